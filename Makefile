@@ -1,0 +1,50 @@
+# Everything runs from .venv, which `make setup` builds from the locked packages.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_DIR ?= demo
+WORKERS ?= auto
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test lint format crash bench lock clean
+
+help:  ## show what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: .venv/.ready  ## make .venv with the locked packages and trikk in it
+
+.venv/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trikk needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## replay the nights into the lockdown of March 2020 over real people counts
+	$(BIN)/python -m examples.city_demo $(DEMO_DIR)
+
+test: setup  ## run every test
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: setup  ## check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup  ## put the code into the project's style
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+crash: setup  ## kill the driver at 500 random moments and compare with an undisturbed run
+	$(BIN)/python -m tests.crash --kills 500
+
+bench: setup  ## measure trikk beside the floor and its peers
+	$(BIN)/python -m benchmarks
+
+lock: setup  ## write requirements/*.txt anew from pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/uv.in -o requirements/uv.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra all --extra demo --group dev -o requirements/dev.txt
+
+clean:  ## remove what the commands above made
+	rm -rf .venv $(DEMO_DIR) build dist benchmarks/.envs benchmarks/.work

@@ -1,0 +1,38 @@
+"""Names made from content: BLAKE3, as fast as memory on one core, so that reading can always verify.
+
+A digest is 64 hexadecimal characters, the default 256-bit output of BLAKE3
+(https://github.com/BLAKE3-team/BLAKE3-specs).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from blake3 import blake3
+
+from trikk.core.values import JSON, canonical
+
+DIGEST_LENGTH = 64
+_SMALL = 1 << 16
+
+
+def digest_bytes(data: bytes | bytearray | memoryview) -> str:
+    """The digest of `data`, 64 hexadecimal characters."""
+    return str(blake3(data).hexdigest())
+
+
+def digest_file(path: Path) -> str:
+    """The digest of a file's bytes, 64 hexadecimal characters; raises OSError if it can't be read."""
+    if path.stat().st_size <= _SMALL:
+        return digest_bytes(path.read_bytes())
+    return str(blake3().update_mmap(path).hexdigest())
+
+
+def digest_json(value: JSON) -> str:
+    """The digest of a JSON value, the same whatever the order of its keys."""
+    return digest_bytes(canonical(value))
+
+
+def is_digest(text: str) -> bool:
+    """Whether `text` has the form of a digest; anything else must never become part of a path."""
+    return len(text) == DIGEST_LENGTH and all(c in "0123456789abcdef" for c in text)

@@ -1,0 +1,35 @@
+"""What a name may be. Names become parts of paths, SQL and URLs, so the rule is narrow and in one place."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from trikk.core.errors import UsageError
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}\Z")
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+RUN_ID_LENGTH = 12
+
+
+def check_name(kind: str, name: object, *, where: str | None = None) -> str:
+    """Return `name` if it can name a `kind` (pipeline, step, table ...).
+
+    A name begins with a letter, goes on with letters, digits, `_` and `-`, and has at most 100 characters.
+
+    Raises:
+        UsageError: if it is anything else, such as `../x`, a name with a NUL, or one of 300 characters.
+    """
+    if isinstance(name, str) and _NAME.match(name):
+        return name
+    shown = repr(name) if len(repr(name)) <= 60 else repr(name)[:57] + "..."
+    raise UsageError(
+        f"{shown} can't name a {kind}",
+        where=where,
+        next="use a letter, then letters, digits, _ and -, at most 100 characters",
+    )
+
+
+def new_run_id() -> str:
+    """A random run id: 12 characters of Crockford's base 32 in lower case (60 bits), a letter first."""
+    return secrets.choice(_ALPHABET[10:]) + "".join(secrets.choice(_ALPHABET) for _ in range(RUN_ID_LENGTH - 1))

@@ -1,0 +1,98 @@
+"""Plain values as JSON and back, without loss: what parameters, constants and events are made of.
+
+JSON knows no dates, tuples or enums; they are written as `{"$": kind, "v": ...}`. Everything that is
+written here is read back equal, or refused when it is written.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+import sys
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias
+
+from trikk.core.errors import UsageError
+
+JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+_TAG = "$"
+
+
+def canonical(value: JSON) -> bytes:
+    """JSON as bytes with sorted keys and no blanks: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True).encode()
+
+
+def encode(value: object) -> JSON:
+    """Return a plain value as JSON.
+
+    Plain are None, bool, int, float, str, date, datetime, timedelta, members of an Enum, and lists,
+    tuples and str-keyed dicts of these.
+
+    Raises:
+        UsageError: if the value, or one inside it, is something else.
+    """
+    if isinstance(value, enum.Enum):
+        cls = type(value)
+        return {_TAG: "enum", "v": [cls.__module__, cls.__qualname__, value.name]}
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {_TAG: "float", "v": repr(value)}
+    if isinstance(value, datetime):
+        return {_TAG: "datetime", "v": value.isoformat()}
+    if isinstance(value, date):
+        return {_TAG: "date", "v": value.isoformat()}
+    if isinstance(value, timedelta):
+        return {_TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]}
+    if isinstance(value, list):
+        return [encode(item) for item in value]
+    if isinstance(value, tuple):
+        return {_TAG: "tuple", "v": [encode(item) for item in value]}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        plain: dict[str, JSON] = {key: encode(item) for key, item in value.items()}
+        return {_TAG: "dict", "v": plain} if _TAG in plain else plain
+    raise UsageError(
+        f"{type(value).__name__} is not a plain value",
+        next="use None, bool, int, float, str, date, datetime, timedelta, an Enum, or lists and dicts of these",
+    )
+
+
+def decode(value: JSON) -> Any:
+    """Return the plain value that `encode` wrote.
+
+    Raises:
+        UsageError: if a tag is unknown or an enum's class is not loaded.
+    """
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _TAG not in value:
+        return {key: decode(item) for key, item in value.items()}
+    reader = _READERS.get(str(value[_TAG]))
+    if reader is None:
+        raise UsageError(f"a stored value has the unknown kind {value[_TAG]!r}", next="update trikk")
+    return reader(value["v"])
+
+
+def _enum(parts: Any) -> enum.Enum:
+    module, qualname, name = parts
+    found: Any = sys.modules.get(module)
+    for part in str(qualname).split("."):
+        found = getattr(found, part, None)
+    if not (isinstance(found, type) and issubclass(found, enum.Enum)) or name not in found.__members__:
+        raise UsageError(f"{module}.{qualname}.{name} is no enum member of the loaded project")
+    return found[name]
+
+
+_READERS: dict[str, Any] = {
+    "enum": _enum,
+    "float": float,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "timedelta": lambda v: timedelta(*v),
+    "tuple": lambda v: tuple(decode(item) for item in v),
+    "dict": lambda v: {key: decode(item) for key, item in v.items()},
+}
