@@ -1,0 +1,1 @@
+"""Artifacts (values by content) and tables (versioned frames): everything that a run leaves behind."""

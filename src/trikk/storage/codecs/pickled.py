@@ -1,0 +1,134 @@
+"""The last resort: pickle, stamped with the versions it was written under.
+
+A pickle runs code when it is read. trikk reads pickles only through this codec, which only `Artifacts`
+calls, with a file of the project's own store whose digest it has just verified.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import sys
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from trikk.core.errors import CodecError
+from trikk.core.values import JSON
+from trikk.storage.codec import type_name
+
+_MAGIC = b"trikk-pickle 1\n"
+_PROTOCOL = 5
+
+
+class PickleCodec:
+    """Anything that pickle takes. The file is a magic line, one line of JSON (the stamp), and the pickle."""
+
+    name = "pickle"
+    suffix = ".pickle"
+
+    def accepts(self, value: object) -> bool:  # noqa: ARG002
+        """Always; what can't be pickled is found out by `dump`."""
+        return True
+
+    def dump(self, value: Any, path: Path) -> dict[str, JSON]:
+        """Write the value; raises CodecError if it can't be pickled."""
+        packages: set[str] = set()
+        body = io.BytesIO()
+        try:
+            _Pickler(body, packages).dump(value)
+        except Exception as error:
+            raise refused(value, error) from error
+        versions = stamp(packages)
+        with path.open("wb") as file:
+            file.write(_MAGIC + json.dumps(versions, sort_keys=True).encode() + b"\n")
+            file.write(body.getbuffer())
+        return {"type": type_name(value), "packages": dict(versions)}
+
+    def load(self, path: Path, want: object, summary: dict[str, JSON]) -> Any:  # noqa: ARG002
+        """The value.
+
+        Raises:
+            CodecError: if it was written under another minor version of Python, or can't be read.
+
+        Warns:
+            UserWarning: if a package has another version than when it was written.
+        """
+        with path.open("rb") as file:
+            if file.readline() != _MAGIC:
+                raise CodecError("this is no pickle of trikk", where=str(path))
+            written: dict[str, str] = json.loads(file.readline())
+            _compare_versions(written, str(summary.get("type", "value")))
+            try:
+                return pickle.load(file)  # noqa: S301  only from the own store, digest verified
+            except Exception as error:
+                raise CodecError(
+                    f"the pickled {summary.get('type', 'value')} can't be read: {type(error).__name__}: {error}",
+                    next="make its class importable under the same name, or run its step again",
+                ) from error
+
+    def head(self, path: Path, rows: int) -> JSON | None:  # noqa: ARG002
+        """Nothing: showing it would mean running it."""
+        return None
+
+
+def stamp(packages: set[str]) -> dict[str, str]:
+    """Versions of Python, trikk and the installed distributions among these top-level packages."""
+    versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "trikk": _version("trikk") or "0"}
+    for package in sorted(packages):
+        version = _version(package)
+        if version:
+            versions[package] = version
+    return versions
+
+
+def refused(value: object, error: Exception) -> CodecError:
+    """The error for a value that no codec takes."""
+    return CodecError(
+        f"a value of type {type_name(value)} can't be stored: {type(error).__name__}: {error}",
+        next="return a frame, an array, a file's Path, plain data or a picklable object, "
+        "or add a codec for it (codecs in trikk.toml)",
+    )
+
+
+class _Pickler(pickle.Pickler):
+    """A pickler that notes which top-level packages the value's classes and functions come from."""
+
+    def __init__(self, file: io.BytesIO, packages: set[str]) -> None:
+        super().__init__(file, _PROTOCOL)
+        self._packages = packages
+
+    def reducer_override(self, obj: Any) -> Any:
+        module = getattr(obj if isinstance(obj, type) else type(obj), "__module__", None)
+        if isinstance(module, str):
+            self._packages.add(module.partition(".")[0])
+        return NotImplemented
+
+
+def _version(package: str) -> str | None:
+    module = sys.modules.get(package)
+    version = getattr(module, "__version__", None)
+    if isinstance(version, str):
+        return version
+    try:
+        return metadata.version(package)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+def _compare_versions(written: dict[str, str], kind: str) -> None:
+    now = stamp(set(written))
+    if written["python"] != now["python"]:
+        raise CodecError(
+            f"the pickled {kind} was written under Python {written['python']}, this is {now['python']}",
+            next=f"run with Python {written['python']}, or run its step again",
+        )
+    for package, version in written.items():
+        if now.get(package, "none") != version:
+            warnings.warn(
+                f"the pickled {kind} was written under {package} {version}, this is "
+                f"{package} {now.get(package, 'none')}; run its step again if it misbehaves",
+                stacklevel=2,
+            )

@@ -1,0 +1,129 @@
+"""Objects as files of a local folder: objects/ab/cdef..., with the workspace tmp/ beside them.
+
+A file is written in the workspace, synced, renamed to its name, and the folder synced: after a crash at any
+moment an object is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from trikk.core.digests import digest_file
+from trikk.core.errors import StorageError
+from trikk.storage.store import StoredObject, checked, verified
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = 0o444
+
+
+class LocalStore:
+    """A store in a folder of the local file system.
+
+    Args:
+        root: the folder; made if it is not there.
+        durable: sync each object to the disk; False only for a cache that can be filled again.
+    """
+
+    def __init__(self, root: Path | str, *, durable: bool = True) -> None:
+        self.root = Path(root).absolute()
+        self._objects = str(self.root / "objects")
+        self._tmp = self.root / "tmp"
+        self._durable = durable
+        Path(self._objects).mkdir(parents=True, exist_ok=True)
+        self._tmp.mkdir(exist_ok=True)
+
+    def workspace(self) -> Path:
+        """The folder tmp/ beside the objects, on the same file system."""
+        return self._tmp
+
+    def add(self, source: Path, digest: str) -> None:
+        """Take a finished file in (see `Store.add`); a damaged object of that name is replaced.
+
+        Raises:
+            StorageError: if the disk is full or can't be written; `source` is gone then, too.
+        """
+        target = self._path(digest)
+        try:
+            if not self._touched(target, digest):
+                self._move(source, target)
+            if self._durable:
+                _sync(os.path.dirname(target))  # noqa: PTH120  measured: Path costs more than the call
+        except OSError as error:
+            raise storage_error(error, str(self.root)) from error
+        finally:
+            source.unlink(missing_ok=True)
+
+    def fetch(self, digest: str) -> Path:
+        """The object's file, mode 0444, its bytes verified now (see `Store.fetch`)."""
+        path = Path(self._path(digest))
+        return verified(path, digest, str(path))
+
+    def contains(self, digest: str) -> bool:
+        """Whether there is such an object."""
+        return os.path.exists(self._path(digest))  # noqa: PTH110  a string is what is at hand
+
+    def delete(self, digest: str) -> None:
+        """Remove the object; nothing happens if there is none."""
+        Path(self._path(digest)).unlink(missing_ok=True)
+
+    def list(self) -> Iterator[StoredObject]:
+        """All objects; an object that vanishes meanwhile is left out."""
+        for folder in os.scandir(self._objects):
+            for entry in os.scandir(folder.path):
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISREG(found.st_mode):
+                    yield StoredObject(folder.name + entry.name, found.st_size, found.st_mtime)
+
+    def _path(self, digest: str) -> str:
+        checked(digest)
+        return f"{self._objects}/{digest[:2]}/{digest[2:]}"
+
+    def _touched(self, target: str, digest: str) -> bool:
+        """Whether the object is there, whole, and now touched."""
+        try:
+            os.utime(target)
+        except FileNotFoundError:
+            return False
+        return digest_file(Path(target)) == digest
+
+    def _move(self, source: Path, target: str) -> None:
+        descriptor = os.open(source, os.O_RDONLY)
+        try:
+            os.fchmod(descriptor, _READ_ONLY)
+            if self._durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.rename(source, target)  # noqa: PTH104
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+            if self._durable:
+                _sync(self._objects)
+            os.rename(source, target)  # noqa: PTH104
+
+
+def storage_error(error: OSError, where: str) -> StorageError:
+    """The error for a write that the operating system refused."""
+    if error.errno in _FULL:
+        return StorageError(
+            "the disk is full; nothing was stored", where=where, next="make room (trikk gc may help), then resume"
+        )
+    return StorageError(
+        f"can't write: {error.strerror or error}", where=where, next="check the folder's owner and mode"
+    )
+
+
+def _sync(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,53 @@
+"""Objects in memory, for tests, simulators and one-off runs that keep nothing."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from trikk.storage.store import StoredObject, checked, missing, verified
+
+
+class MemoryStore:
+    """A store whose objects live as long as the process; only the workspace is a (temporary) folder."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, tuple[bytes, float]] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="trikk-", ignore_cleanup_errors=True)
+
+    def workspace(self) -> Path:
+        """A temporary folder."""
+        return Path(self._folder.name)
+
+    def add(self, source: Path, digest: str) -> None:
+        """Take a finished file in (see `Store.add`)."""
+        try:
+            self._objects[checked(digest)] = (source.read_bytes(), time.time())
+        finally:
+            source.unlink(missing_ok=True)
+
+    def fetch(self, digest: str) -> Path:
+        """The object's bytes as a file of the workspace, verified now (see `Store.fetch`)."""
+        if checked(digest) not in self._objects:
+            raise missing(digest, "memory:")
+        path = self.workspace() / f"object-{digest}"
+        if not path.exists():
+            path.write_bytes(self._objects[digest][0])
+            path.chmod(0o444)
+        return verified(path, digest, "memory:")
+
+    def contains(self, digest: str) -> bool:
+        """Whether there is such an object."""
+        return checked(digest) in self._objects
+
+    def delete(self, digest: str) -> None:
+        """Remove the object; nothing happens if there is none."""
+        self._objects.pop(checked(digest), None)
+        (self.workspace() / f"object-{digest}").unlink(missing_ok=True)
+
+    def list(self) -> Iterator[StoredObject]:
+        """All objects, as they were at the call."""
+        for digest, (data, modified) in list(self._objects.items()):
+            yield StoredObject(digest, len(data), modified)

@@ -1,0 +1,36 @@
+"""From a location as people write it to a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from trikk.core.errors import UsageError
+from trikk.storage.local import LocalStore
+from trikk.storage.memory import MemoryStore
+from trikk.storage.store import Store
+
+
+def open_store(location: str, options: Mapping[str, str] | None = None) -> Store:
+    """The store at a location: an absolute path, `s3://bucket/prefix`, or `memory:`.
+
+    Args:
+        location: as above.
+        options: for S3 only: `cache` (a local folder), `endpoint` and `region`; credentials come from the
+            standard AWS_* environment variables.
+
+    Raises:
+        UsageError: if the location is none of these.
+    """
+    if location == "memory:":
+        return MemoryStore()
+    if location.startswith("s3://"):
+        from trikk.storage.s3 import S3Store
+
+        return S3Store(location, options)
+    path = Path(location)
+    if not path.is_absolute():
+        raise UsageError(
+            f"{location!r} is no place for artifacts", next="use an absolute path, s3://bucket/prefix or memory:"
+        )
+    return LocalStore(path)
