@@ -1,0 +1,67 @@
+-- What SQLite and PostgreSQL understand alike. `-- name:` begins a statement; $schema is set when it is loaded.
+
+-- name: run
+SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten
+FROM $schema.runs WHERE id = :run
+
+-- name: every_run
+SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten
+FROM $schema.runs
+
+-- name: runs
+SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten
+FROM $schema.runs $where ORDER BY seq DESC LIMIT :limit OFFSET :offset
+
+-- name: count
+SELECT count(*) FROM $schema.runs $where
+
+-- name: recent
+SELECT id FROM $schema.runs ORDER BY seq DESC LIMIT :limit
+
+-- name: find
+SELECT id FROM $schema.runs WHERE id >= :low AND id < :high ORDER BY seq DESC LIMIT :limit
+
+-- name: add_run
+INSERT INTO $schema.runs
+  (seq, id, pipeline, state, created, started, ended, parameters, origin, error, forgotten)
+VALUES
+  (:seq, :id, :pipeline, :state, :created, :started, :ended, :parameters, :origin, :error, :forgotten)
+
+-- name: change_run
+UPDATE $schema.runs SET
+  state = :state, started = :started, ended = :ended, error = :error, forgotten = :forgotten
+WHERE id = :id
+
+-- name: events
+SELECT seq, kind, at, body FROM $schema.events WHERE run = :run AND seq > :after ORDER BY seq
+
+-- name: every_event
+SELECT run, seq, kind, at, body FROM $schema.events ORDER BY run, seq
+
+-- name: last_seq
+SELECT max(seq) FROM $schema.events WHERE run = :run
+
+-- name: drop_events
+DELETE FROM $schema.events WHERE run = :run AND seq < :before AND kind <> :keep
+
+-- name: lease
+SELECT epoch, host, boot, pid, started, expires, since FROM $schema.leases WHERE run = :run
+
+-- name: put_lease
+INSERT INTO $schema.leases (run, epoch, host, boot, pid, started, expires, since)
+VALUES (:run, :epoch, :host, :boot, :pid, :started, :expires, :since)
+ON CONFLICT (run) DO UPDATE SET
+  epoch = excluded.epoch, host = excluded.host, boot = excluded.boot, pid = excluded.pid,
+  started = excluded.started, expires = excluded.expires, since = excluded.since
+
+-- name: renew_lease
+UPDATE $schema.leases SET expires = :expires WHERE run = :run AND epoch = :epoch AND host IS NOT NULL
+
+-- name: release_lease
+UPDATE $schema.leases SET host = NULL WHERE run = :run AND epoch = :epoch
+
+-- name: cache_get
+SELECT body FROM $schema.cache WHERE key = :key
+
+-- name: cache_latest
+SELECT body FROM $schema.cache WHERE pipeline = :pipeline AND step = :step ORDER BY seq DESC LIMIT 1
