@@ -1,0 +1,78 @@
+"""Keys of merges: whether they tell rows apart, in the rows that come and in the table that takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trikk.core.errors import TableError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from deltalake import DeltaTable
+
+_SHOWN = 3
+
+
+def check_keys(rows: pl.DataFrame | pl.LazyFrame, key: tuple[str, ...], *, where: str | None) -> None:
+    """Check that `key` can tell the rows apart; of a LazyFrame only the columns are checked, not the rows.
+
+    Raises:
+        TableError: if a key column is missing, is of a type that can't be compared exactly (floats, nested), or
+            holds nulls, or if two rows have the same key; examples are shown.
+    """
+    import polars as pl
+
+    schema = rows.collect_schema()
+    for name in key:
+        if name not in schema:
+            raise TableError(
+                f"key column {name!r} is not in the rows", where=where, next=f"there are: {', '.join(schema)}"
+            )
+        if schema[name].is_float() or schema[name].is_nested():
+            raise TableError(
+                f"key column {name!r} has type {schema[name]}, which can't identify a row",
+                where=where,
+                next="use integers, strings, dates or times as keys",
+            )
+    if isinstance(rows, pl.LazyFrame):
+        return
+    keys = rows.select(key)
+    nulls = keys.filter(pl.any_horizontal(pl.all().is_null()))
+    if nulls.height:
+        raise TableError(
+            f"{nulls.height} of {rows.height} rows have no key: {_examples(nulls)}",
+            where=where,
+            next="drop or fill the rows with null in a key column",
+        )
+    again = keys.filter(keys.is_duplicated()).unique(maintain_order=True)
+    if again.height:
+        raise TableError(
+            f"{again.height} keys occur more than once in the rows: {_examples(again)}",
+            where=where,
+            next="keep one row for each, such as frame.unique(subset=key, keep='last', maintain_order=True)",
+        )
+
+
+def check_target_keys(
+    table: DeltaTable, schema: pl.Schema, rows: pl.DataFrame, key: tuple[str, ...], where: str
+) -> None:
+    """A row of the table must have at most one partner, else a merge would multiply it."""
+    import polars as pl
+
+    if any(name not in schema for name in key):
+        raise TableError(
+            f"key column(s) {', '.join(k for k in key if k not in schema)} are not in the table", where=where
+        )
+    keys = rows.lazy().select(key)
+    touched = pl.scan_delta(table).select(key).join(keys, on=key, how="semi")
+    again = touched.group_by(key).len().filter(pl.col("len") > 1).drop("len").collect()
+    if again.height:
+        raise TableError(
+            f"the table has several rows for {again.height} of the keys: {_examples(again.sort(key))}",
+            where=where,
+            next="merge by a key that is unique in the table, or overwrite the table with unique rows first",
+        )
+
+
+def _examples(rows: pl.DataFrame) -> str:
+    return "; ".join(str(row) for row in rows.head(_SHOWN).to_dicts())

@@ -1,0 +1,118 @@
+"""Delta's log folder, read by name: the version of a local table without loading the engine (65 ms and 36 MB).
+
+Format: https://github.com/delta-io/delta/blob/master/PROTOCOL.md. A commit is `_delta_log/` and 20 digits and
+`.json`, one action per line; a checkpoint is 20 digits and `.checkpoint...parquet`. delta-rs takes an empty
+commit file for a commit without actions, which would lose its rows silently; here it is damage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from trikk.core.errors import TableError
+
+_COMMIT = re.compile(r"(\d{20})\.json\Z")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet\Z")
+RESTORE = "restore the file from a backup, or restore the table's folder"
+
+
+def local_version(table: Path) -> int | None:
+    """The newest version of the table in folder `table`, None if there is no table.
+
+    Looks at names and sizes, and into the newest entry only: 2,000 entries take about a millisecond.
+
+    Raises:
+        TableError: if entries after the newest checkpoint are missing or empty, or the newest is not JSON.
+    """
+    commits, checkpoint = _entries(table / "_delta_log")
+    if not commits:
+        if checkpoint is None:
+            return None
+        raise _damage(table, f"it has a checkpoint of version {checkpoint} but no entry")
+    newest = max(commits)
+    first = min(commits) if checkpoint is None else checkpoint
+    if checkpoint is None and first != 0:
+        raise _damage(table, f"entry {first - 1:020d}.json is missing")
+    for version in range(max(first, 0), newest + 1):
+        if version not in commits and version != checkpoint:
+            raise _damage(table, f"entry {version:020d}.json is missing")
+        if commits.get(version) == 0:
+            raise _damage(table, f"entry {version:020d}.json is empty")
+    read_commit(table, newest)
+    return newest
+
+
+def read_commit(table: Path, version: int) -> list[dict[str, Any]]:
+    """The actions of one commit of a local table, in order; raises TableError if they can't be read."""
+    path = table / "_delta_log" / f"{version:020d}.json"
+    try:
+        actions = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
+    except OSError as error:
+        raise _damage(table, f"entry {path.name} can't be read ({error.strerror})") from error
+    except ValueError as error:
+        raise _damage(table, f"entry {path.name} is not JSON") from error
+    if not actions or not all(isinstance(action, dict) for action in actions):
+        raise _damage(table, f"entry {path.name} holds no actions")
+    return actions
+
+
+def find_damage(table: Path) -> str | None:
+    """What is wrong with a local table's log, None if every entry can be read; reads all of it."""
+    try:
+        local_version(table)
+        for version in sorted(_entries(table / "_delta_log")[0]):
+            read_commit(table, version)
+    except TableError as error:
+        return error.what
+    return None
+
+
+def sync_commit(table: Path, version: int) -> None:
+    """Force one commit of a local table to disk: its data files, then its entry, then the folders.
+
+    delta-rs renames without syncing, so that a power cut could take back what was reported as written.
+    """
+    from urllib.parse import unquote
+
+    for action in read_commit(table, version):
+        if "add" in action:
+            _sync(table / unquote(action["add"]["path"]))
+    _sync(table)
+    _sync(table / "_delta_log" / f"{version:020d}.json")
+    _sync(table / "_delta_log")
+    if version == 0:
+        _sync(table.parent)
+
+
+def _entries(log: Path) -> tuple[dict[int, int], int | None]:
+    """Commits by version with their sizes in bytes, and the newest checkpoint's version."""
+    commits: dict[int, int] = {}
+    checkpoint = None
+    try:
+        with os.scandir(log) as found:
+            for entry in found:
+                if match := _COMMIT.match(entry.name):
+                    commits[int(match[1])] = entry.stat().st_size
+                elif match := _CHECKPOINT.match(entry.name):
+                    checkpoint = max(int(match[1]), -1 if checkpoint is None else checkpoint)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, None
+    return commits, checkpoint
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _damage(table: Path, what: str) -> TableError:
+    return TableError(
+        f"the log of table {table.name!r} is damaged: {what}", where=str(table / "_delta_log"), next=RESTORE
+    )

@@ -1,0 +1,147 @@
+"""Which frames a Delta table can hold, and whether a frame fits a table: decided before anything is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from trikk.core.errors import TableError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from polars._typing import PolarsDataType
+
+    Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+SchemaMode = Literal["strict", "merge"]
+_NEXT_SIGNED = {"UInt8": "Int16", "UInt16": "Int32", "UInt32": "Int64", "UInt64": "Int64"}
+_NARROWED = {"Int128": "Int64", "UInt128": "Int64", "Float16": "Float32"}
+_MEND = {
+    "Null": "cast the column to a type, such as pl.Float64",
+    "Duration": "store a number, such as pl.col(name).dt.total_seconds()",
+    "Time": "store a string or the seconds of the day",
+    "Object": "store a plain type",
+    "Unknown": "cast the column to a type",
+}
+
+
+def storable(frame: Frame, *, schema: pl.Schema | None = None, where: str | None = None) -> Frame:
+    """Return `frame` with each column in the nearest type that Delta Lake holds and gives back.
+
+    Categorical and Enum become String, unsigned integers the next wider signed ones, UInt64 and 128-bit integers
+    Int64 (a value that does not fit makes the cast fail), Float16 Float32, fixed Array List, and every Datetime
+    microseconds, in UTC where it has a time zone. A column of type Null takes the type that `schema` gives it.
+
+    Raises:
+        TableError: if a column has a type with no such counterpart (Null, Duration, Time, Object), or if there is
+            no column, or if two columns differ only in the case of their names.
+    """
+    import polars as pl
+
+    columns = frame.collect_schema()
+    _check_names(list(columns), where)
+    casts = []
+    for name, dtype in columns.items():
+        known = schema.get(name) if schema is not None else None
+        wanted = known if known is not None and dtype == pl.Null else stored_type(name, dtype, where=where)
+        if wanted != dtype:
+            casts.append(pl.col(name).cast(wanted))
+    return frame.with_columns(casts) if casts else frame
+
+
+def stored_type(column: str, dtype: pl.DataType, *, where: str | None = None) -> pl.DataType:
+    """Return the type under which a column of `dtype` is stored; raises TableError if there is none."""
+    import polars as pl
+
+    name = type(dtype).__name__ if isinstance(dtype, pl.DataType) else str(dtype)
+    if name in _MEND:
+        raise TableError(
+            f"column {column!r} has type {dtype}, which a table can't hold", where=where, next=_MEND[name]
+        )
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return pl.String()
+    if name in _NEXT_SIGNED or name in _NARROWED:
+        wider: pl.DataType = getattr(pl, _NEXT_SIGNED.get(name) or _NARROWED[name])()
+        return wider
+    if isinstance(dtype, pl.Datetime):
+        return pl.Datetime("us", "UTC" if dtype.time_zone else None)
+    if isinstance(dtype, pl.List | pl.Array):
+        return pl.List(stored_type(column, _instance(dtype.inner), where=where))
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct(
+            {f.name: stored_type(f"{column}.{f.name}", _instance(f.dtype), where=where) for f in dtype.fields}
+        )
+    return dtype
+
+
+def fitted(
+    frame: pl.LazyFrame,
+    table: pl.Schema | None,
+    *,
+    schema_mode: SchemaMode,
+    replaces: bool,
+    where: str | None = None,
+) -> pl.LazyFrame:
+    """Return `frame` in the shape in which it goes into a table: storable, and with the table's columns first.
+
+    Args:
+        frame: the rows.
+        table: the table's columns, or None where the table does not exist yet.
+        schema_mode: "strict": the same columns and types, in any order; "merge": columns that the frame lacks are
+            null and columns that the table lacks are new ones at its end (rows that it has get null).
+        replaces: whether the rows replace the table (mode "overwrite"); then "merge" takes the frame's own columns
+            and types, whatever the table's were.
+        where: what an error names as its place.
+
+    Raises:
+        TableError: naming every column that is missing, extra or differently typed.
+    """
+    import polars as pl
+
+    frame = storable(frame, schema=table, where=where)
+    if table is None or (replaces and schema_mode == "merge"):
+        return frame
+    given = frame.collect_schema()
+    _check_fit(given, table, schema_mode, where)
+    columns = [
+        pl.col(name) if name in given else pl.lit(None, dtype=dtype).alias(name) for name, dtype in table.items()
+    ]
+    return frame.select(*columns, *[pl.col(name) for name in given if name not in table])
+
+
+def _check_fit(given: pl.Schema, table: pl.Schema, mode: SchemaMode, where: str | None) -> None:
+    typed = [
+        f"{name!r} is {given[name]}, the table has {dtype}"
+        for name, dtype in table.items()
+        if name in given and given[name] != dtype
+    ]
+    if mode == "merge":
+        absent: list[str] = []
+    else:
+        absent = [f"{name!r} ({dtype}) is missing" for name, dtype in table.items() if name not in given]
+        absent += [f"{name!r} ({dtype}) is not in the table" for name, dtype in given.items() if name not in table]
+    if not typed and not absent:
+        return
+    mends = ["cast the columns to the table's types"] if typed else []
+    if absent:
+        mends.append("give exactly the table's columns, or write with schema_mode='merge'")
+    raise TableError(
+        "the rows do not fit the table: " + "; ".join(typed + absent), where=where, next=" and ".join(mends)
+    )
+
+
+def _check_names(names: list[str], where: str | None) -> None:
+    if not names:
+        raise TableError("a table needs at least one column", where=where)
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise TableError(
+                f"columns {other!r} and {name!r} differ only in case, which Delta Lake does not allow",
+                where=where,
+                next="rename one of them",
+            )
+
+
+def _instance(dtype: PolarsDataType) -> pl.DataType:
+    return dtype() if isinstance(dtype, type) else dtype

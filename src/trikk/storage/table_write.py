@@ -1,0 +1,286 @@
+"""One write into a Delta table: exactly once for its identity, whole or not at all.
+
+delta-rs records an application transaction with a commit and refuses a second one only if both were under way
+at the same time (tried, 1.6.6). So the identity is looked up in a fresh snapshot before each attempt, and what
+comes in between is caught by the log's own conflict check; a file lock keeps local writers out of each other's
+way. An attempt that lost is made again on a fresh snapshot.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from trikk.core.errors import TableError, UsageError
+from trikk.storage.table_keys import check_keys, check_target_keys
+from trikk.storage.table_types import SchemaMode, fitted
+
+if TYPE_CHECKING:
+    import polars as pl
+    from deltalake import CommitProperties, DeltaTable
+
+Mode = Literal["append", "overwrite", "merge"]
+# With delta-rs' defaults a checkpoint drops the log of every version older than 30 days.
+PROPERTIES = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.checkpointInterval": "25",
+}
+_ATTEMPTS = 30
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Rows for a table, and how they go in.
+
+    Attributes:
+        mode: "append" adds the rows, "overwrite" puts them in the place of all rows, "merge" replaces the rows
+            with the same key and adds the others.
+        frame: the rows, possibly none.
+        key: for "merge": the columns that say which row is which; each combination at most once, without nulls.
+        schema_mode: "strict" wants exactly the table's columns; "merge" adds new columns and fills missing ones
+            with null (with "overwrite": takes the frame's columns and types whatever the table's were).
+    """
+
+    mode: Mode
+    frame: pl.DataFrame | pl.LazyFrame
+    key: tuple[str, ...] = ()
+    schema_mode: SchemaMode = "strict"
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("append", "overwrite", "merge"):
+            raise UsageError(f"there is no write mode {self.mode!r}", next="use 'append', 'overwrite' or 'merge'")
+        if self.schema_mode not in ("strict", "merge"):
+            raise UsageError(f"there is no schema mode {self.schema_mode!r}", next="use 'strict' or 'merge'")
+        if len(set(self.key)) != len(self.key):
+            raise UsageError(f"key {self.key!r} names a column twice")
+        if self.mode == "merge" and not self.key:
+            raise UsageError("a merge needs a key", next="name the columns that tell rows apart: key=[...]")
+        if self.mode != "merge" and self.key:
+            raise UsageError(f"mode {self.mode!r} takes no key", next="use mode 'merge', or leave the key out")
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a write came to.
+
+    Attributes:
+        version: the table's version that it made.
+        rows: how many rows it was given.
+        repeated: whether it had been made before under the same identity, and was therefore not made again.
+        inserted: rows that are new; None for an overwrite.
+        updated: rows that were replaced by a merge, 0 for an append, None for an overwrite.
+    """
+
+    version: int
+    rows: int
+    repeated: bool = False
+    inserted: int | None = None
+    updated: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is: its name, its folder or URL, and the options with which that is reached."""
+
+    name: str
+    location: str
+    options: dict[str, str] | None
+
+    def open(self, version: int | None = None) -> DeltaTable | None:
+        """A fresh snapshot of the table, None if there is none; delta-rs' own errors otherwise."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            return DeltaTable(self.location, version=version, storage_options=self.options)
+        except TableNotFoundError:
+            return None
+
+
+def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, str]) -> Committed:
+    """Make one write, or find that it was made. The caller holds the table's lock, where there is one.
+
+    Raises:
+        TableError: if the rows do not fit, or if others kept changing the table for too long.
+    """
+    from deltalake.exceptions import CommitFailedError, DeltaError
+
+    pause = _FIRST_PAUSE
+    for _ in range(_ATTEMPTS):
+        table = place.open()
+        if table is not None and (made := find_identity(place, table, identity)) is not None:
+            return made
+        rows = prepared(place, table, write)
+        try:
+            return _attempt(place, table, write, rows, identity, origin)
+        except CommitFailedError:
+            lost = True
+        except DeltaError as error:
+            lost = table is None and "already exists" in str(error)
+            if not lost:
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # spreads contenders
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    raise TableError(
+        f"table {place.name!r} was changed by others at each of {_ATTEMPTS} attempts; nothing was written",
+        where=place.location,
+        next="retry when fewer processes merge into it or overwrite it",
+    )
+
+
+def find_identity(place: Place, table: DeltaTable, identity: str) -> Committed | None:
+    """The write that was made under `identity`, None if there was none in this snapshot.
+
+    The transaction holds the version that was expected when it was written; retries inside delta-rs can only have
+    moved the commit further, so the entries from there on are searched (nearly always the first is the one).
+    """
+    expected = table.transaction_version(identity)
+    if expected is None:
+        return None
+    for version in range(expected, table.version() + 1):
+        at = place.open(version)
+        entry = at.history(1)[0] if at is not None else {}
+        if entry.get("trikk.identity") == identity:
+            return _read_back(version, entry)
+    raise TableError(
+        f"table {place.name!r} knows the write {identity!r} but not its log entry",
+        where=place.location,
+        next="restore the table's _delta_log folder from a backup",
+    )
+
+
+def prepared(place: Place, table: DeltaTable | None, write: Write) -> pl.DataFrame:
+    """The rows as they go into the table.
+
+    Raises:
+        TableError: if their columns, values or keys do not fit.
+    """
+    import polars as pl
+
+    where = f"table {place.name}"
+    schema = None if table is None else table_schema(table)
+    lazy = fitted(
+        write.frame.lazy(),
+        schema,
+        schema_mode=write.schema_mode,
+        replaces=write.mode == "overwrite",
+        where=where,
+    )
+    try:
+        rows = lazy.collect()
+    except pl.exceptions.InvalidOperationError as error:
+        raise TableError(
+            f"a value does not fit its stored type: {_first_line(error)}",
+            where=where,
+            next="cast the column yourself (UInt64 and 128-bit integers are stored as Int64)",
+        ) from error
+    if write.mode == "merge":
+        check_keys(rows, write.key, where=where)
+        if table is not None and schema is not None:
+            check_target_keys(table, schema, rows, write.key, where)
+    return rows
+
+
+def table_schema(table: DeltaTable) -> pl.Schema:
+    """The columns of an open table as polars types."""
+    import polars as pl
+
+    return pl.Schema(table.schema())
+
+
+def _attempt(
+    place: Place,
+    table: DeltaTable | None,
+    write: Write,
+    rows: pl.DataFrame,
+    identity: str,
+    origin: Mapping[str, str],
+) -> Committed:
+    expected = 0 if table is None else table.version() + 1
+    merging = write.mode == "merge" and table is not None and rows.height > 0
+    properties = _properties(write, rows.height, expected, identity, origin)
+    if merging and table is not None:
+        inserted, updated = _merge(table, rows, write, properties)
+        return Committed(table.version(), rows.height, False, inserted, updated)
+    _put(place, table, rows, write, properties)
+    version = 0 if table is None else table.version()
+    counts = (None, None) if write.mode == "overwrite" else (rows.height, 0)
+    return Committed(version, rows.height, False, *counts)
+
+
+def _properties(
+    write: Write, rows: int, expected: int, identity: str, origin: Mapping[str, str]
+) -> CommitProperties:
+    from deltalake import CommitProperties, Transaction
+
+    notes = {f"trikk.{name}": value for name, value in origin.items()}
+    notes |= {"trikk.identity": identity, "trikk.mode": write.mode, "trikk.rows": str(rows)}
+    return CommitProperties(
+        custom_metadata=notes, app_transactions=[Transaction(identity, expected)], max_commit_retries=15
+    )
+
+
+def _put(
+    place: Place, table: DeltaTable | None, rows: pl.DataFrame, write: Write, properties: CommitProperties
+) -> None:
+    from deltalake import write_deltalake
+
+    common: dict[str, Any] = {"commit_properties": properties}
+    if table is None:
+        write_deltalake(
+            place.location,
+            rows,
+            mode="error",
+            configuration=PROPERTIES,
+            storage_options=place.options,
+            **common,
+        )
+    elif write.mode == "overwrite":
+        changed = table_schema(table) != rows.schema
+        write_deltalake(table, rows, mode="overwrite", schema_mode="overwrite" if changed else None, **common)
+    else:
+        changed = write.schema_mode == "merge"
+        write_deltalake(table, rows, mode="append", schema_mode="merge" if changed else None, **common)
+
+
+def _merge(table: DeltaTable, rows: pl.DataFrame, write: Write, properties: CommitProperties) -> tuple[int, int]:
+    predicate = " AND ".join(f"t.{_quoted(name)} = s.{_quoted(name)}" for name in write.key)
+    result = (
+        table.merge(
+            rows,
+            predicate,
+            source_alias="s",
+            target_alias="t",
+            merge_schema=write.schema_mode == "merge",
+            streamed_exec=False,
+            commit_properties=properties,
+        )
+        .when_matched_update_all()
+        .when_not_matched_insert_all()
+        .execute()
+    )
+    return int(result["num_target_rows_inserted"]), int(result["num_target_rows_updated"])
+
+
+def _read_back(version: int, entry: Mapping[str, Any]) -> Committed:
+    rows = int(entry["trikk.rows"])
+    metrics = entry.get("operationMetrics") or {}
+    if entry.get("operation") == "MERGE":
+        inserted, updated = metrics["num_target_rows_inserted"], metrics["num_target_rows_updated"]
+        return Committed(version, rows, True, int(inserted), int(updated))
+    counts = (None, None) if entry["trikk.mode"] == "overwrite" else (rows, 0)
+    return Committed(version, rows, True, *counts)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

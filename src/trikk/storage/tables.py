@@ -1,0 +1,168 @@
+"""Versioned tables: Delta Lake folders that other engines read, with writes that happen exactly once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trikk.core.errors import TableError, UnknownName, UsageError
+from trikk.core.names import check_name
+from trikk.storage import table_log
+from trikk.storage.locks import file_lock
+from trikk.storage.table_view import overlay
+from trikk.storage.table_write import Committed, Place, Write, commit
+
+if TYPE_CHECKING:
+    import polars as pl
+    from deltalake import DeltaTable
+
+__all__ = ["Tables", "Write", "Committed"]
+
+
+class Tables:
+    """The tables under one root.
+
+    Args:
+        root: a local folder, or s3://bucket/prefix.
+        options: how the object store is reached, in object_store's words (aws_endpoint_url, aws_access_key_id
+            ...); what is not given comes from the AWS_* environment. Ignored for a local folder.
+    """
+
+    def __init__(self, root: str, options: Mapping[str, str] | None = None) -> None:
+        self._remote = "://" in root
+        if self._remote and not root.startswith("s3://"):
+            raise UsageError(f"tables can't be kept at {root!r}", next="use a folder or s3://bucket/prefix")
+        self._root = root.rstrip("/") if self._remote else str(Path(root).absolute())
+        self._options = _s3_options(options or {}) if self._remote else None
+
+    def version(self, name: str) -> int | None:
+        """The newest version of a table, None where there is no table.
+
+        Raises:
+            TableError: if the table's log is damaged.
+        """
+        place = self._place(name)
+        if not self._remote:
+            return table_log.local_version(Path(place.location))
+        table = self._open(place, None)
+        return None if table is None else int(table.version())
+
+    def scan(self, name: str, version: int | None = None) -> pl.LazyFrame:
+        """The rows of a table at a version (None: the newest at this moment), read when collected.
+
+        Raises:
+            UnknownName: if there is no such table.
+            TableError: if it has no such version, or is damaged.
+        """
+        import polars as pl
+
+        table = self._existing(name, version)
+        return pl.scan_delta(table)
+
+    def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
+        """The table as a run sees it: at its pinned version, with the run's own `writes` on top, lazily.
+
+        Args:
+            name: the table.
+            version: the pinned version, None if the table did not exist when the run was locked.
+            writes: what the run itself has written since, in order; nothing of it is read from the real table.
+
+        Raises:
+            UnknownName: if there is neither a base nor a write.
+            TableError: as `scan`, and if a write does not fit.
+        """
+        check_name("table", name)
+        if version is None and not writes:
+            raise UnknownName("table", name, self.names())
+        base = None if version is None else self.scan(name, version)
+        return overlay(base, writes, where=f"table {name}")
+
+    def write(self, name: str, write: Write, *, identity: str, origin: Mapping[str, str]) -> Committed:
+        """Make a write exactly once.
+
+        Args:
+            name: the table, made if it does not exist.
+            write: the rows and how they go in.
+            identity: deterministic name of this write, such as "run/step/item". A write that is already in the
+                table under this identity is not made again, whoever makes it and however often.
+            origin: who wrote, kept with the version: usually {"run": ..., "step": ...}.
+
+        Raises:
+            TableError: if the rows do not fit (nothing is written), the table is damaged, or others keep it busy.
+        """
+        if not identity:
+            raise UsageError("a write needs an identity")
+        place = self._place(name)
+        with self._lock(name):
+            before = self.version(name)
+            committed = commit(place, write, identity=identity, origin=origin)
+            if not self._remote and committed.version != before:
+                table_log.sync_commit(Path(place.location), committed.version)
+        return committed
+
+    def names(self) -> list[str]:
+        """The names of all tables, sorted."""
+        if self._remote:
+            return self._remote_names()
+        try:
+            found = sorted(entry.name for entry in os.scandir(self._root) if entry.is_dir())
+        except FileNotFoundError:
+            return []
+        return [n for n in found if not n.startswith(".") and Path(self._root, n, "_delta_log").is_dir()]
+
+    def _remote_names(self) -> list[str]:
+        raise NotImplementedError
+
+    def _place(self, name: str) -> Place:
+        check_name("table", name)
+        return Place(name, f"{self._root}/{name}", self._options)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        if self._remote:
+            yield
+            return
+        with file_lock(Path(self._root, ".locks", f"{name}.lock")):
+            yield
+
+    def _open(self, place: Place, version: int | None) -> DeltaTable | None:
+        try:
+            return place.open(version)
+        except Exception as error:
+            raise self._explained(place, version, error) from error
+
+    def _existing(self, name: str, version: int | None) -> DeltaTable:
+        place = self._place(name)
+        newest = self.version(name)
+        if newest is None:
+            raise UnknownName("table", name, self.names())
+        if version is not None and not 0 <= version <= newest:
+            raise TableError(
+                f"table {name!r} has no version {version}", where=place.location, next=f"it has 0 to {newest}"
+            )
+        table = self._open(place, newest if version is None else version)
+        if table is None:
+            raise UnknownName("table", name, self.names())
+        return table
+
+    def _explained(self, place: Place, version: int | None, error: Exception) -> TableError:
+        what = None if self._remote else table_log.find_damage(Path(place.location))
+        at = "" if version is None else f" at version {version}"
+        return TableError(
+            what or f"table {place.name!r} can't be read{at}: {str(error).splitlines()[0]}",
+            where=place.location,
+            next=table_log.RESTORE if what else None,
+        )
+
+
+def _s3_options(given: Mapping[str, str]) -> dict[str, str]:
+    """Options with limits, so that an unreachable store is an error in seconds and not in minutes."""
+    options = {"connect_timeout": "5s", "timeout": "60s"}
+    options.update({key.lower(): value for key, value in given.items()})
+    endpoint = options.get("aws_endpoint_url") or os.environ.get("AWS_ENDPOINT_URL", "")
+    if endpoint.startswith("http://"):
+        options.setdefault("aws_allow_http", "true")
+    return options
