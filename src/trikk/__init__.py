@@ -1,1 +1,29 @@
-"""trikk."""
+"""trikk: MLOps on rails, from a sensor record to a monitored prediction.
+
+Everything an author of pipelines needs is here; importing it loads no library but trikk's own pure part.
+"""
+
+from trikk.core.errors import PermanentError, TrikkError
+from trikk.pipeline.cache import Cache
+from trikk.pipeline.pipeline import Pipeline, pipeline
+from trikk.pipeline.resources import Resources
+from trikk.pipeline.retry import Retry
+from trikk.pipeline.step import Step, step
+from trikk.pipeline.table import Table
+from trikk.pipeline.tracing import when
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "step",
+    "pipeline",
+    "Table",
+    "when",
+    "Retry",
+    "Resources",
+    "Cache",
+    "PermanentError",
+    "TrikkError",
+    "Pipeline",
+    "Step",
+]

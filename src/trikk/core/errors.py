@@ -112,9 +112,7 @@ class MissingExtra(UsageError):
     code = "missing-extra"
 
     def __init__(self, purpose: str, extra: str) -> None:
-        super().__init__(
-            f"{purpose} needs a package that is not installed", next=f"pip install 'trikk[{extra}]'"
-        )
+        super().__init__(f"{purpose} needs a package that is not installed", next=f"pip install 'trikk[{extra}]'")
         self.extra = extra
 
 

@@ -1,0 +1,106 @@
+"""Where a step's argument comes from: the edges of the graph, as values that go to JSON and back.
+
+`Constant` is known when the pipeline is traced, `ParameterRef` when a run is created, `OutputRef` when an
+earlier step has finished, `TableRef` names rows at the version that the run is locked to, and `Group` is a
+list or dict with any of these inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trikk.core.values import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A plain value, encoded by `trikk.core.values.encode`."""
+
+    value: JSON
+
+    def to_json(self) -> dict[str, JSON]:
+        """This argument as JSON."""
+        return {"constant": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRef:
+    """The value of a parameter of the pipeline."""
+
+    name: str
+
+    def to_json(self) -> dict[str, JSON]:
+        """This argument as JSON."""
+        return {"parameter": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRef:
+    """An output of an earlier step: all of it, one of several (`index`), or what lies at `path` inside."""
+
+    step: str
+    index: int | None = None
+    path: tuple[str | int, ...] = ()
+
+    def to_json(self) -> dict[str, JSON]:
+        """This argument as JSON."""
+        found: dict[str, JSON] = {"step": self.step}
+        if self.index is not None:
+            found["index"] = self.index
+        if self.path:
+            found["path"] = list(self.path)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class TableRef:
+    """A table at the run's version of it, with what the run's own `writes` (names of steps) did to it since."""
+
+    table: str
+    writes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, JSON]:
+        """This argument as JSON."""
+        return {"table": self.table, "writes": list(self.writes)}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A list (`keys` is None) or a dict of arguments."""
+
+    items: tuple[Argument, ...]
+    keys: tuple[str, ...] | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """This argument as JSON."""
+        found: dict[str, JSON] = {"items": [item.to_json() for item in self.items]}
+        if self.keys is not None:
+            found["keys"] = list(self.keys)
+        return found
+
+
+Argument = Constant | ParameterRef | OutputRef | TableRef | Group
+
+
+def read_argument(data: Mapping[str, Any]) -> Argument:
+    """The argument that `to_json` wrote."""
+    if "constant" in data:
+        return Constant(data["constant"])
+    if "parameter" in data:
+        return ParameterRef(data["parameter"])
+    if "step" in data:
+        return OutputRef(data["step"], data.get("index"), tuple(data.get("path", ())))
+    if "table" in data:
+        return TableRef(data["table"], tuple(data["writes"]))
+    keys = data.get("keys")
+    return Group(tuple(read_argument(i) for i in data["items"]), None if keys is None else tuple(keys))
+
+
+def walk(argument: Argument) -> Iterator[Argument]:
+    """The argument and all arguments inside it."""
+    yield argument
+    if isinstance(argument, Group):
+        for item in argument.items:
+            yield from walk(item)

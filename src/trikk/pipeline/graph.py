@@ -1,0 +1,251 @@
+"""The one description of a pipeline: nodes and edges that every executor, compiler and command visits.
+
+A graph is made by tracing (`trikk.pipeline.pipeline`) or read from JSON, and is checked in both cases: names
+are unique and known, every edge leads to a node, and no node depends on itself by any path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trikk.core.errors import DefinitionError, UnknownName
+from trikk.core.names import check_name
+from trikk.core.values import JSON
+from trikk.pipeline.arguments import Argument, OutputRef, TableRef, read_argument, walk
+from trikk.pipeline.condition import Condition
+from trikk.pipeline.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTo:
+    """What a node that writes does with the rows it is given."""
+
+    table: str
+    mode: str
+    key: tuple[str, ...] = ()
+    schema_mode: str = "strict"
+
+    def to_json(self) -> dict[str, JSON]:
+        """The write as JSON."""
+        return {"table": self.table, "mode": self.mode, "key": list(self.key), "schema_mode": self.schema_mode}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step of a pipeline.
+
+    Attributes:
+        name: unique within the pipeline.
+        function: `module:qualname`, for people.
+        arguments: where each argument comes from.
+        outputs: how many outputs a tuple annotation declares; None for a single one.
+        mapped: the argument over whose items the step fans out, or None.
+        after: names of steps that come first though no data flows.
+        when: conditions of which all must hold, or the step is skipped.
+        retry: `Retry` as JSON, or None for a single attempt.
+        timeout: seconds an attempt may take, or None.
+        resources: `Resources` as JSON.
+        cache: `Cache` as JSON, or None.
+        write: set for a node that writes a table.
+        where: the author's `file:line`.
+    """
+
+    name: str
+    function: str
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    outputs: int | None = None
+    mapped: str | None = None
+    after: tuple[str, ...] = ()
+    when: tuple[Condition, ...] = ()
+    retry: dict[str, JSON] | None = None
+    timeout: float | None = None
+    resources: dict[str, JSON] = field(default_factory=lambda: {"cpus": 1.0, "memory": 0, "gpus": 0})
+    cache: dict[str, JSON] | None = None
+    write: WriteTo | None = None
+    where: str = ""
+
+    def data_from(self) -> Iterator[str]:
+        """Names of the steps whose outputs this one is given."""
+        for argument in self.arguments.values():
+            for part in walk(argument):
+                if isinstance(part, OutputRef):
+                    yield part.step
+
+    def asks(self) -> Iterator[str]:
+        """Names of the steps whose outputs decide whether this one runs."""
+        for condition in self.when:
+            for part in condition.arguments():
+                if isinstance(part, OutputRef):
+                    yield part.step
+
+    def tables(self) -> Iterator[TableRef]:
+        """The tables it reads."""
+        for argument in self.arguments.values():
+            for part in walk(argument):
+                if isinstance(part, TableRef):
+                    yield part
+
+    def upstream(self) -> tuple[str, ...]:
+        """Names of all steps that must be over before this one is decided, each once, in a fixed order."""
+        writes = (w for t in self.tables() for w in t.writes)
+        return tuple(dict.fromkeys([*self.data_from(), *self.asks(), *self.after, *writes]))
+
+    def to_json(self) -> dict[str, JSON]:
+        """The node as JSON; what is empty is left out."""
+        found: dict[str, JSON] = {
+            "name": self.name,
+            "function": self.function,
+            "arguments": {k: a.to_json() for k, a in self.arguments.items()},
+            "outputs": self.outputs,
+            "mapped": self.mapped,
+            "after": list(self.after),
+            "when": [c.to_json() for c in self.when],
+            "retry": self.retry,
+            "timeout": self.timeout,
+            "resources": self.resources,
+            "cache": self.cache,
+            "write": self.write.to_json() if self.write else None,
+            "where": self.where,
+        }
+        return {k: v for k, v in found.items() if v not in (None, [], {}, "")}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Node:
+        """The node that `to_json` wrote."""
+        write = data.get("write")
+        given = {
+            k: data[k]
+            for k in ("outputs", "mapped", "retry", "timeout", "resources", "cache", "where")
+            if k in data
+        }
+        return cls(
+            name=data["name"],
+            function=data["function"],
+            arguments={k: read_argument(a) for k, a in data.get("arguments", {}).items()},
+            after=tuple(data.get("after", ())),
+            when=tuple(Condition.read(c) for c in data.get("when", ())),
+            write=WriteTo(write["table"], write["mode"], tuple(write["key"]), write["schema_mode"])
+            if write
+            else None,
+            **given,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSpec:
+    """A parameter of a pipeline: its kind, and its default as the kind's JSON if it has one."""
+
+    name: str
+    kind: Kind
+    required: bool
+    default: JSON = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """The parameter as JSON."""
+        found: dict[str, JSON] = {"name": self.name, "kind": self.kind.to_json(), "required": self.required}
+        return found if self.required else {**found, "default": self.default}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> ParameterSpec:
+        """The parameter that `to_json` wrote."""
+        return cls(data["name"], Kind.read(data["kind"]), data["required"], data.get("default"))
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A pipeline as nodes in an order in which they can run.
+
+    Raises:
+        DefinitionError: when made from nodes of which two share a name, one refers to a step that is not
+            there, or some form a cycle (which is named).
+    """
+
+    pipeline: str
+    parameters: tuple[ParameterSpec, ...]
+    nodes: Mapping[str, Node]
+    doc: str = ""
+
+    @classmethod
+    def build(
+        cls, pipeline: str, parameters: tuple[ParameterSpec, ...], nodes: list[Node], doc: str = ""
+    ) -> Graph:
+        """Check the nodes and put them into an order in which they can run."""
+        named: dict[str, Node] = {}
+        for node in nodes:
+            check_name("step", node.name, where=node.where)
+            if node.name in named:
+                raise DefinitionError(
+                    f"two steps of pipeline {pipeline} are named {node.name!r}",
+                    where=f"{node.where} and {named[node.name].where}",
+                    next='give one another name: step.options(name="...")(...)',
+                )
+            named[node.name] = node
+        for node in nodes:
+            for name in node.upstream():
+                if name not in named:
+                    raise UnknownName("step", name, named, next=None)
+        return cls(pipeline, parameters, _sorted(pipeline, named), doc)
+
+    def tables_read(self) -> tuple[str, ...]:
+        """Names of the tables that any step reads, each once, sorted."""
+        return tuple(sorted({t.table for node in self.nodes.values() for t in node.tables()}))
+
+    def tables_written(self) -> tuple[str, ...]:
+        """Names of the tables that any step writes, each once, sorted."""
+        return tuple(sorted({node.write.table for node in self.nodes.values() if node.write}))
+
+    def to_json(self) -> dict[str, JSON]:
+        """The graph as JSON."""
+        return {
+            "pipeline": self.pipeline,
+            "doc": self.doc,
+            "parameters": [p.to_json() for p in self.parameters],
+            "nodes": [n.to_json() for n in self.nodes.values()],
+        }
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Graph:
+        """The graph that `to_json` wrote, checked again."""
+        return cls.build(
+            data["pipeline"],
+            tuple(ParameterSpec.read(p) for p in data["parameters"]),
+            [Node.read(n) for n in data["nodes"]],
+            data.get("doc", ""),
+        )
+
+
+def _sorted(pipeline: str, nodes: Mapping[str, Node]) -> dict[str, Node]:
+    """The nodes in an order in which they can run, the author's order where there is a choice (Kahn, 1962)."""
+    waiting = {name: len(node.upstream()) for name, node in nodes.items()}
+    below: dict[str, list[str]] = {name: [] for name in nodes}
+    for name, node in nodes.items():
+        for up in node.upstream():
+            below[up].append(name)
+    ready = [name for name in nodes if not waiting[name]]
+    order: dict[str, Node] = {}
+    for name in ready:  # grows while it is walked
+        order[name] = nodes[name]
+        for down in below[name]:
+            waiting[down] -= 1
+            if not waiting[down]:
+                ready.append(down)
+    if len(order) < len(nodes):
+        stuck = [name for name in nodes if name not in order]
+        cycle = _cycle(nodes, set(stuck))
+        raise DefinitionError(
+            f"steps of pipeline {pipeline} wait for each other: {' -> '.join(cycle)}",
+            where=nodes[cycle[0]].where,
+            next="remove one of these dependencies",
+        )
+    return order
+
+
+def _cycle(nodes: Mapping[str, Node], stuck: set[str]) -> list[str]:
+    path: list[str] = []
+    name = min(stuck)
+    while name not in path:
+        path.append(name)
+        name = next(up for up in nodes[name].upstream() if up in stuck)
+    return [*path[path.index(name) :], name]

@@ -1,0 +1,235 @@
+"""The types a pipeline's parameter may have, as JSON-able values that need none of the author's code.
+
+A `Kind` reads a parameter from a command line's text or from JSON, and writes it as JSON that people can
+read (a date as "2020-03-26", an enum's member by its name). A driver, a server or a compiler therefore
+checks parameters without importing the project; only `from_json` in a worker makes the real objects.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from trikk.core.errors import ParameterError
+from trikk.core.values import JSON
+
+_SCALARS: dict[type, str] = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    datetime: "datetime",
+    date: "date",
+}
+_EXAMPLES = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "date": "a date such as 2020-03-26",
+    "datetime": "a time such as 2020-03-26T04:00:00",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One type of parameter.
+
+    Attributes:
+        name: bool, int, float, str, date, datetime, enum, literal, list or optional.
+        of: the inner kind of a list or an optional.
+        choices: a literal's values, or an enum's member names.
+        enum_class: `module:qualname` of an enum.
+    """
+
+    name: str
+    of: Kind | None = None
+    choices: tuple[JSON, ...] = ()
+    enum_class: str | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """The kind as JSON."""
+        found: dict[str, JSON] = {"name": self.name}
+        if self.of:
+            found["of"] = self.of.to_json()
+        if self.choices:
+            found["choices"] = list(self.choices)
+        if self.enum_class:
+            found["enum"] = self.enum_class
+        return found
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Kind:
+        """The kind that `to_json` wrote."""
+        inner = data.get("of")
+        return cls(
+            data["name"], cls.read(inner) if inner else None, tuple(data.get("choices", ())), data.get("enum")
+        )
+
+    def __str__(self) -> str:
+        if self.name == "list":
+            return f"list of {self.of}"
+        if self.name == "optional":
+            return f"{self.of} or none"
+        if self.choices:
+            return "one of " + ", ".join(str(c) for c in self.choices)
+        return self.name
+
+    def expected(self) -> str:
+        """What a good value looks like, for an error."""
+        if self.name == "list" and self.of:
+            example = "[1,2]" if self.of.name in ("int", "float") else "a,b"
+            return f"a list such as {example}, each {self.of.expected()}"
+        return _EXAMPLES.get(self.name, str(self))
+
+    def from_text(self, text: str) -> JSON:
+        """Read a value as written on a command line; lists as `a,b` or as JSON.
+
+        Raises:
+            ParameterError: if the text does not fit.
+        """
+        if self.name == "optional" and self.of:
+            return None if text.lower() in ("", "none", "null") else self.of.from_text(text)
+        if self.name == "list" and self.of:
+            if text.lstrip().startswith("["):
+                try:
+                    return self.check(json.loads(text))
+                except json.JSONDecodeError as error:
+                    raise self._refuse(text) from error
+            return [self.of.from_text(part.strip()) for part in text.split(",")] if text else []
+        if self.name == "bool" and text.lower() in ("true", "false", "yes", "no", "1", "0"):
+            return text.lower() in ("true", "yes", "1")
+        if self.name in ("int", "float"):
+            try:
+                return self.check(int(text) if self.name == "int" else float(text))
+            except ValueError as error:
+                raise self._refuse(text) from error
+        if self.name == "literal":
+            for choice in self.choices:
+                if text == str(choice):
+                    return choice
+        return self.check(text)
+
+    def check(self, value: object) -> JSON:
+        """Return a value (a real one, or one from JSON) as this kind's JSON.
+
+        Raises:
+            ParameterError: if it does not fit.
+        """
+        if self.name == "optional" and self.of:
+            return None if value is None else self.of.check(value)
+        if self.name == "list" and self.of:
+            if not isinstance(value, list | tuple):
+                raise self._refuse(value)
+            return [self.of.check(item) for item in value]
+        checked: JSON = _CHECKS[self.name](self, value)
+        if checked is None:
+            raise self._refuse(value)
+        return checked
+
+    def from_json(self, value: JSON) -> Any:
+        """The real object for a value that `check` gave: a date, an enum's member ...
+
+        Raises:
+            ParameterError: if an enum's class or member is gone.
+        """
+        if value is None:
+            return None
+        if self.of and self.name == "optional":
+            return self.of.from_json(value)
+        if self.of and isinstance(value, list):
+            return [self.of.from_json(item) for item in value]
+        if self.name == "date":
+            return date.fromisoformat(str(value))
+        if self.name == "datetime":
+            return datetime.fromisoformat(str(value))
+        if self.name == "float":
+            return float(typing.cast("float", value))
+        return self._member(str(value)) if self.name == "enum" else value
+
+    def _member(self, name: str) -> enum.Enum:
+        module, _, qualname = str(self.enum_class).partition(":")
+        found: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            found = getattr(found, part, None)
+        if not (isinstance(found, type) and issubclass(found, enum.Enum)) or name not in found.__members__:
+            raise ParameterError(f"{self.enum_class} has no member {name!r}")
+        return found[name]
+
+    def _refuse(self, value: object) -> ParameterError:
+        return ParameterError(f"{value!r} does not fit", next=f"give {self.expected()}")
+
+
+def _date(_: Kind, value: object) -> JSON:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    try:
+        return date.fromisoformat(value).isoformat() if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _datetime(_: Kind, value: object) -> JSON:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    try:
+        return datetime.fromisoformat(value).isoformat() if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _float(_: Kind, value: object) -> JSON:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _enum(kind: Kind, value: object) -> JSON:
+    if isinstance(value, enum.Enum):
+        cls = type(value)
+        return value.name if f"{cls.__module__}:{cls.__qualname__}" == kind.enum_class else None
+    return value if isinstance(value, str) and value in kind.choices else None
+
+
+def _literal(kind: Kind, value: object) -> JSON:
+    return next((c for c in kind.choices if c == value and type(c) is type(value)), None)
+
+
+_CHECKS: dict[str, Any] = {
+    "bool": lambda _, v: v if isinstance(v, bool) else None,
+    "int": lambda _, v: v if isinstance(v, int) and not isinstance(v, bool) else None,
+    "float": _float,
+    "str": lambda _, v: v if isinstance(v, str) and "\0" not in v else None,
+    "date": _date,
+    "datetime": _datetime,
+    "enum": _enum,
+    "literal": _literal,
+}
+
+
+def kind_of(annotation: object) -> Kind | None:
+    """The kind for an annotation; None if a parameter can't have that type."""
+    if isinstance(annotation, type) and annotation in _SCALARS:
+        return Kind(_SCALARS[annotation])
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return Kind(
+            "enum",
+            choices=tuple(annotation.__members__),
+            enum_class=f"{annotation.__module__}:{annotation.__qualname__}",
+        )
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal and all(isinstance(a, bool | int | str) for a in args):
+        return Kind("literal", choices=tuple(args))
+    if origin is list and len(args) == 1 and (inner := kind_of(args[0])) and inner.name != "list":
+        return Kind("list", of=inner)
+    if origin in (typing.Union, types.UnionType) and len(args) == 2 and type(None) in args:
+        inner = kind_of(next(a for a in args if a is not type(None)))
+        return Kind("optional", of=inner) if inner else None
+    return None

@@ -1,0 +1,195 @@
+"""Pipelines: functions whose body is run once, with stand-ins for values, to find out what should happen."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, ParamSpec, TypeVar, overload
+
+from trikk.core.durations import Duration, seconds
+from trikk.core.errors import DefinitionError, ParameterError, TrikkError
+from trikk.core.names import check_name
+from trikk.core.values import JSON
+from trikk.pipeline import typechecks
+from trikk.pipeline.arguments import ParameterRef
+from trikk.pipeline.graph import Graph, ParameterSpec
+from trikk.pipeline.kinds import kind_of
+from trikk.pipeline.location import of_function
+from trikk.pipeline.retry import Retry
+from trikk.pipeline.step import Step
+from trikk.pipeline.symbols import Parameter
+from trikk.pipeline.tracing import Trace, current, tracing
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_KINDS = "bool, int, float, str, date, datetime, an Enum, a Literal, a list of these, or `X | None`"
+
+
+class Pipeline:
+    """A traced pipeline.
+
+    Attributes:
+        name: the pipeline's name.
+        graph: what happens in a run.
+        steps: for each node its `Step`, or None for a table write; what a worker calls.
+        where: `file:line` of the definition.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+    ) -> None:
+        self.where = of_function(function)
+        self.name = check_name("pipeline", name or function.__name__, where=self.where)
+        self.function = function
+        defaults = {"retry": retry, "timeout": None if timeout is None else seconds(timeout, what="timeout")}
+        trace = Trace(self.name, defaults)
+        hints = typechecks.annotations_of(function)
+        specs = tuple(self._spec(p, hints) for p in inspect.signature(function).parameters.values())
+        arguments = {s.name: Parameter(ParameterRef(s.name), hints[s.name]) for s in specs}
+        if current() is not None:
+            raise DefinitionError("a pipeline can't be defined inside another", where=self.where)
+        with tracing(trace):
+            self._trace(function, arguments)
+        doc = (inspect.getdoc(function) or "").partition("\n")[0]
+        self.graph = Graph.build(self.name, specs, trace.nodes, doc)
+        self.steps: Mapping[str, Step[..., Any] | None] = trace.steps
+        functools.update_wrapper(self, function)
+        if not trace.nodes:
+            raise DefinitionError(
+                f"pipeline {self.name} has no steps", where=self.where, next="call a step in its body"
+            )
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        """Refused, with the ways to run it."""
+        raise DefinitionError(
+            f"pipeline {self.name} is not called",
+            where=self.where,
+            next=f"run it: `trikk run {self.name}`, or trikk.testing.run_inline({self.name}, ...) in a test",
+        )
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}: {len(self.graph.nodes)} steps>"
+
+    def _spec(self, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> ParameterSpec:
+        name = parameter.name
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            raise DefinitionError(
+                f"pipeline {self.name} takes *{name}", where=self.where, next="name each parameter, with its type"
+            )
+        kind = kind_of(hints.get(name))
+        if kind is None:
+            shown = typechecks.show(hints[name]) if name in hints else "no annotation"
+            raise DefinitionError(
+                f"parameter {name!r} of pipeline {self.name} has {shown}",
+                where=self.where,
+                next=f"annotate it as {_KINDS}",
+            )
+        if parameter.default is inspect.Parameter.empty:
+            return ParameterSpec(name, kind, required=True)
+        try:
+            return ParameterSpec(name, kind, required=False, default=kind.check(parameter.default))
+        except ParameterError as error:
+            raise DefinitionError(
+                f"the default {parameter.default!r} of parameter {name!r} of pipeline {self.name} is not {kind}",
+                where=self.where,
+                next=error.next,
+            ) from error
+
+    def _trace(self, function: Callable[..., object], arguments: dict[str, Any]) -> None:
+        try:
+            function(**arguments)
+        except TrikkError:
+            raise
+        except NameError as error:
+            where = _author_line(error, function)
+            raise DefinitionError(
+                f"pipeline {self.name}: {error}",
+                where=where,
+                next="define steps above the pipeline; using a later step's or one's own output is a cycle",
+            ) from error
+        except Exception as error:
+            raise DefinitionError(
+                f"pipeline {self.name} can't be traced: {type(error).__name__}: {error}",
+                where=_author_line(error, function),
+                next="its body only wires steps together: move computing into a step",
+            ) from error
+
+
+def _author_line(error: BaseException, function: Callable[..., object]) -> str:
+    file = function.__code__.co_filename
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    return f"{file}:{lines[-1]}" if lines else of_function(function)
+
+
+def parameters_for(graph: Graph, given: Mapping[str, object], *, text: bool = False) -> dict[str, JSON]:
+    """Check a run's parameters against a pipeline and fill in defaults; the values are the kinds' JSON.
+
+    Args:
+        graph: the pipeline's graph.
+        given: values by name; real ones, or texts as written on a command line if `text`.
+        text: whether the values are texts.
+
+    Raises:
+        ParameterError: if one is unknown, missing or does not fit; all mistakes are named at once.
+    """
+    specs = {s.name: s for s in graph.parameters}
+    wrong: list[str] = []
+    found: dict[str, JSON] = {}
+    for name in given:
+        if name not in specs:
+            known = ", ".join(specs) or "none"
+            wrong.append(f"{name}: no such parameter (there are: {known})")
+    for name, spec in specs.items():
+        if name not in given:
+            if spec.required:
+                wrong.append(f"{name}: missing; give {spec.kind.expected()}")
+            else:
+                found[name] = spec.default
+            continue
+        try:
+            value = given[name]
+            found[name] = spec.kind.from_text(str(value)) if text else spec.kind.check(value)
+        except ParameterError as error:
+            wrong.append(f"{name}: {error.what}; {error.next}")
+    if wrong:
+        usage = " ".join(f"-p {s.name}=..." for s in graph.parameters if s.required)
+        raise ParameterError(
+            f"pipeline {graph.pipeline} can't be run with these parameters: " + "; ".join(wrong),
+            next=f"trikk run {graph.pipeline} {usage}".rstrip(),
+        )
+    return found
+
+
+@overload
+def pipeline(function: Callable[P, R], /) -> Pipeline: ...
+@overload
+def pipeline(
+    *, name: str | None = None, retry: Retry | None = None, timeout: Duration | None = None
+) -> Callable[[Callable[P, R]], Pipeline]: ...
+
+
+def pipeline(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a pipeline; use as `@pipeline` or `@pipeline(retry=Retry(3))`.
+
+    The function's arguments are the pipeline's parameters; its body is run once, at definition, to record the
+    steps that it calls.
+
+    Args:
+        function: the function.
+        **options: name: instead of the function's own. retry: the default of steps that have none. timeout:
+            the default of steps that have none, for one attempt.
+
+    Raises:
+        DefinitionError: if the body or a parameter can't work, with file, line and what to do.
+    """
+    if function is not None:
+        return Pipeline(function)
+    return lambda f: Pipeline(f, **options)

@@ -1,0 +1,237 @@
+"""Steps: functions that stay functions, and that record a node when a pipeline's body calls them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from trikk.core.durations import Duration, seconds
+from trikk.core.errors import DefinitionError, UsageError
+from trikk.core.names import check_name
+from trikk.core.values import decode
+from trikk.pipeline import typechecks
+from trikk.pipeline.arguments import Argument, Constant, OutputRef, ParameterRef
+from trikk.pipeline.cache import Cache
+from trikk.pipeline.graph import Node
+from trikk.pipeline.location import caller, of_function
+from trikk.pipeline.resources import Resources
+from trikk.pipeline.retry import Retry
+from trikk.pipeline.symbols import Output, Symbol
+from trikk.pipeline.tracing import Trace, current, step_names
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Step(Generic[P, R]):
+    """A function that can be a step of pipelines. Outside of a pipeline's body it is just that function.
+
+    Attributes:
+        function: the author's function.
+        name: the name that its nodes get.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        resources: Resources | None = None,
+        cache: Cache | bool = False,
+        after: object = (),
+    ) -> None:
+        where = of_function(function)
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise DefinitionError(
+                f"{function.__name__} is a generator or coroutine",
+                where=where,
+                next="a step returns its result: make it a plain function",
+            )
+        self.function = function
+        self.name = check_name("step", name or function.__name__, where=where)
+        self._explicit = name is not None
+        self.retry = retry
+        try:
+            self.timeout = None if timeout is None else seconds(timeout, what="timeout")
+        except UsageError as error:
+            raise DefinitionError(error.what, where=where, next=error.next) from error
+        self.resources = resources or Resources()
+        self.cache = Cache() if cache is True else (cache or None)
+        self.after = after
+        self.signature = inspect.signature(function)
+        functools.update_wrapper(self, function)
+
+    @functools.cached_property
+    def types(self) -> dict[str, Any]:
+        """The function's annotations, resolved."""
+        return typechecks.annotations_of(self.function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function; in a pipeline's body, record a node and return a stand-in for its result."""
+        trace = current()
+        if trace is None:
+            return self.function(*args, **kwargs)
+        after = kwargs.pop("after", ()) if "after" not in self.signature.parameters else ()
+        return cast("R", self._record(trace, args, kwargs, after, mapped=None))
+
+    def map(self, items: object, /, **fixed: object) -> Any:
+        """Run the step once for each item of a list whose length may be known only in the run.
+
+        Args:
+            items: a list output of a step, a list parameter, or a list; each item becomes the step's
+                first argument.
+            **fixed: the other arguments, the same for every item.
+
+        Returns:
+            The list of the results in the order of the items.
+
+        Raises:
+            DefinitionError: if the step takes no such arguments.
+        """
+        trace = current()
+        if trace is None:
+            return [cast("Any", self.function)(item, **fixed) for item in cast("Any", items)]
+        names = list(self.signature.parameters)
+        if not names:
+            raise DefinitionError(f"step {self.name} takes no argument to map over", where=caller())
+        after = fixed.pop("after", ()) if "after" not in names else ()
+        return self._record(trace, (items,), fixed, after, mapped=names[0])
+
+    def options(
+        self,
+        *,
+        name: str | None = None,
+        after: object = (),
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        resources: Resources | None = None,
+        cache: Cache | bool | None = None,
+    ) -> Step[P, R]:
+        """The same step with another name, order, retry, time-out, resources or cache for this call.
+
+        Raises:
+            UsageError: if an option is out of its range.
+        """
+        own = self.cache if cache is None else cache
+        made = Step(
+            self.function,
+            name=name or self.name,
+            retry=retry or self.retry,
+            timeout=self.timeout if timeout is None else timeout,
+            resources=resources or self.resources,
+            cache=own or False,
+            after=after,
+        )
+        made._explicit = name is not None
+        return made
+
+    def _record(
+        self, trace: Trace, args: tuple[object, ...], kwargs: dict[str, Any], after: object, *, mapped: str | None
+    ) -> Output:
+        where = caller()
+        bound = self._bind(args, kwargs, where)
+        given = {name: trace.argument(value, f"argument {name!r} of {self.name}") for name, value in bound.items()}
+        self._check_types(bound, given, mapped, where)
+        name = trace.name_for(self.name, self.function)
+        if self._explicit and name != self.name:
+            raise DefinitionError(
+                f"two steps are named {self.name!r}", where=where, next='choose another: .options(name="...")'
+            )
+        returned = self.types.get("return", inspect.Parameter.empty)
+        parts, fields = typechecks.tuple_parts(returned) if mapped is None else ((), ())
+        retry = self.retry or trace.defaults.get("retry")
+        node = Node(
+            name=name,
+            function=f"{self.function.__module__}:{self.function.__qualname__}",
+            arguments=given,
+            outputs=len(parts) or None,
+            mapped=mapped,
+            after=tuple(dict.fromkeys([*step_names(after), *step_names(self.after)])),
+            when=tuple(trace.conditions),
+            retry=retry.to_json() if retry else None,
+            timeout=self.timeout if self.timeout is not None else trace.defaults.get("timeout"),
+            resources=self.resources.to_json(),
+            cache=self.cache.to_json() if self.cache else None,
+            where=where,
+        )
+        trace.add(node, self)
+        return Output(OutputRef(name), list[returned] if mapped else returned, parts, fields)  # type: ignore[valid-type]
+
+    def _bind(self, args: tuple[object, ...], kwargs: dict[str, Any], where: str) -> dict[str, object]:
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise DefinitionError(
+                f"step {self.name} can't be called like this: {error}",
+                where=where,
+                next=f"its arguments are {self.signature}",
+            ) from None
+        flat: dict[str, object] = {}
+        for name, value in bound.arguments.items():
+            kind = self.signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                raise DefinitionError(
+                    f"step {self.name} takes *{name}", where=where, next="give it one list argument instead"
+                )
+            flat.update(value if kind is inspect.Parameter.VAR_KEYWORD else {name: value})
+        return flat
+
+    def _check_types(
+        self, bound: dict[str, object], given: dict[str, Argument], mapped: str | None, where: str
+    ) -> None:
+        for name, argument in given.items():
+            wanted = self.types.get(name, inspect.Parameter.empty)
+            if name == mapped or isinstance(wanted, str):
+                continue
+            value = bound[name]
+            if isinstance(argument, Constant):
+                good, found = typechecks.fits(decode(argument.value), wanted), repr(value)
+            elif isinstance(argument, OutputRef | ParameterRef) and isinstance(value, Symbol):
+                good, found = (
+                    typechecks.may_become(value.annotation, wanted),
+                    f"{value.label} ({typechecks.show(value.annotation)})",
+                )
+            else:
+                continue
+            if not good:
+                raise DefinitionError(
+                    f"argument {name!r} of step {self.name} wants {typechecks.show(wanted)}, not {found}",
+                    where=where,
+                    next="pass a value of that type, or change the annotation",
+                )
+
+
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def step(
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: Duration | None = None,
+    resources: Resources | None = None,
+    cache: Cache | bool = False,
+) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+
+
+def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a step; use as `@step` or `@step(retry=Retry(4), timeout="10m")`.
+
+    Args:
+        function: the function; it stays callable and testable as it is.
+        **options: name: instead of the function's own. retry: a `Retry`; the pipeline's default if not given.
+            timeout: how long one attempt may take, in seconds or as a text such as "10m"; its whole process
+            group is ended then. resources: a `Resources`; one core if not given. cache: True or a `Cache` to
+            reuse an earlier run's result when nothing it depends on has changed; off if not given.
+
+    Raises:
+        DefinitionError: if the function can't be a step.
+        UsageError: if an option is out of its range.
+    """
+    if function is not None:
+        return Step(function)
+    return lambda f: Step(f, **options)

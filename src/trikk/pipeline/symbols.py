@@ -1,0 +1,149 @@
+"""What a pipeline's body handles while it is traced: stand-ins for values that only a run will have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from trikk.core.errors import DefinitionError
+from trikk.core.values import encode
+from trikk.pipeline.arguments import Argument, Constant, OutputRef, ParameterRef
+from trikk.pipeline.condition import Condition
+from trikk.pipeline.location import caller
+
+
+class Symbol:
+    """A value that is known in a run only. Comparing it gives a `Condition`; computing with it is refused."""
+
+    __slots__ = ("annotation", "argument")
+
+    def __init__(self, argument: ParameterRef | OutputRef, annotation: object = None) -> None:
+        self.argument = argument
+        self.annotation = annotation
+
+    def _compare(self, op: str, other: object) -> Condition:
+        return Condition(op, (self.argument, operand(other)))
+
+    def __lt__(self, other: object) -> Condition:
+        return self._compare("<", other)
+
+    def __le__(self, other: object) -> Condition:
+        return self._compare("<=", other)
+
+    def __gt__(self, other: object) -> Condition:
+        return self._compare(">", other)
+
+    def __ge__(self, other: object) -> Condition:
+        return self._compare(">=", other)
+
+    def __eq__(self, other: object) -> Condition:  # type: ignore[override]
+        return self._compare("==", other)
+
+    def __ne__(self, other: object) -> Condition:  # type: ignore[override]
+        return self._compare("!=", other)
+
+    def __hash__(self) -> int:
+        return hash(self.argument)
+
+    def __bool__(self) -> NoReturn:  # noqa: PLE0304 - it never returns
+        self._refuse("its truth is not known yet", "write `with when(...):` instead of if")
+
+    def __iter__(self) -> Iterator[Any]:
+        self._refuse("its length is not known yet", "fan out with `step.map(...)`, or loop over a known list")
+
+    def _refuse(self, why: str, mend: str) -> NoReturn:
+        raise DefinitionError(
+            f"{self.label} is a stand-in while the pipeline is traced: {why}", where=caller(), next=mend
+        )
+
+    def _no_computing(self, *_: object) -> NoReturn:
+        self._refuse("it can't be computed with", "do this inside a step, and pass the value to that step")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_computing
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _no_computing
+    __pow__ = __rpow__ = __neg__ = __abs__ = __len__ = __int__ = __float__ = __contains__ = _no_computing
+
+    def __str__(self) -> str:  # noqa: PLE0307 - it never returns
+        self._refuse("it has no text yet", "build the text inside a step")
+
+    def __repr__(self) -> str:
+        return f"<{self.label}>"
+
+    @property
+    def label(self) -> str:
+        """What it stands for, in words."""
+        return f"the value {self.argument}"
+
+
+class Parameter(Symbol):
+    """A parameter of the pipeline while it is traced."""
+
+    __slots__ = ()
+    argument: ParameterRef
+
+    @property
+    def label(self) -> str:
+        """What it stands for, in words."""
+        return f"parameter {self.argument.name}"
+
+
+class Output(Symbol):
+    """What a step will return. `output["mae"]` picks from a dict; a tuple annotation unpacks."""
+
+    __slots__ = ("fields", "parts")
+    argument: OutputRef
+
+    def __init__(
+        self,
+        argument: OutputRef,
+        annotation: object = None,
+        parts: tuple[Any, ...] = (),
+        fields: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(argument, annotation)
+        self.parts = parts
+        self.fields = fields
+
+    def __iter__(self) -> Iterator[Output]:
+        if not self.parts:
+            self._refuse(
+                "its length is not known yet",
+                "fan out with `step.map(...)`, or annotate the step's return as a tuple to unpack it",
+            )
+        return (self._part(i) for i in range(len(self.parts)))
+
+    def __getitem__(self, key: str | int) -> Output:
+        if self.parts and isinstance(key, int):
+            if not -len(self.parts) <= key < len(self.parts):
+                self._refuse(
+                    f"it has {len(self.parts)} parts, not a part {key}", "pick one that the step declares"
+                )
+            return self._part(key % len(self.parts))
+        if not isinstance(key, str | int) or isinstance(key, bool):
+            self._refuse("only a text or a whole number picks from it", "do other look-ups inside a step")
+        ref = self.argument
+        return Output(OutputRef(ref.step, ref.index, (*ref.path, key)))
+
+    def __getattr__(self, name: str) -> Output:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self.fields:
+            return self._part(self.fields.index(name))
+        return self._refuse(f"it has no attribute {name!r} yet", "use the attribute inside a step")
+
+    def _part(self, index: int) -> Output:
+        return Output(OutputRef(self.argument.step, index), self.parts[index])
+
+    @property
+    def label(self) -> str:
+        """What it stands for, in words."""
+        return f"the output of step {self.argument.step}"
+
+
+def operand(value: object) -> Argument:
+    """What a condition compares with: a symbol's argument, or a constant.
+
+    Raises:
+        UsageError: if it is no plain value.
+    """
+    return value.argument if isinstance(value, Symbol) else Constant(encode(value))

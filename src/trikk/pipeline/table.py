@@ -1,0 +1,105 @@
+"""Tables as an author names them: what steps read, and what `append`, `overwrite` and `merge` write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from trikk.core.errors import DefinitionError
+from trikk.core.names import check_name
+from trikk.pipeline.arguments import OutputRef
+from trikk.pipeline.graph import Node, WriteTo
+from trikk.pipeline.location import caller
+from trikk.pipeline.symbols import Output
+from trikk.pipeline.tracing import current, step_names
+
+SchemaMode = Literal["strict", "merge"]
+
+
+class Table:
+    """A versioned table of the project, by name.
+
+    Given to a step, it arrives as the frame that the step's annotation asks for (polars LazyFrame or
+    DataFrame, pandas DataFrame, pyarrow Table), at the version that the run is locked to; where the run itself
+    has written it before, as the run wrote it.
+
+    In a pipeline's body `append`, `overwrite` and `merge` are ordinary steps: they are retried, resumed,
+    logged, and make each write once however often they are tried.
+
+    Raises:
+        UsageError: if the name can't name a table.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.table_name = check_name("table", name, where=caller())
+
+    def append(self, rows: object, *, schema_mode: SchemaMode = "strict", after: object = ()) -> Any:
+        """Add rows.
+
+        Args:
+            rows: a frame, or a list of frames with the same columns.
+            schema_mode: "strict" refuses rows whose columns are not the table's; "merge" adds new columns.
+            after: steps that must be over before.
+
+        Returns:
+            In the run, a dict with the table's new `version` and the number of `rows` written.
+
+        Raises:
+            DefinitionError: outside of a pipeline.
+        """
+        return self._write("append", rows, (), schema_mode, after)
+
+    def overwrite(self, rows: object, *, schema_mode: SchemaMode = "strict", after: object = ()) -> Any:
+        """Replace all rows; earlier versions stay readable. Arguments and result as for `append`."""
+        return self._write("overwrite", rows, (), schema_mode, after)
+
+    def merge(
+        self, rows: object, *, key: str | Sequence[str], schema_mode: SchemaMode = "strict", after: object = ()
+    ) -> Any:
+        """Replace the rows whose key is in `rows` and add the others; the same rows twice change nothing.
+
+        Args:
+            rows: a frame, or a list of frames with the same columns.
+            key: the columns that identify a row; no nulls and no duplicates in `rows`.
+            schema_mode: as for `append`.
+            after: as for `append`.
+
+        Raises:
+            DefinitionError: outside of a pipeline, or without a key.
+        """
+        columns = (key,) if isinstance(key, str) else tuple(key)
+        if not columns or not all(isinstance(c, str) for c in columns):
+            raise DefinitionError("merge needs a key", where=caller(), next='name columns: key=["sensor", "slot"]')
+        return self._write("merge", rows, columns, schema_mode, after)
+
+    def _write(self, mode: str, rows: object, key: tuple[str, ...], schema_mode: str, after: object) -> Output:
+        where = caller()
+        trace = current()
+        if trace is None:
+            raise DefinitionError(
+                f"table {self.table_name} is written by pipelines only",
+                where=where,
+                next="call it in a pipeline's body, or load files with `trikk ingest`",
+            )
+        if schema_mode not in ("strict", "merge"):
+            raise DefinitionError(f"schema_mode={schema_mode!r}", where=where, next='use "strict" or "merge"')
+        base = f"{mode}_{self.table_name}"[:96]
+        earlier = trace.writes.setdefault(self.table_name, [])
+        retry = trace.defaults.get("retry")
+        node = Node(
+            name=trace.name_for(base, base),
+            function=f"trikk:Table.{mode}",
+            arguments={"rows": trace.argument(rows, f"the rows for table {self.table_name}")},
+            after=tuple(dict.fromkeys([*step_names(after), *earlier])),
+            when=tuple(trace.conditions),
+            retry=retry.to_json() if retry else None,
+            timeout=trace.defaults.get("timeout"),
+            write=WriteTo(self.table_name, mode, key, schema_mode),
+            where=where,
+        )
+        trace.add(node, None)
+        earlier.append(node.name)
+        return Output(OutputRef(node.name))
+
+    def __repr__(self) -> str:
+        return f"Table({self.table_name!r})"

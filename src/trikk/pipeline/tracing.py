@@ -1,0 +1,165 @@
+"""The pipeline that is being traced right now: what `step(...)`, `table.append(...)` and `when` add to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from trikk.core.errors import DefinitionError, UsageError
+from trikk.core.values import encode
+from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, TableRef
+from trikk.pipeline.condition import Condition
+from trikk.pipeline.graph import Node
+from trikk.pipeline.location import caller
+from trikk.pipeline.symbols import Output, Symbol
+
+
+class Named(Protocol):
+    """A thing that stands for a table in an argument list."""
+
+    @property
+    def table_name(self) -> str:
+        """The table's name."""
+
+
+@dataclass(slots=True)
+class Trace:
+    """The nodes recorded so far, with what their names and order need."""
+
+    pipeline: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
+    steps: dict[str, Any] = field(default_factory=dict)  # node name -> Step, for the worker
+    writes: dict[str, list[str]] = field(default_factory=dict)  # table -> names of the nodes that write it
+    _bases: dict[str, object] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def name_for(self, base: str, owner: object) -> str:
+        """A node name from a step's own name: `fit`, then `fit-2` when the same step is called again.
+
+        Raises:
+            DefinitionError: if another step of that name was called before.
+        """
+        if self._bases.setdefault(base, owner) is not owner:
+            raise DefinitionError(
+                f"two different steps are named {base!r}",
+                where=caller(),
+                next=f'name one of them: @step(name="...") or {base}.options(name="...")(...)',
+            )
+        count = self._counts[base] = self._counts.get(base, 0) + 1
+        return base if count == 1 else f"{base}-{count}"
+
+    def argument(self, value: object, what: str) -> Argument:
+        """Turn what the author passed into an edge of the graph.
+
+        Raises:
+            DefinitionError: if it is neither a stand-in, a table nor a plain value.
+        """
+        if isinstance(value, Symbol):
+            return value.argument
+        if isinstance(value, Condition):
+            raise DefinitionError(
+                f"{what} is a condition", where=caller(), next="pass the output itself and compare inside the step"
+            )
+        table = getattr(value, "table_name", None)
+        if isinstance(table, str):
+            return TableRef(table, tuple(self.writes.get(table, ())))
+        if _has_stand_ins(value):
+            if isinstance(value, dict):
+                items = tuple(self.argument(v, f"{what}[{k!r}]") for k, v in value.items())
+                return Group(items, tuple(str(k) for k in value))
+            assert isinstance(value, list | tuple)
+            return Group(tuple(self.argument(v, f"{what}[{i}]") for i, v in enumerate(value)))
+        try:
+            return Constant(encode(value))
+        except UsageError as error:
+            raise DefinitionError(
+                f"{what} is {error.what}, so it can't be part of a pipeline's definition",
+                where=caller(),
+                next="return it from a step, or " + (error.next or ""),
+            ) from error
+
+    def add(self, node: Node, step: Any) -> None:
+        """Record a node, and its step for whoever runs it."""
+        self.nodes.append(node)
+        self.steps[node.name] = step
+
+
+def _has_stand_ins(value: object) -> bool:
+    if isinstance(value, Symbol) or isinstance(getattr(value, "table_name", None), str):
+        return True
+    if isinstance(value, dict):
+        return any(_has_stand_ins(v) for v in value.values())
+    return isinstance(value, list | tuple) and any(_has_stand_ins(v) for v in value)
+
+
+_CURRENT: ContextVar[Trace | None] = ContextVar("trikk_trace", default=None)
+
+
+def current() -> Trace | None:
+    """The trace in progress, or None outside of a pipeline's body."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    """Make `trace` the one in progress."""
+    token = _CURRENT.set(trace)
+    try:
+        yield trace
+    finally:
+        _CURRENT.reset(token)
+
+
+def step_names(after: object) -> tuple[str, ...]:
+    """Names of the steps whose outputs were given as `after=`: one, or a list.
+
+    Raises:
+        DefinitionError: if something else was given.
+    """
+    items: Iterable[object] = after if isinstance(after, list | tuple) else [after]
+    found = []
+    for item in items:
+        if not (isinstance(item, Output) and isinstance(item.argument, OutputRef)):
+            raise DefinitionError(
+                f"after={item!r} is no step",
+                where=caller(),
+                next="give what calling a step returned: after=loaded",
+            )
+        found.append(item.argument.step)
+    return tuple(dict.fromkeys(found))
+
+
+@contextmanager
+def when(condition: object) -> Iterator[None]:
+    """Run the steps of this block only if the condition holds in the run; otherwise they are skipped.
+
+    A step that is given an output of a skipped step is skipped too; one that only comes `after=` it is not.
+
+    Args:
+        condition: a comparison of a step's output or a parameter, such as `score["mae"] <= limit`, several
+            joined by `&`, `|`, `~`, or an output or parameter itself, which is then tested for truth.
+
+    Raises:
+        DefinitionError: outside of a pipeline, or if the condition is known already.
+    """
+    trace = current()
+    if trace is None:
+        raise DefinitionError("when() has no meaning outside of a pipeline", where=caller(), next="use if")
+    if isinstance(condition, Symbol):
+        condition = Condition("true", (condition.argument,))
+    if not isinstance(condition, Condition):
+        raise DefinitionError(
+            f"when({condition!r}) is known while the pipeline is traced",
+            where=caller(),
+            next="use if for what is known; compare a step's output or a parameter for what is not",
+        )
+    trace.conditions.append(condition)
+    try:
+        yield
+    finally:
+        trace.conditions.pop()

@@ -1,0 +1,128 @@
+"""What the author's annotations say about values: enough to refuse what is surely wrong, never more.
+
+Annotations that can't be resolved (names imported for type checkers only) accept everything.
+"""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+_FRAMES = ("polars.", "pandas.", "pyarrow.")
+_LOOKED_AT = 100  # items of a long list that are checked
+
+
+def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function with texts resolved; an unresolvable one stays a text."""
+    try:
+        return typing.get_type_hints(function)
+    except Exception:  # noqa: BLE001 - one bad annotation must not hide the others
+        raw = dict(getattr(function, "__annotations__", {}))
+        return {name: _resolve(value, getattr(function, "__globals__", {})) for name, value in raw.items()}
+
+
+def _resolve(annotation: object, names: dict[str, Any]) -> object:
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, names)  # noqa: S307 - the author's own annotation, as typing.get_type_hints does
+    except Exception:  # noqa: BLE001
+        return annotation
+
+
+def tuple_parts(annotation: object) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """The (types, field names) that a tuple or NamedTuple annotation declares; both empty for any other."""
+    if typing.get_origin(annotation) is tuple:
+        args = typing.get_args(annotation)
+        return ((), ()) if Ellipsis in args else (args, ())
+    if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        hints = annotations_of(annotation)
+        fields = tuple(annotation._fields)
+        return tuple(hints.get(f, Any) for f in fields), fields
+    return (), ()
+
+
+def show(annotation: object) -> str:
+    """An annotation for people: `polars.DataFrame`, `list[int]`."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        module = annotation.__module__.split(".")[0]
+        return annotation.__qualname__ if module == "builtins" else f"{module}.{annotation.__qualname__}"
+    return str(annotation)
+
+
+def fits(value: object, annotation: object) -> bool:
+    """Whether a value is surely not of another type than the annotation says."""
+    annotation = _plain(annotation)
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return value is None
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, a) for a in args)
+    if origin is typing.Literal:
+        return value in args
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if len(args) == 2 and args[1] is Ellipsis:
+            return all(fits(v, args[0]) for v in value[:_LOOKED_AT])
+        return len(value) == len(args) and all(fits(v, a) for v, a in zip(value, args, strict=True))
+    if origin is not None:
+        return _instance(value, origin) and _items_fit(value, args)
+    return _instance(value, annotation)
+
+
+def _items_fit(value: object, args: tuple[Any, ...]) -> bool:
+    if isinstance(value, Mapping) and len(args) == 2:
+        some = list(value.items())[:_LOOKED_AT]
+        return all(fits(k, args[0]) and fits(v, args[1]) for k, v in some)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(args) == 1:
+        return all(fits(v, args[0]) for v in value[:_LOOKED_AT])
+    return True
+
+
+def _plain(annotation: object) -> Any:
+    while True:
+        if typing.get_origin(annotation) is typing.Annotated:
+            annotation = typing.get_args(annotation)[0]
+        elif isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        else:
+            return annotation
+
+
+def _instance(value: object, cls: object) -> bool:
+    if not isinstance(cls, type) or cls is inspect.Parameter.empty:
+        return True
+    if cls in (int, float):
+        wanted = numbers.Integral if cls is int else numbers.Real
+        return isinstance(value, wanted) and not isinstance(value, bool)
+    try:
+        return isinstance(value, cls)
+    except TypeError:
+        return True
+
+
+def may_become(declared: object, wanted: object) -> bool:
+    """Whether a value declared as one type may be what another annotation asks for; False only when sure."""
+    declared, wanted = _plain(declared), _plain(wanted)
+    declared, wanted = typing.get_origin(declared) or declared, typing.get_origin(wanted) or wanted
+    if not (isinstance(declared, type) and isinstance(wanted, type)):
+        return True
+    if object in (declared, wanted) or declared is inspect.Parameter.empty or wanted is inspect.Parameter.empty:
+        return True
+    if _is_frame(declared) and _is_frame(wanted):
+        return True
+    if declared in (int, bool) and wanted is float:
+        return True
+    try:
+        return issubclass(declared, wanted) or issubclass(wanted, declared)
+    except TypeError:
+        return True
+
+
+def _is_frame(cls: type) -> bool:
+    return f"{cls.__module__}.".startswith(_FRAMES)
