@@ -34,9 +34,11 @@ class SqliteJournal(SqlJournal):
 
     errors = sqlite3.Error
     begin = "BEGIN IMMEDIATE"
+    snapshot = "BEGIN"
+    mark = ":{}"
 
     def __init__(self, path: Path | str, *, durable: bool = False) -> None:
-        super().__init__(sqltext.statements("sqlite", "main"))
+        super().__init__(sqltext.statements("sqlite", "main", self.mark))
         self.path = Path(path)
         self._durable = durable
         self._connection()
@@ -74,7 +76,7 @@ class SqliteJournal(SqlJournal):
         connection.execute(self.begin)
         # Another process may have done it while this one waited.
         for version in range(self._version(connection) + 1, SCHEMA_VERSION + 1):
-            for statement in sqltext.script(f"sqlite_{version}.sql").split(";\n"):
+            for statement in sqltext.script(f"sqlite_{version}.sql", "main").split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version}")
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +42,9 @@ class SqlJournal(Journal, ABC):
     # ---- what a database provides
 
     errors: type[Exception]
-    begin: str
+    begin: str  # a transaction that writes
+    snapshot: str  # one that reads, and sees one moment
+    mark: str  # how a named value is written
 
     @abstractmethod
     def _connect(self) -> Any:
@@ -55,6 +57,14 @@ class SqlJournal(Journal, ABC):
     @abstractmethod
     def _add_event(self, connection: Any, values: dict[str, Any]) -> int:
         """Insert one event and return its number."""
+
+    def _stream(self, connection: Any, text: str) -> Iterable[sqlrows.Row]:
+        """A statement's rows one by one."""
+        return connection.execute(text)  # type: ignore[no-any-return]
+
+    def _is_lost(self, connection: Any) -> bool:  # noqa: ARG002
+        """Whether the database has gone away from a connection."""
+        return False
 
     # ---- connections and transactions
 
@@ -83,16 +93,23 @@ class SqlJournal(Journal, ABC):
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
-    def _begin(self) -> Any:
+    def _first(self, text: str, values: dict[str, Any]) -> Any:
+        """Execute what nothing came before; once more on a new connection if the old one was lost."""
         connection = self._connection()
-        connection.execute(self.begin)
-        return connection
+        try:
+            return connection.execute(text, values)
+        except self.errors:
+            if not self._is_lost(connection):
+                raise
+            self._drop(connection)
+            return self._connection().execute(text, values)
 
     @contextmanager
-    def _transaction(self) -> Iterator[Any]:
+    def _transaction(self, begin: str | None = None) -> Iterator[Any]:
         connection = None
         try:
-            connection = self._begin()
+            self._first(begin or self.begin, {})
+            connection = self._connection()
             yield connection
             connection.execute("COMMIT")
         except BaseException as error:
@@ -120,7 +137,7 @@ class SqlJournal(Journal, ABC):
 
     def _select(self, text: str, values: dict[str, Any]) -> list[Any]:
         try:
-            return list(self._connection().execute(text, values).fetchall())
+            return list(self._first(text, values).fetchall())
         except self.errors as error:
             raise self._failed(error) from None
 
@@ -142,10 +159,10 @@ class SqlJournal(Journal, ABC):
         body = {**body, "pipeline": pipeline}
         text = port.dump(body)
         with self._transaction() as connection:
-            if connection.execute(self._sql["run"], {"run": run}).fetchone() is not None:
-                raise port.run_exists(run)
             event = self._insert(connection, run, CREATED, body, text, at)
-            connection.execute(self._sql["add_run"], {"seq": event.seq, **sqlrows.columns(first_row(event))})
+            values = {"seq": event.seq, **sqlrows.columns(first_row(event))}
+            if connection.execute(self._sql["add_run"], values).rowcount != 1:
+                raise port.run_exists(run)
         return event
 
     def append(
@@ -221,12 +238,12 @@ class SqlJournal(Journal, ABC):
         limit: int | None = 20,
         offset: int = 0,
     ) -> list[RunRow]:
-        where, values = sqltext.where(pipeline, state)
+        where, values = sqltext.where(pipeline, state, self.mark)
         values |= {"limit": _EVERYTHING if limit is None else limit, "offset": offset}
         return sqlrows.rows(self._select(self._sql["runs"].replace("$where", where), values))
 
     def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:
-        where, values = sqltext.where(pipeline, state)
+        where, values = sqltext.where(pipeline, state, self.mark)
         return int(self._select(self._sql["count"].replace("$where", where), values)[0][0])
 
     def find(self, prefix: str) -> list[str]:
@@ -288,9 +305,9 @@ class SqlJournal(Journal, ABC):
     # ---- damage
 
     def check(self) -> list[str]:
-        with self._transaction() as connection:
+        with self._transaction(self.snapshot) as connection:
             every_run = connection.execute(self._sql["every_run"]).fetchall()
-            return list(sqlrows.compare(connection.execute(self._sql["every_event"]), every_run))
+            return list(sqlrows.compare(self._stream(connection, self._sql["every_event"]), every_run))
 
     # ---- helpers
 

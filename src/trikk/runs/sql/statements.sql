@@ -26,6 +26,7 @@ INSERT INTO $schema.runs
   (seq, id, pipeline, state, created, started, ended, parameters, origin, error, forgotten)
 VALUES
   (:seq, :id, :pipeline, :state, :created, :started, :ended, :parameters, :origin, :error, :forgotten)
+ON CONFLICT (id) DO NOTHING
 
 -- name: change_run
 UPDATE $schema.runs SET

@@ -1,0 +1,34 @@
+-- Statements for PostgreSQL alone. A run's appends and leases are serialised by the lock on its row.
+
+-- name: lock_run
+SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten
+FROM $schema.runs WHERE id = :run FOR UPDATE
+
+-- name: add_event
+INSERT INTO $schema.events (run, kind, at, body) VALUES (:run, :kind, :at, :body) RETURNING seq
+
+-- name: cache_put
+INSERT INTO $schema.cache (key, pipeline, step, at, body) VALUES (:key, :pipeline, :step, :at, :body)
+ON CONFLICT (key) DO UPDATE SET
+  seq = DEFAULT, pipeline = excluded.pipeline, step = excluded.step, at = excluded.at, body = excluded.body
+
+-- name: prepare
+SELECT set_config('lock_timeout', :wait, false), to_regclass('$schema.version') IS NOT NULL
+
+-- name: wait_for_schema
+SELECT pg_advisory_xact_lock(hashtext('$schema.version'))
+
+-- name: has_schema
+SELECT 1 FROM pg_namespace WHERE nspname = '$schema'
+
+-- name: make_schema
+CREATE SCHEMA $schema
+
+-- name: has_version
+SELECT to_regclass('$schema.version') IS NOT NULL
+
+-- name: version
+SELECT max(version) FROM $schema.version
+
+-- name: set_version
+INSERT INTO $schema.version (version) VALUES (:version)
