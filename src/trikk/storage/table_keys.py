@@ -13,8 +13,33 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-def check_keys(rows: pl.DataFrame | pl.LazyFrame, key: tuple[str, ...], *, where: str | None) -> None:
-    """Check that `key` can tell the rows apart; of a LazyFrame only the columns are checked, not the rows.
+def check_columns(schema: pl.Schema, key: tuple[str, ...], *, what: str, where: str | None) -> None:
+    """Check that `what` (such as "the table") has the key's columns, in types that can be compared exactly.
+
+    Raises:
+        TableError: if a key column is missing, or its type is a float or nested.
+    """
+    for name in key:
+        if name not in schema:
+            raise TableError(
+                f"key column {name!r} is not in {what}", where=where, next=f"there are: {', '.join(schema)}"
+            )
+        if schema[name].is_float() or schema[name].is_nested():
+            raise TableError(
+                f"key column {name!r} has type {schema[name]}, which can't identify a row",
+                where=where,
+                next="use integers, strings or dates as keys",
+            )
+
+
+def check_keys(rows: pl.DataFrame, key: tuple[str, ...], *, unique: bool, where: str | None) -> None:
+    """Check that `key` can tell the rows apart.
+
+    Args:
+        rows: what is to be written.
+        key: names of columns.
+        unique: whether each key may occur only once.
+        where: what an error names as its place.
 
     Raises:
         TableError: if a key column is missing, is of a type that can't be compared exactly (floats, nested), or
@@ -22,20 +47,7 @@ def check_keys(rows: pl.DataFrame | pl.LazyFrame, key: tuple[str, ...], *, where
     """
     import polars as pl
 
-    schema = rows.collect_schema()
-    for name in key:
-        if name not in schema:
-            raise TableError(
-                f"key column {name!r} is not in the rows", where=where, next=f"there are: {', '.join(schema)}"
-            )
-        if schema[name].is_float() or schema[name].is_nested():
-            raise TableError(
-                f"key column {name!r} has type {schema[name]}, which can't identify a row",
-                where=where,
-                next="use integers, strings, dates or times as keys",
-            )
-    if isinstance(rows, pl.LazyFrame):
-        return
+    check_columns(rows.schema, key, what="the rows", where=where)
     keys = rows.select(key)
     nulls = keys.filter(pl.any_horizontal(pl.all().is_null()))
     if nulls.height:
@@ -44,6 +56,8 @@ def check_keys(rows: pl.DataFrame | pl.LazyFrame, key: tuple[str, ...], *, where
             where=where,
             next="drop or fill the rows with null in a key column",
         )
+    if not unique:
+        return
     again = keys.filter(keys.is_duplicated()).unique(maintain_order=True)
     if again.height:
         raise TableError(
@@ -53,16 +67,14 @@ def check_keys(rows: pl.DataFrame | pl.LazyFrame, key: tuple[str, ...], *, where
         )
 
 
-def check_target_keys(
-    table: DeltaTable, schema: pl.Schema, rows: pl.DataFrame, key: tuple[str, ...], where: str
-) -> None:
-    """A row of the table must have at most one partner, else a merge would multiply it."""
+def check_target_keys(table: DeltaTable, rows: pl.DataFrame, key: tuple[str, ...], where: str) -> None:
+    """Check that no row to be merged has two partners in the table, which a merge would both change.
+
+    Raises:
+        TableError: with examples.
+    """
     import polars as pl
 
-    if any(name not in schema for name in key):
-        raise TableError(
-            f"key column(s) {', '.join(k for k in key if k not in schema)} are not in the table", where=where
-        )
     keys = rows.lazy().select(key)
     touched = pl.scan_delta(table).select(key).join(keys, on=key, how="semi")
     again = touched.group_by(key).len().filter(pl.col("len") > 1).drop("len").collect()

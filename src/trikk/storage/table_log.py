@@ -20,28 +20,31 @@ _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet\Z")
 RESTORE = "restore the file from a backup, or restore the table's folder"
 
 
-def local_version(table: Path) -> int | None:
+def local_version(table: Path, at: int | None = None) -> int | None:
     """The newest version of the table in folder `table`, None if there is no table.
 
     Looks at names and sizes, and into the newest entry only: 2,000 entries take about a millisecond.
 
+    Args:
+        table: the table's folder.
+        at: check the entries from which this version is read, instead of those of the newest.
+
     Raises:
-        TableError: if entries after the newest checkpoint are missing or empty, or the newest is not JSON.
+        TableError: if entries after the last checkpoint before the version are missing or empty, or the newest
+            entry is not JSON.
     """
-    commits, checkpoint = _entries(table / "_delta_log")
+    commits, checkpoints = _entries(table / "_delta_log")
     if not commits:
-        if checkpoint is None:
-            return None
-        raise _damage(table, f"it has a checkpoint of version {checkpoint} but no entry")
+        if checkpoints:
+            raise _damage(table, f"it has a checkpoint of version {max(checkpoints)} but no entry")
+        return None
     newest = max(commits)
-    first = min(commits) if checkpoint is None else checkpoint
-    if checkpoint is None and first != 0:
-        raise _damage(table, f"entry {first - 1:020d}.json is missing")
-    for version in range(max(first, 0), newest + 1):
-        if version not in commits and version != checkpoint:
-            raise _damage(table, f"entry {version:020d}.json is missing")
-        if commits.get(version) == 0:
-            raise _damage(table, f"entry {version:020d}.json is empty")
+    last = newest if at is None else min(at, newest)
+    start = max((version for version in checkpoints if version <= last), default=-1) + 1
+    for version in range(start, last + 1):
+        size = commits.get(version)
+        if not size:
+            raise _damage(table, f"entry {version:020d}.json is {'missing' if size is None else 'empty'}")
     read_commit(table, newest)
     return newest
 
@@ -88,20 +91,20 @@ def sync_commit(table: Path, version: int) -> None:
         _sync(table.parent)
 
 
-def _entries(log: Path) -> tuple[dict[int, int], int | None]:
-    """Commits by version with their sizes in bytes, and the newest checkpoint's version."""
+def _entries(log: Path) -> tuple[dict[int, int], list[int]]:
+    """Commits by version with their sizes in bytes, and the versions of checkpoints."""
     commits: dict[int, int] = {}
-    checkpoint = None
+    checkpoints: list[int] = []
     try:
         with os.scandir(log) as found:
             for entry in found:
                 if match := _COMMIT.match(entry.name):
                     commits[int(match[1])] = entry.stat().st_size
                 elif match := _CHECKPOINT.match(entry.name):
-                    checkpoint = max(int(match[1]), -1 if checkpoint is None else checkpoint)
+                    checkpoints.append(int(match[1]))
     except (FileNotFoundError, NotADirectoryError):
-        return {}, None
-    return commits, checkpoint
+        pass
+    return commits, checkpoints
 
 
 def _sync(path: Path) -> None:

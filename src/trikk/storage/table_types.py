@@ -67,6 +67,12 @@ def stored_type(column: str, dtype: pl.DataType, *, where: str | None = None) ->
     if isinstance(dtype, pl.List | pl.Array):
         return pl.List(stored_type(column, _instance(dtype.inner), where=where))
     if isinstance(dtype, pl.Struct):
+        if not dtype.fields:
+            raise TableError(
+                f"column {column!r} is a struct without fields, which a table can't hold",
+                where=where,
+                next="drop the column",
+            )
         return pl.Struct(
             {f.name: stored_type(f"{column}.{f.name}", _instance(f.dtype), where=where) for f in dtype.fields}
         )

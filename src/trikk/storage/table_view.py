@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trikk.storage.table_keys import check_keys
+from trikk.storage.table_keys import check_columns
 from trikk.storage.table_types import fitted
 from trikk.storage.table_write import Write
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def overlay(base: pl.LazyFrame | None, writes: Sequence[Write], *, where: str | None = None) -> pl.LazyFrame:
     """Return `base` as it would read after `writes`, lazily.
 
-    An append comes after the rows that are there; an overwrite takes their place; a merge removes the rows whose
-    key is written anew and puts the new ones at the end. The order of rows depends on nothing but the arguments.
+    An append comes after the rows that are there (with a key: its new ones); an overwrite takes their place; a merge
+    removes the rows whose key is written anew and puts the new ones at the end. The order of rows depends on nothing
+    but the arguments.
 
     Args:
         base: the table's rows, None if it does not exist; then `writes` must not be empty.
@@ -27,21 +28,35 @@ def overlay(base: pl.LazyFrame | None, writes: Sequence[Write], *, where: str | 
     Raises:
         TableError: if a write does not fit the columns that are there by then, as the write itself would.
     """
-    import polars as pl
-
     state = base
     for write in writes:
         schema = None if state is None else state.collect_schema()
-        replaces = write.mode == "overwrite"
-        rows = fitted(write.frame.lazy(), schema, schema_mode=write.schema_mode, replaces=replaces, where=where)
-        if write.mode == "merge":
-            check_keys(rows, write.key, where=where)
-        if state is None or replaces:
-            state = rows
-            continue
-        if write.mode == "merge":
-            state = state.join(rows.select(write.key), on=write.key, how="anti", maintain_order="left")
-        state = pl.concat([state, rows], how="diagonal")
+        rows = fitted(
+            write.frame.lazy(),
+            schema,
+            schema_mode=write.schema_mode,
+            replaces=write.mode == "overwrite",
+            where=where,
+        )
+        check_columns(rows.collect_schema(), write.key, what="the rows", where=where)
+        if schema is not None and write.mode != "overwrite":
+            check_columns(schema, write.key, what="the table", where=where)
+        state = _after(state, rows, write)
     if state is None:
         raise ValueError("a view needs a base or a write")
     return state
+
+
+def _after(state: pl.LazyFrame | None, rows: pl.LazyFrame, write: Write) -> pl.LazyFrame:
+    import polars as pl
+
+    key = list(write.key)
+    if write.mode == "append" and key:
+        rows = rows.unique(subset=key, keep="first", maintain_order=True)
+    if state is None or write.mode == "overwrite":
+        return rows
+    if write.mode == "append" and key:
+        rows = rows.join(state.select(key), on=key, how="anti", maintain_order="left")
+    if write.mode == "merge":
+        state = state.join(rows.select(key), on=key, how="anti", maintain_order="left")
+    return pl.concat([state, rows], how="diagonal")

@@ -11,11 +11,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from trikk.core.errors import TableError, UsageError
-from trikk.storage.table_keys import check_keys, check_target_keys
+from trikk.storage.table_keys import check_columns, check_keys, check_target_keys
 from trikk.storage.table_types import SchemaMode, fitted
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ class Write:
     """Rows for a table, and how they go in.
 
     Attributes:
-        mode: "append" adds the rows, "overwrite" puts them in the place of all rows, "merge" replaces the rows
-            with the same key and adds the others.
+        mode: "append" adds the rows (with a key: those whose key is not there yet), "overwrite" puts them in the
+            place of all rows, "merge" replaces the rows with the same key and adds the others.
         frame: the rows, possibly none.
-        key: for "merge": the columns that say which row is which; each combination at most once, without nulls.
+        key: the columns that say which row is which, without nulls. A merge needs them, each combination at most
+            once; an append drops rows whose combination is in the table or came earlier in the rows.
         schema_mode: "strict" wants exactly the table's columns; "merge" adds new columns and fills missing ones
             with null (with "overwrite": takes the frame's columns and types whatever the table's were).
     """
@@ -61,8 +62,8 @@ class Write:
             raise UsageError(f"key {self.key!r} names a column twice")
         if self.mode == "merge" and not self.key:
             raise UsageError("a merge needs a key", next="name the columns that tell rows apart: key=[...]")
-        if self.mode != "merge" and self.key:
-            raise UsageError(f"mode {self.mode!r} takes no key", next="use mode 'merge', or leave the key out")
+        if self.mode == "overwrite" and self.key:
+            raise UsageError("an overwrite takes no key", next="use mode 'merge', or leave the key out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Committed:
         repeated: whether it had been made before under the same identity, and was therefore not made again.
         inserted: rows that are new; None for an overwrite.
         updated: rows that were replaced by a merge, 0 for an append, None for an overwrite.
+
+    An append with a key drops `rows - inserted` rows.
     """
 
     version: int
@@ -111,6 +114,10 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
     """
     from deltalake.exceptions import CommitFailedError, DeltaError
 
+    frame = write.frame.lazy().collect()
+    write = replace(write, frame=frame)
+    notes = {f"trikk.{name}": value for name, value in origin.items()}
+    notes |= {"trikk.identity": identity, "trikk.mode": write.mode, "trikk.rows": str(frame.height)}
     pause = _FIRST_PAUSE
     for _ in range(_ATTEMPTS):
         table = place.open()
@@ -118,13 +125,14 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
             return made
         rows = prepared(place, table, write)
         try:
-            return _attempt(place, table, write, rows, identity, origin)
+            return _attempt(place, table, write, rows, notes)
         except CommitFailedError:
-            lost = True
+            pass
         except DeltaError as error:
-            lost = table is None and "already exists" in str(error)
-            if not lost:
-                raise
+            if table is not None or "already exists" not in str(error):
+                raise TableError(
+                    f"nothing was written: {_first_line(error)}", where=f"table {place.name}"
+                ) from error
         time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # spreads contenders
         pause = min(pause * 2, _LONGEST_PAUSE)
     raise TableError(
@@ -180,10 +188,18 @@ def prepared(place: Place, table: DeltaTable | None, write: Write) -> pl.DataFra
             where=where,
             next="cast the column yourself (UInt64 and 128-bit integers are stored as Int64)",
         ) from error
-    if write.mode == "merge":
-        check_keys(rows, write.key, where=where)
-        if table is not None and schema is not None:
-            check_target_keys(table, schema, rows, write.key, where)
+    if not write.key:
+        return rows
+    check_keys(rows, write.key, unique=write.mode == "merge", where=where)
+    if write.mode == "append":
+        rows = rows.unique(subset=write.key, keep="first", maintain_order=True)
+    if table is None or schema is None:
+        return rows
+    check_columns(schema, write.key, what="the table", where=where)
+    if write.mode == "append":
+        there = pl.scan_delta(table).select(write.key)
+        return rows.lazy().join(there, on=write.key, how="anti", maintain_order="left").collect()
+    check_target_keys(table, rows, write.key, where)
     return rows
 
 
@@ -199,31 +215,27 @@ def _attempt(
     table: DeltaTable | None,
     write: Write,
     rows: pl.DataFrame,
-    identity: str,
-    origin: Mapping[str, str],
+    notes: Mapping[str, str],
 ) -> Committed:
-    expected = 0 if table is None else table.version() + 1
-    merging = write.mode == "merge" and table is not None and rows.height > 0
-    properties = _properties(write, rows.height, expected, identity, origin)
-    if merging and table is not None:
-        inserted, updated = _merge(table, rows, write, properties)
-        return Committed(table.version(), rows.height, False, inserted, updated)
-    _put(place, table, rows, write, properties)
-    version = 0 if table is None else table.version()
-    counts = (None, None) if write.mode == "overwrite" else (rows.height, 0)
-    return Committed(version, rows.height, False, *counts)
-
-
-def _properties(
-    write: Write, rows: int, expected: int, identity: str, origin: Mapping[str, str]
-) -> CommitProperties:
     from deltalake import CommitProperties, Transaction
 
-    notes = {f"trikk.{name}": value for name, value in origin.items()}
-    notes |= {"trikk.identity": identity, "trikk.mode": write.mode, "trikk.rows": str(rows)}
-    return CommitProperties(
-        custom_metadata=notes, app_transactions=[Transaction(identity, expected)], max_commit_retries=15
+    expected = 0 if table is None else table.version() + 1
+    # A keyed append depends on every row that is there, which delta-rs can't know: look anew each time.
+    retries = 0 if write.key else 15
+    properties = CommitProperties(
+        custom_metadata=dict(notes) | {"trikk.inserted": str(rows.height)},
+        app_transactions=[Transaction(notes["trikk.identity"], expected)],
+        max_commit_retries=retries,
     )
+    given = int(notes["trikk.rows"])
+    if write.mode == "merge" and table is not None and rows.height > 0:
+        inserted, updated = _merge(table, rows, write, properties)
+        return Committed(table.version(), given, False, inserted, updated)
+    _put(place, table, rows, write, properties)
+    version = 0 if table is None else table.version()
+    if write.mode == "overwrite":
+        return Committed(version, given)
+    return Committed(version, given, False, rows.height, 0)
 
 
 def _put(
@@ -274,8 +286,9 @@ def _read_back(version: int, entry: Mapping[str, Any]) -> Committed:
     if entry.get("operation") == "MERGE":
         inserted, updated = metrics["num_target_rows_inserted"], metrics["num_target_rows_updated"]
         return Committed(version, rows, True, int(inserted), int(updated))
-    counts = (None, None) if entry["trikk.mode"] == "overwrite" else (rows, 0)
-    return Committed(version, rows, True, *counts)
+    if entry["trikk.mode"] == "overwrite":
+        return Committed(version, rows, True)
+    return Committed(version, rows, True, int(entry["trikk.inserted"]), 0)
 
 
 def _quoted(name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from trikk.core.errors import TableError, UnknownName, UsageError
 from trikk.core.names import check_name
 from trikk.storage import table_log
 from trikk.storage.locks import file_lock
+from trikk.storage.table_admin import CleanReport, TableInfo, info, sweep
+from trikk.storage.table_files import Files, LocalFiles, RemoteFiles, logged
 from trikk.storage.table_view import overlay
 from trikk.storage.table_write import Committed, Place, Write, commit
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
     from deltalake import DeltaTable
 
-__all__ = ["Tables", "Write", "Committed"]
+__all__ = ["Tables", "Write", "Committed", "TableInfo", "CleanReport"]
 
 
 class Tables:
@@ -37,6 +40,9 @@ class Tables:
             raise UsageError(f"tables can't be kept at {root!r}", next="use a folder or s3://bucket/prefix")
         self._root = root.rstrip("/") if self._remote else str(Path(root).absolute())
         self._options = _s3_options(options or {}) if self._remote else None
+        self._files: Files = (
+            LocalFiles(Path(self._root)) if self._options is None else RemoteFiles(self._root, self._options)
+        )
 
     def version(self, name: str) -> int | None:
         """The newest version of a table, None where there is no table.
@@ -60,7 +66,13 @@ class Tables:
         import polars as pl
 
         table = self._existing(name, version)
-        return pl.scan_delta(table)
+        self._check_files(name, table)
+        frame = pl.scan_delta(table)
+        try:
+            frame.collect_schema()
+        except Exception as error:  # polars and deltalake have no common base
+            raise self._explained(self._place(name), version, error) from error
+        return frame
 
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table as a run sees it: at its pinned version, with the run's own `writes` on top, lazily.
@@ -105,16 +117,35 @@ class Tables:
 
     def names(self) -> list[str]:
         """The names of all tables, sorted."""
-        if self._remote:
-            return self._remote_names()
-        try:
-            found = sorted(entry.name for entry in os.scandir(self._root) if entry.is_dir())
-        except FileNotFoundError:
-            return []
-        return [n for n in found if not n.startswith(".") and Path(self._root, n, "_delta_log").is_dir()]
+        return self._files.tables()
 
-    def _remote_names(self) -> list[str]:
-        raise NotImplementedError
+    def describe(self, name: str, version: int | None = None, *, history: int = 20) -> TableInfo:
+        """What a table holds at a version (None: the newest), with its newest `history` writes up to there.
+
+        Raises:
+            UnknownName, TableError: as `scan`.
+        """
+        return info(name, self._existing(name, version), limit=history)
+
+    def clean(self, name: str, keep: Collection[int], *, grace: float, dry_run: bool = False) -> CleanReport:
+        """Remove the data files that neither the newest version nor one in `keep` needs.
+
+        Other versions can't be read any more afterwards; the log keeps their history. Makes no new version.
+
+        Args:
+            name: the table.
+            keep: versions that must stay readable.
+            grace: files younger than this many seconds stay: a write under way has written them.
+            dry_run: only say what would be removed.
+
+        Raises:
+            UnknownName, TableError: as `scan`, for each version to keep; then nothing is removed.
+        """
+        with self._lock(name):
+            newest = self._existing(name, None)
+            kept = [self._existing(name, version) for version in sorted(set(keep) - {newest.version()})]
+            before = time.time() - grace
+            return sweep(name, [*kept, newest], self._files, before=before, dry_run=dry_run)
 
     def _place(self, name: str) -> Place:
         check_name("table", name)
@@ -137,6 +168,8 @@ class Tables:
     def _existing(self, name: str, version: int | None) -> DeltaTable:
         place = self._place(name)
         newest = self.version(name)
+        if newest is not None and version is not None and not self._remote:
+            table_log.local_version(Path(place.location), at=version)
         if newest is None:
             raise UnknownName("table", name, self.names())
         if version is not None and not 0 <= version <= newest:
@@ -147,6 +180,24 @@ class Tables:
         if table is None:
             raise UnknownName("table", name, self.names())
         return table
+
+    def _check_files(self, name: str, table: DeltaTable) -> None:
+        """A local table's files must be there, whole; a bucket would have to be asked for each."""
+        if self._remote:
+            return
+        top = Path(self._root, name)
+        for path, size in logged(table).items():
+            try:
+                found = os.stat(top / path).st_size  # noqa: PTH116  # thousands of files
+            except OSError:
+                found = -1
+            if found != size:
+                raise TableError(
+                    f"data file {path} of table {name!r} is {'missing' if found < 0 else 'damaged'}",
+                    where=f"{top}, version {table.version()}",
+                    next="restore the file from a backup; "
+                    "if clean-up removed this version, use a newer one: trikk tables " + name,
+                )
 
     def _explained(self, place: Place, version: int | None, error: Exception) -> TableError:
         what = None if self._remote else table_log.find_damage(Path(place.location))
