@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def overlay(base: pl.LazyFrame | None, writes: Sequence[Write], *, where: str | None = None) -> pl.LazyFrame:
     """Return `base` as it would read after `writes`, lazily.
 
-    An append comes after the rows that are there (with a key: its new ones); an overwrite takes their place; a merge
-    removes the rows whose key is written anew and puts the new ones at the end. The order of rows depends on nothing
-    but the arguments.
+    An append comes after the rows that are there (with a key: its new ones); an overwrite takes their place; a
+    merge removes the rows whose key is written anew and puts the new ones at the end. The order of rows depends
+    on nothing but the arguments.
 
     Args:
         base: the table's rows, None if it does not exist; then `writes` must not be empty.
