@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +18,12 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._objects: dict[str, tuple[bytes, float]] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="trikk-", ignore_cleanup_errors=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="trikk-"))
+        weakref.finalize(self, _remove, self._folder, os.getpid())
 
     def workspace(self) -> Path:
         """A temporary folder."""
-        return Path(self._folder.name)
+        return self._folder
 
     def add(self, source: Path, digest: str) -> None:
         """Take a finished file in (see `Store.add`)."""
@@ -51,3 +55,9 @@ class MemoryStore:
         """All objects, as they were at the call."""
         for digest, (data, modified) in list(self._objects.items()):
             yield StoredObject(digest, len(data), modified)
+
+
+def _remove(folder: Path, owner: int) -> None:
+    """Remove the workspace, but not from a forked child that ends first."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
