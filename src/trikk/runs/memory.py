@@ -67,7 +67,7 @@ class MemoryJournal(Journal):
         with self._lock:
             row = self.row(run)
             if lease is not None:
-                self._check_lease(lease)
+                self._check_lease(run, lease)
             made = []
             for (kind, body), text in zip(events, texts, strict=True):
                 event = self._add(run, kind, body, text, at)
@@ -148,7 +148,7 @@ class MemoryJournal(Journal):
     def renew(self, lease: Lease, *, ttl: float, now: float) -> Lease:
         with self._lock:
             self._check_open()
-            self._check_lease(lease)
+            self._check_lease(lease.run, lease)
             renewed = replace(lease, expires=now + ttl)
             self._leases[lease.run] = renewed
         return renewed
@@ -209,9 +209,9 @@ class MemoryJournal(Journal):
         self._events[run].append((seq, kind, float(at), text))
         return Event(seq, run, kind, float(at), body)
 
-    def _check_lease(self, lease: Lease) -> None:
-        current = self._leases.get(lease.run)
-        if current is None or current.epoch != lease.epoch:
+    def _check_lease(self, run: str, lease: Lease) -> None:
+        current = self._leases.get(run)
+        if current is None or (run, current.epoch) != (lease.run, lease.epoch):
             raise port.lease_lost(lease)
 
     def _check_open(self) -> None:

@@ -183,7 +183,7 @@ class SqlJournal(Journal, ABC):
         with self._transaction() as connection:
             before = row = self._locked(connection, run)
             if lease is not None:
-                self._check_lease(connection, lease)
+                self._check_lease(connection, run, lease)
             made = []
             for (kind, body), text in zip(events, texts, strict=True):
                 event = self._insert(connection, run, kind, body, text, at)
@@ -240,7 +240,8 @@ class SqlJournal(Journal, ABC):
     ) -> list[RunRow]:
         where, values = sqltext.where(pipeline, state, self.mark)
         values |= {"limit": _EVERYTHING if limit is None else limit, "offset": offset}
-        return sqlrows.rows(self._select(self._sql["runs"].replace("$where", where), values))
+        with sqlrows.collector_paused():
+            return sqlrows.rows(self._select(self._sql["runs"].replace("$where", where), values))
 
     def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:
         where, values = sqltext.where(pipeline, state, self.mark)
@@ -327,9 +328,9 @@ class SqlJournal(Journal, ABC):
     def _lease(self, connection: Any, run: str) -> tuple[int, Lease | None]:
         return sqlrows.lease(run, connection.execute(self._sql["lease"], {"run": run}).fetchall())
 
-    def _check_lease(self, connection: Any, lease: Lease) -> None:
-        epoch, current = self._lease(connection, lease.run)
-        if current is None or epoch != lease.epoch:
+    def _check_lease(self, connection: Any, run: str, lease: Lease) -> None:
+        _, current = self._lease(connection, run)
+        if current is None or (run, current.epoch) != (lease.run, lease.epoch):
             raise port.lease_lost(lease)
 
     def _insert(self, connection: Any, run: str, kind: str, body: dict[str, JSON], text: str, at: float) -> Event:
