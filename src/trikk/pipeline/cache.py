@@ -13,8 +13,8 @@ from trikk.core.values import JSON
 class Cache:
     """Reuse a step's result from an earlier run when nothing that it depends on has changed.
 
-    Code that the step reaches in the project, its arguments, the digests of its inputs, its seed and
-    Python's minor version always count. Declare here what else does.
+    Code that the step reaches in the project, its arguments, the digests of its inputs and Python's minor
+    version always count. Declare here what else does.
 
     Args:
         variables: names of environment variables that the step reads.

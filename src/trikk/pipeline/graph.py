@@ -49,6 +49,7 @@ class Node:
         resources: `Resources` as JSON.
         cache: `Cache` as JSON, or None.
         write: set for a node that writes a table.
+        source: the step reads from outside what a run is locked to; a replay takes its result as it was.
         where: the author's `file:line`.
     """
 
@@ -64,6 +65,7 @@ class Node:
     resources: dict[str, JSON] = field(default_factory=lambda: {"cpus": 1.0, "memory": 0, "gpus": 0})
     cache: dict[str, JSON] | None = None
     write: WriteTo | None = None
+    source: bool = False
     where: str = ""
 
     def data_from(self) -> Iterator[str]:
@@ -107,6 +109,7 @@ class Node:
             "resources": self.resources,
             "cache": self.cache,
             "write": self.write.to_json() if self.write else None,
+            "source": self.source or None,
             "where": self.where,
         }
         return {k: v for k, v in found.items() if v not in (None, [], {}, "")}
@@ -115,11 +118,8 @@ class Node:
     def read(cls, data: Mapping[str, Any]) -> Node:
         """The node that `to_json` wrote."""
         write = data.get("write")
-        given = {
-            k: data[k]
-            for k in ("outputs", "mapped", "retry", "timeout", "resources", "cache", "where")
-            if k in data
-        }
+        plain = ("outputs", "mapped", "retry", "timeout", "resources", "cache", "source", "where")
+        given = {k: data[k] for k in plain if k in data}
         return cls(
             name=data["name"],
             function=data["function"],

@@ -42,6 +42,7 @@ class Step(Generic[P, R]):
         timeout: Duration | None = None,
         resources: Resources | None = None,
         cache: Cache | bool = False,
+        source: bool = False,
         after: object = (),
     ) -> None:
         where = of_function(function)
@@ -61,6 +62,7 @@ class Step(Generic[P, R]):
             raise DefinitionError(error.what, where=where, next=error.next) from error
         self.resources = resources or Resources()
         self.cache = Cache() if cache is True else (cache or None)
+        self.source = source
         self.after = after
         self.signature = inspect.signature(function)
         functools.update_wrapper(self, function)
@@ -124,6 +126,7 @@ class Step(Generic[P, R]):
             timeout=self.timeout if timeout is None else timeout,
             resources=resources or self.resources,
             cache=own or False,
+            source=self.source,
             after=after,
         )
         made._explicit = name is not None
@@ -156,6 +159,7 @@ class Step(Generic[P, R]):
             timeout=self.timeout if self.timeout is not None else trace.defaults.get("timeout"),
             resources=self.resources.to_json(),
             cache=self.cache.to_json() if self.cache else None,
+            source=self.source,
             where=where,
         )
         trace.add(node, self)
@@ -215,6 +219,7 @@ def step(
     timeout: Duration | None = None,
     resources: Resources | None = None,
     cache: Cache | bool = False,
+    source: bool = False,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
@@ -226,7 +231,8 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         **options: name: instead of the function's own. retry: a `Retry`; the pipeline's default if not given.
             timeout: how long one attempt may take, in seconds or as a text such as "10m"; its whole process
             group is ended then. resources: a `Resources`; one core if not given. cache: True or a `Cache` to
-            reuse an earlier run's result when nothing it depends on has changed; off if not given.
+            reuse an earlier run's result when nothing it depends on has changed; off if not given. source: True
+            if the step reads from outside (a database, a service): a replay takes its result as it was then.
 
     Raises:
         DefinitionError: if the function can't be a step.

@@ -1,0 +1,144 @@
+"""A project: a folder with a `trikk.toml`, and what that file may say.
+
+    name = "city"
+    pipelines = ["pipelines"]          # modules or packages beside trikk.toml, or dotted names
+    code = ["**/*.py", "**/*.sql"]     # what else than the default belongs to a run's code
+    codecs = ["mycodecs:GeoCodec"]     # how to store more types
+    isolation = "auto"                 # or "fork", "fresh"
+    log_limit = "64MB"                 # of one attempt
+    max_parallel = 8                   # steps at once; the number of cores if not given
+
+    [storage]
+    artifacts = "s3://bucket/prefix"   # .trikk/artifacts if not given
+    tables = "s3://bucket/tables"      # .trikk/tables
+    journal = "postgresql://..."       # .trikk/journal.db
+
+Secrets never stand in it: `${NAME}` in a storage location is read from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trikk.core.durations import bytes_of
+from trikk.core.errors import ProjectError
+
+FILE = "trikk.toml"
+STATE = ".trikk"
+_CODE = (
+    "**/*.py",
+    "**/*.sql",
+    "**/*.toml",
+    "**/*.ipynb",
+    "**/*.sh",
+    "requirements*.txt",
+    "uv.lock",
+    "poetry.lock",
+)
+_KEYS = {"name", "pipelines", "code", "codecs", "isolation", "log_limit", "max_parallel", "storage"}
+_STORAGE = {"artifacts", "tables", "journal"}
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a trikk.toml says, checked, with its defaults."""
+
+    root: Path
+    name: str
+    pipelines: tuple[str, ...] = ("pipelines",)
+    code: tuple[str, ...] = _CODE
+    codecs: tuple[str, ...] = ()
+    isolation: str = "auto"
+    log_limit: int = 64_000_000
+    max_parallel: int | None = None
+    artifacts: str = ""
+    tables: str = ""
+    journal: str = ""
+
+    @property
+    def state(self) -> Path:
+        """The folder that holds everything the project's runs made."""
+        return self.root / STATE
+
+    def location(self, kind: str) -> str:
+        """Where artifacts, tables or the journal are: an absolute path or a URL, variables filled in.
+
+        Raises:
+            ProjectError: if a variable that it names is not set.
+        """
+        given = str(getattr(self, kind))
+        if not given:
+            return str(self.state / {"journal": "journal.db"}.get(kind, kind))
+        missing = [name for name in _VARIABLE.findall(given) if name not in os.environ]
+        if missing:
+            raise ProjectError(
+                f"storage.{kind} needs the environment variable {missing[0]}",
+                where=str(self.root / FILE),
+                next=f"export {missing[0]}=...",
+            )
+        filled = _VARIABLE.sub(lambda m: os.environ[m[1]], given)
+        return filled if "://" in filled or filled.endswith(":") else str(self.root / filled)
+
+
+def find_project(start: Path) -> Path:
+    """The nearest folder with a trikk.toml, from `start` upwards.
+
+    Raises:
+        ProjectError: if there is none.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise ProjectError(f"{start} is in no trikk project", next="go into one, or make one: trikk init DIR")
+
+
+def load_settings(root: Path) -> Settings:
+    """Read and check a project's trikk.toml.
+
+    Raises:
+        ProjectError: if it is missing, no TOML, or has an unknown key or a value of the wrong type.
+    """
+    file = root / FILE
+    try:
+        data = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ProjectError(f"there is no {FILE} in {root}", next="make a project: trikk init DIR") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProjectError(f"{FILE} can't be read: {error}", where=str(file)) from error
+    storage = data.get("storage", {})
+    _check(file, data, storage)
+    lists: dict[str, Any] = {k: tuple(data[k]) for k in ("pipelines", "codecs") if k in data}
+    if "code" in data:
+        lists["code"] = tuple(dict.fromkeys([*_CODE, *data["code"]]))
+    if "log_limit" in data:
+        lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
+    rest = {k: data[k] for k in ("isolation", "max_parallel") if k in data}
+    return Settings(root=root, name=str(data.get("name", root.name)), **lists, **rest, **storage)
+
+
+def _check(file: Path, data: Mapping[str, Any], storage: Any) -> None:
+    def refuse(what: str, mend: str) -> ProjectError:
+        return ProjectError(what, where=str(file), next=mend)
+
+    unknown = sorted(set(data) - _KEYS) + sorted(f"storage.{k}" for k in set(storage) - _STORAGE)
+    if unknown:
+        raise refuse(f"unknown setting {unknown[0]!r}", f"there are: {', '.join(sorted(_KEYS | _STORAGE))}")
+    for key in ("pipelines", "code", "codecs"):
+        value = data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            raise refuse(f"{key} must be a list of texts", f'write {key} = ["..."]')
+    if data.get("isolation", "auto") not in ("auto", "fork", "fresh"):
+        raise refuse(f"isolation = {data['isolation']!r}", 'use "auto", "fork" or "fresh"')
+    parallel = data.get("max_parallel", 1)
+    if isinstance(parallel, bool) or not isinstance(parallel, int) or parallel < 1:
+        raise refuse(f"max_parallel = {parallel!r}", "use a whole number of at least 1")
+    if not all(isinstance(v, str) for v in storage.values()):
+        raise refuse("storage locations must be texts", 'write artifacts = "s3://bucket/prefix"')

@@ -1,0 +1,127 @@
+"""From the graph's edges to a call's arguments, once the values that they stand for are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trikk.core.errors import RunError
+from trikk.core.values import JSON, decode, encode
+from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, ParameterRef, TableRef
+from trikk.pipeline.graph import Graph, Node
+from trikk.runs.state import RunState
+from trikk.storage.artifact import Artifact
+from trikk.storage.artifacts import Artifacts
+
+
+class Binder:
+    """Finds the values of arguments in a run's state.
+
+    Args:
+        graph: the run's graph.
+        state: the run's state, which grows while it is used.
+        artifacts: where outputs are; read only for conditions and items that the journal does not hold.
+    """
+
+    def __init__(self, graph: Graph, state: RunState, artifacts: Artifacts) -> None:
+        self.graph = graph
+        self.state = state
+        self.artifacts = artifacts
+        self._kinds = {s.name: s.kind for s in graph.parameters}
+        self._parts: dict[str, list[Artifact]] = {}
+
+    def arguments(self, node: Node, item: int | None) -> dict[str, Any]:
+        """A call's arguments for a step, or for one item of it."""
+        found = {name: self._bind(argument) for name, argument in node.arguments.items()}
+        if item is not None:
+            assert node.mapped is not None
+            found[node.mapped] = self._item(node.arguments[node.mapped], item)
+        return found
+
+    def value(self, argument: Argument) -> Any:
+        """The real value of a condition's operand.
+
+        Raises:
+            StorageError: if it is in the store and can't be read.
+            LookupError: if a key or index is not there.
+        """
+        if isinstance(argument, Constant):
+            return _comparable(argument.value)
+        if isinstance(argument, ParameterRef):
+            kind, given = self._kinds[argument.name], self.state.parameters[argument.name]
+            return given if kind.enum_class else kind.from_json(given)
+        if isinstance(argument, OutputRef):
+            artifact = self.output(argument)
+            kept = artifact.summary
+            value = _comparable(kept["value"]) if "value" in kept else self.artifacts.load(artifact)
+            for key in argument.path:
+                value = value[key]
+            return value
+        raise RunError("a condition can't compare tables or groups")
+
+    def length(self, argument: Argument) -> int:
+        """How many items a mapped argument has.
+
+        Raises:
+            RunError: if it is no list.
+        """
+        if isinstance(argument, Group):
+            return len(argument.items)
+        if isinstance(argument, OutputRef) and not argument.path:
+            summary = self.output(argument).summary
+            if summary["type"] in ("list", "tuple") and isinstance(summary.get("length"), int):
+                return int(str(summary["length"]))
+        value = self.value(argument)
+        if not isinstance(value, list | tuple):
+            raise RunError(f"map needs a list, not {type(value).__name__}", next="return a list from that step")
+        return len(value)
+
+    def output(self, ref: OutputRef) -> Artifact:
+        """The artifact of one output of a finished step."""
+        outputs = self.state.steps[ref.step].outputs
+        assert outputs is not None
+        return Artifact.from_json(outputs[ref.index or 0])
+
+    def _bind(self, argument: Argument) -> dict[str, Any]:
+        if isinstance(argument, Constant):
+            return {"value": argument.value}
+        if isinstance(argument, ParameterRef):
+            return {"parameter": argument.name, "value": self.state.parameters[argument.name]}
+        if isinstance(argument, TableRef):
+            return self._table(argument)
+        if isinstance(argument, Group):
+            keys = None if argument.keys is None else list(argument.keys)
+            return {"items": [self._bind(i) for i in argument.items], "keys": keys}
+        if argument.index is None and self.graph.nodes[argument.step].outputs is not None:
+            return {"artifacts": self.state.steps[argument.step].outputs}
+        return {"artifact": self.output(argument).to_json(), "path": list(argument.path)}
+
+    def _table(self, ref: TableRef) -> dict[str, Any]:
+        writes = []
+        for name in ref.writes:
+            step, node = self.state.steps[name], self.graph.nodes[name]
+            if step.outputs is not None and node.write is not None:
+                writes.append({**node.write.to_json(), "artifact": step.outputs[0]})
+        return {"table": ref.table, "version": self.state.lock["tables"].get(ref.table), "writes": writes}
+
+    def _item(self, argument: Argument, item: int) -> dict[str, Any]:
+        if isinstance(argument, Group):
+            return self._bind(argument.items[item])
+        if isinstance(argument, OutputRef):
+            artifact = self.output(argument)
+            if not argument.path and artifact.codec != "json":
+                if artifact.digest not in self._parts:
+                    self._parts[artifact.digest] = self.artifacts.parts(artifact)
+                return {"artifact": self._parts[artifact.digest][item].to_json(), "path": []}
+            return {"artifact": artifact.to_json(), "path": [*argument.path, item]}
+        bound = self._bind(argument)
+        value: Any = bound["value"]
+        if isinstance(argument, ParameterRef):
+            return {"value": encode(self._kinds[argument.name].from_json(value)[item])}
+        return {"value": value["v"][item] if isinstance(value, dict) else value[item]}
+
+
+def _comparable(encoded: JSON) -> Any:
+    """A plain value; an enum's member by its name, since a driver does not import the author's classes."""
+    if isinstance(encoded, dict) and encoded.get("$") == "enum" and isinstance(encoded["v"], list):
+        return encoded["v"][2]
+    return decode(encoded)

@@ -1,0 +1,106 @@
+"""A worker's process: from the fork, or a fresh interpreter, to the answer on the pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+from trikk.core.settings import Settings, load_settings
+from trikk.execution.loading import Loaded, load
+from trikk.execution.messages import StepCall, StepResult, failure
+from trikk.execution.worker import Workplace, run_call
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.stores import open_store
+
+
+class LazyTables:
+    """`Tables` whose libraries are imported when a table is first touched."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+
+    def __getattr__(self, name: str) -> Any:
+        from trikk.storage.tables import Tables
+
+        return getattr(Tables(self._location), name)
+
+
+def workplace(settings: Settings, loaded: Loaded) -> Workplace:
+    """Where the workers of a project store things."""
+    artifacts = Artifacts(open_store(settings.location("artifacts")), loaded.codecs)
+    return Workplace(loaded, artifacts, LazyTables(settings.location("tables")))
+
+
+def work(data: dict[str, Any], root: Path, loaded: Loaded, pipe: int) -> NoReturn:
+    """Do the call, answer on the pipe and end the process."""
+    call = StepCall.read(data)
+    if call.log:
+        _redirect(call.log)
+    os.chdir(root)
+    _log_to_stderr()
+    try:
+        result = run_call(call, workplace(load_settings(root), loaded))
+    except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
+        text = traceback.format_exc()
+        result = failure("raised", str(error), retryable=False, type=type(error).__name__, traceback=text)
+    if result.error is not None:
+        print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201 - the step's log
+    _answer(pipe, result)
+    finish(0)
+
+
+def finish(status: int) -> NoReturn:
+    """End this process now, its output flushed; nothing that the host had registered is run."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(status)
+
+
+def _answer(pipe: int, result: StepResult) -> None:
+    data = memoryview(json.dumps(result.to_json(), separators=(",", ":")).encode())
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def _redirect(log: str) -> None:
+    """Take stdin from nowhere; send stdout and stderr to the log, which others read while it grows."""
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.close(out)
+    os.close(nothing)
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _log_to_stderr() -> None:
+    root = logging.getLogger()
+    if not root.handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """`python -m trikk.execution.child`: a worker in a fresh interpreter; what to do comes as JSON on stdin."""
+    given = json.load(sys.stdin)
+    root, code = Path(given["root"]), Path(given["code"])
+    if given["call"].get("log"):
+        _redirect(given["call"]["log"])
+    try:
+        loaded = load(load_settings(root), code)
+    except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
+        _answer(given["pipe"], failure("loaded", str(error), retryable=False, type=type(error).__name__))
+        finish(0)
+    work(given["call"], root, loaded, given["pipe"])
+
+
+if __name__ == "__main__":
+    main()

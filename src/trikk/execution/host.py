@@ -1,0 +1,256 @@
+"""The process that holds the author's code: it imports the project once and does nothing else.
+
+A driver starts it, asks it what the pipelines look like, and has it fork a worker for each attempt, so that
+the imports are paid once and a step still has a process of its own. It never runs a step itself; a fork of it
+is therefore a fresh process. Where forking is unsafe it starts fresh interpreters instead, and says why.
+
+When the driver goes away, it ends every worker's process group and itself.
+
+    driver -> host   {"do": "start", "call": StepCall}   {"do": "kill", "task": id, "signal": n}
+    host -> driver   {"ready": {...}} or {"error": {...}}
+                     {"ended": id, "status": wait status, "result": StepResult or null, "peak": bytes}
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trikk.core.errors import TrikkError
+from trikk.core.settings import load_settings
+from trikk.execution.child import finish, work
+from trikk.execution.loading import Loaded, load
+from trikk.execution.safety import why_not_fork
+from trikk.execution.wire import Wire
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_PIPE = 1 << 16
+
+
+@dataclass(slots=True)
+class _Child:
+    task: str
+    pid: int
+    pipe: int
+    answer: bytearray = field(default_factory=bytearray)
+
+
+class Host:
+    """Serves one driver until it hangs up."""
+
+    def __init__(self, wire: Wire, root: Path, code: Path) -> None:
+        self.wire = wire
+        self.root = root
+        self.code = code
+        self.children: dict[int, _Child] = {}
+        self.selector = selectors.DefaultSelector()
+        self.fresh: str | None = None
+        self.loaded = Loaded()
+
+    def serve(self) -> None:
+        """Import the project, report, and start and watch workers until the driver is gone."""
+        settings = load_settings(self.root)
+        try:
+            self.loaded = load(settings, self.code)
+        except TrikkError as error:
+            self.wire.send({"error": {**error.to_json(), "exit_code": error.exit_code}})
+            return
+        self.fresh = None if settings.isolation == "fork" else why_not_fork()
+        if settings.isolation == "fresh":
+            self.fresh = "trikk.toml says so"
+        self.wire.send({"ready": self._description()})
+        _warm(self.loaded)
+        gc.collect()
+        gc.freeze()
+        awake, wake = os.pipe()
+        for end in (awake, wake):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.selector.register(self.wire, selectors.EVENT_READ, "wire")
+        self.selector.register(awake, selectors.EVENT_READ, "child")
+        while self._turn(awake):
+            pass
+        self._end_all()
+
+    def _turn(self, awake: int) -> bool:
+        for key, _ in self.selector.select():
+            if key.data == "wire":
+                messages = self.wire.receive()
+                if messages is None:
+                    return False
+                for message in messages:
+                    self._obey(message)
+            elif key.data == "child":
+                os.read(awake, 4096)
+                self._reap()
+            else:
+                self._read(key.data)
+        return True
+
+    def _description(self) -> dict[str, Any]:
+        prefix = f"{self.code}{os.sep}"
+        graphs = {}
+        for name, pipeline in self.loaded.pipelines.items():
+            graph = pipeline.graph.to_json()
+            for node in graph["nodes"]:  # type: ignore[union-attr]
+                node["where"] = node["where"].removeprefix(prefix)  # type: ignore[index,call-overload,union-attr]
+            graphs[name] = graph
+        return {"pipelines": graphs, "fresh": self.fresh}
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        if message["do"] == "kill":
+            child = next((c for c in self.children.values() if c.task == message["task"]), None)
+            if child is not None:
+                _signal_group(child.pid, message["signal"])
+        elif message["do"] == "codes":
+            from trikk.execution.fingerprint import step_codes
+
+            codes = step_codes(self.loaded.pipeline(message["pipeline"]), self.code)
+            self.wire.send({"codes": codes})
+        elif message["do"] == "start":
+            self._start(message["task"], message["call"])
+
+    def _start(self, task: str, call: dict[str, Any]) -> None:
+        read, write = os.pipe()
+        pid = self._spawn(call, write) if self.fresh else self._fork(call, read, write)
+        os.close(write)
+        os.set_blocking(read, False)
+        child = _Child(task, pid, read)
+        self.children[pid] = child
+        self.selector.register(read, selectors.EVENT_READ, child)
+
+    def _fork(self, call: dict[str, Any], read: int, write: int) -> int:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
+        try:
+            _become_worker(parent)
+            os.close(read)
+            self.wire.sock.close()
+            self.selector.close()
+            work(call, self.root, self.loaded, write)
+        finally:
+            finish(3)  # only if work() was broken out of: it ends the process itself
+
+    def _spawn(self, call: dict[str, Any], write: int) -> int:
+        given = {"call": call, "root": str(self.root), "code": str(self.code), "pipe": write}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trikk.execution.child"],
+            stdin=subprocess.PIPE,
+            pass_fds=[write],
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(given).encode())
+        process.stdin.close()
+        process.returncode = 0  # it is reaped here, not by Popen
+        return process.pid
+
+    def _read(self, child: _Child) -> None:
+        try:
+            while data := os.read(child.pipe, _PIPE):
+                child.answer += data
+        except BlockingIOError:
+            return
+        self.selector.unregister(child.pipe)
+        os.close(child.pipe)
+        child.pipe = -1
+
+    def _reap(self) -> None:
+        while self.children:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            _signal_group(found.si_pid, signal.SIGKILL)  # what the step left running
+            _, status, usage = os.wait4(found.si_pid, 0)
+            child = self.children.pop(found.si_pid, None)
+            if child is not None:
+                self._report(child, status, usage.ru_maxrss * 1024)
+
+    def _report(self, child: _Child, status: int, peak: int) -> None:
+        if child.pipe >= 0:
+            self._read(child)
+        if child.pipe >= 0:
+            self.selector.unregister(child.pipe)
+            os.close(child.pipe)
+        try:
+            result = json.loads(child.answer) if child.answer else None
+        except ValueError:
+            result = None
+        self.wire.send({"ended": child.task, "status": status, "result": result, "peak": peak})
+
+    def _end_all(self) -> None:
+        for pid in self.children:
+            _signal_group(pid, signal.SIGKILL)
+
+
+def _become_worker(parent: int) -> None:
+    """Leave the host's signals and session behind, and die with it."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.setsid()
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        finish(3)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        os.kill(pid, number)
+
+
+def _warm(loaded: Loaded) -> None:
+    """Import, without using, what workers of these pipelines will import anyway."""
+    if any(p.graph.tables_read() or p.graph.tables_written() for p in loaded.pipelines.values()):
+        import deltalake  # noqa: F401
+        import polars as pl  # noqa: F401
+
+        import trikk.storage.frames
+        import trikk.storage.tables  # noqa: F401
+
+
+def _prctl() -> Any:
+    if sys.platform != "linux":
+        return None
+    return ctypes.CDLL(None, use_errno=True).prctl
+
+
+_PRCTL = _prctl()
+
+
+def main() -> None:
+    """`python -m trikk.execution.host FD ROOT CODE`: serve the driver at the other end of socket FD."""
+    fd, root, code = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    os.set_inheritable(fd, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        Host(Wire(socket.socket(fileno=fd)), root, code).serve()
+    except (BrokenPipeError, ConnectionResetError):
+        time.sleep(0)  # the driver is gone: so are its workers, by their death signal
+
+
+if __name__ == "__main__":
+    main()

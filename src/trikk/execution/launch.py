@@ -1,0 +1,238 @@
+"""From a pipeline's name and parameters to a run: lock it, write it down, drive it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from trikk.core.clock import Clock, SystemClock
+from trikk.core.errors import TableError, UnknownName
+from trikk.core.names import new_run_id
+from trikk.core.values import JSON
+from trikk.execution.driver import LEASE_TTL, Driver, Listener, Options
+from trikk.execution.executor import Executor
+from trikk.execution.limits import Capacity, check_gpus
+from trikk.execution.process import ProcessExecutor
+from trikk.execution.project import Project
+from trikk.pipeline.graph import Graph
+from trikk.pipeline.pipeline import parameters_for
+from trikk.runs import events as e
+from trikk.runs.bundle import capture, commit_of
+from trikk.runs.journal import Journal
+from trikk.runs.lease import Holder, Lease
+from trikk.runs.lock import Lock, installed_packages, new_seed, platform_name, python_version
+from trikk.runs.state import RunState
+
+
+class ProjectExecutor(Executor, Protocol):
+    """An executor that also knows the project's pipelines."""
+
+    def graphs(self) -> dict[str, Graph]:
+        """The project's pipelines as graphs."""
+
+    def codes(self, pipeline: str) -> dict[str, str]:
+        """For each step the digest of the code that it reaches in the project."""
+
+
+@dataclass(slots=True)
+class How:
+    """How a run is carried out, beside what it does.
+
+    Attributes:
+        inline: everything in this process, one step after the other.
+        keep_going: after a failure, finish what does not depend on it.
+        max_parallel: how many steps at once; the project's setting if None.
+        listener: told of every event.
+        clock: time.
+    """
+
+    inline: bool = False
+    keep_going: bool = False
+    max_parallel: int | None = None
+    listener: Listener | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+
+def open_executor(project: Project, how: How, code: Path | None = None) -> ProjectExecutor:
+    """The executor that `how` asks for; a host process begins to import the project at once."""
+    if how.inline:
+        from trikk.execution.child import workplace
+        from trikk.execution.inline import InlineExecutor
+        from trikk.execution.loading import load
+
+        return InlineExecutor(workplace(project.settings, load(project.settings, code)))
+    return ProcessExecutor(project.settings, code)
+
+
+def start(
+    project: Project,
+    pipeline: str,
+    given: Mapping[str, object],
+    how: How,
+    *,
+    text: bool = False,
+    origin: Mapping[str, JSON] | None = None,
+) -> RunState:
+    """Run a pipeline to its end.
+
+    Args:
+        project: the project.
+        pipeline: the pipeline's name.
+        given: parameters; real values, or texts as written on a command line if `text`.
+        how: how to carry it out.
+        text: whether the parameters are texts.
+        origin: why the run exists; by hand if not given.
+
+    Returns:
+        The run's final state, be it succeeded, failed or cancelled.
+
+    Raises:
+        UsageError: if the project, the pipeline's name, a parameter or a table is wrong; nothing was started.
+    """
+    executor = open_executor(project, how)
+    try:
+        lock = current_lock(project)
+        graph = graph_of(executor, pipeline)
+        parameters = parameters_for(graph, given, text=text)
+        check_gpus(graph, Capacity.of_machine())
+        pinned = pin_tables(project, graph)
+        run = new_run_id()
+        body: dict[str, Any] = {
+            "parameters": parameters,
+            "origin": dict(origin or {"kind": "manual"}),
+            "lock": {**lock.to_json(), "tables": dict(pinned)},
+            "graph": project.keep_json(graph.to_json()),
+        }
+        created = project.journal.create(run, pipeline, body, at=how.clock.now())
+        state = RunState.fold(run, [created], graph.nodes)
+        if how.listener is not None:
+            how.listener(created, state)
+        with leased(project.journal, run, how.clock) as lease:
+            started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
+            event = project.journal.append(run, e.RUN_STARTED, started, at=how.clock.now(), lease=lease)
+            state.apply(event)
+            return drive(project, executor, graph, state, lease, how)
+    except BaseException:
+        executor.close()
+        raise
+
+
+def drive(
+    project: Project,
+    executor: ProjectExecutor,
+    graph: Graph,
+    state: RunState,
+    lease: Lease,
+    how: How,
+    *,
+    dry: bool = False,
+) -> RunState:
+    """Drive a run that has been started or resumed; Ctrl-C and SIGTERM cancel it."""
+    cached = not dry and any(node.cache is not None for node in graph.nodes.values())
+    options = Options(
+        keep_going=how.keep_going,
+        dry=dry,
+        log_limit=project.settings.log_limit,
+        logs=None if how.inline else project.logs_of(state.id),
+        state_dir=project.settings.state,
+        use_cache=cached,
+        codes=executor.codes(graph.pipeline) if cached else {},
+    )
+    driver = Driver(
+        graph,
+        state,
+        journal=project.journal,
+        lease=lease,
+        executor=executor,
+        artifacts=project.artifacts,
+        clock=how.clock,
+        capacity=Capacity.of_machine(how.max_parallel or project.settings.max_parallel),
+        options=options,
+        listener=how.listener,
+    )
+    with _signals(driver, inline=how.inline):
+        return driver.drive()
+
+
+def current_lock(project: Project) -> Lock:
+    """The lock of a run that is started now, but for its tables."""
+    packages: dict[str, JSON] = dict(installed_packages())
+    return Lock(
+        code=capture(project.root, project.settings.code, project.store),
+        packages=project.keep_json(packages),
+        python=python_version(),
+        platform=platform_name(),
+        seed=new_seed(),
+        git=commit_of(project.root),
+    )
+
+
+def graph_of(executor: ProjectExecutor, pipeline: str) -> Graph:
+    """The graph of a pipeline; UnknownName if there is none of that name."""
+    graphs = executor.graphs()
+    if pipeline not in graphs:
+        raise UnknownName("pipeline", pipeline, graphs)
+    return graphs[pipeline]
+
+
+def pin_tables(project: Project, graph: Graph) -> dict[str, int | None]:
+    """The version now of each table that the pipeline reads.
+
+    Raises:
+        TableError: if one does not exist and the run does not write it before it reads it.
+    """
+    pinned = {name: project.tables.version(name) for name in graph.tables_read()}
+    for node in graph.nodes.values():
+        for ref in node.tables():
+            if pinned[ref.table] is None and not ref.writes:
+                raise TableError(
+                    f"step {node.name} reads table {ref.table}, which does not exist yet",
+                    where=node.where,
+                    next=f"load it: trikk ingest {ref.table} FILE, or run the pipeline that writes it",
+                )
+    return pinned
+
+
+@contextlib.contextmanager
+def leased(journal: Journal, run: str, clock: Clock) -> Iterator[Lease]:
+    """Hold a run's lease; given back at the end, so that it can be resumed at once.
+
+    Raises:
+        LeaseHeld: if another driver has the run.
+    """
+    lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=clock.now())
+    try:
+        yield lease
+    finally:
+        journal.release(lease)
+
+
+def driver_of(lease: Lease) -> dict[str, JSON]:
+    """Who drives, for people and for `doctor`."""
+    return {"host": lease.holder.host, "pid": lease.holder.pid, "epoch": lease.epoch}
+
+
+@contextlib.contextmanager
+def _signals(driver: Driver, *, inline: bool) -> Iterator[None]:
+    if inline:
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        driver.interrupt("Ctrl-C" if number == signal.SIGINT else "a signal to end")
+
+    try:
+        before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: whoever started it there stops it
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,109 @@
+"""The author's modules: importing them as a user of Python would, with errors that point into their code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Iterable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trikk.core.errors import ProjectError, TrikkError, UnknownName
+from trikk.core.settings import Settings
+from trikk.pipeline.pipeline import Pipeline
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A project's pipelines by name, and its own codecs."""
+
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
+    codecs: list[Any] = field(default_factory=list)
+
+    def pipeline(self, name: str) -> Pipeline:
+        """The pipeline of that name; UnknownName, with close matches, if there is none."""
+        if name not in self.pipelines:
+            raise UnknownName("pipeline", name, self.pipelines)
+        return self.pipelines[name]
+
+
+def load(settings: Settings, code: Path | None = None) -> Loaded:
+    """Import the modules that trikk.toml names and collect the pipelines in them.
+
+    What they print goes to stderr, since stdout belongs to the command.
+
+    Args:
+        settings: the project.
+        code: the folder to import from; the project's own if not given, or a restored bundle.
+
+    Raises:
+        ProjectError: if a module can't be imported, or two pipelines have one name.
+        DefinitionError: if a pipeline is written wrongly.
+    """
+    root = str(code or settings.root)
+    if sys.path[:1] != [root]:
+        sys.path.insert(0, root)
+    loaded = Loaded()
+    with redirect_stdout(sys.stderr):
+        modules = [_import(name, settings, root) for name in settings.pipelines]
+        loaded.codecs = [_codec(spec, settings, root) for spec in settings.codecs]
+    for found in _pipelines(modules):
+        other = loaded.pipelines.setdefault(found.name, found)
+        if other is not found:
+            raise ProjectError(
+                f"two pipelines are named {found.name!r}",
+                where=f"{other.where} and {found.where}",
+                next='rename one: @pipeline(name="...")',
+            )
+    return loaded
+
+
+def _pipelines(modules: Iterable[ModuleType]) -> Iterable[Pipeline]:
+    """The pipelines in these modules and, for packages, in the modules below that they have imported."""
+    for module in modules:
+        below = module.__name__ + "."
+        family = [m for name, m in list(sys.modules.items()) if name.startswith(below) and m is not None]
+        for member in (module, *family):
+            yield from (v for v in vars(member).values() if isinstance(v, Pipeline))
+
+
+def _import(name: str, settings: Settings, root: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except TrikkError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            raise ProjectError(
+                f"trikk.toml names the module {name!r}, which is not in {settings.root}",
+                where=str(settings.root / "trikk.toml"),
+                next=f"write {name}.py, or name your module: pipelines = [...]",
+            ) from error
+        raise _broken(name, error, root) from error
+    except (Exception, SystemExit) as error:
+        raise _broken(name, error, root) from error
+
+
+def _broken(name: str, error: BaseException, root: str) -> ProjectError:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(root)]
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else f"module {name}"
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{error.filename}:{error.lineno}"
+    mend = "mend this line and try again"
+    if isinstance(error, ModuleNotFoundError):
+        mend = f"install what provides {error.name!r}, or correct the name"
+    return ProjectError(
+        f"module {name!r} can't be imported: {type(error).__name__}: {error}", where=where, next=mend
+    )
+
+
+def _codec(spec: str, settings: Settings, root: str) -> Any:
+    module, _, name = spec.partition(":")
+    made = getattr(_import(module, settings, root), name, None)
+    if made is None:
+        raise ProjectError(f"codec {spec!r} is not there", next='write codecs = ["module:Class"]')
+    return made()

@@ -1,0 +1,103 @@
+"""What a driver asks of a worker and what it answers: `StepCall` and `StepResult`, JSON both ways.
+
+The same two messages travel to a local process, another machine or a container. An argument in a call is
+one of
+
+    {"value": encoded}                                plain, by trikk.core.values
+    {"parameter": name, "value": json}                as the pipeline's parameter kind has it
+    {"artifact": artifact, "path": [...]}             what an earlier step made, or what lies inside
+    {"artifacts": [artifact, ...]}                    all outputs of a step that declares several
+    {"table": name, "version": n, "writes": [...]}    rows at a version, with the run's own writes on top
+    {"items": [argument, ...], "keys": [...]}         a list, or a dict where there are keys
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trikk.core.values import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """One attempt of one step, complete: whoever has the project's code and storage can do it.
+
+    Attributes:
+        run: the run's id.
+        pipeline: the pipeline's name.
+        step: the node's name.
+        item: the position in a mapped step, else None.
+        attempt: 1 for the first.
+        arguments: as the module says, by name.
+        outputs: how many outputs are declared; None for a single one.
+        write: what a write step does to its table, `WriteTo` as JSON; None for other steps.
+        dry: a write is stored but not made to the table, as in a replay.
+        seed: for `random` and numpy, 0 to 2**32 - 1.
+        log: where stdout, stderr and logging go: a path, or "" to leave them.
+        on: the exception classes that are tried again, by name; None for no retry.
+    """
+
+    run: str
+    pipeline: str
+    step: str
+    item: int | None
+    attempt: int
+    arguments: dict[str, Any]
+    outputs: int | None = None
+    write: dict[str, Any] | None = None
+    dry: bool = False
+    seed: int = 0
+    log: str = ""
+    on: list[str] | None = None
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt of this step in this run: what makes a table write happen once."""
+        return f"{self.run}/{self.step}" if self.item is None else f"{self.run}/{self.step}/{self.item}"
+
+    def to_json(self) -> dict[str, JSON]:
+        """The call as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> StepCall:
+        """The call that `to_json` wrote."""
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """How an attempt ended.
+
+    Attributes:
+        outputs: artifacts as JSON if it succeeded.
+        error: None if it succeeded, else a dict with `kind` (raised, returned, stored, loaded, timeout, killed,
+            exited, lost), `type`, `message`, `traceback` (the author's frames, as text) and `retryable`.
+        seconds: how long it took.
+        peak_memory: the process's largest resident set in bytes; 0 if unknown.
+        write: what was committed: table, version, rows.
+    """
+
+    outputs: list[dict[str, JSON]] = field(default_factory=list)
+    error: dict[str, Any] | None = None
+    seconds: float = 0.0
+    peak_memory: int = 0
+    write: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """The result as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> StepResult:
+        """The result that `to_json` wrote."""
+        return cls(**data)
+
+
+def failure(kind: str, message: str, *, retryable: bool, type: str = "", traceback: str = "") -> StepResult:  # noqa: A002
+    """A result for an attempt that failed; the fields as in `StepResult.error`."""
+    return StepResult(
+        error={"kind": kind, "type": type, "message": message, "traceback": traceback, "retryable": retryable}
+    )

@@ -1,0 +1,150 @@
+"""The executor of a laptop and of a server: a host process that forks a worker for each attempt."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from trikk.core.errors import DefinitionError, ProjectError, RunError, TrikkError
+from trikk.core.settings import Settings
+from trikk.execution.executor import Ended
+from trikk.execution.messages import StepCall, StepResult
+from trikk.execution.wire import Wire
+from trikk.pipeline.graph import Graph
+
+_HASH_SEED = "0"  # sets and dicts of texts have the same order in every worker and every replay
+_STOP_WAIT = 5.0
+
+
+class ProcessExecutor:
+    """A host process with the project's code, and its workers.
+
+    The host is started by the constructor and imports the project meanwhile; `graphs` waits for it.
+
+    Args:
+        settings: the project.
+        code: the folder to import the code from, if not the project's own.
+    """
+
+    def __init__(self, settings: Settings, code: Path | None = None) -> None:
+        self.isolation = "fork"
+        self._graphs: dict[str, Graph] | None = None
+        ours, theirs = socket.socketpair()
+        self._wire = Wire(ours)
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "trikk.execution.host",
+                str(theirs.fileno()),
+                str(settings.root),
+                str(code or settings.root),
+            ],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            start_new_session=True,
+            env={**os.environ, "PYTHONHASHSEED": _HASH_SEED},
+        )
+        theirs.close()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wire, selectors.EVENT_READ)
+        self._early: list[dict[str, Any]] = []
+
+    def graphs(self) -> dict[str, Graph]:
+        """The project's pipelines as graphs.
+
+        Raises:
+            ProjectError, DefinitionError: if the project can't be imported.
+        """
+        if self._graphs is None:
+            ready = self._answer(("ready", "error"))
+            if "error" in ready:
+                raise _as_error(ready["error"])
+            self._graphs = {name: Graph.read(g) for name, g in ready["ready"]["pipelines"].items()}
+            if ready["ready"]["fresh"]:
+                self.isolation = f"fresh interpreter: {ready['ready']['fresh']}"
+        return self._graphs
+
+    def codes(self, pipeline: str) -> dict[str, str]:
+        """For each step the digest of the code that it reaches in the project."""
+        self._wire.send({"do": "codes", "pipeline": pipeline})
+        found: dict[str, str] = self._answer(("codes",))["codes"]
+        return found
+
+    def start(self, task: str, call: StepCall) -> None:
+        """Have the host fork a worker for the call."""
+        try:
+            self._wire.send({"do": "start", "task": task, "call": call.to_json()})
+        except OSError as error:
+            raise self._gone() from error
+
+    def poll(self, timeout: float) -> list[Ended]:
+        """The attempts that have ended, waiting at most `timeout` seconds for one."""
+        messages, self._early = self._early, []
+        if not messages and self._selector.select(timeout):
+            received = self._wire.receive()
+            if received is None:
+                raise self._gone()
+            messages = received
+        return [
+            Ended(
+                m["ended"],
+                StepResult.read(m["result"]) if m["result"] is not None else None,
+                m["status"],
+                m["peak"],
+            )
+            for m in messages
+            if "ended" in m
+        ]
+
+    def stop(self, task: str, *, force: bool) -> None:
+        """Send the attempt's process group SIGTERM, or SIGKILL with `force`."""
+        number = signal.SIGKILL if force else signal.SIGTERM
+        try:
+            self._wire.send({"do": "kill", "task": task, "signal": int(number)})
+        except OSError as error:
+            raise self._gone() from error
+
+    def close(self) -> None:
+        """Hang up: the host ends its workers and itself."""
+        self._selector.close()
+        self._wire.sock.close()
+        try:
+            self._process.wait(_STOP_WAIT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answer(self, keys: tuple[str, ...]) -> dict[str, Any]:
+        while True:
+            messages = self._wire.receive()
+            if messages is None:
+                raise self._gone()
+            for index, message in enumerate(messages):
+                if any(key in message for key in keys):
+                    self._early += messages[index + 1 :]
+                    return message
+                self._early.append(message)
+
+    def _gone(self) -> RunError:
+        try:
+            status = self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            status = None
+        how = f"signal {-status}" if status and status < 0 else f"status {status}"
+        return RunError(
+            f"the process that holds the project's code has ended ({how})",
+            next="if a module of the project crashes or exits on import, mend that; then `trikk resume last`",
+        )
+
+
+def _as_error(data: dict[str, Any]) -> TrikkError:
+    cls = DefinitionError if data["code"] == DefinitionError.code else ProjectError
+    return cls(data["what"], where=data["where"], next=data["next"])

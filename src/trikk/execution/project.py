@@ -1,0 +1,164 @@
+"""A project opened: its settings, and its journal, artifacts and tables, each opened when first used."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import ProjectError, RunError, StorageError, UnknownName
+from trikk.core.settings import Settings, find_project, load_settings
+from trikk.core.values import canonical
+from trikk.execution.child import LazyTables
+from trikk.pipeline.graph import Graph
+from trikk.runs.journal import Journal
+from trikk.runs.lock import Lock
+from trikk.runs.open import open_journal
+from trikk.runs.state import RunState
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.store import Store
+from trikk.storage.stores import open_store
+
+if TYPE_CHECKING:
+    from trikk.storage.tables import Tables
+
+
+class Project:
+    """Everything that a command needs of a project's folder.
+
+    Args:
+        settings: what its trikk.toml says.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def open(cls, folder: Path | None = None) -> Project:
+        """The project that a folder (the current one if not given) lies in.
+
+        Raises:
+            ProjectError: if it lies in none, or the trikk.toml is wrong.
+        """
+        return cls(load_settings(find_project(folder or Path.cwd())))
+
+    @property
+    def root(self) -> Path:
+        """The folder with the trikk.toml."""
+        return self.settings.root
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder with everything that runs made, there after this call.
+
+        Raises:
+            ProjectError: if it can't be made.
+        """
+        folder = self.settings.state
+        try:
+            folder.mkdir(exist_ok=True)
+            ignore = folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        except OSError as error:
+            raise ProjectError(
+                f"{folder} can't be made: {error.strerror}", next="check the folder's permissions"
+            ) from error
+        return folder
+
+    @functools.cached_property
+    def journal(self) -> Journal:
+        """The project's journal."""
+        _ = self.state_dir
+        return open_journal(self.settings.location("journal"))
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """Where artifacts, graphs and code bundles are."""
+        _ = self.state_dir
+        return open_store(self.settings.location("artifacts"))
+
+    @functools.cached_property
+    def artifacts(self) -> Artifacts:
+        """The store's values, as far as trikk's own codecs can read them."""
+        return Artifacts(self.store)
+
+    @functools.cached_property
+    def tables(self) -> Tables:
+        """The project's tables; their libraries are imported when one is touched."""
+        found: Any = LazyTables(self.settings.location("tables"))
+        return found  # type: ignore[no-any-return]
+
+    def find_run(self, text: str) -> str:
+        """The id of the run that a user means: `last`, or the beginning of its id.
+
+        Raises:
+            UnknownName: if there is none, or several begin so.
+        """
+        if text == "last":
+            rows = self.journal.runs(limit=1)
+            if not rows:
+                raise UnknownName("run", text, [], next="start one: trikk run PIPELINE")
+            return rows[0].id
+        found = self.journal.find(text)
+        if text in found or len(found) == 1:
+            return text if text in found else found[0]
+        if not found:
+            raise UnknownName("run", text, (r.id for r in self.journal.runs()), next=None)
+        raise UnknownName("run", text, found, next=f"several begin so: {', '.join(found)}")
+
+    def run(self, run: str) -> RunState:
+        """The state of a run, by its full id, with all steps of its graph."""
+        state = RunState.fold(run, self.journal.events(run))
+        try:
+            names = list(self.graph(state).nodes)
+        except (StorageError, RunError):
+            return state
+        known = state.steps
+        state.steps = {name: known[name] for name in names if name in known}
+        return RunState.fold(run, self.journal.events(run), names)
+
+    def graph(self, state: RunState) -> Graph:
+        """The graph that a run was made from.
+
+        Raises:
+            ArtifactMissing: if clean-up has removed it.
+        """
+        if not state.graph:
+            raise RunError(f"run {state.id} has no graph", next="it was forgotten by clean-up")
+        return Graph.read(json.loads(self.store.fetch(state.graph).read_bytes()))
+
+    def keep_json(self, value: Any) -> str:
+        """Store a JSON value under its digest, which is returned."""
+        from trikk.core.digests import digest_bytes
+
+        data = canonical(value)
+        digest = digest_bytes(data)
+        if not self.store.contains(digest):
+            path = self.store.workspace() / f"json-{os.urandom(8).hex()}"
+            path.write_bytes(data)
+            self.store.add(path, digest)
+        return digest
+
+    def read_json(self, digest: str) -> Any:
+        """The JSON value that `keep_json` stored."""
+        return json.loads(self.store.fetch(digest).read_bytes())
+
+    def logs_of(self, run: str) -> Path:
+        """The folder for a run's logs, there after this call."""
+        folder = self.state_dir / "runs" / run
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def lock_of(self, state: RunState) -> Lock:
+        """What a run is locked to."""
+        return Lock.read(state.lock)
+
+    def states(self) -> Iterator[RunState]:
+        """All runs that are not forgotten, the newest first."""
+        for row in self.journal.runs(limit=None):
+            if not row.forgotten:
+                yield self.run(row.id)

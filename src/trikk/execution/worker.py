@@ -1,0 +1,217 @@
+"""One attempt of one step: load its arguments, call the author's function, store what it returns.
+
+The same code runs in a forked process, a fresh interpreter, a test, and wherever else a `StepCall` travels.
+Nothing that it leaves half-done is visible: artifacts appear whole, a table write is one commit.
+"""
+
+from __future__ import annotations
+
+import numbers
+import os
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trikk.core.errors import PermanentError, TrikkError
+from trikk.core.values import JSON, decode
+from trikk.execution.loading import Loaded
+from trikk.execution.messages import StepCall, StepResult, failure
+from trikk.execution.seeding import seed_everything
+from trikk.pipeline import typechecks
+from trikk.pipeline.graph import ParameterSpec
+from trikk.pipeline.step import Step
+from trikk.storage.artifact import Artifact
+from trikk.storage.artifacts import Artifacts
+
+_OWN = str(Path(__file__).parents[1])
+_TRACEBACK = 16_000  # characters kept
+
+
+@dataclass(slots=True)
+class Workplace:
+    """What a worker needs besides the call: the author's code and where artifacts and tables live."""
+
+    loaded: Loaded
+    artifacts: Artifacts
+    tables: Any  # Tables, whose libraries are imported only if a step uses one
+
+
+def run_call(call: StepCall, place: Workplace) -> StepResult:
+    """Do one attempt; whatever the author's code raises becomes a result."""
+    began = time.monotonic()
+    try:
+        pipeline = place.loaded.pipeline(call.pipeline)
+        if call.write is not None:
+            outputs, write = _write(call, place)
+        else:
+            step = pipeline.steps[call.step]
+            assert step is not None
+            outputs, write = _call(call, step, place, {s.name: s for s in pipeline.graph.parameters}), None
+    except _Failed as failed:
+        return failed.result
+    return StepResult([o.to_json() for o in outputs], seconds=time.monotonic() - began, write=write)
+
+
+class _Failed(Exception):
+    """Carries a failed result out of the functions below."""
+
+    def __init__(self, result: StepResult) -> None:
+        self.result = result
+
+
+def _call(
+    call: StepCall, step: Step[..., Any], place: Workplace, specs: Mapping[str, ParameterSpec]
+) -> list[Artifact]:
+    arguments: dict[str, Any] = {}
+    for name, argument in call.arguments.items():
+        wanted = step.types.get(name)
+        try:
+            arguments[name] = load_argument(argument, wanted, place, specs)
+        except Exception as error:
+            raise _Failed(_raised("loaded", error, call, f"argument {name!r} can't be loaded: ")) from error
+    seed_everything(call.seed)
+    try:
+        value = step.function(**arguments)
+    except (Exception, SystemExit) as error:
+        raise _Failed(_raised("raised", error, call)) from error
+    return _store(value, call, step, place)
+
+
+def load_argument(
+    argument: Mapping[str, Any], wanted: object, place: Workplace, specs: Mapping[str, ParameterSpec]
+) -> Any:
+    """The real value of one argument of a call.
+
+    Args:
+        argument: as `trikk.execution.messages` describes.
+        wanted: the annotation of the function's parameter, which decides what kind of frame a frame arrives as.
+        place: where artifacts and tables are.
+        specs: the pipeline's parameters.
+
+    Raises:
+        StorageError: if an artifact or table can't be read.
+    """
+    if "parameter" in argument:
+        return specs[argument["parameter"]].kind.from_json(argument["value"])
+    if "value" in argument:
+        return decode(argument["value"])
+    if "artifact" in argument:
+        value = place.artifacts.load(
+            Artifact.from_json(argument["artifact"]), wanted if not argument["path"] else None
+        )
+        for key in argument["path"]:
+            value = value[key]
+        return value
+    if "artifacts" in argument:
+        return tuple(place.artifacts.load(Artifact.from_json(a)) for a in argument["artifacts"])
+    if "table" in argument:
+        return _table(argument, wanted, place)
+    items = [load_argument(i, None, place, specs) for i in argument["items"]]
+    keys = argument.get("keys")
+    return items if keys is None else dict(zip(keys, items, strict=True))
+
+
+def _table(argument: Mapping[str, Any], wanted: object, place: Workplace) -> Any:
+    from trikk.storage.frames import as_wanted
+
+    writes = [_write_of(w, place) for w in argument["writes"]]
+    return as_wanted(place.tables.view(argument["table"], argument["version"], writes), wanted)
+
+
+def _write_of(write: Mapping[str, Any], place: Workplace) -> Any:
+    import polars as pl
+
+    from trikk.storage.table_write import Write
+
+    frame = place.artifacts.load(Artifact.from_json(write["artifact"]), pl.LazyFrame)
+    return Write(write["mode"], frame, key=tuple(write["key"]), schema_mode=write["schema_mode"])
+
+
+def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, JSON]]:
+    """Commit the rows once, however often this is tried; the rows themselves stay an artifact of the run."""
+    from trikk.storage.frames import rows_of
+    from trikk.storage.table_types import storable
+    from trikk.storage.table_write import Write
+
+    assert call.write is not None
+    name = str(call.write["table"])
+    try:
+        frame = storable(rows_of(load_argument(call.arguments["rows"], None, place, {})))
+        rows = place.artifacts.save(frame)
+        committed: dict[str, JSON] = {"table": name, "rows": rows.summary.get("rows"), "dry": call.dry}
+        if not call.dry:
+            write = Write(
+                call.write["mode"], frame, key=tuple(call.write["key"]), schema_mode=call.write["schema_mode"]
+            )
+            origin = {"run": call.run, "step": call.step, "pipeline": call.pipeline}
+            made = place.tables.write(name, write, identity=call.identity, origin=origin)
+            committed |= {"version": made.version, "rows": made.rows, "repeated": made.repeated}
+    except Exception as error:
+        raise _Failed(_raised("stored", error, call, f"table {name} can't be written: ")) from error
+    return [rows], committed
+
+
+def _store(value: Any, call: StepCall, step: Step[..., Any], place: Workplace) -> list[Artifact]:
+    returned = step.types.get("return", Any)
+    if isinstance(returned, str):
+        returned = Any
+    if not typechecks.fits(value, returned):
+        shown, found = typechecks.show(returned), typechecks.show(type(value))
+        message = f"returned {found} where {shown} is declared"
+        raise _Failed(failure("returned", message, retryable=False, type="TypeError"))
+    parts, _ = typechecks.tuple_parts(returned)
+    values = list(value) if call.outputs is not None else [value]
+    kinds = list(parts) if call.outputs is not None else [returned]
+    try:
+        return [place.artifacts.save(_plain(v, k)) for v, k in zip(values, kinds, strict=True)]
+    except Exception as error:
+        raise _Failed(_raised("stored", error, call, "what it returned can't be stored: ")) from error
+
+
+def _plain(value: Any, kind: object) -> Any:
+    """A numpy number where a plain one is declared becomes a plain one."""
+    if kind is int and isinstance(value, numbers.Integral):
+        return int(value)
+    if kind is float and isinstance(value, numbers.Real):
+        return float(value)
+    return value
+
+
+def _raised(kind: str, error: BaseException, call: StepCall, prefix: str = "") -> StepResult:
+    message = prefix + (str(error) or type(error).__name__)
+    return failure(
+        kind,
+        message,
+        type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
+        traceback=_own_traceback(error),
+        retryable=_retryable(error, call.on),
+    )
+
+
+def _retryable(error: BaseException, on: list[str] | None) -> bool:
+    if isinstance(error, PermanentError) or on is None:
+        return False
+    if isinstance(error, TrikkError) and error.exit_code == 2:
+        return False
+    names = {f"{c.__module__}.{c.__qualname__}" for c in type(error).__mro__}
+    return bool(names & set(on))
+
+
+def _own_traceback(error: BaseException) -> str:
+    """The traceback without trikk's own frames, as Python prints it."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_OWN) and tb.tb_next is not None:
+        tb = tb.tb_next
+    text = "".join(traceback.format_exception(type(error), error, tb))
+    return text if len(text) <= _TRACEBACK else "...\n" + text[-_TRACEBACK:]
+
+
+def peak_memory() -> int:
+    """This process's largest resident set so far, in bytes (Linux counts ru_maxrss in KiB, getrusage(2))."""
+    import resource
+
+    factor = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * factor

@@ -1,0 +1,41 @@
+"""The kinds of events a run's journal holds, and what each body says.
+
+    run.created          pipeline, parameters, origin, lock, graph (digest of the graph's JSON in the store)
+    run.started          driver, isolation
+    run.resumed          driver, isolation, code ("locked" or "current"), graph, lock
+    run.cancel_requested by
+    run.succeeded / run.failed (error) / run.cancelled (error)
+
+    step.started         step, item, attempt, log
+    step.succeeded       step, item, outputs, seconds, peak_memory, write
+    step.failed          step, item, attempt, error, retry_in (seconds, or null when it is final)
+    step.cancelled       step, item, attempt
+    step.expanded        step, count            a mapped step learns how many items it has
+    step.skipped         step, reason
+    step.cached          step, item, outputs, run, reason
+    step.cache_missed    step, item, reason
+    step.invalidated     step, item, reason     a finished step must run again when its run is resumed
+
+`item` is a mapped step's position, absent otherwise. `outputs` are artifacts as JSON, one, or as many as the
+step declares.
+"""
+
+from __future__ import annotations
+
+RUN_CREATED = "run.created"
+RUN_STARTED = "run.started"
+RUN_RESUMED = "run.resumed"
+RUN_CANCEL_REQUESTED = "run.cancel_requested"
+RUN_SUCCEEDED = "run.succeeded"
+RUN_FAILED = "run.failed"
+RUN_CANCELLED = "run.cancelled"
+
+STEP_STARTED = "step.started"
+STEP_SUCCEEDED = "step.succeeded"
+STEP_FAILED = "step.failed"
+STEP_CANCELLED = "step.cancelled"
+STEP_EXPANDED = "step.expanded"
+STEP_SKIPPED = "step.skipped"
+STEP_CACHED = "step.cached"
+STEP_CACHE_MISSED = "step.cache_missed"
+STEP_INVALIDATED = "step.invalidated"

@@ -1,0 +1,100 @@
+"""What a run is locked to, so that the same can be executed again: parameters, data, code, packages, seed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trikk.core.digests import digest_json
+from trikk.core.values import JSON
+
+_DIST = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.(dist|egg)-info\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The inputs of a run that are not its steps' own doing.
+
+    Attributes:
+        tables: version of each table that the pipeline reads; None for one that did not exist.
+        code: digest of the code bundle.
+        packages: digest of the installed packages and their versions, as stored.
+        python: such as "3.11.7".
+        platform: such as "linux-x86_64".
+        seed: from which each step's random seeds are made, 0 to 2**63 - 1.
+        git: commit, branch and whether it was dirty; for people.
+    """
+
+    tables: dict[str, int | None] = field(default_factory=dict)
+    code: str = ""
+    packages: str = ""
+    python: str = ""
+    platform: str = ""
+    seed: int = 0
+    git: dict[str, JSON] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The lock as JSON."""
+        return {
+            "tables": dict(self.tables),
+            "code": self.code,
+            "packages": self.packages,
+            "python": self.python,
+            "platform": self.platform,
+            "seed": self.seed,
+            "git": self.git,
+        }
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Lock:
+        """The lock that `to_json` wrote."""
+        return cls(**{k: data[k] for k in cls.__slots__ if k in data})
+
+
+def new_seed() -> int:
+    """A random seed for a run."""
+    return secrets.randbits(63)
+
+
+def step_seed(seed: int, step: str, item: int | None) -> int:
+    """The seed of one step (or item) of a run, 0 to 2**32 - 1: the same in every attempt and every replay."""
+    return int(digest_json([seed, step, item])[:8], 16)
+
+
+def python_version() -> str:
+    """The interpreter's version, such as "3.11.7"."""
+    return platform.python_version()
+
+
+def platform_name() -> str:
+    """System and processor, such as "linux-x86_64"."""
+    return f"{sys.platform}-{platform.machine()}"
+
+
+def installed_packages(paths: Iterable[str] | None = None) -> dict[str, str]:
+    """Names and versions of the distributions on the import path, read quickly from the names of folders."""
+    found: dict[str, str] = {}
+    for path in sys.path if paths is None else paths:
+        try:
+            names = os.listdir(path or ".")  # noqa: PTH208 - ten times as quick as Path.iterdir here
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith("-info") and (match := _DIST.match(name)):
+                found.setdefault(match["name"].lower().replace("_", "-"), match["version"])
+    return dict(sorted(found.items()))
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """How two sets of packages differ, as texts such as "polars 1.9 -> 2.1"."""
+    return [
+        f"{name} {old.get(name, 'not installed')} -> {new.get(name, 'not installed')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
