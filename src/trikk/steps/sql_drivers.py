@@ -27,7 +27,7 @@ REDSHIFT_PORT = 5439
 def read_sqlite(address: Resolved, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
     """Read from a SQLite file, opened read-only.
 
-    SQLite has no types for results: a column gets the type of its values, String if there are none. Dates are text.
+    SQLite has no types for results: a column gets that of its values, String if there are none. Dates are text.
     """
     sql, values = bind(query, {name: _sqlite_value(name, v) for name, v in parameters.items()}, "sqlite")
     path = _existing(address)
