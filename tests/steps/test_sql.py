@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,12 +9,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from tests.servers_postgres import PostgresServer, postgres_server
+
 from trikk.core.errors import StorageError, UsageError
 from trikk.steps.sql import read_sql
 
 __all__ = ["postgres_server"]
+LOCAL = datetime(2020, 3, 26, 4)  # noqa: DTZ001  # a timestamp without time zone
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_duckdb_in_memory_reads_files(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def postgres_url(postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
     psycopg = pytest.importorskip("psycopg")
     with psycopg.connect(postgres_server.url, autocommit=True) as link:
         link.execute("drop table if exists sql_source")
@@ -143,13 +143,13 @@ def postgres_url(postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatc
             " clock time, took interval, f real)"
         )
         link.execute(
-            "insert into sql_source values (1, 2, '2020-03-26 04:00:00+01', '2020-03-26 04:00', '2020-03-26', 1.25,"
-            " 0.5, true, '\\x00ff', '{\"a\": 1}', '{x,null}', '00000000-0000-0000-0000-000000000001',"
+            "insert into sql_source values (1, 2, '2020-03-26 04:00:00+01', '2020-03-26 04:00', '2020-03-26',"
+            " 1.25, 0.5, true, '\\x00ff', '{\"a\": 1}', '{x,null}', '00000000-0000-0000-0000-000000000001',"
             " '10:00', '1 day', 0.5)"
         )
         link.execute("insert into sql_source (id) values (2)")
     monkeypatch.setenv("TRIKK_TEST_PASSWORD", postgres_server.password)
-    yield postgres_server.url.replace(postgres_server.password, "${TRIKK_TEST_PASSWORD}")
+    return postgres_server.url.replace(postgres_server.password, "${TRIKK_TEST_PASSWORD}")
 
 
 def test_postgresql_gives_its_own_types_and_nulls(postgres_url: str) -> None:
@@ -162,7 +162,7 @@ def test_postgresql_gives_its_own_types_and_nulls(postgres_url: str) -> None:
     }  # fmt: skip
     assert dict(frame.schema) == expected
     assert frame.row(0) == (
-        1, 2, datetime(2020, 3, 26, 3, tzinfo=UTC), datetime(2020, 3, 26, 4), date(2020, 3, 26), Decimal("1.25"),
+        1, 2, datetime(2020, 3, 26, 3, tzinfo=UTC), LOCAL, date(2020, 3, 26), Decimal("1.25"),
         0.5, True, b"\x00\xff", '{"a": 1}', ["x", None], "00000000-0000-0000-0000-000000000001", time(10),
         timedelta(days=1), 0.5,
     )  # fmt: skip

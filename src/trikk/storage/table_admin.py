@@ -77,14 +77,16 @@ class CleanReport:
     dry_run: bool
 
 
-def info(name: str, table: DeltaTable, *, limit: int) -> TableInfo:
-    """Describe an open snapshot, with the newest `limit` writes."""
+def info(name: str, table: DeltaTable, *, limit: int, newest: int) -> TableInfo:
+    """Describe an open snapshot with its newest `limit` writes, in a table whose newest version is `newest`."""
     import polars as pl
 
     actions = pl.DataFrame(table.get_add_actions())
     counted = "num_records" in actions.columns and actions["num_records"].null_count() == 0
     rows = actions["num_records"].sum() if counted else pl.scan_delta(table).select(pl.len()).collect().item()
-    history = tuple(_write(entry) for entry in table.history(limit))
+    later = newest - table.version()
+    entries = table.history(max(limit, 1) + later)  # delta-rs counts from the newest, whatever the snapshot
+    history = tuple(_write(entry) for entry in entries if entry["version"] <= table.version())
     return TableInfo(
         name=name,
         version=table.version(),
@@ -93,7 +95,7 @@ def info(name: str, table: DeltaTable, *, limit: int) -> TableInfo:
         bytes=int(actions["size_bytes"].sum()),
         files=actions.height,
         written=history[0].at,
-        history=history,
+        history=history[:limit],
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from trikk.core.errors import MissingExtra
+from trikk.storage import table_log
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -35,6 +36,9 @@ class Files(Protocol):
 
     def delete(self, table: str, paths: Iterable[str]) -> None:
         """Remove files of a table; those that are gone are no error."""
+
+    def commit(self, table: str, version: int) -> list[dict[str, Any]]:
+        """The actions of one commit in a table's log."""
 
 
 class LocalFiles:
@@ -63,6 +67,10 @@ class LocalFiles:
         """Remove files of a table; those that are gone are no error."""
         for path in paths:
             (self._root / table / path).unlink(missing_ok=True)
+
+    def commit(self, table: str, version: int) -> list[dict[str, Any]]:
+        """The actions of one commit in a table's log."""
+        return table_log.read_commit(self._root / table, version)
 
 
 class RemoteFiles:
@@ -94,6 +102,11 @@ class RemoteFiles:
         listed = list(paths)
         if listed:
             self._store(table).delete(listed)
+
+    def commit(self, table: str, version: int) -> list[dict[str, Any]]:
+        """The actions of one commit in a table's log."""
+        entry = self._store(table).get(f"_delta_log/{version:020d}.json")
+        return table_log.parse_commit(bytes(entry.bytes()))
 
     def _store(self, folder: str) -> Any:
         try:

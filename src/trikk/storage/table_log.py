@@ -23,14 +23,14 @@ RESTORE = "restore the file from a backup, or restore the table's folder"
 def local_version(table: Path, at: int | None = None) -> int | None:
     """The newest version of the table in folder `table`, None if there is no table.
 
-    Looks at names and sizes, and into the newest entry only: 2,000 entries take about a millisecond.
+    Looks at names, at both ends of the entries since the last checkpoint, and into the newest one.
 
     Args:
         table: the table's folder.
         at: check the entries from which this version is read, instead of those of the newest.
 
     Raises:
-        TableError: if entries after the last checkpoint before the version are missing or empty, or the newest
+        TableError: if entries after the last checkpoint before the version are missing or cut short, or the newest
             entry is not JSON.
     """
     commits, checkpoints = _entries(table / "_delta_log")
@@ -42,9 +42,10 @@ def local_version(table: Path, at: int | None = None) -> int | None:
     last = newest if at is None else min(at, newest)
     start = max((version for version in checkpoints if version <= last), default=-1) + 1
     for version in range(start, last + 1):
-        size = commits.get(version)
-        if not size:
-            raise _damage(table, f"entry {version:020d}.json is {'missing' if size is None else 'empty'}")
+        if version not in commits:
+            raise _damage(table, f"entry {version:020d}.json is missing")
+        if not _looks_whole(table / "_delta_log" / f"{version:020d}.json"):
+            raise _damage(table, f"entry {version:020d}.json is cut short")
     read_commit(table, newest)
     return newest
 
@@ -53,13 +54,21 @@ def read_commit(table: Path, version: int) -> list[dict[str, Any]]:
     """The actions of one commit of a local table, in order; raises TableError if they can't be read."""
     path = table / "_delta_log" / f"{version:020d}.json"
     try:
-        actions = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
+        return parse_commit(path.read_bytes())
     except OSError as error:
         raise _damage(table, f"entry {path.name} can't be read ({error.strerror})") from error
     except ValueError as error:
-        raise _damage(table, f"entry {path.name} is not JSON") from error
+        raise _damage(table, f"entry {path.name} {error}") from error
+
+
+def parse_commit(text: bytes) -> list[dict[str, Any]]:
+    """The actions of a commit's file; raises ValueError if they are none."""
+    try:
+        actions = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError:
+        raise ValueError("is not JSON") from None
     if not actions or not all(isinstance(action, dict) for action in actions):
-        raise _damage(table, f"entry {path.name} holds no actions")
+        raise ValueError("holds no actions")
     return actions
 
 
@@ -91,15 +100,20 @@ def sync_commit(table: Path, version: int) -> None:
         _sync(table.parent)
 
 
-def _entries(log: Path) -> tuple[dict[int, int], list[int]]:
-    """Commits by version with their sizes in bytes, and the versions of checkpoints."""
-    commits: dict[int, int] = {}
+def _looks_whole(entry: Path) -> bool:
+    text = entry.read_bytes().strip()
+    return text.startswith(b"{") and text.endswith(b"}")
+
+
+def _entries(log: Path) -> tuple[set[int], list[int]]:
+    """The versions of commits and of checkpoints."""
+    commits: set[int] = set()
     checkpoints: list[int] = []
     try:
         with os.scandir(log) as found:
             for entry in found:
                 if match := _COMMIT.match(entry.name):
-                    commits[int(match[1])] = entry.stat().st_size
+                    commits.add(int(match[1]))
                 elif match := _CHECKPOINT.match(entry.name):
                     checkpoints.append(int(match[1]))
     except (FileNotFoundError, NotADirectoryError):

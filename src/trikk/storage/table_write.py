@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import polars as pl
     from deltalake import CommitProperties, DeltaTable
 
+    from trikk.storage.table_files import Files
+
 Mode = Literal["append", "overwrite", "merge"]
 # With delta-rs' defaults a checkpoint drops the log of every version older than 30 days.
 PROPERTIES = {
@@ -89,11 +91,12 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a table is: its name, its folder or URL, and the options with which that is reached."""
+    """Where a table is: its name, its folder or URL, the options with which that is reached, and what lists it."""
 
     name: str
     location: str
     options: dict[str, str] | None
+    files: Files
 
     def open(self, version: int | None = None) -> DeltaTable | None:
         """A fresh snapshot of the table, None if there is none; delta-rs' own errors otherwise."""
@@ -152,8 +155,8 @@ def find_identity(place: Place, table: DeltaTable, identity: str) -> Committed |
     if expected is None:
         return None
     for version in range(expected, table.version() + 1):
-        at = place.open(version)
-        entry = at.history(1)[0] if at is not None else {}
+        actions = place.files.commit(place.name, version)
+        entry: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
         if entry.get("trikk.identity") == identity:
             return _read_back(version, entry)
     raise TableError(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trikk.core.errors import TableError, UnknownName, UsageError
+from trikk.core.errors import TableError, TrikkError, UnknownName, UsageError
 from trikk.core.names import check_name
 from trikk.storage import table_log
 from trikk.storage.locks import file_lock
@@ -110,7 +110,12 @@ class Tables:
         place = self._place(name)
         with self._lock(name):
             before = self.version(name)
-            committed = commit(place, write, identity=identity, origin=origin)
+            try:
+                committed = commit(place, write, identity=identity, origin=origin)
+            except TrikkError:
+                raise
+            except Exception as error:  # polars and deltalake have no common base
+                raise self._explained(place, None, error) from error
             if not self._remote and committed.version != before:
                 table_log.sync_commit(Path(place.location), committed.version)
         return committed
@@ -125,7 +130,9 @@ class Tables:
         Raises:
             UnknownName, TableError: as `scan`.
         """
-        return info(name, self._existing(name, version), limit=history)
+        table = self._existing(name, version)
+        newest = self.version(name) or 0
+        return info(name, table, limit=history, newest=newest)
 
     def clean(self, name: str, keep: Collection[int], *, grace: float, dry_run: bool = False) -> CleanReport:
         """Remove the data files that neither the newest version nor one in `keep` needs.
@@ -149,7 +156,7 @@ class Tables:
 
     def _place(self, name: str) -> Place:
         check_name("table", name)
-        return Place(name, f"{self._root}/{name}", self._options)
+        return Place(name, f"{self._root}/{name}", self._options, self._files)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:

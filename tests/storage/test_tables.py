@@ -1,0 +1,394 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trikk.core.errors import TableError, UnknownName, UsageError
+from trikk.storage.table_write import Mode
+from trikk.storage.tables import Tables, Write
+
+ORIGIN = {"run": "r1", "step": "save"}
+TWO = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    return Tables(str(tmp_path / "tables"))
+
+
+def put(tables: Tables, identity: str, frame: pl.DataFrame = TWO, mode: Mode = "append", **more: object) -> int:
+    write = Write(mode, frame, **more)  # type: ignore[arg-type]
+    return tables.write("t", write, identity=identity, origin=ORIGIN).version
+
+
+def rows(tables: Tables, version: int | None = None) -> list[tuple[object, ...]]:
+    return sorted(tables.scan("t", version).collect().rows())
+
+
+def test_there_is_no_table_before_the_first_write(tables: Tables) -> None:
+    assert tables.version("t") is None
+    assert tables.names() == []
+    with pytest.raises(UnknownName):
+        tables.scan("t")
+    with pytest.raises(UnknownName):
+        tables.view("t", None, [])
+    with pytest.raises(UnknownName):
+        tables.clean("t", set(), grace=0)
+
+
+def test_each_write_makes_a_version_and_old_ones_stay_readable(tables: Tables) -> None:
+    assert put(tables, "1") == 0
+    assert put(tables, "2") == 1
+    assert put(tables, "3", mode="overwrite") == 2
+    assert put(tables, "4", pl.DataFrame({"k": [2, 3], "v": ["B", "C"]}), "merge", key=("k",)) == 3
+    assert rows(tables, 0) == [(1, "a"), (2, "b")]
+    assert rows(tables, 1) == [(1, "a"), (1, "a"), (2, "b"), (2, "b")]
+    assert rows(tables, 2) == [(1, "a"), (2, "b")]
+    assert rows(tables) == rows(tables, 3) == [(1, "a"), (2, "B"), (3, "C")]
+    assert tables.version("t") == 3
+    assert tables.names() == ["t"]
+
+
+@pytest.mark.parametrize("version", [-1, 1, 10**9])
+def test_a_version_that_does_not_exist_is_an_error(tables: Tables, version: int) -> None:
+    put(tables, "1")
+    with pytest.raises(TableError, match="no version"):
+        tables.scan("t", version)
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "merge"])
+def test_a_write_is_made_once_for_its_identity(tables: Tables, mode: Mode) -> None:
+    put(tables, "0", pl.DataFrame({"k": [9], "v": ["z"]}))
+    write = Write(mode, TWO, key=("k",) if mode == "merge" else ())
+    first = tables.write("t", write, identity="r/s", origin=ORIGIN)
+    put(tables, "later")
+    again = tables.write("t", write, identity="r/s", origin=ORIGIN)
+    assert not first.repeated
+    assert again.repeated
+    assert (again.version, again.rows, again.inserted, again.updated) == (
+        first.version,
+        first.rows,
+        first.inserted,
+        first.updated,
+    )
+    assert tables.version("t") == 2
+
+
+def test_a_repeated_write_is_found_even_if_its_rows_would_no_longer_fit(tables: Tables) -> None:
+    put(tables, "1")
+    put(tables, "2", pl.DataFrame({"other": [1]}), "overwrite", schema_mode="merge")
+    assert put(tables, "1") == 0
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "merge"])
+def test_no_rows_make_a_version_too(tables: Tables, mode: Mode) -> None:
+    none = Write(mode, TWO.clear(), key=("k",) if mode == "merge" else ())
+    made = tables.write("t", none, identity="1", origin=ORIGIN)
+    assert (made.version, made.rows) == (0, 0)
+    assert tables.scan("t").collect_schema() == TWO.schema
+    put(tables, "2")
+    assert tables.write("t", none, identity="3", origin=ORIGIN).version == 2
+    assert tables.write("t", none, identity="3", origin=ORIGIN).repeated
+    assert rows(tables) == ([] if mode == "overwrite" else [(1, "a"), (2, "b")])
+
+
+def test_a_merge_says_what_was_new_and_what_was_replaced(tables: Tables) -> None:
+    put(tables, "1")
+    write = Write("merge", pl.DataFrame({"k": [2, 3, 4], "v": ["B", "C", "D"]}), key=("k",))
+    made = tables.write("t", write, identity="2", origin=ORIGIN)
+    assert (made.rows, made.inserted, made.updated) == (3, 2, 1)
+
+
+def test_an_append_with_a_key_drops_what_is_there(tables: Tables) -> None:
+    put(tables, "1")
+    write = Write("append", pl.DataFrame({"k": [3, 2, 3], "v": ["x", "y", "z"]}), key=("k",))
+    made = tables.write("t", write, identity="2", origin=ORIGIN)
+    assert (made.rows, made.inserted) == (3, 1)
+    assert rows(tables) == [(1, "a"), (2, "b"), (3, "x")]
+    again = tables.write("t", write, identity="2", origin=ORIGIN)
+    assert (again.repeated, again.rows, again.inserted) == (True, 3, 1)
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "merge"])
+def test_rows_that_do_not_fit_are_refused_and_nothing_is_written(tables: Tables, mode: Mode) -> None:
+    put(tables, "1")
+    frame = pl.DataFrame({"k": ["1"], "extra": [1.5]})
+    with pytest.raises(TableError) as error:
+        put(tables, "2", frame, mode, key=("k",) if mode == "merge" else ())
+    for words in ("'k' is String, the table has Int64", "'v' (String) is missing", "'extra' (Float64)"):
+        assert words in error.value.what
+    assert "schema_mode='merge'" in (error.value.next or "")
+    assert tables.version("t") == 0
+
+
+def test_columns_may_come_in_any_order(tables: Tables) -> None:
+    put(tables, "1")
+    put(tables, "2", pl.DataFrame({"v": ["c"], "k": [3]}))
+    assert rows(tables) == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_a_wider_schema_is_merged_when_asked_for(tables: Tables) -> None:
+    put(tables, "1")
+    put(tables, "2", pl.DataFrame({"k": [3], "n": [0.5]}), schema_mode="merge")
+    assert tables.scan("t").collect().sort("k").to_dict(as_series=False) == {
+        "k": [1, 2, 3], "v": ["a", "b", None], "n": [None, None, 0.5],
+    }  # fmt: skip
+    with pytest.raises(TableError, match="'k' is String"):
+        put(tables, "3", pl.DataFrame({"k": ["x"]}), schema_mode="merge")
+    assert tables.scan("t", 0).collect_schema() == TWO.schema
+
+
+def test_an_overwrite_may_bring_a_schema_of_its_own(tables: Tables) -> None:
+    put(tables, "1")
+    put(tables, "2", pl.DataFrame({"k": ["x"]}), "overwrite", schema_mode="merge")
+    assert tables.scan("t").collect().to_dict(as_series=False) == {"k": ["x"]}
+    assert rows(tables, 0) == [(1, "a"), (2, "b")]
+
+
+@pytest.mark.parametrize(
+    ("frame", "key", "words"),
+    [
+        (pl.DataFrame({"k": [1, 1, 2], "v": ["a", "b", "c"]}), ("k",), "{'k': 1}"),
+        (pl.DataFrame({"k": [None, 2], "v": ["a", "b"]}, schema=TWO.schema), ("k",), "{'k': None}"),
+        (pl.DataFrame({"k": [1, 2], "v": ["a", "b"]}), ("nope",), "'nope'"),
+    ],
+)
+def test_a_merge_needs_a_key_that_tells_rows_apart(
+    tables: Tables, frame: pl.DataFrame, key: tuple[str, ...], words: str
+) -> None:
+    put(tables, "1")
+    with pytest.raises(TableError) as error:
+        put(tables, "2", frame, "merge", key=key)
+    assert words in error.value.what
+    assert tables.version("t") == 0
+
+
+def test_a_merge_into_rows_that_share_a_key_is_refused(tables: Tables) -> None:
+    put(tables, "1")
+    put(tables, "2")
+    with pytest.raises(TableError, match="several rows"):
+        put(tables, "3", pl.DataFrame({"k": [2], "v": ["B"]}), "merge", key=("k",))
+    put(tables, "4", pl.DataFrame({"k": [7], "v": ["G"]}), "merge", key=("k",))
+    assert tables.version("t") == 2
+
+
+def test_fractions_are_no_keys(tables: Tables) -> None:
+    with pytest.raises(TableError, match="Float64"):
+        put(tables, "1", pl.DataFrame({"x": [0.5]}), "merge", key=("x",))
+
+
+def test_odd_column_names_can_be_keys(tables: Tables) -> None:
+    frame = pl.DataFrame({'a "b".c': [1, 2], "Été's": ["x", "y"], "select": [1, 2]})
+    put(tables, "1", frame)
+    put(
+        tables,
+        "2",
+        frame.tail(1).with_columns(pl.lit(9, pl.Int64).alias("select")),
+        "merge",
+        key=tuple(frame.columns[:2]),
+    )
+    assert sorted(tables.scan("t").collect()["select"]) == [1, 9]
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".locks", "a b", "x" * 300])
+def test_a_table_has_a_name_that_is_no_path(tables: Tables, name: str) -> None:
+    for act in (lambda: tables.version(name), lambda: tables.scan(name), lambda: tables.view(name, None, [])):
+        with pytest.raises(UsageError):
+            act()
+    with pytest.raises(UsageError):
+        tables.write(name, Write("append", TWO), identity="1", origin=ORIGIN)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mode": "upsert"},
+        {"mode": "merge"},
+        {"mode": "overwrite", "key": ("k",)},
+        {"mode": "merge", "key": ("k", "k")},
+        {"mode": "append", "schema_mode": "loose"},
+    ],
+)
+def test_a_write_is_checked_when_it_is_made(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        Write(frame=TWO, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_log_of_a_new_table_is_never_cleaned_up(tables: Tables, tmp_path: Path) -> None:
+    put(tables, "1")
+    configuration = DeltaTable(tmp_path / "tables/t").metadata().configuration
+    assert configuration["delta.enableExpiredLogCleanup"] == "false"
+    days = int(configuration["delta.logRetentionDuration"].split()[1])
+    assert days > 3650
+
+
+def test_old_versions_survive_checkpoints_even_if_their_log_is_old(tables: Tables, tmp_path: Path) -> None:
+    for n in range(60):
+        put(tables, str(n))
+    for entry in (tmp_path / "tables/t/_delta_log").iterdir():
+        os.utime(entry, (1, 1))
+    for n in range(60, 110):
+        put(tables, str(n))
+    assert list((tmp_path / "tables/t/_delta_log").glob("*.checkpoint*"))
+    fresh = Tables(str(tmp_path / "tables"))
+    assert [fresh.scan("t", v).collect().height for v in (0, 30, 59, 109)] == [2, 62, 120, 220]
+    assert fresh.write("t", Write("append", TWO), identity="3", origin=ORIGIN).version == 3
+
+
+def test_rows_of_a_version_come_in_the_same_order_whatever_happens_later(tables: Tables, tmp_path: Path) -> None:
+    for n in range(30):
+        put(tables, str(n), pl.DataFrame({"k": [n, -n], "v": ["x", "y"]}))
+    before = tables.scan("t", 29).collect()
+    DeltaTable(tmp_path / "tables/t", version=29).create_checkpoint()
+    for n in range(30, 60):
+        put(tables, str(n), pl.DataFrame({"k": [n], "v": ["x"]}), "merge", key=("k",))
+    assert tables.scan("t", 29).collect().equals(before)
+
+
+def test_a_table_says_what_it_holds_and_who_wrote_it(tables: Tables, tmp_path: Path) -> None:
+    put(tables, "r1/save")
+    write_deltalake(tmp_path / "tables/t", TWO, mode="append")
+    put(tables, "r1/more", pl.DataFrame({"k": [2], "v": ["B"]}), "overwrite")
+    info = tables.describe("t")
+    assert (info.version, info.rows, info.files) == (2, 1, 1)
+    assert info.columns == {"k": "Int64", "v": "String"}
+    assert info.bytes > 0
+    assert [(w.version, w.mode, w.rows, w.run, w.step) for w in info.history] == [
+        (2, "overwrite", 1, "r1", "save"),
+        (1, "write", 2, None, None),
+        (0, "append", 2, "r1", "save"),
+    ]
+    assert info.written == info.history[0].at
+    assert tables.describe("t", 1).rows == 4
+    assert len(tables.describe("t", history=1).history) == 1
+
+
+def entry(tmp_path: Path, version: int) -> Path:
+    return tmp_path / "tables/t/_delta_log" / f"{version:020d}.json"
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b'{"add": {', b"\xff\xfe\x00", b"[1]", None])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_damaged_log_is_named_and_never_misread(
+    tables: Tables, tmp_path: Path, version: int, body: bytes | None
+) -> None:
+    for n in range(3):
+        put(tables, str(n))
+    if body is None and version == 2:
+        pytest.skip("without its newest entry a log is a shorter log")
+    if body is None:
+        entry(tmp_path, version).unlink()
+    else:
+        entry(tmp_path, version).write_bytes(body)
+    for act in (lambda: tables.scan("t"), lambda: put(tables, "new"), lambda: tables.describe("t")):
+        with pytest.raises(TableError) as error:
+            act()
+        assert entry(tmp_path, version).name in error.value.what
+        assert error.value.next
+
+
+def test_a_missing_or_short_data_file_is_named(tables: Tables, tmp_path: Path) -> None:
+    put(tables, "1")
+    put(tables, "2")
+    file = min((tmp_path / "tables/t").glob("*.parquet"))
+    whole = file.read_bytes()
+    for damage in (lambda: file.write_bytes(whole[:-10]), file.unlink):
+        damage()
+        with pytest.raises(TableError) as error:
+            tables.scan("t")
+        assert file.name in error.value.what
+        assert error.value.next
+        with pytest.raises(TableError, match=file.name):
+            tables.clean("t", set(), grace=0) if not file.exists() else tables.scan("t", 1)
+
+
+def test_looking_up_a_version_does_not_load_the_engine(tables: Tables, tmp_path: Path) -> None:
+    put(tables, "1")
+    code = (
+        "import sys; from trikk.storage.tables import Tables; "
+        f"assert Tables({str(tmp_path / 'tables')!r}).version('t') == 0; "
+        "assert not {'deltalake', 'polars'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_other_programs_read_the_table_as_it_is(tables: Tables, tmp_path: Path) -> None:
+    put(tables, "1")
+    assert pl.read_delta(str(tmp_path / "tables/t")).sort("k").equals(TWO)
+    first = entry(tmp_path, 0).read_text().splitlines()
+    info = next(json.loads(line)["commitInfo"] for line in first if "commitInfo" in line)
+    assert (info["trikk.identity"], info["trikk.run"], info["trikk.step"]) == ("1", "r1", "save")
+
+
+writes = st.lists(
+    st.tuples(
+        st.sampled_from(["append", "keyed", "overwrite", "merge"]),
+        st.lists(st.tuples(st.integers(0, 6), st.sampled_from("abc")), max_size=4),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def a_write(kind: str, values: list[tuple[int, str]], wide: bool, unique: bool) -> Write:
+    frame = pl.DataFrame(values, schema={"k": pl.Int64, "v": pl.String}, orient="row")
+    if unique or kind == "merge":
+        frame = frame.unique("k", keep="first", maintain_order=True)
+    if wide:
+        frame = frame.with_columns(w=pl.col("k").cast(pl.UInt16))
+    mode: Mode = "append" if kind == "keyed" else kind  # type: ignore[assignment]
+    return Write(mode, frame, ("k",) if kind in ("keyed", "merge") else (), schema_mode="merge")
+
+
+@settings(max_examples=25, deadline=None)
+@given(base=writes, own=writes, first=st.booleans())
+def test_a_view_reads_as_the_table_would_after_the_same_writes(
+    tmp_path_factory: pytest.TempPathFactory, base: list[tuple[str, list[tuple[int, str]], bool]],
+    own: list[tuple[str, list[tuple[int, str]], bool]], first: bool,
+) -> None:  # fmt: skip
+    tables = Tables(str(tmp_path_factory.mktemp("tables")))
+    pinned = None
+    made: list[Write] = []
+    state: pl.DataFrame | None = None
+    for n, (kind, values, wide) in enumerate([*([] if first else base), *own]):
+        write = a_write(kind, values, wide, unique=False)
+        if kind == "merge" and state is not None and state.filter(pl.col("k").is_duplicated()).height:
+            write = Write("overwrite", write.frame, schema_mode="merge")
+        own_write = first or n >= len(base)
+        version = tables.write("t", write, identity=str(n), origin=ORIGIN).version
+        state = tables.scan("t").collect()
+        if own_write:
+            made.append(write)
+            view = tables.view("t", pinned, made)
+            assert view.collect_schema() == state.schema
+            assert view.collect().sort(pl.all()).equals(state.sort(pl.all()))
+            assert view.collect().equals(view.collect())
+        else:
+            pinned = version
+
+
+def test_a_view_does_not_see_what_others_write(tables: Tables) -> None:
+    put(tables, "1")
+    own = Write("append", pl.DataFrame({"k": [3], "v": ["c"]}))
+    put(tables, "2", pl.DataFrame({"k": [8], "v": ["others"]}))
+    assert tables.view("t", 0, [own]).collect().rows() == [(1, "a"), (2, "b"), (3, "c")]
+    assert tables.view("t", None, [own]).collect().rows() == [(3, "c")]
+    assert tables.version("t") == 1
+
+
+def test_a_view_refuses_what_the_table_would_refuse(tables: Tables) -> None:
+    put(tables, "1")
+    with pytest.raises(TableError, match="extra"):
+        tables.view("t", 0, [Write("append", TWO.with_columns(extra=1))])
+    with pytest.raises(TableError, match="'nope'"):
+        tables.view("t", 0, [Write("merge", TWO, key=("nope",))])
