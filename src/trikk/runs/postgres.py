@@ -126,7 +126,7 @@ class PostgresJournal(SqlJournal):
         if isinstance(error, self._psycopg.errors.LockNotAvailable):
             what, advice = "another process has kept a run's row locked for too long", "end it and try again"
         elif isinstance(error, self._psycopg.OperationalError):
-            what = f"the journal's database can't be reached: {text}"
+            what = f"the journal's database can't be used: {text}"
             advice = "see that the server runs and that its address, user and password are right"
         else:
             what, advice = f"the journal's database refused: {text}", None
@@ -146,14 +146,17 @@ def _split_schema(url: str, default: str) -> tuple[str, str]:
 
 
 def _parts(url: str) -> dict[str, Any]:
-    """What libpq makes of the URL."""
+    """What libpq makes of the URL, its ports checked, which libpq does only when it connects."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        return dict(conninfo_to_dict(url))
+        parts = dict(conninfo_to_dict(url))
     except (ProgrammingError, ValueError):
         raise _bad_url() from None
+    if not all(port == "" or port.isdecimal() for port in str(parts.get("port", "")).split(",")):
+        raise _bad_url()
+    return parts
 
 
 def _bad_url() -> UsageError:

@@ -106,19 +106,19 @@ class SqlJournal(Journal, ABC):
 
     @contextmanager
     def _transaction(self, begin: str | None = None) -> Iterator[Any]:
-        connection = None
         try:
             self._first(begin or self.begin, {})
             connection = self._connection()
             yield connection
             connection.execute("COMMIT")
         except BaseException as error:
-            self._roll_back(connection)
+            self._roll_back()
             if isinstance(error, self.errors):
                 raise self._failed(error) from None
             raise
 
-    def _roll_back(self, connection: Any) -> None:
+    def _roll_back(self) -> None:
+        connection = getattr(self._local, "connection", None)
         if connection is not None:
             try:
                 connection.execute("ROLLBACK")
