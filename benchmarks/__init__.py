@@ -1,0 +1,1 @@
+"""Speed of trikk beside the floor and its peers: `python -m benchmarks`; see docs/benchmarks.md."""

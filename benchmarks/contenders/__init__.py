@@ -1,0 +1,1 @@
+"""The floor, trikk and its peers, each behind the same small interface (`benchmarks.jobs.Contender`)."""

@@ -1,0 +1,66 @@
+"""One virtual environment per peer, made with uv from pinned versions, with trikk's own interpreter."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.places import BIN, ENVIRONMENTS
+
+FRAMES = ("pandas==3.1.1", "pyarrow==26.0.1")
+PINS: dict[str, tuple[str, ...]] = {
+    "luigi": ("luigi==3.8.1",),
+    "kedro": ("kedro==1.7.0", "kedro-datasets[pandas,pickle]==9.6.0"),
+    "metaflow": ("metaflow==2.19.39",),
+    "prefect": ("prefect==3.8.8", "fastapi<0.151"),  # its open bound admits a fastapi that it fails with
+    "dagster": ("dagster==1.13.27",),
+}
+
+
+def python_of(peer: str) -> Path:
+    """The interpreter of the peer's environment."""
+    return ENVIRONMENTS / peer / "bin" / "python"
+
+
+def make(peer: str) -> str | None:
+    """Build the peer's environment unless it stands already.
+
+    Returns:
+        None when it is ready, otherwise the last line of what uv said.
+    """
+    wanted = "\n".join((sys.version, *PINS[peer], *FRAMES))
+    stamp = ENVIRONMENTS / peer / "made-from.txt"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return None
+    shutil.rmtree(ENVIRONMENTS / peer, ignore_errors=True)
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    uv = str(BIN / "uv")
+    base = getattr(sys, "_base_executable", sys.executable)
+    trouble = _run([uv, "venv", "-q", "--python", base, str(ENVIRONMENTS / peer)]) or _run(
+        [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python_of(peer)), *PINS[peer], *FRAMES]
+    )
+    if trouble is None:
+        stamp.write_text(wanted)
+    return trouble
+
+
+def installed(peer: str, packages: tuple[str, ...]) -> dict[str, str]:
+    """The versions of these packages in the peer's environment."""
+    code = "import sys; from importlib.metadata import version\nfor name in sys.argv[1:]: print(version(name))"
+    answer = subprocess.run(
+        [str(python_of(peer)), "-c", code, *packages], capture_output=True, text=True, check=True
+    )
+    return dict(zip(packages, answer.stdout.split(), strict=True))
+
+
+def _run(argv: list[str]) -> str | None:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=900, check=False)
+    except (OSError, subprocess.TimeoutExpired) as trouble:
+        return str(trouble)
+    if done.returncode == 0:
+        return None
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return lines[-1] if lines else f"uv ended with exit code {done.returncode}"

@@ -1,0 +1,129 @@
+"""The report: Markdown tables that read well in a terminal, and the same as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.cases import BY_NAME, Case
+from benchmarks.figures import Line, Table, figure, ms_per_step, ratio
+from benchmarks.targets import Verdict
+
+MB = 1e6
+HEADINGS = ("", "seconds", "least", "ratio", "ms a step", "CPU s", "peak MB", "own MB", "kept MB", "redone", "n")
+
+
+def table_text(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns; the first row is the heading; empty columns are left out."""
+    kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
+    widths = [max(len(row[i]) for row in rows) for i in kept]
+
+    def line(cells: Iterable[str]) -> str:
+        padded = [
+            cell.ljust(width) if n == 0 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = "|" + "|".join("-" * (width + 1) + ("-" if n == 0 else ":") for n, width in enumerate(widths)) + "|"
+    body = [line(row[i] for i in kept) for row in rows]
+    return "\n".join([body[0], rule, *body[1:]])
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A figure with so many digits after the point; nothing for None."""
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def case_text(case: Case, table: Table, least_steps: dict[str, int]) -> str:
+    """Heading and table of one case."""
+    rows: list[Sequence[str]] = [HEADINGS]
+    rows += [_row(case, line, table, least_steps.get(line.label, 1)) for line in table[case.name].values()]
+    troubles = [
+        f"- {line.label}: {outcome.trouble}"
+        for line in table[case.name].values()
+        for outcome in line.outcomes
+        if outcome.trouble
+    ]
+    said = [f"### {case.name}: {case.about}", "", f'Ratios against "{case.reference}".', "", table_text(rows)]
+    return "\n".join(said + (["", *troubles] if troubles else []))
+
+
+def _row(case: Case, line: Line, table: Table, least: int) -> Sequence[str]:
+    if not line.good:
+        return (line.label, "failed", *[""] * (len(HEADINGS) - 2))
+    seconds = line.median("seconds")
+    redone, left = line.most("redone"), line.most("left")
+    return (
+        line.label,
+        number(seconds),
+        number(min(outcome.seconds for outcome in line.good)),
+        number(ratio(seconds, figure(table, case.name, case.reference))),
+        number(ms_per_step(table, case.name, case.steps, line.label, least)),
+        number(line.median("cpu")),
+        number(_mega(line.median("peak")), 0),
+        number(_mega(line.median("own_peak")), 1),
+        number(_mega(line.median("stored")), 1),
+        ("" if redone is None else str(redone)) + (f" ({left} left alive)" if left else ""),
+        str(len(line.good)),
+    )
+
+
+def _mega(value: float | None) -> float | None:
+    return None if value is None else value / MB
+
+
+def targets_text(verdicts: Sequence[Verdict]) -> str:
+    """The targets, each with its figure and whether it was met."""
+    rows: list[Sequence[str]] = [("target", "measured", "at most", "")]
+    rows += [
+        (
+            verdict.text,
+            f"{number(verdict.measured)} {verdict.unit}".strip() if verdict.measured is not None else "-",
+            f"{verdict.limit:g} {verdict.unit}".strip(),
+            {True: "met", False: "not met", None: "not measured"}[verdict.met],
+        )
+        for verdict in verdicts
+    ]
+    return "### Targets of trikk, for information\n\n" + table_text(rows)
+
+
+def to_json(table: Table, verdicts: Sequence[Verdict], about: dict[str, object]) -> dict[str, object]:
+    """Everything that was measured."""
+    return {
+        **about,
+        "cases": {
+            name: {
+                "about": BY_NAME[name].about,
+                "reference": BY_NAME[name].reference,
+                "lines": [
+                    {**line.to_json(), "ratio": ratio(line.median("seconds"), _reference(table, name))}
+                    for line in lines.values()
+                ],
+            }
+            for name, lines in table.items()
+        },
+        "targets": [
+            {"text": v.text, "unit": v.unit, "limit": v.limit, "measured": v.measured, "met": v.met}
+            for v in verdicts
+        ],
+    }
+
+
+def _reference(table: Table, case: str) -> float | None:
+    return figure(table, case, BY_NAME[case].reference)
+
+
+def about_text(about: dict[str, object]) -> str:
+    """Machine, versions and what was skipped, as a list."""
+    lines = []
+    for title in ("machine", "versions", "skipped"):
+        entries = about[title]
+        assert isinstance(entries, dict)
+        lines += [f"- {title}: {name}: {_flat(value)}" for name, value in entries.items()]
+    return "\n".join(lines)
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {version}" for name, version in value.items())
+    return str(value)
