@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trikk.core.errors import TableError
+from trikk.storage.table_write import Mode
+from trikk.storage.tables import Tables, Write
+
+MODES: list[Mode] = ["append", "overwrite", "merge"]
+
+
+def write(tables: Tables, n: int, mode: Mode) -> None:
+    frame = pl.DataFrame({"k": [n, n + 1], "v": [f"{n}a", f"{n}b"]})
+    if mode == "append":
+        frame = frame.with_columns(pl.col("k") + 1000 * n)
+    tables.write("t", Write(mode, frame, ("k",) if mode == "merge" else ()), identity=str(n), origin={})
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    modes=st.lists(st.sampled_from(MODES), min_size=1, max_size=7),
+    keep=st.sets(st.integers(0, 6)),
+    more=st.lists(st.sampled_from(MODES), max_size=2),
+)
+def test_clean_up_never_takes_a_kept_version(
+    tmp_path_factory: pytest.TempPathFactory, modes: list[Mode], keep: set[int], more: list[Mode]
+) -> None:
+    tables = Tables(str(tmp_path_factory.mktemp("tables")))
+    for n, mode in enumerate(modes):
+        write(tables, n, mode)
+    newest = len(modes) - 1
+    keep = {version for version in keep if version <= newest}
+    before = {version: tables.scan("t", version).collect() for version in keep | {newest}}
+    would = tables.clean("t", keep, grace=0, dry_run=True)
+    assert all(tables.scan("t", v).collect().height for v in range(len(modes)))
+    did = tables.clean("t", keep, grace=0)
+    assert (did.removed, did.bytes, did.kept) == (would.removed, would.bytes, tuple(sorted(before)))
+    assert tables.version("t") == newest
+    assert tables.clean("t", keep, grace=0).removed == ()
+    for n, mode in enumerate(more, start=len(modes)):
+        write(tables, n, mode)
+    tables.clean("t", keep | {newest}, grace=0)
+    for version, frame in before.items():
+        assert tables.scan("t", version).collect().equals(frame)
+
+
+def test_a_cleaned_version_says_so_when_it_is_read(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    for n in range(3):
+        write(tables, n, "overwrite")
+    report = tables.clean("t", {1}, grace=0)
+    assert len(report.removed) == 1
+    assert report.bytes > 0
+    assert not (tmp_path / "t" / report.removed[0]).exists()
+    with pytest.raises(TableError) as error:
+        tables.scan("t", 0)
+    assert "clean-up" in (error.value.next or "")
+
+
+def test_young_files_and_dry_runs_are_spared(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    write(tables, 0, "overwrite")
+    write(tables, 1, "overwrite")
+    under_way = tmp_path / "t" / "part-of-a-write-under-way.parquet"
+    under_way.write_bytes(b"half")
+    assert tables.clean("t", set(), grace=3600).removed == ()
+    assert tables.clean("t", set(), grace=3600).young == 2
+    os.utime(under_way, (1, 1))
+    assert tables.clean("t", set(), grace=3600, dry_run=True).removed == (under_way.name,)
+    assert under_way.exists()
+    assert tables.clean("t", set(), grace=3600).removed == (under_way.name,)
+    assert not under_way.exists()
+
+
+def test_nothing_is_removed_if_a_version_to_keep_does_not_exist_or_is_damaged(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    for n in range(3):
+        write(tables, n, "overwrite")
+    with pytest.raises(TableError, match="no version 7"):
+        tables.clean("t", {7}, grace=0)
+    tables.clean("t", {1}, grace=0)
+    files = sorted((tmp_path / "t").glob("*.parquet"))
+    with pytest.raises(TableError, match="nothing was removed"):
+        tables.clean("t", {0}, grace=0)
+    assert sorted((tmp_path / "t").glob("*.parquet")) == files
+
+
+def test_partitioned_tables_of_other_programs_are_cleaned_too(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"place": ["a b", "c/d=%"], "n": [1, 2]})
+    write_deltalake(tmp_path / "t", frame, partition_by=["place"])
+    write_deltalake(tmp_path / "t", frame, partition_by=["place"], mode="overwrite")
+    tables = Tables(str(tmp_path))
+    report = tables.clean("t", set(), grace=0)
+    assert len(report.removed) == 2
+    assert tables.scan("t").collect().sort("n").select("place", "n").equals(frame)
