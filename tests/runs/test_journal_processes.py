@@ -143,8 +143,8 @@ def test_a_killed_process_leaves_exactly_the_events_that_were_acknowledged(
     tell(process)
     acknowledged = [int(said(process)) for _ in range(after)]
     process.kill()
-    rest = process.communicate()[0]
-    acknowledged += [int(line) for line in rest.split("\n")[:-1]]
+    assert process.stdout is not None
+    acknowledged += [int(line) for line in process.stdout.read().split("\n")[:-1]]
     events = journal.events("abc")[1:]
     assert [event.seq for event in events][: len(acknowledged)] == acknowledged
     # One more may have been committed whose acknowledgement the kill cut off.

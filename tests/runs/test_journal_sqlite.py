@@ -124,9 +124,7 @@ def test_the_folder_is_made_if_it_is_not_there(tmp_path: Path) -> None:
 
 def in_process(code: str, path: Path, **how: Any) -> str:
     """What another process prints that runs this code on the journal at `path`."""
-    program = (
-        "import os, sys\nfrom trikk.core.errors import JournalError\nfrom trikk.runs.sqlite import SqliteJournal\n"
-    )
+    program = "import os, sys\nfrom trikk.core.errors import *\nfrom trikk.runs.sqlite import *\n"
     command = [sys.executable, "-W", "error", "-c", program + code, str(path)]
     made = subprocess.run(command, capture_output=True, text=True, check=False, **how)
     assert made.returncode == 0, made.stderr
@@ -135,19 +133,23 @@ def in_process(code: str, path: Path, **how: Any) -> str:
 
 def test_a_read_only_journal_is_an_error_with_what_to_do() -> None:
     code = """
-SqliteJournal(sys.argv[1]).close()
+sqltext.statements("sqlite", "main", ":{}")
 if os.geteuid() == 0:  # nothing is read-only for root
     os.setresuid(65534, 65534, 65534)
-os.chmod(sys.argv[1], 0o444) if os.access(sys.argv[1], os.W_OK) else None
 try:
-    journal = SqliteJournal(sys.argv[1])
-    journal.create('abc', 'p', {}, at=1)
+    SqliteJournal(sys.argv[1]).create('abc', 'p', {}, at=1)
 except JournalError as error:
     print(error.what, '|', error.next)
 """
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        assert "writable" in in_process(code, Path(folder) / "journal.db")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to other users
+        path = Path(folder) / "journal.db"
+        SqliteJournal(path).close()
+        path.chmod(0o444)
+        Path(folder).chmod(0o555)
+        try:
+            assert "writable" in in_process(code, path)
+        finally:
+            Path(folder).chmod(0o755)
 
 
 def test_a_full_disk_is_an_error_and_loses_nothing_that_was_acknowledged(filled: Path) -> None:
