@@ -28,7 +28,10 @@ VALUES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "category": (pl.Categorical, text),
     "enum": (pl.Enum(["a", "b"]), st.sampled_from(["a", "b"])),
     "date": (pl.Date, st.dates()),
-    "moment": (pl.Datetime("us", "UTC"), st.datetimes(dt.datetime(1900, 1, 1), timezones=st.just(dt.UTC))),
+    "moment": (
+        pl.Datetime("us", "UTC"),
+        st.datetimes(dt.datetime.fromisoformat("1900-01-01"), timezones=st.just(dt.UTC)),
+    ),
     "span": (pl.Duration("us"), st.timedeltas(dt.timedelta(-9999), dt.timedelta(9999))),
     "clock": (pl.Time, st.times()),
     "decimal": (pl.Decimal(12, 2), st.decimals(-9999, 9999, places=2)),

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.servers import S3Server
+
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import ArtifactCorrupt, ArtifactMissing, StorageError
 from trikk.storage.local import LocalStore
@@ -15,7 +15,17 @@ from trikk.storage.memory import MemoryStore
 from trikk.storage.s3 import S3Store
 from trikk.storage.store import Store
 
-HOSTILE = ["", "x", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 63 + "/", "/" + "a" * 63, "a" * 62 + "\0a", "é" * 64]
+HOSTILE = [
+    "",
+    "x",
+    "../../etc/passwd",
+    "A" * 64,
+    "a" * 63,
+    "a" * 63 + "/",
+    "/" + "a" * 63,
+    "a" * 62 + "\0a",
+    "é" * 64,
+]
 
 
 class Place:

@@ -96,7 +96,7 @@ class Artifacts:
             CodecError: if there is no such item.
         """
         if artifact.codec == self._json.name:
-            encoded = item(self._json.read(self.store.fetch(artifact.digest)), key)
+            encoded = item(self.read_json(artifact), key)
             return self._add(self._json, lambda path: self._json.write(encoded, path))
         if artifact.codec not in KINDS:
             raise CodecError(f"{_label(artifact)} has no items", next="return a list, tuple or dict")
@@ -106,9 +106,19 @@ class Artifacts:
             raise CodecError(f"{_label(artifact)} has no item {key!r}", next="look at what the step returned")
         return manifest.children[keys.index(key)]
 
+    def read_json(self, artifact: Artifact) -> JSON:
+        """A stored plain value in the form of `trikk.core.values.encode`, without decoding it."""
+        return self._json.read(self.store.fetch(artifact.digest))
+
     def collect(self, items: Sequence[Artifact]) -> Artifact:
         """The artifact of a list whose items are stored already."""
         return self._add_manifest(Manifest("list", [], list(items)))
+
+    def parts(self, artifact: Artifact) -> list[Artifact]:
+        """The items of a stored container, in order, without loading them; CodecError if it is none."""
+        if artifact.codec not in KINDS:
+            raise CodecError(f"{_label(artifact)} has no items", next="return a list, tuple or dict")
+        return list(self._manifest(artifact).children)
 
     def children(self, artifact: Artifact) -> Iterator[Artifact]:
         """Every artifact inside a container or folder, at any depth; nothing for other artifacts."""

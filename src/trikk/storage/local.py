@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from trikk.core.digests import digest_file
+from trikk.core.digests import digest_file, is_digest
 from trikk.core.errors import StorageError
 from trikk.storage.store import StoredObject, checked, verified
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NATIVE = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust name an errno
 _READ_ONLY = 0o444
 
 
@@ -72,14 +73,15 @@ class LocalStore:
 
     def list(self) -> Iterator[StoredObject]:
         """All objects; an object that vanishes meanwhile is left out."""
-        for folder in os.scandir(self._objects):
-            for entry in os.scandir(folder.path):
+        for folder in os.listdir(self._objects):  # noqa: PTH208  a million entries: names are enough
+            for name in os.listdir(f"{self._objects}/{folder}"):  # noqa: PTH208
+                if not is_digest(folder + name):
+                    continue
                 try:
-                    found = entry.stat(follow_symlinks=False)
+                    found = os.stat(f"{self._objects}/{folder}/{name}")  # noqa: PTH116
                 except FileNotFoundError:
                     continue
-                if stat.S_ISREG(found.st_mode):
-                    yield StoredObject(folder.name + entry.name, found.st_size, found.st_mtime)
+                yield StoredObject(folder + name, found.st_size, found.st_mtime)
 
     def _path(self, digest: str) -> str:
         checked(digest)
@@ -112,7 +114,8 @@ class LocalStore:
 
 def storage_error(error: OSError, where: str) -> StorageError:
     """The error for a write that the operating system refused."""
-    if error.errno in _FULL:
+    native = _NATIVE.search(str(error))
+    if (int(native[1]) if native else error.errno) in _FULL:
         return StorageError(
             "the disk is full; nothing was stored", where=where, next="make room (trikk gc may help), then resume"
         )

@@ -39,7 +39,9 @@ class S3Store:
     def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme != "s3" or not parts.netloc or parts.username or parts.query:
-            raise UsageError(f"{parts.scheme}://{parts.hostname or ''} names no bucket", next="use s3://bucket/prefix")
+            raise UsageError(
+                f"{parts.scheme}://{parts.hostname or ''} names no bucket", next="use s3://bucket/prefix"
+            )
         given = dict(options or {})
         self.url = url.rstrip("/")
         self._cache = LocalStore(given.get("cache") or _cache_folder(self.url), durable=False)
@@ -157,7 +159,9 @@ def _connect(bucket: str, prefix: str, options: dict[str, str]) -> Any:
         from obstore.store import S3Store as Bucket
     except ImportError:
         raise MissingExtra("an artifact store on S3", "s3") from None
-    endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = (
+        options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    )
     config: dict[str, Any] = {"region": options.get("region") or _region()}
     if endpoint:
         config["endpoint"] = endpoint

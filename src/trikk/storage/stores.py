@@ -33,4 +33,9 @@ def open_store(location: str, options: Mapping[str, str] | None = None) -> Store
         raise UsageError(
             f"{location!r} is no place for artifacts", next="use an absolute path, s3://bucket/prefix or memory:"
         )
-    return LocalStore(path)
+    try:
+        return LocalStore(path)
+    except OSError as error:
+        raise UsageError(
+            f"artifacts can't be kept in {location}: {error.strerror}", next="name a folder that can be written"
+        ) from error

@@ -5,6 +5,7 @@ What was a frame of one library can be asked for as one of another; which one wa
 
 from __future__ import annotations
 
+import math
 import types
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
@@ -154,4 +155,4 @@ def _pandas_series(frame: Any, summary: dict[str, JSON]) -> Any:
 def _shown(value: object) -> JSON:
     if value is None or isinstance(value, bool | int | str):
         return value
-    return value if isinstance(value, float) and abs(value) != float("inf") and value == value else str(value)
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)

@@ -27,8 +27,12 @@ def write(table: Any, path: Path) -> None:
     chunks leave no trace (the property tests hold pyarrow to it).
     """
     pa = pyarrow()
-    rows = pa.array(range(0)) if table.num_rows == 0 else pa.compute.cumulative_sum(
-        pa.concat_arrays([pa.array([0], pa.int64()), pa.repeat(pa.scalar(1, pa.int64()), table.num_rows - 1)])
+    rows = (
+        pa.array(range(0))
+        if table.num_rows == 0
+        else pa.compute.cumulative_sum(
+            pa.concat_arrays([pa.array([0], pa.int64()), pa.repeat(pa.scalar(1, pa.int64()), table.num_rows - 1)])
+        )
     )
     fresh = table.combine_chunks().take(rows.cast(pa.int64())).combine_chunks() if table.num_columns else table
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, fresh.schema) as writer:

@@ -42,8 +42,7 @@ class FileCodec:
 
     def load(self, path: Path, want: object, summary: dict[str, JSON]) -> Any:  # noqa: ARG002
         """The path of a private copy under the file's own name."""
-        name = inner_path(summary.get("name"))
-        copy = self.fresh() / inner_path(name.replace("/", "_"))
+        copy = self.fresh() / Path(inner_path(summary.get("name"))).name
         copy_out(path, copy)
         return copy
 

@@ -10,7 +10,7 @@ from trikk.core.values import JSON
 
 
 class BoosterCodec:
-    """`lightgbm.Booster`, and nothing else: the text has no place for the parameters of the scikit-learn wrappers."""
+    """`lightgbm.Booster` only: the text has no place for the parameters of the scikit-learn wrappers."""
 
     name = "lightgbm"
     suffix = ".txt"
@@ -21,8 +21,8 @@ class BoosterCodec:
         return cls.__name__ == "Booster" and cls.__module__.partition(".")[0] == "lightgbm"
 
     def dump(self, value: Any, path: Path) -> dict[str, JSON]:
-        """Write all iterations as text, keeping which one is the best."""
-        path.write_text(value.model_to_string(num_iteration=-1), encoding="utf-8")
+        """Write the model's text; after early stopping only the best iterations, as `save_model` does."""
+        path.write_text(value.model_to_string(), encoding="utf-8")
         return {
             "type": "lightgbm.Booster",
             "trees": value.num_trees(),
@@ -37,7 +37,8 @@ class BoosterCodec:
         except ImportError:
             raise MissingExtra("reading a LightGBM model", "lightgbm") from None
         booster = lightgbm.Booster(model_str=path.read_text(encoding="utf-8"))
-        booster.best_iteration = summary.get("best_iteration", -1)
+        best: Any = summary.get("best_iteration", -1)
+        booster.best_iteration = best
         return booster
 
     def head(self, path: Path, rows: int) -> JSON | None:

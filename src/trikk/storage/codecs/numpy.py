@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,11 @@ class NumpyCodec:
                 "an array of Python objects can't be stored",
                 next="give it a dtype of fixed size (.astype(float), .astype(str)), or return a list or a frame",
             )
-        with path.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
+        try:
+            with path.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+        except OSError as error:  # NumPy says nothing of the reason when bytes are left over
+            raise OSError(error.errno or errno.ENOSPC, str(error)) from error
         if isinstance(value, np.ndarray):
             return {"type": "numpy.ndarray", "dtype": str(array.dtype), "shape": list(array.shape)}
         summary: dict[str, JSON] = {"type": f"numpy.{type(value).__name__}"}

@@ -77,7 +77,7 @@ class PickleCodec:
 def stamp(packages: set[str]) -> dict[str, str]:
     """Versions of Python, trikk and the installed distributions among these top-level packages."""
     versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "trikk": _version("trikk") or "0"}
-    for package in sorted(packages):
+    for package in sorted(packages - sys.stdlib_module_names):
         version = _version(package)
         if version:
             versions[package] = version

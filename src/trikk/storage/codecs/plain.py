@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from trikk.core.errors import CodecError
 from trikk.core.values import JSON, decode, encode
 
 INLINE = 4096
-_SCALARS = {type(None), bool, float, str, date, datetime, timedelta}
+_SCALARS = {type(None), bool, float, str, date, timedelta}
 _BITS = 10_000  # Python itself refuses to print much longer integers
 
 
@@ -47,7 +47,7 @@ class JsonCodec:
         path.write_bytes(text)
         summary = describe(encoded)
         if len(text) <= INLINE:
-            summary["value"] = encoded
+            summary["value"] = json.loads(text)
         return summary
 
     def load(self, path: Path, want: object, summary: dict[str, JSON]) -> Any:  # noqa: ARG002
@@ -106,7 +106,7 @@ def describe(encoded: JSON) -> dict[str, JSON]:
         if encoded["$"] == "enum" and isinstance(encoded["v"], list):
             return {"type": str(encoded["v"][1])}
         return {"type": str(encoded["$"])}
-    return {"type": "None" if encoded is None else type(encoded).__name__}
+    return {"type": next((kind.__name__ for kind in (bool, int, float, str) if isinstance(encoded, kind)), "None")}
 
 
 def inside(encoded: JSON) -> JSON:
@@ -127,12 +127,13 @@ def item(encoded: JSON, key: int | str) -> JSON:
         CodecError: if there is no such item.
     """
     inner = inside(encoded)
-    try:
-        return inner[key]  # type: ignore[index, call-overload, no-any-return]
-    except (LookupError, TypeError):
-        raise CodecError(
-            f"a stored {describe(encoded)['type']} has no item {key!r}", next="look at what the step returned"
-        ) from None
+    if isinstance(inner, list) and isinstance(key, int) and 0 <= key < len(inner):
+        return inner[key]
+    if isinstance(inner, dict) and isinstance(key, str) and key in inner:
+        return inner[key]
+    raise CodecError(
+        f"a stored {describe(encoded)['type']} has no item {key!r}", next="look at what the step returned"
+    )
 
 
 def _plain(value: object) -> bool:
@@ -141,6 +142,8 @@ def _plain(value: object) -> bool:
         return True
     if cls is int:
         return value.bit_length() < _BITS  # type: ignore[attr-defined, no-any-return]
+    if cls is datetime:  # other kinds of time zone would come back as a fixed offset
+        return value.fold == 0 and type(value.tzinfo) in (type(None), timezone)  # type: ignore[attr-defined]
     if cls is list:
         return all(map(_plain, value))  # type: ignore[call-overload]
     if cls is dict:

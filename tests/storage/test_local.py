@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from trikk.core.digests import digest_bytes
+from trikk.core.errors import UsageError
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.local import LocalStore, storage_error
+from trikk.storage.memory import MemoryStore
+from trikk.storage.stores import open_store
+
+DATA = bytes(range(250)) * 800
+
+
+def _add(root: str, rounds: int) -> None:
+    store = LocalStore(root)
+    for n in range(rounds):
+        source = store.workspace() / f"{os.getpid()}-{n}"
+        source.write_bytes(DATA)
+        store.add(source, digest_bytes(DATA))
+        store.fetch(digest_bytes(DATA))
+
+
+def test_many_processes_add_the_same_object_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_add, args=(str(tmp_path), 20)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    store = LocalStore(tmp_path)
+    assert [found.digest for found in store.list()] == [digest_bytes(DATA)]
+    assert store.fetch(digest_bytes(DATA)).read_bytes() == DATA
+    assert list(store.workspace().iterdir()) == []
+
+
+WRITER = """
+import os, sys
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.local import LocalStore
+artifacts = Artifacts(LocalStore(sys.argv[1]))
+print("ready", flush=True)
+while True:
+    artifacts.save(os.urandom(1_000_000))
+"""
+
+
+def test_a_writer_killed_at_any_moment_leaves_only_whole_objects(tmp_path: Path) -> None:
+    for n in range(6):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+            while not any(LocalStore(tmp_path).list()):
+                time.sleep(0.001)
+            time.sleep(0.003 * n)
+            writer.send_signal(signal.SIGKILL)
+    store = LocalStore(tmp_path)
+    found = list(store.list())
+    assert found
+    for each in found:
+        assert store.fetch(each.digest).stat().st_size == 1_000_000
+
+
+LIMITED = """
+import resource, sys
+from trikk.core.errors import StorageError
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.local import LocalStore
+import numpy, pandas, polars, pyarrow, pyarrow.compute, pyarrow.ipc
+artifacts = Artifacts(LocalStore(sys.argv[1]))
+text = "x" * 500_000
+values = {
+    "json": text, "bytes": text.encode(), "pickle": {text}, "numpy": numpy.arange(100_000),
+    "polars": polars.DataFrame({"a": range(100_000)}), "pandas": pandas.DataFrame({"a": range(100_000)}),
+    "container": [numpy.arange(3), numpy.arange(100_000)],
+}
+(artifacts.store.root / "file").write_bytes(text.encode())
+values["file"] = artifacts.store.root / "file"
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+for name, value in values.items():
+    try:
+        artifacts.save(value)
+    except StorageError as error:
+        print(name, type(error).__name__, "disk is full" in error.what, error.next is not None)
+"""
+
+
+def test_a_write_that_the_disk_refuses_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LIMITED), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    names = ["json", "bytes", "pickle", "numpy", "polars", "pandas", "container", "file"]
+    assert done.stdout.splitlines() == [f"{name} StorageError True True" for name in names]
+    store = LocalStore(tmp_path)
+    assert list(store.workspace().iterdir()) == []
+    assert [found.size for found in store.list()] == [152]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named(number: int) -> None:
+    assert "full" in storage_error(OSError(number, os.strerror(number)), "/data").what
+
+
+def test_a_folder_that_can_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "objects").write_text("a file where the folder should be")
+    with pytest.raises(UsageError, match="artifacts"):
+        open_store(str(tmp_path))
+
+
+def test_an_object_is_a_read_only_file_in_a_folder_of_its_first_two_letters(tmp_path: Path) -> None:
+    artifact = Artifacts(LocalStore(tmp_path)).save([1, 2])
+    path = tmp_path / "objects" / artifact.digest[:2] / artifact.digest[2:]
+    assert path.read_bytes() == b"[1,2]"
+    assert path.stat().st_mode & 0o777 == 0o444
+
+
+def test_a_location_leads_to_its_store(tmp_path: Path) -> None:
+    assert isinstance(open_store("memory:"), MemoryStore)
+    assert isinstance(open_store(str(tmp_path)), LocalStore)
+    for wrong in ("relative/path", "http://host/x", "", "s3://", "s3:///prefix"):
+        with pytest.raises(UsageError):
+            open_store(wrong)
