@@ -143,18 +143,15 @@ class Driver:
         self.cancel = self.cancel or by
 
     def drive(self) -> RunState:
-        """Go on until nothing is left to do, and write how the run ended.
+        """Go on until nothing is left to do, and write how the run ended. The executor is closed by its owner.
 
         Raises:
             LeaseLost: if another driver has taken the run; nothing more was written.
             JournalError: if the journal can't be written; the run can be resumed.
         """
-        try:
-            while self._turn():
-                pass
-            self._finish()
-        finally:
-            self.executor.close()
+        while self._turn():
+            pass
+        self._finish()
         return self.state
 
     def _turn(self) -> bool:

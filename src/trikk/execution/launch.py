@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from trikk.core.clock import Clock, SystemClock
 from trikk.core.errors import TableError, UnknownName
@@ -69,57 +70,86 @@ def open_executor(project: Project, how: How, code: Path | None = None) -> Proje
     return ProcessExecutor(project.settings, code)
 
 
-def start(
-    project: Project,
-    pipeline: str,
-    given: Mapping[str, object],
-    how: How,
-    *,
-    text: bool = False,
-    origin: Mapping[str, JSON] | None = None,
-) -> RunState:
-    """Run a pipeline to its end.
+class Session:
+    """One loading of a project's code, from which any number of runs are started.
+
+    Its code, packages and commit are captured once, so that every run of a backfill is locked to what was
+    really imported. Use it in a `with` statement.
 
     Args:
         project: the project.
-        pipeline: the pipeline's name.
-        given: parameters; real values, or texts as written on a command line if `text`.
-        how: how to carry it out.
-        text: whether the parameters are texts.
-        origin: why the run exists; by hand if not given.
-
-    Returns:
-        The run's final state, be it succeeded, failed or cancelled.
-
-    Raises:
-        UsageError: if the project, the pipeline's name, a parameter or a table is wrong; nothing was started.
+        how: how to carry runs out.
     """
-    executor = open_executor(project, how)
-    try:
-        lock = current_lock(project)
-        graph = graph_of(executor, pipeline)
+
+    def __init__(self, project: Project, how: How) -> None:
+        self.project = project
+        self.how = how
+        self.executor = open_executor(project, how)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.executor.close()
+
+    @functools.cached_property
+    def lock(self) -> Lock:
+        """What all runs of this session are locked to, but for tables and seed."""
+        return current_lock(self.project)
+
+    def graph(self, pipeline: str) -> Graph:
+        """The graph of a pipeline; UnknownName if there is none of that name."""
+        return graph_of(self.executor, pipeline)
+
+    def has_succeeded(self, graph: Graph, given: Mapping[str, str]) -> bool:
+        """Whether a run with these parameters (texts) has succeeded, whatever its code and data were."""
+        wanted = parameters_for(graph, given, text=True)
+        rows = self.project.journal.runs(pipeline=graph.pipeline, state="succeeded", limit=None)
+        return any(row.parameters == wanted and row.origin.get("kind") != "replay" for row in rows)
+
+    def run(
+        self,
+        pipeline: str,
+        given: Mapping[str, object],
+        *,
+        text: bool = False,
+        origin: Mapping[str, JSON] | None = None,
+    ) -> RunState:
+        """Run a pipeline to its end.
+
+        Args:
+            pipeline: the pipeline's name.
+            given: parameters; real values, or texts as written on a command line if `text`.
+            text: whether the parameters are texts.
+            origin: why the run exists; by hand if not given.
+
+        Returns:
+            The run's final state, be it succeeded, failed or cancelled.
+
+        Raises:
+            UsageError: if the project, the pipeline's name, a parameter or a table is wrong; nothing was started.
+        """
+        project, clock = self.project, self.how.clock
+        base = self.lock  # while the host imports the project
+        graph = graph_of(self.executor, pipeline)
         parameters = parameters_for(graph, given, text=text)
         check_gpus(graph, Capacity.of_machine())
-        pinned = pin_tables(project, graph)
-        run = new_run_id()
+        lock = replace(base, tables=pin_tables(project, graph), seed=new_seed())
         body: dict[str, Any] = {
             "parameters": parameters,
             "origin": dict(origin or {"kind": "manual"}),
-            "lock": {**lock.to_json(), "tables": dict(pinned)},
+            "lock": lock.to_json(),
             "graph": project.keep_json(graph.to_json()),
         }
-        created = project.journal.create(run, pipeline, body, at=how.clock.now())
+        run = new_run_id()
+        created = project.journal.create(run, pipeline, body, at=clock.now())
         state = RunState.fold(run, [created], graph.nodes)
-        if how.listener is not None:
-            how.listener(created, state)
-        with leased(project.journal, run, how.clock) as lease:
-            started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
-            event = project.journal.append(run, e.RUN_STARTED, started, at=how.clock.now(), lease=lease)
-            state.apply(event)
-            return drive(project, executor, graph, state, lease, how)
-    except BaseException:
-        executor.close()
-        raise
+        if self.how.listener is not None:
+            self.how.listener(created, state)
+        with leased(project.journal, run, clock) as lease:
+            started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": self.executor.isolation}
+            state.apply(project.journal.append(run, e.RUN_STARTED, started, at=clock.now(), lease=lease))
+            return drive(project, self.executor, graph, state, lease, self.how)
 
 
 def drive(
@@ -160,14 +190,13 @@ def drive(
 
 
 def current_lock(project: Project) -> Lock:
-    """The lock of a run that is started now, but for its tables."""
+    """The lock of a run that is started now, but for its tables and its seed."""
     packages: dict[str, JSON] = dict(installed_packages())
     return Lock(
         code=capture(project.root, project.settings.code, project.store),
         packages=project.keep_json(packages),
         python=python_version(),
         platform=platform_name(),
-        seed=new_seed(),
         git=commit_of(project.root),
     )
 

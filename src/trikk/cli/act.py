@@ -1,0 +1,263 @@
+"""Commands that make something happen: run, backfill, resume, replay, cancel."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import click
+
+from trikk.cli.logs import tail_of
+from trikk.cli.output import json_option, print_json, took
+from trikk.cli.progress import Progress
+from trikk.core.errors import ParameterError
+from trikk.execution.launch import How, Session
+from trikk.execution.project import Project
+from trikk.pipeline.graph import Graph
+from trikk.runs.state import RunState
+
+_TAIL = 15
+
+
+def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for value in values:
+        name, sign, text = value.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"-p {value!r} is not name=value")
+        if name in found:
+            raise click.UsageError(f"-p {name} is given twice")
+        found[name] = text
+    return found
+
+
+parameter_option = click.option(
+    "-p", "parameters", multiple=True, metavar="NAME=VALUE", callback=_parameters, help="A parameter; repeatable."
+)
+keep_going_option = click.option(
+    "--keep-going", is_flag=True, help="After a failure, finish every step that does not depend on it."
+)
+inline_option = click.option("--inline", is_flag=True, help="Run steps in this process, so that breakpoints work.")
+parallel_option = click.option("--max-parallel", type=click.IntRange(1), help="How many steps run at once.")
+
+
+@click.command()
+@click.argument("pipeline")
+@parameter_option
+@keep_going_option
+@inline_option
+@parallel_option
+@json_option
+def run(
+    pipeline: str,
+    parameters: dict[str, str],
+    keep_going: bool,
+    inline: bool,
+    max_parallel: int | None,
+    as_json: bool,
+) -> int:
+    """Run PIPELINE to its end; exit code 0 if it succeeded, 1 if not."""
+    project = Project.open()
+    with Progress(quiet=as_json) as progress:
+        how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+        with Session(project, how) as session:
+            state = session.run(pipeline, parameters, text=True)
+    return _finish(project, state, as_json=as_json)
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--from", "first", required=True, metavar="DATE", help="The first day, such as 2020-03-02.")
+@click.option("--to", "last", required=True, metavar="DATE", help="The last day.")
+@click.option("--parameter", help="The date parameter to fill; not needed if the pipeline has only one.")
+@click.option("--missing", is_flag=True, help="Leave out days that have succeeded with these parameters.")
+@parameter_option
+@keep_going_option
+@parallel_option
+@json_option
+def backfill(
+    pipeline: str,
+    first: str,
+    last: str,
+    parameter: str | None,
+    missing: bool,
+    parameters: dict[str, str],
+    keep_going: bool,
+    max_parallel: int | None,
+    as_json: bool,
+) -> int:
+    """Run PIPELINE for each day of a period, one after the other; stops at a failure unless --keep-going."""
+    days = list(_days(first, last))
+    project = Project.open()
+    done: list[RunState] = []
+    with Progress(quiet=as_json) as progress:
+        how = How(keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+        with Session(project, how) as session:
+            graph = session.graph(pipeline)
+            name = _day_parameter(graph, parameter, parameters)
+            for number, day in enumerate(days, 1):
+                given = {**parameters, name: day.isoformat()}
+                if missing and session.has_succeeded(graph, given):
+                    progress.say(f"{name}={day}: has succeeded, left out")
+                    continue
+                progress.say(f"[{number}/{len(days)}] {name}={day}")
+                done.append(session.run(pipeline, given, text=True, origin={"kind": "backfill"}))
+                if done[-1].state != "succeeded":
+                    if not as_json:
+                        _explain(project, done[-1])
+                    if done[-1].state == "cancelled" or not keep_going:
+                        break
+    states = [s.state for s in done]
+    good = all(s == "succeeded" for s in states)
+    if as_json:
+        print_json(
+            {"pipeline": pipeline, "state": "succeeded" if good else "failed", "runs": [_brief(s) for s in done]}
+        )
+    else:
+        left = len(days) - len(done) if not good else 0
+        after = f"; {left} days were not begun" if left and not keep_going else ""
+        click.echo(f"{pipeline}: {states.count('succeeded')} of {len(done)} runs succeeded{after}")
+    return 0 if good else 1
+
+
+@click.command()
+@click.argument("run")
+@click.option("--with-current-code", "code", flag_value="current", help="What is left runs the code as it is now.")
+@click.option("--with-locked-code", "code", flag_value="locked", help="What is left runs the run's own code.")
+@keep_going_option
+@inline_option
+@parallel_option
+@json_option
+def resume(run: str, code: Any, keep_going: bool, inline: bool, max_parallel: int | None, as_json: bool) -> int:
+    """Go on with RUN (an id, its beginning, or `last`) from its failed or unfinished steps."""
+    from trikk.execution.resume import Planned, changed_files, code_changed
+    from trikk.execution.resume import resume as go_on
+
+    project = Project.open()
+    found = project.find_run(run)
+    state = project.run(found)
+    changed = changed_files(project, state) if code is None and state.state != "succeeded" else []
+    if changed:
+        if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise code_changed(found, changed)
+        click.echo(f"The project's code is no longer that of run {found}: {', '.join(changed[:8])}", err=True)
+        asked = click.prompt("Go on with which code?", type=click.Choice(["current", "locked", "stop"]), err=True)
+        if asked == "stop":
+            raise click.Abort
+        code = asked
+
+    def announce(plan: list[Planned]) -> None:
+        if as_json:
+            return
+        click.echo(f"resuming run {found} of {state.pipeline}", err=True)
+        for planned in plan:
+            verb = "reuse" if planned.reuse else "run"
+            click.echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
+
+    with Progress(quiet=as_json) as progress:
+        how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+        made = go_on(project, found, how, code=code, confirm=announce)
+    return _finish(project, made, as_json=as_json)
+
+
+@click.command()
+@click.argument("run")
+@parallel_option
+@json_option
+def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
+    """Execute RUN again as a new run, from its locked data, code, parameters and seed, and compare every artifact.
+
+    Tables are not written. Exit code 0 only if every step's results are identical.
+    """
+    from trikk.execution.replay import replay as again
+
+    project = Project.open()
+    found = project.find_run(run)
+    with Progress(quiet=as_json) as progress:
+        how = How(max_parallel=max_parallel, listener=progress, keep_going=True)
+        made = again(project, found, how, lambda text: click.echo(f"note: {text}", err=True))
+    if as_json:
+        print_json(made.to_json())
+        return 0 if made.identical else 1
+    for step in made.steps:
+        click.echo(f"  {step.name}: {step.verdict}{': ' + step.detail if step.verdict != 'identical' else ''}")
+    if made.run.state != made.was.state:
+        _explain(project, made.run)
+    same = sum(s.identical for s in made.steps)
+    verdict = "identical" if made.identical else "NOT identical"
+    click.echo(f"run {made.run.id} is {verdict} to run {found}: {same} of {len(made.steps)} steps")
+    return 0 if made.identical else 1
+
+
+@click.command()
+@click.argument("run")
+@json_option
+def cancel(run: str, as_json: bool) -> int:
+    """Stop RUN: its steps are asked to end, then ended; it can be resumed later."""
+    from trikk.execution.cancel import cancel as stop
+
+    project = Project.open()
+    state = stop(project, project.find_run(run))
+    if as_json:
+        print_json(state.to_json())
+    else:
+        click.echo(f"run {state.id}: {state.state}")
+    return 0
+
+
+def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
+    good = state.state == "succeeded"
+    if as_json:
+        print_json(state.to_json())
+    elif good:
+        click.echo(f"run {state.id} succeeded in {took(state.started, state.ended)}; look: trikk show {state.id}")
+    else:
+        _explain(project, state)
+    return 0 if good else 1
+
+
+def _explain(project: Project, state: RunState) -> None:
+    """The failed step, the last lines of its log, and the command that resumes."""
+    click.echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
+    failed = next((s for s in state.steps.values() if s.state == "failed"), None)
+    if failed is not None:
+        if failed.log:
+            click.echo(f"  the end of {project.settings.state / failed.log}:", err=True)
+            for line in tail_of(project.settings.state / failed.log, _TAIL):
+                click.echo(f"  | {line}", err=True)
+        elif failed.error:
+            for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:
+                click.echo(f"  | {line}", err=True)
+    click.echo(f"  next: trikk resume {state.id}", err=True)
+
+
+def _brief(state: RunState) -> dict[str, Any]:
+    found = state.to_json()
+    return {k: found[k] for k in ("id", "pipeline", "state", "parameters", "error")}
+
+
+def _days(first: str, last: str) -> Iterator[date]:
+    try:
+        start, end = date.fromisoformat(first), date.fromisoformat(last)
+    except ValueError as error:
+        raise ParameterError(f"a day is not understood: {error}", next="write days as 2020-03-26") from error
+    if end < start:
+        raise ParameterError(f"--to {last} is before --from {first}", next="swap them")
+    return (start + timedelta(days=n) for n in range((end - start).days + 1))
+
+
+def _day_parameter(graph: Graph, asked: str | None, given: dict[str, str]) -> str:
+    dates = [s.name for s in graph.parameters if s.kind.name == "date"]
+    if asked is not None:
+        if asked not in dates:
+            raise ParameterError(f"{asked!r} is no date parameter of {graph.pipeline}", next=f"there are: {dates}")
+        return asked
+    free = [name for name in dates if name not in given]
+    if len(free) != 1:
+        raise ParameterError(
+            f"pipeline {graph.pipeline} has {len(free) or 'no'} date parameters to fill",
+            next="name one: --parameter NAME",
+        )
+    return free[0]

@@ -1,0 +1,89 @@
+"""The `logs` command, and the last lines of a log for whoever reports a failure."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+import click
+
+from trikk.core.errors import UnknownName, UsageError
+from trikk.execution.project import Project
+from trikk.runs.state import OVER, RunState
+
+_LOOK_EVERY = 0.2
+_TAIL_BYTES = 64_000
+
+
+def tail_of(log: Path, lines: int) -> list[str]:
+    """The last lines of a log; empty if there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            return list(deque(file.read().decode(errors="replace").splitlines(), lines))
+    except OSError:
+        return []
+
+
+@click.command()
+@click.argument("run")
+@click.argument("step", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the run is over.")
+def logs(run: str, step: str | None, follow: bool) -> None:
+    """Print what the steps of RUN, or STEP (`name` or `name[3]`), wrote to stdout, stderr and logging."""
+    project = Project.open()
+    found = project.find_run(run)
+    printed: dict[str, int] = {}
+    while True:
+        state = project.run(found)
+        if step is not None:
+            _check(state, step)
+        for label, log in _logs_of(project, state, step):
+            _print_new(label if step is None else None, log, printed)
+        if not follow or state.state in OVER:
+            return
+        time.sleep(_LOOK_EVERY)
+
+
+def _check(state: RunState, step: str) -> None:
+    name, bracket, rest = step.partition("[")
+    if name not in state.steps:
+        raise UnknownName("step", name, state.steps)
+    if bracket and not (rest.endswith("]") and rest[:-1].isdigit() and int(rest[:-1]) in state.steps[name].items):
+        raise UsageError(
+            f"step {name} has no item {step[len(name) :]}", next=f"it has {state.steps[name].count or 0}"
+        )
+
+
+def _logs_of(project: Project, state: RunState, step: str | None) -> list[tuple[str, Path]]:
+    """Every attempt's log in the order of steps, items and attempts, with a label."""
+    folder = project.settings.state / "runs" / state.id
+    found = []
+    for (name, item), task in state.tasks():
+        label = name if item is None else f"{name}[{item}]"
+        if step is not None and step not in (label, name):
+            continue
+        if state.steps[name].count is not None and item is None:
+            continue
+        middle = "" if item is None else f".{item}"
+        for attempt in range(1, task.attempts + 1):
+            shown = label if task.attempts == 1 else f"{label}, attempt {attempt}"
+            found.append((shown, folder / f"{name}{middle}.{attempt}.log"))
+    return found
+
+
+def _print_new(label: str | None, log: Path, printed: dict[str, int]) -> None:
+    try:
+        with log.open("rb") as file:
+            file.seek(printed.get(str(log), 0))
+            data = file.read()
+    except OSError:
+        return
+    if not data:
+        return
+    first = str(log) not in printed
+    printed[str(log)] = printed.get(str(log), 0) + len(data)
+    if label and first:
+        click.echo(f"--- {label} ---")
+    click.echo(data.decode(errors="replace"), nl=not data.endswith(b"\n"))

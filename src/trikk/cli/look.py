@@ -1,0 +1,211 @@
+"""Commands that only look: pipelines, runs, show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from trikk.cli.output import (
+    artifact_text,
+    json_option,
+    parameters_text,
+    print_json,
+    state_text,
+    table,
+    took,
+    when,
+)
+from trikk.core.durations import show_bytes, show_seconds
+from trikk.core.errors import TrikkError, UnknownName
+from trikk.execution.project import Project
+from trikk.pipeline.graph import Graph
+from trikk.runs.journal import RunRow
+from trikk.runs.state import RunState, StepState
+
+_STATES = click.Choice(["queued", "running", "succeeded", "failed", "cancelled"])
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+def pipelines(name: str | None, as_json: bool) -> None:
+    """List the project's pipelines, or show the steps of the one called NAME."""
+    from trikk.execution.loading import load
+
+    project = Project.open()
+    loaded = load(project.settings)
+    graphs = [loaded.pipeline(name).graph] if name else [p.graph for p in loaded.pipelines.values()]
+    if as_json:
+        print_json(graphs[0].to_json() if name else {"pipelines": [g.to_json() for g in graphs]})
+    elif name:
+        _print_graph(graphs[0])
+    elif not graphs:
+        click.echo(
+            "no pipelines yet: write one with @pipeline in " + ", ".join(project.settings.pipelines) + ".py"
+        )
+    else:
+        rows = [[g.pipeline, _signature(g), str(len(g.nodes)), g.doc] for g in graphs]
+        table(["PIPELINE", "PARAMETERS", "STEPS", ""], rows, right=["STEPS"])
+
+
+@click.command()
+@click.option("--pipeline", help="Only runs of this pipeline.")
+@click.option("--state", type=_STATES, help="Only runs in this state.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@json_option
+def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, as_json: bool) -> None:
+    """List runs, the newest first."""
+    project = Project.open()
+    rows = project.journal.runs(pipeline=pipeline, state=state, limit=None if everything else limit)
+    if as_json:
+        print_json({"runs": [_row_json(r) for r in rows]})
+        return
+    if not rows:
+        click.echo("no runs" + (" like that" if pipeline or state else " yet: trikk run PIPELINE"))
+        return
+    found = [
+        [r.id, r.pipeline, state_text(r.state), when(r.created), took(r.started, r.ended), _about(r)] for r in rows
+    ]
+    table(["RUN", "PIPELINE", "STATE", "CREATED", "TOOK", "PARAMETERS"], found, right=["TOOK"])
+    total = project.journal.count(pipeline=pipeline, state=state)
+    if total > len(rows):
+        click.echo(f"{len(rows)} of {total:,} runs; more: --limit N, or --all")
+
+
+@click.command()
+@click.argument("run")
+@click.argument("step", required=False)
+@click.option("--events", is_flag=True, help="Every event of the run, as the journal holds it.")
+@json_option
+def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
+    """Show RUN (an id, its beginning, or `last`), or what its STEP made: schema, first rows, size."""
+    project = Project.open()
+    state = project.run(project.find_run(run))
+    if step is not None:
+        _show_step(project, state, step, as_json=as_json)
+    elif events:
+        found = [{"seq": e.seq, "kind": e.kind, "at": e.at, **e.body} for e in project.journal.events(state.id)]
+        print_json({"events": found})
+    elif as_json:
+        print_json(state.to_json())
+    else:
+        _print_run(state)
+
+
+def _print_graph(graph: Graph) -> None:
+    click.echo(f"{graph.pipeline}  {_signature(graph)}")
+    if graph.doc:
+        click.echo(graph.doc)
+    rows = []
+    for node in graph.nodes.values():
+        notes = [f"writes {node.write.table}"] if node.write else []
+        notes += [f"reads {t.table}" for t in node.tables()]
+        notes += [f"maps over {node.mapped}"] if node.mapped else []
+        notes += [f"when {c}" for c in node.when]
+        rows.append([node.name, ", ".join(node.upstream()) or "-", "; ".join(notes), node.where])
+    table(["STEP", "AFTER", "", "WHERE"], rows)
+
+
+def _signature(graph: Graph) -> str:
+    shown = [
+        f"{s.name}: {s.kind}" if s.required else f"{s.name}: {s.kind} = {s.default}" for s in graph.parameters
+    ]
+    return ", ".join(shown) or "-"
+
+
+def _about(row: RunRow) -> str:
+    kind = str(row.origin.get("kind", "manual"))
+    note = {"replay": f" (replay of {row.origin.get('of')})", "backfill": " (backfill)"}.get(kind, "")
+    return parameters_text(row.parameters) + note
+
+
+def _row_json(row: RunRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
+def _print_run(state: RunState) -> None:
+    click.echo(f"run {state.id} of {state.pipeline}: {state_text(state.state)}")
+    if state.error:
+        click.echo(f"  {state.error}")
+    click.echo(
+        f"  created {when(state.created)}, took {took(state.started, state.ended)}, resumed {state.resumed}x"
+    )
+    click.echo(f"  parameters  {parameters_text(state.parameters) or '-'}")
+    lock = state.lock
+    if lock:
+        tables = ", ".join(
+            f"{n} at version {v}" if v is not None else f"{n} (new)" for n, v in lock["tables"].items()
+        )
+        git = lock.get("git") or {}
+        commit = f", commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git else ""
+        click.echo(f"  tables      {tables or '-'}")
+        click.echo(f"  code        {lock['code'][:12]}{commit}, Python {lock['python']}, seed {lock['seed']}")
+    if state.isolation and state.isolation != "fork":
+        click.echo(f"  isolation   {state.isolation}")
+    table(
+        ["STEP", "STATE", "ATTEMPTS", "TOOK", "MEMORY", "RESULT"],
+        [_step_row(n, s) for n, s in state.steps.items()],
+    )
+    if state.state in ("failed", "cancelled"):
+        click.echo(f"next: trikk logs {state.id}, then trikk resume {state.id}")
+
+
+def _step_row(name: str, step: StepState) -> list[str]:
+    made = ", ".join(artifact_text(a) for a in step.outputs or [])
+    if step.write and "version" in step.write:
+        made = f"{step.write['rows']:,} rows into {step.write['table']}, version {step.write['version']}"
+    if step.error and step.state in ("failed", "retrying"):
+        made = str(step.error["message"]).partition("\n")[0]
+    if step.reason:
+        made = f"{made} ({step.reason})" if made else step.reason
+    state = step.state if step.count is None else f"{step.state} x{step.count}"
+    seconds = "-" if step.seconds is None else show_seconds(step.seconds)
+    memory = show_bytes(step.peak_memory) if step.peak_memory else "-"
+    return [name, state_text(state), str(step.attempts), seconds, memory, made]
+
+
+def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -> None:
+    from trikk.storage.artifact import Artifact
+
+    name, _, item = text.partition("[")
+    if name not in state.steps:
+        raise UnknownName("step", name, state.steps)
+    step: Any = state.steps[name]
+    if item:
+        number = int(item[:-1]) if item[:-1].isdigit() else -1
+        if number not in step.items:
+            raise UnknownName("item", text, [f"{name}[{i}]" for i in step.items])
+        step = step.items[number]
+    previews = []
+    for output in step.outputs or []:
+        try:
+            previews.append(project.artifacts.preview(Artifact.from_json(output)))
+        except TrikkError as error:
+            previews.append({**output["summary"], "error": error.what})
+    if as_json:
+        print_json({"run": state.id, "name": text, **step.to_json(), "previews": previews})
+        return
+    click.echo(f"step {text} of run {state.id}: {state_text(step.state)}")
+    for output, preview in zip(step.outputs or [], previews, strict=True):
+        click.echo(f"{artifact_text(output)}  digest {output['digest'][:16]}, codec {output['codec']}")
+        columns: Any = preview.get("columns") or {}
+        for column, kind in columns.items():
+            click.echo(f"  {column}: {kind}")
+        if "error" in preview:
+            click.echo(f"  {preview['error']}")
+        _print_head(preview.get("head"))
+    if step.error:
+        click.echo(step.error["traceback"] or step.error["message"])
+
+
+def _print_head(head: Any) -> None:
+    if isinstance(head, list) and head and all(isinstance(row, dict) for row in head):
+        columns = list(head[0])
+        table(columns, [[str(row.get(c)) for c in columns] for row in head])
+    elif isinstance(head, list):
+        for line in head:
+            click.echo(f"  {line}")
+    elif head is not None:
+        click.echo(f"  {head}")

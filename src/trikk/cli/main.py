@@ -1,0 +1,124 @@
+"""The `trikk` command: finds the command's module when it is called, so that starting costs little."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+import click
+
+from trikk.core.errors import TrikkError
+
+COMMANDS = {
+    "init": ("trikk.cli.setup", "Make a project, empty or from an example."),
+    "pipelines": ("trikk.cli.look", "List the project's pipelines, their parameters and steps."),
+    "run": ("trikk.cli.act", "Run a pipeline."),
+    "backfill": ("trikk.cli.act", "Run a pipeline for each day of a period."),
+    "runs": ("trikk.cli.look", "List runs, the newest first."),
+    "show": ("trikk.cli.look", "Show a run: its steps, what they made, what it is locked to."),
+    "logs": ("trikk.cli.logs", "Print the logs of a run or a step; -f follows them."),
+    "resume": ("trikk.cli.act", "Go on with a run from what is unfinished."),
+    "replay": ("trikk.cli.act", "Execute a run again from its lock and prove the results identical."),
+    "cancel": ("trikk.cli.act", "Stop a run."),
+    "tables": ("trikk.cli.data", "List tables, or show one: columns, rows, versions."),
+    "ingest": ("trikk.cli.data", "Load files into a table."),
+    "gc": ("trikk.cli.data", "Remove what no kept run needs."),
+    "doctor": ("trikk.cli.setup", "Check the project, its journal, artifacts and tables."),
+}
+
+
+class Commands(click.Group):
+    """Loads each command's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The commands in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """A command by name; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but with a suggestion for an unknown command."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+            hint = f"Did you mean {close[0]!r}?" if close else "`trikk --help` lists them."
+            raise click.UsageError(f"There is no command {name!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        import trikk
+
+        click.echo(f"trikk {trikk.__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-C", "--project", metavar="DIR", help="The project's folder; the current one by default.")
+@click.option(
+    "--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version."
+)
+def cli(project: str | None) -> None:
+    """MLOps on rails: pipelines in plain Python that run, resume and replay.
+
+    Start with `trikk init --example city DIR`, or `trikk init DIR`.
+    """
+    if project is not None:
+        try:
+            os.chdir(project)
+        except (OSError, ValueError) as error:
+            raise click.UsageError(f"{project!r} is no folder: {error}") from error
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; exits 0 when done, 1 when something failed, 2 for wrong usage."""
+    arguments = sys.argv[1:] if args is None else args
+    as_json = "--json" in arguments
+    try:
+        code = cli.main(args=arguments, prog_name="trikk", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        _report(as_json, error.format_message(), None, {"code": "usage", "what": error.format_message()})
+        sys.exit(2)
+    except TrikkError as error:
+        _report(as_json, str(error), error, {**error.to_json()})
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("stopped", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _report(as_json: bool, text: str, error: TrikkError | None, body: dict[str, Any]) -> None:
+    if as_json:
+        click.echo(json.dumps({"error": body}, indent=2))
+    colour = sys.stderr.isatty()
+    head = click.style("error:", fg="red", bold=True) if colour else "error:"
+    click.echo(f"{head} {text}", err=True)
+    if error is None and "--help" not in text:
+        click.echo("  next: trikk --help, or trikk COMMAND --help", err=True)
+
+
+if __name__ == "__main__":
+    main()

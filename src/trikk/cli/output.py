@@ -1,0 +1,97 @@
+"""What commands print: one JSON document, or text for people; tables fit the terminal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+from trikk.core.durations import show_bytes, show_seconds
+
+F = TypeVar("F", bound=Callable[..., Any])
+COLOURS = {
+    "succeeded": "green",
+    "failed": "red",
+    "running": "cyan",
+    "retrying": "yellow",
+    "cancelled": "yellow",
+    "skipped": "bright_black",
+    "waiting": "bright_black",
+    "queued": "bright_black",
+}
+
+
+def json_option(command: F) -> F:
+    """Give a command `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")(
+        command
+    )
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def state_text(state: str) -> str:
+    """A state, coloured where the terminal can."""
+    return click.style(state, fg=COLOURS.get(state)) if sys.stdout.isatty() else state
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print rows under headings, aligned; the last column is cut where the terminal ends.
+
+    Args:
+        columns: the headings.
+        rows: texts, one for each heading; colours in them do not count for the width.
+        right: the headings of columns that are aligned to the right.
+    """
+    found = [list(columns), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(click.unstyle(row[i])) for row in found) for i in range(len(columns))]
+    limit = shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else None
+    for number, row in enumerate(found):
+        cells = []
+        for i, cell in enumerate(row):
+            pad = " " * (widths[i] - len(click.unstyle(cell)))
+            cells.append(pad + cell if columns[i] in right else cell + pad)
+        line = "  ".join(cells).rstrip()
+        if limit and len(click.unstyle(line)) > limit:
+            line = click.unstyle(line)[: limit - 1] + "…"
+        click.echo(click.style(line, bold=True) if number == 0 and limit else line)
+
+
+def when(moment: float | None) -> str:
+    """Wall time (seconds since 1970) in the local zone, such as "2020-03-26 04:00:07"; "-" for None."""
+    if moment is None:
+        return "-"
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def took(started: float | None, ended: float | None) -> str:
+    """How long from one moment to another; "-" if one is missing."""
+    return "-" if started is None or ended is None else show_seconds(max(0.0, ended - started))
+
+
+def artifact_text(artifact: dict[str, Any]) -> str:
+    """One line on an artifact: what kind of thing it is, and how large."""
+    summary = artifact["summary"]
+    kind = str(summary.get("type", artifact["codec"])).rpartition(".")[2]
+    if "value" in summary:
+        shown = json.dumps(summary["value"], ensure_ascii=False)
+        return shown if len(shown) <= 60 else shown[:57] + "..."
+    size = show_bytes(artifact["size"])
+    if "columns" in summary:
+        return f"{kind}, {summary['rows']:,} rows x {len(summary['columns'])}, {size}"
+    if "length" in summary:
+        return f"{kind} of {summary['length']}, {size}"
+    return f"{kind}, {size}"
+
+
+def parameters_text(parameters: dict[str, Any]) -> str:
+    """Parameters as `name=value`, joined by blanks."""
+    return " ".join(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in parameters.items())

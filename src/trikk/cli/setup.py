@@ -1,0 +1,103 @@
+"""Commands around a project: init and doctor."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from trikk.cli.output import json_option, print_json
+from trikk.core.errors import UnknownName, UsageError
+from trikk.core.settings import FILE
+from trikk.execution.project import Project
+
+_PIPELINES = '''"""The project's pipelines. Try: trikk run hello -p name=you; then trikk show last."""
+
+from trikk import Table, pipeline, step
+
+greetings = Table("greetings")
+
+
+@step
+def greet(name: str) -> dict[str, str]:
+    print(f"greeting {name}")
+    return {"name": name, "text": f"Hello, {name}!"}
+
+
+@step
+def rows(greeting: dict[str, str]) -> "pl.DataFrame":
+    return pl.DataFrame([greeting])
+
+
+@pipeline
+def hello(name: str = "world"):
+    """Greet someone, and keep the greeting in a table."""
+    greetings.append(rows(greet(name)))
+'''.replace("from trikk", "import polars as pl\n\nfrom trikk", 1).replace('"pl.DataFrame"', "pl.DataFrame")
+
+
+def examples_folder() -> Path:
+    """Where the examples are: inside the installed package, or beside its source."""
+    package = Path(__file__).parents[1]
+    installed = package / "examples"
+    return installed if installed.is_dir() else package.parents[1] / "examples"
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--example", metavar="NAME", help="Copy an example project: city, trip_loads.")
+def init(folder: str, example: str | None) -> None:
+    """Make a project in DIR, which must not hold one already."""
+    if "\0" in folder:
+        raise UsageError("a folder's name can't hold a NUL")
+    target = Path(folder)
+    if (target / FILE).exists():
+        raise UsageError(f"{target} is a trikk project already", next="choose another folder")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is not an empty folder", next="choose another one")
+    if example is None:
+        _write_new(target)
+    else:
+        _copy_example(example, target)
+    click.echo(f"made {target}; next: cd {target} && trikk pipelines")
+
+
+def _write_new(target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / FILE).write_text(f'name = "{target.resolve().name}"\npipelines = ["pipelines"]\n')
+        (target / "pipelines.py").write_text(_PIPELINES)
+    except OSError as error:
+        raise UsageError(f"{target} can't be made: {error.strerror}", next="choose another folder") from error
+
+
+def _copy_example(example: str, target: Path) -> None:
+    folder = examples_folder()
+    known = sorted(p.parent.name for p in folder.glob(f"*/{FILE}"))
+    if example not in known:
+        raise UnknownName("example", example, known)
+    left_out = shutil.ignore_patterns("__pycache__", ".trikk", "*.pyc")
+    try:
+        shutil.copytree(folder / example, target, ignore=left_out, dirs_exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{target} can't be made: {error}", next="choose another folder") from error
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Check the project: settings, code, journal, every artifact and table; exit code 1 if anything is wrong."""
+    from trikk.execution.checkup import examine
+
+    project = Project.open()
+    findings = examine(project)
+    if as_json:
+        print_json({"healthy": all(f.good for f in findings), "findings": [f.to_json() for f in findings]})
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.good else "BAD "
+            click.echo(f"{mark} {finding.subject}: {finding.text}")
+            if finding.next:
+                click.echo(f"       next: {finding.next}")
+    return 0 if all(f.good for f in findings) else 1

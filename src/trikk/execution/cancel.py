@@ -1,0 +1,57 @@
+"""Cancel: ask a run's driver to stop it, or stop it here where the driver is dead."""
+
+from __future__ import annotations
+
+import getpass
+
+from trikk.core.clock import Clock, SystemClock
+from trikk.core.errors import LeaseHeld, RunError
+from trikk.execution.launch import leased
+from trikk.execution.project import Project
+from trikk.runs import events as e
+from trikk.runs.state import OVER, RunState
+
+_WAIT = 15.0
+_LOOK_EVERY = 0.1
+
+
+def cancel(project: Project, run: str, clock: Clock | None = None) -> RunState:
+    """Stop a run and wait until it has stopped.
+
+    Args:
+        project: the project.
+        run: the run's full id.
+        clock: time; the machine's if not given.
+
+    Returns:
+        The run's state; still running if its driver has not reacted within 15 s.
+
+    Raises:
+        RunError: if the run is over.
+    """
+    clock = clock or SystemClock()
+    state = project.run(run)
+    if state.state in OVER:
+        raise RunError(f"run {run} is over: it has {state.state}", next="see it: trikk show " + run)
+    project.journal.append(run, e.RUN_CANCEL_REQUESTED, {"by": _user()}, at=clock.now())
+    until = clock.monotonic() + _WAIT
+    while clock.monotonic() < until:
+        state = project.run(run)
+        if state.state in OVER:
+            return state
+        try:
+            with leased(project.journal, run, clock) as lease:
+                if project.run(run).state in OVER:
+                    continue
+                body = {"error": f"cancelled by {_user()}; its driver was gone"}
+                project.journal.append(run, e.RUN_CANCELLED, {**body}, at=clock.now(), lease=lease)
+        except LeaseHeld:
+            clock.sleep(_LOOK_EVERY)
+    return project.run(run)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "someone"

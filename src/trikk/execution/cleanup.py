@@ -1,0 +1,190 @@
+"""Clean-up: what no kept run needs goes, what one needs stays, and every removal has a reason.
+
+A kept run needs its graph, code bundle and list of packages, the artifacts of its steps with everything
+inside them, and the versions of tables that it read or wrote. Runs that are not over are always kept. Nothing
+younger than a grace period is touched, since a run may be about to name it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trikk.core.clock import Clock, SystemClock
+from trikk.core.errors import LeaseHeld, StorageError, TrikkError
+from trikk.core.values import JSON
+from trikk.execution.project import Project
+from trikk.runs.bundle import contents
+from trikk.runs.journal import RunRow
+from trikk.runs.state import OVER, RunState
+from trikk.storage.artifact import Artifact
+
+
+@dataclass(slots=True)
+class Collected:
+    """What was, or would be, removed.
+
+    Attributes:
+        kept: runs that stay.
+        forgotten: runs whose events, logs and artifacts went.
+        artifacts: objects removed from the store.
+        bytes: their size.
+        table_files: data files of old table versions that were removed.
+        reasons: sentences.
+    """
+
+    kept: int = 0
+    forgotten: int = 0
+    artifacts: int = 0
+    bytes: int = 0
+    table_files: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The report as JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Needed:
+    digests: set[str] = field(default_factory=set)
+    tables: dict[str, set[int]] = field(default_factory=dict)
+
+
+def collect(
+    project: Project,
+    *,
+    keep_last: int | None = None,
+    older_than: float | None = None,
+    grace: float = 3600.0,
+    dry_run: bool = False,
+    clock: Clock | None = None,
+) -> Collected:
+    """Remove what no kept run needs.
+
+    Args:
+        project: the project.
+        keep_last: how many runs of each pipeline to keep; all if None.
+        older_than: forget only runs that ended this many seconds ago; any age if None.
+        grace: spare objects and files younger than this many seconds.
+        dry_run: remove nothing.
+        clock: time; the machine's if not given.
+
+    Raises:
+        StorageError: if a kept run's artifact list can't be read; nothing was removed then.
+    """
+    clock = clock or SystemClock()
+    rows = [row for row in project.journal.runs(limit=None) if not row.forgotten]
+    doomed = choose(rows, keep_last, older_than, clock.now())
+    report = Collected(kept=len(rows) - len(doomed), forgotten=len(doomed))
+    needed = _needed(project, (row.id for row in rows if row.id not in doomed))
+    if doomed:
+        report.reasons.append(f"{len(doomed)} runs are beyond what --keep-last and --older-than keep")
+    if not dry_run:
+        for run in doomed:
+            _forget(project, run, clock, report)
+    _sweep_store(project, needed, report, clock.now() - grace, dry_run=dry_run)
+    _sweep_tables(project, needed, report, grace, dry_run=dry_run)
+    return report
+
+
+def choose(rows: Iterable[RunRow], keep_last: int | None, older_than: float | None, now: float) -> set[str]:
+    """The ids of the runs to forget: a pure decision.
+
+    Args:
+        rows: the newest first.
+        keep_last: as for `collect`.
+        older_than: as for `collect`.
+        now: wall time in seconds since 1970.
+    """
+    if keep_last is None and older_than is None:
+        return set()
+    seen: dict[str, int] = {}
+    doomed = set()
+    for row in rows:
+        seen[row.pipeline] = seen.get(row.pipeline, 0) + 1
+        over = row.state in OVER and row.ended is not None
+        surplus = keep_last is None or seen[row.pipeline] > keep_last
+        old = older_than is None or (over and now - (row.ended or now) > older_than)
+        if over and surplus and old:
+            doomed.add(row.id)
+    return doomed
+
+
+def _needed(project: Project, runs: Iterable[str]) -> _Needed:
+    needed = _Needed()
+    for run in runs:
+        state = project.run(run)
+        _needs_of(project, state, needed)
+    return needed
+
+
+def _needs_of(project: Project, state: RunState, needed: _Needed) -> None:
+    lock: dict[str, Any] = state.lock
+    _needs_code(project, {str(lock.get("code", ""))} | _codes_before(project, state), needed)
+    needed.digests |= {state.graph, str(lock.get("packages", ""))}
+    for name, version in lock.get("tables", {}).items():
+        if version is not None:
+            needed.tables.setdefault(name, set()).add(version)
+    for _, task in state.tasks():
+        if task.write and "version" in task.write:
+            needed.tables.setdefault(task.write["table"], set()).add(task.write["version"])
+        for output in task.outputs or []:
+            artifact = Artifact.from_json(output)
+            needed.digests.add(artifact.digest)
+            try:
+                needed.digests |= {child.digest for child in project.artifacts.children(artifact)}
+            except StorageError:
+                continue  # it is gone or damaged: nothing inside it can be named
+
+
+def _codes_before(project: Project, state: RunState) -> set[str]:
+    """Bundles that the run was locked to before it was resumed with other code."""
+    found = set()
+    for event in project.journal.events(state.id):
+        lock: Any = event.body.get("lock")
+        if lock:
+            found.add(str(lock.get("code", "")))
+    return found
+
+
+def _needs_code(project: Project, bundles: set[str], needed: _Needed) -> None:
+    for bundle in bundles - needed.digests - {""}:
+        needed.digests.add(bundle)
+        try:
+            needed.digests |= set(contents(project.store, bundle).values())
+        except TrikkError:
+            continue
+
+
+def _forget(project: Project, run: str, clock: Clock, report: Collected) -> None:
+    try:
+        project.journal.forget(run, at=clock.now())
+    except LeaseHeld:
+        report.reasons.append(f"run {run} is driven again and stays")
+        return
+    shutil.rmtree(project.settings.state / "runs" / run, ignore_errors=True)
+
+
+def _sweep_store(project: Project, needed: _Needed, report: Collected, before: float, *, dry_run: bool) -> None:
+    for stored in list(project.store.list()):
+        if stored.digest in needed.digests or stored.modified > before:
+            continue
+        report.artifacts += 1
+        report.bytes += stored.size
+        if not dry_run:
+            project.store.delete(stored.digest)
+
+
+def _sweep_tables(project: Project, needed: _Needed, report: Collected, grace: float, *, dry_run: bool) -> None:
+    for name in project.tables.names():
+        keep = needed.tables.get(name, set())
+        try:
+            cleaned = project.tables.clean(name, keep, grace=grace, dry_run=dry_run)
+        except StorageError as error:
+            report.reasons.append(f"table {name} was left alone: {error.what}")
+            continue
+        report.table_files += len(cleaned.removed)
+        report.bytes += cleaned.bytes

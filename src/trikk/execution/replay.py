@@ -1,0 +1,223 @@
+"""Replay: a new run from an old one's lock, and a proof, artifact by artifact, of whether it is the same.
+
+A replay touches no table: it reads the versions that the old run was locked to, and its own writes are laid over
+them. Steps that read from outside (`source=True`, such as `sql`) are not asked again; their results are taken as
+they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trikk.core.errors import RunError, TrikkError
+from trikk.core.names import new_run_id
+from trikk.core.values import JSON
+from trikk.execution.launch import How, drive, driver_of, leased, open_executor
+from trikk.execution.project import Project
+from trikk.execution.resume import source_folder
+from trikk.pipeline.graph import Graph
+from trikk.runs import events as e
+from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
+from trikk.runs.state import RunState
+from trikk.storage.artifact import Artifact
+
+_PACKAGES_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StepComparison:
+    """How a step's results compare with the old run's.
+
+    Attributes:
+        name: the step.
+        identical: whether every output is.
+        verdict: identical, reordered, close, different, missing (one run has no result) or taken (not run again).
+        detail: in words: the largest difference, the first differing rows ...
+        facts: the same for programs.
+    """
+
+    name: str
+    identical: bool
+    verdict: str
+    detail: str
+    facts: list[dict[str, JSON]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The comparison as JSON."""
+        return {
+            "name": self.name,
+            "identical": self.identical,
+            "verdict": self.verdict,
+            "detail": self.detail,
+            "facts": list(self.facts),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay and what it proved."""
+
+    run: RunState
+    was: RunState
+    warnings: list[str]
+    steps: list[StepComparison]
+
+    @property
+    def identical(self) -> bool:
+        """Whether it ended as the old run did and every step's results are the same."""
+        return self.run.state == self.was.state and all(s.identical for s in self.steps)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The outcome as `trikk replay --json` prints it."""
+        return {
+            "run": self.run.id,
+            "of": self.was.id,
+            "identical": self.identical,
+            "state": self.run.state,
+            "error": self.run.error,
+            "warnings": list(self.warnings),
+            "steps": [s.to_json() for s in self.steps],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacles:
+    """What stands in the way of a replay: `blocking` makes it impossible, `differing` may change results."""
+
+    blocking: list[str]
+    differing: list[str]
+
+
+def obstacles(project: Project, state: RunState, graph: Graph) -> Obstacles:
+    """Look for everything that can't be as it was in the old run, before anything runs."""
+    blocking: list[str] = []
+    lock = Lock.read(state.lock)
+    if not project.store.contains(lock.code):
+        blocking.append(f"the run's code {lock.code[:12]} is not in the store any more")
+    for name, version in lock.tables.items():
+        if version is not None:
+            try:
+                project.tables.scan(name, version)
+            except TrikkError as error:
+                blocking.append(f"version {version} of table {name} can't be read any more: {error.what}")
+    for name, node in graph.nodes.items():
+        if node.source:
+            blocking += _lost_sources(project, state, name)
+    return Obstacles(blocking, _other_environment(project, lock, state))
+
+
+def _lost_sources(project: Project, state: RunState, name: str) -> list[str]:
+    outputs = state.steps[name].outputs
+    if outputs is None:
+        return [f"source step {name} has no result in run {state.id}"]
+    try:
+        for output in outputs:
+            project.artifacts.verify(Artifact.from_json(output))
+    except TrikkError as error:
+        return [f"what source step {name} read is lost: {error.what}"]
+    return []
+
+
+def _other_environment(project: Project, lock: Lock, state: RunState) -> list[str]:
+    found = []
+    if lock.python != python_version():
+        found.append(f"Python was {lock.python} and is {python_version()}")
+    if lock.platform != platform_name():
+        found.append(f"the platform was {lock.platform} and is {platform_name()}")
+    try:
+        changed = differences(project.read_json(lock.packages), installed_packages())
+    except TrikkError:
+        changed = ["the list of packages is not in the store any more"]
+    if changed:
+        more = f" and {len(changed) - _PACKAGES_NAMED} more" if len(changed) > _PACKAGES_NAMED else ""
+        found.append("packages differ: " + ", ".join(changed[:_PACKAGES_NAMED]) + more)
+    if state.code == "current":
+        found.append("the run was resumed with other code than it began with; its last code is used for all steps")
+    return found
+
+
+def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
+    """Run an old run again from its lock and compare.
+
+    Args:
+        project: the project.
+        old: the old run's full id.
+        how: how to carry it out.
+        announce: called with each warning before anything runs.
+
+    Raises:
+        RunError: if it is not over, or something that it needs is gone; all of it is named.
+    """
+    was = project.run(old)
+    if was.state in ("queued", "running"):
+        raise RunError(f"run {old} is not over", next=f"wait for it, or resume it: trikk resume {old}")
+    if not was.lock:
+        raise RunError(f"run {old} was forgotten by clean-up", next="choose another: trikk runs")
+    graph = project.graph(was)
+    found = obstacles(project, was, graph)
+    if found.blocking:
+        raise RunError(
+            f"run {old} can't be replayed: " + "; ".join(found.blocking), next="choose another: trikk runs"
+        )
+    for warning in found.differing:
+        announce(warning)
+    run = _create(project, was, how)
+    with leased(project.journal, run, how.clock) as lease:
+        executor = open_executor(project, how, source_folder(project, was))
+        try:
+            _ = executor.graphs()
+            batch: list[tuple[str, dict[str, JSON]]] = [
+                (e.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
+            ]
+            batch += [_taken(was, name) for name, node in graph.nodes.items() if node.source]
+            project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
+            state = RunState.fold(run, project.journal.events(run), graph.nodes)
+            made = drive(project, executor, graph, state, lease, how, dry=True)
+        finally:
+            executor.close()
+    return Replayed(made, was, found.differing, compare_runs(project, graph, was, made))
+
+
+def _create(project: Project, was: RunState, how: How) -> str:
+    run = new_run_id()
+    origin: dict[str, JSON] = {"kind": "replay", "of": was.id}
+    body: dict[str, Any] = {"parameters": was.parameters, "origin": origin, "lock": was.lock, "graph": was.graph}
+    created = project.journal.create(run, was.pipeline, body, at=how.clock.now())
+    if how.listener is not None:
+        how.listener(created, RunState.fold(run, [created], project.graph(was).nodes))
+    return run
+
+
+def _taken(was: RunState, name: str) -> tuple[str, dict[str, JSON]]:
+    outputs: Any = was.steps[name].outputs
+    reason = f"a source: its result is taken from run {was.id}"
+    return e.STEP_CACHED, {"step": name, "outputs": outputs, "run": was.id, "reason": reason}
+
+
+def compare_runs(project: Project, graph: Graph, old: RunState, new: RunState) -> list[StepComparison]:
+    """Compare two runs of one graph, step by step."""
+    return [_compare_step(project, name, old, new, source=node.source) for name, node in graph.nodes.items()]
+
+
+def _compare_step(project: Project, name: str, old: RunState, new: RunState, *, source: bool) -> StepComparison:
+    was, now = old.steps[name], new.steps[name]
+    if source:
+        return StepComparison(name, True, "taken", "a source: not asked again")
+    if was.outputs is None or now.outputs is None:
+        same = was.state == now.state
+        return StepComparison(name, same, "identical" if same else "missing", f"was {was.state}, is {now.state}")
+    from trikk.storage.compare import compare
+
+    found = [
+        compare(project.artifacts, Artifact.from_json(a), Artifact.from_json(b))
+        for a, b in zip(was.outputs, now.outputs, strict=True)
+    ]
+    worst = max(found, key=lambda d: ("identical", "reordered", "close", "different").index(d.verdict))
+    return StepComparison(
+        name,
+        all(d.verdict == "identical" for d in found),
+        worst.verdict,
+        worst.detail,
+        [d.to_json() for d in found],
+    )

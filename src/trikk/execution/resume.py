@@ -1,0 +1,201 @@
+"""Resume: the same run goes on from what is unfinished, after saying what it reuses, what it runs, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from trikk.core.errors import RunError, TrikkError
+from trikk.core.values import JSON
+from trikk.execution.launch import How, drive, driver_of, graph_of, leased, open_executor
+from trikk.execution.project import Project
+from trikk.pipeline.arguments import OutputRef, TableRef, walk
+from trikk.pipeline.graph import Graph, Node
+from trikk.pipeline.pipeline import parameters_for
+from trikk.runs import events as e
+from trikk.runs.bundle import bundle_digest, capture, commit_of, contents, manifest, restore
+from trikk.runs.lock import Lock
+from trikk.runs.state import RunState, StepState
+from trikk.storage.artifact import Artifact
+
+Code = Literal["locked", "current"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What resuming will do with one step: reuse it or run it, and why."""
+
+    step: str
+    reuse: bool
+    why: str
+
+
+Confirm = Callable[[list[Planned]], None]
+
+
+def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: Confirm) -> RunState:
+    """Go on with a run that failed, was cancelled, or lost its driver.
+
+    Args:
+        project: the project.
+        run: the run's full id.
+        how: how to carry it out.
+        code: whose code runs what is left: the run's own or the project's as it is now; may be None where
+            both are the same.
+        confirm: is given the plan before anything runs, and may raise to stop.
+
+    Returns:
+        The run's state at the end.
+
+    Raises:
+        RunError: if the run has succeeded, or the project's code is another and `code` is None.
+        LeaseHeld: if another driver has the run.
+    """
+    with leased(project.journal, run, how.clock) as lease:
+        state = project.run(run)
+        if state.state == "succeeded":
+            raise RunError(
+                f"run {run} has succeeded; there is nothing to resume", next=f"prove it: trikk replay {run}"
+            )
+        changed = changed_files(project, state)
+        if changed and code is None:
+            raise code_changed(run, changed)
+        current = not changed or code == "current"
+        source = None if current else restore(project.store, str(state.lock["code"]), project.state_dir / "code")
+        executor = open_executor(project, how, source)
+        try:
+            if changed and current:
+                graph = graph_of(executor, state.pipeline)
+                parameters_for(graph, state.parameters)
+                body = _current_code(project, state, graph)
+            else:
+                graph, body = project.graph(state), {"code": state.code}
+                _ = executor.graphs()
+            planned = plan(project, state, graph)
+            confirm(planned)
+            body |= {"driver": driver_of(lease), "isolation": executor.isolation}
+            batch: list[tuple[str, dict[str, JSON]]] = [(e.RUN_RESUMED, body)]
+            batch += [
+                (e.STEP_INVALIDATED, {"step": p.step, "reason": p.why})
+                for p in planned
+                if not p.reuse and p.step in state.steps and state.steps[p.step].state == "succeeded"
+            ]
+            project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
+            fresh = RunState.fold(run, project.journal.events(run), graph.nodes)
+            fresh.steps = {name: fresh.steps[name] for name in graph.nodes}
+            return drive(project, executor, graph, fresh, lease, how, dry=state.origin.get("kind") == "replay")
+        finally:
+            executor.close()
+
+
+def plan(project: Project, state: RunState, graph: Graph) -> list[Planned]:
+    """For each step whether its result is reused, and why; results that are needed are verified by digest."""
+    planned: dict[str, Planned] = {}
+    old = _old_nodes(project, state)
+    for name, node in graph.nodes.items():
+        step = state.steps.get(name)
+        planned[name] = _first_thought(name, node, step, old.get(name))
+    for name in reversed(list(graph.nodes)):
+        if not planned[name].reuse:
+            for up in _needs(graph.nodes[name]):
+                if planned[up].reuse and (damage := _damage(project, state.steps[up])):
+                    planned[up] = Planned(up, reuse=False, why=damage)
+    return list(planned.values())
+
+
+def _first_thought(name: str, node: Node, step: StepState | None, old: Node | None) -> Planned:
+    if step is None:
+        return Planned(name, reuse=False, why="it is new in the pipeline")
+    if step.state == "succeeded":
+        if old is not None and _shape(old) != _shape(node):
+            return Planned(name, reuse=False, why="the pipeline gives it other arguments now")
+        return Planned(name, reuse=True, why="it has succeeded")
+    done = sum(item.state == "succeeded" for item in step.items.values())
+    kept = f"; {done} of its {step.count} items are reused" if done else ""
+    whys = {
+        "failed": "it failed",
+        "running": "it was in flight when the driver ended",
+        "retrying": "it was about to be tried again",
+        "cancelled": "it was cancelled",
+        "skipped": "it was skipped; its condition is looked at again",
+    }
+    return Planned(name, reuse=False, why=whys.get(step.state, "it had not begun") + kept)
+
+
+def _shape(node: Node) -> dict[str, JSON]:
+    """What makes a step's result another one, beside its code."""
+    data = node.to_json()
+    return {key: data.get(key) for key in ("arguments", "outputs", "mapped", "write")}
+
+
+def _old_nodes(project: Project, state: RunState) -> Mapping[str, Node]:
+    try:
+        return project.graph(state).nodes
+    except TrikkError:
+        return {}
+
+
+def _needs(node: Node) -> Iterable[str]:
+    for argument in node.arguments.values():
+        for part in walk(argument):
+            if isinstance(part, OutputRef):
+                yield part.step
+            elif isinstance(part, TableRef):
+                yield from part.writes
+    yield from node.asks()
+
+
+def _damage(project: Project, step: StepState) -> str | None:
+    for output in step.outputs or []:
+        try:
+            project.artifacts.verify(Artifact.from_json(output))
+        except TrikkError as error:
+            return f"its result is needed, but {error.what}"
+    return None
+
+
+def changed_files(project: Project, state: RunState) -> list[str]:
+    """The code files that are not what they were in the run: changed, new (+) or gone (-)."""
+    now = manifest(project.root, project.settings.code)
+    if bundle_digest(now) == state.lock.get("code"):
+        return []
+    then = contents(project.store, str(state.lock["code"]))
+    marks = [
+        f"{'+' if name not in then else '-' if name not in now else ''}{name}"
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]
+    return marks or ["the project's code"]
+
+
+def code_changed(run: str, changed: list[str]) -> RunError:
+    """The error that names both ways of going on when the code is no longer the run's."""
+    shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
+    return RunError(
+        f"the project's code is no longer that of run {run}: {shown}",
+        next=f"trikk resume {run} --with-current-code (what was mended), or --with-locked-code (as it was)",
+    )
+
+
+def _current_code(project: Project, state: RunState, graph: Graph) -> dict[str, Any]:
+    lock = replace(
+        Lock.read(state.lock),
+        code=capture(project.root, project.settings.code, project.store),
+        git=commit_of(project.root),
+    )
+    missing = [t for t in graph.tables_read() if t not in lock.tables]
+    pinned = {**lock.tables, **{t: project.tables.version(t) for t in missing}}
+    return {
+        "code": "current",
+        "graph": project.keep_json(graph.to_json()),
+        "lock": {**lock.to_json(), "tables": dict(pinned)},
+    }
+
+
+def source_folder(project: Project, state: RunState) -> Path | None:
+    """Where a run's own code is: None for the project's folder if nothing changed, else the bundle laid out."""
+    if not changed_files(project, state):
+        return None
+    return restore(project.store, str(state.lock["code"]), project.state_dir / "code")
