@@ -223,8 +223,9 @@ def _attempt(
     from deltalake import CommitProperties, Transaction
 
     expected = 0 if table is None else table.version() + 1
-    # A keyed append depends on every row that is there, which delta-rs can't know: look anew each time.
-    retries = 0 if write.key else 15
+    # delta-rs' own retries would put a second creation of a table on top of the first, and can't know that an
+    # append with a key depends on every row: these look anew instead.
+    retries = 0 if table is None or write.key else 15
     properties = CommitProperties(
         custom_metadata=dict(notes) | {"trikk.inserted": str(rows.height)},
         app_transactions=[Transaction(notes["trikk.identity"], expected)],

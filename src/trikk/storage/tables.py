@@ -109,7 +109,7 @@ class Tables:
             raise UsageError("a write needs an identity")
         place = self._place(name)
         with self._lock(name):
-            before = self.version(name)
+            before = None if self._remote else self.version(name)
             try:
                 committed = commit(place, write, identity=identity, origin=origin)
             except TrikkError:
