@@ -4,6 +4,7 @@ Everything an author of pipelines needs is here; importing it loads no library b
 """
 
 from trikk.core.errors import PermanentError, TrikkError
+from trikk.core.version import __version__ as __version__
 from trikk.pipeline.cache import Cache
 from trikk.pipeline.pipeline import Pipeline, pipeline
 from trikk.pipeline.resources import Resources
@@ -11,14 +12,15 @@ from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step, step
 from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import when
+from trikk.steps import sql
 
-__version__ = "0.1.0"
 
 __all__ = [
     "step",
     "pipeline",
     "Table",
     "when",
+    "sql",
     "Retry",
     "Resources",
     "Cache",

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from trikk.core.errors import TrikkError
+from trikk.core.version import __version__
 
 COMMANDS = {
     "init": ("trikk.cli.setup", "Make a project, empty or from an example."),
@@ -64,9 +65,7 @@ class Commands(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        import trikk
-
-        click.echo(f"trikk {trikk.__version__}")
+            click.echo(f"trikk {__version__}")
         ctx.exit()
 
 

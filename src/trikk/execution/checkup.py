@@ -11,6 +11,7 @@ from pathlib import Path
 from trikk.core.durations import show_bytes
 from trikk.core.errors import ArtifactCorrupt, ArtifactMissing, TrikkError
 from trikk.core.values import JSON
+from trikk.core.version import __version__
 from trikk.execution.project import Project
 from trikk.runs.state import OVER
 
@@ -50,9 +51,7 @@ def examine(project: Project) -> list[Finding]:
 
 
 def _machine(project: Project) -> Iterator[Finding]:
-    import trikk
-
-    text = f"trikk {trikk.__version__}, Python {platform.python_version()}, {sys.platform}-{platform.machine()}"
+    text = f"trikk {__version__}, Python {platform.python_version()}, {sys.platform}-{platform.machine()}"
     yield Finding("machine", True, text)
     yield Finding("project", True, f"{project.settings.name} in {project.root}")
 

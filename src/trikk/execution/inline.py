@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from trikk.core.clock import Clock
 from trikk.core.errors import TrikkError
 from trikk.execution.executor import Ended
 from trikk.execution.fingerprint import step_codes
@@ -17,12 +18,14 @@ class InlineExecutor:
 
     Args:
         place: the loaded project and its storage.
+        clock: by which it waits when there is nothing to do but wait.
     """
 
     isolation = "inline"
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: Workplace, clock: Clock) -> None:
         self.place = place
+        self.clock = clock
         self._queue: deque[tuple[str, StepCall]] = deque()
 
     def graphs(self) -> dict[str, Graph]:
@@ -37,9 +40,10 @@ class InlineExecutor:
         """Queue the call."""
         self._queue.append((task, call))
 
-    def poll(self, timeout: float) -> list[Ended]:  # noqa: ARG002 - nothing to wait for
-        """Do the next call, here and now."""
+    def poll(self, timeout: float) -> list[Ended]:
+        """Do the next call, here and now; wait if there is none."""
         if not self._queue:
+            self.clock.sleep(timeout)
             return []
         task, call = self._queue.popleft()
         return [Ended(task, run_call(call, self.place))]

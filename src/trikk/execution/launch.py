@@ -66,7 +66,7 @@ def open_executor(project: Project, how: How, code: Path | None = None) -> Proje
         from trikk.execution.inline import InlineExecutor
         from trikk.execution.loading import load
 
-        return InlineExecutor(workplace(project.settings, load(project.settings, code)))
+        return InlineExecutor(workplace(project.settings, load(project.settings, code)), how.clock)
     return ProcessExecutor(project.settings, code)
 
 

@@ -1,1 +1,50 @@
 """Ready-made steps, built on nothing that a pipeline's author could not use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trikk.core.errors import DefinitionError, UsageError
+from trikk.pipeline.location import caller
+from trikk.pipeline.step import Step
+from trikk.steps.sql import read_sql
+from trikk.steps.sql_url import check_url
+
+__all__ = ["sql"]
+
+_SQL: Step[..., Any] = Step(read_sql, name="sql", source=True)
+
+
+def sql(
+    url: str,
+    query: str,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    name: str | None = None,
+    after: object = (),
+) -> Any:
+    """Read rows from a database, as a step: its result is an artifact of the run, and a replay does not ask again.
+
+    Args:
+        url: sqlite:///file, duckdb:///file, postgresql://user:${PASSWORD}@host/db or redshift://...; `${NAME}` is
+            read from the environment when the step runs, and a password in the text is refused.
+        query: one SELECT, with `:name` for each parameter.
+        parameters: values by name: plain ones, parameters of the pipeline, outputs of steps.
+        name: the step's name; "sql", "sql-2", ... if not given.
+        after: steps that must be over before.
+
+    Returns:
+        The rows; a step gets them as the kind of frame that its annotation asks for. Outside of a pipeline, a
+        polars DataFrame, read at once.
+
+    Raises:
+        DefinitionError: if the url is of an unknown kind or holds a password.
+    """
+    if isinstance(url, str):
+        try:
+            check_url(url)
+        except UsageError as error:
+            raise DefinitionError(error.what, where=caller(), next=error.next) from error
+    step = _SQL if name is None and after == () else _SQL.options(name=name, after=after)
+    return step(url, query, dict(parameters or {}))
