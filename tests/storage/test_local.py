@@ -131,3 +131,35 @@ def test_a_location_leads_to_its_store(tmp_path: Path) -> None:
     for wrong in ("relative/path", "http://host/x", "", "s3://", "s3:///prefix"):
         with pytest.raises(UsageError):
             open_store(wrong)
+
+
+FULL = """
+import os, sys
+import numpy, polars
+from trikk.core.errors import StorageError
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.local import LocalStore
+artifacts = Artifacts(LocalStore(sys.argv[1]))
+kept = artifacts.save("small")
+for value in ("x" * 900_000, polars.DataFrame({"a": range(100_000)}), numpy.arange(100_000), {"x" * 900_000}):
+    try:
+        artifacts.save(value)
+    except StorageError as error:
+        print("disk is full" in error.what, os.listdir(artifacts.store.workspace()))
+print(artifacts.load(kept), len(list(artifacts.store.list())))
+"""
+
+
+def test_a_disk_that_really_is_full_keeps_what_it_had(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs -o size=600k tmpfs "$1" && exec "$2" -c "$3" "$1"'
+    command = ["unshare", "-Urm", "sh", "-c", script, "sh", str(tmp_path), sys.executable, FULL]
+    try:
+        probe = subprocess.run(
+            [*command[:4], 'mount -t tmpfs tmpfs "$1"', "sh", str(tmp_path)], capture_output=True
+        )
+    except FileNotFoundError:
+        pytest.skip("no command unshare, which lends a small disk")
+    if probe.returncode:
+        pytest.skip(f"this machine lends no small disk: {probe.stderr.decode().strip()}")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["True []"] * 4 + ["small 1"]

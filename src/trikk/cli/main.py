@@ -65,7 +65,7 @@ class Commands(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-            click.echo(f"trikk {__version__}")
+        click.echo(f"trikk {__version__}")
         ctx.exit()
 
 

@@ -28,10 +28,9 @@ def write(frame: pl.DataFrame, path: Path) -> None:
     """
     import polars as pl
 
-    canonical = pl.DataFrame([_canonical(column) for column in frame.get_columns()])
     if frame.width == 0 and frame.height:
         raise CodecError("a frame with rows but no columns can't be stored", next="give it a column")
-    canonical.write_ipc(
+    _canonical(frame).write_ipc(
         path,
         compression="uncompressed",
         compat_level=pl.CompatLevel.oldest(),
@@ -39,37 +38,45 @@ def write(frame: pl.DataFrame, path: Path) -> None:
     )
 
 
-def _canonical(column: pl.Series) -> pl.Series:
-    """The column in one chunk whose buffers depend on nothing but its values."""
+def _canonical(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame in one chunk whose buffers depend on nothing but its values."""
     import polars as pl
 
-    if column.dtype == pl.Object:
-        raise CodecError(
-            f"the column {column.name!r} holds Python objects, which can't be stored",
-            next="cast it to a type of polars, such as String or Float64",
-        )
-    if column.is_empty():
-        return pl.Series(column.name, [], dtype=column.dtype)
-    if column.dtype == pl.Null:
-        return column
-    if column.dtype.is_nested() or isinstance(column.dtype, pl.Categorical | pl.Enum):
-        return _through_parquet(column)
-    return column.to_frame().select(_leaf(column).alias(column.name)).to_series().rechunk()
+    for name, dtype in frame.schema.items():
+        if dtype == pl.Object:
+            raise CodecError(
+                f"the column {name!r} holds Python objects, which can't be stored",
+                next="cast it to a type of polars, such as String or Float64",
+            )
+    if frame.is_empty():
+        return pl.DataFrame(schema=frame.schema)
+    whole = frame.rechunk()
+    columns = whole.get_columns()
+    flat = whole.select(_flat(column, pl.nth(n)).alias(column.name) for n, column in enumerate(columns)).rechunk()
+    return flat.with_columns(_through_parquet(column) for column in columns if _is_deep(column))
 
 
-def _leaf(column: pl.Series) -> pl.Expr:
+def _is_deep(column: pl.Series) -> bool:
+    """Whether the column has buffers below its own, or categories."""
+    import polars as pl
+
+    return column.dtype.is_nested() or isinstance(column.dtype, pl.Categorical | pl.Enum)
+
+
+def _flat(column: pl.Series, plain: pl.Expr) -> pl.Expr:
     """The expression that makes the buffers of a column of a flat type anew, as far as needed."""
     import polars as pl
 
-    plain = pl.nth(0)
+    if column.dtype == pl.Null or _is_deep(column):
+        return plain
     values = plain
     if column.dtype == pl.Boolean:
         values = values.fill_null(value=False).cast(pl.UInt8) == 1
     elif column.null_count():
         zero = {pl.String: "", pl.Binary: b""}.get(column.dtype.base_type(), 0)
         values = values.fill_null(pl.lit(zero).cast(column.dtype))
-    elif column.dtype in (pl.String, pl.Binary):
-        values = values.gather(pl.int_range(pl.len()))
+    elif not (column.dtype.is_integer() or column.dtype.is_float()):
+        values = values.gather(pl.int_range(pl.len()))  # drops a bitmap that marks nothing as null
     if column.null_count():
         values = pl.when(plain.is_not_null().cast(pl.UInt8) == 1).then(values)
     return values
