@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +131,38 @@ def test_the_batches_of_a_large_frame_do_not_depend_on_its_chunks(tmp_path: Path
     whole = pl.DataFrame({"n": range(400_000)}).with_columns(
         s=pl.format("text number {}", pl.col("n") % 1000), f=pl.col("n") / 7, b=pl.col("n") % 3 == 0
     )
+    whole = whole.with_columns(
+        missing=pl.when(pl.col("b")).then("s"),
+        list=pl.concat_list("n", pl.when(pl.col("b")).then("n")),
+        struct=pl.when(~pl.col("b")).then(pl.struct("n", "s")),
+    )
     halves = pl.concat([whole.slice(0, 123_457), whole.slice(123_457)], rechunk=False)
     kept = pl.concat([whole, whole]).filter(pl.int_range(pl.len()) < 400_000)
     path = tmp_path / "f.arrow"
     assert digest_of(whole, path) == digest_of(halves, path) == digest_of(kept, path)
     assert pl.read_ipc(path).equals(whole)
+
+
+def test_the_number_of_threads_leaves_no_trace() -> None:
+    code = (
+        "import polars as pl\n"
+        "from trikk.storage.artifacts import Artifacts\n"
+        "from trikk.storage.memory import MemoryStore\n"
+        "frame = pl.DataFrame({'n': range(300_000)})\n"
+        "frame = frame.with_columns(l=pl.concat_list('n', 'n'), s=pl.format('{}', 'n'))\n"
+        "print(Artifacts(MemoryStore()).save(frame.filter(pl.col('n') % 5 > 0)).digest)\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "POLARS_MAX_THREADS": threads},
+        ).stdout
+        for threads in ("1", "2", "7")
+    }
+    assert len(digests) == 1
 
 
 def test_a_lazy_frame_and_its_result_have_the_same_bytes(tmp_path: Path) -> None:
