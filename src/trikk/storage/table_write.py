@@ -30,7 +30,7 @@ PROPERTIES = {
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
-    "delta.checkpointInterval": "25",
+    "delta.checkpointInterval": "50",
 }
 _ATTEMPTS = 30
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
