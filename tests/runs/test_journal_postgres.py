@@ -3,6 +3,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -21,6 +23,13 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def query(server: PostgresServer, text: str) -> list[tuple[object, ...]]:
+    import psycopg
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        return connection.execute(text).fetchall()  # type: ignore[call-overload, no-any-return]
 
 
 def execute(server: PostgresServer, text: str) -> None:
@@ -130,6 +139,28 @@ def test_a_connection_that_was_cut_between_two_calls_is_made_again(
     execute(postgres_server, cut)
     journal.append("abc", "run.started", {}, at=2)
     assert journal.row("abc").state == "running"
+
+
+def test_an_append_waits_until_another_on_the_same_run_is_committed(
+    postgres_server: PostgresServer, postgres_location: str, opened: Callable[[str], Journal]
+) -> None:
+    first = PostgresJournal(postgres_location)
+    second = opened(postgres_location)
+    first.create("abc", "p", {}, at=1)
+    first.create("abd", "p", {}, at=1)
+    waiting = f"wait_event_type = 'Lock' AND query LIKE '%{first.schema}.runs%'"
+    thread = threading.Thread(target=second.append, args=("abc", "second", {}), kwargs={"at": 3})
+    with first._transaction() as connection:
+        first._locked(connection, "abc")
+        thread.start()
+        while thread.is_alive() and not query(postgres_server, f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"):
+            time.sleep(0.01)
+        assert thread.is_alive(), "it did not wait"
+        second.append("abd", "other", {}, at=2)  # runs do not wait for each other
+        first._add_event(connection, {"run": "abc", "kind": "first", "at": 2.0, "body": "{}"})
+    thread.join()
+    assert [event.kind for event in second.events("abc")] == ["run.created", "first", "second"]
+    first.close()
 
 
 def append_and_cut(journal: PostgresJournal, server: PostgresServer) -> None:
