@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.logs import tail_of
-from trikk.cli.output import json_option, print_json, took
+from trikk.cli.output import json_option, print_json, tail_of, took
 from trikk.cli.progress import Progress
 from trikk.core.errors import ParameterError
-from trikk.execution.launch import How, Session
 from trikk.execution.project import Project
-from trikk.pipeline.graph import Graph
-from trikk.runs.state import RunState
+from trikk.execution.session import How, Session
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+    from trikk.runs.state import RunState
 
 _TAIL = 15
 
@@ -89,6 +90,8 @@ def backfill(
     as_json: bool,
 ) -> int:
     """Run PIPELINE for each day of a period, one after the other; stops at a failure unless --keep-going."""
+    from trikk.execution.launch import has_succeeded
+
     days = list(_days(first, last))
     project = Project.open()
     done: list[RunState] = []
@@ -99,7 +102,7 @@ def backfill(
             name = _day_parameter(graph, parameter, parameters)
             for number, day in enumerate(days, 1):
                 given = {**parameters, name: day.isoformat()}
-                if missing and session.has_succeeded(graph, given):
+                if missing and has_succeeded(project, graph, given):
                     progress.say(f"{name}={day}: has succeeded, left out")
                     continue
                 progress.say(f"[{number}/{len(days)}] {name}={day}")

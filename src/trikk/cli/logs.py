@@ -1,9 +1,8 @@
-"""The `logs` command, and the last lines of a log for whoever reports a failure."""
+"""The `logs` command."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from pathlib import Path
 
 import click
@@ -13,17 +12,6 @@ from trikk.execution.project import Project
 from trikk.runs.state import OVER, RunState
 
 _LOOK_EVERY = 0.2
-_TAIL_BYTES = 64_000
-
-
-def tail_of(log: Path, lines: int) -> list[str]:
-    """The last lines of a log; empty if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            return list(deque(file.read().decode(errors="replace").splitlines(), lines))
-    except OSError:
-        return []
 
 
 @click.command()

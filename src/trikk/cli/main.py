@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 import os
@@ -52,6 +51,8 @@ class Commands(click.Group):
         """As click does, but with a suggestion for an unknown command."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
+            import difflib
+
             close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
             hint = f"Did you mean {close[0]!r}?" if close else "`trikk --help` lists them."
             raise click.UsageError(f"There is no command {name!r}. {hint}", ctx)

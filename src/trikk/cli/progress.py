@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from trikk.cli.output import artifact_text
 from trikk.core.durations import show_seconds
 from trikk.runs import events as e
-from trikk.runs.journal import Event
-from trikk.runs.state import RunState
+
+if TYPE_CHECKING:
+    from trikk.runs.journal import Event
+    from trikk.runs.state import RunState
 
 _EVERY_ITEM_UP_TO = 20
 

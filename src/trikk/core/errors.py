@@ -24,7 +24,6 @@ The command line shows the text and never a stack trace. Tests assert `code` and
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -93,6 +92,8 @@ class UnknownName(UsageError):
     code = "unknown-name"
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, next: str | None = None) -> None:  # noqa: A002
+        import difflib
+
         known = sorted(known)
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         if close:

@@ -16,19 +16,8 @@ from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import StepCall, StepResult, failure
 from trikk.execution.worker import Workplace, run_call
 from trikk.storage.artifacts import Artifacts
+from trikk.storage.lazy import LazyTables
 from trikk.storage.stores import open_store
-
-
-class LazyTables:
-    """`Tables` whose libraries are imported when a table is first touched."""
-
-    def __init__(self, location: str) -> None:
-        self._location = location
-
-    def __getattr__(self, name: str) -> Any:
-        from trikk.storage.tables import Tables
-
-        return getattr(Tables(self._location), name)
 
 
 def workplace(settings: Settings, loaded: Loaded) -> Workplace:

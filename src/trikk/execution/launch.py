@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from types import FrameType
-from typing import Any, Protocol, Self
+from typing import Any
 
-from trikk.core.clock import Clock, SystemClock
+from trikk.core.clock import Clock
 from trikk.core.errors import TableError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
-from trikk.execution.driver import LEASE_TTL, Driver, Listener, Options
-from trikk.execution.executor import Executor
+from trikk.execution.driver import LEASE_TTL, Driver, Options
 from trikk.execution.limits import Capacity, check_gpus
-from trikk.execution.process import ProcessExecutor
 from trikk.execution.project import Project
+from trikk.execution.session import How, ProjectExecutor
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs import events as e
@@ -30,126 +27,45 @@ from trikk.runs.lock import Lock, installed_packages, new_seed, platform_name, p
 from trikk.runs.state import RunState
 
 
-class ProjectExecutor(Executor, Protocol):
-    """An executor that also knows the project's pipelines."""
-
-    def graphs(self) -> dict[str, Graph]:
-        """The project's pipelines as graphs."""
-
-    def codes(self, pipeline: str) -> dict[str, str]:
-        """For each step the digest of the code that it reaches in the project."""
-
-
-@dataclass(slots=True)
-class How:
-    """How a run is carried out, beside what it does.
-
-    Attributes:
-        inline: everything in this process, one step after the other.
-        keep_going: after a failure, finish what does not depend on it.
-        max_parallel: how many steps at once; the project's setting if None.
-        listener: told of every event.
-        clock: time.
-    """
-
-    inline: bool = False
-    keep_going: bool = False
-    max_parallel: int | None = None
-    listener: Listener | None = None
-    clock: Clock = field(default_factory=SystemClock)
-
-
-def open_executor(project: Project, how: How, code: Path | None = None) -> ProjectExecutor:
-    """The executor that `how` asks for; a host process begins to import the project at once."""
-    if how.inline:
-        from trikk.execution.child import workplace
-        from trikk.execution.inline import InlineExecutor
-        from trikk.execution.loading import load
-
-        return InlineExecutor(workplace(project.settings, load(project.settings, code)), how.clock)
-    return ProcessExecutor(project.settings, code)
+def start(
+    project: Project,
+    executor: ProjectExecutor,
+    base: Lock,
+    pipeline: str,
+    given: Mapping[str, object],
+    how: How,
+    *,
+    text: bool = False,
+    origin: Mapping[str, JSON] | None = None,
+) -> RunState:
+    """Lock a run, write it down and drive it to its end; arguments, result and errors as of `Session.run`."""
+    clock = how.clock
+    graph = graph_of(executor, pipeline)
+    parameters = parameters_for(graph, given, text=text)
+    check_gpus(graph, Capacity.of_machine())
+    lock = replace(base, tables=pin_tables(project, graph), seed=new_seed())
+    body: dict[str, Any] = {
+        "parameters": parameters,
+        "origin": dict(origin or {"kind": "manual"}),
+        "lock": lock.to_json(),
+        "graph": project.keep_json(graph.to_json()),
+    }
+    run = new_run_id()
+    created = project.journal.create(run, pipeline, body, at=clock.now())
+    state = RunState.fold(run, [created], graph.nodes)
+    if how.listener is not None:
+        how.listener(created, state)
+    with leased(project.journal, run, clock) as lease:
+        started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
+        state.apply(project.journal.append(run, e.RUN_STARTED, started, at=clock.now(), lease=lease))
+        return drive(project, executor, graph, state, lease, how)
 
 
-class Session:
-    """One loading of a project's code, from which any number of runs are started.
-
-    Its code, packages and commit are captured once, so that every run of a backfill is locked to what was
-    really imported. Use it in a `with` statement.
-
-    Args:
-        project: the project.
-        how: how to carry runs out.
-    """
-
-    def __init__(self, project: Project, how: How) -> None:
-        self.project = project
-        self.how = how
-        self.executor = open_executor(project, how)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.executor.close()
-
-    @functools.cached_property
-    def lock(self) -> Lock:
-        """What all runs of this session are locked to, but for tables and seed."""
-        return current_lock(self.project)
-
-    def graph(self, pipeline: str) -> Graph:
-        """The graph of a pipeline; UnknownName if there is none of that name."""
-        return graph_of(self.executor, pipeline)
-
-    def has_succeeded(self, graph: Graph, given: Mapping[str, str]) -> bool:
-        """Whether a run with these parameters (texts) has succeeded, whatever its code and data were."""
-        wanted = parameters_for(graph, given, text=True)
-        rows = self.project.journal.runs(pipeline=graph.pipeline, state="succeeded", limit=None)
-        return any(row.parameters == wanted and row.origin.get("kind") != "replay" for row in rows)
-
-    def run(
-        self,
-        pipeline: str,
-        given: Mapping[str, object],
-        *,
-        text: bool = False,
-        origin: Mapping[str, JSON] | None = None,
-    ) -> RunState:
-        """Run a pipeline to its end.
-
-        Args:
-            pipeline: the pipeline's name.
-            given: parameters; real values, or texts as written on a command line if `text`.
-            text: whether the parameters are texts.
-            origin: why the run exists; by hand if not given.
-
-        Returns:
-            The run's final state, be it succeeded, failed or cancelled.
-
-        Raises:
-            UsageError: if the project, the pipeline's name, a parameter or a table is wrong; nothing was started.
-        """
-        project, clock = self.project, self.how.clock
-        base = self.lock  # while the host imports the project
-        graph = graph_of(self.executor, pipeline)
-        parameters = parameters_for(graph, given, text=text)
-        check_gpus(graph, Capacity.of_machine())
-        lock = replace(base, tables=pin_tables(project, graph), seed=new_seed())
-        body: dict[str, Any] = {
-            "parameters": parameters,
-            "origin": dict(origin or {"kind": "manual"}),
-            "lock": lock.to_json(),
-            "graph": project.keep_json(graph.to_json()),
-        }
-        run = new_run_id()
-        created = project.journal.create(run, pipeline, body, at=clock.now())
-        state = RunState.fold(run, [created], graph.nodes)
-        if self.how.listener is not None:
-            self.how.listener(created, state)
-        with leased(project.journal, run, clock) as lease:
-            started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": self.executor.isolation}
-            state.apply(project.journal.append(run, e.RUN_STARTED, started, at=clock.now(), lease=lease))
-            return drive(project, self.executor, graph, state, lease, self.how)
+def has_succeeded(project: Project, graph: Graph, given: Mapping[str, str]) -> bool:
+    """Whether a run with these parameters (texts) has succeeded, whatever its code and data were."""
+    wanted = parameters_for(graph, given, text=True)
+    rows = project.journal.runs(pipeline=graph.pipeline, state="succeeded", limit=None)
+    return any(row.parameters == wanted and row.origin.get("kind") != "replay" for row in rows)
 
 
 def drive(

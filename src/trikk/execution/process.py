@@ -9,14 +9,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import DefinitionError, ProjectError, RunError, TrikkError
 from trikk.core.settings import Settings
 from trikk.execution.executor import Ended
 from trikk.execution.messages import StepCall, StepResult
 from trikk.execution.wire import Wire
-from trikk.pipeline.graph import Graph
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
 
 _HASH_SEED = "0"  # sets and dicts of texts have the same order in every worker and every replay
 _STOP_WAIT = 5.0
@@ -67,6 +69,8 @@ class ProcessExecutor:
             ready = self._answer(("ready", "error"))
             if "error" in ready:
                 raise _as_error(ready["error"])
+            from trikk.pipeline.graph import Graph
+
             self._graphs = {name: Graph.read(g) for name, g in ready["ready"]["pipelines"].items()}
             if ready["ready"]["fresh"]:
                 self.isolation = f"fresh interpreter: {ready['ready']['fresh']}"

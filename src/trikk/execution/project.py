@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import ProjectError, RunError, StorageError, UnknownName
 from trikk.core.settings import Settings, find_project, load_settings
-from trikk.core.values import canonical
-from trikk.execution.child import LazyTables
-from trikk.pipeline.graph import Graph
-from trikk.runs.journal import Journal
-from trikk.runs.lock import Lock
-from trikk.runs.open import open_journal
-from trikk.runs.state import RunState
-from trikk.storage.artifacts import Artifacts
-from trikk.storage.store import Store
-from trikk.storage.stores import open_store
 
 if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+    from trikk.runs.journal import Journal
+    from trikk.runs.state import RunState
+    from trikk.storage.artifacts import Artifacts
+    from trikk.storage.store import Store
     from trikk.storage.tables import Tables
 
 
@@ -72,23 +67,31 @@ class Project:
     @functools.cached_property
     def journal(self) -> Journal:
         """The project's journal."""
+        from trikk.runs.open import open_journal
+
         _ = self.state_dir
         return open_journal(self.settings.location("journal"))
 
     @functools.cached_property
     def store(self) -> Store:
         """Where artifacts, graphs and code bundles are."""
+        from trikk.storage.stores import open_store
+
         _ = self.state_dir
         return open_store(self.settings.location("artifacts"))
 
     @functools.cached_property
     def artifacts(self) -> Artifacts:
         """The store's values, as far as trikk's own codecs can read them."""
+        from trikk.storage.artifacts import Artifacts
+
         return Artifacts(self.store)
 
     @functools.cached_property
     def tables(self) -> Tables:
         """The project's tables; their libraries are imported when one is touched."""
+        from trikk.storage.lazy import LazyTables
+
         found: Any = LazyTables(self.settings.location("tables"))
         return found  # type: ignore[no-any-return]
 
@@ -112,6 +115,8 @@ class Project:
 
     def run(self, run: str) -> RunState:
         """The state of a run, by its full id, with all steps of its graph."""
+        from trikk.runs.state import RunState
+
         state = RunState.fold(run, self.journal.events(run))
         try:
             names = list(self.graph(state).nodes)
@@ -129,11 +134,14 @@ class Project:
         """
         if not state.graph:
             raise RunError(f"run {state.id} has no graph", next="it was forgotten by clean-up")
+        from trikk.pipeline.graph import Graph
+
         return Graph.read(json.loads(self.store.fetch(state.graph).read_bytes()))
 
     def keep_json(self, value: Any) -> str:
         """Store a JSON value under its digest, which is returned."""
         from trikk.core.digests import digest_bytes
+        from trikk.core.values import canonical
 
         data = canonical(value)
         digest = digest_bytes(data)
@@ -152,10 +160,6 @@ class Project:
         folder = self.state_dir / "runs" / run
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-    def lock_of(self, state: RunState) -> Lock:
-        """What a run is locked to."""
-        return Lock.read(state.lock)
 
     def states(self) -> Iterator[RunState]:
         """All runs that are not forgotten, the newest first."""

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from trikk.core.errors import RunError, TrikkError
 from trikk.core.values import JSON
-from trikk.execution.launch import How, drive, driver_of, graph_of, leased, open_executor
+from trikk.execution.launch import drive, driver_of, graph_of, leased
 from trikk.execution.project import Project
+from trikk.execution.session import How, open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.pipeline import parameters_for

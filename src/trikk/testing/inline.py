@@ -112,7 +112,7 @@ def run_inline(
     given = parameters_for(graph, parameters)
     clock = clock or ManualClock()
     journal = journal or MemoryJournal()
-    kept = tables if hasattr(tables, "view") else MemoryTables(tables)
+    kept: Any = tables if hasattr(tables, "view") else MemoryTables(tables)
     artifacts = Artifacts(store or MemoryStore())
     pinned = {name: kept.version(name) for name in graph.tables_read()}
     lock = Lock(tables=pinned, seed=seed)

@@ -1,0 +1,126 @@
+"""A project's code loaded once, and the runs that are started from it.
+
+The process that imports the code is begun before anything else is imported here, so that both go on at once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from trikk.core.clock import Clock, SystemClock
+from trikk.core.values import JSON
+from trikk.execution.executor import Executor
+from trikk.execution.process import ProcessExecutor
+from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+    from trikk.runs.lock import Lock
+    from trikk.runs.state import RunState
+
+
+class ProjectExecutor(Executor, Protocol):
+    """An executor that also knows the project's pipelines."""
+
+    def graphs(self) -> dict[str, Graph]:
+        """The project's pipelines as graphs."""
+
+    def codes(self, pipeline: str) -> dict[str, str]:
+        """For each step the digest of the code that it reaches in the project."""
+
+
+@dataclass(slots=True)
+class How:
+    """How a run is carried out, beside what it does.
+
+    Attributes:
+        inline: everything in this process, one step after the other.
+        keep_going: after a failure, finish what does not depend on it.
+        max_parallel: how many steps at once; the project's setting if None.
+        listener: told of every event.
+        clock: time.
+    """
+
+    inline: bool = False
+    keep_going: bool = False
+    max_parallel: int | None = None
+    listener: Callable[[Any, Any], None] | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+
+def open_executor(project: Project, how: How, code: Path | None = None) -> ProjectExecutor:
+    """The executor that `how` asks for; a host process begins to import the project at once."""
+    if how.inline:
+        from trikk.execution.child import workplace
+        from trikk.execution.inline import InlineExecutor
+        from trikk.execution.loading import load
+
+        return InlineExecutor(workplace(project.settings, load(project.settings, code)), how.clock)
+    return ProcessExecutor(project.settings, code)
+
+
+class Session:
+    """One loading of a project's code, from which any number of runs are started.
+
+    Its code, packages and commit are captured once, so that every run of a backfill is locked to what was
+    really imported. Use it in a `with` statement.
+
+    Args:
+        project: the project.
+        how: how to carry runs out.
+    """
+
+    def __init__(self, project: Project, how: How) -> None:
+        self.project = project
+        self.how = how
+        self.executor = open_executor(project, how)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.executor.close()
+
+    @functools.cached_property
+    def lock(self) -> Lock:
+        """What all runs of this session are locked to, but for tables and seed."""
+        from trikk.execution.launch import current_lock
+
+        return current_lock(self.project)
+
+    def graph(self, pipeline: str) -> Graph:
+        """The graph of a pipeline; UnknownName if there is none of that name."""
+        from trikk.execution.launch import graph_of
+
+        return graph_of(self.executor, pipeline)
+
+    def run(
+        self,
+        pipeline: str,
+        given: Mapping[str, object],
+        *,
+        text: bool = False,
+        origin: Mapping[str, JSON] | None = None,
+    ) -> RunState:
+        """Run a pipeline to its end.
+
+        Args:
+            pipeline: the pipeline's name.
+            given: parameters; real values, or texts as written on a command line if `text`.
+            text: whether the parameters are texts.
+            origin: why the run exists; by hand if not given.
+
+        Returns:
+            The run's final state, be it succeeded, failed or cancelled.
+
+        Raises:
+            UsageError: if the project, the pipeline's name, a parameter or a table is wrong; nothing was started.
+        """
+        from trikk.execution.launch import start
+
+        how = self.how
+        return start(self.project, self.executor, self.lock, pipeline, given, how, text=text, origin=origin)
