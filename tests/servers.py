@@ -120,6 +120,7 @@ def _start(weed: Path, folder: Path) -> tuple[S3Server, subprocess.Popen[bytes]]
             "-master.volumeSizeLimitMB=64",
             "-filer",
             "-s3",
+            "-s3.autoCreateBucket=false",
             f"-s3.config={config}",
             *(f"-{name}={port}" for name, port in ports.items()),
         ],

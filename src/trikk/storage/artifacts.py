@@ -16,7 +16,7 @@ from trikk.storage.codecs import builtin_codecs
 from trikk.storage.codecs.files import FileCodec, copy_out, files_of
 from trikk.storage.codecs.manifest import KINDS, Manifest, inner_path
 from trikk.storage.codecs.plain import JsonCodec, is_tuple, item
-from trikk.storage.local import storage_error
+from trikk.storage.local import is_full, storage_error
 from trikk.storage.store import Store
 
 
@@ -72,18 +72,20 @@ class Artifacts:
             ArtifactMissing: if it, or a child, is not in the store.
             ArtifactCorrupt: if the stored bytes are others than those that were saved.
             CodecError: if it can't be read here.
+            StorageError: if there is no room for the copy of a file or folder.
         """
-        if artifact.codec in KINDS:
-            return self._load_manifest(artifact, want)
-        codec = self._codec(artifact.codec)
-        path = self.store.fetch(artifact.digest)
         try:
-            return codec.load(path, want, artifact.summary)
+            if artifact.codec in KINDS:
+                return self._load_manifest(artifact, want)
+            codec = self._codec(artifact.codec)
+            return codec.load(self.store.fetch(artifact.digest), want, artifact.summary)
         except UsageError as error:
             raise CodecError(error.what, where=_label(artifact), next=error.next) from error
         except TrikkError:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and is_full(error):
+                raise storage_error(error, str(self.store.workspace())) from error
             raise CodecError(
                 f"{_label(artifact)} can't be read: {type(error).__name__}: {error}",
                 next="run the step that made it again",

@@ -91,9 +91,9 @@ class LocalStore:
         """Whether the object is there, whole, and now touched."""
         try:
             os.utime(target)
+            return digest_file(Path(target)) == digest
         except FileNotFoundError:
             return False
-        return digest_file(Path(target)) == digest
 
     def _move(self, source: Path, target: str) -> None:
         descriptor = os.open(source, os.O_RDONLY)
@@ -112,10 +112,15 @@ class LocalStore:
             os.rename(source, target)  # noqa: PTH104
 
 
+def is_full(error: OSError) -> bool:
+    """Whether the operating system refused a write for want of room."""
+    native = _NATIVE.search(str(error))
+    return (int(native[1]) if native else error.errno) in _FULL
+
+
 def storage_error(error: OSError, where: str) -> StorageError:
     """The error for a write that the operating system refused."""
-    native = _NATIVE.search(str(error))
-    if (int(native[1]) if native else error.errno) in _FULL:
+    if is_full(error):
         return StorageError(
             "the disk is full; nothing was stored", where=where, next="make room (trikk gc may help), then resume"
         )
