@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,28 @@ def test_the_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: 
         connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     assert "not a journal" in refused(path).what
+
+
+def test_whoever_opens_a_new_journal_at_once_finds_it_whole(tmp_path: Path) -> None:
+    answers: list[object] = []
+    barrier = threading.Barrier(6)
+
+    def work(number: int) -> None:
+        for i in range(25):
+            barrier.wait()
+            try:
+                journal = SqliteJournal(tmp_path / f"{i}.db")
+                answers.append(journal.create(f"r{number}", "p", {}, at=1).run)
+                journal.close()
+            except BaseException as error:
+                answers.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(answers) == {f"r{number}": 25 for number in range(6)}
 
 
 def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:

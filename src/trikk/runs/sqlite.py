@@ -70,11 +70,13 @@ class SqliteJournal(SqlJournal):
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        if self._version(connection) == SCHEMA_VERSION:
+        connection.execute(self.snapshot)  # another process may be making the journal just now
+        version = self._version(connection)
+        connection.execute("COMMIT")
+        if version == SCHEMA_VERSION:
             return
         _use_wal(connection)
         connection.execute(self.begin)
-        # Another process may have done it while this one waited.
         for version in range(self._version(connection) + 1, SCHEMA_VERSION + 1):
             for statement in sqltext.script(f"sqlite_{version}.sql", "main").split(";\n"):
                 connection.execute(statement)
@@ -115,7 +117,7 @@ class SqliteJournal(SqlJournal):
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL, which does not wait by itself while another process does the same."""
+    """Switch to WAL, which at times does not wait by itself while another process does the same."""
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
