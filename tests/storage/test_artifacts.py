@@ -416,3 +416,11 @@ def test_a_moment_keeps_its_time_zone(artifacts: Artifacts) -> None:
 def test_dates_and_spans_keep_their_kind_inside_containers(artifacts: Artifacts) -> None:
     value = (datetime(2020, 3, 26, 4, tzinfo=UTC), timedelta(days=-1, microseconds=1), Pair(1, 2))
     assert artifacts.load(artifacts.save(value)) == value
+
+
+def test_a_frame_that_polars_can_not_write_is_refused_by_name(artifacts: Artifacts) -> None:
+    with pytest.raises(CodecError, match=r"polars\.DataFrame"):
+        artifacts.save(pl.DataFrame({"s": [{}]}))
+    with pytest.raises(CodecError, match=r"polars\.LazyFrame.*missing"):
+        artifacts.save(pl.LazyFrame({"a": [1]}).select("missing"))
+    assert list(artifacts.store.workspace().iterdir()) == []

@@ -15,6 +15,7 @@ from trikk.storage.codec import Codec
 from trikk.storage.codecs import builtin_codecs
 from trikk.storage.codecs.files import FileCodec, copy_out, files_of
 from trikk.storage.codecs.manifest import KINDS, Manifest, inner_path
+from trikk.storage.codecs.pickled import refused
 from trikk.storage.codecs.plain import JsonCodec, is_tuple, item
 from trikk.storage.local import is_full, storage_error
 from trikk.storage.store import Store
@@ -174,7 +175,15 @@ class Artifacts:
         return self._add_manifest(Manifest("folder", list(names), children), {"name": folder.name})
 
     def _dump(self, codec: Codec, value: object) -> Artifact:
-        return self._add(codec, lambda path: codec.dump(value, path))
+        def dump(path: Path) -> dict[str, JSON]:
+            try:
+                return codec.dump(value, path)
+            except (TrikkError, OSError, MemoryError, RecursionError):
+                raise
+            except Exception as error:
+                raise refused(value, error) from error
+
+        return self._add(codec, dump)
 
     def _add_manifest(self, manifest: Manifest, more: dict[str, JSON] | None = None) -> Artifact:
         data = manifest.to_bytes()
