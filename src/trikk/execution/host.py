@@ -160,6 +160,8 @@ class Host:
         return process.pid
 
     def _read(self, child: _Child) -> None:
+        if child.pipe < 0:
+            return  # it was reaped earlier in this very turn
         try:
             while data := os.read(child.pipe, _PIPE):
                 child.answer += data
