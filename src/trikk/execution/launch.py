@@ -86,8 +86,7 @@ def drive(
         log_limit=project.settings.log_limit,
         logs=None if how.inline else project.logs_of(state.id),
         state_dir=project.settings.state,
-        use_cache=cached,
-        codes=executor.codes(graph.pipeline) if cached else {},
+        codes=executor.codes(graph.pipeline) if cached else None,
     )
     driver = Driver(
         graph,

@@ -1,0 +1,173 @@
+"""The attempts that run right now: what they take of the machine, how long they may take, how they ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trikk.core.clock import Clock
+from trikk.core.durations import show_bytes, show_seconds
+from trikk.execution.executor import Ended, Executor
+from trikk.execution.limits import Capacity, oom_kills
+from trikk.execution.messages import StepCall, StepResult, failure
+from trikk.pipeline.graph import Node
+from trikk.runs.state import Task
+
+GRACE = 5.0
+_CUT = b"\n[... trikk cut this log here: it is longer than log_limit ...]\n"
+
+Need = tuple[float, float, int]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt that runs.
+
+    Attributes:
+        task: what it is an attempt of.
+        id: its name for the executor.
+        need: cores, bytes of memory and accelerators that it takes.
+        deadline: monotonic time at which it has taken too long; None for never.
+        log: where its output goes; None if it is not captured.
+        stopping: why it was asked to end ("timeout" or "cancel"); None if it was not.
+        kill_at: monotonic time at which it is ended by force.
+        oom_before: how many processes the kernel had killed for want of memory when it began.
+    """
+
+    task: Task
+    id: str
+    need: Need
+    deadline: float | None
+    log: Path | None
+    oom_before: int
+    stopping: str | None = None
+    kill_at: float | None = None
+
+
+class Attempts:
+    """Starts attempts as long as they fit, and stops those that must end.
+
+    Args:
+        executor: who carries calls to workers.
+        clock: time.
+        capacity: what may be used at once.
+        log_limit: bytes of one attempt's log that are kept.
+    """
+
+    def __init__(self, executor: Executor, clock: Clock, capacity: Capacity, log_limit: int) -> None:
+        self.executor = executor
+        self.clock = clock
+        self.whole = capacity
+        self.free = replace(capacity)
+        self.log_limit = log_limit
+        self._running: dict[str, Attempt] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
+    def fits(self, node: Node) -> bool:
+        """Whether an attempt of this step may start now."""
+        return self.free.fits(self.free.need(node.resources, self.whole))
+
+    def start(self, task: Task, node: Node, call: StepCall) -> None:
+        """Start an attempt; `fits` was true."""
+        need = self.free.need(node.resources, self.whole)
+        deadline = None if node.timeout is None else self.clock.monotonic() + node.timeout
+        name = f"{call.step}.{call.item}.{call.attempt}"
+        log = Path(call.log) if call.log else None
+        self._running[name] = Attempt(task, name, need, deadline, log, oom_kills())
+        self.free.take(need)
+        self.executor.start(name, call)
+
+    def ended(self, timeout: float) -> Iterator[tuple[Attempt, Ended]]:
+        """The attempts that have ended, waiting at most `timeout` seconds for one."""
+        for ended in self.executor.poll(timeout):
+            attempt = self._running.pop(ended.task)
+            self.free.take(attempt.need, -1)
+            yield attempt, ended
+
+    def due(self) -> Iterator[float]:
+        """Monotonic times at which `watch` has something to do."""
+        for attempt in self._running.values():
+            yield from (t for t in (attempt.deadline, attempt.kill_at) if t is not None)
+
+    def watch(self) -> None:
+        """Ask attempts that have taken too long to end, and end by force those that did not listen."""
+        now = self.clock.monotonic()
+        for attempt in self._running.values():
+            if attempt.deadline is not None and now >= attempt.deadline and attempt.stopping is None:
+                self._stop(attempt, "timeout")
+            if attempt.kill_at is not None and now >= attempt.kill_at:
+                attempt.kill_at = None
+                self.executor.stop(attempt.id, force=True)
+
+    def stop_all(self) -> None:
+        """Ask every attempt to end; the run was cancelled."""
+        for attempt in self._running.values():
+            if attempt.stopping is None:
+                self._stop(attempt, "cancel")
+
+    def hurry(self) -> None:
+        """End by force, at the next `watch`, what was asked to end."""
+        for attempt in self._running.values():
+            attempt.kill_at = self.clock.monotonic()
+
+    def trim_logs(self) -> None:
+        """Keep logs within their limit: the beginning stays, what came since the last look is dropped."""
+        for attempt in self._running.values():
+            if attempt.log is not None:
+                _trim(attempt.log, self.log_limit)
+
+    def _stop(self, attempt: Attempt, why: str) -> None:
+        attempt.stopping = why
+        attempt.deadline = None
+        attempt.kill_at = self.clock.monotonic() + GRACE
+        self.executor.stop(attempt.id, force=False)
+
+
+def judge(attempt: Attempt, ended: Ended, node: Node) -> StepResult:
+    """What an attempt's end means: its own answer, or in words why there is none."""
+    retryable = node.retry is not None
+    if attempt.stopping == "timeout":
+        message = (
+            f"it took longer than its time-out of {show_seconds(node.timeout or 0.0)}; its processes were ended"
+        )
+        return failure("timeout", message, retryable=retryable)
+    if ended.result is not None:
+        return ended.result
+    if os.WIFSIGNALED(ended.status):
+        return failure("killed", _killed(ended, attempt.oom_before), retryable=retryable)
+    code = os.waitstatus_to_exitcode(ended.status)
+    message = f"its process ended with status {code} and no result (os._exit, or a library that ends the process?)"
+    return failure("exited", message, retryable=retryable)
+
+
+def _killed(ended: Ended, oom_before: int) -> str:
+    number = os.WTERMSIG(ended.status)
+    name = signal.Signals(number).name if number in signal.valid_signals() else f"signal {number}"
+    peak = f"; it had used up to {show_bytes(ended.peak)} of memory" if ended.peak else ""
+    if number == signal.SIGKILL and oom_kills() > oom_before:
+        return f"the kernel killed its process because memory ran out{peak}"
+    if number == signal.SIGKILL:
+        return f"its process was killed from outside (SIGKILL); most often memory ran out{peak}"
+    return f"its process died of {name}{peak}"
+
+
+def _trim(log: Path, limit: int) -> None:
+    try:
+        if log.stat().st_size > limit:
+            os.truncate(log, limit)
+            with log.open("ab") as file:
+                file.write(_CUT)
+    except OSError:
+        return  # a log is not worth a run
+
+
+def first_line(error: dict[str, Any] | None) -> str:
+    """The first line of a failure's message."""
+    lines = str((error or {}).get("message", "")).splitlines()
+    return lines[0] if lines else "failed"
