@@ -1,7 +1,8 @@
 """Objects as files of a local folder: objects/ab/cdef..., with the workspace tmp/ beside them.
 
-A file is written in the workspace, synced, renamed to its name, and the folder synced: after a crash at any
-moment an object is there whole or not at all.
+A file is written in the workspace, synced, and renamed to its name: after a crash at any moment an object is
+there whole or not at all. The folder is not synced: a power cut may take back the last seconds of renames, as it
+may take back the last events of a journal in WAL mode; a resume then finds the object missing and makes it again.
 """
 
 from __future__ import annotations
@@ -51,8 +52,6 @@ class LocalStore:
         try:
             if not self._touched(target, digest):
                 self._move(source, target)
-            if self._durable:
-                _sync(os.path.dirname(target))  # noqa: PTH120  measured: Path costs more than the call
         except OSError as error:
             raise storage_error(error, str(self.root)) from error
         finally:
@@ -107,8 +106,6 @@ class LocalStore:
             os.rename(source, target)  # noqa: PTH104
         except FileNotFoundError:
             os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-            if self._durable:
-                _sync(self._objects)
             os.rename(source, target)  # noqa: PTH104
 
 
@@ -127,11 +124,3 @@ def storage_error(error: OSError, where: str) -> StorageError:
     return StorageError(
         f"can't write: {error.strerror or error}", where=where, next="check the folder's owner and mode"
     )
-
-
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
