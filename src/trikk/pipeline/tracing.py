@@ -44,7 +44,7 @@ class Trace:
         Raises:
             DefinitionError: if another step of that name was called before.
         """
-        if self._bases.setdefault(base, owner) is not owner:
+        if self._bases.setdefault(base, owner) != owner:
             raise DefinitionError(
                 f"two different steps are named {base!r}",
                 where=caller(),
