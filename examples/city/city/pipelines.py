@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 counts = Table("counts")  # sensor, slot (UTC), count
 predictions = Table("predictions")  # sensor, slot (UTC), day_local, hour, predicted, naive, trained_until
-scores = Table("scores")  # day, trained_until, hours, mae_model, mae_naive
+scores = Table("scores")  # day, trained_until, hours, people, mae_model, mae_naive
 
 
 @step(source=True, retry=Retry(attempts=4, delay="1s", factor=2, max_delay="30s"), timeout="5m")

@@ -15,8 +15,8 @@ def compare(predictions: pl.LazyFrame, counts: pl.LazyFrame, day: date) -> pl.Da
     Only hours are compared for which both made a prediction and a believable count has come in.
 
     Returns:
-        One row: day, trained_until, hours (how many were compared), mae_model and mae_naive (people; null if no
-        hour could be compared).
+        One row: day, trained_until, hours (how many were compared), people (the mean count of an hour), mae_model
+        and mae_naive (mean absolute errors in people; null if no hour could be compared).
 
     Raises:
         PermanentError: if nothing was predicted for that day.
@@ -31,6 +31,7 @@ def compare(predictions: pl.LazyFrame, counts: pl.LazyFrame, day: date) -> pl.Da
         pl.lit(day).alias("day"),
         pl.lit(made["trained_until"].max()).alias("trained_until"),
         pl.len().cast(pl.Int64).alias("hours"),
+        pl.col("count").mean().round(2).alias("people"),
         (pl.col("predicted") - pl.col("count")).abs().mean().round(2).alias("mae_model"),
         (pl.col("naive") - pl.col("count")).abs().mean().round(2).alias("mae_naive"),
     )
