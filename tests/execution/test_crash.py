@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.crash import attack
+
+
+def test_a_killed_run_ends_as_if_nobody_had_disturbed_it(tmp_path: Path) -> None:
+    tally = attack(tmp_path, kills=6, seed=20_200_326)
+    assert tally.kills >= 6
+    assert tally.runs >= 3
