@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -21,8 +22,9 @@ from trikk.storage.stores import open_store
 
 
 def workplace(settings: Settings, loaded: Loaded) -> Workplace:
-    """Where the workers of a project store things."""
-    artifacts = Artifacts(open_store(settings.location("artifacts")), loaded.codecs)
+    """Where the workers of a project store things; files that they are given are copies in a folder of this process."""
+    store = open_store(settings.location("artifacts"))
+    artifacts = Artifacts(store, loaded.codecs, into=store.workspace() / f"attempt-{os.getpid()}")
     return Workplace(loaded, artifacts, LazyTables(settings.location("tables")))
 
 
@@ -33,13 +35,18 @@ def work(data: dict[str, Any], root: Path, loaded: Loaded, pipe: int) -> NoRetur
         _redirect(call.log)
     os.chdir(root)
     _log_to_stderr()
+    given: Path | None = None
     try:
-        result = run_call(call, workplace(load_settings(root), loaded))
+        place = workplace(load_settings(root), loaded)
+        given = place.artifacts.into
+        result = run_call(call, place)
     except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         text = traceback.format_exc()
         result = failure("raised", str(error), retryable=False, type=type(error).__name__, traceback=text)
     if result.error is not None:
         print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201 - the step's log
+    if given is not None and given.exists():
+        shutil.rmtree(given, ignore_errors=True)
     _answer(pipe, result)
     finish(0)
 

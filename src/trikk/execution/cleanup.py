@@ -86,6 +86,7 @@ def collect(
         for run in doomed:
             _forget(project, run, clock, report)
     _sweep_store(project, needed, report, clock.now() - grace, dry_run=dry_run)
+    _sweep_workspace(project, report, clock.now() - grace, dry_run=dry_run)
     _sweep_tables(project, needed, report, grace, dry_run=dry_run)
     return report
 
@@ -176,6 +177,18 @@ def _sweep_store(project: Project, needed: _Needed, report: Collected, before: f
         report.bytes += stored.size
         if not dry_run:
             project.store.delete(stored.digest)
+
+
+def _sweep_workspace(project: Project, report: Collected, before: float, *, dry_run: bool) -> None:
+    """Remove half-written files and copies that attempts left when they were killed."""
+    left = [p for p in project.store.workspace().iterdir() if p.lstat().st_mtime <= before]
+    if left:
+        report.reasons.append(f"{len(left)} leftovers of attempts that were killed")
+    for path in [] if dry_run else left:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _sweep_tables(project: Project, needed: _Needed, report: Collected, grace: float, *, dry_run: bool) -> None:

@@ -110,6 +110,7 @@ class Driver:
         self.failures: dict[Task, int] = {}
         self.lost: dict[str, Task] = {}  # steps that have failed for good, with the task that did
         self.cancelled_by: str | None = None
+        self._looked_at = state.seq  # events that others may have added are looked for after this one
         self._renew_at = clock.monotonic() + _RENEW_EVERY
         self._look_at = clock.monotonic() + _LOOK_EVERY
 
@@ -169,10 +170,10 @@ class Driver:
             self.attempts.trim_logs()
 
     def _look_for_cancel(self) -> None:
-        if self.journal.last_seq(self.state.id) > self.state.seq:
-            for event in self.journal.events(self.state.id, after=self.state.seq):
-                self.state.apply(event)
-            self.cancelled_by = self.cancelled_by or self.state.cancel_requested
+        for event in self.journal.events(self.state.id, after=self._looked_at):
+            self._looked_at = event.seq
+            if event.kind == e.RUN_CANCEL_REQUESTED:
+                self.cancelled_by = self.cancelled_by or str(event.body["by"])
 
     # -- what is next -----------------------------------------------------------------------------
 
@@ -320,6 +321,8 @@ class Driver:
 
     def _record(self, kind: str, body: dict[str, JSON]) -> None:
         event = self.journal.append(self.state.id, kind, body, at=self.clock.now(), lease=self.lease)
+        if self._looked_at == self.state.seq and event.seq == self.state.seq + 1:
+            self._looked_at = event.seq  # nobody else can have come between
         self.state.apply(event)
         if self.listener is not None:
             self.listener(event, self.state)

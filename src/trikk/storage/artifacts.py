@@ -33,8 +33,9 @@ class Artifacts:
     def __init__(self, store: Store, codecs: Sequence[Codec] | None = None, *, into: Path | None = None) -> None:
         self.store = store
         self._json = JsonCodec()
-        self._files = FileCodec(into or store.workspace())
-        builtin = builtin_codecs(into or store.workspace())
+        self.into = into or store.workspace()
+        self._files = FileCodec(self.into)
+        builtin = builtin_codecs(self.into)
         self._codecs: dict[str, Codec] = {}
         for codec in (*(codecs or ()), *builtin):
             if codec.name in self._codecs or codec.name in KINDS:
