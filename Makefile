@@ -21,7 +21,7 @@ setup: .venv/.ready  ## make .venv with the locked packages and trikk in it
 	@touch $@
 
 demo: setup  ## replay the nights into the lockdown of March 2020 over real people counts
-	$(BIN)/python -m examples.city_demo $(DEMO_DIR)
+	@$(BIN)/python examples/demo.py $(DEMO_DIR)
 
 test: setup  ## run every test
 	$(BIN)/python -m pytest -n $(WORKERS)
