@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -15,14 +17,16 @@ from typing import Any, NoReturn
 from trikk.core.settings import Settings, load_settings
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import StepCall, StepResult, failure
-from trikk.execution.worker import Workplace, run_call
+from trikk.execution.worker import Workplace, run_call, text_of
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.lazy import LazyTables
 from trikk.storage.stores import open_store
 
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
 
 def workplace(settings: Settings, loaded: Loaded) -> Workplace:
-    """Where the workers of a project store things; files that they are given are copies in a folder of this process."""
+    """Where the workers of a project store things; the files that they are given are private copies."""
     store = open_store(settings.location("artifacts"))
     artifacts = Artifacts(store, loaded.codecs, into=store.workspace() / f"attempt-{os.getpid()}")
     return Workplace(loaded, artifacts, LazyTables(settings.location("tables")))
@@ -31,24 +35,31 @@ def workplace(settings: Settings, loaded: Loaded) -> Workplace:
 def work(data: dict[str, Any], root: Path, loaded: Loaded, pipe: int) -> NoReturn:
     """Do the call, answer on the pipe and end the process."""
     call = StepCall.read(data)
-    if call.log:
-        _redirect(call.log)
-    os.chdir(root)
-    _log_to_stderr()
     given: Path | None = None
     try:
+        if call.log:
+            _redirect(call.log)
+        os.chdir(root)
+        _log_to_stderr()
         place = workplace(load_settings(root), loaded)
         given = place.artifacts.into
         result = run_call(call, place)
     except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         text = traceback.format_exc()
-        result = failure("raised", str(error), retryable=False, type=type(error).__name__, traceback=text)
+        result = failure("raised", text_of(error), retryable=False, type=type(error).__name__, traceback=text)
     if result.error is not None:
-        print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201 - the step's log
+        with contextlib.suppress(Exception):  # the step may have closed its log
+            print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201
     if given is not None and given.exists():
         shutil.rmtree(given, ignore_errors=True)
     _answer(pipe, result)
     finish(0)
+
+
+def die_with_parent(yes: bool) -> None:
+    """Have the kernel kill this process when the one that started it ends, or not any more (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if yes else 0)
 
 
 def finish(status: int) -> NoReturn:
@@ -86,11 +97,13 @@ def _log_to_stderr() -> None:
 
 def main() -> None:
     """`python -m trikk.execution.child`: a worker in a fresh interpreter; what to do comes as JSON on stdin."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the host, which ignores it, has passed that on
+    die_with_parent(True)
     given = json.load(sys.stdin)
     root, code = Path(given["root"]), Path(given["code"])
-    if given["call"].get("log"):
-        _redirect(given["call"]["log"])
     try:
+        if given["call"].get("log"):
+            _redirect(given["call"]["log"])
         loaded = load(load_settings(root), code)
     except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         _answer(given["pipe"], failure("loaded", str(error), retryable=False, type=type(error).__name__))

@@ -13,7 +13,6 @@ When the driver goes away, it ends every worker's process group and itself.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -22,19 +21,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import TrikkError
 from trikk.core.settings import load_settings
-from trikk.execution.child import finish, work
+from trikk.execution.child import die_with_parent, finish, work
 from trikk.execution.loading import Loaded, load
+from trikk.execution.messages import failure
 from trikk.execution.safety import why_not_fork
 from trikk.execution.wire import Wire
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _PIPE = 1 << 16
 
 
@@ -61,11 +59,13 @@ class Host:
     def serve(self) -> None:
         """Import the project, report, and start and watch workers until the driver is gone."""
         settings = load_settings(self.root)
+        die_with_parent(True)  # a module that hangs on import must not outlive its driver
         try:
             self.loaded = load(settings, self.code)
         except TrikkError as error:
-            self.wire.send({"error": {**error.to_json(), "exit_code": error.exit_code}})
+            self.wire.send({"error": {**error.to_json()}})
             return
+        die_with_parent(False)  # from now on it notices by itself, and ends what the workers have started
         self.fresh = None if settings.isolation == "fork" else why_not_fork()
         if settings.isolation == "fresh":
             self.fresh = "trikk.toml says so"
@@ -124,8 +124,15 @@ class Host:
 
     def _start(self, task: str, call: dict[str, Any]) -> None:
         read, write = os.pipe()
-        pid = self._spawn(call, write) if self.fresh else self._fork(call, read, write)
-        os.close(write)
+        try:
+            pid = self._spawn(call, write) if self.fresh else self._fork(call, read, write)
+        except OSError as error:
+            os.close(read)
+            result = failure("exited", f"no process could be started for it: {error.strerror}", retryable=True)
+            self.wire.send({"ended": task, "status": 0, "result": result.to_json(), "peak": 0})
+            return
+        finally:
+            os.close(write)
         os.set_blocking(read, False)
         child = _Child(task, pid, read)
         self.children[pid] = child
@@ -208,8 +215,7 @@ def _become_worker(parent: int) -> None:
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
-    if _PRCTL is not None:
-        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(True)
     if os.getppid() != parent:
         finish(3)
 
@@ -233,15 +239,6 @@ def _warm(loaded: Loaded) -> None:
         import trikk.storage.tables  # noqa: F401
 
 
-def _prctl() -> Any:
-    if sys.platform != "linux":
-        return None
-    return ctypes.CDLL(None, use_errno=True).prctl
-
-
-_PRCTL = _prctl()
-
-
 def main() -> None:
     """`python -m trikk.execution.host FD ROOT CODE`: serve the driver at the other end of socket FD."""
     fd, root, code = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
@@ -251,7 +248,10 @@ def main() -> None:
     try:
         Host(Wire(socket.socket(fileno=fd)), root, code).serve()
     except (BrokenPipeError, ConnectionResetError):
-        time.sleep(0)  # the driver is gone: so are its workers, by their death signal
+        finish(1)  # the driver is gone: so are its workers, by their death signal
+    except OSError as error:
+        print(f"the host of the project's code can't go on: {error}", file=sys.stderr)  # noqa: T201
+        finish(1)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,9 @@ def _import(name: str, settings: Settings, root: str) -> ModuleType:
                 next=f"write {name}.py, or name your module: pipelines = [...]",
             ) from error
         raise _broken(name, error, root) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _broken(name, error, root) from error
 
 
@@ -106,4 +108,7 @@ def _codec(spec: str, settings: Settings, root: str) -> Any:
     made = getattr(_import(module, settings, root), name, None)
     if made is None:
         raise ProjectError(f"codec {spec!r} is not there", next='write codecs = ["module:Class"]')
-    return made()
+    try:
+        return made()
+    except Exception as error:
+        raise _broken(module, error, root) from error

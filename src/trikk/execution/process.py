@@ -36,6 +36,7 @@ class ProcessExecutor:
 
     def __init__(self, settings: Settings, code: Path | None = None) -> None:
         self.isolation = "fork"
+        self._settings = settings
         self._graphs: dict[str, Graph] | None = None
         ours, theirs = socket.socketpair()
         self._wire = Wire(ours)
@@ -50,7 +51,7 @@ class ProcessExecutor:
             ],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
+            stdout=2,
             start_new_session=True,
             env={**os.environ, "PYTHONHASHSEED": _HASH_SEED},
         )
@@ -121,9 +122,9 @@ class ProcessExecutor:
         self._selector.close()
         self._wire.sock.close()
         try:
-            self._process.wait(_STOP_WAIT)
+            self._process.wait(_STOP_WAIT if self._graphs is not None else 0)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def _answer(self, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -137,16 +138,19 @@ class ProcessExecutor:
                     return message
                 self._early.append(message)
 
-    def _gone(self) -> RunError:
+    def _gone(self) -> TrikkError:
         try:
             status = self._process.wait(1)
         except subprocess.TimeoutExpired:
             status = None
         how = f"signal {-status}" if status and status < 0 else f"status {status}"
-        return RunError(
-            f"the process that holds the project's code has ended ({how})",
-            next="if a module of the project crashes or exits on import, mend that; then `trikk resume last`",
-        )
+        if self._graphs is None:
+            return ProjectError(
+                f"a module of the project ended its process while it was imported ({how})",
+                where=str(self._settings.root),
+                next=f"mend that: python -c 'import {self._settings.pipelines[0]}' shows it",
+            )
+        return RunError(f"the process that holds the project's code has ended ({how})", next="trikk resume last")
 
 
 def _as_error(data: dict[str, Any]) -> TrikkError:

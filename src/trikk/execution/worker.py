@@ -28,6 +28,7 @@ from trikk.storage.artifacts import Artifacts
 
 _OWN = str(Path(__file__).parents[1])
 _TRACEBACK = 16_000  # characters kept
+_MESSAGE = 4_000
 
 
 @dataclass(slots=True)
@@ -181,7 +182,7 @@ def _plain(value: Any, kind: object) -> Any:
 
 
 def _raised(kind: str, error: BaseException, call: StepCall, prefix: str = "") -> StepResult:
-    message = prefix + (str(error) or type(error).__name__)
+    message = prefix + text_of(error)
     return failure(
         kind,
         message,
@@ -189,6 +190,17 @@ def _raised(kind: str, error: BaseException, call: StepCall, prefix: str = "") -
         traceback=_own_traceback(error),
         retryable=_retryable(error, call.on),
     )
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, of any length and even where it can't say it."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    try:
+        text = str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001 - the author's __str__ may do anything
+        text = f"{type(error).__name__}, which has no text"
+    return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ... ({len(text):,} characters)"
 
 
 def _retryable(error: BaseException, on: list[str] | None) -> bool:
@@ -205,7 +217,10 @@ def _own_traceback(error: BaseException) -> str:
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_OWN) and tb.tb_next is not None:
         tb = tb.tb_next
-    text = "".join(traceback.format_exception(type(error), error, tb))
+    try:
+        text = "".join(traceback.format_exception(type(error), error, tb))
+    except Exception:  # noqa: BLE001 - the author's exception may do anything when it is shown
+        text = "".join(traceback.format_tb(tb))
     return text if len(text) <= _TRACEBACK else "...\n" + text[-_TRACEBACK:]
 
 
