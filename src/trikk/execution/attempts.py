@@ -18,6 +18,7 @@ from trikk.pipeline.graph import Node
 from trikk.runs.state import Task
 
 GRACE = 5.0
+_END = 64_000  # bytes of a cut log's end that are kept
 _CUT = b"\n[... trikk cut this log here: it is longer than log_limit ...]\n"
 
 Need = tuple[float, float, int]
@@ -88,6 +89,8 @@ class Attempts:
         for ended in self.executor.poll(timeout):
             attempt = self._running.pop(ended.task)
             self.free.take(attempt.need, -1)
+            if attempt.log is not None:
+                _trim(attempt.log, self.log_limit)
             yield attempt, ended
 
     def due(self) -> Iterator[float]:
@@ -117,7 +120,7 @@ class Attempts:
             attempt.kill_at = self.clock.monotonic()
 
     def trim_logs(self) -> None:
-        """Keep logs within their limit: the beginning stays, what came since the last look is dropped."""
+        """Keep logs within their limit: their beginning and their latest end stay, what is between is dropped."""
         for attempt in self._running.values():
             if attempt.log is not None:
                 _trim(attempt.log, self.log_limit)
@@ -159,10 +162,15 @@ def _killed(ended: Ended, oom_before: int) -> str:
 
 def _trim(log: Path, limit: int) -> None:
     try:
-        if log.stat().st_size > limit:
-            os.truncate(log, limit)
-            with log.open("ab") as file:
-                file.write(_CUT)
+        if log.stat().st_size <= limit:
+            return
+        end = min(_END, limit // 4)
+        with log.open("r+b") as file:
+            file.seek(-end, os.SEEK_END)
+            last = file.read()[-end:]
+            file.truncate(max(0, limit - end - len(_CUT)))
+        with log.open("ab") as file:
+            file.write(_CUT + last)
     except OSError:
         return  # a log is not worth a run
 
