@@ -241,7 +241,7 @@ class Attacker:
         elif target == "session":
             everyone = [process.pid, *hosts, *workers]
             self.rng.shuffle(everyone)
-            hit = any([kill(pid) for pid in everyone])
+            hit = sum(kill(pid) for pid in everyone) > 0
         else:
             hit = kill(self.rng.choice(hosts if target == "host" else workers))
         if target != "worker":

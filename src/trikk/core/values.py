@@ -21,7 +21,9 @@ _TAG = "$"
 
 def canonical(value: JSON) -> bytes:
     """JSON as bytes with sorted keys and no blanks: equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True).encode(
+        errors="surrogatepass"
+    )
 
 
 def encode(value: object) -> JSON:

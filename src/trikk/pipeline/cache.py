@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
+from trikk.pipeline.location import caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,9 @@ class Cache:
         for name, value in (("variables", variables), ("packages", packages)):
             found = (value,) if isinstance(value, str) else tuple(value)
             if not all(isinstance(v, str) for v in found):
-                raise UsageError(f"{name} of a cache must be names", next='write Cache(variables=["REGION"])')
+                raise UsageError(
+                    f"{name} of a cache must be names", where=caller(), next='write Cache(variables=["REGION"])'
+                )
             object.__setattr__(self, name, found)
 
     def to_json(self) -> dict[str, JSON]:

@@ -36,11 +36,17 @@ class Condition:
     operands: tuple[Argument, ...] = ()
     parts: tuple[Condition, ...] = ()
 
-    def __and__(self, other: Condition) -> Condition:
-        return Condition("and", parts=(self, other))
+    def __and__(self, other: object) -> Condition:
+        return Condition("and", parts=(self, condition_of(other)))
 
-    def __or__(self, other: Condition) -> Condition:
-        return Condition("or", parts=(self, other))
+    def __or__(self, other: object) -> Condition:
+        return Condition("or", parts=(self, condition_of(other)))
+
+    def __rand__(self, other: object) -> Condition:
+        return Condition("and", parts=(condition_of(other), self))
+
+    def __ror__(self, other: object) -> Condition:
+        return Condition("or", parts=(condition_of(other), self))
 
     def __invert__(self) -> Condition:
         return Condition("not", parts=(self,))
@@ -83,6 +89,24 @@ class Condition:
             return f" {self.op} ".join(f"({p})" for p in self.parts)
         shown = [_show(o) for o in self.operands]
         return shown[0] if self.op == "true" else f"{shown[0]} {self.op} {shown[1]}"
+
+
+def condition_of(value: object) -> Condition:
+    """A condition as it is; a stand-in as the condition that its value is true.
+
+    Raises:
+        DefinitionError: if it is something else, which is known already.
+    """
+    if isinstance(value, Condition):
+        return value
+    argument = getattr(value, "argument", None)
+    if isinstance(argument, ParameterRef | OutputRef):
+        return Condition("true", (argument,))
+    raise DefinitionError(
+        f"{value!r} is known while the pipeline is traced",
+        where=caller(),
+        next="use if for what is known; compare a step's output or a parameter for what is not",
+    )
 
 
 def evaluate(condition: Condition, value_of: Callable[[Argument], Any]) -> bool:

@@ -6,14 +6,15 @@ are unique and known, every edge leads to a node, and no node depends on itself 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.core.errors import DefinitionError, UnknownName
 from trikk.core.names import check_name
 from trikk.core.values import JSON
-from trikk.pipeline.arguments import Argument, OutputRef, TableRef, read_argument, walk
+from trikk.pipeline.arguments import Argument, OutputRef, ParameterRef, TableRef, read_argument, walk
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.kinds import Kind
 
@@ -158,8 +159,8 @@ class Graph:
     """A pipeline as nodes in an order in which they can run.
 
     Raises:
-        DefinitionError: when made from nodes of which two share a name, one refers to a step that is not
-            there, or some form a cycle (which is named).
+        DefinitionError: when made from nodes of which two share a name, or some form a cycle (which is named).
+        UnknownName: when one refers to a step or a parameter that is not there.
     """
 
     pipeline: str
@@ -183,9 +184,7 @@ class Graph:
                 )
             named[node.name] = node
         for node in nodes:
-            for name in node.upstream():
-                if name not in named:
-                    raise UnknownName("step", name, named, next=None)
+            _check_edges(node, named, {p.name for p in parameters})
         return cls(pipeline, parameters, _sorted(pipeline, named), doc)
 
     def tables_read(self) -> tuple[str, ...]:
@@ -216,21 +215,36 @@ class Graph:
         )
 
 
+def _check_edges(node: Node, steps: Collection[str], parameters: Collection[str]) -> None:
+    """Every edge must lead to a step or parameter of this pipeline; another pipeline's may have leaked in."""
+    asked = (part for condition in node.when for part in condition.arguments())
+    given = (part for argument in node.arguments.values() for part in walk(argument))
+    wanted = [(part.name, "parameter", parameters) for part in (*given, *asked) if isinstance(part, ParameterRef)]
+    wanted += [(name, "step", steps) for name in node.upstream()]
+    for name, kind, known in wanted:
+        if name not in known:
+            error = UnknownName(kind, name, known)
+            error.where = node.where or None
+            raise error
+
+
 def _sorted(pipeline: str, nodes: Mapping[str, Node]) -> dict[str, Node]:
     """The nodes in an order in which they can run, the author's order where there is a choice (Kahn, 1962)."""
+    place = {name: position for position, name in enumerate(nodes)}
     waiting = {name: len(node.upstream()) for name, node in nodes.items()}
     below: dict[str, list[str]] = {name: [] for name in nodes}
     for name, node in nodes.items():
         for up in node.upstream():
             below[up].append(name)
-    ready = [name for name in nodes if not waiting[name]]
+    ready = [(place[name], name) for name in nodes if not waiting[name]]
     order: dict[str, Node] = {}
-    for name in ready:  # grows while it is walked
+    while ready:
+        _, name = heapq.heappop(ready)
         order[name] = nodes[name]
         for down in below[name]:
             waiting[down] -= 1
             if not waiting[down]:
-                ready.append(down)
+                heapq.heappush(ready, (place[down], down))
     if len(order) < len(nodes):
         stuck = [name for name in nodes if name not in order]
         cycle = _cycle(nodes, set(stuck))

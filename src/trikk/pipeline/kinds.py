@@ -11,6 +11,7 @@ import enum
 import importlib
 import json
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _EXAMPLES = {
     "date": "a date such as 2020-03-26",
     "datetime": "a time such as 2020-03-26T04:00:00",
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Kind:
             if text.lstrip().startswith("["):
                 try:
                     return self.check(json.loads(text))
-                except json.JSONDecodeError as error:
+                except (ValueError, RecursionError) as error:
                     raise self._refuse(text) from error
             return [self.of.from_text(part.strip()) for part in text.split(",")] if text else []
         if self.name == "bool" and text.lower() in ("true", "false", "yes", "no", "1", "0"):
@@ -186,9 +188,18 @@ def _datetime(_: Kind, value: object) -> JSON:
 
 
 def _float(_: Kind, value: object) -> JSON:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _str(_: Kind, value: object) -> JSON:
+    """A text that every database and file can hold: no NUL, no lone surrogate."""
+    return value if isinstance(value, str) and "\0" not in value and not _SURROGATE.search(value) else None
 
 
 def _enum(kind: Kind, value: object) -> JSON:
@@ -206,7 +217,7 @@ _CHECKS: dict[str, Any] = {
     "bool": lambda _, v: v if isinstance(v, bool) else None,
     "int": lambda _, v: v if isinstance(v, int) and not isinstance(v, bool) else None,
     "float": _float,
-    "str": lambda _, v: v if isinstance(v, str) and "\0" not in v else None,
+    "str": _str,
     "date": _date,
     "datetime": _datetime,
     "enum": _enum,
@@ -225,7 +236,7 @@ def kind_of(annotation: object) -> Kind | None:
             enum_class=f"{annotation.__module__}:{annotation.__qualname__}",
         )
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Literal and all(isinstance(a, bool | int | str) for a in args):
+    if origin is typing.Literal and all(type(a) in (bool, int, str) for a in args):
         return Kind("literal", choices=tuple(args))
     if origin is list and len(args) == 1 and (inner := kind_of(args[0])) and inner.name != "list":
         return Kind("list", of=inner)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, ParamSpec, TypeVar, overload
 
 from trikk.core.durations import Duration, seconds
-from trikk.core.errors import DefinitionError, ParameterError, TrikkError
+from trikk.core.errors import DefinitionError, ParameterError, TrikkError, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import ParameterRef
 from trikk.pipeline.graph import Graph, ParameterSpec
 from trikk.pipeline.kinds import kind_of
-from trikk.pipeline.location import of_function
+from trikk.pipeline.location import caller, check_plain, of_function
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Parameter
@@ -46,11 +46,15 @@ class Pipeline:
         retry: Retry | None = None,
         timeout: Duration | None = None,
     ) -> None:
+        check_plain("pipeline", function, next="its body runs once, when it is defined: make it a plain function")
         self.where = of_function(function)
         self.name = check_name("pipeline", name or function.__name__, where=self.where)
         self.function = function
-        defaults = {"retry": retry, "timeout": None if timeout is None else seconds(timeout, what="timeout")}
-        trace = Trace(self.name, defaults)
+        try:
+            limit = None if timeout is None else seconds(timeout, what="timeout")
+        except UsageError as error:
+            raise DefinitionError(error.what, where=self.where, next=error.next) from error
+        trace = Trace(self.name, {"retry": retry, "timeout": limit})
         hints = typechecks.annotations_of(function)
         specs = tuple(self._spec(p, hints) for p in inspect.signature(function).parameters.values())
         arguments = {s.name: Parameter(ParameterRef(s.name), hints[s.name]) for s in specs}
@@ -71,7 +75,7 @@ class Pipeline:
         """Refused, with the ways to run it."""
         raise DefinitionError(
             f"pipeline {self.name} is not called",
-            where=self.where,
+            where=caller(),
             next=f"run it: `trikk run {self.name}`, or trikk.testing.run_inline({self.name}, ...) in a test",
         )
 
@@ -92,6 +96,12 @@ class Pipeline:
                 where=self.where,
                 next=f"annotate it as {_KINDS}",
             )
+        if "<locals>" in str(kind.to_json()):
+            raise DefinitionError(
+                f"parameter {name!r} of pipeline {self.name} is an Enum that is defined inside a function",
+                where=self.where,
+                next="define it at the top level of a module, where workers find it",
+            )
         if parameter.default is inspect.Parameter.empty:
             return ParameterSpec(name, kind, required=True)
         try:
@@ -106,7 +116,8 @@ class Pipeline:
     def _trace(self, function: Callable[..., object], arguments: dict[str, Any]) -> None:
         try:
             function(**arguments)
-        except TrikkError:
+        except TrikkError as error:
+            error.where = error.where or _author_line(error, function)
             raise
         except NameError as error:
             where = _author_line(error, function)

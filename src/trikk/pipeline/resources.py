@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from trikk.core.durations import bytes_of
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
+from trikk.pipeline.location import caller, located
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,10 @@ class Resources:
 
     def __post_init__(self) -> None:
         if self.cpus < 0 or self.gpus < 0:
-            raise UsageError("a step can't need less than nothing", next="use cpus >= 0 and gpus >= 0")
-        object.__setattr__(self, "memory", bytes_of(self.memory, what="memory size"))
+            raise UsageError(
+                "a step can't need less than nothing", where=caller(), next="use cpus >= 0 and gpus >= 0"
+            )
+        object.__setattr__(self, "memory", located(bytes_of, self.memory, what="memory size"))
 
     def to_json(self) -> dict[str, JSON]:
         """The needs as JSON, memory in bytes."""

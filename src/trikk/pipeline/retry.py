@@ -9,6 +9,7 @@ from typing import Any
 from trikk.core.durations import Duration, seconds
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
+from trikk.pipeline.location import caller, located
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -50,19 +51,23 @@ class Retry:
         on: type[BaseException] | Iterable[type[BaseException]] = Exception,
     ) -> None:
         if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 100:
-            raise UsageError(f"attempts={attempts!r} is out of range", next="use a whole number from 1 to 100")
+            raise UsageError(
+                f"attempts={attempts!r} is out of range", where=caller(), next="use a whole number from 1 to 100"
+            )
         if not factor >= 1:
-            raise UsageError(f"factor={factor!r} is out of range", next="use a number of at least 1")
+            raise UsageError(
+                f"factor={factor!r} is out of range", where=caller(), next="use a number of at least 1"
+            )
         if not 0 <= jitter <= 1:
-            raise UsageError(f"jitter={jitter!r} is out of range", next="use a share from 0 to 1")
+            raise UsageError(f"jitter={jitter!r} is out of range", where=caller(), next="use a share from 0 to 1")
         classes = (on,) if isinstance(on, type) else tuple(on)
         if not classes or not all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
-            raise UsageError(f"on={on!r} is not understood", next="give exception classes")
+            raise UsageError(f"on={on!r} is not understood", where=caller(), next="give exception classes")
         put: Callable[[str, Any], None] = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         put("attempts", attempts)
-        put("delay", seconds(delay, what="delay"))
+        put("delay", located(seconds, delay, what="delay"))
         put("factor", float(factor))
-        put("max_delay", seconds(max_delay, what="max_delay"))
+        put("max_delay", located(seconds, max_delay, what="max_delay"))
         put("jitter", float(jitter))
         put("on", tuple(f"{c.__module__}.{c.__qualname__}" for c in classes))
         put("classes", classes)

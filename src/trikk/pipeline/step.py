@@ -15,7 +15,7 @@ from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import Argument, Constant, OutputRef, ParameterRef
 from trikk.pipeline.cache import Cache
 from trikk.pipeline.graph import Node
-from trikk.pipeline.location import caller, of_function
+from trikk.pipeline.location import caller, check_plain, of_function
 from trikk.pipeline.resources import Resources
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.symbols import Output, Symbol
@@ -45,16 +45,11 @@ class Step(Generic[P, R]):
         source: bool = False,
         after: object = (),
     ) -> None:
+        check_plain("step", function, next="a step returns its result: make it a plain function")
         where = of_function(function)
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-            raise DefinitionError(
-                f"{function.__name__} is a generator or coroutine",
-                where=where,
-                next="a step returns its result: make it a plain function",
-            )
         self.function = function
         self.name = check_name("step", name or function.__name__, where=where)
-        self._explicit = name is not None
+        self._explicit = False  # whether an author chose the name for one call
         self.retry = retry
         try:
             self.timeout = None if timeout is None else seconds(timeout, what="timeout")
@@ -181,6 +176,10 @@ class Step(Generic[P, R]):
                 raise DefinitionError(
                     f"step {self.name} takes *{name}", where=where, next="give it one list argument instead"
                 )
+            if kind is inspect.Parameter.POSITIONAL_ONLY:
+                raise DefinitionError(
+                    f"step {self.name} takes {name!r} by position only", where=where, next="remove the / after it"
+                )
             flat.update(value if kind is inspect.Parameter.VAR_KEYWORD else {name: value})
         return flat
 
@@ -189,9 +188,12 @@ class Step(Generic[P, R]):
     ) -> None:
         for name, argument in given.items():
             wanted = self.types.get(name, inspect.Parameter.empty)
-            if name == mapped or isinstance(wanted, str):
-                continue
             value = bound[name]
+            if name == mapped:
+                self._check_mapped(value, where)
+                continue
+            if isinstance(wanted, str):
+                continue
             if isinstance(argument, Constant):
                 good, found = typechecks.fits(decode(argument.value), wanted), repr(value)
             elif isinstance(argument, OutputRef | ParameterRef) and isinstance(value, Symbol):
@@ -207,6 +209,19 @@ class Step(Generic[P, R]):
                     where=where,
                     next="pass a value of that type, or change the annotation",
                 )
+
+    def _check_mapped(self, value: object, where: str) -> None:
+        if isinstance(value, Symbol):
+            good = any(typechecks.may_become(value.annotation, kind) for kind in (list, tuple))
+        else:
+            good = isinstance(value, list | tuple)
+        if not good:
+            found = f"{value.label} ({typechecks.show(value.annotation)})" if isinstance(value, Symbol) else value
+            raise DefinitionError(
+                f"{self.name}.map wants a list, not {found}",
+                where=where,
+                next="map over a list, a parameter that is a list, or the output of a step that returns one",
+            )
 
 
 @overload

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from trikk.core.errors import DefinitionError
+from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.pipeline.arguments import Argument, Constant, OutputRef, ParameterRef
-from trikk.pipeline.condition import Condition
+from trikk.pipeline.condition import Condition, condition_of
 from trikk.pipeline.location import caller
 
 
@@ -42,6 +42,15 @@ class Symbol:
     def __ne__(self, other: object) -> Condition:  # type: ignore[override]
         return self._compare("!=", other)
 
+    def __and__(self, other: object) -> Condition:
+        return condition_of(self) & other
+
+    def __or__(self, other: object) -> Condition:
+        return condition_of(self) | other
+
+    def __invert__(self) -> Condition:
+        return ~condition_of(self)
+
     def __hash__(self) -> int:
         return hash(self.argument)
 
@@ -62,8 +71,12 @@ class Symbol:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_computing
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _no_computing
     __pow__ = __rpow__ = __neg__ = __abs__ = __len__ = __int__ = __float__ = __contains__ = _no_computing
+    __matmul__ = __rmatmul__ = __divmod__ = __rdivmod__ = __pos__ = __round__ = __index__ = _no_computing
 
     def __str__(self) -> str:  # noqa: PLE0307 - it never returns
+        self._refuse("it has no text yet", "build the text inside a step")
+
+    def __format__(self, spec: str) -> NoReturn:
         self._refuse("it has no text yet", "build the text inside a step")
 
     def __repr__(self) -> str:
@@ -144,6 +157,13 @@ def operand(value: object) -> Argument:
     """What a condition compares with: a symbol's argument, or a constant.
 
     Raises:
-        UsageError: if it is no plain value.
+        DefinitionError: if it is no plain value.
     """
-    return value.argument if isinstance(value, Symbol) else Constant(encode(value))
+    if isinstance(value, Symbol):
+        return value.argument
+    try:
+        return Constant(encode(value))
+    except UsageError as error:
+        raise DefinitionError(
+            f"a condition can't compare with this: {error.what}", where=caller(), next=error.next
+        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, TableRef
-from trikk.pipeline.condition import Condition
+from trikk.pipeline.condition import Condition, condition_of
 from trikk.pipeline.graph import Node
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
@@ -70,8 +70,12 @@ class Trace:
             return TableRef(table, tuple(self.writes.get(table, ())))
         if _has_stand_ins(value):
             if isinstance(value, dict):
+                if not all(isinstance(k, str) for k in value):
+                    raise DefinitionError(
+                        f"{what} has a key that is no text", where=caller(), next="use texts as keys"
+                    )
                 items = tuple(self.argument(v, f"{what}[{k!r}]") for k, v in value.items())
-                return Group(items, tuple(str(k) for k in value))
+                return Group(items, tuple(value))
             assert isinstance(value, list | tuple)
             return Group(tuple(self.argument(v, f"{what}[{i}]") for i, v in enumerate(value)))
         try:
@@ -134,8 +138,7 @@ def step_names(after: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-@contextmanager
-def when(condition: object) -> Iterator[None]:
+def when(condition: object) -> AbstractContextManager[None]:
     """Run the steps of this block only if the condition holds in the run; otherwise they are skipped.
 
     A step that is given an output of a skipped step is skipped too; one that only comes `after=` it is not.
@@ -150,14 +153,11 @@ def when(condition: object) -> Iterator[None]:
     trace = current()
     if trace is None:
         raise DefinitionError("when() has no meaning outside of a pipeline", where=caller(), next="use if")
-    if isinstance(condition, Symbol):
-        condition = Condition("true", (condition.argument,))
-    if not isinstance(condition, Condition):
-        raise DefinitionError(
-            f"when({condition!r}) is known while the pipeline is traced",
-            where=caller(),
-            next="use if for what is known; compare a step's output or a parameter for what is not",
-        )
+    return _block(trace, condition_of(condition))
+
+
+@contextmanager
+def _block(trace: Trace, condition: Condition) -> Iterator[None]:
     trace.conditions.append(condition)
     try:
         yield

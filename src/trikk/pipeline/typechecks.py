@@ -63,7 +63,7 @@ def fits(value: object, annotation: object) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, a) for a in args)
     if origin is typing.Literal:
-        return value in args
+        return any(type(value) is type(choice) and value == choice for choice in args)
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
@@ -117,6 +117,8 @@ def may_become(declared: object, wanted: object) -> bool:
     if _is_frame(declared) and _is_frame(wanted):
         return True
     if declared in (int, bool) and wanted is float:
+        return True
+    if inspect.isabstract(declared) or inspect.isabstract(wanted):
         return True
     try:
         return issubclass(declared, wanted) or issubclass(wanted, declared)
