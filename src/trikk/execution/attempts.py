@@ -93,6 +93,12 @@ class Attempts:
                 _trim(attempt.log, self.log_limit)
             yield attempt, ended
 
+    def drop(self) -> list[Attempt]:
+        """Forget all attempts that run, since there is no executor any more that could tell of their end."""
+        lost = list(self._running.values())
+        self._running.clear()
+        return lost
+
     def due(self) -> Iterator[float]:
         """Monotonic times at which `watch` has something to do."""
         for attempt in self._running.values():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.clock import Clock
-from trikk.core.errors import TrikkError
+from trikk.core.errors import RunError, TrikkError
 from trikk.core.values import JSON
 from trikk.execution import frontier as f
 from trikk.execution.attempts import Attempt, Attempts, first_line, judge
@@ -127,8 +127,11 @@ class Driver:
             LeaseLost: if another driver has taken the run; nothing more was written.
             JournalError: if the journal can't be written; the run can be resumed.
         """
-        while self._turn():
-            pass
+        try:
+            while self._turn():
+                pass
+        except RunError as error:
+            self._lose_all(error.what)
         if self.cancelled_by is not None and not self._is_complete():
             self._record(e.RUN_CANCELLED, {"error": f"cancelled by {self.cancelled_by}"})
         elif self.lost:
@@ -318,6 +321,12 @@ class Driver:
         elif task[0] not in self.lost:
             self.lost[task[0]] = task
             self.frontier.settled(task[0])
+
+    def _lose_all(self, why: str) -> None:
+        """The executor is broken: what ran is lost, and nothing more can run."""
+        for attempt in self.attempts.drop():
+            number = self.state.task(attempt.task).attempts
+            self._failed(attempt.task, number, failure("lost", why, retryable=False))
 
     def _record(self, kind: str, body: dict[str, JSON]) -> None:
         event = self.journal.append(self.state.id, kind, body, at=self.clock.now(), lease=self.lease)
