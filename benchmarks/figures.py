@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-SAME = 1.5
-"""Two medians whose ratio is below this are not told apart on a shared machine."""
+DISTINCT = 1.2
+"""A chain has to take this much longer than one step, or what a step adds drowns in the noise of starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,12 @@ def ms_per_step(table: Table, case: str, steps: int, label: str, least: int = 1)
     if whole is None or single is None or steps <= least:
         return None
     return (whole - single) / (steps - least) * 1000
+
+
+def told_apart(table: Table, case: str, label: str) -> bool:
+    """Whether a chain took enough longer than one step that a difference of the two means something."""
+    longer = ratio(figure(table, case, label), figure(table, "one", label))
+    return longer is not None and longer >= DISTINCT
 
 
 def redone(first: Sequence[int], second: Sequence[int]) -> int:

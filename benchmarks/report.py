@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmarks.cases import BY_NAME, Case
-from benchmarks.figures import Line, Table, figure, ms_per_step, ratio
+from benchmarks.figures import Line, Table, figure, ms_per_step, ratio, told_apart
 from benchmarks.targets import Verdict
 
 MB = 1e6
@@ -58,7 +58,7 @@ def _row(case: Case, line: Line, table: Table, least: int) -> Sequence[str]:
         number(seconds),
         number(min(outcome.seconds for outcome in line.good)),
         number(ratio(seconds, figure(table, case.name, case.reference))),
-        number(ms_per_step(table, case.name, case.steps, line.label, least)),
+        _per_step(case, line.label, table, least),
         number(line.median("cpu")),
         number(_mega(line.median("peak")), 0),
         number(_mega(line.median("own_peak")), 1),
@@ -66,6 +66,11 @@ def _row(case: Case, line: Line, table: Table, least: int) -> Sequence[str]:
         ("" if redone is None else str(redone)) + (f" ({left} left alive)" if left else ""),
         str(len(line.good)),
     )
+
+
+def _per_step(case: Case, label: str, table: Table, least: int) -> str:
+    value = ms_per_step(table, case.name, case.steps, label, least)
+    return number(value) if value is None or told_apart(table, case.name, label) else "noise"
 
 
 def _mega(value: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from functools import partial
@@ -13,7 +14,8 @@ from benchmarks.contenders.floor import resumable
 from benchmarks.jobs import Command, Entry, Job
 from benchmarks.places import BIN, FLOWS, REPOSITORY, WORK
 
-COMMAND = str(BIN / "trikk")
+SOURCE = WORK / "source"
+ENV = {"PYTHONPATH": str(SOURCE)}
 LABEL = "trikk"
 SETTINGS = 'name = "bench"\npipelines = ["pipelines"]\n'
 HEAD = "import workload\nfrom trikk import pipeline, step\n\n\n"
@@ -121,16 +123,24 @@ BODIES = {
 
 
 class Trikk:
-    """The package of this repository, as `make setup` installed it."""
+    """The package of this repository, copied first: an edit during a long run must not mix two versions."""
 
     name = "trikk"
 
     def ready(self) -> str | None:
-        """Usable when its command answers."""
-        asked = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
+        """Usable when a pipeline of one step runs."""
+        shutil.rmtree(SOURCE, ignore_errors=True)
+        shutil.copytree(REPOSITORY / "src", SOURCE, ignore=shutil.ignore_patterns("__pycache__"))
+        trial = WORK / "trial"
+        shutil.rmtree(trial, ignore_errors=True)
+        trial.mkdir(parents=True)
+        write_project(trial, ONE)
+        command = drive(trial, "run", "bench")
+        environ = {**os.environ, **command.env}
+        tried = subprocess.run(command.argv, cwd=trial, env=environ, capture_output=True, text=True, check=False)
+        if tried.returncode == 0:
             return None
-        return (asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
+        return (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[-1]
 
     def versions(self) -> dict[str, str]:
         """Its own version, its commit and those of the libraries that carry it."""
@@ -144,9 +154,9 @@ class Trikk:
         """Its lines in a case."""
         if case == "import":
             code = [str(BIN / "python"), "-c", "import trikk"]
-            return [Entry(LABEL, lambda folder: Job(Command(code, folder)))]
+            return [Entry(LABEL, lambda folder: Job(Command(code, folder, ENV)))]
         if case == "help":
-            return [Entry(LABEL, lambda folder: Job(Command([COMMAND, "--help"], folder)))]
+            return [Entry(LABEL, lambda folder: Job(drive(folder, "--help")))]
         if case == "runs100k":
             return [Entry(f"{LABEL}, {count} runs", partial(self._runs, count)) for count in (100, 100_000)]
         if case == "memory":
@@ -159,9 +169,9 @@ class Trikk:
 
     def _job(self, case: str, folder: Path) -> Job:
         write_project(folder, BODIES[case])
-        command = Command([COMMAND, "run", "bench"], folder)
+        command = drive(folder, "run", "bench")
         if case in ("resume10", "kill10"):
-            return resumable(command, case, folder, lambda: Command([COMMAND, "resume", "last"], folder))
+            return resumable(command, case, folder, lambda: drive(folder, "resume", "last"))
         return Job(command, expect=RESULTS[case], stored=folder / ".trikk")
 
     def _runs(self, count: int, folder: Path) -> Job:  # noqa: ARG002 - the filled journal is made once
@@ -171,9 +181,14 @@ class Trikk:
             project.mkdir(parents=True)
             write_project(project, ONE)
             fill = [str(BIN / "python"), str(FLOWS / "trikk_journal.py"), str(project), str(count)]
-            subprocess.run(fill, check=True)
+            subprocess.run(fill, check=True, env={**os.environ, **ENV})
             (project / "filled").touch()
-        return Job(Command([COMMAND, "runs"], project))
+        return Job(drive(project, "runs"))
+
+
+def drive(folder: Path, *arguments: str) -> Command:
+    """The `trikk` command in a project, over the copied source."""
+    return Command([str(BIN / "trikk"), *arguments], folder, ENV)
 
 
 def write_project(folder: Path, body: str) -> None:

@@ -154,6 +154,13 @@ def test_the_report_of_a_case_gives_ratios_and_troubles() -> None:
     assert "- broken: exit code 1" in text
 
 
+def test_a_chain_that_takes_no_longer_than_a_step_is_called_noise() -> None:
+    case = cases.BY_NAME["chain50"]
+    measured = table(one=line("prefect", 7.3), chain50=line("prefect", 7.2))
+    assert "noise" in report.case_text(case, measured, {})
+    assert "noise" not in report.case_text(case, table(chain50=line("prefect", 7.2)), {})
+
+
 def test_the_report_can_be_written_as_json() -> None:
     measured = table(resume10=line("trikk", 0.1, redone=0, left=0))
     written = report.to_json(measured, targets.judge(measured), {"machine": {"cpus": 2}})
