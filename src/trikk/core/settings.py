@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.durations import bytes_of
-from trikk.core.errors import ProjectError
+from trikk.core.errors import ProjectError, UsageError
 
 FILE = "trikk.toml"
 STATE = ".trikk"
@@ -119,15 +119,23 @@ def load_settings(root: Path) -> Settings:
     if "code" in data:
         lists["code"] = tuple(dict.fromkeys([*_CODE, *data["code"]]))
     if "log_limit" in data:
-        lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
+        try:
+            lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
+        except UsageError as error:
+            raise ProjectError(error.what, where=str(file), next=error.next) from error
     rest = {k: data[k] for k in ("isolation", "max_parallel") if k in data}
-    return Settings(root=root, name=str(data.get("name", root.name)), **lists, **rest, **storage)
+    return Settings(root=root, name=data.get("name", root.name), **lists, **rest, **storage)
 
 
 def _check(file: Path, data: Mapping[str, Any], storage: Any) -> None:
     def refuse(what: str, mend: str) -> ProjectError:
         return ProjectError(what, where=str(file), next=mend)
 
+    if not isinstance(storage, dict):
+        raise refuse("storage must be a section", "write [storage], and its settings below it")
+    name = data.get("name", "project")
+    if not (isinstance(name, str) and name and name.isprintable()):
+        raise refuse(f"name = {name!r}", 'write a text: name = "city"')
     unknown = sorted(set(data) - _KEYS) + sorted(f"storage.{k}" for k in set(storage) - _STORAGE)
     if unknown:
         raise refuse(f"unknown setting {unknown[0]!r}", f"there are: {', '.join(sorted(_KEYS | _STORAGE))}")

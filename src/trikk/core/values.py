@@ -37,7 +37,13 @@ def encode(value: object) -> JSON:
     """
     if isinstance(value, enum.Enum):
         cls = type(value)
-        return {_TAG: "enum", "v": [cls.__module__, cls.__qualname__, value.name]}
+        parts = [cls.__module__, cls.__qualname__, value.name]
+        if _member(*parts) is not value:
+            raise UsageError(
+                f"{value!r} can't be found by its name",
+                next="use a single member of an Enum that is defined at the top level of a module",
+            )
+        return {_TAG: "enum", "v": [*parts]}
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -80,13 +86,19 @@ def decode(value: JSON) -> Any:
 
 
 def _enum(parts: Any) -> enum.Enum:
-    module, qualname, name = parts
+    found = _member(*parts)
+    if found is None:
+        raise UsageError(f"{'.'.join(map(str, parts))} is no enum member of the loaded project")
+    return found
+
+
+def _member(module: str, qualname: str, name: str | None) -> enum.Enum | None:
     found: Any = sys.modules.get(module)
     for part in str(qualname).split("."):
         found = getattr(found, part, None)
-    if not (isinstance(found, type) and issubclass(found, enum.Enum)) or name not in found.__members__:
-        raise UsageError(f"{module}.{qualname}.{name} is no enum member of the loaded project")
-    return found[name]
+    if not (isinstance(found, type) and issubclass(found, enum.Enum)):
+        return None
+    return found.__members__.get(str(name))
 
 
 _READERS: dict[str, Any] = {
