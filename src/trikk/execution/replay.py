@@ -14,6 +14,7 @@ from trikk.core.errors import RunError, TrikkError
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.launch import drive, driver_of, leased
+from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.resume import source_folder
 from trikk.execution.session import How, open_executor
@@ -153,7 +154,7 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     was = project.run(old)
     if was.state in ("queued", "running"):
         raise RunError(f"run {old} is not over", next=f"wait for it, or resume it: trikk resume {old}")
-    if not was.lock:
+    if was.forgotten:
         raise RunError(f"run {old} was forgotten by clean-up", next="choose another: trikk runs")
     graph = project.graph(was)
     found = obstacles(project, was, graph)
@@ -163,11 +164,12 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
         )
     for warning in found.differing:
         announce(warning)
-    run = _create(project, was, how)
-    with leased(project.journal, run, how.clock) as lease:
-        executor = open_executor(project, how, source_folder(project, was))
-        try:
-            _ = executor.graphs()
+    check_gpus(graph, Capacity.of_machine())
+    executor = open_executor(project, how, source_folder(project, was))
+    try:
+        _ = executor.graphs()
+        run = _create(project, was, how)
+        with leased(project.journal, run, how.clock) as lease:
             batch: list[tuple[str, dict[str, JSON]]] = [
                 (e.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
             ]
@@ -175,8 +177,8 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
             project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
             state = RunState.fold(run, project.journal.events(run), graph.nodes)
             made = drive(project, executor, graph, state, lease, how, dry=True)
-        finally:
-            executor.close()
+    finally:
+        executor.close()
     return Replayed(made, was, found.differing, compare_runs(project, graph, was, made))
 
 

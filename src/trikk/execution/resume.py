@@ -10,6 +10,7 @@ from typing import Any, Literal
 from trikk.core.errors import RunError, TrikkError
 from trikk.core.values import JSON
 from trikk.execution.launch import drive, driver_of, graph_of, leased
+from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.session import How, open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
@@ -18,7 +19,7 @@ from trikk.pipeline.pipeline import parameters_for
 from trikk.runs import events as e
 from trikk.runs.bundle import bundle_digest, capture, commit_of, contents, manifest, restore
 from trikk.runs.lock import Lock
-from trikk.runs.state import RunState, StepState
+from trikk.runs.state import RunState, StepState, TaskState
 from trikk.storage.artifact import Artifact
 
 Code = Literal["locked", "current"]
@@ -26,11 +27,12 @@ Code = Literal["locked", "current"]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What resuming will do with one step: reuse it or run it, and why."""
+    """What resuming will do with one step: reuse it or run it, and why; `damaged` items of it run again."""
 
     step: str
     reuse: bool
     why: str
+    damaged: tuple[int, ...] = ()
 
 
 Confirm = Callable[[list[Planned]], None]
@@ -56,6 +58,10 @@ def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: 
     """
     with leased(project.journal, run, how.clock) as lease:
         state = project.run(run)
+        if state.forgotten:
+            raise RunError(
+                f"run {run} was forgotten by clean-up", next=f"start a new one: trikk run {state.pipeline}"
+            )
         if state.state == "succeeded":
             raise RunError(
                 f"run {run} has succeeded; there is nothing to resume", next=f"prove it: trikk replay {run}"
@@ -74,6 +80,7 @@ def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: 
             else:
                 graph, body = project.graph(state), {"code": state.code}
                 _ = executor.graphs()
+            check_gpus(graph, Capacity.of_machine())
             planned = plan(project, state, graph)
             confirm(planned)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
@@ -82,6 +89,11 @@ def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: 
                 (e.STEP_INVALIDATED, {"step": p.step, "reason": p.why})
                 for p in planned
                 if not p.reuse and p.step in state.steps and state.steps[p.step].state == "succeeded"
+            ]
+            batch += [
+                (e.STEP_INVALIDATED, {"step": p.step, "item": item, "reason": "its result can't be used any more"})
+                for p in planned
+                for item in p.damaged
             ]
             project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
             fresh = RunState.fold(run, project.journal.events(run), graph.nodes)
@@ -98,11 +110,19 @@ def plan(project: Project, state: RunState, graph: Graph) -> list[Planned]:
     for name, node in graph.nodes.items():
         step = state.steps.get(name)
         planned[name] = _first_thought(name, node, step, old.get(name))
+        again = next((up for up in _needs(node) if not planned[up].reuse), None)
+        if planned[name].reuse and again is not None:
+            planned[name] = Planned(name, reuse=False, why=f"step {again}, whose result it is given, runs again")
     for name in reversed(list(graph.nodes)):
+        node, step = graph.nodes[name], state.steps.get(name)
         if not planned[name].reuse:
-            for up in _needs(graph.nodes[name]):
+            for up in _needs(node):
                 if planned[up].reuse and (damage := _damage(project, state.steps[up])):
                     planned[up] = Planned(up, reuse=False, why=damage)
+            if step is not None and step.state != "succeeded" and step.items:
+                other = name in old and _shape(old[name]) != _shape(node)
+                anew = other or any(not planned[up].reuse for up in _needs(node))
+                planned[name] = _items(project, planned[name], step, anew=anew)
     return list(planned.values())
 
 
@@ -113,8 +133,6 @@ def _first_thought(name: str, node: Node, step: StepState | None, old: Node | No
         if old is not None and _shape(old) != _shape(node):
             return Planned(name, reuse=False, why="the pipeline gives it other arguments now")
         return Planned(name, reuse=True, why="it has succeeded")
-    done = sum(item.state == "succeeded" for item in step.items.values())
-    kept = f"; {done} of its {step.count} items are reused" if done else ""
     whys = {
         "failed": "it failed",
         "running": "it was in flight when the driver ended",
@@ -122,7 +140,15 @@ def _first_thought(name: str, node: Node, step: StepState | None, old: Node | No
         "cancelled": "it was cancelled",
         "skipped": "it was skipped; its condition is looked at again",
     }
-    return Planned(name, reuse=False, why=whys.get(step.state, "it had not begun") + kept)
+    return Planned(name, reuse=False, why=whys.get(step.state, "it had not begun"))
+
+
+def _items(project: Project, thought: Planned, step: StepState, *, anew: bool) -> Planned:
+    """With the items of an unfinished mapped step that run again: damaged ones, or all if their inputs are new."""
+    done = [i for i, item in step.items.items() if item.state == "succeeded"]
+    again = tuple(i for i in done if anew or _damage(project, step.items[i]))
+    kept = f"; {len(done) - len(again)} of its {step.count} items are reused" if done else ""
+    return replace(thought, damaged=again, why=thought.why + kept)
 
 
 def _shape(node: Node) -> dict[str, JSON]:
@@ -148,7 +174,7 @@ def _needs(node: Node) -> Iterable[str]:
     yield from node.asks()
 
 
-def _damage(project: Project, step: StepState) -> str | None:
+def _damage(project: Project, step: TaskState) -> str | None:
     for output in step.outputs or []:
         try:
             project.artifacts.verify(Artifact.from_json(output))

@@ -17,7 +17,7 @@ from typing import Any
 
 from trikk.core.values import JSON
 from trikk.runs import events as e
-from trikk.runs.journal import Event
+from trikk.runs.journal import FORGOTTEN, Event
 
 Task = tuple[str, int | None]
 """A step's name, and the position of the item if the step is mapped."""
@@ -103,6 +103,7 @@ class RunState:
     error: str | None = None
     cancel_requested: str | None = None
     resumed: int = 0
+    forgotten: bool = False
     seq: int = 0
     steps: dict[str, StepState] = field(default_factory=dict)
 
@@ -153,6 +154,7 @@ class RunState:
             "lock": self.lock,
             "code": self.code,
             "resumed": self.resumed,
+            "forgotten": self.forgotten,
             "steps": [_step_json(name, step) for name, step in self.steps.items()],
         }
 
@@ -179,6 +181,8 @@ class RunState:
             task.state, task.reason, task.ended = "skipped", body["reason"], at
         elif kind == e.STEP_INVALIDATED:
             _reset(task, body["reason"])
+            for inside in self.steps[name].items.values() if item is None else ():
+                _reset(inside, body["reason"])
         elif kind == e.STEP_EXPANDED:
             self.steps[name].count = body["count"]
             self.steps[name].state = "running"
@@ -216,6 +220,11 @@ class RunState:
             else:
                 _reset(task, None)
 
+    def _forgotten(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
+        self.forgotten = True
+        self.state, self.error = str(body.get("state")), body.get("error")
+        self.started, self.ended = body.get("started"), body.get("ended")
+
     def _ended(self, at: float, body: Mapping[str, Any], state: str) -> None:
         self.state, self.ended, self.error = state, at, body.get("error")
 
@@ -241,6 +250,7 @@ _RUN: dict[str, Any] = {
     e.RUN_STARTED: RunState._started,
     e.RUN_RESUMED: RunState._resumed,
     e.RUN_CANCEL_REQUESTED: _cancel,
+    FORGOTTEN: RunState._forgotten,
     e.RUN_SUCCEEDED: lambda s, at, b: s._ended(at, b, "succeeded"),
     e.RUN_FAILED: lambda s, at, b: s._ended(at, b, "failed"),
     e.RUN_CANCELLED: lambda s, at, b: s._ended(at, b, "cancelled"),
