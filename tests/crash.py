@@ -211,11 +211,12 @@ class Attacker:
         if self.killed >= self.per_run or self.tally.kills >= self.budget:
             process.wait(PATIENCE)
             return False
-        if self.rng.random() < 0.5:
+        count = self.rng.choice((0, self.rng.randint(1, 4), self.rng.randint(1, 30)))
+        if count == 0:
             delay = self.rng.uniform(0, self.length * 0.9)
         else:
-            self._await_events(process, self.rng.randint(1, 30))
-            delay = self.rng.uniform(0, 0.02)
+            self._await_events(process, count)
+            delay = self.rng.choice((0.0, self.rng.uniform(0, 0.003), self.rng.uniform(0, 0.03)))
         try:
             process.wait(delay)
         except subprocess.TimeoutExpired:
@@ -227,7 +228,7 @@ class Attacker:
         while process.poll() is None and len(events(self.folder)) < before + count:
             if time.monotonic() > until:
                 raise Difference("a driver has written nothing for two minutes")
-            time.sleep(0.004)
+            time.sleep(0.001)
 
     def _strike(self, process: subprocess.Popen[bytes], target: str, verb: str) -> bool:
         """Kill; return whether the driver may now end with an error of its own."""
