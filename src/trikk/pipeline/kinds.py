@@ -115,7 +115,7 @@ class Kind:
                 raise self._refuse(text) from error
         if self.name == "literal":
             for choice in self.choices:
-                if text == str(choice):
+                if text == str(choice) or (isinstance(choice, bool) and text.lower() == str(choice).lower()):
                     return choice
         return self.check(text)
 

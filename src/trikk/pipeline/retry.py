@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +55,7 @@ class Retry:
             raise UsageError(
                 f"attempts={attempts!r} is out of range", where=caller(), next="use a whole number from 1 to 100"
             )
-        if not factor >= 1:
+        if not (factor >= 1 and math.isfinite(factor)):
             raise UsageError(
                 f"factor={factor!r} is out of range", where=caller(), next="use a number of at least 1"
             )
@@ -97,5 +98,8 @@ def delay_after(policy: dict[str, Any], attempt: int, random: float) -> float | 
     """`Retry.delay_after` for a policy as JSON, which is what a driver holds."""
     if attempt >= policy["attempts"]:
         return None
-    growth = min(policy["factor"] ** min(attempt - 1, 64), 1e12)
-    return float(min(policy["max_delay"], policy["delay"] * growth) * (1 - policy["jitter"] * random))
+    try:
+        grown = policy["delay"] * policy["factor"] ** (attempt - 1)
+    except OverflowError:
+        grown = math.inf if policy["delay"] else 0.0
+    return float(min(policy["max_delay"], grown) * (1 - policy["jitter"] * random))
