@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -61,7 +63,7 @@ def run(
 ) -> int:
     """Run PIPELINE to its end; exit code 0 if it succeeded, 1 if not."""
     project = Project.open()
-    with Progress(quiet=as_json) as progress:
+    with Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         with Session(project, how) as session:
             state = session.run(pipeline, parameters, text=True)
@@ -159,7 +161,7 @@ def resume(run: str, code: Any, keep_going: bool, inline: bool, max_parallel: in
             verb = "reuse" if planned.reuse else "run"
             click.echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
 
-    with Progress(quiet=as_json) as progress:
+    with Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         made = go_on(project, found, how, code=code, confirm=announce)
     return _finish(project, made, as_json=as_json)
@@ -198,7 +200,7 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
 @click.argument("run")
 @json_option
 def cancel(run: str, as_json: bool) -> int:
-    """Stop RUN: its steps are asked to end, then ended; it can be resumed later."""
+    """Stop RUN: its steps are asked to end, then ended; it can be resumed later. Exit code 1 if it goes on."""
     from trikk.execution.cancel import cancel as stop
 
     project = Project.open()
@@ -207,7 +209,18 @@ def cancel(run: str, as_json: bool) -> int:
         print_json(state.to_json())
     else:
         click.echo(f"run {state.id}: {state.state}")
-    return 0
+    return 1 if state.state in ("queued", "running") else 0
+
+
+@contextlib.contextmanager
+def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
+    """Steps that run in this very process find the project's folder as theirs, and leave stdout to the JSON."""
+    if not inline:
+        yield
+        return
+    os.chdir(project.root)
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        yield
 
 
 def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
@@ -226,9 +239,10 @@ def _explain(project: Project, state: RunState) -> None:
     click.echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
     failed = next((s for s in state.steps.values() if s.state == "failed"), None)
     if failed is not None:
-        if failed.log:
+        tail = tail_of(project.settings.state / failed.log, _TAIL) if failed.log else []
+        if failed.log and tail:
             click.echo(f"  the end of {project.settings.state / failed.log}:", err=True)
-            for line in tail_of(project.settings.state / failed.log, _TAIL):
+            for line in tail:
                 click.echo(f"  | {line}", err=True)
         elif failed.error:
             for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:

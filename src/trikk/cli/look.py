@@ -31,11 +31,17 @@ _STATES = click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]
 @json_option
 def pipelines(name: str | None, as_json: bool) -> None:
     """List the project's pipelines, or show the steps of the one called NAME."""
-    from trikk.execution.loading import load
+    from trikk.execution.process import ProcessExecutor
 
     project = Project.open()
-    loaded = load(project.settings)
-    graphs = [loaded.pipeline(name).graph] if name else [p.graph for p in loaded.pipelines.values()]
+    executor = ProcessExecutor(project.settings)
+    try:
+        found = executor.graphs()
+    finally:
+        executor.close()
+    if name is not None and name not in found:
+        raise UnknownName("pipeline", name, found)
+    graphs = [found[name]] if name else list(found.values())
     if as_json:
         print_json(graphs[0].to_json() if name else {"pipelines": [g.to_json() for g in graphs]})
     elif name:
@@ -129,6 +135,8 @@ def _print_run(state: RunState) -> None:
     click.echo(f"run {state.id} of {state.pipeline}: {state_text(state.state)}")
     if state.error:
         click.echo(f"  {state.error}")
+    if state.forgotten:
+        click.echo("  clean-up has forgotten its steps, its logs and what it made")
     click.echo(
         f"  created {when(state.created)}, took {took(state.started, state.ended)}, resumed {state.resumed}x"
     )
@@ -148,7 +156,7 @@ def _print_run(state: RunState) -> None:
         ["STEP", "STATE", "ATTEMPTS", "TOOK", "MEMORY", "RESULT"],
         [_step_row(n, s) for n, s in state.steps.items()],
     )
-    if state.state in ("failed", "cancelled"):
+    if state.state in ("failed", "cancelled") and not state.forgotten:
         click.echo(f"next: trikk logs {state.id}, then trikk resume {state.id}")
 
 
@@ -174,10 +182,10 @@ def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -
         raise UnknownName("step", name, state.steps)
     step: Any = state.steps[name]
     if item:
-        number = int(item[:-1]) if item[:-1].isdigit() else -1
-        if number not in step.items:
-            raise UnknownName("item", text, [f"{name}[{i}]" for i in step.items])
-        step = step.items[number]
+        items = {f"{name}[{i}]": task for i, task in step.items.items()}
+        if text not in items:
+            raise UnknownName("item", text, items)
+        step = items[text]
     previews = []
     for output in step.outputs or []:
         try:

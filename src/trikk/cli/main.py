@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
-from typing import Any
 
 import click
 
-from trikk.core.errors import TrikkError
+from trikk.core.errors import TrikkError, UsageError
 from trikk.core.version import __version__
 
 COMMANDS = {
@@ -91,33 +91,56 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; exits 0 when done, 1 when something failed, 2 for wrong usage."""
     arguments = sys.argv[1:] if args is None else args
     as_json = "--json" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in other bytes than UTF-8 stops nothing
     try:
         code = cli.main(args=arguments, prog_name="trikk", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        _report(as_json, error.format_message(), None, {"code": "usage", "what": error.format_message()})
+        told = UsageError(error.format_message(), next="trikk --help, or trikk COMMAND --help")
+        _report(as_json, told)
         sys.exit(2)
     except TrikkError as error:
-        _report(as_json, str(error), error, {**error.to_json()})
+        _report(as_json, error)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("stopped", err=True)
+        _report(as_json, TrikkError("stopped"))
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:
+        if os.environ.get("TRIKK_DEBUG"):
+            raise
+        _report(as_json, _unforeseen(error))
+        sys.exit(1)
 
 
-def _report(as_json: bool, text: str, error: TrikkError | None, body: dict[str, Any]) -> None:
+def _unforeseen(error: Exception) -> TrikkError:
+    """An error that nothing below has put into words."""
+    if isinstance(error, OSError):
+        mend = "check that it is there, that it may be read and written, and that the disk has room"
+        where = None if error.filename is None else str(error.filename)
+        return TrikkError(f"the system refused: {error.strerror or error}", where=where, next=mend)
+    import traceback
+
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return TrikkError(
+        f"trikk met something that it did not expect: {type(error).__name__}: {error}",
+        where=f"{frame.filename}:{frame.lineno}",
+        next="this is a mistake in trikk; TRIKK_DEBUG=1 in front of the command shows the stack",
+    )
+
+
+def _report(as_json: bool, error: TrikkError) -> None:
     if as_json:
-        click.echo(json.dumps({"error": body}, indent=2))
+        click.echo(json.dumps({"error": error.to_json()}, indent=2))
     colour = sys.stderr.isatty()
     head = click.style("error:", fg="red", bold=True) if colour else "error:"
-    click.echo(f"{head} {text}", err=True)
-    if error is None and "--help" not in text:
-        click.echo("  next: trikk --help, or trikk COMMAND --help", err=True)
+    click.echo(f"{head} {error}", err=True)
 
 
 if __name__ == "__main__":

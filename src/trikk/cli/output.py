@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from collections import deque
@@ -37,8 +38,17 @@ def json_option(command: F) -> F:
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON document on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a JSON document on stdout; numbers that JSON does not know (NaN, infinities) become null."""
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=plain, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def state_text(state: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -52,10 +53,13 @@ def init(folder: str, example: str | None) -> None:
     if "\0" in folder:
         raise UsageError("a folder's name can't hold a NUL")
     target = Path(folder)
-    if (target / FILE).exists():
-        raise UsageError(f"{target} is a trikk project already", next="choose another folder")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} is not an empty folder", next="choose another one")
+    try:
+        if (target / FILE).exists():
+            raise UsageError(f"{target} is a trikk project already", next="choose another folder")
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UsageError(f"{target} is not an empty folder", next="choose another one")
+    except OSError as error:
+        raise UsageError(f"{target} can't be made: {error.strerror}", next="choose another folder") from error
     if example is None:
         _write_new(target)
     else:
@@ -66,7 +70,8 @@ def init(folder: str, example: str | None) -> None:
 def _write_new(target: Path) -> None:
     try:
         target.mkdir(parents=True, exist_ok=True)
-        (target / FILE).write_text(f'name = "{target.resolve().name}"\npipelines = ["pipelines"]\n')
+        name = re.sub(r"[^\w .-]", "-", target.resolve().name)
+        (target / FILE).write_text(f'name = "{name}"\npipelines = ["pipelines"]\n')
         (target / "pipelines.py").write_text(_PIPELINES)
     except OSError as error:
         raise UsageError(f"{target} can't be made: {error.strerror}", next="choose another folder") from error

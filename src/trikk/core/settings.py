@@ -112,7 +112,8 @@ def load_settings(root: Path) -> Settings:
     except FileNotFoundError:
         raise ProjectError(f"there is no {FILE} in {root}", next="make a project: trikk init DIR") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProjectError(f"{FILE} can't be read: {error}", where=str(file)) from error
+        mend = "mend it; its format is described at https://toml.io"
+        raise ProjectError(f"{FILE} can't be read: {error}", where=str(file), next=mend) from error
     storage = data.get("storage", {})
     _check(file, data, storage)
     lists: dict[str, Any] = {k: tuple(data[k]) for k in ("pipelines", "codecs") if k in data}
@@ -136,17 +137,21 @@ def _check(file: Path, data: Mapping[str, Any], storage: Any) -> None:
     name = data.get("name", "project")
     if not (isinstance(name, str) and name and name.isprintable()):
         raise refuse(f"name = {name!r}", 'write a text: name = "city"')
+    if not isinstance(storage, dict):
+        raise refuse("storage must be a section", 'write [storage], and below it artifacts = "..."')
+    if not isinstance(data.get("name", ""), str):
+        raise refuse(f"name = {data['name']!r}", 'write name = "..."')
     unknown = sorted(set(data) - _KEYS) + sorted(f"storage.{k}" for k in set(storage) - _STORAGE)
     if unknown:
         raise refuse(f"unknown setting {unknown[0]!r}", f"there are: {', '.join(sorted(_KEYS | _STORAGE))}")
     for key in ("pipelines", "code", "codecs"):
         value = data.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+        if not isinstance(value, list) or not all(isinstance(v, str) and v and "\0" not in v for v in value):
             raise refuse(f"{key} must be a list of texts", f'write {key} = ["..."]')
     if data.get("isolation", "auto") not in ("auto", "fork", "fresh"):
         raise refuse(f"isolation = {data['isolation']!r}", 'use "auto", "fork" or "fresh"')
     parallel = data.get("max_parallel", 1)
     if isinstance(parallel, bool) or not isinstance(parallel, int) or parallel < 1:
         raise refuse(f"max_parallel = {parallel!r}", "use a whole number of at least 1")
-    if not all(isinstance(v, str) for v in storage.values()):
+    if not all(isinstance(v, str) and "\0" not in v for v in storage.values()):
         raise refuse("storage locations must be texts", 'write artifacts = "s3://bucket/prefix"')

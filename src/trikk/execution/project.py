@@ -158,7 +158,12 @@ class Project:
     def logs_of(self, run: str) -> Path:
         """The folder for a run's logs, there after this call."""
         folder = self.state_dir / "runs" / run
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ProjectError(
+                f"{folder} can't be made: {error.strerror}", next="check that folder, and the room on the disk"
+            ) from error
         return folder
 
     def states(self) -> Iterator[RunState]:
