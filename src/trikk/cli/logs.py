@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from trikk.core.errors import UnknownName, UsageError
+from trikk.cli.output import json_option, print_json
+from trikk.core.errors import RunError, UnknownName, UsageError
 from trikk.execution.project import Project
 from trikk.runs.state import OVER, RunState
 
@@ -18,27 +19,49 @@ _LOOK_EVERY = 0.2
 @click.argument("run")
 @click.argument("step", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the run is over.")
-def logs(run: str, step: str | None, follow: bool) -> None:
+@json_option
+def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
     """Print what the steps of RUN, or STEP (`name` or `name[3]`), wrote to stdout, stderr and logging."""
+    if follow and as_json:
+        raise UsageError("a log that is followed is no JSON document", next="leave out -f, or --json")
     project = Project.open()
     found = project.find_run(run)
     printed: dict[str, int] = {}
     while True:
+        driven = _is_driven(project, found)
         state = project.run(found)
         if step is not None:
             _check(state, step)
+        if as_json:
+            print_json({"run": found, "logs": [_as_json(n, p) for n, p in _logs_of(project, state, step)]})
+            return 0
         for label, log in _logs_of(project, state, step):
             _print_new(label if step is None else None, log, printed)
         if not follow or state.state in OVER:
-            return
+            return 0
+        if state.state == "running" and not driven:
+            raise RunError(f"run {found} is {state.state}, but its driver is gone", next=f"trikk resume {found}")
         time.sleep(_LOOK_EVERY)
+
+
+def _is_driven(project: Project, run: str) -> bool:
+    lease = project.journal.lease(run)
+    return lease is not None and lease.holder.is_alive() is not False
+
+
+def _as_json(label: str, log: Path) -> dict[str, str]:
+    try:
+        text = log.read_bytes().decode(errors="replace")
+    except OSError:
+        text = ""
+    return {"step": label, "path": str(log), "text": text}
 
 
 def _check(state: RunState, step: str) -> None:
     name, bracket, rest = step.partition("[")
     if name not in state.steps:
         raise UnknownName("step", name, state.steps)
-    if bracket and not (rest.endswith("]") and rest[:-1].isdigit() and int(rest[:-1]) in state.steps[name].items):
+    if bracket and rest not in {f"{i}]" for i in state.steps[name].items}:
         raise UsageError(
             f"step {name} has no item {step[len(name) :]}", next=f"it has {state.steps[name].count or 0}"
         )

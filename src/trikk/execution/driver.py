@@ -132,6 +132,11 @@ class Driver:
                 pass
         except RunError as error:
             self._lose_all(error.what)
+        except KeyboardInterrupt:  # only where steps run in this very process; elsewhere `interrupt` is called
+            self.cancelled_by = "Ctrl-C"
+            for attempt in self.attempts.drop():
+                number = self.state.task(attempt.task).attempts
+                self._record(e.STEP_CANCELLED, {**_where(attempt.task), "attempt": number})
         if self.cancelled_by is not None and not self._is_complete():
             self._record(e.RUN_CANCELLED, {"error": f"cancelled by {self.cancelled_by}"})
         elif self.lost:
