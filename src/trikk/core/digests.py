@@ -13,7 +13,7 @@ from blake3 import blake3
 from trikk.core.values import JSON, canonical
 
 DIGEST_LENGTH = 64
-_SMALL = 1 << 16
+_BUFFER = 1 << 20
 
 
 def digest_bytes(data: bytes | bytearray | memoryview) -> str:
@@ -23,9 +23,12 @@ def digest_bytes(data: bytes | bytearray | memoryview) -> str:
 
 def digest_file(path: Path) -> str:
     """The digest of a file's bytes, 64 hexadecimal characters; raises OSError if it can't be read."""
-    if path.stat().st_size <= _SMALL:
-        return digest_bytes(path.read_bytes())
-    return str(blake3().update_mmap(path).hexdigest())
+    hasher = blake3()
+    buffer = memoryview(bytearray(_BUFFER))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            hasher.update(buffer[:count])
+    return str(hasher.hexdigest())
 
 
 def digest_json(value: JSON) -> str:

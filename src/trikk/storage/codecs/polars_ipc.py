@@ -17,7 +17,7 @@ from trikk.core.errors import CodecError
 if TYPE_CHECKING:
     import polars as pl
 
-BATCH_ROWS = 1 << 17
+BATCH_ROWS = 1 << 20
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
