@@ -48,7 +48,7 @@ class Pipeline:
     ) -> None:
         check_plain("pipeline", function, next="its body runs once, when it is defined: make it a plain function")
         self.where = of_function(function)
-        self.name = check_name("pipeline", name or function.__name__, where=self.where)
+        self.name = check_name("pipeline", function.__name__ if name is None else name, where=self.where)
         self.function = function
         try:
             limit = None if timeout is None else seconds(timeout, what="timeout")
@@ -59,7 +59,9 @@ class Pipeline:
         specs = tuple(self._spec(p, hints) for p in inspect.signature(function).parameters.values())
         arguments = {s.name: Parameter(ParameterRef(s.name), hints[s.name]) for s in specs}
         if current() is not None:
-            raise DefinitionError("a pipeline can't be defined inside another", where=self.where)
+            raise DefinitionError(
+                "a pipeline can't be defined inside another", where=self.where, next="define it beside the other"
+            )
         with tracing(trace):
             self._trace(function, arguments)
         doc = (inspect.getdoc(function) or "").partition("\n")[0]

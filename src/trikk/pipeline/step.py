@@ -48,7 +48,7 @@ class Step(Generic[P, R]):
         check_plain("step", function, next="a step returns its result: make it a plain function")
         where = of_function(function)
         self.function = function
-        self.name = check_name("step", name or function.__name__, where=where)
+        self.name = check_name("step", function.__name__ if name is None else name, where=where)
         self._explicit = False  # whether an author chose the name for one call
         self.retry = retry
         try:
@@ -94,7 +94,11 @@ class Step(Generic[P, R]):
             return [cast("Any", self.function)(item, **fixed) for item in cast("Any", items)]
         names = list(self.signature.parameters)
         if not names:
-            raise DefinitionError(f"step {self.name} takes no argument to map over", where=caller())
+            raise DefinitionError(
+                f"step {self.name} takes no argument to map over",
+                where=caller(),
+                next="give it one: it gets an item of the list each time",
+            )
         after = fixed.pop("after", ()) if "after" not in names else ()
         return self._record(trace, (items,), fixed, after, mapped=names[0])
 
@@ -114,16 +118,20 @@ class Step(Generic[P, R]):
             UsageError: if an option is out of its range.
         """
         own = self.cache if cache is None else cache
-        made = Step(
-            self.function,
-            name=name or self.name,
-            retry=retry or self.retry,
-            timeout=self.timeout if timeout is None else timeout,
-            resources=resources or self.resources,
-            cache=own or False,
-            source=self.source,
-            after=after,
-        )
+        try:
+            made = Step(
+                self.function,
+                name=self.name if name is None else name,
+                retry=retry or self.retry,
+                timeout=self.timeout if timeout is None else timeout,
+                resources=resources or self.resources,
+                cache=own or False,
+                source=self.source,
+                after=after,
+            )
+        except UsageError as error:
+            error.where = caller()
+            raise
         made._explicit = name is not None
         return made
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from trikk.core.errors import DefinitionError
 from trikk.core.names import check_name
-from trikk.pipeline.arguments import OutputRef
+from trikk.pipeline.arguments import Constant, OutputRef, ParameterRef
 from trikk.pipeline.graph import Node, WriteTo
 from trikk.pipeline.location import caller
-from trikk.pipeline.symbols import Output
+from trikk.pipeline.symbols import Output, Symbol
 from trikk.pipeline.tracing import current, step_names
 
 SchemaMode = Literal["strict", "merge"]
@@ -83,13 +83,20 @@ class Table:
             )
         if schema_mode not in ("strict", "merge"):
             raise DefinitionError(f"schema_mode={schema_mode!r}", where=where, next='use "strict" or "merge"')
+        argument = trace.argument(rows, f"the rows for table {self.table_name}")
+        if isinstance(argument, Constant | ParameterRef) or _is_surely_no_frame(rows):
+            raise DefinitionError(
+                f"table {self.table_name} is given {rows!r}, which is no frame",
+                where=where,
+                next="give it the output of a step that returns a frame, or a list of such",
+            )
         base = f"{mode}_{self.table_name}"[:96]
         earlier = trace.writes.setdefault(self.table_name, [])
         retry = trace.defaults.get("retry")
         node = Node(
             name=trace.name_for(base, base),
             function=f"trikk:Table.{mode}",
-            arguments={"rows": trace.argument(rows, f"the rows for table {self.table_name}")},
+            arguments={"rows": argument},
             after=tuple(dict.fromkeys([*step_names(after), *earlier])),
             when=tuple(trace.conditions),
             retry=retry.to_json() if retry else None,
@@ -103,3 +110,8 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.table_name!r})"
+
+
+def _is_surely_no_frame(rows: object) -> bool:
+    annotation = rows.annotation if isinstance(rows, Symbol) else None
+    return (get_origin(annotation) or annotation) in (bool, int, float, str, bytes, dict, type(None))

@@ -109,10 +109,13 @@ def _instance(value: object, cls: object) -> bool:
 def may_become(declared: object, wanted: object) -> bool:
     """Whether a value declared as one type may be what another annotation asks for; False only when sure."""
     declared, wanted = _plain(declared), _plain(wanted)
+    choices, accepted = _members(declared), _members(wanted)
+    if len(choices) > 1 or len(accepted) > 1:
+        return any(may_become(c, a) for c in choices for a in accepted)
     declared, wanted = typing.get_origin(declared) or declared, typing.get_origin(wanted) or wanted
     if not (isinstance(declared, type) and isinstance(wanted, type)):
         return True
-    if object in (declared, wanted) or declared is inspect.Parameter.empty or wanted is inspect.Parameter.empty:
+    if {object, Any, inspect.Parameter.empty} & {declared, wanted}:
         return True
     if _is_frame(declared) and _is_frame(wanted):
         return True
@@ -124,6 +127,12 @@ def may_become(declared: object, wanted: object) -> bool:
         return issubclass(declared, wanted) or issubclass(wanted, declared)
     except TypeError:
         return True
+
+
+def _members(annotation: object) -> tuple[Any, ...]:
+    """The types that a union accepts; the annotation itself if it is none."""
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if is_union else (annotation,)
 
 
 def _is_frame(cls: type) -> bool:
