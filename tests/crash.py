@@ -237,6 +237,7 @@ class Attacker:
             target = "host"
         if target == "host" and not hosts:
             target = "driver"
+        moment = self._last_event()
         if target == "driver":
             hit = kill(process.pid)
         elif target == "session":
@@ -249,20 +250,22 @@ class Attacker:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
         if hit:
-            self._count(target, verb)
+            self._count(target, verb, moment)
         return target == "host"
 
-    def _count(self, target: str, verb: str) -> None:
+    def _last_event(self) -> str:
         found = events(self.folder)[self.before :]
-        last = found[-1][2] if found else "none: the run was not created yet"
-        if last == "run.succeeded":
+        return found[-1][2] if found else "none: the run was not created yet"
+
+    def _count(self, target: str, verb: str, moment: str) -> None:
+        if self._last_event() == "run.succeeded":
             self.tally.late += 1
             return
         self.killed += 1
         self.tally.kills += 1
         self.tally.targets[target] += 1
         self.tally.commands[verb] += 1
-        self.tally.moments[last] += 1
+        self.tally.moments[moment] += 1
 
     def _judge(self, process: subprocess.Popen[bytes], arguments: tuple[str, ...], *, excused: bool) -> None:
         code = process.poll()
