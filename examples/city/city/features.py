@@ -111,9 +111,9 @@ def trend(known: pl.DataFrame, by: list[str], name: str) -> pl.DataFrame:
 
 def surprise(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """For each day, the logarithm of yesterday's people in the whole city over what was usual for that day."""
-    came = rows.select(*SLOT_KEY, "usual").join(known, on=SLOT_KEY).drop_nulls("usual")
+    came = rows.select(*SLOT_KEY, "usual").join(known, on=SLOT_KEY, maintain_order="left")
     ratio = ((pl.col("count").sum() + 1) / (pl.col("usual").sum() + 1)).log().alias("surprise")
-    return came.group_by("day").agg(ratio).with_columns(pl.col("day") + pl.duration(days=1))
+    return came.drop_nulls("usual").group_by("day").agg(ratio).with_columns(pl.col("day") + pl.duration(days=1))
 
 
 def calendar(rows: pl.DataFrame) -> list[pl.Expr]:

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from examples import demo
+
+EXAMPLES = Path(demo.__file__).parent
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, capture_output=True, text=True, check=False, timeout=280
+    )
+
+
+def trikk(*arguments: str, cwd: Path) -> dict[str, object]:
+    done = run("-m", "trikk.cli.main", *arguments, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    done = run("-m", "trikk.cli.main", "init", "--example", request.param, str(folder), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("project", ["city", "trip_loads"], indirect=True)
+def test_the_tests_of_a_copied_example_pass(project: Path) -> None:
+    done = run("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "tests", cwd=project)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("project", ["trip_loads"], indirect=True)
+def test_trip_loads_runs_from_a_file_to_scores(project: Path) -> None:
+    source = project / "loads.parquet"
+    made = (
+        "import sys; sys.path.insert(0, 'tests'); from datetime import date;"
+        "from test_trip_loads import departures; departures(date(2020, 1, 1), 60).write_parquet('loads.parquet')"
+    )
+    assert run("-c", made, cwd=project).returncode == 0
+    for pipeline in ("train_and_predict", "score"):
+        trikk("run", pipeline, "-p", f"source={source}", "-p", "day=2020-02-20", cwd=project)
+    scores = pl.read_delta(str(project / ".trikk" / "tables" / "scores"))
+    assert scores["departures"].to_list() == [8]
+    predictions = pl.read_delta(str(project / ".trikk" / "tables" / "predictions"))
+    assert predictions.select("trip_id", "date").is_unique().all()
+
+
+def test_the_demo_ends_by_itself_and_can_be_run_again(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    outputs = []
+    for _ in range(2):
+        done = run("-m", "examples.demo", str(folder), "--nights", "2", cwd=EXAMPLES.parent)
+        assert done.returncode == 0, done.stdout + done.stderr
+        outputs.append(done.stdout)
+    assert "init --example city" in outputs[0]
+    assert "init --example city" not in outputs[1]
+    for output in outputs:
+        assert [line.split()[:3] for line in output.splitlines() if " Mar  " in line] == [
+            ["Fri", "27", "Mar"],
+            ["Sat", "28", "Mar"],
+        ]
+        assert "From 26 March, lockdown: " in output
+    scores = pl.read_delta(str(folder / ".trikk" / "tables" / "scores"))
+    assert scores.height == 2
+    assert (scores["mae_model"] < scores["mae_naive"]).all()
+    runs = trikk("runs", "--pipeline", "nightly", "--all", cwd=folder)
+    assert len(runs["runs"]) == 2  # type: ignore[arg-type]
+    predictions = pl.read_delta(str(folder / ".trikk" / "tables" / "predictions"))
+    assert predictions.select("sensor", "slot").is_unique().all()
+
+
+@pytest.mark.parametrize("name", ["trikk.toml", "notes.txt"])
+def test_the_demo_touches_nothing_in_somebody_elses_folder(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text('name = "mine"\n')
+    assert demo.main([str(tmp_path)]) == 2
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert "nothing was touched" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder_for_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert demo.main([str(tmp_path / "file")]) == 2
+
+
+def test_the_summary_says_what_the_scores_say() -> None:
+    scores = pl.DataFrame(
+        {
+            "day": [demo.LAST_DAY.replace(day=10), demo.LAST_DAY.replace(day=11), demo.LAST_DAY],
+            "people": [100.0, 300.0, 50.0],
+            "mae_model": [10.0, 30.0, None],
+            "mae_naive": [20.0, 20.0, None],
+        }
+    )
+    (sentence,) = filter(None, demo.summary(scores))
+    assert sentence == (
+        "Until 20 March: 200 people pass a counter in an hour; the model is off by 20 (10%), "
+        "the same hour last week by 20 (10%); the model is nearer on 1 of 2 days."
+    )
+
+
+def test_the_examples_hold_no_data() -> None:
+    assert {p.suffix for p in EXAMPLES.rglob("*") if p.is_file() and "__pycache__" not in p.parts} <= {
+        ".py",
+        ".md",
+        ".toml",
+    }
