@@ -46,5 +46,4 @@ def sql(
             check_url(url)
         except UsageError as error:
             raise DefinitionError(error.what, where=caller(), next=error.next) from error
-    step = _SQL if name is None and after == () else _SQL.options(name=name, after=after)
-    return step(url, query, dict(parameters or {}))
+    return _SQL.options(name=name, after=after)(url, query, dict(parameters or {}))
