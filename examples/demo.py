@@ -1,4 +1,4 @@
-"""Replay the nights into Auckland's lockdown of March 2020: `python -m examples.demo [DIR]`.
+"""Replay the nights into Auckland's lockdown of March 2020: `python examples/demo.py [DIR]`.
 
 Makes the city example in a folder and then does with the `trikk` command what a user would do: takes the counts
 in, trains and predicts night by night, and compares each prediction with what came. Each command is shown before
