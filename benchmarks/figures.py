@@ -71,6 +71,15 @@ Table = dict[str, dict[str, Line]]
 """Lines by case and label."""
 
 
+def quietest(table: Table) -> Table:
+    """The same lines with only the fastest good outcome of each: what the machine can do when left alone."""
+
+    def fastest(line: Line) -> Line:
+        return Line(line.label, sorted(line.good, key=lambda outcome: outcome.seconds)[:1])
+
+    return {case: {label: fastest(line) for label, line in lines.items()} for case, lines in table.items()}
+
+
 def figure(table: Table, case: str, label: str, name: str = "seconds") -> float | None:
     """The median of one figure, or None when it was not measured."""
     line = table.get(case, {}).get(label)

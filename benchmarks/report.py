@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from benchmarks.cases import BY_NAME, Case
 from benchmarks.figures import Line, Table, figure, ms_per_step, ratio, told_apart
@@ -79,17 +80,22 @@ def _mega(value: float | None) -> float | None:
 
 def targets_text(verdicts: Sequence[Verdict]) -> str:
     """The targets, each with its figure and whether it was met."""
-    rows: list[Sequence[str]] = [("target", "measured", "at most", "")]
+    rows: list[Sequence[str]] = [("target", "median", "fastest", "at most", "")]
     rows += [
         (
             verdict.text,
-            f"{number(verdict.measured)} {verdict.unit}".strip() if verdict.measured is not None else "-",
+            _with_unit(verdict.measured, verdict.unit),
+            _with_unit(verdict.best, verdict.unit),
             f"{verdict.limit:g} {verdict.unit}".strip(),
             {True: "met", False: "not met", None: "not measured"}[verdict.met],
         )
         for verdict in verdicts
     ]
     return "### Targets of trikk, for information\n\n" + table_text(rows)
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{number(value)} {unit}".strip()
 
 
 def to_json(table: Table, verdicts: Sequence[Verdict], about: dict[str, object]) -> dict[str, object]:
@@ -107,10 +113,7 @@ def to_json(table: Table, verdicts: Sequence[Verdict], about: dict[str, object])
             }
             for name, lines in table.items()
         },
-        "targets": [
-            {"text": v.text, "unit": v.unit, "limit": v.limit, "measured": v.measured, "met": v.met}
-            for v in verdicts
-        ],
+        "targets": [{**asdict(verdict), "met": verdict.met} for verdict in verdicts],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.figures import Table, figure, ms_per_step, ratio
+from benchmarks.figures import Table, figure, ms_per_step, quietest, ratio
 
 TRIKK = "trikk"
 ARROW = "floor: raw Arrow IPC"
@@ -25,16 +25,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A target with what was measured; `met` is None when nothing was."""
+    """A target with what was measured, and with what the fastest processes gave; None when nothing was."""
 
     text: str
     unit: str
     limit: float
     measured: float | None
+    best: float | None
 
     @property
     def met(self) -> bool | None:
-        """Whether the promise was kept in this run."""
+        """Whether the medians of this run keep the promise."""
         return None if self.measured is None else self.measured <= self.limit
 
 
@@ -85,4 +86,5 @@ TARGETS = (
 
 def judge(table: Table) -> list[Verdict]:
     """Every target, with its figure out of this run."""
-    return [Verdict(one.text, one.unit, one.limit, one.measured(table)) for one in TARGETS]
+    fastest = quietest(table)
+    return [Verdict(one.text, one.unit, one.limit, one.measured(table), one.measured(fastest)) for one in TARGETS]

@@ -9,7 +9,7 @@ from prefect import flow, task
 from prefect.cache_policies import INPUTS, RUN_ID, TASK_SOURCE
 
 # Hashing a frame for a cache key is not asked of the others, so theirs has the run and the source only.
-# A resume needs a policy that leaves the run's id out of the key; the folder in it tells measurements apart.
+# A resume needs a policy that leaves the run's id out of the key; `begun` in it tells measurements apart.
 frame_task = task(persist_result=True, cache_policy=RUN_ID + TASK_SOURCE)
 resumable = task(persist_result=True, cache_policy=INPUTS + TASK_SOURCE)
 
@@ -35,7 +35,7 @@ def total(values: list[int]) -> int:
 
 
 @resumable
-def delicate(number: int, value: int, where: str) -> int:  # noqa: ARG001 - part of the cache key
+def delicate(number: int, value: int, begun: int) -> int:  # noqa: ARG001 - part of the cache key
     return workload.delicate(number, value)
 
 
@@ -68,7 +68,7 @@ def frame_pandas() -> int:
 def resume() -> int:
     value = 0
     for number in range(1, workload.RESUME_STEPS + 1):
-        value = delicate(number, value, str(workload.folder()))
+        value = delicate(number, value, workload.begun())
     return value
 
 

@@ -92,6 +92,12 @@ def test_targets_are_met_at_the_limit_and_missed_above_it() -> None:
     assert met["fan50"] is None
 
 
+def test_targets_show_the_fastest_processes_beside_the_medians() -> None:
+    measured: figures.Table = {"import": {"trikk": line("trikk", 0.1, 0.9, 0.9)}}
+    found = next(verdict for verdict in targets.judge(measured) if verdict.text == "import trikk")
+    assert (found.measured, found.best, found.met) == (0.9, 0.1, False)
+
+
 def test_a_step_redone_misses_its_target() -> None:
     measured = table(resume10=line("trikk", 0.1, 0.1, redone=0), kill10=line("trikk", 0.1, redone=2))
     measured["resume10"]["trikk"].outcomes.append(figures.Outcome(0.1, 0, 0, redone=1))
