@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.servers import S3Server
 from tests.servers_postgres import PostgresServer
 
