@@ -88,7 +88,8 @@ def run_inline(
     clock: Clock | None = None,
     seed: int = 0,
     keep_going: bool = False,
-    **parameters: object,
+    parameters: Mapping[str, object] | None = None,
+    **more: object,
 ) -> InlineRun:
     """Run a pipeline in this process, one step after the other, with nothing on disk; breakpoints work.
 
@@ -102,14 +103,15 @@ def run_inline(
         clock: time; a `ManualClock` if not given.
         seed: of the run.
         keep_going: after a failure, finish what does not depend on it.
-        **parameters: the pipeline's parameters.
+        parameters: the pipeline's parameters, where a name is also one of the words above.
+        **more: the pipeline's other parameters.
 
     Raises:
         ParameterError: if a parameter is unknown, missing or does not fit.
         UnknownName: if a table that is read does not exist.
     """
     graph = pipeline.graph
-    given = parameters_for(graph, parameters)
+    given = parameters_for(graph, {**(parameters or {}), **more})
     clock = clock or ManualClock()
     journal = journal or MemoryJournal()
     kept: Any = tables if hasattr(tables, "view") else MemoryTables(tables)

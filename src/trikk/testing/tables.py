@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import TableError, UnknownName, UsageError
 from trikk.core.names import check_name
+from trikk.storage.table_keys import check_keys
 from trikk.storage.table_types import storable
 from trikk.storage.table_view import overlay
 from trikk.storage.table_write import Committed, Write
@@ -59,11 +61,36 @@ class MemoryTables:
             raise UsageError("a write needs an identity")
         made = self._made.get((check_name("table", name), identity))
         if made is not None:
-            return Committed(made.version, made.rows, True, made.inserted, made.updated)
-        before = self.version(name)
-        after = self.view(name, before, [write]).collect()
-        self._versions.setdefault(name, []).append(after)
-        rows = write.frame.lazy().collect().height
-        made = Committed((before if before is not None else -1) + 1, rows)
+            return replace(made, repeated=True)
+        frame = write.frame.lazy().collect()
+        write = replace(write, frame=frame)
+        before = self._versions.get(name, [])
+        after, inserted, updated = _written(before[-1] if before else None, write, where=f"table {name}")
+        self._versions[name] = [*before, after]
+        made = Committed(len(before), frame.height, False, inserted, updated)
         self._made[name, identity] = made
         return made
+
+
+def _written(
+    before: pl.DataFrame | None, write: Write, *, where: str
+) -> tuple[pl.DataFrame, int | None, int | None]:
+    """The table after a write, with the numbers of rows that are new and that were replaced."""
+    rows = write.frame.lazy().collect()
+    after = overlay(None if before is None else before.lazy(), [write], where=where)
+    if write.key:
+        check_keys(rows, write.key, unique=write.mode == "merge", where=where)
+    if write.mode == "overwrite":
+        return after.collect(), None, None
+    replaced = 0
+    if write.mode == "merge" and before is not None:
+        partners = before.select(write.key).join(rows.select(write.key), on=write.key, how="semi")
+        if partners.is_duplicated().any():
+            raise TableError(
+                "the table has several rows for one of the keys",
+                where=where,
+                next="merge by a key that is unique in the table, or overwrite the table with unique rows first",
+            )
+        replaced = partners.height
+    whole = after.collect()
+    return whole, whole.height - (0 if before is None else before.height), replaced
