@@ -23,11 +23,14 @@ class Capacity:
 
     @classmethod
     def of_machine(cls, max_parallel: int | None = None) -> Capacity:
-        """What this machine has; `max_parallel` bounds how many steps run at once whatever they take."""
+        """What this machine has; `max_parallel` bounds how many steps run at once whatever they take.
+
+        Without it they are bounded to 16 a core, at least 64, since steps may say that they take no core at all.
+        """
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-        return cls(float(cores), float(memory), gpus, float(max_parallel or float("inf")))
+        return cls(float(cores), float(memory), gpus, float(max_parallel or max(64, 16 * cores)))
 
     def need(self, resources: Mapping[str, Any], whole: Capacity) -> tuple[float, float, int]:
         """What a step takes, but never more than the whole machine: a larger one runs alone."""

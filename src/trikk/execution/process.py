@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import socket
@@ -15,7 +16,7 @@ from trikk.core.errors import DefinitionError, ProjectError, RunError, TrikkErro
 from trikk.core.settings import Settings
 from trikk.execution.executor import Ended
 from trikk.execution.messages import StepCall, StepResult
-from trikk.execution.wire import Wire
+from trikk.execution.wire import Wire, encode
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
@@ -79,25 +80,19 @@ class ProcessExecutor:
 
     def codes(self, pipeline: str) -> dict[str, str]:
         """For each step the digest of the code that it reaches in the project."""
-        self._wire.send({"do": "codes", "pipeline": pipeline})
+        self._send({"do": "codes", "pipeline": pipeline})
         found: dict[str, str] = self._answer(("codes",))["codes"]
         return found
 
     def start(self, task: str, call: StepCall) -> None:
         """Have the host fork a worker for the call."""
-        try:
-            self._wire.send({"do": "start", "task": task, "call": call.to_json()})
-        except OSError as error:
-            raise self._gone() from error
+        self._send({"do": "start", "task": task, "call": call.to_json()})
 
     def poll(self, timeout: float) -> list[Ended]:
         """The attempts that have ended, waiting at most `timeout` seconds for one."""
+        if not self._early and self._selector.select(timeout):
+            self._early += self._receive()
         messages, self._early = self._early, []
-        if not messages and self._selector.select(timeout):
-            received = self._wire.receive()
-            if received is None:
-                raise self._gone()
-            messages = received
         return [
             Ended(
                 m["ended"],
@@ -112,10 +107,7 @@ class ProcessExecutor:
     def stop(self, task: str, *, force: bool) -> None:
         """Send the attempt's process group SIGTERM, or SIGKILL with `force`."""
         number = signal.SIGKILL if force else signal.SIGTERM
-        try:
-            self._wire.send({"do": "kill", "task": task, "signal": int(number)})
-        except OSError as error:
-            raise self._gone() from error
+        self._send({"do": "kill", "task": task, "signal": int(number)})
 
     def close(self) -> None:
         """Hang up: the host ends its workers and itself."""
@@ -129,14 +121,37 @@ class ProcessExecutor:
 
     def _answer(self, keys: tuple[str, ...]) -> dict[str, Any]:
         while True:
-            messages = self._wire.receive()
-            if messages is None:
-                raise self._gone()
+            messages = self._receive()
             for index, message in enumerate(messages):
                 if any(key in message for key in keys):
                     self._early += messages[index + 1 :]
                     return message
                 self._early.append(message)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        """Send, and take in what the host says meanwhile: two that both wait to be heard would wait for ever."""
+        left = memoryview(encode(message))
+        ready = select.poll()
+        ready.register(self._wire, select.POLLIN | select.POLLOUT)
+        while left:
+            events = ready.poll()[0][1]
+            if events & select.POLLIN:
+                self._early += self._receive()
+            elif events & select.POLLOUT:
+                try:
+                    left = left[self._wire.sock.send(left, socket.MSG_DONTWAIT) :]
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise self._gone() from error
+            else:
+                raise self._gone()
+
+    def _receive(self) -> list[dict[str, Any]]:
+        messages = self._wire.receive()
+        if messages is None:
+            raise self._gone()
+        return messages
 
     def _gone(self) -> TrikkError:
         try:

@@ -9,6 +9,11 @@ from typing import Any
 _CHUNK = 1 << 16
 
 
+def encode(message: dict[str, Any]) -> bytes:
+    """A message as it travels."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
 class Wire:
     """One end of a connection between a driver and its host."""
 
@@ -22,7 +27,7 @@ class Wire:
 
     def send(self, message: dict[str, Any]) -> None:
         """Send one message; raises OSError if the other end is gone."""
-        self.sock.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        self.sock.sendall(encode(message))
 
     def receive(self) -> list[dict[str, Any]] | None:
         """The messages that have arrived, waiting for the first bytes; None if the other end is gone."""
