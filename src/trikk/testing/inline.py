@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.clock import Clock
+from trikk.core.errors import UnknownName
 from trikk.core.names import new_run_id
 from trikk.execution.driver import LEASE_TTL, Driver, Options
 from trikk.execution.inline import InlineExecutor
 from trikk.execution.limits import Capacity
 from trikk.execution.loading import Loaded
 from trikk.execution.worker import Workplace
+from trikk.pipeline.graph import Graph
 from trikk.pipeline.pipeline import Pipeline, parameters_for
 from trikk.runs import events as e
 from trikk.runs.journal import Event, Journal
@@ -116,7 +118,7 @@ def run_inline(
     journal = journal or MemoryJournal()
     kept: Any = tables if hasattr(tables, "view") else MemoryTables(tables)
     artifacts = Artifacts(store or MemoryStore())
-    pinned = {name: kept.version(name) for name in graph.tables_read()}
+    pinned = _pinned(graph, kept)
     lock = Lock(tables=pinned, seed=seed)
     run = new_run_id()
     journal.create(run, graph.pipeline, {"parameters": given, "lock": lock.to_json()}, at=clock.now())
@@ -137,3 +139,14 @@ def run_inline(
     state = driver.drive()
     journal.release(lease)
     return InlineRun(state, journal.events(run), artifacts, kept)
+
+
+def _pinned(graph: Graph, tables: Any) -> dict[str, int | None]:
+    pinned = {name: tables.version(name) for name in graph.tables_read()}
+    for node in graph.nodes.values():
+        for ref in node.tables():
+            if pinned[ref.table] is None and not ref.writes:
+                error = UnknownName("table", ref.table, tables.names())
+                error.where = node.where
+                raise error
+    return pinned
