@@ -1,6 +1,6 @@
 """Kill runs at random moments, resume them until they succeed, and compare with runs that nobody disturbed.
 
-    python -m tests.crash --kills 500 [--seed N]
+    python -m tests.crash --kills 500 [--seed N] [--isolation fresh]
 
 A project gets three runs, one after the other; each is killed and resumed until it has succeeded. Then its
 tables, the digests of everything its steps made, its journal and its folder are compared with those of a
@@ -369,13 +369,16 @@ def leftovers(folder: Path) -> list[Path]:
     return found
 
 
-def make_project(parent: Path, name: str) -> Path:
-    return Path(shutil.copytree(SOURCE, parent / name, ignore=shutil.ignore_patterns("__pycache__")))
+def make_project(parent: Path, name: str, isolation: str) -> Path:
+    folder = Path(shutil.copytree(SOURCE, parent / name, ignore=shutil.ignore_patterns("__pycache__")))
+    with (folder / "trikk.toml").open("a") as file:
+        file.write(f'isolation = "{isolation}"\n')
+    return folder
 
 
-def undisturbed(parent: Path) -> tuple[Outcome, float]:
+def undisturbed(parent: Path, isolation: str) -> tuple[Outcome, float]:
     """What the nights give in peace, and how many seconds one took."""
-    folder = make_project(parent, "undisturbed")
+    folder = make_project(parent, "undisturbed", isolation)
     began = time.monotonic()
     for number in NIGHTS:
         if command(folder, "run", "night", "-p", f"night={number}").wait(PATIENCE) != 0:
@@ -383,16 +386,16 @@ def undisturbed(parent: Path) -> tuple[Outcome, float]:
     return outcome(folder), (time.monotonic() - began) / len(NIGHTS)
 
 
-def attack(parent: Path, kills: int, seed: int, *, report: Any = None) -> Tally:
+def attack(parent: Path, kills: int, seed: int, *, isolation: str = "auto", report: Any = None) -> Tally:
     """Disturb project after project until there were that many kills.
 
     Raises:
         Difference: at the first result that is not as it would have been; the project stays in `parent`.
     """
     rng, tally = random.Random(seed), Tally()
-    wanted, length = undisturbed(parent)
+    wanted, length = undisturbed(parent, isolation)
     while tally.kills < kills:
-        folder = make_project(parent, f"project-{tally.projects}")
+        folder = make_project(parent, f"project-{tally.projects}", isolation)
         attacker = Attacker(folder, rng, tally, kills, length)
         try:
             for number in NIGHTS:
@@ -413,6 +416,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--isolation", choices=["auto", "fork", "fresh"], default="auto")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
     parent = Path(tempfile.mkdtemp(prefix="trikk-crash-"))
@@ -423,7 +427,7 @@ def main() -> int:
         print(f"  {tally.kills} kills in {tally.projects} projects, {time.monotonic() - began:.0f} s", flush=True)
 
     try:
-        tally = attack(parent, given.kills, seed, report=report)
+        tally = attack(parent, given.kills, seed, isolation=given.isolation, report=report)
     except Difference as error:
         print(f"DIFFERENT (seed {seed}): {error}", file=sys.stderr)
         return 1
