@@ -206,8 +206,8 @@ class Step(Generic[P, R]):
                 good, found = typechecks.fits(decode(argument.value), wanted), repr(value)
             elif isinstance(argument, OutputRef | ParameterRef) and isinstance(value, Symbol):
                 good, found = (
-                    typechecks.may_become(value.annotation, wanted),
-                    f"{value.label} ({typechecks.show(value.annotation)})",
+                    typechecks.may_become(value.symbol_annotation, wanted),
+                    f"{value.symbol_label} ({typechecks.show(value.symbol_annotation)})",
                 )
             else:
                 continue
@@ -220,11 +220,15 @@ class Step(Generic[P, R]):
 
     def _check_mapped(self, value: object, where: str) -> None:
         if isinstance(value, Symbol):
-            good = any(typechecks.may_become(value.annotation, kind) for kind in (list, tuple))
+            good = any(typechecks.may_become(value.symbol_annotation, kind) for kind in (list, tuple))
         else:
             good = isinstance(value, list | tuple)
         if not good:
-            found = f"{value.label} ({typechecks.show(value.annotation)})" if isinstance(value, Symbol) else value
+            found = (
+                f"{value.symbol_label} ({typechecks.show(value.symbol_annotation)})"
+                if isinstance(value, Symbol)
+                else value
+            )
             raise DefinitionError(
                 f"{self.name}.map wants a list, not {found}",
                 where=where,

@@ -13,16 +13,19 @@ from trikk.pipeline.location import caller
 
 
 class Symbol:
-    """A value that is known in a run only. Comparing it gives a `Condition`; computing with it is refused."""
+    """A value that is known in a run only. Comparing it gives a `Condition`; computing with it is refused.
 
-    __slots__ = ("annotation", "argument")
+    Its own attributes begin with `symbol_`, so that a field of an author's NamedTuple may have any usual name.
+    """
+
+    __slots__ = ("symbol_annotation", "symbol_argument")
 
     def __init__(self, argument: ParameterRef | OutputRef, annotation: object = None) -> None:
-        self.argument = argument
-        self.annotation = annotation
+        self.symbol_argument = argument
+        self.symbol_annotation = annotation
 
     def _compare(self, op: str, other: object) -> Condition:
-        return Condition(op, (self.argument, operand(other)))
+        return Condition(op, (self.symbol_argument, operand(other)))
 
     def __lt__(self, other: object) -> Condition:
         return self._compare("<", other)
@@ -52,7 +55,7 @@ class Symbol:
         return ~condition_of(self)
 
     def __hash__(self) -> int:
-        return hash(self.argument)
+        return hash(self.symbol_argument)
 
     def __bool__(self) -> NoReturn:  # noqa: PLE0304 - it never returns
         self._refuse("its truth is not known yet", "write `with when(...):` instead of if")
@@ -62,7 +65,7 @@ class Symbol:
 
     def _refuse(self, why: str, mend: str) -> NoReturn:
         raise DefinitionError(
-            f"{self.label} is a stand-in while the pipeline is traced: {why}", where=caller(), next=mend
+            f"{self.symbol_label} is a stand-in while the pipeline is traced: {why}", where=caller(), next=mend
         )
 
     def _no_computing(self, *_: object) -> NoReturn:
@@ -80,31 +83,31 @@ class Symbol:
         self._refuse("it has no text yet", "build the text inside a step")
 
     def __repr__(self) -> str:
-        return f"<{self.label}>"
+        return f"<{self.symbol_label}>"
 
     @property
-    def label(self) -> str:
+    def symbol_label(self) -> str:
         """What it stands for, in words."""
-        return f"the value {self.argument}"
+        return f"the value {self.symbol_argument}"
 
 
 class Parameter(Symbol):
     """A parameter of the pipeline while it is traced."""
 
     __slots__ = ()
-    argument: ParameterRef
+    symbol_argument: ParameterRef
 
     @property
-    def label(self) -> str:
+    def symbol_label(self) -> str:
         """What it stands for, in words."""
-        return f"parameter {self.argument.name}"
+        return f"parameter {self.symbol_argument.name}"
 
 
 class Output(Symbol):
     """What a step will return. `output["mae"]` picks from a dict; a tuple annotation unpacks."""
 
-    __slots__ = ("fields", "parts")
-    argument: OutputRef
+    __slots__ = ("symbol_fields", "symbol_parts")
+    symbol_argument: OutputRef
 
     def __init__(
         self,
@@ -114,43 +117,43 @@ class Output(Symbol):
         fields: tuple[str, ...] = (),
     ) -> None:
         super().__init__(argument, annotation)
-        self.parts = parts
-        self.fields = fields
+        self.symbol_parts = parts
+        self.symbol_fields = fields
 
     def __iter__(self) -> Iterator[Output]:
-        if not self.parts:
+        if not self.symbol_parts:
             self._refuse(
                 "its length is not known yet",
                 "fan out with `step.map(...)`, or annotate the step's return as a tuple to unpack it",
             )
-        return (self._part(i) for i in range(len(self.parts)))
+        return (self._part(i) for i in range(len(self.symbol_parts)))
 
     def __getitem__(self, key: str | int) -> Output:
-        if self.parts and isinstance(key, int):
-            if not -len(self.parts) <= key < len(self.parts):
+        if self.symbol_parts and isinstance(key, int):
+            if not -len(self.symbol_parts) <= key < len(self.symbol_parts):
                 self._refuse(
-                    f"it has {len(self.parts)} parts, not a part {key}", "pick one that the step declares"
+                    f"it has {len(self.symbol_parts)} parts, not a part {key}", "pick one that the step declares"
                 )
-            return self._part(key % len(self.parts))
+            return self._part(key % len(self.symbol_parts))
         if not isinstance(key, str | int) or isinstance(key, bool):
             self._refuse("only a text or a whole number picks from it", "do other look-ups inside a step")
-        ref = self.argument
+        ref = self.symbol_argument
         return Output(OutputRef(ref.step, ref.index, (*ref.path, key)))
 
     def __getattr__(self, name: str) -> Output:
         if name.startswith("_"):
             raise AttributeError(name)
-        if name in self.fields:
-            return self._part(self.fields.index(name))
+        if name in self.symbol_fields:
+            return self._part(self.symbol_fields.index(name))
         return self._refuse(f"it has no attribute {name!r} yet", "use the attribute inside a step")
 
     def _part(self, index: int) -> Output:
-        return Output(OutputRef(self.argument.step, index), self.parts[index])
+        return Output(OutputRef(self.symbol_argument.step, index), self.symbol_parts[index])
 
     @property
-    def label(self) -> str:
+    def symbol_label(self) -> str:
         """What it stands for, in words."""
-        return f"the output of step {self.argument.step}"
+        return f"the output of step {self.symbol_argument.step}"
 
 
 def operand(value: object) -> Argument:
@@ -160,7 +163,7 @@ def operand(value: object) -> Argument:
         DefinitionError: if it is no plain value.
     """
     if isinstance(value, Symbol):
-        return value.argument
+        return value.symbol_argument
     try:
         return Constant(encode(value))
     except UsageError as error:

@@ -113,5 +113,5 @@ class Table:
 
 
 def _is_surely_no_frame(rows: object) -> bool:
-    annotation = rows.annotation if isinstance(rows, Symbol) else None
+    annotation = rows.symbol_annotation if isinstance(rows, Symbol) else None
     return (get_origin(annotation) or annotation) in (bool, int, float, str, bytes, dict, type(None))

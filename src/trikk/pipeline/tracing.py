@@ -60,7 +60,7 @@ class Trace:
             DefinitionError: if it is neither a stand-in, a table nor a plain value.
         """
         if isinstance(value, Symbol):
-            return value.argument
+            return value.symbol_argument
         if isinstance(value, Condition):
             raise DefinitionError(
                 f"{what} is a condition", where=caller(), next="pass the output itself and compare inside the step"
@@ -128,13 +128,13 @@ def step_names(after: object) -> tuple[str, ...]:
     items: Iterable[object] = after if isinstance(after, list | tuple) else [after]
     found = []
     for item in items:
-        if not (isinstance(item, Output) and isinstance(item.argument, OutputRef)):
+        if not (isinstance(item, Output) and isinstance(item.symbol_argument, OutputRef)):
             raise DefinitionError(
                 f"after={item!r} is no step",
                 where=caller(),
                 next="give what calling a step returned: after=loaded",
             )
-        found.append(item.argument.step)
+        found.append(item.symbol_argument.step)
     return tuple(dict.fromkeys(found))
 
 
