@@ -12,7 +12,6 @@ from datetime import date
 import numpy as np
 import polars as pl
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
 from trikk import PermanentError, Retry, Table, pipeline, step
 
@@ -102,8 +101,7 @@ def fit(past: pl.DataFrame) -> HistGradientBoostingRegressor:
     if past.is_empty():
         raise PermanentError("there is nothing to learn from before this day")
     model = HistGradientBoostingRegressor(loss="absolute_error", random_state=0, early_stopping=False)
-    with threadpool_limits(limits=1):
-        return model.fit(matrix(past), past["occupancy"].to_numpy())
+    return model.fit(matrix(past), past["occupancy"].to_numpy())
 
 
 def matrix(rows: pl.DataFrame) -> np.ndarray:

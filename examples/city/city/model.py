@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
 from city.features import FEATURES
 
@@ -22,8 +21,7 @@ def train(rows: pl.DataFrame, learning_rate: float) -> TransformedTargetRegresso
     """Fit to rows with `FEATURES` and `count`; the same rows give the same model."""
     boosting = HistGradientBoostingRegressor(learning_rate=learning_rate, random_state=0, early_stopping=False)
     model = TransformedTargetRegressor(boosting, func=np.log1p, inverse_func=np.expm1, check_inverse=False)
-    with threadpool_limits(limits=1):  # a second's work: on busy cores, threads that wait for each other cost more
-        return model.fit(matrix(rows), rows["count"].to_numpy())
+    return model.fit(matrix(rows), rows["count"].to_numpy())
 
 
 def forecast(model: TransformedTargetRegressor, rows: pl.DataFrame, trained_until: date) -> pl.DataFrame:

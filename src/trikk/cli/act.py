@@ -97,6 +97,7 @@ def backfill(
     days = list(_days(first, last))
     project = Project.open()
     done: list[RunState] = []
+    left_out = 0
     with Progress(quiet=as_json) as progress:
         how = How(keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         with Session(project, how) as session:
@@ -106,6 +107,7 @@ def backfill(
                 given = {**parameters, name: day.isoformat()}
                 if missing and has_succeeded(project, graph, given):
                     progress.say(f"{name}={day}: has succeeded, left out")
+                    left_out += 1
                     continue
                 progress.say(f"[{number}/{len(days)}] {name}={day}")
                 done.append(session.run(pipeline, given, text=True, origin={"kind": "backfill"}))
@@ -121,9 +123,10 @@ def backfill(
             {"pipeline": pipeline, "state": "succeeded" if good else "failed", "runs": [_brief(s) for s in done]}
         )
     else:
-        left = len(days) - len(done) if not good else 0
-        after = f"; {left} days were not begun" if left and not keep_going else ""
-        click.echo(f"{pipeline}: {states.count('succeeded')} of {len(done)} runs succeeded{after}")
+        not_begun = len(days) - len(done) - left_out
+        notes = [f"{left_out} had succeeded before"] if left_out else []
+        notes += [f"{not_begun} were not begun"] if not_begun else []
+        click.echo("; ".join([f"{pipeline}: {states.count('succeeded')} of {len(done)} runs succeeded", *notes]))
     return 0 if good else 1
 
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from trikk.core.settings import Settings, load_settings
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import StepCall, StepResult, failure
+from trikk.execution.threads import limit_threads
 from trikk.execution.worker import Workplace, run_call, text_of
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.lazy import LazyTables
@@ -43,6 +44,7 @@ def work(data: dict[str, Any], root: Path, loaded: Loaded, pipe: int) -> NoRetur
         _log_to_stderr()
         place = workplace(load_settings(root), loaded)
         given = place.artifacts.into
+        limit_threads(call.cpus)
         result = run_call(call, place)
     except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         text = traceback.format_exc()

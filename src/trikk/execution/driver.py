@@ -258,6 +258,7 @@ class Driver:
             write=node.write.to_json() if node.write else None,
             dry=self.options.dry,
             seed=step_seed(int(self.state.lock["seed"]), name, item),
+            cpus=float(str(node.resources["cpus"])),
             log=log,
             on=list(node.retry["on"]) if node.retry else None,  # type: ignore[arg-type]
         )

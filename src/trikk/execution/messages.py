@@ -35,6 +35,7 @@ class StepCall:
         write: what a write step does to its table, `WriteTo` as JSON; None for other steps.
         dry: a write is stored but not made to the table, as in a replay.
         seed: for `random` and numpy, 0 to 2**32 - 1.
+        cpus: the cores that the step takes; bounds the threads of numerical libraries.
         log: where stdout, stderr and logging go: a path, or "" to leave them.
         on: the exception classes that are tried again, by name; None for no retry.
     """
@@ -49,6 +50,7 @@ class StepCall:
     write: dict[str, Any] | None = None
     dry: bool = False
     seed: int = 0
+    cpus: float = 1.0
     log: str = ""
     on: list[str] | None = None
 
