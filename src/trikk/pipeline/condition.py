@@ -99,7 +99,7 @@ def condition_of(value: object) -> Condition:
     """
     if isinstance(value, Condition):
         return value
-    argument = getattr(value, "argument", None)
+    argument = getattr(value, "symbol_argument", None)
     if isinstance(argument, ParameterRef | OutputRef):
         return Condition("true", (argument,))
     raise DefinitionError(
@@ -127,7 +127,10 @@ def evaluate(condition: Condition, value_of: Callable[[Argument], Any]) -> bool:
 
 def _show(argument: Argument) -> str:
     if isinstance(argument, Constant):
-        return repr(argument.value)
+        value = argument.value
+        if isinstance(value, dict) and value.get("$") == "enum" and isinstance(value["v"], list):
+            return ".".join(str(part) for part in value["v"][1:])  # its class is not loaded everywhere
+        return str(value["v"]) if isinstance(value, dict) and "$" in value else repr(value)
     if isinstance(argument, ParameterRef):
         return argument.name
     if isinstance(argument, OutputRef):
