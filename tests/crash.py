@@ -376,29 +376,37 @@ def make_project(parent: Path, name: str, isolation: str) -> Path:
     return folder
 
 
-def undisturbed(parent: Path, isolation: str) -> tuple[Outcome, float]:
+def undisturbed(parent: Path, isolation: str, nights: tuple[int, ...]) -> tuple[Outcome, float]:
     """What the nights give in peace, and how many seconds one took."""
     folder = make_project(parent, "undisturbed", isolation)
     began = time.monotonic()
-    for number in NIGHTS:
+    for number in nights:
         if command(folder, "run", "night", "-p", f"night={number}").wait(PATIENCE) != 0:
             raise Difference(f"an undisturbed run failed: {folder}.out")
-    return outcome(folder), (time.monotonic() - began) / len(NIGHTS)
+    return outcome(folder), (time.monotonic() - began) / len(nights)
 
 
-def attack(parent: Path, kills: int, seed: int, *, isolation: str = "auto", report: Any = None) -> Tally:
+def attack(
+    parent: Path,
+    kills: int,
+    seed: int,
+    *,
+    isolation: str = "auto",
+    nights: tuple[int, ...] = NIGHTS,
+    report: Any = None,
+) -> Tally:
     """Disturb project after project until there were that many kills.
 
     Raises:
         Difference: at the first result that is not as it would have been; the project stays in `parent`.
     """
     rng, tally = random.Random(seed), Tally()
-    wanted, length = undisturbed(parent, isolation)
+    wanted, length = undisturbed(parent, isolation, nights)
     while tally.kills < kills:
         folder = make_project(parent, f"project-{tally.projects}", isolation)
         attacker = Attacker(folder, rng, tally, kills, length)
         try:
-            for number in NIGHTS:
+            for number in nights:
                 attacker.night(number)
             compare(outcome(folder), wanted)
             check_folder(folder)

@@ -214,7 +214,7 @@ def states(state: RunState) -> dict[str, str]:
 
 
 @given(plans(), st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_keeping_going_does_all_that_can_be_done_and_nothing_twice(plan: list[Plan], luck: int) -> None:
     world, wanted = World(plan, random.Random(luck)), reference(plan)
     state = world.drive(keep_going=True)
@@ -229,7 +229,7 @@ def test_keeping_going_does_all_that_can_be_done_and_nothing_twice(plan: list[Pl
 
 
 @given(plans(), st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_a_failure_stops_what_has_not_begun(plan: list[Plan], luck: int) -> None:
     world, wanted = World(plan, random.Random(luck)), reference(plan)
     state = world.drive(keep_going=False)
@@ -246,7 +246,7 @@ def test_a_failure_stops_what_has_not_begun(plan: list[Plan], luck: int) -> None
 
 
 @given(plans(), st.integers(0, 2**32), st.lists(st.integers(0, 12), max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_run_whose_drivers_die_ends_as_if_none_had(plan: list[Plan], luck: int, deaths: list[int]) -> None:
     world, wanted = World(plan, random.Random(luck)), reference(plan)
     for death in deaths:
@@ -265,7 +265,7 @@ def test_a_run_whose_drivers_die_ends_as_if_none_had(plan: list[Plan], luck: int
 
 
 @given(plans(), st.integers(0, 2**32), st.integers(0, 30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_folding_at_once_or_one_by_one_gives_the_same_state(plan: list[Plan], luck: int, cut: int) -> None:
     world = World(plan, random.Random(luck))
     world.drive(keep_going=True)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk import Cache, Resources, Retry
@@ -81,6 +81,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 @given(graphs())
+@settings(max_examples=50, deadline=None)
 def test_a_graph_goes_to_json_and_back(graph: Graph) -> None:
     again = Graph.read(json.loads(json.dumps(graph.to_json())))
     assert again == graph
