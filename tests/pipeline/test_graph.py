@@ -47,7 +47,11 @@ def arguments(draw: st.DrawFn, above: list[str]) -> Argument:
     plain = st.one_of(choices)
     items = draw(st.lists(plain, min_size=1, max_size=3))
     keys = tuple(f"k{i}" for i in range(len(items)))
-    return draw(st.sampled_from([items[0], Group(tuple(items)), Group(tuple(items), keys)]))
+    return draw(
+        st.sampled_from(
+            [items[0], Group(tuple(items)), Group(tuple(items), keys), Group(tuple(items), is_tuple=True)]
+        )
+    )
 
 
 @st.composite

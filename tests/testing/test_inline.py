@@ -125,11 +125,13 @@ def test_several_outputs_and_their_parts() -> None:
         number, text = made()
         add(number, b=2)
         as_is({"all": made(), "text": text})
+        as_is((number, [text], (1, 2)))
 
     run = run_inline(p)
     assert run.output("made") == (1, "one")
     assert run.output("add") == 3
     assert run.output("as_is") == {"all": (1, "one"), "text": "one"}
+    assert run.output("as_is-2") == (1, ["one"], (1, 2))
 
 
 def test_a_map_keeps_the_order_and_may_be_empty() -> None:

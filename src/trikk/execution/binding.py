@@ -90,7 +90,7 @@ class Binder:
             return self._table(argument)
         if isinstance(argument, Group):
             keys = None if argument.keys is None else list(argument.keys)
-            return {"items": [self._bind(i) for i in argument.items], "keys": keys}
+            return {"items": [self._bind(i) for i in argument.items], "keys": keys, "tuple": argument.is_tuple}
         if argument.index is None and self.graph.nodes[argument.step].outputs is not None:
             return {"artifacts": self.state.steps[argument.step].outputs}
         return {"artifact": self.output(argument).to_json(), "path": list(argument.path)}

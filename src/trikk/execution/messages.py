@@ -8,7 +8,7 @@ one of
     {"artifact": artifact, "path": [...]}             what an earlier step made, or what lies inside
     {"artifacts": [artifact, ...]}                    all outputs of a step that declares several
     {"table": name, "version": n, "writes": [...]}    rows at a version, with the run's own writes on top
-    {"items": [argument, ...], "keys": [...]}         a list, or a dict where there are keys
+    {"items": [argument, ...], "keys": [...]}         a list, or a dict where there are keys; with "tuple" a tuple
 """
 
 from __future__ import annotations

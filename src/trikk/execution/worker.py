@@ -112,6 +112,8 @@ def load_argument(
         return _table(argument, wanted, place)
     items = [load_argument(i, None, place, specs) for i in argument["items"]]
     keys = argument.get("keys")
+    if argument.get("tuple"):
+        return tuple(items)
     return items if keys is None else dict(zip(keys, items, strict=True))
 
 
@@ -187,7 +189,7 @@ def _raised(kind: str, error: BaseException, call: StepCall, prefix: str = "") -
         kind,
         message,
         type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        traceback=_own_traceback(error),
+        traceback=own_traceback(error),
         retryable=_retryable(error, call.on),
     )
 
@@ -212,7 +214,7 @@ def _retryable(error: BaseException, on: list[str] | None) -> bool:
     return bool(names & set(on))
 
 
-def _own_traceback(error: BaseException) -> str:
+def own_traceback(error: BaseException) -> str:
     """The traceback without trikk's own frames, as Python prints it."""
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_OWN) and tb.tb_next is not None:

@@ -68,16 +68,19 @@ class TableRef:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A list (`keys` is None) or a dict of arguments."""
+    """A list of arguments, a dict (`keys` are its own) or a tuple."""
 
     items: tuple[Argument, ...]
     keys: tuple[str, ...] | None = None
+    is_tuple: bool = False
 
     def to_json(self) -> dict[str, JSON]:
         """This argument as JSON."""
         found: dict[str, JSON] = {"items": [item.to_json() for item in self.items]}
         if self.keys is not None:
             found["keys"] = list(self.keys)
+        if self.is_tuple:
+            found["tuple"] = True
         return found
 
 
@@ -95,7 +98,8 @@ def read_argument(data: Mapping[str, Any]) -> Argument:
     if "table" in data:
         return TableRef(data["table"], tuple(data["writes"]))
     keys = data.get("keys")
-    return Group(tuple(read_argument(i) for i in data["items"]), None if keys is None else tuple(keys))
+    items = tuple(read_argument(i) for i in data["items"])
+    return Group(items, None if keys is None else tuple(keys), bool(data.get("tuple")))
 
 
 def walk(argument: Argument) -> Iterator[Argument]:

@@ -77,7 +77,8 @@ class Trace:
                 items = tuple(self.argument(v, f"{what}[{k!r}]") for k, v in value.items())
                 return Group(items, tuple(value))
             assert isinstance(value, list | tuple)
-            return Group(tuple(self.argument(v, f"{what}[{i}]") for i, v in enumerate(value)))
+            items = tuple(self.argument(v, f"{what}[{i}]") for i, v in enumerate(value))
+            return Group(items, is_tuple=isinstance(value, tuple))
         try:
             return Constant(encode(value))
         except UsageError as error:
