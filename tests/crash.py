@@ -53,6 +53,7 @@ class Tally:
     targets: Counter[str] = field(default_factory=Counter)
     commands: Counter[str] = field(default_factory=Counter)
     moments: Counter[str] = field(default_factory=Counter)
+    in_flight: Counter[str] = field(default_factory=Counter)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -65,6 +66,7 @@ class Tally:
             "killed": dict(self.targets.most_common()),
             "during": dict(self.commands.most_common()),
             "last event before the kill": dict(self.moments.most_common()),
+            "steps in flight at a kill": dict(self.in_flight.most_common()),
         }
 
 
@@ -136,18 +138,33 @@ def alive_in(folder: Path) -> list[str]:
 # ---- the journal, read without trikk's own code in the way
 
 
-def events(folder: Path) -> list[tuple[int, str, str]]:
-    """(seq, run, kind) of every event; none if there is no journal yet."""
+def events(folder: Path) -> list[tuple[int, str, str, str]]:
+    """(seq, run, kind, body) of every event; none if there is no journal yet."""
     path = folder / ".trikk" / "journal.db"
     if not path.exists():
         return []
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
-            return list(connection.execute("SELECT seq, run, kind FROM events ORDER BY seq"))
+            return list(connection.execute("SELECT seq, run, kind, body FROM events ORDER BY seq"))
     except sqlite3.OperationalError as error:
         if "no such table" in str(error) or "unable to open" in str(error):
             return []
         raise
+
+
+def in_flight(found: list[tuple[int, str, str, str]]) -> set[str]:
+    """Names of the steps that had begun and not ended."""
+    open_tasks: set[tuple[str, Any]] = set()
+    for _, _, kind, text in found:
+        body = json.loads(text)
+        task = (body.get("step", ""), body.get("item"))
+        if kind == "step.started":
+            open_tasks.add(task)
+        elif kind.startswith("step."):
+            open_tasks.discard(task)
+        else:
+            open_tasks.clear()
+    return {name for name, _ in open_tasks}
 
 
 # ---- one run, killed until it succeeds
@@ -182,7 +199,7 @@ class Attacker:
         self.killed, self.before = 0, len(events(self.folder))
         while True:
             mine = events(self.folder)[self.before :]
-            if any(kind == "run.succeeded" for _, _, kind in mine):
+            if any(kind == "run.succeeded" for _, _, kind, _ in mine):
                 self.tally.runs += 1
                 return
             if mine:
@@ -237,7 +254,7 @@ class Attacker:
             target = "host"
         if target == "host" and not hosts:
             target = "driver"
-        moment = self._last_event()
+        mine = events(self.folder)[self.before :]
         if target == "driver":
             hit = kill(process.pid)
         elif target == "session":
@@ -250,22 +267,19 @@ class Attacker:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
         if hit:
-            self._count(target, verb, moment)
+            self._count(target, verb, mine)
         return target == "host"
 
-    def _last_event(self) -> str:
-        found = events(self.folder)[self.before :]
-        return found[-1][2] if found else "none: the run was not created yet"
-
-    def _count(self, target: str, verb: str, moment: str) -> None:
-        if self._last_event() == "run.succeeded":
+    def _count(self, target: str, verb: str, before: list[tuple[int, str, str, str]]) -> None:
+        if any(kind == "run.succeeded" for _, _, kind, _ in events(self.folder)[self.before :]):
             self.tally.late += 1
             return
         self.killed += 1
         self.tally.kills += 1
         self.tally.targets[target] += 1
         self.tally.commands[verb] += 1
-        self.tally.moments[moment] += 1
+        self.tally.moments[before[-1][2] if before else "none: the run was not created yet"] += 1
+        self.tally.in_flight.update(in_flight(before))
 
     def _judge(self, process: subprocess.Popen[bytes], arguments: tuple[str, ...], *, excused: bool) -> None:
         code = process.poll()
