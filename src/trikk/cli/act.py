@@ -222,8 +222,17 @@ def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
         yield
         return
     os.chdir(project.root)
-    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+    if not as_json:
         yield
+        return
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def _finish(project: Project, state: RunState, *, as_json: bool) -> int:

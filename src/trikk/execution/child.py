@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +17,7 @@ from trikk.core.settings import Settings, load_settings
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import StepCall, StepResult, failure
 from trikk.execution.threads import limit_threads
-from trikk.execution.worker import Workplace, run_call, text_of
+from trikk.execution.worker import Workplace, own_traceback, run_call, text_of
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.lazy import LazyTables
 from trikk.storage.stores import open_store
@@ -33,22 +32,22 @@ def workplace(settings: Settings, loaded: Loaded) -> Workplace:
     return Workplace(loaded, artifacts, LazyTables(settings.location("tables")))
 
 
-def work(data: dict[str, Any], root: Path, loaded: Loaded, pipe: int) -> NoReturn:
+def work(data: dict[str, Any], settings: Settings, loaded: Loaded, pipe: int) -> NoReturn:
     """Do the call, answer on the pipe and end the process."""
     call = StepCall.read(data)
     given: Path | None = None
     try:
         if call.log:
             _redirect(call.log)
-        os.chdir(root)
+        os.chdir(settings.root)
         _log_to_stderr()
-        place = workplace(load_settings(root), loaded)
+        place = workplace(settings, loaded)
         given = place.artifacts.into
         limit_threads(call.cpus)
         result = run_call(call, place)
     except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
-        text = traceback.format_exc()
-        result = failure("raised", text_of(error), retryable=False, type=type(error).__name__, traceback=text)
+        shown = own_traceback(error)
+        result = failure("raised", text_of(error), retryable=False, type=type(error).__name__, traceback=shown)
     if result.error is not None:
         with contextlib.suppress(Exception):  # the step may have closed its log
             print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201
@@ -106,11 +105,12 @@ def main() -> None:
     try:
         if given["call"].get("log"):
             _redirect(given["call"]["log"])
-        loaded = load(load_settings(root), code)
+        settings = load_settings(root)
+        loaded = load(settings, code)
     except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         _answer(given["pipe"], failure("loaded", str(error), retryable=False, type=type(error).__name__))
         finish(0)
-    work(given["call"], root, loaded, given["pipe"])
+    work(given["call"], settings, loaded, given["pipe"])
 
 
 if __name__ == "__main__":

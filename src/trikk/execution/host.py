@@ -50,6 +50,7 @@ class Host:
     def __init__(self, wire: Wire, root: Path, code: Path) -> None:
         self.wire = wire
         self.root = root
+        self.settings = load_settings(root)
         self.code = code
         self.children: dict[int, _Child] = {}
         self.selector = selectors.DefaultSelector()
@@ -58,7 +59,7 @@ class Host:
 
     def serve(self) -> None:
         """Import the project, report, and start and watch workers until the driver is gone."""
-        settings = load_settings(self.root)
+        settings = self.settings
         die_with_parent(True)  # a module that hangs on import must not outlive its driver
         try:
             self.loaded = load(settings, self.code)
@@ -148,7 +149,7 @@ class Host:
             os.close(read)
             self.wire.sock.close()
             self.selector.close()
-            work(call, self.root, self.loaded, write)
+            work(call, self.settings, self.loaded, write)
         finally:
             finish(3)  # only if work() was broken out of: it ends the process itself
 
