@@ -64,9 +64,7 @@ def test_a_step_that_prints_gigabytes_keeps_the_beginning_and_the_end_of_its_log
 
 
 @pytest.mark.parametrize("kind", ["lambda", "lock", "generator", "file", "endless"])
-def test_a_result_that_can_not_be_stored_is_refused_and_nothing_is_half_written(
-    shared: Folder, kind: str
-) -> None:
+def test_a_result_that_can_not_be_stored_is_refused_and_nothing_is_half_written(shared: Folder, kind: str) -> None:
     run = shared.failed("run", "unstored", "-p", f"kind={kind}")
     step = steps_of(run)["unstorable"]
     assert step["error"]["kind"] == "stored"

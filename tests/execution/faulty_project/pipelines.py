@@ -391,7 +391,7 @@ def accelerated():
 def dice(n: int) -> list[float]:
     import numpy as np
 
-    return [random.random() for _ in range(n)] + [float(x) for x in np.random.random(n)]  # noqa: NPY002
+    return [random.random() for _ in range(n)] + [float(x) for x in np.random.random(n)]
 
 
 @step
