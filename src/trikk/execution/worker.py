@@ -137,7 +137,6 @@ def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, 
     """Commit the rows once, however often this is tried; the rows themselves stay an artifact of the run."""
     from trikk.storage.frames import rows_of
     from trikk.storage.table_types import storable
-    from trikk.storage.table_write import Write
 
     assert call.write is not None
     name = str(call.write["table"])
@@ -146,15 +145,26 @@ def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, 
         rows = place.artifacts.save(frame)
         committed: dict[str, JSON] = {"table": name, "rows": rows.summary.get("rows"), "dry": call.dry}
         if not call.dry:
-            write = Write(
-                call.write["mode"], frame, key=tuple(call.write["key"]), schema_mode=call.write["schema_mode"]
-            )
-            origin = {"run": call.run, "step": call.step, "pipeline": call.pipeline}
-            made = place.tables.write(name, write, identity=call.identity, origin=origin)
+            made = _commit(call, call.write, frame, rows.digest, place)
             committed |= {"version": made.version, "rows": made.rows, "repeated": made.repeated}
     except Exception as error:
         raise _Failed(_raised("stored", error, call, f"table {name} can't be written: ")) from error
     return [rows], committed
+
+
+def _commit(call: StepCall, to: Mapping[str, Any], frame: Any, digest: str, place: Workplace) -> Any:
+    """Make the write, or find it made; rows that are not those it was made with are a failure, not a success."""
+    from trikk.storage.table_write import Write
+
+    write = Write(to["mode"], frame, key=tuple(to["key"]), schema_mode=to["schema_mode"])
+    origin = {"run": call.run, "step": call.step, "pipeline": call.pipeline, "digest": digest}
+    made = place.tables.write(str(to["table"]), write, identity=call.identity, origin=origin)
+    if made.repeated and made.digest not in (None, digest):
+        raise PermanentError(
+            f"it has taken other rows from this step of this run before, in version {made.version}",
+            next="they stay; start a new run to write the rows that there are now",
+        )
+    return made
 
 
 def _store(value: Any, call: StepCall, step: Step[..., Any], place: Workplace) -> list[Artifact]:

@@ -78,6 +78,7 @@ class Committed:
         repeated: whether it had been made before under the same identity, and was therefore not made again.
         inserted: rows that are new; None for an overwrite.
         updated: rows that were replaced by a merge, 0 for an append, None for an overwrite.
+        digest: of a repeated write, the digest of its rows that `origin` named when it was made; None if none.
 
     An append with a key drops `rows - inserted` rows.
     """
@@ -87,6 +88,7 @@ class Committed:
     repeated: bool = False
     inserted: int | None = None
     updated: int | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def find_identity(place: Place, table: DeltaTable, identity: str) -> Committed |
         actions = place.files.commit(place.name, version)
         entry: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
         if entry.get("trikk.identity") == identity:
-            return _read_back(version, entry)
+            return replace(_read_back(version, entry), digest=entry.get("trikk.digest"))
     raise TableError(
         f"table {place.name!r} knows the write {identity!r} but not its log entry",
         where=place.location,

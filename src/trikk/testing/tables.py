@@ -55,7 +55,7 @@ class MemoryTables:
             raise UnknownName("table", name, self.names())
         return overlay(None if version is None else self.scan(name, version), writes, where=f"table {name}")
 
-    def write(self, name: str, write: Write, *, identity: str, origin: Mapping[str, str]) -> Committed:  # noqa: ARG002
+    def write(self, name: str, write: Write, *, identity: str, origin: Mapping[str, str]) -> Committed:
         """Make a write once for each identity."""
         if not identity:
             raise UsageError("a write needs an identity")
@@ -68,7 +68,7 @@ class MemoryTables:
         after, inserted, updated = _written(before[-1] if before else None, write, where=f"table {name}")
         self._versions[name] = [*before, after]
         made = Committed(len(before), frame.height, False, inserted, updated)
-        self._made[name, identity] = made
+        self._made[name, identity] = replace(made, digest=origin.get("digest"))
         return made
 
 

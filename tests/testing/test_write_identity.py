@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from trikk import Table, pipeline, step
+from trikk.execution.loading import Loaded
+from trikk.execution.messages import StepCall
+from trikk.execution.worker import Workplace, run_call
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.memory import MemoryStore
+from trikk.storage.tables import Tables
+from trikk.testing import MemoryTables
+
+counts = Table("counts")
+
+
+@step
+def rows() -> pl.DataFrame:
+    return pl.DataFrame({"n": [1]})
+
+
+@pipeline
+def p() -> None:
+    counts.append(rows())
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+def test_a_write_that_was_made_with_other_rows_is_no_success(kind: str, tmp_path: Path) -> None:
+    tables: Any = MemoryTables() if kind == "memory" else Tables(str(tmp_path))
+    place = Workplace(Loaded({"p": p}), Artifacts(MemoryStore()), tables)
+
+    def write(n: int, attempt: int) -> Any:
+        rows = {"artifact": place.artifacts.save(pl.DataFrame({"n": [n]})).to_json(), "path": []}
+        target = {"table": "counts", "mode": "append", "key": [], "schema_mode": "strict"}
+        return run_call(StepCall("run", "p", "append_counts", None, attempt, {"rows": rows}, write=target), place)
+
+    assert write(1, 1).error is None
+    assert write(1, 2).error is None
+    other = write(2, 3)
+    assert other.error is not None
+    assert "it has taken other rows from this step of this run before, in version 0" in other.error["message"]
+    assert not other.error["retryable"]
+    assert tables.scan("counts").collect().rows() == [(1,)]
