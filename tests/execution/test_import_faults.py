@@ -48,8 +48,8 @@ def test_what_a_module_prints_at_import_does_not_reach_stdout(folder: Folder) ->
 
 
 def test_a_module_that_starts_a_thread_gets_fresh_interpreters_and_is_told_so(folder: Folder) -> None:
-    thread = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True, name='mine').start()\n"
-    folder.write(pipelines=thread + GOOD)
+    thread = "threading.Thread(target=time.sleep, args=(60,), daemon=True, name='mine')"
+    folder.write(pipelines=f"import threading, time\n{thread}.start()\n{GOOD}")
     run = folder.good("run", "p")
     assert run["isolation"] == "fresh interpreter: importing the project starts the thread 'mine'"
     assert "fresh interpreter" in folder.trikk("show", "last").out

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.execution.command import Folder, lives, states_of, steps_of, until
@@ -27,8 +28,7 @@ def pids(folder: Folder) -> list[int]:
 
 
 def host_of(worker: int) -> int:
-    with open(f"/proc/{worker}/stat") as stat:
-        return int(stat.read().rpartition(")")[2].split()[1])
+    return int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def all_gone(folder: Folder) -> None:

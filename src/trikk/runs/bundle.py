@@ -82,17 +82,20 @@ def contents(store: Store, digest: str) -> dict[str, str]:
 
 
 def restore(store: Store, digest: str, into: Path) -> Path:
-    """Lay a bundle out as a folder under `into`, once, and return it.
+    """Lay a bundle out as a folder under `into`, again only if that was changed since, and return it.
 
     Raises:
         ArtifactMissing: if the bundle, or a file of it, is not in the store any more.
         StorageError: if a path in it leads outside.
     """
     target = into / digest
+    files = contents(store, digest)
     if target.is_dir():
-        return target
+        if all(_is(target / name, content) for name, content in files.items()):
+            return target
+        shutil.rmtree(target)  # somebody has changed it
     half = into / f"{digest}.{os.urandom(4).hex()}.tmp"
-    for name, content in contents(store, digest).items():
+    for name, content in files.items():
         path = half / name
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise StorageError(
@@ -106,6 +109,13 @@ def restore(store: Store, digest: str, into: Path) -> Path:
     except OSError:
         shutil.rmtree(half)  # another process was first
     return target
+
+
+def _is(path: Path, digest: str) -> bool:
+    try:
+        return digest_bytes(path.read_bytes()) == digest
+    except OSError:
+        return False
 
 
 def commit_of(root: Path) -> dict[str, JSON]:
