@@ -122,7 +122,7 @@ def local_enum() -> enum.Enum:
         Access.READ | Access.WRITE,
         local_enum(),
     ],
-    ids=str,
+    ids=["object", "set", "bytes", "complex", "key", "list", "deep", "function", "flags", "local"],
 )
 def test_what_could_not_be_read_back_is_refused_when_it_is_written(value: object) -> None:
     with pytest.raises(UsageError) as error:
