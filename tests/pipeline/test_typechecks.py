@@ -81,12 +81,12 @@ DO_NOT_FIT = [
 ]
 
 
-@pytest.mark.parametrize(("value", "annotation"), FIT, ids=str)
+@pytest.mark.parametrize(("value", "annotation"), FIT)
 def test_a_value_of_the_declared_type_fits(value: object, annotation: object) -> None:
     assert fits(value, annotation)
 
 
-@pytest.mark.parametrize(("value", "annotation"), DO_NOT_FIT, ids=str)
+@pytest.mark.parametrize(("value", "annotation"), DO_NOT_FIT)
 def test_a_value_of_another_type_does_not_fit(value: object, annotation: object) -> None:
     assert not fits(value, annotation)
 
