@@ -44,6 +44,20 @@ def test_a_time_out_ends_the_step_and_everything_that_it_started(folder: Folder,
     all_gone(folder)
 
 
+def test_a_time_out_holds_in_a_fresh_interpreter_too(folder: Folder) -> None:
+    folder.write(trikk='isolation = "fresh"\n')
+    run = folder.failed("run", "hangs")
+    assert run["isolation"] == "fresh interpreter: trikk.toml says so"
+    assert steps_of(run)["hang"]["error"]["kind"] == "timeout"
+    assert "time-out of 300 ms" in steps_of(run)["hang"]["error"]["message"]
+    all_gone(folder)
+    process = folder.start("run", "long")
+    until(lambda: len(folder.lines("pids")) == 2)
+    process.kill()
+    process.communicate()
+    all_gone(folder)
+
+
 def test_a_step_that_takes_too_long_is_tried_again(folder: Folder) -> None:
     run = folder.failed("run", "hangs_twice")
     step = steps_of(run)["hang"]
@@ -77,6 +91,15 @@ def test_a_second_ctrl_c_ends_a_step_that_does_not_listen(folder: Folder) -> Non
     done = folder.end(process)
     assert (done.code, done.json["state"]) == (1, "cancelled")
     all_gone(folder)
+
+
+def test_ctrl_c_in_an_inline_run_is_recorded_too(folder: Folder) -> None:
+    process = folder.start("run", "long", "--inline", "--json")
+    until(lambda: folder.lines("pids"))
+    os.killpg(process.pid, signal.SIGINT)
+    done = folder.end(process)
+    assert (done.code, done.json["state"]) == (1, "cancelled")
+    assert states_of(done.json) == {"before": "succeeded", "hang": "cancelled", "later": "waiting"}
 
 
 def test_another_process_can_cancel_a_run(folder: Folder, long: subprocess.Popen[str]) -> None:
