@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for case in cases:
         if table[case.name]:
             print("\n" + report.case_text(case, table, LEAST_STEPS))
+    print("\n" + report.summary_text(table))
     print("\n" + report.targets_text(verdicts))
     print(f"\nEvery sample is in {options.json}.")
     return 0

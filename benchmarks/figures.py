@@ -91,7 +91,9 @@ def ratio(value: float | None, reference: float | None) -> float | None:
     return value / reference if value is not None and reference else None
 
 
-def ms_per_step(table: Table, case: str, steps: int, label: str, least: int = 1) -> float | None:
+def ms_per_step(
+    table: Table, case: str, steps: int, label: str, least: int = 1, name: str = "seconds"
+) -> float | None:
     """Milliseconds that each further step costs: start-up, measured by the case `one`, is taken off.
 
     Args:
@@ -100,8 +102,9 @@ def ms_per_step(table: Table, case: str, steps: int, label: str, least: int = 1)
         steps: its steps.
         label: whose.
         least: steps in the contender's smallest pipeline, which stood in for `one`.
+        name: which time: wall `seconds` or `cpu`.
     """
-    whole, single = figure(table, case, label), figure(table, "one", label)
+    whole, single = figure(table, case, label, name), figure(table, "one", label, name)
     if whole is None or single is None or steps <= least:
         return None
     return (whole - single) / (steps - least) * 1000

@@ -94,6 +94,21 @@ def targets_text(verdicts: Sequence[Verdict]) -> str:
     return "### Targets of trikk, for information\n\n" + table_text(rows)
 
 
+def summary_text(table: Table) -> str:
+    """All contenders in one table: median and, in brackets, least seconds of each case that several have."""
+    shared = [name for name, lines in table.items() if len(lines) > 2]
+    labels = dict.fromkeys(label for name in shared for label in table[name])
+    rows: list[Sequence[str]] = [("seconds: median (least)", *shared)]
+    rows += [(label, *(_cell(table[name].get(label)) for name in shared)) for label in labels]
+    return "### Summary\n\n" + table_text(rows)
+
+
+def _cell(line: Line | None) -> str:
+    if line is None or not line.good:
+        return ""
+    return f"{number(line.median('seconds'))} ({number(min(outcome.seconds for outcome in line.good))})"
+
+
 def _with_unit(value: float | None, unit: str) -> str:
     return "-" if value is None else f"{number(value)} {unit}".strip()
 

@@ -127,8 +127,14 @@ class Trikk:
 
     name = "trikk"
 
+    def __init__(self) -> None:
+        self.commit = "unknown"
+
     def ready(self) -> str | None:
         """Usable when a pipeline of one step runs."""
+        describe = ["git", "describe", "--always", "--dirty"]
+        asked = subprocess.run(describe, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        self.commit = asked.stdout.strip() or self.commit
         shutil.rmtree(SOURCE, ignore_errors=True)
         shutil.copytree(REPOSITORY / "src", SOURCE, ignore=shutil.ignore_patterns("__pycache__"))
         trial = WORK / "trial"
@@ -144,11 +150,8 @@ class Trikk:
 
     def versions(self) -> dict[str, str]:
         """Its own version, its commit and those of the libraries that carry it."""
-        asked = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-        )
         names = ("trikk", "polars", "pandas", "pyarrow")
-        return {**{name: version(name) for name in names}, "commit": asked.stdout.strip() or "unknown"}
+        return {**{name: version(name) for name in names}, "commit": self.commit}
 
     def entries(self, case: str) -> list[Entry]:
         """Its lines in a case."""

@@ -167,6 +167,16 @@ def test_a_chain_that_takes_no_longer_than_a_step_is_called_noise() -> None:
     assert "noise" not in report.case_text(case, table(chain50=line("prefect", 7.2)), {})
 
 
+def test_the_summary_has_every_contender_and_the_cases_that_several_have() -> None:
+    measured: figures.Table = {"one": {name: line(name, 2.0, 1.0, 3.0) for name in ("a", "b", "c")}}
+    measured["memory"] = {"a": line("a", 1.0)}
+    measured["help"] = {name: line(name, 0.5) for name in ("a", "b", "d")}
+    text = report.summary_text(measured)
+    assert "memory" not in text
+    assert [row.split()[1] for row in text.splitlines()[4:]] == ["a", "b", "c", "d"]
+    assert "2.00 (1.00)" in text
+
+
 def test_the_report_can_be_written_as_json() -> None:
     measured = table(resume10=line("trikk", 0.1, redone=0, left=0))
     written = report.to_json(measured, targets.judge(measured), {"machine": {"cpus": 2}})
