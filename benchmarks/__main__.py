@@ -19,7 +19,7 @@ from benchmarks.contenders.metaflow import Metaflow
 from benchmarks.contenders.prefect import Prefect
 from benchmarks.contenders.trikk import Trikk
 from benchmarks.jobs import Contender
-from benchmarks.places import WORK
+from benchmarks.places import HOMES, LOGS, WORK
 
 PEERS: tuple[type[Contender], ...] = (Luigi, Kedro, Metaflow, Prefect, Dagster, DagsterInProcess)
 QUICK = ("chain2000", "runs100k", "memory")
@@ -31,9 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; 0 whatever the figures are, 2 for a wrong option."""
     options = parse(arguments)
     cases = cases_of(options)
+    for old in (HOMES, LOGS):  # a peer's home grows by every frame that it keeps
+        shutil.rmtree(old, ignore_errors=True)
     contenders, skipped = get_ready([Floor(), Trikk(), *peers_of(options.peers)])
     begun = machine.state()
-    shutil.rmtree(WORK / "logs", ignore_errors=True)
     measure.warm_up(contenders)
     table = measure.interleaved(cases, contenders, 1 if options.quick else options.repeat)
     verdicts = targets.judge(table)
