@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -186,3 +188,21 @@ def test_output_that_is_not_utf_8_is_json_all_the_same(shared: Folder) -> None:
         assert done.json["parameters"] == {"value": "blåbær \u2028"}
     assert shared.trikk("show", "last", PYTHONIOENCODING="ascii").code == 0
     assert shared.trikk("runs", PYTHONIOENCODING="ascii").code == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_works_without_its_standard_streams(shared: Folder, closed: str) -> None:
+    line = f"{sys.executable} -m trikk.cli.main run texts -p value=closed {closed}"
+    done = subprocess.run(["sh", "-c", line], cwd=shared.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    assert shared.good("show", "last")["parameters"] == {"value": "closed"}
+
+
+def test_values_are_shown_as_people_write_them(shared: Folder) -> None:
+    shared.good("run", "nan")
+    assert '{"a": NaN, "b": Infinity}' in shared.trikk("show", "last").out
+    shared.good("run", "conditions", "-p", "mood=BAD")
+    shown = shared.trikk("show", "last").out
+    assert '"BAD"' in shown
+    assert "mood == Mood.GOOD is false" in shown
+    assert "$" not in shown

@@ -157,3 +157,16 @@ def test_a_read_only_project_is_named(folder: Folder) -> None:
         assert "can't be made" in folder.refused("run", "texts", "-p", "value=a")["what"]
     finally:
         folder.root.chmod(0o700)
+
+
+def test_gc_removes_what_killed_attempts_left_but_not_the_files_of_one_that_runs(folder: Folder) -> None:
+    folder.good("run", "texts", "-p", "value=a")
+    workspace = next(p for p in (folder.root / ".trikk" / "artifacts").iterdir() if p.name != "objects")
+    used, left = workspace / f"attempt-{os.getpid()}", workspace / "attempt-4194999"
+    for path in (used, left):
+        path.mkdir()
+        (path / "file").write_text("x")
+        os.utime(path, (0, 0))
+    assert folder.good("gc")["reasons"] == ["1 leftovers of attempts that were killed"]
+    assert (used / "file").exists()
+    assert not left.exists()

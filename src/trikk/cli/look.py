@@ -10,6 +10,7 @@ from trikk.cli.output import (
     artifact_text,
     json_option,
     parameters_text,
+    plain,
     print_json,
     state_text,
     table,
@@ -216,4 +217,4 @@ def _print_head(head: Any) -> None:
         for line in head:
             click.echo(f"  {line}")
     elif head is not None:
-        click.echo(f"  {head}")
+        click.echo(f"  {plain(head)}")

@@ -91,6 +91,7 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; exits 0 when done, 1 when something failed, 2 for wrong usage."""
     arguments = sys.argv[1:] if args is None else args
     as_json = "--json" in arguments
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name in other bytes than UTF-8 stops nothing
@@ -117,6 +118,15 @@ def main(args: list[str] | None = None) -> None:
             raise
         _report(as_json, _unforeseen(error))
         sys.exit(1)
+
+
+def _open_streams() -> None:
+    """Put /dev/null where a standard stream is closed, so that no file of trikk's gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode))
 
 
 def _unforeseen(error: Exception) -> TrikkError:

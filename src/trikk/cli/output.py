@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,7 +95,7 @@ def artifact_text(artifact: dict[str, Any]) -> str:
     summary = artifact["summary"]
     kind = str(summary.get("type", artifact["codec"])).rpartition(".")[2]
     if "value" in summary:
-        shown = json.dumps(summary["value"], ensure_ascii=False)
+        shown = json.dumps(plain(summary["value"]), ensure_ascii=False)
         return shown if len(shown) <= 60 else shown[:57] + "..."
     size = show_bytes(artifact["size"])
     if "columns" in summary:
@@ -103,6 +103,22 @@ def artifact_text(artifact: dict[str, Any]) -> str:
     if "length" in summary:
         return f"{kind} of {summary['length']}, {size}"
     return f"{kind}, {size}"
+
+
+def plain(value: Any) -> Any:
+    """A stored value as people write it: without the marks that tell dates, tuples and enums from texts."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$" not in value:
+        return {key: plain(item) for key, item in value.items()}
+    inside = value["v"]
+    if value["$"] == "enum":
+        return inside[2]
+    if value["$"] == "float":
+        return float(inside)
+    return str(timedelta(*inside)) if value["$"] == "timedelta" else plain(inside)
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:

@@ -7,9 +7,11 @@ younger than a grace period is touched, since a run may be about to name it.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from trikk.core.clock import Clock, SystemClock
@@ -181,7 +183,7 @@ def _sweep_store(project: Project, needed: _Needed, report: Collected, before: f
 
 def _sweep_workspace(project: Project, report: Collected, before: float, *, dry_run: bool) -> None:
     """Remove half-written files and copies that attempts left when they were killed."""
-    left = [p for p in project.store.workspace().iterdir() if p.lstat().st_mtime <= before]
+    left = [p for p in project.store.workspace().iterdir() if p.lstat().st_mtime <= before and not _is_used(p)]
     if left:
         report.reasons.append(f"{len(left)} leftovers of attempts that were killed")
     for path in [] if dry_run else left:
@@ -189,6 +191,20 @@ def _sweep_workspace(project: Project, report: Collected, before: float, *, dry_
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _is_used(path: Path) -> bool:
+    """Whether it is the folder of an attempt (`attempt-PID`) that may still run, however long ago it began."""
+    kind, _, pid = path.name.partition("-")
+    if kind != "attempt" or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sweep_tables(project: Project, needed: _Needed, report: Collected, grace: float, *, dry_run: bool) -> None:
