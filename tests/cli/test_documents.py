@@ -164,7 +164,7 @@ def test_a_wrong_request_is_refused_as_json_too(shared: Folder, arguments: list[
 
 
 def test_nothing_was_started_by_wrong_requests(folder: Folder) -> None:
-    for arguments in WRONG[5:12]:
+    for arguments in WRONG[5:8]:
         folder.refused(*arguments)
     assert folder.good("runs") == {"runs": []}
 

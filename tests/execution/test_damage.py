@@ -21,17 +21,15 @@ def data(tmp_path: Path) -> Folder:
 
 
 def test_gc_keeps_what_kept_runs_need_and_removes_the_rest(data: Folder) -> None:
-    data.good("run", "reading")
+    first = data.good("run", "reading")
     old = data.good("run", "nightly", "-p", "factor=9")
     data.good("ingest", "counts", "two.csv", "--overwrite")
     kept = data.good("run", "nightly", "-p", "factor=2")
-    data.good("ingest", "counts", "one.csv", "--overwrite")
-    assert data.good("gc", "--keep-last", "1", "--grace", "0s", "--dry-run")["forgotten"] == 1
     report = data.good("gc", "--keep-last", "1", "--grace", "0s")
     assert (report["kept"], report["forgotten"]) == (2, 1)
     assert report["artifacts"] > 0
     assert data.good("replay", kept["id"])["identical"] is True
-    assert data.good("replay", data.good("runs", "--pipeline", "reading")["runs"][0]["id"])["identical"] is True
+    assert data.good("replay", first["id"])["identical"] is True
     assert data.good("doctor")["healthy"] is True
     forgotten = data.good("show", old["id"])
     assert (forgotten["state"], forgotten["forgotten"], forgotten["parameters"]) == (
