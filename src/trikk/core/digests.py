@@ -23,6 +23,8 @@ def digest_bytes(data: bytes | bytearray | memoryview) -> str:
 
 def digest_file(path: Path) -> str:
     """The digest of a file's bytes, 64 hexadecimal characters; raises OSError if it can't be read."""
+    if path.stat().st_size <= _BUFFER:
+        return digest_bytes(path.read_bytes())  # a megabyte of buffer costs a forked process 256 page faults
     hasher = blake3()
     buffer = memoryview(bytearray(_BUFFER))
     with path.open("rb", buffering=0) as file:

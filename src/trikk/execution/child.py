@@ -7,7 +7,6 @@ import ctypes
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -23,26 +22,22 @@ from trikk.storage.lazy import LazyTables
 from trikk.storage.stores import open_store
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
 
 def workplace(settings: Settings, loaded: Loaded) -> Workplace:
-    """Where the workers of a project store things; the files that they are given are private copies."""
-    store = open_store(settings.location("artifacts"))
-    artifacts = Artifacts(store, loaded.codecs, into=store.workspace() / f"attempt-{os.getpid()}")
+    """Where the workers of a project store things; connections are made at their first use."""
+    artifacts = Artifacts(open_store(settings.location("artifacts")), loaded.codecs)
     return Workplace(loaded, artifacts, LazyTables(settings.location("tables")))
 
 
-def work(data: dict[str, Any], settings: Settings, loaded: Loaded, pipe: int) -> NoReturn:
+def work(data: dict[str, Any], root: Path, place: Workplace, pipe: int) -> NoReturn:
     """Do the call, answer on the pipe and end the process."""
     call = StepCall.read(data)
-    given: Path | None = None
     try:
         if call.log:
             _redirect(call.log)
-        os.chdir(settings.root)
-        _log_to_stderr()
-        place = workplace(settings, loaded)
-        given = place.artifacts.into
+        os.chdir(root)
         limit_threads(call.cpus)
         result = run_call(call, place)
     except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
@@ -51,16 +46,15 @@ def work(data: dict[str, Any], settings: Settings, loaded: Loaded, pipe: int) ->
     if result.error is not None:
         with contextlib.suppress(Exception):  # the step may have closed its log
             print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201
-    if given is not None and given.exists():
-        shutil.rmtree(given, ignore_errors=True)
+    place.artifacts.release()
     _answer(pipe, result)
     finish(0)
 
 
 def die_with_parent(yes: bool) -> None:
     """Have the kernel kill this process when the one that started it ends, or not any more (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if yes else 0)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if yes else 0)
 
 
 def finish(status: int) -> NoReturn:
@@ -90,7 +84,8 @@ def _redirect(log: str) -> None:
     sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """Send what the author's code logs to stderr, if the project has not chosen otherwise."""
     root = logging.getLogger()
     if not root.handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -107,10 +102,12 @@ def main() -> None:
             _redirect(given["call"]["log"])
         settings = load_settings(root)
         loaded = load(settings, code)
+        log_to_stderr()
+        place = workplace(settings, loaded)
     except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         _answer(given["pipe"], failure("loaded", str(error), retryable=False, type=type(error).__name__))
         finish(0)
-    work(given["call"], settings, loaded, given["pipe"])
+    work(given["call"], root, place, given["pipe"])
 
 
 if __name__ == "__main__":

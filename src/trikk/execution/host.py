@@ -25,13 +25,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trikk.core.errors import TrikkError
+from trikk.core.errors import ProjectError, TrikkError
 from trikk.core.settings import load_settings
-from trikk.execution.child import die_with_parent, finish, work
+from trikk.execution.child import die_with_parent, finish, log_to_stderr, work, workplace
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import failure
 from trikk.execution.safety import why_not_fork
 from trikk.execution.wire import Wire
+from trikk.execution.worker import Workplace
 
 _PIPE = 1 << 16
 
@@ -50,21 +51,27 @@ class Host:
     def __init__(self, wire: Wire, root: Path, code: Path) -> None:
         self.wire = wire
         self.root = root
-        self.settings = load_settings(root)
         self.code = code
         self.children: dict[int, _Child] = {}
         self.selector = selectors.DefaultSelector()
         self.fresh: str | None = None
         self.loaded = Loaded()
+        self.place: Workplace
 
     def serve(self) -> None:
         """Import the project, report, and start and watch workers until the driver is gone."""
-        settings = self.settings
+        settings = load_settings(self.root)
         die_with_parent(True)  # a module that hangs on import must not outlive its driver
         try:
             self.loaded = load(settings, self.code)
+            log_to_stderr()
+            self.place = workplace(settings, self.loaded)
         except TrikkError as error:
             self.wire.send({"error": {**error.to_json()}})
+            return
+        except KeyboardInterrupt:  # not Ctrl-C, which this process ignores
+            told = ProjectError("a module of the project raises KeyboardInterrupt", next="let it raise another error")
+            self.wire.send({"error": {**told.to_json()}})
             return
         die_with_parent(False)  # from now on it notices by itself, and ends what the workers have started
         self.fresh = None if settings.isolation == "fork" else why_not_fork()
@@ -149,7 +156,7 @@ class Host:
             os.close(read)
             self.wire.sock.close()
             self.selector.close()
-            work(call, self.settings, self.loaded, write)
+            work(call, self.root, self.place, write)
         finally:
             finish(3)  # only if work() was broken out of: it ends the process itself
 

@@ -33,9 +33,8 @@ class Artifacts:
     def __init__(self, store: Store, codecs: Sequence[Codec] | None = None, *, into: Path | None = None) -> None:
         self.store = store
         self._json = JsonCodec()
-        self.into = into or store.workspace()
-        self._files = FileCodec(self.into)
-        builtin = builtin_codecs(self.into)
+        self._files = FileCodec(into or store.workspace())
+        builtin = builtin_codecs(self._files)
         self._codecs: dict[str, Codec] = {}
         for codec in (*(codecs or ()), *builtin):
             if codec.name in self._codecs or codec.name in KINDS:
@@ -149,6 +148,10 @@ class Artifacts:
         self.store.fetch(artifact.digest)
         for child in self.children(artifact):
             self.store.fetch(child.digest)
+
+    def release(self) -> None:
+        """Remove the files and folders that `load` has given."""
+        self._files.release()
 
     def _save(self, value: object) -> Artifact:
         for codec in self._own:

@@ -6,6 +6,7 @@ Since its name says its content, putting it twice writes the same bytes: that is
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -45,7 +46,12 @@ class S3Store:
         given = dict(options or {})
         self.url = url.rstrip("/")
         self._cache = LocalStore(given.get("cache") or _cache_folder(self.url), durable=False)
-        self._store = _connect(parts.netloc, parts.path.strip("/"), given)
+        self._place = (parts.netloc, parts.path.strip("/"), given)
+
+    @functools.cached_property
+    def _store(self) -> Any:
+        """The connection, made at its first use: a process that is forked before has none to share."""
+        return _connect(*self._place)
 
     def workspace(self) -> Path:
         """A local folder beside the cache."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from trikk.storage.codec import Codec
 from trikk.storage.codecs.arrow import ArrowCodec
 from trikk.storage.codecs.files import FileCodec
@@ -13,14 +11,14 @@ from trikk.storage.codecs.pickled import PickleCodec
 from trikk.storage.codecs.plain import BytesCodec, JsonCodec
 
 
-def builtin_codecs(into: Path) -> list[Codec]:
+def builtin_codecs(files: FileCodec) -> list[Codec]:
     """All codecs in the order in which they are asked; pickle, which takes anything, is last."""
     return [
         JsonCodec(),
         BytesCodec(),
         ArrowCodec(),
         NumpyCodec(),
-        FileCodec(into),
+        files,
         BoosterCodec(),
         PickleCodec(),
     ]

@@ -25,6 +25,7 @@ class FileCodec:
 
     def __init__(self, into: Path) -> None:
         self._into = into
+        self._given: list[Path] = []
 
     def accepts(self, value: object) -> bool:
         """Whether it is a Path; folders are taken apart before codecs are asked."""
@@ -49,7 +50,13 @@ class FileCodec:
     def fresh(self) -> Path:
         """A new, empty, private folder."""
         self._into.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="files-", dir=self._into))
+        self._given.append(Path(tempfile.mkdtemp(prefix="files-", dir=self._into)))
+        return self._given[-1]
+
+    def release(self) -> None:
+        """Remove all folders that were given."""
+        while self._given:
+            shutil.rmtree(self._given.pop(), ignore_errors=True)
 
     def head(self, path: Path, rows: int) -> JSON | None:
         """The first lines of a text, or nothing."""
