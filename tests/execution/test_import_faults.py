@@ -15,6 +15,7 @@ MODULES = {
     "import": ("import nope_xyz\n" + GOOD, "No module named 'nope_xyz'", "pipelines.py:1"),
     "raise": (GOOD + "raise ValueError('boom')\n", "ValueError: boom", "pipelines.py:8"),
     "base": ("class B(BaseException):\n    pass\nraise B('odd')\n", "B: odd", "pipelines.py:3"),
+    "interrupt": ("raise KeyboardInterrupt\n", "KeyboardInterrupt", ""),
     "exit": ("import sys\nsys.exit(3)\n", "SystemExit: 3", "pipelines.py:2"),
     "_exit": ("import os\nos._exit(3)\n", "status 3", "project"),
     "segfault": ("import os\nos.kill(os.getpid(), 11)\n", "signal 11", "project"),

@@ -84,6 +84,16 @@ def test_a_run_that_succeeded_is_not_resumed(three: Folder) -> None:
     assert "trikk replay" in error["next"]
 
 
+def test_of_several_that_resume_at_once_one_drives_and_nothing_runs_twice(three: Folder) -> None:
+    three.touch("mended")
+    started = [three.start("resume", "last", "--json") for _ in range(3)]
+    ended = [three.end(process) for process in started]
+    assert sorted(done.code for done in ended) == [0, 1, 1]
+    assert {done.error["code"] for done in ended if done.code} <= {"lease-held", "run"}
+    assert three.lines("ran") == ["third"]
+    assert three.good("show", "last")["resumed"] == 1
+
+
 def test_changed_code_stops_and_names_both_ways(three: Folder) -> None:
     three.write(helper=HELPER.replace("FAILS = True", "FAILS = False"))
     error = three.refused("resume", "last", code=1)
