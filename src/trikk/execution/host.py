@@ -70,7 +70,9 @@ class Host:
             self.wire.send({"error": {**error.to_json()}})
             return
         except KeyboardInterrupt:  # not Ctrl-C, which this process ignores
-            told = ProjectError("a module of the project raises KeyboardInterrupt", next="let it raise another error")
+            told = ProjectError(
+                "a module of the project raises KeyboardInterrupt", next="let it raise another error"
+            )
             self.wire.send({"error": {**told.to_json()}})
             return
         die_with_parent(False)  # from now on it notices by itself, and ends what the workers have started
