@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 
 from trikk.core.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}\Z")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LETTERS = "abcdefghjkmnpqrs"
 RUN_ID_LENGTH = 12
 
 
@@ -31,5 +32,7 @@ def check_name(kind: str, name: object, *, where: str | None = None) -> str:
 
 
 def new_run_id() -> str:
-    """A random run id: 12 characters of Crockford's base 32 in lower case (60 bits), a letter first."""
-    return secrets.choice(_ALPHABET[10:]) + "".join(secrets.choice(_ALPHABET) for _ in range(RUN_ID_LENGTH - 1))
+    """A random run id: 12 characters of Crockford's base 32 in lower case (60 bits), a letter (a to s) first."""
+    found = [_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(RUN_ID_LENGTH)]
+    found[0] = _LETTERS[ord(os.urandom(1)) % len(_LETTERS)]
+    return "".join(found)

@@ -36,7 +36,6 @@ class Attempt:
         log: where its output goes; None if it is not captured.
         stopping: why it was asked to end ("timeout" or "cancel"); None if it was not.
         kill_at: monotonic time at which it is ended by force.
-        oom_before: how many processes the kernel had killed for want of memory when it began.
     """
 
     task: Task
@@ -44,7 +43,6 @@ class Attempt:
     need: Need
     deadline: float | None
     log: Path | None
-    oom_before: int
     stopping: str | None = None
     kill_at: float | None = None
 
@@ -65,6 +63,7 @@ class Attempts:
         self.whole = capacity
         self.free = replace(capacity)
         self.log_limit = log_limit
+        self.oom_before = oom_kills()
         self._running: dict[str, Attempt] = {}
 
     def __bool__(self) -> bool:
@@ -80,7 +79,7 @@ class Attempts:
         deadline = None if node.timeout is None else self.clock.monotonic() + node.timeout
         name = f"{call.step}.{call.item}.{call.attempt}"
         log = Path(call.log) if call.log else None
-        self._running[name] = Attempt(task, name, need, deadline, log, oom_kills())
+        self._running[name] = Attempt(task, name, need, deadline, log)
         self.free.take(need)
         self.executor.start(name, call)
 
@@ -138,7 +137,7 @@ class Attempts:
         self.executor.stop(attempt.id, force=False)
 
 
-def judge(attempt: Attempt, ended: Ended, node: Node) -> StepResult:
+def judge(attempt: Attempt, ended: Ended, node: Node, oom_before: int) -> StepResult:
     """What an attempt's end means: its own answer, or in words why there is none."""
     retryable = node.retry is not None
     if attempt.stopping == "timeout":
@@ -149,7 +148,7 @@ def judge(attempt: Attempt, ended: Ended, node: Node) -> StepResult:
     if ended.result is not None:
         return ended.result
     if os.WIFSIGNALED(ended.status):
-        return failure("killed", _killed(ended, attempt.oom_before), retryable=retryable)
+        return failure("killed", _killed(ended, oom_before), retryable=retryable)
     code = os.waitstatus_to_exitcode(ended.status)
     message = f"its process ended with status {code} and no result (os._exit, or a library that ends the process?)"
     return failure("exited", message, retryable=retryable)

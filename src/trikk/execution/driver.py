@@ -282,7 +282,7 @@ class Driver:
         if attempt.stopping == "cancel":
             self._record(e.STEP_CANCELLED, {**_where(task), "attempt": number})
             return
-        result = judge(attempt, ended, self.graph.nodes[task[0]])
+        result = judge(attempt, ended, self.graph.nodes[task[0]], self.attempts.oom_before)
         if result.error is not None:
             self._failed(task, number, result)
             return

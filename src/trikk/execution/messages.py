@@ -14,7 +14,7 @@ one of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.core.values import JSON
@@ -61,7 +61,7 @@ class StepCall:
 
     def to_json(self) -> dict[str, JSON]:
         """The call as JSON."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> StepCall:
@@ -90,7 +90,7 @@ class StepResult:
 
     def to_json(self) -> dict[str, JSON]:
         """The result as JSON."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> StepResult:

@@ -83,6 +83,8 @@ def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: 
             check_gpus(graph, Capacity.of_machine())
             planned = plan(project, state, graph)
             confirm(planned)
+            if changed and current:
+                _refuse_other_rows(state, planned)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
             batch: list[tuple[str, dict[str, JSON]]] = [(e.RUN_RESUMED, body)]
             batch += [
@@ -101,6 +103,17 @@ def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: 
             return drive(project, executor, graph, fresh, lease, how, dry=state.origin.get("kind") == "replay")
         finally:
             executor.close()
+
+
+def _refuse_other_rows(state: RunState, planned: list[Planned]) -> None:
+    """Raise RunError if other code would give a table other rows than those that the run has committed already."""
+    for one in planned:
+        step = state.steps.get(one.step)
+        if not one.reuse and step is not None and step.write and "version" in step.write:
+            raise RunError(
+                f"step {one.step} has written its rows, and would have to write others: {one.why}",
+                next=f"start a new run: trikk run {state.pipeline}; or go on with --with-locked-code",
+            )
 
 
 def plan(project: Project, state: RunState, graph: Graph) -> list[Planned]:

@@ -227,6 +227,9 @@ class RunState:
 
     def _ended(self, at: float, body: Mapping[str, Any], state: str) -> None:
         self.state, self.ended, self.error = state, at, body.get("error")
+        for _, task in self.tasks():
+            if task.state == "retrying":  # the run ended before it was tried again
+                task.state = "failed"
 
 
 def _reset(task: TaskState, reason: str | None) -> None:

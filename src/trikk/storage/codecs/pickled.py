@@ -11,7 +11,6 @@ import json
 import pickle
 import sys
 import warnings
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +111,8 @@ def _version(package: str) -> str | None:
     version = getattr(module, "__version__", None)
     if isinstance(version, str):
         return version
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except (metadata.PackageNotFoundError, ValueError):
