@@ -13,6 +13,7 @@ When the driver goes away, it ends every worker's process group and itself.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -23,7 +24,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from trikk.core.errors import ProjectError, TrikkError
 from trikk.core.settings import load_settings
@@ -31,6 +32,7 @@ from trikk.execution.child import die_with_parent, finish, log_to_stderr, work, 
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import failure
 from trikk.execution.safety import why_not_fork
+from trikk.execution.spare import Spare, fork_spare
 from trikk.execution.wire import Wire
 from trikk.execution.worker import Workplace
 
@@ -52,11 +54,13 @@ class Host:
         self.wire = wire
         self.root = root
         self.code = code
+        self.pid = os.getpid()
         self.children: dict[int, _Child] = {}
         self.selector = selectors.DefaultSelector()
         self.fresh: str | None = None
         self.loaded = Loaded()
         self.place: Workplace
+        self.spare: Spare | None = None
 
     def serve(self) -> None:
         """Import the project, report, and start and watch workers until the driver is gone."""
@@ -90,6 +94,7 @@ class Host:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.selector.register(self.wire, selectors.EVENT_READ, "wire")
         self.selector.register(awake, selectors.EVENT_READ, "child")
+        self._make_spare()
         while self._turn(awake):
             pass
         self._end_all()
@@ -133,48 +138,61 @@ class Host:
             self._start(message["task"], message["call"])
 
     def _start(self, task: str, call: dict[str, Any]) -> None:
-        read, write = os.pipe()
         try:
-            pid = self._spawn(call, write) if self.fresh else self._fork(call, read, write)
+            pid, answers = self._spawn(call) if self.fresh else self._hand_over(call)
         except OSError as error:
-            os.close(read)
             result = failure("exited", f"no process could be started for it: {error.strerror}", retryable=True)
             self.wire.send({"ended": task, "status": 0, "result": result.to_json(), "peak": 0})
             return
-        finally:
-            os.close(write)
-        os.set_blocking(read, False)
-        child = _Child(task, pid, read)
+        os.set_blocking(answers, False)
+        child = _Child(task, pid, answers)
         self.children[pid] = child
-        self.selector.register(read, selectors.EVENT_READ, child)
+        self.selector.register(answers, selectors.EVENT_READ, child)
+        self._make_spare()
 
-    def _fork(self, call: dict[str, Any], read: int, write: int) -> int:
-        parent = os.getpid()
-        pid = os.fork()
-        if pid:
-            return pid
+    def _hand_over(self, call: dict[str, Any]) -> tuple[int, int]:
+        """Give the call to the spare process, or to a new one; returns its pid and the pipe of its answer."""
+        data = json.dumps(call, separators=(",", ":")).encode()
+        while True:
+            spare = self.spare or fork_spare(self._begin_worker, self._work)
+            self.spare = None
+            if spare.take(data):
+                return spare.pid, spare.answers
+
+    def _make_spare(self) -> None:
+        if self.fresh is None and self.spare is None:
+            with contextlib.suppress(OSError):  # then the next call makes one, or says why not
+                self.spare = fork_spare(self._begin_worker, self._work)
+
+    def _begin_worker(self) -> None:
+        _become_worker(self.pid)
+        self.wire.sock.close()
+        self.selector.close()
+
+    def _work(self, call: dict[str, Any], answer: int) -> NoReturn:
+        work(call, self.root, self.place, answer)
+
+    def _spawn(self, call: dict[str, Any]) -> tuple[int, int]:
+        """Start a fresh interpreter for the call; returns its pid and the pipe of its answer."""
+        answers, answer = os.pipe()
+        given = {"call": call, "root": str(self.root), "code": str(self.code), "pipe": answer}
         try:
-            _become_worker(parent)
-            os.close(read)
-            self.wire.sock.close()
-            self.selector.close()
-            work(call, self.root, self.place, write)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "trikk.execution.child"],
+                stdin=subprocess.PIPE,
+                pass_fds=[answer],
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(answers)
+            raise
         finally:
-            finish(3)  # only if work() was broken out of: it ends the process itself
-
-    def _spawn(self, call: dict[str, Any], write: int) -> int:
-        given = {"call": call, "root": str(self.root), "code": str(self.code), "pipe": write}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "trikk.execution.child"],
-            stdin=subprocess.PIPE,
-            pass_fds=[write],
-            start_new_session=True,
-        )
+            os.close(answer)
         assert process.stdin is not None
         process.stdin.write(json.dumps(given).encode())
         process.stdin.close()
         process.returncode = 0  # it is reaped here, not by Popen
-        return process.pid
+        return process.pid, answers
 
     def _read(self, child: _Child) -> None:
         if child.pipe < 0:
@@ -189,7 +207,7 @@ class Host:
         child.pipe = -1
 
     def _reap(self) -> None:
-        while self.children:
+        while self.children or self.spare is not None:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
@@ -201,6 +219,9 @@ class Host:
             child = self.children.pop(found.si_pid, None)
             if child is not None:
                 self._report(child, status, usage.ru_maxrss * 1024)
+            elif self.spare is not None and self.spare.pid == found.si_pid:
+                self.spare.dismiss()
+                self.spare = None
 
     def _report(self, child: _Child, status: int, peak: int) -> None:
         if child.pipe >= 0:
@@ -215,6 +236,8 @@ class Host:
         self.wire.send({"ended": child.task, "status": status, "result": result, "peak": peak})
 
     def _end_all(self) -> None:
+        if self.spare is not None:
+            self.spare.dismiss()
         for pid in self.children:
             _signal_group(pid, signal.SIGKILL)
 
