@@ -28,7 +28,7 @@ def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
     found = project.find_run(run)
     printed: dict[str, int] = {}
     while True:
-        driven = _is_driven(project, found)
+        driven = project.is_driven(found)
         state = project.run(found)
         if step is not None:
             _check(state, step)
@@ -42,11 +42,6 @@ def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
         if state.state == "running" and not driven:
             raise RunError(f"run {found} is {state.state}, but its driver is gone", next=f"trikk resume {found}")
         time.sleep(_LOOK_EVERY)
-
-
-def _is_driven(project: Project, run: str) -> bool:
-    lease = project.journal.lease(run)
-    return lease is not None and lease.holder.is_alive() is not False
 
 
 def _as_json(label: str, log: Path) -> dict[str, str]:

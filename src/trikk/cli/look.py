@@ -73,7 +73,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
         click.echo("no runs" + (" like that" if pipeline or state else " yet: trikk run PIPELINE"))
         return
     found = [
-        [r.id, r.pipeline, state_text(r.state), when(r.created), took(r.started, r.ended), _about(r)] for r in rows
+        [r.id, r.pipeline, _state(project, r), when(r.created), took(r.started, r.ended), _about(r)] for r in rows
     ]
     table(["RUN", "PIPELINE", "STATE", "CREATED", "TOOK", "PARAMETERS"], found, right=["TOOK"])
     total = project.journal.count(pipeline=pipeline, state=state)
@@ -99,6 +99,8 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
         print_json(state.to_json())
     else:
         _print_run(state)
+        if state.state == "running" and not project.is_driven(state.id):
+            click.echo(f"its driver is gone; next: trikk resume {state.id}")
 
 
 def _print_graph(graph: Graph) -> None:
@@ -120,6 +122,12 @@ def _signature(graph: Graph) -> str:
         f"{s.name}: {s.kind}" if s.required else f"{s.name}: {s.kind} = {s.default}" for s in graph.parameters
     ]
     return ", ".join(shown) or "-"
+
+
+def _state(project: Project, row: RunRow) -> str:
+    """The state, with a note if the run goes on only in name."""
+    gone = row.state == "running" and not project.is_driven(row.id)
+    return state_text(row.state) + (", driver gone" if gone else "")
 
 
 def _about(row: RunRow) -> str:

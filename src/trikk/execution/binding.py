@@ -42,6 +42,7 @@ class Binder:
 
         Raises:
             StorageError: if it is in the store and can't be read.
+            RunError: if it is no plain value.
             LookupError: if a key or index is not there.
         """
         if isinstance(argument, Constant):
@@ -52,11 +53,20 @@ class Binder:
         if isinstance(argument, OutputRef):
             artifact = self.output(argument)
             kept = artifact.summary
-            value = _comparable(kept["value"]) if "value" in kept else self.artifacts.load(artifact)
+            value = _comparable(kept["value"]) if "value" in kept else self._plain(artifact)
             for key in argument.path:
                 value = value[key]
             return value
         raise RunError("a condition can't compare tables or groups")
+
+    def _plain(self, artifact: Artifact) -> Any:
+        """A plain value from the store: the driver reads JSON, never what the author's code would have to load."""
+        if artifact.codec != "json":
+            raise RunError(
+                f"a condition or map can't look into {artifact.summary.get('type', artifact.codec)}",
+                next="have the step return what is asked for as a plain value",
+            )
+        return decode(self.artifacts.read_json(artifact))
 
     def length(self, argument: Argument) -> int:
         """How many items a mapped argument has.

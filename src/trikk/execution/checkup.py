@@ -81,12 +81,9 @@ def _journal(project: Project) -> Iterator[Finding]:
     if not damage:
         yield Finding("journal", True, f"{len(rows):,} runs")
     for row in rows:
-        if row.state not in OVER and not row.forgotten:
-            lease = project.journal.lease(row.id)
-            alive = lease.holder.is_alive() if lease else False
-            if alive is False:
-                text = f"run {row.id} of {row.pipeline} is {row.state}, but its driver is gone"
-                yield Finding("journal", False, text, f"trikk resume {row.id}, or trikk cancel {row.id}")
+        if row.state not in OVER and not row.forgotten and not project.is_driven(row.id):
+            text = f"run {row.id} of {row.pipeline} is {row.state}, but its driver is gone"
+            yield Finding("journal", False, text, f"trikk resume {row.id}, or trikk cancel {row.id}")
 
 
 def _artifacts(project: Project) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,8 +165,7 @@ class Project:
             ) from error
         return folder
 
-    def states(self) -> Iterator[RunState]:
-        """All runs that are not forgotten, the newest first."""
-        for row in self.journal.runs(limit=None):
-            if not row.forgotten:
-                yield self.run(row.id)
+    def is_driven(self, run: str) -> bool:
+        """Whether a process has the run's lease and is not known to be dead; False for a run that is over."""
+        lease = self.journal.lease(run)
+        return lease is not None and lease.holder.is_alive() is not False

@@ -1,0 +1,33 @@
+"""What `runs` and `show` tell of a run whose driver has died."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.execution.command import Folder
+
+from trikk.execution.project import Project
+from trikk.runs import events as e
+from trikk.runs.lease import Holder
+
+
+def test_a_run_without_a_driver_is_not_passed_off_as_running(folder: Folder) -> None:
+    project = Project.open(folder.root)
+    project.journal.create("abandoned001", "night", {}, at=1.0)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    me = Holder.current()
+    ended.wait()
+    lease = project.journal.acquire("abandoned001", Holder(me.host, me.boot, ended.pid, 1.0), ttl=9e9, now=1.0)
+    project.journal.append("abandoned001", e.RUN_STARTED, {"isolation": "fork"}, at=2.0, lease=lease)
+    project.journal.close()
+    for command in (["runs"], ["show", "abandoned001"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "trikk.cli.main", *command],
+            cwd=folder.root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "driver" in done.stdout
+        assert "gone" in done.stdout
