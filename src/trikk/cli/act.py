@@ -14,8 +14,9 @@ import click
 from trikk.cli.output import json_option, print_json, tail_of, took
 from trikk.cli.progress import Progress
 from trikk.core.errors import ParameterError
+from trikk.execution.how import How
 from trikk.execution.project import Project
-from trikk.execution.session import How, Session
+from trikk.execution.session import Session
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph

@@ -14,9 +14,9 @@ from trikk.core.errors import TableError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.driver import LEASE_TTL, Driver, Options
+from trikk.execution.how import How, ProjectExecutor
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
-from trikk.execution.session import How, ProjectExecutor
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs import events as e

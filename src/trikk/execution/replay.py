@@ -13,11 +13,12 @@ from typing import Any
 from trikk.core.errors import RunError, TrikkError
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
+from trikk.execution.how import How
 from trikk.execution.launch import drive, driver_of, leased
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.resume import source_folder
-from trikk.execution.session import How, open_executor
+from trikk.execution.session import open_executor
 from trikk.pipeline.graph import Graph
 from trikk.runs import events as e
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version

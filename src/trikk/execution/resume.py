@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from trikk.core.errors import RunError, TrikkError
 from trikk.core.values import JSON
+from trikk.execution.how import How
 from trikk.execution.launch import drive, driver_of, graph_of, leased
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
-from trikk.execution.session import How, open_executor
+from trikk.execution.session import open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.pipeline import parameters_for

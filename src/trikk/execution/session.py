@@ -6,14 +6,12 @@ The process that imports the code is begun before anything else is imported here
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
-from trikk.core.clock import Clock, SystemClock
 from trikk.core.values import JSON
-from trikk.execution.executor import Executor
+from trikk.execution.how import How, ProjectExecutor
 from trikk.execution.process import ProcessExecutor
 from trikk.execution.project import Project
 
@@ -21,35 +19,6 @@ if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
     from trikk.runs.lock import Lock
     from trikk.runs.state import RunState
-
-
-class ProjectExecutor(Executor, Protocol):
-    """An executor that also knows the project's pipelines."""
-
-    def graphs(self) -> dict[str, Graph]:
-        """The project's pipelines as graphs."""
-
-    def codes(self, pipeline: str) -> dict[str, str]:
-        """For each step the digest of the code that it reaches in the project."""
-
-
-@dataclass(slots=True)
-class How:
-    """How a run is carried out, beside what it does.
-
-    Attributes:
-        inline: everything in this process, one step after the other.
-        keep_going: after a failure, finish what does not depend on it.
-        max_parallel: how many steps at once; the project's setting if None.
-        listener: told of every event.
-        clock: time.
-    """
-
-    inline: bool = False
-    keep_going: bool = False
-    max_parallel: int | None = None
-    listener: Callable[[Any, Any], None] | None = None
-    clock: Clock = field(default_factory=SystemClock)
 
 
 def open_executor(project: Project, how: How, code: Path | None = None) -> ProjectExecutor:
