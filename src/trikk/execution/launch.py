@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import FrameType
-from typing import Any
 
 from trikk.core.clock import Clock
 from trikk.core.errors import TableError, UnknownName
@@ -44,21 +43,40 @@ def start(
     parameters = parameters_for(graph, given, text=text)
     check_gpus(graph, Capacity.of_machine())
     lock = replace(base, tables=pin_tables(project, graph), seed=new_seed())
-    body: dict[str, Any] = {
-        "parameters": parameters,
-        "origin": dict(origin or {"kind": "manual"}),
-        "lock": lock.to_json(),
-        "graph": project.keep_json(graph.to_json()),
-    }
-    run = new_run_id()
-    created = project.journal.create(run, pipeline, body, at=clock.now())
-    state = RunState.fold(run, [created], graph.nodes)
+    why = dict(origin or {"kind": "manual"})
+    state = create(project, graph, how, parameters, lock.to_json(), project.keep_json(graph.to_json()), why)
+    with leased(project.journal, state.id, clock) as lease:
+        started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
+        state.apply(project.journal.append(state.id, e.RUN_STARTED, started, at=clock.now(), lease=lease))
+        return drive(project, executor, graph, state, lease, how)
+
+
+def create(
+    project: Project,
+    graph: Graph,
+    how: How,
+    parameters: dict[str, JSON],
+    lock: dict[str, JSON],
+    stored: str,
+    origin: dict[str, JSON],
+) -> RunState:
+    """Write a new run down; it is queued then.
+
+    Args:
+        project: the project.
+        graph: what it will do.
+        how: who is told, and the time.
+        parameters: as their kinds' JSON.
+        lock: a `Lock` as JSON.
+        stored: digest of the graph's JSON in the store.
+        origin: why the run exists.
+    """
+    body: dict[str, JSON] = {"parameters": parameters, "origin": origin, "lock": lock, "graph": stored}
+    created = project.journal.create(new_run_id(), graph.pipeline, body, at=how.clock.now())
+    state = RunState.fold(created.run, [created], graph.nodes)
     if how.listener is not None:
         how.listener(created, state)
-    with leased(project.journal, run, clock) as lease:
-        started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
-        state.apply(project.journal.append(run, e.RUN_STARTED, started, at=clock.now(), lease=lease))
-        return drive(project, executor, graph, state, lease, how)
+    return state
 
 
 def has_succeeded(project: Project, graph: Graph, given: Mapping[str, str]) -> bool:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.core.errors import RunError, TrikkError
-from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.how import How
-from trikk.execution.launch import drive, driver_of, leased
+from trikk.execution.launch import create, drive, driver_of, leased
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.resume import source_folder
@@ -169,7 +168,8 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     executor = open_executor(project, how, source_folder(project, was))
     try:
         _ = executor.graphs()
-        run = _create(project, was, how)
+        origin: dict[str, JSON] = {"kind": "replay", "of": was.id}
+        run = create(project, graph, how, was.parameters, was.lock, was.graph, origin).id
         with leased(project.journal, run, how.clock) as lease:
             batch: list[tuple[str, dict[str, JSON]]] = [
                 (e.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
@@ -181,16 +181,6 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     finally:
         executor.close()
     return Replayed(made, was, found.differing, compare_runs(project, graph, was, made))
-
-
-def _create(project: Project, was: RunState, how: How) -> str:
-    run = new_run_id()
-    origin: dict[str, JSON] = {"kind": "replay", "of": was.id}
-    body: dict[str, Any] = {"parameters": was.parameters, "origin": origin, "lock": was.lock, "graph": was.graph}
-    created = project.journal.create(run, was.pipeline, body, at=how.clock.now())
-    if how.listener is not None:
-        how.listener(created, RunState.fold(run, [created], project.graph(was).nodes))
-    return run
 
 
 def _taken(was: RunState, name: str) -> tuple[str, dict[str, JSON]]:
