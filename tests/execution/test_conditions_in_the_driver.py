@@ -25,6 +25,16 @@ def large() -> list[int]:
 
 
 @step
+def frames(x: int) -> list[pl.DataFrame]:
+    return [pl.DataFrame({"load": [x]})]
+
+
+@step
+def twice(x: int) -> int:
+    return 2 * x
+
+
+@step
 def note(text: str) -> str:
     return text
 
@@ -47,7 +57,23 @@ def on_a_large_list() -> None:
         note("all")
 
 
-@pytest.mark.parametrize("made", [on_a_frame, on_a_pickle], ids=["frame", "pickle"])
+@pipeline
+def on_a_list_of_frames() -> None:
+    with when(frames(1)):
+        note("some")
+
+
+@pipeline
+def on_what_a_map_gave() -> None:
+    doubled = twice.map([1, 2])
+    with when(doubled[1] == 4):
+        note("four")
+
+
+REFUSED = {"frame": on_a_frame, "pickle": on_a_pickle, "frames": on_a_list_of_frames}
+
+
+@pytest.mark.parametrize("made", REFUSED.values(), ids=REFUSED)
 def test_a_condition_on_what_is_no_plain_value_fails_with_a_mend(made: object) -> None:
     run = run_inline(made)  # type: ignore[arg-type]
     assert run.state == "failed"
@@ -57,3 +83,7 @@ def test_a_condition_on_what_is_no_plain_value_fails_with_a_mend(made: object) -
 
 def test_a_condition_looks_into_a_list_that_the_journal_does_not_hold() -> None:
     assert run_inline(on_a_large_list).output("note") == "all"
+
+
+def test_a_condition_looks_into_the_list_that_a_mapped_step_gives() -> None:
+    assert run_inline(on_what_a_map_gave).output("note") == "four"

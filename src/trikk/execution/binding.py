@@ -12,6 +12,8 @@ from trikk.runs.state import RunState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 
+_PLAIN = ("json", "list", "tuple", "dict")
+
 
 class Binder:
     """Finds the values of arguments in a run's state.
@@ -61,12 +63,13 @@ class Binder:
 
     def _plain(self, artifact: Artifact) -> Any:
         """A plain value from the store: the driver reads JSON, never what the author's code would have to load."""
-        if artifact.codec != "json":
+        inside = self.artifacts.children(artifact)
+        if any(part.codec not in _PLAIN for part in (artifact, *inside)):
             raise RunError(
                 f"a condition or map can't look into {artifact.summary.get('type', artifact.codec)}",
                 next="have the step return what is asked for as a plain value",
             )
-        return decode(self.artifacts.read_json(artifact))
+        return self.artifacts.load(artifact)
 
     def length(self, argument: Argument) -> int:
         """How many items a mapped argument has.
