@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trikk.core.digests import digest_bytes
@@ -175,6 +175,7 @@ def test_a_lazy_frame_and_its_result_have_the_same_bytes(tmp_path: Path) -> None
 
 
 @given(columns())
+@example(([None, 1.0, float("nan")], pl.Float64(), 0, 3))
 @SETTINGS
 def test_equal_arrow_tables_give_equal_bytes_whatever_their_history(
     tmp_path: Path, drawn: tuple[list[Any], Any, int, int]
@@ -199,7 +200,9 @@ def test_equal_arrow_tables_give_equal_bytes_whatever_their_history(
     for name, table in histories.items():
         arrow_ipc.write(table, path)
         assert path.read_bytes() == expected, name
-    assert arrow_ipc.read(path).equals(whole.slice(start, length))
+    read, wanted = (pl.DataFrame(t) for t in (arrow_ipc.read(path), whole.slice(start, length)))
+    assert read.equals(wanted)  # a NaN equals a NaN here, which Arrow's own comparison denies
+    assert arrow_ipc.read(path).schema.equals(whole.schema)
 
 
 FRAMES = [
