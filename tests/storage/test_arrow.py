@@ -200,9 +200,9 @@ def test_equal_arrow_tables_give_equal_bytes_whatever_their_history(
     for name, table in histories.items():
         arrow_ipc.write(table, path)
         assert path.read_bytes() == expected, name
-    read, wanted = (pl.DataFrame(t) for t in (arrow_ipc.read(path), whole.slice(start, length)))
-    assert read.equals(wanted)  # a NaN equals a NaN here, which Arrow's own comparison denies
-    assert arrow_ipc.read(path).schema.equals(whole.schema)
+    read, wanted = arrow_ipc.read(path), whole.slice(start, length)
+    assert repr(read.to_pylist()) == repr(wanted.to_pylist())  # as text, a NaN equals a NaN
+    assert read.schema.equals(wanted.schema)
 
 
 FRAMES = [
