@@ -15,7 +15,8 @@
     ├── JournalError
     │   ├── RunExists
     │   ├── LeaseHeld              another driver has the run
-    │   └── LeaseLost              this driver no longer has it
+    │   ├── LeaseLost              this driver no longer has it
+    │   └── Conflict               somebody else has changed the same thing meanwhile
     ├── RunError                   a run could not be driven, resumed or replayed
     └── PermanentError             raised by a step's author: do not retry
 
@@ -169,6 +170,12 @@ class LeaseLost(JournalError):
     """This driver's lease was taken over; it must stop and write nothing more."""
 
     code = "lease-lost"
+
+
+class Conflict(JournalError):
+    """Somebody else has changed the same thing meanwhile; look again, and decide again."""
+
+    code = "conflict"
 
 
 class RunError(TrikkError):

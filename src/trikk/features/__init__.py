@@ -1,0 +1,1 @@
+"""Feature tables: what was known when, for training and for serving from one definition."""

@@ -1,0 +1,1 @@
+"""Models as others use them: versions, aliases, signatures, predictions."""

@@ -1,0 +1,1 @@
+"""Publishing: rows as messages that readers get once, by Kafka, MQTT or a file."""

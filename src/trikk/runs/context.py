@@ -1,0 +1,122 @@
+"""What a step's function may know of the run that it is part of, and where it writes down what happened.
+
+Ready-made steps (gates, registrations, publications) and `trikk.log_metric` find their run here; an author's own
+steps may, too. There is one step at a time in a process, so that threads that a step starts find it as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import UsageError
+from trikk.core.values import JSON
+
+if TYPE_CHECKING:
+    from trikk.runs.journal import Journal
+    from trikk.storage.artifacts import Artifacts
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """The step that runs.
+
+    Attributes:
+        run: the run as which the step acts; in a replay, the run that is repeated, so that results are the same.
+        recorded_in: the run whose events get what is recorded; in a replay, the replay itself.
+        pipeline: the pipeline's name.
+        step: the step's name.
+        item: the position in a mapped step, else None.
+        attempt: 1 for the first.
+        dry: nothing outside of the run may be changed, as in a replay.
+        moment: seconds since 1970 at which the run was created; the same in every attempt, resume and replay.
+        environment: the environment's name, as aliases of models and streams are kept apart by it.
+        root: the project's folder.
+        state_dir: the project's `.trikk`, a local folder that outlives the run.
+        artifacts: the store's values.
+        tables: the project's tables.
+        journal: the project's journal.
+    """
+
+    run: str
+    recorded_in: str
+    pipeline: str
+    step: str
+    item: int | None
+    attempt: int
+    dry: bool
+    moment: float
+    environment: str
+    root: Path
+    state_dir: Path
+    artifacts: Artifacts
+    tables: Any
+    journal: Journal
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt of this step in this run and in its replays: what makes an effect happen once."""
+        return f"{self.run}/{self.step}" if self.item is None else f"{self.run}/{self.step}/{self.item}"
+
+    @property
+    def now(self) -> datetime:
+        """The run's `moment` in UTC: use it where a result holds the time at which it was made."""
+        return datetime.fromtimestamp(self.moment, UTC)
+
+    def record(self, kind: str, body: Mapping[str, JSON]) -> None:
+        """Append an event to the run, which stays there whatever becomes of the step.
+
+        Args:
+            kind: such as "metric.logged".
+            body: JSON; step, item and attempt are added.
+
+        Raises:
+            JournalError: if the journal can't be written.
+            UsageError: if the body is not JSON.
+        """
+        about: dict[str, JSON] = {"step": self.step, "item": self.item, "attempt": self.attempt}
+        self.journal.append(self.recorded_in, kind, {**about, **body}, at=time.time())
+
+    def record_many(self, events: list[tuple[str, Mapping[str, JSON]]]) -> None:
+        """Append several events in one transaction; as `record`."""
+        about: dict[str, JSON] = {"step": self.step, "item": self.item, "attempt": self.attempt}
+        pairs: list[tuple[str, dict[str, JSON]]] = [(kind, {**about, **body}) for kind, body in events]
+        self.journal.append_many(self.recorded_in, pairs, at=time.time())
+
+
+_current: StepContext | None = None
+
+
+def current_step() -> StepContext | None:
+    """The step that runs in this process; None outside of a run."""
+    return _current
+
+
+def step_context(purpose: str) -> StepContext:
+    """The step that runs in this process.
+
+    Args:
+        purpose: what needs it, for the error.
+
+    Raises:
+        UsageError: outside of a run.
+    """
+    if _current is None:
+        raise UsageError(f"{purpose} works in a step of a run only", next="call it in a function with @step")
+    return _current
+
+
+@contextmanager
+def entered(context: StepContext) -> Iterator[None]:
+    """Make this the step that runs, for the duration."""
+    global _current  # noqa: PLW0603 - one step at a time in a process, for all its threads
+    before, _current = _current, context
+    try:
+        yield
+    finally:
+        _current = before

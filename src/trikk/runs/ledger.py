@@ -1,0 +1,79 @@
+"""The ledger's port: what happened to things that outlive a run, such as models and their aliases.
+
+A ledger holds a list of entries for each subject (`model/people`). Entries are only ever added, and a subject's
+state is their fold. An entry may have an identity, which makes adding it twice the same as adding it once; and it
+may be added on the condition that nobody has added another meanwhile. Every journal is a ledger as well, so that
+both are in one database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from trikk.core.values import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened to one subject.
+
+    Attributes:
+        seq: increases through a ledger; a subject's entries are in this order.
+        subject: such as "model/people".
+        kind: such as "version.registered".
+        at: wall time in seconds since 1970.
+        body: whatever belongs to that kind.
+        identity: what makes the entry unique in its subject, or None.
+    """
+
+    seq: int
+    subject: str
+    kind: str
+    at: float
+    body: dict[str, JSON]
+    identity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """An entry that is in the ledger now; `repeated` if it was there before, under its identity."""
+
+    entry: Entry
+    repeated: bool
+
+
+class Ledger(Protocol):
+    """Where entries are kept. Every method raises JournalError if it can't be read or written."""
+
+    def add(
+        self,
+        subject: str,
+        kind: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        identity: str | None = None,
+        after: int | None = None,
+    ) -> Added:
+        """Add an entry in a transaction of its own, which is over when this returns.
+
+        Args:
+            subject: what it happened to; printable, not empty.
+            kind: what happened.
+            body: JSON.
+            at: wall time in seconds since 1970.
+            identity: if the subject has an entry with this identity, that one is returned and nothing is added,
+                whatever its kind and body.
+            after: the `seq` of the subject's last entry that the caller has seen (0 for none).
+
+        Raises:
+            Conflict: if `after` is given and the subject has a later entry (and none with this identity).
+            UsageError: if the subject, kind, identity or body can't be stored.
+        """
+
+    def entries(self, subject: str, *, after: int = 0) -> list[Entry]:
+        """The subject's entries with `seq` greater than `after`, in order; empty for an unknown subject."""
+
+    def subjects(self, prefix: str = "") -> list[str]:
+        """All subjects that begin with a text, sorted."""

@@ -1,0 +1,1 @@
+"""Predictions on demand: an HTTP server for a registered model."""

@@ -1,0 +1,1 @@
+"""Experiments: metrics and parameters of runs, compared, searched and mirrored."""
