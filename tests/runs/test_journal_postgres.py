@@ -117,7 +117,7 @@ def test_a_newer_schema_is_refused_with_what_to_do(
     postgres_server: PostgresServer, postgres_location: str, opened: Callable[[str], Journal]
 ) -> None:
     opened(postgres_location)
-    execute(postgres_server, f"UPDATE {schema_of(postgres_location)}.version SET version = 99")
+    execute(postgres_server, f"INSERT INTO {schema_of(postgres_location)}.version VALUES (99)")
     with pytest.raises(JournalError) as caught:
         open_journal(postgres_location)
     assert caught.value.next == "update trikk"

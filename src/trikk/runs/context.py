@@ -60,7 +60,7 @@ class StepContext:
 
     @property
     def identity(self) -> str:
-        """The same for every attempt of this step in this run and in its replays: what makes an effect happen once."""
+        """The same in every attempt of this step and in replays of its run: what makes an effect happen once."""
         return f"{self.run}/{self.step}" if self.item is None else f"{self.run}/{self.step}/{self.item}"
 
     @property

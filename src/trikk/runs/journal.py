@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from trikk.core.errors import JournalError, LeaseLost, RunExists, UnknownName, UsageError
+from trikk.core.errors import Conflict, JournalError, LeaseLost, RunExists, UnknownName, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.runs.lease import Holder, Lease
+from trikk.runs.ledger import Ledger
 
 CREATED = "run.created"
 FORGOTTEN = "run.forgotten"
@@ -67,7 +68,7 @@ class RunRow:
     forgotten: bool = False
 
 
-class Journal(Protocol):
+class Journal(Ledger, Protocol):
     """Where events are kept. Every method raises JournalError if the journal can't be read or written.
 
     A method that names a run raises UnknownName if there is no such run. A journal may be used by
@@ -220,6 +221,19 @@ def check_kinds(kinds: Iterable[str]) -> None:
         check_plain("a kind of event", kind)
         if kind in (CREATED, FORGOTTEN):
             raise UsageError(f"{kind} is written by the journal itself")
+
+
+def check_entry(subject: str, kind: str, identity: str | None) -> None:
+    """Raise UsageError unless an entry may be called so."""
+    check_plain("a subject", subject)
+    check_plain("a kind of entry", kind)
+    if identity is not None:
+        check_plain("an identity", identity)
+
+
+def changed_meanwhile(subject: str) -> Conflict:
+    """The error for an entry that was to be added after one that is no longer the last."""
+    return Conflict(f"{subject} was changed by somebody else meanwhile", next="look at it again and repeat")
 
 
 def is_run_id(run: str) -> bool:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,16 +14,17 @@ from trikk.core.values import JSON
 from trikk.runs import journal as port
 from trikk.runs.journal import CREATED, FORGOTTEN, FOUND_AT_MOST, Event, Journal, RunRow
 from trikk.runs.lease import Holder, Lease, check_free
+from trikk.runs.memoryledger import MemoryLedger
 from trikk.runs.projection import first_row, fold, kept, row_after
 
 _SHOWN_IDS = 50
 
 
-class MemoryJournal(Journal):
+class MemoryJournal(MemoryLedger, Journal):
     """A journal in dicts behind a lock. Bodies are kept as text, so that no caller shares a dict with it."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        super().__init__()
         self._seq = itertools.count(1)
         self._rows: dict[str, RunRow] = {}  # in order of creation
         self._events: dict[str, list[tuple[int, str, float, str]]] = {}

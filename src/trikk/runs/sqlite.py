@@ -19,7 +19,7 @@ from trikk.core.errors import JournalError
 from trikk.runs import sqltext
 from trikk.runs.sqljournal import SqlJournal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION = 0x7472696B  # "trik"
 _BUSY_SECONDS = 30.0
 

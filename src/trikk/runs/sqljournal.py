@@ -22,12 +22,13 @@ from trikk.runs import sqlrows, sqltext
 from trikk.runs.journal import CREATED, FORGOTTEN, FOUND_AT_MOST, Event, Journal, RunRow
 from trikk.runs.lease import Holder, Lease, check_free
 from trikk.runs.projection import first_row, kept, row_after
+from trikk.runs.sqlledger import SqlLedger, damage
 
 _EVERYTHING = 1 << 62
 _SHOWN_IDS = 50
 
 
-class SqlJournal(Journal, ABC):
+class SqlJournal(SqlLedger, Journal, ABC):
     """A journal in an SQL database, with a connection for each thread of each process."""
 
     def __init__(self, statements: dict[str, str]) -> None:
@@ -308,7 +309,8 @@ class SqlJournal(Journal, ABC):
     def check(self) -> list[str]:
         with self._transaction(self.snapshot) as connection:
             every_run = connection.execute(self._sql["every_run"]).fetchall()
-            return list(sqlrows.compare(self._stream(connection, self._sql["every_event"]), every_run))
+            found = list(sqlrows.compare(self._stream(connection, self._sql["every_event"]), every_run))
+            return [*found, *damage(self._stream(connection, self._sql["every_entry"]))]
 
     # ---- helpers
 

@@ -32,3 +32,10 @@ SELECT max(version) FROM $schema.version
 
 -- name: set_version
 INSERT INTO $schema.version (version) VALUES (:version)
+
+-- name: lock_subject
+SELECT pg_advisory_xact_lock(hashtextextended('$schema/' || :subject, 0))
+
+-- name: add_entry
+INSERT INTO $schema.ledger (subject, kind, at, body, identity) VALUES (:subject, :kind, :at, :body, :identity)
+RETURNING seq

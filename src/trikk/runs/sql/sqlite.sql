@@ -9,3 +9,10 @@ INSERT INTO $schema.events (run, kind, at, body) VALUES (:run, :kind, :at, :body
 
 -- name: cache_put
 INSERT OR REPLACE INTO $schema.cache (key, pipeline, step, at, body) VALUES (:key, :pipeline, :step, :at, :body)
+
+-- name: lock_subject
+SELECT :subject
+
+-- name: add_entry
+INSERT INTO $schema.ledger (subject, kind, at, body, identity) VALUES (:subject, :kind, :at, :body, :identity)
+RETURNING seq

@@ -66,3 +66,18 @@ SELECT body FROM $schema.cache WHERE key = :key
 
 -- name: cache_latest
 SELECT body FROM $schema.cache WHERE pipeline = :pipeline AND step = :step ORDER BY seq DESC LIMIT 1
+
+-- name: entry_of_identity
+SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subject AND identity = :identity
+
+-- name: entries
+SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subject AND seq > :after ORDER BY seq
+
+-- name: last_entry
+SELECT max(seq) FROM $schema.ledger WHERE subject = :subject
+
+-- name: subjects
+SELECT DISTINCT subject FROM $schema.ledger WHERE substr(subject, 1, length(:prefix)) = :prefix
+
+-- name: every_entry
+SELECT subject, body FROM $schema.ledger ORDER BY seq

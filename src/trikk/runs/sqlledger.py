@@ -1,0 +1,80 @@
+"""The ledger in an SQL database, beside the journal and over its connections."""
+
+# ruff: noqa: D102 - the methods are those of the port, described there
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from trikk.core.errors import JournalError
+from trikk.core.values import JSON
+from trikk.runs import journal as port
+from trikk.runs.ledger import Added, Entry, Ledger
+
+
+class SqlLedger(Ledger, ABC):
+    """A ledger over whoever provides transactions and statements."""
+
+    _sql: dict[str, str]
+
+    @abstractmethod
+    def _transaction(self, begin: str | None = None) -> AbstractContextManager[Any]:
+        """A transaction on this thread's connection; one that writes unless told otherwise."""
+
+    @abstractmethod
+    def _read(self, name: str, **values: Any) -> list[Any]:
+        """The rows of a statement outside of a transaction."""
+
+    def add(
+        self,
+        subject: str,
+        kind: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        identity: str | None = None,
+        after: int | None = None,
+    ) -> Added:
+        port.check_entry(subject, kind, identity)
+        text = port.dump(body)
+        values = {"subject": subject, "kind": kind, "at": at, "body": text, "identity": identity}
+        with self._transaction() as connection:
+            connection.execute(self._sql["lock_subject"], {"subject": subject})
+            if identity is not None:
+                known = {"subject": subject, "identity": identity}
+                found = connection.execute(self._sql["entry_of_identity"], known).fetchall()
+                if found:
+                    return Added(_entry(subject, found[0]), True)
+            if after is not None:
+                last = connection.execute(self._sql["last_entry"], {"subject": subject}).fetchone()[0] or 0
+                if last > after:
+                    raise port.changed_meanwhile(subject)
+            seq = int(connection.execute(self._sql["add_entry"], values).fetchone()[0])
+        return Added(Entry(seq, subject, kind, float(at), port.load(text), identity), False)
+
+    def entries(self, subject: str, *, after: int = 0) -> list[Entry]:
+        if not port.is_plain(subject):
+            return []
+        return [_entry(subject, row) for row in self._read("entries", subject=subject, after=after)]
+
+    def subjects(self, prefix: str = "") -> list[str]:
+        if prefix and not port.is_plain(prefix):
+            return []
+        return sorted(subject for (subject,) in self._read("subjects", prefix=prefix))
+
+
+def damage(rows: Iterable[tuple[str, str]]) -> Iterable[str]:
+    """Sentences on entries, given as (subject, body), that are not JSON."""
+    for subject, body in rows:
+        try:
+            port.load(body)
+        except JournalError:
+            yield f"{subject} has an entry that is not JSON"
+
+
+def _entry(subject: str, row: tuple[Any, ...]) -> Entry:
+    seq, kind, at, body, identity = row
+    return Entry(seq, subject, kind, float(at), port.load(body), identity)

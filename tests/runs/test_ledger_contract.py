@@ -1,0 +1,124 @@
+"""What every ledger promises, for each kind of journal."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trikk.core.errors import Conflict, JournalError, UsageError
+from trikk.runs.journal import Journal
+from trikk.runs.open import open_journal
+
+
+def test_entries_come_back_in_order_and_by_subject(journal: Journal):
+    first = journal.add("model/a", "version.registered", {"version": 1}, at=1.5).entry
+    journal.add("model/b", "version.registered", {"version": 1}, at=2.0)
+    second = journal.add("model/a", "alias.moved", {"to": "x\0y"}, at=3.0).entry
+    assert journal.entries("model/a") == [first, second]
+    assert journal.entries("model/a", after=first.seq) == [second]
+    assert second.body == {"to": "x\0y"}
+    assert first.seq < second.seq
+
+
+def test_an_identity_is_added_once_whatever_else_is_said(journal: Journal):
+    made = journal.add("s", "k", {"n": 1}, at=1.0, identity="run/step")
+    again = journal.add("s", "other", {"n": 2}, at=2.0, identity="run/step", after=0)
+    assert (made.repeated, again.repeated) == (False, True)
+    assert again.entry == made.entry
+    assert not journal.add("t", "k", {}, at=1.0, identity="run/step").repeated
+
+
+def test_entries_without_identity_may_be_alike(journal: Journal):
+    for _ in range(2):
+        assert not journal.add("s", "k", {}, at=1.0).repeated
+    assert len(journal.entries("s")) == 2
+
+
+def test_an_entry_after_one_that_is_not_the_last_is_refused(journal: Journal):
+    first = journal.add("s", "k", {}, at=1.0, after=0).entry
+    journal.add("other", "k", {}, at=1.0)
+    journal.add("s", "k", {}, at=1.0, after=first.seq)
+    with pytest.raises(Conflict):
+        journal.add("s", "k", {}, at=1.0, after=first.seq)
+    assert len(journal.entries("s")) == 2
+
+
+def test_subjects_are_found_by_their_beginning(journal: Journal):
+    for subject in ("model/b", "model/a", "modelling", "sweep/ü_%", "model/b"):
+        journal.add(subject, "k", {}, at=1.0)
+    assert journal.subjects("model/") == ["model/a", "model/b"]
+    assert journal.subjects("sweep/ü_") == ["sweep/ü_%"]
+    assert len(journal.subjects()) == 4
+    assert journal.subjects("none") == journal.entries("none") == []
+
+
+def test_a_caller_s_dict_is_not_shared(journal: Journal):
+    body = {"n": [1]}
+    made = journal.add("s", "k", body, at=1.0).entry
+    body["n"].append(2)
+    made.body["n"] = "changed"
+    assert journal.entries("s")[0].body == {"n": [1]}
+
+
+@pytest.mark.parametrize(("subject", "kind", "identity"), [("", "k", None), ("s", "a\nb", None), ("s", "k", "\0")])
+def test_what_can_not_be_stored_is_refused(journal: Journal, subject: str, kind: str, identity: str | None):
+    with pytest.raises(UsageError):
+        journal.add(subject, kind, {}, at=1.0, identity=identity)
+
+
+def test_a_closed_ledger_says_so(journal: Journal):
+    journal.close()
+    with pytest.raises(JournalError):
+        journal.entries("s")
+
+
+def test_a_journal_of_the_first_schema_gets_its_ledger(tmp_path: Path, opened: Callable[[str], Journal]):
+    import sqlite3
+
+    from trikk.runs import sqltext
+
+    file = tmp_path / "old.db"
+    with sqlite3.connect(file) as old:
+        old.executescript(sqltext.script("sqlite_1.sql", "main"))
+        old.execute("PRAGMA user_version = 1")
+        old.execute(f"PRAGMA application_id = {0x7472696B}")
+    old.close()
+    journal = opened(str(file))
+    journal.create("r1", "p", {}, at=1.0)
+    journal.add("s", "k", {}, at=1.0)
+    assert journal.check() == []
+
+
+def _race(location: str, name: str, start: object) -> None:
+    journal = open_journal(location)
+    start.wait()  # type: ignore[attr-defined]
+    for _ in range(25):
+        journal.add("shared", "once", {"by": name}, at=1.0, identity="the one")
+        while True:
+            seen = journal.entries("shared")
+            number = sum(e.kind == "number" for e in seen) + 1
+            try:
+                journal.add("shared", "number", {"n": number}, at=1.0, after=seen[-1].seq)
+                break
+            except Conflict:
+                continue
+    journal.close()
+
+
+def test_processes_that_race_number_without_gaps_and_add_once(shared_location: str):
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(3)
+    racers = [spawn.Process(target=_race, args=(shared_location, f"p{i}", start)) for i in range(3)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(60)
+    assert [r.exitcode for r in racers] == [0, 0, 0]
+    journal = open_journal(shared_location)
+    entries = journal.entries("shared")
+    journal.close()
+    assert sum(e.kind == "once" for e in entries) == 1
+    assert [e.body["n"] for e in entries if e.kind == "number"] == list(range(1, 76))
