@@ -6,6 +6,7 @@ Everything an author of pipelines needs is here; importing it loads no library b
 from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.version import __version__ as __version__
 from trikk.pipeline.cache import Cache
+from trikk.pipeline.model import Model
 from trikk.pipeline.pipeline import Pipeline, pipeline
 from trikk.pipeline.resources import Resources
 from trikk.pipeline.retry import Retry
@@ -13,13 +14,20 @@ from trikk.pipeline.step import Step, step
 from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import when
 from trikk.steps import sql
+from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
 
 __all__ = [
     "step",
     "pipeline",
     "Table",
+    "Model",
     "when",
     "sql",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "log_figure",
+    "log_artifact",
     "Retry",
     "Resources",
     "Cache",

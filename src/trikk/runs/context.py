@@ -6,8 +6,9 @@ steps may, too. There is one step at a time in a process, so that threads that a
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,6 +91,8 @@ class StepContext:
 
 
 _current: StepContext | None = None
+_at_exit: list[Callable[[], None]] = []
+_entered_by = 0
 
 
 def current_step() -> StepContext | None:
@@ -111,12 +114,29 @@ def step_context(purpose: str) -> StepContext:
     return _current
 
 
+def at_exit(call: Callable[[], None]) -> bool:
+    """Have something called, once, when the step that runs is over, also when it has failed.
+
+    Returns:
+        False, and nothing is called, in a process that the step has forked: that ends in ways of its own.
+    """
+    if os.getpid() != _entered_by:
+        return False
+    _at_exit.append(call)
+    return True
+
+
 @contextmanager
 def entered(context: StepContext) -> Iterator[None]:
     """Make this the step that runs, for the duration."""
-    global _current  # noqa: PLW0603 - one step at a time in a process, for all its threads
-    before, _current = _current, context
+    global _current, _at_exit, _entered_by
+    before = (_current, _at_exit, _entered_by)
+    _current, _at_exit, _entered_by = context, [], os.getpid()
     try:
         yield
     finally:
-        _current = before
+        try:
+            for call in _at_exit:
+                call()
+        finally:
+            _current, _at_exit, _entered_by = before
