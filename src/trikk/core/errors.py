@@ -6,7 +6,8 @@
     │   ├── ParameterError         a parameter's value does not fit its type
     │   ├── ProjectError           the project's folder or trikk.toml is wrong
     │   ├── UnknownName            no such pipeline, run, step, table ...
-    │   └── MissingExtra           an optional package is not installed
+    │   ├── MissingExtra           an optional package is not installed
+    │   └── SignatureError         rows are not what a model takes
     ├── StorageError               artifacts and tables
     │   ├── ArtifactMissing
     │   ├── ArtifactCorrupt
@@ -18,6 +19,7 @@
     │   ├── LeaseLost              this driver no longer has it
     │   └── Conflict               somebody else has changed the same thing meanwhile
     ├── RunError                   a run could not be driven, resumed or replayed
+    ├── PredictionError            a model gave no usable value for some rows
     └── PermanentError             raised by a step's author: do not retry
 
 The command line shows the text and never a stack trace. Tests assert `code` and `next`, not prose.
@@ -118,6 +120,27 @@ class MissingExtra(UsageError):
         self.extra = extra
 
 
+class SignatureError(UsageError):
+    """Rows do not fit a model's signature.
+
+    Attributes:
+        field: the input or output that does not fit; None where it is about the rows as a whole.
+    """
+
+    code = "signature"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        field: str | None = None,
+        where: str | None = None,
+        next: str | None = None,  # noqa: A002
+    ) -> None:
+        super().__init__(what, where=where, next=next)
+        self.field = field
+
+
 class StorageError(TrikkError):
     """An artifact or a table can't be written or read."""
 
@@ -182,6 +205,12 @@ class RunError(TrikkError):
     """A run can't be driven, resumed or replayed as asked."""
 
     code = "run"
+
+
+class PredictionError(TrikkError):
+    """A model gave NaN, an infinity, nothing, or another number of values than there are rows."""
+
+    code = "prediction"
 
 
 class PermanentError(TrikkError):

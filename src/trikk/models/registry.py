@@ -1,0 +1,264 @@
+"""The registry: versions of models and the aliases that name them, as entries of a ledger.
+
+An alias is a name in an environment that moves from version to version; every move is an entry with who, when
+and why. What is decided here is decided on the entries read before, and written only if none came meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trikk.core.errors import Conflict, UnknownName, UsageError
+from trikk.core.names import check_name
+from trikk.core.values import JSON
+from trikk.models import state as s
+from trikk.models.state import ModelState, Move
+from trikk.models.version import ModelVersion
+from trikk.pipeline.model import split_reference
+from trikk.runs.ledger import Added, Entry, Ledger
+
+_PREFIX = "model/"
+_TRIES = 200
+_Decide = Callable[[ModelState], tuple[str, dict[str, JSON]] | None]
+
+
+class Registry:
+    """Models by name, over a ledger. Methods that name a model raise UnknownName if there is no such model.
+
+    Args:
+        ledger: where the entries are; every journal is one.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def names(self) -> list[str]:
+        """The names of all models, sorted."""
+        return [subject.removeprefix(_PREFIX) for subject in self._ledger.subjects(_PREFIX)]
+
+    def state(self, name: str) -> ModelState:
+        """Everything that is known of a model."""
+        found = self._read(name)
+        if not found.versions:
+            raise UnknownName("model", name, self.names())
+        return found
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """All versions of a model, oldest first."""
+        return list(self.state(name).versions.values())
+
+    def get(self, name: str, version: int) -> ModelVersion:
+        """A version by its number; UnknownName if there is none."""
+        return self.state(name).get(version)
+
+    def moves(self, name: str, environment: str | None = None) -> list[Move]:
+        """Every move of the model's aliases, oldest first, in one environment or in all."""
+        return [move for move in self.state(name).moves if environment in (None, move.environment)]
+
+    def resolve(self, reference: str, environment: str) -> ModelVersion:
+        """The version that a reference names now.
+
+        Args:
+            reference: "name@alias", "name:3", or "name" for the newest.
+            environment: whose aliases.
+
+        Raises:
+            UsageError: if it is no reference.
+            UnknownName: if there is no such model or version, or no version holds the alias.
+        """
+        name, alias, version = split_reference(reference)
+        state = self.state(name)
+        if version is not None:
+            return state.get(version)
+        if alias is None:
+            return state.versions[max(state.versions)]
+        number = state.holder_number(alias, environment)
+        if number is None:
+            held = [f"{name}@{known}" for known in state.aliases(environment)]
+            mend = f"trikk models promote {name} VERSION --alias {alias}"
+            raise UnknownName("alias", f"{name}@{alias}", held, next=None if held else mend)
+        return state.get(number)
+
+    def holder(self, name: str, alias: str, environment: str, at: float | None = None) -> ModelVersion | None:
+        """The version that holds an alias, now or at a time (seconds since 1970); None if none does."""
+        state = self.state(name)
+        number = state.holder_number(alias, environment, at)
+        return None if number is None else state.get(number)
+
+    def register(self, model: ModelVersion, *, identity: str | None = None) -> ModelVersion:
+        """Add a version to a model, which begins to exist with its first.
+
+        Args:
+            model: the version; its number is left out of account and comes with the result.
+            identity: what makes the registration unique among those of the model: a second one with the same
+                returns the version that the first one made.
+
+        Raises:
+            UsageError: if the name can't name a model.
+        """
+        check_name("model", model.name)
+
+        def decide(state: ModelState) -> tuple[str, dict[str, JSON]]:
+            return s.VERSION_REGISTERED, {**model.to_json(), "version": len(state.versions) + 1}
+
+        added = self._add(model.name, decide, at=model.created, identity=identity)
+        assert added is not None
+        return ModelVersion.read(added.entry.body)
+
+    def move(
+        self,
+        name: str,
+        alias: str,
+        version: int,
+        environment: str,
+        *,
+        by: str,
+        why: str,
+        at: float,
+        identity: str | None = None,
+        decision: dict[str, JSON] | None = None,
+        expected: tuple[int | None] | None = None,
+    ) -> Move | None:
+        """Move an alias to a version, or request it where the alias requires approval.
+
+        Args:
+            name: the model.
+            alias: the alias; it begins to exist with its first move.
+            version: the new holder.
+            environment: whose alias.
+            by: who moves it.
+            why: the reason.
+            at: seconds since 1970.
+            identity: makes it happen once.
+            decision: what the reason rests on.
+            expected: the holder (or None) on which the caller has decided, as a tuple of one.
+
+        Returns:
+            The move, its `state` "moved" or "requested"; None if the version holds the alias already.
+
+        Raises:
+            UnknownName: if there is no such version.
+            Conflict: if the holder is another than expected.
+        """
+        check_name("alias", alias)
+        check_name("environment", environment)
+
+        def decide(state: ModelState) -> tuple[str, dict[str, JSON]] | None:
+            state.get(version)
+            now = state.holder_number(alias, environment)
+            if now == version:
+                return None
+            if expected is not None and expected[0] != now:
+                raise Conflict(
+                    f"{name}@{alias} has moved from version {expected[0]} to {now} meanwhile", next="decide again"
+                )
+            guarded = (environment, alias) in state.guarded
+            body = _body(alias, environment, by, why, version=version, decision=decision)
+            return (s.ALIAS_REQUESTED if guarded else s.ALIAS_MOVED), body
+
+        return self._move(name, decide, at=at, identity=identity)
+
+    def rollback(
+        self, name: str, alias: str, environment: str, *, by: str, why: str, at: float, identity: str | None = None
+    ) -> Move:
+        """Return an alias to the version that held it before; again, to the one before that.
+
+        It needs no approval, since what it returns to has had one.
+
+        Raises:
+            UsageError: if there is no former holder.
+        """
+
+        def decide(state: ModelState) -> tuple[str, dict[str, JSON]]:
+            holders = state.held.get((environment, alias), [])
+            if len(holders) < 2:
+                held = f"has been held by version {holders[0]} only" if holders else "is held by no version"
+                raise UsageError(
+                    f"{name}@{alias} {held} in {environment}: there is nothing to return to",
+                    next=f"move it by hand: trikk models promote {name} VERSION --alias {alias}",
+                )
+            return s.ALIAS_RETURNED, _body(alias, environment, by, why, version=holders[-2])
+
+        move = self._move(name, decide, at=at, identity=identity)
+        assert move is not None
+        return move
+
+    def require_approval(
+        self, name: str, alias: str, environment: str, *, by: str, why: str, at: float, required: bool = True
+    ) -> bool:
+        """Let an alias be moved only with approval, or (required=False) without; False if it was so before."""
+        check_name("alias", alias)
+        check_name("environment", environment)
+
+        def decide(state: ModelState) -> tuple[str, dict[str, JSON]] | None:
+            if ((environment, alias) in state.guarded) == required:
+                return None
+            return s.APPROVAL_SET, _body(alias, environment, by, why, required=required)
+
+        self.state(name)
+        return self._add(name, decide, at=at) is not None
+
+    def approve(self, name: str, alias: str, environment: str, *, by: str, why: str, at: float) -> Move:
+        """Let the move that waits happen.
+
+        Raises:
+            UsageError: if none waits.
+        """
+
+        def decide(state: ModelState) -> tuple[str, dict[str, JSON]]:
+            asked = state.pending.get((environment, alias))
+            if asked is None:
+                raise UsageError(
+                    f"no move of {name}@{alias} waits for approval in {environment}", next=f"trikk models {name}"
+                )
+            return s.ALIAS_APPROVED, _body(alias, environment, by, why, request=asked.seq)
+
+        move = self._move(name, decide, at=at)
+        assert move is not None
+        return move
+
+    def decided(self, name: str, identity: str) -> Move | None:
+        """The move or request that was made under an identity, if there is one."""
+        entries = self._ledger.entries(_subject(name))
+        found = next((entry for entry in entries if entry.identity == identity), None)
+        return None if found is None else ModelState.fold(name, entries).move_of(found.seq)
+
+    def _move(self, name: str, decide: _Decide, *, at: float, identity: str | None = None) -> Move | None:
+        self.state(name)
+        added = self._add(name, decide, at=at, identity=identity)
+        return None if added is None else self._read(name).move_of(added.entry.seq)
+
+    def _add(self, name: str, decide: _Decide, *, at: float, identity: str | None = None) -> Added | None:
+        """Add what `decide` makes of the state, unless the identity is there or it makes nothing."""
+        for _ in range(_TRIES):
+            entries = self._ledger.entries(_subject(name))
+            if found := _with(identity, entries):
+                return Added(found, True)
+            made = decide(ModelState.fold(name, entries))
+            if made is None:
+                return None
+            kind, body = made
+            last = entries[-1].seq if entries else 0
+            try:
+                return self._ledger.add(_subject(name), kind, body, at=at, identity=identity, after=last)
+            except Conflict:
+                continue
+        raise Conflict(f"model {name} is being changed by many at once", next="try again")
+
+    def _read(self, name: str) -> ModelState:
+        return ModelState.fold(name, self._ledger.entries(_subject(name)))
+
+
+def _subject(name: str) -> str:
+    return _PREFIX + check_name("model", name)
+
+
+def _with(identity: str | None, entries: list[Entry]) -> Entry | None:
+    if identity is None:
+        return None
+    return next((entry for entry in entries if entry.identity == identity), None)
+
+
+def _body(alias: str, environment: str, by: str, why: str, **more: Any) -> dict[str, JSON]:
+    return {"alias": alias, "environment": environment, "by": by, "why": why, **more}

@@ -1,0 +1,181 @@
+"""What rows a model takes and what it gives: recorded once, when it is registered, and checked at every use.
+
+Without it a model takes columns in the wrong order, or counts where it learned shares, and answers all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import SignatureError, StorageError
+from trikk.core.values import JSON
+from trikk.models.dtypes import as_dtype, dtype_of, dtype_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TAKES = ("array", "polars", "pandas")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One input of a model, or its output.
+
+    Attributes:
+        name: the column's name.
+        dtype: a polars dtype as text, such as "Float32", "String" or "Datetime(time_unit='us', time_zone='UTC')".
+        nullable: whether values may be missing (null, or NaN in a column of floats).
+    """
+
+    name: str
+    dtype: str
+    nullable: bool = False
+
+    def to_json(self) -> dict[str, JSON]:
+        """The field as JSON."""
+        return {"name": self.name, "dtype": self.dtype, "nullable": self.nullable}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A model's inputs in their order, and its output.
+
+    Attributes:
+        inputs: the fields, in the order in which the model was fitted on them.
+        output: what one row gives.
+        takes: how the model wants its rows: "array" (a numpy matrix of floats), "polars" or "pandas" (a frame).
+        method: what is called: "predict", or "predict_proba", whose second column is the value.
+    """
+
+    inputs: tuple[Field, ...]
+    output: Field
+    takes: str = "array"
+    method: str = "predict"
+
+    @classmethod
+    def infer(
+        cls,
+        inputs: pl.DataFrame,
+        output: Any,
+        *,
+        takes: str = "array",
+        method: str = "predict",
+        nullable: Sequence[str] = (),
+    ) -> Signature:
+        """The signature of a model that was fitted on such rows and gives such values.
+
+        Args:
+            inputs: rows that the model was fitted on, with those columns only, in their order.
+            output: a Series, array or list of what it gave for some of them.
+            takes: as the attribute.
+            method: as the attribute.
+            nullable: inputs whose values may be missing although none of these is.
+
+        Raises:
+            SignatureError: if there is no column, a column's type can't be an input, or `nullable` names no input.
+        """
+        import polars as pl
+
+        unknown = sorted(set(nullable) - set(inputs.columns))
+        if unknown or not inputs.width:
+            raise SignatureError(
+                f"{unknown[0]!r} is no input" if unknown else "a signature needs at least one input",
+                field=unknown[0] if unknown else None,
+                next=f"the inputs are: {', '.join(inputs.columns) or 'none'}",
+            )
+        fields = tuple(
+            Field(column.name, dtype_text(column), column.name in nullable or empty(column) > 0)
+            for column in inputs.get_columns()
+        )
+        values = output if isinstance(output, pl.Series) else pl.Series("value", output)
+        return cls(fields, Field("value", dtype_text(values), empty(values) > 0), takes, method)
+
+    @property
+    def names(self) -> list[str]:
+        """The inputs' names, in order."""
+        return [field.name for field in self.inputs]
+
+    def schema(self) -> dict[str, pl.DataType]:
+        """The inputs' polars dtypes by name, in order: what a CSV or JSON is best read with."""
+        return {field.name: dtype_of(field.dtype) for field in self.inputs}
+
+    def check(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The inputs of these rows, in order and of the right types; other columns are left out.
+
+        A value is converted where nothing is lost: 3 becomes 3.0, and 3.0 becomes 3, but "3" stays a text. A float
+        is rounded where the model was fitted on shorter floats.
+
+        Raises:
+            SignatureError: if an input is missing, of another type, out of range, or empty where it may not be;
+                its `field` names the input.
+        """
+        import polars as pl
+
+        missing = [field for field in self.inputs if field.name not in frame.columns]
+        if missing:
+            first, more = missing[0], f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise SignatureError(
+                f"input {first.name!r} ({first.dtype}) is missing{more}",
+                field=first.name,
+                next=f"give the inputs: {', '.join(self.names)}; there are: {', '.join(frame.columns) or 'none'}",
+            )
+        return pl.DataFrame([checked(frame[field.name], field) for field in self.inputs])
+
+    def to_json(self) -> dict[str, JSON]:
+        """The signature as JSON."""
+        return {
+            "inputs": [field.to_json() for field in self.inputs],
+            "output": self.output.to_json(),
+            "takes": self.takes,
+            "method": self.method,
+        }
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Signature:
+        """The signature that `to_json` wrote.
+
+        Raises:
+            StorageError: if it is none.
+        """
+        try:
+            inputs = tuple(Field(f["name"], f["dtype"], bool(f["nullable"])) for f in data["inputs"])
+            out = data["output"]
+            output = Field(out["name"], out["dtype"], bool(out["nullable"]))
+            return cls(inputs, output, str(data["takes"]), str(data["method"]))
+        except (KeyError, TypeError) as error:
+            raise StorageError(
+                "this is no description of a signature", next="look for a damaged entry of the model"
+            ) from error
+
+
+def checked(column: pl.Series, field: Field) -> pl.Series:
+    """A column as its field wants it.
+
+    Raises:
+        SignatureError: if its type or a value does not fit.
+    """
+    found = as_dtype(column, field.name, field.dtype)
+    if not field.nullable and (count := empty(found)):
+        raise SignatureError(
+            f"input {field.name!r} is empty in {count:,} of {len(found):,} rows, first in row {_first(found)}, "
+            "and the model was fitted without empty values",
+            field=field.name,
+            next=f"fill them, or register the model with nullable=[{field.name!r}]",
+        )
+    return found
+
+
+def empty(column: pl.Series) -> int:
+    """How many values are missing: null, or NaN in a column of floats."""
+    count = column.null_count()
+    return count + int(column.is_nan().sum()) if column.dtype.is_float() else count
+
+
+def _first(column: pl.Series) -> int:
+    missing = column.is_null()
+    if column.dtype.is_float():
+        missing = missing | column.is_nan().fill_null(value=False)
+    found = missing.arg_max()
+    return 0 if found is None else found

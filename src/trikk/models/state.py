@@ -1,0 +1,172 @@
+"""A model's versions, who held its aliases when, and what waits for approval: the fold of the model's entries.
+
+version.registered   a version, as `ModelVersion.to_json` writes it
+alias.moved          alias, environment, version, by, why, decision
+alias.returned       alias, environment, version (the holder before the present one), by, why
+alias.requested      as alias.moved, where the alias requires approval
+alias.approved       alias, environment, request (seq of the request), by, why
+approval.set         alias, environment, required, by, why
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from trikk.core.errors import UnknownName
+from trikk.core.values import JSON
+from trikk.models.version import ModelVersion
+from trikk.runs.ledger import Entry
+
+VERSION_REGISTERED = "version.registered"
+ALIAS_MOVED = "alias.moved"
+ALIAS_RETURNED = "alias.returned"
+ALIAS_REQUESTED = "alias.requested"
+ALIAS_APPROVED = "alias.approved"
+APPROVAL_SET = "approval.set"
+
+Place = tuple[str, str]
+"""An environment and an alias in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An alias went to another version, or is asked to.
+
+    Attributes:
+        seq: of the entry.
+        at: seconds since 1970.
+        state: "moved", "returned" (to its former holder) or "requested" (waits for approval).
+        alias: the alias.
+        environment: whose alias.
+        version: the holder from then on.
+        former: the holder before; None if there was none.
+        by: user@host, or the run.
+        why: the reason in words.
+        approved_by: who approved it, where that was required.
+        decision: what `promote_if` compared, and how.
+    """
+
+    seq: int
+    at: float
+    state: str
+    alias: str
+    environment: str
+    version: int
+    former: int | None
+    by: str
+    why: str
+    approved_by: str | None = None
+    decision: dict[str, JSON] | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """The move as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(slots=True)
+class ModelState:
+    """What is known of one model.
+
+    Attributes:
+        name: the model's name.
+        versions: by number, oldest first.
+        held: for each environment and alias, all holders that a rollback can return to, the present one last.
+        moves: every move that happened, in order.
+        requests: every request, in order; `pending` has those that still wait.
+        pending: the request that waits, for each environment and alias.
+        guarded: aliases that require approval.
+        seq: of the last entry.
+    """
+
+    name: str
+    versions: dict[int, ModelVersion] = field(default_factory=dict)
+    held: dict[Place, list[int]] = field(default_factory=dict)
+    moves: list[Move] = field(default_factory=list)
+    requests: list[Move] = field(default_factory=list)
+    pending: dict[Place, Move] = field(default_factory=dict)
+    guarded: set[Place] = field(default_factory=set)
+    seq: int = 0
+
+    @classmethod
+    def fold(cls, name: str, entries: Iterable[Entry]) -> ModelState:
+        """The state after these entries, which are those of one model, in order."""
+        state = cls(name)
+        for entry in entries:
+            state.apply(entry)
+        return state
+
+    def apply(self, entry: Entry) -> None:
+        """Take one more entry in; kinds that it does not know change nothing."""
+        self.seq = entry.seq
+        body: Mapping[str, Any] = entry.body
+        if entry.kind == VERSION_REGISTERED:
+            version = ModelVersion.read(body)
+            self.versions[version.version] = version
+        elif entry.kind in (ALIAS_MOVED, ALIAS_RETURNED, ALIAS_REQUESTED):
+            self._alias(entry)
+        elif entry.kind == ALIAS_APPROVED:
+            asked = next(move for move in self.requests if move.seq == body["request"])
+            former = self.holder_number(asked.alias, asked.environment)
+            self._moved(
+                replace(asked, seq=entry.seq, at=entry.at, state="moved", former=former, approved_by=body["by"])
+            )
+        elif entry.kind == APPROVAL_SET:
+            change = self.guarded.add if body["required"] else self.guarded.discard
+            change((body["environment"], body["alias"]))
+
+    def _alias(self, entry: Entry) -> None:
+        body: Mapping[str, Any] = entry.body
+        alias, environment = body["alias"], body["environment"]
+        move = Move(
+            entry.seq,
+            entry.at,
+            entry.kind.removeprefix("alias."),
+            alias,
+            environment,
+            body["version"],
+            self.holder_number(alias, environment),
+            body["by"],
+            body["why"],
+            decision=body.get("decision"),
+        )
+        if entry.kind == ALIAS_REQUESTED:
+            self.requests.append(move)
+            self.pending[(environment, alias)] = move
+        else:
+            self._moved(move)
+
+    def _moved(self, move: Move) -> None:
+        place = (move.environment, move.alias)
+        holders = self.held.setdefault(place, [])
+        if move.state == "returned":
+            holders.pop()
+        else:
+            holders.append(move.version)
+        self.moves.append(move)
+        self.pending.pop(place, None)  # it was decided against another holder
+
+    def holder_number(self, alias: str, environment: str, at: float | None = None) -> int | None:
+        """The version that holds an alias, now or at a time (seconds since 1970); None if none does."""
+        if at is None:
+            holders = self.held.get((environment, alias), [])
+            return holders[-1] if holders else None
+        found = [m.version for m in self.moves if (m.environment, m.alias) == (environment, alias) and m.at <= at]
+        return found[-1] if found else None
+
+    def aliases(self, environment: str) -> dict[str, int]:
+        """The aliases of an environment and the versions that hold them."""
+        return {
+            alias: holders[-1] for (where, alias), holders in sorted(self.held.items()) if where == environment
+        }
+
+    def get(self, version: int) -> ModelVersion:
+        """A version by its number; UnknownName if there is none."""
+        if version not in self.versions:
+            raise UnknownName("version", str(version), map(str, self.versions))
+        return self.versions[version]
+
+    def move_of(self, seq: int) -> Move | None:
+        """The move or request that the entry `seq` made."""
+        return next((move for move in [*self.moves, *self.requests] if move.seq == seq), None)

@@ -1,0 +1,119 @@
+"""One version of a registered model: what it is, what it takes, and what it came from. It never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import StorageError, UsageError
+from trikk.core.values import JSON
+from trikk.models.signature import Signature
+from trikk.runs.context import step_context
+from trikk.storage.artifact import Artifact
+
+if TYPE_CHECKING:
+    from trikk.storage.artifacts import Artifacts
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """An immutable version of a model.
+
+    Attributes:
+        name: the model's name.
+        version: 1, 2, ... without gaps.
+        artifact: the fitted model in the project's store.
+        signature: what it takes and gives; None if it was registered without rows to tell from.
+        run: the run that registered it; "" if it was registered outside of one.
+        step: the step that did.
+        pipeline: the run's pipeline.
+        code: digest of the run's code bundle.
+        tables: the version of each table that the run was locked to.
+        models: the version of each registered model that the run was locked to, by reference.
+        parameters: the run's, in the form of `trikk.core.values.encode`.
+        metrics: finite numbers by name.
+        description: the author's words.
+        environment: where it was registered.
+        created: seconds since 1970.
+    """
+
+    name: str
+    version: int
+    artifact: Artifact
+    signature: Signature | None = None
+    run: str = ""
+    step: str = ""
+    pipeline: str = ""
+    code: str = ""
+    tables: dict[str, int | None] = field(default_factory=dict)
+    models: dict[str, int | None] = field(default_factory=dict)
+    parameters: dict[str, JSON] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    description: str = ""
+    environment: str = ""
+    created: float = 0.0
+
+    @property
+    def reference(self) -> str:
+        """The version as `Model` takes it: "people:3"."""
+        return f"{self.name}:{self.version}"
+
+    def to_json(self) -> dict[str, JSON]:
+        """The version as JSON, which is also how it travels between steps."""
+        found: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
+        found["artifact"] = self.artifact.to_json()
+        found["signature"] = None if self.signature is None else self.signature.to_json()
+        return found
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> ModelVersion:
+        """The version that `to_json` wrote.
+
+        Raises:
+            StorageError: if it is none.
+        """
+        try:
+            rest = {name: data[name] for name in cls.__slots__ if name in data}
+            rest["artifact"] = Artifact.from_json(data["artifact"])
+            rest["signature"] = None if data["signature"] is None else Signature.read(data["signature"])
+            return cls(**rest)
+        except (KeyError, TypeError) as error:
+            raise StorageError(
+                "this is no description of a model version", next="look for a damaged entry of the model"
+            ) from error
+
+    def load(self, artifacts: Artifacts | None = None) -> Any:
+        """The fitted model, its bytes verified.
+
+        Args:
+            artifacts: the project's; those of the step that runs if not given.
+
+        Raises:
+            ArtifactMissing: if it is not in the store any more.
+            ArtifactCorrupt: if its bytes were changed.
+            UsageError: if no artifacts are given and no step runs.
+        """
+        if artifacts is None:
+            artifacts = step_context("loading a model without naming the artifacts").artifacts
+        return artifacts.load(self.artifact)
+
+
+def as_version(value: object) -> ModelVersion | None:
+    """The version that a ModelVersion or the dict of one is; None for anything else."""
+    if isinstance(value, ModelVersion):
+        return value
+    if isinstance(value, Mapping) and {"name", "version", "artifact", "signature"} <= set(value):
+        return ModelVersion.read(value)
+    return None
+
+
+def need_version(value: object, purpose: str) -> ModelVersion:
+    """As `as_version`; raises UsageError, naming the purpose, if it is none."""
+    found = as_version(value)
+    if found is None:
+        raise UsageError(
+            f"{purpose} takes a registered version, not a {type(value).__name__}",
+            next="give what register_model returned, or a Model",
+        )
+    return found
