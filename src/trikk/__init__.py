@@ -13,6 +13,7 @@ from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step, step
 from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import when
+from trikk.quality import quality_gate
 from trikk.steps import sql
 from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
 
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "when",
     "sql",
+    "quality_gate",
     "log_metric",
     "log_metrics",
     "log_param",

@@ -1,0 +1,75 @@
+"""Steps that hold others back: what stands below a gate and uses what it looks at waits for it.
+
+A pipeline's body is read from above to below. A step that checks rows therefore comes before every later step that
+takes these rows, or anything that was made from them, though no data flows from the one to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from trikk.pipeline.arguments import Argument, OutputRef, TableRef, walk
+from trikk.pipeline.graph import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A step that holds others back.
+
+    Attributes:
+        step: its name.
+        subjects: what it looks at.
+        derived: names of the steps above it that were given any of this, or what was made from it.
+    """
+
+    step: str
+    subjects: tuple[Argument, ...]
+    derived: frozenset[str]
+
+
+def hold_of(gate: Node, subject: Argument, above: Iterable[Node]) -> Hold:
+    """The hold of a step that looks at one of its arguments.
+
+    Args:
+        gate: the step.
+        subject: the argument.
+        above: the nodes recorded so far, in their order.
+    """
+    subjects = tuple(part for part in walk(subject) if isinstance(part, OutputRef | TableRef))
+    derived: set[str] = set()
+    for node in above:
+        if node.name != gate.name and _uses(node, subjects, derived):
+            derived.add(node.name)
+    return Hold(gate.name, subjects, frozenset(derived))
+
+
+def held_back(node: Node, holds: Iterable[Hold]) -> Node:
+    """The node, after all steps that hold it back."""
+    waits = [hold.step for hold in holds if _uses(node, hold.subjects, hold.derived)]
+    return replace(node, after=tuple(dict.fromkeys([*node.after, *waits]))) if waits else node
+
+
+def _uses(node: Node, subjects: Iterable[Argument], derived: Collection[str]) -> bool:
+    return any(
+        (isinstance(part, OutputRef) and part.step in derived) or any(_overlap(part, one) for one in subjects)
+        for part in _parts(node)
+    )
+
+
+def _parts(node: Node) -> Iterator[Argument]:
+    for argument in node.arguments.values():
+        yield from walk(argument)
+    for condition in node.when:
+        yield from condition.arguments()
+
+
+def _overlap(one: Argument, other: Argument) -> bool:
+    """Whether two references can mean the same rows: a table, an output, a part of it."""
+    if isinstance(one, TableRef) and isinstance(other, TableRef):
+        return one.table == other.table
+    if not (isinstance(one, OutputRef) and isinstance(other, OutputRef)) or one.step != other.step:
+        return False
+    if None not in (one.index, other.index) and one.index != other.index:
+        return False
+    return all(a == b for a, b in zip(one.path, other.path, strict=False))

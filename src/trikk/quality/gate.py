@@ -1,0 +1,79 @@
+"""The gate: a step that checks rows, keeps what it found, and stops the run if something that matters failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trikk.core.errors import DefinitionError
+from trikk.pipeline.location import caller
+from trikk.pipeline.tracing import current
+from trikk.quality.check import Check
+from trikk.quality.foreign import check_of
+
+NAME = "quality_gate"
+
+
+def quality_gate(
+    rows: Any,
+    checks: object,
+    *,
+    name: str | None = None,
+    sample: int = 5,
+    allow_empty: bool = False,
+    after: object = (),
+) -> Any:
+    """Check rows; if a check that blocks fails, the run fails here.
+
+    In a pipeline's body it is a step, and what stands below it and uses these rows, or anything made from them,
+    waits for it. Its result and an HTML report are kept whatever the verdict. Outside of a pipeline it checks at once.
+
+    Args:
+        rows: a `Table`, the output of a step (a frame or a list of frames), or outside of a pipeline a frame.
+        checks: a list of checks, Pandera schemas and Great Expectations suites, or one of them.
+        name: the step's name; "quality_gate", "quality_gate-2", ... if not given.
+        sample: how many failing rows of each check are kept; 0 keeps no value of any row.
+        allow_empty: whether checks of rows pass where there are no rows.
+        after: steps that must be over before.
+
+    Returns:
+        In the run a dict: `verdict` ("passed", "warned" or "blocked"), `passed` (nothing blocks), `warned`, `rows`
+        (their number), and `checks`, a list of dicts with `name`, `kind`, `columns`, `severity`, `passed`, `ran`,
+        `expected`, `observed`, `failing`, `share` (of the rows, 0 to 1) and `sample` (a list of rows).
+
+    Raises:
+        DefinitionError: if there is no check, or something else is given as one.
+        GateBlocked: if a check that blocks failed or could not run.
+        MissingExtra: if a library that a check needs is not installed.
+    """
+    wanted = _checks(checks)
+    if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
+        raise DefinitionError(f"sample={sample!r}", where=caller(), next="give a number of rows, 0 for none")
+    from trikk.quality.step import gate_step
+
+    trace = current()
+    step = gate_step([check.what for check in wanted], name or (_free(trace) if trace else NAME))
+    given: Any = [check.to_json() for check in wanted]
+    result = step.options(name=name, after=after)(rows, given, sample=sample, allow_empty=allow_empty)
+    if trace is not None:
+        trace.hold("rows")
+    return result
+
+
+def _checks(checks: object) -> list[Check]:
+    one = isinstance(checks, Check | Mapping | str | type) or not isinstance(checks, Iterable)
+    found = [check_of(item) for item in ([checks] if one else checks)]  # type: ignore[attr-defined]
+    if not found:
+        raise DefinitionError(
+            "a gate has no checks", where=caller(), next='give some: quality_gate(rows, [not_null("id")])'
+        )
+    return found
+
+
+def _free(trace: Any) -> str:
+    """The first of quality_gate, quality_gate-2, ... that no step has."""
+    taken = {node.name for node in trace.nodes}
+    number = 1
+    while (name := NAME if number == 1 else f"{NAME}-{number}") in taken:
+        number += 1
+    return name
