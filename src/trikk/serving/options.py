@@ -1,0 +1,66 @@
+"""What an endpoint is told: which model, where it listens, what it logs, and where its limits are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trikk.serving.batching import Limits
+
+MAX_BODY = 6_000_000
+"""Bytes of a body; SageMaker's own limit for real-time inference is 6 MB (docs.aws.amazon.com, hosting FAQs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """An endpoint's settings.
+
+    Attributes:
+        reference: the model: "name@alias" (followed as it moves), "name" (the newest version), "name:3" (that one).
+        environment: whose aliases.
+        host: the address to listen on.
+        port: the port; 0 for a free one.
+        table: the table that predictions are logged to; None for no log.
+        key: fields of a request that name what the prediction is about; logged, not given to the model unless it
+            takes them.
+        slot: the field with the time that the prediction is about, or None.
+        log_inputs: whether the model's inputs are logged, as JSON.
+        durable: whether the log is synced to the disk before an answer is sent.
+        flush: seconds after which logged predictions are put into the table.
+        max_body: bytes of a body, also after decompression.
+        max_rows: rows of a request.
+        queue: requests that may wait; more are refused with 503.
+        timeout: seconds that a request may take; then it is answered 504.
+        workers: processes with the model loaded.
+        poll: seconds between looks at the registry.
+        wait: start without a model, and wait for the alias to have one.
+        batch: what is answered together.
+    """
+
+    reference: str
+    environment: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    table: str | None = None
+    key: tuple[str, ...] = ()
+    slot: str | None = None
+    log_inputs: bool = True
+    durable: bool = False
+    flush: float = 10.0
+    max_body: int = MAX_BODY
+    max_rows: int = 100_000
+    queue: int = 1000
+    timeout: float = 60.0
+    workers: int = 1
+    poll: float = 0.2
+    wait: bool = False
+    batch: Limits = field(default_factory=Limits)
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.reference.partition("@")[0].partition(":")[0]
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The fields that are logged under their own names: the key, and the slot."""
+        return (*self.key, self.slot) if self.slot else self.key
