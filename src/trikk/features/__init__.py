@@ -1,1 +1,9 @@
-"""Feature tables: what was known when, for training and for serving from one definition."""
+"""Point-in-time features: the same values for training as were, or will be, served at that moment.
+
+Independent of the other ready-made parts; reads runs, tables and the ledger below it.
+"""
+
+from trikk.features.definition import Definition
+from trikk.features.table import FeatureTable
+
+__all__ = ["Definition", "FeatureTable"]

@@ -1,0 +1,134 @@
+"""Training rows with what was known at their moment: a point-in-time join.
+
+Entities are numbered first and the join itself sees numbers only: an as-of join by several text columns costs seven
+times one by a number (measured, polars 2.1), and wide rows are moved once, by their position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import UnknownName, UsageError
+from trikk.features.definition import Definition
+from trikk.features.facts import Facts, check_time, check_zones, facts, microseconds, refuse_nulls
+from trikk.storage.frames import rows_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def join_as_of(
+    definition: Definition,
+    rows: Any,
+    table: pl.LazyFrame | pl.DataFrame,
+    *,
+    on: str,
+    features: Sequence[str] | None = None,
+    prefix: str = "",
+) -> pl.DataFrame:
+    """Give each row the features that were known at its moment.
+
+    Args:
+        definition: the feature table's definition.
+        rows: a frame of any kind with the entity columns and the moment, in any order.
+        table: the feature table's rows.
+        on: the column with the moment, a Datetime; with a time zone if the feature table's times have one.
+        features: which features; all if not given.
+        prefix: put before the features' names.
+
+    Returns:
+        `rows` in their order, with the features after their columns; null where nothing was known, or only values
+        older than the ttl.
+
+    Raises:
+        UsageError: if a column is missing, of a wrong type or null where it must not be, if a feature has the name of
+            a column of `rows`, or if rows of the table contradict each other.
+    """
+    frame = rows_of(rows)
+    known = facts(definition, table)
+    moments = _moments(frame, definition, known, on)
+    chosen = _chosen(known, features)
+    names = [prefix + name for name in chosen]
+    taken = [name for name in names if name in frame.columns]
+    if taken:
+        raise UsageError(
+            f"the rows have a column {taken[0]!r} already", where=_where(definition), next='give prefix="..."'
+        )
+    values = known.values.select(chosen)
+    values.columns = names
+    return frame.hstack(_take(values, _match(definition, frame, known, moments)))
+
+
+def _match(definition: Definition, frame: pl.DataFrame, known: Facts, moments: pl.Series) -> pl.Series:
+    """For each row of `frame` the position of the row of `known` that counts for it, or null."""
+    import polars as pl
+
+    entities, table = known.by_entity()
+    keys = [name for name in entities.columns if name != "id"]
+    typed = [
+        _as_key(frame[name], known.entity[name].dtype, definition).alias(key)
+        for name, key in zip(definition.entity, keys, strict=True)
+    ]
+    found = pl.DataFrame(typed).join(entities, on=keys, how="left", maintain_order="left")["id"]
+    left = pl.DataFrame({"id": found, "moment": moments}).with_row_index("at").sort("moment")
+    joined = left.join_asof(
+        table, left_on="moment", right_on="available", by="id", strategy="backward", check_sortedness=False
+    )
+    row = pl.col("row")
+    if definition.ttl is not None:
+        row = pl.when(pl.col("moment") - pl.col("rank") <= definition.ttl).then(row)
+    return joined.select("at", row=row).sort("at")["row"]
+
+
+def _take(values: pl.DataFrame, positions: pl.Series) -> list[pl.Series]:
+    """Rows of `values` by position, null where the position is."""
+    import polars as pl
+
+    if values.height == 0:
+        return [pl.Series(name, [None] * len(positions), dtype) for name, dtype in values.schema.items()]
+    return values.select(pl.all().gather(positions)).get_columns()
+
+
+def _moments(frame: pl.DataFrame, definition: Definition, known: Facts, on: str) -> pl.Series:
+    where = f"{_where(definition)}, the rows to join"
+    missing = [c for c in (*definition.entity, on) if c not in frame.columns]
+    if missing:
+        raise UsageError(
+            f"there is no column {', '.join(map(repr, missing))}",
+            where=where,
+            next=f"there are: {', '.join(frame.columns)}",
+        )
+    check_zones(on, check_time(on, frame.schema[on], where), known.aware, where)
+    refuse_nulls(frame, [on], where)
+    return microseconds(frame[on])
+
+
+def _as_key(given: pl.Series, wanted: pl.DataType, definition: Definition) -> pl.Series:
+    """Keys in the table's type; a whole number that does not fit into it names no entity."""
+    import polars as pl
+
+    if given.dtype == wanted:
+        return given
+    if given.dtype.is_integer() and wanted.is_integer():
+        return given.cast(wanted, strict=False)
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    if given.dtype in texts and wanted in texts:
+        return given.cast(pl.String).cast(wanted, strict=False)
+    raise UsageError(
+        f"{given.name!r} is {given.dtype} in the rows and {wanted} in the feature table",
+        where=_where(definition),
+        next="cast it in the rows",
+    )
+
+
+def _chosen(known: Facts, features: Sequence[str] | None) -> list[str]:
+    chosen = known.values.columns if features is None else list(features)
+    for name in chosen:
+        if name not in known.values.columns:
+            raise UnknownName("feature", name, known.values.columns)
+    return chosen
+
+
+def _where(definition: Definition) -> str:
+    return f"feature table {definition.name}"
