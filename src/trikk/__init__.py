@@ -14,7 +14,7 @@ from trikk.pipeline.step import Step, step
 from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import when
 from trikk.quality import quality_gate
-from trikk.steps import sql
+from trikk.steps import s3, script, sql
 from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
     "Model",
     "when",
     "sql",
+    "s3",
+    "script",
     "quality_gate",
     "log_metric",
     "log_metrics",

@@ -19,6 +19,7 @@
     │   ├── LeaseLost              this driver no longer has it
     │   └── Conflict               somebody else has changed the same thing meanwhile
     ├── RunError                   a run could not be driven, resumed or replayed
+    ├── ProgramFailed              a script, command or notebook that a step ran has failed
     ├── PredictionError            a model gave no usable value for some rows
     └── PermanentError             raised by a step's author: do not retry
 
@@ -211,6 +212,12 @@ class PredictionError(TrikkError):
     """A model gave NaN, an infinity, nothing, or another number of values than there are rows."""
 
     code = "prediction"
+
+
+class ProgramFailed(TrikkError):
+    """A script, a command or a notebook that a step ran has failed."""
+
+    code = "program-failed"
 
 
 class PermanentError(TrikkError):

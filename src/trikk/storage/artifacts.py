@@ -149,6 +149,10 @@ class Artifacts:
         for child in self.children(artifact):
             self.store.fetch(child.digest)
 
+    def new_folder(self) -> Path:
+        """An empty, private folder beside the store's half-written files, there until `release`."""
+        return self._files.fresh()
+
     def release(self) -> None:
         """Remove the files and folders that `load` has given."""
         self._files.release()

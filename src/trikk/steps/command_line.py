@@ -1,0 +1,77 @@
+"""A program's arguments and environment as texts. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+
+from trikk.core.errors import UsageError
+from trikk.steps.aws import refuse_keys
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|CREDENTIAL|PRIVATE_?KEY", re.IGNORECASE)
+
+
+def check_environment(env: Mapping[str, object]) -> None:
+    """Check the names of variables, and that secrets stand by reference.
+
+    Raises:
+        UsageError: if a name is none, or a variable that is named like a secret has a value instead of `${NAME}`.
+    """
+    for name, value in env.items():
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name[:50]!r} is no name of a variable", next="use letters, digits and _")
+        if isinstance(value, str) and _SECRET.search(name) and not _REFERENCE.search(value):
+            raise UsageError(
+                f"env[{name!r}] looks like a secret",
+                next=f'put it into the environment, and write env={{"{name}": "${{{name}}}"}}',
+            )
+    refuse_keys(*env.values())
+
+
+def environment_of(env: Mapping[str, object], known: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a program: all that are known, and those that are given, `${NAME}` filled in.
+
+    Raises:
+        UsageError: as `check_environment`, and if a variable that one refers to is not set.
+    """
+    check_environment(env)
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in known:
+            raise UsageError(f"the environment variable {match[1]} is not set", next=f"export {match[1]}=...")
+        return known[match[1]]
+
+    return {**known, **{name: _REFERENCE.sub(value, word(given)) for name, given in env.items()}}
+
+
+def word(value: object) -> str:
+    """A plain value as one argument of a program: a date as ISO text, True as true.
+
+    Raises:
+        UsageError: if it is none, or holds a character that no argument can.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, date):
+        return value.isoformat()
+    if not isinstance(value, str | int | float):
+        raise UsageError(
+            f"a {type(value).__name__} can't be an argument of a program", next="pass it as a file: inputs={...}"
+        )
+    text = str(value)
+    if "\0" in text:
+        raise UsageError("an argument of a program can't hold a NUL character", next="pass it as a file")
+    return text
+
+
+def interpreter(first_line: bytes) -> list[str]:
+    """The program that a script's `#!` line names, and its argument; empty if the line is none.
+
+    As Linux reads it (execve(2)): a path, and at most one argument; `/usr/bin/env -S` splits further.
+    """
+    if not first_line.startswith(b"#!"):
+        return []
+    return first_line[2:].decode(errors="replace").strip().split(None, 1)
