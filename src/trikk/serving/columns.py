@@ -1,0 +1,110 @@
+"""Plain values as typed columns: what JSON and CSV can't say about a value is taken from its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import SignatureError
+from trikk.models.dtypes import as_dtype, dtype_of
+from trikk.models.signature import Field
+from trikk.serving.bodies import Columns
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_NONE = type(None)
+
+
+def frame_of(columns: Columns, fields: Mapping[str, Field]) -> pl.DataFrame:
+    """Lists of JSON values as a frame.
+
+    Args:
+        columns: lists of equal length by name.
+        fields: what is known of some of them.
+
+    Raises:
+        SignatureError: if a list mixes kinds of values, naming the field.
+    """
+    import polars as pl
+
+    return pl.DataFrame([_series(name, values, fields.get(name)) for name, values in columns.items()])
+
+
+def _series(name: str, values: list[Any], field: Field | None) -> pl.Series:
+    import polars as pl
+
+    kinds = set(map(type, values)) - {_NONE}
+    numbers = kinds <= {int, float}
+    floats = numbers and (len(kinds) == 2 or (field is not None and field.dtype.startswith("Float")))
+    dtype = pl.Float64 if floats else pl.String if kinds == {str} else None
+    try:
+        return pl.Series(name, values, dtype=dtype, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        shown = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise SignatureError(
+            f"{name!r} has values that are no column ({shown})",
+            field=name,
+            next=f"give each as {field.dtype}" if field else "give values of one kind",
+        ) from error
+
+
+def with_times(frame: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
+    """The frame with texts in fields of dates and times read as ISO 8601.
+
+    Raises:
+        SignatureError: if one is no date or time.
+    """
+    import polars as pl
+
+    found = []
+    for field in fields:
+        timely = field.dtype == "Date" or field.dtype.startswith("Datetime")
+        if timely and field.name in frame.columns and frame[field.name].dtype == pl.String:
+            found.append(_times(frame[field.name], field))
+    return frame.with_columns(found) if found else frame
+
+
+def _times(texts: pl.Series, field: Field) -> pl.Series:
+    import polars as pl
+
+    dtype = dtype_of(field.dtype)
+    try:
+        if isinstance(dtype, pl.Datetime):
+            zoned = texts.str.to_datetime(time_unit=dtype.time_unit, time_zone="UTC", strict=True)
+            if dtype.time_zone is None:
+                return zoned.dt.replace_time_zone(None)
+            return zoned.dt.convert_time_zone(dtype.time_zone)
+        return texts.str.to_date(strict=True)
+    except pl.exceptions.PolarsError as error:
+        raise SignatureError(
+            f"{field.name!r} should be {field.dtype}, and a text in it is no time",
+            field=field.name,
+            next="write times as 2020-03-26T04:00:00Z, dates as 2020-03-26",
+        ) from error
+
+
+def logged_columns(frame: pl.DataFrame, fields: Sequence[Field]) -> list[pl.Series]:
+    """The columns that name what a prediction is about, as the table holds them.
+
+    Raises:
+        SignatureError: if one does not fit, or is empty.
+    """
+    found = []
+    for field in fields:
+        column = as_dtype(_as_text(frame[field.name], field), field.name, field.dtype)
+        if column.null_count():
+            raise SignatureError(
+                f"{field.name!r}, which names what the prediction is about, is empty",
+                field=field.name,
+                next="give it in every row",
+            )
+        found.append(column)
+    return found
+
+
+def _as_text(column: pl.Series, field: Field) -> pl.Series:
+    """Whole numbers as texts where the table holds texts."""
+    import polars as pl
+
+    return column.cast(pl.String) if field.dtype == "String" and column.dtype.is_integer() else column

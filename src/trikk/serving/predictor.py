@@ -1,0 +1,188 @@
+"""A batch of requests in, their answers and the log's rows out: what a worker does, without sockets.
+
+Requests of a batch are checked and predicted together. If that fails, each is tried alone, so that only the
+request that is at fault is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from trikk.models.invoke import predict_values
+from trikk.models.signature import Field
+from trikk.models.version import ModelVersion
+from trikk.serving.answers import Answer, answer, chosen_type, ids, refusal
+from trikk.serving.bodies import Body, Columns, Reader
+from trikk.serving.columns import frame_of, logged_columns, with_times
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: its body, and the kinds of answer that its client takes."""
+
+    body: Body
+    accept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An answered batch: an answer for each request, and the log's rows as an Arrow stream (empty for none)."""
+
+    answers: list[Answer]
+    log: bytes
+    rows: int
+
+
+@dataclass(slots=True)
+class _Read:
+    """A request whose body is read."""
+
+    index: int
+    kind: str
+    rows: Columns | pl.DataFrame
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """What is logged of a prediction.
+
+    Attributes:
+        fields: the key's columns and the slot's, in order, as the table holds them.
+        inputs: whether the model's inputs are, as JSON.
+    """
+
+    fields: Sequence[Field] = ()
+    inputs: bool = True
+
+
+class Predictor:
+    """Answers requests with one model version.
+
+    Args:
+        model: the loaded model.
+        version: what is known of it.
+        logging: what is logged; None for nothing.
+        max_bytes: of a body.
+        max_rows: of a body.
+    """
+
+    def __init__(
+        self, model: Any, version: ModelVersion, logging: Logging | None, *, max_bytes: int, max_rows: int
+    ) -> None:
+        self.model = model
+        self._version = version
+        self._logging = logging
+        self._inputs = version.signature.inputs if version.signature else ()
+        own = {field.name for field in self._inputs}
+        extra = [field for field in (logging.fields if logging else ()) if field.name not in own]
+        fields = (*self._inputs, *extra)
+        self._fields = {field.name: field for field in fields}
+        self._reader = Reader(fields, version.signature is None, max_bytes, max_rows)
+
+    def answer(self, requests: Sequence[Request]) -> Done:
+        """Answer a batch; whatever is wrong with a request becomes its answer."""
+        answers: list[Answer | None] = [None] * len(requests)
+        groups: dict[object, list[_Read]] = {}
+        for index, request in enumerate(requests):
+            try:
+                kind = chosen_type(request.accept)
+                rows = self._reader.read(request.body)
+            except Exception as error:  # noqa: BLE001 - the client hears of it, the other requests don't
+                answers[index] = refusal(error)
+                continue
+            form = tuple(rows) if isinstance(rows, dict) else tuple(rows.schema.items())
+            groups.setdefault(form, []).append(_Read(index, kind, rows, os.urandom(16).hex()))
+        logs: list[pl.DataFrame] = []
+        for group in groups.values():
+            self._group(group, answers, logs)
+        finished = [one for one in answers if one is not None]
+        return Done(finished, _stream(logs), sum(one.rows for one in finished))
+
+    def _group(self, group: list[_Read], answers: list[Answer | None], logs: list[pl.DataFrame]) -> None:
+        try:
+            found, log = self._together(group)
+        except Exception as error:  # noqa: BLE001 - as above
+            if len(group) == 1:
+                answers[group[0].index] = refusal(error)
+                return
+            for one in group:
+                self._group([one], answers, logs)
+            return
+        for read, one in zip(group, found, strict=True):
+            answers[read.index] = one
+        logs += log
+
+    def _together(self, group: list[_Read]) -> tuple[list[Answer], list[pl.DataFrame]]:
+        """The answers of requests of one form, and their rows in the log."""
+        frame = with_times(self._merged(group), list(self._fields.values()))
+        extra = logged_columns(frame, self._logging.fields) if self._logging else []
+        signature = self._version.signature
+        nullable = signature is not None and signature.output.nullable
+        values = predict_values(self.model, self._given(frame), signature, allow_nan=nullable)
+        found, at, names = [], 0, []
+        for one in group:
+            rows = len(next(iter(one.rows.values()))) if isinstance(one.rows, dict) else one.rows.height
+            part = values if len(group) == 1 else values.slice(at, rows)
+            found.append(answer(one.kind, one.id, part, self._version.name, self._version.version))
+            names += ids(one.id, rows)
+            at += rows
+        return found, [self._log(names, frame, extra, values)] if self._logging else []
+
+    def _given(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """What the model gets: everything but what is only logged."""
+        if self._inputs or not self._logging:
+            return frame
+        return frame.drop([field.name for field in self._logging.fields])
+
+    def _merged(self, group: list[_Read]) -> pl.DataFrame:
+        import polars as pl
+
+        lists = [one.rows for one in group if isinstance(one.rows, dict)]
+        if not lists:
+            return pl.concat([one.rows for one in group if isinstance(one.rows, pl.DataFrame)])
+        merged = lists[0]
+        if len(lists) > 1:
+            merged = {name: [value for one in lists for value in one[name]] for name in lists[0]}
+        return frame_of(merged, self._fields)
+
+    def _log(self, names: list[str], frame: pl.DataFrame, extra: list[pl.Series], values: pl.Series) -> pl.DataFrame:
+        import polars as pl
+
+        assert self._logging is not None
+        now = datetime.now(UTC)
+        rows = len(names)
+        columns = [
+            pl.Series("prediction_id", names),
+            *extra,
+            pl.repeat(now, rows, dtype=pl.Datetime("us", "UTC"), eager=True).alias("predicted_at"),
+            values.alias("value"),
+            pl.repeat(self._version.name, rows, dtype=pl.String, eager=True).alias("model"),
+            pl.repeat(self._version.version, rows, dtype=pl.Int64, eager=True).alias("model_version"),
+            pl.repeat(self._version.run, rows, dtype=pl.String, eager=True).alias("run"),
+        ]
+        if self._logging.inputs:
+            inputs = self._given(frame)
+            if self._inputs:
+                inputs = inputs.select([field.name for field in self._inputs])
+            columns.append(inputs.to_struct("inputs").struct.json_encode())
+        return pl.DataFrame(columns)
+
+
+def _stream(logs: list[pl.DataFrame]) -> bytes:
+    """Frames as one Arrow stream; frames of one batch have the same columns, since the version is the same."""
+    if not logs:
+        return b""
+    import polars as pl
+
+    file = io.BytesIO()
+    (logs[0] if len(logs) == 1 else pl.concat(logs)).write_ipc_stream(file)
+    return file.getvalue()

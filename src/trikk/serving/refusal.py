@@ -1,0 +1,51 @@
+"""Requests that can't be answered, as the client hears of it: a status and a JSON body, never a stack trace."""
+
+from __future__ import annotations
+
+import json
+
+from trikk.core.errors import PredictionError, SignatureError, TrikkError, UsageError
+
+JSON_TYPE = "application/json"
+_UNFIT = 422
+
+
+class Refused(UsageError):
+    """A request that is refused for its form: too large, unreadable, or of a kind that is not served.
+
+    Attributes:
+        status: the HTTP status, 400 to 599.
+    """
+
+    code = "request"
+
+    def __init__(
+        self,
+        status: int,
+        what: str,
+        *,
+        where: str | None = None,
+        next: str | None = None,  # noqa: A002
+    ) -> None:
+        super().__init__(what, where=where, next=next)
+        self.status = status
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status of an error: 422 if the rows do not fit the signature, 500 where the client did nothing wrong."""
+    if isinstance(error, Refused):
+        return error.status
+    return _UNFIT if isinstance(error, SignatureError) else 500
+
+
+def body_of(error: BaseException) -> bytes:
+    """The JSON body that explains an error: code, what, where, next, and the field's name if it is about one."""
+    if isinstance(error, SignatureError):
+        told: dict[str, str | None] = {**error.to_json(), "field": error.field}
+    elif isinstance(error, Refused | PredictionError):
+        told = {**error.to_json()}
+    else:
+        kind = error.code if isinstance(error, TrikkError) else "error"
+        what = f"the endpoint could not answer ({type(error).__name__})"
+        told = {"code": kind, "what": what, "where": None, "next": "the endpoint's own log says more"}
+    return json.dumps({"error": told}).encode()
