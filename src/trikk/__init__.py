@@ -13,6 +13,7 @@ from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step, step
 from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import when
+from trikk.publishing import publish
 from trikk.quality import quality_gate
 from trikk.steps import s3, script, sql
 from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
@@ -27,6 +28,7 @@ __all__ = [
     "s3",
     "script",
     "quality_gate",
+    "publish",
     "log_metric",
     "log_metrics",
     "log_param",

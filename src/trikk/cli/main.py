@@ -26,6 +26,7 @@ COMMANDS = {
     "cancel": ("trikk.cli.act", "Stop a run."),
     "tables": ("trikk.cli.data", "List tables, or show one: columns, rows, versions."),
     "ingest": ("trikk.cli.data", "Load files into a table."),
+    "tail": ("trikk.cli.tail", "Print the messages of a stream; -f follows it."),
     "gc": ("trikk.cli.data", "Remove what no kept run needs."),
     "doctor": ("trikk.cli.setup", "Check the project, its journal, artifacts and tables."),
 }

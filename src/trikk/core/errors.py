@@ -18,6 +18,7 @@
     │   ├── LeaseHeld              another driver has the run
     │   ├── LeaseLost              this driver no longer has it
     │   └── Conflict               somebody else has changed the same thing meanwhile
+    ├── BrokerError                messages could not be handed over, for now
     ├── RunError                   a run could not be driven, resumed or replayed
     ├── ProgramFailed              a script, command or notebook that a step ran has failed
     ├── PredictionError            a model gave no usable value for some rows
@@ -200,6 +201,12 @@ class Conflict(JournalError):
     """Somebody else has changed the same thing meanwhile; look again, and decide again."""
 
     code = "conflict"
+
+
+class BrokerError(TrikkError):
+    """A broker is away or did not take what it was given; nothing is lost, and another attempt may go well."""
+
+    code = "broker"
 
 
 class RunError(TrikkError):

@@ -1,0 +1,57 @@
+"""The `tail` command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from trikk.cli.output import json_option, print_json, table, when
+from trikk.core.errors import UsageError
+from trikk.execution.project import Project
+from trikk.publishing.stream import Record, Stream, find_stream, list_streams, streams_folder
+
+
+@click.command()
+@click.argument("stream", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what is published.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=10, show_default=True, help="How many of the last.")
+@json_option
+def tail(stream: str | None, follow: bool, lines: int, as_json: bool) -> None:
+    """Print the last messages of STREAM: offset, time, id, key, value. Without STREAM, list the streams."""
+    if follow and as_json:
+        raise UsageError("a stream that is followed is no JSON document", next="leave out -f, or --json")
+    settings = Project.open().settings
+    if stream is None:
+        _list(settings.state, settings.environment, as_json=as_json)
+        return
+    found = find_stream(settings.state, settings.environment, stream.removeprefix("stream:"))
+    after = found.end - lines - 1
+    if as_json:
+        print_json(
+            {"stream": found.path.name, "end": found.end, "messages": [r.to_json() for r in found.read(after)]}
+        )
+        return
+    for record in _records(found, after, follow=follow):
+        value = json.dumps(record.value, ensure_ascii=False)
+        click.echo(f"{record.offset}  {record.time}  {record.id}  {record.key or '-'}  {value}")
+
+
+def _records(stream: Stream, after: int, *, follow: bool) -> Iterator[Record]:
+    return stream.follow(after) if follow else stream.read(after)
+
+
+def _list(state: Path, environment: str, *, as_json: bool) -> None:
+    folder = streams_folder(state, environment)
+    found = [(name, Stream(folder / name).batches()) for name in list_streams(state, environment)]
+    rows = [(name, sum(b.count for b in made), len(made), made[-1].at if made else None) for name, made in found]
+    if as_json:
+        keys = ("name", "messages", "publications", "last")
+        print_json({"streams": [dict(zip(keys, row, strict=True)) for row in rows]})
+    elif not rows:
+        click.echo('no streams yet: publish(rows, to="stream:name") in a pipeline makes one')
+    else:
+        shown = [[name, f"{count:,}", str(made), when(last)] for name, count, made, last in rows]
+        table(["STREAM", "MESSAGES", "PUBLICATIONS", "LAST"], shown, right=["MESSAGES", "PUBLICATIONS"])

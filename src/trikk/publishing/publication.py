@@ -1,0 +1,170 @@
+"""One publication, from rows to messages that have arrived: what the step `publish` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.durations import Duration, seconds
+from trikk.core.errors import PermanentError, UsageError
+from trikk.core.settings import find_project, load_settings
+from trikk.core.values import JSON
+from trikk.publishing.address import Address, resolve
+from trikk.publishing.encoding import FORMATS, encode
+from trikk.publishing.facts import Facts
+from trikk.publishing.messages import Messages, publication_of
+from trikk.runs.context import StepContext, current_step
+
+if TYPE_CHECKING:
+    from trikk.publishing.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a transport needs to send a publication.
+
+    Attributes:
+        messages: what to send.
+        identity: what makes it this publication, for people; `messages.publication` for machines.
+        address: where to.
+        patience: seconds for which a broker that is away is tried again.
+        facts: what earlier attempts did.
+        context: the step; None outside of a run.
+    """
+
+    messages: Messages
+    identity: str
+    address: Address
+    patience: float
+    facts: Facts
+    context: StepContext | None
+
+    def waiting(self, sent: int) -> str:
+        """What to do when the rest could not be sent."""
+        count = f"{len(self.messages) - sent:,} of {len(self.messages):,} messages wait"
+        if self.facts.run:
+            return f"{count}, their rows are kept with the run; send them: trikk resume {self.facts.run}"
+        return f"{count}; publish again with the same identity"
+
+
+def publish_rows(
+    rows: Any,
+    to: str,
+    key: str | Sequence[str] | None = None,
+    format: str = "json",  # noqa: A002 - the word for it
+    model: Any = None,
+    identity: str | None = None,
+    patience: Duration = 30.0,
+) -> dict[str, JSON]:
+    """Publish rows; as `trikk.publish`, which is a step of it.
+
+    Returns:
+        `to` (without user and password), `format`, `messages`, `bytes` (of their values), `first_id`, `last_id`
+        (None if there are no rows), `schema` (the digest under which it is written down).
+
+    Raises:
+        PermanentError: if a row can't be encoded (nothing was sent then), or the broker refuses for good.
+        BrokerError: if the broker is away for longer than `patience`: worth another attempt.
+        UsageError: if an argument is wrong.
+        MissingExtra: if the client's library is not installed.
+    """
+    from trikk.storage.frames import rows_of
+
+    context = current_step()
+    if context is not None and context.dry:
+        raise PermanentError("a replay does not publish", next="take the result of the first run")
+    if format not in FORMATS:
+        raise UsageError(f"messages can't be written as {format!r}", next=f"use one of {', '.join(FORMATS)}")
+    address = resolve(to)
+    if address.kind == "stream" and format != "json":
+        raise UsageError("a stream in a folder holds JSON", next="leave out format=, or publish to a broker")
+    wait = seconds(patience, what="patience")
+    name = identity or (context.identity if context is not None else os.urandom(12).hex())
+    publication = publication_of(name, f"{address.kind}:{address.topic}")
+    headers = {"trikk-run": context.run} if context is not None else {}
+    messages = encode(rows_of(rows), publication, key=key, form=format, headers=headers, model=_model(model))
+    facts = Facts.of(context, publication, name, address.label)
+    job = Job(messages, name, address, wait, facts, context)
+    result = _result(job, format)
+    if facts.known.done is not None:
+        return _same(job, facts.known.done, result)
+    if facts.known.sent and facts.known.digest != messages.digest:
+        raise other_rows(job, facts.known.sent)
+    facts.begin(messages, address.label)
+    found = _sender(address)(job)
+    facts.done(result, found)
+    return result
+
+
+def other_rows(job: Job, sent: int) -> PermanentError:
+    """The error for rows that are not those of which some were sent before."""
+    return PermanentError(
+        f"{sent:,} messages of other rows were published as {job.identity} before",
+        where=job.address.label,
+        next="they stay; start a new run to publish the rows that there are now",
+    )
+
+
+def _same(job: Job, done: dict[str, JSON], result: dict[str, JSON]) -> dict[str, JSON]:
+    if job.facts.known.digest != job.messages.digest:
+        raise other_rows(job, int(str(done["messages"])))
+    return result
+
+
+def _result(job: Job, form: str) -> dict[str, JSON]:
+    messages = job.messages
+    count = len(messages)
+    return {
+        "to": job.address.label,
+        "format": form,
+        "messages": count,
+        "bytes": messages.size,
+        "first_id": messages.id_of(0) if count else None,
+        "last_id": messages.id_of(count - 1) if count else None,
+        "schema": messages.schema_digest,
+    }
+
+
+def _model(model: Any) -> tuple[str, int | None] | None:
+    """Name and version of a ModelVersion, of the dict of one, or of a plain name."""
+    if model is None:
+        return None
+    if isinstance(model, str):
+        return model, None
+    given = model if isinstance(model, Mapping) else {k: getattr(model, k, None) for k in ("name", "version")}
+    name, version = given.get("name"), given.get("version")
+    if not isinstance(name, str):
+        raise UsageError("model= is no model", next="give a ModelVersion, what register_model returned, or a name")
+    return name, version if isinstance(version, int) else None
+
+
+def _sender(address: Address) -> Callable[[Job], int]:
+    if address.kind == "kafka":
+        from trikk.publishing.kafka import send_kafka
+
+        return send_kafka
+    if address.kind == "mqtt":
+        from trikk.publishing.mqtt import send_mqtt
+
+        return send_mqtt
+    return send_stream
+
+
+def send_stream(job: Job) -> int:
+    """Append to the stream in the project's folder; returns how many messages were there before."""
+    _, repeated = _stream(job).append(job.messages, job.identity)
+    return len(job.messages) if repeated else 0
+
+
+def _stream(job: Job) -> Stream:
+    from trikk.publishing.stream import Stream, streams_folder
+
+    if job.context is not None:
+        folder = streams_folder(job.context.state_dir, job.context.environment)
+    else:
+        settings = load_settings(find_project(Path.cwd()))
+        folder = streams_folder(settings.state, settings.environment)
+    return Stream(folder / job.address.topic)
