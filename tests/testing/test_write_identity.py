@@ -10,6 +10,7 @@ from trikk import Table, pipeline, step
 from trikk.execution.loading import Loaded
 from trikk.execution.messages import StepCall
 from trikk.execution.worker import Workplace, run_call
+from trikk.runs.memory import MemoryJournal
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.memory import MemoryStore
 from trikk.storage.tables import Tables
@@ -31,7 +32,8 @@ def p() -> None:
 @pytest.mark.parametrize("kind", ["memory", "folder"])
 def test_a_write_that_was_made_with_other_rows_is_no_success(kind: str, tmp_path: Path) -> None:
     tables: Any = MemoryTables() if kind == "memory" else Tables(str(tmp_path))
-    place = Workplace(Loaded({"p": p}), Artifacts(MemoryStore()), tables)
+    artifacts, journal = Artifacts(MemoryStore()), MemoryJournal()
+    place = Workplace(Loaded({"p": p}), artifacts, tables, journal, tmp_path, tmp_path)
 
     def write(n: int, attempt: int) -> Any:
         rows = {"artifact": place.artifacts.save(pl.DataFrame({"n": [n]})).to_json(), "path": []}

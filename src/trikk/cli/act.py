@@ -135,11 +135,22 @@ def backfill(
 @click.argument("run")
 @click.option("--with-current-code", "code", flag_value="current", help="What is left runs the code as it is now.")
 @click.option("--with-locked-code", "code", flag_value="locked", help="What is left runs the run's own code.")
+@click.option("--with-current-data", "data", is_flag=True, help="Read the tables as they are now, not as locked.")
+@click.option("--again", multiple=True, metavar="STEP", help="Run STEP again, though it has succeeded.")
 @keep_going_option
 @inline_option
 @parallel_option
 @json_option
-def resume(run: str, code: Any, keep_going: bool, inline: bool, max_parallel: int | None, as_json: bool) -> int:
+def resume(
+    run: str,
+    code: Any,
+    data: bool,
+    again: tuple[str, ...],
+    keep_going: bool,
+    inline: bool,
+    max_parallel: int | None,
+    as_json: bool,
+) -> int:
     """Go on with RUN (an id, its beginning, or `last`) from its failed or unfinished steps."""
     from trikk.execution.resume import Planned, changed_files, code_changed
     from trikk.execution.resume import resume as go_on
@@ -167,7 +178,7 @@ def resume(run: str, code: Any, keep_going: bool, inline: bool, max_parallel: in
 
     with Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
-        made = go_on(project, found, how, code=code, confirm=announce)
+        made = go_on(project, found, how, code=code, confirm=announce, current_data=data, again=again)
     return _finish(project, made, as_json=as_json)
 
 

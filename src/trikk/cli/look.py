@@ -111,6 +111,7 @@ def _print_graph(graph: Graph) -> None:
     for node in graph.nodes.values():
         notes = [f"writes {node.write.table}"] if node.write else []
         notes += [f"reads {t.table}" for t in node.tables()]
+        notes += [f"uses {m.model}" for m in node.models()]
         notes += [f"maps over {node.mapped}"] if node.mapped else []
         notes += [f"when {c}" for c in node.when]
         rows.append([node.name, ", ".join(node.upstream()) or "-", "; ".join(notes), node.where])
@@ -158,6 +159,11 @@ def _print_run(state: RunState) -> None:
         git = lock.get("git") or {}
         commit = f", commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git else ""
         click.echo(f"  tables      {tables or '-'}")
+        if lock.get("models"):
+            held = (
+                f"{ref} is version {v['version']}" if v else f"{ref} (none)" for ref, v in lock["models"].items()
+            )
+            click.echo(f"  models      {', '.join(held)}")
         click.echo(f"  code        {lock['code'][:12]}{commit}, Python {lock['python']}, seed {lock['seed']}")
     if state.isolation and state.isolation != "fork":
         click.echo(f"  isolation   {state.isolation}")

@@ -7,6 +7,7 @@
     isolation = "auto"                 # or "fork", "fresh"
     log_limit = "64MB"                 # of one attempt
     max_parallel = 8                   # steps at once; the number of cores if not given
+    environment = "main"               # whose aliases of models it sees; TRIKK_ENVIRONMENT says otherwise
 
     [storage]
     artifacts = "s3://bucket/prefix"   # .trikk/artifacts if not given
@@ -28,6 +29,7 @@ from typing import Any
 
 from trikk.core.durations import bytes_of
 from trikk.core.errors import ProjectError, UsageError
+from trikk.core.names import check_name
 
 FILE = "trikk.toml"
 STATE = ".trikk"
@@ -41,7 +43,7 @@ _CODE = (
     "uv.lock",
     "poetry.lock",
 )
-_KEYS = {"name", "pipelines", "code", "codecs", "isolation", "log_limit", "max_parallel", "storage"}
+_KEYS = {"name", "pipelines", "code", "codecs", "isolation", "log_limit", "max_parallel", "environment", "storage"}
 _STORAGE = {"artifacts", "tables", "journal"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -58,6 +60,7 @@ class Settings:
     isolation: str = "auto"
     log_limit: int = 64_000_000
     max_parallel: int | None = None
+    environment: str = "main"
     artifacts: str = ""
     tables: str = ""
     journal: str = ""
@@ -124,7 +127,9 @@ def load_settings(root: Path) -> Settings:
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
         except UsageError as error:
             raise ProjectError(error.what, where=str(file), next=error.next) from error
-    rest = {k: data[k] for k in ("isolation", "max_parallel") if k in data}
+    rest: dict[str, Any] = {k: data[k] for k in ("isolation", "max_parallel") if k in data}
+    environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
+    rest["environment"] = check_name("environment", environment, where=str(file))
     return Settings(root=root, name=data.get("name", root.name), **lists, **rest, **storage)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from trikk.core.errors import RunError
 from trikk.core.values import JSON, decode, encode
-from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, ParameterRef, TableRef
+from trikk.pipeline.arguments import Argument, Constant, Group, ModelRef, OutputRef, ParameterRef, TableRef
 from trikk.pipeline.graph import Graph, Node
 from trikk.runs.state import RunState
 from trikk.storage.artifact import Artifact
@@ -101,6 +101,8 @@ class Binder:
             return {"parameter": argument.name, "value": self.state.parameters[argument.name]}
         if isinstance(argument, TableRef):
             return self._table(argument)
+        if isinstance(argument, ModelRef):
+            return {"model": self.state.lock.get("models", {}).get(argument.model)}
         if isinstance(argument, Group):
             keys = None if argument.keys is None else list(argument.keys)
             return {"items": [self._bind(i) for i in argument.items], "keys": keys, "tuple": argument.is_tuple}

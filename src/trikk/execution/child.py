@@ -17,6 +17,7 @@ from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import StepCall, StepResult, failure
 from trikk.execution.threads import limit_threads
 from trikk.execution.worker import Workplace, own_traceback, run_call, text_of
+from trikk.runs.lazy import LazyJournal
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.lazy import LazyTables
 from trikk.storage.stores import open_store
@@ -28,7 +29,15 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else
 def workplace(settings: Settings, loaded: Loaded) -> Workplace:
     """Where the workers of a project store things; connections are made at their first use."""
     artifacts = Artifacts(open_store(settings.location("artifacts")), loaded.codecs)
-    return Workplace(loaded, artifacts, LazyTables(settings.location("tables")))
+    return Workplace(
+        loaded,
+        artifacts,
+        LazyTables(settings.location("tables")),
+        LazyJournal(settings.location("journal")),
+        settings.root,
+        settings.state,
+        settings.environment,
+    )
 
 
 def work(data: dict[str, Any], root: Path, place: Workplace, pipe: int) -> NoReturn:

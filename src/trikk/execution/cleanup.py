@@ -1,7 +1,8 @@
 """Clean-up: what no kept run needs goes, what one needs stays, and every removal has a reason.
 
 A kept run needs its graph, code bundle and list of packages, the artifacts of its steps with everything
-inside them, and the versions of tables that it read or wrote. Runs that are not over are always kept. Nothing
+inside them, the models that it read, and the versions of tables that it read or wrote. Registered models are
+needed always, with their code. Runs that are not over are always kept. Nothing
 younger than a grace period is touched, since a run may be about to name it.
 """
 
@@ -18,6 +19,8 @@ from trikk.core.clock import Clock, SystemClock
 from trikk.core.errors import LeaseHeld, StorageError, TrikkError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
+from trikk.models.registry import Registry
+from trikk.runs import events as e
 from trikk.runs.bundle import contents
 from trikk.runs.journal import RunRow
 from trikk.runs.state import OVER, RunState
@@ -121,6 +124,13 @@ def _needed(project: Project, runs: Iterable[str]) -> _Needed:
     for run in runs:
         state = project.run(run)
         _needs_of(project, state, needed)
+        for event in project.journal.events(run):
+            if event.kind == e.ARTIFACT_LOGGED:
+                _needs_artifact(project, event.body["artifact"], needed)
+    registry = Registry(project.journal)
+    for version in (v for name in registry.names() for v in registry.versions(name)):
+        _needs_artifact(project, version.artifact.to_json(), needed)
+        _needs_code(project, {version.code}, needed)
     return needed
 
 
@@ -131,16 +141,23 @@ def _needs_of(project: Project, state: RunState, needed: _Needed) -> None:
     for name, version in lock.get("tables", {}).items():
         if version is not None:
             needed.tables.setdefault(name, set()).add(version)
+    for version in lock.get("models", {}).values():
+        if version is not None:
+            _needs_artifact(project, version["artifact"], needed)
     for _, task in state.tasks():
         if task.write and "version" in task.write:
             needed.tables.setdefault(task.write["table"], set()).add(task.write["version"])
         for output in task.outputs or []:
-            artifact = Artifact.from_json(output)
-            needed.digests.add(artifact.digest)
-            try:
-                needed.digests |= {child.digest for child in project.artifacts.children(artifact)}
-            except StorageError:
-                continue  # it is gone or damaged: nothing inside it can be named
+            _needs_artifact(project, output, needed)
+
+
+def _needs_artifact(project: Project, data: Any, needed: _Needed) -> None:
+    artifact = Artifact.from_json(data)
+    needed.digests.add(artifact.digest)
+    try:
+        needed.digests |= {child.digest for child in project.artifacts.children(artifact)}
+    except StorageError:
+        return  # it is gone or damaged: nothing inside it can be named
 
 
 def _codes_before(project: Project, state: RunState) -> set[str]:

@@ -257,6 +257,8 @@ class Driver:
             outputs=node.outputs,
             write=node.write.to_json() if node.write else None,
             dry=self.options.dry,
+            acts_as=str(self.state.lock.get("run") or self.state.id),
+            moment=float(self.state.lock.get("moment") or self.state.created),
             seed=step_seed(int(self.state.lock["seed"]), name, item),
             cpus=float(str(node.resources["cpus"])),
             log=log,

@@ -22,6 +22,7 @@ from trikk.runs import events as e
 from trikk.runs.bundle import capture, commit_of
 from trikk.runs.journal import Journal
 from trikk.runs.lease import Holder, Lease
+from trikk.runs.ledger import Ledger
 from trikk.runs.lock import Lock, installed_packages, new_seed, platform_name, python_version
 from trikk.runs.state import RunState
 
@@ -42,7 +43,8 @@ def start(
     graph = graph_of(executor, pipeline)
     parameters = parameters_for(graph, given, text=text)
     check_gpus(graph, Capacity.of_machine())
-    lock = replace(base, tables=pin_tables(project, graph), seed=new_seed())
+    models = pin_models(project.journal, graph, project.settings.environment)
+    lock = replace(base, tables=pin_tables(project, graph), models=models, seed=new_seed())
     why = dict(origin or {"kind": "manual"})
     state = create(project, graph, how, parameters, lock.to_json(), project.keep_json(graph.to_json()), why)
     with leased(project.journal, state.id, clock) as lease:
@@ -67,12 +69,14 @@ def create(
         graph: what it will do.
         how: who is told, and the time.
         parameters: as their kinds' JSON.
-        lock: a `Lock` as JSON.
+        lock: a `Lock` as JSON; one of an earlier run makes this run a repetition of that.
         stored: digest of the graph's JSON in the store.
         origin: why the run exists.
     """
+    run, now = new_run_id(), how.clock.now()
+    lock = lock if lock.get("run") else {**lock, "run": run, "moment": now}
     body: dict[str, JSON] = {"parameters": parameters, "origin": origin, "lock": lock, "graph": stored}
-    created = project.journal.create(new_run_id(), graph.pipeline, body, at=how.clock.now())
+    created = project.journal.create(run, graph.pipeline, body, at=now)
     state = RunState.fold(created.run, [created], graph.nodes)
     if how.listener is not None:
         how.listener(created, state)
@@ -157,6 +161,27 @@ def pin_tables(project: Project, graph: Graph) -> dict[str, int | None]:
                     where=node.where,
                     next=f"load it: trikk ingest {ref.table} FILE, or run the pipeline that writes it",
                 )
+    return pinned
+
+
+def pin_models(ledger: Ledger, graph: Graph, environment: str) -> dict[str, dict[str, JSON] | None]:
+    """The version now of each registered model that the pipeline reads, as JSON.
+
+    Raises:
+        UnknownName: if one that is not optional does not exist, or its alias is held by no version.
+    """
+    pinned: dict[str, dict[str, JSON] | None] = {}
+    for node in graph.nodes.values():
+        for ref in node.models():
+            from trikk.models.registry import Registry
+
+            try:
+                pinned[ref.model] = Registry(ledger).resolve(ref.model, environment).to_json()
+            except UnknownName as error:
+                if not ref.optional:
+                    error.where = node.where or None
+                    raise
+                pinned.setdefault(ref.model, None)
     return pinned
 
 

@@ -8,6 +8,7 @@ one of
     {"artifact": artifact, "path": [...]}             what an earlier step made, or what lies inside
     {"artifacts": [artifact, ...]}                    all outputs of a step that declares several
     {"table": name, "version": n, "writes": [...]}    rows at a version, with the run's own writes on top
+    {"model": version}                                a registered model version as JSON; null if there is none
     {"items": [argument, ...], "keys": [...]}         a list, or a dict where there are keys; with "tuple" a tuple
 """
 
@@ -33,7 +34,9 @@ class StepCall:
         arguments: as the module says, by name.
         outputs: how many outputs are declared; None for a single one.
         write: what a write step does to its table, `WriteTo` as JSON; None for other steps.
-        dry: a write is stored but not made to the table, as in a replay.
+        dry: a write is stored but not made to the table, and nothing outside is changed, as in a replay.
+        acts_as: the run that results refer to: in a replay the one that is repeated, else the run itself.
+        moment: seconds since 1970 at which that run was created.
         seed: for `random` and numpy, 0 to 2**32 - 1.
         cpus: the cores that the step takes; bounds the threads of numerical libraries.
         log: where stdout, stderr and logging go: a path, or "" to leave them.
@@ -49,6 +52,8 @@ class StepCall:
     outputs: int | None = None
     write: dict[str, Any] | None = None
     dry: bool = False
+    acts_as: str = ""
+    moment: float = 0.0
     seed: int = 0
     cpus: float = 1.0
     log: str = ""

@@ -2,11 +2,12 @@
 
 A replay touches no table: it reads the versions that the old run was locked to, and its own writes are laid over
 them. Steps that read from outside (`source=True`, such as `sql`) are not asked again; their results are taken as
-they were.
+they were; nor are effects (`effect=True`, such as `publish`) done again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.resume import source_folder
 from trikk.execution.session import open_executor
-from trikk.pipeline.graph import Graph
+from trikk.pipeline.graph import Graph, Node
 from trikk.runs import events as e
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
 from trikk.runs.state import RunState
@@ -103,6 +104,9 @@ def obstacles(project: Project, state: RunState, graph: Graph) -> Obstacles:
                 project.tables.scan(name, version)
             except TrikkError as error:
                 blocking.append(f"version {version} of table {name} can't be read any more: {error.what}")
+    for reference, model in lock.models.items():
+        if model is not None:
+            blocking += _lost(project, f"model {reference}", [model["artifact"]])
     for name, node in graph.nodes.items():
         if node.source:
             blocking += _lost_sources(project, state, name)
@@ -113,11 +117,15 @@ def _lost_sources(project: Project, state: RunState, name: str) -> list[str]:
     outputs = state.steps[name].outputs
     if outputs is None:
         return [f"source step {name} has no result in run {state.id}"]
+    return _lost(project, f"what source step {name} read", outputs)
+
+
+def _lost(project: Project, what: str, artifacts: Iterable[Any]) -> list[str]:
     try:
-        for output in outputs:
-            project.artifacts.verify(Artifact.from_json(output))
+        for artifact in artifacts:
+            project.artifacts.verify(Artifact.from_json(artifact))
     except TrikkError as error:
-        return [f"what source step {name} read is lost: {error.what}"]
+        return [f"{what} is lost: {error.what}"]
     return []
 
 
@@ -174,7 +182,7 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
             batch: list[tuple[str, dict[str, JSON]]] = [
                 (e.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
             ]
-            batch += [_taken(was, name) for name, node in graph.nodes.items() if node.source]
+            batch += [_taken(was, node) for node in graph.nodes.values() if _is_taken(was, node)]
             project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
             state = RunState.fold(run, project.journal.events(run), graph.nodes)
             made = drive(project, executor, graph, state, lease, how, dry=True)
@@ -183,21 +191,30 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     return Replayed(made, was, found.differing, compare_runs(project, graph, was, made))
 
 
-def _taken(was: RunState, name: str) -> tuple[str, dict[str, JSON]]:
-    outputs: Any = was.steps[name].outputs
-    reason = f"a source: its result is taken from run {was.id}"
-    return e.STEP_CACHED, {"step": name, "outputs": outputs, "run": was.id, "reason": reason}
+def _is_taken(was: RunState, node: Node) -> bool:
+    """Whether a step's result is taken as it was: sources always, effects if they were done."""
+    return node.source or (node.effect and was.steps[node.name].outputs is not None)
+
+
+def _taken(was: RunState, node: Node) -> tuple[str, dict[str, JSON]]:
+    outputs: Any = was.steps[node.name].outputs
+    kind = "a source" if node.source else "an effect"
+    reason = f"{kind}: its result is taken from run {was.id}"
+    return e.STEP_CACHED, {"step": node.name, "outputs": outputs, "run": was.id, "reason": reason}
 
 
 def compare_runs(project: Project, graph: Graph, old: RunState, new: RunState) -> list[StepComparison]:
     """Compare two runs of one graph, step by step."""
-    return [_compare_step(project, name, old, new, source=node.source) for name, node in graph.nodes.items()]
+    return [_compare_step(project, node, old, new) for node in graph.nodes.values()]
 
 
-def _compare_step(project: Project, name: str, old: RunState, new: RunState, *, source: bool) -> StepComparison:
+def _compare_step(project: Project, node: Node, old: RunState, new: RunState) -> StepComparison:
+    name = node.name
     was, now = old.steps[name], new.steps[name]
-    if source:
-        return StepComparison(name, True, "taken", "a source: not asked again")
+    if _is_taken(old, node):
+        return StepComparison(
+            name, True, "taken", "a source: not asked again" if node.source else "an effect: not done again"
+        )
     if was.outputs is None or now.outputs is None:
         same = was.state == now.state
         return StepComparison(name, same, "identical" if same else "missing", f"was {was.state}, is {now.state}")

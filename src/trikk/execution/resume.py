@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
-from trikk.core.errors import RunError, TrikkError
+from trikk.core.errors import RunError, TrikkError, UnknownName
 from trikk.core.values import JSON
 from trikk.execution.how import How
-from trikk.execution.launch import drive, driver_of, graph_of, leased
+from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.session import open_executor
@@ -39,7 +40,16 @@ class Planned:
 Confirm = Callable[[list[Planned]], None]
 
 
-def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: Confirm) -> RunState:
+def resume(
+    project: Project,
+    run: str,
+    how: How,
+    *,
+    code: Code | None,
+    confirm: Confirm,
+    current_data: bool = False,
+    again: Iterable[str] = (),
+) -> RunState:
     """Go on with a run that failed, was cancelled, or lost its driver.
 
     Args:
@@ -49,12 +59,16 @@ def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: 
         code: whose code runs what is left: the run's own or the project's as it is now; may be None where
             both are the same.
         confirm: is given the plan before anything runs, and may raise to stop.
+        current_data: lock the run to the tables as they are now; steps that have read another version run again.
+        again: names of steps that run again though they have succeeded, with all that is given their results.
 
     Returns:
         The run's state at the end.
 
     Raises:
-        RunError: if the run has succeeded, or the project's code is another and `code` is None.
+        RunError: if the run has succeeded, the project's code is another and `code` is None, or a table would
+            have to take other rows than it has from this run.
+        UnknownName: if there is no such step to run again.
         LeaseHeld: if another driver has the run.
     """
     with leased(project.journal, run, how.clock) as lease:
@@ -81,10 +95,12 @@ def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: 
             else:
                 graph, body = project.graph(state), {"code": state.code}
                 _ = executor.graphs()
+            if current_data:
+                body["lock"] = {**body.get("lock", state.lock), "tables": pin_tables(project, graph)}
             check_gpus(graph, Capacity.of_machine())
-            planned = plan(project, state, graph)
+            planned = plan(project, state, graph, _anew(state, graph, body.get("lock", state.lock), again))
             confirm(planned)
-            if changed and current:
+            if (changed and current) or current_data or again:
                 _refuse_other_rows(state, planned)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
             batch: list[tuple[str, dict[str, JSON]]] = [(e.RUN_RESUMED, body)]
@@ -106,6 +122,24 @@ def resume(project: Project, run: str, how: How, *, code: Code | None, confirm: 
             executor.close()
 
 
+def _anew(state: RunState, graph: Graph, lock: Mapping[str, Any], again: Iterable[str]) -> dict[str, str]:
+    """Steps that must run again though nothing of theirs failed, with the reason."""
+    found = {}
+    for name in again:
+        if name not in graph.nodes:
+            raise UnknownName("step", name, graph.nodes)
+        found[name] = "you asked for it"
+    then = state.lock.get("tables", {})
+    for name, node in graph.nodes.items():
+        for ref in node.tables():
+            was, now = then.get(ref.table), lock["tables"].get(ref.table)
+            if was != now:
+                found.setdefault(
+                    name, f"it read version {was} of table {ref.table}, which is at version {now} now"
+                )
+    return found
+
+
 def _refuse_other_rows(state: RunState, planned: list[Planned]) -> None:
     """Raise RunError if other code would give a table other rows than those that the run has committed already."""
     for one in planned:
@@ -117,13 +151,24 @@ def _refuse_other_rows(state: RunState, planned: list[Planned]) -> None:
             )
 
 
-def plan(project: Project, state: RunState, graph: Graph) -> list[Planned]:
-    """For each step whether its result is reused, and why; results that are needed are verified by digest."""
+def plan(
+    project: Project, state: RunState, graph: Graph, anew: Mapping[str, str] = MappingProxyType({})
+) -> list[Planned]:
+    """For each step whether its result is reused, and why; results that are needed are verified by digest.
+
+    Args:
+        project: the project.
+        state: the run so far.
+        graph: what it will do.
+        anew: reasons by step for running it again though it has succeeded.
+    """
     planned: dict[str, Planned] = {}
     old = _old_nodes(project, state)
     for name, node in graph.nodes.items():
         step = state.steps.get(name)
         planned[name] = _first_thought(name, node, step, old.get(name))
+        if planned[name].reuse and name in anew:
+            planned[name] = Planned(name, reuse=False, why=anew[name])
         again = next((up for up in _needs(node) if not planned[up].reuse), None)
         if planned[name].reuse and again is not None:
             planned[name] = Planned(name, reuse=False, why=f"step {again}, whose result it is given, runs again")
@@ -135,8 +180,8 @@ def plan(project: Project, state: RunState, graph: Graph) -> list[Planned]:
                     planned[up] = Planned(up, reuse=False, why=damage)
             if step is not None and step.state != "succeeded" and step.items:
                 other = name in old and _shape(old[name]) != _shape(node)
-                anew = other or any(not planned[up].reuse for up in _needs(node))
-                planned[name] = _items(project, planned[name], step, anew=anew)
+                all_again = other or name in anew or any(not planned[up].reuse for up in _needs(node))
+                planned[name] = _items(project, planned[name], step, anew=all_again)
     return list(planned.values())
 
 

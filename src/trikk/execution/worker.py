@@ -23,6 +23,7 @@ from trikk.execution.seeding import seed_everything
 from trikk.pipeline import typechecks
 from trikk.pipeline.graph import ParameterSpec
 from trikk.pipeline.step import Step
+from trikk.runs.context import StepContext, entered
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 
@@ -33,11 +34,25 @@ _MESSAGE = 4_000
 
 @dataclass(slots=True)
 class Workplace:
-    """What a worker needs besides the call: the author's code and where artifacts and tables live."""
+    """What a worker needs besides the call: the author's code and where artifacts, tables and the journal live.
+
+    Attributes:
+        loaded: the author's pipelines.
+        artifacts: the store's values.
+        tables: the project's tables, whose libraries are imported only if a step uses one.
+        journal: the project's journal, opened only if a step writes something down.
+        root: the project's folder.
+        state_dir: the project's `.trikk`.
+        environment: the environment's name.
+    """
 
     loaded: Loaded
     artifacts: Artifacts
-    tables: Any  # Tables, whose libraries are imported only if a step uses one
+    tables: Any
+    journal: Any
+    root: Path
+    state_dir: Path
+    environment: str = "main"
 
 
 def run_call(call: StepCall, place: Workplace) -> StepResult:
@@ -75,10 +90,30 @@ def _call(
             raise _Failed(_raised("loaded", error, call, f"argument {name!r} can't be loaded: ")) from error
     seed_everything(call.seed)
     try:
-        value = step.function(**arguments)
+        with entered(_context(call, place)):
+            value = step.function(**arguments)
     except (Exception, SystemExit) as error:
         raise _Failed(_raised("raised", error, call)) from error
     return _store(value, call, step, place)
+
+
+def _context(call: StepCall, place: Workplace) -> StepContext:
+    return StepContext(
+        run=call.acts_as or call.run,
+        recorded_in=call.run,
+        pipeline=call.pipeline,
+        step=call.step,
+        item=call.item,
+        attempt=call.attempt,
+        dry=call.dry,
+        moment=call.moment,
+        environment=place.environment,
+        root=place.root,
+        state_dir=place.state_dir,
+        artifacts=place.artifacts,
+        tables=place.tables,
+        journal=place.journal,
+    )
 
 
 def load_argument(
@@ -110,6 +145,8 @@ def load_argument(
         return tuple(place.artifacts.load(Artifact.from_json(a)) for a in argument["artifacts"])
     if "table" in argument:
         return _table(argument, wanted, place)
+    if "model" in argument:
+        return _model(argument["model"], wanted, place)
     items = [load_argument(i, None, place, specs) for i in argument["items"]]
     keys = argument.get("keys")
     if argument.get("tuple"):
@@ -122,6 +159,16 @@ def _table(argument: Mapping[str, Any], wanted: object, place: Workplace) -> Any
 
     writes = [_write_of(w, place) for w in argument["writes"]]
     return as_wanted(place.tables.view(argument["table"], argument["version"], writes), wanted)
+
+
+def _model(version: Mapping[str, Any] | None, wanted: object, place: Workplace) -> Any:
+    """A registered version where the annotation asks for one, else the model itself; None if there is none."""
+    if version is None:
+        return None
+    from trikk.models.version import ModelVersion
+
+    found = ModelVersion.read(version)
+    return found if typechecks.names(wanted, ModelVersion) else place.artifacts.load(found.artifact, wanted)
 
 
 def _write_of(write: Mapping[str, Any], place: Workplace) -> Any:

@@ -1,8 +1,8 @@
 """Where a step's argument comes from: the edges of the graph, as values that go to JSON and back.
 
 `Constant` is known when the pipeline is traced, `ParameterRef` when a run is created, `OutputRef` when an
-earlier step has finished, `TableRef` names rows at the version that the run is locked to, and `Group` is a
-list or dict with any of these inside.
+earlier step has finished, `TableRef` names rows and `ModelRef` a model at the version that the run is locked to,
+and `Group` is a list or dict with any of these inside.
 """
 
 from __future__ import annotations
@@ -67,6 +67,19 @@ class TableRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A registered model at the run's version of it; None in the run if it is `optional` and was not there."""
+
+    model: str
+    optional: bool = False
+
+    def to_json(self) -> dict[str, JSON]:
+        """This argument as JSON."""
+        found: dict[str, JSON] = {"model": self.model}
+        return {**found, "optional": True} if self.optional else found
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """A list of arguments, a dict (`keys` are its own) or a tuple."""
 
@@ -84,7 +97,7 @@ class Group:
         return found
 
 
-Argument = Constant | ParameterRef | OutputRef | TableRef | Group
+Argument = Constant | ParameterRef | OutputRef | TableRef | ModelRef | Group
 
 
 def read_argument(data: Mapping[str, Any]) -> Argument:
@@ -97,6 +110,8 @@ def read_argument(data: Mapping[str, Any]) -> Argument:
         return OutputRef(data["step"], data.get("index"), tuple(data.get("path", ())))
     if "table" in data:
         return TableRef(data["table"], tuple(data["writes"]))
+    if "model" in data:
+        return ModelRef(data["model"], bool(data.get("optional")))
     keys = data.get("keys")
     items = tuple(read_argument(i) for i in data["items"])
     return Group(items, None if keys is None else tuple(keys), bool(data.get("tuple")))

@@ -14,7 +14,7 @@ from typing import Any
 from trikk.core.errors import DefinitionError, UnknownName
 from trikk.core.names import check_name
 from trikk.core.values import JSON
-from trikk.pipeline.arguments import Argument, OutputRef, ParameterRef, TableRef, read_argument, walk
+from trikk.pipeline.arguments import Argument, ModelRef, OutputRef, ParameterRef, TableRef, read_argument, walk
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.kinds import Kind
 
@@ -51,6 +51,7 @@ class Node:
         cache: `Cache` as JSON, or None.
         write: set for a node that writes a table.
         source: the step reads from outside what a run is locked to; a replay takes its result as it was.
+        effect: the step changes something outside; a replay takes its result and does not do it again.
         where: the author's `file:line`.
     """
 
@@ -67,6 +68,7 @@ class Node:
     cache: dict[str, JSON] | None = None
     write: WriteTo | None = None
     source: bool = False
+    effect: bool = False
     where: str = ""
 
     def data_from(self) -> Iterator[str]:
@@ -90,6 +92,13 @@ class Node:
                 if isinstance(part, TableRef):
                     yield part
 
+    def models(self) -> Iterator[ModelRef]:
+        """The registered models it reads."""
+        for argument in self.arguments.values():
+            for part in walk(argument):
+                if isinstance(part, ModelRef):
+                    yield part
+
     def upstream(self) -> tuple[str, ...]:
         """Names of all steps that must be over before this one is decided, each once, in a fixed order."""
         writes = (w for t in self.tables() for w in t.writes)
@@ -111,6 +120,7 @@ class Node:
             "cache": self.cache,
             "write": self.write.to_json() if self.write else None,
             "source": self.source or None,
+            "effect": self.effect or None,
             "where": self.where,
         }
         return {k: v for k, v in found.items() if v not in (None, [], {}, "")}
@@ -119,7 +129,7 @@ class Node:
     def read(cls, data: Mapping[str, Any]) -> Node:
         """The node that `to_json` wrote."""
         write = data.get("write")
-        plain = ("outputs", "mapped", "retry", "timeout", "resources", "cache", "source", "where")
+        plain = ("outputs", "mapped", "retry", "timeout", "resources", "cache", "source", "effect", "where")
         given = {k: data[k] for k in plain if k in data}
         return cls(
             name=data["name"],

@@ -43,6 +43,7 @@ class Step(Generic[P, R]):
         resources: Resources | None = None,
         cache: Cache | bool = False,
         source: bool = False,
+        effect: bool = False,
         after: object = (),
     ) -> None:
         check_plain("step", function, next="a step returns its result: make it a plain function")
@@ -58,6 +59,13 @@ class Step(Generic[P, R]):
         self.resources = resources or Resources()
         self.cache = Cache() if cache is True else (cache or None)
         self.source = source
+        self.effect = effect
+        if effect and self.cache:
+            raise DefinitionError(
+                f"step {self.name} has an effect, which a cached result would leave out",
+                where=where,
+                next="drop cache= or effect=",
+            )
         self.after = after
         self.signature = inspect.signature(function)
         functools.update_wrapper(self, function)
@@ -127,6 +135,7 @@ class Step(Generic[P, R]):
                 resources=resources or self.resources,
                 cache=own or False,
                 source=self.source,
+                effect=self.effect,
                 after=after,
             )
         except UsageError as error:
@@ -163,6 +172,7 @@ class Step(Generic[P, R]):
             resources=self.resources.to_json(),
             cache=self.cache.to_json() if self.cache else None,
             source=self.source,
+            effect=self.effect,
             where=where,
         )
         trace.add(node, self)
@@ -247,6 +257,7 @@ def step(
     resources: Resources | None = None,
     cache: Cache | bool = False,
     source: bool = False,
+    effect: bool = False,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
@@ -260,6 +271,8 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             group is ended then. resources: a `Resources`; one core if not given. cache: True or a `Cache` to
             reuse an earlier run's result when nothing it depends on has changed; off if not given. source: True
             if the step reads from outside (a database, a service): a replay takes its result as it was then.
+            effect: True if the step changes something outside (sends, registers, pays): a replay takes its result
+            as it was and does not do it again.
 
     Raises:
         DefinitionError: if the function can't be a step.

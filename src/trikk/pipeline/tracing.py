@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
-from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, TableRef
+from trikk.pipeline.arguments import Argument, Constant, Group, ModelRef, OutputRef, TableRef
 from trikk.pipeline.condition import Condition, condition_of
 from trikk.pipeline.graph import Node
+from trikk.pipeline.holds import Hold, held_back, hold_of
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
 
@@ -35,6 +36,7 @@ class Trace:
     conditions: list[Condition] = field(default_factory=list)
     steps: dict[str, Any] = field(default_factory=dict)  # node name -> Step, for the worker
     writes: dict[str, list[str]] = field(default_factory=dict)  # table -> names of the nodes that write it
+    holds: list[Hold] = field(default_factory=list)  # steps for which others below them wait
     _bases: dict[str, object] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
 
@@ -68,6 +70,9 @@ class Trace:
         table = getattr(value, "table_name", None)
         if isinstance(table, str):
             return TableRef(table, tuple(self.writes.get(table, ())))
+        model = getattr(value, "model_reference", None)
+        if isinstance(model, str):
+            return ModelRef(model, bool(getattr(value, "optional", False)))
         if _has_stand_ins(value):
             if isinstance(value, dict):
                 if not all(isinstance(k, str) for k in value):
@@ -90,12 +95,20 @@ class Trace:
 
     def add(self, node: Node, step: Any) -> None:
         """Record a node, and its step for whoever runs it."""
-        self.nodes.append(node)
+        self.nodes.append(held_back(node, self.holds))
         self.steps[node.name] = step
+
+    def hold(self, argument: str) -> None:
+        """Let what is recorded from now on wait for the last node, if it uses what that is given as `argument`."""
+        gate = self.nodes[-1]
+        self.holds.append(hold_of(gate, gate.arguments[argument], self.nodes))
+
+
+_NAMED = ("table_name", "model_reference")  # what a Table and a Model are known by
 
 
 def _has_stand_ins(value: object) -> bool:
-    if isinstance(value, Symbol) or isinstance(getattr(value, "table_name", None), str):
+    if isinstance(value, Symbol) or any(isinstance(getattr(value, n, None), str) for n in _NAMED):
         return True
     if isinstance(value, dict):
         return any(_has_stand_ins(v) for v in value.values())

@@ -129,6 +129,11 @@ def may_become(declared: object, wanted: object) -> bool:
         return True
 
 
+def names(annotation: object, cls: type) -> bool:
+    """Whether an annotation is this class, or a union with it."""
+    return any((typing.get_origin(a) or a) is cls for a in _members(_plain(annotation)))
+
+
 def _members(annotation: object) -> tuple[Any, ...]:
     """The types that a union accepts; the annotation itself if it is none."""
     is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)

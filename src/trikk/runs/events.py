@@ -16,6 +16,10 @@
     step.cache_missed    step, item, reason
     step.invalidated     step, item, reason     a finished step must run again when its run is resumed
 
+    metric.logged        step, item, attempt, name, value, index       what a step wrote down of itself; it stays
+    param.logged         step, item, attempt, name, value              whatever becomes of the step
+    artifact.logged      step, item, attempt, name, kind, artifact
+
 `item` is a mapped step's position, absent otherwise. `outputs` are artifacts as JSON, one, or as many as the
 step declares.
 """
@@ -29,6 +33,10 @@ RUN_CANCEL_REQUESTED = "run.cancel_requested"
 RUN_SUCCEEDED = "run.succeeded"
 RUN_FAILED = "run.failed"
 RUN_CANCELLED = "run.cancelled"
+
+METRIC_LOGGED = "metric.logged"
+PARAM_LOGGED = "param.logged"
+ARTIFACT_LOGGED = "artifact.logged"
 
 STEP_STARTED = "step.started"
 STEP_SUCCEEDED = "step.succeeded"

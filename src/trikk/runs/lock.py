@@ -26,11 +26,17 @@ class Lock:
         packages: digest of the installed packages and their versions, as stored.
         python: such as "3.11.7".
         platform: such as "linux-x86_64".
+        models: by reference (`people@champion`) the model version as JSON; None for an optional one not there.
+        run: the run that was locked; a replay has the run that it repeats here.
+        moment: seconds since 1970 at which that run was created.
         seed: from which each step's random seeds are made, 0 to 2**63 - 1.
         git: commit, branch and whether it was dirty; for people.
     """
 
     tables: dict[str, int | None] = field(default_factory=dict)
+    models: dict[str, dict[str, JSON] | None] = field(default_factory=dict)
+    run: str = ""
+    moment: float = 0.0
     code: str = ""
     packages: str = ""
     python: str = ""
@@ -42,6 +48,9 @@ class Lock:
         """The lock as JSON."""
         return {
             "tables": dict(self.tables),
+            "models": dict(self.models),
+            "run": self.run,
+            "moment": self.moment,
             "code": self.code,
             "packages": self.packages,
             "python": self.python,

@@ -1,27 +1,18 @@
-"""What steps log about themselves, as events: metrics, parameters and artifacts.
-
-    metric.logged        step, item, attempt, name, value (a number as `trikk.core.values` has it), index, at
-    param.logged         step, item, attempt, name, value (a plain value as `trikk.core.values` has it)
-    artifact.logged      step, item, attempt, name, kind (figure, file, value, report), artifact
+"""What steps log about themselves: the bodies of metric.logged, param.logged and artifact.logged.
 
 They are written by whoever does the step, not by the driver, and stay whatever becomes of the step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON, encode
+from trikk.runs import events as e
 
 if TYPE_CHECKING:
-    from trikk.runs.journal import Event
     from trikk.storage.artifact import Artifact
-
-METRIC_LOGGED = "metric.logged"
-PARAM_LOGGED = "param.logged"
-ARTIFACT_LOGGED = "artifact.logged"
 
 KINDS = ("figure", "file", "value", "report")
 _LONGEST = 200
@@ -31,26 +22,17 @@ Logged = tuple[str, dict[str, JSON]]
 
 def metric(name: str, value: float, *, index: int | None, at: float) -> Logged:
     """A metric's value at a moment (wall time, seconds since 1970); NaN and infinities are kept as they are."""
-    return METRIC_LOGGED, {"name": name, "value": encode(value), "index": index, "at": at}
+    return e.METRIC_LOGGED, {"name": name, "value": encode(value), "index": index, "at": at}
 
 
 def param(name: str, value: object) -> Logged:
     """A parameter; UsageError if the value is not plain."""
-    return PARAM_LOGGED, {"name": name, "value": encode(value)}
+    return e.PARAM_LOGGED, {"name": name, "value": encode(value)}
 
 
 def artifact(name: str, kind: str, stored: Artifact) -> Logged:
     """An artifact that is in the store; `kind` is one of `KINDS`."""
-    return ARTIFACT_LOGGED, {"name": name, "kind": kind, "artifact": stored.to_json()}
-
-
-def artifacts_in(events: Iterable[Event]) -> Iterator[Artifact]:
-    """Every artifact that a run's steps have logged."""
-    from trikk.storage.artifact import Artifact
-
-    for event in events:
-        if event.kind == ARTIFACT_LOGGED:
-            yield Artifact.from_json(event.body["artifact"])
+    return e.ARTIFACT_LOGGED, {"name": name, "kind": kind, "artifact": stored.to_json()}
 
 
 def check_label(what: str, name: object) -> str:

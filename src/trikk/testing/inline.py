@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.clock import Clock
@@ -11,6 +15,7 @@ from trikk.core.errors import UnknownName
 from trikk.core.names import new_run_id
 from trikk.execution.driver import LEASE_TTL, Driver, Options
 from trikk.execution.inline import InlineExecutor
+from trikk.execution.launch import pin_models
 from trikk.execution.limits import Capacity
 from trikk.execution.loading import Loaded
 from trikk.execution.worker import Workplace
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class InlineRun:
     """A run that is over, with everything it made.
 
@@ -42,12 +47,16 @@ class InlineRun:
         events: what happened, in order.
         artifacts: where its results are.
         tables: what its tables are now.
+        journal: the journal, which holds the registry as well.
+        state_dir: where steps kept files that outlive the run.
     """
 
     run: RunState
     events: list[Event]
     artifacts: Artifacts
     tables: Any
+    journal: Journal
+    state_dir: Path
 
     @property
     def state(self) -> str:
@@ -90,6 +99,8 @@ def run_inline(
     clock: Clock | None = None,
     seed: int = 0,
     keep_going: bool = False,
+    environment: str = "main",
+    state_dir: Path | None = None,
     parameters: Mapping[str, object] | None = None,
     **more: object,
 ) -> InlineRun:
@@ -105,6 +116,8 @@ def run_inline(
         clock: time; a `ManualClock` if not given.
         seed: of the run.
         keep_going: after a failure, finish what does not depend on it.
+        environment: whose aliases of models it sees.
+        state_dir: where steps keep files that outlive a run, such as streams; a temporary folder if not given.
         parameters: the pipeline's parameters, where a name is also one of the words above.
         **more: the pipeline's other parameters.
 
@@ -119,12 +132,14 @@ def run_inline(
     kept: Any = tables if hasattr(tables, "view") else MemoryTables(tables)
     artifacts = Artifacts(store or MemoryStore())
     pinned = _pinned(graph, kept)
-    lock = Lock(tables=pinned, seed=seed)
+    models = pin_models(journal, graph, environment)
     run = new_run_id()
+    lock = Lock(tables=pinned, models=models, run=run, moment=clock.now(), seed=seed)
     journal.create(run, graph.pipeline, {"parameters": given, "lock": lock.to_json()}, at=clock.now())
     lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=clock.now())
     journal.append(run, e.RUN_STARTED, {"isolation": "inline"}, at=clock.now(), lease=lease)
-    place = Workplace(Loaded({pipeline.name: pipeline}), artifacts, kept)
+    folder = state_dir or Path(tempfile.mkdtemp(prefix="trikk-"))
+    place = Workplace(Loaded({pipeline.name: pipeline}), artifacts, kept, journal, Path.cwd(), folder, environment)
     driver = Driver(
         graph,
         RunState.fold(run, journal.events(run), graph.nodes),
@@ -138,7 +153,10 @@ def run_inline(
     )
     state = driver.drive()
     journal.release(lease)
-    return InlineRun(state, journal.events(run), artifacts, kept)
+    made = InlineRun(state, journal.events(run), artifacts, kept, journal, folder)
+    if state_dir is None:
+        weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
+    return made
 
 
 def _pinned(graph: Graph, tables: Any) -> dict[str, int | None]:
