@@ -37,14 +37,17 @@ def start(
     *,
     text: bool = False,
     origin: Mapping[str, JSON] | None = None,
+    pinned: bool = False,
 ) -> RunState:
-    """Lock a run, write it down and drive it to its end; arguments, result and errors as of `Session.run`."""
+    """Lock a run, write it down and drive it to its end; arguments, result and errors as of `Session.run`.
+
+    With `pinned`, `base` has the run's tables, models and seed already.
+    """
     clock = how.clock
     graph = graph_of(executor, pipeline)
     parameters = parameters_for(graph, given, text=text)
     check_gpus(graph, Capacity.of_machine())
-    models = pin_models(project.journal, graph, project.settings.environment)
-    lock = replace(base, tables=pin_tables(project, graph), models=models, seed=new_seed())
+    lock = base if pinned else pin(project, graph, base)
     why = dict(origin or {"kind": "manual"})
     state = create(project, graph, how, parameters, lock.to_json(), project.keep_json(graph.to_json()), why)
     with leased(project.journal, state.id, clock) as lease:
@@ -144,6 +147,12 @@ def graph_of(executor: ProjectExecutor, pipeline: str) -> Graph:
     if pipeline not in graphs:
         raise UnknownName("pipeline", pipeline, graphs)
     return graphs[pipeline]
+
+
+def pin(project: Project, graph: Graph, base: Lock) -> Lock:
+    """A lock with the tables and models as they are now, and a new seed; raises as `pin_tables`, `pin_models`."""
+    models = pin_models(project.journal, graph, project.settings.environment)
+    return replace(base, tables=pin_tables(project, graph), models=models, seed=new_seed())
 
 
 def pin_tables(project: Project, graph: Graph) -> dict[str, int | None]:

@@ -67,6 +67,12 @@ class Session:
 
         return graph_of(self.executor, pipeline)
 
+    def pin(self, pipeline: str) -> Lock:
+        """What a run of that pipeline would be locked to now; UsageError if a table or model is missing."""
+        from trikk.execution.launch import pin
+
+        return pin(self.project, self.graph(pipeline), self.lock)
+
     def run(
         self,
         pipeline: str,
@@ -74,6 +80,7 @@ class Session:
         *,
         text: bool = False,
         origin: Mapping[str, JSON] | None = None,
+        lock: Lock | None = None,
     ) -> RunState:
         """Run a pipeline to its end.
 
@@ -82,6 +89,7 @@ class Session:
             given: parameters; real values, or texts as written on a command line if `text`.
             text: whether the parameters are texts.
             origin: why the run exists; by hand if not given.
+            lock: from `pin`, where several runs must have the same data and seed; made now if not given.
 
         Returns:
             The run's final state, be it succeeded, failed or cancelled.
@@ -91,5 +99,8 @@ class Session:
         """
         from trikk.execution.launch import start
 
-        how = self.how
-        return start(self.project, self.executor, self.lock, pipeline, given, how, text=text, origin=origin)
+        base, how = lock or self.lock, self.how
+        pinned = lock is not None
+        return start(
+            self.project, self.executor, base, pipeline, given, how, text=text, origin=origin, pinned=pinned
+        )
