@@ -5,6 +5,8 @@ Everything an author of pipelines needs is here; importing it loads no library b
 
 from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.version import __version__ as __version__
+from trikk.features import FeatureTable
+from trikk.models import ModelVersion, better_by, predict, promote_if, register_model
 from trikk.pipeline.cache import Cache
 from trikk.pipeline.model import Model
 from trikk.pipeline.pipeline import Pipeline, pipeline
@@ -22,12 +24,18 @@ __all__ = [
     "step",
     "pipeline",
     "Table",
+    "FeatureTable",
     "Model",
     "when",
     "sql",
     "s3",
     "script",
     "quality_gate",
+    "register_model",
+    "promote_if",
+    "better_by",
+    "predict",
+    "ModelVersion",
     "publish",
     "log_metric",
     "log_metrics",

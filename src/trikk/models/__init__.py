@@ -1,1 +1,174 @@
-"""Models as others use them: versions, aliases, signatures, predictions."""
+"""Registered models: versions, signatures, aliases, promotion, batch prediction. What authors call is here."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trikk.core.errors import DefinitionError, UsageError
+from trikk.core.names import check_name
+from trikk.models.rule import BetterBy, better_by
+from trikk.models.version import ModelVersion
+from trikk.pipeline.location import caller
+from trikk.pipeline.step import Step
+
+__all__ = ["ModelVersion", "better_by", "predict", "promote_if", "register_model"]
+
+
+def register_model(
+    model: Any,
+    name: str,
+    *,
+    inputs: Any = None,
+    metrics: Any = None,
+    description: str = "",
+    nullable: Sequence[str] = (),
+    method: str = "predict",
+    step: str | None = None,
+    after: object = (),
+) -> Any:
+    """Register a fitted model as the next version (1, 2, ...) of a name. A step in a pipeline's body.
+
+    The version names the model's artifact, the run and its code, parameters and data versions, the metrics and the
+    signature, and never changes. A repeated or resumed step gets the version that it made before; a replay
+    registers nothing.
+
+    Args:
+        model: anything with predict, or a function of a polars frame; an output of a step.
+        name: the model's name.
+        inputs: rows that the model was fitted on (a frame of any kind); the signature is inferred from them, by
+            letting the model predict some. If the model was fitted on names, other columns are left out. Without
+            rows the version has no signature, and nothing checks what it is given.
+        metrics: finite numbers by name.
+        description: in your words.
+        nullable: inputs that may be missing in a row although none is in these.
+        method: "predict", or "predict_proba" where the value is the probability of the second class.
+        step: the step's name; "register_model", "register_model-2", ... if not given.
+        after: steps that must be over before.
+
+    Returns:
+        In the run the version as a dict (`ModelVersion.to_json`); what takes a version takes this dict.
+
+    Raises:
+        UsageError: if a metric is no finite number, or this is called outside of a run.
+        SignatureError: if `inputs` are not what the model was fitted on.
+        PredictionError: if the model can't predict these rows, or gives NaN for them.
+        CodecError: if the model can't be stored.
+    """
+    _check("model", name)
+    if method not in ("predict", "predict_proba"):
+        raise DefinitionError(f"method={method!r}", where=caller(), next='use "predict" or "predict_proba"')
+    made = _steps()["register_model"].options(name=step, after=after)
+    return made(
+        model,
+        name,
+        inputs=inputs,
+        metrics=metrics,
+        description=description,
+        nullable=list(nullable),
+        method=method,
+    )
+
+
+def promote_if(
+    rule: BetterBy,
+    candidate: Any,
+    *,
+    rows: Any,
+    target: str,
+    alias: str = "champion",
+    why: str = "",
+    step: str | None = None,
+    after: object = (),
+) -> Any:
+    """Move an alias to a version if it beats the holder on the same rows. A step in a pipeline's body.
+
+    The first holder needs to beat nobody. Where the alias requires approval, the move waits for
+    `trikk models approve NAME`.
+
+    Args:
+        rule: such as `better_by(0.02, metric="mae")`.
+        candidate: what `register_model` returned, or a `Model`.
+        rows: a frame or `Table` with the inputs of both versions and the truth; rows without a truth are left out.
+        target: the column of the truth.
+        alias: the alias.
+        why: an addition to the reason that the rule gives.
+        step: the step's name; "promote_if", "promote_if-2", ... if not given.
+        after: steps that must be over before.
+
+    Returns:
+        In the run a dict: `state` ("promoted", "pending", "kept" or "same" where it is the holder), `promoted`,
+        `reason`, `model`, `version`, `alias`, `environment`, and, where something was compared, `former`,
+        `metric`, `candidate` and `holder` (their scores), `rows`, `dropped` and `rule`. The move's entry holds it
+        too.
+
+    Raises:
+        SignatureError: if the rows lack an input of either version, or the target.
+        PredictionError: if a model gives NaN, or no row has a truth.
+    """
+    _check("alias", alias)
+    if not isinstance(rule, BetterBy):
+        raise DefinitionError(f"{rule!r} is no rule", where=caller(), next='use better_by(0.02, metric="mae")')
+    made = _steps()["promote_if"].options(name=step, after=after)
+    return made(rule.to_json(), candidate, rows, target=target, alias=alias, why=why)
+
+
+def predict(
+    model: Any,
+    frame: Any,
+    *,
+    key: str | Sequence[str],
+    slot: str | None = None,
+    keep: Sequence[str] = (),
+    allow_nan: bool = False,
+    step: str | None = None,
+    after: object = (),
+) -> Any:
+    """Predict a table of any size, in batches. A step in a pipeline's body.
+
+    Args:
+        model: a `Model`, what `register_model` returned, or a fitted model, which must take just the columns that
+            are neither `key`, `slot` nor `keep`.
+        frame: a `Table`, or a frame of any kind; it is read in pieces.
+        key: the column or columns that name what a row is about: text, integers, dates, times or truth values.
+        slot: the column with the time that the value is for.
+        keep: more columns to keep, after the others.
+        allow_nan: whether the model may give NaN, infinities and nulls.
+        step: the step's name; "predict", "predict-2", ... if not given.
+        after: steps that must be over before.
+
+    Returns:
+        A polars LazyFrame over a file, rows in the order of `frame`, with the columns `prediction_id` (String, 32
+        hexadecimal characters, the same whenever this step of this run is repeated), the key, the slot,
+        `predicted_at` (Datetime in UTC: when the run was created), `value`, `model` (String), `model_version`
+        (Int64, null for a model that is not registered), `run` (String), and those to keep.
+
+    Raises:
+        UsageError: if a key is missing, empty or occurs twice.
+        SignatureError: if the rows do not fit the model's signature; the input is named.
+        PredictionError: if the model gives NaN; the first such row's key is named.
+    """
+    keys = [key] if isinstance(key, str) else key
+    made = _steps()["predict"].options(name=step, after=after)
+    return made(model, frame, key=list(keys), slot=slot, keep=list(keep), allow_nan=allow_nan)
+
+
+@functools.cache
+def _steps() -> Mapping[str, Step[..., Any]]:
+    from trikk.models.predict import predict_frame
+    from trikk.models.promote import promote
+    from trikk.models.register import register
+
+    return {
+        "register_model": Step(register, name="register_model", effect=True),
+        "promote_if": Step(promote, name="promote_if", effect=True),
+        "predict": Step(predict_frame, name="predict"),
+    }
+
+
+def _check(kind: str, name: object) -> None:
+    try:
+        check_name(kind, name)
+    except UsageError as error:
+        raise DefinitionError(error.what, where=caller(), next=error.next) from error

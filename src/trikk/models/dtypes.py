@@ -87,7 +87,7 @@ def as_dtype(column: pl.Series, name: str, text: str) -> pl.Series:
         return column
     if not _goes(column.dtype, wanted):
         raise SignatureError(
-            f"input {name!r} should be {text}, not {column.dtype}", field=name, next=f"give it as {text}"
+            f"{name!r} should be {text}, not {column.dtype}", field=name, next=f"give it as {text}"
         )
     made = column.cast(wanted, strict=False)
     lost = made.is_null() & column.is_not_null()

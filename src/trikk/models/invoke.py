@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PredictionError, SignatureError, TrikkError, UsageError
-from trikk.models.dtypes import as_dtype, is_number
+from trikk.models.dtypes import as_dtype, dtype_of, is_number
 from trikk.models.signature import Signature
 
 if TYPE_CHECKING:
@@ -44,9 +44,17 @@ def predict_values(
     takes = signature.takes if signature else takes_of(model, rows)
     method = signature.method if signature else "predict"
     if frame.height == 0:
-        from trikk.models.dtypes import dtype_of
-
         return pl.Series("value", [], dtype_of(signature.output.dtype) if signature else pl.Float64)
+    values = raw_values(model, rows, takes, method, allow_nan=True)
+    if not allow_nan:
+        _refuse_nan(values, keys)
+    return as_dtype(values, "value", signature.output.dtype) if signature else values
+
+
+def raw_values(
+    model: Any, rows: pl.DataFrame, takes: str, method: str = "predict", *, allow_nan: bool = False
+) -> pl.Series:
+    """What a model gives for rows that are as it wants them; arguments and errors as for `predict_values`."""
     call = caller_of(model, method)
     try:
         given = call(_arranged(rows, takes))
@@ -59,8 +67,8 @@ def predict_values(
         ) from error
     values = _series(given, rows.height, method)
     if not allow_nan:
-        _refuse_nan(values, keys)
-    return as_dtype(values, "value", signature.output.dtype) if signature else values
+        _refuse_nan(values, None)
+    return values
 
 
 def takes_of(model: Any, inputs: Any) -> str:

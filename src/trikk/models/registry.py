@@ -119,6 +119,7 @@ class Registry:
         identity: str | None = None,
         decision: dict[str, JSON] | None = None,
         expected: tuple[int | None] | None = None,
+        guarded: bool | None = None,
     ) -> Move | None:
         """Move an alias to a version, or request it where the alias requires approval.
 
@@ -133,13 +134,14 @@ class Registry:
             identity: makes it happen once.
             decision: what the reason rests on.
             expected: the holder (or None) on which the caller has decided, as a tuple of one.
+            guarded: whether the caller has decided on an alias that requires approval.
 
         Returns:
             The move, its `state` "moved" or "requested"; None if the version holds the alias already.
 
         Raises:
             UnknownName: if there is no such version.
-            Conflict: if the holder is another than expected.
+            Conflict: if the holder is another than expected, or approval is required now and was not, or no more.
         """
         check_name("alias", alias)
         check_name("environment", environment)
@@ -153,9 +155,13 @@ class Registry:
                 raise Conflict(
                     f"{name}@{alias} has moved from version {expected[0]} to {now} meanwhile", next="decide again"
                 )
-            guarded = (environment, alias) in state.guarded
+            asks = (environment, alias) in state.guarded
+            if guarded is not None and guarded != asks:
+                raise Conflict(
+                    f"whether {name}@{alias} requires approval has changed meanwhile", next="decide again"
+                )
             body = _body(alias, environment, by, why, version=version, decision=decision)
-            return (s.ALIAS_REQUESTED if guarded else s.ALIAS_MOVED), body
+            return (s.ALIAS_REQUESTED if asks else s.ALIAS_MOVED), body
 
         return self._move(name, decide, at=at, identity=identity)
 

@@ -153,8 +153,12 @@ class Artifacts:
         """An empty, private folder beside the store's half-written files, there until `release`."""
         return self._files.fresh()
 
+    def scratch(self) -> Path:
+        """A new, empty folder for what a value rests on until it is saved; `release` removes it."""
+        return self._files.fresh()
+
     def release(self) -> None:
-        """Remove the files and folders that `load` has given."""
+        """Remove the files and folders that `load` and `scratch` have given."""
         self._files.release()
 
     def _save(self, value: object) -> Artifact:

@@ -25,7 +25,7 @@ _UNNAMED_INDEX = "__index_level_"
 class ArrowCodec:
     """Frames and columns of polars, pandas and pyarrow.
 
-    A LazyFrame is computed by polars' streaming engine, so that only its result needs to fit into memory.
+    A LazyFrame is computed and written in pieces: neither its sources nor its result need to fit into memory.
     """
 
     name = "arrow"
@@ -93,15 +93,17 @@ def wanted(annotation: object) -> str | None:
 
 def _dump_polars(value: Any, kind: str, path: Path) -> dict[str, JSON]:
     summary: dict[str, JSON] = {"type": kind}
-    frame = value
     if kind == "polars.LazyFrame":
-        frame = value.collect(engine="streaming")
-    elif kind == "polars.Series":
-        frame = value.to_frame()
-        summary["name"] = value.name
-    polars_ipc.write(frame, path)
-    columns: dict[str, JSON] = {name: str(dtype) for name, dtype in frame.schema.items()}
-    return {**summary, "rows": frame.height, "columns": columns}
+        rows, schema = polars_ipc.write_lazy(value, path)
+    else:
+        frame = value
+        if kind == "polars.Series":
+            frame = value.to_frame()
+            summary["name"] = value.name
+        polars_ipc.write(frame, path)
+        rows, schema = frame.height, frame.schema
+    columns: dict[str, JSON] = {name: str(dtype) for name, dtype in schema.items()}
+    return {**summary, "rows": rows, "columns": columns}
 
 
 def _dump_arrow(value: Any, kind: str, path: Path) -> dict[str, JSON]:

@@ -9,10 +9,12 @@ the choices made from them are in docs/decisions/artifacts.md.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import CodecError
+from trikk.storage.batches import batches
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,15 +28,63 @@ def write(frame: pl.DataFrame, path: Path) -> None:
     Raises:
         CodecError: if a column holds Python objects.
     """
-    import polars as pl
-
     if frame.width == 0 and frame.height:
         raise CodecError("a frame with rows but no columns can't be stored", next="give it a column")
-    _canonical(frame).write_ipc(
+    _sink(_canonical(frame).lazy(), path)
+
+
+def write_lazy(lazy: pl.LazyFrame, path: Path) -> tuple[int, pl.Schema]:
+    """Write the rows of a LazyFrame, computed in pieces: the same bytes as `write` of the computed frame.
+
+    One record batch of rows is in memory at a time, and all of them if a column is nested or has categories. The
+    pieces are on disk beside `path` meanwhile.
+
+    Returns:
+        The number of rows, and the schema.
+
+    Raises:
+        CodecError: if a column holds Python objects.
+    """
+    import polars as pl
+
+    schema = lazy.collect_schema()
+    if any(dtype.is_nested() or isinstance(dtype, pl.Categorical | pl.Enum) for dtype in schema.dtypes()):
+        frame = lazy.collect(engine="streaming")
+        write(frame, path)
+        return frame.height, frame.schema
+    parts: list[Path] = []
+    try:
+        rows = _write_parts(batches(lazy, BATCH_ROWS), path, parts)
+        if not parts:
+            write(pl.DataFrame(schema=schema), path)
+        elif len(parts) == 1:
+            parts[0].rename(path)
+        else:
+            _sink(pl.scan_ipc(parts, glob=False), path)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+    return rows, schema
+
+
+def _write_parts(pieces: Iterator[pl.DataFrame], path: Path, parts: list[Path]) -> int:
+    rows = 0
+    for piece in pieces:
+        parts.append(path.with_name(f"{path.name}.{len(parts)}"))
+        write(piece, parts[-1])
+        rows += piece.height
+    return rows
+
+
+def _sink(lazy: pl.LazyFrame, path: Path) -> None:
+    import polars as pl
+
+    lazy.sink_ipc(
         path,
         compression="uncompressed",
         compat_level=pl.CompatLevel.oldest(),
         record_batch_size=BATCH_ROWS,
+        engine="streaming",
     )
 
 

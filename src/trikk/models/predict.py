@@ -1,0 +1,158 @@
+"""Batch prediction: rows in pieces, each with an id that is the same whenever the same step is repeated."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.digests import digest_bytes
+from trikk.core.errors import PredictionError, SignatureError, UsageError
+from trikk.models.invoke import predict_values
+from trikk.models.keys import check_columns, check_keys, key_text
+from trikk.models.register import inputs_of
+from trikk.models.signature import Signature
+from trikk.models.version import ModelVersion, as_version
+from trikk.runs.context import StepContext, current_step
+from trikk.storage.batches import batches, lazy_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ID_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is the same for all rows."""
+
+    model: Any
+    signature: Signature | None
+    name: str
+    version: int | None
+    where: str
+    key: list[str]
+    slot: str | None
+    keep: list[str]
+    allow_nan: bool
+    run: str
+    identity: str
+    now: datetime
+
+    @property
+    def about(self) -> list[str]:
+        """The columns that name a row."""
+        return [*self.key, *([self.slot] if self.slot else [])]
+
+
+def predict_frame(
+    model: ModelVersion | Any,
+    frame: Any,
+    *,
+    key: Sequence[str],
+    slot: str | None = None,
+    keep: Sequence[str] = (),
+    allow_nan: bool = False,
+) -> Any:
+    """Predict the rows of a frame; see `trikk.predict`."""
+    import polars as pl
+
+    context = current_step()
+    lazy = lazy_of(frame)
+    schema = lazy.collect_schema()
+    check_columns(schema, key, slot, keep)
+    job = _job(model, context, list(key), slot, list(keep), allow_nan)
+    check_keys(lazy, job.about)
+    needed = job.signature.names if job.signature else _others(job, schema.names())
+    wanted = dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in schema)])
+    folder = _folder(context)
+    parts: list[Path] = []
+    for batch in batches(lazy.select(wanted)):
+        parts.append(folder / f"{len(parts):06}.arrow")
+        _predicted(job, batch, needed).write_ipc(parts[-1])
+    if not parts:
+        return _predicted(job, lazy.select(wanted).collect(), needed).lazy()
+    return pl.scan_ipc(parts, glob=False)
+
+
+def _job(
+    model: Any,
+    context: StepContext | None,
+    key: list[str],
+    slot: str | None,
+    keep: list[str],
+    allow_nan: bool,
+) -> _Job:
+    if model is None:
+        raise UsageError(
+            "there is no model to predict with", next="promote a version to the alias, or guard the step"
+        )
+    version = as_version(model)
+    fitted = model if version is None else version.load(context.artifacts if context else None)
+    return _Job(
+        fitted,
+        None if version is None else version.signature,
+        type(fitted).__name__ if version is None else version.name,
+        None if version is None else version.version,
+        f"model {type(fitted).__name__}" if version is None else f"model {version.reference}",
+        key,
+        slot,
+        keep,
+        allow_nan,
+        context.run if context else "",
+        context.identity if context else "",
+        context.now if context else datetime.now(UTC),
+    )
+
+
+def _others(job: _Job, columns: list[str]) -> list[str]:
+    """The inputs of a model without a signature: those that it names, else all that have no other part."""
+    others = [name for name in columns if name not in (*job.about, *job.keep)]
+    known = getattr(job.model, "feature_names_in_", None)
+    return inputs_of(job.model, columns if known is not None else others)
+
+
+def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame:
+    import polars as pl
+
+    keys = rows.select(job.about)
+    given = rows if job.signature else rows.select(inputs)
+    try:
+        values = predict_values(job.model, given, job.signature, keys=keys, allow_nan=job.allow_nan)
+    except (SignatureError, PredictionError) as error:
+        error.where = job.where
+        raise
+    return keys.with_columns(
+        prediction_id=pl.Series(prediction_ids(job.identity, keys), dtype=pl.String),
+        predicted_at=pl.lit(job.now, pl.Datetime("us", "UTC")),
+        value=values,
+        model=pl.lit(job.name),
+        model_version=pl.lit(job.version, pl.Int64),
+        run=pl.lit(job.run),
+        **{name: rows[name] for name in job.keep},
+    ).select("prediction_id", *job.about, "predicted_at", "value", "model", "model_version", "run", *job.keep)
+
+
+def prediction_ids(identity: str, keys: pl.DataFrame) -> list[str]:
+    """An id for each row: the first 128 bits, in hexadecimal, of BLAKE3 over the identity and the row's key.
+
+    Args:
+        identity: what is repeated if the same ids are to come again, such as a step's identity.
+        keys: the columns that name a row, in order.
+    """
+    head = f"{identity}\n".encode()
+    return [digest_bytes(head + text.encode())[:ID_LENGTH] for text in key_text(keys)]
+
+
+def _folder(context: StepContext | None) -> Path:
+    """Where the pieces are until the result is saved; outside of a run, until the process ends."""
+    if context is not None:
+        return context.artifacts.scratch()
+    folder = Path(tempfile.mkdtemp(prefix="trikk-predict-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,0 +1,155 @@
+"""Registering a fitted model: what it takes is found out by asking it, what it came from by asking the run."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trikk.core.digests import digest_json
+from trikk.core.errors import PermanentError, SignatureError, UsageError
+from trikk.models.invoke import raw_values, takes_of
+from trikk.models.registry import Registry
+from trikk.models.signature import Signature
+from trikk.models.version import ModelVersion
+from trikk.runs.context import StepContext, step_context
+from trikk.runs.state import RunState
+from trikk.storage.batches import lazy_of
+
+_SAMPLE = 1000
+
+
+def register(
+    model: Any,
+    name: str,
+    *,
+    inputs: Any = None,
+    metrics: Mapping[str, Any] | None = None,
+    description: str = "",
+    nullable: Sequence[str] = (),
+    method: str = "predict",
+) -> dict[str, Any]:
+    """Register a model as the next version of a name; see `trikk.register_model`."""
+    context = step_context("register_model")
+    refuse_dry(context, f"model {name} is not registered")
+    if model is None:
+        raise UsageError(f"None can't be registered as {name}", next="give the fitted model")
+    numbers_by_name = finite(metrics or {})
+    signature = None if inputs is None else infer(model, inputs, nullable=nullable, method=method)
+    artifact = context.artifacts.save(model)
+    state = RunState.fold(context.recorded_in, context.journal.events(context.recorded_in))
+    locked: Mapping[str, Any] = state.lock
+    made = ModelVersion(
+        name=name,
+        version=0,
+        artifact=artifact,
+        signature=signature,
+        run=context.run,
+        step=context.step,
+        pipeline=context.pipeline,
+        code=str(locked.get("code", "")),
+        tables=dict(locked.get("tables", {})),
+        models={ref: found and found["version"] for ref, found in locked.get("models", {}).items()},
+        parameters=state.parameters,
+        metrics=numbers_by_name,
+        description=description,
+        environment=context.environment,
+        created=time.time(),
+    )
+    taken = None if signature is None else signature.to_json()
+    shown = digest_json([artifact.digest, taken, {**numbers_by_name}, description])
+    version = Registry(context.journal).register(made, identity=f"{context.identity}/{shown[:16]}")
+    return version.to_json()
+
+
+def infer(model: Any, inputs: Any, *, nullable: Sequence[str] = (), method: str = "predict") -> Signature:
+    """The signature of a fitted model, found by letting it predict some of the rows that it was fitted on.
+
+    Args:
+        model: the model.
+        inputs: a frame of any kind; columns that the model does not know by name are left out.
+        nullable: inputs whose values may be missing although none of these is.
+        method: what is called.
+
+    Raises:
+        SignatureError: if the columns are not those that the model was fitted on.
+        PredictionError: if the model can't predict these rows.
+    """
+    import polars as pl
+
+    lazy = lazy_of(inputs)
+    names = inputs_of(model, lazy.collect_schema().names())
+    lazy = lazy.select(names)
+    sample = lazy.head(_SAMPLE).collect()
+    if not sample.height:
+        raise SignatureError("inputs has no rows to infer a signature from", next="give rows of the training data")
+    kinds = lazy.collect_schema()
+    empty = [
+        (pl.col(n).is_null() | pl.col(n).is_nan()) if kinds[n].is_float() else pl.col(n).is_null() for n in names
+    ]
+    some = lazy.select(column.any() for column in empty).collect(engine="streaming").row(0)
+    found = [name for name, has in zip(names, some, strict=True) if has]
+    takes = takes_of(model, inputs if type(inputs).__module__.startswith("pandas") else sample)
+    output = raw_values(model, sample, takes, method)
+    unknown = sorted(set(nullable) - set(names))
+    return Signature.infer(sample, output, takes=takes, method=method, nullable=[*unknown, *found, *nullable])
+
+
+def inputs_of(model: Any, columns: Sequence[str]) -> list[str]:
+    """The columns that a model was fitted on, in its order; all of them for a model that does not say.
+
+    Raises:
+        SignatureError: if one is not there, or their number is another.
+    """
+    known = getattr(model, "feature_names_in_", None)
+    if known is not None:
+        names = [str(name) for name in known]
+        missing = [name for name in names if name not in columns]
+        if missing:
+            raise SignatureError(
+                f"the model was fitted on {missing[0]!r}, which is not in inputs",
+                field=missing[0],
+                next=f"give the rows it was fitted on; these have {', '.join(columns)}",
+            )
+        return names
+    count = getattr(model, "n_features_in_", None)
+    if count is None and type(model).__module__.startswith("lightgbm") and hasattr(model, "num_feature"):
+        count = model.num_feature()
+    if isinstance(count, int) and count != len(columns):
+        raise SignatureError(
+            f"the model was fitted on {count} columns, and inputs has {len(columns)}: {', '.join(columns)}",
+            next="give the columns it was fitted on, in that order: inputs=rows.select([...])",
+        )
+    return list(columns)
+
+
+def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics as plain floats.
+
+    Raises:
+        UsageError: if one is no finite number; it is named.
+    """
+    if not isinstance(metrics, Mapping):
+        raise UsageError(
+            f"metrics are a dict of numbers, not a {type(metrics).__name__}", next='give {"mae": 1.5}'
+        )
+    found: dict[str, float] = {}
+    for name, value in metrics.items():
+        good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not (good and math.isfinite(value)):
+            raise UsageError(
+                f"the metric {name!r} is {value!r}, which is no finite number", next="look at what computed it"
+            )
+        found[str(name)] = float(value)
+    return found
+
+
+def refuse_dry(context: StepContext, what: str) -> None:
+    """Raise PermanentError where nothing outside of the run may be changed."""
+    if context.dry:
+        raise PermanentError(
+            f"{what} in a replay",
+            next="use it as a step of the pipeline, so that a replay takes its result as it was",
+        )

@@ -1,0 +1,39 @@
+"""Rows in pieces of one size, so that only a piece is in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BATCH_ROWS = 262_144
+
+
+def lazy_of(frame: Any) -> pl.LazyFrame:
+    """A frame of any kind, or a list of frames, as a LazyFrame; CodecError if it is none."""
+    import polars as pl
+
+    from trikk.storage.frames import rows_of
+
+    if isinstance(frame, pl.LazyFrame):
+        return frame
+    return rows_of(frame).lazy()
+
+
+def batches(lazy: pl.LazyFrame, rows: int = BATCH_ROWS) -> Iterator[pl.DataFrame]:
+    """The rows in their order, in frames of exactly `rows` rows, the last of fewer; none for no rows."""
+    import polars as pl
+
+    held: list[pl.DataFrame] = []
+    count = 0
+    for piece in lazy.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming"):
+        held.append(piece)
+        count += piece.height
+        while count >= rows:
+            whole = pl.concat(held)
+            yield whole.head(rows)
+            held, count = [whole.slice(rows)], count - rows
+    if count:
+        yield pl.concat(held)
