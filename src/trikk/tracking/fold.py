@@ -1,0 +1,194 @@
+"""What a run's steps have logged: the fold of the run's events, and nothing that is not in them.
+
+A step that is tried again logs again. What it logged before stays, marked by its attempt; the run's own value of
+a metric is that of the last attempt. Where several steps, or several items of a mapped step, log under one name,
+each is told apart by its step: `fit_north.mae`, `fit[3].mae`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from trikk.core.errors import UnknownName
+from trikk.core.values import JSON, decode
+from trikk.runs import events as e
+from trikk.runs.journal import Event, Journal
+from trikk.runs.state import Task
+from trikk.storage.artifact import Artifact
+
+T = TypeVar("T", bound="Point | Param | LoggedArtifact")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a metric.
+
+    Attributes:
+        value: the number, which may be NaN or infinite.
+        index: the epoch or iteration, or None.
+        at: wall time at which it was logged, seconds since 1970.
+        attempt: of the step that logged it.
+    """
+
+    value: float
+    index: int | None
+    at: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A logged parameter's value, as `trikk.core.values` writes it, and the attempt that logged it."""
+
+    value: JSON
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedArtifact:
+    """A logged artifact, its kind (figure, file, value, report) and the attempt that logged it."""
+
+    kind: str
+    artifact: Artifact
+    attempt: int
+
+
+@dataclass(slots=True)
+class Series(Generic[T]):
+    """Everything that one step, or one item of it, logged under one name, in order."""
+
+    name: str
+    task: Task
+    entries: list[T] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What the steps of one run have logged.
+
+    Attributes:
+        run: the run's id.
+        attempts: the last attempt of each step and item that was started.
+        metrics: by task and name.
+        params: by task and name.
+        artifacts: by task and name.
+        reused: the steps and items whose result is that of another run, with its id.
+    """
+
+    run: str
+    attempts: dict[Task, int] = field(default_factory=dict)
+    metrics: dict[tuple[Task, str], Series[Point]] = field(default_factory=dict)
+    params: dict[tuple[Task, str], Series[Param]] = field(default_factory=dict)
+    artifacts: dict[tuple[Task, str], Series[LoggedArtifact]] = field(default_factory=dict)
+    reused: dict[Task, str] = field(default_factory=dict)
+
+    @classmethod
+    def fold(cls, run: str, events: Iterable[Event]) -> RunRecord:
+        """The record after these events; kinds that it does not know change nothing."""
+        record = cls(run)
+        for event in events:
+            record.apply(event)
+        return record
+
+    def apply(self, event: Event) -> None:
+        """Take one more event in."""
+        body: Any = event.body
+        if event.kind == e.STEP_STARTED:
+            task = (body["step"], body.get("item"))
+            self.attempts[task] = body["attempt"]
+            self.reused.pop(task, None)
+        elif event.kind == e.STEP_CACHED and body.get("run"):
+            self.reused[body["step"], body.get("item")] = body["run"]
+        elif event.kind == e.METRIC_LOGGED:
+            at = event.at if body.get("at") is None else body["at"]
+            self._add(self.metrics, body, Point(float(decode(body["value"])), body["index"], at, body["attempt"]))
+        elif event.kind == e.PARAM_LOGGED:
+            self._add(self.params, body, Param(body["value"], body["attempt"]))
+        elif event.kind == e.ARTIFACT_LOGGED:
+            stored = Artifact.from_json(body["artifact"])
+            self._add(self.artifacts, body, LoggedArtifact(body["kind"], stored, body["attempt"]))
+
+    def values(self) -> dict[str, float]:
+        """The run's metrics: for each name the last value of the last attempt."""
+        return {name: series.entries[-1].value for name, series in self.history().items()}
+
+    def history(self) -> dict[str, Series[Point]]:
+        """For each metric the points of the last attempt, in the order in which they were logged."""
+        return self._current(self.metrics)
+
+    def parameters(self) -> dict[str, JSON]:
+        """For each logged parameter its last value, as `trikk.core.values` writes it."""
+        return {name: series.entries[-1].value for name, series in self._current(self.params).items()}
+
+    def files(self) -> dict[str, Series[LoggedArtifact]]:
+        """Each logged artifact, as the last attempt has logged it; the last entry counts."""
+        return self._current(self.artifacts)
+
+    def inherit(self, task: Task, other: RunRecord) -> None:
+        """Take over what a step logged in the run that did it, whose result this run has reused."""
+        pairs: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
+            (self.metrics, other.metrics),
+            (self.params, other.params),
+            (self.artifacts, other.artifacts),
+        ]
+        for mine, theirs in pairs:
+            mine |= {key: series for key, series in theirs.items() if key[0] == task}
+        if task in other.attempts:
+            self.attempts[task] = other.attempts[task]
+
+    def _add(self, kept: dict[tuple[Task, str], Series[T]], body: Any, entry: T) -> None:
+        task: Task = (body["step"], body["item"])
+        kept.setdefault((task, body["name"]), Series(body["name"], task)).entries.append(entry)
+        self.attempts[task] = max(self.attempts.get(task, 0), body["attempt"])
+
+    def _current(self, kept: dict[tuple[Task, str], Series[T]]) -> dict[str, Series[T]]:
+        """What each task's last attempt logged, under names that tell tasks apart."""
+        found: dict[str, list[Series[T]]] = {}
+        for (task, name), series in kept.items():
+            entries = [entry for entry in series.entries if entry.attempt == self.attempts[task]]
+            if entries:
+                found.setdefault(name, []).append(Series(name, task, entries))
+        named: dict[str, Series[T]] = {}
+        for name, several in found.items():
+            for series in several:
+                named[name if len(several) == 1 else f"{label(series.task)}.{name}"] = series
+        return named
+
+
+def label(task: Task) -> str:
+    """A step's name, with the item's position if there is one: "fit[3]"."""
+    return task[0] if task[1] is None else f"{task[0]}[{task[1]}]"
+
+
+def read_record(journal: Journal, run: str) -> RunRecord:
+    """A run's record, with what its reused steps logged in the runs that did them.
+
+    Raises:
+        UnknownName: if there is no such run.
+        JournalError: if the journal can't be read.
+    """
+    record = RunRecord.fold(run, journal.events(run))
+    known = {run: record}
+    for task, source in record.reused.items():
+        done_by = _origin(journal, task, source, known)
+        if done_by is not None:
+            record.inherit(task, done_by)
+    return record
+
+
+def _origin(journal: Journal, task: Task, source: str, known: dict[str, RunRecord]) -> RunRecord | None:
+    """The record of the run that did a step, found through runs that reused it; None if it is gone."""
+    seen: set[str] = set()
+    while source not in seen:
+        seen.add(source)
+        if source not in known:
+            try:
+                known[source] = RunRecord.fold(source, journal.events(source))
+            except UnknownName:
+                return None
+        if task not in known[source].reused:
+            return known[source]
+        source = known[source].reused[task]
+    return None

@@ -1,0 +1,160 @@
+"""A search as its runs and one ledger entry tell it: its plan, its trials, and their ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.values import JSON, encode
+from trikk.runs.journal import RunRow
+from trikk.storage.artifact import Artifact
+from trikk.tracking.fold import RunRecord, read_record
+from trikk.tracking.outputs import plain
+from trikk.tracking.space import Space
+
+if TYPE_CHECKING:
+    from trikk.execution.project import Project
+    from trikk.runs.state import RunState
+
+CREATED = "sweep.created"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a search does; written down before its first run.
+
+    Attributes:
+        id: the search's id.
+        pipeline: the pipeline's name.
+        space: what is searched, and what stays.
+        metric: what ranks the trials: a logged metric, or `step.key` of what a step returned.
+        maximize: whether larger is better.
+        trials: how many Optuna makes; None for a grid.
+        lock: a `Lock` as JSON: all trials have the same data, code, packages and seed.
+    """
+
+    id: str
+    pipeline: str
+    space: Space
+    metric: str
+    maximize: bool
+    trials: int | None
+    lock: dict[str, JSON] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """The ledger's subject for it."""
+        return f"sweep/{self.id}"
+
+    def to_json(self) -> dict[str, JSON]:
+        """The plan as JSON."""
+        found: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
+        return found | {"space": self.space.to_json()}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` wrote."""
+        return cls(**{**data, "space": Space.read(data["space"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One run of a search.
+
+    Attributes:
+        number: from 0.
+        run: the run's id; "" if it could not be made.
+        parameters: those that are searched.
+        state: the run's.
+        value: of the metric; None if there is none.
+        why: why it has no value, in one line.
+        seconds: how long the run took.
+        rank: 1 is best; None if it has no finite value or the run has not succeeded.
+    """
+
+    number: int
+    run: str
+    parameters: dict[str, JSON]
+    state: str
+    value: float | None = None
+    why: str | None = None
+    seconds: float | None = None
+    rank: int | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """The trial as JSON; a value that is not finite is a text."""
+        found: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
+        return found | {"value": plain(encode(self.value))}
+
+
+def rank(trials: Iterable[Trial], *, maximize: bool) -> list[Trial]:
+    """Trials with their ranks: the best first, equal values by number, then those without a rank by number."""
+    trials = sorted(trials, key=lambda t: t.number)
+    good = [t for t in trials if t.state == "succeeded" and t.value is not None and math.isfinite(t.value)]
+    good.sort(key=lambda t: -t.value if maximize else t.value)  # type: ignore[operator, arg-type, return-value]
+    ranked = {t.number: replace(t, rank=place) for place, t in enumerate(good, 1)}
+    return [*ranked.values(), *(t for t in trials if t.number not in ranked)]
+
+
+def read_plan(project: Project, sweep: str) -> Plan:
+    """The plan of a search, by its id; UnknownName if there is none."""
+    ledger: Any = project.journal
+    for entry in ledger.entries(f"sweep/{sweep}"):
+        if entry.kind == CREATED:
+            return Plan.read(entry.body)
+    known = [subject.partition("/")[2] for subject in ledger.subjects("sweep/")]
+    raise UnknownName("sweep", sweep, known)
+
+
+def rows_of(project: Project, plan: Plan) -> dict[int, RunRow]:
+    """The runs of a search by the numbers of their trials."""
+    rows = project.journal.runs(pipeline=plan.pipeline, limit=None)
+    mine = [row for row in rows if row.origin.get("sweep") == plan.id and row.origin.get("kind") == "sweep"]
+    return {int(str(row.origin["trial"])): row for row in mine}
+
+
+def trial_of(project: Project, plan: Plan, number: int, run: str) -> Trial:
+    """A trial as its run is now."""
+    state = project.run(run)
+    searched = {name: state.parameters[name] for name in plan.space.searched}
+    seconds = None
+    if state.started is not None and state.ended is not None:
+        seconds = round(max(0.0, state.ended - state.started), 3)
+    if state.state != "succeeded":
+        return Trial(number, run, searched, state.state, why=state.error, seconds=seconds)
+    value, why = value_of(project, state, read_record(project.journal, run), plan.metric)
+    return Trial(number, run, searched, state.state, value, why, seconds)
+
+
+def value_of(project: Project, state: RunState, record: RunRecord, metric: str) -> tuple[float | None, str | None]:
+    """A metric of a run that has succeeded, or why there is none.
+
+    Args:
+        project: where artifacts are.
+        state: the run.
+        record: what its steps have logged.
+        metric: a logged metric's name, or `step.key` (or `step`) of a step's output that is plain data.
+    """
+    logged = record.values()
+    if metric in logged:
+        return logged[metric], None
+    name, _, path = metric.partition(".")
+    step = state.steps.get(name)
+    if step is None or not step.outputs:
+        there = ", ".join([*logged, *(f"{s}.KEY" for s in state.steps)])
+        return None, f"it has no metric {metric!r}; there are: {there}"
+    try:
+        artifact = Artifact.from_json(step.outputs[0])
+        value: Any = project.artifacts.read_json(artifact) if artifact.codec == "json" else None
+    except TrikkError as error:
+        return None, error.what
+    value = plain(value)
+    for key in path.split(".") if path else ():
+        value = value.get(key) if isinstance(value, dict) else None
+    try:
+        return float(value), None
+    except (TypeError, ValueError):
+        return None, f"what step {name} returned has no number {path or 'in it'}"
