@@ -46,7 +46,7 @@ class Check:
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise _wrong(f"severity={self.severity!r}", 'use "info", "warn" or "block"')
-        if not isinstance(self.allow, Symbol) and not (_number(self.allow) and 0 <= self.allow < 1):
+        if not _open(self.allow) and not (_number(self.allow) and 0 <= self.allow < 1):
             raise _wrong(f"allow={self.allow!r}", "give the share of rows that may fail, 0 to less than 1")
         if not all(isinstance(column, str) and column for column in self.columns):
             raise _wrong(f"{self.kind} is given {self.columns!r} as columns", "give names of columns")
@@ -136,7 +136,7 @@ def between(
     """
     if low is None and high is None:
         raise _wrong("between has no limit", 'give one: between("speed", 0, 130), or between("speed", low=0)')
-    if not (low is None or high is None or isinstance(low, Symbol) or isinstance(high, Symbol)):
+    if not (low is None or high is None or _open(low) or _open(high)):
         try:
             crossed = bool(low > high)  # type: ignore[operator]
         except TypeError as error:
@@ -155,7 +155,7 @@ def one_of(
         DefinitionError: if the set is empty or a text.
     """
     members: object = values
-    if not isinstance(values, Symbol):
+    if not _open(values):
         members = list(dict.fromkeys(values)) if isinstance(values, Sequence) else sorted(values, key=repr)
         if isinstance(values, str) or not members:
             raise _wrong(f"one_of is given {values!r}", 'give a list: one_of("line", ["1A", "2"])')
@@ -187,7 +187,7 @@ def row_count(
     """
     if at_least is None and at_most is None:
         raise _wrong("row_count has no limit", "give one: row_count(at_least=1000)")
-    limits = [v for v in (at_least, at_most) if v is not None and not isinstance(v, Symbol)]
+    limits = [v for v in (at_least, at_most) if v is not None and not _open(v)]
     if not all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in limits) or limits != sorted(
         limits
     ):
@@ -276,7 +276,7 @@ def like(
     """
     if measure not in ("psi", "ks"):
         raise _wrong(f"measure={measure!r}", 'use "psi" or "ks"')
-    if not isinstance(at_most, Symbol) and not (_number(at_most) and at_most > 0):
+    if not _open(at_most) and not (_number(at_most) and at_most > 0):
         raise _wrong(f"at_most={at_most!r}", "give a positive number")
     settings = {"reference": _reference(reference), "to": to or column, "at_most": at_most, "measure": measure}
     return Check("like", (column,), settings, severity, name=name)
@@ -318,6 +318,11 @@ def _reference(value: object) -> object:
     if value is None or isinstance(value, str | int | float):
         raise _wrong(f"the reference is {value!r}", 'give rows: Table("sensors"), or the output of a step')
     return value
+
+
+def _open(value: object) -> bool:
+    """Whether it is a stand-in for what only a run will know, so that nothing can be said of it yet."""
+    return isinstance(value, Symbol)
 
 
 def _number(value: object) -> bool:

@@ -26,7 +26,7 @@ def quality_gate(
     """Check rows; if a check that blocks fails, the run fails here.
 
     In a pipeline's body it is a step, and what stands below it and uses these rows, or anything made from them,
-    waits for it. Its result and an HTML report are kept whatever the verdict. Outside of a pipeline it checks at once.
+    waits for it. Its result and an HTML report are kept whatever the verdict. Outside of a pipeline it checks now.
 
     Args:
         rows: a `Table`, the output of a step (a frame or a list of frames), or outside of a pipeline a frame.

@@ -1,0 +1,134 @@
+"""How far a column's distribution is from that of a reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import polars as pl
+
+from trikk.core.errors import UsageError
+
+BINS = 10
+TOP = 20
+FLOOR = 1e-4
+"""A share that stands in for an empty bin's, whose logarithm would be infinite."""
+
+
+def psi(reference: Sequence[int], current: Sequence[int]) -> float:
+    """The population stability index of counts in the same bins: the sum of (p - q) ln(p / q).
+
+    Source: N. Siddiqi, Credit Risk Scorecards, Wiley 2006. It is the symmetrised Kullback-Leibler divergence.
+
+    Args:
+        reference: counts, at least one above 0.
+        current: counts in the same bins, at least one above 0.
+    """
+    shares = [[max(count / sum(counts), FLOOR) for count in counts] for counts in (reference, current)]
+    return math.fsum((p - q) * math.log(p / q) for q, p in zip(*shares, strict=True))
+
+
+def distance(
+    measure: str, rows: pl.LazyFrame, column: str, reference: pl.LazyFrame, reference_column: str
+) -> float:
+    """The distance between a column and a reference's.
+
+    Args:
+        measure: "psi" or "ks".
+        rows: the rows to judge.
+        column: its name there.
+        reference: the rows to compare with.
+        reference_column: its name there.
+
+    Raises:
+        UsageError: if one of them has no values, or the columns are of kinds that can't be compared.
+    """
+    kinds = [_kind(rows, column), _kind(reference, reference_column)]
+    if kinds[0] != kinds[1]:
+        raise UsageError(f"{column} holds {kinds[0]}, the reference {kinds[1]}")
+    here, there = (_values(lazy, name, kinds[0]) for lazy, name in ((rows, column), (reference, reference_column)))
+    if kinds[0] == "texts":
+        if measure == "ks":
+            raise UsageError(f'{column} holds texts, which have no order: use measure="psi"')
+        return _psi_of_texts(here, there)
+    return _psi_of_numbers(here, there) if measure == "psi" else ks(here, there)
+
+
+def ks(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
+    """The two-sample Kolmogorov-Smirnov statistic of the columns "value", without missing values.
+
+    Raises:
+        UsageError: if one has no values.
+    """
+    both = pl.concat([_counted(rows, "here"), _counted(reference, "there")], how="diagonal")
+    sums = both.group_by("value").agg(pl.col("here", "there").sum()).sort("value").collect(engine="streaming")
+    if not sums["here"].sum() or not sums["there"].sum():
+        raise UsageError("there are no values to compare")
+    here, there = (sums[name].cum_sum() / sums[name].sum() for name in ("here", "there"))
+    return float((here - there).abs().max())  # type: ignore[arg-type]
+
+
+def _counted(lazy: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    return lazy.drop_nulls().group_by("value").agg(pl.len().cast(pl.Int64).alias(name))
+
+
+def _psi_of_numbers(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
+    value = pl.col("value")
+    steps = [value.quantile(k / BINS, "nearest").alias(str(k)) for k in range(1, BINS)]
+    found = reference.drop_nulls().select(steps).collect(engine="streaming").row(0)
+    if None in found:
+        raise UsageError("the reference has no values")
+    edges = sorted(set(found))
+    counts = [pl.len().alias("len"), value.count().alias("count")]
+    counts += [(value <= edge).sum().alias(str(k)) for k, edge in enumerate(edges)]
+
+    def bins(lazy: pl.LazyFrame) -> list[int]:
+        total, present, *below = lazy.select(counts).collect(engine="streaming").row(0)
+        return [after - before for before, after in zip([0, *below], [*below, present], strict=True)] + [
+            total - present
+        ]
+
+    return psi(bins(reference), bins(rows))
+
+
+def _psi_of_texts(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
+    def counts(lazy: pl.LazyFrame) -> dict[str | None, int]:
+        return dict(lazy.group_by("value").len().collect(engine="streaming").iter_rows())
+
+    here, there = counts(rows), counts(reference)
+    if not there:
+        raise UsageError("the reference has no values")
+    known = [value for value in there if value is not None]
+    top: list[str | None] = [*sorted(known, key=lambda value: (-there[value], value))[:TOP], None]
+    bins = [
+        [*(found.get(value, 0) for value in top), sum(found.values()) - sum(found.get(v, 0) for v in top)]
+        for found in (there, here)
+    ]
+    return psi(*bins)
+
+
+def _kind(lazy: pl.LazyFrame, column: str) -> str:
+    dtype = lazy.collect_schema().get(column)
+    if dtype is None:
+        raise UsageError(f"there is no column {column!r} in the reference")
+    if dtype.is_numeric():
+        return "numbers"
+    if dtype.is_temporal():
+        return "times" if isinstance(dtype, pl.Date | pl.Datetime) else str(dtype.base_type())
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Boolean):
+        return "texts"
+    raise UsageError(f"{column} is {dtype}, which has no distribution to compare")
+
+
+def _values(lazy: pl.LazyFrame, column: str, kind: str) -> pl.LazyFrame:
+    """The column as "value": floats without NaN, times in microseconds since 1970, or texts."""
+    plain = pl.col(column)
+    if kind == "numbers":
+        value = plain.cast(pl.Float64).fill_nan(None)
+    elif kind == "times":
+        value = plain.dt.timestamp("us")
+    elif kind == "texts":
+        value = plain.cast(pl.String)
+    else:
+        value = plain.to_physical()
+    return lazy.select(value.alias("value"))

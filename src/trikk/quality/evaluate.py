@@ -1,0 +1,113 @@
+"""All checks of a gate over the rows: counted in one pass, each alone only where that pass fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from trikk.quality import with_expectations, with_pandera
+from trikk.quality.check import Check
+from trikk.quality.plan import Plan, Scene, plan
+from trikk.quality.rows import FAILURES, sample_of
+from trikk.quality.verdict import Seen, conclude, judge, problem_of
+
+ADAPTERS = {"pandera": with_pandera.findings, "expectations": with_expectations.findings}
+_LEN = "len"
+
+
+def evaluate(
+    checks: Sequence[Check], rows: pl.LazyFrame, *, now: datetime, sample: int, allow_empty: bool
+) -> dict[str, Any]:
+    """The gate's result.
+
+    Args:
+        checks: with all settings known.
+        rows: what is checked; read as a stream, and more than once only where checks fail or say so.
+        now: what `fresh` counts from, UTC.
+        sample: how many failing rows of each check to keep.
+        allow_empty: whether checks of rows pass where there are none.
+
+    Raises:
+        MissingExtra: if a library that a check needs is not installed.
+    """
+    own = [check for check in checks if check.kind not in ADAPTERS]
+    count, seen = _look(own, rows, now)
+    findings = []
+    for check in checks:
+        if check.kind in ADAPTERS:
+            findings += ADAPTERS[check.kind](check, rows, sample=sample)
+            continue
+        facts, failing = seen[id(check)]
+        found = judge(check, facts, allow_empty=allow_empty)
+        if found["failing"] and failing is not None and sample:
+            found["sample"] = _sample(failing, rows, check, sample)
+        findings.append(found)
+    return conclude(count, findings)
+
+
+Failing = Callable[[pl.LazyFrame, int], pl.LazyFrame]
+
+
+def _look(
+    checks: Sequence[Check], rows: pl.LazyFrame, now: datetime
+) -> tuple[int | None, dict[int, tuple[Seen, Failing | None]]]:
+    """The number of rows, and what was seen for each check, by its identity."""
+    plans: dict[int, Plan] = {}
+    seen: dict[int, tuple[Seen, Failing | None]] = {}
+    try:
+        scene = Scene(rows, rows.collect_schema(), now)
+    except FAILURES as error:
+        return None, {id(check): (Seen(problem=problem_of(error)), None) for check in checks}
+    for check in checks:
+        try:
+            plans[id(check)] = plan(check, scene)
+        except FAILURES as error:
+            seen[id(check)] = Seen(problem=problem_of(error)), None
+    counted = _count(rows, plans)
+    total = counted.pop(_LEN)
+    for key, values in counted.items():
+        broken = next((v for v in (values, total) if isinstance(v, BaseException)), None)
+        seen[key] = (
+            _read(plans[key], values, total) if broken is None else (Seen(problem=problem_of(broken)), None)
+        )
+    return None if isinstance(total, BaseException) else total[_LEN], seen
+
+
+def _read(made: Plan, values: Mapping[str, Any], total: Mapping[str, int]) -> tuple[Seen, Failing | None]:
+    try:
+        return made.read(values, total[_LEN]), made.failing
+    except FAILURES as error:
+        return Seen(problem=problem_of(error)), None
+
+
+def _count(rows: pl.LazyFrame, plans: Mapping[int, Plan]) -> dict[Any, Any]:
+    """The values of all aggregates by plan, or the exception of those that can't be had."""
+    wanted: dict[Any, Mapping[str, pl.Expr]] = {_LEN: {_LEN: pl.len()}}
+    wanted |= {key: made.counts for key, made in plans.items()}
+    try:
+        flat = {f"{key}:{name}": e for key, counts in wanted.items() for name, e in counts.items()}
+        row = rows.select(e.alias(name) for name, e in flat.items()).collect(engine="streaming").row(0, named=True)
+        return {key: {name: row[f"{key}:{name}"] for name in counts} for key, counts in wanted.items()}
+    except FAILURES:
+        return {key: _alone(rows, counts) for key, counts in wanted.items()}
+
+
+def _alone(rows: pl.LazyFrame, counts: Mapping[str, pl.Expr]) -> Any:
+    if not counts:
+        return {}
+    try:
+        chosen = rows.select(e.alias(name) for name, e in counts.items())
+        return chosen.collect(engine="streaming").row(0, named=True)
+    except FAILURES as error:
+        return error
+
+
+def _sample(failing: Failing, rows: pl.LazyFrame, check: Check, most: int) -> list[Any]:
+    """Some failing rows; none where they can't be had, since the verdict stands without them."""
+    try:
+        return list(sample_of(failing(rows, most).collect(engine="streaming"), check.columns))
+    except FAILURES:
+        return []

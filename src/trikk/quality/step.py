@@ -1,0 +1,82 @@
+"""The step that a gate is: check, keep what was found, and only then stop the run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trikk.core.names import check_name
+from trikk.core.values import JSON
+from trikk.pipeline.step import Step
+from trikk.quality.blocked import GateBlocked
+from trikk.quality.check import Check
+from trikk.quality.evaluate import evaluate
+from trikk.quality.report import report_html
+from trikk.quality.rows import lazy_of
+from trikk.quality.verdict import why_blocked
+from trikk.runs.context import StepContext, current_step
+
+
+def gate_step(whats: Sequence[object], name: str) -> Step[..., Any]:
+    """A step that does some checks.
+
+    Args:
+        whats: for each check the object that is no data, or None; they stay in the author's process, as the code
+            that made them is part of the run's code.
+        name: the step's name.
+    """
+
+    def quality_gate(
+        rows: pl.LazyFrame | list[Any], checks: list[Any], *, sample: int, allow_empty: bool
+    ) -> dict[str, Any]:
+        context = current_step()
+        wanted = [Check.read(data, what) for data, what in zip(checks, whats, strict=True)]
+        now = context.now if context else datetime.now(UTC)
+        result = evaluate(wanted, lazy_of(rows), now=now, sample=sample, allow_empty=allow_empty)
+        if context is not None:
+            _keep(context, result)
+        if not result["passed"]:
+            raise _blocked(result, context)
+        return result
+
+    quality_gate.__qualname__ = quality_gate.__name__
+    return Step(quality_gate, name=check_name("step", name))
+
+
+def _keep(context: StepContext, result: dict[str, Any]) -> None:
+    """Store the result and the report, and say so in the run's journal, in one transaction."""
+    label = context.step if context.item is None else f"{context.step}-{context.item}"
+    data = context.artifacts.save(result)
+    title = f"Quality gate {label}"
+    about = f"run {context.run} of {context.pipeline}, {context.now:%Y-%m-%d %H:%M:%S} UTC"
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, f"quality-{label}.html")
+        page.write_text(report_html(result, title=title, about=about), encoding="utf-8")
+        report = context.artifacts.save(page)
+    kept = ("name", "kind", "columns", "severity", "passed", "ran", "expected", "observed", "failing", "share")
+    checks: list[JSON] = [{key: check[key] for key in kept} for check in result["checks"]]
+    said = {key: result[key] for key in ("verdict", "passed", "warned", "rows")}
+    context.record_many(
+        [
+            ("artifact.logged", {"name": f"quality-{label}.json", "kind": "data", "artifact": data.to_json()}),
+            ("artifact.logged", {"name": page.name, "kind": "report", "artifact": report.to_json()}),
+            ("quality.checked", {**said, "checks": checks, "result": data.to_json(), "report": report.to_json()}),
+        ]
+    )
+
+
+def _blocked(result: dict[str, Any], context: StepContext | None) -> GateBlocked:
+    if context is None:
+        mend = "mend the rows or the checks; `error.result` has the failing rows, `report_html` makes a page of it"
+    else:
+        run = context.recorded_in
+        mend = (
+            f"look at the report, quality-{context.step}.html: trikk show {run}; mend, then trikk resume {run} "
+            "with --with-current-data (tables), --again STEP (what a step read) or --with-current-code (checks)"
+        )
+    return GateBlocked(why_blocked(result), result, next=mend)
