@@ -14,6 +14,7 @@ from trikk.core.durations import Duration, seconds
 from trikk.core.errors import UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON, canonical
+from trikk.features.address import check_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Definition:
         entity: the columns that say whom a row is about.
         time: the column with the moment at which the row's values became known.
         event: the column with the moment that the values are about, or None where the last known row counts.
-        features: the features' names, with their type as text ("Float64") or None for any; None: all other columns.
+        features: the features' names, with their type as text ("Float64") or None for any; None: all the others.
         ttl: how old values may be, in microseconds, or None for any age.
         delay: how long after `time` a row may be used, in microseconds.
         online: where rows are served from, secrets by reference; None for the project's own SQLite file.
@@ -101,6 +102,8 @@ def define(
         )
     if named is not None and not named:
         raise UsageError(f"feature table {name} has no features", next="name them, or leave features= out for all")
+    if online is not None:
+        check_address(online)
     age = None if ttl is None else _microseconds(ttl, "ttl")
     delay = _microseconds(available_after, "available_after")
     if age is not None and age < delay:

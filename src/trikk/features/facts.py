@@ -1,4 +1,4 @@
-"""The rows of a feature table, checked, with their times as plain numbers: what joining and serving both start from."""
+"""The rows of a feature table, checked, with their times as numbers: what joining and serving start from."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def facts(definition: Definition, table: pl.LazyFrame | pl.DataFrame) -> Facts:
         table: its rows.
 
     Raises:
-        UsageError: if a column is missing or of a wrong type, or an entity or time is null, with the number of rows.
+        UsageError: if a column is missing or of a wrong type, or an entity or time is null.
     """
     import polars as pl
 
@@ -159,6 +159,28 @@ def refuse_nulls(frame: pl.DataFrame, columns: list[str], where: str) -> None:
                 where=where,
                 next="drop these rows, or find out what they should have",
             )
+
+
+def as_key(given: pl.Series, wanted: pl.DataType, where: str) -> pl.Series:
+    """Keys in the table's type; a whole number that does not fit into it names no entity.
+
+    Raises:
+        UsageError: if they are of another kind.
+    """
+    import polars as pl
+
+    if given.dtype == wanted:
+        return given
+    if given.dtype.is_integer() and wanted.is_integer():
+        return given.cast(wanted, strict=False)
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    if given.dtype in texts and wanted in texts:
+        return given.cast(pl.String).cast(wanted, strict=False)
+    raise UsageError(
+        f"{given.name!r} is {given.dtype} here and {wanted} in the feature table",
+        where=where,
+        next="cast it",
+    )
 
 
 def microseconds(times: pl.Series, *, up: bool = False) -> pl.Series:

@@ -1,7 +1,7 @@
 """Training rows with what was known at their moment: a point-in-time join.
 
-Entities are numbered first and the join itself sees numbers only: an as-of join by several text columns costs seven
-times one by a number (measured, polars 2.1), and wide rows are moved once, by their position.
+Entities are numbered first and the join itself sees numbers only: an as-of join by several text columns costs
+seven times one by a number (measured, polars 2.1), and wide rows are moved once, by their position.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UnknownName, UsageError
 from trikk.features.definition import Definition
-from trikk.features.facts import Facts, check_time, check_zones, facts, microseconds, refuse_nulls
+from trikk.features.facts import Facts, as_key, check_time, check_zones, facts, microseconds, refuse_nulls
 from trikk.storage.frames import rows_of
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def join_as_of(
         older than the ttl.
 
     Raises:
-        UsageError: if a column is missing, of a wrong type or null where it must not be, if a feature has the name of
-            a column of `rows`, or if rows of the table contradict each other.
+        UsageError: if a column is missing, of a wrong type or null where it must not be, if a feature has the name
+            of a column of `rows`, or if rows of the table contradict each other.
     """
     frame = rows_of(rows)
     known = facts(definition, table)
@@ -67,7 +67,7 @@ def _match(definition: Definition, frame: pl.DataFrame, known: Facts, moments: p
     entities, table = known.by_entity()
     keys = [name for name in entities.columns if name != "id"]
     typed = [
-        _as_key(frame[name], known.entity[name].dtype, definition).alias(key)
+        as_key(frame[name], known.entity[name].dtype, _where(definition)).alias(key)
         for name, key in zip(definition.entity, keys, strict=True)
     ]
     found = pl.DataFrame(typed).join(entities, on=keys, how="left", maintain_order="left")["id"]
@@ -102,24 +102,6 @@ def _moments(frame: pl.DataFrame, definition: Definition, known: Facts, on: str)
     check_zones(on, check_time(on, frame.schema[on], where), known.aware, where)
     refuse_nulls(frame, [on], where)
     return microseconds(frame[on])
-
-
-def _as_key(given: pl.Series, wanted: pl.DataType, definition: Definition) -> pl.Series:
-    """Keys in the table's type; a whole number that does not fit into it names no entity."""
-    import polars as pl
-
-    if given.dtype == wanted:
-        return given
-    if given.dtype.is_integer() and wanted.is_integer():
-        return given.cast(wanted, strict=False)
-    texts = (pl.String, pl.Categorical, pl.Enum)
-    if given.dtype in texts and wanted in texts:
-        return given.cast(pl.String).cast(wanted, strict=False)
-    raise UsageError(
-        f"{given.name!r} is {given.dtype} in the rows and {wanted} in the feature table",
-        where=_where(definition),
-        next="cast it in the rows",
-    )
 
 
 def _chosen(known: Facts, features: Sequence[str] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where a project's tables, journal and online stores are: the running step's, or those of the folder one is in."""
+"""Where a project's tables, journal and online stores are: the running step's, or the current folder's."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError, UsageError
@@ -16,13 +17,16 @@ from trikk.pipeline.table import SchemaMode, Table
 from trikk.pipeline.tracing import current
 from trikk.runs.context import current_step
 
+if TYPE_CHECKING:
+    from trikk.features.serve import Server
+
 
 class FeatureTable(Table):
     """A table whose rows say what was known about an entity, and when.
 
     It is a `Table`: a step that is given it gets its rows, and `append`, `merge` and `overwrite` in a pipeline's
-    body write it. A row is used from the moment on at which it was known: for training by `join_as_of`, for serving
-    by `latest`, by the same rule.
+    body write it. A row is used from the moment on at which it was known: for training by `join_as_of`, for
+    serving by `latest`, by the same rule.
 
     Args:
         name: the table's name.
@@ -68,6 +72,7 @@ class FeatureTable(Table):
             )
         except UsageError as error:
             raise DefinitionError(error.what, where=caller(), next=error.next) from error
+        self._servers: dict[str | Path, Server] = {}
 
     def append(self, rows: object, *, schema_mode: SchemaMode = "strict", after: object = ()) -> Any:
         """Add rows, in a pipeline's body: a step that checks them, then a step that writes them.
@@ -204,9 +209,23 @@ class FeatureTable(Table):
                 definition.
             StorageError: if the online store can't be read: worth another attempt.
         """
-        from trikk.features.serve import latest
+        server = self._server(online)
+        if isinstance(keys, Mapping):
+            raise UsageError("latest takes a list of keys", next='write latest([{"line": "4"}])')
+        return (server.rows if isinstance(keys, list | tuple) else server.frame)(keys, at, features)
 
-        return latest(self.definition, keys, at=at, features=features, online=online)
+    def _server(self, online: str | None) -> Server:
+        """What answers, open for as long as this object lives."""
+        from trikk.features.online import open_online
+        from trikk.features.place import state_folder
+        from trikk.features.serve import Server
+
+        context = current_step()
+        address = online or self.definition.online
+        key = address or (Path.cwd() if context is None else context.state_dir)
+        if key not in self._servers:
+            self._servers[key] = Server(self.definition, open_online(self.definition, state_folder, online))
+        return self._servers[key]
 
     def _checked(self, rows: object) -> Any:
         if current() is None:
@@ -220,7 +239,7 @@ class FeatureTable(Table):
         if current_step() is not None:
             raise UsageError(
                 f"a step that reads feature table {self.table_name} by itself can't be replayed",
-                next=f"call join_as_of in the pipeline's body, or give the step the table: table={self.table_name}",
+                next="call join_as_of in the pipeline's body, or give the step the table and pass it on as table=",
             )
         return place().tables.scan(self.table_name)
 

@@ -72,6 +72,24 @@ def parse_commit(text: bytes) -> list[dict[str, Any]]:
     return actions
 
 
+def added(actions: list[dict[str, Any]]) -> list[str] | None:
+    """The data files that a commit has added, as paths in the table's folder; None if it did anything else."""
+    from urllib.parse import unquote
+
+    paths = []
+    for action in actions:
+        if {"metaData", "protocol"} & action.keys():
+            return None
+        for kind in ("add", "remove"):
+            done = action.get(kind)
+            if done is None or not done.get("dataChange", True):
+                continue
+            if kind == "remove" or done.get("deletionVector"):
+                return None
+            paths.append(unquote(done["path"]))
+    return paths
+
+
 def find_damage(table: Path) -> str | None:
     """What is wrong with a local table's log, None if every entry can be read; reads all of it."""
     try:

@@ -92,6 +92,38 @@ class Tables:
         base = None if version is None else self.scan(name, version)
         return overlay(base, writes, where=f"table {name}")
 
+    def appended(self, name: str, after: int, until: int) -> pl.LazyFrame | None:
+        """The rows that the versions after one, up to another, have added, and nothing else of the table.
+
+        Args:
+            name: the table.
+            after: the version whose rows are known.
+            until: the version up to which to go, not before `after`.
+
+        Returns:
+            The rows, lazily; None where these versions did more than to add rows, so that the whole must be read.
+
+        Raises:
+            UnknownName, TableError: as `scan`.
+        """
+        import polars as pl
+
+        table = self._existing(name, until)
+        if table.metadata().partition_columns:
+            return None
+        there = logged(table)
+        paths = []
+        for version in range(after + 1, until + 1):
+            added = table_log.added(self._files.commit(name, version))
+            if added is None or not there.keys() >= set(added):
+                return None
+            paths += [f"{self._place(name).location}/{path}" for path in added]
+        if not paths:
+            return self.scan(name, until).head(0)
+        self._check_files(name, table)
+        schema = pl.Schema(table.schema())
+        return pl.scan_parquet(paths, schema=schema, missing_columns="insert", storage_options=self._options)
+
     def write(self, name: str, write: Write, *, identity: str, origin: Mapping[str, str]) -> Committed:
         """Make a write exactly once.
 

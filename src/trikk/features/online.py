@@ -1,0 +1,122 @@
+"""The port of online stores: a cell for each entity of one feature table, and the state that they are in.
+
+A store knows nothing of times. It keeps texts by text, shows readers one consistent state of all of them, and
+takes a change whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from trikk.core.errors import UsageError
+from trikk.features.definition import Definition
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the cells of a store are.
+
+    Attributes:
+        definition: the feature table's definition, as JSON.
+        entity: the entity columns' types, as text, in their order.
+        values: the features' types, as text, in the order of a cell's values.
+        aware: whether the times have a zone.
+        version: the table's version that the cells are at.
+        horizon: the first moment that can be asked for, in microseconds since 1970.
+        synced: seconds since 1970 at which the store was changed last.
+    """
+
+    definition: dict[str, Any]
+    entity: list[str]
+    values: dict[str, str]
+    aware: bool
+    version: int
+    horizon: int
+    synced: float
+
+    def dump(self) -> str:
+        """The state as text."""
+        return json.dumps({"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def read(cls, text: str | bytes) -> State:
+        """The state that `dump` wrote; UsageError if a newer trikk wrote it."""
+        data = json.loads(text)
+        if data.pop("format") != FORMAT:
+            raise UsageError(
+                "the online store was written by another trikk", next="update trikk, or sync with --rebuild"
+            )
+        return cls(**data)
+
+
+class OnlineStore(Protocol):
+    """Where a feature table is served from. Every method raises StorageError if it can't be reached or read."""
+
+    def state(self) -> str | None:
+        """The state's text; None if nothing was synced."""
+
+    def read(self, entities: Sequence[str]) -> tuple[str | None, list[str | None]]:
+        """The state, and the cells of some entities (None where there is none), all of the same moment."""
+
+    def count(self) -> int:
+        """How many entities have a cell."""
+
+    def replace(self, before: str | None, after: str, cells: Iterable[tuple[str, str]]) -> int:
+        """Put these cells, and the state `after`, in the place of all; returns how many.
+
+        Raises:
+            Conflict: if the state is not `before` any more; nothing is changed.
+        """
+
+    def update(
+        self,
+        before: str,
+        after: str,
+        cells: Iterable[tuple[str, str]],
+        combine: Callable[[str | None, str], str],
+    ) -> int:
+        """Put `combine(what is there, cell)` for each of these cells, and the state `after`; returns how many.
+
+        Raises:
+            Conflict: if the state is not `before` any more; nothing is changed.
+        """
+
+
+def open_online(
+    definition: Definition, state_dir: Path | Callable[[], Path], to: str | None = None
+) -> OnlineStore:
+    """The online store of a feature table.
+
+    Args:
+        definition: the table's definition, which may name the store.
+        state_dir: the project's `.trikk`, where the default store lies; called for only if it is used.
+        to: another store than the definition's.
+
+    Raises:
+        UsageError: if the address is of an unknown kind, or a variable that it names is not set.
+        MissingExtra: if it is Redis and its client is not installed.
+    """
+    from trikk.features.address import resolve
+
+    address = to or definition.online
+    if address is None:
+        folder = state_dir() if callable(state_dir) else state_dir
+        return _sqlite(folder / "features" / f"{definition.name}.db")
+    resolved = resolve(address)
+    if resolved.scheme == "sqlite":
+        return _sqlite(resolved.path)
+    from trikk.features.redis import RedisOnline
+
+    return RedisOnline(resolved, definition.name)
+
+
+def _sqlite(path: Path) -> OnlineStore:
+    from trikk.features.sqlite import SqliteOnline
+
+    return SqliteOnline(path)

@@ -1,0 +1,129 @@
+"""An online store in Redis or Valkey: one hash with the cells and one text with the state, for each feature table.
+
+A read is one MULTI with both, so that it sees one moment. A change is a MULTI that is refused if the state has
+changed since it was read (WATCH); a whole new set of cells is written beside the old one and renamed.
+"""
+
+# ruff: noqa: D102 - the methods are those of the port, described there
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from trikk.core.errors import Conflict, MissingExtra, StorageError
+from trikk.features.address import Address
+
+_CHUNK = 1_000
+_ABANDONED = 86_400  # seconds after which a half-written set of cells is dropped
+
+
+class RedisOnline:
+    """The cells of the feature table `name` in the database at an address.
+
+    Raises:
+        MissingExtra: if the client is not installed.
+    """
+
+    def __init__(self, address: Address, name: str) -> None:
+        try:
+            import redis
+        except ImportError:
+            raise MissingExtra("serving features from Redis", "redis") from None
+        self._errors = redis.RedisError
+        self._watched = redis.WatchError
+        self._address = address
+        self._cells = f"trikk:features:{{{name}}}:cells"
+        self._state = f"trikk:features:{{{name}}}:state"
+        with self._explained():
+            self._client: Any = redis.Redis.from_url(
+                address.url, decode_responses=True, socket_connect_timeout=5, socket_timeout=30
+            )
+
+    def state(self) -> str | None:
+        with self._explained():
+            found: str | None = self._client.get(self._state)
+            return found
+
+    def read(self, entities: Sequence[str]) -> tuple[str | None, list[str | None]]:
+        with self._explained():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.get(self._state)
+            if entities:
+                pipe.hmget(self._cells, list(entities))
+            state, *cells = pipe.execute()
+            return state, cells[0] if cells else []
+
+    def count(self) -> int:
+        with self._explained():
+            return int(self._client.hlen(self._cells))
+
+    def replace(self, before: str | None, after: str, cells: Iterable[tuple[str, str]]) -> int:
+        fresh = f"{self._cells}:{os.urandom(8).hex()}"
+        count = 0
+        with self._changed(before) as pipe:
+            for chunk in _chunks(cells):
+                count += self._client.hset(fresh, mapping=dict(chunk))
+                self._client.expire(fresh, _ABANDONED)
+            pipe.multi()
+            if count:
+                pipe.rename(fresh, self._cells)
+                pipe.persist(self._cells)
+            else:
+                pipe.delete(self._cells)
+            pipe.set(self._state, after)
+            pipe.execute()
+        return count
+
+    def update(
+        self,
+        before: str,
+        after: str,
+        cells: Iterable[tuple[str, str]],
+        combine: Callable[[str | None, str], str],
+    ) -> int:
+        pairs: dict[str, str] = {}
+        with self._changed(before) as pipe:
+            for chunk in _chunks(cells):
+                there = pipe.hmget(self._cells, [entity for entity, _ in chunk])
+                pairs |= {entity: combine(old, new) for (entity, new), old in zip(chunk, there, strict=True)}
+            pipe.multi()
+            for chunk in _chunks(pairs.items()):
+                pipe.hset(self._cells, mapping=dict(chunk))
+            pipe.set(self._state, after)
+            pipe.execute()
+        return len(pairs)
+
+    @contextmanager
+    def _changed(self, before: str | None) -> Iterator[Any]:
+        """A pipeline that watches the state, which is `before`; its MULTI is refused when it no longer is."""
+        with self._explained(), self._client.pipeline(transaction=True) as pipe:
+            pipe.watch(self._state)
+            changed = Conflict("the online store was changed by another sync meanwhile", next="sync again")
+            if pipe.get(self._state) != before:
+                raise changed
+            try:
+                yield pipe
+            except self._watched:
+                raise changed from None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (self._errors, OSError, ValueError) as error:
+            text = self._address.hide(str(error) or type(error).__name__)
+            raise StorageError(
+                f"the online store can't be reached or read: {text}",
+                where=self._address.template,
+                next="check that it runs, and the address",
+            ) from None
+
+
+def _chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    left = iter(pairs)
+    while chunk := list(itertools.islice(left, _CHUNK)):
+        yield chunk

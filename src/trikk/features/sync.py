@@ -1,0 +1,194 @@
+"""Bringing an online store up to its table: what is new where that is enough, all of it where it is not."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trikk.core.errors import Conflict, UnknownName, UsageError
+from trikk.core.values import JSON
+from trikk.features.cells import dump, merged
+from trikk.features.definition import Definition
+from trikk.features.encoding import check_types, entity_text, moment_of, show_moment, to_wire
+from trikk.features.facts import Facts, facts
+from trikk.features.online import OnlineStore, State, open_online
+from trikk.features.place import Place
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SLICE = 50_000  # rows that are Python values at once
+_FEW = 100_000  # new rows beyond which all cells are written anew
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync came to.
+
+    Attributes:
+        name: the feature table.
+        version: the table's version that is online now.
+        entities: how many entities were written.
+        rebuilt: whether the whole table was read.
+        at: the first moment that can be asked for, ISO 8601.
+    """
+
+    name: str
+    version: int
+    entities: int
+    rebuilt: bool
+    at: str
+
+    def to_json(self) -> dict[str, JSON]:
+        """The result as JSON."""
+        return asdict(self)
+
+
+def sync(
+    definition: Definition,
+    place: Place,
+    *,
+    at: datetime | None = None,
+    to: str | None = None,
+    rebuild: bool = False,
+) -> Synced:
+    """Bring the online store to the table's newest version. Doing it again changes nothing.
+
+    Args:
+        definition: the feature table.
+        place: its project.
+        at: the first moment that will be asked for; the run's moment or now if not given. It never goes back,
+            unless everything is rebuilt.
+        to: another store than the definition's.
+        rebuild: read the whole table.
+
+    Raises:
+        UnknownName: if there is no such table.
+        UsageError: if its rows do not fit the definition, or `at` has a zone where its times have none.
+        StorageError: if the table or the store can't be read or written.
+        Conflict: if others kept syncing at the same time.
+    """
+    store = open_online(definition, place.state_dir, to)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _once(definition, place, store, at, rebuild=rebuild)
+        except Conflict:
+            continue
+    raise Conflict(f"feature table {definition.name} was synced by others at each of {_ATTEMPTS} attempts")
+
+
+def _once(
+    definition: Definition, place: Place, store: OnlineStore, at: datetime | None, *, rebuild: bool
+) -> Synced:
+    version = place.tables.version(definition.name)
+    if version is None:
+        raise UnknownName("table", definition.name, place.tables.names())
+    before = store.state()
+    state = None if before is None or rebuild else State.read(before)
+    if state is not None and (_meaning(state) != definition.meaning or state.version > version):
+        state = None
+    if state is not None and before is not None:
+        if state.version == version:
+            return Synced(definition.name, version, 0, False, show_moment(state.horizon, state.aware))
+        new = place.tables.appended(definition.name, state.version, version)
+        found = None if new is None else _facts(definition, new)
+        if found is not None and found.entity.height <= _FEW:
+            horizon = max(state.horizon, _horizon(definition, place, at, found.aware))
+            after = _state(definition, found, version, horizon)
+            if (after.entity, after.values, after.aware) == (state.entity, state.values, state.aware):
+                cells = _cells(found, horizon, None)
+                count = store.update(before, after.dump(), cells, partial(merged, horizon=horizon))
+                return Synced(definition.name, version, count, False, show_moment(horizon, found.aware))
+    found = _facts(definition, place.tables.scan(definition.name, version))
+    horizon = _horizon(definition, place, at, found.aware)
+    horizon = horizon if state is None else max(state.horizon, horizon)
+    after = _state(definition, found, version, horizon)
+    count = store.replace(before, after.dump(), _cells(found, horizon, definition.ttl))
+    return Synced(definition.name, version, count, True, show_moment(horizon, found.aware))
+
+
+def _facts(definition: Definition, rows: pl.LazyFrame) -> Facts:
+    found = facts(definition, rows)
+    check_types(definition.name, found.values.schema)
+    return found
+
+
+def _meaning(state: State) -> str:
+    return Definition.read(state.definition).meaning
+
+
+def _state(definition: Definition, found: Facts, version: int, horizon: int) -> State:
+    return State(
+        definition=definition.to_json(),
+        entity=[str(dtype) for dtype in found.entity.dtypes],
+        values={name: str(dtype) for name, dtype in found.values.schema.items()},
+        aware=found.aware,
+        version=version,
+        horizon=horizon,
+        synced=time.time(),
+    )
+
+
+def _horizon(definition: Definition, place: Place, at: datetime | None, aware: bool) -> int:
+    where = f"feature table {definition.name}"
+    if at is None:
+        if not aware:
+            raise UsageError(
+                f"the times of {where} have no time zone, so that it is not known which are past",
+                next="store times with a zone, or say at= which moment to serve from",
+            )
+        moment = place.moment
+        at = datetime.now(UTC) if moment is None else datetime.fromtimestamp(moment, UTC)
+    return moment_of(at, aware, where)
+
+
+def _cells(found: Facts, horizon: int, ttl: int | None) -> Iterator[tuple[str, str]]:
+    """The entities' cells: of each the last row that is available at the horizon, and all that come to be later.
+
+    Args:
+        found: rows of the table.
+        horizon: the first moment that can be asked for.
+        ttl: leave out rows that are too old at the horizon. Only where the cells take the place of all: an old
+            row must not be left out while an older one stays.
+    """
+    import polars as pl
+
+    _, rows = found.by_entity()
+    past = pl.col("available") <= horizon
+    if ttl is not None:
+        rows = rows.filter(~past | (horizon - pl.col("rank") <= ttl))
+    last = rows.filter(past).unique("id", keep="last", maintain_order=True)
+    rows = pl.concat([last, rows.filter(~past)]).sort("id", maintain_order=True)
+    yield from _grouped(found, rows)
+
+
+def _grouped(found: Facts, rows: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    for _, group in itertools.groupby(_encoded(found, rows), key=lambda row: row[0]):
+        versions = list(group)
+        yield (
+            entity_text(versions[0][1]),
+            dump([[available, rank, values] for _, _, available, rank, values in versions]),
+        )
+
+
+def _encoded(
+    found: Facts, rows: pl.DataFrame
+) -> Iterator[tuple[int, tuple[object, ...], int, int, tuple[object, ...]]]:
+    """Of each row its entity's number, entity, times and values, as plain Python values."""
+    import polars as pl
+
+    keys = [to_wire(pl.col(name), dtype) for name, dtype in found.entity.schema.items()]
+    wires = [to_wire(pl.col(name), dtype) for name, dtype in found.values.schema.items()]
+    for part in rows.iter_slices(_SLICE):
+        at = part["row"]
+        entities = found.entity[at].select(keys).iter_rows()
+        values = found.values[at].select(wires).iter_rows()
+        times = part.select("id", "available", "rank").iter_rows()
+        for (number, available, rank), entity, value in zip(times, entities, values, strict=True):
+            yield number, entity, available, rank, value
