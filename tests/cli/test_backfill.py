@@ -74,3 +74,23 @@ def test_commands_find_the_project_from_below_and_from_elsewhere(folder: Folder,
             assert done.code == 0, done
     folder.touch("bad-2020-01-01")
     assert folder.trikk("run", "night", "-p", "day=2020-01-01", "--inline", cwd=below).code == 1
+
+
+def test_several_pipelines_are_interleaved_day_by_day(folder: Folder) -> None:
+    made = folder.good("backfill", "night", "other_night", "--from", "2020-03-01", "--to", "2020-03-02")
+    assert made["pipelines"] == ["night", "other_night"]
+    ran = [(run["pipeline"], run["parameters"]["day"]) for run in made["runs"]]
+    first, second = "2020-03-01", "2020-03-02"
+    assert ran == [("night", first), ("other_night", first), ("night", second), ("other_night", second)]
+
+
+def test_every_seventh_day(folder: Folder) -> None:
+    made = folder.good("backfill", "night", "--from", "2020-03-01", "--to", "2020-03-15", "--every", "7")
+    assert days(made) == ["2020-03-01", "2020-03-08", "2020-03-15"]
+
+
+def test_a_parameter_goes_to_the_pipelines_that_have_it(folder: Folder) -> None:
+    period = ["--from", "2020-03-01", "--to", "2020-03-01"]
+    made = folder.good("backfill", "night", "other_night", *period, "-p", "text=y")
+    assert [run["parameters"].get("text") for run in made["runs"]] == [None, "y"]
+    folder.refused("backfill", "night", "other_night", *period, "-p", "txt=y")

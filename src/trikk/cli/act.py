@@ -1,4 +1,4 @@
-"""Commands that make something happen: run, backfill, resume, replay, cancel."""
+"""Commands that make something happen: run, resume, replay, cancel."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.output import json_option, print_json, tail_of, took
 from trikk.cli.progress import Progress
-from trikk.core.errors import ParameterError
 from trikk.execution.how import How
 from trikk.execution.project import Project
 from trikk.execution.session import Session
 
 if TYPE_CHECKING:
-    from trikk.pipeline.graph import Graph
     from trikk.runs.state import RunState
 
 _TAIL = 15
@@ -69,66 +66,6 @@ def run(
         with Session(project, how) as session:
             state = session.run(pipeline, parameters, text=True)
     return _finish(project, state, as_json=as_json)
-
-
-@click.command()
-@click.argument("pipeline")
-@click.option("--from", "first", required=True, metavar="DATE", help="The first day, such as 2020-03-02.")
-@click.option("--to", "last", required=True, metavar="DATE", help="The last day.")
-@click.option("--parameter", help="The date parameter to fill; not needed if the pipeline has only one.")
-@click.option("--missing", is_flag=True, help="Leave out days that have succeeded with these parameters.")
-@parameter_option
-@keep_going_option
-@parallel_option
-@json_option
-def backfill(
-    pipeline: str,
-    first: str,
-    last: str,
-    parameter: str | None,
-    missing: bool,
-    parameters: dict[str, str],
-    keep_going: bool,
-    max_parallel: int | None,
-    as_json: bool,
-) -> int:
-    """Run PIPELINE for each day of a period, one after the other; stops at a failure unless --keep-going."""
-    from trikk.execution.launch import has_succeeded
-
-    days = list(_days(first, last))
-    project = Project.open()
-    done: list[RunState] = []
-    left_out = 0
-    with Progress(quiet=as_json) as progress:
-        how = How(keep_going=keep_going, max_parallel=max_parallel, listener=progress)
-        with Session(project, how) as session:
-            graph = session.graph(pipeline)
-            name = _day_parameter(graph, parameter, parameters)
-            for number, day in enumerate(days, 1):
-                given = {**parameters, name: day.isoformat()}
-                if missing and has_succeeded(project, graph, given):
-                    progress.say(f"{name}={day}: has succeeded, left out")
-                    left_out += 1
-                    continue
-                progress.say(f"[{number}/{len(days)}] {name}={day}")
-                done.append(session.run(pipeline, given, text=True, origin={"kind": "backfill"}))
-                if done[-1].state != "succeeded":
-                    if not as_json:
-                        _explain(project, done[-1])
-                    if done[-1].state == "cancelled" or not keep_going:
-                        break
-    states = [s.state for s in done]
-    good = all(s == "succeeded" for s in states)
-    if as_json:
-        print_json(
-            {"pipeline": pipeline, "state": "succeeded" if good else "failed", "runs": [_brief(s) for s in done]}
-        )
-    else:
-        not_begun = len(days) - len(done) - left_out
-        notes = [f"{left_out} had succeeded before"] if left_out else []
-        notes += [f"{not_begun} were not begun"] if not_begun else []
-        click.echo("; ".join([f"{pipeline}: {states.count('succeeded')} of {len(done)} runs succeeded", *notes]))
-    return 0 if good else 1
 
 
 @click.command()
@@ -204,7 +141,7 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
     for step in made.steps:
         click.echo(f"  {step.name}: {step.verdict}{': ' + step.detail if step.verdict != 'identical' else ''}")
     if made.run.state != made.was.state:
-        _explain(project, made.run)
+        explain(project, made.run)
     same = sum(s.identical for s in made.steps)
     verdict = "identical" if made.identical else "NOT identical"
     click.echo(f"run {made.run.id} is {verdict} to run {found}: {same} of {len(made.steps)} steps")
@@ -254,11 +191,11 @@ def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
     elif good:
         click.echo(f"run {state.id} succeeded in {took(state.started, state.ended)}; look: trikk show {state.id}")
     else:
-        _explain(project, state)
+        explain(project, state)
     return 0 if good else 1
 
 
-def _explain(project: Project, state: RunState) -> None:
+def explain(project: Project, state: RunState) -> None:
     """The failed step, the last lines of its log, and the command that resumes."""
     click.echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
     failed = next((s for s in state.steps.values() if s.state == "failed"), None)
@@ -272,33 +209,3 @@ def _explain(project: Project, state: RunState) -> None:
             for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:
                 click.echo(f"  | {line}", err=True)
     click.echo(f"  next: trikk resume {state.id}", err=True)
-
-
-def _brief(state: RunState) -> dict[str, Any]:
-    found = state.to_json()
-    return {k: found[k] for k in ("id", "pipeline", "state", "parameters", "error")}
-
-
-def _days(first: str, last: str) -> Iterator[date]:
-    try:
-        start, end = date.fromisoformat(first), date.fromisoformat(last)
-    except ValueError as error:
-        raise ParameterError(f"a day is not understood: {error}", next="write days as 2020-03-26") from error
-    if end < start:
-        raise ParameterError(f"--to {last} is before --from {first}", next="swap them")
-    return (start + timedelta(days=n) for n in range((end - start).days + 1))
-
-
-def _day_parameter(graph: Graph, asked: str | None, given: dict[str, str]) -> str:
-    dates = [s.name for s in graph.parameters if s.kind.name == "date"]
-    if asked is not None:
-        if asked not in dates:
-            raise ParameterError(f"{asked!r} is no date parameter of {graph.pipeline}", next=f"there are: {dates}")
-        return asked
-    free = [name for name in dates if name not in given]
-    if len(free) != 1:
-        raise ParameterError(
-            f"pipeline {graph.pipeline} has {len(free) or 'no'} date parameters to fill",
-            next="name one: --parameter NAME",
-        )
-    return free[0]

@@ -17,7 +17,7 @@ COMMANDS = {
     "init": ("trikk.cli.setup", "Make a project, empty or from an example."),
     "pipelines": ("trikk.cli.look", "List the project's pipelines, their parameters and steps."),
     "run": ("trikk.cli.act", "Run a pipeline."),
-    "backfill": ("trikk.cli.act", "Run a pipeline for each day of a period."),
+    "backfill": ("trikk.cli.backfill", "Run pipelines for each day of a period."),
     "runs": ("trikk.cli.look", "List runs, the newest first."),
     "show": ("trikk.cli.look", "Show a run: its steps, what they made, what it is locked to."),
     "logs": ("trikk.cli.logs", "Print the logs of a run or a step; -f follows them."),

@@ -425,6 +425,11 @@ def night(day: date):
 
 
 @pipeline
+def other_night(day: date, text: str = "x"):
+    nightly(day)
+
+
+@pipeline
 def two_days(day: date, other: date):
     nightly(day)
     nightly.options(name="again")(other)

@@ -1,0 +1,161 @@
+"""`trikk backfill`: pipelines for each day of a period, as a schedule would have run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.act import explain, keep_going_option, parallel_option, parameter_option
+from trikk.cli.output import json_option, print_json
+from trikk.cli.progress import Progress
+from trikk.core.errors import ParameterError
+from trikk.execution.how import How
+from trikk.execution.project import Project
+from trikk.execution.session import Session
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+    from trikk.runs.state import RunState
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a backfill has done so far."""
+
+    done: list[RunState] = field(default_factory=list)
+    left_out: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        return all(state.state == "succeeded" for state in self.done)
+
+
+@click.command()
+@click.argument("pipelines", metavar="PIPELINE...", nargs=-1, required=True)
+@click.option("--from", "first", required=True, metavar="DATE", help="The first day, such as 2020-03-02.")
+@click.option("--to", "last", required=True, metavar="DATE", help="The last day.")
+@click.option("--every", type=click.IntRange(1), default=1, metavar="DAYS", help="Every so many days only.")
+@click.option("--parameter", help="The date parameter to fill; not needed if a pipeline has only one.")
+@click.option("--missing", is_flag=True, help="Leave out what has succeeded with these parameters.")
+@parameter_option
+@keep_going_option
+@parallel_option
+@json_option
+def backfill(
+    pipelines: tuple[str, ...],
+    first: str,
+    last: str,
+    every: int,
+    parameter: str | None,
+    missing: bool,
+    parameters: dict[str, str],
+    keep_going: bool,
+    max_parallel: int | None,
+    as_json: bool,
+) -> int:
+    """Run each PIPELINE, in the order given, for each day of a period, day after day.
+
+    Stops at a failure unless --keep-going.
+    """
+    days = list(_days(first, last, every))
+    project = Project.open()
+    tally = _Tally()
+    with Progress(quiet=as_json) as progress:
+        how = How(keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+        with Session(project, how) as session:
+            graphs = [session.graph(name) for name in pipelines]
+            _check_known(graphs, parameters)
+            names = [_day_parameter(graph, parameter, parameters) for graph in graphs]
+            for number, day in enumerate(days, 1):
+                progress.say(f"[{number}/{len(days)}] {day}")
+                for graph, name in zip(graphs, names, strict=True):
+                    given = {**_known(graph, parameters), name: day.isoformat()}
+                    goes_on = _one(session, graph, given, tally, progress, missing=missing)
+                    if not (goes_on or keep_going) or (tally.done and tally.done[-1].state == "cancelled"):
+                        return _report(pipelines, len(days), tally, as_json=as_json)
+    return _report(pipelines, len(days), tally, as_json=as_json)
+
+
+def _one(
+    session: Session, graph: Graph, given: dict[str, str], tally: _Tally, progress: Progress, *, missing: bool
+) -> bool:
+    """Run one pipeline for one day, unless that was done before; False if it failed."""
+    from trikk.execution.launch import has_succeeded
+
+    if missing and has_succeeded(session.project, graph, given):
+        progress.say(f"{graph.pipeline}: has succeeded, left out")
+        tally.left_out += 1
+        return True
+    tally.done.append(session.run(graph.pipeline, given, text=True, origin={"kind": "backfill"}))
+    if tally.done[-1].state == "succeeded":
+        return True
+    if not progress.quiet:
+        explain(session.project, tally.done[-1])
+    return False
+
+
+def _report(pipelines: tuple[str, ...], days: int, tally: _Tally, *, as_json: bool) -> int:
+    if as_json:
+        state = "succeeded" if tally.is_good else "failed"
+        print_json({"pipelines": list(pipelines), "state": state, "runs": [_brief(s) for s in tally.done]})
+    else:
+        good = sum(state.state == "succeeded" for state in tally.done)
+        not_begun = days * len(pipelines) - len(tally.done) - tally.left_out
+        notes = [f"{tally.left_out} had succeeded before"] if tally.left_out else []
+        notes += [f"{not_begun} were not begun"] if not_begun else []
+        click.echo("; ".join([f"{', '.join(pipelines)}: {good} of {len(tally.done)} runs succeeded", *notes]))
+    return 0 if tally.is_good else 1
+
+
+def _brief(state: RunState) -> dict[str, Any]:
+    found = state.to_json()
+    return {k: found[k] for k in ("id", "pipeline", "state", "parameters", "error")}
+
+
+def _days(first: str, last: str, every: int) -> Iterator[date]:
+    try:
+        start, end = date.fromisoformat(first), date.fromisoformat(last)
+    except ValueError as error:
+        raise ParameterError(f"a day is not understood: {error}", next="write days as 2020-03-26") from error
+    if end < start:
+        raise ParameterError(f"--to {last} is before --from {first}", next="swap them")
+    return (start + timedelta(days=n) for n in range(0, (end - start).days + 1, every))
+
+
+def _known(graph: Graph, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that this pipeline has."""
+    names = {spec.name for spec in graph.parameters}
+    return {name: text for name, text in parameters.items() if name in names}
+
+
+def _check_known(graphs: list[Graph], parameters: Mapping[str, str]) -> None:
+    """Every given parameter must be one of at least one pipeline."""
+    known = {spec.name for graph in graphs for spec in graph.parameters}
+    for name in parameters:
+        if name not in known:
+            raise ParameterError(
+                f"no parameter is named {name!r}", next=f"there are: {', '.join(sorted(known)) or 'none'}"
+            )
+
+
+def _dates(graph: Graph) -> list[str]:
+    return [spec.name for spec in graph.parameters if spec.kind.name == "date"]
+
+
+def _day_parameter(graph: Graph, asked: str | None, given: Mapping[str, str]) -> str:
+    dates = _dates(graph)
+    if asked is not None:
+        if asked not in dates:
+            raise ParameterError(f"{asked!r} is no date parameter of {graph.pipeline}", next=f"there are: {dates}")
+        return asked
+    free = [name for name in dates if name not in given]
+    if len(free) != 1:
+        raise ParameterError(
+            f"pipeline {graph.pipeline} has {len(free) or 'no'} date parameters to fill",
+            next="name one: --parameter NAME",
+        )
+    return free[0]
