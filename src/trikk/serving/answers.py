@@ -80,7 +80,9 @@ def answer(kind: str, request: str, values: pl.Series, model: str, version: int)
             {"prediction_id": one, "value": value}
             for one, value in zip(ids(request, len(listed)), listed, strict=True)
         ]
-        body = json.dumps({"predictions": found, "model": model, "model_version": version}, allow_nan=False).encode()
+        body = json.dumps(
+            {"predictions": found, "model": model, "model_version": version}, allow_nan=False
+        ).encode()
     return Answer(200, body, kind, len(values), request)
 
 

@@ -1,8 +1,8 @@
 """When waiting requests go to a worker together, and which: a decision without clocks or sockets.
 
-A model that takes 0.7 ms for one row takes 0.7 ms for ten, so requests that are there at the same time are answered
-together. Nobody waits for company that is not expected: as many are waited for as came together lately, and no longer
-than a limit. With one client at a time that means never.
+A model that takes 0.7 ms for one row takes 0.7 ms for ten, so requests that are there at the same time are
+answered together. Nobody waits for company that is not expected: as many are waited for as came together
+lately, and no longer than a limit. With one client at a time that means never.
 """
 
 from __future__ import annotations

@@ -77,7 +77,9 @@ class Reader:
         if body.encoding in ("", "identity"):
             return body.data
         if body.encoding != "gzip":
-            raise Refused(415, f"content encoding {body.encoding[:20]!r} is not read", next="send it plain, or gzip")
+            raise Refused(
+                415, f"content encoding {body.encoding[:20]!r} is not read", next="send it plain, or gzip"
+            )
         unzip = zlib.decompressobj(_GZIP)
         try:
             data = unzip.decompress(body.data, self.max_bytes + 1)
@@ -162,7 +164,9 @@ class Reader:
             )
         except (Exception, pl.exceptions.PanicException) as error:
             what = f"the body is no CSV: {str(error).splitlines()[0][:200]}"
-            raise Refused(400, what, next="one line a row, values separated by commas, as many in each line") from error
+            raise Refused(
+                400, what, next="one line a row, values separated by commas, as many in each line"
+            ) from error
         return self._selected(found)
 
     def _has_header(self, names: list[str], parameters: str) -> bool:

@@ -1,8 +1,8 @@
-"""A look at an Arrow IPC stream before a library reads it: how many rows it claims, and that it is not compressed.
+"""A look at an Arrow IPC stream before a library reads it: how many rows it claims, and whether it is compressed.
 
-A stream of a kilobyte can claim to hold gigabytes, by compression or by columns of nulls, and a reader believes it.
-Only the messages' heads are read: flatbuffers (flatbuffers.dev/internals) of the tables `Message` and `RecordBatch`
-(arrow.apache.org/docs/format/Columnar.html, format/Message.fbs).
+A stream of a kilobyte can claim to hold gigabytes, by compression or by columns of nulls, and a reader believes
+it. Only the messages' heads are read: flatbuffers (flatbuffers.dev/internals) of the tables `Message` and
+`RecordBatch` (arrow.apache.org/docs/format/Columnar.html, format/Message.fbs).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Counters in Prometheus' text format, version 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
 
-Written by hand: four kinds of lines are no reason for a dependency. All are changed in the event loop's thread only.
+Written by hand: four kinds of lines are no reason for a dependency. All are changed in the event loop's thread.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Metrics:
         self.batch_seconds = Histogram(f"{p}batch_seconds", "A worker's time for a batch.")
         self.restarts = Counter(f"{p}worker_restarts_total", "Workers that ended and were started again.")
         self.swaps = Counter(f"{p}swaps_total", "Times that another version took over.")
-        self.swap_failures = Counter(f"{p}swap_failures_total", "Versions that could not be loaded; the old stayed.")
+        self.swap_failures = Counter(f"{p}swap_failures_total", "Versions that could not take over.")
         self.ledger_failures = Counter(f"{p}ledger_failures_total", "Times that the registry could not be read.")
         self.log_failures = Counter(f"{p}log_failures_total", "Times that the table did not take the log.")
         self.logged = Counter(f"{p}logged_total", "Predictions that are in the table.")
@@ -106,12 +106,8 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
 
-
-
 def _shown(labels: Mapping[str, str]) -> str:
     if not labels:
         return ""
-    escaped = (
-        (k, v.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')) for k, v in labels.items()
-    )
+    escaped = ((k, v.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')) for k, v in labels.items())
     return "{" + ",".join(f'{key}="{value}"' for key, value in escaped) + "}"

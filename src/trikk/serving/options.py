@@ -15,7 +15,7 @@ class Options:
     """An endpoint's settings.
 
     Attributes:
-        reference: the model: "name@alias" (followed as it moves), "name" (the newest version), "name:3" (that one).
+        reference: "name@alias" (followed as it moves), "name" (the newest version), "name:3" (that one).
         environment: whose aliases.
         host: the address to listen on.
         port: the port; 0 for a free one.

@@ -109,7 +109,7 @@ class Predictor:
 
     def _group(self, group: list[_Read], answers: list[Answer | None], logs: list[pl.DataFrame]) -> None:
         try:
-            found, log = self._together(group)
+            done, log = self._together(group)
         except Exception as error:  # noqa: BLE001 - as above
             if len(group) == 1:
                 answers[group[0].index] = refusal(error)
@@ -117,8 +117,8 @@ class Predictor:
             for one in group:
                 self._group([one], answers, logs)
             return
-        for read, one in zip(group, found, strict=True):
-            answers[read.index] = one
+        for read, given in zip(group, done, strict=True):
+            answers[read.index] = given
         logs += log
 
     def _together(self, group: list[_Read]) -> tuple[list[Answer], list[pl.DataFrame]]:
@@ -154,7 +154,9 @@ class Predictor:
             merged = {name: [value for one in lists for value in one[name]] for name in lists[0]}
         return frame_of(merged, self._fields)
 
-    def _log(self, names: list[str], frame: pl.DataFrame, extra: list[pl.Series], values: pl.Series) -> pl.DataFrame:
+    def _log(
+        self, names: list[str], frame: pl.DataFrame, extra: list[pl.Series], values: pl.Series
+    ) -> pl.DataFrame:
         import polars as pl
 
         assert self._logging is not None

@@ -32,7 +32,7 @@ class Refused(UsageError):
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status of an error: 422 if the rows do not fit the signature, 500 where the client did nothing wrong."""
+    """The status of an error: 422 if rows do not fit the signature, 500 where the client did nothing wrong."""
     if isinstance(error, Refused):
         return error.status
     return _UNFIT if isinstance(error, SignatureError) else 500

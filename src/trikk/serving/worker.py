@@ -1,4 +1,4 @@
-"""A worker's process: one model version loaded, with the code that it was made with, answering batches on a socket.
+"""A worker's process: one model version, loaded with the code that it was made with, answers batches on a socket.
 
     front -> worker   {"do": "preload", "modules": [...]}        import libraries ahead of time
                       {"do": "serve", ...}                       load a version and try it
@@ -86,8 +86,9 @@ def _predictor(spec: dict[str, Any], version: ModelVersion) -> Predictor:
     from trikk.storage.stores import open_store
 
     code = Path(spec["code"])
-    own = load_settings(code) if (code / "trikk.toml").is_file() else load_settings(Path(spec["root"]))
-    codecs = load(own, code).codecs
+    sys.path.insert(0, spec["code"])  # unpickling imports from there what the model was made of
+    own = load_settings(code)
+    codecs = load(own, code).codecs if own.codecs else ()
     log_to_stderr()
     model = version.load(Artifacts(open_store(spec["artifacts"]), codecs))
     _one_thread()
@@ -154,7 +155,9 @@ def _libraries() -> list[str]:
 
 def main() -> None:
     """`python -m trikk.serving.worker FD`: a worker for the front at the other end of socket FD."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the front, which ends its workers when they are done
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a Ctrl-C is for the front, which ends its workers when they are done
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with_parent(True)
     os.dup2(2, 1)  # what a model prints belongs to the log

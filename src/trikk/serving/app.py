@@ -1,0 +1,132 @@
+"""The HTTP side: SageMaker's container contract (`/ping`, `/invocations`), and `/metrics` for Prometheus."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from trikk.serving.answers import Answer, refusal
+from trikk.serving.bodies import Body, too_large
+from trikk.serving.dispatch import Dispatcher, Served
+from trikk.serving.metrics import CONTENT_TYPE, Metrics
+from trikk.serving.options import Options
+from trikk.serving.predictor import Request
+from trikk.serving.refusal import JSON_TYPE, Refused
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_METHODS = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",), "/metrics": ("GET", "HEAD")}
+_DRAINED = 50  # times the limit on bodies: read and dropped, so that the client gets to read the answer
+
+
+class _Disconnected(Exception):
+    """The client has gone before its body was here."""
+
+
+class App:
+    """The ASGI application of one endpoint.
+
+    Args:
+        options: limits.
+        dispatcher: who answers.
+        metrics: what is counted.
+    """
+
+    def __init__(self, options: Options, dispatcher: Dispatcher, metrics: Metrics) -> None:
+        self._options = options
+        self._dispatcher = dispatcher
+        self._metrics = metrics
+        self._model = options.model.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        path = scope["path"]
+        if path not in _METHODS:
+            there = ", ".join(_METHODS)
+            await _send(send, 404, refusal(Refused(404, "there is nothing here", next=f"there are: {there}")).body)
+        elif scope["method"] not in _METHODS[path]:
+            told = refusal(Refused(405, f"{path} takes {_METHODS[path][0]}", next=f"use {_METHODS[path][0]}"))
+            await _send(send, 405, told.body, [(b"allow", ", ".join(_METHODS[path]).encode())])
+        elif path == "/ping":
+            await self._ping(send)
+        elif path == "/metrics":
+            await _send(send, 200, self._metrics.text().encode(), kind=CONTENT_TYPE)
+        else:
+            await self._invoke(scope, receive, send)
+
+    async def _ping(self, send: Send) -> None:
+        fleet = self._dispatcher.fleet
+        ready = fleet is not None and bool(fleet.idle or fleet.busy)
+        body = {"status": "ready" if ready else "no model", "model": self._options.model}
+        version = None if fleet is None else fleet.version.version
+        await _send(send, 200 if ready else 503, json.dumps({**body, "model_version": version}).encode())
+
+    async def _invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        began = time.monotonic()
+        try:
+            data = await self._body(headers, receive)
+            began = time.monotonic()
+            body = Body(data, _text(headers, b"content-type"), _text(headers, b"content-encoding").strip().lower())
+            served = await self._dispatcher.submit(Request(body, _text(headers, b"accept")))
+        except Refused as error:
+            served = Served(refusal(error), None)
+        except _Disconnected:
+            self._metrics.requests.add("499")
+            return
+        answer = served.answer
+        self._metrics.requests.add(str(answer.status))
+        self._metrics.seconds.add(time.monotonic() - began)
+        await _send(send, answer.status, answer.body, self._headers(answer, served.version), answer.content_type)
+
+    def _headers(self, answer: Answer, version: int | None) -> Headers:
+        found = [(b"x-trikk-model", self._model)]
+        if version is not None:
+            found.append((b"x-trikk-model-version", b"%d" % version))
+        if answer.id:
+            found.append((b"x-trikk-prediction-id", answer.id.encode()))
+        if answer.status == 503:
+            found.append((b"retry-after", b"1"))
+        if answer.status == 413:
+            found.append((b"connection", b"close"))
+        return found
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """The request's body; Refused with 413 once it is larger than allowed."""
+        limit = self._options.max_body
+        announced = headers.get(b"content-length", b"")
+        large = announced.isdigit() and int(announced[:20]) > limit
+        if large and headers.get(b"expect", b"").lower() == b"100-continue":
+            raise too_large(limit)  # the client waits for this before it sends anything
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Disconnected
+            part = message.get("body", b"")
+            size += len(part)
+            if large or size > limit:
+                large, parts = True, []
+            else:
+                parts.append(part)
+            if not message.get("more_body") or size > limit * _DRAINED:
+                break
+        if large:
+            raise too_large(limit)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _text(headers: dict[bytes, bytes], name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")
+
+
+async def _send(send: Send, status: int, body: bytes, more: Headers | None = None, kind: str = JSON_TYPE) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body)), *(more or [])]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

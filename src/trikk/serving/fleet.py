@@ -1,0 +1,117 @@
+"""The workers that have one model version loaded, and the spare that makes the next one quick."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trikk.core.errors import TrikkError
+from trikk.models.version import ModelVersion
+from trikk.serving.link import Link
+
+
+class Spares:
+    """Keeps one worker that has imported what the last version's workers had, but holds no model.
+
+    Args:
+        folder: the workers' current folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._modules: list[str] = []
+        self._spare: asyncio.Task[Link] | None = None
+
+    async def take(self) -> Link:
+        """The spare, or a new worker where there is none."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            with contextlib.suppress(TrikkError, OSError):
+                return await spare
+        return await Link.start(self._folder)
+
+    def remember(self, modules: list[str]) -> None:
+        """Have the next spare import these, and start it if there is none."""
+        self._modules = modules
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._start())
+
+    async def _start(self) -> Link:
+        link = await Link.start(self._folder)
+        await link.preload(self._modules)
+        return link
+
+    async def close(self) -> None:
+        """End the spare."""
+        if self._spare is not None:
+            with contextlib.suppress(TrikkError, OSError):
+                await (await self._spare).close()
+
+
+class Fleet:
+    """Some workers with the same version.
+
+    Args:
+        version: which.
+        spec: what a worker is told to load it.
+        size: how many workers.
+        spares: where processes come from.
+    """
+
+    def __init__(self, version: ModelVersion, spec: dict[str, Any], size: int, spares: Spares) -> None:
+        self.version = version
+        self.note: str | None = None
+        self._spec = spec
+        self._size = size
+        self._spares = spares
+        self.idle: list[Link] = []
+        self.busy: set[Link] = set()
+        self.retired = False
+
+    async def open(self) -> None:
+        """Start all workers; raises VersionFailed, with none left, if the version can't be loaded."""
+        first = await self._new()
+        rest = await asyncio.gather(*(self._new() for _ in range(self._size - 1)), return_exceptions=True)
+        links = [first, *(link for link in rest if isinstance(link, Link))]
+        failed = next((error for error in rest if isinstance(error, BaseException)), None)
+        if failed is not None:
+            for link in links:
+                await link.close()
+            raise failed
+        self.idle = links
+
+    async def replace(self, gone: Link, ready: Callable[[], None], pause: float) -> None:
+        """Start a worker in the place of one that has ended.
+
+        Args:
+            gone: the one that has ended.
+            ready: called when the new one is there.
+            pause: seconds to wait before.
+        """
+        await gone.close()
+        await asyncio.sleep(pause)
+        link = await self._new()
+        self.idle.append(link)
+        if self.retired:  # meanwhile
+            await self.retire()
+        ready()
+
+    async def retire(self) -> None:
+        """Close the workers that are idle; the others close themselves when they come back."""
+        self.retired = True
+        idle, self.idle = self.idle, []
+        for link in idle:
+            await link.close()
+
+    async def _new(self) -> Link:
+        link = await self._spares.take()
+        try:
+            self.note = await link.load(self._spec)
+        except BaseException:
+            await link.close()
+            raise
+        self._spares.remember(link.modules)
+        return link

@@ -1,0 +1,248 @@
+"""An endpoint from start to end: its parts put together, its signals, and the order in which it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import MissingExtra, UnknownName, UsageError
+from trikk.execution.project import Project
+from trikk.models.registry import Registry
+from trikk.models.version import ModelVersion
+from trikk.runs.bundle import restore
+from trikk.serving.app import App
+from trikk.serving.dispatch import Dispatcher
+from trikk.serving.fleet import Fleet, Spares
+from trikk.serving.flusher import Flusher
+from trikk.serving.logtable import logged_fields, put, schema_of
+from trikk.serving.metrics import Metrics
+from trikk.serving.options import Options
+from trikk.serving.spool import Segment, Spool
+from trikk.serving.watch import Watch
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_BACKLOG = 2048
+_GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What is known when an endpoint begins to answer.
+
+    Attributes:
+        url: where it is.
+        model: the model's name.
+        version: the version that answers; None while the alias has no holder.
+        table: where predictions are logged.
+    """
+
+    url: str
+    model: str
+    version: int | None
+    table: str | None
+
+
+class Endpoint:
+    """One endpoint.
+
+    Args:
+        project: where the model, its artifacts and tables are.
+        options: its settings.
+    """
+
+    def __init__(self, project: Project, options: Options) -> None:
+        self._project = project
+        self._options = options
+        self._metrics = Metrics()
+        self._spares = Spares(project.root)
+        self._flusher: Flusher | None = None
+        self._spool: Spool | None = None
+        self._dispatcher = Dispatcher(options, self._metrics, self._keep if options.table else None)
+        self._watch = Watch(project.journal, options, self._dispatcher, self._metrics, self._build)
+        self._gauges()
+
+    async def run(self, started: Callable[[Started], None]) -> bool:
+        """Serve until SIGTERM or SIGINT, then finish what was accepted and put the log into the table.
+
+        Args:
+            started: is called when requests are answered.
+
+        Returns:
+            Whether everything that was logged is in the table.
+
+        Raises:
+            UsageError: if the address can't be had, or there is no such model.
+            VersionFailed: if the model can't be loaded.
+        """
+        server = _server(App(self._options, self._dispatcher, self._metrics), self._options)
+        listening = _listen(self._options)
+        tasks: list[asyncio.Task[None]] = []
+        emptied = True
+        try:
+            await self._first()
+            self._open_log()
+            tasks = [asyncio.create_task(self._watch.run()), asyncio.create_task(self._dispatcher.sweep())]
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, _stop, server)
+            started(self._started(listening))
+            await server.serve(sockets=[listening])
+        finally:
+            listening.close()
+            for task in tasks:
+                task.cancel()
+            await self._dispatcher.drain()
+            await self._spares.close()
+            if self._flusher is not None:
+                emptied = await asyncio.to_thread(self._flusher.close)
+        return emptied
+
+    async def _first(self) -> None:
+        """Load the version that the reference names; with `wait`, it may name none yet."""
+        registry = Registry(self._project.journal)
+        try:
+            version = await asyncio.to_thread(registry.resolve, self._options.reference, self._options.environment)
+        except UnknownName:
+            if not self._options.wait:
+                raise
+            return
+        fleet = await self._build(version)
+        await self._dispatcher.activate(fleet)
+
+    async def _build(self, version: ModelVersion) -> Fleet:
+        """An open fleet of a version; raises TrikkError if it can't be had."""
+        fleet = Fleet(version, await asyncio.to_thread(self._spec, version), self._options.workers, self._spares)
+        await fleet.open()
+        return fleet
+
+    def _spec(self, version: ModelVersion) -> dict[str, Any]:
+        """What a worker needs to load a version."""
+        project, options = self._project, self._options
+        code = restore(project.store, version.code, project.state_dir / "code") if version.code else project.root
+        log = None
+        if options.table is not None:
+            there = schema_of(project.tables, options.table)
+            fields = logged_fields(version, options.key, options.slot, there)
+            log = {"fields": fields, "inputs": options.log_inputs}
+        return {
+            "version": version.to_json(),
+            "code": str(code),
+            "artifacts": project.settings.location("artifacts"),
+            "log": log,
+            "max_bytes": options.max_body,
+            "max_rows": options.max_rows,
+        }
+
+    def _open_log(self) -> None:
+        table = self._options.table
+        if table is None:
+            return
+        tables, origin = self._project.tables, {"endpoint": self._options.reference}
+
+        def put_away(segment: Segment) -> int:
+            return put(tables, table, segment, origin)
+
+        self._spool = Spool(self._project.state_dir / "endpoints" / table, durable=self._options.durable)
+        self._flusher = Flusher(self._spool, put_away, self._options.flush, self._told(asyncio.get_running_loop()))
+        self._flusher.start()
+
+    async def _keep(self, record: bytes, rows: int) -> None:
+        assert self._spool is not None
+        assert self._flusher is not None
+        if self._options.durable:
+            await asyncio.to_thread(self._spool.append, record, rows)
+        else:
+            self._spool.append(record, rows)  # into the page cache: microseconds
+        self._flusher.notice()
+
+    def _told(self, loop: asyncio.AbstractEventLoop) -> Callable[[int | None], None]:
+        def count(rows: int | None) -> None:
+            if rows is None:
+                self._metrics.log_failures.add()
+            else:
+                self._metrics.logged.add(by=rows)
+
+        def told(rows: int | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(count, rows)
+
+        return told
+
+    def _started(self, listening: socket.socket) -> Started:
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        fleet = self._dispatcher.fleet
+        version = None if fleet is None else fleet.version.version
+        return Started(f"http://{shown}:{port}", self._options.model, version, self._options.table)
+
+    def _gauges(self) -> None:
+        def info() -> dict[str, str] | None:
+            fleet = self._dispatcher.fleet
+            return None if fleet is None else {"model": fleet.version.name, "version": str(fleet.version.version)}
+
+        add = self._metrics.gauge
+        add("model_info", "The version that answers.", info)
+        add("queue_requests", "Requests that wait for a worker.", lambda: self._dispatcher.waiting)
+        add("log_pending_rows", "Logged rows in the open file.", lambda: self._spool.rows if self._spool else 0)
+        add(
+            "log_backlog_files",
+            "Log files not yet in the table.",
+            lambda: self._flusher.backlog if self._flusher else 0,
+        )
+
+
+def serve(project: Project, options: Options, started: Callable[[Started], None]) -> bool:
+    """Run an endpoint in this process until it is told to stop; as `Endpoint.run`."""
+    return asyncio.run(Endpoint(project, options).run(started))
+
+
+def _server(app: App, options: Options) -> uvicorn.Server:
+    try:
+        import httptools  # noqa: F401
+        import uvicorn
+    except ImportError:
+        raise MissingExtra("an endpoint", "serve") from None
+
+    class Server(uvicorn.Server):
+        """Leaves signals to the endpoint, which has to do more than stop listening."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=int(2 * options.timeout + _GRACE),
+        )
+    )
+
+
+def _stop(server: uvicorn.Server) -> None:
+    server.should_exit = True
+
+
+def _listen(options: Options) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        return socket.create_server((options.host, options.port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"the endpoint can't listen on {options.host}:{options.port}: {why}",
+            next="choose another --port, or 0 for a free one",
+        ) from error
