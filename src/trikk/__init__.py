@@ -17,7 +17,7 @@ from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import when
 from trikk.publishing import publish
 from trikk.quality import quality_gate
-from trikk.steps import s3, script, sql
+from trikk.steps import dynamodb, notebook, redshift, s3, script, sql
 from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
 
 __all__ = [
@@ -29,7 +29,10 @@ __all__ = [
     "when",
     "sql",
     "s3",
+    "dynamodb",
+    "redshift",
     "script",
+    "notebook",
     "quality_gate",
     "register_model",
     "promote_if",

@@ -8,12 +8,15 @@ from typing import Any
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
+from trikk.steps.dynamodb import dynamodb
+from trikk.steps.notebook import notebook
+from trikk.steps.redshift import redshift
 from trikk.steps.s3 import s3
 from trikk.steps.script import script
 from trikk.steps.sql import read_sql
 from trikk.steps.sql_url import check_url
 
-__all__ = ["s3", "script", "sql"]
+__all__ = ["dynamodb", "notebook", "redshift", "s3", "script", "sql"]
 
 _SQL: Step[..., Any] = Step(read_sql, name="sql", source=True)
 

@@ -1,0 +1,263 @@
+"""A notebook executed by papermill in a folder of its own; what there is of it is kept, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from trikk.core.errors import MissingExtra, ProgramFailed, UsageError
+from trikk.runs import logged
+from trikk.runs.context import current_step
+from trikk.steps.notebook_names import check_notebook, check_parameters, file_of, plain, variable
+from trikk.steps.workfolder import code_file, code_folder, put_inputs, take_outputs, tidy, work_folder
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_START_SECONDS = 60
+_INJECTED = "injected-parameters"
+
+
+@dataclass(slots=True)
+class Book:
+    """A notebook on its way.
+
+    Attributes:
+        path: the author's file, relative to the project.
+        node: the notebook, which grows while it is executed.
+        kernel: the kernel's name.
+        own_ids: ids of the author's cells.
+        folder: where the executed notebook and its page are written.
+    """
+
+    path: str
+    node: Any
+    kernel: str
+    own_ids: frozenset[str]
+    folder: Path
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The executed notebook and its page."""
+        stem = Path(self.path).stem
+        return self.folder / f"{stem}.ipynb", self.folder / f"{stem}.html"
+
+
+def run_notebook(
+    path: str, parameters: Mapping[str, object], inputs: Mapping[str, object], outputs: Sequence[str], kernel: str
+) -> tuple[Any, ...]:
+    """Execute a notebook; arguments as `trikk.notebook` describes them.
+
+    Returns:
+        The executed notebook and its page, as Paths, and the outputs.
+
+    Raises:
+        UsageError: if there is no such notebook, parameter or kernel.
+        ProgramFailed: if a cell fails, naming it, or the kernel dies.
+        StorageError: if an output is missing or can't be read.
+        MissingExtra: if papermill is not installed.
+    """
+    check_notebook(path, kernel)
+    check_parameters(parameters, inputs)
+    source = code_file(path, "notebook")
+    values = {name: plain(value) for name, value in parameters.items()}
+    values |= {variable(name): file_of(name) for name in inputs}
+    with work_folder() as folder:
+        work = folder / "work"
+        work.mkdir()
+        put_inputs(work, {file_of(name): value for name, value in inputs.items()})
+        for name in outputs:
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
+        book = _opened(source, path, values, kernel, folder)
+        with _environment(folder), _kept_when_terminated(lambda: _keep(book)):
+            failure = _executed(book, work)
+        _keep(book)
+        if failure is not None:
+            raise failure
+        result = (*book.files, *take_outputs(work, outputs, path))
+        tidy(folder, result)
+    return result
+
+
+def _opened(source: Path, path: str, values: dict[str, Any], kernel: str, folder: Path) -> Book:
+    """The author's notebook with a cell that sets the parameters."""
+    try:
+        from papermill.inspection import _infer_parameters
+        from papermill.iorw import load_notebook_node
+        from papermill.parameterize import parameterize_notebook
+    except ImportError:
+        raise MissingExtra("a notebook as a step", "notebook") from None
+    from trikk.steps.notebook_kernel import NATIVE
+
+    language = "python" if kernel == NATIVE else None
+    try:
+        node = load_notebook_node(str(source))
+        own = frozenset(str(cell["id"]) for cell in node.cells if "id" in cell)
+        known = {p.name for p in _infer_parameters(node, name=kernel, language=language)}
+        unknown = sorted(set(values) - known) if known else []
+        if not unknown and values:
+            node = parameterize_notebook(node, values, kernel_name=kernel, language=language)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{path} can't be used as a notebook: {(str(error).splitlines() or [''])[0]}",
+            where=str(source),
+            next="open it with Jupyter and save it again",
+        ) from error
+    if unknown:
+        raise UsageError(
+            f"{path} has no parameter {unknown[0]!r}",
+            where=str(source),
+            next=f'its cell with the tag "parameters" sets: {", ".join(sorted(known))}',
+        )
+    return Book(path, node, kernel, own, folder)
+
+
+def _executed(book: Book, work: Path) -> ProgramFailed | None:
+    """Execute the cells up to the first that fails; what it failed with."""
+    import zmq
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
+    from papermill.engines import NBClientEngine
+    from papermill.utils import chdir
+    from traitlets.config import Config
+
+    from trikk.steps.notebook_kernel import Manager
+
+    settings = {"connection_file": str(book.folder / "kernel.json")}
+    if zmq.has("curve"):
+        settings["transport_encryption"] = "auto"
+    try:
+        with chdir(str(work)):
+            NBClientEngine.execute_notebook(
+                book.node,
+                book.kernel,
+                progress_bar=False,
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+                start_timeout=_START_SECONDS,
+                record_timing=False,
+                kernel_manager_class=Manager,
+                config=Config({"Manager": settings}),
+            )
+    except NoSuchKernel:
+        known = ", ".join(sorted(KernelSpecManager().find_kernel_specs())) or "none"
+        raise UsageError(
+            f"there is no kernel {book.kernel!r}", where=book.path, next=f"install it, or use one of: {known}"
+        ) from None
+    except DeadKernelError:
+        running = _of_status(book, "running") or _of_status(book, "completed")
+        return _failure(book, running, "the kernel died", "most often memory ran out")
+    except RuntimeError as error:
+        return _failure(book, None, "the kernel did not start or answer", str(error).splitlines()[0])
+    failed = next((cell for cell in book.node.cells if cell.metadata.papermill.exception), None)
+    return None if failed is None else _cell_failure(book, failed)
+
+
+def _of_status(book: Book, status: str) -> Any:
+    return next((c for c in reversed(book.node.cells) if c.metadata.papermill.get("status") == status), None)
+
+
+def _cell_failure(book: Book, cell: Any) -> ProgramFailed | None:
+    error = next((output for output in cell.outputs if output.output_type == "error"), None)
+    if error is None:
+        return _failure(book, cell, "the cell failed", "its output says more")
+    if error.ename == "SystemExit" and error.evalue in ("", "0", "None"):
+        return None
+    print(_COLOURS.sub("", "\n".join(error.traceback)), file=sys.stderr)  # noqa: T201 - the step's log
+    return _failure(book, cell, error.ename, error.evalue)
+
+
+def _failure(book: Book, cell: Any, what: str, detail: str) -> ProgramFailed:
+    where = book.path if cell is None else f"{book.path}, {_place(book, cell)}"
+    line = "" if cell is None else _first_line(cell.source)
+    text = f"{where}: {what}" + (f": {detail[:1000]}" if detail else "")
+    return ProgramFailed(
+        text + (f"\n  line: {line}" if line else ""),
+        where=where,
+        next="the notebook as far as it went is kept with the run; mend that cell",
+    )
+
+
+def _place(book: Book, cell: Any) -> str:
+    """The cell's number in the author's file, from 1, all kinds of cells counted."""
+    if _INJECTED in cell.metadata.get("tags", []):
+        return "the cell with the parameters"
+    before = [c for c in book.node.cells if _INJECTED not in c.metadata.get("tags", [])]
+    number = next(place for place, other in enumerate(before, start=1) if other is cell)
+    return f"cell {number}"
+
+
+def _first_line(source: str) -> str:
+    lines = (line.strip() for line in source.splitlines())
+    return next((line[:200] for line in lines if line and not line.startswith("#")), "")
+
+
+def _keep(book: Book) -> None:
+    """Write the notebook and its page as they are now; in a run, log both, so that they outlive a failure."""
+    import copy
+
+    from nbformat import v4
+
+    from trikk.steps.notebook_page import settle, write_page
+
+    node = copy.deepcopy(book.node)
+    settle(node, book.own_ids)
+    path, page = book.files
+    form: Any = v4
+    path.write_text(form.writes(node) + "\n", "utf-8")
+    write_page(node, Path(book.path).stem, page)
+    step = current_step()
+    if step is not None:
+        kinds = {path: "file", page: "report"}
+        step.record_many([logged.artifact(f.name, kind, step.artifacts.save(f)) for f, kind in kinds.items()])
+
+
+@contextmanager
+def _kept_when_terminated(keep: Callable[[], None]) -> Iterator[None]:
+    """At SIGTERM, as at a time-out, there are seconds left to keep what there is; then it ends as it would."""
+    if current_step() is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        signal.signal(number, signal.SIG_DFL)
+        try:
+            keep()
+        finally:
+            os.kill(os.getpid(), number)
+
+    before = signal.signal(signal.SIGTERM, terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _environment(folder: Path) -> Iterator[None]:
+    """What the kernel inherits: the project's modules can be imported, a user's own start-up files are not run."""
+    paths = [str(code_folder()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    changed = {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "TRIKK_CODE": str(code_folder()),
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
