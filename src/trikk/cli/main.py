@@ -29,9 +29,11 @@ COMMANDS = {
     "sweep": ("trikk.cli.experiments", "Search for good parameters: a run for each, ranked."),
     "mirror": ("trikk.cli.experiments", "Copy finished runs to an MLflow server."),
     "tables": ("trikk.cli.data", "List tables, or show one: columns, rows, versions."),
+    "models": ("trikk.cli.models", "List registered models, show and compare versions, move aliases."),
     "ingest": ("trikk.cli.data", "Load files into a table."),
     "tail": ("trikk.cli.tail", "Print the messages of a stream; -f follows it."),
     "endpoint": ("trikk.cli.endpoint", "Serve a registered model over HTTP."),
+    "features": ("trikk.cli.features", "List feature tables, show an entity's features, sync them."),
     "gc": ("trikk.cli.data", "Remove what no kept run needs."),
     "doctor": ("trikk.cli.setup", "Check the project, its journal, artifacts and tables."),
 }

@@ -113,6 +113,11 @@ def _context(call: StepCall, place: Workplace) -> StepContext:
         artifacts=place.artifacts,
         tables=place.tables,
         journal=place.journal,
+        given={
+            name: Artifact.from_json(argument["artifact"])
+            for name, argument in call.arguments.items()
+            if "artifact" in argument and not argument["path"]
+        },
     )
 
 

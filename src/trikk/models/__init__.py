@@ -12,6 +12,7 @@ from trikk.models.rule import BetterBy, better_by
 from trikk.models.version import ModelVersion
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
+from trikk.pipeline.tracing import current
 
 __all__ = ["ModelVersion", "better_by", "predict", "promote_if", "register_model"]
 
@@ -59,16 +60,18 @@ def register_model(
     _check("model", name)
     if method not in ("predict", "predict_proba"):
         raise DefinitionError(f"method={method!r}", where=caller(), next='use "predict" or "predict_proba"')
-    made = _steps()["register_model"].options(name=step, after=after)
-    return made(
-        model,
-        name,
-        inputs=inputs,
-        metrics=metrics,
-        description=description,
-        nullable=list(nullable),
-        method=method,
-    )
+    about: dict[str, Any] = {
+        "inputs": inputs,
+        "metrics": metrics,
+        "description": description,
+        "nullable": list(nullable),
+        "method": method,
+    }
+    if current() is None:
+        from trikk.models.register import register
+
+        return register(model, name, **about)
+    return _steps()["register_model"].options(name=step, after=after)(model, name, **about)
 
 
 def promote_if(
@@ -158,10 +161,10 @@ def predict(
 def _steps() -> Mapping[str, Step[..., Any]]:
     from trikk.models.predict import predict_frame
     from trikk.models.promote import promote
-    from trikk.models.register import register
+    from trikk.models.register import register_given
 
     return {
-        "register_model": Step(register, name="register_model", effect=True),
+        "register_model": Step(register_given, name="register_model", effect=True),
         "promote_if": Step(promote, name="promote_if", effect=True),
         "predict": Step(predict_frame, name="predict"),
     }

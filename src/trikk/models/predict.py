@@ -69,7 +69,7 @@ def predict_frame(
     job = _job(model, context, list(key), slot, list(keep), allow_nan)
     check_keys(lazy, job.about)
     needed = job.signature.names if job.signature else _others(job, schema.names())
-    wanted = dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in schema)])
+    wanted = list(dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in schema)]))
     folder = _folder(context)
     parts: list[Path] = []
     for batch in batches(lazy.select(wanted)):

@@ -47,10 +47,10 @@ def promote(
         holder = registry.holder(version.name, alias, context.environment)
         if holder is not None and holder.version == version.version:
             return _same(version, alias, context)
-        decision, promoted = compare(judged, version, holder, rows, target, context)
+        compared, promoted = compare(judged, version, holder, rows, target, context)
         guarded = (context.environment, alias) in registry.state(version.name).guarded
         state = ("pending" if guarded else "promoted") if promoted else "kept"
-        decision = {**_about(version, alias, context), "state": state, "promoted": state == "promoted", **decision}
+        decision = {**_decision(state, str(compared["reason"]), version, alias, context), **compared}
         if not promoted:
             return decision
         try:
@@ -135,13 +135,20 @@ def predicted(
     return pl.concat(truths), [pl.concat(parts) for parts in values]
 
 
-def _about(version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:
-    return {"model": version.name, "version": version.version, "alias": alias, "environment": context.environment}
+def _decision(state: str, reason: str, version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:
+    return {
+        "state": state,
+        "reason": reason,
+        "promoted": state == "promoted",
+        "model": version.name,
+        "version": version.version,
+        "alias": alias,
+        "environment": context.environment,
+    }
 
 
 def _same(version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:
-    reason = f"version {version.version} is {alias} already"
-    return {**_about(version, alias, context), "state": "same", "promoted": False, "reason": reason}
+    return _decision("same", f"version {version.version} is {alias} already", version, alias, context)
 
 
 def _settled(move: Move | None, version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:

@@ -16,9 +16,15 @@ from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
 from trikk.runs.context import StepContext, step_context
 from trikk.runs.state import RunState
+from trikk.storage.artifact import Artifact
 from trikk.storage.batches import lazy_of
 
 _SAMPLE = 1000
+
+
+def register_given(model: Any, name: str, **about: Any) -> dict[str, Any]:
+    """The step of `trikk.register_model`: the model is stored already, and the version names that artifact."""
+    return register(model, name, **about, stored=step_context("register_model").given.get("model"))
 
 
 def register(
@@ -30,15 +36,16 @@ def register(
     description: str = "",
     nullable: Sequence[str] = (),
     method: str = "predict",
+    stored: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Register a model as the next version of a name; see `trikk.register_model`."""
+    """Register a model as the next version of a name; see `trikk.register_model`. It may be `stored` already."""
     context = step_context("register_model")
     refuse_dry(context, f"model {name} is not registered")
     if model is None:
         raise UsageError(f"None can't be registered as {name}", next="give the fitted model")
     numbers_by_name = finite(metrics or {})
     signature = None if inputs is None else infer(model, inputs, nullable=nullable, method=method)
-    artifact = context.artifacts.save(model)
+    artifact = stored or context.artifacts.save(model)
     state = RunState.fold(context.recorded_in, context.journal.events(context.recorded_in))
     locked: Mapping[str, Any] = state.lock
     made = ModelVersion(

@@ -41,7 +41,9 @@ class Registry:
         """Everything that is known of a model."""
         found = self._read(name)
         if not found.versions:
-            raise UnknownName("model", name, self.names())
+            known = self.names()
+            mend = None if known else "register one: register_model in a pipeline"
+            raise UnknownName("model", name, known, next=mend)
         return found
 
     def versions(self, name: str) -> list[ModelVersion]:

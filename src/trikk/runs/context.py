@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from trikk.core.values import JSON
 
 if TYPE_CHECKING:
     from trikk.runs.journal import Journal
+    from trikk.storage.artifact import Artifact
     from trikk.storage.artifacts import Artifacts
 
 
@@ -42,6 +43,7 @@ class StepContext:
         artifacts: the store's values.
         tables: the project's tables.
         journal: the project's journal.
+        given: the arguments that are whole results of earlier steps, as artifacts by the argument's name.
     """
 
     run: str
@@ -58,6 +60,7 @@ class StepContext:
     artifacts: Artifacts
     tables: Any
     journal: Journal
+    given: Mapping[str, Artifact] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
