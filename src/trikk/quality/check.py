@@ -300,7 +300,8 @@ def holds(what: object, *, allow: float = 0.0, severity: Severity = "block", nam
     if isinstance(what, str):
         return Check("holds", (), {"sql": what}, severity, allow, name or f"holds({what})")
     if type(what).__module__.partition(".")[0] == "polars" and hasattr(what, "meta"):
-        return Check("holds", (), {"expression": str(what)}, severity, allow, name or f"holds({what})", what)
+        text = str(what).replace("dyn int: ", "").replace("dyn float: ", "")
+        return Check("holds", (), {"expression": text}, severity, allow, name or f"holds({text})", what)
     if callable(what):
         label = f"{getattr(what, '__module__', '')}:{getattr(what, '__qualname__', type(what).__qualname__)}"
         short = getattr(what, "__name__", "function")

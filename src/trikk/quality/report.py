@@ -12,22 +12,24 @@ from typing import Any
 
 _WORDS = {"passed": "Passed", "warned": "Passed, with warnings", "blocked": "Blocked"}
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --dim: #60646c; --line: #d9dce0; --page: #ffffff;
-  --shade: #f4f5f7; --good: #18794e; --bad: #b91c1c; --warn: #8a5a00; --info: #1d5fb0; }
-@media (prefers-color-scheme: dark) { :root { --ink: #edeef0; --dim: #a0a6ae; --line: #3a3f45; --page: #16181b;
-  --shade: #212529; --good: #5bd197; --bad: #ff8f88; --warn: #f0bc5a; --info: #82b7ff; } }
-body { margin: 0 auto; padding: 1.5rem; max-width: 62rem; background: var(--page); color: var(--ink);
+:root { color-scheme: light dark; }
+body { margin: 0 auto; padding: 1.5rem; max-width: 62rem; background: #ffffff; color: #1c2024;
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.35rem; margin: 0; } h2 { font-size: 1rem; margin: 2rem 0 .4rem; overflow-wrap: anywhere; }
-p { margin: .2rem 0; } .dim { color: var(--dim); }
+p { margin: .2rem 0; } .dim { color: #60646c; }
 .verdict { font-size: 1.1rem; font-weight: 600; margin: .6rem 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; margin: .6rem 0; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid var(--line); }
-th { background: var(--shade); font-weight: 600; } td { overflow-wrap: anywhere; }
-.rows td, .rows th { font: 13px/1.4 ui-monospace, monospace; white-space: nowrap; overflow-wrap: normal; }
-.mark { white-space: nowrap; font-weight: 600; } .number { text-align: right; white-space: nowrap; }
-.good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
-.info { color: var(--info); }
+th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid #d9dce0; }
+th { background: #f4f5f7; font-weight: 600; } td { overflow-wrap: anywhere; }
+.checks td + td { min-width: 9rem; }
+.rows td, .rows th { font: 13px/1.4 ui-monospace, monospace; white-space: pre; overflow-wrap: normal; }
+.mark { white-space: nowrap; font-weight: 600; }
+.good { color: #18794e; } .bad { color: #b91c1c; } .warn { color: #8a5a00; } .info { color: #1d5fb0; }
+@media (prefers-color-scheme: dark) {
+  body { background: #16181b; color: #edeef0; } .dim { color: #a0a6ae; }
+  th, td { border-color: #3a3f45; } th { background: #212529; }
+  .good { color: #5bd197; } .bad { color: #ff8f88; } .warn { color: #f0bc5a; } .info { color: #82b7ff; }
+}
 """
 _COLOUR = {"block": "bad", "warn": "warn", "info": "info"}
 _VERDICT = {"passed": "good", "warned": "warn", "blocked": "bad"}
@@ -70,24 +72,21 @@ def _order(check: Mapping[str, Any]) -> tuple[bool, int]:
 def _overview(checks: Iterable[Mapping[str, Any]]) -> str:
     lines = [
         f'<tr><td class="mark {_colour(check)}">{_mark(check)}</td><td>{escape(check["name"])}</td>'
-        f"<td>{escape(check['expected'])}</td><td>{escape(check['observed'])}</td>"
-        f'<td class="number">{_share(check)}</td></tr>'
+        f"<td>{escape(check['expected'])}</td><td>{escape(check['observed'])}</td></tr>"
         for check in checks
     ]
-    head = '<tr><th></th><th>Check</th><th>Expected</th><th>Observed</th><th class="number">Failing</th></tr>'
-    return f'<div class="wide"><table>\n{head}\n' + "\n".join(lines) + "\n</table></div>"
+    head = "<tr><th></th><th>Check</th><th>Expected</th><th>Observed</th></tr>"
+    return f'<div class="wide"><table class="checks">\n{head}\n' + "\n".join(lines) + "\n</table></div>"
 
 
 def _details(check: Mapping[str, Any]) -> str:
     sample = check["sample"]
     names = list(dict.fromkeys(name for row in sample for name in row))
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = [
-        "<tr>" + "".join(f"<td>{escape(_value(row.get(name)))}</td>" for name in names) + "</tr>" for row in sample
-    ]
+    lines = ["<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in sample]
     of = f" of {check['failing']:,}" if check["failing"] is not None else ""
     return (
-        f'<h2>{escape(check["name"])}</h2><p class="dim">{len(sample)}{of} failing</p>'
+        f'<h2>{escape(check["name"])}</h2><p class="dim">{len(sample)}{of} failing rows</p>'
         f'<div class="wide"><table class="rows">\n<tr>{head}</tr>\n' + "\n".join(lines) + "\n</table></div>"
     )
 
@@ -95,19 +94,17 @@ def _details(check: Mapping[str, Any]) -> str:
 def _mark(check: Mapping[str, Any]) -> str:
     if check["passed"]:
         return "&#10003; passed"
-    return {"block": "&#10007; blocks", "warn": "! warns", "info": "i told"}[check["severity"]]
+    return {"block": "&#10007; blocks", "warn": "! warns", "info": "! info"}[check["severity"]]
 
 
 def _colour(check: Mapping[str, Any]) -> str:
     return "good" if check["passed"] else _COLOUR[check["severity"]]
 
 
-def _share(check: Mapping[str, Any]) -> str:
-    share = check["share"]
-    if share is None:
-        return ""
-    return f"{share:.2%}" if share >= 0.0001 or share == 0 else "&lt; 0.01%"
-
-
-def _value(value: object) -> str:
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+def _cell(value: object) -> str:
+    """A value of a row; what can't be seen is written out."""
+    if value is None:
+        return '<td class="dim">null</td>'
+    text = value if isinstance(value, str) else json.dumps(value)
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"<td>{escape(shown)}</td>"

@@ -19,6 +19,7 @@ from trikk.quality.evaluate import evaluate
 from trikk.quality.report import report_html
 from trikk.quality.rows import lazy_of
 from trikk.quality.verdict import why_blocked
+from trikk.runs import logged
 from trikk.runs.context import StepContext, current_step
 
 
@@ -50,33 +51,37 @@ def gate_step(whats: Sequence[object], name: str) -> Step[..., Any]:
 
 def _keep(context: StepContext, result: dict[str, Any]) -> None:
     """Store the result and the report, and say so in the run's journal, in one transaction."""
-    label = context.step if context.item is None else f"{context.step}-{context.item}"
+    label = _label(context)
     data = context.artifacts.save(result)
-    title = f"Quality gate {label}"
     about = f"run {context.run} of {context.pipeline}, {context.now:%Y-%m-%d %H:%M:%S} UTC"
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder, f"quality-{label}.html")
-        page.write_text(report_html(result, title=title, about=about), encoding="utf-8")
+        page = Path(folder, f"{label}.html")
+        page.write_text(report_html(result, title=f"Quality gate {context.step}", about=about), encoding="utf-8")
         report = context.artifacts.save(page)
     kept = ("name", "kind", "columns", "severity", "passed", "ran", "expected", "observed", "failing", "share")
     checks: list[JSON] = [{key: check[key] for key in kept} for check in result["checks"]]
     said = {key: result[key] for key in ("verdict", "passed", "warned", "rows")}
     context.record_many(
         [
-            ("artifact.logged", {"name": f"quality-{label}.json", "kind": "data", "artifact": data.to_json()}),
-            ("artifact.logged", {"name": page.name, "kind": "report", "artifact": report.to_json()}),
+            logged.artifact(f"{label}.json", "value", data),
+            logged.artifact(f"{label}.html", "report", report),
             ("quality.checked", {**said, "checks": checks, "result": data.to_json(), "report": report.to_json()}),
         ]
     )
 
 
+def _label(context: StepContext) -> str:
+    """What the result and the report are called: after the step, recognisable as a gate's."""
+    name = context.step if context.step.startswith("quality") else f"quality-{context.step}"
+    return name if context.item is None else f"{name}-{context.item}"
+
+
 def _blocked(result: dict[str, Any], context: StepContext | None) -> GateBlocked:
-    if context is None:
-        mend = "mend the rows or the checks; `error.result` has the failing rows, `report_html` makes a page of it"
-    else:
+    mend = "mend the rows or the checks; the error's `result` has failing rows, `report_html` makes a page of it"
+    if context is not None:
         run = context.recorded_in
         mend = (
-            f"look at the report, quality-{context.step}.html: trikk show {run}; mend, then trikk resume {run} "
-            "with --with-current-data (tables), --again STEP (what a step read) or --with-current-code (checks)"
+            f"see the failing rows: trikk artifacts {run} {_label(context)}.html --open; mend, then: "
+            f"trikk resume {run} (with --with-current-data, --again STEP or --with-current-code)"
         )
     return GateBlocked(why_blocked(result), result, next=mend)

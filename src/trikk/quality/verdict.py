@@ -104,12 +104,12 @@ def conclude(rows: int | None, findings: Iterable[Mapping[str, Any]]) -> dict[st
 
 
 def why_blocked(result: Mapping[str, Any], most: int = 5) -> str:
-    """The failed checks that block, each with what was observed and expected, one a line."""
+    """Which checks block, in a first line of its own, and then for each what was observed and expected."""
     failed = [c for c in result["checks"] if not c["passed"] and c["severity"] == "block"]
+    more = len(failed) - most
+    names = ", ".join(c["name"] for c in failed[:most]) + (f" and {more} more" if more > 0 else "")
     lines = [f"  {c['name']}: {c['observed']}; expected: {c['expected']}" for c in failed[:most]]
-    if len(failed) > most:
-        lines.append(f"  and {len(failed) - most} more")
-    return "\n".join([f"{len(failed)} of {len(result['checks'])} checks block", *lines])
+    return "\n".join([f"blocked by {len(failed)} of {len(result['checks'])} checks: {names}", *lines])
 
 
 def problem_of(error: BaseException) -> str:
@@ -245,4 +245,5 @@ def share_text(share: float) -> str:
 
 def _age(value: float) -> str:
     days, rest = divmod(value, 86400)
-    return show_seconds(rest) if not days else f"{days:.0f} d {round(rest / 3600)} h"
+    hours = round(rest / 3600)
+    return show_seconds(rest) if not days else f"{days:.0f} d {hours} h" if hours else f"{days:.0f} d"
