@@ -202,3 +202,40 @@ def _ranking(plan: Plan, trials: list[Trial], *, as_json: bool) -> int:
     if best is None:
         click.echo("no run could be ranked", err=True)
     return 0 if best else 1
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["mlflow"]))
+@click.argument("runs", nargs=-1, metavar="[RUN...]")
+@click.option("--to", "uri", metavar="URI", help="The server; [tracking] mlflow in trikk.toml if not given.")
+@click.option(
+    "--attempts", type=click.IntRange(1), default=3, show_default=True, help="For a server that is away."
+)
+@json_option
+def mirror(kind: str, runs: tuple[str, ...], uri: str | None, attempts: int, as_json: bool) -> int:
+    """Copy runs that are over, their figures and models to an MLflow server: RUNs, or all that are not there yet.
+
+    Nothing is copied twice. When the server is away, or refuses something, the exit code is 1, and the next call
+    goes on.
+    """
+    from trikk.tracking.mirror import Mirror
+    from trikk.tracking.mlflow_target import MlflowTarget
+
+    project = Project.open()
+    to = uri or project.settings.tracking_server
+    if not to:
+        raise click.UsageError(f"name the server: trikk mirror {kind} --to http://host:5000, or in trikk.toml")
+    found = [project.find_run(run) for run in runs]
+    target = MlflowTarget(to, project.artifacts)
+    done = Mirror(project, to, target, attempts=attempts).copy(found or None)
+    if as_json:
+        print_json(done.to_json())
+    else:
+        click.echo(
+            f"{len(done.runs)} runs, {len(done.models)} model versions, {len(done.aliases)} aliases mirrored"
+        )
+        for sentence in done.refused:
+            click.echo(f"  {sentence}", err=True)
+        if done.away:
+            click.echo(f"{done.away}\n{done.left} runs wait; next: trikk mirror {kind}", err=True)
+    return 1 if done.away or done.refused else 0

@@ -14,6 +14,9 @@
     tables = "s3://bucket/tables"      # .trikk/tables
     journal = "postgresql://..."       # .trikk/journal.db
 
+    [tracking]
+    mlflow = "http://localhost:5000"   # runs are mirrored there after they are over
+
 Secrets never stand in it: `${NAME}` in a storage location is read from the environment.
 """
 
@@ -43,8 +46,20 @@ _CODE = (
     "uv.lock",
     "poetry.lock",
 )
-_KEYS = {"name", "pipelines", "code", "codecs", "isolation", "log_limit", "max_parallel", "environment", "storage"}
+_KEYS = {
+    "name",
+    "pipelines",
+    "code",
+    "codecs",
+    "isolation",
+    "log_limit",
+    "max_parallel",
+    "environment",
+    "storage",
+    "tracking",
+}
 _STORAGE = {"artifacts", "tables", "journal"}
+_TRACKING = {"mlflow"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -64,6 +79,26 @@ class Settings:
     artifacts: str = ""
     tables: str = ""
     journal: str = ""
+    mlflow: str = ""
+
+    @property
+    def tracking_server(self) -> str:
+        """The address of the MLflow server to which runs are mirrored, variables filled in; "" if there is none.
+
+        Raises:
+            ProjectError: if a variable that it names is not set.
+        """
+        return self._filled("tracking.mlflow", self.mlflow)
+
+    def _filled(self, key: str, given: str) -> str:
+        missing = [name for name in _VARIABLE.findall(given) if name not in os.environ]
+        if missing:
+            raise ProjectError(
+                f"{key} needs the environment variable {missing[0]}",
+                where=str(self.root / FILE),
+                next=f"export {missing[0]}=...",
+            )
+        return _VARIABLE.sub(lambda m: os.environ[m[1]], given)
 
     @property
     def state(self) -> Path:
@@ -79,14 +114,7 @@ class Settings:
         given = str(getattr(self, kind))
         if not given:
             return str(self.state / {"journal": "journal.db"}.get(kind, kind))
-        missing = [name for name in _VARIABLE.findall(given) if name not in os.environ]
-        if missing:
-            raise ProjectError(
-                f"storage.{kind} needs the environment variable {missing[0]}",
-                where=str(self.root / FILE),
-                next=f"export {missing[0]}=...",
-            )
-        filled = _VARIABLE.sub(lambda m: os.environ[m[1]], given)
+        filled = self._filled(f"storage.{kind}", given)
         return filled if "://" in filled or filled.endswith(":") else str(self.root / filled)
 
 
@@ -119,6 +147,8 @@ def load_settings(root: Path) -> Settings:
         raise ProjectError(f"{FILE} can't be read: {error}", where=str(file), next=mend) from error
     storage = data.get("storage", {})
     _check(file, data, storage)
+    tracking = data.get("tracking", {})
+    _check_tracking(file, tracking)
     lists: dict[str, Any] = {k: tuple(data[k]) for k in ("pipelines", "codecs") if k in data}
     if "code" in data:
         lists["code"] = tuple(dict.fromkeys([*_CODE, *data["code"]]))
@@ -130,7 +160,7 @@ def load_settings(root: Path) -> Settings:
     rest: dict[str, Any] = {k: data[k] for k in ("isolation", "max_parallel") if k in data}
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
     rest["environment"] = check_name("environment", environment, where=str(file))
-    return Settings(root=root, name=data.get("name", root.name), **lists, **rest, **storage)
+    return Settings(root=root, name=data.get("name", root.name), **lists, **rest, **storage, **tracking)
 
 
 def _check(file: Path, data: Mapping[str, Any], storage: Any) -> None:
@@ -160,3 +190,10 @@ def _check(file: Path, data: Mapping[str, Any], storage: Any) -> None:
         raise refuse(f"max_parallel = {parallel!r}", "use a whole number of at least 1")
     if not all(isinstance(v, str) and "\0" not in v for v in storage.values()):
         raise refuse("storage locations must be texts", 'write artifacts = "s3://bucket/prefix"')
+
+
+def _check_tracking(file: Path, tracking: Any) -> None:
+    known = isinstance(tracking, dict) and not set(tracking) - _TRACKING
+    if not known or not all(isinstance(v, str) and "\0" not in v for v in tracking.values()):
+        mend = 'write [tracking], and below it mlflow = "http://host:5000"'
+        raise ProjectError("[tracking] holds something else than mlflow, a text", where=str(file), next=mend)

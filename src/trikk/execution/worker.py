@@ -19,6 +19,7 @@ from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.values import JSON, decode
 from trikk.execution.loading import Loaded
 from trikk.execution.messages import StepCall, StepResult, failure
+from trikk.execution.mlflow_local import local_mlflow
 from trikk.execution.seeding import seed_everything
 from trikk.pipeline import typechecks
 from trikk.pipeline.graph import ParameterSpec
@@ -90,7 +91,8 @@ def _call(
             raise _Failed(_raised("loaded", error, call, f"argument {name!r} can't be loaded: ")) from error
     seed_everything(call.seed)
     try:
-        with entered(_context(call, place)):
+        context = _context(call, place)
+        with entered(context), local_mlflow(context):
             value = step.function(**arguments)
     except (Exception, SystemExit) as error:
         raise _Failed(_raised("raised", error, call)) from error

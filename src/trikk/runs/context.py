@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ class StepContext:
         about: dict[str, JSON] = {"step": self.step, "item": self.item, "attempt": self.attempt}
         self.journal.append(self.recorded_in, kind, {**about, **body}, at=time.time())
 
-    def record_many(self, events: list[tuple[str, Mapping[str, JSON]]]) -> None:
+    def record_many(self, events: Sequence[tuple[str, Mapping[str, JSON]]]) -> None:
         """Append several events in one transaction; as `record`."""
         about: dict[str, JSON] = {"step": self.step, "item": self.item, "attempt": self.attempt}
         pairs: list[tuple[str, dict[str, JSON]]] = [(kind, {**about, **body}) for kind, body in events]
