@@ -90,7 +90,7 @@ def read_s3(
         for found, (kind, packed) in zip(objects, kinds, strict=True):
             label = f"s3://{place.bucket}/{found.key}"
             path = Path(folder, f"object.{kind}")
-            read.append(_download(bucket, found, path, packed, label))
+            read.append(download(bucket, found, path, packed, label))
             parts.append((label, read_rows(path, kind, label, columns=columns, types=types)))
             path.unlink()
     frame = unite(parts, union=union)
@@ -166,7 +166,7 @@ def _nothing(shown: str) -> UsageError:
     )
 
 
-def _download(bucket: Any, found: Found, path: Path, packed: str, label: str) -> Found:
+def download(bucket: Any, found: Found, path: Path, packed: str, label: str) -> Found:
     """Bring an object into a file, in pieces; it must still be the one that was listed."""
     import obstore
 
