@@ -1,1 +1,33 @@
-"""Drift: whether two samples of a column come from different worlds, and by how much."""
+"""Whether values are distributed as they were: in features, predictions and errors.
+
+    from trikk.drift import compare, profile
+
+    report = compare(training_rows, rows_of_today)
+    for column in report.drifted:
+        print(column.column, column.reason)
+
+Profiles are summaries that can be merged, kept and sent: `compare` takes them in place of rows. Every function is pure;
+what is compared with what, and when, is the monitors' business.
+"""
+
+from __future__ import annotations
+
+from trikk.drift.compare import compare
+from trikk.drift.profile import Profile, profile
+from trikk.drift.report import ColumnDrift, DriftReport, Method, Verdict
+from trikk.drift.windows import FixedWindow, Reference, SlidingWindow, TrainingData, spans
+
+__all__ = [
+    "ColumnDrift",
+    "DriftReport",
+    "FixedWindow",
+    "Method",
+    "Profile",
+    "Reference",
+    "SlidingWindow",
+    "TrainingData",
+    "Verdict",
+    "compare",
+    "profile",
+    "spans",
+]

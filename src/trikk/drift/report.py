@@ -1,0 +1,127 @@
+"""What a comparison of two sets of rows found, as values that go to JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
+
+from trikk.core.errors import StorageError
+from trikk.core.values import JSON, decode, encode
+
+Method = Literal["ks", "wasserstein", "jensen-shannon", "chi-square", "psi"]
+Verdict = Literal["drift", "no drift", "insufficient data", "not comparable"]
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDrift:
+    """One column, then and now.
+
+    Attributes:
+        column: its name.
+        verdict: "drift" needs an effect of at least `threshold` that is also significant after the correction, or
+            the like in the share of missing values; "insufficient data": fewer than `minimum` values on a side;
+            "not comparable": the column is missing on a side, changed its type, or holds nested values.
+        reason: why, in words.
+        method: what was measured; None where nothing could be.
+        statistic: what the method gives, in its own units: D, distance in the column's units, chi-square, PSI.
+        effect: the size of the difference, without units: D; distance in standard deviations of the reference;
+            Jensen-Shannon distance (base 2, 0 to 1); Cramer's V (0 to 1); PSI.
+        threshold: the least effect that counts.
+        p_value: of the test that goes with the method, before the correction for many columns.
+        adjusted: the p-value after that correction.
+        error: how far `effect` may be from that of the full rows, where sketches were compared and a bound is
+            known; 0 where rows were compared; None where no bound is known.
+        reference_rows: values that are there (not missing) in the reference.
+        current_rows: the same of the current rows.
+        reference_missing: share of rows that are null, NaN or infinite in the reference, 0 to 1.
+        current_missing: the same of the current rows.
+    """
+
+    column: str
+    verdict: Verdict
+    reason: str
+    method: Method | None = None
+    statistic: float | None = None
+    effect: float | None = None
+    threshold: float | None = None
+    p_value: float | None = None
+    adjusted: float | None = None
+    error: float | None = None
+    reference_rows: int = 0
+    current_rows: int = 0
+    reference_missing: float = 0.0
+    current_missing: float = 0.0
+
+    def to_json(self) -> dict[str, JSON]:
+        """All attributes as JSON."""
+        return cast("dict[str, JSON]", encode(asdict(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """Every column that was compared, in the order of the reference.
+
+    Attributes:
+        columns: what was found for each.
+        reference_rows: rows in the reference.
+        current_rows: rows that were compared with it.
+        alpha: the level of significance, after the correction.
+        correction: "benjamini-hochberg", "holm" or None.
+        minimum: the least number of values on each side.
+        exact: whether full rows were compared, and not sketches of them.
+    """
+
+    columns: tuple[ColumnDrift, ...]
+    reference_rows: int
+    current_rows: int
+    alpha: float
+    correction: str | None
+    minimum: int
+    exact: bool
+
+    @property
+    def drifted(self) -> tuple[ColumnDrift, ...]:
+        """The columns with the verdict "drift", the largest effect (in units of its threshold) first."""
+        found = [column for column in self.columns if column.verdict == "drift"]
+        return tuple(sorted(found, key=lambda c: -(c.effect or 0) / (c.threshold or 1)))
+
+    def of(self, verdict: Verdict) -> tuple[ColumnDrift, ...]:
+        """The columns with this verdict."""
+        return tuple(column for column in self.columns if column.verdict == verdict)
+
+    def __getitem__(self, column: str) -> ColumnDrift:
+        """The finding of one column; KeyError if it was not compared."""
+        for found in self.columns:
+            if found.column == column:
+                return found
+        raise KeyError(column)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The report as JSON."""
+        return {
+            "version": VERSION,
+            "columns": [column.to_json() for column in self.columns],
+            "reference_rows": self.reference_rows,
+            "current_rows": self.current_rows,
+            "alpha": self.alpha,
+            "correction": self.correction,
+            "minimum": self.minimum,
+            "exact": self.exact,
+        }
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> DriftReport:
+        """The report that `to_json` wrote.
+
+        Raises:
+            StorageError: if it is none, or of a later version.
+        """
+        try:
+            rest = {key: value for key, value in data.items() if key not in ("version", "columns")}
+            if data["version"] != VERSION:
+                raise StorageError(f"a drift report of version {data['version']}", next="update trikk")
+            return cls(tuple(ColumnDrift(**decode(column)) for column in data["columns"]), **rest)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StorageError("this is no drift report", next="compare the rows again") from error

@@ -1,0 +1,132 @@
+"""What a window of time is compared with: as values, without any access to data.
+
+A Sunday compared with a whole week differs every Sunday. `matching="weekday"` compares it with Sundays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+from trikk.core.errors import UsageError
+
+Matching = Literal["weekday"]
+Span: TypeAlias = tuple[datetime, datetime]
+"""A span of time: its beginning, and its end, which is not in it."""
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The rows that the model was fitted on: those of the table versions that its run was locked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedWindow:
+    """One span of time, the same for every window.
+
+    Attributes:
+        start: its beginning.
+        end: its end, not in it.
+        matching: "weekday" keeps only the days with the weekdays of the window that is judged.
+    """
+
+    start: datetime
+    end: datetime
+    matching: Matching | None = None
+
+    def __post_init__(self) -> None:
+        if (self.start.tzinfo is None) != (self.end.tzinfo is None) or self.start >= self.end:
+            raise UsageError(
+                f"a reference from {self.start} to {self.end} has no time in it",
+                next="give a start before the end, both with a time zone or both without",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SlidingWindow:
+    """The days before the window that is judged.
+
+    Attributes:
+        days: how many.
+        gap: days between them and the window, so that a slow change is not its own reference.
+        matching: "weekday" keeps only the days with the weekdays of the window that is judged.
+    """
+
+    days: int
+    gap: int = 0
+    matching: Matching | None = None
+
+    def __post_init__(self) -> None:
+        if self.days < 1 or self.gap < 0:
+            raise UsageError(
+                f"a reference of {self.days} days, {self.gap} before", next="give days >= 1 and gap >= 0"
+            )
+
+
+Reference: TypeAlias = TrainingData | FixedWindow | SlidingWindow
+
+
+def spans(reference: Reference, start: datetime, end: datetime) -> list[Span]:
+    """The spans of time whose rows (or whose merged profiles) are the reference of a window.
+
+    Days are those of the zone that `start` is in, and as long as they are there (23 to 25 hours).
+
+    Args:
+        reference: what the window is compared with.
+        start: the beginning of the window that is judged.
+        end: its end, not in it.
+
+    Returns:
+        Spans in order, neighbours joined; none for `TrainingData`, which no span of time describes, and where no
+        day of the reference has a weekday of the window.
+
+    Raises:
+        UsageError: if the window is empty, or one of window and reference has a time zone and the other has not.
+    """
+    if start >= end:
+        raise UsageError(f"a window from {start} to {end} has no time in it", next="give a start before the end")
+    if isinstance(reference, TrainingData):
+        return []
+    if isinstance(reference, SlidingWindow):
+        last = start - reference.gap * _DAY
+        first = last - reference.days * _DAY
+    else:
+        if (reference.start.tzinfo is None) != (start.tzinfo is None):
+            raise UsageError(
+                "one of window and reference has a time zone, the other has not", next="give both the same kind"
+            )
+        first, last = reference.start, reference.end
+    if reference.matching is None:
+        return [(first, last)]
+    return _joined(_matching(first, last, start, end))
+
+
+def _matching(first: datetime, last: datetime, start: datetime, end: datetime) -> list[Span]:
+    """The parts of the reference's days that have a weekday of the window."""
+    if start.tzinfo is not None:
+        first, last = first.astimezone(start.tzinfo), last.astimezone(start.tzinfo)
+        end = end.astimezone(start.tzinfo)
+    wanted = {moment.weekday() for moment, _ in _days(start, end)}
+    return [(begin, until) for begin, until in _days(first, last) if begin.weekday() in wanted]
+
+
+def _days(first: datetime, last: datetime) -> list[Span]:
+    """The calendar days between, the first and last as far as they are in it."""
+    found, begin = [], first
+    while begin < last:
+        midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0, fold=0) + _DAY
+        found.append((begin, min(midnight, last)))
+        begin = midnight
+    return found
+
+
+def _joined(parts: list[Span]) -> list[Span]:
+    found: list[Span] = []
+    for begin, until in parts:
+        if found and found[-1][1] == begin:
+            found[-1] = (found[-1][0], until)
+        else:
+            found.append((begin, until))
+    return found
