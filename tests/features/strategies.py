@@ -36,7 +36,7 @@ VALUES = [name for name in SCHEMA if name not in ("line", "stop", "about", "know
 
 minutes = st.integers(0, 12).map(lambda n: START + n * MINUTE)
 entities = st.tuples(st.sampled_from(["4", "5", 'é"\\']), st.integers(0, 1))
-naive = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1))
+naive = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1))  # noqa: DTZ001
 values = st.fixed_dictionaries(
     {
         "mean": st.none() | st.floats(),

@@ -8,8 +8,8 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-
 from tests.features.strategies import MINUTE, START, VALUES, Case, cases, minutes
+
 from trikk.features.cells import dump, survivors
 from trikk.features.join import join_as_of
 from trikk.features.online import open_online
@@ -28,7 +28,7 @@ TOGETHER = settings(
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[Case, list[tuple[int, datetime]], list[datetime]]:
-    """Facts, the parts in which they come to the table, with the moment of the sync after each, and moments to ask."""
+    """Facts, the parts in which they come to the table with the moment of each sync, and moments to ask for."""
     case = draw(cases().filter(lambda c: bool(c.facts and c.moments)))
     cuts = sorted(draw(st.sets(st.integers(1, len(case.facts)), max_size=3)) | {len(case.facts)})
     return (

@@ -1,8 +1,8 @@
 """Cells: what is online of one entity, and which of its values count at a moment. Pure.
 
 A cell is JSON, a list of versions `[available, rank, values]` in the order in which they become available. Of
-those available at a moment the one with the greatest rank counts. From the horizon on (the moment of the last sync)
-most cells need one version; another that is not available yet waits behind it and does not hide it.
+those available at a moment the one with the greatest rank counts. From the horizon on (the moment of the last
+sync) most cells need one version; another that is not available yet waits behind it and does not hide it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from trikk.core.errors import UsageError
 Version = list[Any]  # [available, rank, values]
 
 
+class Contradiction(Exception):
+    """Two versions of an entity, of one time, say different things."""
+
+
 def dump(versions: list[Version]) -> str:
     """A cell's text."""
     return json.dumps(versions, separators=(",", ":"))
@@ -24,7 +28,7 @@ def survivors(versions: list[Version], horizon: int) -> list[Version]:
     """The versions that count at some moment from `horizon` on, in order.
 
     Raises:
-        UsageError: if two versions of one time say different things.
+        Contradiction: if two versions of one time say different things.
     """
     kept: list[Version] = []
     for version in sorted(versions, key=lambda v: (v[0], v[1])):
@@ -32,7 +36,7 @@ def survivors(versions: list[Version], horizon: int) -> list[Version]:
             continue
         if kept and version[:2] == kept[-1][:2]:
             if dump([version]) != dump([kept[-1]]):
-                raise UsageError("two rows contradict each other: the same entity and time with other values")
+                raise Contradiction
             continue
         if kept and version[0] <= horizon:
             kept.clear()  # all that was kept is available by then as well, and of smaller rank
@@ -40,9 +44,21 @@ def survivors(versions: list[Version], horizon: int) -> list[Version]:
     return kept
 
 
-def merged(old: str | None, new: str, horizon: int) -> str:
-    """The cell of an entity that had `old` and got `new`."""
-    return new if old is None else dump(survivors([*json.loads(old), *json.loads(new)], horizon))
+def merged(entity: str, old: str | None, new: str, horizon: int) -> str:
+    """The cell of an entity that had `old` and got `new`.
+
+    Raises:
+        UsageError: if they contradict each other.
+    """
+    if old is None:
+        return new
+    try:
+        return dump(survivors([*json.loads(old), *json.loads(new)], horizon))
+    except Contradiction:
+        raise UsageError(
+            f"rows contradict each other: the same entity and time with other values, for {entity}",
+            next="keep one of them (merge or overwrite the table); a correction has the later time",
+        ) from None
 
 
 def pick(cell: str | bytes | None, moment: int, ttl: int | None) -> list[Any] | None:

@@ -79,9 +79,9 @@ class OnlineStore(Protocol):
         before: str,
         after: str,
         cells: Iterable[tuple[str, str]],
-        combine: Callable[[str | None, str], str],
+        combine: Callable[[str, str | None, str], str],
     ) -> int:
-        """Put `combine(what is there, cell)` for each of these cells, and the state `after`; returns how many.
+        """Put `combine(entity, what is there, cell)` for each cell, and the state `after`; returns how many.
 
         Raises:
             Conflict: if the state is not `before` any more; nothing is changed.

@@ -83,13 +83,15 @@ class RedisOnline:
         before: str,
         after: str,
         cells: Iterable[tuple[str, str]],
-        combine: Callable[[str | None, str], str],
+        combine: Callable[[str, str | None, str], str],
     ) -> int:
         pairs: dict[str, str] = {}
         with self._changed(before) as pipe:
             for chunk in _chunks(cells):
                 there = pipe.hmget(self._cells, [entity for entity, _ in chunk])
-                pairs |= {entity: combine(old, new) for (entity, new), old in zip(chunk, there, strict=True)}
+                pairs |= {
+                    entity: combine(entity, old, new) for (entity, new), old in zip(chunk, there, strict=True)
+                }
             pipe.multi()
             for chunk in _chunks(pairs.items()):
                 pipe.hset(self._cells, mapping=dict(chunk))

@@ -68,13 +68,13 @@ class SqliteOnline:
         before: str,
         after: str,
         cells: Iterable[tuple[str, str]],
-        combine: Callable[[str | None, str], str],
+        combine: Callable[[str, str | None, str], str],
     ) -> int:
         with self._changed(before, after) as connection:
 
             def combined() -> Iterator[tuple[str, str]]:
                 for entity, cell in cells:
-                    yield entity, combine(_cells(connection, [entity])[0], cell)
+                    yield entity, combine(entity, _cells(connection, [entity])[0], cell)
 
             return connection.executemany(_PUT, combined()).rowcount
 

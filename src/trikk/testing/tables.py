@@ -55,6 +55,13 @@ class MemoryTables:
             raise UnknownName("table", name, self.names())
         return overlay(None if version is None else self.scan(name, version), writes, where=f"table {name}")
 
+    def appended(self, name: str, after: int, until: int) -> pl.LazyFrame | None:
+        """The rows that came to a table between two versions; None where others were changed or removed."""
+        before, now = (self.scan(name, version).collect() for version in (after, until))
+        if now.schema != before.schema or not now.head(before.height).equals(before):
+            return None
+        return now.slice(before.height).lazy()
+
     def write(self, name: str, write: Write, *, identity: str, origin: Mapping[str, str]) -> Committed:
         """Make a write once for each identity."""
         if not identity:
