@@ -22,7 +22,7 @@ def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "memory":
         return MemoryTables()
     if request.param == "folder":
-        return Tables(str(tmp_path / "a b"))
+        return Tables(str(tmp_path / "tables"))
     server: S3Server = request.getfixturevalue("s3_server")
     options = {name.lower(): value for name, value in server.environment().items()}
     return Tables(f"s3://{server.new_bucket()}/tables", options)
