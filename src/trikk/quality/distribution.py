@@ -74,7 +74,7 @@ def _counted(lazy: pl.LazyFrame, name: str) -> pl.LazyFrame:
 
 def _psi_of_numbers(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
     value = pl.col("value")
-    steps = [value.quantile(k / BINS, "nearest").alias(str(k)) for k in range(1, BINS)]
+    steps = [value.quantile(k / BINS, "lower").alias(str(k)) for k in range(1, BINS)]
     found = reference.drop_nulls().select(steps).collect(engine="streaming").row(0)
     if None in found:
         raise UsageError("the reference has no values")
