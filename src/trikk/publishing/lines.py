@@ -25,7 +25,10 @@ def encode_lines(messages: Messages, first: int, moment: float) -> Iterator[byte
     import polars as pl
 
     time = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    shared = pl.Series([json.dumps(dict(kind), ensure_ascii=False, separators=(",", ":")) for kind in messages.kinds], dtype=pl.String)
+    shared = pl.Series(
+        [json.dumps(dict(kind), ensure_ascii=False, separators=(",", ":")) for kind in messages.kinds],
+        dtype=pl.String,
+    )
     for start in range(0, len(messages), _ROWS):
         count = min(_ROWS, len(messages) - start)
         rows = pl.DataFrame(

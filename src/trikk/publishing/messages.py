@@ -72,6 +72,13 @@ class Messages:
         rows = pl.int_range(start, stop, eager=True).cast(pl.String)
         return pl.select(pl.lit(f"{self.publication}-") + rows).to_series()
 
+    def lengths(self) -> pl.Series:
+        """The bytes of each value."""
+        import polars as pl
+
+        binary = self.values.dtype == pl.Binary
+        return (self.values.bin.size() if binary else self.values.str.len_bytes()).cast(pl.Int64)
+
     @property
     def schema_digest(self) -> str:
         """The digest of the schema, under which it is written down."""

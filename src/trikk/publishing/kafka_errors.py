@@ -1,0 +1,120 @@
+"""What Kafka's errors mean for a publication: wait, try again later, or mend something first."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import BrokerError, PermanentError, TrikkError
+
+if TYPE_CHECKING:
+    from trikk.publishing.publication import Job
+
+PREFIX = "trikk-"
+_REFUSALS = {
+    "_AUTHENTICATION": (
+        "it does not know the user, or not this password",
+        "check both, and the option mechanism=",
+    ),
+    "SASL_AUTHENTICATION_FAILED": ("it does not know the user, or not this password", "check both"),
+    "UNSUPPORTED_SASL_MECHANISM": ("it does not know this kind of password", "set the option mechanism="),
+    "_SSL": ("the connection can't be encrypted", "check the port, and the option ca="),
+    "TOPIC_AUTHORIZATION_FAILED": ("the user may not write to the topic", "grant Write and Describe on it"),
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": (
+        "the user may not use transactions",
+        f"grant Write and Describe on transactional ids that begin with {PREFIX}",
+    ),
+    "GROUP_AUTHORIZATION_FAILED": (
+        "the user may not keep a publication's progress",
+        f"grant Read on groups that begin with {PREFIX}",
+    ),
+    "CLUSTER_AUTHORIZATION_FAILED": ("the user may not write", "grant IdempotentWrite on the cluster"),
+    "UNKNOWN_TOPIC_OR_PART": ("there is no such topic, and it makes none by itself", "create the topic"),
+    "TOPIC_EXCEPTION": ("it does not take this name of a topic", "choose another"),
+    "MSG_SIZE_TOO_LARGE": (
+        "a message is larger than it takes",
+        "raise max.message.bytes of the topic, or send less",
+    ),
+    "INVALID_TRANSACTION_TIMEOUT": (
+        "it ends transactions too early",
+        "set its transaction.max.timeout.ms to 2 min",
+    ),
+    "INVALID_RECORD": ("it does not take the messages", "a compacted topic wants a key: publish with key="),
+    "POLICY_VIOLATION": ("its policy does not allow the messages", "ask who runs it"),
+    "UNSUPPORTED_VERSION": ("it is too old for transactions", "use Apache Kafka 2.5 or newer"),
+}
+_PASSING = {
+    "_TRANSPORT",
+    "_TIMED_OUT",
+    "_TIMED_OUT_QUEUE",
+    "_ALL_BROKERS_DOWN",
+    "_RESOLVE",
+    "_WAIT_COORD",
+    "_MSG_TIMED_OUT",
+    "LEADER_NOT_AVAILABLE",
+    "NOT_LEADER_FOR_PARTITION",
+    "REQUEST_TIMED_OUT",
+    "BROKER_NOT_AVAILABLE",
+    "NETWORK_EXCEPTION",
+    "COORDINATOR_LOAD_IN_PROGRESS",
+    "COORDINATOR_NOT_AVAILABLE",
+    "NOT_COORDINATOR",
+    "CONCURRENT_TRANSACTIONS",
+    "UNSTABLE_OFFSET_COMMIT",
+    "NOT_ENOUGH_REPLICAS",
+    "UNKNOWN_TOPIC_OR_PART",
+}
+
+quiet = logging.getLogger("trikk.kafka")
+"""Takes what the client's library would print; errors carry what matters of it."""
+quiet.addHandler(logging.NullHandler())
+quiet.propagate = False
+
+
+class Seen:
+    """Keeps the last thing that the client complained about in the background.
+
+    Attributes:
+        refusal: a complaint that waiting does not mend.
+        last: the last one of any kind, as a text.
+    """
+
+    def __init__(self) -> None:
+        self.refusal: Any = None
+        self.last = ""
+
+    def __call__(self, error: Any) -> None:
+        """Take a complaint; the client calls this from `poll` and the like."""
+        if error.name() in _REFUSALS and not passes(error):
+            self.refusal = error
+        elif error.name() != "_ALL_BROKERS_DOWN":
+            self.last = str(error.str())
+
+    def delivered(self, error: Any, message: Any) -> None:  # noqa: ARG002 - the client's signature
+        """A message was given up; the client calls this for failures only."""
+        if error is not None:
+            self(error)
+
+
+def passes(error: Any) -> bool:
+    """Whether the same call may go well in a moment."""
+    return bool(error.retriable()) or error.name() in _PASSING
+
+
+def refusal(job: Job, error: Any, sent: int) -> PermanentError | None:
+    """The error for a broker that will not take the messages before something was mended; None if it may."""
+    if error is None or error.name() not in _REFUSALS:
+        return None
+    what, mend = _REFUSALS[error.name()]
+    return PermanentError(
+        f"the broker refuses: {what}", where=job.address.label, next=f"{mend}; {job.waiting(sent)}"
+    )
+
+
+def away(job: Job, error: Any, last: str, sent: int) -> TrikkError:
+    """The error for a broker that is away, or an attempt that was overtaken: another attempt may go well."""
+    if error.name() in ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"):
+        what = "another attempt of this publication has taken over, or the broker took this one for dead"
+    else:
+        what = f"the broker is away: {job.address.hide(last or error.str())[:500]}"
+    return BrokerError(what, where=job.address.label, next=job.waiting(sent))

@@ -1,0 +1,93 @@
+"""Looking at a topic of Kafka before anything is sent: is it there, and how large may a message be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import PermanentError
+from trikk.publishing.kafka_errors import Seen, quiet
+
+if TYPE_CHECKING:
+    from trikk.publishing.address import Address
+    from trikk.publishing.messages import Messages
+
+LARGEST = 1_000_000
+"""Bytes of a message where the broker does not tell its limit: the client's own default."""
+RETENTION = 7 * 86_400.0
+"""Seconds for which a broker remembers how far a publication is, where it does not tell: Kafka's default."""
+_ROOM = 120  # bytes of a record batch around one record
+_SECONDS = 3
+
+
+def configuration(address: Address, seen: Seen) -> dict[str, Any]:
+    """What every client is set up with.
+
+    Source of the names: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
+    """
+    found: dict[str, Any] = {
+        "bootstrap.servers": ",".join(address.hosts),
+        "client.id": "trikk",
+        "error_cb": seen,
+        "logger": quiet,
+        "security.protocol": ("SASL_" if address.user else "") + ("SSL" if address.secure else "PLAINTEXT"),
+    }
+    if address.user:
+        found |= {
+            "sasl.mechanism": address.options.get("mechanism", "PLAIN"),
+            "sasl.username": address.user,
+            "sasl.password": address.password,
+        }
+    if "ca" in address.options:
+        found["ssl.ca.location"] = address.options["ca"]
+    return found
+
+
+def limits(admin: Any, topic: str, broker: int) -> tuple[int | None, float | None]:
+    """What the broker tells of itself; None for what it keeps to itself.
+
+    Returns:
+        Bytes that a batch of messages may have in the topic; seconds for which progress is remembered.
+    """
+    from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined]
+
+    of_broker = _described(admin, ResourceType.BROKER, str(broker))
+    if of_broker is None:
+        return None, None
+    of_topic = _described(admin, ResourceType.TOPIC, topic) or {}
+    size = of_topic.get("max.message.bytes") or of_broker.get("message.max.bytes")
+    minutes = of_broker.get("offsets.retention.minutes")
+    return (int(size) if size else None), (float(minutes) * 60 if minutes else None)
+
+
+def _described(admin: Any, kind: Any, name: str) -> dict[str, str] | None:
+    """The settings of a topic or broker; empty if we may not see them, None if it does not know the question."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]
+
+    resource = ConfigResource(kind, name)
+    futures = admin.describe_configs([resource], request_timeout=_SECONDS)
+    try:
+        entries = futures[resource].result(timeout=2 * _SECONDS)
+    except KafkaException as error:
+        return None if error.args[0].name() == "_UNSUPPORTED_FEATURE" else {}
+    except TimeoutError:
+        return {}
+    return {key: entry.value for key, entry in entries.items()}
+
+
+def check_sizes(messages: Messages, limit: int) -> None:
+    """Check that every message fits, before any is sent.
+
+    Raises:
+        PermanentError: if one does not; it names the row.
+    """
+    sizes = messages.lengths()
+    if messages.keys is not None:
+        sizes = sizes + messages.keys.str.len_bytes()
+    headers = max(sum(len(k) + len(v.encode()) + 10 for k, v in kind) for kind in messages.kinds)
+    largest = max(sizes.to_list()) + headers + len(messages.id_of(len(messages))) + _ROOM
+    if largest > limit:
+        raise PermanentError(
+            f"row {sizes.arg_max()} makes a message of {largest:,} bytes, and the broker takes {limit:,}",
+            next="raise max.message.bytes of the topic, or publish less in a row; nothing was sent",
+        )
