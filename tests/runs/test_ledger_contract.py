@@ -55,6 +55,14 @@ def test_subjects_are_found_by_their_beginning(journal: Journal):
     assert journal.subjects("none") == journal.entries("none") == []
 
 
+def test_the_newest_entry_and_the_history_of_many_subjects(journal: Journal):
+    made = [journal.add(subject, "k", {}, at=1.0).entry for subject in ("a/1", "a/2", "b", "a/1")]
+    assert journal.last("a/1") == made[3]
+    assert journal.last("nobody") is None
+    assert journal.history("a/") == [made[0], made[1], made[3]]
+    assert journal.history("") == made
+
+
 def test_a_caller_s_dict_is_not_shared(journal: Journal):
     body = {"n": [1]}
     made = journal.add("s", "k", body, at=1.0).entry

@@ -63,12 +63,19 @@ def load(settings: Settings, code: Path | None = None) -> Loaded:
 
 
 def _pipelines(modules: Iterable[ModuleType]) -> Iterable[Pipeline]:
-    """The pipelines in these modules and, for packages, in the modules below that they have imported."""
+    """The pipelines in these modules and, for packages, in the modules below that they have imported.
+
+    A value whose class has `trikk_pipelines` brings pipelines of its own, as a monitor does.
+    """
     for module in modules:
         below = module.__name__ + "."
         family = [m for name, m in list(sys.modules.items()) if name.startswith(below) and m is not None]
         for member in (module, *family):
-            yield from (v for v in vars(member).values() if isinstance(v, Pipeline))
+            for value in list(vars(member).values()):
+                if isinstance(value, Pipeline):
+                    yield value
+                elif callable(more := getattr(type(value), "trikk_pipelines", None)):
+                    yield from more(value)
 
 
 def _import(name: str, settings: Settings, root: str) -> ModuleType:

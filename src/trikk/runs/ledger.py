@@ -75,5 +75,11 @@ class Ledger(Protocol):
     def entries(self, subject: str, *, after: int = 0) -> list[Entry]:
         """The subject's entries with `seq` greater than `after`, in order; empty for an unknown subject."""
 
+    def last(self, subject: str) -> Entry | None:
+        """The subject's newest entry; None for an unknown subject. It costs the same however many there are."""
+
+    def history(self, prefix: str) -> list[Entry]:
+        """The entries of all subjects that begin with a text, in the order in which they were added."""
+
     def subjects(self, prefix: str = "") -> list[str]:
         """All subjects that begin with a text, sorted."""

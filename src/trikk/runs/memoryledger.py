@@ -53,6 +53,15 @@ class MemoryLedger(Ledger):
             self._check_open()
             return [_copy(entry) for entry in self._entries if entry.subject == subject and entry.seq > after]
 
+    def last(self, subject: str) -> Entry | None:
+        found = self.entries(subject)
+        return found[-1] if found else None
+
+    def history(self, prefix: str) -> list[Entry]:
+        with self._lock:
+            self._check_open()
+            return [_copy(entry) for entry in self._entries if entry.subject.startswith(prefix)]
+
     def subjects(self, prefix: str = "") -> list[str]:
         with self._lock:
             self._check_open()

@@ -60,6 +60,17 @@ class SqlLedger(Ledger, ABC):
             return []
         return [_entry(subject, row) for row in self._read("entries", subject=subject, after=after)]
 
+    def last(self, subject: str) -> Entry | None:
+        if not port.is_plain(subject):
+            return None
+        found = self._read("newest_entry", subject=subject)
+        return _entry(subject, found[0]) if found else None
+
+    def history(self, prefix: str) -> list[Entry]:
+        if prefix and not port.is_plain(prefix):
+            return []
+        return [_entry(row[0], row[1:]) for row in self._read("history", prefix=prefix)]
+
     def subjects(self, prefix: str = "") -> list[str]:
         if prefix and not port.is_plain(prefix):
             return []

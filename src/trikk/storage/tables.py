@@ -15,6 +15,7 @@ from trikk.storage import table_log
 from trikk.storage.locks import file_lock
 from trikk.storage.table_admin import CleanReport, TableInfo, info, sweep
 from trikk.storage.table_files import Files, LocalFiles, RemoteFiles, logged
+from trikk.storage.table_ranges import FileRange, ranges
 from trikk.storage.table_view import overlay
 from trikk.storage.table_write import Committed, Place, Write, commit
 
@@ -73,6 +74,15 @@ class Tables:
         except Exception as error:  # polars and deltalake have no common base
             raise self._explained(self._place(name), version, error) from error
         return frame
+
+    def ranges(self, name: str, column: str, version: int | None = None) -> list[FileRange]:
+        """The table's files at a version, with the range of a column that each holds, read from the log alone.
+
+        Raises:
+            UnknownName: if there is no such table.
+            TableError: if it has no such version, or is damaged.
+        """
+        return ranges(self._existing(name, version), column)
 
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table as a run sees it: at its pinned version, with the run's own `writes` on top, lazily.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trikk.core.errors import TableError, UnknownName, UsageError
 from trikk.core.names import check_name
 from trikk.storage.table_keys import check_keys
+from trikk.storage.table_ranges import FileRange
 from trikk.storage.table_types import storable
 from trikk.storage.table_view import overlay
 from trikk.storage.table_write import Committed, Write
@@ -48,6 +49,12 @@ class MemoryTables:
         if version is not None and not 0 <= version < len(versions):
             raise TableError(f"table {name} has no version {version}", next=f"it has 0 to {len(versions) - 1}")
         return versions[-1 if version is None else version].lazy()
+
+    def ranges(self, name: str, column: str, version: int | None = None) -> list[FileRange]:
+        """The range of a column, as if each version were one file."""
+        values = self.scan(name, version).collect()[column]
+        number = self.version(name) if version is None else version
+        return [FileRange(f"{name}-{number}", values.min(), values.max())]
 
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table at a pinned version (None: it did not exist) with a run's own writes on top."""

@@ -76,6 +76,13 @@ SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subjec
 -- name: last_entry
 SELECT max(seq) FROM $schema.ledger WHERE subject = :subject
 
+-- name: newest_entry
+SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subject ORDER BY seq DESC LIMIT 1
+
+-- name: history
+SELECT subject, seq, kind, at, body, identity FROM $schema.ledger
+WHERE substr(subject, 1, length(:prefix)) = :prefix ORDER BY seq
+
 -- name: subjects
 SELECT DISTINCT subject FROM $schema.ledger WHERE substr(subject, 1, length(:prefix)) = :prefix
 

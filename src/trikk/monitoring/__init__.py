@@ -1,0 +1,7 @@
+"""Monitoring: predictions against late ground truth, from a figure down to its cause."""
+
+from __future__ import annotations
+
+from trikk.monitoring.monitor import Monitor
+
+__all__ = ["Monitor"]

@@ -1,0 +1,138 @@
+"""Predictions beside the truth: one row for each entity and slot that either of them names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from trikk.core.errors import UsageError
+from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+PREDICTED, OBSERVED, BASELINE, LOWER, UPPER = "_predicted", "_observed", "_baseline", "_lower", "_upper"
+_KEPT = ("prediction_id", "model", "model_version", "run")
+
+
+def cases(
+    spec: MonitorSpec, predictions: pl.LazyFrame, truth: pl.LazyFrame, start: datetime, end: datetime
+) -> pl.DataFrame:
+    """Join the predictions for the slots from `start` to `end` (not included) with their truth.
+
+    Of several predictions for a slot the one made last counts; of several truths the last row.
+
+    Args:
+        spec: the monitor.
+        predictions: its predictions.
+        truth: its ground truth.
+        start: with its zone.
+        end: with its zone.
+
+    Returns:
+        The key and slot columns; `_predicted`, `_observed` (null where there is none; NaN counts as none),
+        `_baseline`, `_lower`, `_upper` if the monitor has them; the slices; and, where the predictions have them,
+        prediction_id, model, model_version and run.
+
+    Raises:
+        UsageError: if a column is missing, or the tables' keys or slots are of kinds that can't be joined.
+    """
+    _check(spec, predictions, truth)
+    by = [*spec.key, spec.slot]
+    made, came = _within(spec, predictions, start, end), _within(spec, truth, start, end)
+    have, others = predictions.collect_schema(), truth.collect_schema()
+    values = {PREDICTED: spec.prediction}
+    values |= {BASELINE: spec.baseline} if spec.baseline else {}
+    values |= dict(zip((LOWER, UPPER), spec.interval, strict=False))
+    own = [name for name in spec.slices if name in have and name not in by]
+    kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
+    order = [spec.made] if spec.made in have else []
+    left = made.select(*by, *(_known(n, have).alias(a) for a, n in values.items()), *own, *kept, *order)
+    theirs = [name for name in spec.slices if name not in have and name in others and name not in by]
+    right = came.select(*by, _known(spec.observed, others).alias(OBSERVED), *theirs)
+    joined = _joined(left, right, by, order)
+    return joined.with_columns(_time_parts(spec, joined.columns))
+
+
+def _joined(left: pl.LazyFrame, right: pl.LazyFrame, by: list[str], order: list[str]) -> pl.DataFrame:
+    """Join each row once. The check for repeated keys costs little; only where there are any, rows are dropped."""
+    import polars as pl
+
+    try:
+        whole = left.join(right, on=by, how="full", coalesce=True, validate="1:1")
+        return whole.drop(order).collect()
+    except pl.exceptions.ComputeError:
+        newest = left.sort(order, maintain_order=True) if order else left
+        once = newest.group_by(by).agg(pl.all().last())
+        return (
+            once.join(right.group_by(by).agg(pl.all().last()), on=by, how="full", coalesce=True)
+            .drop(order)
+            .collect()
+        )
+
+
+def _within(spec: MonitorSpec, rows: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
+    """The rows whose slot is in the time; a slot without a zone is meant in the monitor's."""
+    import polars as pl
+
+    if rows.collect_schema()[spec.slot].time_zone is None:  # type: ignore[attr-defined]
+        zone = ZoneInfo(spec.timezone)
+        start, end = (moment.astimezone(zone).replace(tzinfo=None) for moment in (start, end))
+    column = pl.col(spec.slot)
+    return rows.filter((column >= start) & (column < end))
+
+
+def _known(name: str, schema: pl.Schema) -> pl.Expr:
+    """A column in which NaN is no value."""
+    import polars as pl
+
+    return pl.col(name).fill_nan(None) if schema[name].is_float() else pl.col(name)
+
+
+def _time_parts(spec: MonitorSpec, columns: list[str]) -> list[pl.Expr]:
+    """Slices made of the slot's local time."""
+    import polars as pl
+
+    slot = pl.col(spec.slot)
+    local = slot.dt.convert_time_zone(spec.timezone)
+    parts = {
+        "hour": local.dt.hour(),
+        "weekday": local.dt.weekday(),
+        "month": local.dt.month(),
+        "date": local.dt.date(),
+    }
+    return [parts[name].alias(name) for name in spec.slices if name not in columns and name in TIME_PARTS]
+
+
+def _check(spec: MonitorSpec, predictions: pl.LazyFrame, truth: pl.LazyFrame) -> None:
+    import polars as pl
+
+    made, came = predictions.collect_schema(), truth.collect_schema()
+    wanted = [spec.slot, *spec.key, spec.prediction, *([spec.baseline] if spec.baseline else []), *spec.interval]
+    for table, schema, columns in (
+        (spec.predictions, made, wanted),
+        (spec.truth, came, [spec.slot, *spec.key, spec.observed]),
+    ):
+        missing = [name for name in columns if name not in schema]
+        if missing:
+            raise UsageError(
+                f"table {table} has no column {missing[0]!r}, which monitor {spec.name} needs",
+                next=f"it has {', '.join(schema.names())}; mend the monitor's definition",
+            )
+        if not isinstance(schema[spec.slot], pl.Datetime):
+            raise UsageError(
+                f"column {spec.slot!r} of table {table} is {schema[spec.slot]}, not a time",
+                next="a slot is a Datetime",
+            )
+    for name in (*spec.key, spec.slot):
+        if made[name] != came[name]:
+            raise UsageError(
+                f"column {name!r} is {made[name]} in table {spec.predictions} and {came[name]} in {spec.truth}",
+                next="give it one type in both",
+            )
+    unknown = [n for n in spec.slices if n not in made and n not in came and n not in TIME_PARTS]
+    if unknown:
+        raise UsageError(
+            f"neither table has a column {unknown[0]!r} to slice by", next=f"or use {', '.join(TIME_PARTS)}"
+        )

@@ -1,0 +1,140 @@
+"""A monitor as an author declares it, and as the JSON that commands and the ledger have of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from trikk.core.durations import seconds
+from trikk.core.errors import DefinitionError, TrikkError, UsageError
+from trikk.core.names import check_name
+from trikk.core.values import JSON
+from trikk.monitoring.measures import measure_of
+from trikk.monitoring.windows import KINDS, zone_of
+
+TIME_PARTS = ("hour", "weekday", "month", "date")
+"""Slices that are made of the slot's local time where no column has that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSpec:
+    """What is watched, and how.
+
+    Attributes:
+        name: the monitor.
+        predictions: the table of predictions.
+        truth: the table of ground truth.
+        key: columns that name an entity, in both tables.
+        slot: the column with the time that a prediction is for, in both tables.
+        prediction: the column of predicted values.
+        observed: the truth table's column of values.
+        made: the predictions' column of the time at which they were made: of several for a slot the last counts.
+        delay: seconds after a window's end by which its labels are expected.
+        metrics: names, the first is the one that matters most.
+        slices: columns of either table, or hour, weekday, month, date of the slot's local time.
+        windows: hour, day, week.
+        timezone: whose days.
+        baseline: a column of the predictions with another prediction, such as a naive rule's; "" for none.
+        interval: columns of the predictions with the lower and upper end of an interval; empty for none.
+        minimum: labelled cases below which a figure is not to be relied on.
+        least: the share of labelled cases below which a window is overdue when its time is over.
+    """
+
+    name: str
+    predictions: str
+    truth: str
+    key: tuple[str, ...]
+    slot: str
+    observed: str
+    prediction: str = "value"
+    made: str = "predicted_at"
+    delay: float = 0.0
+    metrics: tuple[str, ...] = ("mae", "bias")
+    slices: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ("day",)
+    timezone: str = "UTC"
+    baseline: str = ""
+    interval: tuple[str, ...] = ()
+    minimum: int = 30
+    least: float = 0.5
+
+    @property
+    def label_delay(self) -> timedelta:
+        """The delay as a timedelta."""
+        return timedelta(seconds=self.delay)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The definition as JSON."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> MonitorSpec:
+        """The definition that `to_json` wrote."""
+        given = ((name, data[name]) for name in cls.__slots__ if name in data)
+        found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given}
+        return cls(**found)
+
+
+def specified(
+    name: str,
+    *,
+    predictions: str,
+    truth: str,
+    key: str | Sequence[str],
+    label_delay: float | str | timedelta,
+    metrics: Sequence[str | Callable[..., float]],
+    slices: Sequence[str],
+    windows: Sequence[str],
+    where: str,
+    **more: Any,
+) -> MonitorSpec:
+    """Check an author's definition; arguments as of `Monitor`.
+
+    Raises:
+        DefinitionError: if something in it can't work.
+    """
+    try:
+        check_name("monitor", name)
+        keys = (key,) if isinstance(key, str) else tuple(key)
+        if not keys:
+            raise UsageError("a monitor needs a key", next='name the columns of an entity: key=["sensor"]')
+        names = tuple(_name_of(metric) for metric in metrics)
+        if not names:
+            raise UsageError("a monitor needs a metric", next='such as metrics=["mae"]')
+        for metric in names:
+            if ":" not in metric:
+                measure_of(metric)
+        for kind in windows:
+            if kind not in KINDS:
+                raise UsageError(f"windows has {kind!r}", next=f"use {', '.join(KINDS)}")
+        zone_of(more.get("timezone", "UTC"))
+        if len(tuple(more.get("interval", ()))) not in (0, 2):
+            raise UsageError("interval takes two columns", next='interval=("lower", "upper")')
+        delay = seconds(label_delay, what="label_delay")
+        return MonitorSpec(
+            name=name,
+            predictions=predictions,
+            truth=truth,
+            key=keys,
+            delay=delay,
+            metrics=names,
+            slices=tuple(slices),
+            windows=tuple(dict.fromkeys(windows)),
+            **more,
+        )
+    except TrikkError as error:
+        raise DefinitionError(error.what, where=where, next=error.next) from error
+
+
+def _name_of(metric: str | Callable[..., float]) -> str:
+    if isinstance(metric, str):
+        return metric
+    if "<" in metric.__qualname__:
+        raise UsageError(
+            f"{metric.__qualname__} can't be found by its name",
+            next="define the metric as a function at the top level of a module",
+        )
+    return f"{metric.__module__}:{metric.__qualname__}"

@@ -1,0 +1,100 @@
+"""Which windows have to be looked at: open ones, new ones, and those that a change of the tables has touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from trikk.monitoring.records import Cursor
+from trikk.monitoring.windows import Window, window_named, windows_between
+from trikk.storage.table_ranges import FileRange
+
+Span = tuple[datetime, datetime]
+_FINEST = timedelta(milliseconds=1)  # to which a table's log rounds times
+
+
+def changed(before: Sequence[FileRange], now: Sequence[FileRange], zone: ZoneInfo) -> list[Span]:
+    """The spans of time in which files came or went between two versions of a table.
+
+    Args:
+        before: the files at the earlier version; empty for none.
+        now: the files at the later one.
+        zone: of times that have none.
+    """
+    then, there = {f.path for f in before}, {f.path for f in now}
+    touched = [f for f in (*before, *now) if (f.path in then) != (f.path in there)]
+    return merged(_span(f, zone) for f in touched if isinstance(f.least, datetime))
+
+
+def span_of(files: Sequence[FileRange], zone: ZoneInfo) -> Span | None:
+    """The span of all files; None if they hold nothing."""
+    spans = [_span(f, zone) for f in files if isinstance(f.least, datetime)]
+    return (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else None
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order, those that overlap or touch made one."""
+    found: list[Span] = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found
+
+
+def _span(file: FileRange, zone: ZoneInfo) -> Span:
+    first, last = (_aware(moment, zone) for moment in (file.least, file.greatest or file.least))
+    return first, last + _FINEST
+
+
+def _aware(moment: Any, zone: ZoneInfo) -> datetime:
+    aware: datetime = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return aware.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The windows of one kind to look at, in the order of time."""
+
+    kind: str
+    windows: tuple[Window, ...]
+
+
+def due(
+    kind: str, cursor: Cursor, touched: Sequence[Span], whole: Span | None, ahead: datetime, zone: ZoneInfo
+) -> Due:
+    """Choose windows; a pure decision that costs as much as there are windows to look at.
+
+    Args:
+        kind: hour, day or week.
+        cursor: how far evaluation has come.
+        touched: spans in which the tables have changed since.
+        whole: the span of the predictions and truths; None if there are none.
+        ahead: windows that begin later are left for another time.
+        zone: whose days.
+    """
+    if whole is None:
+        return Due(kind, ())
+    first, last = whole[0], min(whole[1], ahead)
+    found = {w.label: w for label in cursor.open.get(kind, ()) for w in (window_named(kind, label, zone),)}
+    new = datetime.fromisoformat(cursor.until[kind]) if kind in cursor.until else first
+    spans = [*touched, (new, last)]
+    for begin, end in merged((max(a, first), min(b, last)) for a, b in spans if a <= last and b >= first):
+        for window in windows_between(kind, begin, end, zone):
+            found.setdefault(window.label, window)
+    return Due(kind, tuple(sorted(w for w in found.values() if w.start <= ahead)))
+
+
+def batches(windows: Sequence[Window], most: int) -> list[list[Window]]:
+    """Windows in batches of neighbours, so that a batch is read from the tables at once."""
+    found: list[list[Window]] = []
+    for window in windows:
+        if found and found[-1][-1].end == window.start and len(found[-1]) < most:
+            found[-1].append(window)
+        else:
+            found.append([window])
+    return found

@@ -1,0 +1,148 @@
+"""Evaluate a monitor: read what is due, compute its figures, write down what is new. A day costs a day's work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from trikk.monitoring.cases import cases
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.due import Span, batches, changed, due, merged, span_of
+from trikk.monitoring.figures import figures
+from trikk.monitoring.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
+from trikk.monitoring.windows import Window, state_of, zone_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_AHEAD = timedelta(days=14)
+_BATCH = {"hour": 24 * 7, "day": 31, "week": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The rows of a monitor's two tables at the versions that are read, and what their logs say of them."""
+
+    predictions: pl.LazyFrame
+    truth: pl.LazyFrame
+    tables: Any
+    versions: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluation found: the windows with new figures or a new state, and how many are as they were."""
+
+    changed: tuple[WindowRecord, ...]
+    unchanged: int
+
+
+def evaluate(
+    spec: MonitorSpec, source: Source, records: Records, *, now: datetime, run: str, identity: str
+) -> Evaluation:
+    """Evaluate a monitor as of a time and write down what is new.
+
+    Args:
+        spec: the monitor.
+        source: its tables.
+        records: its part of the ledger.
+        now: the time, with its zone.
+        run: the run that does this.
+        identity: makes each entry once, however often this is tried.
+
+    Raises:
+        UsageError: if the tables do not have what the monitor needs.
+    """
+    cursor, zone = records.cursor(), zone_of(spec.timezone)
+    touched, whole = _touched(spec, source, cursor)
+    made: list[WindowRecord] = []
+    states: list[tuple[Window, str]] = []
+    until = dict(cursor.until)
+    unchanged = 0
+    for kind in spec.windows:
+        windows = due(kind, cursor, touched, whole, now + _AHEAD, zone).windows
+        for batch in batches(windows, _BATCH[kind]):
+            for record, is_new in _evaluated(spec, source, records, batch, now, run):
+                states.append((Window(record.start, record.end, kind, record.label), record.state))
+                if is_new:
+                    records.put(record, identity=f"{identity}/{record.fingerprint}/{record.state}")
+                    made.append(record)
+                unchanged += not is_new
+        if windows:
+            until[kind] = max(windows[-1].end.isoformat(), until.get(kind, ""))
+    after = Cursor(now.timestamp(), dict(source.versions), open_labels(states), until)
+    records.advance(after, at=now.timestamp(), identity=identity)
+    return Evaluation(tuple(made), unchanged)
+
+
+def _touched(spec: MonitorSpec, source: Source, cursor: Cursor) -> tuple[list[Span], Span | None]:
+    """Where the tables have changed since the cursor, and the span of all their rows."""
+    zone = zone_of(spec.timezone)
+    spans: list[Span] = []
+    wholes: list[Span] = []
+    for table in dict.fromkeys((spec.predictions, spec.truth)):
+        version, before = source.versions.get(table), cursor.versions.get(table)
+        if version is None:
+            continue
+        files = source.tables.ranges(table, spec.slot, version)
+        if version != before:
+            earlier = [] if before is None else source.tables.ranges(table, spec.slot, before)
+            spans += changed(earlier, files, zone)
+        if (whole := span_of(files, zone)) is not None:
+            wholes.append(whole)
+    return merged(spans), (wholes[0][0], max(w[1] for w in wholes)) if wholes else None
+
+
+def _evaluated(
+    spec: MonitorSpec, source: Source, records: Records, batch: Sequence[Window], now: datetime, run: str
+) -> list[tuple[WindowRecord, bool]]:
+    """Each window of a batch as it is now, and whether that is something new."""
+    import polars as pl
+
+    joined = cases(spec, source.predictions, source.truth, batch[0].start, batch[-1].end)
+    slot = pl.col(spec.slot)
+    if joined.schema[spec.slot].time_zone is None:  # type: ignore[attr-defined]
+        slot = slot.dt.replace_time_zone(spec.timezone, ambiguous="earliest", non_existent="null")
+    found = []
+    for window in batch:
+        rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined
+        found.append(_judged(spec, records, window, rows, now, run))
+    return found
+
+
+def _judged(
+    spec: MonitorSpec, records: Records, window: Window, rows: pl.DataFrame, now: datetime, run: str
+) -> tuple[WindowRecord, bool]:
+    before = records.window(window.kind, window.label)
+    mark = fingerprint([spec.to_json(), rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
+    same = before is not None and before.fingerprint == mark
+    made = before.figures if before is not None and same else tuple(figures(spec, rows))
+    whole = made[0]
+    state = state_of(
+        window,
+        whole.predicted,
+        whole.observed,
+        whole.labelled,
+        delay=spec.label_delay,
+        now=now,
+        least=spec.least,
+    )
+    record = WindowRecord(
+        monitor=spec.name,
+        kind=window.kind,
+        label=window.label,
+        start=window.start.astimezone(UTC),
+        end=window.end.astimezone(UTC),
+        state=state,
+        figures=made,
+        at=now.timestamp(),
+        run=run,
+        fingerprint=mark,
+    )
+    if before is not None and (before.figures, before.state) == (record.figures, record.state):
+        return before, False
+    why = restated(before, record)
+    times = 0 if before is None else before.restated
+    return replace(record, why=why, restated=times + bool(why)), True

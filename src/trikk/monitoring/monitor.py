@@ -1,0 +1,136 @@
+"""`Monitor`: what an author declares beside a pipeline, and the pipeline that evaluates it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.values import JSON
+from trikk.monitoring.definition import MonitorSpec, specified
+from trikk.pipeline.location import caller
+from trikk.pipeline.pipeline import Pipeline
+from trikk.pipeline.step import Step
+from trikk.pipeline.table import Table
+from trikk.runs.context import step_context
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Monitor:
+    """Watches predictions against a ground truth that comes later.
+
+    Declared at the top level of a module of the project, it adds a pipeline `watch_NAME` that `trikk watch` runs,
+    and that can be run, scheduled and backfilled like any other.
+
+    Args:
+        name: the monitor's name.
+        predictions: the table of predictions; of several for one entity and slot, the one made last counts.
+        truth: the table of ground truth.
+        key: the columns that name an entity, in both tables.
+        slot: the column with the time that a prediction is for, in both tables.
+        observed: the truth's column of values.
+        prediction: the predictions' column of values.
+        made: the predictions' column of the time at which they were made.
+        label_delay: how long after a window's end its labels are expected, such as "1d".
+        metrics: names (see `trikk.monitoring.measures`), or functions of truths and predictions (numpy arrays);
+            the first is the one that matters most.
+        slices: columns of either table; or hour, weekday, month or date of the slot's local time.
+        windows: hour, day, week.
+        timezone: whose days and hours.
+        baseline: a column of the predictions with what another rule or model predicts.
+        interval: two columns of the predictions, a lower and an upper end; adds the metric `coverage`.
+        minimum: labelled cases below which a figure is not to be relied on.
+        least: the share of labelled cases below which a window is overdue when its time is over.
+
+    Raises:
+        DefinitionError: if something in it can't work.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        predictions: Table,
+        truth: Table,
+        key: str | Sequence[str],
+        slot: str,
+        observed: str,
+        prediction: str = "value",
+        made: str = "predicted_at",
+        label_delay: float | str | timedelta = 0,
+        metrics: Sequence[str | Callable[..., float]] = ("mae", "bias"),
+        slices: Sequence[str] = (),
+        windows: Sequence[str] = ("day",),
+        timezone: str = "UTC",
+        baseline: str = "",
+        interval: Sequence[str] = (),
+        minimum: int = 30,
+        least: float = 0.5,
+    ) -> None:
+        self.spec: MonitorSpec = specified(
+            name,
+            predictions=predictions.table_name,
+            truth=truth.table_name,
+            key=key,
+            slot=slot,
+            observed=observed,
+            prediction=prediction,
+            made=made,
+            label_delay=label_delay,
+            metrics=metrics,
+            slices=slices,
+            windows=windows,
+            timezone=timezone,
+            baseline=baseline,
+            interval=tuple(interval),
+            minimum=minimum,
+            least=least,
+            where=caller(),
+        )
+        self.name = name
+
+        def watch(now: datetime | None = None) -> None:
+            _EVALUATE(self.spec.to_json(), predictions, truth, now)
+
+        watch.__doc__ = f"Evaluate monitor {name}: predictions against what has come in by now."
+        self.pipeline = Pipeline(watch, name=f"watch_{name}")
+
+    def trikk_pipelines(self) -> list[Pipeline]:
+        """The pipelines that come with it."""
+        return [self.pipeline]
+
+    def __repr__(self) -> str:
+        return f"Monitor({self.name!r})"
+
+
+def evaluate_monitor(
+    spec: dict[str, Any], predictions: pl.LazyFrame, truth: pl.LazyFrame, now: datetime | None
+) -> dict[str, Any]:
+    """The step that evaluates a monitor; see `trikk.monitoring.evaluate`.
+
+    Returns:
+        monitor, now, unchanged (how many windows are as they were), and windows: for each that has new figures or
+        a new state its kind, label, state, why, and the counts and metrics of all its cases.
+    """
+    from trikk.monitoring.evaluate import Source, evaluate
+    from trikk.monitoring.records import Records
+
+    context = step_context("evaluating a monitor")
+    read = MonitorSpec.read(spec)
+    moment = now or context.now
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    created: Any = context.journal.events(context.recorded_in)[0].body
+    records = Records(context.journal, read.name)
+    records.define(read, moment.timestamp())
+    source = Source(predictions, truth, context.tables, created["lock"]["tables"])
+    found = evaluate(read, source, records, now=moment, run=context.run, identity=context.identity)
+    windows: list[JSON] = [
+        {"kind": w.kind, "label": w.label, "state": w.state, "why": w.why, **w.whole.to_json()}
+        for w in found.changed
+    ]
+    return {"monitor": read.name, "now": moment.isoformat(), "windows": windows, "unchanged": found.unchanged}
+
+
+_EVALUATE: Step[..., Any] = Step(evaluate_monitor, name="evaluate", effect=True)

@@ -1,0 +1,206 @@
+"""What a monitor has found, as entries of the ledger: each window's figures with all that they were before.
+
+Subjects: `monitor/NAME` has the definitions, `monitor/NAME/cursor` how far evaluation has come,
+`monitor/NAME/window/KIND/LABEL` a window's figures. A window that is evaluated anew gets another entry; the last
+one holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from trikk.core.digests import digest_json
+from trikk.core.errors import UnknownName
+from trikk.core.values import JSON
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.figures import Figures
+from trikk.monitoring.windows import Window
+from trikk.runs.ledger import Entry, Ledger
+
+DEFINED = "monitor.defined"
+EVALUATED = "window.evaluated"
+RESTATED = "window.restated"
+ADVANCED = "monitor.advanced"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRecord:
+    """A window as it was evaluated.
+
+    Attributes:
+        monitor: the monitor.
+        kind: hour, day or week.
+        label: what the window is called.
+        start: its first moment.
+        end: the moment after its last.
+        state: empty, pending, partial, final or overdue.
+        figures: of all cases first, then of the slices.
+        at: the time as of which it was evaluated, seconds since 1970.
+        run: the run that evaluated it.
+        fingerprint: of the rows that it was made of.
+        why: why it was evaluated anew; "" the first time.
+        restated: how many times figures that were final have changed.
+    """
+
+    monitor: str
+    kind: str
+    label: str
+    start: datetime
+    end: datetime
+    state: str
+    figures: tuple[Figures, ...]
+    at: float
+    run: str = ""
+    fingerprint: str = ""
+    why: str = ""
+    restated: int = 0
+
+    @property
+    def whole(self) -> Figures:
+        """The figures of all its cases."""
+        return self.figures[0]
+
+    def of(self, column: str, value: str) -> Figures | None:
+        """The figures of a slice; None if the window has none."""
+        return next((f for f in self.figures if (f.slice, f.value) == (column, value)), None)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The record as JSON."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        found |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
+        return found | {"figures": [one.to_json() for one in self.figures]}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> WindowRecord:
+        """The record that `to_json` wrote."""
+        found = {name: data[name] for name in cls.__slots__ if name in data}
+        found |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
+        return cls(**{**found, "figures": tuple(Figures.read(one) for one in data["figures"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a monitor's evaluation has come.
+
+    Attributes:
+        at: the time as of which it was evaluated last, seconds since 1970; None before the first.
+        versions: the version of each table that was read.
+        open: labels of the windows that are pending or partial, by kind.
+        until: by kind, the end of the last window that was looked at.
+    """
+
+    at: float | None = None
+    versions: dict[str, int | None] = field(default_factory=dict)
+    open: dict[str, list[str]] = field(default_factory=dict)
+    until: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The cursor as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Records:
+    """A monitor's part of the ledger.
+
+    Args:
+        ledger: where the entries are; every journal is one.
+        monitor: the monitor's name.
+    """
+
+    def __init__(self, ledger: Ledger, monitor: str) -> None:
+        self.ledger = ledger
+        self.monitor = monitor
+        self._subject = f"monitor/{monitor}"
+
+    def define(self, spec: MonitorSpec, at: float) -> None:
+        """Write the definition down, if it is not the one that holds."""
+        body = spec.to_json()
+        held = self.ledger.last(self._subject)
+        if held is None or held.body != body:
+            self.ledger.add(self._subject, DEFINED, body, at=at)
+
+    def spec(self) -> MonitorSpec:
+        """The definition that holds.
+
+        Raises:
+            UnknownName: if there is no such monitor.
+        """
+        held = self.ledger.last(self._subject)
+        if held is None:
+            raise UnknownName(
+                "monitor", self.monitor, names(self.ledger), next="trikk watch evaluates those that are defined"
+            )
+        return MonitorSpec.read(held.body)
+
+    def cursor(self) -> Cursor:
+        """How far evaluation has come."""
+        held = self.ledger.last(f"{self._subject}/cursor")
+        body: Any = {} if held is None else held.body
+        return Cursor(**{name: body[name] for name in Cursor.__slots__ if name in body})
+
+    def advance(self, cursor: Cursor, *, at: float, identity: str) -> None:
+        """Write down how far evaluation has come."""
+        self.ledger.add(f"{self._subject}/cursor", ADVANCED, cursor.to_json(), at=at, identity=identity)
+
+    def window(self, kind: str, label: str) -> WindowRecord | None:
+        """A window as it was evaluated last; None if it was not."""
+        held = self.ledger.last(self._of(kind, label))
+        return None if held is None else WindowRecord.read(held.body)
+
+    def put(self, record: WindowRecord, *, identity: str) -> None:
+        """Add a window's figures; once for each identity."""
+        kind = RESTATED if record.why else EVALUATED
+        subject = self._of(record.kind, record.label)
+        self.ledger.add(subject, kind, record.to_json(), at=record.at, identity=identity)
+
+    def past(self, kind: str, label: str) -> list[WindowRecord]:
+        """Everything that a window's figures have been, oldest first."""
+        return [WindowRecord.read(entry.body) for entry in self.ledger.entries(self._of(kind, label))]
+
+    def windows(self, kind: str) -> list[WindowRecord]:
+        """The windows of a kind as they were evaluated last, in the order of time."""
+        newest: dict[str, Entry] = {}
+        for entry in self.ledger.history(f"{self._subject}/window/{kind}/"):
+            newest[entry.subject] = entry
+        return sorted((WindowRecord.read(entry.body) for entry in newest.values()), key=lambda w: w.start)
+
+    def _of(self, kind: str, label: str) -> str:
+        return f"{self._subject}/window/{kind}/{label}"
+
+
+def names(ledger: Ledger) -> list[str]:
+    """The monitors that have been evaluated."""
+    subjects = ledger.subjects("monitor/")
+    return sorted({subject.split("/")[1] for subject in subjects})
+
+
+def restated(before: WindowRecord | None, now: WindowRecord) -> str:
+    """In words, what made the figures of a window others than they were; "" if nothing that was final changed."""
+    if before is None or before.state not in ("final", "overdue"):
+        return ""
+    was, whole = before.whole, now.whole
+    if before.figures == now.figures:
+        return "" if before.state == now.state else f"it is {now.state} now"
+    more = whole.labelled - was.labelled
+    if more > 0:
+        return f"{more} labels came late"
+    if more < 0:
+        return f"{-more} labels are gone"
+    return "values were corrected"
+
+
+def open_labels(records: Iterable[tuple[Window, str]]) -> dict[str, list[str]]:
+    """The labels of windows whose state time alone will change, by kind, from windows and their states."""
+    found: dict[str, list[str]] = {}
+    for window, state in records:
+        if state in ("pending", "partial"):
+            found.setdefault(window.kind, []).append(window.label)
+    return found
+
+
+def fingerprint(parts: object) -> str:
+    """A short digest of what a window's figures were made of."""
+    return digest_json(parts)[:16]  # type: ignore[arg-type]

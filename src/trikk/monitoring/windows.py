@@ -1,0 +1,116 @@
+"""Windows of time that figures are made for, by the clock of the place where the slots are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from trikk.core.errors import UsageError
+
+KINDS = ("hour", "day", "week")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """A window of time, its end not included.
+
+    Attributes:
+        start: the first moment, in UTC.
+        end: the moment after the last, in UTC.
+        kind: hour, day, or week (from Monday).
+        label: how people call it: "2020-03-26", or "2020-03-26T07:00+13:00" for an hour.
+    """
+
+    start: datetime
+    end: datetime
+    kind: str
+    label: str
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone by its name; UsageError if there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise UsageError(f"there is no time zone {name!r}", next='use a name such as "Europe/Oslo"') from error
+
+
+def window_at(kind: str, moment: datetime, zone: ZoneInfo) -> Window:
+    """The window that a moment lies in. Days have 23 to 25 hours where clocks change.
+
+    Args:
+        kind: hour, day or week.
+        moment: with its zone.
+        zone: whose midnights and Mondays count.
+    """
+    local = moment.astimezone(zone)
+    if kind == "hour":
+        start = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        if local.utcoffset() and (local.utcoffset() or timedelta()).seconds % 3600:
+            start = local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+        return Window(
+            start, start + timedelta(hours=1), kind, start.astimezone(zone).isoformat(timespec="minutes")
+        )
+    first = local.date() - timedelta(days=local.weekday() if kind == "week" else 0)
+    return _of_days(kind, first, zone)
+
+
+def windows_between(kind: str, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[Window]:
+    """All windows that touch the time from `first` to `last`, both included, in order."""
+    window = window_at(kind, first, zone)
+    while window.start <= last.astimezone(UTC):
+        yield window
+        window = window_at(kind, window.end, zone)
+
+
+def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
+    """The window that a label names; a date in a week names that week.
+
+    Raises:
+        UsageError: if it names none.
+    """
+    try:
+        moment = datetime.fromisoformat(label)
+    except ValueError as error:
+        raise UsageError(
+            f"{label!r} names no {kind}", next="write it as 2020-03-26 or 2020-03-26T07:00"
+        ) from error
+    return window_at(kind, moment if moment.tzinfo else moment.replace(tzinfo=zone), zone)
+
+
+def _of_days(kind: str, first: date, zone: ZoneInfo) -> Window:
+    days = 7 if kind == "week" else 1
+    start, end = (
+        datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, first + timedelta(days=days))
+    )
+    return Window(start, end, kind, first.isoformat())
+
+
+def state_of(
+    window: Window, predicted: int, observed: int, labelled: int, *, delay: timedelta, now: datetime, least: float
+) -> str:
+    """What a window's figures are worth now.
+
+    Args:
+        window: the window.
+        predicted: how many cases have a prediction.
+        observed: how many have a truth, predicted or not.
+        labelled: how many have both.
+        delay: how long after the window's end its labels are expected.
+        now: the time.
+        least: the share of labelled cases, of those predicted, below which labels are missing.
+
+    Returns:
+        empty: neither predictions nor labels. pending: labels have yet to come. partial: some have. final: all
+        are there, or all that were expected by now. overdue: it is past the time and too few came.
+    """
+    due = now >= window.end + delay
+    if not predicted and not observed:
+        return "empty"
+    if now >= window.end and predicted and labelled == predicted:
+        return "final"
+    if due:
+        return "final" if not predicted or labelled >= least * predicted else "overdue"
+    return "partial" if labelled else "pending"

@@ -1,0 +1,258 @@
+"""A monitor over days: late labels, corrections, absences, and how little a new day costs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from trikk import Table
+from trikk.core.errors import DefinitionError
+from trikk.monitoring import Monitor
+from trikk.monitoring.records import Records
+from trikk.runs.journal import Journal
+from trikk.runs.memory import MemoryJournal
+from trikk.storage.table_write import Write
+from trikk.testing import MemoryTables, run_inline
+
+START = datetime(2020, 3, 1, tzinfo=UTC)
+SENSORS = ["north", "south"]
+
+
+def monitor(**options: Any) -> Monitor:
+    given: dict[str, Any] = {
+        "predictions": Table("predictions"),
+        "truth": Table("counts"),
+        "key": ["sensor"],
+        "slot": "slot",
+        "observed": "count",
+        "label_delay": "1d",
+        "metrics": ["mae", "bias", "rmse"],
+        "slices": ["sensor", "hour"],
+        "minimum": 2,
+    }
+    return Monitor("people", **{**given, **options})
+
+
+def day(number: int) -> datetime:
+    return START + timedelta(days=number)
+
+
+def predicted(number: int, *, value: float = 10.0, made: int = 0, hours: int = 24) -> pl.DataFrame:
+    slots = [(s, day(number) + timedelta(hours=h)) for s in SENSORS for h in range(hours)]
+    return pl.DataFrame(
+        {
+            "prediction_id": [f"{s}-{at:%d%H}-{made}" for s, at in slots],
+            "sensor": [s for s, _ in slots],
+            "slot": [at for _, at in slots],
+            "predicted_at": [day(number - 1) + timedelta(minutes=made)] * len(slots),
+            "value": [value] * len(slots),
+            "naive": [value + 4.0] * len(slots),
+        }
+    )
+
+
+def counted(number: int, count: float = 12.0, sensors: tuple[str, ...] = ("north", "south")) -> pl.DataFrame:
+    slots = [(s, day(number) + timedelta(hours=h)) for s in sensors for h in range(24)]
+    return pl.DataFrame(
+        {"sensor": [s for s, _ in slots], "slot": [at for _, at in slots], "count": [count] * len(slots)}
+    )
+
+
+class World:
+    """Tables that grow, and a monitor that looks at them."""
+
+    def __init__(self, watched: Monitor) -> None:
+        self.monitor = watched
+        self.journal: Journal = MemoryJournal()
+        self.tables = MemoryTables({"predictions": predicted(0), "counts": counted(0).clear()})
+        self.records = Records(self.journal, "people")
+        self.writes = 0
+
+    def add(self, table: str, rows: pl.DataFrame, mode: str = "append", **how: Any) -> None:
+        self.writes += 1
+        self.tables.write(table, Write(mode, rows.lazy(), **how), identity=str(self.writes), origin={})  # type: ignore[arg-type]
+
+    def look(self, now: datetime) -> dict[str, Any]:
+        run = run_inline(self.monitor.pipeline, tables=self.tables, journal=self.journal, now=now)
+        assert run.state == "succeeded", run.error
+        found: dict[str, Any] = run.output("evaluate")
+        return found
+
+    def day(self, number: int) -> Any:
+        return self.records.window("day", f"{day(number):%Y-%m-%d}")
+
+
+@pytest.fixture
+def world() -> World:
+    return World(monitor())
+
+
+def test_a_day_goes_from_pending_over_partial_to_final(world: World) -> None:
+    world.look(day(0))
+    assert (world.day(0).state, world.day(0).whole.waiting, world.day(0).whole.metrics["mae"]) == (
+        "pending",
+        48,
+        None,
+    )
+    world.add("counts", counted(0, sensors=("north",)))
+    world.look(day(1))
+    assert (world.day(0).state, world.day(0).whole.coverage) == ("partial", 0.5)
+    assert world.day(0).whole.metrics == {"mae": 2.0, "bias": -2.0, "rmse": 2.0}
+    world.add("counts", counted(0, sensors=("south",)))
+    world.look(day(1))
+    assert (world.day(0).state, world.day(0).whole.coverage, world.day(0).restated) == ("final", 1.0, 0)
+    assert [w.state for w in world.records.past("day", "2020-03-01")] == ["pending", "partial", "final"]
+
+
+def test_labels_that_come_after_the_time_restate_the_window_and_earlier_figures_stay(world: World) -> None:
+    world.add("counts", counted(0, sensors=("north",)))
+    world.look(day(3))
+    assert world.day(0).state == "final"
+    world.add("counts", counted(0, count=20.0, sensors=("south",)))
+    found = world.look(day(3))
+    assert [(w["label"], w["why"]) for w in found["windows"]] == [("2020-03-01", "24 labels came late")]
+    assert [w.whole.metrics["mae"] for w in world.records.past("day", "2020-03-01")] == [2.0, 6.0]
+    assert world.day(0).restated == 1
+
+
+def test_corrected_values_restate_a_window(world: World) -> None:
+    world.add("counts", counted(0))
+    world.look(day(2))
+    world.add("counts", counted(0, count=11.0), mode="merge", key=("sensor", "slot"))
+    assert world.look(day(2))["windows"][0]["why"] == "values were corrected"
+    assert world.day(0).whole.metrics["mae"] == 1.0
+
+
+def test_labels_that_do_not_come_make_a_window_overdue_and_no_zero(world: World) -> None:
+    world.look(day(1))
+    world.look(day(2))
+    assert (world.day(0).state, world.day(0).whole.metrics["mae"]) == ("overdue", None)
+    world.add("counts", counted(0))
+    world.look(day(4))
+    assert (world.day(0).state, world.day(0).why) == ("final", "48 labels came late")
+
+
+def test_truth_without_prediction_and_prediction_without_truth_have_their_own_counts(world: World) -> None:
+    world.add("counts", counted(0, sensors=("north", "west")))
+    world.look(day(2))
+    whole = world.day(0).whole
+    assert (whole.predicted, whole.observed, whole.labelled) == (48, 48, 24)
+    assert (whole.waiting, whole.unpredicted) == (24, 24)
+    assert world.day(0).of("sensor", "west").labelled == 0
+    assert world.day(0).of("sensor", "west").metrics["mae"] is None
+
+
+def test_when_predictions_stop_the_days_are_still_there(world: World) -> None:
+    world.add("counts", pl.concat([counted(0), counted(1), counted(2)]))
+    world.look(day(4))
+    assert (world.day(2).state, world.day(2).whole.predicted, world.day(2).whole.unpredicted) == ("final", 0, 48)
+
+
+def test_a_day_with_nothing_at_all_is_empty(world: World) -> None:
+    world.add("predictions", predicted(2))
+    world.look(day(4))
+    assert (world.day(1).state, world.day(1).whole.predicted) == ("empty", 0)
+
+
+def test_nulls_and_nans_are_no_values(world: World) -> None:
+    rows = counted(0).with_columns(
+        pl.when(pl.col("sensor") == "north").then(None).when(pl.col("slot").dt.hour() == 0).then(float("nan"))
+        .otherwise(pl.col("count")).alias("count")
+    )  # fmt: skip
+    world.add("counts", rows)
+    world.look(day(2))
+    assert (world.day(0).whole.observed, world.day(0).whole.metrics["mae"]) == (23, 2.0)
+
+
+def test_of_several_predictions_for_a_slot_the_last_made_counts(world: World) -> None:
+    world.add("predictions", predicted(0, value=11.0, made=30))
+    world.add("predictions", predicted(0, value=99.0, made=10))
+    world.add("counts", counted(0))
+    world.look(day(2))
+    assert world.day(0).whole.predicted == 48
+    assert world.day(0).whole.metrics["mae"] == 1.0
+
+
+def test_a_baseline_is_compared_on_the_same_cases(world: World) -> None:
+    world = World(monitor(baseline="naive"))
+    rows = predicted(0).with_columns(pl.when(pl.col("sensor") == "north").then("naive").alias("naive"))
+    world.tables = MemoryTables({"predictions": rows, "counts": counted(0)})
+    world.look(day(2))
+    whole = world.day(0).whole
+    assert (whole.cases, whole.baseline["mae"], whole.own["mae"]) == (24, 2.0, 2.0)
+    assert whole.baseline["bias"] == 2.0
+
+
+def test_slices_by_column_and_by_local_hour() -> None:
+    world = World(monitor(timezone="Pacific/Auckland", windows=["day", "week", "hour"]))
+    world.add("counts", counted(0))
+    world.look(day(2))
+    first = world.records.window("day", "2020-03-01")
+    assert first.of("hour", "13").predicted == 2
+    assert first.of("hour", "12") is None
+    assert first.of("sensor", "north").predicted == 11
+    assert world.records.window("week", "2020-02-24").whole.predicted == 22
+    assert world.records.window("hour", "2020-03-01T13:00+13:00").whole.predicted == 2
+
+
+def test_an_evaluation_that_finds_nothing_new_writes_nothing(world: World) -> None:
+    world.add("counts", counted(0))
+    world.look(day(2))
+    before = world.journal.history("monitor/people/window")
+    found = world.look(day(3))
+    assert (found["windows"], found["unchanged"]) == ([], 0)
+    assert world.journal.history("monitor/people/window") == before
+
+
+def spread(truth: Any, value: Any) -> float:
+    return float((value - truth).max())
+
+
+def test_an_author_s_own_metric_and_an_interval() -> None:
+    world = World(monitor(metrics=["mae", spread], interval=("low", "high"), baseline="naive"))
+    rows = predicted(0).with_columns(
+        low=pl.lit(11.0), high=pl.when(pl.col("sensor") == "north").then(13.0).otherwise(11.5)
+    )
+    world.tables = MemoryTables({"predictions": rows, "counts": counted(0)})
+    world.look(day(2))
+    metrics = world.day(0).whole.metrics
+    assert (metrics[f"{__name__}:spread"], metrics["coverage"]) == (-2.0, 0.5)
+    assert world.day(0).whole.baseline[f"{__name__}:spread"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"key": []},
+        {"metrics": ["maee"]},
+        {"metrics": []},
+        {"windows": ["month"]},
+        {"timezone": "Europe/Atlantis"},
+        {"label_delay": "soon"},
+        {"interval": ["low"]},
+        {"metrics": [lambda t, p: 0.0]},
+    ],
+    ids=str,
+)
+def test_a_definition_that_can_not_work_is_refused_where_it_is(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError) as refused:
+        monitor(**wrong)
+    assert __file__ in str(refused.value.where)
+    assert refused.value.next
+
+
+def test_tables_without_what_it_needs_are_named() -> None:
+    world = World(monitor(observed="cuont"))
+    run = run_inline(world.monitor.pipeline, tables=world.tables, now=day(2))
+    assert run.state == "failed"
+    assert "table counts has no column 'cuont'" in str(run.error)
+    world = World(monitor())
+    world.tables = MemoryTables(
+        {"predictions": predicted(0), "counts": counted(0).cast({"slot": pl.Datetime("us")})}
+    )
+    assert "give it one type in both" in str(
+        run_inline(world.monitor.pipeline, tables=world.tables, now=day(2)).run.steps["evaluate"].error
+    )
