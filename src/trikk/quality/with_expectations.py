@@ -31,32 +31,54 @@ def findings(check: Check, rows: pl.LazyFrame, *, sample: int) -> list[dict[str,
         import great_expectations as gx
     except ImportError:
         raise MissingExtra("a Great Expectations suite", "great-expectations") from None
+    suite = check.settings["suite"]
     try:
+        known, unknown = _sorted(suite)
         frame = rows.collect(engine="streaming")
-        found = _validate(gx, check.settings["suite"], to_pandas(frame), sample)
+        found = _validate(gx, known, to_pandas(frame), sample) if known else []
     except MissingExtra:
         raise
     except FAILURES as error:
-        told = f"could not run: {problem_of(error)}"
-        head = (check.name, check.kind, (), check.severity)
-        return [finding(*head, passed=False, ran=False, expected="the suite's expectations", observed=told)]
-    return [_finding(check, one.to_json_dict(), frame, sample) for one in found]
+        return [_not_run(check, check.name, "the suite's expectations", problem_of(error))]
+    refused = [_not_run(check, kind, "an expectation", f"there is no expectation {kind}") for kind in unknown]
+    return refused + [_finding(check, one.to_json_dict(), frame, sample) for one in found]
 
 
-def _validate(gx: Any, suite: Mapping[str, Any], frame: Any, sample: int) -> Any:
+def _sorted(suite: Mapping[str, Any]) -> tuple[list[Any], list[str]]:
+    """The expectations that the library knows, and the types of the others, which it would leave out silently.
+
+    Raises:
+        UsageError: if there are none at all.
+    """
+    from great_expectations.core.expectation_suite import ExpectationSuite
+
+    known: list[Any] = []
+    unknown: list[str] = []
+    for one in suite.get("expectations") or []:
+        made = ExpectationSuite(name="one", expectations=[one]).expectations
+        known += made
+        unknown += [] if made else [str(one.get("type") if isinstance(one, Mapping) else one)]
+    if not known and not unknown:
+        raise UsageError("the suite has no expectations")
+    return known, unknown
+
+
+def _validate(gx: Any, expectations: list[Any], frame: Any, sample: int) -> Any:
     from great_expectations.core.expectation_suite import ExpectationSuite
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    known = {key: suite[key] for key in ("name", "expectations", "meta") if key in suite}
-    wanted = ExpectationSuite(**{"name": "suite", **known})
-    if not wanted.expectations:
-        raise UsageError("the suite has no expectations")
     source = context.data_sources.add_pandas("trikk")
     batch = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
     shape = {"result_format": "SUMMARY", "partial_unexpected_count": sample}
-    return batch.get_batch({"dataframe": frame}).validate(wanted, result_format=shape).results
+    suite = ExpectationSuite(name="suite", expectations=expectations)
+    return batch.get_batch({"dataframe": frame}).validate(suite, result_format=shape).results
+
+
+def _not_run(check: Check, name: str, expected: str, why: str) -> dict[str, Any]:
+    head = (name, check.kind, (), check.severity)
+    return finding(*head, passed=False, ran=False, expected=expected, observed=f"could not run: {why}")
 
 
 def _finding(check: Check, found: Mapping[str, Any], frame: pl.DataFrame, sample: int) -> dict[str, Any]:
@@ -68,7 +90,7 @@ def _finding(check: Check, found: Mapping[str, Any], frame: pl.DataFrame, sample
     total = result.get("element_count") or 0
     where = [i for i in result.get("partial_unexpected_index_list") or [] if isinstance(i, int)][:sample]
     return finding(
-        f"{config['type']}({', '.join(columns)})",
+        f"{config['type']}({', '.join(columns)})" if columns else config["type"],
         check.kind,
         columns,
         check.settings.get("severity") or _severity(config),
@@ -88,7 +110,7 @@ def _observed(result: Mapping[str, Any], failing: int | None, total: int, sample
     value = result.get("observed_value")
     if value is None:
         return "no rows" if failing == 0 else "nothing observed"
-    return f"found {shown(value)}" if sample or isinstance(value, int | float) else "found other values"
+    return f"found {shown(value)}" if sample or isinstance(value, int | float) else "found what is not shown here"
 
 
 def _severity(config: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from trikk.quality.rows import FAILURES, sample_of, to_pandas
 from trikk.quality.verdict import finding, in_short, problem_of, share_text
 
 _SCHEMA = "rows that fit the schema"
+_WORDS = {"column_in_dataframe": "no column", "column_in_schema": "unexpected column"}
 
 
 def findings(check: Check, rows: pl.LazyFrame, *, sample: int) -> list[dict[str, Any]]:
@@ -67,12 +68,11 @@ def _failed(check: Check, part: pl.DataFrame, frame: pl.DataFrame, error: Any, s
     where = sorted(set(part["index"].drop_nulls()))
     raised = {getattr(one.check, "name", None) for one in error.schema_errors if _has_raised(one)}
     ran = label not in raised
-    observed = (
-        f"{len(where):,} of {frame.height:,} rows fail, {share_text(len(where) / frame.height)}" if where else ""
-    )
-    if not observed:
-        told = in_short(str(part["failure_case"][0]))
-        observed = f"found {told}" if ran else f"could not run: {told}"
+    if where:
+        observed = f"{len(where):,} of {frame.height:,} rows fail, {share_text(len(where) / frame.height)}"
+    else:
+        cases = in_short(", ".join(part["failure_case"].fill_null("null").head(5)))
+        observed = f"{_WORDS.get(label, 'found')} {cases}" if ran else f"could not run: {cases}"
     return finding(
         f"{check.name}: {column + ' ' if here else ''}{label}",
         check.kind,
