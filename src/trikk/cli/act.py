@@ -61,7 +61,7 @@ def run(
 ) -> int:
     """Run PIPELINE to its end; exit code 0 if it succeeded, 1 if not."""
     project = Project.open()
-    with Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
+    with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         with Session(project, how) as session:
             state = session.run(pipeline, parameters, text=True)
@@ -113,7 +113,7 @@ def resume(
             verb = "reuse" if planned.reuse else "run"
             click.echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
 
-    with Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
+    with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         made = go_on(project, found, how, code=code, confirm=announce, current_data=data, again=again)
     return _finish(project, made, as_json=as_json)
@@ -162,6 +162,18 @@ def cancel(run: str, as_json: bool) -> int:
     else:
         click.echo(f"run {state.id}: {state.state}")
     return 1 if state.state in ("queued", "running") else 0
+
+
+@contextlib.contextmanager
+def mirroring(project: Project) -> Iterator[None]:
+    """Afterwards, have runs copied to the tracking server that trikk.toml names, in the background."""
+    try:
+        yield
+    finally:
+        if project.settings.mlflow:
+            from trikk.tracking.background import mirror_later
+
+            mirror_later(project)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.act import explain, keep_going_option, parallel_option, parameter_option
+from trikk.cli.act import explain, keep_going_option, mirroring, parallel_option, parameter_option
 from trikk.cli.output import json_option, print_json
 from trikk.cli.progress import Progress
 from trikk.core.errors import ParameterError
@@ -64,7 +64,7 @@ def backfill(
     days = list(_days(first, last, every))
     project = Project.open()
     tally = _Tally()
-    with Progress(quiet=as_json) as progress:
+    with mirroring(project), Progress(quiet=as_json) as progress:
         how = How(keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         with Session(project, how) as session:
             graphs = [session.graph(name) for name in pipelines]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.act import parameter_option
+from trikk.cli.act import mirroring, parameter_option
 from trikk.cli.output import artifact_text, json_option, parameters_text, print_json, state_text, table
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import UsageError
@@ -161,7 +161,7 @@ def sweep(
     if as_grid and trials:
         raise click.UsageError("--grid and --optuna exclude each other")
     project = Project.open()
-    with Sweep(project, parallel=parallel, listener=None if as_json else _announce) as search:
+    with mirroring(project), Sweep(project, parallel=parallel, listener=None if as_json else _announce) as search:
         if sweep_id is not None:
             plan = read_plan(project, sweep_id)
             return _ranking(plan, search.resume(plan), as_json=as_json)

@@ -23,7 +23,9 @@ from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph
 from trikk.runs.journal import RunRow
 from trikk.runs.state import RunState, StepState
+from trikk.tracking.fold import RunRecord, label, read_record
 
+_METRICS_SHOWN = 30
 _STATES = click.Choice(["queued", "running", "succeeded", "failed", "cancelled"])
 
 
@@ -96,9 +98,9 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
         found = [{"seq": e.seq, "kind": e.kind, "at": e.at, **e.body} for e in project.journal.events(state.id)]
         print_json({"events": found})
     elif as_json:
-        print_json(state.to_json())
+        print_json({**state.to_json(), **read_record(project.journal, state.id).to_json()})
     else:
-        _print_run(state)
+        _print_run(state, read_record(project.journal, state.id))
         if state.state == "running" and not project.is_driven(state.id):
             click.echo(f"its driver is gone; next: trikk resume {state.id}")
 
@@ -141,7 +143,7 @@ def _row_json(row: RunRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__slots__}
 
 
-def _print_run(state: RunState) -> None:
+def _print_run(state: RunState, record: RunRecord) -> None:
     click.echo(f"run {state.id} of {state.pipeline}: {state_text(state.state)}")
     if state.error:
         click.echo(f"  {state.error}")
@@ -171,8 +173,25 @@ def _print_run(state: RunState) -> None:
         ["STEP", "STATE", "ATTEMPTS", "TOOK", "MEMORY", "RESULT"],
         [_step_row(n, s) for n, s in state.steps.items()],
     )
+    _print_logged(record)
     if state.state in ("failed", "cancelled") and not state.forgotten:
         click.echo(f"next: trikk logs {state.id}, then trikk resume {state.id}")
+
+
+def _print_logged(record: RunRecord) -> None:
+    history, files = record.history(), record.files()
+    if history:
+        rows = [
+            [name, f"{s.entries[-1].value:.6g}", label(s.task), str(len(s.entries))] for name, s in history.items()
+        ]
+        table(["METRIC", "VALUE", "STEP", "LOGGED"], rows[:_METRICS_SHOWN], right=["LOGGED"])
+        if len(rows) > _METRICS_SHOWN:
+            click.echo(f"and {len(rows) - _METRICS_SHOWN:,} more metrics: --json has all")
+    logged = parameters_text({name: plain(value) for name, value in record.parameters().items()})
+    if logged:
+        click.echo(f"logged parameters: {logged}")
+    if files:
+        click.echo(f"logged artifacts: {', '.join(files)}; see: trikk artifacts {record.run}")
 
 
 def _step_row(name: str, step: StepState) -> list[str]:

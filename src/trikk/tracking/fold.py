@@ -7,6 +7,7 @@ each is told apart by its step: `fit_north.mae`, `fit[3].mae`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -126,6 +127,25 @@ class RunRecord:
         """Each logged artifact, as the last attempt has logged it; the last entry counts."""
         return self._current(self.artifacts)
 
+    def to_json(self) -> dict[str, JSON]:
+        """The record as `trikk show --json` prints it: last values only; those that are not finite as texts."""
+        return {
+            "metrics": [
+                {"name": name, "step": label(s.task), "value": shown(s.entries[-1].value), "count": len(s.entries)}
+                for name, s in self.history().items()
+            ],
+            "logged_parameters": self.parameters(),
+            "artifacts": [
+                {
+                    "name": name,
+                    "step": label(s.task),
+                    "kind": s.entries[-1].kind,
+                    "artifact": s.entries[-1].artifact.to_json(),
+                }
+                for name, s in self.files().items()
+            ],
+        }
+
     def inherit(self, task: Task, other: RunRecord) -> None:
         """Take over what a step logged in the run that did it, whose result this run has reused."""
         pairs: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
@@ -155,6 +175,11 @@ class RunRecord:
             for series in several:
                 named[name if len(several) == 1 else f"{label(series.task)}.{name}"] = series
         return named
+
+
+def shown(value: float) -> JSON:
+    """A number as JSON: NaN and infinities, which it does not know, as texts."""
+    return value if math.isfinite(value) else str(value)
 
 
 def label(task: Task) -> str:

@@ -51,7 +51,8 @@ class MlflowTarget:
         check_uri(uri)
         for name, value in (("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "1"), ("TIMEOUT", "30")):
             os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"):
+            os.environ.setdefault(name, "true")
         try:
             import mlflow
         except ImportError as error:

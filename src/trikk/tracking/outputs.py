@@ -77,8 +77,9 @@ def export(artifacts: Artifacts, artifact: Artifact, to: Path) -> Path:
     """Write an artifact as an ordinary file or folder, whole or not at all.
 
     A frame becomes what the ending of the path says: .parquet, .csv, .json (rows), .ndjson or .arrow. Plain data
-    becomes JSON; files and figures are what they were; a list, dict or folder becomes a folder; of anything else,
-    such as a pickled model, the stored bytes are written, and nothing is unpickled.
+    becomes JSON, or a text itself where the ending is another; files and figures are what they were; a list, dict
+    or folder becomes a folder; of anything else, such as a pickled model, the stored bytes are written, and nothing
+    is unpickled.
 
     Args:
         artifacts: the store's values.
@@ -115,20 +116,26 @@ def export(artifacts: Artifacts, artifact: Artifact, to: Path) -> Path:
 
 def file_name(artifact: Artifact, name: str) -> str:
     """The file name under which an artifact of that name is at its best: with an ending that says what it is."""
-    plain = name.replace("/", "_")
+    base = name.replace("/", "_")
     given = str(artifact.summary.get("name") or "") if artifact.codec == "file" else ""
     ending = {"arrow": ".parquet", "json": ".json", "pickle": ".pickle", "numpy": ".npy", "lightgbm": ".txt"}
     wanted = Path(given).suffix if given else ending.get(artifact.codec, "")
-    return plain if plain.lower().endswith(wanted.lower()) else plain + wanted
+    if artifact.summary.get("type") == "str" and Path(base).suffix:
+        return base
+    return base if base.lower().endswith(wanted.lower()) else base + wanted
 
 
 def _write(artifacts: Artifacts, artifact: Artifact, to: Path, ending: str) -> None:
     if artifact.codec == "arrow" and ending not in ("", ".arrow"):
         _write_frame(artifacts, artifact, to, ending)
     elif artifact.codec == "json":
-        if ending not in ("", ".json"):
+        value = plain(artifacts.read_json(artifact))
+        if ending in ("", ".json"):
+            to.write_text(json.dumps(value, indent=2) + "\n")
+        elif isinstance(value, str):
+            to.write_text(value, errors="surrogateescape")
+        else:
             raise UsageError(f"plain data can't be written as {ending}", next="end the path in .json")
-        to.write_text(json.dumps(plain(artifacts.read_json(artifact)), indent=2) + "\n")
     else:
         copy_out(artifacts.store.fetch(artifact.digest), to)
 
