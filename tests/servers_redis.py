@@ -36,6 +36,10 @@ _ATTEMPTS = 5
 _SECONDS = 30
 
 
+class NoServer(Exception):
+    """There is no server, for the reason in the text."""
+
+
 @dataclass(frozen=True, slots=True)
 class RedisServer:
     """A server that listens on 127.0.0.1 and wants a password."""
@@ -50,17 +54,24 @@ class RedisServer:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """The server; the test is skipped, with the reason, where it can't be had."""
-    try:
-        binary = find_server()
-    except (OSError, subprocess.SubprocessError, LookupError) as error:
-        pytest.skip(f"no Redis: {error}")
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(running())
+        except NoServer as error:
+            pytest.skip(f"no Redis: {error}")
+        yield server
+
+
+@contextlib.contextmanager
+def running() -> Iterator[RedisServer]:
+    """A server, until the end of the block; NoServer where it can't be had."""
     folder = Path(tempfile.mkdtemp(prefix="trikk-redis-"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
-            server, process = _start(binary, folder)
-        except (OSError, RuntimeError) as error:
-            pytest.skip(f"no Redis: {error}")
+            server, process = _start(find_server(), folder)
+        except (OSError, subprocess.SubprocessError, LookupError, RuntimeError) as error:
+            raise NoServer(str(error)) from error
         stack.callback(_stop, process)
         yield server
 

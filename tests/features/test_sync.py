@@ -19,7 +19,7 @@ from trikk.core.errors import Conflict, StorageError, UnknownName, UsageError
 from trikk.features.definition import Definition
 from trikk.features.online import open_online
 from trikk.features.place import Place
-from trikk.features.sync import sync
+from trikk.features.sync import Synced, sync
 from trikk.storage.table_write import Write
 
 T0 = datetime(2024, 3, 1, 9, tzinfo=UTC)
@@ -205,6 +205,23 @@ def test_threads_share_one_feature_table(place: Place, address: str) -> None:
     assert got == [[1.0, 1.0]] * 4
 
 
+def test_several_syncs_at_once_do_the_work_once(place: Place, address: str) -> None:
+    done: list[Synced] = []
+
+    def run() -> None:
+        done.append(sync(LOADS.definition, place, to=address))
+
+    for version in range(3):
+        put(place, rows(float(version), version))
+        threads = [threading.Thread(target=run) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(one.entities for one in done) == [0] * 6 + [LINES] * 3
+    assert loads(address, "0") == [2.0]
+
+
 def test_a_file_that_is_no_online_store_is_left_alone(place: Place, tmp_path: Path) -> None:
     put(place, rows(1.0))
     other = tmp_path / "mine.db"
@@ -246,10 +263,59 @@ def test_no_password_is_in_an_error_nor_in_what_is_kept(
     monkeypatch.setenv("FEATURES_PASSWORD", "s3cr3t/p@ss:w%rd")
     sync(definition, place)
     link = client(address)
-    assert "s3cr3t" not in link.get("trikk:features:{loads}:state")
+    assert "s3cr3t" not in str(link.hgetall("trikk:features:{loads}"))
 
 
 def test_a_redis_that_is_away_is_an_error_worth_another_attempt(place: Place) -> None:
     put(place, rows(1.0))
     with pytest.raises(StorageError, match="can't be reached"):
         sync(LOADS.definition, place, to="redis://127.0.0.1:1/0")
+
+
+def test_a_damaged_state_is_said_and_mended_by_a_rebuild(place: Place, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/online.db"
+    put(place, rows(1.0))
+    sync(LOADS.definition, place, to=address)
+    with sqlite3.connect(tmp_path / "online.db") as link:
+        link.execute("UPDATE state SET body = '{}'")
+    link.close()
+    with pytest.raises(StorageError, match="can't be read"):
+        sync(LOADS.definition, place, to=address)
+    assert sync(LOADS.definition, place, to=address, rebuild=True).rebuilt
+    assert loads(address, "0") == [1.0]
+
+
+def test_a_table_without_rows_is_served_as_nulls(place: Place, address: str) -> None:
+    put(place, rows(1.0).head(0))
+    assert sync(LOADS.definition, place, to=address).entities == 0
+    assert loads(address, "0") == [None]
+    put(place, rows(1.0))
+    assert sync(LOADS.definition, place, to=address).rebuilt is False
+    assert loads(address, "0") == [1.0]
+
+
+def test_a_store_that_was_synced_for_a_moment_to_come_does_not_answer_for_now(place: Place, address: str) -> None:
+    put(place, rows(1.0))
+    sync(LOADS.definition, place, at=datetime.now(UTC) + timedelta(days=1), to=address)
+    with pytest.raises(UsageError, match="which is to come"):
+        loads(address, "0")
+    sync(LOADS.definition, place, to=address, rebuild=True)
+    assert loads(address, "0") == [1.0]
+
+
+def test_a_forked_reader_opens_its_own_connection(place: Place, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/online.db"
+    put(place, rows(1.0))
+    sync(LOADS.definition, place, to=address)
+    server = LOADS._server(address)
+    assert server.rows([{"line": "0"}], None, None)[0]["load"] == 1.0
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, repr(server.rows([{"line": "1"}], None, None)[0]["load"]).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    assert os.read(reader, 100) == b"1.0"
+    os.close(reader)
+    assert server.rows([{"line": "2"}], None, None)[0]["load"] == 1.0

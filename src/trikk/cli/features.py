@@ -74,6 +74,9 @@ def sync(name: str, to: str | None, at: str | None, rebuild: bool, as_json: bool
     if as_json:
         print_json(done.to_json())
         return
+    if not done.entities and not done.rebuilt:
+        click.echo(f"{name} is online at version {done.version} already, or nothing new counts")
+        return
     how = "all of the table was read" if done.rebuilt else "new rows only"
     click.echo(f"{done.entities:,} entities of {name} written, at version {done.version} ({how})")
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from trikk.runs.ledger import Ledger
 
-DEFINED = "features.defined"
+DEFINED = "feature.defined"
 
 
 def subject(name: str) -> str:
     """The ledger's subject for a feature table."""
-    return f"features/{name}"
+    return f"feature/{name}"
 
 
 def check_rows(rows: Any, definition: Mapping[str, Any]) -> pl.DataFrame:

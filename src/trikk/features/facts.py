@@ -22,12 +22,14 @@ class Facts:
             several is (the greatest; its age counts from there).
         values: the features.
         aware: whether the times have a zone.
+        ranked: whether ranks may be in another order than availability.
     """
 
     entity: pl.DataFrame
     times: pl.DataFrame
     values: pl.DataFrame
     aware: bool
+    ranked: bool
 
     def by_entity(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Entities numbered, and the rows that are ever used, in the order in which they become available.
@@ -44,8 +46,11 @@ class Facts:
         ids = numbered.join(entities, on=_positions(self.entity), how="left", maintain_order="left")["id"]
         rows = self.times.with_columns(id=ids).with_row_index("row")
         _refuse_contradictions(self, rows)
-        rows = rows.sort("available", "rank")
-        rows = rows.filter(pl.col("rank") >= pl.col("rank").cum_max().over("id"))
+        if self.ranked:
+            rows = rows.sort("available", "rank")
+            rows = rows.filter(pl.col("rank") >= pl.col("rank").cum_max().over("id"))
+        else:
+            rows = rows.sort("available")
         return entities.select(*_positions(self.entity), "id"), rows
 
 
@@ -83,6 +88,7 @@ def facts(definition: Definition, table: pl.LazyFrame | pl.DataFrame) -> Facts:
         pl.DataFrame({"available": known + definition.delay, "rank": rank}),
         frame.select(list(values)),
         kinds[0],
+        definition.event is not None,
     )
 
 

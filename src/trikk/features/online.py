@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from trikk.core.errors import UsageError
+from trikk.core.errors import StorageError
 from trikk.features.definition import Definition
 
 FORMAT = 1
@@ -46,13 +46,21 @@ class State:
 
     @classmethod
     def read(cls, text: str | bytes) -> State:
-        """The state that `dump` wrote; UsageError if a newer trikk wrote it."""
-        data = json.loads(text)
-        if data.pop("format") != FORMAT:
-            raise UsageError(
-                "the online store was written by another trikk", next="update trikk, or sync with --rebuild"
-            )
-        return cls(**data)
+        """The state that `dump` wrote.
+
+        Raises:
+            StorageError: if it is none, or another trikk wrote it.
+        """
+        try:
+            data = json.loads(text)
+            if data.pop("format") == FORMAT:
+                return cls(**data)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            pass
+        raise StorageError(
+            "the online store can't be read: what it says of itself is damaged, or another trikk has written it",
+            next="update trikk, or sync with --rebuild: all of it comes from the table",
+        )
 
 
 class OnlineStore(Protocol):

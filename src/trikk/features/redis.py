@@ -1,7 +1,8 @@
-"""An online store in Redis or Valkey: one hash with the cells and one text with the state, for each feature table.
+"""An online store in Redis or Valkey: one hash for each feature table, with its cells and the state among them.
 
-A read is one MULTI with both, so that it sees one moment. A change is a MULTI that is refused if the state has
-changed since it was read (WATCH); a whole new set of cells is written beside the old one and renamed.
+So one HMGET reads both as of one moment, and a server that evicts keys takes all or nothing. A change is a MULTI
+that is refused if the hash has changed since it was read (WATCH); a whole new set of cells is written beside the old
+one and renamed.
 """
 
 # ruff: noqa: D102 - the methods are those of the port, described there
@@ -18,6 +19,7 @@ from trikk.core.errors import Conflict, MissingExtra, StorageError
 from trikk.features.address import Address
 
 _CHUNK = 1_000
+_STATE = "state"  # the state's field; an entity's begins with a bracket
 _ABANDONED = 86_400  # seconds after which a half-written set of cells is dropped
 
 
@@ -36,45 +38,35 @@ class RedisOnline:
         self._errors = redis.RedisError
         self._watched = redis.WatchError
         self._address = address
-        self._cells = f"trikk:features:{{{name}}}:cells"
-        self._state = f"trikk:features:{{{name}}}:state"
+        self._key = f"trikk:features:{{{name}}}"
         with self._explained():
             self._client: Any = redis.Redis.from_url(
                 address.url, decode_responses=True, socket_connect_timeout=5, socket_timeout=30
             )
 
     def state(self) -> str | None:
-        with self._explained():
-            found: str | None = self._client.get(self._state)
-            return found
+        return self.read([])[0]
 
     def read(self, entities: Sequence[str]) -> tuple[str | None, list[str | None]]:
         with self._explained():
-            pipe = self._client.pipeline(transaction=True)
-            pipe.get(self._state)
-            if entities:
-                pipe.hmget(self._cells, list(entities))
-            state, *cells = pipe.execute()
-            return state, cells[0] if cells else []
+            state, *cells = self._client.hmget(self._key, [_STATE, *entities])
+            return state, cells
 
     def count(self) -> int:
         with self._explained():
-            return int(self._client.hlen(self._cells))
+            return max(0, int(self._client.hlen(self._key)) - 1)
 
     def replace(self, before: str | None, after: str, cells: Iterable[tuple[str, str]]) -> int:
-        fresh = f"{self._cells}:{os.urandom(8).hex()}"
+        fresh = f"{self._key}:{os.urandom(8).hex()}"
         count = 0
         with self._changed(before) as pipe:
+            pipe.hset(fresh, _STATE, after)
+            pipe.expire(fresh, _ABANDONED)
             for chunk in _chunks(cells):
-                count += self._client.hset(fresh, mapping=dict(chunk))
-                self._client.expire(fresh, _ABANDONED)
+                count += pipe.hset(fresh, mapping=dict(chunk))
             pipe.multi()
-            if count:
-                pipe.rename(fresh, self._cells)
-                pipe.persist(self._cells)
-            else:
-                pipe.delete(self._cells)
-            pipe.set(self._state, after)
+            pipe.rename(fresh, self._key)
+            pipe.persist(self._key)
             pipe.execute()
         return count
 
@@ -88,24 +80,24 @@ class RedisOnline:
         pairs: dict[str, str] = {}
         with self._changed(before) as pipe:
             for chunk in _chunks(cells):
-                there = pipe.hmget(self._cells, [entity for entity, _ in chunk])
+                there = pipe.hmget(self._key, [entity for entity, _ in chunk])
                 pairs |= {
                     entity: combine(entity, old, new) for (entity, new), old in zip(chunk, there, strict=True)
                 }
             pipe.multi()
             for chunk in _chunks(pairs.items()):
-                pipe.hset(self._cells, mapping=dict(chunk))
-            pipe.set(self._state, after)
+                pipe.hset(self._key, mapping=dict(chunk))
+            pipe.hset(self._key, _STATE, after)
             pipe.execute()
         return len(pairs)
 
     @contextmanager
     def _changed(self, before: str | None) -> Iterator[Any]:
-        """A pipeline that watches the state, which is `before`; its MULTI is refused when it no longer is."""
+        """A pipeline that watches the hash, whose state is `before`; its MULTI is refused when it no longer is."""
         with self._explained(), self._client.pipeline(transaction=True) as pipe:
-            pipe.watch(self._state)
+            pipe.watch(self._key)
             changed = Conflict("the online store was changed by another sync meanwhile", next="sync again")
-            if pipe.get(self._state) != before:
+            if pipe.hget(self._key, _STATE) != before:
                 raise changed
             try:
                 yield pipe

@@ -27,6 +27,8 @@ from trikk.features.online import OnlineStore, State
 if TYPE_CHECKING:
     import polars as pl
 
+_SKEW = 5 * 60 * 1_000_000  # microseconds by which the clocks of who syncs and who serves may differ
+
 Feature = tuple[str, int, Convert | None]  # its name, its position in a cell, what makes a Python value of it
 
 
@@ -73,7 +75,14 @@ class View:
                     where=self.where,
                     next="store times with a zone, or say at= which moment is asked for",
                 )
-            return max(horizon, moment_of(datetime.now(UTC), aware, self.where))
+            now = moment_of(datetime.now(UTC), aware, self.where)
+            if horizon > now + _SKEW:
+                raise UsageError(
+                    f"the online store answers from {show_moment(horizon, aware)} on, which is to come",
+                    where=self.where,
+                    next="say at=, or sync with rebuild for an earlier moment",
+                )
+            return max(horizon, now)
         moment = moment_of(at, aware, self.where)
         if moment < horizon:
             raise UsageError(

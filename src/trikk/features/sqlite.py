@@ -28,7 +28,8 @@ _STATE = "SELECT body FROM state"
 _ONE = "SELECT cell FROM cells WHERE entity = ?"
 _MANY = "SELECT entity, cell FROM cells WHERE entity IN (SELECT value FROM json_each(?))"
 _PUT = "INSERT INTO cells VALUES (?, ?) ON CONFLICT (entity) DO UPDATE SET cell = excluded.cell"
-_FEW = 8
+_FEW = 8  # beyond this many, one statement for all is faster
+_INHERITED: list[sqlite3.Connection] = []  # of the process that this one was forked from: not ours to close
 
 
 class SqliteOnline:
@@ -105,6 +106,8 @@ class SqliteOnline:
         if file is None and not make:
             return None
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if kept is not None and kept[0] != os.getpid():
+            _INHERITED.append(kept[2])
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}",
             uri=True,
