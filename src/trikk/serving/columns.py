@@ -31,6 +31,23 @@ def frame_of(columns: Columns, fields: Mapping[str, Field]) -> pl.DataFrame:
     return pl.DataFrame([_series(name, values, fields.get(name)) for name, values in columns.items()])
 
 
+def is_exact(frame: pl.DataFrame, fields: Sequence[Field]) -> bool:
+    """Whether columns are what their fields want already: of their types, in order, and without missing values.
+
+    Says in microseconds what `Signature.check` finds out in a millisecond, which is longer than many models take.
+    """
+    import numpy as np
+
+    if frame.columns != [field.name for field in fields]:
+        return False
+    for column, field in zip(frame.get_columns(), fields, strict=True):
+        if column.null_count() or str(column.dtype) != field.dtype:
+            return False
+        if column.dtype.is_float() and not np.isfinite(column.to_numpy()).all():
+            return False
+    return True
+
+
 def _series(name: str, values: list[Any], field: Field | None) -> pl.Series:
     import polars as pl
 

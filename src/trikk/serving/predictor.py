@@ -7,18 +7,19 @@ request that is at fault is refused.
 from __future__ import annotations
 
 import io
+import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from trikk.models.invoke import predict_values
+from trikk.models.invoke import predict_values, raw_values
 from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
 from trikk.serving.answers import Answer, answer, chosen_type, ids, refusal
 from trikk.serving.bodies import Body, Columns, Reader
-from trikk.serving.columns import frame_of, logged_columns, with_times
+from trikk.serving.columns import frame_of, is_exact, logged_columns, with_times
 
 if TYPE_CHECKING:
     import polars as pl
@@ -125,9 +126,7 @@ class Predictor:
         """The answers of requests of one form, and their rows in the log."""
         frame = with_times(self._merged(group), list(self._fields.values()))
         extra = logged_columns(frame, self._logging.fields) if self._logging else []
-        signature = self._version.signature
-        nullable = signature is not None and signature.output.nullable
-        values = predict_values(self.model, self._given(frame), signature, allow_nan=nullable)
+        values = self._values(self._given(frame))
         found, at, names = [], 0, []
         for one in group:
             rows = len(next(iter(one.rows.values()))) if isinstance(one.rows, dict) else one.rows.height
@@ -137,11 +136,27 @@ class Predictor:
             at += rows
         return found, [self._log(names, frame, extra, values)] if self._logging else []
 
+    def _values(self, rows: pl.DataFrame) -> pl.Series:
+        """One value for each row; the errors are those of `predict_values`."""
+        signature = self._version.signature
+        if signature is None or not is_exact(rows, signature.inputs):
+            nullable = signature is not None and signature.output.nullable
+            return predict_values(self.model, rows, signature, allow_nan=nullable)
+        values = raw_values(self.model, rows, signature.takes, signature.method, allow_nan=True)
+        if is_exact(values.to_frame(), (signature.output,)):
+            return values
+        return predict_values(self.model, rows, signature, allow_nan=signature.output.nullable)
+
     def _given(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """What the model gets: everything but what is only logged."""
-        if self._inputs or not self._logging:
-            return frame
-        return frame.drop([field.name for field in self._logging.fields])
+        """What the model gets: its inputs, or, where they are not known, everything that is not only logged."""
+        import polars as pl
+
+        if self._inputs:
+            own = [frame[field.name] for field in self._inputs]
+        else:
+            extra = {field.name for field in self._logging.fields} if self._logging else set()
+            own = [column for column in frame.get_columns() if column.name not in extra]
+        return pl.DataFrame(own)
 
     def _merged(self, group: list[_Read]) -> pl.DataFrame:
         import polars as pl
@@ -160,23 +175,26 @@ class Predictor:
         import polars as pl
 
         assert self._logging is not None
-        now = datetime.now(UTC)
         rows = len(names)
+        version = self._version
         columns = [
             pl.Series("prediction_id", names),
             *extra,
-            pl.repeat(now, rows, dtype=pl.Datetime("us", "UTC"), eager=True).alias("predicted_at"),
+            pl.Series("predicted_at", [time.time_ns() // 1000] * rows, pl.Datetime("us", "UTC")),
             values.alias("value"),
-            pl.repeat(self._version.name, rows, dtype=pl.String, eager=True).alias("model"),
-            pl.repeat(self._version.version, rows, dtype=pl.Int64, eager=True).alias("model_version"),
-            pl.repeat(self._version.run, rows, dtype=pl.String, eager=True).alias("run"),
+            pl.Series("model", [version.name]).new_from_index(0, rows),
+            pl.Series("model_version", [version.version], pl.Int64).new_from_index(0, rows),
+            pl.Series("run", [version.run]).new_from_index(0, rows),
         ]
         if self._logging.inputs:
-            inputs = self._given(frame)
-            if self._inputs:
-                inputs = inputs.select([field.name for field in self._inputs])
-            columns.append(inputs.to_struct("inputs").struct.json_encode())
+            columns.append(
+                pl.Series("inputs", [_as_json(row) for row in self._given(frame).iter_rows(named=True)])
+            )
         return pl.DataFrame(columns)
+
+
+def _as_json(row: dict[str, Any]) -> str:
+    return json.dumps(row, separators=(",", ":"), default=str)
 
 
 def _stream(logs: list[pl.DataFrame]) -> bytes:

@@ -42,7 +42,9 @@ def body_of(error: BaseException) -> bytes:
     """The JSON body that explains an error: code, what, where, next, and the field's name if it is about one."""
     if isinstance(error, SignatureError):
         told: dict[str, str | None] = {**error.to_json(), "field": error.field}
-    elif isinstance(error, Refused | PredictionError):
+    elif isinstance(error, PredictionError):
+        told = {**error.to_json(), "next": "mend the inputs of these rows; the model takes them but has no answer"}
+    elif isinstance(error, Refused):
         told = {**error.to_json()}
     else:
         kind = error.code if isinstance(error, TrikkError) else "error"

@@ -238,9 +238,15 @@ def _stop(server: uvicorn.Server) -> None:
 
 def _listen(options: Options) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    # Asyncio turns Nagle's algorithm off only where the protocol is named; with it, answers take 40 ms more.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((options.host, options.port), family=family, backlog=_BACKLOG)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((options.host, options.port))
+        listening.listen(_BACKLOG)
+        return listening
     except (OSError, OverflowError) as error:
+        listening.close()
         why = getattr(error, "strerror", None) or error
         raise UsageError(
             f"the endpoint can't listen on {options.host}:{options.port}: {why}",
