@@ -64,7 +64,7 @@ def register_model(
         "inputs": inputs,
         "metrics": metrics,
         "description": description,
-        "nullable": list(nullable),
+        "nullable": _plain(nullable),
         "method": method,
     }
     if current() is None:
@@ -152,9 +152,8 @@ def predict(
         SignatureError: if the rows do not fit the model's signature; the input is named.
         PredictionError: if the model gives NaN; the first such row's key is named.
     """
-    keys = [key] if isinstance(key, str) else key
     made = _steps()["predict"].options(name=step, after=after)
-    return made(model, frame, key=list(keys), slot=slot, keep=list(keep), allow_nan=allow_nan)
+    return made(model, frame, key=_plain(key), slot=slot, keep=_plain(keep), allow_nan=allow_nan)
 
 
 @functools.cache
@@ -168,6 +167,11 @@ def _steps() -> Mapping[str, Step[..., Any]]:
         "promote_if": Step(promote, name="promote_if", effect=True),
         "predict": Step(predict_frame, name="predict"),
     }
+
+
+def _plain(names: object) -> object:
+    """Names as JSON has them; a stand-in for names stays one."""
+    return list(names) if isinstance(names, tuple) else names
 
 
 def _check(kind: str, name: object) -> None:

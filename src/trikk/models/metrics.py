@@ -169,8 +169,9 @@ def _auc(truth: Any, value: Any) -> float:
 def _logloss(truth: Any, value: Any) -> float:
     import numpy as np
 
-    likely = np.clip(np.where(truth != 0, value, 1.0 - value), 1e-15, 1.0)
-    return float(-np.log(likely).mean())
+    least = float(np.finfo(np.float64).eps)  # a probability of 0 would cost infinitely much
+    likely = np.clip(value, least, 1 - least)
+    return float(-np.log(np.where(truth != 0, likely, 1 - likely)).mean())
 
 
 def _binary(truth: Any) -> bool:

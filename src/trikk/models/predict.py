@@ -54,9 +54,9 @@ def predict_frame(
     model: ModelVersion | Any,
     frame: Any,
     *,
-    key: Sequence[str],
+    key: str | Sequence[str],
     slot: str | None = None,
-    keep: Sequence[str] = (),
+    keep: str | Sequence[str] = (),
     allow_nan: bool = False,
 ) -> Any:
     """Predict the rows of a frame; see `trikk.predict`."""
@@ -65,8 +65,9 @@ def predict_frame(
     context = current_step()
     lazy = lazy_of(frame)
     schema = lazy.collect_schema()
-    check_columns(schema, key, slot, keep)
-    job = _job(model, context, list(key), slot, list(keep), allow_nan)
+    keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
+    check_columns(schema, keys, slot, kept)
+    job = _job(model, context, keys, slot, kept, allow_nan)
     check_keys(lazy, job.about)
     needed = job.signature.names if job.signature else _others(job, schema.names())
     wanted = list(dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in schema)]))
