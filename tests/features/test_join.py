@@ -11,6 +11,7 @@ from tests.features.strategies import SCHEMA, VALUES, Case, cases
 
 from trikk import FeatureTable
 from trikk.core.errors import DefinitionError, UnknownName, UsageError
+from trikk.features.actions import check_rows
 from trikk.features.join import join_as_of
 
 T0 = datetime(2024, 3, 1, 9, tzinfo=UTC)
@@ -61,6 +62,8 @@ def test_nanoseconds_are_never_rounded_into_the_past_of_what_was_known() -> None
     moments = pl.Series([1_000_000, 1_000_999, 1_001_000, 1_002_000]).cast(pl.Datetime("ns", "UTC"))
     rows = pl.DataFrame({"line": "4", "at": moments})
     assert LOADS.join_as_of(rows, on="at", table=facts)["load"].to_list() == [None, None, 1.0, 1.0]
+    stored = check_rows(facts, LOADS.definition.to_json())
+    assert LOADS.join_as_of(rows, on="at", table=stored)["load"].to_list() == [None, None, 1.0, 1.0]
 
 
 def test_zones_and_units_are_made_one() -> None:

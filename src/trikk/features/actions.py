@@ -32,12 +32,12 @@ def check_rows(rows: Any, definition: Mapping[str, Any]) -> pl.DataFrame:
         UsageError: as `trikk.features.facts.facts`, and if two rows contradict each other.
     """
     from trikk.features.encoding import check_types
-    from trikk.features.facts import facts
+    from trikk.features.facts import facts, known_late
     from trikk.storage.frames import rows_of
     from trikk.storage.table_types import storable
 
     wanted = Definition.read(definition)
-    frame = storable(rows_of(rows), where=f"feature table {wanted.name}")
+    frame = storable(known_late(wanted, rows_of(rows)), where=f"feature table {wanted.name}")
     found = facts(wanted, frame)
     found.by_entity()
     check_types(wanted.name, found.values.schema)

@@ -203,6 +203,17 @@ def microseconds(times: pl.Series, *, up: bool = False) -> pl.Series:
     return numbers
 
 
+def known_late(definition: Definition, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows with nanoseconds of `time` rounded up to the microseconds that tables hold, so that none is early."""
+    import polars as pl
+
+    dtype = frame.schema.get(definition.time)
+    if not isinstance(dtype, pl.Datetime) or dtype.time_unit != "ns":
+        return frame
+    stored = pl.Datetime("us", dtype.time_zone)
+    return frame.with_columns(microseconds(frame[definition.time], up=True).cast(stored))
+
+
 def _refuse_contradictions(facts: Facts, rows: pl.DataFrame) -> None:
     """Two rows of one entity and one time are fine if they say the same."""
     import polars as pl

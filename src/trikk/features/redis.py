@@ -1,8 +1,8 @@
 """An online store in Redis or Valkey: one hash for each feature table, with its cells and the state among them.
 
 So one HMGET reads both as of one moment, and a server that evicts keys takes all or nothing. A change is a MULTI
-that is refused if the hash has changed since it was read (WATCH); a whole new set of cells is written beside the old
-one and renamed.
+that is refused if the hash has changed since it was read (WATCH); a whole new set of cells is written beside the
+old one and renamed.
 """
 
 # ruff: noqa: D102 - the methods are those of the port, described there
