@@ -7,6 +7,7 @@ from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.version import __version__ as __version__
 from trikk.features import FeatureTable
 from trikk.models import ModelVersion, better_by, predict, promote_if, register_model
+from trikk.monitoring import Monitor
 from trikk.pipeline.cache import Cache
 from trikk.pipeline.model import Model
 from trikk.pipeline.pipeline import Pipeline, pipeline
@@ -45,6 +46,7 @@ __all__ = [
     "log_param",
     "log_figure",
     "log_artifact",
+    "Monitor",
     "Retry",
     "Resources",
     "Cache",

@@ -30,6 +30,8 @@ COMMANDS = {
     "mirror": ("trikk.cli.experiments", "Copy finished runs to an MLflow server."),
     "tables": ("trikk.cli.data", "List tables, or show one: columns, rows, versions."),
     "models": ("trikk.cli.models", "List registered models, show and compare versions, move aliases."),
+    "monitor": ("trikk.cli.monitor", "Show how good predictions were: windows, slices, the worst cases."),
+    "explain": ("trikk.cli.monitor", "Show everything behind one prediction."),
     "ingest": ("trikk.cli.data", "Load files into a table."),
     "tail": ("trikk.cli.tail", "Print the messages of a stream; -f follows it."),
     "endpoint": ("trikk.cli.endpoint", "Serve a registered model over HTTP."),

@@ -1,0 +1,210 @@
+"""Commands that look at monitors: `trikk monitor` and `trikk explain`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from trikk.cli.output import json_option, parameters_text, print_json, table, when
+from trikk.execution.project import Project
+
+_STATES = {
+    "final": "green",
+    "partial": "yellow",
+    "pending": "bright_black",
+    "overdue": "red",
+    "empty": "bright_black",
+}
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--window", metavar="LABEL", help="One window, such as 2020-03-26: its slices, and how it came about."
+)
+@click.option("--kind", default=None, help="hour, day or week; the monitor's first by default.")
+@click.option("--slice", "slice_", metavar="COLUMN=VALUE", help="Only this slice.")
+@click.option("--worst", type=click.IntRange(1), metavar="N", help="The N cases with the largest errors.")
+@click.option("--last", type=click.IntRange(1), default=14, show_default=True, help="How many windows.")
+@json_option
+def monitor(
+    name: str | None,
+    window: str | None,
+    kind: str | None,
+    slice_: str | None,
+    worst: int | None,
+    last: int,
+    as_json: bool,
+) -> None:
+    """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
+    from trikk.monitoring.drill import slice_named, the_window
+    from trikk.monitoring.drill import worst as worst_cases
+    from trikk.monitoring.records import Records, names
+
+    project = Project.open()
+    if name is None:
+        _list(project, names(project.journal), as_json=as_json)
+        return
+    records = Records(project.journal, name)
+    spec = records.spec()
+    kind = kind or spec.windows[0]
+    chosen = slice_named(slice_) if slice_ else None
+    if worst is not None or (window and chosen):
+        windows = records.windows(kind)
+        final = [w.label for w in windows if w.whole.labelled] or [w.label for w in windows]
+        label = window or (final[-1] if final else "")
+        found = worst_cases(project, name, kind, label, slice_=chosen, most=worst or 20)
+        _cases(found, as_json=as_json)
+    elif window:
+        record = the_window(records, kind, window)
+        past = records.past(kind, record.label)
+        if as_json:
+            print_json({**record.to_json(), "past": [p.to_json() for p in past]})
+            return
+        _window(record, past, spec.metrics)
+    else:
+        windows = records.windows(kind)[-last:]
+        if as_json:
+            print_json({"monitor": spec.to_json(), "kind": kind, "windows": [w.to_json() for w in windows]})
+            return
+        _timeline(windows, spec.metrics, chosen)
+
+
+def _list(project: Project, names: list[str], *, as_json: bool) -> None:
+    from trikk.monitoring.records import Records
+
+    found = []
+    for name in names:
+        records = Records(project.journal, name)
+        spec, cursor = records.spec(), records.cursor()
+        newest = next((w for w in reversed(records.windows(spec.windows[0])) if w.whole.labelled), None)
+        found.append((spec, cursor, newest))
+    if as_json:
+        shown = [
+            {"monitor": s.to_json(), "evaluated": c.at, "newest": n.to_json() if n else None} for s, c, n in found
+        ]
+        print_json({"monitors": shown})
+        return
+    if not found:
+        click.echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
+        return
+    table(
+        ["MONITOR", "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", spec.metrics[0].upper()],
+        [
+            [
+                s.name,
+                f"{s.predictions} against {s.truth}",
+                when(c.at),
+                n.label if n else "-",
+                _number(n.whole.metrics.get(s.metrics[0])) if n else "-",
+            ]
+            for s, c, n in found
+        ],
+    )
+
+
+def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, str] | None) -> None:
+    baseline = any(w.whole.baseline for w in windows)
+    heads = ["WINDOW", "STATE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics)]
+    heads += ["BASELINE"] if baseline else []
+    rows = []
+    for record in windows:
+        figures = record.of(*chosen) if chosen else record.whole
+        if figures is None:
+            continue
+        state = click.style(record.state, fg=_STATES.get(record.state))
+        notes = f" (restated {record.restated}x)" if record.restated else ""
+        row = [record.label, state + notes, f"{figures.predicted:,}", f"{figures.labelled:,}"]
+        row += [_number(figures.metrics.get(m)) for m in metrics]
+        rows.append(row + ([_number(figures.baseline.get(metrics[0]))] if baseline else []))
+    table(heads, rows, right=heads[2:])
+
+
+def _window(record: Any, past: list[Any], metrics: tuple[str, ...]) -> None:
+    whole = record.whole
+    click.echo(f"{record.monitor}, {record.kind} {record.label}: {record.state}")
+    coverage = "-" if whole.coverage is None else f"{whole.coverage:.0%}"
+    click.echo(
+        f"  {whole.predicted:,} predicted, {whole.labelled:,} labelled ({coverage}), "
+        f"{whole.waiting:,} without truth, {whole.unpredicted:,} without prediction"
+    )
+    for earlier in past:
+        shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
+        click.echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
+    heads = ["SLICE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics)]
+    rows = [
+        [
+            f"{f.slice}={f.value}" if f.slice else "all",
+            f"{f.predicted:,}",
+            f"{f.labelled:,}",
+            *(_number(f.metrics.get(m)) for m in metrics),
+        ]
+        for f in record.figures
+    ]
+    table(heads, rows, right=heads[1:])
+    click.echo(f"next: trikk monitor {record.monitor} --window {record.label} --worst 20")
+
+
+def _cases(found: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"cases": found})
+        return
+    if not found:
+        click.echo("no cases")
+        return
+    heads = [name for name in found[0] if not name.startswith("run")]
+    table([h.upper() for h in heads], [[_cell(row[h]) for h in heads] for row in found])
+    if found[0].get("prediction_id"):
+        click.echo(f"next: trikk explain {found[0]['prediction_id']}")
+
+
+@click.command()
+@click.argument("prediction_id")
+@click.option("--table", "table_", help="The table to look in; all by default.")
+@json_option
+def explain(prediction_id: str, table_: str | None, as_json: bool) -> None:
+    """Show everything behind one prediction: inputs, earlier predictions, truth, model, run, code and data."""
+    from trikk.monitoring.drill import explain as explained
+
+    found = explained(Project.open(), prediction_id, table_)
+    if as_json:
+        print_json(found.to_json())
+        return
+    click.echo(f"prediction {prediction_id}")
+    for name, value in found.prediction.items():
+        if name != "prediction_id":
+            click.echo(f"  {name:14}{_cell(value)}")
+    if found.observed is not None:
+        error = "" if found.error is None else f", error {found.error:+.4g}"
+        click.echo(f"truth         {_cell(found.observed)}{error}")
+    for other in found.others:
+        click.echo(f"also          {parameters_text({k: _cell(v) for k, v in other.items()})}")
+    for name, rows in found.inputs.items():
+        for row in rows:
+            click.echo(f"given         {name}: {parameters_text({k: _cell(v) for k, v in row.items()})}")
+    if found.model:
+        version = f"{found.model['name']} version {found.model['version']}"
+        click.echo(f"model         {version}, made by run {found.model['run']}")
+    if found.run:
+        _run(found.run)
+        click.echo(f"replay        {found.replay}")
+    for note in found.notes:
+        click.echo(f"note          {note}")
+
+
+def _run(run: dict[str, Any]) -> None:
+    git = run.get("git") or {}
+    commit = f", commit {git['commit'][:10]}" if git.get("commit") else ""
+    click.echo(f"run           {run['id']} of {run['pipeline']}, {when(run['created'])}, {run['state']}")
+    click.echo(f"  parameters  {parameters_text(run['parameters']) or '-'}")
+    click.echo(f"  code        {str(run['code'])[:12]}{commit}")
+    click.echo(f"  data        {', '.join(f'{n} at version {v}' for n, v in run['tables'].items()) or '-'}")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)

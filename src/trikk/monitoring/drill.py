@@ -1,0 +1,284 @@
+"""From a figure to its cause: a window's cases, worst first, and everything about one prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import StorageError, TrikkError, UnknownName, UsageError
+from trikk.core.values import JSON
+from trikk.execution.project import Project
+from trikk.models.registry import Registry
+from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.records import Records, WindowRecord, names
+from trikk.monitoring.windows import window_named, zone_of
+from trikk.pipeline.arguments import OutputRef, walk
+from trikk.storage.artifact import Artifact
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trikk.runs.state import RunState
+
+ID = "prediction_id"
+
+
+def worst(
+    project: Project, monitor: str, kind: str, label: str, *, slice_: tuple[str, str] | None = None, most: int = 20
+) -> list[dict[str, JSON]]:
+    """The cases behind a window's figures, the largest errors first, then those without truth or prediction.
+
+    They are read at the versions of the tables that the figures were made of, as long as those can be read.
+
+    Args:
+        project: the project.
+        monitor: the monitor's name.
+        kind: hour, day or week.
+        label: the window's label.
+        slice_: a slice's column and value as text; all cases if None.
+        most: how many cases.
+
+    Returns:
+        Dicts of key, slot, predicted, observed, error (predicted - observed) and what else is known.
+
+    Raises:
+        UnknownName: if there is no such monitor, window or slice.
+    """
+    import polars as pl
+
+    records = Records(project.journal, monitor)
+    spec, record = records.spec(), the_window(records, kind, label)
+    joined = cases(spec, *_tables(project, spec, record), record.start, record.end)
+    if slice_ is not None:
+        column, value = slice_
+        if column not in spec.slices:
+            raise UnknownName("slice", column, spec.slices)
+        joined = joined.filter(pl.col(column).cast(pl.String).fill_null("(none)") == value)
+        if joined.is_empty():
+            held = [f.value for f in record.figures if f.slice == column]
+            raise UnknownName(f"{column}", value, held)
+    error = (pl.col(PREDICTED) - pl.col(OBSERVED)).alias("error")
+    ordered = joined.with_columns(error).sort(pl.col("error").abs(), descending=True, nulls_last=True)
+    shown = ordered.head(most).rename({PREDICTED: "predicted", OBSERVED: "observed"})
+    return [_plain(row) for row in shown.rename({c: c[1:] for c in shown.columns if c[0] == "_"}).to_dicts()]
+
+
+def the_window(records: Records, kind: str, label: str) -> WindowRecord:
+    """A window by its label, or by a time that lies in it.
+
+    Raises:
+        UnknownName: if it was not evaluated.
+    """
+    spec = records.spec()
+    if kind not in spec.windows:
+        raise UnknownName("kind of window", kind, spec.windows)
+    window = window_named(kind, label, zone_of(spec.timezone))
+    found = records.window(kind, window.label)
+    if found is None:
+        raise UnknownName(
+            f"{kind}", label, [w.label for w in records.windows(kind)], next="trikk monitor lists them"
+        )
+    return found
+
+
+def _tables(project: Project, spec: MonitorSpec, record: WindowRecord) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """The monitor's tables as they were when a window was evaluated, or as they are if that can't be read."""
+    try:
+        locked = project.run(record.run).lock["tables"]
+        return tuple(project.tables.scan(t, locked[t]) for t in (spec.predictions, spec.truth))  # type: ignore[return-value]
+    except (TrikkError, KeyError):
+        return tuple(project.tables.scan(t) for t in (spec.predictions, spec.truth))  # type: ignore[return-value]
+
+
+@dataclass(slots=True)
+class Explanation:
+    """Everything that is known of one prediction.
+
+    Attributes:
+        prediction: its row.
+        monitor: the monitor that watches it; "" for none.
+        observed: the truth, or None.
+        error: prediction minus truth, or None.
+        others: the other predictions for the same entity and slot, oldest first.
+        inputs: the rows that the model was given, by the name of the step's argument.
+        model: the registered version, as JSON; None if it was not registered.
+        run: id, pipeline, state, parameters, when it was made, code, commit and versions of tables and models.
+        replay: the command that executes the run again.
+        notes: what could not be found, in sentences.
+    """
+
+    prediction: dict[str, JSON]
+    monitor: str = ""
+    observed: JSON = None
+    error: float | None = None
+    others: list[dict[str, JSON]] = field(default_factory=list)
+    inputs: dict[str, list[dict[str, JSON]]] = field(default_factory=dict)
+    model: dict[str, JSON] | None = None
+    run: dict[str, JSON] = field(default_factory=dict)
+    replay: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The explanation as JSON."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        return found
+
+
+def explain(project: Project, prediction_id: str, table: str | None = None) -> Explanation:
+    """Find a prediction and everything behind it.
+
+    Args:
+        project: the project.
+        prediction_id: as in the predictions table.
+        table: the table to look in; those that monitors watch, then all, if not given.
+
+    Raises:
+        UnknownName: if no table has it.
+    """
+    specs = [Records(project.journal, name).spec() for name in names(project.journal)]
+    name, row = _find(project, prediction_id, table, [spec.predictions for spec in specs])
+    found = Explanation(_plain(row))
+    spec = next((spec for spec in specs if spec.predictions == name), None)
+    if spec is None:
+        found.notes.append(f"no monitor watches table {name}, so its truth is not known")
+    else:
+        _add_truth(project, spec, row, found)
+    _add_run(project, spec, row, found)
+    return found
+
+
+def _find(project: Project, wanted: str, table: str | None, likely: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    import polars as pl
+
+    names_ = [table] if table else list(dict.fromkeys([*likely, *project.tables.names()]))
+    for name in names_:
+        rows = project.tables.scan(name)
+        if ID in rows.collect_schema():
+            found = rows.filter(pl.col(ID) == wanted).head(1).collect()
+            if found.height:
+                return name, found.row(0, named=True)
+    raise UnknownName(
+        "prediction", wanted, [], next=f"looked in {', '.join(names_) or 'no table'}; name one: --table"
+    )
+
+
+def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: Explanation) -> None:
+    import polars as pl
+
+    found.monitor = spec.name
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(row[name])) for name in (*spec.key, spec.slot))
+    others = project.tables.scan(spec.predictions).filter(same & (pl.col(ID) != row[ID]))
+    order = [spec.made] if spec.made in row else []
+    rows = others.sort(order).collect() if order else others.collect()
+    found.others = [_plain(other) for other in rows.to_dicts()]
+    try:
+        truth = project.tables.scan(spec.truth).filter(same).select(spec.observed).collect()
+    except UnknownName:
+        found.notes.append(f"there is no table {spec.truth} yet")
+        return
+    values = truth[spec.observed].drop_nulls().to_list()
+    if not values:
+        found.notes.append("its truth has not come in")
+        return
+    found.observed = values[-1]
+    if isinstance(values[-1], int | float) and isinstance(row[spec.prediction], int | float):
+        found.error = float(row[spec.prediction]) - float(values[-1])
+
+
+def _add_run(project: Project, spec: MonitorSpec | None, row: dict[str, Any], found: Explanation) -> None:
+    if row.get("model") and row.get("model_version"):
+        try:
+            found.model = Registry(project.journal).get(str(row["model"]), int(row["model_version"])).to_json()
+        except TrikkError as error:
+            found.notes.append(error.what)
+    try:
+        run = project.run(project.find_run(str(row.get("run"))))
+    except TrikkError as error:
+        found.notes.append(f"the run that made it is not known: {error.what}")
+        return
+    lock = run.lock
+    models: dict[str, Any] = {ref: v and v["version"] for ref, v in lock.get("models", {}).items()}
+    found.run = {
+        "id": run.id,
+        "pipeline": run.pipeline,
+        "state": run.state,
+        "created": run.created,
+        "parameters": run.parameters,
+        "code": lock.get("code"),
+        "git": lock.get("git"),
+        "tables": lock.get("tables"),
+        "models": models,
+    }
+    found.replay = f"trikk replay {run.id}"
+    key = [*(spec.key if spec else ()), *([spec.slot] if spec else [])]
+    found.inputs = dict(_inputs(project, run, row, key))
+    if not found.inputs:
+        found.notes.append("what the model was given is not among the run's artifacts any more")
+
+
+def _inputs(
+    project: Project, run: RunState, row: dict[str, Any], key: Sequence[str]
+) -> Iterator[tuple[str, list[dict[str, JSON]]]]:
+    """The rows of the same entity and slot in the frames given to the step whose output has the prediction."""
+    try:
+        graph = project.graph(run)
+    except TrikkError:
+        return
+    for name, node in graph.nodes.items():
+        outputs = run.steps[name].outputs if name in run.steps else None
+        if not any(_rows_of(project, output, row, [ID]) for output in outputs or []):
+            continue
+        for argument, value in node.arguments.items():
+            for part in walk(value):
+                if isinstance(part, OutputRef) and (made := run.steps[part.step].outputs):
+                    rows = _rows_of(project, made[part.index or 0], row, [k for k in key if k in row])
+                    if rows:
+                        yield f"{name}.{argument}", rows
+        return
+
+
+def _rows_of(
+    project: Project, output: dict[str, JSON], row: dict[str, Any], by: Sequence[str]
+) -> list[dict[str, JSON]]:
+    """The rows of an artifact that is a frame with all these columns, where they equal those of `row`."""
+    import polars as pl
+
+    artifact = Artifact.from_json(output)
+    columns: Any = artifact.summary.get("columns", {})
+    if not by or not all(name in columns for name in by):
+        return []
+    try:
+        frame = project.artifacts.load(artifact, pl.LazyFrame)
+        same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(row[name])) for name in by)
+        return [_plain(found) for found in frame.filter(same).head(5).collect().to_dicts()]
+    except (StorageError, pl.exceptions.PolarsError):
+        return []
+
+
+def _plain(row: dict[str, Any]) -> dict[str, JSON]:
+    return {name: _value(value) for name, value in row.items()}
+
+
+def _value(value: Any) -> JSON:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def slice_named(text: str) -> tuple[str, str]:
+    """A slice as written on a command line, `sensor=north`.
+
+    Raises:
+        UsageError: if it is not written so.
+    """
+    column, sign, value = text.partition("=")
+    if not sign or not column:
+        raise UsageError(f"--slice {text!r} is not column=value", next="such as --slice sensor=north")
+    return column, value
