@@ -204,7 +204,7 @@ def microseconds(times: pl.Series, *, up: bool = False) -> pl.Series:
 
 
 def known_late(definition: Definition, frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows with nanoseconds of `time` rounded up to the microseconds that tables hold, so that none is early."""
+    """The rows with nanoseconds of `time` rounded up to the microseconds of a table, so that none is early."""
     import polars as pl
 
     dtype = frame.schema.get(definition.time)
