@@ -1,0 +1,162 @@
+"""Messages to an MQTT broker, each acknowledged (QoS 1): at least once, with an id by which readers drop repeats.
+
+MQTT 5 carries the headers as user properties, and the payload is the row alone. MQTT 3.1.1 has no place for
+headers: there the payload is `{"id": ..., "key": ..., "headers": {...}, "value": {...}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from trikk.core.errors import BrokerError, MissingExtra, PermanentError, UsageError
+from trikk.publishing.encoding import refused
+from trikk.publishing.messages import Message
+from trikk.publishing.mqtt_client import INFLIGHT, Client
+from trikk.publishing.publication import Job
+
+_LARGEST = 268_435_455  # of a packet: MQTT 5, 1.5.5
+_ROOM = 64
+_LOOK_EVERY = 0.05
+
+
+def send_mqtt(job: Job) -> int:
+    """Send what is not known to have been acknowledged.
+
+    Returns:
+        How many messages were acknowledged before.
+
+    Raises:
+        UsageError: if the address wants a key and there is none, or MQTT 3.1.1 is to carry Avro.
+        PermanentError: if a key can't be a level of a topic, a message is too large, or the broker refuses.
+        BrokerError: if it is away for longer than `job.patience`; what was acknowledged is not sent again.
+        MissingExtra: if paho-mqtt is not installed.
+    """
+    try:
+        import paho.mqtt.client  # noqa: F401 - whether it is there
+    except ImportError:
+        raise MissingExtra("publishing to MQTT", "mqtt") from None
+    _check(job)
+    if not len(job.messages):
+        return 0
+    client = Client(job.address)
+    sender = _Sender(job, client)
+    try:
+        _check_sizes(job, client.connect(job.patience))
+        job.facts.sending()
+        try:
+            sender.send()
+        except BaseException:
+            job.facts.stopped(sender.arrived)
+            raise
+    except BrokerError as error:
+        error.where, error.next = job.address.label, job.waiting(sender.arrived)
+        raise
+    finally:
+        client.close()
+    return job.facts.known.sent
+
+
+class _Sender:
+    """One attempt.
+
+    Attributes:
+        arrived: so many messages, from the first on, are acknowledged.
+    """
+
+    def __init__(self, job: Job, client: Client) -> None:
+        self.job = job
+        self.client = client
+        self.arrived = job.facts.known.sent
+        self._waiting: dict[
+            int, int
+        ] = {}  # rows by the number of their packet, in the order in which they were sent
+
+    def send(self) -> None:
+        """Send the rest and wait for every acknowledgement."""
+        row = self.arrived
+        for message in self.job.messages.messages(row):
+            self._wait(lambda: len(self._waiting) < INFLIGHT)
+            topic, payload = _packet(self.job, message)
+            self._waiting[self.client.publish(topic, payload, message)] = row
+            row += 1
+        self._wait(lambda: not self._waiting)
+        self.arrived = row
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        """Take acknowledgements in until `ready`; gives up when none has come for `patience` seconds."""
+        deadline = time.monotonic() + self.job.patience
+        while True:
+            if self._take():
+                deadline = time.monotonic() + self.job.patience
+            if ready():
+                return
+            if self.client.refusal:
+                raise self._refused(self.client.refusal)
+            if time.monotonic() > deadline:
+                raise BrokerError(f"the broker is away: {self.client.trouble or 'it acknowledges nothing'}")
+            self.client.woken.wait(_LOOK_EVERY)
+            self.client.woken.clear()
+
+    def _take(self) -> bool:
+        """Take in what has come; whether anything has."""
+        acknowledged = self.client.acknowledged
+        if not acknowledged:
+            return False
+        while acknowledged:
+            number, problem = acknowledged.popleft()
+            row = self._waiting[number]
+            if problem:
+                raise self._refused(f"it does not take the message of row {row}: {problem}")
+            del self._waiting[number]
+            self.arrived = next(iter(self._waiting.values()), row + 1)
+        return True
+
+    def _refused(self, what: str) -> PermanentError:
+        text = self.job.address.hide(what)
+        return PermanentError(
+            f"the broker refuses: {text}", where=self.job.address.label, next=self.job.waiting(self.arrived)
+        )
+
+
+def _check(job: Job) -> None:
+    """What can be said without a broker."""
+    messages, address = job.messages, job.address
+    if "{key}" in address.topic:
+        if messages.keys is None:
+            raise UsageError("the topic wants a key", where=address.label, next="publish with key=")
+        bad = messages.keys.str.contains(r"[/+#\x00]") | (messages.keys.str.len_bytes() == 0)
+        if bad.any():
+            row = int(bad.arg_max() or 0)
+            raise refused(
+                row,
+                "key",
+                f"{messages.keys[row]!r} can't be a level of a topic",
+                "use keys without / + #, not empty",
+            )
+    if address.options.get("version") == "3.1.1" and messages.content_type != "application/json":
+        raise UsageError("MQTT 3.1.1 has no place for a schema", next='publish as "json", or over MQTT 5')
+
+
+def _check_sizes(job: Job, limit: int | None) -> None:
+    sizes = job.messages.lengths()
+    headers = max(sum(len(k) + len(v.encode()) + 5 for k, v in kind) for kind in job.messages.kinds)
+    keys = 0 if job.messages.keys is None else int(str(job.messages.keys.str.len_bytes().max()))
+    limit = limit or _LARGEST
+    largest = max(sizes.to_list()) + headers + keys + len(job.address.topic) + _ROOM
+    if largest > limit:
+        raise PermanentError(
+            f"row {sizes.arg_max()} makes a message of {largest:,} bytes, and the broker takes {limit:,}",
+            next="raise the broker's limit, or publish less in a row; nothing was sent",
+        )
+
+
+def _packet(job: Job, message: Message) -> tuple[str, bytes]:
+    topic = job.address.topic.replace("{key}", message.key or "")
+    if job.address.options.get("version") != "3.1.1":
+        return topic, message.value
+    headers: Any = {name: text for name, text in message.headers if name != "trikk-id"}
+    head = json.dumps({"id": message.id, "key": message.key, "headers": headers}, separators=(",", ":"))
+    return topic, f'{head[:-1]},"value":'.encode() + message.value + b"}"

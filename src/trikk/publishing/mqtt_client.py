@@ -1,0 +1,161 @@
+"""The client of MQTT: connects within a time, connects again by itself, and says why it can't."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from trikk.core.errors import BrokerError, PermanentError
+from trikk.publishing.address import Address
+from trikk.publishing.messages import Message
+
+_REFUSALS = {
+    "Unsupported protocol version": "it does not speak MQTT 5: put ?version=3.1.1 behind the address",
+    "Bad user name or password": "it does not know the user, or not this password",
+    "Not authorized": "the user may not connect, or not write to this topic",
+    "Banned": "it has shut this client out",
+    "Packet too large": "a message is larger than it takes",
+    "Topic name invalid": "it does not take this topic",
+    "Payload format invalid": "it does not take what the message holds",
+    "Retain not supported": "it keeps no last message: leave ?retain=true out",
+    "QoS not supported": "it does not acknowledge messages",
+}
+"""Reasons of MQTT 5 (its chapter 2.4, as paho names them) that waiting does not mend."""
+INFLIGHT = 100
+"""So many messages are under way at once, if the broker takes as many."""
+_CONNECT_SECONDS = 5.0
+
+
+class Client:
+    """A connection to the first host of the address that answers; a thread of paho's serves it.
+
+    Attributes:
+        acknowledged: number of the packet and what is wrong with it (empty if nothing), as they come.
+        woken: set when something has happened.
+        refusal: why the broker will not have us; empty while it may.
+        trouble: the last trouble of any kind.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.acknowledged: deque[tuple[int, str]] = deque()
+        self.woken = threading.Event()
+        self.refusal = ""
+        self.trouble = ""
+        self._connected = threading.Event()
+        self._largest: int | None = None
+        self._five = address.options.get("version") != "3.1.1"
+        self._retain = address.options.get("retain") == "true"
+        self._client: Any = None
+
+    def connect(self, patience: float) -> int | None:
+        """Connect; returns how many bytes a packet may have, None if the broker does not say.
+
+        Raises:
+            BrokerError: if no host answers within `patience` seconds.
+            PermanentError: if the broker refuses.
+        """
+        deadline, pause = time.monotonic() + patience, 0.05
+        while True:
+            for host in self.address.hosts:
+                if self._try(host, max(0.2, min(_CONNECT_SECONDS, deadline - time.monotonic()))):
+                    return self._largest
+                if self.refusal:
+                    text = self.address.hide(self.refusal)
+                    raise PermanentError(f"the broker refuses: {text}", where=self.address.label, next=_MEND)
+            if time.monotonic() + pause > deadline:
+                raise BrokerError(f"the broker is away: {self.address.hide(self.trouble or 'it does not answer')}")
+            time.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
+    def publish(self, topic: str, payload: bytes, message: Message) -> int:
+        """Hand a message to the thread that sends; returns the number of its packet."""
+        properties = None
+        if self._five:
+            from paho.mqtt.packettypes import PacketTypes
+            from paho.mqtt.properties import Properties
+
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            headers = dict(message.headers)
+            properties.ContentType = headers.pop("content-type")
+            properties.UserProperty = [*headers.items(), *([("trikk-key", message.key)] if message.key else [])]
+        return int(self._client.publish(topic, payload, 1, self._retain, properties).mid)
+
+    def close(self) -> None:
+        """End the connection and its thread."""
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._client = None
+
+    def _try(self, host: str, seconds: float) -> bool:
+        self.close()
+        client = self._make(seconds)
+        name, _, port = host.rpartition(":")
+        try:
+            client.connect(name.strip("[]"), int(port), keepalive=30)
+        except (OSError, ValueError) as error:  # the ssl module's errors are among them
+            self.trouble = f"{host}: {error}"
+            if isinstance(error, ssl.SSLError):
+                self.refusal = f"the connection can't be encrypted: {error}"
+            return False
+        client.loop_start()
+        self._client = client
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit and not self._connected.is_set() and not self.refusal:
+            self.woken.wait(0.05)
+            self.woken.clear()
+        if not self._connected.is_set():
+            self.close()
+        return self._connected.is_set()
+
+    def _make(self, seconds: float) -> Any:
+        from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"trikk-{secrets.token_hex(8)}",
+            protocol=paho.MQTTv5 if self._five else paho.MQTTv311,
+        )
+        client.connect_timeout = seconds
+        client.max_queued_messages_set(0)
+        client.reconnect_delay_set(1, 5)
+        if self.address.user:
+            client.username_pw_set(self.address.user, self.address.password or None)
+        if self.address.secure:
+            client.tls_set(ca_certs=self.address.options.get("ca"))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        return client
+
+    def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:  # noqa: ARG002
+        if reason.is_failure:
+            self._trouble(str(reason))
+        else:
+            self._largest = getattr(properties, "MaximumPacketSize", None)
+            client.max_inflight_messages_set(min(INFLIGHT, getattr(properties, "ReceiveMaximum", INFLIGHT)))
+            self._connected.set()
+        self.woken.set()
+
+    def _on_disconnect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:  # noqa: ARG002
+        if reason.is_failure:
+            self._trouble(str(reason))
+        self.woken.set()
+
+    def _on_publish(self, client: Any, data: Any, number: int, reason: Any, properties: Any) -> None:  # noqa: ARG002
+        text = str(reason) if reason.is_failure else ""
+        self.acknowledged.append((number, _REFUSALS.get(text, text)))
+        self.woken.set()
+
+    def _trouble(self, reason: str) -> None:
+        self.trouble = reason
+        self.refusal = self.refusal or _REFUSALS.get(reason, "")
+
+
+_MEND = "mend that and publish again; nothing was sent"
