@@ -87,5 +87,5 @@ def notebook(
     step = _NOTEBOOK.options(name=name, after=after, retry=retry, timeout=timeout, resources=resources)
     kinds: Any = (Path, Path, *(Any for _ in names))
     step.types = {**step.types, "return": tuple[kinds]}  # each output is an artifact of its own
-    made = list(step(path, dict(parameters or {}), dict(inputs or {}), names, kernel))
-    return Executed(made[0], made[1], dict(zip(names, made[2:], strict=True)))
+    book, page, *files = step(path, dict(parameters or {}), dict(inputs or {}), names, kernel)
+    return Executed(book, page, dict(zip(names, files, strict=True)))

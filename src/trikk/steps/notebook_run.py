@@ -18,7 +18,7 @@ from trikk.core.errors import MissingExtra, ProgramFailed, UsageError
 from trikk.runs import logged
 from trikk.runs.context import current_step
 from trikk.steps.notebook_names import check_notebook, check_parameters, file_of, plain, variable
-from trikk.steps.workfolder import code_file, code_folder, put_inputs, take_outputs, tidy, work_folder
+from trikk.steps.workfolder import code_file, code_folder, make_room, put_inputs, take_outputs, tidy, work_folder
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _START_SECONDS = 60
@@ -73,8 +73,7 @@ def run_notebook(
         work = folder / "work"
         work.mkdir()
         put_inputs(work, {file_of(name): value for name, value in inputs.items()})
-        for name in outputs:
-            (work / name).parent.mkdir(parents=True, exist_ok=True)
+        make_room(work, outputs)
         book = _opened(source, path, values, kernel, folder)
         with _environment(folder), _kept_when_terminated(lambda: _keep(book)):
             failure = _executed(book, work)
@@ -89,7 +88,6 @@ def run_notebook(
 def _opened(source: Path, path: str, values: dict[str, Any], kernel: str, folder: Path) -> Book:
     """The author's notebook with a cell that sets the parameters."""
     try:
-        from papermill.inspection import _infer_parameters
         from papermill.iorw import load_notebook_node
         from papermill.parameterize import parameterize_notebook
     except ImportError:
@@ -100,12 +98,9 @@ def _opened(source: Path, path: str, values: dict[str, Any], kernel: str, folder
     try:
         node = load_notebook_node(str(source))
         own = frozenset(str(cell["id"]) for cell in node.cells if "id" in cell)
-        known = {p.name for p in _infer_parameters(node, name=kernel, language=language)}
-        unknown = sorted(set(values) - known) if known else []
+        unknown = _unknown(node, values)
         if not unknown and values:
             node = parameterize_notebook(node, values, kernel_name=kernel, language=language)
-    except UsageError:
-        raise
     except Exception as error:
         raise UsageError(
             f"{path} can't be used as a notebook: {(str(error).splitlines() or [''])[0]}",
@@ -116,9 +111,15 @@ def _opened(source: Path, path: str, values: dict[str, Any], kernel: str, folder
         raise UsageError(
             f"{path} has no parameter {unknown[0]!r}",
             where=str(source),
-            next=f'its cell with the tag "parameters" sets: {", ".join(sorted(known))}',
+            next='its cell with the tag "parameters" does not name it: correct one of them',
         )
     return Book(path, node, kernel, own, folder)
+
+
+def _unknown(node: Any, values: Mapping[str, object]) -> list[str]:
+    """Parameters that the cell for them, if there is one, does not mention at all: names written wrongly."""
+    cells = [cell.source for cell in node.cells if "parameters" in cell.metadata.get("tags", [])]
+    return [name for name in values if cells and not re.search(rf"\b{name}\b", cells[0])]
 
 
 def _executed(book: Book, work: Path) -> ProgramFailed | None:

@@ -15,7 +15,7 @@ from typing import IO, Any
 from trikk.core.errors import ProgramFailed, UsageError
 from trikk.execution.child import die_with_parent
 from trikk.steps.command_line import environment_of, interpreter, word
-from trikk.steps.workfolder import code_file, code_folder, put_inputs, take_outputs, tidy, work_folder
+from trikk.steps.workfolder import code_file, code_folder, make_room, put_inputs, take_outputs, tidy, work_folder
 
 _LAST_LINES = 20
 _LAST_BYTES = 3000
@@ -50,8 +50,7 @@ def run_script(
     words, label = _words(command, {*inputs, *outputs}, variables)
     with work_folder() as folder:
         put_inputs(folder, inputs)
-        for name in outputs:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        make_room(folder, outputs)
         variables |= {"TRIKK_CODE": str(code_folder()), "PYTHONUNBUFFERED": "1"}
         _run(words, label, folder, variables)
         values = take_outputs(folder, outputs, label)
@@ -138,10 +137,11 @@ def _run(words: list[str], label: str, folder: Path, variables: Mapping[str, str
 
 def _copy(errors: IO[bytes], last: bytearray) -> None:
     """Pass a program's standard error on while it is written, and keep the end of it."""
-    while chunk := os.read(errors.fileno(), _CHUNK):
-        os.write(2, chunk)
-        last += chunk
-        del last[:-_LAST_BYTES]
+    with errors:
+        while chunk := os.read(errors.fileno(), _CHUNK):
+            os.write(2, chunk)
+            last += chunk
+            del last[:-_LAST_BYTES]
 
 
 def _failure(label: str, code: int, said_last: str) -> Exception:

@@ -147,6 +147,13 @@ def _as_text(value: object) -> str:
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 
+def make_room(folder: Path, names: Sequence[str]) -> None:
+    """Make the folders into which outputs will be written; a name that ends with / is one itself."""
+    for name in names:
+        path = folder / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+
+
 def take_outputs(folder: Path, names: Sequence[str], maker: str) -> list[Any]:
     """What was written under each name: rows as polars DataFrame, .json as its value, anything else as a Path.
 
