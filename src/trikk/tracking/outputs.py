@@ -78,7 +78,7 @@ def export(artifacts: Artifacts, artifact: Artifact, to: Path) -> Path:
 
     A frame becomes what the ending of the path says: .parquet, .csv, .json (rows), .ndjson or .arrow. Plain data
     becomes JSON, or a text itself where the ending is another; files and figures are what they were; a list, dict
-    or folder becomes a folder; of anything else, such as a pickled model, the stored bytes are written, and nothing
+    or folder becomes a folder; of anything else, such as a pickled model, the stored bytes are written: nothing
     is unpickled.
 
     Args:
@@ -173,6 +173,8 @@ def _export_items(artifacts: Artifacts, artifact: Artifact, to: Path) -> None:
             copy_out(artifacts.store.fetch(child.digest), target)
             continue
         target = to / inner_path(file_name(child, str(key)))
+        if target.exists():
+            raise UsageError(f"two items would be written to {target.name}", next="take the value in a step instead")
         if child.codec in KINDS:
             _export_items(artifacts, child, target)
         else:

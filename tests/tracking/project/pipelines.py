@@ -91,7 +91,9 @@ def item(number: int) -> int:
 def things() -> tuple[pl.DataFrame, list[int]]:
     Path("note.txt").write_text("a note")
     trikk.log_artifact("note.txt", Path("note.txt"))
-    trikk.log_artifact("report.html", Path("report.html") if Path("report.html").exists() else "<html>", kind="report")
+    trikk.log_artifact(
+        "report.html", Path("report.html") if Path("report.html").exists() else "<html>", kind="report"
+    )
     trikk.log_figure("dot.png", b"\x89PNG\r\n\x1a\nrest")
     return pl.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [1, 2]
 
