@@ -6,8 +6,8 @@
     for column in report.drifted:
         print(column.column, column.reason)
 
-Profiles are summaries that can be merged, kept and sent: `compare` takes them in place of rows. Every function is pure;
-what is compared with what, and when, is the monitors' business.
+Profiles are summaries that can be merged, kept and sent: `compare` takes them in place of rows. All of it is pure;
+what is compared with what, and when, is for the monitors to say.
 """
 
 from __future__ import annotations

@@ -1,0 +1,214 @@
+"""A summary of numbers that can be merged without losing its guarantee: the q-digest, over the order of floats.
+
+Source: Shrivastava, Buragohain, Agrawal and Suri, Medians and beyond, SenSys 2004; merging: Agarwal et al.,
+Mergeable summaries, PODS 2012. Every finite float is one of 2^64 keys in the order of the floats. A *node* is an
+interval of 2^(64 - level) keys that starts at a multiple of its size; it holds a count. Nodes of two digests are
+the same, one inside the other, or apart, so merging is adding, whatever the order.
+
+A node that is more than one key holds at most 1/FINENESS of all values. The distribution function at a key is
+thereby known up to the counts of the nodes that the key lies inside; `counts_below` gives that with every value.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from trikk.core.values import JSON
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FINENESS = 160
+BITS = 64
+_SIGN = 1 << 63
+_MASK = (1 << 64) - 1
+Node: TypeAlias = tuple[int, int, int]
+"""First key, level, count."""
+
+
+def key_of(number: float) -> int:
+    """The place of a float (not NaN, not -0.0) among all floats."""
+    bits: int = struct.unpack(">Q", struct.pack(">d", number))[0]
+    return bits ^ _MASK if bits & _SIGN else bits | _SIGN
+
+
+def number_of(key: int) -> float:
+    """The float with that place; infinite for keys that are beyond the floats."""
+    if key <= _LOWEST:
+        return float("-inf")
+    if key >= _HIGHEST:
+        return float("inf")
+    bits = key ^ _SIGN if key & _SIGN else key ^ _MASK
+    number: float = struct.unpack(">d", struct.pack(">Q", bits))[0]
+    return number
+
+
+_LOWEST, _HIGHEST = key_of(float("-inf")), key_of(float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A q-digest.
+
+    Attributes:
+        count: how many values.
+        low: the least value; infinite if there is none.
+        high: the greatest value; minus infinite if there is none.
+        nodes: the nodes with a count, by first key, the larger before the smaller.
+    """
+
+    count: int = 0
+    low: float = float("inf")
+    high: float = float("-inf")
+    nodes: tuple[Node, ...] = ()
+
+    @classmethod
+    def of(cls, ordered: pl.Series) -> Digest:
+        """The digest of Float64 values in ascending order, all finite, without -0.0 and nulls."""
+        count = len(ordered)
+        if not count:
+            return cls()
+        low, high = float(ordered[0]), float(ordered[-1])
+        return cls(count, low, high, _tidy(_split(ordered, low, high), count))
+
+    def merge(self, other: Digest) -> Digest:
+        """The digest of the values of both."""
+        counts = {(start, level): held for start, level, held in self.nodes}
+        for start, level, held in other.nodes:
+            counts[start, level] = counts.get((start, level), 0) + held
+        count = self.count + other.count
+        nodes = [(start, level, held) for (start, level), held in counts.items()]
+        return Digest(count, min(self.low, other.low), max(self.high, other.high), _tidy(nodes, count))
+
+    def edges(self) -> set[int]:
+        """The first key of every node, and the key after its last."""
+        starts = {start for start, _, _ in self.nodes}
+        return starts | {start + (1 << (BITS - level)) for start, level, _ in self.nodes}
+
+    def counts_below(self, keys: Sequence[int]) -> list[tuple[float, int, int]]:
+        """How many values are below each of these keys, which ascend.
+
+        Returns:
+            For each key an estimate, a lower and an upper bound. They are one where the key is inside no node;
+            elsewhere a node's values are taken to lie evenly between its ends.
+        """
+        found: list[tuple[float, int, int]] = []
+        passed, place, inside = 0, 0, list[Node]()
+        for key in keys:
+            while place < len(self.nodes) and self.nodes[place][0] < key:
+                inside.append(self.nodes[place])
+                place += 1
+            passed += sum(held for start, level, held in inside if start + (1 << (BITS - level)) <= key)
+            inside = [node for node in inside if node[0] + (1 << (BITS - node[1])) > key]
+            unsure = sum(held for _, _, held in inside)
+            estimate = passed + sum(self._part_below(node, key) for node in inside)
+            found.append((estimate, passed, passed + unsure))
+        return found
+
+    def quantile(self, share: float) -> float:
+        """A value that about `share` of the values are below; NaN if there is none."""
+        if not self.count:
+            return float("nan")
+        edges = sorted(self.edges())
+        below = [counts[0] for counts in self.counts_below(edges)]
+        wanted = share * self.count
+        for i in range(1, len(edges)):
+            if below[i] >= wanted:
+                left, right = max(number_of(edges[i - 1]), self.low), min(number_of(edges[i]), self.high)
+                part = (wanted - below[i - 1]) / (below[i] - below[i - 1]) if below[i] > below[i - 1] else 0.0
+                return left + (right - left) * max(0.0, part)
+        return self.high
+
+    def _part_below(self, node: Node, key: int) -> float:
+        start, level, held = node
+        left = max(number_of(start), self.low)
+        right = min(number_of(start + (1 << (BITS - level))), self.high)
+        at = min(max(number_of(key), left), right)
+        return held * (at / 2 - left / 2) / (right / 2 - left / 2) if right > left else float(held)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The nodes as four lists: steps from key to key as odd numbers and powers of two; levels; counts."""
+        odds: list[JSON] = []
+        powers: list[JSON] = []
+        before = 0
+        for start, _, _ in self.nodes:
+            step = start - before
+            power = (step & -step).bit_length() - 1 if step else 0
+            odds.append(step >> power)
+            powers.append(power)
+            before = start
+        levels: list[JSON] = [level for _, level, _ in self.nodes]
+        counts: list[JSON] = [held for _, _, held in self.nodes]
+        return {
+            "low": self.low,
+            "high": self.high,
+            "odds": odds,
+            "powers": powers,
+            "levels": levels,
+            "counts": counts,
+        }
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Digest:
+        """The digest that `to_json` wrote; KeyError, TypeError or ValueError if it is none."""
+        nodes: list[Node] = []
+        start = 0
+        for odd, power, level, held in zip(
+            data["odds"], data["powers"], data["levels"], data["counts"], strict=True
+        ):
+            start += odd << power
+            if not (0 <= start <= _MASK and 0 <= level <= BITS and held > 0) or start % (1 << (BITS - level)):
+                raise ValueError("a node that is none")
+            nodes.append((start, level, held))
+        return cls(sum(held for _, _, held in nodes), float(data["low"]), float(data["high"]), tuple(nodes))
+
+
+def _split(ordered: pl.Series, low: float, high: float) -> list[Node]:
+    """Halve the smallest node that holds all values, and its halves, until none holds too much."""
+    import polars as pl
+
+    allowed = len(ordered) // FINENESS
+    first = key_of(low)
+    level = BITS - (first ^ key_of(high)).bit_length()
+    size = 1 << (BITS - level)
+    heavy, nodes = [(first - first % size, 0, len(ordered))], list[Node]()
+    while level < BITS and heavy:
+        half = 1 << (BITS - 1 - level)
+        middles = pl.Series([number_of(start + half) for start, _, _ in heavy], dtype=pl.Float64)
+        cuts = ordered.search_sorted(middles, side="left").to_list()
+        level += 1
+        halves = [
+            part
+            for (start, begin, end), cut in zip(heavy, cuts, strict=True)
+            for part in ((start, begin, cut), (start + half, cut, end))
+        ]
+        nodes += [(start, level, end - begin) for start, begin, end in halves if 0 < end - begin <= allowed]
+        heavy = [part for part in halves if part[2] - part[1] > allowed]
+    return nodes + [(start, level, end - begin) for start, begin, end in heavy]
+
+
+def _tidy(nodes: list[Node], count: int) -> tuple[Node, ...]:
+    """In order, and at most 3 * FINENESS: where two halves and their whole hold little, they become the whole."""
+    if len(nodes) > 3 * FINENESS:
+        nodes = _compressed(nodes, count // FINENESS)
+    return tuple(sorted(nodes))
+
+
+def _compressed(nodes: list[Node], allowed: int) -> list[Node]:
+    levels: list[dict[int, int]] = [{} for _ in range(BITS + 1)]
+    for start, level, held in nodes:
+        levels[level][start] = held
+    for level in range(BITS, 0, -1):
+        half = 1 << (BITS - level)
+        here, above = levels[level], levels[level - 1]
+        for start in [*here]:
+            whole = start & ~half
+            together = here.get(whole, 0) + here.get(whole | half, 0) + above.get(whole, 0)
+            if together <= allowed and start in here:
+                here.pop(whole, None)
+                here.pop(whole | half, None)
+                above[whole] = together
+    return [(start, level, held) for level, found in enumerate(levels) for start, held in found.items()]

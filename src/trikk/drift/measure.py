@@ -1,0 +1,139 @@
+"""What to measure of a column, and the measuring."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trikk.drift.counts import chi_square, cramers_v, jensen_shannon, pooled, psi
+from trikk.drift.kinds import NUMERIC
+from trikk.drift.pair import Counts, Pair
+from trikk.drift.report import Method
+from trikk.drift.special import kolmogorov_survival
+
+SMALL = 1000
+"""Up to so many values in the reference a test of significance is the method, above it a distance."""
+THRESHOLDS: dict[str, float] = {
+    "ks": 0.1,
+    "wasserstein": 0.1,
+    "jensen-shannon": 0.1,
+    "chi-square": 0.1,
+    "psi": 0.1,
+    "missing": 0.1,
+}
+"""The least effect that counts."""
+OF_NUMBERS: tuple[Method, ...] = ("ks", "wasserstein")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a method found.
+
+    Attributes:
+        method: which.
+        statistic: in its own units.
+        effect: without units.
+        p_value: of Kolmogorov and Smirnov's test for distances of distribution functions, of the chi-square
+            test for distances of counts.
+        error: how far `effect` may be from the truth; None where no bound is known.
+        change: what has changed, in words.
+    """
+
+    method: Method
+    statistic: float
+    effect: float
+    p_value: float
+    error: float | None
+    change: str
+
+
+def suited(pair: Pair, counts: Counts | None) -> Method:
+    """The method for a column: by its type, the number of its values, and how many of them differ.
+
+    Few different values: chi-square, and Jensen-Shannon for more than 1,000 values in the reference. Else
+    Kolmogorov-Smirnov, and Wasserstein for more than 1,000: with many values every test is significant, and a
+    distance says how much it matters. These are Evidently's choices, so that one can come from there.
+    """
+    many = pair.reference.values > SMALL
+    if counts is not None:
+        return "jensen-shannon" if many else "chi-square"
+    return "wasserstein" if many else "ks"
+
+
+def measure(pair: Pair, method: Method | None = None) -> Measured | None:
+    """Measure a column that has values on both sides.
+
+    Args:
+        pair: the column.
+        method: None for the one that suits; for a column of categories not one of `OF_NUMBERS`.
+
+    Returns:
+        What was found; None where nothing can be said, since nearly every value occurs once, or values are so
+        large that they can't be added.
+    """
+    if method in OF_NUMBERS:
+        return _distance(pair, method)
+    counts = pair.few()
+    method = method or suited(pair, counts)
+    if method in OF_NUMBERS:
+        return _distance(pair, method)
+    return _counted(counts or pair.bins(), method)
+
+
+def _distance(pair: Pair, method: Method) -> Measured | None:
+    gap = pair.gap()
+    mean, spread, now, _ = moments = pair.moments()
+    p_value = kolmogorov_survival(gap.ks, pair.reference.values, pair.current.values)
+    change = f"mean {mean:.4g} -> {now:.4g}"
+    if method == "ks":
+        return Measured(method, gap.ks, gap.ks, p_value, gap.ks_error, change)
+    scale = next((part for part in (spread, moments[3], abs(mean), abs(now)) if part > 0), 1.0)
+    effect = gap.area / scale
+    if not (math.isfinite(effect) and math.isfinite(scale)):
+        return None
+    return Measured(method, gap.area, effect, p_value, gap.area_error / scale, change)
+
+
+def _counted(counts: Counts, method: Method) -> Measured | None:
+    before, now = pooled(counts.reference, counts.current)
+    test = chi_square(before, now)
+    if test.degrees == 0 and sum(a + b > 0 for a, b in zip(counts.reference, counts.current, strict=True)) > 1:
+        return None
+    change = _changed(counts)
+    if method == "chi-square":
+        full = chi_square(counts.reference, counts.current)
+        return Measured(method, full.statistic, cramers_v(before, now), test.p_value, _error(counts), change)
+    distance = psi if method == "psi" else jensen_shannon
+    raw = distance(counts.reference, counts.current)
+    return Measured(method, raw, distance(before, now), test.p_value, _error(counts), change)
+
+
+def _error(counts: Counts) -> float | None:
+    return 0.0 if counts.exact else None
+
+
+def _changed(counts: Counts) -> str:
+    """What is new, what is gone, and otherwise the share that changed most."""
+    before, now = sum(counts.reference), sum(counts.current)
+    shares = [
+        (label, a / before, b / now)
+        for label, a, b in zip(counts.labels, counts.reference, counts.current, strict=True)
+    ]
+    parts = []
+    for word, found in (
+        ("new", [(label, b) for label, a, b in shares if a == 0 < b]),
+        ("gone", [(label, a) for label, a, b in shares if b == 0 < a]),
+    ):
+        if counts.exact and found:
+            named = sorted(found, key=lambda item: -item[1])[:3]
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            parts.append(f"{word}: {', '.join(f'{label} ({share:.1%})' for label, share in named)}{more}")
+    label, a, b = max(shares, key=lambda item: abs(item[1] - item[2]))
+    if not label.startswith("hash ") and a > 0 and b > 0:
+        parts.append(f"{label}: {a:.1%} -> {b:.1%}")
+    return "; ".join(parts)
+
+
+def fits(method: Method, pair: Pair) -> bool:
+    """Whether a method can measure columns of this kind."""
+    return method not in OF_NUMBERS or pair.reference.kind in NUMERIC
