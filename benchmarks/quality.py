@@ -5,7 +5,7 @@
   (whose failing rows are then looked up);
 - a Pandera schema for what it can say of these checks, given to the gate as it is.
 
-All in one process, on the same rows, in turns; once over a frame in memory and once over a Parquet file. Each figure
+All in one process, on the same rows, in turns; once over a frame in memory and once over a Parquet file. A figure
 is the median of `--repeat` rounds, ratios are against the query over the same rows.
 """
 

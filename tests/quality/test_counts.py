@@ -179,3 +179,39 @@ def test_categories_are_checked_as_texts() -> None:
         assert failing(rows, one_of("t", ["a", "z"])) == 1
         assert failing(rows, matches("t", "a")) == 1
         assert failing(rows, refers_to("t", pl.DataFrame({"t": ["a"]}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "members", "count"),
+    [
+        (pl.Series([1.0, 2.5, None]), [1, 2], 1),
+        (pl.Series([1, 2, None]), [1.0, 2.5], 1),
+        (pl.Series([0.1, 0.2], dtype=pl.Float32), [0.1, 3], 1),
+        (pl.Series([1, 255], dtype=pl.UInt8), [1, 300, -1], 1),
+        (pl.Series([True, False]), [True], 1),
+        (pl.Series([date(2024, 1, 1), None]), [date(2024, 1, 2)], 1),
+    ],
+)
+def test_members_of_a_set_are_compared_by_value_not_by_type(
+    column: pl.Series, members: list[Any], count: int
+) -> None:
+    assert failing(column.to_frame("v"), one_of("v", members)) == count
+
+
+@pytest.mark.parametrize(
+    ("column", "reference", "count"),
+    [
+        (pl.Series([1.0, 2.0, None]), pl.Series([1, 3]), 1),
+        (pl.Series([1, 2, None]), pl.Series([1.0, 2.5, math.nan, 1e30]), 1),
+        (pl.Series([1, 2], dtype=pl.Int8), pl.Series([1, 1000]), 1),
+        (pl.Series([datetime(2024, 1, 1)]), pl.Series([datetime(2024, 1, 1)]).dt.cast_time_unit("ms"), 0),  # noqa: DTZ001
+    ],
+)
+def test_keys_are_looked_up_by_value_not_by_type(column: pl.Series, reference: pl.Series, count: int) -> None:
+    assert failing(column.to_frame("v"), refers_to("v", reference.to_frame("v"))) == count
+
+
+def test_columns_may_be_called_as_what_is_counted() -> None:
+    rows = pl.DataFrame({"failing": [1, None, 3], "len": [None, 2, 3], "values": [1, 1, 1], "times": [1, 1, 1]})
+    assert failing(rows, not_null("failing", "len")) == 2
+    assert failing(rows, unique("values", "times")) == 2

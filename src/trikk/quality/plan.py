@@ -57,15 +57,17 @@ def plan(check: Check, scene: Scene) -> Plan:
     return _KINDS[check.kind](check, scene)
 
 
-def _of_rows(bad: pl.Expr, detail: Mapping[str, pl.Expr] | None = None) -> Plan:
-    """The plan of a check of each row; `bad` is null where there is nothing to check."""
-    more = dict(detail or {})
+def _of_rows(bad: pl.Expr, parts: Mapping[str, pl.Expr] | None = None) -> Plan:
+    """The plan of a check of each row; `bad` is null where there is nothing to check, `parts` say which column."""
+    parts = parts or {}
 
     def read(values: Values, rows: int) -> Seen:
-        parts = ", ".join(f"{name} {values[name]:,}" for name in more if values[name])
-        return Seen(rows, values["failing"], {"detail": parts})
+        counts = {name: values[f"part {name}"] for name in parts}
+        detail = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+        return Seen(rows, values["failing"], {"detail": detail})
 
-    return Plan(read, {"failing": bad.sum(), **more}, lambda rows, most: rows.filter(bad).head(most))
+    counts = {f"part {name}": part.sum() for name, part in parts.items()}
+    return Plan(read, {"failing": bad.sum(), **counts}, lambda rows, most: rows.filter(bad).head(most))
 
 
 def _has_columns(check: Check, scene: Scene) -> Plan:
@@ -87,8 +89,7 @@ def _has_columns(check: Check, scene: Scene) -> Plan:
 
 def _not_null(check: Check, scene: Scene) -> Plan:
     bad = {name: _is_missing(name, scene.schema[name]) for name in check.columns}
-    detail = {f"{name}": expression.sum() for name, expression in bad.items()} if len(bad) > 1 else {}
-    return _of_rows(pl.any_horizontal(bad.values()), detail)
+    return _of_rows(pl.any_horizontal(bad.values()), bad if len(bad) > 1 else None)
 
 
 def _is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -138,9 +139,19 @@ def _one_of(check: Check, scene: Scene) -> Plan:
         column, dtype = column.cast(pl.String), pl.String()
     if isinstance(dtype, pl.Datetime):
         members = pl.concat([pl.select(_limit(value, dtype).cast(dtype)).to_series() for value in values])
+    elif dtype.is_numeric() and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        column, members = _numbers(column, dtype, values)
     else:
         members = pl.Series(values)
     return _of_rows(~column.is_in(members.implode()))
+
+
+def _numbers(column: pl.Expr, dtype: pl.DataType, values: list[Any]) -> tuple[pl.Expr, pl.Series]:
+    """A column and a set of numbers in one type: whole numbers as such if both are, else as floats."""
+    if dtype.is_integer() and all(isinstance(value, int) for value in values):
+        return column, pl.Series(values)
+    wide = dtype if dtype.is_float() else pl.Float64()
+    return column.cast(wide), pl.Series([float(value) for value in values]).cast(wide)
 
 
 def _matches(check: Check, scene: Scene) -> Plan:
@@ -236,11 +247,20 @@ def _function(check: Check, scene: Scene) -> Plan:
 
 
 def _alike(column: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> pl.Expr:
-    """A reference's column in the type of the column that is looked up in it, where nothing is lost by that."""
-    if dtype.is_integer() and wanted.is_integer():
-        return column.cast(wanted, strict=False)  # a number that does not fit is null, and never looked for
-    texts = pl.String | pl.Categorical | pl.Enum
-    return column.cast(wanted, strict=False) if isinstance(dtype, texts) and isinstance(wanted, texts) else column
+    """A reference's column in the type of the column that is looked up in it.
+
+    What that type can't say (a number that does not fit, or is not whole) is null, and never looked for.
+    """
+    if dtype.is_float() and wanted.is_integer():
+        return pl.when(column == column.floor()).then(column).cast(wanted, strict=False)
+    numbers = dtype.is_integer() and (wanted.is_integer() or wanted.is_float())
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    times = (
+        isinstance(dtype, pl.Datetime) and isinstance(wanted, pl.Datetime) and dtype.time_zone == wanted.time_zone
+    )
+    if numbers or times or (isinstance(dtype, texts) and isinstance(wanted, texts)):
+        return column.cast(wanted, strict=False)
+    return column
 
 
 def _limit(value: object, dtype: pl.DataType) -> pl.Expr:
