@@ -94,3 +94,31 @@ def test_a_parameter_goes_to_the_pipelines_that_have_it(folder: Folder) -> None:
     made = folder.good("backfill", "night", "other_night", *period, "-p", "text=y")
     assert [run["parameters"].get("text") for run in made["runs"]] == [None, "y"]
     folder.refused("backfill", "night", "other_night", *period, "-p", "txt=y")
+
+
+def test_steps_take_the_time_that_is_named_for_the_present(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    code = """
+from trikk import pipeline, step
+from trikk.runs.context import step_context
+
+@step
+def told() -> list[object]:
+    context = step_context("telling")
+    return [context.now.isoformat(), context.time() == context.moment]
+
+@pipeline
+def tell():
+    told()
+"""
+    folder.write(trikk='name = "p"\ntimezone = "Pacific/Auckland"\n', pipelines=code)
+    period = ["--from", "2020-03-01", "--to", "2020-03-02"]
+    folder.refused("backfill", "tell", *period)
+    folder.refused("backfill", "tell", *period, "--at", "noon")
+    folder.good("backfill", "tell", *period, "--at", "04:00")
+    run = folder.trikk("show", "last", "--json").json
+    assert run["steps"][0]["outputs"][0]["summary"]["value"] == ["2020-03-01T15:00:00+00:00", True]
+    assert folder.trikk("replay", "last").code == 0
+    folder.good("run", "tell")
+    run = folder.trikk("show", "last", "--json").json
+    assert run["steps"][0]["outputs"][0]["summary"]["value"][1] is False

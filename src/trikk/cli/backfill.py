@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +39,7 @@ class _Tally:
 @click.option("--from", "first", required=True, metavar="DATE", help="The first day, such as 2020-03-02.")
 @click.option("--to", "last", required=True, metavar="DATE", help="The last day.")
 @click.option("--every", type=click.IntRange(1), default=1, metavar="DAYS", help="Every so many days only.")
+@click.option("--at", metavar="HH:MM", help="Steps take this time of each day for the present.")
 @click.option("--parameter", help="The date parameter to fill; not needed if a pipeline has only one.")
 @click.option("--missing", is_flag=True, help="Leave out what has succeeded with these parameters.")
 @parameter_option
@@ -50,6 +51,7 @@ def backfill(
     first: str,
     last: str,
     every: int,
+    at: str | None,
     parameter: str | None,
     missing: bool,
     parameters: dict[str, str],
@@ -69,19 +71,29 @@ def backfill(
         with Session(project, how) as session:
             graphs = [session.graph(name) for name in pipelines]
             _check_known(graphs, parameters)
-            names = [_day_parameter(graph, parameter, parameters) for graph in graphs]
+            names = [_day_parameter(graph, parameter, parameters, needed=at is None) for graph in graphs]
+            hour = None if at is None else _time(at)
             for number, day in enumerate(days, 1):
                 progress.say(f"[{number}/{len(days)}] {day}")
+                as_of = None if hour is None else _moment(day, hour, project.settings.timezone)
                 for graph, name in zip(graphs, names, strict=True):
-                    given = {**_known(graph, parameters), name: day.isoformat()}
-                    goes_on = _one(session, graph, given, tally, progress, missing=missing)
+                    given = {**_known(graph, parameters), **({name: day.isoformat()} if name else {})}
+                    leave_out = missing and name is not None
+                    goes_on = _one(session, graph, given, tally, progress, missing=leave_out, as_of=as_of)
                     if not (goes_on or keep_going) or (tally.done and tally.done[-1].state == "cancelled"):
                         return _report(pipelines, len(days), tally, as_json=as_json)
     return _report(pipelines, len(days), tally, as_json=as_json)
 
 
 def _one(
-    session: Session, graph: Graph, given: dict[str, str], tally: _Tally, progress: Progress, *, missing: bool
+    session: Session,
+    graph: Graph,
+    given: dict[str, str],
+    tally: _Tally,
+    progress: Progress,
+    *,
+    missing: bool,
+    as_of: float | None,
 ) -> bool:
     """Run one pipeline for one day, unless that was done before; False if it failed."""
     from trikk.execution.launch import has_succeeded
@@ -90,7 +102,7 @@ def _one(
         progress.say(f"{graph.pipeline}: has succeeded, left out")
         tally.left_out += 1
         return True
-    tally.done.append(session.run(graph.pipeline, given, text=True, origin={"kind": "backfill"}))
+    tally.done.append(session.run(graph.pipeline, given, text=True, origin={"kind": "backfill"}, as_of=as_of))
     if tally.done[-1].state == "succeeded":
         return True
     if not progress.quiet:
@@ -146,13 +158,28 @@ def _dates(graph: Graph) -> list[str]:
     return [spec.name for spec in graph.parameters if spec.kind.name == "date"]
 
 
-def _day_parameter(graph: Graph, asked: str | None, given: Mapping[str, str]) -> str:
+def _time(text: str) -> time:
+    try:
+        return time.fromisoformat(text)
+    except ValueError as error:
+        raise ParameterError(f"--at {text} is no time of day", next="write it as 04:00") from error
+
+
+def _moment(day: date, hour: time, zone: str) -> float:
+    from zoneinfo import ZoneInfo
+
+    return datetime.combine(day, hour, ZoneInfo(zone)).timestamp()
+
+
+def _day_parameter(graph: Graph, asked: str | None, given: Mapping[str, str], *, needed: bool) -> str | None:
     dates = _dates(graph)
     if asked is not None:
         if asked not in dates:
             raise ParameterError(f"{asked!r} is no date parameter of {graph.pipeline}", next=f"there are: {dates}")
         return asked
     free = [name for name in dates if name not in given]
+    if not dates and not needed:
+        return None
     if len(free) != 1:
         raise ParameterError(
             f"pipeline {graph.pipeline} has {len(free) or 'no'} date parameters to fill",

@@ -7,6 +7,7 @@
     isolation = "auto"                 # or "fork", "fresh"
     log_limit = "64MB"                 # of one attempt
     max_parallel = 8                   # steps at once; the number of cores if not given
+    timezone = "Europe/Oslo"           # of the days and hours that commands name; UTC if not given
     environment = "main"               # whose aliases of models it sees; TRIKK_ENVIRONMENT says otherwise
 
     [storage]
@@ -55,6 +56,7 @@ _KEYS = {
     "log_limit",
     "max_parallel",
     "environment",
+    "timezone",
     "storage",
     "tracking",
 }
@@ -75,6 +77,7 @@ class Settings:
     isolation: str = "auto"
     log_limit: int = 64_000_000
     max_parallel: int | None = None
+    timezone: str = "UTC"
     environment: str = "main"
     artifacts: str = ""
     tables: str = ""
@@ -159,8 +162,20 @@ def load_settings(root: Path) -> Settings:
             raise ProjectError(error.what, where=str(file), next=error.next) from error
     rest: dict[str, Any] = {k: data[k] for k in ("isolation", "max_parallel") if k in data}
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
+    rest["timezone"] = _zone(data.get("timezone", "UTC"), file)
     rest["environment"] = check_name("environment", environment, where=str(file))
     return Settings(root=root, name=data.get("name", root.name), **lists, **rest, **storage, **tracking)
+
+
+def _zone(name: Any, file: Path) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name).key
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ProjectError(
+            f"timezone = {name!r}", where=str(file), next='use a name such as "Europe/Oslo"'
+        ) from error
 
 
 def _check(file: Path, data: Mapping[str, Any], storage: Any) -> None:

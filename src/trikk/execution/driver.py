@@ -259,6 +259,7 @@ class Driver:
             dry=self.options.dry,
             acts_as=str(self.state.lock.get("run") or self.state.id),
             moment=float(self.state.lock.get("moment") or self.state.created),
+            as_of=bool(self.state.lock.get("as_of")),
             seed=step_seed(int(self.state.lock["seed"]), name, item),
             cpus=float(str(node.resources["cpus"])),
             log=log,

@@ -77,7 +77,8 @@ def create(
         origin: why the run exists.
     """
     run, now = new_run_id(), how.clock.now()
-    lock = lock if lock.get("run") else {**lock, "run": run, "moment": now}
+    if not lock.get("run"):
+        lock = {**lock, "run": run, "moment": lock["moment"] if lock.get("as_of") else now}
     body: dict[str, JSON] = {"parameters": parameters, "origin": origin, "lock": lock, "graph": stored}
     created = project.journal.create(run, graph.pipeline, body, at=now)
     state = RunState.fold(created.run, [created], graph.nodes)

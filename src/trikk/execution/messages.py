@@ -37,6 +37,7 @@ class StepCall:
         dry: a write is stored but not made to the table, and nothing outside is changed, as in a replay.
         acts_as: the run that results refer to: in a replay the one that is repeated, else the run itself.
         moment: seconds since 1970 at which that run was created.
+        as_of: whether that is another time than the clock's then.
         seed: for `random` and numpy, 0 to 2**32 - 1.
         cpus: the cores that the step takes; bounds the threads of numerical libraries.
         log: where stdout, stderr and logging go: a path, or "" to leave them.
@@ -54,6 +55,7 @@ class StepCall:
     dry: bool = False
     acts_as: str = ""
     moment: float = 0.0
+    as_of: bool = False
     seed: int = 0
     cpus: float = 1.0
     log: str = ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -81,6 +82,7 @@ class Session:
         text: bool = False,
         origin: Mapping[str, JSON] | None = None,
         lock: Lock | None = None,
+        as_of: float | None = None,
     ) -> RunState:
         """Run a pipeline to its end.
 
@@ -90,6 +92,7 @@ class Session:
             text: whether the parameters are texts.
             origin: why the run exists; by hand if not given.
             lock: from `pin`, where several runs must have the same data and seed; made now if not given.
+            as_of: seconds since 1970 that steps take for the present; the clock's time if not given.
 
         Returns:
             The run's final state, be it succeeded, failed or cancelled.
@@ -101,6 +104,8 @@ class Session:
 
         base, how = lock or self.lock, self.how
         pinned = lock is not None
+        if as_of is not None:
+            base = replace(base, moment=as_of, as_of=True)
         return start(
             self.project, self.executor, base, pipeline, given, how, text=text, origin=origin, pinned=pinned
         )

@@ -109,6 +109,7 @@ def _context(call: StepCall, place: Workplace) -> StepContext:
         attempt=call.attempt,
         dry=call.dry,
         moment=call.moment,
+        as_of=call.as_of,
         environment=place.environment,
         root=place.root,
         state_dir=place.state_dir,

@@ -37,6 +37,7 @@ class StepContext:
         attempt: 1 for the first.
         dry: nothing outside of the run may be changed, as in a replay.
         moment: seconds since 1970 at which the run was created; the same in every attempt, resume and replay.
+        as_of: whether the run was told another time than the clock's, as in a backfill of the past.
         environment: the environment's name, as aliases of models and streams are kept apart by it.
         root: the project's folder.
         state_dir: the project's `.trikk`, a local folder that outlives the run.
@@ -61,6 +62,7 @@ class StepContext:
     tables: Any
     journal: Journal
     given: Mapping[str, Artifact] = field(default_factory=dict)
+    as_of: bool = False
 
     @property
     def identity(self) -> str:
@@ -71,6 +73,10 @@ class StepContext:
     def now(self) -> datetime:
         """The run's `moment` in UTC: use it where a result holds the time at which it was made."""
         return datetime.fromtimestamp(self.moment, UTC)
+
+    def time(self) -> float:
+        """Seconds since 1970 for what is written down outside of the run: now, or the time it was told."""
+        return self.moment if self.as_of else time.time()
 
     def record(self, kind: str, body: Mapping[str, JSON]) -> None:
         """Append an event to the run, which stays there whatever becomes of the step.

@@ -28,7 +28,8 @@ class Lock:
         platform: such as "linux-x86_64".
         models: by reference (`people@champion`) the model version as JSON; None for an optional one not there.
         run: the run that was locked; a replay has the run that it repeats here.
-        moment: seconds since 1970 at which that run was created.
+        moment: seconds since 1970 at which that run was created, or would have been: see `as_of`.
+        as_of: whether the run was told another time than the clock's, as in a backfill with --at.
         seed: from which each step's random seeds are made, 0 to 2**63 - 1.
         git: commit, branch and whether it was dirty; for people.
     """
@@ -37,6 +38,7 @@ class Lock:
     models: dict[str, dict[str, JSON] | None] = field(default_factory=dict)
     run: str = ""
     moment: float = 0.0
+    as_of: bool = False
     code: str = ""
     packages: str = ""
     python: str = ""
@@ -51,6 +53,7 @@ class Lock:
             "models": dict(self.models),
             "run": self.run,
             "moment": self.moment,
+            "as_of": self.as_of,
             "code": self.code,
             "packages": self.packages,
             "python": self.python,
