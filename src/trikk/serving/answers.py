@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trikk.serving.bodies import ARROW_TYPE, CSV_TYPE, TYPES
 from trikk.serving.refusal import JSON_TYPE, Refused, body_of, status_of
@@ -80,10 +81,17 @@ def answer(kind: str, request: str, values: pl.Series, model: str, version: int)
             {"prediction_id": one, "value": value}
             for one, value in zip(ids(request, len(listed)), listed, strict=True)
         ]
-        body = json.dumps(
-            {"predictions": found, "model": model, "model_version": version}, allow_nan=False
-        ).encode()
+        told = {"predictions": found, "model": model, "model_version": version}
+        try:
+            body = json.dumps(told, allow_nan=False).encode()
+        except ValueError:  # a model that may give no number has given none
+            told["predictions"] = [{**one, "value": _finite(one["value"])} for one in found]
+            body = json.dumps(told, allow_nan=False).encode()
     return Answer(200, body, kind, len(values), request)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def ids(request: str, rows: int) -> list[str]:

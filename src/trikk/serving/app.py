@@ -22,6 +22,7 @@ Headers = list[tuple[bytes, bytes]]
 
 _METHODS = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",), "/metrics": ("GET", "HEAD")}
 _DRAINED = 50  # times the limit on bodies: read and dropped, so that the client gets to read the answer
+_HELD = 50  # times the limit on bodies: what all requests together may hold
 
 
 class _Disconnected(Exception):
@@ -42,6 +43,7 @@ class App:
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._model = options.model.encode()
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -69,8 +71,9 @@ class App:
     async def _invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         began = time.monotonic()
+        parts: list[bytes] = []
         try:
-            data = await self._body(headers, receive)
+            data = await self._body(headers, receive, parts)
             began = time.monotonic()
             body = Body(data, _text(headers, b"content-type"), _text(headers, b"content-encoding").strip().lower())
             served = await self._dispatcher.submit(Request(body, _text(headers, b"accept")))
@@ -79,6 +82,8 @@ class App:
         except _Disconnected:
             self._metrics.requests.add("499")
             return
+        finally:
+            self._held -= sum(map(len, parts))
         answer = served.answer
         self._metrics.requests.add(str(answer.status))
         self._metrics.seconds.add(time.monotonic() - began)
@@ -96,14 +101,16 @@ class App:
             found.append((b"connection", b"close"))
         return found
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        """The request's body; Refused with 413 once it is larger than allowed."""
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive, parts: list[bytes]) -> bytes:
+        """The request's body; Refused with 413 if it is larger than allowed, 503 if all together are.
+
+        What is held of it is added to `parts`.
+        """
         limit = self._options.max_body
         announced = headers.get(b"content-length", b"")
         large = announced.isdigit() and int(announced[:20]) > limit
         if large and headers.get(b"expect", b"").lower() == b"100-continue":
             raise too_large(limit)  # the client waits for this before it sends anything
-        parts: list[bytes] = []
         size = 0
         while True:
             message = await receive()
@@ -111,10 +118,12 @@ class App:
                 raise _Disconnected
             part = message.get("body", b"")
             size += len(part)
-            if large or size > limit:
-                large, parts = True, []
-            else:
+            large = large or size > limit
+            if not large:
                 parts.append(part)
+                self._held += len(part)
+                if self._held > limit * _HELD:
+                    raise Refused(503, "too many large requests are being answered", next="try again in a second")
             if not message.get("more_body") or size > limit * _DRAINED:
                 break
         if large:

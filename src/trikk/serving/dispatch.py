@@ -75,6 +75,7 @@ class Dispatcher:
         self._queue: deque[_Waiting] = deque()
         self._size = 0
         self._running: set[_Running] = set()
+        self._undelivered = 0
         self._timer: asyncio.TimerHandle | None = None
         self._pause = _FIRST_PAUSE
         self._tasks: set[asyncio.Future[None]] = set()
@@ -97,13 +98,13 @@ class Dispatcher:
             self._timer = loop.call_later(0, self._pump)
         return waiting.future
 
-    async def activate(self, fleet: Fleet) -> None:
+    def activate(self, fleet: Fleet) -> None:
         """Give all requests from now on to this fleet; those that are with the old one are finished there."""
         old, self.fleet = self.fleet, fleet
         self._pause = _FIRST_PAUSE
         self._pump()
         if old is not None:
-            await old.retire()
+            self._start(old.retire())
 
     async def sweep(self) -> None:
         """Answer requests that took too long, for ever; a worker that is stuck is ended."""
@@ -119,9 +120,9 @@ class Dispatcher:
                 running.link.kill()
 
     async def drain(self) -> None:
-        """Wait until everything that was accepted is answered."""
-        while self._queue or self._running:
-            await asyncio.sleep(0.01)
+        """Wait for the batches that are with workers, then end these; whoever still waits has gone."""
+        while self._undelivered:
+            await asyncio.sleep(_SWEEP / 10)
         for task in list(self._tasks):
             task.cancel()
         if self.fleet is not None:
@@ -144,6 +145,7 @@ class Dispatcher:
             running = _Running(link, self._take(alone), now)
             fleet.busy.add(link)
             self._running.add(running)
+            self._undelivered += 1
             self._start(self._run(fleet, running))
 
     def _take(self, alone: bool) -> list[_Waiting]:
@@ -154,12 +156,21 @@ class Dispatcher:
 
     async def _run(self, fleet: Fleet, running: _Running) -> None:
         """Have a worker answer a batch, log it, and give the answers."""
-        link, batch = running.link, running.batch
         try:
-            answered = await link.ask(_packed(batch))
+            answered = await self._asked(fleet, running)
+            if answered is not None:
+                await self._deliver(fleet.version.version, running.batch, answered)
+        finally:
+            self._undelivered -= 1
+
+    async def _asked(self, fleet: Fleet, running: _Running) -> Message | None:
+        """What the worker says, which is idle then; None if it has ended."""
+        link = running.link
+        try:
+            answered = await link.ask(_packed(running.batch))
         except WorkerGone as error:
             self._lost(fleet, running, error)
-            return
+            return None
         finally:
             self._running.discard(running)
             fleet.busy.discard(link)
@@ -169,7 +180,7 @@ class Dispatcher:
             fleet.idle.append(link)
             self._pause = _FIRST_PAUSE
             self._pump()
-        await self._deliver(fleet.version.version, batch, answered)
+        return answered
 
     async def _deliver(self, version: int, batch: list[_Waiting], answered: Message) -> None:
         head, rows = answered.head, answered.head["rows"]

@@ -95,9 +95,9 @@ class Endpoint:
             await server.serve(sockets=[listening])
         finally:
             listening.close()
+            await self._dispatcher.drain()
             for task in tasks:
                 task.cancel()
-            await self._dispatcher.drain()
             await self._spares.close()
             if self._flusher is not None:
                 emptied = await asyncio.to_thread(self._flusher.close)
@@ -113,7 +113,7 @@ class Endpoint:
                 raise
             return
         fleet = await self._build(version)
-        await self._dispatcher.activate(fleet)
+        self._dispatcher.activate(fleet)
 
     async def _build(self, version: ModelVersion) -> Fleet:
         """An open fleet of a version; raises TrikkError if it can't be had."""
@@ -233,6 +233,8 @@ def _server(app: App, options: Options) -> uvicorn.Server:
 
 
 def _stop(server: uvicorn.Server) -> None:
+    """The first signal asks to finish, the second not to wait for clients any longer."""
+    server.force_exit = server.should_exit
     server.should_exit = True
 
 

@@ -7,8 +7,9 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from trikk.core.errors import JournalError, TrikkError, UnknownName
+from trikk.core.errors import TrikkError, UnknownName
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.runs.ledger import Ledger
@@ -47,6 +48,7 @@ class Watch:
         self._failed: int | None = None
         self._failed_at = 0.0
         self._unreadable = False
+        self._reader = ThreadPoolExecutor(1, "trikk-registry")  # a database connection belongs to a thread
 
     async def run(self) -> None:
         """Follow the alias, for ever."""
@@ -54,7 +56,7 @@ class Watch:
             await asyncio.sleep(self._options.poll)
             try:
                 await self.look()
-            except JournalError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the version that is there goes on answering
                 self._metrics.ledger_failures.add()
                 if not self._unreadable:
                     _log.error("the registry can't be read; the version that is there stays: %s", error)
@@ -62,7 +64,7 @@ class Watch:
 
     async def look(self) -> None:
         """Look once; swap if the reference names another version now."""
-        await asyncio.to_thread(self._read)
+        await asyncio.get_running_loop().run_in_executor(self._reader, self._read)
         self._unreadable = False
         wanted, fleet = self._wanted, self._dispatcher.fleet
         if wanted is None or (fleet is not None and fleet.version.version == wanted.version):
@@ -91,7 +93,7 @@ class Watch:
         if fleet.note:
             _log.warning("version %d: %s", version.version, fleet.note)
         first = self._dispatcher.fleet is None
-        await self._dispatcher.activate(fleet)
+        self._dispatcher.activate(fleet)
         if not first:
             self._metrics.swaps.add()
         _log.info("version %d answers, after %.0f ms", version.version, (time.monotonic() - began) * 1000)
