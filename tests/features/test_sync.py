@@ -7,15 +7,17 @@ import sqlite3
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.features.conftest import client
 
 from trikk import FeatureTable
 from trikk.core.errors import Conflict, StorageError, UnknownName, UsageError
+from trikk.features.actions import check_rows
 from trikk.features.definition import Definition
 from trikk.features.online import open_online
 from trikk.features.place import Place
@@ -319,3 +321,40 @@ def test_a_forked_reader_opens_its_own_connection(place: Place, tmp_path: Path) 
     assert os.read(reader, 100) == b"1.0"
     os.close(reader)
     assert server.rows([{"line": "2"}], None, None)[0]["load"] == 1.0
+
+
+def test_days_booleans_and_numbers_name_entities_too(place: Place, address: str) -> None:
+    table = FeatureTable("loads", entity=["day", "open", "stop"], time="known", online=address)
+    entity = {"day": date(1960, 2, 29), "open": True, "stop": -7}
+    frame = pl.DataFrame({**{k: [v] for k, v in entity.items()}, "known": T0, "load": 1.0})
+    place.tables.write("loads", Write("append", frame), identity="1", origin={})
+    sync(table.definition, place)
+    numpy_key = {**entity, "stop": np.int16(-7)}
+    assert table.latest([entity, numpy_key, {**entity, "open": False}]) == [
+        {**entity, "load": 1.0},
+        {**numpy_key, "load": 1.0},
+        {**entity, "open": False, "load": None},
+    ]
+    assert table.latest(frame.select(list(entity)))["load"].to_list() == [1.0]
+    for wrong in ({"day": T0}, {"open": 1}, {"stop": True}, {"stop": 7.0}):
+        with pytest.raises(UsageError, match=f"key '{next(iter(wrong))}' is "):
+            table.latest([{**entity, **wrong}])
+
+
+def test_many_new_rows_are_written_as_a_whole_new_set(
+    place: Place, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trikk.features.sync._FEW", LINES - 1)
+    put(place, rows(1.0, lines=LINES + 1))
+    sync(LOADS.definition, place, to=address)
+    put(place, rows(2.0, 5))
+    assert sync(LOADS.definition, place, to=address).rebuilt
+    assert loads(address, "0", str(LINES)) == [2.0, 1.0]
+
+
+def test_a_feature_that_can_not_be_served_is_named(place: Place, address: str) -> None:
+    put(place, rows(1.0).with_columns(both=pl.struct("load")))
+    with pytest.raises(UsageError, match=r"feature 'both' is Struct\(.*can't be served"):
+        sync(LOADS.definition, place, to=address)
+    with pytest.raises(UsageError, match="feature 'both'"):
+        check_rows(rows(1.0).with_columns(both=pl.struct("load")), LOADS.definition.to_json())

@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,20 +100,20 @@ class SqliteOnline:
 
     def _connection(self, *, make: bool) -> sqlite3.Connection | None:
         """This thread's connection; None if nothing was synced and nothing is to be made."""
-        kept: tuple[int, int, sqlite3.Connection] | None = getattr(self._own, "kept", None)
+        kept: _Kept | None = getattr(self._own, "kept", None)
         file = _inode(self.path)
-        if kept is not None and kept[:2] == (os.getpid(), file):
-            return kept[2]
-        if file is None and not make:
+        if kept is not None and (kept.process, kept.file) == (os.getpid(), file):
+            return kept.connection
+        if make:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        elif file is None:
             return None
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if kept is not None and kept[0] != os.getpid():
-            _INHERITED.append(kept[2])
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}",
             uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,
+            check_same_thread=False,  # used by one; closed by whoever finds it unused
         )
         try:
             ready = self._prepare(connection, make=make)
@@ -122,13 +123,13 @@ class SqliteOnline:
         if not ready:
             connection.close()
             return None
-        self._own.kept = (os.getpid(), _inode(self.path), connection)
+        self._own.kept = _Kept(connection, _inode(self.path))
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, *, make: bool) -> bool:
         """Whether the file has its tables, which are made if that is asked for."""
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
         empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        application = connection.execute("PRAGMA application_id").fetchone()[0]  # set together with the tables
         if application != _APPLICATION and not empty:
             raise StorageError(
                 "the file is no online store of trikk",
@@ -155,6 +156,23 @@ class SqliteOnline:
                 where=str(self.path),
                 next="if it is damaged, remove the file and sync again: all of it comes from the table",
             ) from error
+
+
+class _Kept:
+    """An open connection with the process and the file that it belongs to; closed when nobody has it any more."""
+
+    def __init__(self, connection: sqlite3.Connection, file: int | None) -> None:
+        self.connection = connection
+        self.file = file
+        self.process = os.getpid()
+        weakref.finalize(self, _close, connection, self.process)
+
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    if process == os.getpid():
+        connection.close()
+    else:
+        _INHERITED.append(connection)
 
 
 def _cells(connection: sqlite3.Connection, entities: Sequence[str]) -> list[str | None]:
