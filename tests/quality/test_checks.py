@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from trikk import Table
-from trikk.core.errors import DefinitionError
+from trikk.core.errors import UsageError
 from trikk.core.values import decode, encode
 from trikk.quality import (
     Check,
@@ -55,13 +55,14 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "no checks": lambda: quality_gate(ROWS, []),
     "a text as checks": lambda: quality_gate(ROWS, "not_null"),
     "something that is no check": lambda: quality_gate(ROWS, [not_null("a"), 3]),
+    "a name that can't be one": lambda: quality_gate(ROWS, not_null("a"), name="a/b"),
     "half a sample": lambda: quality_gate(ROWS, not_null("a"), sample=0.5),  # type: ignore[arg-type]
 }
 
 
 @pytest.mark.parametrize("write", REFUSED.values(), ids=REFUSED.keys())
 def test_what_makes_no_sense_is_refused_where_it_is_written(write: Callable[[], Any]) -> None:
-    with pytest.raises(DefinitionError) as caught:
+    with pytest.raises(UsageError) as caught:
         write()
     assert caught.value.next
     assert str(caught.value.where).startswith(__file__)

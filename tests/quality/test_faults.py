@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from trikk.core.errors import CodecError, PermanentError
+from trikk.core.errors import CodecError, PermanentError, StorageError
 from trikk.quality import (
     GateBlocked,
     between,
@@ -106,12 +106,11 @@ def test_a_frame_without_columns_is_judged_too() -> None:
     assert told == ["no column id", "could not run: there is no column id; there are: none", "0 rows"]
 
 
-def test_rows_that_can_not_be_read_fail_every_check(tmp_path: Path) -> None:
+def test_rows_that_can_not_be_read_are_no_verdict_and_may_be_tried_again(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"no parquet")
-    with pytest.raises(GateBlocked) as caught:
+    with pytest.raises(StorageError, match="could not run") as caught:
         quality_gate(pl.scan_parquet(tmp_path / "rows.parquet"), [not_null("id"), row_count(0)])
-    assert caught.value.result["rows"] is None
-    assert not any(check["ran"] for check in caught.value.result["checks"])
+    assert not isinstance(caught.value, PermanentError)
 
 
 def test_what_is_no_frame_is_refused() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trikk.core.errors import DefinitionError
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import caller, located
 from trikk.pipeline.tracing import current
 from trikk.quality.check import Check
 from trikk.quality.foreign import check_of
@@ -44,6 +44,7 @@ def quality_gate(
     Raises:
         DefinitionError: if there is no check, or something else is given as one.
         GateBlocked: if a check that blocks failed or could not run.
+        StorageError: if the rows can't be read at all; another attempt may go better.
         MissingExtra: if a library that a check needs is not installed.
     """
     wanted = _checks(checks)
@@ -52,7 +53,7 @@ def quality_gate(
     from trikk.quality.step import gate_step
 
     trace = current()
-    step = gate_step([check.what for check in wanted], name or (_free(trace) if trace else NAME))
+    step = located(gate_step, [check.what for check in wanted], name or (_free(trace) if trace else NAME))
     given: Any = [check.to_json() for check in wanted]
     result = step.options(name=name, after=after)(rows, given, sample=sample, allow_empty=allow_empty)
     if trace is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from trikk.core.errors import StorageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.pipeline.step import Step
@@ -19,6 +20,7 @@ from trikk.quality.evaluate import evaluate
 from trikk.quality.report import report_html
 from trikk.quality.rows import lazy_of
 from trikk.quality.verdict import why_blocked
+from trikk.runs import events as e
 from trikk.runs import logged
 from trikk.runs.context import StepContext, current_step
 
@@ -41,6 +43,8 @@ def gate_step(whats: Sequence[object], name: str) -> Step[..., Any]:
         result = evaluate(wanted, lazy_of(rows), now=now, sample=sample, allow_empty=allow_empty)
         if context is not None:
             _keep(context, result)
+        if result["rows"] is None:
+            raise _unread(result)
         if not result["passed"]:
             raise _blocked(result, context)
         return result
@@ -65,7 +69,7 @@ def _keep(context: StepContext, result: dict[str, Any]) -> None:
         [
             logged.artifact(f"{label}.json", "value", data),
             logged.artifact(f"{label}.html", "report", report),
-            ("quality.checked", {**said, "checks": checks, "result": data.to_json(), "report": report.to_json()}),
+            (e.QUALITY_CHECKED, {**said, "checks": checks, "result": data.to_json(), "report": report.to_json()}),
         ]
     )
 
@@ -74,6 +78,12 @@ def _label(context: StepContext) -> str:
     """What the result and the report are called: after the step, recognisable as a gate's."""
     name = context.step if context.step.startswith("quality") else f"quality-{context.step}"
     return name if context.item is None else f"{name}-{context.item}"
+
+
+def _unread(result: dict[str, Any]) -> StorageError:
+    """Not a verdict on the rows, and perhaps over at the next attempt."""
+    why = next((check["observed"] for check in result["checks"]), "no check could run")
+    return StorageError(f"the rows can't be read, so that no check could run: {why}", next="check where they are")
 
 
 def _blocked(result: dict[str, Any], context: StepContext | None) -> GateBlocked:

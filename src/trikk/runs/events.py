@@ -19,6 +19,8 @@
     metric.logged        step, item, attempt, name, value, index       what a step wrote down of itself; it stays
     param.logged         step, item, attempt, name, value              whatever becomes of the step
     artifact.logged      step, item, attempt, name, kind, artifact
+    quality.checked      step, item, attempt, verdict, passed, warned, rows, checks, result, report    what a gate
+                         found, without any row; `result` and `report` are artifacts
 
 `item` is a mapped step's position, absent otherwise. `outputs` are artifacts as JSON, one, or as many as the
 step declares.
@@ -37,6 +39,7 @@ RUN_CANCELLED = "run.cancelled"
 METRIC_LOGGED = "metric.logged"
 PARAM_LOGGED = "param.logged"
 ARTIFACT_LOGGED = "artifact.logged"
+QUALITY_CHECKED = "quality.checked"
 
 STEP_STARTED = "step.started"
 STEP_SUCCEEDED = "step.succeeded"
