@@ -6,6 +6,7 @@ import random
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -222,6 +223,34 @@ def test_several_syncs_at_once_do_the_work_once(place: Place, address: str) -> N
             thread.join()
     assert sorted(one.entities for one in done) == [0] * 6 + [LINES] * 3
     assert loads(address, "0") == [2.0]
+
+
+def test_a_request_that_was_under_way_during_a_sync_is_answered(place: Place, address: str) -> None:
+    asked = datetime.now(UTC)
+    put(place, rows(1.0).with_columns(known=pl.lit(asked - timedelta(minutes=1))))
+    put(place, rows(2.0).with_columns(known=pl.lit(asked + timedelta(milliseconds=1))))
+    sync(LOADS.definition, place, to=address)
+    assert loads(address, "0", at=asked) == [1.0]
+    assert loads(address, "0", at=asked + timedelta(seconds=1)) == [2.0]
+
+
+def test_a_sync_that_fails_half_way_leaves_nothing_behind(place: Place, address: str) -> None:
+    put(place, rows(1.0))
+    sync(LOADS.definition, place, to=address)
+    store = open_online(LOADS.definition, place.state_dir, address)
+    state = store.state()
+
+    def cells() -> Iterator[tuple[str, str]]:
+        yield from ((str(n), "[]") for n in range(2_500))
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        store.replace(state, "other", cells())
+    with pytest.raises(RuntimeError, match="half way"):
+        store.update(state or "", "other", cells(), lambda _entity, _old, new: new)
+    assert (store.state(), store.count()) == (state, LINES)
+    if address.startswith("redis"):
+        assert client(address).keys("*") == ["trikk:features:{loads}"]
 
 
 def test_a_file_that_is_no_online_store_is_left_alone(place: Place, tmp_path: Path) -> None:

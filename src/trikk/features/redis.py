@@ -9,6 +9,7 @@ old one and renamed.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from trikk.features.address import Address
 
 _CHUNK = 1_000
 _STATE = "state"  # the state's field; an entity's begins with a bracket
-_ABANDONED = 86_400  # seconds after which a half-written set of cells is dropped
+_ABANDONED = 86_400  # seconds after which the half-written set of a killed sync is dropped
 
 
 class RedisOnline:
@@ -59,15 +60,20 @@ class RedisOnline:
     def replace(self, before: str | None, after: str, cells: Iterable[tuple[str, str]]) -> int:
         fresh = f"{self._key}:{os.urandom(8).hex()}"
         count = 0
-        with self._changed(before) as pipe:
-            pipe.hset(fresh, _STATE, after)
-            pipe.expire(fresh, _ABANDONED)
-            for chunk in _chunks(cells):
-                count += pipe.hset(fresh, mapping=dict(chunk))
-            pipe.multi()
-            pipe.rename(fresh, self._key)
-            pipe.persist(self._key)
-            pipe.execute()
+        try:
+            with self._changed(before) as pipe:
+                pipe.hset(fresh, _STATE, after)
+                pipe.expire(fresh, _ABANDONED)
+                for chunk in _chunks(cells):
+                    count += pipe.hset(fresh, mapping=dict(chunk))
+                pipe.multi()
+                pipe.rename(fresh, self._key)
+                pipe.persist(self._key)
+                pipe.execute()
+        except BaseException:
+            with contextlib.suppress(self._errors):
+                self._client.delete(fresh)
+            raise
         return count
 
     def update(

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SLICE = 50_000  # rows that are Python values at once
 _FEW = 100_000  # new rows beyond which all cells are written anew
 _ATTEMPTS = 5
+_GRACE = timedelta(minutes=5)  # requests under way, and clocks that go behind, ask for a moment before the sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ def sync(
     Args:
         definition: the feature table.
         place: its project.
-        at: the first moment that will be asked for; the run's moment or now if not given. It never goes back,
-            unless everything is rebuilt.
+        at: the first moment that will be asked for; five minutes before the run's moment, or before now, if not
+            given. It never goes back, unless everything is rebuilt.
         to: another store than the definition's.
         rebuild: read the whole table.
 
@@ -144,7 +145,7 @@ def _horizon(definition: Definition, place: Place, at: datetime | None, aware: b
                 next="store times with a zone, or say at= which moment to serve from",
             )
         moment = place.moment
-        at = datetime.now(UTC) if moment is None else datetime.fromtimestamp(moment, UTC)
+        at = (datetime.now(UTC) if moment is None else datetime.fromtimestamp(moment, UTC)) - _GRACE
     return moment_of(at, aware, where)
 
 

@@ -169,8 +169,8 @@ class FeatureTable(Table):
 
         Args:
             written: in a pipeline, what `append` returned, so that it comes first.
-            at: the earliest moment that `latest` will be asked for; the run's moment, or now. Rows that no later
-                moment needs are not kept online.
+            at: the earliest moment that `latest` will be asked for; five minutes before the run's moment, or
+                before now, if not given. Rows that no later moment needs are not kept online.
             to: another online store than the definition's.
             rebuild: read the whole table, and forget what is online.
             after: steps that must be over before.
@@ -196,7 +196,7 @@ class FeatureTable(Table):
 
         Args:
             keys: a list of dicts with the entity columns, or a frame with them.
-            at: the moment; now if not given. It can't be before the moment of the last sync.
+            at: the moment; now if not given. It can't be before the `at` of the last sync.
             features: which features; all if not given.
             online: another online store than the definition's.
 
