@@ -107,6 +107,8 @@ def test_files_of_several_shapes_are_united_or_refused(bucket: Bucket) -> None:
     assert s3(bucket.uri("m/*.csv"), columns=["w", "x"]).columns == ["w", "x"]
     with pytest.raises(UsageError, match="has no column 'y'"):
         s3(bucket.uri("m/1.csv"), columns=["y"])
+    with pytest.raises(UsageError, match="no column 'y' for types="):
+        s3(bucket.uri("m/1.csv"), types={"y": "String"})
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ def test_a_value_that_is_not_of_its_type_is_named(bucket: Bucket) -> None:
 @pytest.mark.parametrize("key", ["nothing.csv", "nothing/", "nothing/*.csv"])
 def test_no_object_is_a_clear_error(bucket: Bucket, key: str) -> None:
     bucket.put("something.csv", "a\n1\n")
-    with pytest.raises(UsageError, match="there is no object") as error:
+    with pytest.raises(StorageError, match="there is no object") as error:
         s3(bucket.uri(key))
     assert bucket.uri(key) in str(error.value)
 

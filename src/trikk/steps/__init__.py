@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trikk.core.errors import DefinitionError, UsageError
-from trikk.pipeline.location import caller
+from trikk.core.durations import Duration
+from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
+from trikk.steps.defining import defining
 from trikk.steps.dynamodb import dynamodb
 from trikk.steps.notebook import notebook
 from trikk.steps.redshift import redshift
@@ -28,6 +29,8 @@ def sql(
     *,
     name: str | None = None,
     after: object = (),
+    retry: Retry | None = None,
+    timeout: Duration | None = None,
 ) -> Any:
     """Read rows from a database, as a step: its result is an artifact of the run, and a replay does not ask again.
 
@@ -38,6 +41,8 @@ def sql(
         parameters: values by name: plain ones, parameters of the pipeline, outputs of steps.
         name: the step's name; "sql", "sql-2", ... if not given.
         after: steps that must be over before.
+        retry: a `Retry`; the pipeline's default if not given.
+        timeout: how long one attempt may take.
 
     Returns:
         The rows; a step gets them as the kind of frame that its annotation asks for. Outside of a pipeline, a
@@ -47,8 +52,7 @@ def sql(
         DefinitionError: if the url is of an unknown kind or holds a password.
     """
     if isinstance(url, str):
-        try:
+        with defining():
             check_url(url)
-        except UsageError as error:
-            raise DefinitionError(error.what, where=caller(), next=error.next) from error
-    return _SQL.options(name=name, after=after)(url, query, dict(parameters or {}))
+    step = _SQL.options(name=name, after=after, retry=retry, timeout=timeout)
+    return step(url, query, dict(parameters or {}))

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,15 @@ from trikk.core.errors import MissingExtra, ProgramFailed, UsageError
 from trikk.runs import logged
 from trikk.runs.context import current_step
 from trikk.steps.notebook_names import check_notebook, check_parameters, file_of, plain, variable
-from trikk.steps.workfolder import code_file, code_folder, make_room, put_inputs, take_outputs, tidy, work_folder
+from trikk.steps.workfolder import (
+    code_file,
+    code_variables,
+    make_room,
+    put_inputs,
+    take_outputs,
+    tidy,
+    work_folder,
+)
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _START_SECONDS = 60
@@ -75,11 +83,13 @@ def run_notebook(
         put_inputs(work, {file_of(name): value for name, value in inputs.items()})
         make_room(work, outputs)
         book = _opened(source, path, values, kernel, folder)
-        with _environment(folder), _kept_when_terminated(lambda: _keep(book)):
-            failure = _executed(book, work)
+        try:
+            with _environment(folder), _kept_when_terminated(book):
+                _execute(book, work)
+        except Exception:
+            _try_to_keep(book)
+            raise
         _keep(book)
-        if failure is not None:
-            raise failure
         result = (*book.files, *take_outputs(work, outputs, path))
         tidy(folder, result)
     return result
@@ -122,8 +132,8 @@ def _unknown(node: Any, values: Mapping[str, object]) -> list[str]:
     return [name for name in values if cells and not re.search(rf"\b{name}\b", cells[0])]
 
 
-def _executed(book: Book, work: Path) -> ProgramFailed | None:
-    """Execute the cells up to the first that fails; what it failed with."""
+def _execute(book: Book, work: Path) -> None:
+    """Execute the cells up to the first that fails; raises what `run_notebook` says."""
     import zmq
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
     from nbclient.exceptions import DeadKernelError
@@ -156,25 +166,26 @@ def _executed(book: Book, work: Path) -> ProgramFailed | None:
         ) from None
     except DeadKernelError:
         running = _of_status(book, "running") or _of_status(book, "completed")
-        return _failure(book, running, "the kernel died", "most often memory ran out")
+        raise _failure(book, running, "the kernel died", "most often memory ran out") from None
     except RuntimeError as error:
-        return _failure(book, None, "the kernel did not start or answer", str(error).splitlines()[0])
+        raise _failure(book, None, "the kernel did not start or answer", str(error)) from error
     failed = next((cell for cell in book.node.cells if cell.metadata.papermill.exception), None)
-    return None if failed is None else _cell_failure(book, failed)
+    if failed is not None:
+        _refuse_failed(book, failed)
 
 
 def _of_status(book: Book, status: str) -> Any:
     return next((c for c in reversed(book.node.cells) if c.metadata.papermill.get("status") == status), None)
 
 
-def _cell_failure(book: Book, cell: Any) -> ProgramFailed | None:
+def _refuse_failed(book: Book, cell: Any) -> None:
     error = next((output for output in cell.outputs if output.output_type == "error"), None)
     if error is None:
-        return _failure(book, cell, "the cell failed", "its output says more")
+        raise _failure(book, cell, "the cell failed", "its output says more")
     if error.ename == "SystemExit" and error.evalue in ("", "0", "None"):
-        return None
+        return
     print(_COLOURS.sub("", "\n".join(error.traceback)), file=sys.stderr)  # noqa: T201 - the step's log
-    return _failure(book, cell, error.ename, error.evalue)
+    raise _failure(book, cell, error.ename, error.evalue)
 
 
 def _failure(book: Book, cell: Any, what: str, detail: str) -> ProgramFailed:
@@ -215,15 +226,27 @@ def _keep(book: Book) -> None:
     path, page = book.files
     form: Any = v4
     path.write_text(form.writes(node) + "\n", "utf-8")
+    _log(path, "file")
     write_page(node, Path(book.path).stem, page)
+    _log(page, "report")
+
+
+def _log(file: Path, kind: str) -> None:
     step = current_step()
     if step is not None:
-        kinds = {path: "file", page: "report"}
-        step.record_many([logged.artifact(f.name, kind, step.artifacts.save(f)) for f, kind in kinds.items()])
+        step.record(*logged.artifact(file.name, kind, step.artifacts.save(file)))
+
+
+def _try_to_keep(book: Book) -> None:
+    """After a failure, which matters more than one of keeping the notebook."""
+    try:
+        _keep(book)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the first error is the one to tell
+        print(f"{book.path} could not be kept as far as it went: {error}", file=sys.stderr)  # noqa: T201
 
 
 @contextmanager
-def _kept_when_terminated(keep: Callable[[], None]) -> Iterator[None]:
+def _kept_when_terminated(book: Book) -> Iterator[None]:
     """At SIGTERM, as at a time-out, there are seconds left to keep what there is; then it ends as it would."""
     if current_step() is None or threading.current_thread() is not threading.main_thread():
         yield
@@ -231,10 +254,8 @@ def _kept_when_terminated(keep: Callable[[], None]) -> Iterator[None]:
 
     def terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
         signal.signal(number, signal.SIG_DFL)
-        try:
-            keep()
-        finally:
-            os.kill(os.getpid(), number)
+        _try_to_keep(book)
+        os.kill(os.getpid(), number)
 
     before = signal.signal(signal.SIGTERM, terminated)
     try:
@@ -246,12 +267,7 @@ def _kept_when_terminated(keep: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
     """What the kernel inherits: the project's modules can be imported, a user's own start-up files are not run."""
-    paths = [str(code_folder()), *filter(None, [os.environ.get("PYTHONPATH")])]
-    changed = {
-        "PYTHONPATH": os.pathsep.join(paths),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "TRIKK_CODE": str(code_folder()),
-    }
+    changed = {**code_variables(), "IPYTHONDIR": str(folder / "ipython")}
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:

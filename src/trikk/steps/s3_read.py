@@ -74,8 +74,9 @@ def read_s3(
         The rows, in the columns' order of the first object.
 
     Raises:
-        UsageError: if the address is wrong, or no object is there.
-        StorageError: if the server refuses or is away, or an object is damaged or changes while it is read.
+        UsageError: if the address, or a column that is named, is wrong.
+        StorageError: if there is no object, the server refuses or is away, or an object is damaged or changes
+            while it is read.
         MissingExtra: if obstore, or boto3 for a profile or a role, is not installed.
     """
     filled = fill(uri, parameters or {})
@@ -94,6 +95,13 @@ def read_s3(
             parts.append((label, read_rows(path, kind, label, columns=columns, types=types)))
             path.unlink()
     frame = unite(parts, union=union)
+    unknown = sorted((types or {}).keys() - set(frame.columns))
+    if unknown:
+        raise UsageError(
+            f"there is no column {unknown[0]!r} for types=",
+            where=filled,
+            next=f"there are: {', '.join(frame.columns)}",
+        )
     _record(filled, place.bucket, read, frame.height)
     return frame
 
@@ -138,8 +146,7 @@ def list_objects(bucket: Any, place: Location, shown: str) -> list[Found]:
     """The objects that an address names, sorted by key.
 
     Raises:
-        UsageError: if there is none.
-        StorageError: if the server refuses or is away.
+        StorageError: if there is none (it may still arrive), or the server refuses or is away.
     """
     import obstore
 
@@ -158,8 +165,8 @@ def list_objects(bucket: Any, place: Location, shown: str) -> list[Found]:
     return sorted(found, key=lambda one: one.key)
 
 
-def _nothing(shown: str) -> UsageError:
-    return UsageError(
+def _nothing(shown: str) -> StorageError:
+    return StorageError(
         f"there is no object {shown}",
         where=shown,
         next="check the bucket and the key; a folder ends with /, and * stays in one folder (** does not)",

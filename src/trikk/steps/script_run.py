@@ -15,7 +15,16 @@ from typing import IO, Any
 from trikk.core.errors import ProgramFailed, UsageError
 from trikk.execution.child import die_with_parent
 from trikk.steps.command_line import environment_of, interpreter, word
-from trikk.steps.workfolder import code_file, code_folder, make_room, put_inputs, take_outputs, tidy, work_folder
+from trikk.steps.workfolder import (
+    code_file,
+    code_folder,
+    code_variables,
+    make_room,
+    put_inputs,
+    take_outputs,
+    tidy,
+    work_folder,
+)
 
 _LAST_LINES = 20
 _LAST_BYTES = 3000
@@ -51,7 +60,7 @@ def run_script(
     with work_folder() as folder:
         put_inputs(folder, inputs)
         make_room(folder, outputs)
-        variables |= {"TRIKK_CODE": str(code_folder()), "PYTHONUNBUFFERED": "1"}
+        variables |= {**code_variables(), "PYTHONUNBUFFERED": "1"}
         _run(words, label, folder, variables)
         values = take_outputs(folder, outputs, label)
     tidy(folder, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -56,6 +57,15 @@ def code_folder() -> Path:
             return Path(entry)
     step = current_step()
     return step.root if step is not None else Path.cwd()
+
+
+def code_variables() -> dict[str, str]:
+    """What a program is told of the project's code: where it is, and that its modules can be imported."""
+    root = str(code_folder())
+    return {
+        "TRIKK_CODE": root,
+        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
 
 
 def code_file(name: str, kind: str) -> Path:

@@ -57,17 +57,12 @@ def reporting(day: date, limit: int = 3, name: str = 'a "quoted" ø'):
 
 @pipeline
 def slow():
-    notebook("slow.ipynb", timeout="6s")
-
-
-@pipeline
-def hanging():
     notebook("slow.ipynb")
 
 
 @pipeline
 def sleeping():
-    script(["sh", "-c", 'sleep 600 & echo $$ $! > "$TRIKK_CODE/pids"; wait'], timeout="600ms")
+    script(["sh", "-c", 'sleep 600 & echo $$ $! > "$TRIKK_CODE/pids"; wait'], timeout="3s")
 
 
 @pipeline
