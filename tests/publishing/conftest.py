@@ -1,3 +1,5 @@
 from __future__ import annotations
 
-from tests.servers_kafka import kafka as kafka  # a fixture for the tests of this folder
+from tests.servers_kafka import kafka as kafka  # fixtures for the tests of this folder
+from tests.servers_mqtt import mqtt3 as mqtt3
+from tests.servers_mqtt import mqtt5 as mqtt5

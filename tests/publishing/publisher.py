@@ -3,13 +3,14 @@
     python publisher.py FOLDER ADDRESS ROWS [DEATH]
 
 It is one attempt of a step of a run whose journal and streams are in FOLDER. DEATH is a moment at which it kills
-itself: `begin`, `produce`, `marker`, `commit` (before the call), `sent` (while the commit is under way), `committed`.
+itself: `begin`, `produce`, `marker`, `commit` (before the call), `sent` (while it is under way), `committed`.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -24,6 +25,19 @@ from trikk.runs.context import StepContext, entered
 from trikk.runs.open import open_journal
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.memory import MemoryStore
+
+PUBLISHER = Path(__file__)
+
+
+def start_publisher(folder: Path, to: str, count: int, *death: str, **variables: str) -> subprocess.Popen[str]:
+    """Start this module as a process; it prints `ready` when it begins, and how many messages it has published."""
+    return subprocess.Popen(
+        [sys.executable, str(PUBLISHER), str(folder), to, str(count), *death],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
+    )
 
 
 def rows_for(count: int) -> pl.DataFrame:

@@ -1,26 +1,19 @@
 from __future__ import annotations
 
-import os
 import random
 import secrets
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
-from tests.publishing.publisher import context_for, rows_for
-from tests.servers_kafka import Kafka, fetch_jars, start, stop
+from tests.publishing.publisher import context_for, rows_for, start_publisher
+from tests.servers_kafka import Kafka
 
-from trikk.core.errors import BrokerError, PermanentError
-from trikk.publishing import kafka as transport
+from trikk.core.errors import PermanentError
 from trikk.publishing import publish
-from trikk.publishing.facts import fold
 from trikk.publishing.messages import publication_of
 from trikk.runs.context import entered
 
@@ -36,18 +29,8 @@ def new_topic(kafka: Kafka, **settings: str) -> str:
     return kafka.make_topic("t" + secrets.token_hex(6), **settings)
 
 
-def run_publisher(folder: Path, to: str, count: int, *death: str, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(PUBLISHER), str(folder), to, str(count), *death],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(PUBLISHER.parents[2]), **variables},
-    )
-
-
 def finish(folder: Path, to: str, count: int) -> None:
-    out, err = (process := run_publisher(folder, to, count)).communicate(timeout=90)
+    out, err = (process := start_publisher(folder, to, count)).communicate(timeout=90)
     assert process.returncode == 0, err
     assert out.split() == ["ready", str(count)]
 
@@ -55,7 +38,7 @@ def finish(folder: Path, to: str, count: int) -> None:
 def check_each_once(kafka: Kafka, to: str, count: int) -> None:
     messages = kafka.read(topic_of(to))
     ids = Counter(dict(m.headers())["trikk-id"].decode() for m in messages)
-    assert {n for n in ids.values()} == {1}
+    assert set(ids.values()) == {1}
     publication = publication_of("r1/publish", f"kafka:{topic_of(to)}")
     assert set(ids) == {f"{publication}-{row}" for row in range(count)}
     values = sorted(int(m.value().split(b'"row":')[1].split(b",")[0]) for m in messages)
@@ -106,7 +89,7 @@ def test_a_publisher_that_dies_is_resumed_and_each_message_is_there_once(
     kafka: Kafka, tmp_path: Path, moment: str
 ) -> None:
     to = new_topic(kafka)
-    process = run_publisher(tmp_path, to, 3500, moment)
+    process = start_publisher(tmp_path, to, 3500, moment)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert len(kafka.read(topic_of(to))) in ({2000} if moment == "committed" else {1000, 2000})
@@ -122,7 +105,7 @@ def check_kills(kafka: Kafka, folder: Path, kills: int, count: int, seed: int) -
     """Kill publishers of one publication at random moments, then let one finish; how many kills hit."""
     to, chance, hits = new_topic(kafka), random.Random(seed), 0
     for _ in range(kills):
-        process = run_publisher(folder, to, count)
+        process = start_publisher(folder, to, count)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(chance.uniform(0, 0.5))

@@ -14,7 +14,7 @@ from typing import Any
 from trikk.core.errors import BrokerError, MissingExtra, PermanentError, UsageError
 from trikk.publishing.encoding import refused
 from trikk.publishing.messages import Message
-from trikk.publishing.mqtt_client import INFLIGHT, Client
+from trikk.publishing.mqtt_client import Client
 from trikk.publishing.publication import Job
 
 _LARGEST = 268_435_455  # of a packet: MQTT 5, 1.5.5
@@ -78,7 +78,7 @@ class _Sender:
         """Send the rest and wait for every acknowledgement."""
         row = self.arrived
         for message in self.job.messages.messages(row):
-            self._wait(lambda: len(self._waiting) < INFLIGHT)
+            self._wait(lambda: len(self._waiting) < self.client.window)
             topic, payload = _packet(self.job, message)
             self._waiting[self.client.publish(topic, payload, message)] = row
             row += 1

@@ -36,6 +36,7 @@ class Client:
     Attributes:
         acknowledged: number of the packet and what is wrong with it (empty if nothing), as they come.
         woken: set when something has happened.
+        window: so many messages may wait for their acknowledgement.
         refusal: why the broker will not have us; empty while it may.
         trouble: the last trouble of any kind.
     """
@@ -44,6 +45,7 @@ class Client:
         self.address = address
         self.acknowledged: deque[tuple[int, str]] = deque()
         self.woken = threading.Event()
+        self.window = INFLIGHT
         self.refusal = ""
         self.trouble = ""
         self._connected = threading.Event()
@@ -123,6 +125,7 @@ class Client:
             protocol=paho.MQTTv5 if self._five else paho.MQTTv311,
         )
         client.connect_timeout = seconds
+        client.max_inflight_messages_set(INFLIGHT)
         client.max_queued_messages_set(0)
         client.reconnect_delay_set(1, 5)
         if self.address.user:
@@ -139,7 +142,7 @@ class Client:
             self._trouble(str(reason))
         else:
             self._largest = getattr(properties, "MaximumPacketSize", None)
-            client.max_inflight_messages_set(min(INFLIGHT, getattr(properties, "ReceiveMaximum", INFLIGHT)))
+            self.window = min(INFLIGHT, getattr(properties, "ReceiveMaximum", INFLIGHT))
             self._connected.set()
         self.woken.set()
 

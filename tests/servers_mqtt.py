@@ -1,0 +1,140 @@
+"""Real MQTT brokers for tests: HiveMQ from Maven, which speaks MQTT 5, and amqtt, which speaks 3.1.1.
+
+HiveMQ takes one user only, and packets of at most 10,000 bytes, for tests of refusals; amqtt takes everyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.servers_java import JAVA, answers, fetch_jars, free_ports, launch, shared, stop
+
+VERSION = "2025.5"
+LARGEST = 10_000
+USER = "publisher"
+_OPENS = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in ("java.lang", "java.nio", "sun.nio.ch")]
+_CONFIG = """<?xml version="1.0"?>
+<hivemq>
+<listeners><tcp-listener><port>{port}</port><bind-address>127.0.0.1</bind-address></tcp-listener></listeners>
+<mqtt><packets><max-packet-size>{largest}</max-packet-size></packets>
+<queued-messages><max-queue-size>100000</max-queue-size></queued-messages></mqtt>
+<persistence><mode>in-memory</mode></persistence>
+<anonymous-usage-statistics><enabled>false</enabled></anonymous-usage-statistics>
+</hivemq>
+"""
+_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """A broker on the loopback; without a password it takes everyone."""
+
+    host: str
+    version: str
+    password: str = ""
+
+    def address(self, topic: str) -> str:
+        """Where to publish to; the password stands in the variable MQTT_PASSWORD."""
+        who = f"{USER}:${{MQTT_PASSWORD}}@" if self.password else ""
+        return f"mqtt://{who}{self.host}/{topic}" + ("" if self.version == "5" else "?version=3.1.1")
+
+    @contextlib.contextmanager
+    def listening(self, topic: str) -> Iterator[list[Any]]:
+        """The messages that come while the block runs."""
+        from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        found: list[Any] = []
+        ready = threading.Event()
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5 if self.version == "5" else paho.MQTTv311
+        )
+        if self.password:
+            client.username_pw_set(USER, self.password)
+        client.on_message = lambda _client, _data, message: found.append(message)
+        client.on_subscribe = lambda *_: ready.set()
+        client.connect("127.0.0.1", int(self.host.rpartition(":")[2]))
+        client.subscribe(topic, 1)
+        client.loop_start()
+        assert ready.wait(20)
+        try:
+            yield found
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+
+def wait_for(found: list[Any], count: int) -> list[Any]:
+    """Wait until so many messages have come."""
+    deadline = time.monotonic() + 30
+    while len(found) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="session")
+def mqtt5(tmp_path_factory: pytest.TempPathFactory) -> Mqtt:
+    """A broker that speaks MQTT 5; the test is skipped, with the reason, where it can't be had."""
+    pytest.importorskip("paho.mqtt", reason="no client of MQTT: paho-mqtt is not installed")
+    try:
+        host, _, password = shared(tmp_path_factory.getbasetemp(), "mqtt", _start_hivemq).partition(" ")
+    except (RuntimeError, OSError) as error:
+        pytest.skip(f"no broker of MQTT 5: {error}")
+    return Mqtt(host, "5", password)
+
+
+def _start_hivemq(folder: Path, owner: int) -> tuple[str, subprocess.Popen[bytes]]:
+    jars = fetch_jars("com.hivemq", "hivemq-community-edition-embedded", VERSION)
+    [port], password = free_ports(1), "s3cr3t-" + secrets.token_hex(8)
+    for name in ("conf", "data", "extensions"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "conf/config.xml").write_text(_CONFIG.format(port=port, largest=LARGEST))
+    source = Path(__file__).parent / "publishing/Broker.java"
+    command = [*JAVA, *_OPENS, "-cp", f"{jars}/*", str(source), str(folder), USER, password]
+    process = launch(command, folder / "log", owner)
+    if not answers(process, port, _SECONDS):
+        stop(process)
+        raise RuntimeError(f"HiveMQ did not start: {(folder / 'log').read_text(errors='replace').strip()[-250:]}")
+    return f"127.0.0.1:{port} {password}", process
+
+
+@pytest.fixture(scope="session")
+def mqtt3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mqtt]:
+    """A broker that speaks MQTT 3.1.1 only, in a process of its own."""
+    pytest.importorskip("paho.mqtt", reason="no client of MQTT: paho-mqtt is not installed")
+    pytest.importorskip("amqtt", reason="no broker of MQTT: amqtt is not installed")
+    [port] = free_ports(1)
+    with (tmp_path_factory.mktemp("amqtt") / "log").open("wb") as log:
+        command = [sys.executable, "-m", "tests.servers_mqtt", str(port)]
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
+    try:
+        if not answers(process, port, _SECONDS):
+            pytest.skip("no broker of MQTT: amqtt did not start")
+        yield Mqtt(f"127.0.0.1:{port}", "3.1.1")
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _serve(port: int) -> None:
+    from amqtt.broker import Broker
+
+    anyone = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+    broker = Broker({"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}, "plugins": anyone})
+    await broker.start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1])))
