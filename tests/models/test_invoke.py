@@ -6,8 +6,11 @@ import lightgbm
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from tests.models.making import Doubles, rows_of
 
 from trikk.core.errors import PredictionError, SignatureError, UsageError
@@ -52,6 +55,28 @@ def test_every_kind_of_model_gets_its_rows_in_its_order(kind: str) -> None:
     found = predict_values(model, ROWS.select("truth", "n", "x", "id"), signature)
     assert found.name == "value"
     assert found.to_numpy() == pytest.approx(np.asarray(own))
+
+
+TEXTS = ROWS.select("x", pl.when(pl.col("n") > 4).then(pl.lit("north")).otherwise(pl.lit("south")).alias("side"))
+
+
+@pytest.mark.parametrize("library", ["polars", "pandas"])
+def test_a_pipeline_with_texts_gets_frames_of_the_library_that_it_was_fitted_on(library: str) -> None:
+    inputs = TEXTS if library == "polars" else TEXTS.to_pandas()
+    coded = make_column_transformer((OneHotEncoder(), ["side"]), remainder="passthrough")
+    model = make_pipeline(coded, LinearRegression()).fit(inputs, Y)
+    signature = infer(model, inputs)
+    assert (signature.takes, signature.schema()["side"]) == (library, pl.String)
+    assert predict_values(model, TEXTS, signature).to_numpy() == pytest.approx(model.predict(inputs))
+
+
+def test_categories_keep_their_codes_whatever_rows_come_first() -> None:
+    inputs = TEXTS.with_columns(pl.col("side").cast(pl.Categorical)).to_pandas()
+    model = regressor(inputs)
+    signature = infer(model, inputs)
+    assert [f.dtype for f in signature.inputs] == ["Float64", "Categorical"]
+    found = predict_values(model, TEXTS.reverse(), signature)
+    assert found.to_numpy() == pytest.approx(model.predict(inputs)[::-1])
 
 
 def test_a_classifier_gives_its_label_or_the_probability_of_its_second_class() -> None:

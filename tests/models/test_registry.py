@@ -166,6 +166,23 @@ def test_a_rollback_needs_no_approval_and_drops_what_waited(registry: Registry) 
     assert move(registry, 3, 60.0).state == "moved"
 
 
+def test_registries_over_one_ledger_see_each_others_entries_and_states_do_not_change(registry: Registry) -> None:
+    with_versions(registry, 1)
+    before = registry.state("people")
+    other = Registry(registry._ledger)
+    assert with_versions(other, 1).names() == ["people"]
+    move(other, 2, 10.0)
+    assert (holder(registry), list(registry.state("people").versions)) == (2, [1, 2])
+    assert (list(before.versions), before.moves) == ([1], [])
+
+
+def test_of_moves_whose_times_run_backwards_the_later_entry_counts(registry: Registry) -> None:
+    with_versions(registry, 3)
+    for number, at in ((1, 100.0), (2, 50.0), (3, 70.0)):  # as when the past is caught up with
+        move(registry, number, at)
+    assert [holder(registry, at) for at in (40, 60, 80, 120)] == [None, 2, 3, 3]
+
+
 def test_names_that_could_be_paths_are_refused(registry: Registry) -> None:
     with pytest.raises(UsageError):
         registry.register(version("../x"))

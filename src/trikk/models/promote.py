@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +60,7 @@ def promote(
                 context.environment,
                 by=f"run {context.run}",
                 why=f"{why}: {decision['reason']}" if why else str(decision["reason"]),
-                at=time.time(),
+                at=context.time(),
                 identity=identity,
                 decision=decision,
                 expected=(None if holder is None else holder.version,),

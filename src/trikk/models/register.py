@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,7 +62,7 @@ def register(
         metrics=numbers_by_name,
         description=description,
         environment=context.environment,
-        created=time.time(),
+        created=context.time(),
     )
     taken = None if signature is None else signature.to_json()
     shown = digest_json([artifact.digest, taken, {**numbers_by_name}, description])

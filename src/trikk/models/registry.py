@@ -6,6 +6,7 @@ and why. What is decided here is decided on the entries read before, and written
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from trikk.models import state as s
 from trikk.models.state import ModelState, Move
 from trikk.models.version import ModelVersion
 from trikk.pipeline.model import split_reference
-from trikk.runs.ledger import Added, Entry, Ledger
+from trikk.runs.ledger import Added, Ledger
 
 _PREFIX = "model/"
 _TRIES = 200
@@ -32,6 +33,8 @@ class Registry:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._states: dict[str, ModelState] = {}  # as far as they were read, so that looking again is cheap
+        self._lock = threading.Lock()
 
     def names(self) -> list[str]:
         """The names of all models, sorted."""
@@ -228,9 +231,9 @@ class Registry:
 
     def decided(self, name: str, identity: str) -> Move | None:
         """The move or request that was made under an identity, if there is one."""
-        entries = self._ledger.entries(_subject(name))
-        found = next((entry for entry in entries if entry.identity == identity), None)
-        return None if found is None else ModelState.fold(name, entries).move_of(found.seq)
+        state = self._read(name)
+        found = state.identities.get(identity)
+        return None if found is None else state.move_of(found.seq)
 
     def _move(self, name: str, decide: _Decide, *, at: float, identity: str | None = None) -> Move | None:
         self.state(name)
@@ -240,32 +243,31 @@ class Registry:
     def _add(self, name: str, decide: _Decide, *, at: float, identity: str | None = None) -> Added | None:
         """Add what `decide` makes of the state, unless the identity is there or it makes nothing."""
         for _ in range(_TRIES):
-            entries = self._ledger.entries(_subject(name))
-            if found := _with(identity, entries):
-                return Added(found, True)
-            made = decide(ModelState.fold(name, entries))
+            state = self._read(name)
+            if identity is not None and identity in state.identities:
+                return Added(state.identities[identity], True)
+            made = decide(state)
             if made is None:
                 return None
             kind, body = made
-            last = entries[-1].seq if entries else 0
             try:
-                return self._ledger.add(_subject(name), kind, body, at=at, identity=identity, after=last)
+                return self._ledger.add(_subject(name), kind, body, at=at, identity=identity, after=state.seq)
             except Conflict:
                 continue
         raise Conflict(f"model {name} is being changed by many at once", next="try again")
 
     def _read(self, name: str) -> ModelState:
-        return ModelState.fold(name, self._ledger.entries(_subject(name)))
+        subject = _subject(name)
+        with self._lock:
+            known = self._states.get(name) or ModelState(name)
+            newer = self._ledger.entries(subject, after=known.seq)
+            if newer:
+                known = self._states[name] = known.after(newer)
+            return known
 
 
 def _subject(name: str) -> str:
     return _PREFIX + check_name("model", name)
-
-
-def _with(identity: str | None, entries: list[Entry]) -> Entry | None:
-    if identity is None:
-        return None
-    return next((entry for entry in entries if entry.identity == identity), None)
 
 
 def _body(alias: str, environment: str, by: str, why: str, **more: Any) -> dict[str, JSON]:

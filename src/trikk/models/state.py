@@ -77,6 +77,7 @@ class ModelState:
         requests: every request, in order; `pending` has those that still wait.
         pending: the request that waits, for each environment and alias.
         guarded: aliases that require approval.
+        identities: the entries that have an identity, by it.
         seq: of the last entry.
     """
 
@@ -87,19 +88,31 @@ class ModelState:
     requests: list[Move] = field(default_factory=list)
     pending: dict[Place, Move] = field(default_factory=dict)
     guarded: set[Place] = field(default_factory=set)
+    identities: dict[str, Entry] = field(default_factory=dict)
     seq: int = 0
 
-    @classmethod
-    def fold(cls, name: str, entries: Iterable[Entry]) -> ModelState:
-        """The state after these entries, which are those of one model, in order."""
-        state = cls(name)
+    def after(self, entries: Iterable[Entry]) -> ModelState:
+        """The state after these further entries of the model, in order; this one stays as it is."""
+        state = ModelState(
+            self.name,
+            dict(self.versions),
+            {place: list(holders) for place, holders in self.held.items()},
+            list(self.moves),
+            list(self.requests),
+            dict(self.pending),
+            set(self.guarded),
+            dict(self.identities),
+            self.seq,
+        )
         for entry in entries:
-            state.apply(entry)
+            state._apply(entry)
         return state
 
-    def apply(self, entry: Entry) -> None:
+    def _apply(self, entry: Entry) -> None:
         """Take one more entry in; kinds that it does not know change nothing."""
         self.seq = entry.seq
+        if entry.identity is not None:
+            self.identities[entry.identity] = entry
         body: Mapping[str, Any] = entry.body
         if entry.kind == VERSION_REGISTERED:
             version = ModelVersion.read(body)
