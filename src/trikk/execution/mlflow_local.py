@@ -35,6 +35,7 @@ def local_mlflow(context: StepContext) -> Iterator[None]:
         "MLFLOW_ALLOW_FILE_STORE": "true",  # since 3.17 MLflow refuses folders without it
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
+    settings |= dict.fromkeys(("MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"), "")  # of other stores; "" is as not set
     if os.environ.get(_TRACKING) and not os.environ.get(_REGISTRY):
         settings[_REGISTRY] = os.environ[_TRACKING]
     before = {key: os.environ.get(key) for key in settings}
