@@ -75,6 +75,14 @@ def test_rewritten_history_is_read_anew(place: Place, address: str, mode: str) -
     assert loads(address, "0", "1", "2") == [7.0, 7.0, 1.0 if mode == "merge" else None]
 
 
+def test_a_table_that_gets_a_time_zone_is_served_from_its_new_times(place: Place, address: str) -> None:
+    put(place, rows(1.0).with_columns(pl.col("known").dt.replace_time_zone(None)))
+    sync(LOADS.definition, place, at=datetime(2999, 1, 1), to=address)  # noqa: DTZ001
+    put(place, rows(2.0), "overwrite")
+    assert sync(LOADS.definition, place, to=address).rebuilt
+    assert loads(address, "0") == [2.0]
+
+
 def test_a_new_column_is_served_after_the_sync_that_brings_it(place: Place, address: str) -> None:
     put(place, rows(1.0))
     sync(LOADS.definition, place, to=address)

@@ -81,7 +81,9 @@ def sync(
             return _once(definition, place, store, at, rebuild=rebuild)
         except Conflict:
             continue
-    raise Conflict(f"feature table {definition.name} was synced by others at each of {_ATTEMPTS} attempts")
+    raise Conflict(
+        f"feature table {definition.name} was synced by others at each of {_ATTEMPTS} attempts", next="sync again"
+    )
 
 
 def _once(
@@ -94,24 +96,43 @@ def _once(
     state = None if before is None or rebuild else State.read(before)
     if state is not None and (_meaning(state) != definition.meaning or state.version > version):
         state = None
+    if state is not None and state.version == version:
+        return Synced(definition.name, version, 0, False, show_moment(state.horizon, state.aware))
     if state is not None and before is not None:
-        if state.version == version:
-            return Synced(definition.name, version, 0, False, show_moment(state.horizon, state.aware))
-        new = place.tables.appended(definition.name, state.version, version)
-        found = None if new is None else _facts(definition, new)
-        if found is not None and found.entity.height <= _FEW:
-            horizon = max(state.horizon, _horizon(definition, place, at, found.aware))
-            after = _state(definition, found, version, horizon)
-            if (after.entity, after.values, after.aware) == (state.entity, state.values, state.aware):
-                cells = _cells(found, horizon, None)
-                count = store.update(before, after.dump(), cells, partial(merged, horizon=horizon))
-                return Synced(definition.name, version, count, False, show_moment(horizon, found.aware))
+        done = _added(definition, place, store, before, state, version, at)
+        if done is not None:
+            return done
     found = _facts(definition, place.tables.scan(definition.name, version))
     horizon = _horizon(definition, place, at, found.aware)
-    horizon = horizon if state is None else max(state.horizon, horizon)
+    if state is not None and state.aware == found.aware:
+        horizon = max(state.horizon, horizon)
     after = _state(definition, found, version, horizon)
     count = store.replace(before, after.dump(), _cells(found, horizon, definition.ttl))
     return Synced(definition.name, version, count, True, show_moment(horizon, found.aware))
+
+
+def _added(
+    definition: Definition,
+    place: Place,
+    store: OnlineStore,
+    before: str,
+    state: State,
+    version: int,
+    at: datetime | None,
+) -> Synced | None:
+    """Put the rows that came since the last sync; None if all of the table is to be read."""
+    new = place.tables.appended(definition.name, state.version, version)
+    if new is None:
+        return None
+    found = _facts(definition, new)
+    horizon = max(state.horizon, _horizon(definition, place, at, found.aware))
+    after = _state(definition, found, version, horizon)
+    alike = (after.entity, after.values, after.aware) == (state.entity, state.values, state.aware)
+    if not alike or found.entity.height > _FEW:
+        return None
+    cells = _cells(found, horizon, None)
+    count = store.update(before, after.dump(), cells, partial(merged, horizon=horizon))
+    return Synced(definition.name, version, count, False, show_moment(horizon, found.aware))
 
 
 def _facts(definition: Definition, rows: pl.LazyFrame) -> Facts:
