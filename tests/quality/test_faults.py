@@ -49,6 +49,9 @@ def found_by(check: Any, rows: Any = ROWS, **options: Any) -> dict[str, Any]:
     ("check", "why"),
     [
         (not_null("nope"), "there is no column nope; there are: id, x, t"),
+        (not_null("*"), "takes the name * for a pattern"),
+        (unique("^i.*$"), "for a pattern"),
+        (holds(lambda _: (_ for _ in ()).throw(ValueError("\0 \ud800 é"))), "ValueError: \\x00 \\ud800 é"),
         (fresh("t", "1h"), "t is String, not a date or time"),
         (matches("id", "1"), "id is Int64, not text"),
         (matches("t", "(unclosed"), "regex"),

@@ -19,7 +19,6 @@ from trikk.quality.check import (
 )
 from trikk.quality.foreign import expectations, pandera_schema
 from trikk.quality.gate import quality_gate
-from trikk.quality.report import report_html
 
 __all__ = [
     "quality_gate",
@@ -38,5 +37,4 @@ __all__ = [
     "pandera_schema",
     "expectations",
     "GateBlocked",
-    "report_html",
 ]

@@ -50,6 +50,9 @@ def plan(check: Check, scene: Scene) -> Plan:
     Raises:
         UsageError: if it can't be done with these columns.
     """
+    pattern = next((n for n in check.columns if n == "*" or (n.startswith("^") and n.endswith("$"))), None)
+    if pattern is not None and check.kind != "has_columns":
+        raise UsageError(f"polars takes the name {pattern} for a pattern: rename the column")
     missing = [name for name in check.columns if name not in scene.schema]
     if missing and check.kind != "has_columns":
         there = ", ".join(list(scene.schema)[:12]) + (", ..." if len(scene.schema) > 12 else "")

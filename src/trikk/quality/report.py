@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from trikk.quality.verdict import printable
+
 _WORDS = {"passed": "Passed", "warned": "Passed, with warnings", "blocked": "Blocked"}
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -106,5 +108,4 @@ def _cell(value: object) -> str:
     if value is None:
         return '<td class="dim">null</td>'
     text = value if isinstance(value, str) else json.dumps(value)
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"<td>{escape(shown)}</td>"
+    return f"<td>{escape(printable(text))}</td>"

@@ -87,7 +87,7 @@ def _unread(result: dict[str, Any]) -> StorageError:
 
 
 def _blocked(result: dict[str, Any], context: StepContext | None) -> GateBlocked:
-    mend = "mend the rows or the checks; the error's `result` has failing rows, `report_html` makes a page of it"
+    mend = "mend the rows or the checks; the error's `result` has rows that fail"
     if context is not None:
         run = context.recorded_in
         mend = (

@@ -70,14 +70,14 @@ def finding(
 ) -> dict[str, Any]:
     """One check's result, as it is stored and shown."""
     return {
-        "name": name,
+        "name": printable(name),
         "kind": kind,
         "columns": list(columns),
         "severity": severity,
         "passed": passed,
         "ran": ran,
-        "expected": expected,
-        "observed": observed,
+        "expected": printable(expected),
+        "observed": printable(observed),
         "failing": failing,
         "share": share,
         "sample": list(sample),
@@ -121,6 +121,11 @@ def problem_of(error: BaseException) -> str:
     line = in_short(text)
     name = type(error).__name__
     return line if isinstance(error, TrikkError) else f"{name}: {line}" if line else name
+
+
+def printable(text: str) -> str:
+    """The text with every character written out that can't be seen, or that a database or a file can't hold."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def in_short(text: str) -> str:
