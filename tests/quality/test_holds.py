@@ -33,17 +33,17 @@ def test_below_a_gate_exactly_what_descends_from_its_rows_waits(
     plain: dict[str, set[int]] = {}
     for number, given_to in enumerate(shape):
         if number == place:
-            trace.add(Node("gate", "f", {"rows": OutputRef(str(subject)), "checks": Constant([])}), None)
+            trace.add(Node("gate", "f", {"rows": OutputRef(f"s{subject}"), "checks": Constant([])}), None)
             trace.hold("rows")
-        plain[str(number)] = {up % number for up in given_to} if number else set()
-        arguments = {f"a{up}": OutputRef(str(up)) for up in plain[str(number)]}
-        trace.add(Node(str(number), "f", arguments), None)
+        plain[f"s{number}"] = {up % number for up in given_to} if number else set()
+        arguments = {f"a{up}": OutputRef(f"s{up}") for up in plain[f"s{number}"]}
+        trace.add(Node(f"s{number}", "f", arguments), None)
     nodes = {node.name: node for node in trace.nodes}
     Graph.build("p", (), trace.nodes)  # no cycle, no unknown step
     derived = {subject}
     for number in range(subject + 1, len(shape)):
-        if plain[str(number)] & derived:
+        if plain[f"s{number}"] & derived:
             derived.add(number)
     for number in range(len(shape)):
-        waits = "gate" in ancestors(nodes, str(number))
+        waits = "gate" in ancestors(nodes, f"s{number}")
         assert waits == (number >= place and number in derived and number != subject)
