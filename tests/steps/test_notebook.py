@@ -11,7 +11,7 @@ import pytest
 from tests.execution.command import lives, until
 
 from trikk import notebook, pipeline
-from trikk.core.errors import DefinitionError, StorageError, UsageError
+from trikk.core.errors import DefinitionError, UsageError
 from trikk.steps.notebook_names import plain
 from trikk.storage.artifact import Artifact
 from trikk.testing import run_inline
@@ -138,13 +138,6 @@ def test_what_can_not_be_executed_is_a_usage_error(
         write(code / "n.ipynb", *cells)
     with pytest.raises(UsageError, match=words):
         notebook(**{"path": "n.ipynb", **arguments})
-
-
-def test_an_output_that_was_not_written_is_named(code: Path) -> None:
-    pytest.importorskip("papermill", reason="no papermill")
-    write(code / "n.ipynb")
-    with pytest.raises(StorageError, match=r"n.ipynb has not written 'out.csv'"):
-        notebook("n.ipynb", outputs=["out.csv"])
 
 
 @pytest.mark.parametrize(

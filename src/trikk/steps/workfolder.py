@@ -189,6 +189,10 @@ def _take(folder: Path, name: str, maker: str) -> Any:
     kind = _ROWS.get(path.suffix.lower())
     if path.is_dir():
         return path
+    if not path.is_file():
+        raise StorageError(
+            f"output {name!r} is neither a file nor a folder", where=name, next="write a file there"
+        )
     if kind is not None:
         return read_rows(path, kind, name)
     if path.suffix.lower() == ".json":

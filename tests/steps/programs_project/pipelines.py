@@ -41,6 +41,7 @@ def cleaning(day: date):
     average(made[1])
     _first, _rest, facts, _notes = made
     text(facts, facts["day"])
+    script(["sh", "-c", 'echo sent >> "$SENT_TO/sent"'], effect=True, name="send")
 
 
 @pipeline
@@ -63,18 +64,6 @@ def slow():
 @pipeline
 def sleeping():
     script(["sh", "-c", 'sleep 600 & echo $$ $! > "$TRIKK_CODE/pids"; wait'], timeout="3s")
-
-
-@pipeline
-def failing(how: str):
-    script(["sh", "-c", 'echo "step one"; echo "it broke: ø" >&2; exit 3', how])
-
-
-@pipeline
-def sending():
-    script(
-        ["sh", "-c", 'echo sent >> "$TRIKK_CODE/sent"; echo "{}" > done.json'], outputs="done.json", effect=True
-    )
 
 
 @pipeline
