@@ -199,7 +199,9 @@ def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
 def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
     good = state.state == "succeeded"
     if as_json:
-        print_json(state.to_json())
+        from trikk.tracking.fold import read_record
+
+        print_json({**state.to_json(), **read_record(project.journal, state.id).to_json()})
     elif good:
         click.echo(f"run {state.id} succeeded in {took(state.started, state.ended)}; look: trikk show {state.id}")
     else:
