@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.models.metrics import BETTER, Metric, Score, metric_of
+
+if TYPE_CHECKING:
+    from trikk.models.metrics import Metric, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def better_by(
     Raises:
         UsageError: if the margin is no finite number, or the metric can't be one.
     """
+    from trikk.models.metrics import BETTER, metric_of
+
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not math.isfinite(margin):
         raise UsageError(f"{margin!r} is no margin", next="give a number: 0.02 for 2 %")
     if better is not None and better not in BETTER:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import StorageError, UsageError
 from trikk.core.values import JSON
-from trikk.models.signature import Signature
 from trikk.runs.context import step_context
-from trikk.storage.artifact import Artifact
 
 if TYPE_CHECKING:
+    from trikk.models.signature import Signature
+    from trikk.storage.artifact import Artifact
     from trikk.storage.artifacts import Artifacts
 
 
@@ -73,6 +73,9 @@ class ModelVersion:
         Raises:
             StorageError: if it is none.
         """
+        from trikk.models.signature import Signature  # late: `import trikk` shall load no library and little else
+        from trikk.storage.artifact import Artifact
+
         try:
             rest = {name: data[name] for name in cls.__slots__ if name in data}
             rest["artifact"] = Artifact.from_json(data["artifact"])
