@@ -1,26 +1,28 @@
-"""Replay the nights into Auckland's lockdown of March 2020: `python examples/demo.py [DIR]`.
+"""Live the nights into Auckland's lockdown of March 2020 again: `python examples/demo.py [DIR]`.
 
-Makes the city example in a folder and then does with the `trikk` command what a user would do: takes the counts
-in, trains and predicts night by night, and compares each prediction with what came. Each command is shown before
-it runs. May be run again: nights that are done are left out.
+Makes the city example in a folder and then does with the `trikk` command what a user would do: takes the counts in
+through a quality gate, trains and registers a model each week, makes it champion if it beats the present one,
+predicts and publishes every night, and watches the predictions against what came. Each command is shown before it
+runs. May be run again: what is done is left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-
-import polars as pl
+from typing import Any
 
 FIRST_COUNTS = date(2019, 1, 1)
 LAST_DAY = date(2020, 3, 28)
 NIGHTS = 26
+WEEK = timedelta(days=7)
 PERIODS = [  # New Zealand's alert levels
     ("until 20 March", date(2020, 3, 20)),
     ("21 to 25 March, alert levels 2 and 3", date(2020, 3, 25)),
@@ -44,26 +46,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if trikk(command) != 0:
             say(f"`trikk {' '.join(command)}` failed; the demo stops here.", error=True)
             return 1
-    scores = read_scores(folder, first)
-    show(scores)
-    for line in summary(scores):
+    for line in summary(read_windows(folder)):
         say(line)
     farewell(folder, time.monotonic() - begun)
     return 0
 
 
-def commands(folder: Path, first: date) -> list[list[str]]:
-    """The demo's commands: a project if there is none, the counts, the nights from `first` on, their scores."""
+def commands(folder: Path, first: date) -> Iterator[list[str]]:
+    """The demo's commands: a project if there is none, the past, the nights after `first`, what came of them."""
     here = ["-C", str(folder)]
-    arrived = ["-p", f"day={LAST_DAY}", "-p", f"days={(LAST_DAY - FIRST_COUNTS).days + 1}"]
-    nights = ["--from", str(first), "--to", str(LAST_DAY - timedelta(days=1)), "--missing"]
-    predicted = ["--from", str(next_day(first)), "--to", str(LAST_DAY), "--missing"]
-    return [
-        *([["init", "--example", "city", str(folder)]] if is_free(folder) else []),
-        [*here, "run", "ingest", *arrived],
-        [*here, "backfill", "nightly", *nights],
-        [*here, "backfill", "score", *predicted],
-    ]
+    if is_free(folder):
+        yield ["init", "--example", "city", str(folder)]
+    past = ["-p", f"days={(first - FIRST_COUNTS).days + 1}"]
+    yield [*here, "backfill", "ingest", "train", "nightly", *period(first, first), *past]
+    day = first + timedelta(days=1)
+    while day <= LAST_DAY:
+        sunday = min(day + timedelta(days=6 - day.weekday()), LAST_DAY)
+        yield [*here, "backfill", "ingest", "nightly", "watch_people", *period(day, sunday)]
+        if sunday.weekday() == 6:
+            yield [*here, "backfill", "train", *period(sunday, sunday)]
+        day = sunday + timedelta(days=1)
+    yield [*here, "monitor", "people", "--last", str((LAST_DAY - first).days + 1)]
+    yield [*here, "models", "people"]
+    yield [*here, "tail", "predictions", "-n", "1"]
+
+
+def period(first: date, last: date) -> list[str]:
+    """Options for the nights of some days, each as if it were just before midnight; what is done is left out."""
+    return ["--from", str(first), "--to", str(last), "--at", "23:59", "--missing"]
 
 
 def is_free(folder: Path) -> bool:
@@ -80,11 +90,6 @@ def is_demo(folder: Path) -> bool:
     return settings.get("name") == "city" and (folder / "city" / "pipelines.py").is_file()
 
 
-def next_day(day: date) -> date:
-    """The day after."""
-    return day + timedelta(days=1)
-
-
 def trikk(command: Sequence[str]) -> int:
     """Show a command of trikk's, run it, and return its exit code."""
     say(f"\n$ trikk {' '.join(command)}")
@@ -96,74 +101,60 @@ def say(text: str, *, error: bool = False) -> None:
     print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
 
-def read_scores(folder: Path, first: date) -> pl.DataFrame:
-    """The scores of the days after the nights from `first` on; polars reads a table of trikk's as it is."""
-    scores = pl.scan_delta(str(folder / ".trikk" / "tables" / "scores"))
-    return scores.filter(pl.col("day").is_between(next_day(first), LAST_DAY)).sort("day").collect()
+def read_windows(folder: Path) -> list[dict[str, Any]]:
+    """The monitor's days, as the command gives them to programs."""
+    command = [sys.executable, "-m", "trikk.cli.main", "-C", str(folder)]
+    command += ["monitor", "people", "--last", "1000", "--json"]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    windows: list[dict[str, Any]] = json.loads(found)["windows"]
+    return windows
 
 
-def show(scores: pl.DataFrame) -> None:
-    """Print a line for each night: a coloured table on a terminal, plain columns elsewhere."""
-    heads = ["predicted day", "people/hour", "error: model", "last week", "model/last week"]
-    rows = [
-        (f"{r['day']:%a %d %b}", *(f"{r[c]:.0f}" for c in ("people", "mae_model", "mae_naive")), f"{ratio(r):.2f}")
-        for r in scores.drop_nulls("mae_model").to_dicts()
-    ]
-    if not sys.stdout.isatty():
-        say("\n" + "  ".join(heads))
-        for row in rows:
-            say("  ".join(cell.rjust(len(head)) for cell, head in zip(row, heads, strict=True)))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="People off per counter and hour (mean absolute error)")
-    for head in heads:
-        table.add_column(head, justify="right")
-    for row in rows:
-        table.add_row(*row, style="green" if float(row[-1]) < 1 else "red")
-    Console().print(table)
-
-
-def ratio(row: dict[str, float]) -> float:
-    """The model's error over the naive rule's; infinite if that rule was right everywhere."""
-    return row["mae_model"] / row["mae_naive"] if row["mae_naive"] else float("inf")
-
-
-def summary(scores: pl.DataFrame) -> list[str]:
+def summary(windows: Sequence[dict[str, Any]]) -> list[str]:
     """What the nights show, in a sentence for each period that has any."""
     lines, begin = [""], date.min
     for name, end in PERIODS:
-        days = scores.filter(pl.col("day").is_between(begin, end)).drop_nulls("mae_model")
-        begin = next_day(end)
-        if days.is_empty():
+        days = [w["figures"][0] for w in windows if begin <= date.fromisoformat(w["label"]) <= end]
+        days = [whole for whole in days if whole["cases"]]
+        begin = end + timedelta(days=1)
+        if not days:
             continue
-        people, model, naive = (days[c].to_numpy().mean() for c in ("people", "mae_model", "mae_naive"))
-        better = days.filter(pl.col("mae_model") < pl.col("mae_naive")).height
+        model, naive = ([day[kind]["mae"] for day in days] for kind in ("own", "baseline"))
+        nearer = sum(m < n for m, n in zip(model, naive, strict=True))
+        shares = [day["own"]["wape"] for day in days]
         lines.append(
-            f"{name[0].upper()}{name[1:]}: {people:.0f} people pass a counter in an hour; "
-            f"the model is off by {model:.0f} ({model / people:.0%}), "
-            f"the same hour last week by {naive:.0f} ({naive / people:.0%}); "
-            f"the model is nearer on {better} of {days.height} days."
+            f"{name[0].upper()}{name[1:]}: in an hour at a counter the champion is off by {mean(model):.0f} "
+            f"people ({mean(shares):.0%} of those who came), the same hour last week by {mean(naive):.0f}; "
+            f"the champion is nearer on {nearer} of {len(days)} days."
         )
     return lines
+
+
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean."""
+    return sum(values) / len(values)
 
 
 def farewell(folder: Path, seconds: float) -> None:
     """Say what was made, and what to try next."""
     say(f"\nDone in {seconds:.0f} s. Everything is in {folder}:")
     say(f"  {folder / 'city'}    the pipelines: read them, change them")
-    say(f"  {folder / '.trikk' / 'tables'}    counts, predictions and scores, as Delta Lake tables")
-    say(f"  {folder / '.trikk'}    the journal, logs and artifacts of all runs")
+    say(f"  {folder / '.trikk' / 'tables'}    counts and predictions, as Delta Lake tables")
+    say(f"  {folder / '.trikk'}    the journal, the registry, streams, logs and artifacts of all runs")
     say(f"\nTry next, in {folder} (cd {folder}):")
     for command, why in [
         ("trikk runs", "every run, with its parameters"),
-        ("trikk show last", "what a run did, made and is locked to"),
-        ("trikk replay last", "execute it again and prove the results identical"),
-        ("trikk tables predictions", "a table's rows and versions"),
-        ("trikk run nightly -p day=2020-03-28 -p learning_rate=0.05", "one more night, otherwise"),
+        ("trikk monitor people --worst 5", "the five worst predictions of the last day that has labels"),
+        ("trikk explain PREDICTION_ID", "what is behind one: inputs, model, run, code, data"),
+        ("trikk replay last", "execute a run again and prove the results identical"),
+        (
+            "trikk sweep train -p day=2020-03-22 -p learning_rate=0.05,0.1,0.2 --metric mae",
+            "search for parameters",
+        ),
+        ("trikk models rollback people", "make the former champion champion again"),
+        ("trikk endpoint people@champion", "serve the champion over HTTP"),
     ]:
-        say(f"  {command:58}  {why}")
+        say(f"  {command:80}  {why}")
 
 
 if __name__ == "__main__":

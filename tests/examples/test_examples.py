@@ -65,18 +65,17 @@ def test_the_demo_ends_by_itself_and_can_be_run_again(tmp_path: Path) -> None:
     assert "init --example city" in outputs[0]
     assert "init --example city" not in outputs[1]
     for output in outputs:
-        assert [line.split()[:3] for line in output.splitlines() if " Mar  " in line] == [
-            ["Fri", "27", "Mar"],
-            ["Sat", "28", "Mar"],
-        ]
+        days = [line.split()[:2] for line in output.splitlines() if line.startswith("2020-03-2")]
+        assert days == [["2020-03-27", "final"], ["2020-03-28", "partial"]] or days[0][1] == "final"
         assert "From 26 March, lockdown: " in output
-    scores = pl.read_delta(str(folder / ".trikk" / "tables" / "scores"))
-    assert scores.height == 2
-    assert (scores["mae_model"] < scores["mae_naive"]).all()
+        assert "champion" in output
+    windows = trikk("monitor", "people", cwd=folder)["windows"]
+    assert [w["label"] for w in windows] == ["2020-03-27", "2020-03-28", "2020-03-29"]  # type: ignore[index,attr-defined]
     runs = trikk("runs", "--pipeline", "nightly", "--all", cwd=folder)
-    assert len(runs["runs"]) == 2  # type: ignore[arg-type]
+    assert len(runs["runs"]) == 3  # type: ignore[arg-type]
     predictions = pl.read_delta(str(folder / ".trikk" / "tables" / "predictions"))
     assert predictions.select("sensor", "slot").is_unique().all()
+    assert len(trikk("models", "people", cwd=folder)["versions"]) == 1  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["trikk.toml", "notes.txt"])
@@ -94,19 +93,21 @@ def test_a_file_is_no_folder_for_the_demo(tmp_path: Path) -> None:
     assert demo.main([str(tmp_path / "file")]) == 2
 
 
-def test_the_summary_says_what_the_scores_say() -> None:
-    scores = pl.DataFrame(
-        {
-            "day": [demo.LAST_DAY.replace(day=10), demo.LAST_DAY.replace(day=11), demo.LAST_DAY],
-            "people": [100.0, 300.0, 50.0],
-            "mae_model": [10.0, 30.0, None],
-            "mae_naive": [20.0, 20.0, None],
+def test_the_summary_says_what_the_windows_say() -> None:
+    def window(day: int, model: float | None, naive: float | None) -> dict[str, object]:
+        figures = {
+            "cases": 0 if model is None else 24,
+            "own": {"mae": model, "wape": 0.1},
+            "baseline": {"mae": naive},
         }
+        return {"label": f"2020-03-{day}", "figures": [figures]}
+
+    (sentence,) = filter(
+        None, demo.summary([window(10, 10.0, 20.0), window(11, 30.0, 20.0), window(27, None, None)])
     )
-    (sentence,) = filter(None, demo.summary(scores))
     assert sentence == (
-        "Until 20 March: 200 people pass a counter in an hour; the model is off by 20 (10%), "
-        "the same hour last week by 20 (10%); the model is nearer on 1 of 2 days."
+        "Until 20 March: in an hour at a counter the champion is off by 20 people (10% of those who came), "
+        "the same hour last week by 20; the champion is nearer on 1 of 2 days."
     )
 
 

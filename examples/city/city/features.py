@@ -29,6 +29,7 @@ FEATURES = [
     "surprise",
 ]
 LAGS = {"yesterday": 1, "last_week": 7, "two_weeks_ago": 14, "three_weeks_ago": 21, "four_weeks_ago": 28}
+MAY_BE_MISSING = FEATURES[5:]  # where a counter has not counted on an earlier day
 SAME_WEEKDAY = ["last_week", "two_weeks_ago", "three_weeks_ago", "four_weeks_ago"]
 SLOT_KEY = ["sensor", "day", "hour"]
 
@@ -88,7 +89,7 @@ def described(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     rows = joined(rows, trend(known, ["sensor"], "sensor_trend"), ["sensor", "day"])
     rows = joined(rows, trend(known, [], "city_trend"), ["day"])
     rows = joined(rows, surprise(rows, known), ["day"])
-    return rows.with_columns(calendar(rows))
+    return rows.with_columns(calendar(rows)).with_columns(pl.col(FEATURES).cast(pl.Float32))
 
 
 def joined(rows: pl.DataFrame, more: pl.DataFrame, key: list[str]) -> pl.DataFrame:
@@ -137,8 +138,8 @@ def build(counts: pl.LazyFrame, day: date, weeks: int) -> tuple[pl.DataFrame, pl
         weeks: how many weeks up to `day` to learn from.
 
     Returns:
-        Both with sensor, day, hour and all `FEATURES`; the first has `count`, the second, for the day after
-        `day`, has `slot`.
+        Both with sensor and all `FEATURES` as Float32; the first has day and `count`, the second, for the day
+        after `day`, has `slot`.
     """
     known = history(counts, day, weeks)
     tomorrow = ahead(known, day + timedelta(days=1))
@@ -146,5 +147,5 @@ def build(counts: pl.LazyFrame, day: date, weeks: int) -> tuple[pl.DataFrame, pl
     past = rows.filter(pl.col("day").is_between(day - timedelta(weeks=weeks), day, closed="right"))
     return (
         past.select("sensor", "day", "count", *FEATURES),
-        rows.filter(pl.col("day") > day).select("sensor", "slot", "day", *FEATURES),
+        rows.filter(pl.col("day") > day).select("sensor", "slot", *FEATURES),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import numpy as np
 import polars as pl
 from sklearn.compose import TransformedTargetRegressor
@@ -12,32 +10,24 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from city.features import FEATURES
 
 
-def matrix(rows: pl.DataFrame) -> np.ndarray:
-    """The features as floats, missing ones as NaN; shape (rows, len(FEATURES))."""
-    return rows.select(pl.col(FEATURES).cast(pl.Float32)).to_numpy()
+def people(logarithm: np.ndarray) -> np.ndarray:
+    """Counts from what the boosting predicts; never fewer than nobody."""
+    return np.maximum(np.expm1(logarithm), 0)
 
 
 def train(rows: pl.DataFrame, learning_rate: float) -> TransformedTargetRegressor:
     """Fit to rows with `FEATURES` and `count`; the same rows give the same model."""
     boosting = HistGradientBoostingRegressor(learning_rate=learning_rate, random_state=0, early_stopping=False)
-    model = TransformedTargetRegressor(boosting, func=np.log1p, inverse_func=np.expm1, check_inverse=False)
-    return model.fit(matrix(rows), rows["count"].to_numpy())
+    model = TransformedTargetRegressor(boosting, func=np.log1p, inverse_func=people, check_inverse=False)
+    return model.fit(rows.select(FEATURES), rows["count"].to_numpy())
 
 
-def forecast(model: TransformedTargetRegressor, rows: pl.DataFrame, trained_until: date) -> pl.DataFrame:
-    """The predictions, as they are published.
-
-    Returns:
-        Columns sensor, slot (UTC), day_local, hour (local), predicted (people, one decimal), naive (the count a
-        week before; null if there is none) and trained_until.
-    """
-    people = np.maximum(model.predict(matrix(rows)), 0)
-    return rows.select(
-        "sensor",
-        "slot",
-        pl.col("day").alias("day_local"),
-        "hour",
-        pl.Series("predicted", people, dtype=pl.Float64).round(1),
-        pl.col("last_week").cast(pl.Float64).alias("naive"),
-        pl.lit(trained_until).alias("trained_until"),
-    )
+def errors(model: TransformedTargetRegressor, rows: pl.DataFrame) -> dict[str, float]:
+    """Mean absolute errors on rows with `FEATURES` and `count`: the model's, and "same hour last week"."""
+    known = rows.drop_nulls(["count", "last_week"])
+    told = model.predict(known.select(FEATURES))
+    count = known["count"].to_numpy()
+    return {
+        "mae": float(np.abs(told - count).mean()),
+        "mae_last_week": float(np.abs(known["last_week"].to_numpy() - count).mean()),
+    }

@@ -1,21 +1,50 @@
-"""The city's three pipelines: take counts in, predict tomorrow every night, and see how good yesterday's were."""
+"""The city's pipelines: take counts in, train a model, predict tomorrow every night; and what watches them."""
 
 from __future__ import annotations
 
 import logging
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 from sklearn.compose import TransformedTargetRegressor
 
-from city import cleaning, features, model, scoring
-from trikk import PermanentError, Retry, Table, pipeline, step, when
+import trikk
+from city import checks, cleaning, features, model
+from trikk import (
+    Model,
+    Monitor,
+    PermanentError,
+    Retry,
+    Table,
+    better_by,
+    pipeline,
+    predict,
+    promote_if,
+    publish,
+    quality_gate,
+    register_model,
+    step,
+)
 
 log = logging.getLogger(__name__)
 
 counts = Table("counts")  # sensor, slot (UTC), count
-predictions = Table("predictions")  # sensor, slot (UTC), day_local, hour, predicted, naive, trained_until
-scores = Table("scores")  # day, trained_until, hours, people, mae_model, mae_naive
+predictions = Table("predictions")  # prediction_id, sensor, slot (UTC), value, model_version, run ..., last_week
+
+people = Monitor(
+    "people",
+    predictions=predictions,
+    truth=counts,
+    key="sensor",
+    slot="slot",
+    observed="count",
+    baseline="last_week",
+    label_delay="1d",
+    metrics=["mae", "wape", "bias"],
+    slices=["sensor", "hour"],
+    windows=["day", "week"],
+    timezone=cleaning.ZONE,
+)
 
 
 @step(source=True, retry=Retry(attempts=4, delay="1s", factor=2, max_delay="30s"), timeout="5m")
@@ -32,22 +61,20 @@ def arrived(source: str, day: date, days: int) -> pl.DataFrame:
 @step
 def clean(hours: pl.DataFrame) -> pl.DataFrame:
     rows = cleaning.clean(hours)
-    log.info("%d counts, %d of them from dead sensors", rows.height, rows["count"].null_count())
+    log.info("%d counts, %d of them from dead counters", rows.height, rows["count"].null_count())
     return rows
-
-
-@step
-def reporting(counts: pl.LazyFrame, day: date) -> float:
-    """The share of the last four weeks' sensors that still counted on `day`."""
-    known = features.history(counts, day, weeks=0)
-    lately, today = known["sensor"].n_unique(), known.filter(pl.col("day") == day)["sensor"].n_unique()
-    log.info("%d of %d sensors counted on %s", today, lately, day)
-    return today / lately if lately else 0.0
 
 
 @step(timeout="10m")
 def build_features(counts: pl.LazyFrame, day: date, weeks: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     return features.build(counts, day, weeks)
+
+
+@step
+def split(rows: pl.DataFrame, day: date, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What to learn from, and the last days, on which no model that is compared has been trained."""
+    recent = pl.col("day") > day - timedelta(days=days)
+    return rows.filter(~recent), rows.filter(recent)
 
 
 @step(timeout="10m")
@@ -56,32 +83,36 @@ def fit(rows: pl.DataFrame, learning_rate: float) -> TransformedTargetRegressor:
 
 
 @step
-def predict(fitted: TransformedTargetRegressor, tomorrow: pl.DataFrame, day: date) -> pl.DataFrame:
-    return model.forecast(fitted, tomorrow, trained_until=day)
-
-
-@step
-def compare(predictions: pl.LazyFrame, counts: pl.LazyFrame, day: date) -> pl.DataFrame:
-    return scoring.compare(predictions, counts, day)
+def judge(fitted: TransformedTargetRegressor, recent: pl.DataFrame) -> dict[str, float]:
+    found = model.errors(fitted, recent)
+    trikk.log_metrics(found)
+    return found
 
 
 @pipeline
 def ingest(day: date, days: int = 7, source: str = cleaning.PACKAGE):
-    """Take in what the counters sent in the days up to `day`; again as often as you like."""
-    counts.merge(clean(arrived(source, day=day, days=days)), key=["sensor", "slot"])
+    """Take in what the counters sent in the days up to `day`, if it passes the gate."""
+    rows = clean(arrived(source, day=day, days=days))
+    quality_gate(rows, checks.COUNTS)
+    counts.merge(rows, key=["sensor", "slot"])
 
 
 @pipeline(retry=Retry(attempts=2))
-def nightly(day: date, weeks: int = 16, learning_rate: float = 0.1, min_reporting: float = 0.5):
-    """Train on the weeks up to `day` and predict every hour of every sensor for the day after."""
-    share = reporting(counts, day=day)
-    with when(share >= min_reporting):
-        past, tomorrow = build_features(counts, day=day, weeks=weeks)
-        fitted = fit(past, learning_rate)
-        predictions.merge(predict(fitted, tomorrow, day=day), key=["sensor", "slot"])
+def train(day: date, weeks: int = 16, learning_rate: float = 0.1, holdout: int = 7):
+    """Train on the weeks up to `day`, and make the model champion if it beats the present one on the last days."""
+    past, _ = build_features(counts, day=day, weeks=weeks)
+    learn, recent = split(past, day=day, days=holdout)
+    fitted = fit(learn, learning_rate)
+    version = register_model(
+        fitted, "people", inputs=learn, nullable=features.MAY_BE_MISSING, metrics=judge(fitted, recent)
+    )
+    promote_if(better_by(0.0, metric="mae"), version, rows=recent, target="count")
 
 
-@pipeline
-def score(day: date):
-    """Compare the predictions for `day` with what then came, and with the same hour a week before."""
-    scores.merge(compare(predictions, counts, day=day), key="day")
+@pipeline(retry=Retry(attempts=2))
+def nightly(day: date):
+    """Predict every hour of every counter for the day after `day` with the champion, and publish it."""
+    _, tomorrow = build_features(counts, day=day, weeks=0)
+    made = predict(Model("people@champion"), tomorrow, key="sensor", slot="slot", keep=["last_week"])
+    predictions.append(made)
+    publish(made, to="stream:predictions", key="sensor")

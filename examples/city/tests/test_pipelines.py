@@ -1,4 +1,4 @@
-"""The steps as plain functions, from counts to scores."""
+"""The steps as plain functions, and the pipelines in memory, from counts to what a monitor sees."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from city import pipelines
+from city import checks, pipelines
 
-from trikk import PermanentError
+from trikk import PermanentError, quality_gate
+from trikk.quality import GateBlocked
+from trikk.testing import InlineRun, MemoryJournal, MemoryStore, MemoryTables, run_inline
 
 TODAY = date(2020, 2, 20)
 TOMORROW = date(2020, 2, 21)
@@ -32,62 +34,58 @@ def counts() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def predicted(counts: pl.DataFrame) -> pl.DataFrame:
-    past, tomorrow = pipelines.build_features(counts.lazy(), TODAY, weeks=6)
-    return pipelines.predict(pipelines.fit(past, learning_rate=0.1), tomorrow, TODAY)
+def night(counts: pl.DataFrame) -> InlineRun:
+    """A champion is trained, and predicts the day after."""
+    journal, tables = MemoryJournal(), MemoryTables({"counts": counts})
+    trained = run_inline(pipelines.train, tables=tables, journal=journal, store=(store := MemoryStore()),
+                         day=TODAY, weeks=6, holdout=3)  # fmt: skip
+    assert trained.state == "succeeded", trained.error
+    return run_inline(pipelines.nightly, tables=tables, journal=journal, store=store, day=TODAY)
 
 
-def test_each_hour_of_each_sensor_is_predicted_once(predicted: pl.DataFrame) -> None:
-    assert predicted.height == 3 * 24
-    assert predicted.select("sensor", "slot").is_unique().all()
-    assert predicted["day_local"].unique().to_list() == [TOMORROW]
-    assert predicted["trained_until"].unique().to_list() == [TODAY]
-    assert sorted(predicted["hour"].unique()) == list(range(24))
-    assert not predicted["predicted"].is_null().any()
-    assert (predicted["predicted"] >= 0).all()
+def test_each_hour_of_each_counter_is_predicted_once(night: InlineRun) -> None:
+    assert night.state == "succeeded", night.error
+    made = night.table("predictions")
+    assert made.height == 3 * 24
+    assert made.select("sensor", "slot").is_unique().all()
+    assert made["model_version"].unique().to_list() == [1]
+    assert made["slot"].min() == datetime(2020, 2, 20, 11, tzinfo=UTC)
+    assert (made["value"] >= 0).all()
 
 
-def test_the_model_beats_last_week_where_the_city_empties(counts: pl.DataFrame, predicted: pl.DataFrame) -> None:
-    score = pipelines.compare(predicted.lazy(), counts.lazy(), TOMORROW).row(0, named=True)
-    assert score["hours"] == 72
-    assert score["mae_model"] < 0.6 * score["mae_naive"]
+def test_each_prediction_is_published(night: InlineRun) -> None:
+    sent = night.output("publish")
+    assert (sent["to"], sent["messages"]) == ("stream:predictions", 72)
 
 
-def test_the_same_history_gives_the_same_predictions(counts: pl.DataFrame, predicted: pl.DataFrame) -> None:
-    past, tomorrow = pipelines.build_features(counts.lazy(), TODAY, weeks=6)
-    again = pipelines.predict(pipelines.fit(past, learning_rate=0.1), tomorrow, TODAY)
-    assert again.equals(predicted)
+def test_the_champion_beats_last_week_where_the_city_empties(night: InlineRun, counts: pl.DataFrame) -> None:
+    tables = MemoryTables({"predictions": night.table("predictions"), "counts": counts})
+    watched = run_inline(pipelines.people.pipeline, tables=tables, now=datetime(2020, 2, 23, tzinfo=UTC))
+    day = next(w for w in watched.output("evaluate")["windows"] if w["label"] == str(TOMORROW))
+    assert (day["state"], day["labelled"]) == ("final", 72)
+    assert day["own"]["mae"] < 0.6 * day["baseline"]["mae"]
 
 
-def test_scores_are_of_the_hours_that_came_and_are_believed() -> None:
-    slots = [datetime(2020, 2, 20, h, tzinfo=UTC) for h in range(11, 15)]
-    made = pl.DataFrame({"sensor": "A", "slot": slots, "predicted": [10.0, 20.0, 30.0, 40.0]}).with_columns(
-        pl.Series("naive", [11.0, 22.0, 33.0, None]),
-        pl.lit(TOMORROW).alias("day_local"),
-        pl.lit(TODAY).alias("trained_until"),
-    )
-    came = pl.DataFrame({"sensor": "A", "slot": slots[:2] + slots[3:], "count": [12, None, 44]})
-    score = pipelines.compare(made.lazy(), came.lazy(), TOMORROW).row(0, named=True)
-    assert score == {
-        "day": TOMORROW, "trained_until": TODAY, "hours": 1, "people": 12.0, "mae_model": 2.0, "mae_naive": 1.0
-    }  # fmt: skip
+def test_a_model_that_is_no_better_is_registered_and_not_promoted(counts: pl.DataFrame) -> None:
+    given = {"journal": MemoryJournal(), "store": MemoryStore(), "tables": MemoryTables({"counts": counts})}
+    runs = [run_inline(pipelines.train, **given, day=TODAY, weeks=6, learning_rate=r) for r in (0.1, 1e-4)]
+    assert [run.output("promote_if")["state"] for run in runs] == ["promoted", "kept"]
+    assert runs[1].output("register_model")["version"] == 2
 
 
-def test_counts_that_have_not_come_make_an_empty_score(predicted: pl.DataFrame, counts: pl.DataFrame) -> None:
-    score = pipelines.compare(predicted.lazy(), counts.clear().lazy(), TOMORROW).row(0, named=True)
-    assert (score["hours"], score["mae_model"]) == (0, None)
+def test_what_is_learnt_from_ends_before_what_is_judged_on(counts: pl.DataFrame) -> None:
+    past, _ = pipelines.build_features(counts.lazy(), TODAY, weeks=4)
+    learn, recent = pipelines.split(past, TODAY, days=7)
+    assert learn["day"].max() == TODAY - timedelta(days=7)
+    assert (recent["day"].min(), recent["day"].max()) == (TODAY - timedelta(days=6), TODAY)
 
 
-def test_a_day_without_predictions_is_an_error(predicted: pl.DataFrame, counts: pl.DataFrame) -> None:
-    with pytest.raises(PermanentError, match="nothing was predicted for 2020-02-22"):
-        pipelines.compare(predicted.lazy(), counts.lazy(), TOMORROW + timedelta(days=1))
-
-
-def test_reporting_is_the_share_of_sensors_that_still_count(counts: pl.DataFrame) -> None:
-    gone = counts.filter((pl.col("sensor") != "B") | (pl.col("slot") < datetime(2020, 2, 19, tzinfo=UTC)))
-    assert pipelines.reporting(counts.lazy(), TODAY) == 1
-    assert pipelines.reporting(gone.lazy(), TODAY) == pytest.approx(2 / 3)
-    assert pipelines.reporting(counts.lazy(), date(2018, 1, 1)) == 0
+def test_counts_that_can_not_be_do_not_pass_the_gate() -> None:
+    rows = pl.DataFrame({"sensor": ["A"], "slot": [datetime(2020, 2, 20, tzinfo=UTC)], "count": [-1]})
+    rows = rows.cast({"slot": pl.Datetime("us", "UTC"), "count": pl.Int32})
+    with pytest.raises(GateBlocked, match="count"):
+        quality_gate(rows, checks.COUNTS)
+    assert quality_gate(rows.with_columns(pl.lit(3, pl.Int32).alias("count")), checks.COUNTS)["passed"]
 
 
 def test_what_arrives_is_the_window_up_to_the_night(tmp_path: Path) -> None:
