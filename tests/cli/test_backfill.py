@@ -116,6 +116,9 @@ def tell():
     folder.refused("backfill", "tell", *period)
     folder.refused("backfill", "tell", *period, "--at", "noon")
     folder.good("backfill", "tell", *period, "--at", "04:00")
+    assert folder.good("backfill", "tell", *period, "--at", "04:00", "--missing")["runs"] == []
+    assert len(folder.good("backfill", "tell", *period, "--at", "05:00", "--missing")["runs"]) == 2
+    folder.good("backfill", "tell", *period, "--at", "04:00")
     run = folder.trikk("show", "last", "--json").json
     assert run["steps"][0]["outputs"][0]["summary"]["value"] == ["2020-03-01T15:00:00+00:00", True]
     assert folder.trikk("replay", "last").code == 0

@@ -78,8 +78,7 @@ def backfill(
                 as_of = None if hour is None else _moment(day, hour, project.settings.timezone)
                 for graph, name in zip(graphs, names, strict=True):
                     given = {**_known(graph, parameters), **({name: day.isoformat()} if name else {})}
-                    leave_out = missing and name is not None
-                    goes_on = _one(session, graph, given, tally, progress, missing=leave_out, as_of=as_of)
+                    goes_on = _one(session, graph, given, tally, progress, missing=missing, as_of=as_of)
                     if not (goes_on or keep_going) or (tally.done and tally.done[-1].state == "cancelled"):
                         return _report(pipelines, len(days), tally, as_json=as_json)
     return _report(pipelines, len(days), tally, as_json=as_json)
@@ -98,11 +97,14 @@ def _one(
     """Run one pipeline for one day, unless that was done before; False if it failed."""
     from trikk.execution.launch import has_succeeded
 
-    if missing and has_succeeded(session.project, graph, given):
+    origin: dict[str, Any] = {"kind": "backfill"}
+    if as_of is not None:
+        origin["at"] = as_of
+    if missing and has_succeeded(session.project, graph, given, at=as_of):
         progress.say(f"{graph.pipeline}: has succeeded, left out")
         tally.left_out += 1
         return True
-    tally.done.append(session.run(graph.pipeline, given, text=True, origin={"kind": "backfill"}, as_of=as_of))
+    tally.done.append(session.run(graph.pipeline, given, text=True, origin=origin, as_of=as_of))
     if tally.done[-1].state == "succeeded":
         return True
     if not progress.quiet:
