@@ -208,6 +208,28 @@ def test_two_models_of_one_step_are_two_versions(place: Place) -> None:
     assert [m["version"] for m in made] == [1, 2, 1]
 
 
+@step(effect=True)
+def register_line(line: str, alias: str) -> str:
+    made = register_model(Doubles(float(len(line))), f"people-{line}", inputs=ROWS.select("x"))
+    return str(promote_if(better_by(0), made, rows=ROWS, target="truth", alias=alias)["state"])
+
+
+@pipeline
+def lines(name: str, alias: str = "champion") -> None:
+    register_line.map(["a", "bb", "ccc"], alias=alias)
+    promote_if(better_by(0), register_model(fit(rows, 2.0), name), rows=rows, target="truth", alias=alias)
+
+
+def test_many_models_are_registered_by_a_mapped_step_and_names_may_be_parameters(place: Place) -> None:
+    done = place.run(lines, name="whole", alias="challenger")
+    assert done.state == "succeeded", done.error
+    assert place.registry.names() == ["people-a", "people-bb", "people-ccc", "whole"]
+    assert place.registry.resolve("people-bb@challenger", "main").version == 1
+    refused = place.run(lines, name="../whole")
+    assert refused.state == "failed"
+    assert "can't name a model" in str(refused.error)
+
+
 def test_in_a_replay_nothing_is_registered_or_moved(place: Place) -> None:
     with entered(place.context(dry=True)), pytest.raises(PermanentError, match="not registered in a replay"):
         register_model(Doubles(), "people", inputs=ROWS.select("x"))

@@ -12,6 +12,7 @@ from trikk.models.rule import BetterBy, better_by
 from trikk.models.version import ModelVersion
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
+from trikk.pipeline.symbols import Symbol
 from trikk.pipeline.tracing import current
 
 __all__ = ["ModelVersion", "better_by", "predict", "promote_if", "register_model"]
@@ -175,6 +176,8 @@ def _plain(names: object) -> object:
 
 
 def _check(kind: str, name: object) -> None:
+    if isinstance(name, Symbol):  # a parameter; the registry looks at its value
+        return
     try:
         check_name(kind, name)
     except UsageError as error:
