@@ -73,8 +73,12 @@ def _check_name(name: str) -> None:
 
 
 def _check_range(series: pl.Series, name: str) -> None:
-    if series.dtype.is_integer() and not series.is_empty():
-        beyond = ((series > _LONGEST) | (series < -_LONGEST - 1)).fill_null(value=False)
+    import polars as pl
+
+    if series.dtype in (pl.UInt64, pl.Int128, pl.UInt128):
+        beyond = (series > _LONGEST).fill_null(value=False)
+        if series.dtype == pl.Int128:
+            beyond |= (series < -_LONGEST - 1).fill_null(value=False)
         if beyond.any():
             raise PermanentError(
                 f"row {beyond.arg_max()}, column {name!r} can't be published: Avro's long ends at {_LONGEST}",
