@@ -60,17 +60,20 @@ class Categories:
         """The same without the names."""
         return self if self.counts is None else _hashed(self.count, self.counts)
 
-    def merge(self, other: Categories) -> Categories:
-        """The summary of both, the same whatever the order and grouping."""
-        count = self.count + other.count
-        if self.counts is not None and other.counts is not None:
-            counts = dict(self.counts)
-            for text, held in other.counts.items():
-                counts[text] = counts.get(text, 0) + held
-            return _made(count, counts)
-        here, there = self.hashed(), other.hashed()
-        bins = tuple(a + b for a, b in zip(here.bins, there.bins, strict=True))
-        return Categories(count, None, bins, _least({*here.smallest, *there.smallest}))
+    def merge(self, *others: Categories) -> Categories:
+        """The summary of all, the same whatever the order and grouping."""
+        parts = (self, *others)
+        count = sum(part.count for part in parts)
+        named: dict[str, int] = {}
+        for part in parts:
+            for text, held in (part.counts or {}).items():
+                named[text] = named.get(text, 0) + held
+        rest = [part for part in parts if part.counts is None]
+        if not rest:
+            return _made(count, named)
+        rest.append(_hashed(0, named))
+        bins = tuple(map(sum, zip(*(part.bins for part in rest), strict=True)))
+        return Categories(count, None, bins, _least({h for part in rest for h in part.smallest}))
 
     def to_json(self) -> dict[str, JSON]:
         """The summary as JSON."""

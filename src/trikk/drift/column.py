@@ -55,18 +55,15 @@ class ColumnProfile:
             return cls(dtype, kind, rows, nulls, summary=Categories.of(texts(column).drop_nulls()))
         return cls(dtype, kind, rows, nulls)
 
-    def merge(self, other: ColumnProfile) -> ColumnProfile:
-        """The summary of both; what has nothing in common becomes "nested", which is not comparable."""
-        types = sorted({*self.dtype.split(" | "), *other.dtype.split(" | ")})
-        rows, nulls = self.rows + other.rows, self.nulls + other.nulls
-        nans, infinite = self.nans + other.nans, self.infinite + other.infinite
-        kind, summary = self.kind, self.summary
-        if self.kind == "empty":
-            kind, summary = other.kind, other.summary
-        elif other.kind not in ("empty", self.kind):
-            kind, summary = "nested", None
-        else:
-            summary = _merged(summary, other.summary)
+    def merge(self, *others: ColumnProfile) -> ColumnProfile:
+        """The summary of all; what has nothing in common becomes "nested", which is not comparable."""
+        parts = (self, *others)
+        types = sorted({name for part in parts for name in part.dtype.split(" | ")})
+        kinds = {part.kind for part in parts} - {"empty"}
+        kind: Kind = "nested" if len(kinds) > 1 else next(iter(kinds), "empty")
+        rows, nulls = sum(part.rows for part in parts), sum(part.nulls for part in parts)
+        nans, infinite = sum(part.nans for part in parts), sum(part.infinite for part in parts)
+        summary = _merged([part.summary for part in parts if part.kind == kind])
         return ColumnProfile(" | ".join(types), kind, rows, nulls, nans, infinite, summary)
 
     def to_json(self) -> dict[str, JSON]:
@@ -96,9 +93,9 @@ class ColumnProfile:
         return cls(str(data["dtype"]), cast("Kind", kind), rows, nulls, nans, infinite, summary)
 
 
-def _merged(one: Numbers | Categories | None, other: Numbers | Categories | None) -> Numbers | Categories | None:
-    if isinstance(one, Numbers) and isinstance(other, Numbers):
-        return one.merge(other)
-    if isinstance(one, Categories) and isinstance(other, Categories):
-        return one.merge(other)
-    return one or other
+def _merged(parts: list[Numbers | Categories | None]) -> Numbers | Categories | None:
+    numbers = [part for part in parts if isinstance(part, Numbers)]
+    categories = [part for part in parts if isinstance(part, Categories)]
+    if numbers:
+        return numbers[0].merge(*numbers[1:])
+    return categories[0].merge(*categories[1:]) if categories else None

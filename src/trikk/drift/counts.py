@@ -11,7 +11,7 @@ from trikk.drift.special import chi_square_survival
 FLOOR = 1e-4
 """The share that stands in for an empty bin's, whose logarithm would be infinite."""
 LEAST_EXPECTED = 5.0
-"""Categories in which fewer are expected go together: chi-square is not to be trusted there (Cochran, 1954)."""
+"""Where fewer are expected, chi-square is not to be trusted (W. G. Cochran, Biometrics 10 (1954) 417-451)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +80,30 @@ def chi_square(reference: Sequence[float], current: Sequence[float]) -> ChiSquar
 
 
 def pooled(reference: Sequence[float], current: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The same counts, with the categories together in which fewer than 5 are expected on the smaller side.
+    """The same counts, with the rare categories together as the last.
 
-    They become the last; where they are together still fewer than that, they join the rarest of the others.
+    Rare are those in which fewer than 5 are expected on the smaller side, and fewer than 10 are seen there (a new
+    category is never expected). Where they are together still rare, they join the rarest of the others.
     """
-    here, there = math.fsum(current), math.fsum(reference)
-    smaller = min(here, there) / (here + there) if here + there else 0.0
-    pairs = sorted(zip(reference, current, strict=True), key=lambda pair: -(pair[0] + pair[1]))
-    kept = [[a, b] for a, b in pairs if (a + b) * smaller >= LEAST_EXPECTED]
-    before, now = (math.fsum(pair[side] for pair in pairs[len(kept) :]) for side in (0, 1))
-    if kept and (before + now) * smaller < LEAST_EXPECTED:
-        kept[-1] = [kept[-1][0] + before, kept[-1][1] + now]
-    else:
-        kept.append([before, now])
+    sides = math.fsum(reference), math.fsum(current)
+    side = 0 if sides[0] < sides[1] else 1
+    smaller = sides[side] / (sides[0] + sides[1]) if sides[0] + sides[1] else 0.0
+    kept: list[tuple[float, float]] = []
+    rest = (0.0, 0.0)
+    for pair in zip(reference, current, strict=True):
+        if _rare(pair, side, smaller):
+            rest = (rest[0] + pair[0], rest[1] + pair[1])
+        else:
+            kept.append(pair)
+    if kept and _rare(rest, side, smaller):
+        rarest = kept.pop(min(range(len(kept)), key=lambda i: kept[i][0] + kept[i][1]))
+        rest = (rest[0] + rarest[0], rest[1] + rarest[1])
+    kept.append(rest)
     return [a for a, _ in kept], [b for _, b in kept]
+
+
+def _rare(pair: tuple[float, float], side: int, smaller: float) -> bool:
+    return (pair[0] + pair[1]) * smaller < LEAST_EXPECTED and pair[side] < 2 * LEAST_EXPECTED
 
 
 def _shares(counts: Sequence[float]) -> list[float]:

@@ -12,8 +12,10 @@ thereby known up to the counts of the nodes that the key lies inside; `counts_be
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trikk.core.values import JSON
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 FINENESS = 160
+BINADE = 12
+"""The level at which a node lies between two powers of two: as large as a node gets unless nodes are short."""
+MOST = 3 * FINENESS
+"""Nodes in a digest."""
 BITS = 64
 _SIGN = 1 << 63
 _MASK = (1 << 64) - 1
@@ -74,14 +80,16 @@ class Digest:
         low, high = float(ordered[0]), float(ordered[-1])
         return cls(count, low, high, _tidy(_split(ordered, low, high), count))
 
-    def merge(self, other: Digest) -> Digest:
-        """The digest of the values of both."""
-        counts = {(start, level): held for start, level, held in self.nodes}
-        for start, level, held in other.nodes:
-            counts[start, level] = counts.get((start, level), 0) + held
-        count = self.count + other.count
+    def merge(self, *others: Digest) -> Digest:
+        """The digest of the values of all."""
+        counts: dict[tuple[int, int], int] = {}
+        for digest in (self, *others):
+            for start, level, held in digest.nodes:
+                counts[start, level] = counts.get((start, level), 0) + held
+        count = sum(digest.count for digest in (self, *others))
+        low, high = min(d.low for d in (self, *others)), max(d.high for d in (self, *others))
         nodes = [(start, level, held) for (start, level), held in counts.items()]
-        return Digest(count, min(self.low, other.low), max(self.high, other.high), _tidy(nodes, count))
+        return Digest(count, low, high, _tidy(nodes, count))
 
     def edges(self) -> set[int]:
         """The first key of every node, and the key after its last."""
@@ -118,7 +126,8 @@ class Digest:
         for i in range(1, len(edges)):
             if below[i] >= wanted:
                 left, right = max(number_of(edges[i - 1]), self.low), min(number_of(edges[i]), self.high)
-                part = (wanted - below[i - 1]) / (below[i] - below[i - 1]) if below[i] > below[i - 1] else 0.0
+                rise = below[i] - below[i - 1] if edges[i] - edges[i - 1] > 1 else 0.0  # one key is one value
+                part = (wanted - below[i - 1]) / rise if rise > 0 else 0.0
                 return left + (right - left) * max(0.0, part)
         return self.high
 
@@ -170,7 +179,6 @@ def _split(ordered: pl.Series, low: float, high: float) -> list[Node]:
     """Halve the smallest node that holds all values, and its halves, until none holds too much."""
     import polars as pl
 
-    allowed = len(ordered) // FINENESS
     first = key_of(low)
     level = BITS - (first ^ key_of(high)).bit_length()
     size = 1 << (BITS - level)
@@ -185,19 +193,55 @@ def _split(ordered: pl.Series, low: float, high: float) -> list[Node]:
             for (start, begin, end), cut in zip(heavy, cuts, strict=True)
             for part in ((start, begin, cut), (start + half, cut, end))
         ]
+        allowed = len(ordered) // FINENESS if level >= BINADE else 0
         nodes += [(start, level, end - begin) for start, begin, end in halves if 0 < end - begin <= allowed]
         heavy = [part for part in halves if part[2] - part[1] > allowed]
     return nodes + [(start, level, end - begin) for start, begin, end in heavy]
 
 
 def _tidy(nodes: list[Node], count: int) -> tuple[Node, ...]:
-    """In order, and at most 3 * FINENESS: where two halves and their whole hold little, they become the whole."""
-    if len(nodes) > 3 * FINENESS:
-        nodes = _compressed(nodes, count // FINENESS)
-    return tuple(sorted(nodes))
+    """In order, and at most MOST: first by folding, as little as is needed; what is left by compressing."""
+    nodes.sort()
+    for part in (4, 2, 1):
+        if len(nodes) > MOST:
+            nodes = _folded(nodes, count // (FINENESS * part))
+    for part in (16, 8, 4, 2, 1):
+        if len(nodes) > MOST:
+            nodes = _compressed(nodes, count // (FINENESS * part))
+    return tuple(nodes)
+
+
+def _folded(nodes: list[Node], allowed: int) -> list[Node]:
+    """Make one node of all that lie inside the largest nodes that together hold little.
+
+    A count never goes to a node that keeps others inside, where it would stay unsure for good. That is why a year
+    of daily merges stays exact; but it leaves up to BITS * FINENESS nodes in the worst case.
+    """
+    starts = [start for start, _, _ in nodes]
+    sums = [0, *accumulate(held for _, _, held in nodes)]
+    last = max(start + (1 << (BITS - level)) for start, level, _ in nodes) - 1
+    root = BITS - (starts[0] ^ last).bit_length()
+    size = 1 << (BITS - root)
+    open_parts, found = [(starts[0] - starts[0] % size, root, 0, len(nodes))], list[Node]()
+    while open_parts:
+        start, level, begin, end = open_parts.pop()
+        total = sums[end] - sums[begin]
+        if end - begin == 1:
+            found.append(nodes[begin])
+        elif total <= (allowed if level >= BINADE else 0):
+            found.append((start, level, total))
+        elif end > begin:
+            if nodes[begin][:2] == (start, level):
+                found.append(nodes[begin])
+                begin += 1
+            middle = start + (1 << (BITS - 1 - level))
+            cut = bisect_left(starts, middle, begin, end)
+            open_parts += [(start, level + 1, begin, cut), (middle, level + 1, cut, end)]
+    return sorted(node for node in found if node[2])
 
 
 def _compressed(nodes: list[Node], allowed: int) -> list[Node]:
+    """Where two halves and their whole hold little, they become the whole: at most 3 * FINENESS nodes remain."""
     levels: list[dict[int, int]] = [{} for _ in range(BITS + 1)]
     for start, level, held in nodes:
         levels[level][start] = held
@@ -211,4 +255,4 @@ def _compressed(nodes: list[Node], allowed: int) -> list[Node]:
                 here.pop(whole, None)
                 here.pop(whole | half, None)
                 above[whole] = together
-    return [(start, level, held) for level, found in enumerate(levels) for start, held in found.items()]
+    return sorted((start, level, held) for level, found in enumerate(levels) for start, held in found.items())

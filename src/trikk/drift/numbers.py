@@ -23,7 +23,7 @@ class Numbers:
 
     Attributes:
         digest: their distribution, with count, least and greatest value.
-        mean: their mean; 0.0 if there are none.
+        mean: their mean; 0.0 if there are none, not finite if they are too large to add up.
         squares: the sum of squared differences from the mean.
         zeros: how many are 0.
         values: how often each value occurs, while there are at most 40 different ones; else None.
@@ -61,24 +61,19 @@ class Numbers:
             values = {v: starts[i + 1] - starts[i] for i, v in enumerate(runs.to_list())}
         return cls(Digest.of(ordered), mean, squares, int((ordered == 0).sum()), values)
 
-    def merge(self, other: Numbers) -> Numbers:
-        """The summary of both; moments as in Chan, Golub and LeVeque, The American Statistician 37 (1983)."""
-        count = self.count + other.count
-        if not (self.count and other.count):
-            return self if self.count else other
-        apart = other.mean - self.mean
-        values = None
-        if self.values is not None and other.values is not None:
-            values = dict(self.values)
-            for value, held in other.values.items():
-                values[value] = values.get(value, 0) + held
-        return Numbers(
-            self.digest.merge(other.digest),
-            self.mean + apart * (other.count / count),
-            self.squares + other.squares + apart * apart * self.count * (other.count / count),
-            self.zeros + other.zeros,
-            dict(sorted(values.items())) if values is not None and len(values) <= FEW else None,
-        )
+    def merge(self, *others: Numbers) -> Numbers:
+        """The summary of all; moments as in Chan, Golub and LeVeque, The American Statistician 37 (1983)."""
+        count, mean, squares = 0, 0.0, 0.0
+        for other in (self, *others):
+            if not count:
+                count, mean, squares = other.count, other.mean, other.squares
+            elif other.count:
+                apart, count = other.mean - mean, count + other.count
+                mean += apart * (other.count / count)
+                squares += other.squares + apart * apart * (count - other.count) * (other.count / count)
+        digest = self.digest.merge(*(other.digest for other in others))
+        zeros = sum(part.zeros for part in (self, *others))
+        return Numbers(digest, mean, squares, zeros, _together([self.values, *(other.values for other in others)]))
 
     def to_json(self) -> dict[str, JSON]:
         """The summary as JSON."""
@@ -102,3 +97,13 @@ class Numbers:
             int(data["zeros"]),
             None if values is None else {float(value): int(held) for value, held in values},
         )
+
+
+def _together(parts: list[dict[float, int] | None]) -> dict[float, int] | None:
+    found: dict[float, int] = {}
+    for part in parts:
+        if part is None:
+            return None
+        for value, held in part.items():
+            found[value] = found.get(value, 0) + held
+    return dict(sorted(found.items())) if len(found) <= FEW else None

@@ -18,6 +18,9 @@ VERSION = 1
 BATCH = 250_000
 """Rows that are summed up at once where a frame is read in batches."""
 
+AT_ONCE = 16
+"""Batches that are merged at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -38,12 +41,12 @@ class Profile:
         and deviations the same up to rounding, and distributions the same within the bounds that each digest
         gives.
         """
-        rows, columns = self.rows, dict(self.columns)
-        for other in others:
-            rows += other.rows
-            for name, column in other.columns.items():
-                columns[name] = columns[name].merge(column) if name in columns else column
-        return Profile(rows, columns)
+        parts: dict[str, list[ColumnProfile]] = {}
+        for one in (self, *others):
+            for name, column in one.columns.items():
+                parts.setdefault(name, []).append(column)
+        columns = {name: found[0].merge(*found[1:]) for name, found in parts.items()}
+        return Profile(sum(one.rows for one in (self, *others)), columns)
 
     def to_json(self) -> dict[str, JSON]:
         """The profile as JSON, less than 10 kB a column."""
@@ -90,10 +93,12 @@ def profile(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str] | None = 
     chosen = frame.select(wanted)
     if isinstance(chosen, pl.DataFrame):
         return _profile_of(chosen)
-    found = _profile_of(pl.DataFrame(schema={name: schema[name] for name in wanted}))
+    found = [_profile_of(pl.DataFrame(schema={name: schema[name] for name in wanted}))]
     for batch in chosen.collect_batches(chunk_size=BATCH, engine="streaming"):
-        found = found.merge(_profile_of(batch))
-    return found
+        found.append(_profile_of(batch))
+        if len(found) > AT_ONCE:
+            found = [found[0].merge(*found[1:])]
+    return found[0].merge(*found[1:])
 
 
 def _profile_of(frame: pl.DataFrame) -> Profile:

@@ -12,7 +12,8 @@ def kolmogorov_survival(statistic: float, reference: int, current: int) -> float
     """The probability of a Kolmogorov-Smirnov statistic D at least as large in two samples of one distribution.
 
     The limit distribution with the correction for small samples of M. A. Stephens, J. R. Statist. Soc. B 32 (1970)
-    115-122; for 100 values or more on each side within 0.01 of scipy's value. With ties it is rather too large.
+    115-122; for 100 values or more on each side within 0.02 of scipy's value, and within 0.003 where that is below
+    0.1. With ties it is rather too large.
 
     Args:
         statistic: D, 0 to 1.
