@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
-from trikk.monitoring.definition import MonitorSpec, specified
 from trikk.pipeline.location import caller
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
@@ -16,6 +15,8 @@ from trikk.runs.context import step_context
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from trikk.monitoring.definition import MonitorSpec
 
 
 class Monitor:
@@ -69,6 +70,8 @@ class Monitor:
         minimum: int = 30,
         least: float = 0.5,
     ) -> None:
+        from trikk.monitoring.definition import specified
+
         self.spec: MonitorSpec = specified(
             name,
             predictions=predictions.table_name,
@@ -114,6 +117,7 @@ def evaluate_monitor(
         monitor, now, unchanged (how many windows are as they were), and windows: for each that has new figures or
         a new state its kind, label, state, why, and the counts and metrics of all its cases.
     """
+    from trikk.monitoring.definition import MonitorSpec
     from trikk.monitoring.evaluate import Source, evaluate
     from trikk.monitoring.records import Records
 
