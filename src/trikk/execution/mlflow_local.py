@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,28 +28,33 @@ _LONGEST_NAME = 200
 @contextmanager
 def local_mlflow(context: StepContext) -> Iterator[None]:
     """Keep what MLflow logs in this step with the run, also when the step fails; MLflow itself can't fail it."""
-    name = context.step if context.item is None else f"{context.step}.{context.item}"
-    folder = context.state_dir / "runs" / context.recorded_in / "mlflow" / f"{name}.{context.attempt}"
-    settings = {
-        _TRACKING: folder.absolute().as_uri(),
+    label = context.step if context.item is None else f"{context.step}.{context.item}"
+    folder = context.state_dir / "runs" / context.recorded_in / "mlflow" / f"{label}.{context.attempt}"
+    uri = folder.absolute().as_uri()
+    settings: dict[str, str | None] = {
+        _TRACKING: uri,
+        _REGISTRY: os.environ.get(_REGISTRY) or os.environ.get(_TRACKING),
         "MLFLOW_ALLOW_FILE_STORE": "true",  # since 3.17 MLflow refuses folders without it
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_EXPERIMENT_ID": None,  # these name things in another store
+        "MLFLOW_RUN_ID": None,
     }
-    settings |= dict.fromkeys(("MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"), "")  # of other stores; "" is as not set
-    if os.environ.get(_TRACKING) and not os.environ.get(_REGISTRY):
-        settings[_REGISTRY] = os.environ[_TRACKING]
-    before = {key: os.environ.get(key) for key in settings}
-    os.environ.update(settings)
+    before = {name: os.environ.get(name) for name in settings}
+    _set(settings)
     try:
         yield
     finally:
         if "mlflow" in sys.modules:
-            _take_in(context, folder, settings[_TRACKING])
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
+            _take_in(context, folder, uri)
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _take_in(context: StepContext, folder: Path, uri: str) -> None:
