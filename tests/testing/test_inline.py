@@ -375,3 +375,19 @@ def test_a_manual_clock_stands_still_but_for_what_it_is_told() -> None:
     real = time.monotonic()
     clock.sleep(10**9)
     assert time.monotonic() - real < 60
+
+
+def test_a_frame_inside_a_result_arrives_as_the_kind_that_is_asked_for():
+    @step
+    def both() -> dict[str, pl.DataFrame]:
+        return {"x": pl.DataFrame({"n": [1, 2]})}
+
+    @step
+    def lazy(rows: pl.LazyFrame) -> str:
+        return type(rows).__name__
+
+    @pipeline
+    def picking():
+        lazy(both()["x"])
+
+    assert run_inline(picking).output("lazy") == "LazyFrame"

@@ -143,12 +143,7 @@ def load_argument(
     if "value" in argument:
         return decode(argument["value"])
     if "artifact" in argument:
-        value = place.artifacts.load(
-            Artifact.from_json(argument["artifact"]), wanted if not argument["path"] else None
-        )
-        for key in argument["path"]:
-            value = value[key]
-        return value
+        return _inside(argument, wanted, place)
     if "artifacts" in argument:
         return tuple(place.artifacts.load(Artifact.from_json(a)) for a in argument["artifacts"])
     if "table" in argument:
@@ -160,6 +155,20 @@ def load_argument(
     if argument.get("tuple"):
         return tuple(items)
     return items if keys is None else dict(zip(keys, items, strict=True))
+
+
+def _inside(argument: Mapping[str, Any], wanted: object, place: Workplace) -> Any:
+    """A result of an earlier step, or what lies at a path inside; a frame there as the kind that is asked for."""
+    from trikk.storage.codecs.arrow import wanted as frame_wanted
+
+    value = place.artifacts.load(Artifact.from_json(argument["artifact"]), None if argument["path"] else wanted)
+    for key in argument["path"]:
+        value = value[key]
+    if argument["path"] and frame_wanted(wanted) is not None and frame_wanted(type(value)) is not None:
+        from trikk.storage.frames import as_wanted, rows_of
+
+        return as_wanted(rows_of(value).lazy(), wanted)
+    return value
 
 
 def _table(argument: Mapping[str, Any], wanted: object, place: Workplace) -> Any:

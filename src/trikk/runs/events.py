@@ -19,6 +19,7 @@
     metric.logged        step, item, attempt, name, value, index       what a step wrote down of itself; it stays
     param.logged         step, item, attempt, name, value              whatever becomes of the step
     artifact.logged      step, item, attempt, name, kind, artifact
+    source.read          step, item, attempt, source, rows and what was read from where
     quality.checked      step, item, attempt, verdict, passed, warned, rows, checks, result, report    what a gate
                          found, without any row; `result` and `report` are artifacts
 
