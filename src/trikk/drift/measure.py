@@ -32,7 +32,7 @@ class Measured:
     Attributes:
         method: which.
         statistic: in its own units.
-        effect: without units.
+        effect: without units; for distances of counts, rare categories pooled, without what chance gives.
         p_value: of Kolmogorov and Smirnov's test for distances of distribution functions, of the chi-square
             test for distances of counts.
         error: how far `effect` may be from the truth; None where no bound is known.
@@ -99,17 +99,26 @@ def _counted(counts: Counts, method: Method) -> Measured | None:
     test = chi_square(before, now)
     if test.degrees == 0 and sum(a + b > 0 for a, b in zip(counts.reference, counts.current, strict=True)) > 1:
         return None
-    change = _changed(counts)
+    chance = test.degrees * (1 / math.fsum(before) + 1 / math.fsum(now))
     if method == "chi-square":
-        full = chi_square(counts.reference, counts.current)
-        return Measured(method, full.statistic, cramers_v(before, now), test.p_value, _error(counts), change)
-    distance = psi if method == "psi" else jensen_shannon
-    raw = distance(counts.reference, counts.current)
-    return Measured(method, raw, distance(before, now), test.p_value, _error(counts), change)
+        statistic = chi_square(counts.reference, counts.current).statistic
+        effect = _without(cramers_v(before, now) ** 2, chance / 4) ** 0.5
+    elif method == "psi":
+        statistic = psi(counts.reference, counts.current)
+        effect = _without(psi(before, now), chance)
+    else:
+        statistic = jensen_shannon(counts.reference, counts.current)
+        effect = _without(jensen_shannon(before, now) ** 2, chance / (8 * math.log(2))) ** 0.5
+    return Measured(method, statistic, effect, test.p_value, 0.0 if counts.exact else None, _changed(counts))
 
 
-def _error(counts: Counts) -> float | None:
-    return 0.0 if counts.exact else None
+def _without(found: float, chance: float) -> float:
+    """A squared distance without what two samples of one distribution show on average.
+
+    All three are chi-square to the first order, whose mean is its degrees of freedom; compare W. Bergsma, A
+    bias-correction for Cramer's V, J. Korean Stat. Soc. 42 (2013) 323-328.
+    """
+    return max(0.0, found - chance)
 
 
 def _changed(counts: Counts) -> str:

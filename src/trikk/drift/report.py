@@ -27,7 +27,8 @@ class ColumnDrift:
         method: what was measured; None where nothing could be.
         statistic: what the method gives, in its own units: D, distance in the column's units, chi-square, PSI.
         effect: the size of the difference, without units: D; distance in standard deviations of the reference;
-            Jensen-Shannon distance (base 2, 0 to 1); Cramer's V (0 to 1); PSI.
+            Jensen-Shannon distance (base 2, 0 to 1), Cramer's V (0 to 1) or PSI of the categories that are not
+            rare, less what chance alone gives on average.
         threshold: the least effect that counts.
         p_value: of the test that goes with the method, before the correction for many columns.
         adjusted: the p-value after that correction.
