@@ -135,7 +135,12 @@ def _state(project: Project, row: RunRow) -> str:
 
 def _about(row: RunRow) -> str:
     kind = str(row.origin.get("kind", "manual"))
-    note = {"replay": f" (replay of {row.origin.get('of')})", "backfill": " (backfill)"}.get(kind, "")
+    notes = {
+        "replay": f" (replay of {row.origin.get('of')})",
+        "backfill": " (backfill)",
+        "sweep": f" (sweep {row.origin.get('sweep')})",
+    }
+    note = notes.get(kind, "")
     return parameters_text(row.parameters) + note
 
 
