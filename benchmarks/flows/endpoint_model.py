@@ -34,7 +34,8 @@ def save(folder: str) -> None:
     frame = pd.DataFrame(rows[:100], columns=NAMES)
     warnings.simplefilter("ignore")
     signature = mlflow.models.infer_signature(frame, model.predict(rows[:100]))
-    mlflow.sklearn.save_model(model, folder, signature=signature)
+    trusted = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+    mlflow.sklearn.save_model(model, folder, signature=signature, skops_trusted_types=trusted)
 
 
 def serve(port: int) -> None:
