@@ -18,6 +18,7 @@ from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.runs.journal import Event
 from trikk.runs.state import RunState
+from trikk.testing import ManualClock
 from trikk.tracking.content import RunContent, content_of, fit_name
 from trikk.tracking.fold import RunRecord
 from trikk.tracking.mirror import Away, Mirror, Refused
@@ -94,18 +95,17 @@ def test_every_run_that_is_over_is_copied_once_the_oldest_first(folder: Folder, 
 
 
 def test_a_server_that_is_away_is_asked_a_few_times_and_the_next_call_goes_on(
-    folder: Folder, project: Project, monkeypatch: pytest.MonkeyPatch
+    folder: Folder, project: Project
 ) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(mirrors.time, "sleep", pauses.append)
+    clock = ManualClock()
     runs = train(folder, 3)
     server = Memory()
     server.before = raising(Away("it is away"), runs[1])
-    done = Mirror(project, URI, server, attempts=3).copy()
+    done = Mirror(project, URI, server, attempts=3, clock=clock).copy()
     assert (done.runs, done.left, done.away) == (runs[:1], 2, "it is away")
-    assert pauses == [1.0, 2.0]
+    assert clock.slept == [1.0, 2.0]
     server.before = raising(Away("it is away"), runs[1], times=2)
-    assert Mirror(project, URI, server, attempts=3).copy().runs == runs[1:]
+    assert Mirror(project, URI, server, attempts=3, clock=clock).copy().runs == runs[1:]
 
 
 def test_what_the_server_refuses_keeps_nothing_else_back(folder: Folder, project: Project) -> None:

@@ -7,11 +7,11 @@ copied by the next call.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trikk.core.clock import Clock, SystemClock
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
@@ -88,13 +88,17 @@ class Mirror:
         uri: where the server is; only its digest is kept.
         target: the server.
         attempts: how often a server that is away is asked, with pauses of 1, 2, 4 ... seconds between.
+        clock: by which it waits; the machine's if not given.
     """
 
-    def __init__(self, project: Project, uri: str, target: Target, *, attempts: int = 3) -> None:
+    def __init__(
+        self, project: Project, uri: str, target: Target, *, attempts: int = 3, clock: Clock | None = None
+    ) -> None:
         digest = digest_bytes(uri.rstrip("/").encode())[:16]
         self.project = project
         self.target = target
         self.attempts = attempts
+        self.clock = clock or SystemClock()
         self.subject = f"mirror/mlflow/{digest}"
         self._ledger: Any = project.journal
         self._lock = project.state_dir / "mirror" / f"{digest}.lock"
@@ -191,7 +195,7 @@ class Mirror:
         return runs, versions, aliases
 
     def _note(self, kind: str, body: dict[str, JSON], identity: str | None) -> None:
-        self._ledger.add(self.subject, kind, body, at=time.time(), identity=identity)
+        self._ledger.add(self.subject, kind, body, at=self.clock.now(), identity=identity)
 
     def _one(self, outcome: Mirrored, work: Any) -> None:
         """Do one thing, several times if the server is away; what it refuses is noted, and the rest goes on."""
@@ -203,6 +207,6 @@ class Mirror:
             except Away:
                 if attempt == self.attempts:
                     raise
-                time.sleep(2.0 ** (attempt - 1))
+                self.clock.sleep(2.0 ** (attempt - 1))
                 continue
             return

@@ -174,7 +174,7 @@ def _export_items(artifacts: Artifacts, artifact: Artifact, to: Path) -> None:
             continue
         target = to / inner_path(file_name(child, str(key)))
         if target.exists():
-            raise UsageError(f"two items would be written to {target.name}", next="take the value in a step instead")
+            raise UsageError(f"two items would be written to {target.name}", next="take the value in a step")
         if child.codec in KINDS:
             _export_items(artifacts, child, target)
         else:
