@@ -1,0 +1,94 @@
+"""`Alarm`: a rule that an author declares with a monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from trikk.alerts.rule import FIGURES, LABELS, OF_MONITORS, check_against, checked
+from trikk.core.errors import UsageError
+from trikk.core.values import JSON
+from trikk.monitoring.definition import MonitorSpec
+
+
+class Alarm:
+    """When a monitor's figures are wrong, and what follows: `Monitor(..., alarms=[Alarm("loss", when=...)])`.
+
+    Args:
+        name: unique among the monitor's alarms.
+        when: a condition on a window's figures, such as "mae > 1.3 * baseline" or "wape > 0.3 for 2 windows": the
+            monitor's metrics; `baseline` and `usual` (the median of the 28 windows before that were not bad);
+            coverage, waiting, unpredicted, predicted, observed, labelled; numbers, + - * /, abs(), and, or, not.
+        kind: "labels overdue" instead of `when`: a window's time is over and too few of its labels came.
+        window: hour, day or week; the monitor's first by default.
+        slice: one of the monitor's slices; each of its values is an incident of its own.
+        windows: how many windows in a row must be bad to open an incident, and good to resolve it.
+        severity: info, warning or alarm (the default; warning for labels).
+        starts: a pipeline to run, once for each opening. Its one required parameter of type date is the day.
+        parameters: other parameters of that pipeline.
+        cooldown: the least time between two messages on one incident; "6h" by default.
+        escalate_after: unresolved and not acknowledged for so long, it is told again; "1d" by default for alarms.
+        min_labelled: a window with fewer labelled cases is not judged; the monitor's `minimum` by default.
+
+    Raises:
+        UsageError: if something in it can't work; what the monitor does not have is told by the monitor.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        when: str | None = None,
+        kind: str | None = None,
+        window: str | None = None,
+        slice: str | None = None,  # noqa: A002 - what it is called everywhere else
+        windows: int | None = None,
+        severity: str | None = None,
+        starts: str | None = None,
+        parameters: Mapping[str, JSON] | None = None,
+        cooldown: float | str | timedelta | None = None,
+        escalate_after: float | str | timedelta | None = None,
+        min_labelled: int | None = None,
+    ) -> None:
+        given: dict[str, Any] = {
+            "name": name,
+            "when": when,
+            "kind": kind,
+            "window": window,
+            "slice": slice,
+            "windows": windows,
+            "severity": severity,
+            "starts": starts,
+            "parameters": parameters,
+            "cooldown": cooldown,
+            "escalate_after": escalate_after,
+            "min_labelled": min_labelled,
+        }
+        self._given = {key: value for key, value in given.items() if value is not None}
+        self.name = name
+        if checked(self._given).kind not in OF_MONITORS:
+            raise UsageError(
+                f"alarm {name} ({kind}) is about runs, not about a monitor",
+                next="write it in trikk.toml: [[alerts.rule]]",
+            )
+
+    def of(self, spec: MonitorSpec) -> dict[str, JSON]:
+        """The rule as JSON, checked against the monitor that it belongs to.
+
+        Raises:
+            UsageError: if the monitor does not have what it names.
+        """
+        rule = checked({**self._given, "monitor": spec.name}, default_minimum=spec.minimum)
+        if rule.kind in (FIGURES, LABELS):
+            check_against(
+                rule,
+                metrics=spec.metrics,
+                windows=spec.windows,
+                slices=spec.slices,
+                has_baseline=bool(spec.baseline),
+            )
+        return rule.to_json()
+
+    def __repr__(self) -> str:
+        return f"Alarm({self.name!r})"

@@ -1,0 +1,216 @@
+"""A rule as JSON knows it, and the one place that checks it, wherever it was written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from typing import Any
+
+from trikk.alerts.expression import COUNTS, Condition, parse
+from trikk.core.durations import seconds
+from trikk.core.errors import UsageError
+from trikk.core.names import check_name
+from trikk.core.values import JSON
+
+SEVERITIES = ("info", "warning", "alarm")
+FIGURES, FAILED, MISSING, LABELS, GATE, LONG, DRIFT = (
+    "figures",
+    "run failed",
+    "run did not come",
+    "labels overdue",
+    "gate warned",
+    "took longer than",
+    "drift",
+)
+OF_MONITORS = (FIGURES, LABELS, DRIFT)
+OF_PIPELINES = (FAILED, MISSING, GATE, LONG)
+_SEVERITY = {GATE: "warning", LONG: "warning", LABELS: "warning", DRIFT: "info"}
+_FOR = re.compile(r"(?P<when>.*\S)\s+for\s+(?P<windows>\d+)\s+(?:windows?|runs?|days?)\s*\Z", re.DOTALL)
+_COOLDOWN, _ESCALATE = "6h", "1d"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When something is wrong, and what follows from it.
+
+    Attributes:
+        name: unique among the rules of a monitor or of the project.
+        kind: see `OF_MONITORS` and `OF_PIPELINES`.
+        monitor: whose figures; "" for any monitor, or for a rule on pipelines.
+        pipeline: whose runs; "" for any.
+        when: the condition, for figures.
+        window: hour, day or week; "" for the monitor's first.
+        slice: a column: each of its values is a cause of its own.
+        windows: how many in a row must be bad to open, and good to resolve.
+        severity: info, warning or alarm.
+        starts: a pipeline to run, once for each opening; "" for none.
+        parameters: of that pipeline.
+        cooldown: seconds between two messages on one incident, and before the same cause opens another.
+        escalate_after: seconds unresolved and not acknowledged after which it is told again; 0 for never.
+        min_labelled: labelled cases below which a window is not judged.
+        by: "HH:MM", for runs that must come each day.
+        budget: seconds that a run may take.
+    """
+
+    name: str
+    kind: str = FIGURES
+    monitor: str = ""
+    pipeline: str = ""
+    when: str = ""
+    window: str = ""
+    slice: str = ""
+    windows: int = 1
+    severity: str = "alarm"
+    starts: str = ""
+    parameters: dict[str, JSON] = field(default_factory=dict)
+    cooldown: float = 6 * 3600.0
+    escalate_after: float = 0.0
+    min_labelled: int = 30
+    by: str = ""
+    budget: float = 0.0
+
+    def to_json(self) -> dict[str, JSON]:
+        """The rule as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Rule:
+        """The rule that `to_json` wrote; what a later trikk added is left out."""
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+
+    @property
+    def condition(self) -> Condition:
+        """The condition, parsed."""
+        return parse(self.when)
+
+
+def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
+    """A rule from what somebody wrote: an `Alarm`'s arguments, or a table of trikk.toml.
+
+    Durations may be texts, `when` may end with "for 2 windows", `longer_than` is the budget.
+
+    Raises:
+        UsageError: if something in it can't work.
+    """
+    known = (set(Rule.__slots__) - {"budget"}) | {"longer_than"}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise UsageError(f"a rule has no {unknown[0]!r}", next=f"there are: {', '.join(sorted(known))}")
+    data = {key: value for key, value in given.items() if value is not None}
+    check_name("rule", data.get("name"))
+    _check_texts(data)
+    kind = _kind(data)
+    if match := _FOR.fullmatch(data.get("when", "")):
+        if "windows" in data:
+            raise UsageError("`windows` is given twice", next='either when="... for 2 windows" or windows=2')
+        data |= {"when": match["when"], "windows": int(match["windows"])}
+    severity = data.get("severity", _SEVERITY.get(kind, "alarm"))
+    if severity not in SEVERITIES:
+        raise UsageError(f"severity = {severity!r}", next=f"use {', '.join(SEVERITIES)}")
+    rule = Rule(
+        name=data["name"],
+        kind=kind,
+        **{
+            key: data[key]
+            for key in ("monitor", "pipeline", "when", "window", "slice", "starts", "by")
+            if key in data
+        },
+        windows=_count(data, "windows", 1),
+        severity=severity,
+        parameters=dict(data.get("parameters", {})),
+        cooldown=seconds(data.get("cooldown", _COOLDOWN), what="cooldown"),
+        escalate_after=seconds(
+            data.get("escalate_after", _ESCALATE if severity == "alarm" else 0), what="escalate_after"
+        ),
+        min_labelled=_count(data, "min_labelled", default_minimum),
+        budget=seconds(data.get("longer_than", 0), what="longer_than"),
+    )
+    _check_kind(rule)
+    return rule
+
+
+def check_against(
+    rule: Rule, *, metrics: tuple[str, ...], windows: tuple[str, ...], slices: tuple[str, ...], has_baseline: bool
+) -> None:
+    """Check a rule on figures against what the monitor has.
+
+    Raises:
+        UsageError: if the monitor does not have what the rule names.
+    """
+    if rule.window and rule.window not in windows:
+        raise UsageError(
+            f"rule {rule.name} looks at each {rule.window}, which the monitor does not make",
+            next=f"it makes: {', '.join(windows)}",
+        )
+    if rule.slice and rule.slice not in slices:
+        raise UsageError(
+            f"rule {rule.name} looks at each {rule.slice!r}, by which the monitor does not slice",
+            next=f"it slices by: {', '.join(slices) or 'nothing'}",
+        )
+    for name in rule.condition.names() if rule.kind == FIGURES else ():
+        if name.kind != "count" and name.name not in metrics:
+            raise UsageError(
+                f"rule {rule.name} names {name.name!r}, which the monitor does not measure",
+                next=f"there are: {', '.join((*metrics, *COUNTS, 'baseline', 'usual'))}",
+            )
+        if name.kind == "baseline" and not has_baseline:
+            raise UsageError(
+                f"rule {rule.name} names the baseline, and the monitor has none",
+                next="give the monitor baseline=, or compare with `usual`",
+            )
+
+
+def _kind(data: Mapping[str, Any]) -> str:
+    kind = str(data.get("kind", FIGURES if "when" in data else ""))
+    if kind not in (*OF_MONITORS, *OF_PIPELINES):
+        raise UsageError(
+            f"rule {data['name']} is of no kind that is known: {kind!r}",
+            next=f'give it when="mae > 1.3 * baseline", or kind= one of {", ".join((*OF_PIPELINES, LABELS))}',
+        )
+    return kind
+
+
+def _check_kind(rule: Rule) -> None:
+    def needs(text: str, mend: str) -> UsageError:
+        return UsageError(f"rule {rule.name} ({rule.kind}) needs {text}", next=mend)
+
+    if rule.kind == FIGURES:
+        if not rule.when:
+            raise needs("a condition", 'when = "mae > 1.3 * baseline"')
+        parse(rule.when)
+    elif rule.when:
+        raise UsageError(f"rule {rule.name} ({rule.kind}) takes no `when`", next="leave out kind, or when")
+    if rule.kind in OF_MONITORS and rule.pipeline:
+        raise UsageError(
+            f"rule {rule.name} ({rule.kind}) is about a monitor, not a pipeline", next="name a monitor"
+        )
+    if rule.kind in OF_PIPELINES and rule.monitor:
+        raise UsageError(
+            f"rule {rule.name} ({rule.kind}) is about a pipeline, not a monitor", next="name a pipeline"
+        )
+    if rule.kind == MISSING:
+        if not rule.pipeline or not rule.by:
+            raise needs("a pipeline and the time of day by which it comes", 'pipeline = "nightly", by = "04:30"')
+        try:
+            time.fromisoformat(rule.by)
+        except ValueError as error:
+            raise UsageError(f"by = {rule.by!r} is no time of day", next='write "04:30"') from error
+    if rule.kind == LONG and not rule.budget:
+        raise needs("a budget", 'longer_than = "20m"')
+
+
+def _check_texts(data: Mapping[str, Any]) -> None:
+    for key in ("kind", "monitor", "pipeline", "when", "window", "slice", "severity", "starts", "by"):
+        if not isinstance(data.get(key, ""), str):
+            raise UsageError(f"{key} = {data[key]!r} is no text", next=f'write {key} = "..."')
+    if not isinstance(data.get("parameters", {}), Mapping):
+        raise UsageError("parameters must be names and values", next="parameters = { weeks = 4 }")
+
+
+def _count(data: Mapping[str, Any], key: str, default: int) -> int:
+    value = data.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{key} = {value!r}", next="use a whole number of at least 1")
+    return value
