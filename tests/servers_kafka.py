@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import time
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ import pytest
 from tests.servers_java import JAVA, answers, fetch_jars, free_ports, launch, shared, stop
 
 VERSION = "4.1.1"
+USER = "publisher"
+_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _SETTINGS = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SASL_PLAINTEXT://127.0.0.1:{locked}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{locked}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config={login} required user_{user}="{password}";
 log.dirs={folder}/data
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -36,9 +41,17 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """A server on the loopback that makes no topics by itself."""
+    """A server on the loopback that makes no topics by itself.
+
+    Attributes:
+        host: where it takes everyone.
+        locked: where it takes `USER` only.
+        password: of that user.
+    """
 
     host: str
+    locked: str
+    password: str
 
     def admin(self) -> Any:
         """A client for administration."""
@@ -90,34 +103,33 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Kafka:
     """The server; the test is skipped, with the reason, where it can't be had."""
     pytest.importorskip("confluent_kafka", reason="no client of Kafka: confluent-kafka is not installed")
     try:
-        return Kafka(shared(tmp_path_factory.getbasetemp(), "kafka", start))
+        return Kafka(*shared(tmp_path_factory.getbasetemp(), "kafka", start).split())
     except (RuntimeError, OSError) as error:
         pytest.skip(f"no Apache Kafka: {error}")
 
 
-def start(
-    folder: Path, owner: int, port: int | None = None, settings: str = ""
-) -> tuple[str, subprocess.Popen[bytes]]:
-    """Start a server whose data are in a folder; returns `host:port` and its process, which ends with `owner`.
+def start(folder: Path, owner: int, port: int | None = None) -> tuple[str, subprocess.Popen[bytes]]:
+    """Start a server whose data are in a folder; returns the attributes of `Kafka`, and its process.
 
     Args:
         folder: a new one, or that of a server that has ended, whose messages the new one has.
-        owner: a process.
+        owner: the process with which it ends.
         port: to listen on; any if not given.
-        settings: more lines of its properties.
     """
     jars = fetch_jars("org.apache.kafka", "kafka_2.13", VERSION)
     java, log = [*JAVA, "-cp", f"{jars}/*"], folder / "log"
+    names: dict[str, object] = {"folder": folder, "login": _LOGIN, "user": USER, "password": secrets.token_hex(8)}
     for _ in range(_ATTEMPTS):
-        chosen, controller = (port, *free_ports(1)) if port else free_ports(2)
+        free, controller, locked = free_ports(3)
+        chosen = port or free
         config = folder / "server.properties"
-        config.write_text(_SETTINGS.format(port=chosen, controller=controller, folder=folder) + settings)
+        config.write_text(_SETTINGS.format(port=chosen, controller=controller, locked=locked, **names))
         if not (folder / "data").exists():
             form = [*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(config)]
             subprocess.run(form, check=True, capture_output=True, timeout=_SECONDS)
         process = launch([*java, "kafka.Kafka", str(config)], log, owner)
         if answers(process, chosen, _SECONDS) and _serves(chosen):
-            return f"127.0.0.1:{chosen}", process
+            return f"127.0.0.1:{chosen} 127.0.0.1:{locked} {names['password']}", process
         stop(process)
     raise RuntimeError(f"the server did not start: {log.read_text(errors='replace').strip()[-250:]}")
 

@@ -74,6 +74,7 @@ class Sender:
         self.sent = job.facts.known.sent
         self._seen = errors.Seen()
         self._name = errors.PREFIX + job.messages.publication
+        self._client: Any = None
         self._producer: Any = None
         self._consumer: Any = None
         self._retention = RETENTION
@@ -84,13 +85,13 @@ class Sender:
         from confluent_kafka import Consumer, Producer
         from confluent_kafka.admin import AdminClient
 
-        common = configuration(self.job.address, self._seen)
-        admin = AdminClient(dict(common))
+        common = configuration(self.job.address, self._seen, self.job.patience)
+        admin = self._client = AdminClient(dict(common))
         broker = self._topic(admin)
         size, retention = limits(admin, self.job.address.topic, broker)
         check_sizes(self.job.messages, size or LARGEST)
         self._retention = retention or RETENTION
-        self._producer = Producer(
+        self._producer = self._client = Producer(
             common
             | {
                 "transactional.id": self._name,
@@ -170,6 +171,7 @@ class Sender:
         self._committing = False
         self._producer.begin_transaction()
         self._produce(start, stop)
+        self._flush()
         marker = json.dumps({"digest": self.job.messages.digest, "of": len(self.job.messages)})
         place = [TopicPartition(self.job.address.topic, 0, stop, metadata=marker)]
         group = self._consumer.consumer_group_metadata()
@@ -191,6 +193,16 @@ class Sender:
                 produce(topic, value, keys[i], headers=[*headers, ("trikk-id", f"{prefix}-{begin + i}")])
             poll(0)
 
+    def _flush(self) -> None:
+        """Wait until the broker has every message; gives up when it has taken none for `patience` seconds."""
+        deadline, left = time.monotonic() + self.job.patience, -1
+        while (now := self._producer.flush(min(self.job.patience, _CALL_SECONDS))) > 0:
+            if self._seen.refusal is not None or time.monotonic() > deadline:
+                raise self.failed(None)
+            if now < left:
+                deadline = time.monotonic() + self.job.patience
+            left = now
+
     def _abort(self) -> None:
         """Give the open transaction up, and write down what is known to have arrived."""
         from confluent_kafka import KafkaException
@@ -203,20 +215,17 @@ class Sender:
         self.job.facts.stopped(self.sent)
 
     def _retried(self, call: Callable[[float], T]) -> T:
-        """Call until it goes well, is refused, or nothing has moved for `patience` seconds."""
+        """Call until it goes well, is refused, or `patience` seconds are over."""
         from confluent_kafka import KafkaException
 
-        deadline, pause, waiting = time.monotonic() + self.job.patience, 0.05, -1
+        deadline, pause = time.monotonic() + self.job.patience, 0.05
         while True:
             left = deadline - time.monotonic()
             try:
                 return call(max(0.1, min(left, _CALL_SECONDS)))
             except KafkaException as error:
                 found = error.args[0]
-            queued = 0 if self._producer is None else len(self._producer)
-            if 0 < queued < waiting:
-                deadline = time.monotonic() + self.job.patience
-            waiting = queued
+            self._client.poll(0)  # lets it complain in its own words
             late = time.monotonic() >= deadline
             if late or self._seen.refusal is not None or found.fatal() or not errors.passes(found):
                 raise self.failed(found)

@@ -68,7 +68,7 @@ _PASSING = {
 quiet = logging.getLogger("trikk.kafka")
 """Takes what the client's library would print; errors carry what matters of it."""
 quiet.addHandler(logging.NullHandler())
-quiet.propagate = False
+quiet.setLevel(logging.CRITICAL + 1)
 
 
 class Seen:
@@ -113,8 +113,9 @@ def refusal(job: Job, error: Any, sent: int) -> PermanentError | None:
 
 def away(job: Job, error: Any, last: str, sent: int) -> TrikkError:
     """The error for a broker that is away, or an attempt that was overtaken: another attempt may go well."""
-    if error.name() in ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"):
+    if error is not None and error.name() in ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"):
         what = "another attempt of this publication has taken over, or the broker took this one for dead"
     else:
-        what = f"the broker is away: {job.address.hide(last or error.str())[:500]}"
+        text = last or ("it takes no messages" if error is None else error.str())
+        what = f"the broker is away: {job.address.hide(text)[:500]}"
     return BrokerError(what, where=job.address.label, next=job.waiting(sent))

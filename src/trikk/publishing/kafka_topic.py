@@ -19,7 +19,7 @@ _ROOM = 120  # bytes of a record batch around one record
 _SECONDS = 3
 
 
-def configuration(address: Address, seen: Seen) -> dict[str, Any]:
+def configuration(address: Address, seen: Seen, patience: float) -> dict[str, Any]:
     """What every client is set up with.
 
     Source of the names: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
@@ -29,6 +29,7 @@ def configuration(address: Address, seen: Seen) -> dict[str, Any]:
         "client.id": "trikk",
         "error_cb": seen,
         "logger": quiet,
+        "socket.timeout.ms": int(1000 * min(60.0, max(1.0, patience))),
         "security.protocol": ("SASL_" if address.user else "") + ("SSL" if address.secure else "PLAINTEXT"),
     }
     if address.user:
