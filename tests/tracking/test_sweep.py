@@ -127,11 +127,12 @@ def test_a_metric_that_no_run_has_ranks_nothing_and_says_what_there_is(folder: F
 def test_a_search_that_was_stopped_goes_on_with_what_is_missing(folder: Folder, number: int) -> None:
     process = folder.start("sweep", "slowly", "-p", "n=1,2,3", "--metric", "n", "--parallel", "2", "--json")
     until(lambda: (folder.root / "started-1").exists() and (folder.root / "started-2").exists())
+    (sweep,) = {row["origin"]["sweep"] for row in runs_of(folder)}
+    assert "another process" in folder.refused("sweep", "--resume", str(sweep), code=1)["what"]
     os.kill(process.pid, number)
     process.communicate(timeout=60)
     states = {row["state"] for row in runs_of(folder)}
     assert states == ({"running"} if number == signal.SIGKILL else {"cancelled"})
-    (sweep,) = {row["origin"]["sweep"] for row in runs_of(folder)}
     folder.touch("quick")
     found = folder.good("sweep", "--resume", str(sweep))
     assert [(t["parameters"]["n"], t["rank"]) for t in found["trials"]] == [(1, 1), (2, 2), (3, 3)]

@@ -11,12 +11,12 @@ import queue
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
-from trikk.core.errors import RunError, TrikkError, UsageError
+from trikk.core.errors import RunError, StorageError, TrikkError, UsageError
 from trikk.core.names import new_run_id
 from trikk.execution.how import How
 from trikk.execution.limits import Capacity
@@ -25,6 +25,7 @@ from trikk.pipeline.pipeline import parameters_for
 from trikk.runs import events as e
 from trikk.runs.lock import Lock
 from trikk.runs.state import OVER
+from trikk.storage.locks import file_lock
 from trikk.tracking.propose import Grid, Optuna, Proposer
 from trikk.tracking.space import Choices, read_space
 from trikk.tracking.trials import CREATED, Plan, Trial, rank, rows_of, trial_of
@@ -98,15 +99,15 @@ class Sweep:
         Raises:
             KeyboardInterrupt: when stopped by Ctrl-C or a signal to end; what was going on has been cancelled.
         """
-        with _signals():
+        with self._alone(plan), _signals():
             return self._search(plan, proposer_of(plan), [])
 
     def resume(self, plan: Plan) -> list[Trial]:
         """Go on with a search: finish the runs that are not over, then make those that are missing; ranked.
 
         Raises:
-            RunError: if the project's code is no longer the one that the search began with.
-            LeaseHeld: if the search goes on in another process.
+            RunError: if the project's code is no longer the one that the search began with, or the search goes on
+                in another process.
             KeyboardInterrupt: as for `run`.
         """
         session = self._add_session()
@@ -115,14 +116,25 @@ class Sweep:
                 f"the project's code is no longer that of sweep {plan.id}", next="begin a new search: trikk sweep"
             )
         proposer = proposer_of(plan)
-        rows = sorted(rows_of(self.project, plan).items())
-        left = [(number, row.id) for number, row in rows if row.state not in ("succeeded", "failed")]
-        with _signals():
+        with self._alone(plan), _signals():
+            rows = sorted(rows_of(self.project, plan).items())
+            left = [(number, row.id) for number, row in rows if row.state not in ("succeeded", "failed")]
             self._all(partial(self._finish, plan, number, run) for number, run in left)
             done = [trial_of(self.project, plan, number, row.id) for number, row in rows]
             for trial in done:
                 proposer.known(trial.number, trial.parameters, _finite(trial))
             return self._search(plan, proposer, done)
+
+    @contextmanager
+    def _alone(self, plan: Plan) -> Iterator[None]:
+        """Keep other processes of this machine from the same search."""
+        with ExitStack() as stack:
+            try:
+                lock = self.project.state_dir / "sweeps" / f"{plan.id}.lock"
+                stack.enter_context(file_lock(lock, timeout=0.0))
+            except StorageError as error:
+                raise RunError(f"sweep {plan.id} goes on in another process", next="wait for it") from error
+            yield
 
     # -- runs ---------------------------------------------------------------------------------------
 
