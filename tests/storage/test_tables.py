@@ -392,3 +392,16 @@ def test_a_view_refuses_what_the_table_would_refuse(tables: Tables) -> None:
         tables.view("t", 0, [Write("append", TWO.with_columns(extra=1))])
     with pytest.raises(TableError, match="'nope'"):
         tables.view("t", 0, [Write("merge", TWO, key=("nope",))])
+
+
+def test_a_folder_may_be_called_anything_that_has_no_percent_sign(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path / "a b ü'#?"))
+    rows = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})
+    tables.write("t", Write("append", rows), identity="1", origin={})
+    tables.write("t", Write("merge", rows.with_columns(v=pl.lit("c")), key=("k",)), identity="2", origin={})
+    tables.write("t", Write("append", rows.with_columns(k=pl.col("k") + 5), key=("k",)), identity="3", origin={})
+    assert sorted(tables.scan("t").collect().rows()) == [(1, "c"), (2, "c"), (6, "a"), (7, "b")]
+    assert tables.scan("t", 0).collect().height == 2
+    assert tables.clean("t", {0}, grace=0.0).removed is not None
+    with pytest.raises(UsageError):
+        Tables(str(tmp_path / "50%"))

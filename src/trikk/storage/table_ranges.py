@@ -1,4 +1,4 @@
-"""What range of a column each file of a table holds, as its log says: which part of a table a change has touched."""
+"""What range of a column each file of a table holds, as its log says: what part of it a change has touched."""
 
 from __future__ import annotations
 
@@ -28,7 +28,5 @@ def ranges(table: DeltaTable, column: str) -> list[FileRange]:
     import polars as pl
 
     files = pl.DataFrame(table.get_add_actions(flatten=True))
-    found = []
-    for row in files.iter_rows(named=True):
-        found.append(FileRange(row["path"], row.get(f"min.{column}"), row.get(f"max.{column}")))
-    return found
+    least, greatest = f"min.{column}", f"max.{column}"
+    return [FileRange(row["path"], row.get(least), row.get(greatest)) for row in files.iter_rows(named=True)]

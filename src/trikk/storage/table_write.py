@@ -102,11 +102,12 @@ class Place:
 
     def open(self, version: int | None = None) -> DeltaTable | None:
         """A fresh snapshot of the table, None if there is none; delta-rs' own errors otherwise."""
-        from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
+        from trikk.storage.table_open import open_table
+
         try:
-            return DeltaTable(self.location, version=version, storage_options=self.options)
+            return open_table(self.location, version, self.options)
         except TableNotFoundError:
             return None
 

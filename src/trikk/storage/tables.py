@@ -40,6 +40,8 @@ class Tables:
         if self._remote and not root.startswith("s3://"):
             raise UsageError(f"tables can't be kept at {root!r}", next="use a folder or s3://bucket/prefix")
         self._root = root.rstrip("/") if self._remote else str(Path(root).absolute())
+        if "%" in self._root:
+            raise UsageError(f"tables can't be kept at {self._root}", next="use a path without a % in it")
         self._options = _s3_options(options or {}) if self._remote else None
         self._files: Files = (
             LocalFiles(Path(self._root)) if self._options is None else RemoteFiles(self._root, self._options)
