@@ -107,10 +107,10 @@ def test_holm_steps_down() -> None:
 @given(seed=st.integers(0, 10**6))
 def test_psi_of_numbers_counts_between_the_deciles_of_the_reference(seed: int) -> None:
     a, b = numbers("normal", 1000, seed), numbers("normal", 700, seed + 1, 0.3)
-    edges = np.quantile(a, np.arange(1, 10) / 10, method="nearest")
+    edges = np.quantile(a, np.arange(1, 10) / 10, method="lower")
     expected = [np.bincount(np.searchsorted(edges, side, "left"), minlength=10) for side in (a, b)]
     bins = RowPair(pl.Series(a), pl.Series(b)).bins()
     assert sum(bins.reference) == 1000
     assert sum(bins.current) == 700
     for found, wanted in zip((bins.reference, bins.current), expected, strict=True):
-        assert np.abs(np.array(found) - wanted).max() <= 1  # numpy rounds the place of a decile to even
+        assert np.abs(np.array(found) - wanted).max() <= 1  # 0.3 * 999 may be just above 299.7

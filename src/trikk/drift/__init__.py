@@ -15,6 +15,7 @@ from __future__ import annotations
 from trikk.drift.compare import compare
 from trikk.drift.profile import Profile, profile
 from trikk.drift.report import ColumnDrift, DriftReport, Method, Verdict
+from trikk.drift.series import ks, psi
 from trikk.drift.windows import FixedWindow, Reference, SlidingWindow, TrainingData, spans
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "TrainingData",
     "Verdict",
     "compare",
+    "ks",
     "profile",
+    "psi",
     "spans",
 ]

@@ -42,7 +42,7 @@ class RowPair:
         import polars as pl
 
         there, here = self._ordered
-        deciles = [there.quantile(i / BINS, "nearest") for i in range(1, BINS)]
+        deciles = [there.quantile(i / BINS, "lower") for i in range(1, BINS)]
         edges = pl.Series(sorted({edge for edge in deciles if edge is not None}), dtype=pl.Float64)
         labels = [f"up to {edge:g}" for edge in edges] + ["above"]
         counts = []
