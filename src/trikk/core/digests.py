@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blake3 import blake3
-
 from trikk.core.values import JSON, canonical
 
 DIGEST_LENGTH = 64
@@ -18,6 +16,8 @@ _BUFFER = 1 << 20
 
 def digest_bytes(data: bytes | bytearray | memoryview) -> str:
     """The digest of `data`, 64 hexadecimal characters."""
+    from blake3 import blake3  # here, since `import trikk` loads no library
+
     return str(blake3(data).hexdigest())
 
 
@@ -25,6 +25,8 @@ def digest_file(path: Path) -> str:
     """The digest of a file's bytes, 64 hexadecimal characters; raises OSError if it can't be read."""
     if path.stat().st_size <= _BUFFER:
         return digest_bytes(path.read_bytes())  # a megabyte of buffer costs a forked process 256 page faults
+    from blake3 import blake3
+
     hasher = blake3()
     buffer = memoryview(bytearray(_BUFFER))
     with path.open("rb", buffering=0) as file:
