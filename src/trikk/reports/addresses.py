@@ -1,0 +1,55 @@
+"""Mail addresses as they may stand in a definition or in trikk.toml: nothing that could become another header. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trikk.core.errors import UsageError
+from trikk.core.names import check_name
+
+ALL = "*"
+"""Who gets the report on everything."""
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+_SENDER = re.compile(r"(?:(?P<name>[^<>\"@,;:\\]{1,100}) )?<(?P<address>[^<>]+)>")
+
+
+def check_address(text: object) -> str:
+    """Return a plain address such as "team@city.example".
+
+    Raises:
+        UsageError: if it is anything else: a list, a name with it, line breaks, letters beyond ASCII.
+    """
+    if isinstance(text, str) and _ADDRESS.fullmatch(text) and ".." not in text:
+        return text
+    raise UsageError(
+        f"{str(text)[:60]!r} is no mail address", next="write each as name@host.example, without a name before it"
+    )
+
+
+def check_sender(text: object) -> tuple[str, str]:
+    """The name ("" for none) and address of a sender, written as "Reports <reports@city.example>" or plainly.
+
+    Raises:
+        UsageError: if it is neither.
+    """
+    if isinstance(text, str) and text.isprintable() and (found := _SENDER.fullmatch(text)):
+        return (found["name"] or "").strip(), check_address(found["address"])
+    return "", check_address(text)
+
+
+def check_recipients(given: Mapping[str, Any], what: str = "recipients") -> dict[str, tuple[str, ...]]:
+    """Addresses by customer, "*" for those who get the report on everything.
+
+    Raises:
+        UsageError: if a customer's name or an address is none.
+    """
+    found = {}
+    for customer, addresses in given.items():
+        if customer != ALL:
+            check_name("customer", customer)
+        if isinstance(addresses, str) or not isinstance(addresses, Sequence):
+            raise UsageError(f"{what} of {customer} is no list", next='write ["team@city.example"]')
+        found[customer] = tuple(dict.fromkeys(check_address(one) for one in addresses))
+    return found

@@ -1,0 +1,119 @@
+"""Periods that a report is about: a month, a week or a day by the clock of one place. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from trikk.core.errors import UsageError
+
+KINDS = ("day", "week", "month")
+MONTHS = (
+    "January February March April May June July August September October November December".split()  # noqa: SIM905
+)
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # noqa: SIM905
+_HOW = {"day": "2020-03-26", "week": "2020-W13, or a date in it", "month": "2020-03"}
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A period of time, its end not included.
+
+    Attributes:
+        kind: day, week (from Monday) or month.
+        first: its first day.
+        zone: whose midnights count.
+    """
+
+    kind: str
+    first: date
+    zone: ZoneInfo
+
+    @property
+    def next_first(self) -> date:
+        """The first day after it."""
+        if self.kind == "month":
+            return (self.first.replace(day=1) + timedelta(days=32)).replace(day=1)
+        return self.first + timedelta(days=7 if self.kind == "week" else 1)
+
+    @property
+    def start(self) -> datetime:
+        """The first moment, in UTC."""
+        return datetime.combine(self.first, time(), self.zone).astimezone(UTC)
+
+    @property
+    def end(self) -> datetime:
+        """The moment after the last, in UTC."""
+        return datetime.combine(self.next_first, time(), self.zone).astimezone(UTC)
+
+    @property
+    def label(self) -> str:
+        """How commands and files name it: "2020-03", "2020-W13", "2020-03-26"."""
+        if self.kind == "month":
+            return f"{self.first:%Y-%m}"
+        if self.kind == "week":
+            year, week, _ = self.first.isocalendar()
+            return f"{year:04}-W{week:02}"
+        return self.first.isoformat()
+
+    @property
+    def title(self) -> str:
+        """How people call it: "March 2020", "Week 13, 23 to 29 March 2020", "Thursday, 26 March 2020"."""
+        if self.kind == "month":
+            return f"{MONTHS[self.first.month - 1]} {self.first.year}"
+        if self.kind == "day":
+            return f"{DAYS[self.first.weekday()]}, {day_text(self.first)}"
+        last = self.next_first - timedelta(days=1)
+        start = str(self.first.day)
+        start += "" if last.month == self.first.month else f" {MONTHS[self.first.month - 1]}"
+        start += "" if last.year == self.first.year else f" {self.first.year}"
+        return f"Week {self.first.isocalendar()[1]}, {start} to {day_text(last)}"
+
+    @property
+    def before(self) -> Period:
+        """The period of the same kind before it."""
+        return containing(self.kind, self.first - timedelta(days=1), self.zone)
+
+
+def day_text(day: date) -> str:
+    """A date as people write it: "26 March 2020"."""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def containing(kind: str, day: date, zone: ZoneInfo) -> Period:
+    """The period of a kind that a day lies in."""
+    if kind == "month":
+        return Period(kind, day.replace(day=1), zone)
+    return Period(kind, day - timedelta(days=day.weekday() if kind == "week" else 0), zone)
+
+
+def last_complete(kind: str, now: datetime, zone: ZoneInfo) -> Period:
+    """The last period of a kind that is over at a time."""
+    return containing(kind, now.astimezone(zone).date(), zone).before
+
+
+def period_named(kind: str, text: str, zone: ZoneInfo) -> Period:
+    """The period that a text names.
+
+    Args:
+        kind: day, week or month.
+        text: 2020-03 for a month, 2020-W13 for a week, or a date that lies in the period.
+        zone: whose midnights count.
+
+    Raises:
+        UsageError: if it names none.
+    """
+    try:
+        if kind == "month" and re.fullmatch(r"\d{4}-\d{2}", text):
+            return Period(kind, date.fromisoformat(f"{text}-01"), zone)
+        if kind == "week" and re.fullmatch(r"\d{4}-?W\d{2}", text):
+            return Period(kind, date.fromisoformat(text), zone)
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            found = containing(kind, date.fromisoformat(text), zone)
+            _ = found.start, found.end
+            return found
+    except (ValueError, OverflowError):
+        pass
+    raise UsageError(f"{text[:40]!r} names no {kind}", next=f"write it as {_HOW[kind]}")

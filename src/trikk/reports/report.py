@@ -1,0 +1,151 @@
+"""`Report`: what an author declares beside a monitor, and the pipeline that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trikk.monitoring.monitor import Monitor
+from trikk.pipeline.location import caller
+from trikk.pipeline.pipeline import Pipeline
+from trikk.pipeline.step import Step
+from trikk.pipeline.tracing import when
+from trikk.runs.context import step_context
+
+if TYPE_CHECKING:
+    from trikk.reports.definition import ReportSpec
+
+
+class Report:
+    """Tells people how good predictions were in a month, week or day, from the figures of monitors.
+
+    Declared at the top level of a module of the project, it adds a pipeline `report_NAME`, which
+    `trikk report NAME` runs.
+
+    Args:
+        name: the report's name.
+        monitors: monitors, or their names; the first one's time zone is the report's if none is given.
+        period: "month", "week" or "day".
+        title: what stands on top; the name if not given.
+        template: a Jinja template of the project, relative to its folder, such as "reports/page.html.j2".
+        notebook: a notebook of the project that gets the figures as figures.json, days.parquet and
+            slices.parquet; its page takes the place of the HTML page.
+        slices: columns of the monitors' slices; all if not given, none if empty.
+        models: names of the models whose changes are told; all if not given.
+        customer_slice: the slice that says whose a case is.
+        customers: its values by customer: each customer's page has figures of these alone.
+        recipients: addresses by customer; "*" for those who get the report on everything. More can stand in
+            trikk.toml.
+        schedule: a cron line, kept with the definition. Nothing fires it yet: cron, or a person, runs the command.
+        timezone: whose midnights count.
+
+    Raises:
+        DefinitionError: if something in it can't work.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        monitors: Sequence[Monitor | str],
+        period: str = "month",
+        title: str = "",
+        template: str | None = None,
+        notebook: str | None = None,
+        slices: Sequence[str] | None = None,
+        models: Sequence[str] | None = None,
+        customer_slice: str = "",
+        customers: Mapping[str, Sequence[str]] | None = None,
+        recipients: Mapping[str, Sequence[str]] | None = None,
+        schedule: str | None = None,
+        timezone: str | None = None,
+    ) -> None:
+        from trikk.reports.definition import specified
+
+        zones = [monitor.spec.timezone for monitor in monitors if isinstance(monitor, Monitor)]
+        self.spec: ReportSpec = specified(
+            name,
+            title=title or name,
+            monitors=[monitor if isinstance(monitor, str) else monitor.name for monitor in monitors],
+            period=period,
+            timezone=timezone or next(iter(zones), "UTC"),
+            template=template,
+            notebook=notebook,
+            slices=slices,
+            models=models,
+            customer_slice=customer_slice,
+            customers=customers or {},
+            recipients=recipients or {},
+            schedule=schedule,
+            where=caller(),
+        )
+        self.name = name
+
+        def make(
+            period: str | None = None,
+            customer: str | None = None,
+            as_known_at: datetime | None = None,
+            send: bool = False,
+        ) -> None:
+            contents = _COLLECT(self.spec.to_json(), period, customer, as_known_at)
+            folders = _RENDER.map(contents, spec=self.spec.to_json())
+            with when(send):  # type: ignore[arg-type]  # a parameter, while it is traced
+                _DELIVER(self.spec.to_json(), contents, folders)
+
+        make.__doc__ = f"Make report {name} from what its monitors have found."
+        self.pipeline = Pipeline(make, name=f"report_{name}")
+
+    def trikk_pipelines(self) -> list[Pipeline]:
+        """The pipelines that come with it."""
+        return [self.pipeline]
+
+    def __repr__(self) -> str:
+        return f"Report({self.name!r})"
+
+
+def collect_report(
+    spec: dict[str, Any], period: str | None, customer: str | None, as_known_at: datetime | None
+) -> list[dict[str, Any]]:
+    """The step that reads figures; see `trikk.reports.collect`.
+
+    Returns:
+        What is on each page, as JSON: the page on everything first, then those of the customers.
+    """
+    from trikk.reports.collect import collect
+    from trikk.reports.definition import ReportSpec
+
+    context = step_context("collecting a report")
+    return collect(ReportSpec.read(spec), context, period=period, customer=customer, as_known_at=as_known_at)
+
+
+def render_report(content: dict[str, Any], spec: dict[str, Any]) -> Path:
+    """The step that makes a page; see `trikk.reports.render`.
+
+    Returns:
+        A folder with report.html, report.pdf, mail.eml, figures.json and a picture for each monitor.
+    """
+    from trikk.reports.definition import ReportSpec
+    from trikk.reports.render import render
+
+    return render(ReportSpec.read(spec), content)
+
+
+def deliver_report(
+    spec: dict[str, Any], contents: list[dict[str, Any]], folders: list[Path]
+) -> list[dict[str, Any]]:
+    """The step that sends pages to those who subscribe to them; see `trikk.reports.deliver`.
+
+    Returns:
+        For each page its customer, whom it has reached, whom not (yet), and why.
+    """
+    from trikk.reports.definition import ReportSpec
+    from trikk.reports.deliver import deliver
+
+    return deliver(ReportSpec.read(spec), contents, folders, step_context("delivering a report"))
+
+
+_COLLECT: Step[..., Any] = Step(collect_report, name="collect", source=True)
+_RENDER: Step[..., Any] = Step(render_report, name="render")
+_DELIVER: Step[..., Any] = Step(deliver_report, name="deliver", effect=True)
