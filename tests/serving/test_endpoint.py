@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import signal
 import socket
 import threading
@@ -229,6 +230,38 @@ def test_sigterm_under_load_answers_what_it_took_and_logs_it(served: Served) -> 
         assert endpoint.process.wait(WAIT) == 0
     assert not [failure for failure in load.failures if failure[0].isdigit()]
     assert sorted(served.rows()["prediction_id"]) == sorted(load.ids)
+
+
+def test_a_prediction_that_can_not_be_logged_is_not_given_out(served: Served) -> None:
+    with served.endpoint("--flush", "1m") as endpoint:
+        pid = endpoint.process.pid
+        good = endpoint.ask({"a": 1, "b": 1})
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # as a full disk
+        refused = endpoint.ask({"a": 2, "b": 2})
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        again = endpoint.ask({"a": 3, "b": 3})
+        assert refused.status_code == 503
+        assert "can't be logged" in refused.json()["error"]["what"]
+    ids = [answer.json()["predictions"][0]["prediction_id"] for answer in (good, again)]
+    assert sorted(served.rows()["prediction_id"]) == sorted(ids)
+
+
+def test_what_the_table_does_not_take_stays_in_the_log_until_it_does(served: Served) -> None:
+    table = served.root / ".trikk/tables/shape_predictions"
+    process = served.start("--flush", "1m")
+    endpoint = Endpoint(process)
+    given = endpoint.ask({"a": 1, "b": 1}).json()["predictions"][0]["prediction_id"]
+    endpoint.client.close()
+    table.parent.mkdir(exist_ok=True)
+    table.write_text("in the way")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=WAIT)
+    assert process.returncode == 1
+    assert "nothing is lost" in served.log()
+    table.unlink()
+    with served.endpoint():
+        pass
+    assert served.rows()["prediction_id"].to_list() == [given]
 
 
 def test_what_a_prediction_is_about_is_logged_in_columns_of_its_own(served: Served) -> None:

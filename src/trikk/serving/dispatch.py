@@ -103,6 +103,8 @@ class Dispatcher:
         old, self.fleet = self.fleet, fleet
         self._pause = _FIRST_PAUSE
         self._pump()
+        for _ in range(fleet.missing):
+            self._start(self._add(fleet, 0))
         if old is not None:
             self._start(old.retire())
 
@@ -160,6 +162,10 @@ class Dispatcher:
             answered = await self._asked(fleet, running)
             if answered is not None:
                 await self._deliver(fleet.version.version, running.batch, answered)
+        except Exception as error:  # noqa: BLE001 - no client may wait for ever
+            _log.exception("a batch of version %d could not be answered", fleet.version.version)
+            for waiting in running.batch:
+                _give(waiting, Served(refusal(error), fleet.version.version))
         finally:
             self._undelivered -= 1
 
@@ -215,19 +221,28 @@ class Dispatcher:
                 waiting.alone = True
                 self._queue.appendleft(waiting)
                 self._size += len(waiting.request.body.data)
-        self._start(self._restart(fleet, running.link))
+        self._start(running.link.close())
+        self._metrics.restarts.add()
+        self._start(self._add(fleet, self._longer()))
         self._pump()
 
-    async def _restart(self, fleet: Fleet, gone: Link) -> None:
-        self._metrics.restarts.add()
+    async def _add(self, fleet: Fleet, pause: float) -> None:
+        """Give a fleet one more worker, after a pause in seconds, and again after longer ones if that fails."""
         while not fleet.retired:
-            pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
+            await asyncio.sleep(pause)
             try:
-                await fleet.replace(gone, self._pump, pause)
+                await fleet.add()
             except (VersionFailed, OSError) as error:
-                _log.error("version %d can't be loaded again: %s", fleet.version.version, error)
+                _log.error("version %d can't be loaded once more: %s", fleet.version.version, error)
+                pause = self._longer()
                 continue
+            self._pump()
             return
+
+    def _longer(self) -> float:
+        """Seconds to wait before the next worker is started: twice as long each time, until one answers."""
+        pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
+        return pause
 
     def _late(self) -> Served:
         limit = self._options.timeout

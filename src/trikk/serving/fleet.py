@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,9 @@ class Spares:
         """End the spare."""
         if self._spare is not None:
             with contextlib.suppress(TrikkError, OSError):
-                await (await self._spare).close()
+                link = await self._spare
+                link.kill()  # it may be importing for a while yet
+                await link.close()
 
 
 class Fleet:
@@ -72,32 +73,20 @@ class Fleet:
         self.retired = False
 
     async def open(self) -> None:
-        """Start all workers; raises VersionFailed, with none left, if the version can't be loaded."""
-        first = await self._new()
-        rest = await asyncio.gather(*(self._new() for _ in range(self._size - 1)), return_exceptions=True)
-        links = [first, *(link for link in rest if isinstance(link, Link))]
-        failed = next((error for error in rest if isinstance(error, BaseException)), None)
-        if failed is not None:
-            for link in links:
-                await link.close()
-            raise failed
-        self.idle = links
+        """Start the first worker; raises VersionFailed if the version can't be loaded."""
+        self.idle.append(await self._new())
 
-    async def replace(self, gone: Link, ready: Callable[[], None], pause: float) -> None:
-        """Start a worker in the place of one that has ended.
+    @property
+    def missing(self) -> int:
+        """How many workers there should be besides the first."""
+        return self._size - 1
 
-        Args:
-            gone: the one that has ended.
-            ready: called when the new one is there.
-            pause: seconds to wait before.
-        """
-        await gone.close()
-        await asyncio.sleep(pause)
+    async def add(self) -> None:
+        """Start one more worker; raises VersionFailed if it can't load the version."""
         link = await self._new()
         self.idle.append(link)
         if self.retired:  # meanwhile
             await self.retire()
-        ready()
 
     async def retire(self) -> None:
         """Close the workers that are idle; the others close themselves when they come back."""

@@ -15,6 +15,8 @@ from trikk.core.errors import TrikkError
 from trikk.serving.protocol import PREFIX, Message, length, pack, unpack
 
 _END = 2.0
+# More threads only help large batches, and wait for each other actively: more workers are what uses more cores.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 
 
 class WorkerGone(TrikkError):
@@ -58,7 +60,7 @@ class Link:
             stdin=subprocess.DEVNULL,
             stdout=2,
             cwd=folder,
-            env={**os.environ, "PYTHONHASHSEED": "0", "POLARS_MAX_THREADS": "1"},
+            env={**_ONE_THREAD, **os.environ, "PYTHONHASHSEED": "0"},
             start_new_session=True,
         )
         theirs.close()

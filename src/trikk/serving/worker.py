@@ -91,19 +91,11 @@ def _predictor(spec: dict[str, Any], version: ModelVersion) -> Predictor:
     codecs = load(own, code).codecs if own.codecs else ()
     log_to_stderr()
     model = version.load(Artifacts(open_store(spec["artifacts"]), codecs))
-    _one_thread()
     log = spec["log"]
     logging = None
     if log is not None:
         logging = Logging(tuple(Field(name, dtype) for name, dtype in log["fields"]), log["inputs"])
     return Predictor(model, version, logging, max_bytes=spec["max_bytes"], max_rows=spec["max_rows"])
-
-
-def _one_thread() -> None:
-    """More threads only help large batches, and wait for each other actively: workers are what uses more cores."""
-    from trikk.execution.threads import limit_threads
-
-    limit_threads(1)
 
 
 def _try(model: Any, version: ModelVersion) -> str | None:
