@@ -3,11 +3,12 @@
 Everything an author of pipelines needs is here; importing it loads no library but trikk's own pure part.
 """
 
+from trikk.alerts import Alarm
 from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.version import __version__ as __version__
 from trikk.features import FeatureTable
 from trikk.models import ModelVersion, better_by, predict, promote_if, register_model
-from trikk.monitoring import Monitor
+from trikk.monitoring import Monitor, shadow
 from trikk.pipeline.cache import Cache
 from trikk.pipeline.model import Model
 from trikk.pipeline.pipeline import Pipeline, pipeline
@@ -47,6 +48,8 @@ __all__ = [
     "log_figure",
     "log_artifact",
     "Monitor",
+    "Alarm",
+    "shadow",
     "Retry",
     "Resources",
     "Cache",

@@ -32,6 +32,7 @@ COMMANDS = {
     "models": ("trikk.cli.models", "List registered models, show and compare versions, move aliases."),
     "monitor": ("trikk.cli.monitor", "Show how good predictions were: windows, slices, the worst cases."),
     "explain": ("trikk.cli.monitor", "Show everything behind one prediction."),
+    "ab": ("trikk.cli.ab", "Compare two models, or a model and a rule, on exactly the same cases."),
     "ingest": ("trikk.cli.data", "Load files into a table."),
     "tail": ("trikk.cli.tail", "Print the messages of a stream; -f follows it."),
     "endpoint": ("trikk.cli.endpoint", "Serve a registered model over HTTP."),

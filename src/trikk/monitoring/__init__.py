@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trikk.monitoring.ab_shadow import shadow
 from trikk.monitoring.monitor import Monitor
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "shadow"]

@@ -1,0 +1,342 @@
+"""A/B: two sides on exactly the same cases, their difference, how sure it is, and what to think of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import UsageError
+from trikk.core.values import JSON
+from trikk.drift.correction import adjusted
+from trikk.models.registry import Registry
+from trikk.monitoring.ab_loss import Loss, loss_of
+from trikk.monitoring.ab_resample import Spread, spread, two_sided
+from trikk.monitoring.ab_sides import Side, read_side, rows_of
+from trikk.monitoring.ab_verdict import OPEN, Rules, Verdict, detectable, judge
+from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
+from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
+from trikk.monitoring.windows import zone_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+RESAMPLES = 10_000
+SLICE_RESAMPLES = 2_000
+LEAST_WEEKS = 12
+_OTHER = "_other"
+_DAY = "_day"
+_FOREVER = (datetime(1900, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What was found on one group of cases.
+
+    Attributes:
+        slice: the slice's column; "" for all cases.
+        value: the slice's value as text; "" for all cases.
+        cases: how many cases both sides predicted and whose truth is known.
+        first: the first side's metric.
+        second: the second side's, on the same cases.
+        spread: their difference (of sizes, for a metric that is best near 0), second minus first.
+        verdict: what to think of the second side.
+        chance: for a slice, the probability of such a difference by chance, corrected for the number of slices.
+    """
+
+    slice: str
+    value: str
+    cases: int
+    first: float | None
+    second: float | None
+    spread: Spread
+    verdict: Verdict
+    chance: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """The difference as a share of the first side's metric."""
+        if not self.first or not math.isfinite(self.spread.difference):
+            return None
+        return self.spread.difference / abs(self.first)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The effect as JSON; `difference` is in the metric's units."""
+        s, v = self.spread, self.verdict
+        interval: list[JSON] | None = None if s.low is None else [s.low, s.high]
+        found: dict[str, JSON] = {
+            "slice": self.slice,
+            "value": self.value,
+            "cases": self.cases,
+            "days": s.days,
+            "first": self.first,
+            "second": self.second,
+            "difference": s.difference,
+            "share": self.share,
+            "interval": interval,
+            "verdict": v.state,
+            "reason": v.reason,
+            "days_needed": v.days_needed,
+        }
+        return found | ({} if self.chance is None else {"chance": self.chance})
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sides compared.
+
+    Attributes:
+        monitor: whose truth, key and days.
+        metric: what they are compared by.
+        better: lower, higher or zero.
+        first: the side to beat, as written.
+        second: the side that is judged.
+        days: the first and the last local day with cases; None without any.
+        whole: all cases.
+        slices: each slice.
+        unpaired: how many cases with a truth only the first, and only the second, had predicted.
+        detectable: the least difference that these days would find; None without days.
+        over: "days", or "weeks" where those vary more.
+        rules: when a difference counts.
+    """
+
+    monitor: str
+    metric: str
+    better: str
+    first: str
+    second: str
+    days: tuple[date, date] | None
+    whole: Effect
+    slices: tuple[Effect, ...] = ()
+    unpaired: tuple[int, int] = (0, 0)
+    detectable: float | None = None
+    over: str = "days"
+    rules: Rules = field(default_factory=Rules)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in a sentence."""
+        verdict = self.whole.verdict
+        if verdict.state != OPEN:
+            return f"{self.second} is {verdict.state} than {self.first}: {verdict.reason}"
+        more = verdict.days_needed
+        days = "" if more is None else f"; about {more:,} more {'day' if more == 1 else 'days'} would tell"
+        return f"not yet known whether {self.second} is better than {self.first}: {verdict.reason}{days}"
+
+    def to_json(self) -> dict[str, JSON]:
+        """The comparison as JSON: the figures of all cases at the top."""
+        return {
+            "monitor": self.monitor,
+            "metric": self.metric,
+            "better": self.better,
+            "sides": [self.first, self.second],
+            "from": None if self.days is None else self.days[0].isoformat(),
+            "to": None if self.days is None else self.days[1].isoformat(),
+            **{k: v for k, v in self.whole.to_json().items() if k not in ("slice", "value")},
+            "confidence": self.rules.confidence,
+            "over": self.over,
+            "alike": self.whole.spread.alike,
+            "detectable": self.detectable,
+            "unpaired": list(self.unpaired),
+            "sentence": self.sentence,
+            "slices": [one.to_json() for one in self.slices],
+        }
+
+
+def compare(
+    spec: MonitorSpec,
+    tables: Any,
+    registry: Registry,
+    first: str,
+    second: str,
+    *,
+    environment: str = "main",
+    metric: str = "",
+    start: date | None = None,
+    end: date | None = None,
+    rules: Rules | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two sides on the cases that both predicted and whose truth is known.
+
+    Args:
+        spec: a monitor: its truth, key, slot, slices and days.
+        tables: the project's.
+        registry: the project's models.
+        first: the side to beat; see `read_side`.
+        second: the side that is judged.
+        environment: whose aliases.
+        metric: a name; the monitor's first by default.
+        start: the first local day of slots; from the beginning if not given.
+        end: the last local day, included.
+        rules: when a difference counts.
+        seed: of the resampling.
+
+    Raises:
+        UnknownName: if a side names what is not there.
+        UsageError: if it can't be compared by that metric, or the sides share no case with a truth.
+    """
+    rules, loss = rules or Rules(), loss_of(metric or spec.metrics[0])
+    sides = (read_side(first), read_side(second))
+    made = [rows_of(side, spec, tables, registry, environment) for side in sides]
+    paired, unpaired = _paired(spec, made, tables.scan(spec.truth), _period(spec, start, end))
+    if paired.is_empty():
+        raise UsageError(
+            f"{first} and {second} share no case whose truth is known",
+            next=f"only {first} predicted {unpaired[0]:,} of those with a truth, only {second} {unpaired[1]:,}; "
+            "let one of them predict in shadow",
+        )
+    return _compared(spec, loss, sides, paired, unpaired, rules, seed)
+
+
+def _compared(
+    spec: MonitorSpec,
+    loss: Loss,
+    sides: tuple[Side, Side],
+    paired: pl.DataFrame,
+    unpaired: tuple[int, int],
+    rules: Rules,
+    seed: int,
+) -> Comparison:
+    days = paired[_DAY].unique().sort()
+    sums = _sums(loss, paired, days, None)[1]
+    found = spread(sums, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
+    weekly, over = _by_week(loss, sums, days, rules, seed), "days"
+    if weekly is not None and weekly.error > found.error:
+        found, over = replace(weekly, days=found.days), "weeks"
+    first, second = (_metric(loss, sums.sum(axis=0)[0, side]) for side in (0, 1))
+    whole = Effect("", "", paired.height, first, second, found, judge(found, loss.better, rules, first or 0.0))
+    slices = [effect for column in spec.slices if column in paired.columns
+              for effect in _sliced(column, loss, paired, days, rules, seed)]  # fmt: skip
+    return Comparison(
+        spec.name,
+        loss.name,
+        loss.better,
+        sides[0].text,
+        sides[1].text,
+        (days[0], days[-1]),
+        whole,
+        tuple(_corrected(slices, rules)),
+        unpaired,
+        detectable(found, rules),
+        over,
+        rules,
+    )
+
+
+def _paired(
+    spec: MonitorSpec, made: Sequence[pl.LazyFrame], truth: pl.LazyFrame, period: tuple[datetime, datetime]
+) -> tuple[pl.DataFrame, tuple[int, int]]:
+    """The cases that both sides have, with the local day of each; and how many only one of them has."""
+    import polars as pl
+
+    others = truth.collect_schema().names()
+    joined = []
+    for rows in made:
+        names = [*rows.collect_schema().names(), *others, *TIME_PARTS]
+        plain = replace(spec, baseline="", interval=(), slices=tuple(s for s in spec.slices if s in names))
+        both = pl.col(PREDICTED).is_not_null() & pl.col(OBSERVED).is_not_null()
+        joined.append(cases(plain, rows, truth, *period).filter(both))
+    by = [*spec.key, spec.slot]
+    left, right = joined
+    extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
+    paired = left.join(right.select(*by, pl.col(PREDICTED).alias(_OTHER), *extra), on=by)
+    slot = pl.col(spec.slot)
+    zoned = paired.schema[spec.slot].time_zone is not None  # type: ignore[attr-defined]
+    local = slot.dt.convert_time_zone(spec.timezone) if zoned else slot
+    counts = (left.height - paired.height, right.height - paired.height)
+    return paired.with_columns(local.dt.date().alias(_DAY)), counts
+
+
+def _period(spec: MonitorSpec, start: date | None, end: date | None) -> tuple[datetime, datetime]:
+    zone = zone_of(spec.timezone)
+    first = _FOREVER[0] if start is None else datetime.combine(start, time(), zone)
+    last = _FOREVER[1] if end is None else datetime.combine(end + timedelta(days=1), time(), zone)
+    if first >= last:
+        raise UsageError(f"the period from {start} to {end} is empty", next="put the earlier day first")
+    return first, last
+
+
+def _sums(
+    loss: Loss, paired: pl.DataFrame, days: pl.Series, column: str | None
+) -> tuple[list[tuple[str, int]], np.ndarray[Any, Any]]:
+    """Each group's name and cases, and each day's sums of shape (days, groups, 2 sides, 2)."""
+    import numpy as np
+    import polars as pl
+
+    truth = pl.col(OBSERVED)
+    parts = [
+        part(truth, pl.col(side)).cast(pl.Float64).sum().alias(f"{number}")
+        for number, (side, part) in enumerate(
+            (side, part) for side in (PREDICTED, _OTHER) for part in (loss.above, loss.below)
+        )
+    ]
+    group = pl.lit("").alias("_group") if column is None else pl.col(column).cast(pl.String).alias("_group")
+    found = (
+        paired.lazy().with_columns(group).group_by("_group", _DAY).agg(pl.len().alias("cases"), *parts).collect()
+    )
+    groups = found.group_by("_group").agg(pl.col("cases").sum()).sort("_group", nulls_last=True)
+    where = {name: number for number, name in enumerate(groups["_group"])}
+    sums = np.zeros((len(days), len(where), 4))
+    at = days.search_sorted(found[_DAY]).to_numpy()
+    to = np.array([where[name] for name in found["_group"]])
+    sums[at, to] = found.select("0", "1", "2", "3").to_numpy()
+    named = [("(none)" if name is None else name, int(count)) for name, count in groups.iter_rows()]
+    return named, sums.reshape(len(days), len(where), 2, 2)
+
+
+def _by_week(loss: Loss, sums: np.ndarray[Any, Any], days: pl.Series, rules: Rules, seed: int) -> Spread | None:
+    """The difference with whole weeks resampled; None where there are too few of them."""
+    import numpy as np
+
+    weeks = days.dt.truncate("1w").rank("dense").to_numpy().astype(np.int64) - 1
+    count = int(weeks[-1]) + 1
+    if count < LEAST_WEEKS:
+        return None
+    whole = np.zeros((count, *sums.shape[1:]))
+    np.add.at(whole, weeks, sums)
+    return spread(whole, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
+
+
+def _sliced(
+    column: str, loss: Loss, paired: pl.DataFrame, days: pl.Series, rules: Rules, seed: int
+) -> list[Effect]:
+    named, sums = _sums(loss, paired, days, column)
+    spreads = spread(sums, loss, confidence=rules.confidence, resamples=SLICE_RESAMPLES, seed=seed)
+    whole = sums.sum(axis=0)
+    found = []
+    for number, ((value, count), one) in enumerate(zip(named, spreads, strict=True)):
+        first, second = (_metric(loss, whole[number, side]) for side in (0, 1))
+        verdict = judge(one, loss.better, rules, first or 0.0)
+        found.append(Effect(column, value, count, first, second, one, verdict, _chance(one)))
+    return found
+
+
+def _chance(one: Spread) -> float:
+    """The probability of a difference at least as large if there were none."""
+    if one.days < 2 or not math.isfinite(one.error):
+        return 1.0
+    if one.error == 0:
+        return 1.0 if one.difference == 0 else 0.0
+    return two_sided(one.difference / one.error, one.days - 1)
+
+
+def _corrected(slices: Sequence[Effect], rules: Rules) -> list[Effect]:
+    """Slices judged by their corrected probabilities, since of many some differ by chance."""
+    chances = adjusted([one.chance or 0.0 for one in slices], "benjamini-hochberg")
+    found = []
+    for one, chance in zip(slices, chances, strict=True):
+        verdict = one.verdict
+        if verdict.state != OPEN and chance > 1 - rules.confidence:
+            reason = f"among {len(slices)} slices such a difference is no surprise ({chance:.0%})"
+            verdict = Verdict(OPEN, reason)
+        found.append(replace(one, chance=chance, verdict=verdict))
+    return found
+
+
+def _metric(loss: Loss, sums: np.ndarray[Any, Any]) -> float | None:
+    value = float(loss.of(sums))
+    return value if math.isfinite(value) else None

@@ -1,0 +1,112 @@
+"""A challenger in shadow: predicted beside the champion and logged, never published, and never a run's failure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import DefinitionError
+from trikk.models.version import ModelVersion
+from trikk.pipeline.location import caller
+from trikk.pipeline.step import Step
+from trikk.pipeline.table import Table
+from trikk.pipeline.tracing import current, when
+from trikk.runs.context import current_step
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FAILED = "shadow.failed"
+_LOG = logging.getLogger("trikk.shadow")
+
+
+def shadow(
+    model: Any,
+    rows: Any,
+    *,
+    into: Table,
+    key: str | Sequence[str],
+    slot: str,
+    keep: Sequence[str] = (),
+    allow_nan: bool = False,
+    step: str | None = None,
+    after: object = (),
+) -> Any:
+    """Let a challenger predict, and append that to a table of its own. Two steps in a pipeline's body.
+
+    Whatever goes wrong with the challenger (its model can't be loaded, the rows do not fit it, it raises, it gives
+    NaN) is logged and recorded as the event `shadow.failed`, and the run goes on. What ends the step's process (a
+    time-out, no memory) fails the run: give `after=` the steps that must be over by then, such as publications.
+
+    Args:
+        model: `Model("people@challenger", optional=True)`; nothing is done where there is no challenger.
+        rows: as for `predict`.
+        into: the table; not the one that the champion's predictions go to.
+        key: as for `predict`.
+        slot: as for `predict`.
+        keep: as for `predict`.
+        allow_nan: as for `predict`.
+        step: the step's name; "shadow", "shadow-2", ... if not given.
+        after: steps that must be over before.
+
+    Returns:
+        In the run, how many rows were predicted.
+
+    Raises:
+        DefinitionError: outside of a pipeline.
+    """
+    if current() is None:
+        raise DefinitionError(
+            "shadow is a part of pipelines",
+            where=caller(),
+            next="call it in a pipeline's body; predict works anywhere",
+        )
+    keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
+    made, count = _SHADOW.options(name=step, after=after)(
+        model, rows, key=keys, slot=slot, keep=kept, allow_nan=allow_nan
+    )
+    with when(count > 0):
+        into.append(made, schema_mode="merge")
+    return count
+
+
+def shadow_frame(
+    model: ModelVersion | None, frame: Any, *, key: list[str], slot: str, keep: list[str], allow_nan: bool = False
+) -> tuple[Any, int]:
+    """The step of `shadow`: the challenger's predictions and how many they are; none where it failed.
+
+    Numbers come as Float64, so that challengers of several kinds share a table.
+    """
+    import polars as pl
+
+    from trikk.models.predict import predict_frame
+
+    if model is None:
+        _LOG.info("there is no challenger")
+        return _nothing(), 0
+    try:
+        made: pl.LazyFrame = predict_frame(model, frame, key=key, slot=slot, keep=keep, allow_nan=allow_nan)
+        if made.collect_schema()["value"].is_numeric():
+            made = made.with_columns(pl.col("value").cast(pl.Float64))
+        return made, int(made.select(pl.len()).collect().item())
+    except Exception as error:  # noqa: BLE001 - whatever a challenger does, the run goes on
+        _failed(model, error)
+        return _nothing(), 0
+
+
+def _failed(model: ModelVersion, error: Exception) -> None:
+    _LOG.warning("the challenger %s failed; the run goes on", model.reference, exc_info=error)
+    context = current_step()
+    if context is not None:
+        what = f"{type(error).__name__}: {error}"
+        context.record(FAILED, {"model": model.name, "version": model.version, "error": what})
+
+
+def _nothing() -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame(schema={"prediction_id": pl.String, "value": pl.Float64})
+
+
+_SHADOW: Step[..., Any] = Step(shadow_frame, name="shadow")
