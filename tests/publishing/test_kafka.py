@@ -3,10 +3,7 @@ from __future__ import annotations
 import io
 import os
 import random
-import secrets
-import signal
 import time
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,8 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.publishing.publisher import context_for, rows_for, start_publisher
+from tests.publishing.kills import MOMENTS, check_each_once, finish, kill_after, kill_at, new_topic, topic_of
+from tests.publishing.publisher import context_for, rows_for
 from tests.servers_java import free_ports, stop
 from tests.servers_kafka import USER, Kafka, start
 
@@ -26,31 +24,6 @@ from trikk.publishing import publish
 from trikk.publishing.encoding import encode
 from trikk.publishing.messages import publication_of
 from trikk.runs.context import StepContext, entered
-
-MOMENTS = ["begin", "produce", "marker", "commit", "sent", "committed"]
-
-
-def topic_of(address: str) -> str:
-    return address.rpartition("/")[2]
-
-
-def new_topic(kafka: Kafka, **settings: str) -> str:
-    return kafka.make_topic("t" + secrets.token_hex(6), **settings)
-
-
-def finish(folder: Path, to: str, count: int) -> None:
-    with entered(context_for(folder)):
-        assert publish(rows_for(count), to, key="key")["messages"] == count
-
-
-def check_each_once(kafka: Kafka, to: str, count: int) -> None:
-    messages = kafka.read(topic_of(to))
-    ids = Counter(dict(m.headers())["trikk-id"].decode() for m in messages)
-    assert set(ids.values()) == {1}
-    publication = publication_of("r1/publish", f"kafka:{topic_of(to)}")
-    assert set(ids) == {f"{publication}-{row}" for row in range(count)}
-    values = sorted(int(m.value().split(b'"row":')[1].split(b",")[0]) for m in messages)
-    assert values == list(range(count))
 
 
 def test_rows_arrive_with_key_value_and_headers(kafka: Kafka, tmp_path: Path) -> None:
@@ -92,37 +65,16 @@ def test_publishing_again_under_the_same_identity_sends_nothing(kafka: Kafka) ->
     assert len(kafka.read(topic_of(to))) == 200
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_publisher_that_dies_is_resumed_and_each_message_is_there_once(
-    kafka: Kafka, tmp_path: Path, moment: str
+def test_publishers_killed_at_every_moment_are_resumed_and_each_message_is_there_once(
+    kafka: Kafka, tmp_path: Path
 ) -> None:
-    to = new_topic(kafka)
-    process = start_publisher(tmp_path, to, 3500, moment)
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
-    assert len(kafka.read(topic_of(to))) in ({2000} if moment == "committed" else {1000, 2000})
-    finish(tmp_path, to, 3500)
-    check_each_once(kafka, to, 3500)
-
-
-def test_publishers_killed_at_random_moments_leave_each_message_once(kafka: Kafka, tmp_path: Path) -> None:
-    check_kills(kafka, tmp_path, kills=4, count=20_000, seed=7)
-
-
-def check_kills(kafka: Kafka, folder: Path, kills: int, count: int, seed: int) -> int:
-    """Kill publishers of one publication at random moments, then let one finish; how many kills hit."""
-    to, chance, hits = new_topic(kafka), random.Random(seed), 0
-    for _ in range(kills):
-        process = start_publisher(folder, to, count)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(chance.uniform(0, 0.5))
-        hits += process.poll() is None
-        process.kill()
-        process.communicate()
-    finish(folder, to, count)
+    to, count, chance = new_topic(kafka), 14_500, random.Random(7)
+    for moment in MOMENTS:
+        kill_at(tmp_path, to, count, moment)
+    for _ in range(2):
+        kill_after(tmp_path, to, count, chance.uniform(0, 0.2))
+    finish(tmp_path, to, count)
     check_each_once(kafka, to, count)
-    return hits
 
 
 def test_a_resumed_attempt_goes_on_behind_what_is_known_where_the_broker_has_forgotten(

@@ -12,8 +12,9 @@ from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
 from trikk.publishing.address import check_address
 from trikk.publishing.publication import publish_rows
+from trikk.publishing.stream import Stream
 
-__all__ = ["publish"]
+__all__ = ["publish", "Stream"]
 
 _RETRY = Retry(attempts=3, delay="5s", factor=4, max_delay="1m")
 _PUBLISH: Step[..., Any] = Step(publish_rows, name="publish", retry=_RETRY, effect=True)

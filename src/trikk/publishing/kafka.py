@@ -55,6 +55,10 @@ def send_kafka(job: Job) -> int:
         return found
     except KafkaException as error:  # from a call that is not retried
         raise sender.failed(error.args[0]) from error
+    except SystemError as error:  # the client calls back while it raises that it can't go on
+        if not isinstance(error.__cause__, KafkaException):
+            raise
+        raise sender.failed(error.__cause__.args[0]) from error
     finally:
         sender.close()
 
