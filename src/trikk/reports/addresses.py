@@ -1,4 +1,4 @@
-"""Mail addresses as they may stand in a definition or in trikk.toml: nothing that could become another header. Pure."""
+"""Mail addresses as a definition or trikk.toml may have them: nothing that could become another header. Pure."""
 
 from __future__ import annotations
 

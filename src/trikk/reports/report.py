@@ -91,7 +91,7 @@ class Report:
         ) -> None:
             contents = _COLLECT(self.spec.to_json(), period, customer, as_known_at)
             folders = _RENDER.map(contents, spec=self.spec.to_json())
-            with when(send):  # type: ignore[arg-type]  # a parameter, while it is traced
+            with when(send):
                 _DELIVER(self.spec.to_json(), contents, folders)
 
         make.__doc__ = f"Make report {name} from what its monitors have found."

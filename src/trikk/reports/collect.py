@@ -1,0 +1,155 @@
+"""Collect a report: what monitors, models and incidents have left in the ledger, as it was known at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from trikk.core.errors import UnknownName
+from trikk.core.settings import FILE, load_settings
+from trikk.core.values import JSON
+from trikk.monitoring.windows import zone_of
+from trikk.reports.addresses import ALL
+from trikk.reports.advice import actions
+from trikk.reports.chronicle import champions, incidents
+from trikk.reports.content import Content, Holder, Section, Trouble
+from trikk.reports.definition import ReportSpec
+from trikk.reports.known import Known, Part
+from trikk.reports.periods import Period, last_complete, period_named
+from trikk.reports.section import Span, section, span
+from trikk.reports.words import moment_text
+from trikk.runs.context import StepContext
+from trikk.runs.ledger import Ledger
+
+DEFINED = "report.defined"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the pages of a period are made from.
+
+    Attributes:
+        project: the project's name.
+        period: the period.
+        monitors: each with its windows in the period and in the one before.
+        models: champions.
+        troubles: incidents.
+        as_of: when the newest fact was written down, seconds since 1970; None if there is none.
+    """
+
+    project: str
+    period: Period
+    monitors: tuple[tuple[Known, Span, Span], ...]
+    models: tuple[Holder, ...]
+    troubles: tuple[Trouble, ...]
+    as_of: float | None
+
+
+def collect(
+    spec: ReportSpec,
+    context: StepContext,
+    *,
+    period: str | None,
+    customer: str | None,
+    as_known_at: datetime | None,
+) -> list[dict[str, Any]]:
+    """What is on each page of a report.
+
+    Args:
+        spec: the report.
+        context: the step.
+        period: such as "2020-03"; the last one that is over if None.
+        customer: whose page alone to make, "*" for the one on everything; None for all.
+        as_known_at: leave out what was written down later; a time without a zone is meant in the report's.
+
+    Raises:
+        UsageError: if the period or customer is unknown, or a monitor was not evaluated.
+    """
+    zone = zone_of(spec.timezone)
+    chosen = period_named(spec.period, period, zone) if period else last_complete(spec.period, context.now, zone)
+    wanted = spec.audiences() if customer is None else [_known_customer(spec, customer)]
+    until = None
+    if as_known_at is not None:
+        aware = as_known_at if as_known_at.tzinfo else as_known_at.replace(tzinfo=zone)
+        until = aware.timestamp()
+    define(spec, context.journal, context.time())
+    found = facts(spec, context.journal, chosen, until, context.environment, _project(context))
+    return [page(spec, found, one).to_json() for one in wanted]
+
+
+def define(spec: ReportSpec, ledger: Ledger, at: float) -> None:
+    """Write the definition down, if it is not the one that holds; addresses are left out."""
+    told: list[JSON] = [*sorted(spec.recipients)]
+    body: dict[str, JSON] = {**spec.to_json(), "recipients": told}
+    held = ledger.last(f"report/{spec.name}")
+    if held is None or held.body != body:
+        ledger.add(f"report/{spec.name}", DEFINED, body, at=at)
+
+
+def facts(
+    spec: ReportSpec, ledger: Ledger, period: Period, until: float | None, environment: str, project: str
+) -> Facts:
+    """Read everything that the pages of a period need; arguments as of `collect`."""
+    monitors = []
+    for name in spec.monitors:
+        known = Known(ledger, name, until)
+        monitors.append((known, span(known, period), span(known, period.before)))
+    start, end = period.start.timestamp(), period.end.timestamp()
+    models, moved = champions(ledger, spec.models, environment, start, end, period.zone, until)
+    troubles, troubled = incidents(ledger, start, end, period.zone, until)
+    times = [moved, troubled, *(s.newest for _, now, before in monitors for s in (now, before))]
+    times += [known.defined for known, _, _ in monitors]
+    as_of = max((time for time in times if time is not None), default=None)
+    return Facts(project, period, tuple(monitors), tuple(models), tuple(troubles), as_of)
+
+
+def page(spec: ReportSpec, found: Facts, customer: str) -> Content:
+    """The page for a customer, who sees figures of their own cases alone, or ("*") the one on everything."""
+    part: Part | None = None if customer == ALL else (spec.customer_slice, spec.customers[customer])
+    sections = [_section(spec, one, found.period, part) for one in found.monitors]
+    period, inside = found.period, customer == ALL
+    as_of = "" if found.as_of is None else datetime.fromtimestamp(found.as_of, UTC).isoformat()
+    return Content(
+        report=spec.name,
+        title=spec.title,
+        project=found.project,
+        customer=customer,
+        kind=period.kind,
+        period=period.label,
+        period_title=period.title,
+        before_title=period.before.title,
+        timezone=spec.timezone,
+        as_of=as_of,
+        as_of_text="" if found.as_of is None else moment_text(found.as_of, period.zone),
+        sections=tuple(sections),
+        models=found.models if inside else (),
+        incidents=found.troubles if inside else (),
+        actions=tuple(actions(spec.name, period.label, sections, found.troubles)) if inside else (),
+        again=_again(spec.name, period.label, customer, as_of),
+    )
+
+
+def _section(spec: ReportSpec, one: tuple[Known, Span, Span], period: Period, part: Part | None) -> Section:
+    known, now, before = one
+    if part is not None and part[0] not in known.spec.slices:
+        raise UnknownName(
+            "slice", part[0], known.spec.slices, next=f"add {part[0]!r} to the slices of monitor {known.spec.name}"
+        )
+    return section(known, now, before, period, spec.slices, part)
+
+
+def _again(report: str, period: str, customer: str, as_of: str) -> str:
+    command = f"trikk report {report} --for {period}"
+    command += f" --customer {customer}" if customer != ALL else ""
+    return command + (f" --as-known-at {as_of}" if as_of else "")
+
+
+def _known_customer(spec: ReportSpec, customer: str) -> str:
+    if customer not in spec.audiences():
+        raise UnknownName("customer", customer, spec.audiences())
+    return customer
+
+
+def _project(context: StepContext) -> str:
+    return load_settings(context.root).name if (context.root / FILE).is_file() else context.root.name

@@ -1,0 +1,230 @@
+"""What one monitor has found in a period, as it stands on a page. Pure but for what it is given to read from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from trikk.monitoring.records import WindowRecord
+from trikk.monitoring.windows import zone_of
+from trikk.reports import words
+from trikk.reports.content import Metric, Point, Restated, Section, Slice, SliceTable
+from trikk.reports.known import Known, Part, Seen, figures_of, pooled_over
+from trikk.reports.periods import Period
+from trikk.reports.pooling import Pooled
+
+STATES = ("final", "partial", "pending", "overdue", "empty", "missing")
+_HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A monitor's windows of a period: those of the picture, and those that its figures are taken from."""
+
+    pictured: tuple[Seen, ...]
+    counted: tuple[WindowRecord, ...]
+
+    @property
+    def newest(self) -> float | None:
+        """When the newest of its facts was written down."""
+        return max((past.at for seen in self.pictured for past in seen.past), default=None)
+
+
+def span(known: Known, period: Period) -> Span:
+    """Read the windows of a period.
+
+    The window of the very period gives the figures if the monitor has one (a week's of its week); otherwise they
+    are pooled from the windows in the picture.
+    """
+    pictured = tuple(known.between(known.kind_for(period.kind), period.start, period.end))
+    if period.kind in known.spec.windows:
+        own = known.at(period.kind, period.start)
+        if own.record is not None and (own.record.start, own.record.end) == (period.start, period.end):
+            return Span(pictured, (own.record,))
+    return Span(pictured, tuple(seen.record for seen in pictured if seen.record is not None))
+
+
+def section(
+    known: Known, now: Span, before: Span, period: Period, slices: Sequence[str] | None, part: Part | None
+) -> Section:
+    """Put a monitor's part of a page together.
+
+    Args:
+        known: the monitor.
+        now: its windows in the period.
+        before: its windows in the period before.
+        period: the period.
+        slices: columns; None for all that the monitor has.
+        part: the cases that count; None for all.
+    """
+    spec = known.spec
+    zone = zone_of(spec.timezone)
+    whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)
+    names = list(whole.metrics) or list(spec.metrics)
+    metrics = [_metric(name, whole, earlier, spec.minimum) for name in names]
+    points = [_point(seen, part, spec.metrics[0], zone) for seen in now.pictured]
+    return Section(
+        monitor=spec.name,
+        watches=f"{spec.predictions} against {spec.truth}",
+        window=known.kind_for(period.kind),
+        sentence=words.sentence(metrics[0], spec.baseline, period.before.title),
+        metric=metrics[0],
+        metrics=tuple(metrics),
+        baseline=spec.baseline,
+        points=tuple(points),
+        predicted=whole.predicted,
+        observed=whole.observed,
+        labelled=whole.labelled,
+        coverage=whole.coverage,
+        waiting=whole.predicted - whole.labelled,
+        unpredicted=whole.observed - whole.labelled,
+        states={state: sum(point.state == state for point in points) for state in STATES},
+        worst=_worst(points, spec.metrics[0]),
+        slices=tuple(_slices(known, now, before, slices, part)),
+        restated=tuple(_restated(now.pictured, part, spec.metrics[0], period.zone)),
+        notes=tuple(_notes(known, whole, now, before, period)),
+    )
+
+
+def _metric(name: str, whole: Pooled, earlier: Pooled, minimum: int) -> Metric:
+    value = whole.metrics.get(name)
+    before = earlier.metrics.get(name) if earlier.labelled >= minimum else None
+    baseline, own = whole.baseline.get(name), whole.own.get(name)
+    return Metric(
+        name=name,
+        title=words.title_of(name),
+        value=value,
+        before=before,
+        baseline=baseline,
+        own=own,
+        change=words.change(name, value, before),
+        gain=words.gain(name, own, baseline),
+        verdict=words.verdict(name, value, before),
+        exact=name not in whole.rough,
+    )
+
+
+def _point(seen: Seen, part: Part | None, metric: str, zone: ZoneInfo) -> Point:
+    local = seen.start.astimezone(zone)
+    tick = f"{local:%H:%M}" if "T" in seen.label else str(local.day)
+    if seen.record is None:
+        return Point(seen.label, tick, "missing")
+    figures = figures_of(seen.record, part)
+    return Point(
+        label=seen.label,
+        tick=tick,
+        state=seen.record.state,
+        value=figures.metrics.get(metric),
+        baseline=figures.baseline.get(metric),
+        predicted=figures.predicted,
+        observed=figures.observed,
+        labelled=figures.labelled,
+        restated=seen.record.restated,
+    )
+
+
+def _worst(points: Sequence[Point], metric: str) -> str:
+    known = [(words.badness(metric, p.value), p.label) for p in points if p.value is not None]
+    return max(known)[1] if len(known) > 1 else ""
+
+
+def _slices(
+    known: Known, now: Span, before: Span, slices: Sequence[str] | None, part: Part | None
+) -> list[SliceTable]:
+    """The tables of slices; for a part, only the column that makes it one, and only its values."""
+    wanted = [name for name in known.spec.slices if slices is None or name in slices]
+    wanted = [name for name in wanted if part is None or name == part[0]]
+    found = []
+    for column in wanted:
+        values = {f.value for w in now.counted for f in w.figures if f.slice == column}
+        if part is not None:
+            values &= set(part[1])
+        rows = [_slice(known, now, before, (column, (value,))) for value in sorted(values)]
+        if rows:
+            found.append(SliceTable(column, tuple(_ordered(rows, known.spec.metrics[0]))))
+    return found
+
+
+def _slice(known: Known, now: Span, before: Span, one: Part) -> Slice:
+    metric, least = known.spec.metrics[0], known.spec.minimum
+    whole, earlier = pooled_over(now.counted, one), pooled_over(before.counted, one)
+    value = whole.metrics.get(metric)
+    then = earlier.metrics.get(metric) if earlier.labelled >= least else None
+    return Slice(
+        value=one[1][0],
+        metric=value,
+        before=then,
+        change=words.change(metric, value, then),
+        verdict=words.verdict(metric, value, then),
+        labelled=whole.labelled,
+        share=0.0,
+        few=whole.labelled < least,
+    )
+
+
+def _ordered(rows: list[Slice], metric: str) -> list[Slice]:
+    """The worst first; those with too few cases after all others, those with no figure last."""
+
+    def key(row: Slice) -> tuple[bool, bool, float, str]:
+        bad = 0.0 if row.metric is None else words.badness(metric, row.metric)
+        return row.metric is None, row.few, -bad, row.value
+
+    most = max((abs(row.metric) for row in rows if row.metric is not None), default=0.0)
+    ordered = sorted(rows, key=key)
+    return [
+        Slice(
+            row.value,
+            row.metric,
+            row.before,
+            row.change,
+            row.verdict,
+            row.labelled,
+            round(abs(row.metric or 0.0) / most, 4) if most else 0.0,
+            row.few,
+        )
+        for row in ordered
+    ]
+
+
+def _restated(pictured: Sequence[Seen], part: Part | None, metric: str, zone: ZoneInfo) -> list[Restated]:
+    found = []
+    for seen in pictured:
+        for was, now in zip(seen.past, seen.past[1:], strict=False):
+            first, last = figures_of(was, part), figures_of(now, part)
+            if now.why and (part is None or first != last):
+                at = words.moment_text(now.at, zone)
+                why = now.why if part is None else "figures of this window were corrected"
+                found.append(Restated(seen.label, at, why, first.metrics.get(metric), last.metrics.get(metric)))
+    return found
+
+
+def _notes(known: Known, whole: Pooled, now: Span, before: Span, period: Period) -> list[str]:
+    found = []
+    rough = [words.title_of(name) for name in whole.rough]
+    if rough:
+        found.append(
+            f"{', '.join(rough)}: the mean of the windows' values, weighted by their cases, since it does not "
+            "follow exactly from them."
+        )
+    counts = [sum(bool(r and r.whole.labelled) for r in _records(s)) for s in (now, before)]
+    if 0 < counts[1] < _HALF * counts[0]:
+        kind = known.kind_for(period.kind)
+        found.append(
+            f"{period.before.title} has labels for {words.counted(counts[1], kind)} only, this period for "
+            f"{words.count(counts[0])}: take the comparison with care."
+        )
+    return found
+
+
+def _records(found: Span) -> list[WindowRecord | None]:
+    return [seen.record for seen in found.pictured]
+
+
+def last_label_due(known: Known, found: Span) -> datetime | None:
+    """When the labels of the last window that waits for some are expected; None if none waits."""
+    waiting = [
+        s.record for s in found.pictured if s.record is not None and s.record.state in ("pending", "partial")
+    ]
+    return max((record.end + known.spec.label_delay for record in waiting), default=None)

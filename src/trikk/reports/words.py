@@ -1,0 +1,149 @@
+"""Numbers and findings in words, the same on the page, in the mail and in the PDF. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from trikk.core.errors import TrikkError
+from trikk.monitoring.measures import measure_of
+from trikk.reports.content import Metric
+from trikk.reports.periods import MONTHS
+
+TITLES = {
+    "mae": "Mean absolute error",
+    "rmse": "Root mean square error",
+    "bias": "Bias",
+    "wape": "Weighted absolute percentage error",
+    "median_error": "Median error",
+    "accuracy": "Accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "brier": "Brier score",
+    "calibration": "Calibration",
+    "auc": "AUC",
+    "coverage": "Interval coverage",
+}
+_SHARES = ("wape", "accuracy", "precision", "recall", "coverage")
+_SAME = 0.005
+NONE = "\u2013"
+
+
+def title_of(metric: str) -> str:
+    """A metric's name for people."""
+    if metric.startswith("quantile_"):
+        return f"Pinball loss at {metric.removeprefix('quantile_')}"
+    return TITLES.get(metric, metric.rpartition(":")[2])
+
+
+def better_of(metric: str) -> str:
+    """Whether lower, higher or nearer to zero is better; "" if that is not known."""
+    if metric == "coverage":
+        return ""
+    try:
+        return measure_of(metric).better
+    except TrikkError:
+        return ""
+
+
+def badness(metric: str, value: float) -> float:
+    """A value such that more is worse."""
+    better = better_of(metric)
+    return -value if better == "higher" else abs(value) if better == "zero" else value
+
+
+def verdict(metric: str, now: float | None, before: float | None) -> str:
+    """Whether now is better than before, worse, or the same to half a percent; "" if that can't be said."""
+    if now is None or before is None or not better_of(metric):
+        return ""
+    first, last = badness(metric, before), badness(metric, now)
+    if abs(last - first) <= _SAME * abs(first):
+        return "same"
+    return "worse" if last > first else "better"
+
+
+def change(metric: str, now: float | None, before: float | None) -> float | None:
+    """How much larger now is than before, as a share (of a bias: how much further from zero)."""
+    if now is None or not before:
+        return None
+    if better_of(metric) == "zero":
+        now, before = abs(now), abs(before)
+    return (now - before) / abs(before)
+
+
+def gain(metric: str, own: float | None, baseline: float | None) -> float | None:
+    """How much better than the baseline, as a share of the baseline's; None where that has no meaning."""
+    if own is None or not baseline or not better_of(metric):
+        return None
+    return (badness(metric, baseline) - badness(metric, own)) / abs(baseline)
+
+
+def number(value: float | None, metric: str = "") -> str:
+    """A figure for people: three significant digits, shares in percent, an en dash for none."""
+    if value is None:
+        return NONE
+    if metric in _SHARES:
+        return percent(value)
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}".replace("-", "\u2212")
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:.{digits}f}".replace("-", "\u2212")
+
+
+def percent(value: float | None) -> str:
+    """A share in percent: "27 %", "0.4 %"."""
+    if value is None:
+        return NONE
+    shown = f"{value * 100:,.0f}" if abs(value) >= 0.0995 or value == 0 else f"{value * 100:.1f}"
+    if 0.995 <= value < 1:
+        shown = f"{int(value * 1000) / 10}"
+    return f"{shown}\u00a0%".replace("-", "\u2212")
+
+
+def signed(value: float | None) -> str:
+    """A change in percent with its sign, or as a factor where it is more than threefold."""
+    if value is None:
+        return NONE
+    if value >= 2:
+        return f"\u00d7\u00a0{1 + value:.1f}"
+    rounded = round(value * 100)
+    sign = "+" if rounded > 0 else "\u2212" if rounded < 0 else "\u00b1"
+    return f"{sign}{abs(rounded)}\u00a0%"
+
+
+def count(value: int) -> str:
+    """A whole number: "12,345"."""
+    return f"{value:,}"
+
+
+def counted(value: int, one: str, many: str = "") -> str:
+    """A number of things: "1 day", "3 days"."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def moment_text(at: float, zone: ZoneInfo) -> str:
+    """A moment for people: "28 March 2020, 23:59"."""
+    local = datetime.fromtimestamp(at, zone)
+    return f"{local.day} {MONTHS[local.month - 1]} {local.year}, {local:%H:%M}"
+
+
+def sentence(metric: Metric, baseline: str, before_title: str) -> str:
+    """How good predictions were, in one or two sentences."""
+    if metric.value is None:
+        return "No labelled cases: nothing can be said of how good the predictions were."
+    told = f"{metric.title} {number(metric.value, metric.name)}"
+    if metric.before is not None and metric.verdict:
+        word = "about as in" if metric.verdict == "same" else f"{metric.verdict} than in"
+        told += f": {word} {before_title} ({number(metric.before, metric.name)}"
+        told += f", {signed(metric.change)})." if metric.change is not None else ")."
+    else:
+        told += "." if metric.before is not None else f". There are no figures of {before_title} to compare with."
+    if metric.gain is None or not baseline:
+        return told
+    against = f"{baseline} ({number(metric.baseline, metric.name)})"
+    if abs(metric.gain) <= _SAME:
+        return f"{told} Predictions were as good as the baseline {against}."
+    side = "better" if metric.gain > 0 else "worse"
+    return f"{told} Predictions were {percent(abs(metric.gain))} {side} than the baseline {against}."
