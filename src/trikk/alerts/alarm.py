@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trikk.alerts.rule import FIGURES, LABELS, OF_MONITORS, check_against, checked
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.monitoring.definition import MonitorSpec
+
+if TYPE_CHECKING:
+    from trikk.monitoring.definition import MonitorSpec
 
 
 class Alarm:
@@ -51,6 +52,8 @@ class Alarm:
         escalate_after: float | str | timedelta | None = None,
         min_labelled: int | None = None,
     ) -> None:
+        from trikk.alerts.rule import OF_MONITORS, checked
+
         given: dict[str, Any] = {
             "name": name,
             "when": when,
@@ -79,6 +82,8 @@ class Alarm:
         Raises:
             UsageError: if the monitor does not have what it names.
         """
+        from trikk.alerts.rule import FIGURES, LABELS, check_against, checked
+
         rule = checked({**self._given, "monitor": spec.name}, default_minimum=spec.minimum)
         if rule.kind in (FIGURES, LABELS):
             check_against(

@@ -1,12 +1,4 @@
-"""The small language of alarms: `mae > 1.3 * baseline and coverage >= 0.8`. Parsed here, never given to Python.
-
-    condition   alternative {"or" alternative}
-    alternative part {"and" part}
-    part        "not" part | "(" condition ")" | comparison
-    comparison  sum (">" | ">=" | "<" | "<=" | "==" | "!=") sum
-    sum         product {("+" | "-") product}
-    product     factor {("*" | "/") factor}
-    factor      number | "-" factor | name | ("baseline" | "usual") ["(" metric ")"] | "abs" "(" sum ")" | "(" sum ")"
+"""Conditions of alarms as values: what `mae > 1.3 * baseline and coverage >= 0.8` means (`language` reads it).
 
 A name is a metric of the monitor, or one of `COUNTS`. Something that is not known (a metric of a window without
 labels) makes a comparison neither true nor false.
@@ -16,19 +8,11 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
-
-from trikk.core.errors import UsageError
 
 COUNTS = ("coverage", "interval_coverage", "waiting", "unpredicted", "predicted", "observed", "labelled")
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_](?:\w|\.(?=\w))*(?::\w+(?:\.\w+)*)?)|(?P<sign>>=|<=|==|!=|[-+*/()<>]))"
-)
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
+COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
@@ -42,13 +26,11 @@ _REDUCE: dict[str, Callable[[float, float], float]] = {
     "*": operator.mul,
     "/": operator.truediv,
 }
-_KEYWORDS = ("and", "or", "not", "baseline", "usual", "abs")
-_DEEPEST = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A figure: `kind` is metric, baseline, usual or count; `paired` if a baseline stands in the same comparison."""
+    """A figure: `kind` is metric, baseline, usual or count; `paired` if a baseline is compared with it."""
 
     kind: str
     name: str
@@ -129,7 +111,7 @@ class Condition:
         """Whether it holds (None: not known), and what each of its comparisons came to."""
         if self.sides is not None:
             left, right = (side.value(values) for side in self.sides)
-            holds = None if left is None or right is None else _COMPARE[self.sign](left, right)
+            holds = None if left is None or right is None else COMPARE[self.sign](left, right)
             return holds, [Compared(self.text, left, right, holds)]
         judged = [part.judge(values) for part in self.parts]
         seen = [one for _, compared in judged for one in compared]
@@ -147,180 +129,3 @@ class Condition:
             yield from side.names()
         for part in self.parts:
             yield from part.names()
-
-
-def parse(text: str) -> Condition:
-    """Read a condition.
-
-    Raises:
-        UsageError: if it is none; `where` shows the place.
-    """
-    return _Parser(text).whole()
-
-
-class _Parser:
-    """Reads one text from left to right."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-        self.end = 0
-        self.depth = 0
-        self.kind, self.token = "", ""
-        self._next()
-
-    def whole(self) -> Condition:
-        found = self._any()
-        if self.kind != "end":
-            self._refuse(f"{self.token!r} is not expected here", "join conditions by `and` or `or`")
-        return found
-
-    def _next(self) -> None:
-        self.end = self.at + len(self.token)
-        match = _TOKEN.match(self.text, self.end)
-        if match is None:
-            rest = self.text[self.end :]
-            self.at = self.end + len(rest) - len(rest.lstrip())
-            self.kind, self.token = "end", ""
-            if rest.strip():
-                self._refuse(
-                    f"{rest.strip()[0]!r} is not part of the language", "use figures, numbers and + - * /"
-                )
-            return
-        self.kind = str(match.lastgroup)
-        self.token = match[self.kind]
-        self.at = match.start(self.kind)
-
-    def _refuse(self, what: str, mend: str) -> NoReturn:
-        raise UsageError(
-            f"the condition {self.text!r} is wrong at character {self.at + 1}: {what}",
-            where=f"{self.text}\n        {' ' * self.at}^",
-            next=mend,
-        )
-
-    def _take(self, *tokens: str) -> str:
-        """The token if it is one of these, which is then behind us; "" if not."""
-        if self.token not in tokens or self.kind == "end":
-            return ""
-        found = self.token
-        self._next()
-        return found
-
-    def _deeper(self) -> None:
-        self.depth += 1
-        if self.depth > _DEEPEST:
-            self._refuse("this is nested too deeply", "write it in a simpler way")
-
-    def _any(self) -> Condition:
-        parts = [self._all()]
-        while self._take("or"):
-            parts.append(self._all())
-        return parts[0] if len(parts) == 1 else Condition("or", tuple(parts))
-
-    def _all(self) -> Condition:
-        parts = [self._part()]
-        while self._take("and"):
-            parts.append(self._part())
-        return parts[0] if len(parts) == 1 else Condition("and", tuple(parts))
-
-    def _part(self) -> Condition:
-        if self._take("not"):
-            self._deeper()
-            return Condition("not", (self._part(),))
-        if self.token == "(" and (inner := self._grouped()) is not None:
-            return inner
-        return self._comparison()
-
-    def _grouped(self) -> Condition | None:
-        """A condition in brackets; None (and nothing read) if the bracket is one of arithmetic."""
-        saved = self.at, self.end, self.kind, self.token, self.depth
-        self._deeper()
-        self._next()
-        try:
-            inner = self._any()
-        except UsageError:
-            inner = None
-        if inner is not None and self._take(")"):
-            return inner
-        self.at, self.end, self.kind, self.token, self.depth = saved
-        return None
-
-    def _comparison(self) -> Condition:
-        start = self.at
-        left = self._sum()
-        sign = self._take(*_COMPARE)
-        if not sign:
-            self._refuse("a comparison is missing", "such as mae > 1.3 * baseline")
-        right = self._sum()
-        if self.token in _COMPARE:
-            self._refuse("comparisons can't be chained", "join two by `and`")
-        return _bound(self, Condition(sign, sides=(left, right), text=self.text[start : self.end].strip()))
-
-    def _sum(self) -> Arithmetic:
-        found = self._product()
-        while sign := self._take("+", "-"):
-            found = Arithmetic(sign, (found, self._product()))
-        return found
-
-    def _product(self) -> Arithmetic:
-        found = self._factor()
-        while sign := self._take("*", "/"):
-            found = Arithmetic(sign, (found, self._factor()))
-        return found
-
-    def _factor(self) -> Arithmetic:
-        self._deeper()
-        try:
-            if self._take("-"):
-                return Arithmetic("neg", (self._factor(),))
-            if self._take("("):
-                return self._closed(self._sum())
-            if self._take("abs"):
-                if not self._take("("):
-                    self._refuse("a bracket is missing", "write abs(bias)")
-                return self._closed(Arithmetic("abs", (self._sum(),)))
-            return self._single()
-        finally:
-            self.depth -= 1
-
-    def _closed(self, inner: Arithmetic) -> Arithmetic:
-        if not self._take(")"):
-            self._refuse("a bracket is not closed", "close it: )")
-        return inner
-
-    def _single(self) -> Arithmetic:
-        kind, token = self.kind, self.token
-        if kind == "number":
-            self._next()
-            return Arithmetic(token, number=float(token))
-        if kind != "name" or token in ("and", "or", "not"):
-            self._refuse("a figure or a number is missing", "such as mae, baseline, coverage or 0.3")
-        self._next()
-        if token not in ("baseline", "usual"):
-            return Arithmetic("name", name=Name("count" if token in COUNTS else "metric", token))
-        if not self._take("("):
-            return Arithmetic("name", name=Name(token, ""))
-        metric, is_name = self.token, self.kind == "name" and self.token not in _KEYWORDS
-        if not is_name:
-            self._refuse("the name of a metric is missing", f"such as {token}(mae)")
-        self._next()
-        return self._closed(Arithmetic("name", name=Name(token, metric)))
-
-
-def _bound(parser: _Parser, found: Condition) -> Condition:
-    """The comparison with `baseline` and `usual` bound to the one metric that stands beside them."""
-    names = list(found.names())
-    metrics = {name.name for name in names if name.kind == "metric"}
-    paired = any(name.kind == "baseline" for name in names)
-    if any(not name.name for name in names) and len(metrics) != 1:
-        bare = next(name.kind for name in names if not name.name)
-        parser._refuse(f"it is not clear whose {bare} is meant", f"name the metric: {bare}(mae)")  # noqa: SLF001
-
-    def bind(side: Arithmetic) -> Arithmetic:
-        name = side.name
-        if name is not None:
-            name = Name(name.kind, name.name or next(iter(metrics)), paired and name.kind == "metric")
-        return Arithmetic(side.sign, tuple(bind(part) for part in side.parts), side.number, name)
-
-    left, right = found.sides or (Arithmetic("0"), Arithmetic("0"))
-    return Condition(found.sign, sides=(bind(left), bind(right)), text=found.text)

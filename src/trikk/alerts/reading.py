@@ -1,4 +1,4 @@
-"""What a rule sees of one cause: a row of points, oldest first, each good or bad. Whatever can be watched ends here.
+"""What a rule sees of one cause: a row of points, oldest first, each good or bad. All that is watched ends here.
 
 A kind of rule is a function from the project and the rule to readings (`trikk.alerts.sources.KINDS`); everything
 after that, from opening an incident to a mail, knows readings only.
@@ -40,6 +40,11 @@ class Point:
         """The point as JSON."""
         found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         return {**found, "facts": dict(self.facts)}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Point:
+        """The point that `to_json` wrote."""
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import time
 from typing import Any
 
-from trikk.alerts.expression import COUNTS, Condition, parse
+from trikk.alerts.expression import COUNTS, Condition
+from trikk.alerts.language import parse
 from trikk.core.durations import seconds
 from trikk.core.errors import UsageError
 from trikk.core.names import check_name

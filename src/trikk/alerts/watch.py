@@ -1,4 +1,4 @@
-"""One look at a project: evaluate what is due, judge the rules, keep the incidents, tell people, start pipelines."""
+"""One look at a project: evaluate what is due, judge rules, keep incidents, tell people, start pipelines."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@
     [tracking]
     mlflow = "http://localhost:5000"   # runs are mirrored there after they are over
 
-Secrets never stand in it: `${NAME}` in a storage location is read from the environment.
+    [alerts]                           # rules, channels and routes: see trikk.alerts.config
+
+Secrets never stand in it: `${NAME}` in a storage location or a channel is read from the environment.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,7 @@ _KEYS = {
     "timezone",
     "storage",
     "tracking",
+    "alerts",
 }
 _STORAGE = {"artifacts", "tables", "journal"}
 _TRACKING = {"mlflow"}
@@ -83,6 +86,7 @@ class Settings:
     tables: str = ""
     journal: str = ""
     mlflow: str = ""
+    alerts: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def tracking_server(self) -> str:
@@ -91,9 +95,18 @@ class Settings:
         Raises:
             ProjectError: if a variable that it names is not set.
         """
-        return self._filled("tracking.mlflow", self.mlflow)
+        return self.filled("tracking.mlflow", self.mlflow)
 
-    def _filled(self, key: str, given: str) -> str:
+    def filled(self, key: str, given: str) -> str:
+        """A setting's text with each `${NAME}` replaced by the environment's variable.
+
+        Args:
+            key: what the setting is called in an error.
+            given: the text.
+
+        Raises:
+            ProjectError: if a variable is not set.
+        """
         missing = [name for name in _VARIABLE.findall(given) if name not in os.environ]
         if missing:
             raise ProjectError(
@@ -117,7 +130,7 @@ class Settings:
         given = str(getattr(self, kind))
         if not given:
             return str(self.state / {"journal": "journal.db"}.get(kind, kind))
-        filled = self._filled(f"storage.{kind}", given)
+        filled = self.filled(f"storage.{kind}", given)
         return filled if "://" in filled or filled.endswith(":") else str(self.root / filled)
 
 
@@ -152,6 +165,9 @@ def load_settings(root: Path) -> Settings:
     _check(file, data, storage)
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
+    if not isinstance(data.get("alerts", {}), dict):
+        mend = "write [alerts], and its settings below it"
+        raise ProjectError("alerts must be a section", where=str(file), next=mend)
     lists: dict[str, Any] = {k: tuple(data[k]) for k in ("pipelines", "codecs") if k in data}
     if "code" in data:
         lists["code"] = tuple(dict.fromkeys([*_CODE, *data["code"]]))
@@ -160,7 +176,7 @@ def load_settings(root: Path) -> Settings:
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
         except UsageError as error:
             raise ProjectError(error.what, where=str(file), next=error.next) from error
-    rest: dict[str, Any] = {k: data[k] for k in ("isolation", "max_parallel") if k in data}
+    rest: dict[str, Any] = {k: data[k] for k in ("isolation", "max_parallel", "alerts") if k in data}
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
     rest["timezone"] = _zone(data.get("timezone", "UTC"), file)
     rest["environment"] = check_name("environment", environment, where=str(file))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from trikk.core.durations import seconds
 from trikk.core.errors import DefinitionError, TrikkError, UsageError
@@ -40,6 +40,7 @@ class MonitorSpec:
         interval: columns of the predictions with the lower and upper end of an interval; empty for none.
         minimum: labelled cases below which a figure is not to be relied on.
         least: the share of labelled cases below which a window is overdue when its time is over.
+        alarms: rules on its figures, as JSON (`trikk.alerts.rule`).
     """
 
     name: str
@@ -59,6 +60,7 @@ class MonitorSpec:
     interval: tuple[str, ...] = ()
     minimum: int = 30
     least: float = 0.5
+    alarms: tuple[dict[str, JSON], ...] = ()
 
     @property
     def label_delay(self) -> timedelta:
@@ -76,6 +78,30 @@ class MonitorSpec:
         given = ((name, data[name]) for name in cls.__slots__ if name in data)
         found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given}
         return cls(**found)
+
+
+class Alarmed(Protocol):
+    """A rule on a monitor's figures; `trikk.Alarm` is one."""
+
+    def of(self, spec: MonitorSpec) -> dict[str, JSON]:
+        """The rule as JSON; UsageError if the monitor does not have what it names."""
+
+
+def with_alarms(spec: MonitorSpec, alarms: Sequence[Alarmed], where: str) -> MonitorSpec:
+    """The definition with its alarms.
+
+    Raises:
+        DefinitionError: if one can't work, or two have one name.
+    """
+    try:
+        found = tuple(alarm.of(spec) for alarm in alarms)
+        names = [str(one["name"]) for one in found]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"two alarms are named {name!r}", next="rename one")
+        return replace(spec, alarms=found)
+    except TrikkError as error:
+        raise DefinitionError(error.what, where=where, next=error.next) from error
 
 
 def specified(

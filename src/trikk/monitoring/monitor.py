@@ -16,7 +16,7 @@ from trikk.runs.context import step_context
 if TYPE_CHECKING:
     import polars as pl
 
-    from trikk.monitoring.definition import MonitorSpec
+    from trikk.monitoring.definition import Alarmed, MonitorSpec
 
 
 class Monitor:
@@ -44,6 +44,7 @@ class Monitor:
         interval: two columns of the predictions, a lower and an upper end; adds the metric `coverage`.
         minimum: labelled cases below which a figure is not to be relied on.
         least: the share of labelled cases below which a window is overdue when its time is over.
+        alarms: when its figures are wrong, and what follows (`trikk.Alarm`).
 
     Raises:
         DefinitionError: if something in it can't work.
@@ -69,8 +70,9 @@ class Monitor:
         interval: Sequence[str] = (),
         minimum: int = 30,
         least: float = 0.5,
+        alarms: Sequence[Alarmed] = (),
     ) -> None:
-        from trikk.monitoring.definition import specified
+        from trikk.monitoring.definition import specified, with_alarms
 
         self.spec: MonitorSpec = specified(
             name,
@@ -90,8 +92,9 @@ class Monitor:
             interval=tuple(interval),
             minimum=minimum,
             least=least,
-            where=caller(),
+            where=(where := caller()),
         )
+        self.spec = with_alarms(self.spec, alarms, where)
         self.name = name
 
         def watch(now: datetime | None = None) -> None:

@@ -1,0 +1,169 @@
+"""Readings of monitors: their windows' figures judged by a rule's condition, and labels that are overdue."""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+from trikk.alerts.expression import Compared, Name
+from trikk.alerts.reading import Point, Reading
+from trikk.alerts.rule import Rule
+from trikk.core.values import JSON
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.figures import Figures
+from trikk.monitoring.records import Records, WindowRecord
+from trikk.monitoring.windows import window_at, zone_of
+
+USUAL_WINDOWS, USUAL_LEAST = 28, 7
+_BACK = 84  # windows that are looked at for what is usual
+_FARTHEST = 2000
+
+
+def of_figures(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
+    """A reading of all cases, or one for each value of the rule's slice.
+
+    Windows that have too few labels to be judged are left out, as if they were not there.
+    """
+    kind = rule.window or spec.windows[0]
+    back = _BACK if any(name.kind == "usual" for name in rule.condition.names()) else _least(rule)
+    windows = recent(records, spec, kind, now, back, lambda w: _is_judged(spec, rule, w, w.whole))
+    if not rule.slice:
+        return [_reading(spec, rule, windows, None)]
+    values = dict.fromkeys(f.value for w in windows for f in w.figures if f.slice == rule.slice)
+    return [_reading(spec, rule, windows, (rule.slice, value)) for value in values]
+
+
+def of_labels(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
+    """A reading of windows whose time is over: good if their labels came, bad if too few did."""
+    kind = rule.window or spec.windows[0]
+    points = []
+    over = recent(
+        records, spec, kind, now, _least(rule), lambda w: w.state in ("final", "overdue") and w.whole.predicted > 0
+    )
+    for window in over:
+        whole = window.whole
+        due = window.end + spec.label_delay
+        share = whole.coverage or 0.0
+        bad = window.state == "overdue"
+        text = f"{whole.labelled:,} of {whole.predicted:,} labels came ({share:.0%})"
+        points.append(
+            Point(
+                mark=window.label,
+                start=due.timestamp(),
+                at=window.end.timestamp(),
+                bad=bad,
+                text=f"{kind} {window.label}: {text}",
+                badness=1 - share if bad else 0.0,
+                facts={"window": window.label, "labels": text, "needed": f"{spec.least:.0%}"},
+            )
+        )
+    return [Reading(rule, spec.name, f"{spec.name}: labels are overdue", tuple(points))]
+
+
+def recent(
+    records: Records,
+    spec: MonitorSpec,
+    kind: str,
+    now: datetime,
+    most: int,
+    wanted: Callable[[WindowRecord], bool],
+) -> list[WindowRecord]:
+    """The last windows that are over by `now` and wanted, at most so many, oldest first.
+
+    They are looked up by name, backwards, so that it costs the same however long the history is; a gap of 84
+    windows that were never evaluated ends it.
+    """
+    zone = zone_of(spec.timezone)
+    found: list[WindowRecord] = []
+    window = window_at(kind, now, zone)
+    gap = looked = 0
+    while len(found) < most and gap < _BACK and looked < _FARTHEST:
+        record = records.window(kind, window.label)
+        gap, looked = (gap + 1 if record is None else 0), looked + 1
+        if record is not None and record.end <= now and wanted(record):
+            found.append(record)
+        window = window_at(kind, window.start - timedelta(seconds=1), zone)
+    return found[::-1]
+
+
+def _least(rule: Rule) -> int:
+    """How many windows to look at, so that neither side of a change is missed."""
+    return max(14, 2 * rule.windows + 1)
+
+
+def _reading(
+    spec: MonitorSpec, rule: Rule, windows: Sequence[WindowRecord], part: tuple[str, str] | None
+) -> Reading:
+    points = []
+    condition = rule.condition
+    good: deque[Figures] = deque(maxlen=USUAL_WINDOWS)
+    for window in windows:
+        figures = window.whole if part is None else window.of(*part)
+        if figures is None or not _is_judged(spec, rule, window, figures):
+            continue
+        holds, compared = condition.judge(functools.partial(value_of, figures=figures, good=good))
+        if holds is not None:
+            points.append(_point(window, figures, compared, bad=holds))
+        if not holds:
+            good.append(figures)
+    where = "" if part is None else f" at {part[0]} {part[1]}"
+    return Reading(rule, spec.name, f"{spec.name}{where}: {rule.when}", tuple(points), part)
+
+
+def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Figures) -> bool:
+    enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least
+    return enough and figures.labelled >= rule.min_labelled
+
+
+def value_of(name: Name, figures: Figures, good: Sequence[Figures] = ()) -> float | None:
+    """The value of a name in a window's figures; None if it is not known.
+
+    Args:
+        name: the name.
+        figures: the window's.
+        good: figures of earlier windows that were not bad, from which `usual` is made.
+    """
+    if name.kind == "count":
+        found = (
+            figures.metrics.get("coverage") if name.name == "interval_coverage" else getattr(figures, name.name)
+        )
+        return None if found is None else float(found)
+    if name.kind == "baseline":
+        return figures.baseline.get(name.name)
+    if name.kind == "usual":
+        known = [f.metrics.get(name.name) for f in good]
+        values = [value for value in known if value is not None]
+        return median(values) if len(values) >= USUAL_LEAST else None
+    return (figures.own if name.paired else figures.metrics).get(name.name)
+
+
+def _point(window: WindowRecord, figures: Figures, compared: list[Compared], *, bad: bool) -> Point:
+    told = [one for one in compared if one.holds is bad] or compared
+    facts: dict[str, JSON] = {"window": window.label, "state": window.state}
+    facts |= {"labelled": f"{figures.labelled:,} of {figures.predicted:,}"}
+    facts |= {name: shown(value) for name, value in figures.metrics.items()}
+    facts |= {f"{name} of the baseline": shown(value) for name, value in figures.baseline.items()}
+    return Point(
+        mark=window.label,
+        start=window.start.timestamp(),
+        at=window.end.timestamp(),
+        bad=bad,
+        text=f"{window.kind} {window.label}: " + ", ".join(_said(one, bad=bad) for one in told),
+        badness=max((one.excess for one in compared), default=0.0) if bad else 0.0,
+        facts=facts,
+    )
+
+
+def _said(one: Compared, *, bad: bool) -> str:
+    """A comparison with its value ("wape > 0.3: 0.611") and, where it is computed, its limit."""
+    limit = shown(one.limit)
+    plain = one.text.rstrip().endswith(limit)
+    return f"{one.text}{'' if bad else ' is not so'}: {shown(one.value)}{'' if plain else f' against {limit}'}"
+
+
+def shown(value: float | None) -> str:
+    """A figure for people."""
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,230 @@
+"""The small language of alarms, read from left to right into a tree. Nothing of it is ever given to Python.
+
+condition   alternative {"or" alternative}
+alternative part {"and" part}
+part        "not" part | "(" condition ")" | comparison
+comparison  sum (">" | ">=" | "<" | "<=" | "==" | "!=") sum
+sum         product {("+" | "-") product}
+product     factor {("*" | "/") factor}
+factor      number | "-" factor | figure | "abs" "(" sum ")" | "(" sum ")"
+figure      metric | count | ("baseline" | "usual") ["(" metric ")"]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from trikk.alerts.expression import COMPARE, COUNTS, Arithmetic, Condition, Name
+from trikk.core.errors import UsageError
+
+_TOKEN = re.compile(
+    r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
+    r"|(?P<name>[A-Za-z_](?:\w|\.(?=\w))*(?::\w+(?:\.\w+)*)?)"
+    r"|(?P<sign>>=|<=|==|!=|[-+*/()<>])",
+    re.ASCII,
+)
+_LOGIC = ("and", "or", "not")
+_OTHERS = ("baseline", "usual")
+_DEEPEST = 50
+_LONGEST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+
+def parse(text: str) -> Condition:
+    """Read a condition.
+
+    Raises:
+        UsageError: if it is none; it names the character, and `where` points at it.
+    """
+    return _Parser(text).whole()
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is not None:
+            yield _Token(str(match.lastgroup), match[0], at)
+            at = match.end()
+        elif text[at].isspace():
+            at += 1
+        else:
+            _refuse(text, at, f"{text[at]!r} is not understood", "use figures, numbers and + - * /")
+    yield _Token("end", "", len(text))
+
+
+def _refuse(text: str, at: int, what: str, mend: str) -> NoReturn:
+    raise UsageError(
+        f"the condition {text!r} is wrong at character {at + 1}: {what}",
+        where=f"{text[:at]} >>> {text[at:]}".strip(),
+        next=mend,
+    )
+
+
+class _Parser:
+    """Reads one text; a method for each line of the grammar."""
+
+    def __init__(self, text: str) -> None:
+        if len(text) > _LONGEST:
+            raise UsageError(f"a condition has {len(text)} characters", next=f"use at most {_LONGEST}")
+        self.text = text
+        self.tokens = list(_tokens(text))
+        self.at = 0
+        self.depth = 0
+
+    def whole(self) -> Condition:
+        found = self._any()
+        if self._now.kind != "end":
+            self._stop(f"{self._now.text!r} is not expected here", "join conditions by `and` or `or`")
+        return found
+
+    @property
+    def _now(self) -> _Token:
+        return self.tokens[self.at]
+
+    def _stop(self, what: str, mend: str) -> NoReturn:
+        _refuse(self.text, self._now.at, what, mend)
+
+    def _take(self, *texts: str) -> str:
+        """The token if it is one of these, which is then behind us; "" if not."""
+        found = self._now
+        if found.kind == "end" or found.text not in texts:
+            return ""
+        self.at += 1
+        return found.text
+
+    def _deeper(self) -> None:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            self._stop("this is nested too deeply", "write it in a simpler way")
+
+    def _any(self) -> Condition:
+        parts = [self._all()]
+        while self._take("or"):
+            parts.append(self._all())
+        return parts[0] if len(parts) == 1 else Condition("or", tuple(parts))
+
+    def _all(self) -> Condition:
+        parts = [self._part()]
+        while self._take("and"):
+            parts.append(self._part())
+        return parts[0] if len(parts) == 1 else Condition("and", tuple(parts))
+
+    def _part(self) -> Condition:
+        self._deeper()
+        try:
+            if self._take("not"):
+                return Condition("not", (self._part(),))
+            if self._now.text == "(" and self._holds_condition():
+                self._take("(")
+                found = self._any()
+                self._close()
+                return found
+            return self._comparison()
+        finally:
+            self.depth -= 1
+
+    def _holds_condition(self) -> bool:
+        """Whether the bracket that opens here has a comparison in it, rather than arithmetic."""
+        depth = 0
+        for token in self.tokens[self.at :]:
+            depth += (token.text == "(") - (token.text == ")")
+            if token.text in COMPARE or token.text in _LOGIC:
+                return True
+            if depth == 0:
+                return False
+        return False
+
+    def _comparison(self) -> Condition:
+        start = self._now.at
+        left = self._sum()
+        sign = self._take(*COMPARE)
+        if not sign:
+            self._stop("a comparison is missing", "such as mae > 1.3 * baseline")
+        right = self._sum()
+        if self._now.text in COMPARE:
+            self._stop("comparisons can't be chained", "join two by `and`")
+        text = self.text[start : self._now.at].strip()
+        left, right = self._bound(left, right, start)
+        return Condition(sign, sides=(left, right), text=text)
+
+    def _sum(self) -> Arithmetic:
+        found = self._product()
+        while sign := self._take("+", "-"):
+            found = Arithmetic(sign, (found, self._product()))
+        return found
+
+    def _product(self) -> Arithmetic:
+        found = self._factor()
+        while sign := self._take("*", "/"):
+            found = Arithmetic(sign, (found, self._factor()))
+        return found
+
+    def _factor(self) -> Arithmetic:
+        self._deeper()
+        try:
+            if self._take("-"):
+                return Arithmetic("neg", (self._factor(),))
+            if self._take("("):
+                return self._closed(self._sum())
+            if self._now.text == "abs":
+                self.at += 1
+                if not self._take("("):
+                    self._stop("a bracket is missing", "write abs(bias)")
+                return self._closed(Arithmetic("abs", (self._sum(),)))
+            return self._single()
+        finally:
+            self.depth -= 1
+
+    def _close(self) -> None:
+        if not self._take(")"):
+            self._stop("a bracket is not closed", "close it: )")
+
+    def _closed(self, inner: Arithmetic) -> Arithmetic:
+        self._close()
+        return inner
+
+    def _single(self) -> Arithmetic:
+        token = self._now
+        if token.kind == "number":
+            self.at += 1
+            return Arithmetic(token.text, number=float(token.text))
+        if token.kind != "name" or token.text in _LOGIC:
+            self._stop("a figure or a number is missing", "such as mae, baseline, coverage or 0.3")
+        self.at += 1
+        if token.text not in _OTHERS:
+            return Arithmetic("name", name=Name("count" if token.text in COUNTS else "metric", token.text))
+        if not self._take("("):
+            return Arithmetic("name", name=Name(token.text, ""))
+        metric = self._now
+        if metric.kind != "name" or metric.text in (*_LOGIC, *_OTHERS, "abs"):
+            self._stop("the name of a metric is missing", f"such as {token.text}(mae)")
+        self.at += 1
+        return self._closed(Arithmetic("name", name=Name(token.text, metric.text)))
+
+    def _bound(self, left: Arithmetic, right: Arithmetic, start: int) -> tuple[Arithmetic, Arithmetic]:
+        """Both sides, with `baseline` and `usual` bound to the one metric that stands beside them."""
+        names = [*left.names(), *right.names()]
+        metrics = {name.name for name in names if name.kind == "metric"}
+        bare = next((name.kind for name in names if not name.name), "")
+        if bare and len(metrics) != 1:
+            _refuse(self.text, start, f"it is not clear whose {bare} is meant", f"name the metric: {bare}(mae)")
+        paired = any(name.kind == "baseline" for name in names)
+        only = next(iter(metrics), "")
+        return _bind(left, only, paired=paired), _bind(right, only, paired=paired)
+
+
+def _bind(side: Arithmetic, metric: str, *, paired: bool) -> Arithmetic:
+    name = side.name
+    if name is not None:
+        name = Name(name.kind, name.name or metric, paired and name.kind == "metric")
+    return replace(side, parts=tuple(_bind(part, metric, paired=paired) for part in side.parts), name=name)

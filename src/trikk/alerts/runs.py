@@ -1,0 +1,155 @@
+"""Readings of pipelines: runs that failed, did not come, took too long, or whose quality gate warned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from trikk.alerts.reading import Point, Reading
+from trikk.alerts.rule import Rule
+from trikk.core.durations import show_seconds
+from trikk.core.values import JSON
+from trikk.execution.project import Project
+from trikk.runs.events import QUALITY_CHECKED
+from trikk.runs.journal import RunRow
+
+_PAGE = 50
+_NOT_COUNTED = ("replay", "sweep")
+
+
+def of_failures(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
+    """Good for a run that succeeded, bad for one that failed or lost its process; cancelled ones do not count."""
+    points = []
+    for row in _recent(project, pipeline, now, _least(rule)):
+        dead = row.state == "running" and not project.is_driven(row.id)
+        if row.state not in ("succeeded", "failed") and not dead:
+            continue
+        bad = row.state != "succeeded"
+        what = "the process that drove it is gone" if dead else (row.error or "failed")
+        text = f"run {row.id} {'failed: ' + what if bad else 'succeeded'}"
+        points.append(_point(row, bad=bad, text=text, badness=1.0 if bad else 0.0))
+    return Reading(rule, pipeline, f"{pipeline} failed", _counted(points))
+
+
+def of_lengths(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
+    """Bad for a run that took longer than its budget, or goes on for longer already."""
+    points = []
+    for row in _recent(project, pipeline, now, _least(rule)):
+        if row.started is None or row.state not in ("succeeded", "failed", "running"):
+            continue
+        took = (row.ended or now.timestamp()) - row.started
+        if row.ended is None and took <= rule.budget:
+            continue
+        bad = took > rule.budget
+        spent = f"took {show_seconds(took)}" if row.ended else f"has been running for more than {_budget(rule)}"
+        facts: dict[str, JSON] = {"took": show_seconds(took), "budget": _budget(rule)} if row.ended else {}
+        badness = took / rule.budget if bad and row.ended else float(bad)
+        points.append(_point(row, bad=bad, text=f"run {row.id} {spent}", badness=badness, facts=facts))
+    return Reading(rule, pipeline, f"{pipeline} took longer than {_budget(rule)}", tuple(points))
+
+
+def of_gates(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
+    """Bad for a run that a quality gate let pass with a warning; runs without a gate don't count."""
+    points = []
+    rows = [row for row in _recent(project, pipeline, now, _least(rule)) if row.state in ("succeeded", "failed")]
+    for row in rows[-2 * rule.windows - 1 :]:
+        if row.forgotten:
+            continue
+        found: list[Any] = [e.body for e in project.journal.events(row.id) if e.kind == QUALITY_CHECKED]
+        if not found:
+            continue
+        warned = [check for body in found if body["verdict"] == "warned" for check in body["checks"]]
+        failing = [check for check in warned if check["ran"] and not check["passed"]]
+        bad = any(body["verdict"] == "warned" for body in found)
+        seen = "; ".join(f"{check['name']}: {check['observed']}" for check in failing)
+        text = f"run {row.id}: " + (f"the gate warned: {seen}" if bad else "the gate did not warn")
+        facts: dict[str, JSON] = {str(c["name"]): f"{c['observed']} (expected: {c['expected']})" for c in failing}
+        points.append(_point(row, bad=bad, text=text, badness=float(len(failing)) if bad else 0.0, facts=facts))
+    return Reading(rule, pipeline, f"{pipeline}: a quality gate warned", tuple(points))
+
+
+def of_missing(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
+    """A point for each of the last days: good if a run succeeded since the deadline of the day before.
+
+    A run that comes after the deadline makes its day good as well, until the next deadline.
+    """
+    zone = ZoneInfo(project.settings.timezone)
+    deadlines = _deadlines(rule, zone, now, _least(rule))
+    rows = project.journal.runs(pipeline=pipeline, state="succeeded", limit=None if len(deadlines) > 20 else 200)
+    came = sorted((_moment(row), row.id) for row in rows if row.origin.get("kind") not in _NOT_COUNTED)
+    points = []
+    for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):
+        run = next((i for at, i in came if before.timestamp() < at <= due.timestamp()), "")
+        late = next((i for at, i in came if due.timestamp() < at <= after.timestamp()), "") if after is now else ""
+        day = f"{due:%Y-%m-%d}"
+        bad = not (run or late)
+        said = f"run {run} came in time" if run else f"run {late} came late" if late else f"no run by {rule.by}"
+        facts: dict[str, JSON] = {"day": day, "expected by": f"{due:%Y-%m-%d %H:%M %Z}"}
+        if not bad:
+            facts["run"] = run or late
+        points.append(
+            Point(day, due.timestamp(), due.timestamp(), bad, f"{day}: {said}", 1.0 if bad else 0.0, facts)
+        )
+    return Reading(rule, pipeline, f"{pipeline} did not come by {rule.by}", _counted(points))
+
+
+def _deadlines(rule: Rule, zone: ZoneInfo, now: datetime, most: int) -> list[datetime]:
+    """The last so many deadlines that are over, oldest first, and the one before."""
+    local = now.astimezone(zone)
+    hour = time.fromisoformat(rule.by)
+    days = (local.date() - timedelta(days=back) for back in range(most + 2))
+    return [due for day in reversed(list(days)) if (due := datetime.combine(day, hour, zone)) <= now]
+
+
+def _recent(project: Project, pipeline: str, now: datetime, most: int) -> list[RunRow]:
+    """The last runs of a pipeline that count and had begun by `now`, oldest first."""
+    found: list[RunRow] = []
+    offset = 0
+    while len(found) < most:
+        page = project.journal.runs(pipeline=pipeline, limit=_PAGE, offset=offset)
+        found += [
+            row for row in page if row.origin.get("kind") not in _NOT_COUNTED and _moment(row) <= now.timestamp()
+        ]
+        if len(page) < _PAGE:
+            break
+        offset += _PAGE
+    return sorted(found[:most], key=_moment)
+
+
+def _moment(row: RunRow) -> float:
+    """When a run was over, or began if it is not; a backfilled one happened at the time that it was told."""
+    told = row.origin.get("at")
+    return float(told) if isinstance(told, int | float) else (row.ended or row.started or row.created)
+
+
+def _point(row: RunRow, *, bad: bool, text: str, badness: float, facts: dict[str, JSON] | None = None) -> Point:
+    at = _moment(row)
+    parameters = " ".join(f"{name}={value}" for name, value in _plain(row.parameters))
+    shown: dict[str, JSON] = {"run": row.id, "pipeline": row.pipeline, "parameters": parameters or "-"}
+    return Point(row.id, at, at, bad, text, badness, {**shown, **(facts or {})})
+
+
+def _plain(parameters: dict[str, JSON]) -> Iterable[tuple[str, JSON]]:
+    for name, value in parameters.items():
+        yield name, value["v"] if isinstance(value, dict) and "v" in value else value
+
+
+def _counted(points: Iterable[Point]) -> tuple[Point, ...]:
+    """Points of which each bad one is as bad as there are bad ones in a row up to it."""
+    from dataclasses import replace
+
+    found, row = [], 0
+    for point in points:
+        row = row + 1 if point.bad else 0
+        found.append(replace(point, badness=float(row)))
+    return tuple(found)
+
+
+def _budget(rule: Rule) -> str:
+    return show_seconds(rule.budget)
+
+
+def _least(rule: Rule) -> int:
+    return max(5, 2 * rule.windows + 1)

@@ -1,0 +1,101 @@
+"""From rules to readings: which monitors and pipelines a rule is about, and what is seen of each.
+
+To add a kind of rule, add its name to `rule.OF_MONITORS` or `rule.OF_PIPELINES` and its function here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from trikk.alerts import figures, runs
+from trikk.alerts.reading import Reading
+from trikk.alerts.rule import FAILED, FIGURES, GATE, LABELS, LONG, MISSING, OF_MONITORS, Rule, check_against
+from trikk.core.errors import TrikkError, UsageError
+from trikk.execution.project import Project
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.records import Records, names
+
+MonitorReader = Callable[[Records, MonitorSpec, Rule, datetime], list[Reading]]
+PipelineReader = Callable[[Project, Rule, str, datetime], Reading]
+MONITOR_KINDS: dict[str, MonitorReader] = {FIGURES: figures.of_figures, LABELS: figures.of_labels}
+PIPELINE_KINDS: dict[str, PipelineReader] = {
+    FAILED: runs.of_failures,
+    MISSING: runs.of_missing,
+    GATE: runs.of_gates,
+    LONG: runs.of_lengths,
+}
+
+
+@dataclass(slots=True)
+class Seen:
+    """Everything that rules see at one time.
+
+    Attributes:
+        readings: one for each cause.
+        watched: pairs of a rule's name and a subject that some rule looks at.
+        errors: rules that can't work, in sentences.
+    """
+
+    readings: list[Reading] = field(default_factory=list)
+    watched: set[tuple[str, str]] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
+
+
+def rules_of(project: Project, written: Sequence[Rule]) -> list[Rule]:
+    """The rules of trikk.toml and those that monitors bring; of one name and subject a monitor's own holds."""
+    own: list[Rule] = []
+    for name in names(project.journal):
+        data: Any = Records(project.journal, name).spec().alarms
+        own += [Rule.read(one) for one in data]
+    mine = {(rule.name, rule.monitor) for rule in own}
+    return [*own, *(rule for rule in written if (rule.name, rule.monitor) not in mine)]
+
+
+def see(project: Project, rules: Iterable[Rule], pipelines: Sequence[str], now: datetime) -> Seen:
+    """Read what every rule sees as of a time.
+
+    Args:
+        project: the project.
+        rules: of monitors and pipelines.
+        pipelines: names of the project's pipelines.
+        now: the time, with its zone.
+    """
+    seen = Seen()
+    monitors = names(project.journal)
+    for rule in rules:
+        of_monitor = rule.kind in OF_MONITORS
+        own = rule.monitor if of_monitor else rule.pipeline
+        there = monitors if of_monitor else pipelines
+        if own and own not in there and not of_monitor:
+            seen.errors.append(f"rule {rule.name} is about pipeline {own!r}, which is not there")
+        for subject in [own] if own else there:
+            if subject not in there:
+                continue
+            seen.watched.add((rule.name, subject))
+            try:
+                seen.readings += _read(project, rule, subject, now)
+            except UsageError as error:
+                seen.errors.append(f"rule {rule.name} of {subject}: {error.what}")
+            except TrikkError as error:
+                seen.errors.append(f"rule {rule.name} of {subject} could not be judged: {error.what}")
+    return seen
+
+
+def _read(project: Project, rule: Rule, subject: str, now: datetime) -> list[Reading]:
+    if rule.kind in PIPELINE_KINDS:
+        return [PIPELINE_KINDS[rule.kind](project, rule, subject, now)]
+    if rule.kind not in MONITOR_KINDS:
+        raise UsageError(f"{rule.kind!r} is not known here", next="use a newer trikk")
+    records = Records(project.journal, subject)
+    spec = records.spec()
+    check_against(
+        rule,
+        metrics=spec.metrics,
+        windows=spec.windows,
+        slices=spec.slices,
+        has_baseline=bool(spec.baseline),
+    )
+    return MONITOR_KINDS[rule.kind](records, spec, rule, now)
