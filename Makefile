@@ -44,7 +44,8 @@ bench: setup  ## measure trikk beside the floor and its peers
 
 lock: setup  ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/uv.in -o requirements/uv.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra all --extra demo --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra all --extra demo --extra pandera --extra great-expectations --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra mlflow --extra sklearn -o requirements/mlflow.txt
 
 clean:  ## remove what the commands above made
-	rm -rf .venv $(DEMO_DIR) build dist benchmarks/.envs benchmarks/.work
+	rm -rf .venv $(DEMO_DIR) build dist benchmarks/.envs benchmarks/.work tests/.envs

@@ -425,7 +425,7 @@ def night(day: date):
 
 
 @pipeline
-def other_night(day: date, text: str = "x"):
+def two_nightly(day: date, text: str = "x"):
     nightly(day)
 
 
