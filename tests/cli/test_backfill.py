@@ -77,11 +77,11 @@ def test_commands_find_the_project_from_below_and_from_elsewhere(folder: Folder,
 
 
 def test_several_pipelines_are_interleaved_day_by_day(folder: Folder) -> None:
-    made = folder.good("backfill", "night", "two_nightly", "--from", "2020-03-01", "--to", "2020-03-02")
-    assert made["pipelines"] == ["night", "two_nightly"]
+    made = folder.good("backfill", "night", "dated", "--from", "2020-03-01", "--to", "2020-03-02")
+    assert made["pipelines"] == ["night", "dated"]
     ran = [(run["pipeline"], run["parameters"]["day"]) for run in made["runs"]]
     first, second = "2020-03-01", "2020-03-02"
-    assert ran == [("night", first), ("two_nightly", first), ("night", second), ("two_nightly", second)]
+    assert ran == [("night", first), ("dated", first), ("night", second), ("dated", second)]
 
 
 def test_every_seventh_day(folder: Folder) -> None:
@@ -91,9 +91,9 @@ def test_every_seventh_day(folder: Folder) -> None:
 
 def test_a_parameter_goes_to_the_pipelines_that_have_it(folder: Folder) -> None:
     period = ["--from", "2020-03-01", "--to", "2020-03-01"]
-    made = folder.good("backfill", "night", "two_nightly", *period, "-p", "text=y")
+    made = folder.good("backfill", "night", "dated", *period, "-p", "text=y")
     assert [run["parameters"].get("text") for run in made["runs"]] == [None, "y"]
-    folder.refused("backfill", "night", "two_nightly", *period, "-p", "txt=y")
+    folder.refused("backfill", "night", "dated", *period, "-p", "txt=y")
 
 
 def test_steps_take_the_time_that_is_named_for_the_present(tmp_path: Path) -> None:

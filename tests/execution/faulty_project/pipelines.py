@@ -425,7 +425,7 @@ def night(day: date):
 
 
 @pipeline
-def two_nightly(day: date, text: str = "x"):
+def dated(day: date, text: str = "x"):
     nightly(day)
 
 
