@@ -108,13 +108,16 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Kafka:
         pytest.skip(f"no Apache Kafka: {error}")
 
 
-def start(folder: Path, owner: int, port: int | None = None) -> tuple[str, subprocess.Popen[bytes]]:
+def start(
+    folder: Path, owner: int, port: int | None = None, settings: str = ""
+) -> tuple[str, subprocess.Popen[bytes]]:
     """Start a server whose data are in a folder; returns the attributes of `Kafka`, and its process.
 
     Args:
         folder: a new one, or that of a server that has ended, whose messages the new one has.
         owner: the process with which it ends.
         port: to listen on; any if not given.
+        settings: more lines of its properties.
     """
     jars = fetch_jars("org.apache.kafka", "kafka_2.13", VERSION)
     java, log = [*JAVA, "-cp", f"{jars}/*"], folder / "log"
@@ -123,7 +126,7 @@ def start(folder: Path, owner: int, port: int | None = None) -> tuple[str, subpr
         free, controller, locked = free_ports(3)
         chosen = port or free
         config = folder / "server.properties"
-        config.write_text(_SETTINGS.format(port=chosen, controller=controller, locked=locked, **names))
+        config.write_text(_SETTINGS.format(port=chosen, controller=controller, locked=locked, **names) + settings)
         if not (folder / "data").exists():
             form = [*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(config)]
             subprocess.run(form, check=True, capture_output=True, timeout=_SECONDS)

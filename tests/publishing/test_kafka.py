@@ -189,9 +189,11 @@ def test_a_broker_that_dies_midway_fails_the_attempt_and_the_next_one_sends_the_
 ) -> None:
     place = tmp_path / "own"
     place.mkdir()
-    host, process = start(place, os.getpid())
+    soon = "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n"  # that it may come back
+    host, process = start(place, os.getpid(), settings=soon)
     own = Kafka(*host.split())
     try:
+        publish(rows_for(1), new_topic(own))  # its coordinators are up now
         to = new_topic(own)
         monkeypatch.setattr(transport, "BATCH_ROWS", 1000)
         produce = transport.Sender._produce
@@ -207,7 +209,7 @@ def test_a_broker_that_dies_midway_fails_the_attempt_and_the_next_one_sends_the_
             publish(rows_for(5000), to, key="key", patience="500ms")
         assert "3,000 of 5,000 messages wait" in str(caught.value.next)
         monkeypatch.setattr(transport.Sender, "_produce", produce)
-        _, process = start(place, os.getpid(), port=int(own.host.rpartition(":")[2]))
+        _, process = start(place, os.getpid(), port=int(own.host.rpartition(":")[2]), settings=soon)
         with entered(context_for(tmp_path)):
             publish(rows_for(5000), to, key="key")
         check_each_once(own, to, 5000)

@@ -212,7 +212,7 @@ class Sender:
         from confluent_kafka import KafkaException
 
         try:
-            self._producer.abort_transaction(_CALL_SECONDS)
+            self._producer.abort_transaction(min(self.job.patience, _CALL_SECONDS))
         except KafkaException:
             if self._committing:
                 return  # it may have been committed: the next attempt asks the broker
@@ -222,11 +222,11 @@ class Sender:
         """Call until it goes well, is refused, or `patience` seconds are over."""
         from confluent_kafka import KafkaException
 
-        deadline, pause = time.monotonic() + self.job.patience, 0.05
+        deadline, wait, pause = time.monotonic() + self.job.patience, 1.0, 0.05
         while True:
             left = deadline - time.monotonic()
             try:
-                return call(max(0.1, min(left, _CALL_SECONDS)))
+                return call(max(0.1, min(left, wait)))
             except KafkaException as error:
                 found = error.args[0]
             self._client.poll(0)  # lets it complain in its own words
@@ -234,7 +234,7 @@ class Sender:
             if late or self._seen.refusal is not None or found.fatal() or not errors.passes(found):
                 raise self.failed(found)
             time.sleep(pause)
-            pause = min(2 * pause, 2.0)
+            wait, pause = 2 * wait, min(2 * pause, 2.0)
 
     def _forgotten(self) -> PermanentError:
         days = self._retention / 86_400
