@@ -59,14 +59,17 @@ class PickleCodec:
             if file.readline() != _MAGIC:
                 raise CodecError("this is no pickle of trikk", where=str(path))
             written: dict[str, str] = json.loads(file.readline())
-            _compare_versions(written, str(summary.get("type", "value")))
+            kind = str(summary.get("type", "value"))
+            _check_python(written, kind)
             try:
-                return pickle.load(file)  # noqa: S301  only from the own store, digest verified
+                value = pickle.load(file)  # noqa: S301  only from the own store, digest verified
             except Exception as error:
                 raise CodecError(
                     f"the pickled {summary.get('type', 'value')} can't be read: {type(error).__name__}: {error}",
                     next="make its class importable under the same name, or run its step again",
                 ) from error
+        _compare_packages(written, kind)  # now that they are imported, and tell their versions
+        return value
 
     def head(self, path: Path, rows: int) -> JSON | None:  # noqa: ARG002
         """Nothing: showing it would mean running it."""
@@ -119,13 +122,17 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _compare_versions(written: dict[str, str], kind: str) -> None:
-    now = stamp(set(written))
-    if written["python"] != now["python"]:
+def _check_python(written: dict[str, str], kind: str) -> None:
+    now = stamp(set())["python"]
+    if written["python"] != now:
         raise CodecError(
-            f"the pickled {kind} was written under Python {written['python']}, this is {now['python']}",
+            f"the pickled {kind} was written under Python {written['python']}, this is {now}",
             next=f"run with Python {written['python']}, or run its step again",
         )
+
+
+def _compare_packages(written: dict[str, str], kind: str) -> None:
+    now = stamp(set(written))
     for package, version in written.items():
         if now.get(package, "none") != version:
             warnings.warn(
