@@ -5,8 +5,8 @@ measured by the Jensen-Shannon distance, which is what both tools choose for so 
 reading them and imports do not count. Evidently runs in an environment of its own (`requirements/evidently.txt`),
 in a fresh process for each round; trikk's rounds are between. That the numbers agree is checked in every round.
 
-trikk is measured exactly (rows against rows), by sketches (summing up both sides, and comparing), and with profiles
-that are there already, as a monitor has them.
+trikk is measured exactly (rows against rows), by sketches (summing up both sides, and comparing), and with
+profiles that are there already, as a monitor has them.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def test_merging_two_digests_is_the_same_both_ways(parts: list[list[float]]) -> 
 
 
 @pytest.mark.parametrize("shape", NUMBERS)
-def test_months_of_daily_digests_keeps_its_bounds_and_size(shape: str) -> None:
+def test_months_of_daily_digests_keep_their_bounds_and_size(shape: str) -> None:
     days = [numbers(shape, 200 + 3 * day, day, math.sin(day)) for day in range(120)]
     found = Digest()
     for day in days:
@@ -108,7 +108,8 @@ def test_distances_of_any_digests_are_within_their_bounds(parts: list[list[float
     found = gap_of(merged, digest(other))
     assert abs(found.ks - exact.ks) <= found.ks_error + 1e-9
     if math.isfinite(exact.area) and math.isfinite(found.area + found.area_error):
-        assert abs(found.area - exact.area) <= found.area_error * (1 + 1e-6) + 1e-6 * exact.area
+        reach = max(map(abs, [*values, *other]))  # shares are rounded, and the rounding is as wide as the values
+        assert abs(found.area - exact.area) <= found.area_error * (1 + 1e-6) + 1e-6 * exact.area + 1e-12 * reach
 
 
 @given(parts=PARTS)
