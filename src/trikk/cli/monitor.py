@@ -40,6 +40,7 @@ def monitor(
     """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
     from trikk.monitoring.drill import slice_named, the_window
     from trikk.monitoring.drill import worst as worst_cases
+    from trikk.monitoring.estimate_trust import trusts
     from trikk.monitoring.records import Records, names
 
     project = Project.open()
@@ -64,11 +65,15 @@ def monitor(
             return
         _window(record, past, spec.metrics)
     else:
-        windows = records.windows(kind)[-last:]
+        every = records.windows(kind)
+        windows, trusted = every[-last:], trusts(spec, every)
         if as_json:
-            print_json({"monitor": spec.to_json(), "kind": kind, "windows": [w.to_json() for w in windows]})
+            shown = {"monitor": spec.to_json(), "kind": kind, "windows": [w.to_json() for w in windows]}
+            print_json({**shown, "estimates": [one.to_json() for one in trusted]})
             return
         _timeline(windows, spec.metrics, chosen)
+        for one in trusted:
+            click.echo(f"estimate: {one.state}: {one.reason}")
 
 
 def _list(project: Project, names: list[str], *, as_json: bool) -> None:
@@ -108,6 +113,8 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
     baseline = any(w.whole.baseline for w in windows)
     heads = ["WINDOW", "STATE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics)]
     heads += ["BASELINE"] if baseline else []
+    guessed = next((name for w in windows for name in w.whole.estimated), None)
+    heads += [f"ESTIMATED {guessed.upper()}"] if guessed else []
     rows = []
     for record in windows:
         figures = record.of(*chosen) if chosen else record.whole
@@ -117,7 +124,8 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
         notes = f" (restated {record.restated}x)" if record.restated else ""
         row = [record.label, state + notes, f"{figures.predicted:,}", f"{figures.labelled:,}"]
         row += [_number(figures.metrics.get(m)) for m in metrics]
-        rows.append(row + ([_number(figures.baseline.get(metrics[0]))] if baseline else []))
+        row += [_number(figures.baseline.get(metrics[0]))] if baseline else []
+        rows.append(row + ([_number(figures.estimated.get(guessed))] if guessed else []))
     table(heads, rows, right=heads[2:])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trikk.monitoring.ab_shadow import shadow
+from trikk.monitoring.estimate import estimate_error
 from trikk.monitoring.monitor import Monitor
 
-__all__ = ["Monitor", "shadow"]
+__all__ = ["Monitor", "estimate_error", "shadow"]

@@ -237,7 +237,9 @@ def _paired(
     joined = []
     for rows in made:
         names = [*rows.collect_schema().names(), *others, *TIME_PARTS]
-        plain = replace(spec, baseline="", interval=(), slices=tuple(s for s in spec.slices if s in names))
+        plain = replace(
+            spec, baseline="", interval=(), expected_error="", slices=tuple(s for s in spec.slices if s in names)
+        )
         both = pl.col(PREDICTED).is_not_null() & pl.col(OBSERVED).is_not_null()
         joined.append(cases(plain, rows, truth, *period).filter(both))
     by = [*spec.key, spec.slot]

@@ -113,7 +113,8 @@ def _parts(loss: Loss, sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Each day's part in the difference: the jackknife's pseudo-values (Tukey, 1958)."""
     days = len(sums)
     whole = sums.sum(axis=0)
-    return days * _difference(loss, whole) - (days - 1) * _difference(loss, whole - sums)
+    parts: np.ndarray[Any, Any] = days * _difference(loss, whole) - (days - 1) * _difference(loss, whole - sums)
+    return parts
 
 
 def _alike(parts: np.ndarray[Any, Any]) -> float:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PREDICTED, OBSERVED, BASELINE, LOWER, UPPER = "_predicted", "_observed", "_baseline", "_lower", "_upper"
+EXPECTED = "_expected_error"
 _KEPT = ("prediction_id", "model", "model_version", "run")
 
 
@@ -32,8 +33,8 @@ def cases(
 
     Returns:
         The key and slot columns; `_predicted`, `_observed` (null where there is none; NaN counts as none),
-        `_baseline`, `_lower`, `_upper` if the monitor has them; the slices; and, where the predictions have them,
-        prediction_id, model, model_version and run.
+        `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; the slices; and, where the
+        predictions have them, prediction_id, model, model_version and run.
 
     Raises:
         UsageError: if a column is missing, or the tables' keys or slots are of kinds that can't be joined.
@@ -45,6 +46,7 @@ def cases(
     values = {PREDICTED: spec.prediction}
     values |= {BASELINE: spec.baseline} if spec.baseline else {}
     values |= dict(zip((LOWER, UPPER), spec.interval, strict=False))
+    values |= {EXPECTED: spec.expected_error} if spec.expected_error else {}
     own = [name for name in spec.slices if name in have and name not in by]
     kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
     order = [spec.made] if spec.made in have else []
@@ -114,7 +116,8 @@ def _check(spec: MonitorSpec, predictions: pl.LazyFrame, truth: pl.LazyFrame) ->
     import polars as pl
 
     made, came = predictions.collect_schema(), truth.collect_schema()
-    wanted = [spec.slot, *spec.key, spec.prediction, *([spec.baseline] if spec.baseline else []), *spec.interval]
+    optional = [name for name in (spec.baseline, spec.expected_error) if name]
+    wanted = [spec.slot, *spec.key, spec.prediction, *optional, *spec.interval]
     for table, schema, columns in (
         (spec.predictions, made, wanted),
         (spec.truth, came, [spec.slot, *spec.key, spec.observed]),

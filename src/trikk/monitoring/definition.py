@@ -17,6 +17,9 @@ from trikk.monitoring.windows import KINDS, zone_of
 TIME_PARTS = ("hour", "weekday", "month", "date")
 """Slices that are made of the slot's local time where no column has that name."""
 
+FORETOLD = ("precision", "recall", "f1", "brier", "auc")
+"""Metrics that calibrated probabilities foretell."""
+
 
 @dataclass(frozen=True, slots=True)
 class MonitorSpec:
@@ -41,6 +44,8 @@ class MonitorSpec:
         minimum: labelled cases below which a figure is not to be relied on.
         least: the share of labelled cases below which a window is overdue when its time is over.
         alarms: rules on its figures, as JSON (`trikk.alerts.rule`).
+        expected_error: a column of the predictions with the absolute error to expect; "" for none.
+        calibrated: whether predictions are probabilities whose own uncertainty tells what metrics to expect.
     """
 
     name: str
@@ -61,6 +66,8 @@ class MonitorSpec:
     minimum: int = 30
     least: float = 0.5
     alarms: tuple[dict[str, JSON], ...] = ()
+    expected_error: str = ""
+    calibrated: bool = False
 
     @property
     def label_delay(self) -> timedelta:
@@ -139,6 +146,7 @@ def specified(
         zone_of(more.get("timezone", "UTC"))
         if len(tuple(more.get("interval", ()))) not in (0, 2):
             raise UsageError("interval takes two columns", next='interval=("lower", "upper")')
+        _check_estimates(names, more)
         delay = seconds(label_delay, what="label_delay")
         return MonitorSpec(
             name=name,
@@ -153,6 +161,15 @@ def specified(
         )
     except TrikkError as error:
         raise DefinitionError(error.what, where=where, next=error.next) from error
+
+
+def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:
+    if more.get("expected_error") and "mae" not in metrics:
+        raise UsageError("expected_error estimates mae, which is not among the metrics", next='add "mae"')
+    if more.get("calibrated") and not set(metrics) & set(FORETOLD):
+        raise UsageError(
+            f"calibrated estimates none of {', '.join(metrics)}", next=f"add one of {', '.join(FORETOLD)}"
+        )
 
 
 def _name_of(metric: str | Callable[..., float]) -> str:

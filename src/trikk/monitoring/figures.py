@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
 from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
+from trikk.monitoring.estimate_figures import ECE, estimated, estimates
 from trikk.monitoring.measures import Measure, measure_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Figures:
         metrics: by name; None where it is not defined, such as an AUC of one class.
         baseline: metrics of the baseline, and of the prediction on the same cases as `own`; empty without one.
         cases: the labelled cases that have a baseline, too.
+        estimated: metrics as they were to be expected before labels, of all predictions; empty if not estimated.
+        estimated_labelled: the same of the labelled cases, to be set beside `metrics`.
     """
 
     slice: str
@@ -43,6 +46,8 @@ class Figures:
     baseline: dict[str, float | None] = field(default_factory=dict)
     own: dict[str, float | None] = field(default_factory=dict)
     cases: int = 0
+    estimated: dict[str, float | None] = field(default_factory=dict)
+    estimated_labelled: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
@@ -121,7 +126,7 @@ def _aggregates(spec: MonitorSpec, measures: Sequence[Measure]) -> list[pl.Expr]
         found.append(paired.sum().alias("cases"))
         found += _metrics("b", measures, observed, pl.col(BASELINE), paired)
         found += _metrics("o", measures, observed, predicted, paired)
-    return found
+    return found + estimates(spec)
 
 
 def _metrics(
@@ -149,6 +154,8 @@ def _figures(
     metrics = {m.name: _number(row.get(f"m:{m.name}")) for m in measures}
     if spec.interval:
         metrics["coverage"] = _number(row["m:coverage"])
+    if spec.calibrated:
+        metrics[ECE] = _number(row[f"m:{ECE}"])
     baseline, own = {}, {}
     if spec.baseline:
         baseline = {m.name: _number(row.get(f"b:{m.name}")) for m in measures}
@@ -169,6 +176,8 @@ def _figures(
         baseline,
         own,
         int(row.get("cases") or 0),
+        {name: _number(value) for name, value in estimated(spec, row, "e").items()},
+        {name: _number(value) for name, value in estimated(spec, row, "l").items()},
     )
 
 

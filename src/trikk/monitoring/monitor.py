@@ -45,6 +45,10 @@ class Monitor:
         minimum: labelled cases below which a figure is not to be relied on.
         least: the share of labelled cases below which a window is overdue when its time is over.
         alarms: when its figures are wrong, and what follows (`trikk.Alarm`).
+        expected_error: a column of the predictions with the absolute error to expect (`trikk.estimate_error`), so
+            that `mae` is estimated before labels.
+        calibrated: predictions are calibrated probabilities, so that precision, recall, f1, brier and auc are
+            estimated before labels; adds the metric `ece`.
 
     Raises:
         DefinitionError: if something in it can't work.
@@ -71,6 +75,8 @@ class Monitor:
         minimum: int = 30,
         least: float = 0.5,
         alarms: Sequence[Alarmed] = (),
+        expected_error: str = "",
+        calibrated: bool = False,
     ) -> None:
         from trikk.monitoring.definition import specified, with_alarms
 
@@ -92,6 +98,8 @@ class Monitor:
             interval=tuple(interval),
             minimum=minimum,
             least=least,
+            expected_error=expected_error,
+            calibrated=calibrated,
             where=(where := caller()),
         )
         self.spec = with_alarms(self.spec, alarms, where)
