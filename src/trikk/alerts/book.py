@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from trikk.alerts.incident import OPENED, RESOLVED, Incident
+from trikk.alerts.incident import OPENED, Incident
 from trikk.alerts.lifecycle import Decision
 from trikk.core.errors import Conflict, UnknownName
 from trikk.core.values import JSON
@@ -54,14 +54,14 @@ class Book:
         found = (self._fold(one.cause, one.number) for one in self._listed())
         return [incident for incident in found if incident.state]
 
-    def open(self) -> list[Incident]:
-        """The incidents that are open, and those of which that is not known to be otherwise."""
-        listed = [one for one in self._listed() if one.id not in self._closed]
-        found = [self._fold(one.cause, one.number) for one in listed]
+    def unfinished(self) -> list[Incident]:
+        """The incidents that are open or have something to tell yet; the others are listed as closed, once."""
+        found = [self._fold(one.cause, one.number) for one in self._listed() if one.id not in self._closed]
         for incident in found:
-            if incident.state == "resolved":
-                self.close(incident)
-        return [incident for incident in found if incident.is_open]
+            if incident.is_finished:
+                at, identity = incident.resolved or 0.0, f"closed {incident.id}"
+                self.ledger.add(INDEX, _CLOSED, {"incident": incident.id}, at=at, identity=identity)
+        return [incident for incident in found if incident.state and not incident.is_finished]
 
     def apply(
         self, latest: Incident | None, cause: str, decision: Decision, *, at: float, channels: Sequence[str]
@@ -96,10 +96,7 @@ class Book:
             return None
         if added.repeated:
             return None
-        found = self._fold(cause, number)
-        if decision.kind == RESOLVED:
-            self.close(found)
-        return found
+        return self._fold(cause, number)
 
     def note(
         self,
@@ -132,11 +129,6 @@ class Book:
         if not added.repeated:
             incident.apply(added.entry)
         return not added.repeated
-
-    def close(self, incident: Incident) -> None:
-        """List an incident that is resolved among the closed ones, once."""
-        at = incident.resolved or 0.0
-        self.ledger.add(INDEX, _CLOSED, {"incident": incident.id}, at=at, identity=f"closed {incident.id}")
 
     def entries(self, incident: Incident) -> list[dict[str, JSON]]:
         """Everything that happened to an incident, oldest first: kind, at and what each says."""

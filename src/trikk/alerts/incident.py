@@ -139,6 +139,15 @@ class Incident:
         """Whether it has been opened and not resolved."""
         return self.state == "open"
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is resolved, and everything that it had to tell has arrived or was given up."""
+        ends = ("delivered", "given up")
+        sent = all(
+            self.delivery(told.key, channel).state in ends for told in self.told for channel in told.channels
+        )
+        return self.state == "resolved" and sent
+
     def apply(self, entry: Entry) -> None:
         """Take one more entry in; kinds that it does not know change nothing."""
         self.seq = entry.seq

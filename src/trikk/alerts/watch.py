@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from trikk.alerts.book import Book
+from trikk.alerts.config import AlertSettings, alert_settings
+from trikk.alerts.deliver import deliver
+from trikk.alerts.evaluate import evaluate_due
+from trikk.alerts.incident import ESCALATED, Incident
+from trikk.alerts.lifecycle import Decision, decide, withdrawn
+from trikk.alerts.reading import Reading
+from trikk.alerts.sources import rules_of, see
+from trikk.alerts.starts import start
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.execution.session import Session
+
+_ROUNDS = 50
 
 
 @dataclass(slots=True)
@@ -47,4 +58,63 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
     Raises:
         UsageError: if the project's rules are wrong; nothing was done.
     """
-    raise NotImplementedError
+    settings = alert_settings(project.settings)
+    book, graphs = Book(project.journal), session.executor.graphs()
+    looked = Looked()
+    looked.evaluated, looked.notes = evaluate_due(project, session, graphs, now)
+    seen = see(project, rules_of(project, settings.rules), list(graphs), now)
+    looked.errors += seen.errors
+    at = now.timestamp()
+    for reading in seen.readings:
+        looked.changes += _decided(book, settings, reading, at)
+    looked.changes += _withdrawn(book, settings, seen.watched, at)
+    unfinished = book.unfinished()
+    looked.delivered, errors = deliver(project, settings, book, unfinished, at)
+    looked.errors += errors
+    for incident in unfinished:
+        started = start(project, session, book, incident, now)
+        looked.started += [started] if started else []
+    return looked
+
+
+def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -> list[dict[str, JSON]]:
+    """Decide about one cause until there is nothing left to decide."""
+    found: list[dict[str, JSON]] = []
+    for _ in range(_ROUNDS):
+        latest = book.latest(reading.cause)
+        decision = decide(latest, reading, at)
+        if decision is None:
+            break
+        severity = latest.severity if latest is not None and latest.is_open else reading.rule.severity
+        channels = settings.route(severity, escalated=decision.kind == ESCALATED)
+        made = book.apply(latest, reading.cause, decision, at=at, channels=channels)
+        if made is not None:
+            found.append(_change(made, decision))
+    return found
+
+
+def _withdrawn(
+    book: Book, settings: AlertSettings, watched: set[tuple[str, str]], at: float
+) -> list[dict[str, JSON]]:
+    """Resolve incidents that no rule looks at any more."""
+    found: list[dict[str, JSON]] = []
+    for incident in book.unfinished():
+        if not incident.is_open or (incident.rule.name, incident.subject) in watched or at < incident.opened:
+            continue
+        decision = withdrawn(f"no rule {incident.rule.name} looks at {incident.subject} any more")
+        channels = settings.route(incident.severity)
+        made = book.apply(incident, incident.cause, decision, at=at, channels=channels)
+        if made is not None:
+            found.append(_change(made, decision))
+    return found
+
+
+def _change(incident: Incident, decision: Decision) -> dict[str, JSON]:
+    return {
+        "incident": incident.id,
+        "kind": decision.kind.rpartition(".")[2],
+        "severity": incident.severity,
+        "title": incident.title,
+        "why": decision.why,
+        "told": decision.tell,
+    }

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import json_option, print_json, tail_of, took
+from trikk.cli.output import json_option, print_json, took
 from trikk.cli.progress import Progress
+from trikk.core.tails import tail_of
 from trikk.execution.how import How
 from trikk.execution.project import Project
 from trikk.execution.session import Session

@@ -31,6 +31,8 @@ COMMANDS = {
     "tables": ("trikk.cli.data", "List tables, or show one: columns, rows, versions."),
     "models": ("trikk.cli.models", "List registered models, show and compare versions, move aliases."),
     "monitor": ("trikk.cli.monitor", "Show how good predictions were: windows, slices, the worst cases."),
+    "watch": ("trikk.cli.watch", "Evaluate monitors, open and resolve incidents, tell people."),
+    "incidents": ("trikk.cli.incidents", "List incidents, show one, acknowledge or resolve it."),
     "explain": ("trikk.cli.monitor", "Show everything behind one prediction."),
     "ab": ("trikk.cli.ab", "Compare two models, or a model and a rule, on exactly the same cases."),
     "ingest": ("trikk.cli.data", "Load files into a table."),

@@ -6,10 +6,8 @@ import json
 import math
 import shutil
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,7 +15,6 @@ import click
 from trikk.core.durations import show_bytes, show_seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
-_TAIL_BYTES = 64_000
 COLOURS = {
     "succeeded": "green",
     "failed": "red",
@@ -124,13 +121,3 @@ def plain(value: Any) -> Any:
 def parameters_text(parameters: dict[str, Any]) -> str:
     """Parameters as `name=value`, joined by blanks."""
     return " ".join(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in parameters.items())
-
-
-def tail_of(log: Path, lines: int) -> list[str]:
-    """The last lines of a log; empty if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            return list(deque(file.read().decode(errors="replace").splitlines(), lines))
-    except OSError:
-        return []

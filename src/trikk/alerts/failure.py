@@ -1,0 +1,34 @@
+"""How a run failed, for a message: the step, its error and the end of its log."""
+
+from __future__ import annotations
+
+from trikk.alerts.message import Failure
+from trikk.core.errors import TrikkError
+from trikk.core.tails import tail_of
+from trikk.execution.project import Project
+
+LINES = 15
+
+
+def failure_of(project: Project, run: str) -> Failure | None:
+    """The failed step of a run; None if there is none, or nothing is known of it any more.
+
+    Args:
+        project: the project.
+        run: the run's id; "" for none.
+    """
+    if not run:
+        return None
+    try:
+        state = project.run(run)
+    except TrikkError:
+        return None
+    failed = next(((name, s) for name, s in state.steps.items() if s.state == "failed"), None)
+    if failed is None:
+        return None
+    name, step = failed
+    error = step.error or {}
+    log = tail_of(project.settings.state / step.log, LINES) if step.log else []
+    log = log or str(error.get("traceback") or "").splitlines()[-LINES:]
+    told = str(error.get("message") or state.error or "it failed").splitlines()
+    return Failure(name, told[0] if told else "it failed", tuple(log))

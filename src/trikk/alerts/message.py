@@ -1,0 +1,229 @@
+"""What people are told: what is wrong, since when, how bad, the end of the failed step's log, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from zoneinfo import ZoneInfo
+
+from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
+from trikk.alerts.rule import OF_MONITORS, OF_PIPELINES
+from trikk.core.durations import show_seconds
+from trikk.core.values import JSON
+
+_HEADS = {OPENED: "", UPDATED: "worse: ", ESCALATED: "still open: ", RESOLVED: "resolved: "}
+_COLOURS = {"alarm": "#b42318", "warning": "#b54708", "info": "#175cd3"}
+_GREEN = "#067647"
+_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a run failed.
+
+    Attributes:
+        step: the step.
+        error: one line.
+        log: the last lines of its log, or of its stack trace.
+    """
+
+    step: str
+    error: str
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, ready for any channel.
+
+    Attributes:
+        key: unique in the project, and the same at every attempt.
+        severity: info, warning or alarm.
+        resolved: whether it is an all-clear.
+        subject: one line.
+        text: for channels that show plain text.
+        html: the same for mail.
+        data: the same for programs.
+    """
+
+    key: str
+    severity: str
+    resolved: bool
+    subject: str
+    text: str
+    html: str
+    data: dict[str, JSON]
+
+
+def message(
+    incident: Incident, told: Told, *, project: str, zone: str, url: str = "", failure: Failure | None = None
+) -> Message:
+    """Put what is told of an incident into words.
+
+    Args:
+        incident: the incident.
+        told: what of it.
+        project: the project's name.
+        zone: the time zone of the times that are shown.
+        url: where the console is; "" for nowhere.
+        failure: how the run failed that it is about, if it is.
+    """
+    is_over = told.kind == RESOLVED
+    mark = "resolved" if is_over else incident.severity.upper()
+    subject = f"[{project}] {mark}: {_HEADS[told.kind] if not is_over else ''}{incident.title}"
+    facts = _facts(incident, told, zone)
+    next_ = [] if is_over else commands(incident, told)
+    link = f"{url}/incidents/{incident.id}" if url else ""
+    about = [f"incident {incident.id} of project {project}, rule {incident.rule.name}"]
+    text = "\n".join(
+        [
+            incident.title,
+            "",
+            *(f"{name + ':':<14}{value}" for name, value in facts),
+            *_failure_text(failure),
+            *(["", "next:", *(f"  {line}" for line in next_)] if next_ else []),
+            *(["", link] if link else []),
+            "",
+            *about,
+        ]
+    )
+    data: dict[str, JSON] = {
+        "incident": incident.id,
+        "message": told.key,
+        "kind": told.kind.rpartition(".")[2],
+        "severity": incident.severity,
+        "title": incident.title,
+        "why": told.why,
+        "since": incident.since,
+        "at": told.at,
+        "facts": dict(told.point.facts) if told.point else {},
+        "step": failure.step if failure else None,
+        "log": list(failure.log) if failure else [],
+        "next": list(next_),
+        "link": link or None,
+        "project": project,
+    }
+    colour = _GREEN if is_over else _COLOURS[incident.severity]
+    html = page(f"{mark}: {incident.title}", colour, facts, failure, next_, link, about[0])
+    return Message(f"{incident.id}/{told.key}", incident.severity, is_over, subject, text, html, data)
+
+
+def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Message:
+    """Many messages as one: a line for each, the worst first."""
+    order = {"alarm": 0, "warning": 1, "info": 2}
+    ranked = sorted(messages, key=lambda m: (m.resolved, order[m.severity]))
+    over = sum(m.resolved for m in ranked)
+    counts = [f"{len(ranked) - over} open or worse"] if over < len(ranked) else []
+    counts += [f"{over} resolved"] if over else []
+    subject = f"[{project}] {len(ranked)} incidents: {', '.join(counts)}"
+    lines = [(m.subject.removeprefix(f"[{project}] "), str(m.data["why"])) for m in ranked]
+    text = "\n".join([subject, "", *(f"{head}\n  {why}" for head, why in lines), "", "next:", "  trikk incidents"])
+    first = next((m for m in ranked if not m.resolved), ranked[0])
+    colour = _GREEN if first.resolved else _COLOURS[first.severity]
+    html = page(
+        f"{len(ranked)} incidents: {', '.join(counts)}",
+        colour,
+        lines,
+        None,
+        ["trikk incidents"],
+        url,
+        f"project {project}",
+    )
+    data: dict[str, JSON] = {"kind": "digest", "project": project, "messages": [m.data for m in ranked]}
+    key = f"digest/{len(ranked)}/{ranked[0].key}"
+    return Message(key, first.severity, first.resolved, subject, text, html, data)
+
+
+def run_of(told: Told) -> str:
+    """The run that a message is about; "" if it is about none."""
+    return str(told.point.facts.get("run", "")) if told.point and told.point.bad else ""
+
+
+def commands(incident: Incident, told: Told) -> list[str]:
+    """What to do about it, as commands."""
+    rule, found = incident.rule, []
+    if rule.kind in OF_MONITORS and told.point is not None:
+        kind = f" --kind {rule.window}" if rule.window else ""
+        found.append(f"trikk monitor {incident.subject}{kind} --window {told.point.mark} --worst 20")
+    if rule.kind in OF_PIPELINES:
+        run = run_of(told)
+        found += [f"trikk show {run}"] if run else [f"trikk runs --pipeline {incident.subject}"]
+        found += [f"trikk resume {run}"] if run and rule.kind == "run failed" else []
+    return [*found, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]
+
+
+def moment(at: float, zone: str) -> str:
+    """A time as people of the project read it: "2020-03-22 23:59 NZDT"."""
+    return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
+
+
+def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
+    found = [("what", told.why), ("since", moment(incident.since, zone))]
+    if told.kind == RESOLVED:
+        lasted = show_seconds(max(0.0, (incident.resolved or told.at) - incident.opened))
+        found.append(("was open for", lasted))
+    else:
+        found.append(("severity", incident.severity))
+    if told.point is not None:
+        found += [(name.replace("_", " "), str(value)) for name, value in told.point.facts.items()]
+    for start in incident.starts:
+        run = f"run {start.run} {start.state}" if start.run else start.why or start.state
+        found.append(("started", f"{start.pipeline}: {run}"))
+    if incident.rule.starts and not incident.starts and told.kind != RESOLVED:
+        found.append(("starts", incident.rule.starts))
+    return found
+
+
+def _failure_text(failure: Failure | None) -> list[str]:
+    if failure is None:
+        return []
+    head = f"failed step:  {failure.step}: {failure.error}"
+    return [
+        "",
+        head,
+        *(["the end of its log:", *(f"  | {line}" for line in failure.log[-_LINES:])] if failure.log else []),
+    ]
+
+
+_CELL = "padding:4px 16px 4px 0;vertical-align:top;"
+_PRE = (
+    "background:#f2f4f7;padding:12px;border-radius:4px;white-space:pre-wrap;"
+    "font:12px/1.5 monospace;margin:4px 0 0;"
+)
+
+
+def page(
+    title: str,
+    colour: str,
+    facts: Sequence[tuple[str, str]],
+    failure: Failure | None,
+    next_: Sequence[str],
+    link: str,
+    about: str,
+) -> str:
+    """A page that mail programs show: tables, styles within the elements, nothing fetched from elsewhere."""
+    rows = "".join(
+        f'<tr><td style="{_CELL}color:#667085;">{escape(name)}</td><td style="{_CELL}">{escape(value)}</td></tr>'
+        for name, value in facts
+    )
+    parts = [
+        f'<h2 style="margin:0 0 12px;font-size:18px;color:{colour};">{escape(title)}</h2>',
+        f'<table style="border-collapse:collapse;font-size:14px;">{rows}</table>',
+    ]
+    if failure is not None:
+        parts.append(f"<p><b>Failed step {escape(failure.step)}</b>: {escape(failure.error)}</p>")
+        if failure.log:
+            lines = escape("\n".join(failure.log[-_LINES:]))
+            parts.append(f'<p style="margin:12px 0 0;">The end of its log</p><pre style="{_PRE}">{lines}</pre>')
+    if next_:
+        shown = escape("\n".join(next_))
+        parts.append(f'<p style="margin:12px 0 0;">Next</p><pre style="{_PRE}">{shown}</pre>')
+    if link:
+        parts.append(f'<p><a href="{escape(link, quote=True)}">Open it in the console</a></p>')
+    parts.append(f'<p style="color:#667085;font-size:12px;">{escape(about)}</p>')
+    return (
+        '<div style="font-family:system-ui,-apple-system,Segoe UI,sans-serif;color:#101828;max-width:720px;'
+        f'border-left:4px solid {colour};padding:4px 0 4px 20px;">{"".join(parts)}</div>'
+    )
