@@ -235,7 +235,7 @@ def test_an_author_s_own_metric_and_an_interval() -> None:
         {"interval": ["low"]},
         {"metrics": [lambda t, p: 0.0]},
     ],
-    ids=str,
+    ids=lambda wrong: next(iter(wrong)),
 )
 def test_a_definition_that_can_not_work_is_refused_where_it_is(wrong: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError) as refused:

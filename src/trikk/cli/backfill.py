@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,6 +42,7 @@ class _Tally:
 @click.option("--at", metavar="HH:MM", help="Steps take this time of each day for the present.")
 @click.option("--parameter", help="The date parameter to fill; not needed if a pipeline has only one.")
 @click.option("--missing", is_flag=True, help="Leave out what has succeeded with these parameters.")
+@click.option("--watch", "watches", is_flag=True, help="After each day, look as `trikk watch --once` does.")
 @parameter_option
 @keep_going_option
 @parallel_option
@@ -54,6 +55,7 @@ def backfill(
     at: str | None,
     parameter: str | None,
     missing: bool,
+    watches: bool,
     parameters: dict[str, str],
     keep_going: bool,
     max_parallel: int | None,
@@ -81,6 +83,8 @@ def backfill(
                     goes_on = _one(session, graph, given, tally, progress, missing=missing, as_of=as_of)
                     if not (goes_on or keep_going) or (tally.done and tally.done[-1].state == "cancelled"):
                         return _report(pipelines, len(days), tally, as_json=as_json)
+                if watches:
+                    _watch(session, as_of, progress)
     return _report(pipelines, len(days), tally, as_json=as_json)
 
 
@@ -110,6 +114,16 @@ def _one(
     if not progress.quiet:
         explain(session.project, tally.done[-1])
     return False
+
+
+def _watch(session: Session, as_of: float | None, progress: Progress) -> None:
+    """Look at the project as it was at the end of a day, and say what that changed."""
+    from trikk.alerts.watch import look
+    from trikk.cli.watch import lines_of
+
+    now = datetime.now(UTC) if as_of is None else datetime.fromtimestamp(as_of, UTC)
+    for line in lines_of(look(session.project, session, now=now)):
+        progress.say(line)
 
 
 def _report(pipelines: tuple[str, ...], days: int, tally: _Tally, *, as_json: bool) -> int:

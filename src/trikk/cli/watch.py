@@ -76,22 +76,26 @@ def _look(project: Project, now: datetime | None, *, as_json: bool) -> int:
 
 def report(looked: Looked) -> None:
     """Say in a few lines what a look has done."""
-    for one in looked.evaluated:
-        click.echo(f"evaluated {one['monitor']} (run {one['run']} {one['state']}): {one['why']}")
-    for one in looked.changes:
-        colour = {"opened": "red", "escalated": "red", "resolved": "green"}.get(str(one["kind"]))
-        kind = click.style(f"{one['kind']:9}", fg=colour)
-        click.echo(f"{kind} {one['incident']}: {one['why']}")
-    for one in looked.delivered:
-        why = f": {one['why']}" if one.get("why") else ""
-        click.echo(f"{one['state']:9} {one['incident']} ({one['message']}) on {one['channel']}{why}")
-    for one in looked.started:
-        why = f": {one['why']}" if one.get("why") else ""
-        run = f"run {one['run']} {one['state']}" if one["run"] else "not started"
-        click.echo(f"started   {one['pipeline']} for {one['incident']}, {run}{why}")
+    for line in lines_of(looked) or ["nothing new"]:
+        click.echo(line)
     for note in looked.notes:
         click.echo(f"note: {note}", err=True)
     for error in looked.errors:
         click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
-    if not (looked.evaluated or looked.changes or looked.delivered or looked.started):
-        click.echo("nothing new")
+
+
+def lines_of(looked: Looked) -> list[str]:
+    """What a look has done, a line for each thing."""
+    lines = [f"evaluated {e['monitor']} (run {e['run']} {e['state']}): {e['why']}" for e in looked.evaluated]
+    for one in looked.changes:
+        colour = {"opened": "red", "escalated": "red", "resolved": "green"}.get(str(one["kind"]))
+        kind = click.style(f"{one['kind']:9}", fg=colour)
+        lines.append(f"{kind} {one['incident']}: {one['why']}")
+    for one in looked.delivered:
+        why = f": {one['why']}" if one.get("why") else ""
+        lines.append(f"{one['state']:9} {one['incident']} ({one['message']}) on {one['channel']}{why}")
+    for one in looked.started:
+        why = f": {one['why']}" if one.get("why") else ""
+        run = f"run {one['run']} {one['state']}" if one["run"] else "not started"
+        lines.append(f"started   {one['pipeline']} for {one['incident']}, {run}{why}")
+    return lines
