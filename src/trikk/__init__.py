@@ -19,6 +19,7 @@ from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import when
 from trikk.publishing import publish
 from trikk.quality import quality_gate
+from trikk.reports import Report
 from trikk.steps import dynamodb, notebook, redshift, s3, script, sql
 from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
 
@@ -48,6 +49,7 @@ __all__ = [
     "log_figure",
     "log_artifact",
     "Monitor",
+    "Report",
     "Alarm",
     "shadow",
     "estimate_error",

@@ -35,6 +35,7 @@ COMMANDS = {
     "incidents": ("trikk.cli.incidents", "List incidents, show one, acknowledge or resolve it."),
     "explain": ("trikk.cli.monitor", "Show everything behind one prediction."),
     "ab": ("trikk.cli.ab", "Compare two models, or a model and a rule, on exactly the same cases."),
+    "report": ("trikk.cli.report", "List reports, make one for a past period, send it."),
     "ingest": ("trikk.cli.data", "Load files into a table."),
     "tail": ("trikk.cli.tail", "Print the messages of a stream; -f follows it."),
     "endpoint": ("trikk.cli.endpoint", "Serve a registered model over HTTP."),

@@ -20,6 +20,8 @@
 
     [alerts]                           # rules, channels and routes: see trikk.alerts.config
 
+    [reports]                          # mail server, sender, subscribers: see trikk.reports.config
+
 Secrets never stand in it: `${NAME}` in a storage location or a channel is read from the environment.
 """
 
@@ -44,6 +46,7 @@ _CODE = (
     "**/*.sql",
     "**/*.toml",
     "**/*.ipynb",
+    "**/*.j2",
     "**/*.sh",
     "requirements*.txt",
     "uv.lock",
@@ -62,6 +65,7 @@ _KEYS = {
     "storage",
     "tracking",
     "alerts",
+    "reports",
 }
 _STORAGE = {"artifacts", "tables", "journal"}
 _TRACKING = {"mlflow"}
@@ -87,6 +91,7 @@ class Settings:
     journal: str = ""
     mlflow: str = ""
     alerts: dict[str, Any] = field(default_factory=dict, hash=False)
+    reports: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def tracking_server(self) -> str:
@@ -165,9 +170,10 @@ def load_settings(root: Path) -> Settings:
     _check(file, data, storage)
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
-    if not isinstance(data.get("alerts", {}), dict):
-        mend = "write [alerts], and its settings below it"
-        raise ProjectError("alerts must be a section", where=str(file), next=mend)
+    for section in ("alerts", "reports"):
+        if not isinstance(data.get(section, {}), dict):
+            mend = f"write [{section}], and its settings below it"
+            raise ProjectError(f"{section} must be a section", where=str(file), next=mend)
     lists: dict[str, Any] = {k: tuple(data[k]) for k in ("pipelines", "codecs") if k in data}
     if "code" in data:
         lists["code"] = tuple(dict.fromkeys([*_CODE, *data["code"]]))
@@ -176,7 +182,7 @@ def load_settings(root: Path) -> Settings:
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
         except UsageError as error:
             raise ProjectError(error.what, where=str(file), next=error.next) from error
-    rest: dict[str, Any] = {k: data[k] for k in ("isolation", "max_parallel", "alerts") if k in data}
+    rest: dict[str, Any] = {k: data[k] for k in ("isolation", "max_parallel", "alerts", "reports") if k in data}
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
     rest["timezone"] = _zone(data.get("timezone", "UTC"), file)
     rest["environment"] = check_name("environment", environment, where=str(file))

@@ -65,7 +65,7 @@ def _rendered(name: str, content: Content, image: Image, *, project: bool) -> st
         raise UsageError(
             f"template {name} can't be used: {(str(error).splitlines() or [type(error).__name__])[0]}",
             where=f"{where}:{line}" if line else where,
-            next="it gets `report` (see trikk.reports.content), `image(monitor)` and the filters of docs/reports.md",
+            next="it gets `report`, `image(monitor)` and the filters that docs/reports.md lists",
         ) from error
 
 

@@ -30,7 +30,7 @@ class Report:
         period: "month", "week" or "day".
         title: what stands on top; the name if not given.
         template: a Jinja template of the project, relative to its folder, such as "reports/page.html.j2".
-        notebook: a notebook of the project that gets the figures as figures.json, days.parquet and
+        notebook: a notebook of the project that gets the figures as figures.json, windows.parquet and
             slices.parquet; its page takes the place of the HTML page.
         slices: columns of the monitors' slices; all if not given, none if empty.
         models: names of the models whose changes are told; all if not given.

@@ -1,0 +1,146 @@
+"""What a project's trikk.toml says of reports.
+
+    [reports]
+    smtp = "smtp://user:${MAIL_PASSWORD}@mail.city.example:587"   # smtps:// for TLS from the start
+    sender = "City reports <reports@city.example>"
+
+    [reports.subscribers]
+    "*" = ["team@city.example"]                  # get every report on everything
+    acme = ["ops@acme.example"]                  # this customer's page of every report
+
+    [reports.subscribers.monthly]                # of the report `monthly` alone
+    acme = ["boss@acme.example"]
+
+Without smtp, mails are written to files in .trikk/outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from trikk.core.errors import ProjectError, UsageError
+from trikk.core.settings import FILE, Settings
+from trikk.reports.addresses import check_recipients, check_sender
+
+_KEYS = ("smtp", "sender", "subscribers")
+_PORTS = {"smtp": 25, "smtps": 465}
+_SENDER = "trikk@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A mail server.
+
+    Attributes:
+        scheme: smtp (TLS from STARTTLS, where the server offers it) or smtps.
+        host: its name.
+        port: its port.
+        user: "" for none.
+        password: never shown.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The address without user and password."""
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """The section, checked.
+
+    Attributes:
+        server: None where mails are written to files.
+        sender: name ("" for none) and address.
+        everywhere: addresses by customer for all reports, "*" for those who get the page on everything.
+        by_report: the same by report.
+    """
+
+    server: Server | None
+    sender: tuple[str, str]
+    everywhere: dict[str, tuple[str, ...]]
+    by_report: dict[str, dict[str, tuple[str, ...]]]
+
+    def subscribers(self, report: str, customer: str) -> tuple[str, ...]:
+        """Who gets a customer's ("*": the whole) page of a report."""
+        own = self.by_report.get(report, {})
+        return tuple(dict.fromkeys([*self.everywhere.get(customer, ()), *own.get(customer, ())]))
+
+
+def report_settings(settings: Settings) -> ReportSettings:
+    """Read the section [reports]; variables are filled in.
+
+    Raises:
+        ProjectError: if something in it can't be used, or a variable is not set.
+    """
+    data: Mapping[str, Any] = settings.reports
+    try:
+        _check(data)
+        smtp = settings.filled("reports.smtp", data.get("smtp", ""))
+        everywhere, by_report = _subscribers(data.get("subscribers", {}))
+        return ReportSettings(
+            server=_server(smtp) if smtp else None,
+            sender=check_sender(data.get("sender") or _SENDER),
+            everywhere=everywhere,
+            by_report=by_report,
+        )
+    except ProjectError:
+        raise
+    except UsageError as error:
+        raise ProjectError(error.what, where=str(settings.root / FILE), next=error.next) from None
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    unknown = sorted(set(data) - set(_KEYS))
+    if unknown:
+        raise UsageError(f"unknown setting reports.{unknown[0]}", next=f"there are: {', '.join(_KEYS)}")
+    for key in ("smtp", "sender"):
+        if not isinstance(data.get(key, ""), str):
+            raise UsageError(f"reports.{key} must be a text", next=f'write {key} = "..."')
+
+
+def _subscribers(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, tuple[str, ...]]]]:
+    if not isinstance(given, dict):
+        raise UsageError(
+            "reports.subscribers must be a section", next='write acme = ["ops@acme.example"] below it'
+        )
+    what = "reports.subscribers"
+    everywhere = {key: value for key, value in given.items() if not isinstance(value, dict)}
+    by_report = {key: value for key, value in given.items() if isinstance(value, dict)}
+    found = {name: check_recipients(value, f"{what}.{name}") for name, value in by_report.items()}
+    return check_recipients(everywhere, what), found
+
+
+def _server(text: str) -> Server:
+    wrong = UsageError("reports.smtp names no mail server", next='write smtp = "smtp://user:${PASSWORD}@host:587"')
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    host = parts.hostname or ""
+    if (
+        parts.scheme not in _PORTS
+        or not host.isascii()
+        or not host
+        or parts.path.strip("/")
+        or not text.isprintable()
+    ):
+        raise wrong
+    user, password = (unquote(part or "") for part in (parts.username, parts.password))
+    return Server(
+        parts.scheme,
+        host,
+        port or (587 if user and parts.scheme == "smtp" else _PORTS[parts.scheme]),
+        user,
+        password,
+    )

@@ -1,0 +1,319 @@
+"""The report as PDF, set from the same content as the page; the same content gives the same bytes.
+
+The font is DejaVu Sans, which comes with matplotlib, embedded as far as its letters are used: the fonts that PDF
+readers bring know western European letters only.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from trikk.core.errors import MissingExtra
+from trikk.reports import words
+from trikk.reports.addresses import ALL
+from trikk.reports.content import Content, Section
+from trikk.reports.page import SHOWN_SLICES, caveats
+
+FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
+_FILES = {FONT: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}
+INK, SOFT, LINE, TILE = "#1f2933", "#52606d", "#dfe3e8", "#f5f7fa"
+COLOURS = {"better": "#0b6b3a", "worse": "#b42318"}
+_MARGIN = 48.0
+_RESTATED = 12
+
+
+def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
+    """The report as a PDF document (A4).
+
+    Args:
+        content: what is on it.
+        pictures: PNG by the monitor's name.
+
+    Raises:
+        MissingExtra: if reportlab or matplotlib is not installed.
+    """
+    try:
+        from reportlab.lib.pagesizes import A4
+        from reportlab.platypus import SimpleDocTemplate
+    except ImportError:
+        raise MissingExtra("a report as PDF", "reports") from None
+    _register_fonts()
+    data = io.BytesIO()
+    document = SimpleDocTemplate(
+        data,
+        pagesize=A4,
+        leftMargin=_MARGIN,
+        rightMargin=_MARGIN,
+        topMargin=44,
+        bottomMargin=44,
+        title=f"{content.title}, {content.period_title}",
+        author=content.project,
+        subject=content.period_title,
+        creator="trikk",
+        lang="en",
+        invariant=1,  # no clock, and an id that follows from the content
+    )
+    sheet = Sheet(document.width)
+    story = sheet.top(content)
+    for section in content.sections:
+        story += sheet.section(content, section, pictures[section.monitor])
+    story += sheet.end(content)
+
+    def foot(canvas: Any, made: Any) -> None:
+        canvas.setFont(FONT, 7.5)
+        canvas.setFillColor(SOFT)
+        canvas.drawString(_MARGIN, 26, f"{content.title}, {content.period_title}")
+        canvas.drawRightString(A4[0] - _MARGIN, 26, str(made.page))
+
+    document.build(story, onFirstPage=foot, onLaterPages=foot)
+    return data.getvalue()
+
+
+def _register_fonts() -> None:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise MissingExtra("a report as PDF", "reports") from None
+    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    for name, file in _FILES.items():
+        if name not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(TTFont(name, str(folder / file)))
+    pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
+
+
+class Sheet:
+    """Sets parts of a page, `width` points wide."""
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+
+    def top(self, content: Content) -> list[Any]:
+        """Title, period, and as of when."""
+        whose = content.project + ("" if content.customer == ALL else f" · for {content.customer}")
+        found = [
+            self.text(whose, 8.5, SOFT),
+            self.text(f"{content.title}: {content.period_title}", 18, INK, bold=True, after=2),
+        ]
+        if content.as_of_text:
+            found.append(self.text(f"Figures as of {content.as_of_text} ({content.timezone})", 8.5, SOFT))
+        return found
+
+    def section(self, content: Content, section: Section, picture: bytes) -> list[Any]:
+        """One monitor's part."""
+        from reportlab.platypus import Image, Spacer
+
+        told = [f"Worst {section.window}: {section.worst}."] if section.worst else []
+        told.append(f"Not final: {caveats(section)}." if caveats(section) else f"Every {section.window} is final.")
+        told.append(
+            f"{words.count(section.waiting)} predictions have no truth; "
+            f"{words.count(section.unpredicted)} truths have no prediction."
+        )
+        found = [
+            self.text(section.monitor, 13, INK, bold=True, before=12, after=3),
+            self.text(section.sentence, 10.5, INK, after=8),
+            self.tiles(content, section),
+            Spacer(1, 10),
+            Image(io.BytesIO(picture), width=self.width, height=self.width * 464 / 1280),
+            self.text(" ".join([*told, *section.notes]), 8.5, SOFT, before=4),
+        ]
+        if len(section.metrics) > 1:
+            found += [self.heading("All metrics"), self.metrics(content, section)]
+        for table in section.slices:
+            found += self.together(f"By {table.column}, worst first", self.slices(section, table.column))
+            if (more := len(table.rows) - SHOWN_SLICES) > 0:
+                found.append(self.text(f"and {more} more, all of them better", 8.5, SOFT, before=3))
+        if section.restated:
+            name = section.metric.name
+            rows = [
+                [r.label, f"{r.why}, {r.at}", f"{words.number(r.was, name)} → {words.number(r.now, name)}"]
+                for r in section.restated[:_RESTATED]
+            ]
+            found += self.together("Restated after being final", self.table(rows, [0.18, 0.56, 0.26]))
+        return found
+
+    def end(self, content: Content) -> list[Any]:
+        """Models, incidents, what to do, and how to have this page again."""
+        found: list[Any] = []
+        if content.models:
+            rows = [[f"{h.model} {h.version}", f"champion since {h.since}: {h.why}"] for h in content.models]
+            found += self.together("Models", self.table(rows, [0.18, 0.82], right=False))
+        if content.incidents:
+            rows = [
+                [i.severity or "incident", f"{i.title}: {i.opened} to {i.resolved or 'now: open'}. {i.why}"]
+                for i in content.incidents
+            ]
+            found += self.together("Incidents", self.table(rows, [0.18, 0.82], right=False))
+        if content.actions:
+            found.append(self.heading("What to do"))
+            for action in content.actions:
+                command = f"<br/>{_code(action.command)}" if action.command else ""
+                found.append(self.text(escape(action.text) + command, 9, INK, after=5, marked=True))
+        if content.customer == ALL:
+            again = f"This very page again: {_code(content.again)}"
+            found.append(self.text(again, 8, SOFT, before=12, marked=True))
+        return found
+
+    def tiles(self, content: Content, section: Section) -> Any:
+        """The three figures that matter."""
+        from reportlab.platypus import Table, TableStyle
+
+        metric = section.metric
+        change = f"{words.signed(metric.change)} on {content.before_title}"
+        change = change if metric.change is not None else "nothing to compare with"
+        tiles = [(metric.title, words.number(metric.value, metric.name), change, metric.verdict)]
+        if section.baseline:
+            note, side = "nothing to compare with", ""
+            if metric.gain is not None:
+                side = "better" if metric.gain >= 0 else "worse"
+                note = f"predictions {words.percent(abs(metric.gain))} {side}"
+            value = words.number(metric.baseline, metric.name)
+            tiles.append((f"Baseline {section.baseline}", value, note, side))
+        labelled = f"{words.count(section.labelled)} of {words.count(section.predicted)} predictions"
+        tiles.append(("Labelled", words.percent(section.coverage), labelled, ""))
+        cells = [
+            [
+                self.text(label, 8, SOFT),
+                self.text(value, 18, INK, bold=True),
+                self.text(note, 8.5, COLOURS.get(verdict, SOFT)),
+            ]
+            for label, value, note, verdict in tiles
+        ]
+        gap = 8.0
+        each = (self.width - gap * (len(cells) - 1)) / len(cells)
+        row: list[Any] = []
+        widths: list[float] = []
+        style: list[tuple[Any, ...]] = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("TOPPADDING", (0, 0), (-1, -1), 7)]
+        for place, cell in enumerate(cells):
+            row += [""] * bool(place) + [cell]
+            widths += [gap] * bool(place) + [each]
+            style.append(("BACKGROUND", (place * 2, 0), (place * 2, 0), TILE))
+        style += [("BOTTOMPADDING", (0, 0), (-1, -1), 8), ("LEFTPADDING", (0, 0), (-1, -1), 9)]
+        return Table([row], colWidths=widths, style=TableStyle(style))
+
+    def metrics(self, content: Content, section: Section) -> Any:
+        """All metrics with those before and the baseline's."""
+        head = ["Metric", f"This {content.kind}", "Before", "Change"]
+        rows: list[list[Any]] = [head + [section.baseline] * bool(section.baseline)]
+        for m in section.metrics:
+            row: list[Any] = [m.title + ("" if m.exact else " (approx.)"), words.number(m.value, m.name)]
+            row += [words.number(m.before, m.name), self.judged(m.verdict, words.signed(m.change))]
+            rows.append(row + [words.number(m.baseline, m.name)] * bool(section.baseline))
+        widths = [0.40, 0.15, 0.15, 0.15, 0.15] if section.baseline else [0.52, 0.16, 0.16, 0.16]
+        return self.table(rows, widths, head=True)
+
+    def slices(self, section: Section, column: str) -> Any:
+        """A slice's values, the worst first, with bars."""
+        name = section.metric.name
+        table = next(table for table in section.slices if table.column == column)
+        rows: list[list[Any]] = [[column, "", name, "Change", "Cases"]]
+        rows += [
+            [
+                row.value,
+                self.bar(row.share),
+                words.number(row.metric, name),
+                self.judged(row.verdict, words.signed(row.change)),
+                words.count(row.labelled) + (" few" if row.few else ""),
+            ]
+            for row in table.rows[:SHOWN_SLICES]
+        ]
+        return self.table(rows, [0.36, 0.22, 0.14, 0.14, 0.14], head=True)
+
+    def bar(self, share: float) -> Any:
+        """A bar of up to a fifth of the width."""
+        from reportlab.graphics.shapes import Drawing, Rect
+
+        width = self.width * 0.2
+        drawing = Drawing(width, 6)
+        if share > 0:
+            drawing.add(Rect(0, 0, width * share, 6, rx=3, ry=3, fillColor=_colour("#1d5fa8"), strokeColor=None))
+        return drawing
+
+    def judged(self, verdict: str, text: str) -> Any:
+        """A change in the colour of what it means."""
+        return self.text(text, 8.5, COLOURS.get(verdict, SOFT), right=True)
+
+    def heading(self, text: str) -> Any:
+        """The title of a table."""
+        return self.text(text, 10.5, INK, bold=True, before=12, after=3)
+
+    def together(self, title: str, table: Any) -> list[Any]:
+        """A table that does not leave its title behind."""
+        from reportlab.platypus import CondPageBreak
+
+        return [CondPageBreak(90), self.heading(title), table]
+
+    def table(
+        self, rows: Sequence[Sequence[Any]], widths: Sequence[float], *, head: bool = False, right: bool = True
+    ) -> Any:
+        """Rows under a line each; all columns but the first to the right, unless they hold sentences."""
+        from reportlab.platypus import Table, TableStyle
+
+        sentences = not head
+        cells = []
+        for number, row in enumerate(rows):
+            top = head and number == 0
+            made = []
+            for place, value in enumerate(row):
+                aside = right and (place == len(row) - 1 if sentences else place > 0)
+                colour, size = (SOFT, 8) if top else (INK, 8.5)
+                strong = top or (sentences and place == 0)
+                plain = isinstance(value, str)
+                made.append(self.text(value, size, colour, bold=strong, right=aside) if plain else value)
+            cells.append(made)
+        style = TableStyle(
+            [
+                ("LINEBELOW", (0, 0), (-1, -1), 0.5, LINE),
+                ("VALIGN", (0, 0), (-1, -1), "TOP" if sentences else "MIDDLE"),
+                ("LEFTPADDING", (0, 0), (-1, -1), 0),
+                ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
+                ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+            ]
+        )
+        return Table(cells, colWidths=[self.width * w for w in widths], style=style, repeatRows=int(head))
+
+    def text(
+        self,
+        text: str,
+        size: float,
+        colour: str,
+        *,
+        bold: bool = False,
+        right: bool = False,
+        before: float = 0,
+        after: float = 0,
+        marked: bool = False,
+    ) -> Any:
+        """A paragraph; its text is escaped unless it is `marked` up already."""
+        from reportlab.lib.styles import ParagraphStyle
+        from reportlab.platypus import Paragraph
+
+        style = ParagraphStyle(
+            "text",
+            fontName=BOLD if bold else FONT,
+            fontSize=size,
+            leading=size * 1.4,
+            textColor=colour,
+            alignment=2 if right else 0,
+            spaceBefore=before,
+            spaceAfter=after,
+            splitLongWords=True,
+        )
+        return Paragraph(text if marked else escape(text), style)
+
+
+def _code(text: str) -> str:
+    return f'<font name="{MONO}" size="7.5">{escape(text)}</font>'
+
+
+def _colour(text: str) -> Any:
+    from reportlab.lib.colors import HexColor
+
+    return HexColor(text)
