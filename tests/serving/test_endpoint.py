@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from load import Load
 from tests.serving.endpoints import WAIT, Endpoint, Served
+from tests.serving.load import Load
 
 from trikk.serving.bodies import ARROW_TYPE
 from trikk.storage.table_write import Write
