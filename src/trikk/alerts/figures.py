@@ -158,10 +158,11 @@ def _point(window: WindowRecord, figures: Figures, compared: list[Compared], *, 
 
 
 def _said(one: Compared, *, bad: bool) -> str:
-    """A comparison with its value ("wape > 0.3: 0.611") and, where it is computed, its limit."""
+    """A comparison with what it came to: "wape > 0.3 (it is 0.611)", "mae > 1.5 * usual (148 against 88.8)"."""
     limit = shown(one.limit)
-    plain = one.text.rstrip().endswith(limit)
-    return f"{one.text}{'' if bad else ' is not so'}: {shown(one.value)}{'' if plain else f' against {limit}'}"
+    is_plain = one.text.rstrip().endswith(limit)
+    numbers = f"it is {shown(one.value)}" if is_plain else f"{shown(one.value)} against {limit}"
+    return f"{'' if bad else 'not '}{one.text} ({numbers})"
 
 
 def shown(value: float | None) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, SUPPRESSED, UPDATED, Incident
 from trikk.alerts.reading import Point, Reading
-from trikk.core.durations import show_seconds
+from trikk.alerts.times import lasting
 from trikk.core.values import JSON
 
 CLEARLY_WORSE = 1.1
@@ -111,7 +111,7 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
         return _updated(incident, reading, now, tell=is_worse and not is_quiet)
     due = max(incident.opened, incident.escalated or 0.0) + rule.escalate_after
     if rule.escalate_after and now >= due and not is_quiet:
-        why = f"unresolved for {show_seconds(now - incident.opened)} and not acknowledged"
+        why = f"unresolved for {lasting(now - incident.opened)} and not acknowledged"
         return Decision(ESCALATED, f"escalated/{incident.escalations + 1}", why, tell=True)
     return None
 
@@ -128,7 +128,7 @@ def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) ->
     elif incident.acknowledged:
         why = f"{last.text}: worse, not told since {incident.acknowledged} knows"
     else:
-        left = show_seconds(told + rule.cooldown - now)
+        left = lasting(told + rule.cooldown - now)
         why = f"{last.text}: worse, told in {left} at the earliest (cool-down)"
     return Decision(UPDATED, f"updated/{incident.updates + 1}", why, tell=tell, body={"point": last.to_json()})
 
@@ -141,7 +141,7 @@ def _of_resolved(incident: Incident, reading: Reading, now: float) -> Decision |
         return _held_back(incident, last, f"nothing new since {incident.resolved_by} resolved it")
     until = (incident.resolved or 0.0) + rule.cooldown
     if now < until:
-        return _held_back(incident, last, f"bad again within the cool-down of {show_seconds(rule.cooldown)}")
+        return _held_back(incident, last, f"bad again within the cool-down of {lasting(rule.cooldown)}")
     return _opened(reading)
 
 

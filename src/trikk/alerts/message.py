@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
-from zoneinfo import ZoneInfo
 
 from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
 from trikk.alerts.rule import OF_MONITORS, OF_PIPELINES
-from trikk.core.durations import show_seconds
+from trikk.alerts.times import lasting, moment
 from trikk.core.values import JSON
 
 _HEADS = {OPENED: "", UPDATED: "worse: ", ESCALATED: "still open: ", RESOLVED: "resolved: "}
@@ -76,12 +74,13 @@ def message(
     facts = _facts(incident, told, zone)
     next_ = [] if is_over else commands(incident, told)
     link = f"{url}/incidents/{incident.id}" if url else ""
+    width = max(len(name) for name, _ in facts) + 3
     about = [f"incident {incident.id} of project {project}, rule {incident.rule.name}"]
     text = "\n".join(
         [
             incident.title,
             "",
-            *(f"{name + ':':<14}{value}" for name, value in facts),
+            *(f"{name + ':':<{width}}{value}" for name, value in facts),
             *_failure_text(failure),
             *(["", "next:", *(f"  {line}" for line in next_)] if next_ else []),
             *(["", link] if link else []),
@@ -154,15 +153,10 @@ def commands(incident: Incident, told: Told) -> list[str]:
     return [*found, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]
 
 
-def moment(at: float, zone: str) -> str:
-    """A time as people of the project read it: "2020-03-22 23:59 NZDT"."""
-    return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
-
-
 def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
     found = [("what", told.why), ("since", moment(incident.since, zone))]
     if told.kind == RESOLVED:
-        lasted = show_seconds(max(0.0, (incident.resolved or told.at) - incident.opened))
+        lasted = lasting(max(0.0, (incident.resolved or told.at) - incident.opened))
         found.append(("was open for", lasted))
     else:
         found.append(("severity", incident.severity))

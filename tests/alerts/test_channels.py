@@ -1,0 +1,200 @@
+"""Channels: real receivers get what was meant for them, failures are told, and no secret is."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.alerts.servers import MailServer, WebServer
+from tests.steps.servers_moto import MotoServer
+
+from trikk.alerts.channels import send
+from trikk.alerts.incident import OPENED, RESOLVED, Incident, Told
+from trikk.alerts.message import Failure, Message, digest, message
+from trikk.alerts.reading import Point
+from trikk.alerts.rule import Rule
+from trikk.core.errors import BrokerError, ProjectError
+from trikk.core.settings import Settings
+
+
+def some(kind: str = OPENED, **more: Any) -> Message:
+    facts: dict[str, Any] = {"window": "2020-03-22", "wape": "0.611", "of <baseline>": "0.94"}
+    point = Point("2020-03-22", 1584792000.0, 1584878400.0, True, "wape > 0.3 (it is 0.611)", 1.0, facts)
+    rule = Rule("loss", monitor="people", when="wape > 0.3", starts="train")
+    incident = Incident("people.loss-1", "people.loss", 1, "open", rule, "people", title="people: wape > 0.3")
+    incident.since, incident.opened, incident.resolved = 1584702000.0, 1584878400.0, 1584978400.0
+    told = Told("opened", kind, 1584878400.0, "wape > 0.3 (it is 0.611), the 2nd time in a row", point, ("team",))
+    return message(incident, told, project="city", zone="Pacific/Auckland", **more)
+
+
+@pytest.fixture
+def hand(tmp_path: Path) -> Callable[..., None]:
+    def handed(address: str, what: Message | None = None, channel: str = "team") -> None:
+        send(Settings(root=tmp_path, name="city"), channel, address, what or some())
+
+    return handed
+
+
+def parts(mail: Any) -> tuple[str, str]:
+    text, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    return text, html
+
+
+def test_a_message_says_what_since_when_how_bad_and_what_to_do() -> None:
+    failure = Failure("fit", "ValueError: no rows", tuple(f"line {n}" for n in range(40)))
+    made = some(failure=failure, url="https://console.example.com")
+    assert made.subject == "[city] ALARM: people: wape > 0.3"
+    for text in (
+        "wape > 0.3 (it is 0.611), the 2nd time in a row",
+        "2020-03-21 00:00 NZDT",
+        "0.611",
+        "fit: ValueError: no rows",
+        "line 39",
+        "trikk monitor people --window 2020-03-22 --worst 20",
+        "trikk incidents ack people.loss-1",
+        "https://console.example.com/incidents/people.loss-1",
+    ):
+        assert text in made.text
+        assert text in made.html.replace("&gt;", ">").replace("</b>", "")
+    assert "line 24" not in made.text
+    assert "line 25" in made.text
+    assert "of &lt;baseline&gt;" in made.html
+    assert "<baseline>" not in made.html
+
+
+def test_an_all_clear_says_so_and_asks_for_nothing() -> None:
+    made = some(RESOLVED)
+    assert made.subject == "[city] resolved: people: wape > 0.3"
+    assert "was open for" in made.text
+    assert "next:" not in made.text
+
+
+def test_a_digest_has_a_line_for_each_the_worst_first() -> None:
+    made = digest([some(RESOLVED), some(), some()], project="city")
+    assert made.subject == "[city] 3 incidents: 2 open or worse, 1 resolved"
+    assert made.text.index("ALARM") < made.text.index("resolved: people")
+    assert made.text.count("people: wape > 0.3") == 3
+
+
+def test_a_mail_arrives_with_text_and_page(hand: Callable[..., None], mail_server: MailServer) -> None:
+    hand(mail_server.address())
+    (mail,) = mail_server.mails
+    assert mail["subject"] == "[city] ALARM: people: wape > 0.3"
+    assert mail["to"] == "team@example.com"
+    text, html = parts(mail)
+    assert "0.611" in text
+    assert "<table" in html
+    assert "http" not in html
+
+
+def test_a_hook_gets_json(hand: Callable[..., None], web_server: WebServer) -> None:
+    hand(web_server.address("hook/a"))
+    (got,) = web_server.got
+    assert web_server.paths == ["/hook/a"]
+    assert got["title"] == "[city] ALARM: people: wape > 0.3"
+    assert "trikk monitor people" in got["message"]
+    assert got["type"] == "failure"
+
+
+def test_slack_gets_the_text_and_no_pictures(
+    hand: Callable[..., None], web_server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from apprise.plugins.slack import NotifySlack
+    monkeypatch.setattr(NotifySlack, "webhook_url", f"http://127.0.0.1:{web_server.port}/services")
+    hand("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ml")
+    shown = json.dumps(web_server.got)
+    assert "wape > 0.3" in shown or "wape &gt; 0.3" in shown
+    assert "github" not in shown
+
+
+def test_a_topic_of_sns_gets_the_text(
+    hand: Callable[..., None], moto_server: MotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in moto_server.environment().items():
+        monkeypatch.setenv(name, value)
+    sns, sqs = moto_server.client("sns"), moto_server.client("sqs")
+    topic = sns.create_topic(Name="ml")["TopicArn"]
+    queue = sqs.create_queue(QueueName="ml")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    hand(f"sns:{topic}")
+    body = json.loads(sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"])
+    assert body["Subject"] == "[city] ALARM: people: wape > 0.3"
+    assert "trikk monitor people" in body["Message"]
+    with pytest.raises(BrokerError, match="NotFound"):
+        hand(f"sns:{topic}x")
+
+
+def test_files_get_lines_or_mails(hand: Callable[..., None], tmp_path: Path) -> None:
+    hand("file:alerts.jsonl")
+    hand("file:alerts.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
+    assert [line["key"] for line in lines] == ["people.loss-1/opened"] * 2
+    hand("file:sent")
+    hand("file:sent")
+    (file,) = (tmp_path / "sent").iterdir()
+    assert file.suffix == ".eml"
+    mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+    assert "0.611" in parts(mail)[0]
+
+
+def test_a_folder_that_can_not_be_written_is_a_failure_for_now(hand: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("a file")
+    with pytest.raises(BrokerError, match="channel team"):
+        hand("file:there")
+
+
+SECRET = "s3cr3t-T0ken"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "json://user:${TOKEN}@127.0.0.1:1/hook/${TOKEN}",
+        "mailto://user:${TOKEN}@127.0.0.1:1?from=a@example.com&to=b@example.com&mode=insecure",
+        "nosuch://${TOKEN}",
+        "slack://${TOKEN}",
+        "${TOKEN}",
+        "sns:arn:${TOKEN}",
+    ],
+)
+def test_no_error_shows_a_secret(
+    hand: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    monkeypatch.setenv("TOKEN", SECRET)
+    with pytest.raises((BrokerError, ProjectError)) as caught:
+        hand(address)
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value.__cause__)
+
+
+def test_what_a_server_answers_is_told_without_the_secret(
+    hand: Callable[..., None], web_server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", SECRET)
+    web_server.status = 500
+    with pytest.raises(BrokerError, match="500"):
+        hand(web_server.address("${TOKEN}"))
+
+
+def test_a_variable_that_is_not_set_is_named(hand: Callable[..., None]) -> None:
+    with pytest.raises(ProjectError, match=r"alerts\.channels\.team needs the environment variable NOT_SET"):
+        hand("json://${NOT_SET}")
+
+
+def test_a_mail_server_that_refuses_is_a_failure_for_now(
+    hand: Callable[..., None], mail_server: MailServer
+) -> None:
+    mail_server.refuses = True
+    with pytest.raises(BrokerError, match="channel team"):
+        hand(mail_server.address())
+    assert mail_server.mails == []

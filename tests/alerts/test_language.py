@@ -1,0 +1,134 @@
+"""Conditions: what they mean, what is not known, and where a wrong one is wrong."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trikk.alerts.expression import Name
+from trikk.alerts.language import parse
+from trikk.core.errors import UsageError
+
+VALUES = {"mae": 4.0, "bias": -3.0, "quantile_0.9": 2.0, "lib.metrics:own": 1.0, "coverage": 0.5}
+
+
+def values(name: Name) -> float | None:
+    if name.kind == "baseline":
+        return 3.0
+    if name.kind == "usual":
+        return 2.0
+    return VALUES.get(name.name)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("mae > 1.3 * baseline", True),
+        ("mae > 1.4 * baseline", False),
+        ("mae >= 4", True),
+        ("mae + 1 < 4 or coverage <= .5", True),
+        ("not mae > 3", False),
+        ("abs(bias) == 3", True),
+        ("-bias > 2 and mae / 2 <= usual", True),
+        ("(mae - 1) * 2 > 5", True),
+        ("(mae > 5 or mae > 3) and (((coverage))) < 1e0", True),
+        ("quantile_0.9 != 2", False),
+        ("lib.metrics:own < 2", True),
+        ("mae > baseline(bias)", True),
+        ("8 / 4 / 2 == 1", True),
+        ("8 - 4 - 2 == 2", True),
+        ("2 + 2 * 2 == 6", True),
+        ("mae > 3 or unheard > 3", True),
+        ("mae < 3 and unheard > 3", False),
+        ("mae < 3 or unheard > 3", None),
+        ("mae > 3 and unheard > 3", None),
+        ("not unheard > 3", None),
+        ("mae / 0 > 1", None),
+        ("1e308 * 10 > 1", None),
+    ],
+)
+def test_a_condition_means_what_it_says(text: str, holds: bool | None) -> None:
+    assert parse(text).judge(values)[0] is holds
+
+
+def test_a_comparison_tells_value_limit_and_excess() -> None:
+    _, compared = parse("mae > 1.5 * usual and coverage < 1").judge(values)
+    assert [(c.text, c.value, c.limit) for c in compared] == [
+        ("mae > 1.5 * usual", 4.0, 3.0),
+        ("coverage < 1", 0.5, 1.0),
+    ]
+    assert compared[0].excess == pytest.approx(1 / 3)
+
+
+def test_a_metric_beside_a_baseline_is_that_of_the_same_cases() -> None:
+    assert Name("metric", "mae", paired=True) in set(parse("mae > baseline").names())
+    assert Name("metric", "mae") in set(parse("mae > 3 and bias > baseline").names())
+    assert Name("baseline", "mae") in set(parse("mae > 2 * baseline").names())
+
+
+@pytest.mark.parametrize(
+    ("text", "character"),
+    [
+        ("", 1),
+        ("mae", 4),
+        ("mae >", 6),
+        ("> 3", 1),
+        ("mae > 3 mae", 9),
+        ("mae > 2 > 1", 9),
+        ("mae & 3", 5),
+        ("(mae > 3", 9),
+        ("mae > (3", 9),
+        ("abs mae > 3", 5),
+        ("mae > 1.2.3", 7),
+        ("mae > baseline(3)", 16),
+        ("baseline > 3", 1),
+        ("mae + bias > baseline", 1),
+        ("mae > __import__('os')", 18),
+        ("mae > open(3)", 11),
+        ("mae > 3 and", 12),
+        ("not", 4),
+    ],
+)
+def test_a_wrong_condition_is_refused_with_its_place(text: str, character: int) -> None:
+    with pytest.raises(UsageError, match=rf"at character {character}: ") as caught:
+        parse(text)
+    assert caught.value.next
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 400 + "1", "(" * 60 + "1" + ")" * 60 + "> 0", "not " * 200 + "mae > 1", "-" * 900]
+)
+def test_deep_nesting_is_refused_at_once(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse(text)
+
+
+@given(st.text("mae>< 0123.()+-*/=!notandorbsuliw:_é\n", max_size=60))
+def test_any_text_is_a_condition_or_a_usage_error(text: str) -> None:
+    try:
+        found = parse(text)
+    except UsageError:
+        return
+    assert found.judge(values)[0] in (True, False, None)
+
+
+SIGNS = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+numbers = st.integers(0, 20).map(lambda n: (str(n), n))
+sums = st.recursive(
+    numbers,
+    lambda inner: st.tuples(inner, st.sampled_from(sorted(SIGNS)), inner).map(
+        lambda p: (f"({p[0][0]} {p[1]} {p[2][0]})", SIGNS[p[1]](p[0][1], p[2][1]))
+    ),
+    max_leaves=8,
+)
+
+
+@given(sums, st.sampled_from([">", "<", ">=", "<=", "==", "!="]), sums)
+def test_arithmetic_is_that_of_python(left: Any, sign: str, right: Any) -> None:
+    compare = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le, "==": operator.eq}
+    wanted = compare.get(sign, operator.ne)(left[1], right[1])
+    assert parse(f"{left[0]} {sign} {right[0]}").judge(values)[0] is wanted
