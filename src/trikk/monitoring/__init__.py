@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from trikk.monitoring.ab_shadow import shadow
+from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.estimate import estimate_error
 from trikk.monitoring.monitor import Monitor
 
-__all__ = ["Monitor", "estimate_error", "shadow"]
+__all__ = ["Drift", "Monitor", "estimate_error", "shadow"]

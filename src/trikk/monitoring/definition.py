@@ -46,6 +46,7 @@ class MonitorSpec:
         alarms: rules on its figures, as JSON (`trikk.alerts.rule`).
         expected_error: a column of the predictions with the absolute error to expect; "" for none.
         calibrated: whether predictions are probabilities whose own uncertainty tells what metrics to expect.
+        drift: what of its days is compared with earlier ones, as JSON (`trikk.Drift`); None for nothing.
     """
 
     name: str
@@ -68,6 +69,7 @@ class MonitorSpec:
     alarms: tuple[dict[str, JSON], ...] = ()
     expected_error: str = ""
     calibrated: bool = False
+    drift: dict[str, JSON] | None = None
 
     @property
     def label_delay(self) -> timedelta:

@@ -17,8 +17,8 @@ from trikk.monitoring.windows import Window, state_of, zone_of
 if TYPE_CHECKING:
     import polars as pl
 
-_AHEAD = timedelta(days=14)
-_BATCH = {"hour": 24 * 7, "day": 31, "week": 4}
+AHEAD = timedelta(days=14)
+BATCH = {"hour": 24 * 7, "day": 31, "week": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ def evaluate(
         UsageError: if the tables do not have what the monitor needs.
     """
     cursor, zone = records.cursor(), zone_of(spec.timezone)
-    touched, whole = _touched(spec, source, cursor)
+    spans, whole = touched(spec, source, cursor)
     made: list[WindowRecord] = []
     states: list[tuple[Window, str]] = []
     until = dict(cursor.until)
     unchanged = 0
     for kind in spec.windows:
-        windows = due(kind, cursor, touched, whole, now + _AHEAD, zone).windows
-        for batch in batches(windows, _BATCH[kind]):
+        windows = due(kind, cursor, spans, whole, now + AHEAD, zone).windows
+        for batch in batches(windows, BATCH[kind]):
             for record, is_new in _evaluated(spec, source, records, batch, now, run):
                 states.append((Window(record.start, record.end, kind, record.label), record.state))
                 if is_new:
@@ -77,12 +77,14 @@ def evaluate(
     return Evaluation(tuple(made), unchanged)
 
 
-def _touched(spec: MonitorSpec, source: Source, cursor: Cursor) -> tuple[list[Span], Span | None]:
-    """Where the tables have changed since the cursor, and the span of all their rows."""
+def touched(
+    spec: MonitorSpec, source: Source, cursor: Cursor, also: Sequence[str] = ()
+) -> tuple[list[Span], Span | None]:
+    """Where the monitor's tables, and others, have changed since the cursor, and the span of all their rows."""
     zone = zone_of(spec.timezone)
     spans: list[Span] = []
     wholes: list[Span] = []
-    for table in dict.fromkeys((spec.predictions, spec.truth)):
+    for table in dict.fromkeys((spec.predictions, spec.truth, *also)):
         version, before = source.versions.get(table), cursor.versions.get(table)
         if version is None:
             continue

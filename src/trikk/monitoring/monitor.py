@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trikk.monitoring.definition import Alarmed, MonitorSpec
+    from trikk.monitoring.drift_definition import Drift
 
 
 class Monitor:
@@ -49,6 +50,7 @@ class Monitor:
             that `mae` is estimated before labels.
         calibrated: predictions are calibrated probabilities, so that precision, recall, f1, brier and auc are
             estimated before labels; adds the metric `ece`.
+        drift: compare each day's values with those of earlier days (`trikk.Drift`).
 
     Raises:
         DefinitionError: if something in it can't work.
@@ -77,6 +79,7 @@ class Monitor:
         alarms: Sequence[Alarmed] = (),
         expected_error: str = "",
         calibrated: bool = False,
+        drift: Drift | None = None,
     ) -> None:
         from trikk.monitoring.definition import specified, with_alarms
 
@@ -100,13 +103,14 @@ class Monitor:
             least=least,
             expected_error=expected_error,
             calibrated=calibrated,
+            drift=None if drift is None else drift.to_json(),
             where=(where := caller()),
         )
         self.spec = with_alarms(self.spec, alarms, where)
         self.name = name
 
         def watch(now: datetime | None = None) -> None:
-            _EVALUATE(self.spec.to_json(), predictions, truth, now)
+            _EVALUATE(self.spec.to_json(), predictions, truth, now, drift.table if drift else None)
 
         watch.__doc__ = f"Evaluate monitor {name}: predictions against what has come in by now."
         self.pipeline = Pipeline(watch, name=f"watch_{name}")
@@ -120,13 +124,18 @@ class Monitor:
 
 
 def evaluate_monitor(
-    spec: dict[str, Any], predictions: pl.LazyFrame, truth: pl.LazyFrame, now: datetime | None
+    spec: dict[str, Any],
+    predictions: pl.LazyFrame,
+    truth: pl.LazyFrame,
+    now: datetime | None,
+    features: pl.LazyFrame | None = None,
 ) -> dict[str, Any]:
     """The step that evaluates a monitor; see `trikk.monitoring.evaluate`.
 
     Returns:
         monitor, now, unchanged (how many windows are as they were), and windows: for each that has new figures or
-        a new state its kind, label, state, why, and the counts and metrics of all its cases.
+        a new state its kind, label, state, why, and the counts and metrics of all its cases; and drift, if that is
+        declared: for each day with a new verdict its label, verdict and headline.
     """
     from trikk.monitoring.definition import MonitorSpec
     from trikk.monitoring.evaluate import Source, evaluate
@@ -145,7 +154,16 @@ def evaluate_monitor(
         {"kind": w.kind, "label": w.label, "state": w.state, "why": w.why, **w.whole.to_json()}
         for w in found.changed
     ]
-    return {"monitor": read.name, "now": moment.isoformat(), "windows": windows, "unchanged": found.unchanged}
+    answer: dict[str, Any] = {"monitor": read.name, "now": moment.isoformat(), "windows": windows}
+    answer["unchanged"] = found.unchanged
+    if read.drift is not None:
+        from trikk.monitoring.drift_records import DriftRecords
+        from trikk.monitoring.drifting import drifting
+
+        kept, run = DriftRecords(context.journal, read.name), context.run
+        days = drifting(read, source, features, kept, now=moment, run=run, identity=context.identity)
+        answer["drift"] = [{"label": d.label, "verdict": d.verdict, "headline": d.headline} for d in days]
+    return answer
 
 
 _EVALUATE: Step[..., Any] = Step(evaluate_monitor, name="evaluate", effect=True)
