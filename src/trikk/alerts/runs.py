@@ -17,14 +17,15 @@ from trikk.runs.journal import RunRow
 
 _PAGE = 50
 _NOT_COUNTED = ("replay", "sweep")
+_STATES = ("succeeded", "failed", "running")
 
 
 def of_failures(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
     """Good for a run that succeeded, bad for one that failed or lost its process; cancelled ones do not count."""
     points = []
-    for row in _recent(project, pipeline, now, _least(rule)):
+    for row in _recent(project, pipeline, now, _least(rule), _STATES):
         dead = row.state == "running" and not project.is_driven(row.id)
-        if row.state not in ("succeeded", "failed") and not dead:
+        if row.state == "running" and not dead:
             continue
         bad = row.state != "succeeded"
         what = "the process that drove it is gone" if dead else (row.error or "failed")
@@ -36,8 +37,8 @@ def of_failures(project: Project, rule: Rule, pipeline: str, now: datetime) -> R
 def of_lengths(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
     """Bad for a run that took longer than its budget, or goes on for longer already."""
     points = []
-    for row in _recent(project, pipeline, now, _least(rule)):
-        if row.started is None or row.state not in ("succeeded", "failed", "running"):
+    for row in _recent(project, pipeline, now, _least(rule), _STATES):
+        if row.started is None:
             continue
         took = (row.ended or now.timestamp()) - row.started
         if row.ended is None and took <= rule.budget:
@@ -53,7 +54,7 @@ def of_lengths(project: Project, rule: Rule, pipeline: str, now: datetime) -> Re
 def of_gates(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
     """Bad for a run that a quality gate let pass with a warning; runs without a gate don't count."""
     points = []
-    rows = [row for row in _recent(project, pipeline, now, _least(rule)) if row.state in ("succeeded", "failed")]
+    rows = _recent(project, pipeline, now, _least(rule), _STATES[:2])
     for row in rows[-2 * rule.windows - 1 :]:
         if row.forgotten:
             continue
@@ -100,18 +101,18 @@ def _deadlines(rule: Rule, zone: ZoneInfo, now: datetime, most: int) -> list[dat
     local = now.astimezone(zone)
     hour = time.fromisoformat(rule.by)
     days = (local.date() - timedelta(days=back) for back in range(most + 2))
-    return [due for day in reversed(list(days)) if (due := datetime.combine(day, hour, zone)) <= now]
+    over = [due for day in reversed(list(days)) if (due := datetime.combine(day, hour, zone)) <= now]
+    return over[-most - 1 :]
 
 
-def _recent(project: Project, pipeline: str, now: datetime, most: int) -> list[RunRow]:
-    """The last runs of a pipeline that count and had begun by `now`, oldest first."""
+def _recent(project: Project, pipeline: str, now: datetime, most: int, states: tuple[str, ...]) -> list[RunRow]:
+    """The last runs of a pipeline in one of these states that count and had begun by `now`, oldest first."""
     found: list[RunRow] = []
     offset = 0
     while len(found) < most:
         page = project.journal.runs(pipeline=pipeline, limit=_PAGE, offset=offset)
-        found += [
-            row for row in page if row.origin.get("kind") not in _NOT_COUNTED and _moment(row) <= now.timestamp()
-        ]
+        known = (row for row in page if row.state in states and row.origin.get("kind") not in _NOT_COUNTED)
+        found += [row for row in known if _moment(row) <= now.timestamp()]
         if len(page) < _PAGE:
             break
         offset += _PAGE

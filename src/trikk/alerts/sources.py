@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from trikk.alerts import figures, runs
+from trikk.alerts import drifts, figures, runs
 from trikk.alerts.reading import Reading
-from trikk.alerts.rule import FAILED, FIGURES, GATE, LABELS, LONG, MISSING, OF_MONITORS, Rule, check_against
+from trikk.alerts.rule import DRIFT, FAILED, FIGURES, GATE, LABELS, LONG, MISSING, OF_MONITORS, Rule, check_against
 from trikk.core.errors import TrikkError, UsageError
 from trikk.execution.project import Project
 from trikk.monitoring.definition import MonitorSpec
@@ -20,7 +20,11 @@ from trikk.monitoring.records import Records, names
 
 MonitorReader = Callable[[Records, MonitorSpec, Rule, datetime], list[Reading]]
 PipelineReader = Callable[[Project, Rule, str, datetime], Reading]
-MONITOR_KINDS: dict[str, MonitorReader] = {FIGURES: figures.of_figures, LABELS: figures.of_labels}
+MONITOR_KINDS: dict[str, MonitorReader] = {
+    FIGURES: figures.of_figures,
+    LABELS: figures.of_labels,
+    DRIFT: drifts.of_drift,
+}
 PIPELINE_KINDS: dict[str, PipelineReader] = {
     FAILED: runs.of_failures,
     MISSING: runs.of_missing,

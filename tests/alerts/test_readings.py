@@ -1,0 +1,213 @@
+"""What rules see: windows as a monitor has recorded them, and runs as the journal has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trikk.alerts.figures import of_figures, of_labels
+from trikk.alerts.reading import Reading, cause
+from trikk.alerts.rule import Rule, checked
+from trikk.alerts.runs import of_failures, of_gates, of_lengths, of_missing
+from trikk.execution.project import Project
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.figures import Figures
+from trikk.monitoring.records import Records, WindowRecord
+from trikk.runs.memory import MemoryJournal
+
+START = datetime(2020, 3, 1, tzinfo=UTC)
+SPEC = MonitorSpec(
+    "people", "p", "c", ("sensor",), "slot", "count", metrics=("mae",), slices=("sensor",), minimum=10
+)
+
+
+def window(day: int, mae: float | None, *, state: str = "final", labelled: int = 100, **more: Any) -> WindowRecord:
+    start = START + timedelta(days=day)
+    whole = Figures("", "", 100, labelled, labelled, {"mae": mae}, **more)
+    north = Figures("sensor", "North Pier", 50, labelled, labelled, {"mae": None if mae is None else 2 * mae})
+    return WindowRecord(
+        "people", "day", f"{start:%Y-%m-%d}", start, start + timedelta(days=1), state, (whole, north), at=0.0
+    )
+
+
+def recorded(*windows: WindowRecord) -> Records:
+    records = Records(MemoryJournal(), "people")
+    records.define(SPEC, 0.0)
+    for number, one in enumerate(windows):
+        records.put(one, identity=str(number))
+    return records
+
+
+def read(windows: Sequence[WindowRecord], when: str, *, days: float = 60.0, **more: Any) -> Reading:
+    rule = checked({"name": "loss", "monitor": "people", "when": when, "min_labelled": 10, **more})
+    return of_figures(recorded(*windows), SPEC, rule, START + timedelta(days=days))[0]
+
+
+def shape(reading: Reading) -> str:
+    return "".join("x" if point.bad else "." for point in reading.points)
+
+
+def test_windows_are_judged_in_the_order_of_time() -> None:
+    reading = read([window(n, mae) for n, mae in enumerate([1, 9, 2, 9, 9])], "mae > 3")
+    assert shape(reading) == ".x.xx"
+    assert (reading.bad, reading.good) == (2, 0)
+    assert reading.points[-1].text == "day 2020-03-05: mae > 3 (it is 9)"
+    assert reading.cause == "people.loss"
+
+
+def test_windows_that_are_not_over_or_have_too_few_labels_are_left_out() -> None:
+    windows = [
+        window(0, 9),
+        window(1, 1, labelled=5),
+        window(2, None),
+        window(3, 9, state="partial", labelled=60),
+        window(4, 1, state="partial", labelled=40),
+        window(5, 1),
+    ]
+    assert shape(read(windows, "mae > 3", days=5.5)) == "xx"
+    assert shape(read(windows, "mae > 3", days=6)) == "xx."
+
+
+def test_many_pending_windows_do_not_hide_the_last_judged_one() -> None:
+    windows = [window(0, 9), *(window(n, None, state="pending", labelled=0) for n in range(1, 40))]
+    assert shape(read(windows, "mae > 3")) == "x"
+
+
+def test_the_baseline_is_compared_on_the_same_cases() -> None:
+    windows = [window(0, 9.0, baseline={"mae": 2.0}, own={"mae": 2.5})]
+    assert shape(read(windows, "mae > 4.4")) == "x"
+    spec_rule = checked({"name": "loss", "monitor": "people", "when": "mae > 1.3 * baseline", "min_labelled": 10})
+    (reading,) = of_figures(recorded(*windows), SPEC, spec_rule, START + timedelta(days=9))
+    assert shape(reading) == "."
+    assert reading.points[0].text == "day 2020-03-01: not mae > 1.3 * baseline (2.5 against 2.6)"
+
+
+def test_what_is_usual_is_the_median_of_earlier_windows_that_were_not_bad() -> None:
+    maes = [1.0] * 10 + [2.0] * 20 + [1.0]
+    reading = read([window(n, mae) for n, mae in enumerate(maes)], "mae > 1.5 * usual")
+    assert shape(reading) == "." * 3 + "x" * 20 + "."
+
+
+def test_each_value_of_a_slice_is_a_cause_of_its_own() -> None:
+    reading = read([window(0, 2)], "mae > 3", slice="sensor")
+    assert (shape(reading), reading.part) == ("x", ("sensor", "North Pier"))
+    assert reading.cause.startswith("people.loss.sensor.x-")
+    rule = Rule("loss")
+    assert cause(rule, "people", ("sensor", "North")) == "people.loss.sensor.North"
+    texts = ["a.b", "a-b", "a b", "", "A", "a/b", "x-1"]
+    assert len({cause(rule, "people", ("sensor", text)) for text in texts}) == len(texts)
+
+
+def test_labels_are_overdue_when_their_time_is_over() -> None:
+    rule = checked({"name": "late", "monitor": "people", "kind": "labels overdue"})
+    windows = [
+        window(0, 1),
+        window(1, 1, state="overdue", labelled=20),
+        window(2, None, state="pending", labelled=0),
+    ]
+    (reading,) = of_labels(recorded(*windows), SPEC, rule, START + timedelta(days=3))
+    assert shape(reading) == ".x"
+    assert reading.points[-1].text == "day 2020-03-02: 20 of 100 labels came (20%)"
+
+
+class Runs:
+    """Runs in a project's journal, written as a driver writes them."""
+
+    def __init__(self, root: Path) -> None:
+        (root / "trikk.toml").write_text('name = "city"\ntimezone = "Europe/Oslo"\n')
+        self.project = Project.open(root)
+        self.count = 0
+
+    def add(self, at: datetime, state: str = "succeeded", *, took: float = 60.0, kind: str = "manual") -> str:
+        self.count += 1
+        run, journal, ended = f"r{self.count:011}", self.project.journal, at.timestamp()
+        origin: dict[str, Any] = {"kind": kind}
+        journal.create(run, "nightly", {"parameters": {"day": "x"}, "origin": origin}, at=ended - took)
+        journal.append(run, "run.started", {"driver": {}, "isolation": "fork"}, at=ended - took)
+        if state != "running":
+            journal.append(
+                run, f"run.{state}", {"error": "step fit failed"} if state == "failed" else {}, at=ended
+            )
+        return run
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path)
+
+
+def at(day: int, hour: float = 3.0) -> datetime:
+    return START + timedelta(days=day, hours=hour)
+
+
+def test_a_failed_run_is_bad_and_so_is_one_whose_process_is_gone(runs: Runs) -> None:
+    for day, state in enumerate(["succeeded", "failed", "cancelled", "succeeded", "failed", "running"]):
+        runs.add(at(day), state)
+    runs.add(at(9), "failed", kind="replay")
+    reading = of_failures(runs.project, Rule("failed", "run failed"), "nightly", at(20))
+    assert shape(reading) == ".x.xx"
+    assert reading.points[-2].text.endswith("failed: step fit failed")
+    assert "is gone" in reading.points[-1].text
+    assert [point.badness for point in reading.points] == [0, 1, 0, 1, 2]
+    assert shape(of_failures(runs.project, Rule("failed", "run failed"), "nightly", at(3))) == ".x"
+
+
+def test_replays_and_cancelled_runs_do_not_hide_the_last_run(runs: Runs) -> None:
+    runs.add(at(0), "failed")
+    for _ in range(30):
+        runs.add(at(1), kind="replay")
+        runs.add(at(1), "cancelled")
+    assert shape(of_failures(runs.project, Rule("failed", "run failed"), "nightly", at(2))) == "x"
+
+
+def test_a_run_that_took_longer_than_its_budget_is_bad(runs: Runs) -> None:
+    for took in (60.0, 700.0, 50.0):
+        runs.add(at(runs.count), took=took)
+    runs.add(at(5), "running", took=0)
+    rule = Rule("slow", "took longer than", budget=600.0)
+    assert shape(of_lengths(runs.project, rule, "nightly", at(5, 3.1))) == ".x."
+    late = of_lengths(runs.project, rule, "nightly", at(5, 4))
+    assert shape(late) == ".x.x"
+    assert late.points[-1].text == of_lengths(runs.project, rule, "nightly", at(5, 9)).points[-1].text
+
+
+def test_a_run_that_did_not_come_is_bad_until_it_comes(runs: Runs) -> None:
+    rule = Rule("late", "run did not come", pipeline="nightly", by="04:30")  # 03:30 UTC
+    for day in (1, 2, 4):
+        runs.add(at(day))
+    runs.add(at(3), "failed")
+
+    def seen(now: datetime) -> str:
+        return shape(of_missing(runs.project, rule, "nightly", now))
+
+    assert seen(at(2, 3.4)) == "xxxx."
+    assert seen(at(3, 3.4)) == "xxx.."
+    assert seen(at(3, 3.6)) == "xx..x"
+    runs.add(at(3, 5))
+    assert seen(at(3, 6)) == "xx..."
+    assert seen(at(5, 3.6)) == "..x.x"
+
+
+def test_a_day_of_changing_clocks_has_its_deadline_too(runs: Runs) -> None:
+    rule = Rule("late", "run did not come", pipeline="nightly", by="02:30")
+    now = datetime(2020, 3, 29, 1, 31, tzinfo=UTC)
+    points = of_missing(runs.project, rule, "nightly", now).points
+    assert points[-1].mark == "2020-03-29"
+
+
+def test_a_gate_that_warned_is_bad(runs: Runs) -> None:
+    def check(passed: bool) -> dict[str, Any]:
+        return {"name": "dead counters", "passed": passed, "ran": True, "observed": "0.4 null", "expected": "0.35"}
+
+    for day, verdict in enumerate(["passed", "warned", None]):
+        run = runs.add(at(day))
+        body: dict[str, Any] = {"verdict": verdict, "checks": [check(verdict == "passed")]}
+        if verdict:
+            runs.project.journal.append(run, "quality.checked", body, at=0.0)
+    reading = of_gates(runs.project, Rule("gate", "gate warned"), "nightly", at(9))
+    assert shape(reading) == ".x"
+    assert reading.points[-1].text.endswith("the gate warned: dead counters: 0.4 null")

@@ -1,0 +1,174 @@
+"""Rules, alarms and the section of trikk.toml: what is accepted, and what is refused with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trikk import Alarm, Monitor, Table
+from trikk.alerts.config import alert_settings
+from trikk.alerts.rule import Rule, checked
+from trikk.core.errors import DefinitionError, ProjectError, UsageError
+from trikk.core.settings import load_settings
+from trikk.monitoring.definition import MonitorSpec
+
+
+def monitor(*alarms: Alarm) -> Monitor:
+    return Monitor(
+        "people",
+        predictions=Table("predictions"),
+        truth=Table("counts"),
+        key="sensor",
+        slot="slot",
+        observed="count",
+        metrics=["mae", "bias"],
+        slices=["sensor"],
+        windows=["day"],
+        minimum=7,
+        alarms=alarms,
+    )
+
+
+def test_an_alarm_is_part_of_its_monitor_and_survives_json() -> None:
+    made = monitor(
+        Alarm("loss", when="mae > 3 for 2 windows", starts="train", cooldown="1h"),
+        Alarm("late", kind="labels overdue"),
+    )
+    spec = MonitorSpec.read(made.spec.to_json())
+    assert spec == made.spec
+    loss, late = (Rule.read(one) for one in spec.alarms)
+    assert (loss.monitor, loss.when, loss.windows, loss.starts, loss.cooldown) == (
+        "people",
+        "mae > 3",
+        2,
+        "train",
+        3600,
+    )
+    assert (loss.severity, loss.min_labelled, loss.escalate_after) == ("alarm", 7, 86400)
+    assert (late.kind, late.severity, late.escalate_after) == ("labels overdue", "warning", 0)
+
+
+@pytest.mark.parametrize(
+    ("alarms", "what"),
+    [
+        ([{"when": "rmse > 3"}], "'rmse', which the monitor does not measure"),
+        ([{"when": "mae > baseline"}], "the monitor has none"),
+        ([{"when": "mae > 3", "slice": "hour"}], "by which the monitor does not slice"),
+        ([{"when": "mae > 3", "window": "week"}], "which the monitor does not make"),
+        ([{"when": "mae > 3"}, {"when": "mae > 4"}], "two alarms are named 'loss'"),
+    ],
+)
+def test_a_monitor_refuses_an_alarm_that_does_not_fit_it(alarms: list[Any], what: str) -> None:
+    with pytest.raises(DefinitionError, match=what) as caught:
+        monitor(*(Alarm("loss", **one) for one in alarms))
+    assert "test_rules.py" in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"when": "mae >"}, "is wrong at character 6"),
+        ({}, "of no kind that is known"),
+        ({"kind": "sunny"}, "of no kind that is known"),
+        ({"when": "mae > 3", "kind": "run failed"}, "takes no `when`"),
+        ({"when": "mae > 3", "severity": "bad"}, "severity = 'bad'"),
+        ({"when": "mae > 3 for 2 windows", "windows": 3}, "given twice"),
+        ({"when": "mae > 3 for 0 windows"}, "at least 1"),
+        ({"when": "mae > 3", "windows": True}, "windows = True"),
+        ({"when": "mae > 3", "cooldown": "soon"}, "'soon' is no cooldown"),
+        ({"when": "mae > 3", "pipeline": "nightly"}, "about a monitor"),
+        ({"when": 3}, "when = 3 is no text"),
+        ({"when": "mae > 3", "colour": "red"}, "a rule has no 'colour'"),
+        ({"when": "mae > 3", "parameters": 3}, "parameters must be"),
+        ({"kind": "run failed", "monitor": "people"}, "about a pipeline"),
+        ({"kind": "run did not come", "pipeline": "nightly"}, "needs a pipeline and the time of day"),
+        ({"kind": "run did not come", "pipeline": "nightly", "by": "25:00"}, "no time of day"),
+        ({"kind": "took longer than"}, "needs a budget"),
+        ({"when": "mae > 3", "name": "a.b"}, "can't name a rule"),
+    ],
+)
+def test_a_rule_that_can_not_work_is_refused(given: dict[str, Any], what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        checked({"name": "loss", **given})
+
+
+def test_an_alarm_on_runs_belongs_into_the_project_file() -> None:
+    with pytest.raises(UsageError, match="about runs"):
+        Alarm("failed", kind="run failed")
+
+
+def written(folder: Path, text: str) -> Any:
+    (folder / "trikk.toml").write_text(f'name = "city"\n{text}')
+    return alert_settings(load_settings(folder))
+
+
+def test_without_a_section_failures_go_to_files(tmp_path: Path) -> None:
+    found = written(tmp_path, "")
+    assert {rule.kind for rule in found.rules} == {"run failed", "labels overdue"}
+    assert found.route("alarm") == found.route("info") == ("file",)
+
+
+def test_the_section_is_read(tmp_path: Path) -> None:
+    found = written(
+        tmp_path,
+        """
+[alerts]
+url = "https://console.example.com/"
+digest = 3
+[alerts.channels]
+team = "slack://${SLACK}/#ml"
+mail = "mailto://example.com"
+[alerts.routes]
+info = ["file"]
+warning = []
+escalation = ["mail", "team"]
+[[alerts.rule]]
+name = "late"
+kind = "run did not come"
+pipeline = "nightly"
+by = "04:30"
+[[alerts.rule]]
+name = "broke"
+kind = "run failed"
+severity = "warning"
+""",
+    )
+    assert [rule.name for rule in found.rules] == ["late", "broke", "labels"]
+    assert found.channels["team"] == "slack://${SLACK}/#ml"
+    assert found.route("alarm") == ("team", "mail")
+    assert found.route("alarm", escalated=True) == ("team", "mail")
+    assert found.route("info", escalated=True) == ("file", "mail", "team")
+    assert found.route("warning") == ()
+    assert (found.url, found.digest) == ("https://console.example.com", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("alerts = 3", "alerts must be a section"),
+        ("[alerts]\nchanels = 3", "no setting 'chanels'"),
+        ("[alerts]\ndigest = 0", "alerts.digest = 0"),
+        ("[alerts]\ndefaults = 1", "alerts.defaults = 1"),
+        ('[alerts]\nurl = "ftp://x"', "alerts.url"),
+        ("[alerts]\nchannels = 3", "must be a section"),
+        ('[alerts.channels]\nteam = "t0ken"', "channel team is no address"),
+        ('[alerts.channels]\n"a/b" = "json://x"', "can't name a channel"),
+        ('[alerts.routes]\nalarm = ["team"]', "names the channel 'team', which is not there"),
+        ('[alerts.routes]\nloud = ["file"]', "alerts.routes has 'loud'"),
+        ('[alerts.routes]\nalarm = "file"', "is no list"),
+        ("[alerts]\nrule = 3", "must be a list of sections"),
+        ('[[alerts.rule]]\nname = "a"\nwhen = "mae > 3"', "does not say whose figures"),
+        ('[[alerts.rule]]\nname = "a"\nmonitor = "m"\nwhen = "mae >"', "wrong at character 6"),
+        (
+            '[[alerts.rule]]\nname="a"\nkind="run failed"\n[[alerts.rule]]\nname="a"\nkind="gate warned"',
+            "two rules",
+        ),
+    ],
+)
+def test_a_wrong_section_is_refused_and_no_address_is_shown(tmp_path: Path, text: str, what: str) -> None:
+    with pytest.raises(ProjectError, match=what) as caught:
+        written(tmp_path, text)
+    assert "t0ken" not in str(caught.value)
+    assert caught.value.next
