@@ -1,9 +1,10 @@
-"""Live the nights into Auckland's lockdown of March 2020 again: `python examples/demo.py [DIR]`.
+"""Live the nights of January to April 2020 in Auckland again, lockdown and all: `python examples/demo.py [DIR]`.
 
-Makes the city example in a folder and then does with the `trikk` command what a user would do: takes the counts in
-through a quality gate, trains and registers a model each week, makes it champion if it beats the present one,
-predicts and publishes every night, and watches the predictions against what came. Each command is shown before it
-runs. May be run again: what is done is left out.
+Makes the city example in a folder and then does with the `trikk` command what a user would do: takes the counts
+in through a quality gate, trains and registers a model, and then, night by night, predicts, publishes, and
+watches the predictions against what came. Nothing of what follows is written here: whether an alarm goes off,
+and when, whether a new model is trained and is better, is what the data and `city/pipelines.py` make of it.
+Each command is shown before it runs. May be run again: what is done is left out.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 FIRST_COUNTS = date(2019, 1, 1)
-LAST_DAY = date(2020, 3, 28)
-NIGHTS = 26
-WEEK = timedelta(days=7)
+LAST_DAY = date(2020, 4, 30)
+NIGHTS = 121
 PERIODS = [  # New Zealand's alert levels
     ("until 20 March", date(2020, 3, 20)),
     ("21 to 25 March, alert levels 2 and 3", date(2020, 3, 25)),
-    ("from 26 March, lockdown", LAST_DAY),
+    ("26 March to 27 April, lockdown", date(2020, 4, 27)),
+    ("from 28 April, alert level 3", LAST_DAY),
 ]
 
 
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit code: 0, 1 if a command failed, 2 if the folder is somebody else's."""
     parser = argparse.ArgumentParser(prog="demo", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", nargs="?", default="demo", type=Path, metavar="DIR", help="demo if not given")
-    parser.add_argument("--nights", default=NIGHTS, type=int, choices=range(1, 61), metavar="N", help="up to 60")
+    parser.add_argument(
+        "--nights", default=NIGHTS, type=int, choices=range(1, NIGHTS + 1), metavar="N", help=f"up to {NIGHTS}"
+    )
     given = parser.parse_args(arguments)
     folder: Path = given.folder
     if not is_free(folder) and not is_demo(folder):
@@ -59,16 +62,11 @@ def commands(folder: Path, first: date) -> Iterator[list[str]]:
         yield ["init", "--example", "city", str(folder)]
     past = ["-p", f"days={(first - FIRST_COUNTS).days + 1}"]
     yield [*here, "backfill", "ingest", "train", "nightly", *period(first, first), *past]
-    day = first + timedelta(days=1)
-    while day <= LAST_DAY:
-        sunday = min(day + timedelta(days=6 - day.weekday()), LAST_DAY)
-        yield [*here, "backfill", "ingest", "nightly", "watch_people", *period(day, sunday)]
-        if sunday.weekday() == 6:
-            yield [*here, "backfill", "train", *period(sunday, sunday)]
-        day = sunday + timedelta(days=1)
-    yield [*here, "monitor", "people", "--last", str((LAST_DAY - first).days + 1)]
+    nights = period(first + timedelta(days=1), LAST_DAY)
+    yield [*here, "backfill", "ingest", "nightly", *nights, "--quiet", "--watch"]
+    yield [*here, "incidents", "--all"]
     yield [*here, "models", "people"]
-    yield [*here, "tail", "predictions", "-n", "1"]
+    yield [*here, "monitor", "people", "--kind", "week", "--last", "18"]
 
 
 def period(first: date, last: date) -> list[str]:
@@ -144,13 +142,15 @@ def farewell(folder: Path, seconds: float) -> None:
     say(f"\nTry next, in {folder} (cd {folder}):")
     for command, why in [
         ("trikk runs", "every run, with its parameters"),
-        ("trikk monitor people --worst 5", "the five worst predictions of the last day that has labels"),
-        ("trikk explain PREDICTION_ID", "what is behind one: inputs, model, run, code, data"),
-        ("trikk replay last", "execute a run again and prove the results identical"),
         (
-            "trikk sweep train -p day=2020-03-22 -p learning_rate=0.05,0.1,0.2 --metric mae",
-            "search for parameters",
+            "trikk monitor people --window 2020-03-26 --worst 5",
+            "the worst predictions of the first day of lockdown",
         ),
+        ("trikk explain PREDICTION_ID", "what is behind one: inputs, model, run, code, data"),
+        ("trikk incidents ID", "an incident from its opening to its end"),
+        ("trikk replay last", "execute a run again and prove the results identical"),
+        ("trikk ab people people:1 people:2", "two versions on the same cases"),
+        ("trikk sweep train -p day=2020-03-22 -p learning_rate=0.05,0.1 --metric mae", "search for parameters"),
         ("trikk models rollback people", "make the former champion champion again"),
         ("trikk endpoint people@champion", "serve the champion over HTTP"),
     ]:

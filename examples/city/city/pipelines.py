@@ -11,6 +11,7 @@ from sklearn.compose import TransformedTargetRegressor
 import trikk
 from city import checks, cleaning, features, model
 from trikk import (
+    Alarm,
     Model,
     Monitor,
     PermanentError,
@@ -44,6 +45,7 @@ people = Monitor(
     slices=["sensor", "hour"],
     windows=["day", "week"],
     timezone=cleaning.ZONE,
+    alarms=[Alarm("loss", when="wape > 2 * usual for 2 windows", starts="train")],
 )
 
 
@@ -98,7 +100,7 @@ def ingest(day: date, days: int = 7, source: str = cleaning.PACKAGE):
 
 
 @pipeline(retry=Retry(attempts=2))
-def train(day: date, weeks: int = 16, learning_rate: float = 0.1, holdout: int = 7):
+def train(day: date, weeks: int = 16, learning_rate: float = 0.1, holdout: int = 3):
     """Train on the weeks up to `day`, and make the model champion if it beats the present one on the last days."""
     past, _ = build_features(counts, day=day, weeks=weeks)
     learn, recent = split(past, day=day, days=holdout)

@@ -42,6 +42,7 @@ class _Tally:
 @click.option("--at", metavar="HH:MM", help="Steps take this time of each day for the present.")
 @click.option("--parameter", help="The date parameter to fill; not needed if a pipeline has only one.")
 @click.option("--missing", is_flag=True, help="Leave out what has succeeded with these parameters.")
+@click.option("-q", "--quiet", is_flag=True, help="Say no more than a line for each day, and what went wrong.")
 @click.option("--watch", "watches", is_flag=True, help="After each day, look as `trikk watch --once` does.")
 @parameter_option
 @keep_going_option
@@ -55,6 +56,7 @@ def backfill(
     at: str | None,
     parameter: str | None,
     missing: bool,
+    quiet: bool,
     watches: bool,
     parameters: dict[str, str],
     keep_going: bool,
@@ -68,8 +70,8 @@ def backfill(
     days = list(_days(first, last, every))
     project = Project.open()
     tally = _Tally()
-    with mirroring(project), Progress(quiet=as_json) as progress:
-        how = How(keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+    with mirroring(project), Progress(quiet=as_json) as progress, Progress(quiet=as_json or quiet) as steps:
+        how = How(keep_going=keep_going, max_parallel=max_parallel, listener=steps)
         with Session(project, how) as session:
             graphs = [session.graph(name) for name in pipelines]
             _check_known(graphs, parameters)
