@@ -33,15 +33,21 @@ def _section(report: str, period: str, section: Section) -> list[Action]:
         text = f"The baseline {section.baseline} was better: compare the model with its predecessors"
         found.append(Action(text, "trikk models"))
     if section.worst and (metric.verdict == "worse" or (metric.change or 0.0) > _WORSE):
-        text = f"See which cases made {section.worst} the worst {section.window}"
+        text = f"See which cases made {words.window_text(section.worst)} the worst {section.window}"
         found.append(Action(text, f"{look} --kind {section.window} --window {section.worst} --worst 20"))
     if missing := section.states["missing"]:
-        text = f"{words.counted(missing, section.window)} of the period not evaluated"
-        found.append(Action(text + " (yet)", "trikk watch --once"))
+        text = f"{words.counted(missing, section.window)} of the period {_are(missing)} not evaluated (yet)"
+        found.append(Action(text, "trikk watch --once"))
     if waiting := section.states["pending"] + section.states["partial"]:
-        text = f"{words.counted(waiting, section.window)} still wait for labels: make this report again later"
-        found.append(Action(text.replace("1 day still wait ", "1 day still waits "), _again(report, period)))
+        text = (
+            f"{words.counted(waiting, section.window)} {_are(waiting)} without all labels: make this report again"
+        )
+        found.append(Action(text, _again(report, period)))
     return found
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _again(report: str, period: str) -> str:

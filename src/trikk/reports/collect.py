@@ -118,7 +118,7 @@ def page(spec: ReportSpec, found: Facts, customer: str) -> Content:
         kind=period.kind,
         period=period.label,
         period_title=period.title,
-        before_title=period.before.title,
+        before_title=period.before.short,
         timezone=spec.timezone,
         as_of=as_of,
         as_of_text="" if found.as_of is None else moment_text(found.as_of, period.zone),

@@ -138,6 +138,7 @@ class Section:
         unpredicted: cases with a truth that nobody predicted.
         states: how many windows are in which state.
         worst: the label of the worst window; "" if there is none.
+        worst_text: the same with its figure, for people.
         slices: the tables of slices.
         restated: figures that changed after they were final.
         notes: what to keep in mind about the figures.
@@ -159,6 +160,7 @@ class Section:
     unpredicted: int
     states: dict[str, int]
     worst: str
+    worst_text: str = ""
     slices: tuple[SliceTable, ...] = ()
     restated: tuple[Restated, ...] = ()
     notes: tuple[str, ...] = ()

@@ -122,6 +122,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "signed": words.signed,
     "count": words.count,
     "counted": words.counted,
-    "title_of": words.title_of,
+    "slice_text": words.slice_text,
+    "window_text": words.window_text,
     "caveats": caveats,
 }

@@ -22,7 +22,7 @@ FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
 _FILES = {FONT: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}
 INK, SOFT, LINE, TILE = "#1f2933", "#52606d", "#dfe3e8", "#f5f7fa"
 COLOURS = {"better": "#0b6b3a", "worse": "#b42318"}
-_MARGIN = 48.0
+_MARGIN, _FRAME = 42.0, 6.0
 _RESTATED = 12
 
 
@@ -57,7 +57,7 @@ def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
         lang="en",
         invariant=1,  # no clock, and an id that follows from the content
     )
-    sheet = Sheet(document.width)
+    sheet = Sheet(document.width - 2 * _FRAME)
     story = sheet.top(content)
     for section in content.sections:
         story += sheet.section(content, section, pictures[section.monitor])
@@ -66,8 +66,8 @@ def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
     def foot(canvas: Any, made: Any) -> None:
         canvas.setFont(FONT, 7.5)
         canvas.setFillColor(SOFT)
-        canvas.drawString(_MARGIN, 26, f"{content.title}, {content.period_title}")
-        canvas.drawRightString(A4[0] - _MARGIN, 26, str(made.page))
+        canvas.drawString(_MARGIN + _FRAME, 26, f"{content.title}, {content.period_title}")
+        canvas.drawRightString(A4[0] - _MARGIN - _FRAME, 26, str(made.page))
 
     document.build(story, onFirstPage=foot, onLaterPages=foot)
     return data.getvalue()
@@ -109,7 +109,7 @@ class Sheet:
         """One monitor's part."""
         from reportlab.platypus import Image, Spacer
 
-        told = [f"Worst {section.window}: {section.worst}."] if section.worst else []
+        told = [f"Worst {section.window}: {section.worst_text}."] if section.worst else []
         told.append(f"Not final: {caveats(section)}." if caveats(section) else f"Every {section.window} is final.")
         told.append(
             f"{words.count(section.waiting)} predictions have no truth; "
@@ -120,7 +120,7 @@ class Sheet:
             self.text(section.sentence, 10.5, INK, after=8),
             self.tiles(content, section),
             Spacer(1, 10),
-            Image(io.BytesIO(picture), width=self.width, height=self.width * 464 / 1280),
+            Image(io.BytesIO(picture), width=self.width, height=self.width * 520 / 1280),
             self.text(" ".join([*told, *section.notes]), 8.5, SOFT, before=4),
         ]
         if len(section.metrics) > 1:
@@ -132,7 +132,11 @@ class Sheet:
         if section.restated:
             name = section.metric.name
             rows = [
-                [r.label, f"{r.why}, {r.at}", f"{words.number(r.was, name)} → {words.number(r.now, name)}"]
+                [
+                    words.window_text(r.label),
+                    f"{r.why}, {r.at}",
+                    f"{words.number(r.was, name)} → {words.number(r.now, name)}",
+                ]
                 for r in section.restated[:_RESTATED]
             ]
             found += self.together("Restated after being final", self.table(rows, [0.18, 0.56, 0.26]))
@@ -199,31 +203,29 @@ class Sheet:
 
     def metrics(self, content: Content, section: Section) -> Any:
         """All metrics with those before and the baseline's."""
-        head = ["Metric", f"This {content.kind}", "Before", "Change"]
-        rows: list[list[Any]] = [head + [section.baseline] * bool(section.baseline)]
+        compared, against = _compared(section), bool(section.baseline)
+        head = ["Metric", f"This {content.kind}", *["Before", "Change"] * compared]
+        rows: list[list[Any]] = [head + [section.baseline] * against]
         for m in section.metrics:
             row: list[Any] = [m.title + ("" if m.exact else " (approx.)"), words.number(m.value, m.name)]
-            row += [words.number(m.before, m.name), self.judged(m.verdict, words.signed(m.change))]
-            rows.append(row + [words.number(m.baseline, m.name)] * bool(section.baseline))
-        widths = [0.40, 0.15, 0.15, 0.15, 0.15] if section.baseline else [0.52, 0.16, 0.16, 0.16]
-        return self.table(rows, widths, head=True)
+            if compared:
+                row += [words.number(m.before, m.name), self.judged(m.verdict, words.signed(m.change))]
+            rows.append(row + [words.number(m.baseline, m.name)] * against)
+        rest = [0.15] * (len(rows[0]) - 1)
+        return self.table(rows, [1 - sum(rest), *rest], head=True)
 
     def slices(self, section: Section, column: str) -> Any:
         """A slice's values, the worst first, with bars."""
         name = section.metric.name
         table = next(table for table in section.slices if table.column == column)
-        rows: list[list[Any]] = [[column, "", name, "Change", "Cases"]]
-        rows += [
-            [
-                row.value,
-                self.bar(row.share),
-                words.number(row.metric, name),
-                self.judged(row.verdict, words.signed(row.change)),
-                words.count(row.labelled) + (" few" if row.few else ""),
-            ]
-            for row in table.rows[:SHOWN_SLICES]
-        ]
-        return self.table(rows, [0.36, 0.22, 0.14, 0.14, 0.14], head=True)
+        compared = _compared(section)
+        rows: list[list[Any]] = [[column, section.metric.title, "", *["Change"] * compared, "Cases"]]
+        for row in table.rows[:SHOWN_SLICES]:
+            made = [words.slice_text(column, row.value), self.bar(row.share), words.number(row.metric, name)]
+            made += [self.judged(row.verdict, words.signed(row.change))] * compared
+            rows.append([*made, words.count(row.labelled) + (" few" if row.few else "")])
+        rest = [0.22, *[0.14] * (len(rows[0]) - 2)]
+        return self.table(rows, [1 - sum(rest), *rest], head=True)
 
     def bar(self, share: float) -> Any:
         """A bar of up to a fifth of the width."""
@@ -307,6 +309,11 @@ class Sheet:
             splitLongWords=True,
         )
         return Paragraph(text if marked else escape(text), style)
+
+
+def _compared(section: Section) -> bool:
+    """Whether there is a period before to compare with."""
+    return any(metric.before is not None for metric in section.metrics)
 
 
 def _code(text: str) -> str:

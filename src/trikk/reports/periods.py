@@ -72,6 +72,15 @@ class Period:
         return f"Week {self.first.isocalendar()[1]}, {start} to {day_text(last)}"
 
     @property
+    def short(self) -> str:
+        """The same in the middle of a sentence: "March 2020", "week 13", "26 March"."""
+        if self.kind == "month":
+            return self.title
+        if self.kind == "week":
+            return f"week {self.first.isocalendar()[1]}"
+        return f"{self.first.day} {MONTHS[self.first.month - 1]}"
+
+    @property
     def before(self) -> Period:
         """The period of the same kind before it."""
         return containing(self.kind, self.first - timedelta(days=1), self.zone)

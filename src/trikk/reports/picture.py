@@ -15,16 +15,17 @@ from trikk.reports.content import Point, Section
 
 BLUE, GREY, RED, INK, FAINT = "#1d5fa8", "#7b8794", "#b42318", "#1f2933", "#d9dee4"
 BANDS = {
-    "pending": ("#eef1f5", "labels yet to come"),
-    "overdue": ("#fbe3e0", "labels overdue"),
-    "missing": ("#f7f8fa", "not evaluated"),
+    "pending": ("#dfe5ec", "pending"),
+    "overdue": ("#fbe3e0", "overdue"),
+    "missing": ("#f4f5f7", "not evaluated"),
 }
-_SIZE, _DPI = (8.0, 2.9), 160
+_SIZE, _DPI = (6.4, 2.6), 200
 _MOST_TICKS = 16
+_ORDER = ("prediction", "baseline", "partial", "restated")
 
 
 def draw(section: Section) -> bytes:
-    """The picture of a monitor's period as PNG, 1280 x 464 pixels.
+    """The picture of a monitor's period as PNG, 1280 x 520 pixels.
 
     Raises:
         MissingExtra: if matplotlib is not installed.
@@ -67,37 +68,50 @@ def _fill(axes: Any, section: Section) -> None:
     _bands(axes, points)
     if section.baseline:
         values = [_or_nan(p.baseline) for p in points]
-        axes.plot(
-            places, values, color=GREY, linewidth=1.4, linestyle=(0, (4, 2)), label=f"baseline {section.baseline}"
-        )
+        axes.plot(places, values, color=GREY, linewidth=1.4, linestyle=(0, (4, 2)), label="baseline")
     axes.plot(places, [_or_nan(p.value) for p in points], color=BLUE, linewidth=2, label="prediction", zorder=3)
     _marks(axes, points)
     _worst(axes, section)
     axes.set_title(
         f"{section.metric.title} per {section.window}",
         loc="left",
-        fontsize=10,
+        fontsize=9.5,
         color=INK,
         fontweight="bold",
-        pad=24,
+        pad=21,
     )
     _frame(axes, points)
     if words.better_of(name) == "lower" and any(p.value is not None for p in points):
         axes.set_ylim(bottom=0)
     if name == "bias":
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(-0.012, 0.985),
-            ncols=6,
-            frameon=False,
-            fontsize=8,
-            labelcolor=INK,
-            handlelength=1.8,
-            columnspacing=1.4,
-            borderaxespad=0.2,
-        )
+    _legend(axes)
+
+
+def _legend(axes: Any) -> None:
+    """Under the title, lines before bands."""
+    handles, names = axes.get_legend_handles_labels()
+    found = dict(zip(names, handles, strict=True))
+
+    def place(label: str) -> int:
+        return next((i for i, start in enumerate(_ORDER) if label.startswith(start)), len(_ORDER))
+
+    labels = sorted(found, key=place)
+    legend = axes.legend(
+        [found[label] for label in labels],
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(-0.015, 0.985),
+        ncols=len(_ORDER) + len(BANDS),
+        frameon=False,
+        fontsize=7.5,
+        labelcolor=INK,
+        handlelength=1.5,
+        handletextpad=0.5,
+        columnspacing=1.2,
+        borderaxespad=0.2,
+    )
+    legend.set_in_layout(False)
 
 
 def _or_nan(value: float | None) -> float:
@@ -113,8 +127,8 @@ def _bands(axes: Any, points: Sequence[Point]) -> None:
                 place - 0.5,
                 place + 0.5,
                 facecolor=colour,
-                edgecolor=FAINT if point.state == "missing" else colour,
-                hatch="////" if point.state == "overdue" else None,
+                edgecolor={"missing": "#dfe3e8", "overdue": "#f0b8b1"}.get(point.state, colour),
+                hatch={"missing": "....", "overdue": "////"}.get(point.state),
                 linewidth=0,
                 label=None if point.state in told else label,
                 zorder=0,
@@ -127,7 +141,7 @@ def _marks(axes: Any, points: Sequence[Point]) -> None:
         ("final", "", {"color": BLUE, "s": 16}),
         (
             "partial",
-            "some labels missing",
+            "partial",
             {"facecolors": "white", "edgecolors": BLUE, "linewidths": 1.4, "s": 26},
         ),
         ("overdue", "", {"facecolors": "white", "edgecolors": RED, "linewidths": 1.4, "s": 26}),
@@ -142,6 +156,8 @@ def _marks(axes: Any, points: Sequence[Point]) -> None:
 
 
 def _worst(axes: Any, section: Section) -> None:
+    from matplotlib.patheffects import withStroke
+
     for place, point in enumerate(section.points):
         if point.label == section.worst and point.value is not None:
             right = place > len(section.points) / 2
@@ -154,6 +170,8 @@ def _worst(axes: Any, section: Section) -> None:
                 fontsize=9,
                 fontweight="bold",
                 color=INK,
+                path_effects=[withStroke(linewidth=3, foreground="white")],
+                zorder=6,
             )
 
 

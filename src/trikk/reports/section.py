@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from trikk.monitoring.records import WindowRecord
@@ -64,12 +64,15 @@ def section(
     whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)
     names = list(whole.metrics) or list(spec.metrics)
     metrics = [_metric(name, whole, earlier, spec.minimum) for name in names]
-    points = [_point(seen, part, spec.metrics[0], zone) for seen in now.pictured]
+    restated = _restated(now.pictured, part, spec.metrics[0], period.zone)
+    times = Counter(one.label for one in restated)
+    points = [_point(seen, part, spec.metrics[0], zone, times[seen.label]) for seen in now.pictured]
+    worst = _worst(points, spec.metrics[0])
     return Section(
         monitor=spec.name,
         watches=f"{spec.predictions} against {spec.truth}",
         window=known.kind_for(period.kind),
-        sentence=words.sentence(metrics[0], spec.baseline, period.before.title),
+        sentence=words.sentence(metrics[0], spec.baseline, period.before.short),
         metric=metrics[0],
         metrics=tuple(metrics),
         baseline=spec.baseline,
@@ -81,9 +84,10 @@ def section(
         waiting=whole.predicted - whole.labelled,
         unpredicted=whole.observed - whole.labelled,
         states={state: sum(point.state == state for point in points) for state in STATES},
-        worst=_worst(points, spec.metrics[0]),
+        worst=worst.label if worst else "",
+        worst_text=f"{words.window_text(worst.label)}, {words.number(worst.value, names[0])}" if worst else "",
         slices=tuple(_slices(known, now, before, slices, part)),
-        restated=tuple(_restated(now.pictured, part, spec.metrics[0], period.zone)),
+        restated=tuple(restated),
         notes=tuple(_notes(known, whole, now, before, period)),
     )
 
@@ -106,7 +110,7 @@ def _metric(name: str, whole: Pooled, earlier: Pooled, minimum: int) -> Metric:
     )
 
 
-def _point(seen: Seen, part: Part | None, metric: str, zone: ZoneInfo) -> Point:
+def _point(seen: Seen, part: Part | None, metric: str, zone: ZoneInfo, restated: int) -> Point:
     local = seen.start.astimezone(zone)
     tick = f"{local:%H:%M}" if "T" in seen.label else str(local.day)
     if seen.record is None:
@@ -115,19 +119,29 @@ def _point(seen: Seen, part: Part | None, metric: str, zone: ZoneInfo) -> Point:
     return Point(
         label=seen.label,
         tick=tick,
-        state=seen.record.state,
+        state=seen.record.state if part is None else _state(seen.record.state, figures),
         value=figures.metrics.get(metric),
         baseline=figures.baseline.get(metric),
         predicted=figures.predicted,
         observed=figures.observed,
         labelled=figures.labelled,
-        restated=seen.record.restated,
+        restated=restated,
     )
 
 
-def _worst(points: Sequence[Point], metric: str) -> str:
-    known = [(words.badness(metric, p.value), p.label) for p in points if p.value is not None]
-    return max(known)[1] if len(known) > 1 else ""
+def _state(state: str, figures: Pooled) -> str:
+    """The state of a part of a window, from that of the whole."""
+    if not figures.predicted and not figures.observed:
+        return "empty"
+    if state in ("partial", "pending", "overdue") and figures.predicted == figures.labelled:
+        return "final"
+    return "pending" if state == "partial" and not figures.labelled else state
+
+
+def _worst(points: Sequence[Point], metric: str) -> Point | None:
+    """The window with the worst figure; None if there are not several to choose from."""
+    known = [(words.badness(metric, p.value), p.label, p) for p in points if p.value is not None]
+    return max(known)[2] if len(known) > 1 else None
 
 
 def _slices(
@@ -212,7 +226,7 @@ def _notes(known: Known, whole: Pooled, now: Span, before: Span, period: Period)
     if 0 < counts[1] < _HALF * counts[0]:
         kind = known.kind_for(period.kind)
         found.append(
-            f"{period.before.title} has labels for {words.counted(counts[1], kind)} only, this period for "
+            f"Of {period.before.short}, {words.counted(counts[1], kind)} only have labels, of this period "
             f"{words.count(counts[0])}: take the comparison with care."
         )
     return found
@@ -220,11 +234,3 @@ def _notes(known: Known, whole: Pooled, now: Span, before: Span, period: Period)
 
 def _records(found: Span) -> list[WindowRecord | None]:
     return [seen.record for seen in found.pictured]
-
-
-def last_label_due(known: Known, found: Span) -> datetime | None:
-    """When the labels of the last window that waits for some are expected; None if none waits."""
-    waiting = [
-        s.record for s in found.pictured if s.record is not None and s.record.state in ("pending", "partial")
-    ]
-    return max((record.end + known.spec.label_delay for record in waiting), default=None)

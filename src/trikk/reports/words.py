@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from trikk.core.errors import TrikkError
 from trikk.monitoring.measures import measure_of
 from trikk.reports.content import Metric
-from trikk.reports.periods import MONTHS
+from trikk.reports.periods import DAYS, MONTHS
 
 TITLES = {
     "mae": "Mean absolute error",
@@ -121,6 +121,26 @@ def count(value: int) -> str:
 def counted(value: int, one: str, many: str = "") -> str:
     """A number of things: "1 day", "3 days"."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def window_text(label: str) -> str:
+    """A window's label for people: "26 March", "26 March, 07:00" for an hour."""
+    try:
+        local = datetime.fromisoformat(label)
+    except ValueError:
+        return label
+    day = f"{local.day} {MONTHS[local.month - 1]}"
+    return f"{day}, {local:%H:%M}" if "T" in label else day
+
+
+def slice_text(column: str, value: str) -> str:
+    """A slice's value for people: hours and weekdays in words, anything else as it is."""
+    if column == "hour" and value.isdecimal():
+        return f"{int(value):02}:00 to {(int(value) + 1) % 24:02}:00"
+    if column in ("weekday", "month") and value.isdecimal():
+        known = DAYS if column == "weekday" else MONTHS
+        return known[int(value) - 1] if 1 <= int(value) <= len(known) else value
+    return value
 
 
 def moment_text(at: float, zone: ZoneInfo) -> str:
