@@ -121,7 +121,7 @@ def _at_most(count: int, number: int, share: float) -> float:
 
 
 def _solved(probability: Callable[[float], float], low: float, high: float) -> float:
-    """Where a probability that falls comes down to 1 - CONFIDENCE, by bisection; the higher end of what is left."""
+    """Where a probability that falls comes down to 1 - CONFIDENCE, by bisection; never below it."""
     for _ in range(_STEPS):
         middle = (low + high) / 2
         if not low < middle < high:

@@ -1,6 +1,6 @@
 """A rule with another number in its place: what each threshold would have done, over the same past. Pure.
 
-What a night showed does not depend on the number, but for `usual`, which leaves out what was bad. So every night is
+What a night showed does not depend on the number, but for `usual`, which leaves out what was bad. So each night is
 read once, and its windows are judged anew for each number.
 """
 
@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from trikk.alerts.backtest import LATE, Known, Night, Past, readings
@@ -34,13 +34,19 @@ class Days:
 
     def hold(self, start: float, end: float, zone: ZoneInfo) -> bool:
         """Whether the time between two moments (seconds since 1970, the end excluded) lies in it."""
-        begun = datetime.fromtimestamp(start, zone).date()
-        over = (datetime.fromtimestamp(end, zone) - timedelta(microseconds=1)).date()
+        begun, over = _days_of(start, end, zone)
         return self.first <= begun and over <= self.last
 
     def to_json(self) -> dict[str, JSON]:
         """The days as JSON."""
         return {"first": self.first.isoformat(), "last": self.last.isoformat()}
+
+
+@functools.lru_cache(maxsize=100_000)
+def _days_of(start: float, end: float, zone: ZoneInfo) -> tuple[date, date]:
+    """The local days of the first moment and of the last before the end."""
+    last = datetime.fromtimestamp(end - 1e-6, zone)
+    return datetime.fromtimestamp(start, zone).date(), last.date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,32 +190,6 @@ class Sweep:
                     continue
                 before = [self._figures[i] for i in order if i != newest][-USUAL_WINDOWS:] if self.of_usual else []
                 found[key] = turning.flip(functools.partial(value_of, figures=self._figures[newest], good=before))
-        return [flip for flip in found.values() if flip is not None]
-
-
-def spans(self, sights: Mapping[str, Sequence[Sight]]) -> dict[str, list[Span]]:
-        """The incidents of each cause."""
-        windows, cooldown = self._rule.windows, self._rule.cooldown
-        return {cause: spans(seen, windows, cooldown) for cause, seen in sights.items()}
-
-    def flips(self, within: Days | None = None) -> list[Flip]:
-        """The numbers at which windows turn from good to bad, each window as it was when it was newest.
-
-        Args:
-            within: only windows that lie in these days.
-        """
-        zone, turning = zone_of(self._spec.timezone), Turning(self._template)
-        found: dict[int, Flip | None] = {}
-        for nights in self._shown.values():
-            order: dict[int, None] = {}
-            for shown in nights:
-                order |= dict.fromkeys(shown.figures)
-                newest = shown.figures[-1]
-                if newest in found or not (within is None or within.hold(shown.start, shown.at, zone)):
-                    continue
-                before = [self._figures[i] for i in order if i != newest][-USUAL_WINDOWS:] if self.of_usual else []
-                values = functools.partial(value_of, figures=self._figures[newest], good=before)
-                found[newest] = turning.flip(values)
         return [flip for flip in found.values() if flip is not None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -133,7 +134,7 @@ def candidates(sweep: Sweep, good: Days) -> list[float]:
     return sorted(rounded, reverse=not more_is_good)
 
 
-def _ordered(flips: Iterable[Flip], more_is_good: bool) -> list[float]:  # noqa: FBT001
+def _ordered(flips: Iterable[Flip], more_is_good: bool) -> list[float]:
     return sorted({flip.at for flip in flips}, reverse=not more_is_good)
 
 
@@ -144,7 +145,7 @@ def _spaced(values: Sequence[float], most: int) -> list[float]:
     return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
 
 
-def _beyond(value: float, more_is_good: bool) -> float:  # noqa: FBT001
+def _beyond(value: float, more_is_good: bool) -> float:
     """The next number of three digits at which this value is good."""
     if value == 0:
         return 0.0
@@ -167,7 +168,7 @@ def outcome(sweep: Sweep, threshold: float, good: Days, events: Sequence[date], 
     spans = sweep.spans(sights)
     every = [span for of_cause in spans.values() for span in of_cause]
     is_good = _good_nights(sweep, sights, good)
-    open_nights = {n.day for span in every for n in sweep.nights if _is_open(span, n)}
+    open_nights = _open_nights(every, sweep.nights)
     false_alarms = sum(sweep.is_within(span.opened, good) for span in every)
     false_nights = len(open_nights & is_good)
     count = false_nights if accepted.of_nights else false_alarms
@@ -194,9 +195,15 @@ def _good_nights(sweep: Sweep, sights: Mapping[str, Sequence[Sight]], good: Days
     }
 
 
-def _is_open(span: Span, night: Night) -> bool:
-    begun = span.opened.night.moment <= night.moment
-    return begun and (span.resolved is None or night.moment < span.resolved.moment)
+def _open_nights(spans: Iterable[Span], over: Sequence[Night]) -> set[date]:
+    """The nights after whose look an incident was open."""
+    moments = [night.moment for night in over]
+    found: set[date] = set()
+    for span in spans:
+        begin = bisect_left(moments, span.opened.night.moment)
+        end = len(over) if span.resolved is None else bisect_left(moments, span.resolved.moment)
+        found.update(night.day for night in over[begin:end])
+    return found
 
 
 def _detection(spans: Iterable[Span], event: date) -> Detection:
