@@ -245,7 +245,7 @@ def _paired(
     by = [*spec.key, spec.slot]
     left, right = joined
     extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
-    paired = left.join(right.select(*by, pl.col(PREDICTED).alias(_OTHER), *extra), on=by)
+    paired = left.join(right.select(*by, pl.col(PREDICTED).alias(_OTHER), *extra), on=by).sort(by)
     slot = pl.col(spec.slot)
     zoned = paired.schema[spec.slot].time_zone is not None  # type: ignore[attr-defined]
     local = slot.dt.convert_time_zone(spec.timezone) if zoned else slot
@@ -255,8 +255,11 @@ def _paired(
 
 def _period(spec: MonitorSpec, start: date | None, end: date | None) -> tuple[datetime, datetime]:
     zone = zone_of(spec.timezone)
-    first = _FOREVER[0] if start is None else datetime.combine(start, time(), zone)
-    last = _FOREVER[1] if end is None else datetime.combine(end + timedelta(days=1), time(), zone)
+    first, last = _FOREVER
+    if start is not None:
+        first = datetime.combine(start, time(), zone).astimezone(UTC)
+    if end is not None:
+        last = datetime.combine(end + timedelta(days=1), time(), zone).astimezone(UTC)
     if first >= last:
         raise UsageError(f"the period from {start} to {end} is empty", next="put the earlier day first")
     return first, last

@@ -81,7 +81,7 @@ def estimate_frame(
     for frame, needed in ((past, [*names, *also, truth]), (ahead, [*names, *also])):
         _check(frame.collect_schema().names(), needed)
     given = list(dict.fromkeys([*names, *also]))
-    known = past.select(dict.fromkeys([*given, truth])).collect()
+    known = past.select(list(dict.fromkeys([*given, truth]))).collect()
     known = known.filter(pl.col(truth).is_not_null() & pl.col(truth).cast(pl.Float64).is_finite())
     if known.height < least:
         _LOG.warning("%d rows have a truth, %d are asked for: no error is expected", known.height, least)

@@ -1,0 +1,129 @@
+"""A challenger in shadow: it predicts beside the champion, and nothing that it does can fail the run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from trikk import Model, Table, pipeline, predict, shadow
+from trikk.core.errors import DefinitionError
+from trikk.models.registry import Registry
+from trikk.models.signature import Signature
+from trikk.models.version import ModelVersion
+from trikk.pipeline.step import step
+from trikk.runs.journal import Journal
+from trikk.runs.memory import MemoryJournal
+from trikk.storage.artifact import Artifact
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.memory import MemoryStore
+from trikk.testing import MemoryTables, run_inline
+
+START = datetime(2020, 3, 1, tzinfo=UTC)
+
+
+class Twice:
+    """A model that gives twice its input."""
+
+    def predict(self, rows: Any) -> Any:
+        return rows["usual"].to_numpy() * 2
+
+
+class Broken(Twice):
+    """A model that fails."""
+
+    def predict(self, rows: Any) -> Any:
+        raise RuntimeError("no such layer")
+
+
+class Whole(Twice):
+    """A model that gives whole numbers."""
+
+    def predict(self, rows: Any) -> Any:
+        return rows["usual"].to_numpy().astype("int32")
+
+
+@step
+def tomorrow() -> pl.DataFrame:
+    slots = [START + timedelta(hours=h) for h in range(24)]
+    return pl.DataFrame({"sensor": ["north"] * 24, "slot": slots, "usual": [float(h) for h in range(24)]})
+
+
+@pipeline
+def nightly():
+    rows = tomorrow()
+    Table("predictions").append(predict(Model("people@champion"), rows, key="sensor", slot="slot"))
+    shadow(Model("people@challenger", optional=True), rows, into=Table("shadow"), key="sensor", slot="slot")
+
+
+class World:
+    """A registry, a store and tables that outlive runs."""
+
+    def __init__(self) -> None:
+        self.journal: Journal = MemoryJournal()
+        self.store = MemoryStore()
+        self.tables = MemoryTables()
+        self.give(Twice(), "champion")
+
+    def give(self, model: Any, alias: str, artifact: Artifact | None = None) -> None:
+        sample = pl.DataFrame({"usual": [1.0, 2.0]})
+        signature = Signature.infer(sample, pl.Series("value", [1.0, 2.0]), takes="polars", method="predict")
+        saved = artifact or Artifacts(self.store).save(model)
+        registry = Registry(self.journal)
+        made = registry.register(ModelVersion("people", 0, saved, signature))
+        registry.move("people", alias, made.version, "main", by="me", why="", at=1.0)
+
+    def run(self) -> Any:
+        return run_inline(nightly, tables=self.tables, journal=self.journal, store=self.store)
+
+
+def failures(run: Any) -> list[dict[str, Any]]:
+    return [event.body for event in run.events if event.kind == "shadow.failed"]
+
+
+def test_a_challenger_predicts_into_a_table_of_its_own() -> None:
+    world = World()
+    world.give(Twice(), "challenger")
+    run = world.run()
+    assert run.state == "succeeded", run.error
+    made = run.table("shadow")
+    assert made.height == 24
+    assert made["model_version"].unique().to_list() == [2]
+    assert run.table("predictions")["model_version"].unique().to_list() == [1]
+    assert not set(made["prediction_id"]) & set(run.table("predictions")["prediction_id"])
+
+
+def test_where_there_is_no_challenger_nothing_is_done() -> None:
+    run = World().run()
+    assert (run.state, run.run.steps["append_shadow"].state, run.tables.names()) == (
+        "succeeded", "skipped", ["predictions"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["raises", "is gone"])
+def test_a_challenger_that_fails_is_recorded_and_the_run_goes_on(how: str) -> None:
+    world = World()
+    world.give(Broken(), "challenger", Artifact("0" * 64, "pickle", 9, {}) if how == "is gone" else None)
+    run = world.run()
+    assert run.state == "succeeded", run.error
+    assert run.table("predictions").height == 24
+    assert run.tables.names() == ["predictions"]
+    (failed,) = failures(run)
+    assert (failed["step"], failed["model"], failed["version"]) == ("shadow", "people", 2)
+    assert ("no such layer" in str(failed["error"])) == (how == "raises")
+
+
+def test_challengers_of_several_kinds_share_a_table() -> None:
+    world = World()
+    for model in (Twice(), Whole()):
+        world.give(model, "challenger")
+        assert world.run().state == "succeeded"
+    assert world.tables.scan("shadow").collect().group_by("model_version").len().height == 2
+    assert world.tables.scan("shadow").collect_schema()["value"] == pl.Float64
+
+
+def test_outside_of_a_pipeline_it_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="part of pipelines"):
+        shadow(Twice(), tomorrow(), into=Table("shadow"), key="sensor", slot="slot")
