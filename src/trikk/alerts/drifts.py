@@ -31,10 +31,10 @@ def _point(day: DriftRecord) -> Point:
     facts |= {column.column: column.reason for column in day.drifted}
     return Point(
         mark=day.label,
-        start=day.start.timestamp(),
+        start=min(day.start.timestamp(), day.at),
         at=day.end.timestamp(),
         bad=day.verdict == "drift",
-        text=f"day {day.label}: {'drift' if day.drifted else 'no drift'}: {day.headline}",
+        text=f"day {day.label}: {day.verdict}: {day.headline}",
         badness=float(len(day.drifted)),
         facts=facts,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from trikk.cli.drift import show_drift
 from trikk.cli.output import json_option, parameters_text, print_json, table, when
 from trikk.execution.project import Project
 
@@ -27,6 +28,7 @@ _STATES = {
 @click.option("--slice", "slice_", metavar="COLUMN=VALUE", help="Only this slice.")
 @click.option("--worst", type=click.IntRange(1), metavar="N", help="The N cases with the largest errors.")
 @click.option("--last", type=click.IntRange(1), default=14, show_default=True, help="How many windows.")
+@click.option("--drift", is_flag=True, help="How each day's values differ from earlier days'.")
 @json_option
 def monitor(
     name: str | None,
@@ -35,6 +37,7 @@ def monitor(
     slice_: str | None,
     worst: int | None,
     last: int,
+    drift: bool,
     as_json: bool,
 ) -> None:
     """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
@@ -49,6 +52,9 @@ def monitor(
         return
     records = Records(project.journal, name)
     spec = records.spec()
+    if drift:
+        show_drift(project, spec, window, last, as_json=as_json)
+        return
     kind = kind or spec.windows[0]
     chosen = slice_named(slice_) if slice_ else None
     if worst is not None or (window and chosen):

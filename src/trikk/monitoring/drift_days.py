@@ -54,6 +54,21 @@ def compared_with(
     return Compared(tuple(found), "" if found else "no day of the reference is such a weekday")
 
 
+def first_needed(reference: Reference, first: datetime, zone: ZoneInfo) -> datetime:
+    """The moment from which days are summed up, so that the truth of the first predictions has a reference.
+
+    Args:
+        reference: what the monitor declares.
+        first: the first prediction's slot.
+        zone: of a reference without one.
+    """
+    if isinstance(reference, FixedWindow):
+        start = reference.start if reference.start.tzinfo else reference.start.replace(tzinfo=zone)
+        return min(first, start)
+    days = TRAINING_DAYS if isinstance(reference, TrainingData) else reference.days + reference.gap
+    return first - timedelta(days=days + 1)
+
+
 def farthest(reference: Reference) -> int | None:
     """How many days after a day there can be one that is compared with it; None if there is no limit."""
     return reference.days + reference.gap if isinstance(reference, SlidingWindow) else None

@@ -95,6 +95,7 @@ class Judge:
             columns=columns,
             reference=_described(list(there), reference),
             rows=own.profile.rows,
+            settled=own.labels or not {"truth", "error"} & set(own.profile.columns),
             at=self._look.at,
             run=self._look.run,
             fingerprint=fingerprint(marks),

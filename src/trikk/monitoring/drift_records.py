@@ -11,19 +11,22 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from trikk.core.digests import digest_json
 from trikk.core.errors import StorageError
 from trikk.core.values import JSON, decode
 from trikk.drift import ColumnDrift, Profile, Verdict
+from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.records import Cursor
+from trikk.monitoring.windows import window_at, zone_of
 from trikk.runs.ledger import Entry, Ledger
 
 PROFILED = "day.profiled"
 COMPARED = "day.compared"
 REACHED = "drift.advanced"
+_GAP = 84  # days without a verdict after which no more are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class DayProfile:
     labels: bool
     model: str = ""
     version: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no value at all."""
+        return not any(column.rows for column in self.profile.columns.values())
 
     @property
     def digest(self) -> str:
@@ -89,6 +97,8 @@ class DriftRecord:
         columns: each column's finding.
         reference: the days that it was compared with: `first`, `last`, `days`, and `rows` in them.
         rows: predictions of the day.
+        settled: whether its labels are in, if they are compared; before that, "no drift" speaks of predictions and
+            features only.
         at: the time as of which it was compared, seconds since 1970.
         run: the run that did it.
         fingerprint: of everything that was compared.
@@ -107,6 +117,7 @@ class DriftRecord:
     columns: tuple[ColumnDrift, ...] = ()
     reference: dict[str, JSON] | None = None
     rows: int = 0
+    settled: bool = False
     at: float = 0.0
     run: str = ""
     fingerprint: str = ""
@@ -201,3 +212,30 @@ class DriftRecords:
 
     def _profile(self, label: str) -> str:
         return f"{self._subject}/profile/day/{label}"
+
+
+def drift_observations(
+    records: DriftRecords, spec: MonitorSpec, now: datetime, most: int = 14
+) -> list[DriftRecord]:
+    """The last days that say something, oldest first, for alerts: those that drift, or are settled and do not.
+
+    A day whose predictions drift says so before it begins. Days are looked up by name, backwards, so that it costs
+    the same however long the history is; a gap of 84 days that say nothing ends it.
+
+    Args:
+        records: the monitor's drift.
+        spec: the monitor.
+        now: the time, with its zone.
+        most: how many days at most.
+    """
+    zone = zone_of(spec.timezone)
+    found: list[DriftRecord] = []
+    day, gap = window_at("day", now + timedelta(days=2), zone), 0
+    while len(found) < most and gap < _GAP:
+        record = records.window("day", day.label)
+        if record is not None and (record.verdict == "drift" or (record.verdict == "no drift" and record.settled)):
+            found.append(record)
+            gap = 0
+        gap += 1
+        day = window_at("day", day.start - timedelta(seconds=1), zone)
+    return found[::-1]

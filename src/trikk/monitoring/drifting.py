@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import JournalError
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.drift_days import first_needed
 from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_judge import Judge, Look, failed, put
 from trikk.monitoring.drift_records import DriftRecord, DriftRecords
@@ -72,7 +73,11 @@ def _looked(look: Look, source: Source, features: pl.LazyFrame | None, days: lis
     cursor = look.records.cursor(look.definition)
     also = [look.drift.table.table_name] if look.drift.table else []
     spans, whole = touched(spec, source, cursor, also)
-    days += due("day", cursor, spans, whole, look.now + AHEAD, zone_of(spec.timezone)).windows
+    zone = zone_of(spec.timezone)
+    since = whole[0] if whole else look.now
+    if whole:
+        whole = (first_needed(look.drift.matched, since, zone), whole[1])
+    days += due("day", cursor, spans, whole, look.now + AHEAD, zone).windows
     until = dict(cursor.until)
     made: list[DriftRecord | None] = []
     opened: set[str] = set()
@@ -84,6 +89,8 @@ def _looked(look: Look, source: Source, features: pl.LazyFrame | None, days: lis
         judge = Judge(look, absent(look.drift, schema))
         made = [judge.failed(day, error) for day, error in summed.failed]
         for day in judge.affected(summed.changed, datetime.fromisoformat(until["day"])):
+            if day.end <= since:
+                continue
             try:
                 made.append(judge.judged(day))
             except JournalError:
@@ -136,6 +143,8 @@ def _day(
     summed = day_profile(look.spec, look.drift, day, within(look.spec, rows, day), theirs, names, look.now)
     if not summed.labels and look.now < day.end + look.spec.label_delay:
         found.opened.add(day.label)
-    kept = look.records.keep(summed, at=look.at, identity=f"{look.identity}/{summed.digest}")
     held = look.records.window("day", day.label)
+    if summed.is_empty and held is None and look.records.profiled(day.label) is None:
+        return False
+    kept = look.records.keep(summed, at=look.at, identity=f"{look.identity}/{summed.digest}")
     return kept or held is None or held.own != summed.digest or held.definition != look.definition
