@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from trikk.alerts.figures import of_figures, of_labels
 from trikk.alerts.incident import OPENED, Incident
 from trikk.alerts.lifecycle import Decision, decide
-from trikk.alerts.reading import Reading
+from trikk.alerts.reading import Point, Reading
 from trikk.alerts.rule import FIGURES, LABELS, Rule
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
@@ -66,6 +66,7 @@ class Episode:
     Attributes:
         cause: what it is about.
         part: the slice as (column, value); None for all cases.
+        point: the window that opened it.
         opened: the night on which it would have been opened.
         resolved: the night on which it would have been resolved; None if it would be open still.
         since: since when it was bad, seconds since 1970.
@@ -76,17 +77,13 @@ class Episode:
 
     cause: str
     part: tuple[str, str] | None
+    point: Point
     opened: Night
     resolved: Night | None
     since: float
     why: str
     why_resolved: str = ""
     messages: int = 1
-
-    def is_open(self, night: Night) -> bool:
-        """Whether it is open when a night's look is over."""
-        begun = self.opened.moment <= night.moment
-        return begun and (self.resolved is None or night.moment < self.resolved.moment)
 
     @property
     def days(self) -> float | None:
@@ -99,6 +96,7 @@ class Episode:
         return {
             "cause": self.cause,
             "part": part,
+            "point": self.point.to_json(),
             "opened": self.opened.moment.isoformat(),
             "night": self.opened.day.isoformat(),
             "resolved": self.resolved.moment.isoformat() if self.resolved else None,
@@ -221,7 +219,7 @@ class _File:
     """The incidents of one cause, kept as `book.Book` keeps them, but in memory."""
 
     def __init__(self) -> None:
-        self.all: list[tuple[Incident, Night]] = []
+        self.all: list[tuple[Incident, Night, Point]] = []
         self.resolved: dict[str, Night] = {}
         self._seq = 0
 
@@ -235,7 +233,7 @@ class _File:
             if decision.kind == OPENED:
                 number = len(self.all) + 1
                 latest = Incident(f"{reading.cause}-{number}", reading.cause, number)
-                self.all.append((latest, night))
+                self.all.append((latest, night, reading.points[-1]))
             if latest is None:
                 return
             self._apply(latest, decision, night)
@@ -254,6 +252,7 @@ class _File:
             Episode(
                 incident.cause,
                 incident.part,
+                point,
                 night,
                 self.resolved.get(incident.id),
                 incident.since,
@@ -261,5 +260,5 @@ class _File:
                 incident.resolved_why,
                 len(incident.told),
             )
-            for incident, night in self.all
+            for incident, night, point in self.all
         ]

@@ -101,7 +101,7 @@ class Sweep:
         self, known: Iterable[Known], spec: MonitorSpec, rule: Rule, template: Template, over: Sequence[Night]
     ) -> None:
         self._past, self._spec, self._rule = Past(spec.name, known), spec, rule
-        self._template, self.nights = template, over
+        self.template, self.nights = template, over
         self._shown: dict[str, list[_Shown]] = defaultdict(list)
         self._figures: list[Figures] = []
         self._by_object: dict[int, int] = {}
@@ -111,7 +111,7 @@ class Sweep:
         self._read(self._ruled(start))
 
     def _ruled(self, threshold: float) -> Rule:
-        return replace(self._rule, when=self._template.at(threshold))
+        return replace(self._rule, when=self.template.at(threshold))
 
     def _read(self, rule: Rule) -> None:
         kind = rule.window or self._spec.windows[0]
@@ -179,7 +179,7 @@ class Sweep:
         Raises:
             UsageError: if the number in the condition is no threshold.
         """
-        zone, turning = zone_of(self._spec.timezone), Turning(self._template)
+        zone, turning = zone_of(self._spec.timezone), Turning(self.template)
         found: dict[tuple[str, float], Flip | None] = {}
         for cause, nights in self._shown.items():
             order: dict[int, None] = {}

@@ -17,6 +17,8 @@ from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 
 MONTH = 30
+OPEN_AT_MOST = 0.1
+"""The share of good nights on which a false alarm may be open, if it is opened rarely enough."""
 _CLOSE, _WIDE, _OTHERS = 15, 15, 19
 _FEW = 4  # of each, where every number means reading all nights again
 SUPPORTED, TENTATIVE, SHORT, NONE = "supported", "tentative", "not enough history", "none"
@@ -73,10 +75,16 @@ class Outcome:
         """False alarms in 30 days; None if no good day was watched."""
         return self.false_alarms / self.good_days * MONTH if self.good_days else None
 
-    def rate(self, accepted: Accepted) -> float:
-        """The rate that is accepted or not, per day; infinite if no good day was watched."""
+    def keeps_to(self, accepted: Accepted, windows: int) -> bool:
+        """Whether false alarms were as rare as is accepted, and not rare because one of them never ended.
+
+        Args:
+            accepted: the rate.
+            windows: how many good windows resolve an incident.
+        """
         count = self.false_nights if accepted.of_nights else self.false_alarms
-        return count / self.good_days if self.good_days else math.inf
+        is_brief = self.false_nights <= max(OPEN_AT_MOST * self.good_days, windows * self.false_alarms)
+        return count <= accepted.per_day * self.good_days * (1 + 1e-9) and is_brief
 
     def to_json(self) -> dict[str, JSON]:
         """The outcome as JSON."""
@@ -214,7 +222,7 @@ def _detection(spans: Iterable[Span], event: date) -> Detection:
 
 
 def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Suggestion:
-    """Choose the lowest threshold from which on all keep to the accepted rate.
+    """Choose the threshold that alarms most of those from which on all keep to the accepted rate.
 
     Args:
         outcomes: of thresholds, the one that alarms most first.
@@ -230,25 +238,31 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Su
         return Suggestion(SHORT, None, "", why)
     chosen: Outcome | None = None
     for one in reversed(outcomes):
-        if one.rate(accepted) > accepted.per_day * (1 + 1e-9):
+        if not one.keeps_to(accepted, windows):
             break
         chosen = one
     if chosen is None:
         return Suggestion(NONE, None, "", f"no threshold that was tried keeps to {accepted.text}")
     why = _reason(chosen, accepted)
-    if chosen.upper <= accepted.per_day:
-        return Suggestion(SUPPORTED, chosen.threshold, chosen.when, why)
-    why += f"; {accepted.days_needed} good days without a false alarm would show that {accepted.text} is kept to"
-    if windows == 1 and not chosen.false_alarms:
-        why += f". By chance alone, one new window in {days + 1} goes beyond all of {days}"
-    return Suggestion(TENTATIVE, chosen.threshold, chosen.when, why)
+    verdict = SUPPORTED
+    if chosen.upper > accepted.per_day:
+        verdict = TENTATIVE
+        why += (
+            f"; {accepted.days_needed} good days without a false alarm would show that {accepted.text} is kept to"
+        )
+        if windows == 1 and not chosen.false_nights:
+            why += f". By chance alone, one new window in {days + 1} goes beyond all of {days}"
+    missed = [str(met.event) for met in chosen.detections if met.days is None]
+    if missed:
+        why += f". It would have missed {' and '.join(missed)}: another condition may tell these days apart"
+    return Suggestion(verdict, chosen.threshold, chosen.when, why)
 
 
 def _reason(chosen: Outcome, accepted: Accepted) -> str:
     days = chosen.good_days
     if accepted.of_nights:
-        seen = f"an alarm on {chosen.false_nights} of {days} good nights; up to {chosen.upper:.2g} of them"
+        seen, upper = f"an alarm on {chosen.false_nights} of {days} good nights", f"on {chosen.upper:.2g} of them"
     else:
         alarms = "1 false alarm" if chosen.false_alarms == 1 else f"{chosen.false_alarms or 'no'} false alarms"
-        seen = f"{alarms} in {days} good days; up to {chosen.upper * MONTH:.2g} a month"
-    return f"the lowest that keeps to {accepted.text}: {seen} would fit that as well (95%)"
+        seen, upper = f"{alarms} in {days} good days", f"{chosen.upper * MONTH:.2g} in 30 days"
+    return f"the most watchful that keeps to {accepted.text}: {seen}, which would fit a rate of up to {upper} (95%) as well"

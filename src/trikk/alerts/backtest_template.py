@@ -119,3 +119,8 @@ def _leaves(condition: Condition, *, negated: bool = False) -> Iterator[tuple[Co
         yield condition, negated
     for part in condition.parts:
         yield from _leaves(part, negated=negated is not (condition.sign == "not"))
+
+
+def without_place(when: str) -> str:
+    """A condition of the same length with a number where X was, so that it can be checked as any other."""
+    return _PLACE.sub("1", when)

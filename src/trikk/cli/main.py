@@ -34,6 +34,7 @@ COMMANDS = {
     "watch": ("trikk.cli.watch", "Evaluate monitors, open and resolve incidents, tell people."),
     "incidents": ("trikk.cli.incidents", "List incidents, show one, acknowledge or resolve it."),
     "explain": ("trikk.cli.monitor", "Show everything behind one prediction."),
+    "backtest": ("trikk.cli.backtest", "Replay which alarms would have fired; choose a threshold on evidence."),
     "ab": ("trikk.cli.ab", "Compare two models, or a model and a rule, on exactly the same cases."),
     "report": ("trikk.cli.report", "List reports, make one for a past period, send it."),
     "ingest": ("trikk.cli.data", "Load files into a table."),
