@@ -11,7 +11,7 @@ from trikk.core.errors import UsageError
 from trikk.drift.special import chi_square_survival
 
 CONFIDENCE = 0.95
-LEAST_DAYS = 14
+LEAST_DAYS, LEAST_WINDOWS = 14, 14
 LEAST_EXPECTED = 0.5
 """Fewer accepted alarms than this in the time that is known to be good, and their absence says nothing."""
 

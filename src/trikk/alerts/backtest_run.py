@@ -11,7 +11,7 @@ from trikk.alerts.backtest import Episode, Known, Night, known_of, nights, repla
 from trikk.alerts.backtest_bounds import Accepted
 from trikk.alerts.backtest_sweep import Days, Sweep
 from trikk.alerts.backtest_table import Outcome, Suggestion, candidates, outcome, suggest
-from trikk.alerts.backtest_template import Template, without_place
+from trikk.alerts.backtest_template import Template, has_place, without_place
 from trikk.alerts.config import alert_settings
 from trikk.alerts.rule import FIGURES, OF_MONITORS, Rule, check_against, checked
 from trikk.alerts.sources import rules_of
@@ -36,6 +36,7 @@ class Question:
         window: hour, day or week; "" for the rule's.
         slice: a column of which each value is a cause of its own; "" for the rule's.
         windows: how many in a row open and resolve; None for the rule's.
+        min_labelled: labelled cases below which a window is not judged; None for the rule's.
         first: the first night; None for the first that anything was known on.
         last: the last night; None for the last on which anything became known.
         good: days that are known to have been good; None for those before the first event, or all.
@@ -50,6 +51,7 @@ class Question:
     window: str = ""
     slice: str = ""
     windows: int | None = None
+    min_labelled: int | None = None
     first: date | None = None
     last: date | None = None
     good: Days | None = None
@@ -170,6 +172,10 @@ def answer(
     if template is not None:
         sweep = Sweep(known, spec, rule, template, over)
         tried = candidates(sweep, good)
+        if not sweep.nights_judged:
+            note = (
+                f"no window could be judged: none is over with {rule.min_labelled} labelled cases (--min-labelled)"
+            )
         outcomes = tuple(outcome(sweep, x, good, question.events, question.accepted) for x in tried)
         suggestion = suggest(outcomes, question.accepted, rule.windows)
         number = suggestion.threshold if number is None else number
@@ -218,7 +224,12 @@ def choose(question: Question, spec: MonitorSpec, written: Sequence[Rule]) -> tu
         given = {"name": "backtest", "monitor": spec.name, "when": without_place(text)}
         rule = checked({**given, "windows": question.windows}, default_minimum=spec.minimum)
         text = text[: len(rule.when)]
-    rule = replace(rule, window=question.window or rule.window, slice=question.slice or rule.slice)
+    rule = replace(
+        rule,
+        window=question.window or rule.window,
+        slice=question.slice or rule.slice,
+        min_labelled=question.min_labelled or rule.min_labelled,
+    )
     check_against(
         rule, metrics=spec.metrics, windows=spec.windows, slices=spec.slices, has_baseline=bool(spec.baseline)
     )
@@ -238,9 +249,11 @@ def _of_metric(metric: str, spec: MonitorSpec) -> str:
 
 
 def _template(rule: Rule, text: str) -> tuple[Template | None, str]:
-    """The condition with a place, or in words why no other numbers are tried."""
+    """The condition with a place, or in words why no other numbers are tried; UsageError if X is in it twice."""
     if rule.kind != FIGURES:
         return None, f"a rule on {rule.kind} has no threshold to try"
+    if has_place(text):
+        return Template.of(text), ""
     try:
         return Template.of(text), ""
     except UsageError as error:

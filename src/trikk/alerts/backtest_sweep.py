@@ -136,6 +136,11 @@ class Sweep:
             self._by_object[id(figures)] = self._by_content[content]
         return self._by_object[id(figures)]
 
+    @property
+    def nights_judged(self) -> int:
+        """On how many nights the rule could judge anything."""
+        return max((len(nights) for nights in self._shown.values()), default=0)
+
     def sights(self, threshold: float) -> dict[str, list[Sight]]:
         """What each cause's nights come to with a number: by cause, in the order of time."""
         rule = self._ruled(threshold)

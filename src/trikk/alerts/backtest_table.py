@@ -6,11 +6,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from trikk.alerts.backtest import Night
-from trikk.alerts.backtest_bounds import LEAST_DAYS, LEAST_EXPECTED, Accepted
+from trikk.alerts.backtest_bounds import LEAST_DAYS, LEAST_EXPECTED, LEAST_WINDOWS, Accepted
 from trikk.alerts.backtest_sweep import Days, Sight, Span, Sweep
 from trikk.alerts.backtest_template import Flip
 from trikk.core.errors import UsageError
@@ -31,17 +31,19 @@ class Detection:
     Attributes:
         event: its day.
         night: the night on which the incident was opened that was open first after the event; None if none was.
-        days: from the event's day to that night; negative if it was open before; None if none was.
+        days: from the event's day to that night; None if none was.
+        early: it was opened by a window before the event, so that it was no detection of it.
     """
 
     event: date
     night: date | None
     days: int | None
+    early: bool = False
 
     def to_json(self) -> dict[str, JSON]:
         """The detection as JSON."""
         night = self.night.isoformat() if self.night else None
-        return {"event": self.event.isoformat(), "night": night, "days": self.days}
+        return {"event": self.event.isoformat(), "night": night, "days": self.days, "early": self.early}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Outcome:
         false_alarms: incidents opened by windows of the days known to be good.
         false_nights: nights on which one was open, of those days.
         good_days: how many of those days were watched.
+        good_windows: how many windows were judged in them, of the cause that has most.
         upper: of the rate that is accepted, the largest that still fits, with 95% confidence; per day.
         detections: of each event.
     """
@@ -67,6 +70,7 @@ class Outcome:
     false_alarms: int
     false_nights: int
     good_days: int
+    good_windows: int
     upper: float
     detections: tuple[Detection, ...]
 
@@ -132,7 +136,7 @@ def candidates(sweep: Sweep, good: Days) -> list[float]:
     if any(flip.more_is_good is not more_is_good for flip in flips):
         raise UsageError(
             "a larger number means fewer alarms for some windows and more for others",
-            next="compare something that is never negative, such as abs(bias)",
+            next="compare figures that are never negative, such as mae, or abs(bias) with a number",
         )
     close, wide, others = (_FEW, _FEW, _FEW) if sweep.of_usual else (_CLOSE, _WIDE, _OTHERS)
     ordered = _ordered(sweep.flips(good), more_is_good)
@@ -175,32 +179,31 @@ def outcome(sweep: Sweep, threshold: float, good: Days, events: Sequence[date], 
     sights = sweep.sights(threshold)
     spans = sweep.spans(sights)
     every = [span for of_cause in spans.values() for span in of_cause]
-    is_good = _good_nights(sweep, sights, good)
-    open_nights = _open_nights(every, sweep.nights)
+    good_sights = {cause: _good_sights(sweep, seen, good) for cause, seen in sights.items()}
+    good_nights = {cause: {sight.night.day for sight in seen} for cause, seen in good_sights.items()}
+    false_nights = set().union(
+        *(_open_nights(spans[cause], sweep.nights) & days for cause, days in good_nights.items())
+    )
+    good_days = len(set().union(*good_nights.values()))
     false_alarms = sum(sweep.is_within(span.opened, good) for span in every)
-    false_nights = len(open_nights & is_good)
-    count = false_nights if accepted.of_nights else false_alarms
+    count = len(false_nights) if accepted.of_nights else false_alarms
     return Outcome(
         threshold,
         sweep.template.at(threshold),
         len(every),
-        len(open_nights),
+        len(_open_nights(every, sweep.nights)),
         false_alarms,
-        false_nights,
-        len(is_good),
-        accepted.upper(count, len(is_good)),
-        tuple(_detection(every, event) for event in events),
+        len(false_nights),
+        good_days,
+        max((len({sight.at for sight in seen}) for seen in good_sights.values()), default=0),
+        accepted.upper(count, good_days),
+        tuple(_detection(sweep, every, event) for event in events),
     )
 
 
-def _good_nights(sweep: Sweep, sights: Mapping[str, Sequence[Sight]], good: Days) -> set[date]:
-    """The nights whose newest window lies in the good days, and is not old."""
-    return {
-        sight.night.day
-        for seen in sights.values()
-        for sight in seen
-        if sweep.is_current(sight) and sweep.is_within(sight, good)
-    }
+def _good_sights(sweep: Sweep, seen: Sequence[Sight], good: Days) -> list[Sight]:
+    """Nights whose newest window lies in the good days, and is not old."""
+    return [sight for sight in seen if sweep.is_current(sight) and sweep.is_within(sight, good)]
 
 
 def _open_nights(spans: Iterable[Span], over: Sequence[Night]) -> set[date]:
@@ -214,11 +217,14 @@ def _open_nights(spans: Iterable[Span], over: Sequence[Night]) -> set[date]:
     return found
 
 
-def _detection(spans: Iterable[Span], event: date) -> Detection:
+def _detection(sweep: Sweep, spans: Iterable[Span], event: date) -> Detection:
     """The incident that was open first on the event's day or later."""
-    after = [span for span in spans if span.resolved is None or span.resolved.day > event]
-    first = min((span.opened.night.day for span in after), default=None)
-    return Detection(event, first, None if first is None else (first - event).days)
+    after = [span.opened for span in spans if span.resolved is None or span.resolved.day > event]
+    if not after:
+        return Detection(event, None, None)
+    first = min(after, key=lambda sight: sight.night.moment)
+    early = sweep.is_within(first, Days(date.min, event - timedelta(days=1)))
+    return Detection(event, first.night.day, (first.night.day - event).days, early)
 
 
 def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Suggestion:
@@ -230,12 +236,11 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Su
         windows: how many bad windows in a row open an incident.
     """
     days = outcomes[0].good_days if outcomes else 0
-    if days < LEAST_DAYS or accepted.per_day * days < LEAST_EXPECTED:
-        needed = max(LEAST_DAYS, math.ceil(LEAST_EXPECTED / accepted.per_day))
-        why = (
-            f"{days} good days were watched; at {accepted.text} it takes {needed} before a threshold can be chosen"
-        )
-        return Suggestion(SHORT, None, "", why)
+    seen = outcomes[0].good_windows if outcomes else 0
+    needed = max(LEAST_DAYS, math.ceil(LEAST_EXPECTED / accepted.per_day))
+    if days < needed or seen < LEAST_WINDOWS:
+        why = f"{days} good days with {seen} windows were watched; at {accepted.text} it takes {needed} days"
+        return Suggestion(SHORT, None, "", f"{why} and {LEAST_WINDOWS} windows before a threshold can be chosen")
     chosen: Outcome | None = None
     for one in reversed(outcomes):
         if not one.keeps_to(accepted, windows):
@@ -251,7 +256,7 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Su
             f"; {accepted.days_needed} good days without a false alarm would show that {accepted.text} is kept to"
         )
         if windows == 1 and not chosen.false_nights:
-            why += f". By chance alone, one new window in {days + 1} goes beyond all of {days}"
+            why += f". By chance alone, one new window in {seen + 1} goes beyond all of {seen}"
     missed = [str(met.event) for met in chosen.detections if met.days is None]
     if missed:
         why += f". It would have missed {' and '.join(missed)}: another condition may tell these days apart"
@@ -261,8 +266,8 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Su
 def _reason(chosen: Outcome, accepted: Accepted) -> str:
     days = chosen.good_days
     if accepted.of_nights:
-        seen, upper = f"an alarm on {chosen.false_nights} of {days} good nights", f"on {chosen.upper:.2g} of them"
+        seen, upper = f"an alarm on {chosen.false_nights} of {days} good nights", f"{chosen.upper:.2g} of nights"
     else:
         alarms = "1 false alarm" if chosen.false_alarms == 1 else f"{chosen.false_alarms or 'no'} false alarms"
         seen, upper = f"{alarms} in {days} good days", f"{chosen.upper * MONTH:.2g} in 30 days"
-    return f"the most watchful that keeps to {accepted.text}: {seen}, which would fit a rate of up to {upper} (95%) as well"
+    return f"the most watchful that keeps to {accepted.text}: {seen}; up to {upper} would fit that as well (95%)"

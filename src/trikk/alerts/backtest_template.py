@@ -121,6 +121,11 @@ def _leaves(condition: Condition, *, negated: bool = False) -> Iterator[tuple[Co
         yield from _leaves(part, negated=negated is not (condition.sign == "not"))
 
 
+def has_place(when: str) -> bool:
+    """Whether X stands in a condition."""
+    return bool(_PLACE.search(when))
+
+
 def without_place(when: str) -> str:
     """A condition of the same length with a number where X was, so that it can be checked as any other."""
     return _PLACE.sub("1", when)

@@ -20,20 +20,14 @@ _AROUND = 6
 _COLOURS = {"supported": "green", "tentative": "yellow"}
 
 
-class _Day(click.ParamType):
-    """A day, such as 2020-03-26."""
-
-    name = "day"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """The day as a date."""
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no day: write it as 2020-03-26", param, ctx)
+def _day(context: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 - click's signature
+    """An option's dates, of which click makes times."""
+    if isinstance(value, tuple):
+        return tuple(sorted(one.date() for one in value))
+    return None if value is None else value.date()
 
 
-_DAY = _Day()
+_DATE = click.DateTime(formats=["%Y-%m-%d"])
 
 
 @click.command()
@@ -48,10 +42,19 @@ _DAY = _Day()
 @click.option("--window", default="", help="hour, day or week.")
 @click.option("--slice", default="", metavar="COLUMN", help="Each of its values alarms on its own.")
 @click.option("--windows", type=click.IntRange(1), help="How many in a row must be bad to open an incident.")
-@click.option("--from", "first", type=_DAY, metavar="DATE", help="The first night.")
-@click.option("--to", "last", type=_DAY, metavar="DATE", help="The last night.")
+@click.option("--min-labelled", type=click.IntRange(1), metavar="N", help="Judge no window with fewer labels.")
+@click.option("--from", "first", type=_DATE, callback=_day, metavar="DATE", help="The first night.")
+@click.option("--to", "last", type=_DATE, callback=_day, metavar="DATE", help="The last night.")
 @click.option("--known-ok", default="", metavar="FROM:TO", help="Days without anything wrong: an alarm is false.")
-@click.option("--event", "events", type=_DAY, multiple=True, metavar="DATE", help="When something went wrong.")
+@click.option(
+    "--event",
+    "events",
+    type=_DATE,
+    callback=_day,
+    multiple=True,
+    metavar="DATE",
+    help="When something went wrong.",
+)
 @click.option(
     "--accept", default="1/month", show_default=True, help="False alarms: 1/month, 2/week; 0.02: share of nights."
 )
@@ -100,6 +103,8 @@ def _head(found: Backtest) -> None:
 
 
 def _incidents(found: Backtest) -> None:
+    from trikk.alerts.times import lasting
+
     if found.episodes is None:
         return
     click.echo()
@@ -110,7 +115,7 @@ def _incidents(found: Backtest) -> None:
         [
             one.opened.day.isoformat(),
             "-" if one.resolved is None else one.resolved.day.isoformat(),
-            "still open" if one.days is None else f"{one.days:.0f} days",
+            "still open" if one.days is None else lasting(one.days * 86400),
             "false alarm" if found.is_false(one) else "",
             ("" if one.part is None else f"{one.part[0]} {one.part[1]}: ") + one.why,
         ]
@@ -151,7 +156,7 @@ def _beside(found: Backtest) -> list[Outcome]:
 def _met(detection: Detection) -> str:
     if detection.days is None:
         return "never"
-    if detection.days < 0:
+    if detection.early:
         return f"open since {detection.night}"
     return "the same night" if detection.days == 0 else f"after {detection.days} d"
 
