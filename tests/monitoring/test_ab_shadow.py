@@ -52,7 +52,7 @@ def tomorrow() -> pl.DataFrame:
 
 
 @pipeline
-def nightly():
+def nightly() -> None:
     rows = tomorrow()
     Table("predictions").append(predict(Model("people@champion"), rows, key="sensor", slot="slot"))
     shadow(Model("people@challenger", optional=True), rows, into=Table("shadow"), key="sensor", slot="slot")

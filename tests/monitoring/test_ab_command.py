@@ -1,0 +1,56 @@
+"""`trikk ab` and `trikk monitor` as a user meets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.execution.command import Folder
+
+PIPELINES = """
+from trikk import Monitor, Table
+
+people = Monitor("people", predictions=Table("predictions"), truth=Table("counts"), key="sensor", slot="slot",
+                 observed="count", slices=["sensor"], expected_error="expected")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    slots = [f"2020-03-{day:02}T{hour:02}:00:00Z" for day in range(1, 11) for hour in range(24)]
+    counts = pl.DataFrame({"sensor": "north", "slot": slots, "count": [float(n % 7) for n in range(240)]})
+    off = pl.Series([1.0 + (n % 5) / 10 for n in range(240)])
+    predictions = counts.select(
+        "sensor",
+        "slot",
+        (pl.col("count") + off).alias("value"),
+        (pl.col("count") + off * 2 + pl.Series([n % 3 / 10 for n in range(240)])).alias("naive"),
+        expected=off * 1.05,
+    )
+    typed = pl.col("slot").str.to_datetime(time_zone="UTC")
+    counts.with_columns(typed).write_parquet(tmp_path / "counts.parquet")
+    predictions.with_columns(typed).write_parquet(tmp_path / "predictions.parquet")
+    made = Folder(tmp_path)
+    made.write(trikk='name = "city"\npipelines = ["pipelines"]\n', pipelines=PIPELINES)
+    for table in ("counts", "predictions"):
+        assert made.trikk("ingest", table, f"{table}.parquet").code == 0, table
+    assert made.trikk("run", "watch_people").code == 0
+    return made
+
+
+def test_it_says_who_is_better_for_people_and_as_json(folder: Folder) -> None:
+    told = folder.trikk("ab", "people", "column:naive", "column:value")
+    assert told.code == 0, told.err
+    assert "on the same 240 cases" in told.out
+    assert "column:value is better than column:naive: the difference lies between -1." in told.out
+    assert "sensor=north" in told.out
+    found = folder.trikk("ab", "people", "column:naive", "column:value", "--json", "--to", "2020-03-03").json
+    assert (found["cases"], found["days"], found["verdict"], found["days_needed"]) == (72, 3, "not yet known", 4)
+    assert (found["from"], found["to"], found["metric"]) == ("2020-03-01", "2020-03-03", "mae")
+    wrong = folder.trikk("ab", "people", "people:1", "column:value", "--json")
+    assert (wrong.code, wrong.error["what"]) == (2, "there is no model 'people'")
+    shown = folder.trikk("monitor", "people")
+    assert "ESTIMATED MAE" in shown.out
+    assert "estimate: trust: the estimate of mae was off by 5% in the last 8 windows (5% too high" in shown.out
+    assert folder.trikk("monitor", "people", "--json").json["estimates"][0]["state"] == "trust"
