@@ -80,11 +80,7 @@ def start_is_due(incident: Incident) -> bool:
 def _opened(reading: Reading) -> Decision:
     rule, last = reading.rule, reading.points[-1]
     first = reading.points[-reading.bad]
-    why = (
-        last.text
-        if rule.windows == 1
-        else f"{last.text}: bad {reading.bad} times in a row, {rule.windows} open it"
-    )
+    why = last.text if rule.windows == 1 else f"{last.text}, the {_nth(reading.bad)} time in a row"
     part: Any = list(reading.part) if reading.part else None
     body: dict[str, JSON] = {
         "rule": rule.to_json(),

@@ -1,0 +1,149 @@
+"""Messages on their way: each once on each channel, tried again with pauses, given up in the end, many as one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.alerts.servers import MailServer, WebServer
+
+from trikk.alerts.book import Book
+from trikk.alerts.config import alert_settings
+from trikk.alerts.deliver import deliver
+from trikk.alerts.delivery import ATTEMPTS, Delivery, next_step
+from trikk.alerts.incident import SENDING
+from trikk.alerts.lifecycle import decide
+from trikk.alerts.reading import Point, Reading
+from trikk.alerts.rule import Rule
+from trikk.execution.project import Project
+from trikk.runs.lease import Holder
+
+HOUR = 3600.0
+DEAD = {"host": "", "boot": "", "pid": 0, "started": 0}
+
+
+class Post:
+    """A project with open incidents and channels."""
+
+    def __init__(self, root: Path, channels: dict[str, str], more: str = "") -> None:
+        listed = "".join(f"{name} = {json.dumps(address)}\n" for name, address in channels.items())
+        (root / "trikk.toml").write_text(f'name = "city"\n[alerts]\n{more}\n[alerts.channels]\n{listed}')
+        self.root = root
+        self.project = Project.open(root)
+        self.settings = alert_settings(self.project.settings)
+        self.now = 1.6e9
+
+    def open(self, *names: str, severity: str = "alarm") -> None:
+        for name in names:
+            rule = Rule(name, when="mae > 1", severity=severity)
+            point = Point("a", self.now, self.now, True, "mae > 1 (it is 2)", 1.0)
+            reading = Reading(rule, "people", f"people: {name}", (point,))
+            decision = decide(None, reading, self.now)
+            assert decision
+            channels = self.settings.route(severity)
+            Book(self.project.journal).apply(None, reading.cause, decision, at=self.now, channels=channels)
+
+    def send(self, after: float = 0.0) -> tuple[list[str], list[str]]:
+        """States of the attempts that were made, as "channel state"; and errors."""
+        self.now += after
+        book = Book(self.project.journal)
+        found, errors = deliver(self.project, self.settings, book, book.unfinished(), self.now)
+        return [f"{one['channel']} {one['state']}" for one in found], errors
+
+
+def test_a_message_is_sent_once_on_each_channel(
+    tmp_path: Path, web_server: WebServer, mail_server: MailServer
+) -> None:
+    post = Post(tmp_path, {"hook": web_server.address(), "mail": mail_server.address(), "book": "file:a.jsonl"})
+    post.open("loss")
+    assert sorted(post.send()[0]) == ["book delivered", "hook delivered", "mail delivered"]
+    assert post.send(9 * HOUR) == ([], [])
+    assert (len(web_server.got), len(mail_server.mails)) == (1, 1)
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_channel_that_is_away_delays_only_its_own_messages(tmp_path: Path, web_server: WebServer) -> None:
+    post = Post(tmp_path, {"hook": web_server.address(), "book": "file:a.jsonl"})
+    web_server.status = 503
+    post.open("loss")
+    assert sorted(post.send()[0]) == ["book delivered", "hook failed"]
+    assert post.send(30)[0] == []
+    assert post.send(30)[0] == ["hook failed"]
+    assert post.send(60)[0] == []
+    web_server.status = 200
+    assert post.send(60)[0] == ["hook delivered"]
+    (incident,) = Book(post.project.journal).all()
+    assert incident.delivery("opened", "hook").attempts == 3
+
+
+def test_a_channel_that_stays_away_is_given_up_and_recorded(tmp_path: Path) -> None:
+    post = Post(tmp_path, {"book": "file:taken/x.jsonl"})
+    (tmp_path / "taken").write_text("a file")
+    post.open("loss")
+    seen = [state for _ in range(ATTEMPTS + 3) for state in post.send(9 * HOUR)[0]]
+    assert seen == ["book failed"] * ATTEMPTS + ["book given up"]
+    (incident,) = Book(post.project.journal).all()
+    assert "attempts failed" in incident.delivery("opened", "book").why
+
+
+def test_a_wrong_address_is_an_error_and_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "s3cr3t-T0ken")
+    post = Post(tmp_path, {"bad": "nosuch://${TOKEN}", "unset": "json://${NOT_SET}", "book": "file:a.jsonl"})
+    post.open("loss")
+    states, errors = post.send()
+    assert sorted(states) == ["bad failed", "book delivered", "unset failed"]
+    assert ["channel bad" in errors[0], "NOT_SET" in errors[1]] == [True, True]
+    written = json.dumps([entry.body for entry in post.project.journal.history("incident")])
+    assert "s3cr3t" not in written + str(errors)
+
+
+def test_many_at_once_are_one_message(tmp_path: Path, web_server: WebServer) -> None:
+    post = Post(tmp_path, {"hook": web_server.address()}, more="digest = 3")
+    post.open("a", "b", "c", "d")
+    assert post.send()[0] == ["hook delivered"] * 4
+    (got,) = web_server.got
+    assert got["title"] == "[city] 4 incidents: 4 open or worse"
+    assert all(f"people: {name}" in got["message"] for name in "abcd")
+    assert post.send(HOUR)[0] == []
+
+
+def test_of_two_processes_one_sends(tmp_path: Path, web_server: WebServer) -> None:
+    post = Post(tmp_path, {"hook": web_server.address()})
+    post.open("loss")
+    books = [Book(post.project.journal), Book(post.project.journal)]
+    seen = [book.unfinished() for book in books]
+    for book, incidents in zip(books, seen, strict=True):
+        deliver(post.project, post.settings, book, incidents, post.now)
+    assert len(web_server.got) == 1
+
+
+def test_what_a_killed_process_was_sending_is_sent_again(tmp_path: Path, web_server: WebServer) -> None:
+    post = Post(tmp_path, {"hook": web_server.address()})
+    post.open("loss")
+    book = Book(post.project.journal)
+    (incident,) = book.unfinished()
+    host = {**DEAD, "host": Holder.current().host, "pid": 2**22 + 1}
+
+    body: dict[str, Any] = {"message": "opened", "channel": "hook", "attempt": 1, "holder": host}
+    book.note(incident, SENDING, body, at=post.now, identity="opened/hook/1")
+    assert post.send()[0] == ["hook delivered"]
+    (incident,) = book.all()
+    assert incident.delivery("opened", "hook").attempts == 2
+
+
+def test_a_channel_that_is_gone_is_given_up(tmp_path: Path) -> None:
+    post = Post(tmp_path, {"hook": "json://127.0.0.1:1"})
+    post.open("loss")
+    (tmp_path / "trikk.toml").write_text('name = "city"\n')
+    post.settings = alert_settings(Project.open(tmp_path).settings)
+    assert post.send()[0] == ["hook given up"]
+
+
+def test_who_sends_on_another_host_is_waited_for_but_not_for_ever() -> None:
+    sending = Delivery("sending", 1, at=0.0, holder=DEAD)
+    assert next_step(sending, now=60.0, alive=None).do == "wait"
+    assert next_step(sending, now=1000.0, alive=None).do == "send"
+    assert next_step(sending, now=1e9, alive=True).do == "wait"
+    assert next_step(Delivery("sending", ATTEMPTS, at=0.0), now=1e9, alive=False).do == "give up"
