@@ -115,14 +115,19 @@ def period_named(kind: str, text: str, zone: ZoneInfo) -> Period:
         UsageError: if it names none.
     """
     try:
-        if kind == "month" and re.fullmatch(r"\d{4}-\d{2}", text):
-            return Period(kind, date.fromisoformat(f"{text}-01"), zone)
-        if kind == "week" and re.fullmatch(r"\d{4}-?W\d{2}", text):
-            return Period(kind, date.fromisoformat(text), zone)
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            found = containing(kind, date.fromisoformat(text), zone)
-            _ = found.start, found.end
-            return found
+        found = containing(kind, _day_in(kind, text), zone)
+        _ = found.before.start, found.end  # both can be told in UTC
+        return found
     except (ValueError, OverflowError):
         pass
     raise UsageError(f"{text[:40]!r} names no {kind}", next=f"write it as {_HOW[kind]}")
+
+
+def _day_in(kind: str, text: str) -> date:
+    """A day that lies in the period that a text names; ValueError if it names none."""
+    if kind == "month" and re.fullmatch(r"\d{4}-\d{2}", text):
+        return date.fromisoformat(f"{text}-01")
+    known = re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) or (kind == "week" and re.fullmatch(r"\d{4}-W\d{2}", text))
+    if not known:
+        raise ValueError(text)
+    return date.fromisoformat(text)
