@@ -63,7 +63,8 @@ def commands(folder: Path, first: date) -> Iterator[list[str]]:
     past = ["-p", f"days={(first - FIRST_COUNTS).days + 1}"]
     yield [*here, "backfill", "ingest", "train", "nightly", *period(first, first), *past]
     nights = period(first + timedelta(days=1), LAST_DAY)
-    yield [*here, "backfill", "ingest", "nightly", *nights, "--quiet", "--watch"]
+    sundays = ["-p", "weekday=7"]  # a parameter of train; an incident trains on any day
+    yield [*here, "backfill", "ingest", "nightly", "train", *nights, *sundays, "--quiet", "--watch"]
     yield [*here, "incidents", "--all"]
     yield [*here, "models", "people"]
     yield [*here, "monitor", "people", "--kind", "week", "--last", "18"]

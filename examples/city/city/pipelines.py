@@ -25,6 +25,7 @@ from trikk import (
     quality_gate,
     register_model,
     step,
+    when,
 )
 
 log = logging.getLogger(__name__)
@@ -99,16 +100,25 @@ def ingest(day: date, days: int = 7, source: str = cleaning.PACKAGE):
     counts.merge(rows, key=["sensor", "slot"])
 
 
+@step
+def is_due(day: date, weekday: int) -> bool:
+    return weekday in (0, day.isoweekday())
+
+
 @pipeline(retry=Retry(attempts=2))
-def train(day: date, weeks: int = 16, learning_rate: float = 0.1, holdout: int = 3):
-    """Train on the weeks up to `day`, and make the model champion if it beats the present one on the last days."""
-    past, _ = build_features(counts, day=day, weeks=weeks)
-    learn, recent = split(past, day=day, days=holdout)
-    fitted = fit(learn, learning_rate)
-    version = register_model(
-        fitted, "people", inputs=learn, nullable=features.MAY_BE_MISSING, metrics=judge(fitted, recent)
-    )
-    promote_if(better_by(0.0, metric="mae"), version, rows=recent, target="count")
+def train(day: date, weeks: int = 16, learning_rate: float = 0.1, holdout: int = 3, weekday: int = 0):
+    """Train on the weeks up to `day`, and make the model champion if it beats the present one on the last days.
+
+    A weekday from 1 (Monday) to 7 lets only those days be trained on; 0 any.
+    """
+    with when(is_due(day, weekday)):
+        past, _ = build_features(counts, day=day, weeks=weeks)
+        learn, recent = split(past, day=day, days=holdout)
+        fitted = fit(learn, learning_rate)
+        version = register_model(
+            fitted, "people", inputs=learn, nullable=features.MAY_BE_MISSING, metrics=judge(fitted, recent)
+        )
+        promote_if(better_by(0.0, metric="mae"), version, rows=recent, target="count")
 
 
 @pipeline(retry=Retry(attempts=2))
