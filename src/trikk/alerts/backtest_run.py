@@ -177,7 +177,7 @@ def answer(
                 f"no window could be judged: none is over with {rule.min_labelled} labelled cases (--min-labelled)"
             )
         outcomes = tuple(outcome(sweep, x, good, question.events, question.accepted) for x in tried)
-        suggestion = suggest(outcomes, question.accepted, rule.windows)
+        suggestion = suggest(outcomes, question.accepted, rule)
         number = suggestion.threshold if number is None else number
         rule = rule if number is None else replace(rule, when=template.at(number))
     is_ready = template is None or number is not None

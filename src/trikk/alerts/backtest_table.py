@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from trikk.alerts.backtest import Night
 from trikk.alerts.backtest_bounds import LEAST_DAYS, LEAST_EXPECTED, LEAST_WINDOWS, Accepted
 from trikk.alerts.backtest_sweep import Days, Sight, Span, Sweep
 from trikk.alerts.backtest_template import Flip
+from trikk.alerts.rule import Rule
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 
@@ -227,13 +228,13 @@ def _detection(sweep: Sweep, spans: Iterable[Span], event: date) -> Detection:
     return Detection(event, first.night.day, (first.night.day - event).days, early)
 
 
-def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Suggestion:
+def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: Rule) -> Suggestion:
     """Choose the threshold that alarms most of those from which on all keep to the accepted rate.
 
     Args:
         outcomes: of thresholds, the one that alarms most first.
         accepted: the rate.
-        windows: how many bad windows in a row open an incident.
+        rule: the rule.
     """
     days = outcomes[0].good_days if outcomes else 0
     seen = outcomes[0].good_windows if outcomes else 0
@@ -243,7 +244,7 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Su
         return Suggestion(SHORT, None, "", f"{why} and {LEAST_WINDOWS} windows before a threshold can be chosen")
     chosen: Outcome | None = None
     for one in reversed(outcomes):
-        if not one.keeps_to(accepted, windows):
+        if not one.keeps_to(accepted, rule.windows):
             break
         chosen = one
     if chosen is None:
@@ -255,7 +256,7 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, windows: int) -> Su
         why += (
             f"; {accepted.days_needed} good days without a false alarm would show that {accepted.text} is kept to"
         )
-        if windows == 1 and not chosen.false_nights:
+        if rule.windows == 1 and not rule.slice and not chosen.false_nights:
             why += f". By chance alone, one new window in {seen + 1} goes beyond all of {seen}"
     missed = [str(met.event) for met in chosen.detections if met.days is None]
     if missed:
