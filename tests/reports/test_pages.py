@@ -102,7 +102,7 @@ def test_it_can_be_made_as_it_was_known_at_a_time(world: World, made: Any) -> No
 
 
 def test_without_a_period_it_is_the_last_that_is_over(world: World) -> None:
-    assert content_of(world.make(monthly(), customer="*")).period == "2020-03"
+    assert world.told(monthly()).period == "2020-03"
 
 
 def test_a_period_of_which_nothing_is_known_says_so(world: World) -> None:
@@ -122,12 +122,12 @@ def test_incidents_and_champions_of_the_period_are_told() -> None:
         world.ledger.add(
             "model/people", "alias.moved", {**body, "version": number, "why": f"why {number}"}, at=when.timestamp()
         )
-    content = content_of(world.make(monthly(), period="2020-03", customer="*"))
+    content = world.told(monthly(), "2020-03")
     assert [(h.version, h.moved, h.why) for h in content.models] == [(1, False, "why 1"), (2, True, "why 2")]
     assert [(i.id, i.severity, i.resolved) for i in content.incidents] == [
         ("people.loss-1", "alarm", "25 March 2020, 00:00")
     ]
-    later = content_of(world.make(monthly(), period="2020-04", customer="*", now=day(2, 5)))
+    later = world.told(monthly(), "2020-04", now=day(2, 5))
     assert ([h.version for h in later.models], later.incidents) == ([2, 3], ())
 
 
@@ -238,7 +238,7 @@ def test_an_unknown_customer_or_period_is_refused(world: World) -> None:
 def test_overdue_windows_ask_for_something_and_a_day_is_a_period_too() -> None:
     world = World()
     world.put(window(day(29), {"north": None, "south": None}, at=day(31) + timedelta(hours=1), state="overdue"))
-    content = content_of(world.make(monthly(), period="2020-03", customer="*"))
+    content = world.told(monthly(), "2020-03")
     assert any("overdue" in action.text for action in content.actions)
-    whole = content_of(world.make(monthly(period="day"), period="2020-03-21", customer="*")).sections[0]
+    whole = world.told(monthly(period="day"), "2020-03-21").sections[0]
     assert (whole.window, len(whole.points), whole.metric.before) == ("day", 1, 23.0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import Figures
 from trikk.monitoring.records import Records, WindowRecord
 from trikk.reports import Report
+from trikk.reports.collect import collect
+from trikk.reports.content import Content
 from trikk.runs.ledger import Ledger
 from trikk.runs.memory import MemoryJournal
 from trikk.storage.memory import MemoryStore
@@ -102,6 +105,18 @@ class World:
             self.ledger.add(
                 "incident/people.loss/1", "incident.resolved", {"why": "good again"}, at=resolved.timestamp()
             )
+
+    def told(self, report: Report, period: str | None = None, *, now: datetime | None = None) -> Content:
+        """What is on the page on everything, without a run."""
+        context: Any = SimpleNamespace(
+            journal=self.ledger,
+            now=now or day(2, 4),
+            time=lambda: (now or day(2, 4)).timestamp(),
+            environment="main",
+            root=Path("/nowhere/city"),
+        )
+        (found,) = collect(report.spec, context, period=period, customer="*", as_known_at=None)
+        return Content.read(found)
 
     def make(self, report: Report, *, now: datetime | None = None, **parameters: Any) -> InlineRun:
         clock = ManualClock((now or datetime(2020, 4, 2, tzinfo=UTC)).timestamp())
