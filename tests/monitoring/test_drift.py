@@ -215,6 +215,30 @@ def test_only_what_is_asked_for_is_compared() -> None:
     assert [c.column for c in world.day(7).columns] == ["prediction", "truth"]
 
 
+def test_errors_are_measured_by_ks_with_a_limit_of_their_own_unless_it_is_said_otherwise() -> None:
+    world = World(monitor(Drift()), days=8)
+    world.look(at(10))
+    error = world.day(7).of("error")
+    assert error is not None
+    assert (error.method, error.threshold) == ("ks", 0.35)
+    world.monitor = monitor(Drift(methods="psi", thresholds={"psi": 0.3}))
+    world.look(at(10))
+    assert [(c.method, c.threshold) for c in world.day(7).columns] == [("psi", 0.3)] * 3
+
+
+def test_errors_of_classes_are_whether_they_are_right() -> None:
+    made = [predicted(n).with_columns(value=pl.lit("bus")) for n in range(8)]
+    came = [counted(n).with_columns(count=pl.lit("bus" if n < 7 else "tram")) for n in range(8)]
+    world = World(monitor(Drift(), metrics=["accuracy"]))
+    world.tables = MemoryTables({"predictions": pl.concat(made), "counts": pl.concat(came)})
+    world.look(at(10))
+    assert [(c.column, c.verdict) for c in world.day(7).columns] == [
+        ("prediction", "no drift"),
+        ("truth", "drift"),
+        ("error", "drift"),
+    ]
+
+
 def test_few_rows_are_insufficient_data() -> None:
     world = World(monitor(Drift(minimum=200, reference=SlidingWindow(7))), days=8)
     world.look(at(10))

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from trikk.drift import Reference
 
 PARTS = ("features", "predictions", "truth", "error")
+OF_A_DAY = {"ks": 0.2, "wasserstein": 0.25, "psi": 0.2}
+"""The least effect that counts for one day: more than for independent rows, as those of a day have its weather in
+common. Measured on 244 days of counts of people (docs/monitoring.md)."""
+
+OF_ERRORS = 0.35
+"""The same for errors, by Kolmogorov and Smirnov: most of an ordinary day's errors lie on one side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,9 @@ class Drift:
         reference: `trikk.drift.SlidingWindow`, `FixedWindow`, or `TrainingData`: here the 84 days before the model
             version that made the day's predictions was registered. None for the 28 days before.
         same_weekday: compare a Sunday with Sundays only.
-        methods: one for all columns, or by column; None to choose by type and size (see docs/drift.md).
-        thresholds: the least effect that counts, by method, by column, or for "missing"; else 0.1.
+        methods: one for all columns, or by column; else by type and size (docs/drift.md), and ks for errors.
+        thresholds: the least effect that counts, by method, by column, or for "missing"; else 0.2 for ks and psi,
+            0.25 for wasserstein, 0.1 for the others, and 0.35 for errors by ks.
         alpha: the level of significance, corrected for all columns of a day.
         minimum: values on each side below which data are insufficient.
         table: a table with the features instead of the predictions: it needs the monitor's slot column.
@@ -80,6 +87,21 @@ class Drift:
         if isinstance(found, TrainingData) or not self.same_weekday:
             return found
         return replace(found, matching="weekday")
+
+    def options(self, columns: Sequence[str], *, numeric_error: bool) -> dict[str, Any]:
+        """The options of `trikk.drift.compare` for these columns.
+
+        Args:
+            columns: those that are compared; methods for others are left out.
+            numeric_error: whether the error is a number.
+        """
+        methods, thresholds = self.methods, {**OF_A_DAY, **(self.thresholds or {})}
+        if not isinstance(methods, str):
+            methods = {name: method for name, method in (methods or {}).items() if name in columns}
+            if numeric_error and "error" in columns and "error" not in methods:
+                methods["error"] = "ks"
+                thresholds = {"error": OF_ERRORS, **thresholds}
+        return {"methods": methods, "thresholds": thresholds, "alpha": self.alpha, "minimum": self.minimum}
 
     def to_json(self) -> dict[str, JSON]:
         """The definition as JSON."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.values import JSON
-from trikk.drift import ColumnDrift, DriftReport, Method, Profile, Verdict, compare
+from trikk.drift import ColumnDrift, Profile, Verdict, compare
 from trikk.models.registry import Registry
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_days import Compared, compared_with, farthest
@@ -119,18 +118,9 @@ class Judge:
         if reference is None:
             why = compared.why or "there is no day yet to compare with"
             return (*(ColumnDrift(name, "insufficient data", why) for name in wanted), *absent)
-        methods = drift.methods
-        if isinstance(methods, Mapping):
-            methods = {name: method for name, method in methods.items() if name in wanted}
-        report: DriftReport = compare(
-            there,
-            own.profile,
-            columns=wanted,
-            methods=cast("Method | Mapping[str, Method] | None", methods),
-            thresholds=drift.thresholds,
-            alpha=drift.alpha,
-            minimum=drift.minimum,
-        )
+        error = own.profile.columns.get("error")
+        options = drift.options(wanted, numeric_error=error is not None and error.kind == "number")
+        report = compare(there, own.profile, columns=wanted, **options)
         return (*(_waiting(column, own) for column in report.columns), *absent)
 
     def _compared(self, day: Window) -> Compared:
