@@ -223,6 +223,24 @@ def test_metrics_that_are_no_mean_over_cases_are_refused() -> None:
         loss_of("maee")
 
 
+def test_truth_values_are_numbers_and_texts_are_compared_by_accuracy_only() -> None:
+    made = pl.concat([rows(8, np.full(192, 0.9)), rows(8, np.full(192, 0.6), 2)])
+    tables = {"predictions": made, "counts": truth(8).with_columns(count=pl.lit(True))}
+    found = versus("people:1", "people:2", tables, spec=replace(SPEC, metrics=("brier",)))
+    assert found.whole.first == pytest.approx(0.01)
+    text = pl.lit("a")
+    names = {"predictions": made.with_columns(value=text), "counts": truth(8).with_columns(count=text)}
+    assert versus("people:1", "people:2", names, metric="accuracy").whole.second == 1.0
+    with pytest.raises(UsageError, match="mae compares numbers, and there is String"):
+        versus("people:1", "people:2", names)
+
+
+def test_predictions_without_end_decide_nothing() -> None:
+    made = pl.concat([rows(8, np.full(192, np.inf)), rows(8, np.full(192, 11.0), 2)])
+    found = versus("people:1", "people:2", {"predictions": made, "counts": truth(8)})
+    assert found.whole.verdict.reason == "the metric is no number on these cases"
+
+
 @pytest.mark.parametrize("name", [*_LOSSES, "quantile_0.9"])
 def test_a_metric_from_sums_is_the_monitor_s_metric(name: str) -> None:
     generator = np.random.default_rng(3)

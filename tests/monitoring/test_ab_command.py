@@ -12,7 +12,7 @@ PIPELINES = """
 from trikk import Monitor, Table
 
 people = Monitor("people", predictions=Table("predictions"), truth=Table("counts"), key="sensor", slot="slot",
-                 observed="count", slices=["sensor"], expected_error="expected")
+                 observed="count", slices=["sensor"], minimum=10, expected_error="expected")
 """
 
 

@@ -189,7 +189,7 @@ def compare(
             next=f"only {first} predicted {unpaired[0]:,} of those with a truth, only {second} {unpaired[1]:,}; "
             "let one of them predict in shadow",
         )
-    return _compared(spec, loss, sides, paired, unpaired, rules, seed)
+    return _compared(spec, loss, sides, _numbers(paired, loss), unpaired, rules, seed)
 
 
 def _compared(
@@ -251,6 +251,21 @@ def _paired(
     local = slot.dt.convert_time_zone(spec.timezone) if zoned else slot
     counts = (left.height - paired.height, right.height - paired.height)
     return paired.with_columns(local.dt.date().alias(_DAY)), counts
+
+
+def _numbers(paired: pl.DataFrame, loss: Loss) -> pl.DataFrame:
+    """Truth and predictions as numbers, which every metric but accuracy needs."""
+    import polars as pl
+
+    if loss.name == "accuracy":
+        return paired
+    for name in (OBSERVED, PREDICTED, _OTHER):
+        if not (paired.schema[name].is_numeric() or paired.schema[name] == pl.Boolean):
+            raise UsageError(
+                f"{loss.name} compares numbers, and there is {paired.schema[name]} to compare",
+                next="--metric accuracy compares anything",
+            )
+    return paired.with_columns(pl.col(OBSERVED, PREDICTED, _OTHER).cast(pl.Float64))
 
 
 def _period(spec: MonitorSpec, start: date | None, end: date | None) -> tuple[datetime, datetime]:

@@ -69,8 +69,9 @@ def spread(
 
     count = sums.shape[0]
     present = sums[:, :, 0, 1] + sums[:, :, 1, 1] > 0
-    point = _difference(loss, sums.sum(axis=0))
-    drawn = np.concatenate([_difference(loss, part) for part in _resampled(sums, resamples, seed)])
+    with np.errstate(invalid="ignore"):  # infinite losses make NaN, which is told
+        point = _difference(loss, sums.sum(axis=0))
+        drawn = np.concatenate([_difference(loss, part) for part in _resampled(sums, resamples, seed)])
     found = []
     for group in range(sums.shape[1]):
         days = int(present[:, group].sum())

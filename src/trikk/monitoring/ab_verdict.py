@@ -55,6 +55,8 @@ def judge(found: Spread, better: str, rules: Rules, first: float) -> Verdict:
         rules: when it counts.
         first: the first side's metric.
     """
+    if not math.isfinite(found.difference):
+        return Verdict(OPEN, "the metric is no number on these cases")
     if found.low is None or found.high is None:
         return Verdict(OPEN, f"{_days(found.days)} with cases are too few", max(1, rules.least_days - found.days))
     between = f"between {found.low:+.4g} and {found.high:+.4g} at {rules.confidence:.0%}"

@@ -69,7 +69,7 @@ def trust(
     counted = pairs[-last:]
     size = sum(abs(real) for _, real in counted)
     if not counted or not size:
-        return Trust(metric, OPEN, "no window with an estimate has its labels yet", len(counted))
+        return Trust(metric, OPEN, "no window with an estimate has enough labels yet", len(counted))
     off = sum(abs(guess - real) for guess, real in counted) / size
     bias = sum(guess - real for guess, real in counted) / size
     steps = list(pairwise(counted))
