@@ -133,7 +133,7 @@ RULES = st.fixed_dictionaries(
 
 
 @given(pasts(), WHEN, RULES, st.sampled_from([0.07, 0.1, 0.2, 0.4, 1.0, 7.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_sweep_opens_and_resolves_just_as_the_life_cycle_does(past, when, given_, threshold):
     known, template = known_of(past, SPEC), Template.of(when)
     checked = rule(template.at(threshold), **given_)
@@ -159,7 +159,7 @@ def until(episodes: list[Episode], last: date) -> list[Any]:
 
 
 @given(pasts(), RULES, st.integers(0, 20), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_nothing_that_was_not_known_yet_changes_anything(past, given_, number, data):
     known = known_of(past, SPEC)
     moment = over(24)[number].moment.timestamp()

@@ -14,6 +14,7 @@ _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])",
 _PLACE = re.compile(r"(?<![\w.:])X(?![\w.:(])", re.ASCII)
 _UP, _DOWN = (">", ">="), ("<", "<=")
 _ROUGH = 1e-9
+_DIGITS = 11  # figures have nine
 _EXAMPLE = "write X in its place, such as: wape > X and coverage >= 0.8"
 
 
@@ -110,7 +111,9 @@ class Turning:
                 f"what {self._template.text!r} does is not in proportion to X",
                 next="multiply by X: mae > X * baseline",
             )
-        return None if slope == 0 else Flip(1.0 - first / slope, (slope < 0) is self._upward)
+        if slope == 0:
+            return None
+        return Flip(float(f"{1.0 - first / slope:.{_DIGITS}g}"), (slope < 0) is self._upward)
 
 
 def _leaves(condition: Condition, *, negated: bool = False) -> Iterator[tuple[Condition, bool]]:
