@@ -72,6 +72,17 @@ def test_windows_that_are_not_over_or_have_too_few_labels_are_left_out() -> None
     assert shape(read(windows, "mae > 3", days=6)) == "xx."
 
 
+def test_a_rule_on_counts_judges_windows_without_labels_when_their_time_is_over() -> None:
+    windows = [
+        window(0, 1),
+        window(1, None, state="overdue", labelled=0),
+        window(2, None, state="pending", labelled=0),
+    ]
+    assert shape(read(windows, "coverage < 0.5")) == ".x"
+    assert shape(read(windows, "coverage < 0.5", slice="sensor")) == ".x"
+    assert shape(read(windows, "coverage < 0.5 and mae > 3")) == "."
+
+
 def test_many_pending_windows_do_not_hide_the_last_judged_one() -> None:
     windows = [window(0, 9), *(window(n, None, state="pending", labelled=0) for n in range(1, 40))]
     assert shape(read(windows, "mae > 3")) == "x"

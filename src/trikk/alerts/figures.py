@@ -114,6 +114,9 @@ def _reading(
 
 
 def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Figures) -> bool:
+    """Whether enough is known; a rule on counts alone needs no labels but that their time is over."""
+    if all(name.kind == "count" and name.name != "interval_coverage" for name in rule.condition.names()):
+        return window.state in ("final", "overdue")
     enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least
     return enough and figures.labelled >= rule.min_labelled
 

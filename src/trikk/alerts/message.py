@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
-from trikk.alerts.rule import OF_MONITORS, OF_PIPELINES
+from trikk.alerts.rule import DRIFT, OF_MONITORS, OF_PIPELINES
 from trikk.alerts.times import lasting, moment
 from trikk.core.values import JSON
 
@@ -145,7 +145,9 @@ def commands(incident: Incident, told: Told) -> list[str]:
     rule, found = incident.rule, []
     if rule.kind in OF_MONITORS and told.point is not None:
         kind = f" --kind {rule.window}" if rule.window else ""
-        found.append(f"trikk monitor {incident.subject}{kind} --window {told.point.mark} --worst 20")
+        what = "--drift --window" if rule.kind == DRIFT else "--window"
+        worst = "" if rule.kind == DRIFT else " --worst 20"
+        found.append(f"trikk monitor {incident.subject}{kind} {what} {told.point.mark}{worst}")
     if rule.kind in OF_PIPELINES:
         run = run_of(told)
         found += [f"trikk show {run}"] if run else [f"trikk runs --pipeline {incident.subject}"]

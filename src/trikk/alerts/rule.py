@@ -168,7 +168,7 @@ def _kind(data: Mapping[str, Any]) -> str:
     if kind not in (*OF_MONITORS, *OF_PIPELINES):
         raise UsageError(
             f"rule {data['name']} is of no kind that is known: {kind!r}",
-            next=f'give it when="mae > 1.3 * baseline", or kind= one of {", ".join((*OF_PIPELINES, LABELS))}',
+            next=f'give it when="mae > 1.3 * baseline", or a kind: {", ".join((*OF_PIPELINES, LABELS, DRIFT))}',
         )
     return kind
 
