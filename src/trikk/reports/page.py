@@ -12,7 +12,7 @@ from trikk.reports import words
 from trikk.reports.addresses import ALL
 from trikk.reports.content import Content, Section
 from trikk.reports.picture import described
-from trikk.steps.workfolder import code_file, code_folder
+from trikk.steps.workfolder import code_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -79,14 +79,33 @@ def _line(error: BaseException, where: str) -> int | None:
     return found
 
 
+def _source(name: str) -> tuple[str, str, Callable[[], bool]]:
+    """A template of the project's code, as Jinja wants it; a replay has it, too."""
+    from jinja2 import TemplateNotFound
+
+    try:
+        path = code_file(name, "template")
+    except UsageError as error:
+        raise TemplateNotFound(name, error.what) from error
+    return path.read_text("utf-8"), str(path), lambda: True
+
+
 def _environment(*, project: bool) -> Environment:
     """A sandbox that escapes whatever it is given and knows no name that it was not given."""
-    from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
+    from jinja2 import (
+        BaseLoader,
+        ChoiceLoader,
+        FileSystemLoader,
+        FunctionLoader,
+        PrefixLoader,
+        StrictUndefined,
+        select_autoescape,
+    )
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     own = FileSystemLoader(Path(__file__).parent / "templates")
     loaders: list[BaseLoader] = [PrefixLoader({"trikk": own})]
-    loaders += [FileSystemLoader(code_folder())] if project else [own]
+    loaders.append(FunctionLoader(_source) if project else own)
     environment = ImmutableSandboxedEnvironment(
         loader=ChoiceLoader(loaders),
         autoescape=select_autoescape(disabled_extensions=("txt", "txt.j2"), default=True),
