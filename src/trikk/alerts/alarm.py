@@ -21,7 +21,7 @@ class Alarm:
         when: a condition on a window's figures, such as "mae > 1.3 * baseline" or "wape > 0.3 for 2 windows": the
             monitor's metrics; `baseline` and `usual` (the median of the 28 windows before that were not bad);
             coverage, waiting, unpredicted, predicted, observed, labelled; numbers, + - * /, abs(), and, or, not.
-        kind: instead of `when`: "labels overdue" (its time is over and too few labels of a window came) or "drift".
+        kind: instead of `when`: "labels overdue" (its time is over and too few labels of a window came), "drift".
         window: hour, day or week; the monitor's first by default.
         slice: one of the monitor's slices; each of its values is an incident of its own.
         windows: how many windows in a row must be bad to open an incident, and good to resolve it.
