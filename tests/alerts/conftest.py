@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from tests.alerts.servers import mail_server, web_server
-from tests.steps.servers_moto import moto_server
 
-__all__ = ["mail_server", "moto_server", "web_server"]
+__all__ = ["mail_server", "web_server"]

@@ -8,13 +8,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers import S3Server, s3_server
+from tests.servers import S3Server
 
 from trikk.storage.table_write import Write
 from trikk.storage.tables import Tables
 from trikk.testing.tables import MemoryTables
-
-__all__ = ["s3_server"]
 
 
 @pytest.fixture(params=["folder", "bucket", "memory"])

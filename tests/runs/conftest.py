@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.servers_postgres import PostgresServer, postgres_server
+from tests.servers_postgres import PostgresServer
 
 from trikk.runs.journal import Journal
 from trikk.runs.open import open_journal
-
-__all__ = ["postgres_server"]
 
 BACKENDS = ["memory", "sqlite", "postgres"]
 

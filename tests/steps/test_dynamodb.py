@@ -12,15 +12,13 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.steps.servers_moto import MotoServer, moto_server
+from tests.steps.servers_moto import MotoServer
 
 from trikk import dynamodb, pipeline
 from trikk.core.errors import DefinitionError, StorageError, UsageError
 from trikk.steps.dynamodb_request import request
 from trikk.steps.dynamodb_types import as_json, column
 from trikk.testing import run_inline
-
-__all__ = ["moto_server"]
 
 
 @pytest.fixture(autouse=True)

@@ -3,14 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.servers_postgres import PostgresServer, postgres_server
+from tests.servers_postgres import PostgresServer
 
 from trikk import pipeline, redshift
 from trikk.core.errors import DefinitionError, StorageError
 from trikk.steps.redshift import address
 from trikk.testing import run_inline
 
-__all__ = ["postgres_server"]
 WHERE = {"host": "127.0.0.1", "database": "postgres", "user": "trikk", "ssl": "disable"}
 
 

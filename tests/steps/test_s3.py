@@ -10,14 +10,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers import S3Server, s3_server
-from tests.steps.servers_moto import MotoServer, moto_server
+from tests.servers import S3Server
+from tests.steps.servers_moto import MotoServer
 
 from trikk import pipeline, s3, step
 from trikk.core.errors import DefinitionError, StorageError, UsageError
 from trikk.testing import run_inline
-
-__all__ = ["moto_server", "s3_server"]
 
 
 class Bucket:

@@ -9,12 +9,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers_postgres import PostgresServer, postgres_server
+from tests.servers_postgres import PostgresServer
 
 from trikk.core.errors import StorageError, UsageError
 from trikk.steps.sql import read_sql
 
-__all__ = ["postgres_server"]
 LOCAL = datetime(2020, 3, 26, 4)  # noqa: DTZ001  # a timestamp without time zone
 
 

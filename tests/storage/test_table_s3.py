@@ -4,14 +4,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.servers import S3Server, s3_server
+from tests.servers import S3Server
 from tests.storage.test_table_processes import race, start
 
 from trikk.core.errors import TableError, TrikkError, UnknownName
 from trikk.storage.ingest import ingest
 from trikk.storage.tables import Tables, Write
-
-__all__ = ["s3_server"]
 
 TWO = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})
 
