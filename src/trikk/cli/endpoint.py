@@ -66,9 +66,7 @@ def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
     if options.host not in _LOOPBACK:
-        logging.getLogger("trikk.endpoint").warning(
-            "%s: whoever reaches it may ask", options.host
-        )
+        logging.getLogger("trikk.endpoint").warning("%s: whoever reaches it may ask", options.host)
     if not serve(project, options, _announce(reference, as_json=as_json)):
         raise TrikkError(
             "some logged predictions are not in the table yet",
