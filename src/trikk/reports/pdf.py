@@ -128,7 +128,7 @@ class Sheet:
         for table in section.slices:
             found += self.together(f"By {table.column}, worst first", self.slices(section, table.column))
             if (more := len(table.rows) - SHOWN_SLICES) > 0:
-                found.append(self.text(f"and {more} more, all of them better", 8.5, SOFT, before=3))
+                found.append(self.text(f"and {more} more", 8.5, SOFT, before=3))
         if section.restated:
             name = section.metric.name
             rows = [
