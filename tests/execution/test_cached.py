@@ -26,7 +26,7 @@ def outcome(folder: Folder, *arguments: str, **variables: str) -> tuple[bool, st
     found = [e for e in events if e["kind"] in ("step.cached", "step.cache_missed")]
     assert len(found) == 1
     assert steps_of(done.json)["costly"]["reused"] is (found[0]["kind"] == "step.cached")
-    return found[0]["kind"] == "step.cached", found[0]["reason"]
+    return found[0]["kind"] == "step.cached", found[0]["body"]["reason"]
 
 
 def edit(folder: Folder, file: str, old: str, new: str) -> None:

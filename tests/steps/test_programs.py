@@ -42,7 +42,7 @@ def log(folder: Folder, run: str, step: str) -> str:
 
 def logged(folder: Folder, run: str) -> dict[str, dict[str, Any]]:
     events = folder.good("show", run, "--events")["events"]
-    return {e["name"]: e for e in events if "artifact" in e}
+    return {e["body"]["name"]: e["body"] for e in events if e["kind"] == "artifact.logged"}
 
 
 def stored(folder: Folder, artifact: dict[str, Any]) -> str:

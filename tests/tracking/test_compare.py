@@ -62,7 +62,8 @@ def test_attempts_that_failed_or_died_keep_what_they_logged(folder: Folder) -> N
         assert metrics["attempt"]["value"] == 2.0
         assert metrics["burst"] == {"name": "burst", "step": "stubborn", "value": 49.0, "count": 50}
         assert "only-first" not in metrics
-        logged = [e for e in folder.good("show", run, "--events")["events"] if e["kind"] == "metric.logged"]
+        events = folder.good("show", run, "--events")["events"]
+        logged = [e["body"] for e in events if e["kind"] == "metric.logged"]
         assert sum(e["name"] == "only-first" for e in logged) == 1
         bursts = [(e["attempt"], e["index"]) for e in logged if e["name"] == "burst"]
         assert bursts == [(attempt, index) for attempt in (1, 2) for index in range(50)]

@@ -95,7 +95,8 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
     if step is not None:
         _show_step(project, state, step, as_json=as_json)
     elif events:
-        found = [{**e.body, "seq": e.seq, "kind": e.kind, "at": e.at} for e in project.journal.events(state.id)]
+        happened = project.journal.events(state.id)
+        found = [{"seq": e.seq, "kind": e.kind, "at": e.at, "body": e.body} for e in happened]
         print_json({"events": found})
     elif as_json:
         print_json({**state.to_json(), **read_record(project.journal, state.id).to_json()})
