@@ -65,6 +65,7 @@ def commands(folder: Path, first: date) -> Iterator[list[str]]:
     nights = period(first + timedelta(days=1), LAST_DAY)
     sundays = ["-p", "weekday=7"]  # a parameter of train; an incident trains on any day
     yield [*here, "backfill", "ingest", "nightly", "train", *nights, *sundays, "--quiet", "--watch"]
+    yield [*here, "report", "monthly", "--for", f"{LAST_DAY:%Y-%m}"]
     yield [*here, "incidents", "--all"]
     yield [*here, "models", "people"]
     yield [*here, "monitor", "people", "--kind", "week", "--last", "18"]

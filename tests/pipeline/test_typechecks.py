@@ -163,4 +163,5 @@ def test_one_annotation_that_can_not_be_resolved_hides_no_other() -> None:
 
 
 def test_annotations_are_shown_as_people_write_them() -> None:
-    assert [show(a) for a in (int, list[int], Derived)] == ["int", "list[int]", f"{__name__.partition('.')[0]}.Derived"]
+    package = __name__.partition(".")[0]
+    assert [show(a) for a in (int, list[int], Derived)] == ["int", "list[int]", f"{package}.Derived"]

@@ -12,9 +12,11 @@ import trikk
 from city import checks, cleaning, features, model
 from trikk import (
     Alarm,
+    Drift,
     Model,
     Monitor,
     PermanentError,
+    Report,
     Retry,
     Table,
     better_by,
@@ -46,8 +48,14 @@ people = Monitor(
     slices=["sensor", "hour"],
     windows=["day", "week"],
     timezone=cleaning.ZONE,
-    alarms=[Alarm("loss", when="wape > 2 * usual for 2 windows", starts="train")],
+    drift=Drift(of=["predictions", "truth"]),
+    alarms=[
+        Alarm("drift", kind="drift"),
+        Alarm("loss", when="wape > 2 * usual for 2 windows", starts="train"),
+    ],
 )
+
+monthly = Report("monthly", monitors=[people], models=["people"], title="How well do we know Auckland's streets?")
 
 
 @step(source=True, retry=Retry(attempts=4, delay="1s", factor=2, max_delay="30s"), timeout="5m")

@@ -105,7 +105,7 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
     is_new = incident.point is None or _differs(incident.point, last)
     if is_new or (is_worse and not is_quiet):
         return _updated(incident, reading, now, tell=is_worse and not is_quiet)
-    due = max(incident.opened, incident.escalated or 0.0) + rule.escalate_after
+    due = incident.opened + rule.escalate_after * 2**incident.escalations  # 1, 2, 4, 8 ... days, not every day
     if rule.escalate_after and now >= due and not is_quiet:
         why = f"unresolved for {lasting(now - incident.opened)} and not acknowledged"
         return Decision(ESCALATED, f"escalated/{incident.escalations + 1}", why, tell=True)

@@ -50,6 +50,7 @@ class _Tally:
 @json_option
 def backfill(
     pipelines: tuple[str, ...],
+    *,
     first: str,
     last: str,
     every: int,
