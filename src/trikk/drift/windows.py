@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The rows that the model was fitted on: those of the table versions that its run was locked to."""
+    """The time that the model was fitted on; a monitor takes the weeks before the version was registered for it."""
 
 
 @dataclass(frozen=True, slots=True)
