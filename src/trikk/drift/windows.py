@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The time that the model was fitted on; a monitor takes the weeks before the version was registered for it."""
+    """The time that the model was fitted on: for a monitor, the weeks before its version was registered."""
 
 
 @dataclass(frozen=True, slots=True)
