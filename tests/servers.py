@@ -116,7 +116,7 @@ def _start(weed: Path, folder: Path) -> tuple[S3Server, subprocess.Popen[bytes]]
             "-ip.bind=127.0.0.1",
             "-master.telemetry=false",
             "-master.volumePreallocate=false",
-            "-volume.max=100",
+            "-volume.max=5000",
             "-master.volumeSizeLimitMB=64",
             "-filer",
             "-s3",
