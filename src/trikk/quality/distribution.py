@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import polars as pl
 
 from trikk.core.errors import UsageError
+from trikk.drift.counts import psi
 
 BINS = 10
 TOP = 20
-FLOOR = 1e-4
-"""A share that stands in for an empty bin's, whose logarithm would be infinite."""
-
-
-def psi(reference: Sequence[int], current: Sequence[int]) -> float:
-    """The population stability index of counts in the same bins: the sum of (p - q) ln(p / q).
-
-    Source: N. Siddiqi, Credit Risk Scorecards, Wiley 2006. It is the symmetrised Kullback-Leibler divergence.
-
-    Args:
-        reference: counts, at least one above 0.
-        current: counts in the same bins, at least one above 0.
-    """
-    shares = [[max(count / sum(counts), FLOOR) for count in counts] for counts in (reference, current)]
-    return math.fsum((p - q) * math.log(p / q) for q, p in zip(*shares, strict=True))
 
 
 def distance(
