@@ -38,6 +38,7 @@ class ColumnDrift:
         current_rows: the same of the current rows.
         reference_missing: share of rows that are null, NaN or infinite in the reference, 0 to 1.
         current_missing: the same of the current rows.
+        missing_adjusted: the corrected p-value of the change in that share; None where it was not tested.
     """
 
     column: str
@@ -54,6 +55,7 @@ class ColumnDrift:
     current_rows: int = 0
     reference_missing: float = 0.0
     current_missing: float = 0.0
+    missing_adjusted: float | None = None
 
     def to_json(self) -> dict[str, JSON]:
         """All attributes as JSON."""

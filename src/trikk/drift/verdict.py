@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from trikk.drift.measure import Measured
 from trikk.drift.report import ColumnDrift, Verdict
 
+_MISSING = "missing values "
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -59,38 +61,67 @@ def decide(facts: Facts, adjusted: float | None, missing_adjusted: float | None,
         missing_adjusted: the corrected p-value of the change in missing values; None if there is none.
         limits: what is asked for.
     """
-    verdict, reason = _values_verdict(facts, adjusted, limits)
-    change = facts.current_missing - facts.reference_missing
-    if (
-        facts.trouble is None
-        and missing_adjusted is not None
-        and missing_adjusted <= limits.alpha
-        and abs(change) >= limits.missing
-    ):
-        missing = f"missing values {facts.reference_missing:.1%} -> {facts.current_missing:.1%}"
-        verdict, reason = "drift", f"{missing}; {reason}"
     found = ColumnDrift(
         facts.column,
-        verdict,
-        reason,
+        *_values_verdict(facts, adjusted, limits),
         reference_rows=facts.reference_values,
         current_rows=facts.current_values,
         reference_missing=facts.reference_missing,
         current_missing=facts.current_missing,
+        missing_adjusted=missing_adjusted if facts.trouble is None else None,
     )
-    measured = facts.measured
-    if measured is None:
+    if (measured := facts.measured) is not None:
+        found = replace(
+            found,
+            method=measured.method,
+            statistic=measured.statistic,
+            effect=measured.effect,
+            threshold=limits.threshold,
+            p_value=measured.p_value,
+            adjusted=adjusted,
+            error=measured.error,
+        )
+    return _with_missing(found, limits)
+
+
+def decided_anew(found: ColumnDrift, limits: Limits) -> ColumnDrift:
+    """The verdict that a finding would have with other limits; what could not be measured stays so.
+
+    Findings of before `missing_adjusted` was kept tell by their reason whether missing values had drifted.
+
+    Args:
+        found: the finding.
+        limits: what is asked for now; `minimum` is that of before.
+    """
+    if found.reason.startswith(_MISSING):
+        tested = 0.0 if found.missing_adjusted is None else found.missing_adjusted
+        few = min(found.reference_rows, found.current_rows) < limits.minimum
+        was: Verdict = "insufficient data" if few else "not comparable"
+        found = replace(found, verdict=was, reason=found.reason.partition("; ")[2], missing_adjusted=tested)
+    if found.effect is not None and found.adjusted is not None:
+        size, change = f"{found.method} {found.effect:.3g}", found.reason.partition("; ")[2]
+        verdict, reason = _judged(size, found.effect, found.adjusted, f"; {change}" if change else "", limits)
+        found = replace(found, verdict=verdict, reason=reason, threshold=limits.threshold)
+    return _with_missing(found, limits)
+
+
+def missing_changed(found: ColumnDrift, alpha: float) -> float | None:
+    """By how much the share of missing values has changed, 0 to 1; None if that may be chance."""
+    tested = found.missing_adjusted
+    if tested is None and found.reason.startswith(_MISSING):
+        tested = 0.0
+    if tested is None or tested > alpha:
+        return None
+    return abs(found.current_missing - found.reference_missing)
+
+
+def _with_missing(found: ColumnDrift, limits: Limits) -> ColumnDrift:
+    """The finding, which drifts as well if the share of missing values does."""
+    change = missing_changed(found, limits.alpha)
+    if change is None or change < limits.missing:
         return found
-    return replace(
-        found,
-        method=measured.method,
-        statistic=measured.statistic,
-        effect=measured.effect,
-        threshold=limits.threshold,
-        p_value=measured.p_value,
-        adjusted=adjusted,
-        error=measured.error,
-    )
+    missing = f"{_MISSING}{found.reference_missing:.1%} -> {found.current_missing:.1%}"
+    return replace(found, verdict="drift", reason=f"{missing}; {found.reason}")
 
 
 def _values_verdict(facts: Facts, adjusted: float | None, limits: Limits) -> tuple[Verdict, str]:
@@ -102,11 +133,14 @@ def _values_verdict(facts: Facts, adjusted: float | None, limits: Limits) -> tup
     measured = facts.measured
     if measured is None or adjusted is None:
         return "not comparable", "nearly every value occurs once, or they are too large to add up"
-    size = f"{measured.method} {measured.effect:.3g}"
-    p_value = f"p = {adjusted:.2g}" if adjusted >= 1e-9 else "p < 1e-9"
     change = f"; {measured.change}" if measured.change else ""
+    return _judged(f"{measured.method} {measured.effect:.3g}", measured.effect, adjusted, change, limits)
+
+
+def _judged(size: str, effect: float, adjusted: float, change: str, limits: Limits) -> tuple[Verdict, str]:
+    p_value = f"p = {adjusted:.2g}" if adjusted >= 1e-9 else "p < 1e-9"
     if adjusted > limits.alpha:
         return "no drift", f"{size}, {p_value}: may well be chance{change}"
-    if measured.effect < limits.threshold:
+    if effect < limits.threshold:
         return "no drift", f"{size} is below {limits.threshold:g}{change}"
     return "drift", f"{size} is {limits.threshold:g} or more, {p_value}{change}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -95,13 +96,55 @@ class Drift:
             columns: those that are compared; methods for others are left out.
             numeric_error: whether the error is a number.
         """
-        methods, thresholds = self.methods, {**OF_A_DAY, **(self.thresholds or {})}
+        methods = self.methods
         if not isinstance(methods, str):
             methods = {name: method for name, method in (methods or {}).items() if name in columns}
             if numeric_error and "error" in columns and "error" not in methods:
                 methods["error"] = "ks"
-                thresholds = {"error": OF_ERRORS, **thresholds}
+        thresholds = self._limits(numeric_error=numeric_error and "error" in columns)
         return {"methods": methods, "thresholds": thresholds, "alpha": self.alpha, "minimum": self.minimum}
+
+    def _limits(self, *, numeric_error: bool) -> dict[str, float]:
+        """The limits that hold here and not in `trikk.drift` for all, by method, column, or for "missing"."""
+        own = isinstance(self.methods, str) or "error" in (self.methods or {})
+        of_error = {"error": OF_ERRORS} if numeric_error and not own else {}
+        return {**OF_A_DAY, **of_error, **(self.thresholds or {})}
+
+    def limit(self, column: str, method: str) -> tuple[str, float]:
+        """What a column's limit is called in `thresholds`, the column or its method, and how much it is.
+
+        Args:
+            column: the column, or "error".
+            method: what was measured of it.
+        """
+        from trikk.drift.measure import OF_NUMBERS, THRESHOLDS
+
+        limits = {**THRESHOLDS, **self._limits(numeric_error=column == "error" and method in OF_NUMBERS)}
+        name = column if column in limits else method
+        return name, limits[name]
+
+    @property
+    def missing(self) -> float:
+        """The limit of the change in the share of missing values."""
+        from trikk.drift.measure import THRESHOLDS
+
+        return self._limits(numeric_error=False).get("missing", THRESHOLDS["missing"])
+
+    def written(self) -> str:
+        """The declaration in Python, without what is left at its default."""
+        parts = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value == field.default or (isinstance(value, Mapping) and not value):
+                continue
+            if isinstance(value, Table):
+                text = f"Table({json.dumps(value.table_name)})"
+            elif isinstance(value, str | Mapping | Sequence):
+                text = json.dumps(value, ensure_ascii=False)
+            else:
+                text = repr(value)
+            parts.append(f"{field.name}={text}")
+        return f"Drift({', '.join(parts)})"
 
     def to_json(self) -> dict[str, JSON]:
         """The definition as JSON."""
@@ -124,6 +167,7 @@ class Drift:
         reference, table = found.get("reference"), found.get("table")
         found["reference"] = None if reference is None else _read(reference)
         found["table"] = None if table is None else Table(table)
+        found["of"] = tuple(found.get("of", PARTS))
         return cls(**{**found, "methods": found.get("methods") or None})
 
 

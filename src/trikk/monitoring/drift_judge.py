@@ -40,8 +40,18 @@ class Look:
     @property
     def definition(self) -> str:
         """Names what is compared with what: when it changes, every day is done anew."""
-        own = self.spec.to_json()
-        return fingerprint([self.drift.to_json(), *(own[name] for name in _OF_SPEC)])
+        return definition_of(self.spec, self.drift)
+
+
+def definition_of(spec: MonitorSpec, drift: Drift) -> str:
+    """Names what of a monitor is compared with what, and by which limits."""
+    own = spec.to_json()
+    return fingerprint([drift.to_json(), *(own[name] for name in _OF_SPEC)])
+
+
+def basis_of(spec: MonitorSpec, drift: Drift) -> str:
+    """Names the same without the limits: days of one basis can be judged anew by any."""
+    return definition_of(spec, replace(drift, thresholds=None))
 
 
 class Judge:
@@ -100,6 +110,7 @@ class Judge:
             fingerprint=fingerprint(marks),
             own=digest,
             definition=self._look.definition,
+            basis=basis_of(self._look.spec, self._look.drift),
         )
         return put(self._look, record)
 

@@ -104,6 +104,7 @@ class DriftRecord:
         fingerprint: of everything that was compared.
         own: the digest of the day's profile.
         definition: names what was to be compared with what.
+        basis: names the same without the limits; "" in records of before it was kept.
         why: why it was compared anew; "" the first time.
     """
 
@@ -123,6 +124,7 @@ class DriftRecord:
     fingerprint: str = ""
     own: str = ""
     definition: str = ""
+    basis: str = ""
     why: str = ""
 
     @property
@@ -146,8 +148,14 @@ class DriftRecord:
         """The record that `to_json` wrote."""
         found = {name: data[name] for name in cls.__slots__ if name in data}
         found |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
-        columns: Any = [decode(column) for column in data["columns"]]
-        return cls(**{**found, "columns": tuple(ColumnDrift(**column) for column in columns)})
+        columns = tuple(_column(column) for column in data["columns"])
+        return cls(**{**found, "columns": columns})
+
+
+def _column(data: Any) -> ColumnDrift:
+    """A column's finding; what a later trikk added is left out."""
+    found: Any = decode(data)
+    return ColumnDrift(**{name: found[name] for name in ColumnDrift.__slots__ if name in found})
 
 
 class DriftRecords:
@@ -179,6 +187,10 @@ class DriftRecords:
         for entry in self.ledger.history(f"{self._subject}/drift/{kind}/"):
             newest[entry.subject] = entry
         return sorted((DriftRecord.read(entry.body) for entry in newest.values()), key=lambda w: w.start)
+
+    def history(self, kind: str) -> list[DriftRecord]:
+        """Everything that was found of all windows of a kind, in the order in which it was found."""
+        return [DriftRecord.read(entry.body) for entry in self.ledger.history(f"{self._subject}/drift/{kind}/")]
 
     def put(self, record: DriftRecord, *, identity: str) -> None:
         """Add a window's verdict; once for each identity."""
