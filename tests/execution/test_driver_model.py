@@ -23,7 +23,7 @@ from trikk.runs.journal import Event
 from trikk.runs.lease import Holder
 from trikk.runs.lock import Lock
 from trikk.runs.memory import MemoryJournal
-from trikk.runs.state import RunState, Task
+from trikk.runs.state import RunState, StepState, Task
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.memory import MemoryStore
 from trikk.testing import ManualClock
@@ -46,6 +46,7 @@ class Plan:
     mapped: bool
     fails: list[int]
     truth: bool
+    may: bool = False
 
     def node(self) -> Node:
         arguments: dict[str, Argument] = {f"a{i}": OutputRef(up) for i, up in enumerate(self.data)}
@@ -59,6 +60,7 @@ class Plan:
             after=tuple(self.after),
             when=(Condition("true", (OutputRef(self.asks),)),) if self.asks else (),
             retry=Retry(ATTEMPTS, delay=1).to_json(),
+            allow_failure=self.may,
         )
 
     def tasks(self) -> list[Task]:
@@ -84,7 +86,8 @@ def plans(draw: st.DrawFn) -> list[Plan]:
         often = st.sampled_from([0, 0, 0, 1, ATTEMPTS])
         fails = draw(st.lists(often, max_size=3)) if mapped else [draw(often)]
         asks = draw(st.sampled_from([None, None, *names]))
-        found.append(Plan(f"s{index}", draw(some), draw(some), asks, mapped, fails, draw(st.booleans())))
+        truth, may = draw(st.booleans()), draw(st.booleans())
+        found.append(Plan(f"s{index}", draw(some), draw(some), asks, mapped, fails, truth, may))
     return found
 
 
@@ -96,10 +99,10 @@ def reference(plan: list[Plan]) -> dict[str, str]:
         needs = [*p.data, *([p.asks] if p.asks else [])]
         if any(state[up] in ("failed", "blocked") for up in (*needs, *p.after)):
             state[p.name] = "blocked"
-        elif any(state[up] == "skipped" for up in needs) or (p.asks and not value[p.asks]):
+        elif any(state[up] in ("skipped", "allowed") for up in needs) or (p.asks and not value[p.asks]):
             state[p.name] = "skipped"
         else:
-            state[p.name] = "succeeded" if p.succeeds else "failed"
+            state[p.name] = "succeeded" if p.succeeds else "allowed" if p.may else "failed"
     return state
 
 
@@ -194,6 +197,7 @@ class World:
             step, task = str(event.body.get("step")), (str(event.body.get("step")), event.body.get("item"))
             if event.kind in (e.RUN_STARTED, e.RUN_RESUMED):
                 open_tasks.clear()
+                over &= {step for step, item in succeeded if item is None}
             elif event.kind == e.STEP_STARTED:
                 assert task not in succeeded | open_tasks
                 assert set(self.graph.nodes[step].upstream()) <= over
@@ -205,12 +209,16 @@ class World:
                 over |= {step} if event.body.get("item") is None else set()
             elif event.kind == e.STEP_FAILED:
                 open_tasks.discard(task)
+                over |= {step} if event.body.get("allowed") else set()
             elif event.kind == e.STEP_SKIPPED:
                 over.add(step)
 
 
 def states(state: RunState) -> dict[str, str]:
-    return {name: "blocked" if step.state == "waiting" else step.state for name, step in state.steps.items()}
+    def told(step: StepState) -> str:
+        return "blocked" if step.state == "waiting" else "allowed" if step.allowed else step.state
+
+    return {name: told(step) for name, step in state.steps.items()}
 
 
 @given(plans(), st.integers(0, 2**32))
@@ -221,7 +229,7 @@ def test_keeping_going_does_all_that_can_be_done_and_nothing_twice(plan: list[Pl
     world.check_order()
     assert states(state) == wanted
     assert state.state == ("failed" if "failed" in wanted.values() else "succeeded")
-    ran = {t for p in plan if wanted[p.name] in ("succeeded", "failed") for t in p.tasks()}
+    ran = {t for p in plan if wanted[p.name] in ("succeeded", "failed", "allowed") for t in p.tasks()}
     assert set(world.done) == ran
     for name, item in ran:
         fails = world.steps[name].fails[item or 0]
@@ -239,10 +247,12 @@ def test_a_failure_stops_what_has_not_begun(plan: list[Plan], luck: int) -> None
         return
     assert state.state == "failed"
     unfinished = ("blocked", "retrying", "running")  # items or tries of it were still to come
-    assert all(step in (wanted[name], *unfinished) for name, step in states(state).items())
-    kinds = [(event.kind, event.body.get("retry_in", 0)) for event in world.journal.events(RUN)]
-    first = kinds.index((e.STEP_FAILED, None))
-    assert e.STEP_STARTED not in [kind for kind, _ in kinds[first:]]
+    for name, step in states(state).items():
+        assert step in (wanted[name], *unfinished) or (wanted[name], step) == ("allowed", "failed")
+    events = world.journal.events(RUN)
+    kinds = [(event.kind, event.body.get("retry_in", 0), event.body.get("allowed")) for event in events]
+    first = kinds.index((e.STEP_FAILED, None, None))
+    assert e.STEP_STARTED not in [kind for kind, _, _ in kinds[first:]]
 
 
 @given(plans(), st.integers(0, 2**32), st.lists(st.integers(0, 12), max_size=4))
@@ -259,7 +269,7 @@ def test_a_run_whose_drivers_die_ends_as_if_none_had(plan: list[Plan], luck: int
     if state.state not in ("succeeded", "failed"):
         state = world.drive(keep_going=True)
     world.check_order()
-    if "failed" not in wanted.values():  # a step that used up its tries gets new ones when its run is resumed
+    if not {"failed", "allowed"} & set(wanted.values()):  # what used up its tries gets new ones in a resumed run
         assert states(state) == wanted
         assert state.state == "succeeded"
 

@@ -23,10 +23,10 @@ def failure_of(project: Project, run: str) -> Failure | None:
         state = project.run(run)
     except TrikkError:
         return None
-    failed = next(((name, s) for name, s in state.steps.items() if s.state == "failed"), None)
-    if failed is None:
+    culprit = state.culprit()
+    if culprit is None:
         return None
-    name, step = failed
+    name, step = culprit
     error = step.error or {}
     log = tail_of(project.settings.state / step.log, LINES) if step.log else []
     log = log or str(error.get("traceback") or "").splitlines()[-LINES:]

@@ -204,7 +204,10 @@ def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
 
         print_json({**state.to_json(), **read_record(project.journal, state.id).to_json()})
     elif good:
-        click.echo(f"run {state.id} succeeded in {took(state.started, state.ended)}; look: trikk show {state.id}")
+        lost = ", ".join(name for name, step in state.steps.items() if step.allowed)
+        though = f" though {lost} failed, as it may," if lost else ""
+        time = took(state.started, state.ended)
+        click.echo(f"run {state.id} succeeded{though} in {time}; look: trikk show {state.id}")
     else:
         explain(project, state)
     return 0 if good else 1
@@ -213,8 +216,9 @@ def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
 def explain(project: Project, state: RunState) -> None:
     """The failed step, the last lines of its log, and the command that resumes."""
     click.echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
-    failed = next((s for s in state.steps.values() if s.state == "failed"), None)
-    if failed is not None:
+    culprit = state.culprit()
+    if culprit is not None:
+        failed = culprit[1]
         tail = tail_of(project.settings.state / failed.log, _TAIL) if failed.log else []
         if failed.log and tail:
             click.echo(f"  the end of {project.settings.state / failed.log}:", err=True)

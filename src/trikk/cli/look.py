@@ -209,6 +209,7 @@ def _step_row(name: str, step: StepState) -> list[str]:
     if step.reason:
         made = f"{made} ({step.reason})" if made else step.reason
     state = step.state if step.count is None else f"{step.state} x{step.count}"
+    state += " (allowed)" if step.allowed else ""
     seconds = "-" if step.seconds is None else show_seconds(step.seconds)
     memory = show_bytes(step.peak_memory) if step.peak_memory else "-"
     return [name, state_text(state), str(step.attempts), seconds, memory, made]

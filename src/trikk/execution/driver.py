@@ -110,6 +110,7 @@ class Driver:
         self.failures: dict[Task, int] = {}
         self.lost: dict[str, Task] = {}  # steps that have failed for good, with the task that did
         self.cancelled_by: str | None = None
+        self.is_broken = False
         self._looked_at = state.seq  # events that others may have added are looked for after this one
         self._renew_at = clock.monotonic() + _RENEW_EVERY
         self._look_at = clock.monotonic() + _LOOK_EVERY
@@ -324,15 +325,21 @@ class Driver:
         if policy is not None and result.error["retryable"] and self.cancelled_by is None:
             delay = delay_after(policy, self.failures[task], random.random())  # noqa: S311 - jitter, not a secret
         body: dict[str, Any] = {**_where(task), "attempt": attempt, "error": result.error, "retry_in": delay}
+        allowed = delay is None and self.graph.nodes[task[0]].allow_failure and not self.is_broken
+        is_settled = task[0] in self.lost if not allowed else self.state.steps[task[0]].allowed
+        body |= {"allowed": True} if allowed else {}
         self._record(e.STEP_FAILED, body)
         if delay is not None:
             heapq.heappush(self.delayed, (self.clock.monotonic() + delay, task))
-        elif task[0] not in self.lost:
-            self.lost[task[0]] = task
+            return
+        if not allowed:
+            self.lost.setdefault(task[0], task)
+        if not is_settled:
             self.frontier.settled(task[0])
 
     def _lose_all(self, why: str) -> None:
         """The executor is broken: what ran is lost, and nothing more can run."""
+        self.is_broken = True
         for attempt in self.attempts.drop():
             number = self.state.task(attempt.task).attempts
             self._failed(attempt.task, number, failure("lost", why, retryable=False))
@@ -346,7 +353,7 @@ class Driver:
             self.listener(event, self.state)
 
     def _is_complete(self) -> bool:
-        return all(step.state in ("succeeded", "skipped") for step in self.state.steps.values())
+        return all(step.state in ("succeeded", "skipped") or step.allowed for step in self.state.steps.values())
 
     def _first_error(self) -> str:
         name, item = next(iter(self.lost.values()))

@@ -85,7 +85,7 @@ class Frontier:
         self._waiting: dict[str, int] = {}
         self._ready: deque[str] = deque()
         self._open_items: dict[str, int] = {}
-        done = {name for name in graph.nodes if name in state.steps and state.steps[name].state == "succeeded"}
+        done = {name for name in graph.nodes if name in state.steps and self._is_done(name)}
         for name, node in graph.nodes.items():
             if name in done:
                 continue
@@ -127,9 +127,10 @@ class Frontier:
             self.settled(node.name)
             return []
         needed = dict.fromkeys([*node.data_from(), *node.asks()])
-        gone = next((up for up in needed if self.state.steps[up].state == "skipped"), None)
+        gone = next((up for up in needed if self.state.steps[up].state in ("skipped", "failed")), None)
         if gone is not None:
-            return self._skip(node, f"step {gone}, whose output it needs, was skipped")
+            how = "was skipped" if self.state.steps[gone].state == "skipped" else "failed, as it may"
+            return self._skip(node, f"step {gone}, whose output it needs, {how}")
         try:
             for condition in node.when:
                 if not evaluate(condition, self.value_of):
@@ -150,8 +151,13 @@ class Frontier:
     def _skip(self, node: Node, reason: str) -> list[Decision]:
         return [Skip(node.name, reason)]
 
+    def _is_done(self, step: str) -> bool:
+        return self.state.steps[step].state == "succeeded" or self.state.steps[step].allowed
+
     def _failed(self, step: str) -> bool:
-        return step in self.blocked or self.state.steps[step].state in ("failed", "cancelled")
+        """Whether what comes after a step can't run."""
+        state = self.state.steps[step]
+        return step in self.blocked or (state.state in ("failed", "cancelled") and not state.allowed)
 
     def _seen(self, condition: Condition) -> str:
         if len(condition.operands) != 2:

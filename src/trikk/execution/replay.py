@@ -115,6 +115,8 @@ def obstacles(project: Project, state: RunState, graph: Graph) -> Obstacles:
 
 def _lost_sources(project: Project, state: RunState, name: str) -> list[str]:
     outputs = state.steps[name].outputs
+    if state.steps[name].allowed:
+        return []
     if outputs is None:
         return [f"source step {name} has no result in run {state.id}"]
     return _lost(project, f"what source step {name} read", outputs)
@@ -192,12 +194,16 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
 
 
 def _is_taken(was: RunState, node: Node) -> bool:
-    """Whether a step's result is taken as it was: sources always, effects if they were done."""
-    return node.source or (node.effect and was.steps[node.name].outputs is not None)
+    """Whether a step's result is taken as it was: sources always, effects if they were done or were to be."""
+    step = was.steps[node.name]
+    return node.source or (node.effect and (step.outputs is not None or step.allowed))
 
 
 def _taken(was: RunState, node: Node) -> tuple[str, dict[str, JSON]]:
-    outputs: Any = was.steps[node.name].outputs
+    step = was.steps[node.name]
+    if step.allowed:
+        return e.STEP_FAILED, {"step": node.name, "attempt": 0, "error": step.error, "allowed": True}
+    outputs: Any = step.outputs
     kind = "a source" if node.source else "an effect"
     reason = f"{kind}: its result is taken from run {was.id}"
     return e.STEP_CACHED, {"step": node.name, "outputs": outputs, "run": was.id, "reason": reason}

@@ -1,4 +1,4 @@
-"""A challenger in shadow: predicted beside the champion and logged, never published, and never a run's failure."""
+"""A challenger in shadow: predicted beside the champion and kept, never published, and never a run's failure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError
 from trikk.models.version import ModelVersion
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
 from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import current, when
-from trikk.runs.context import current_step
 
 if TYPE_CHECKING:
     import polars as pl
 
-FAILED = "shadow.failed"
 _LOG = logging.getLogger("trikk.shadow")
 
 
@@ -30,14 +29,14 @@ def shadow(
     slot: str,
     keep: Sequence[str] = (),
     allow_nan: bool = False,
+    timeout: Duration | None = None,
     step: str | None = None,
     after: object = (),
 ) -> Any:
     """Let a challenger predict, and append that to a table of its own. Two steps in a pipeline's body.
 
     Whatever goes wrong with the challenger (its model can't be loaded, the rows do not fit it, it raises, it gives
-    NaN) is logged and recorded as the event `shadow.failed`, and the run goes on. What ends the step's process (a
-    time-out, no memory) fails the run: give `after=` the steps that must be over by then, such as publications.
+    NaN, it takes too long or too much memory) fails its step, and the run goes on without it (`allow_failure`).
 
     Args:
         model: `Model("people@challenger", optional=True)`; nothing is done where there is no challenger.
@@ -47,6 +46,7 @@ def shadow(
         slot: as for `predict`.
         keep: as for `predict`.
         allow_nan: as for `predict`.
+        timeout: how long the challenger may take, such as "10m"; the pipeline's if not given.
         step: the step's name; "shadow", "shadow-2", ... if not given.
         after: steps that must be over before.
 
@@ -63,7 +63,7 @@ def shadow(
             next="call it in a pipeline's body; predict works anywhere",
         )
     keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
-    made, count = _SHADOW.options(name=step, after=after)(
+    made, count = _SHADOW.options(name=step, after=after, timeout=timeout)(
         model, rows, key=keys, slot=slot, keep=kept, allow_nan=allow_nan
     )
     with when(count > 0):
@@ -74,7 +74,7 @@ def shadow(
 def shadow_frame(
     model: ModelVersion | None, frame: Any, *, key: list[str], slot: str, keep: list[str], allow_nan: bool = False
 ) -> tuple[Any, int]:
-    """The step of `shadow`: the challenger's predictions and how many they are; none where it failed.
+    """The step of `shadow`: the challenger's predictions and how many they are; none where there is no challenger.
 
     Numbers come as Float64, so that challengers of several kinds share a table.
     """
@@ -85,22 +85,10 @@ def shadow_frame(
     if model is None:
         _LOG.info("there is no challenger")
         return _nothing(), 0
-    try:
-        made: pl.LazyFrame = predict_frame(model, frame, key=key, slot=slot, keep=keep, allow_nan=allow_nan)
-        if made.collect_schema()["value"].is_numeric():
-            made = made.with_columns(pl.col("value").cast(pl.Float64))
-        return made, int(made.select(pl.len()).collect().item())
-    except Exception as error:  # noqa: BLE001 - whatever a challenger does, the run goes on
-        _failed(model, error)
-        return _nothing(), 0
-
-
-def _failed(model: ModelVersion, error: Exception) -> None:
-    _LOG.warning("the challenger %s failed; the run goes on", model.reference, exc_info=error)
-    context = current_step()
-    if context is not None:
-        what = f"{type(error).__name__}: {error}"
-        context.record(FAILED, {"model": model.name, "version": model.version, "error": what})
+    made: pl.LazyFrame = predict_frame(model, frame, key=key, slot=slot, keep=keep, allow_nan=allow_nan)
+    if made.collect_schema()["value"].is_numeric():
+        made = made.with_columns(pl.col("value").cast(pl.Float64))
+    return made, int(made.select(pl.len()).collect().item())
 
 
 def _nothing() -> pl.DataFrame:
@@ -109,4 +97,4 @@ def _nothing() -> pl.DataFrame:
     return pl.DataFrame(schema={"prediction_id": pl.String, "value": pl.Float64})
 
 
-_SHADOW: Step[..., Any] = Step(shadow_frame, name="shadow")
+_SHADOW: Step[..., Any] = Step(shadow_frame, name="shadow", allow_failure=True)

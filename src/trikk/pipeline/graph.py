@@ -18,6 +18,8 @@ from trikk.pipeline.arguments import Argument, ModelRef, OutputRef, ParameterRef
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.kinds import Kind
 
+_PLAIN = "outputs mapped retry timeout resources cache source effect allow_failure where".split()  # noqa: SIM905
+
 
 @dataclass(frozen=True, slots=True)
 class WriteTo:
@@ -52,6 +54,7 @@ class Node:
         write: set for a node that writes a table.
         source: the step reads from outside what a run is locked to; a replay takes its result as it was.
         effect: the step changes something outside; a replay takes its result and does not do it again.
+        allow_failure: if the step fails, what needs its output is skipped and the run goes on.
         where: the author's `file:line`.
     """
 
@@ -69,6 +72,7 @@ class Node:
     write: WriteTo | None = None
     source: bool = False
     effect: bool = False
+    allow_failure: bool = False
     where: str = ""
 
     def data_from(self) -> Iterator[str]:
@@ -121,6 +125,7 @@ class Node:
             "write": self.write.to_json() if self.write else None,
             "source": self.source or None,
             "effect": self.effect or None,
+            "allow_failure": self.allow_failure or None,
             "where": self.where,
         }
         return {k: v for k, v in found.items() if v not in (None, [], {}, "")}
@@ -129,8 +134,7 @@ class Node:
     def read(cls, data: Mapping[str, Any]) -> Node:
         """The node that `to_json` wrote."""
         write = data.get("write")
-        plain = ("outputs", "mapped", "retry", "timeout", "resources", "cache", "source", "effect", "where")
-        given = {k: data[k] for k in plain if k in data}
+        given = {k: data[k] for k in _PLAIN if k in data}
         return cls(
             name=data["name"],
             function=data["function"],

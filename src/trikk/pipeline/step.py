@@ -44,6 +44,7 @@ class Step(Generic[P, R]):
         cache: Cache | bool = False,
         source: bool = False,
         effect: bool = False,
+        allow_failure: bool = False,
         after: object = (),
     ) -> None:
         check_plain("step", function, next="a step returns its result: make it a plain function")
@@ -60,6 +61,7 @@ class Step(Generic[P, R]):
         self.cache = Cache() if cache is True else (cache or None)
         self.source = source
         self.effect = effect
+        self.allow_failure = allow_failure
         if effect and self.cache:
             raise DefinitionError(
                 f"step {self.name} has an effect, which a cached result would leave out",
@@ -119,8 +121,9 @@ class Step(Generic[P, R]):
         timeout: Duration | None = None,
         resources: Resources | None = None,
         cache: Cache | bool | None = None,
+        allow_failure: bool | None = None,
     ) -> Step[P, R]:
-        """The same step with another name, order, retry, time-out, resources or cache for this call.
+        """The same step with other options for this call; what is not given stays as it is.
 
         Raises:
             UsageError: if an option is out of its range.
@@ -136,6 +139,7 @@ class Step(Generic[P, R]):
                 cache=own or False,
                 source=self.source,
                 effect=self.effect,
+                allow_failure=self.allow_failure if allow_failure is None else allow_failure,
                 after=after,
             )
         except UsageError as error:
@@ -173,6 +177,7 @@ class Step(Generic[P, R]):
             cache=self.cache.to_json() if self.cache else None,
             source=self.source,
             effect=self.effect,
+            allow_failure=self.allow_failure,
             where=where,
         )
         trace.add(node, self)
@@ -258,6 +263,7 @@ def step(
     cache: Cache | bool = False,
     source: bool = False,
     effect: bool = False,
+    allow_failure: bool = False,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
@@ -272,7 +278,9 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             reuse an earlier run's result when nothing it depends on has changed; off if not given. source: True
             if the step reads from outside (a database, a service): a replay takes its result as it was then.
             effect: True if the step changes something outside (sends, registers, pays): a replay takes its result
-            as it was and does not do it again.
+            as it was and does not do it again. allow_failure: True if the run is to go on when the step has failed
+            for good, whatever ended it: steps that need its output are skipped, those that only come `after` it
+            run, and the run succeeds if nothing else fails.
 
     Raises:
         DefinitionError: if the function can't be a step.

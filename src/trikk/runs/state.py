@@ -36,6 +36,7 @@ class TaskState:
         reused: whether the result was there before the run was last started or resumed.
         outputs: artifacts as JSON; None until it has succeeded.
         error: the last failure.
+        allowed: whether it has failed and the run goes on (`allow_failure`).
         reason: why it was skipped, reused or invalidated.
         log: path of the last attempt's log, relative to the project's `.trikk`.
         seconds: how long the successful attempt took.
@@ -50,6 +51,7 @@ class TaskState:
     reused: bool = False
     outputs: list[dict[str, JSON]] | None = None
     error: dict[str, Any] | None = None
+    allowed: bool = False
     reason: str | None = None
     log: str | None = None
     seconds: float | None = None
@@ -70,6 +72,7 @@ class TaskState:
             "ended": self.ended,
             "peak_memory": self.peak_memory,
             "error": self.error,
+            "allowed": self.allowed,
             "write": self.write,
             "log": self.log,
             "outputs": list(self.outputs) if self.outputs is not None else None,
@@ -131,6 +134,10 @@ class RunState:
         step = self.steps.setdefault(task[0], StepState())
         return step if task[1] is None else step.items.setdefault(task[1], TaskState())
 
+    def culprit(self) -> tuple[str, StepState] | None:
+        """The first step whose failure the run could not go on from; None if there is none."""
+        return next(((n, s) for n, s in self.steps.items() if s.state == "failed" and not s.allowed), None)
+
     def tasks(self) -> Iterator[tuple[Task, TaskState]]:
         """All steps and items that have been touched or are in the graph."""
         for name, step in self.steps.items():
@@ -164,7 +171,7 @@ class RunState:
         if kind == e.STEP_STARTED:
             task.state, task.attempts, task.log = "running", body["attempt"], body.get("log")
             task.started = at if task.started is None else task.started
-            task.reused, task.reason, task.ended = False, None, None
+            task.reused, task.reason, task.ended, task.allowed = False, None, None, False
         elif kind in (e.STEP_SUCCEEDED, e.STEP_CACHED):
             task.state, task.outputs, task.ended = "succeeded", body["outputs"], at
             task.error, task.seconds, task.write = None, body.get("seconds"), body.get("write")
@@ -175,6 +182,7 @@ class RunState:
             final = body.get("retry_in") is None
             task.state = "failed" if final else "retrying"
             task.ended = at if final else None
+            task.allowed = bool(body.get("allowed"))
         elif kind == e.STEP_CANCELLED:
             task.state, task.ended = "cancelled", at
         elif kind == e.STEP_SKIPPED:
@@ -193,7 +201,7 @@ class RunState:
         step = self.steps[name]
         step.attempts = max(step.attempts, item.attempts)
         if item.state in ("failed", "cancelled"):
-            step.state, step.error, step.log = item.state, item.error, item.log
+            step.state, step.error, step.log, step.allowed = item.state, item.error, item.log, item.allowed
         elif item.state in ("running", "retrying") and step.state not in ("failed", "cancelled"):
             step.state = "running"
             step.started = item.started if step.started is None else step.started
@@ -234,6 +242,7 @@ class RunState:
 
 def _reset(task: TaskState, reason: str | None) -> None:
     task.state, task.outputs, task.reason, task.reused, task.ended = "waiting", None, reason, False, None
+    task.allowed = False
 
 
 def _step_json(name: str, step: StepState) -> dict[str, JSON]:
