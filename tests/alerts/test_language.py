@@ -70,6 +70,15 @@ def test_a_metric_beside_a_baseline_is_that_of_the_same_cases() -> None:
     assert Name("baseline", "mae") in set(parse("mae > 2 * baseline").names())
 
 
+def test_an_estimate_is_of_the_cases_of_what_it_is_compared_with() -> None:
+    assert set(parse("estimated(mae) > 1.5 * usual").names()) == {Name("estimated", "mae"), Name("usual", "mae")}
+    alone, beside = parse("estimated(mae) > 3"), parse("mae > 2 * estimated")
+    assert set(alone.names()) == {Name("estimated", "mae")}
+    assert set(beside.names()) == {Name("metric", "mae"), Name("estimated", "mae", paired=True)}
+    with pytest.raises(UsageError, match="whose estimated"):
+        parse("estimated > 3")
+
+
 @pytest.mark.parametrize(
     ("text", "character"),
     [

@@ -21,7 +21,16 @@ from trikk.runs.memory import MemoryJournal
 
 START = datetime(2020, 3, 1, tzinfo=UTC)
 SPEC = MonitorSpec(
-    "people", "p", "c", ("sensor",), "slot", "count", metrics=("mae",), slices=("sensor",), minimum=10
+    "people",
+    "p",
+    "c",
+    ("sensor",),
+    "slot",
+    "count",
+    metrics=("mae",),
+    slices=("sensor",),
+    minimum=10,
+    expected_error="expected_error",
 )
 
 
@@ -101,6 +110,44 @@ def test_what_is_usual_is_the_median_of_earlier_windows_that_were_not_bad() -> N
     maes = [1.0] * 10 + [2.0] * 20 + [1.0]
     reading = read([window(n, mae) for n, mae in enumerate(maes)], "mae > 1.5 * usual")
     assert shape(reading) == "." * 3 + "x" * 20 + "."
+
+
+def foretold(day: int, estimate: float, mae: float | None = None, **more: Any) -> WindowRecord:
+    known: dict[str, Any] = {} if mae is not None else {"state": "pending", "labelled": 0}
+    return window(day, mae, **known, estimated={"mae": estimate}, **more)
+
+
+def test_an_estimate_is_judged_before_the_window_begins_and_before_labels() -> None:
+    windows = [foretold(0, 1.0, 9.0), foretold(1, 9.0), foretold(2, 1.0), foretold(3, 9.0), foretold(6, 9.0)]
+    reading = read(windows, "estimated(mae) > 3", days=2.5)
+    assert shape(reading) == ".x.x"
+    assert reading.points[-1].text == "day 2020-03-04: estimated(mae) > 3 (it is 9)"
+    assert reading.points[-1].facts["mae as estimated"] == "9"
+    assert (
+        shape(read([foretold(0, 9.0), window(1, None, state="pending", labelled=0)], "estimated(mae) > 3")) == "x"
+    )
+    assert shape(read(windows, "estimated(mae) > 3", min_labelled=101)) == ""
+
+
+def test_an_estimate_beside_a_measured_figure_waits_for_labels_and_is_of_the_same_cases() -> None:
+    windows = [foretold(0, 9.0, 4.0, estimated_labelled={"mae": 1.0}), foretold(1, 1.0)]
+    reading = read(windows, "mae > 2 * estimated")
+    assert shape(reading) == "x"
+    assert reading.points[0].text == "day 2020-03-01: mae > 2 * estimated (4 against 2)"
+
+
+def test_what_is_usual_for_an_estimate_is_what_was_measured() -> None:
+    past = [foretold(n, 5.0, 1.0 if n != 3 else 2.0) for n in range(10)]
+    waiting = [foretold(n, 1.4 if n < 39 else 1.6) for n in range(10, 40)]
+    reading = read([*past, *waiting], "estimated(mae) > 1.5 * usual", days=39)
+    assert shape(reading)[-3:] == "..x"
+    assert reading.points[-1].text.endswith("(1.6 against 1.5)")
+
+
+def test_an_alarm_on_an_estimate_says_how_far_estimates_were_to_be_trusted() -> None:
+    past = [foretold(n, 2.0, 1.0, estimated_labelled={"mae": 2.0}) for n in range(9)]
+    reading = read([*past, foretold(9, 9.0)], "estimated(mae) > 3")
+    assert str(reading.points[-1].facts["the estimate of mae"]).startswith("don't trust: ")
 
 
 def test_each_value_of_a_slice_is_a_cause_of_its_own() -> None:

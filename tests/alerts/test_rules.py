@@ -55,6 +55,7 @@ def test_an_alarm_is_part_of_its_monitor_and_survives_json() -> None:
     [
         ([{"when": "rmse > 3"}], "'rmse', which the monitor does not measure"),
         ([{"when": "mae > baseline"}], "the monitor has none"),
+        ([{"when": "estimated(mae) > 3"}], "the estimate of mae, which the monitor does not make"),
         ([{"when": "mae > 3", "slice": "hour"}], "by which the monitor does not slice"),
         ([{"when": "mae > 3", "window": "week"}], "which the monitor does not make"),
         ([{"when": "mae > 3"}, {"when": "mae > 4"}], "two alarms are named 'loss'"),

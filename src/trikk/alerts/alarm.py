@@ -20,7 +20,8 @@ class Alarm:
         name: unique among the monitor's alarms.
         when: a condition on a window's figures, such as "mae > 1.3 * baseline" or "wape > 0.3 for 2 windows": the
             monitor's metrics; `baseline` and `usual` (the median of the 28 windows before that were not bad);
-            coverage, waiting, unpredicted, predicted, observed, labelled; numbers, + - * /, abs(), and, or, not.
+            `estimated(mae)`, known before labels; coverage, waiting, unpredicted, predicted, observed, labelled;
+            numbers, + - * /, abs(), and, or, not.
         kind: instead of `when`: "labels overdue" (its time is over and too few labels of a window came), "drift".
         window: hour, day or week; the monitor's first by default.
         slice: one of the monitor's slices; each of its values is an incident of its own.
@@ -83,6 +84,7 @@ class Alarm:
             UsageError: if the monitor does not have what it names.
         """
         from trikk.alerts.rule import FIGURES, LABELS, check_against, checked
+        from trikk.monitoring.estimate_figures import estimable
 
         rule = checked({**self._given, "monitor": spec.name}, default_minimum=spec.minimum)
         if rule.kind in (FIGURES, LABELS):
@@ -92,6 +94,7 @@ class Alarm:
                 windows=spec.windows,
                 slices=spec.slices,
                 has_baseline=bool(spec.baseline),
+                estimated=estimable(spec),
             )
         return rule.to_json()
 

@@ -19,6 +19,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.estimate_figures import estimable
 from trikk.monitoring.measures import measure_of
 from trikk.monitoring.records import Records, WindowRecord
 from trikk.monitoring.windows import zone_of
@@ -231,7 +232,12 @@ def choose(question: Question, spec: MonitorSpec, written: Sequence[Rule]) -> tu
         min_labelled=question.min_labelled or rule.min_labelled,
     )
     check_against(
-        rule, metrics=spec.metrics, windows=spec.windows, slices=spec.slices, has_baseline=bool(spec.baseline)
+        rule,
+        metrics=spec.metrics,
+        windows=spec.windows,
+        slices=spec.slices,
+        has_baseline=bool(spec.baseline),
+        estimated=estimable(spec),
     )
     return rule, text, chosen
 

@@ -30,7 +30,11 @@ _REDUCE: dict[str, Callable[[float, float], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A figure: `kind` is metric, baseline, usual or count; `paired` if a baseline is compared with it."""
+    """A figure: `kind` is metric, baseline, usual, estimated or count.
+
+    `paired` is a metric that is compared with a baseline, and an estimate that is compared with either: both are
+    of the same cases then.
+    """
 
     kind: str
     name: str

@@ -13,23 +13,29 @@ from trikk.alerts.reading import Point, Reading
 from trikk.alerts.rule import Rule
 from trikk.core.values import JSON
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.estimate_trust import trusts
 from trikk.monitoring.figures import Figures
 from trikk.monitoring.records import Records, WindowRecord
 from trikk.monitoring.windows import window_at, zone_of
 
 USUAL_WINDOWS, USUAL_LEAST = 28, 7
 _BACK = 84  # windows that are looked at for what is usual
+_AHEAD = timedelta(days=2)  # up to which windows are estimated that have yet to come
 _FARTHEST = 2000
 
 
 def of_figures(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
     """A reading of all cases, or one for each value of the rule's slice.
 
-    Windows that have too few labels to be judged are left out, as if they were not there.
+    Windows that have too few labels to be judged are left out, as if they were not there. A condition on estimates
+    needs none: it sees windows that were predicted, even before they begin.
     """
     kind = rule.window or spec.windows[0]
     back = _BACK if any(name.kind == "usual" for name in rule.condition.names()) else _least(rule)
     windows = recent(records, spec, kind, now, back, lambda w: _is_judged(spec, rule, w, w.whole))
+    if _is_foretelling(rule):
+        ahead = recent(records, spec, kind, now, _least(rule), lambda w: _is_foretold(rule, w.whole), _AHEAD)
+        windows = sorted({w.label: w for w in (*windows, *ahead)}.values(), key=lambda w: w.start)
     if not rule.slice:
         return [_reading(spec, rule, windows, None)]
     values = dict.fromkeys(f.value for w in windows for f in w.figures if f.slice == rule.slice)
@@ -70,20 +76,23 @@ def recent(
     now: datetime,
     most: int,
     wanted: Callable[[WindowRecord], bool],
+    ahead: timedelta = timedelta(),
 ) -> list[WindowRecord]:
     """The last windows that are over by `now` and wanted, at most so many, oldest first.
+
+    With `ahead`, those too that begin no later than so long after now.
 
     They are looked up by name, backwards, so that it costs the same however long the history is; a gap of 84
     windows that were never evaluated ends it.
     """
     zone = zone_of(spec.timezone)
     found: list[WindowRecord] = []
-    window = window_at(kind, now, zone)
+    window = window_at(kind, now + ahead, zone)
     gap = looked = 0
     while len(found) < most and gap < _BACK and looked < _FARTHEST:
         record = records.window(kind, window.label)
         gap, looked = (gap + 1 if record is None else 0), looked + 1
-        if record is not None and record.end <= now and wanted(record):
+        if record is not None and (ahead or record.end <= now) and wanted(record):
             found.append(record)
         window = window_at(kind, window.start - timedelta(seconds=1), zone)
     return found[::-1]
@@ -99,15 +108,22 @@ def _reading(
 ) -> Reading:
     points = []
     condition = rule.condition
+    foretells = _is_foretelling(rule)
+    facts: dict[str, JSON] = {}
+    if foretells:
+        facts = {f"the estimate of {t.metric}": f"{t.state}: {t.reason}" for t in trusts(spec, windows)}
     good: deque[Figures] = deque(maxlen=USUAL_WINDOWS)
     for window in windows:
         figures = window.whole if part is None else window.of(*part)
-        if figures is None or not _is_judged(spec, rule, window, figures):
+        if figures is None:
+            continue
+        measured = _is_judged(spec, rule, window, figures)
+        if not measured and not (foretells and _is_foretold(rule, figures)):
             continue
         holds, compared = condition.judge(functools.partial(value_of, figures=figures, good=good))
         if holds is not None:
-            points.append(_point(window, figures, compared, bad=holds))
-        if not holds:
+            points.append(_point(window, figures, compared, facts, bad=holds))
+        if measured and not holds:
             good.append(figures)
     where = "" if part is None else f" at {part[0]} {part[1]}"
     return Reading(rule, spec.name, f"{spec.name}{where}: {rule.when}", tuple(points), part)
@@ -119,6 +135,17 @@ def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Fig
         return window.state in ("final", "overdue")
     enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least
     return enough and figures.labelled >= rule.min_labelled
+
+
+def _is_foretelling(rule: Rule) -> bool:
+    """Whether a condition can be judged before labels: it names an estimate, and no figure that is measured."""
+    kinds = {name.kind for name in rule.condition.names()}
+    return "estimated" in kinds and not kinds & {"metric", "baseline"}
+
+
+def _is_foretold(rule: Rule, figures: Figures) -> bool:
+    """Whether there are predictions enough to say what their error is likely to be."""
+    return figures.predicted >= rule.min_labelled and any(v is not None for v in figures.estimated.values())
 
 
 def value_of(name: Name, figures: Figures, good: Sequence[Figures] = ()) -> float | None:
@@ -136,6 +163,8 @@ def value_of(name: Name, figures: Figures, good: Sequence[Figures] = ()) -> floa
         return None if found is None else float(found)
     if name.kind == "baseline":
         return figures.baseline.get(name.name)
+    if name.kind == "estimated":
+        return (figures.estimated_labelled if name.paired else figures.estimated).get(name.name)
     if name.kind == "usual":
         known = [f.metrics.get(name.name) for f in good]
         values = [value for value in known if value is not None]
@@ -143,15 +172,18 @@ def value_of(name: Name, figures: Figures, good: Sequence[Figures] = ()) -> floa
     return (figures.own if name.paired else figures.metrics).get(name.name)
 
 
-def _point(window: WindowRecord, figures: Figures, compared: list[Compared], *, bad: bool) -> Point:
+def _point(
+    window: WindowRecord, figures: Figures, compared: list[Compared], more: dict[str, JSON], *, bad: bool
+) -> Point:
     told = [one for one in compared if one.holds is bad] or compared
     facts: dict[str, JSON] = {"window": window.label, "state": window.state}
     facts |= {"labelled": f"{figures.labelled:,} of {figures.predicted:,}"}
     facts |= {name: shown(value) for name, value in figures.metrics.items()}
     facts |= {f"{name} of the baseline": shown(value) for name, value in figures.baseline.items()}
+    facts |= {f"{name} as estimated": shown(value) for name, value in figures.estimated.items()} | more
     return Point(
         mark=window.label,
-        start=window.start.timestamp(),
+        start=window.start.timestamp() if window.end.timestamp() <= window.at else window.at,
         at=window.end.timestamp(),
         bad=bad,
         text=f"{window.kind} {window.label}: " + ", ".join(_said(one, bad=bad) for one in told),

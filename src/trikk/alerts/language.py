@@ -7,13 +7,14 @@ comparison  sum (">" | ">=" | "<" | "<=" | "==" | "!=") sum
 sum         product {("+" | "-") product}
 product     factor {("*" | "/") factor}
 factor      number | "-" factor | figure | "abs" "(" sum ")" | "(" sum ")"
-figure      metric | count | ("baseline" | "usual") ["(" metric ")"]
+figure      metric | count | ("baseline" | "usual" | "estimated") ["(" metric ")"]
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -27,7 +28,7 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _LOGIC = ("and", "or", "not")
-_OTHERS = ("baseline", "usual")
+_OTHERS = ("baseline", "usual", "estimated")
 _DEEPEST = 50
 _LONGEST = 1000
 
@@ -212,19 +213,21 @@ class _Parser:
         return self._closed(Arithmetic("name", name=Name(token.text, metric.text)))
 
     def _bound(self, left: Arithmetic, right: Arithmetic, start: int) -> tuple[Arithmetic, Arithmetic]:
-        """Both sides, with `baseline` and `usual` bound to the one metric that stands beside them."""
+        """Both sides, with `baseline`, `usual` and `estimated` bound to the one metric that stands beside them."""
         names = [*left.names(), *right.names()]
-        metrics = {name.name for name in names if name.kind == "metric"}
+        metrics = {name.name for name in names if name.kind in ("metric", "estimated") and name.name}
         bare = next((name.kind for name in names if not name.name), "")
         if bare and len(metrics) != 1:
             _refuse(self.text, start, f"it is not clear whose {bare} is meant", f"name the metric: {bare}(mae)")
-        paired = any(name.kind == "baseline" for name in names)
+        kinds = {name.kind for name in names}
+        paired = {"metric"} if "baseline" in kinds else set()
+        paired |= {"estimated"} if kinds & {"metric", "baseline"} else set()
         only = next(iter(metrics), "")
-        return _bind(left, only, paired=paired), _bind(right, only, paired=paired)
+        return _bind(left, only, paired), _bind(right, only, paired)
 
 
-def _bind(side: Arithmetic, metric: str, *, paired: bool) -> Arithmetic:
+def _bind(side: Arithmetic, metric: str, paired: AbstractSet[str]) -> Arithmetic:
     name = side.name
     if name is not None:
-        name = Name(name.kind, name.name or metric, paired and name.kind == "metric")
-    return replace(side, parts=tuple(_bind(part, metric, paired=paired) for part in side.parts), name=name)
+        name = Name(name.kind, name.name or metric, name.kind in paired)
+    return replace(side, parts=tuple(_bind(part, metric, paired) for part in side.parts), name=name)

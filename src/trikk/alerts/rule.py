@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Any
@@ -133,7 +133,13 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
 
 
 def check_against(
-    rule: Rule, *, metrics: tuple[str, ...], windows: tuple[str, ...], slices: tuple[str, ...], has_baseline: bool
+    rule: Rule,
+    *,
+    metrics: tuple[str, ...],
+    windows: tuple[str, ...],
+    slices: tuple[str, ...],
+    has_baseline: bool,
+    estimated: Sequence[str] = (),
 ) -> None:
     """Check a rule on figures against what the monitor has.
 
@@ -154,12 +160,17 @@ def check_against(
         if name.kind != "count" and name.name not in metrics:
             raise UsageError(
                 f"rule {rule.name} names {name.name!r}, which the monitor does not measure",
-                next=f"there are: {', '.join((*metrics, *COUNTS, 'baseline', 'usual'))}",
+                next=f"there are: {', '.join((*metrics, *COUNTS, 'baseline', 'usual', 'estimated'))}",
             )
         if name.kind == "baseline" and not has_baseline:
             raise UsageError(
                 f"rule {rule.name} names the baseline, and the monitor has none",
                 next="give the monitor baseline=, or compare with `usual`",
+            )
+        if name.kind == "estimated" and name.name not in estimated:
+            raise UsageError(
+                f"rule {rule.name} names the estimate of {name.name}, which the monitor does not make",
+                next="give the monitor expected_error= (for mae) or calibrated=True",
             )
 
 

@@ -16,6 +16,7 @@ from trikk.alerts.rule import DRIFT, FAILED, FIGURES, GATE, LABELS, LONG, MISSIN
 from trikk.core.errors import TrikkError, UsageError
 from trikk.execution.project import Project
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.estimate_figures import estimable
 from trikk.monitoring.records import Records, names
 
 MonitorReader = Callable[[Records, MonitorSpec, Rule, datetime], list[Reading]]
@@ -101,5 +102,6 @@ def _read(project: Project, rule: Rule, subject: str, now: datetime) -> list[Rea
         windows=spec.windows,
         slices=spec.slices,
         has_baseline=bool(spec.baseline),
+        estimated=estimable(spec),
     )
     return MONITOR_KINDS[rule.kind](records, spec, rule, now)
