@@ -204,3 +204,16 @@ def test_resume_with_current_data_refuses_to_write_other_rows_a_second_time(tmp_
     ingest(folder, 3)
     done = folder.trikk("resume", "last", "--with-current-data", "--json")
     assert (done.code, "would have to write others" in done.error["what"]) == (1, True)
+
+
+def test_a_run_keeps_to_the_environment_that_it_was_started_in(folder: Folder) -> None:
+    (folder.root / "weight").unlink()
+    failed = folder.trikk("run", "train", "--json", TRIKK_ENVIRONMENT="staging").json
+    assert (failed["state"], failed["environment"]) == ("failed", "staging")
+    (folder.root / "weight").write_text("1")
+    assert "TRIKK_ENVIRONMENT=staging" in folder.refused("resume", "last", code=1)["next"]
+    done = folder.trikk("resume", "last", TRIKK_ENVIRONMENT="staging")
+    assert done.code == 0, done.err
+    assert " in staging: succeeded" in folder.trikk("show", "last").out
+    assert folder.trikk("run", "predict", TRIKK_ENVIRONMENT="staging").code == 0
+    assert folder.trikk("run", "predict").code == 2  # the model is champion of staging alone

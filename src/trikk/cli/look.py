@@ -150,7 +150,8 @@ def _row_json(row: RunRow) -> dict[str, Any]:
 
 
 def _print_run(state: RunState, record: RunRecord) -> None:
-    click.echo(f"run {state.id} of {state.pipeline}: {state_text(state.state)}")
+    where = f" in {state.environment}" if state.environment not in ("", "main") else ""
+    click.echo(f"run {state.id} of {state.pipeline}{where}: {state_text(state.state)}")
     if state.error:
         click.echo(f"  {state.error}")
     if state.forgotten:

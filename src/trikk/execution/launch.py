@@ -80,6 +80,7 @@ def create(
     if not lock.get("run"):
         lock = {**lock, "run": run, "moment": lock["moment"] if lock.get("as_of") else now}
     body: dict[str, JSON] = {"parameters": parameters, "origin": origin, "lock": lock, "graph": stored}
+    body["environment"] = project.settings.environment
     created = project.journal.create(run, graph.pipeline, body, at=now)
     state = RunState.fold(created.run, [created], graph.nodes)
     if how.listener is not None:

@@ -66,21 +66,14 @@ def resume(
         The run's state at the end.
 
     Raises:
-        RunError: if the run has succeeded, the project's code is another and `code` is None, or a table would
-            have to take other rows than it has from this run.
+        RunError: if the run has succeeded or is of another environment, the project's code is another and
+            `code` is None, or a table would have to take other rows than it has from this run.
         UnknownName: if there is no such step to run again.
         LeaseHeld: if another driver has the run.
     """
     with leased(project.journal, run, how.clock) as lease:
         state = project.run(run)
-        if state.forgotten:
-            raise RunError(
-                f"run {run} was forgotten by clean-up", next=f"start a new one: trikk run {state.pipeline}"
-            )
-        if state.state == "succeeded":
-            raise RunError(
-                f"run {run} has succeeded; there is nothing to resume", next=f"prove it: trikk replay {run}"
-            )
+        _check_resumable(project, state)
         changed = changed_files(project, state)
         if changed and code is None:
             raise code_changed(run, changed)
@@ -120,6 +113,21 @@ def resume(
             return drive(project, executor, graph, fresh, lease, how, dry=state.origin.get("kind") == "replay")
         finally:
             executor.close()
+
+
+def _check_resumable(project: Project, state: RunState) -> None:
+    run, here = state.id, project.settings.environment
+    if state.forgotten:
+        raise RunError(f"run {run} was forgotten by clean-up", next=f"start a new one: trikk run {state.pipeline}")
+    if state.state == "succeeded":
+        raise RunError(
+            f"run {run} has succeeded; there is nothing to resume", next=f"prove it: trikk replay {run}"
+        )
+    if state.environment not in ("", here):  # its effects would be done to another environment's models
+        raise RunError(
+            f"run {run} is of environment {state.environment}, and this is {here}",
+            next=f"TRIKK_ENVIRONMENT={state.environment} trikk resume {run}",
+        )
 
 
 def _anew(state: RunState, graph: Graph, lock: Mapping[str, Any], again: Iterable[str]) -> dict[str, str]:

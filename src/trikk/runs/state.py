@@ -96,6 +96,7 @@ class RunState:
     state: str = "queued"
     parameters: dict[str, JSON] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
+    environment: str = ""
     lock: dict[str, Any] = field(default_factory=dict)
     graph: str = ""
     code: str = "locked"
@@ -153,6 +154,7 @@ class RunState:
             "state": self.state,
             "parameters": self.parameters,
             "origin": self.origin,
+            "environment": self.environment,
             "created": self.created,
             "started": self.started,
             "ended": self.ended,
@@ -210,6 +212,7 @@ class RunState:
         self.created = at
         self.pipeline, self.parameters = body["pipeline"], body.get("parameters", {})
         self.origin, self.lock, self.graph = body.get("origin", {}), body.get("lock", {}), body.get("graph", "")
+        self.environment = body.get("environment", "")
 
     def _started(self, at: float, body: Mapping[str, Any]) -> None:
         self.state, self.started, self.ended = "running", at, None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.clock import Clock
 from trikk.core.errors import UnknownName
 from trikk.core.names import new_run_id
+from trikk.core.values import JSON
 from trikk.execution.driver import LEASE_TTL, Driver, Options
 from trikk.execution.inline import InlineExecutor
 from trikk.execution.launch import pin_models
@@ -135,7 +136,8 @@ def run_inline(
     models = pin_models(journal, graph, environment)
     run = new_run_id()
     lock = Lock(tables=pinned, models=models, run=run, moment=clock.now(), seed=seed)
-    journal.create(run, graph.pipeline, {"parameters": given, "lock": lock.to_json()}, at=clock.now())
+    body: dict[str, JSON] = {"parameters": given, "lock": lock.to_json(), "environment": environment}
+    journal.create(run, graph.pipeline, body, at=clock.now())
     lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=clock.now())
     journal.append(run, e.RUN_STARTED, {"isolation": "inline"}, at=clock.now(), lease=lease)
     folder = state_dir or Path(tempfile.mkdtemp(prefix="trikk-"))
