@@ -22,11 +22,18 @@
 
     [reports]                          # mail server, sender, subscribers: see trikk.reports.config
 
+    [costs]                            # what an hour costs: runs are priced by what their steps ask for
+    currency = "EUR"
+    core_hour = 0.045                  # one core
+    gb_hour = 0.005                    # 10**9 bytes of memory
+    gpu_hour = 1.2                     # one accelerator
+
 Secrets never stand in it: `${NAME}` in a storage location or a channel is read from the environment.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -66,9 +73,11 @@ _KEYS = {
     "tracking",
     "alerts",
     "reports",
+    "costs",
 }
 _STORAGE = {"artifacts", "tables", "journal"}
 _TRACKING = {"mlflow"}
+_PRICES = ("core_hour", "gb_hour", "gpu_hour")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -92,6 +101,7 @@ class Settings:
     mlflow: str = ""
     alerts: dict[str, Any] = field(default_factory=dict, hash=False)
     reports: dict[str, Any] = field(default_factory=dict, hash=False)
+    costs: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def tracking_server(self) -> str:
@@ -170,10 +180,11 @@ def load_settings(root: Path) -> Settings:
     _check(file, data, storage)
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
-    for section in ("alerts", "reports"):
+    for section in ("alerts", "reports", "costs"):
         if not isinstance(data.get(section, {}), dict):
             mend = f"write [{section}], and its settings below it"
             raise ProjectError(f"{section} must be a section", where=str(file), next=mend)
+    _check_costs(file, data.get("costs", {}))
     lists: dict[str, Any] = {k: tuple(data[k]) for k in ("pipelines", "codecs") if k in data}
     if "code" in data:
         lists["code"] = tuple(dict.fromkeys([*_CODE, *data["code"]]))
@@ -182,7 +193,8 @@ def load_settings(root: Path) -> Settings:
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
         except UsageError as error:
             raise ProjectError(error.what, where=str(file), next=error.next) from error
-    rest: dict[str, Any] = {k: data[k] for k in ("isolation", "max_parallel", "alerts", "reports") if k in data}
+    kept = ("isolation", "max_parallel", "alerts", "reports", "costs")
+    rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
     rest["timezone"] = _zone(data.get("timezone", "UTC"), file)
     rest["environment"] = check_name("environment", environment, where=str(file))
@@ -234,3 +246,16 @@ def _check_tracking(file: Path, tracking: Any) -> None:
     if not known or not all(isinstance(v, str) and "\0" not in v for v in tracking.values()):
         mend = 'write [tracking], and below it mlflow = "http://host:5000"'
         raise ProjectError("[tracking] holds something else than mlflow, a text", where=str(file), next=mend)
+
+
+def _check_costs(file: Path, costs: Mapping[str, Any]) -> None:
+    for key, value in costs.items():
+        if key == "currency":
+            if not (isinstance(value, str) and value and value.isprintable() and len(value) <= 20):
+                raise ProjectError(f"costs.currency = {value!r}", where=str(file), next='write currency = "EUR"')
+        elif key not in _PRICES:
+            known = ", ".join(("currency", *_PRICES))
+            raise ProjectError(f"unknown setting 'costs.{key}'", where=str(file), next=f"there are: {known}")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            mend = f"write what an hour costs, such as {key} = 0.045"
+            raise ProjectError(f"costs.{key} = {value!r} is no price", where=str(file), next=mend)

@@ -1,0 +1,220 @@
+"""What a run costs, estimated from what its steps asked for: cores, memory and accelerators for a time. Pure.
+
+Every attempt counts, also one that failed, and each item of a mapped step. A result that was taken from an earlier
+run has no attempt and costs nothing. An attempt that succeeded took the seconds that it reported; any other the
+wall time between its start and the next event of its step, or the run's end. When its driver died, nobody saw it
+end: it counts up to the moment at which the run was resumed, but for no longer than the step's time-out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trikk.core.values import JSON
+from trikk.pipeline.resources import Resources
+from trikk.runs import events as e
+from trikk.runs.journal import Event
+from trikk.runs.state import Task
+
+HOUR = 3600.0
+GB = 10**9
+_RUN_BEGINS = (e.RUN_CREATED, e.RUN_STARTED, e.RUN_RESUMED)
+_RUN_ENDS = (e.RUN_SUCCEEDED, e.RUN_FAILED, e.RUN_CANCELLED)
+_ENDS = (e.STEP_STARTED, e.STEP_SUCCEEDED, e.STEP_FAILED, e.STEP_CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was taken: cores, gigabytes of 10**9 bytes and accelerators, each times seconds."""
+
+    core: float = 0.0
+    gb: float = 0.0
+    gpu: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.core + other.core, self.gb + other.gb, self.gpu + other.gpu)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What an attempt of a step takes while it runs.
+
+    Attributes:
+        cpus: cores.
+        memory: bytes; 0 if it is not known.
+        gpus: accelerators.
+        timeout: seconds that an attempt may take; None for any.
+    """
+
+    cpus: float = 1.0
+    memory: float = 0.0
+    gpus: float = 0.0
+    timeout: float | None = None
+
+    def over(self, seconds: float) -> Usage:
+        """What is taken in so many seconds."""
+        return Usage(self.cpus * seconds, self.memory / GB * seconds, self.gpus * seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What an hour costs, as `[costs]` of trikk.toml has it; None where there is no price.
+
+    Attributes:
+        currency: as it is shown behind amounts.
+        core_hour: of one core.
+        gb_hour: of 10**9 bytes of memory that were asked for.
+        gpu_hour: of one accelerator.
+    """
+
+    currency: str = "EUR"
+    core_hour: float | None = None
+    gb_hour: float | None = None
+    gpu_hour: float | None = None
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Prices | None:
+        """The prices of a checked section; None if it sets none."""
+        found = cls(**{name: data[name] for name in cls.__slots__ if name in data})
+        is_set = any(price is not None for price in (found.core_hour, found.gb_hour, found.gpu_hour))
+        return found if is_set else None
+
+    def of(self, usage: Usage) -> float:
+        """The price of what was taken, in the currency."""
+        return (
+            usage.core * (self.core_hour or 0.0)
+            + usage.gb * (self.gb_hour or 0.0)
+            + usage.gpu * (self.gpu_hour or 0.0)
+        ) / HOUR
+
+    def missing(self, usage: Usage) -> list[str]:
+        """The settings without which some of what was taken has no price."""
+        pairs = {"core_hour": usage.core, "gb_hour": usage.gb, "gpu_hour": usage.gpu}
+        return [name for name, taken in pairs.items() if taken and getattr(self, name) is None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something costs.
+
+    Attributes:
+        amount: in the currency.
+        currency: such as "EUR".
+        steps: the amount by step, the dearest first.
+        missing: the prices that are not set and without which the amount is too low.
+    """
+
+    amount: float
+    currency: str
+    steps: dict[str, float] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, spent: Mapping[str, Usage], prices: Prices) -> Cost:
+        """The cost of what steps took."""
+        steps = {name: prices.of(usage) for name, usage in spent.items()}
+        ranked = dict(sorted(steps.items(), key=lambda pair: (-pair[1], pair[0])))
+        whole = sum(spent.values(), Usage())
+        return cls(sum(ranked.values()), prices.currency, ranked, tuple(prices.missing(whole)))
+
+    def to_json(self) -> dict[str, JSON]:
+        """The amount and its currency."""
+        return {"amount": round(self.amount, 6), "currency": self.currency}
+
+    def text(self, most: int = 3) -> str:
+        """In words, with the dearest steps: "0.42 EUR (fit 0.31 EUR, rows 0.11 EUR)"."""
+        steps = dearest(self.steps, self.currency, most)
+        without = f"; no price is set for {', '.join(self.missing)}" if self.missing else ""
+        return f"{money(self.amount, self.currency)}{f' ({steps})' if steps else ''}{without}"
+
+
+def dearest(amounts: Mapping[str, float], currency: str, most: int = 3) -> str:
+    """The greatest of some amounts, in words; "" if none is above zero."""
+    ranked = sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+    return ", ".join(f"{name} {money(amount, currency)}" for name, amount in ranked if amount > 0)
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount for people: "12.30 EUR", "0.0042 EUR"."""
+    if 0 < amount < 0.0001:
+        return f"less than 0.0001 {currency}"
+    return f"{amount:,.2f} {currency}" if amount >= 0.1 or not amount else f"{amount:.4f} {currency}"
+
+
+def needs_of(graph: Mapping[str, Any]) -> dict[str, Need]:
+    """What the steps of a graph need, from the graph as JSON."""
+    found = {}
+    for node in graph["nodes"]:
+        given = node["resources"]
+        timeout = node.get("timeout")
+        found[node["name"]] = Need(
+            float(given["cpus"]),
+            float(given["memory"]),
+            float(given["gpus"]),
+            None if timeout is None else float(timeout),
+        )
+    return found
+
+
+def graphs_of(events: Iterable[Event]) -> list[str]:
+    """The digests of the graphs that a run was made from, each once; several if it was resumed with other code."""
+    named = (event.body.get("graph") for event in events if event.kind in _RUN_BEGINS)
+    return list(dict.fromkeys(str(digest) for digest in named if digest))
+
+
+def usage(events: Iterable[Event], needs: Mapping[str, Mapping[str, Need]], until: float) -> dict[str, Usage]:
+    """What each step of a run took, over all its attempts and items.
+
+    Args:
+        events: of one run, in order.
+        needs: of each graph, by its digest, what its steps need; a step that is in none takes one core.
+        until: the time (seconds since 1970) up to which attempts count that nothing has ended.
+    """
+    meter = _Meter(needs)
+    for event in events:
+        meter.take(event)
+    meter.end_all(until)
+    return meter.spent
+
+
+class _Meter:
+    """Adds attempts up, event by event."""
+
+    def __init__(self, needs: Mapping[str, Mapping[str, Need]]) -> None:
+        self.needs = needs
+        self.graph: Mapping[str, Need] = {}
+        self.running: dict[Task, tuple[float, Need]] = {}
+        self.spent: dict[str, Usage] = {}
+
+    def take(self, event: Event) -> None:
+        body: Mapping[str, Any] = event.body
+        if event.kind in _RUN_BEGINS:
+            self.end_all(event.at, lost=True)
+            if body.get("graph"):
+                self.graph = self.needs.get(body["graph"], {})
+        elif event.kind in _RUN_ENDS:
+            self.end_all(event.at)
+        elif event.kind in _ENDS:
+            task = body["step"], body.get("item")
+            took = body.get("seconds") if event.kind == e.STEP_SUCCEEDED else None
+            self.end(task, event.at, took)
+            if event.kind == e.STEP_STARTED:
+                self.running[task] = event.at, self.graph.get(task[0], _ANY)
+
+    def end(self, task: Task, at: float, took: float | None = None, *, lost: bool = False) -> None:
+        if task not in self.running:
+            return  # it was cached, put together from its items, or never began
+        began, need = self.running.pop(task)
+        seconds = max(0.0, at - began) if took is None else took
+        if lost and need.timeout is not None:
+            seconds = min(seconds, need.timeout)
+        self.spent[task[0]] = self.spent.get(task[0], Usage()) + need.over(seconds)
+
+    def end_all(self, at: float, *, lost: bool = False) -> None:
+        for task in list(self.running):
+            self.end(task, at, lost=lost)
+
+
+_ANY = Need(float(Resources().cpus))
