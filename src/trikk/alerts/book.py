@@ -38,6 +38,11 @@ class Book:
         number = self._numbers.get(cause)
         return None if number is None else self._fold(cause, number)
 
+    def causes(self) -> set[str]:
+        """The causes that have, or had, an incident."""
+        self._refresh()
+        return set(self._numbers)
+
     def get(self, incident: str) -> Incident:
         """An incident by its id.
 
@@ -89,7 +94,7 @@ class Book:
                 number, after = latest.number + 1, 0
             listed: dict[str, JSON] = {"cause": cause, "number": number}
             self.ledger.add(INDEX, _LISTED, listed, at=at, identity=f"{cause}#{number}")
-        subject = _subject(f"{cause}-{number}")
+        subject = subject_of(f"{cause}-{number}")
         try:
             added = self.ledger.add(subject, decision.kind, body, at=at, identity=decision.key, after=after)
         except Conflict:
@@ -123,7 +128,7 @@ class Book:
         """
         after = incident.seq if alone else None
         try:
-            added = self.ledger.add(_subject(incident.id), kind, body, at=at, identity=identity, after=after)
+            added = self.ledger.add(subject_of(incident.id), kind, body, at=at, identity=identity, after=after)
         except Conflict:
             return False
         if not added.repeated:
@@ -133,8 +138,8 @@ class Book:
     def entries(self, incident: Incident) -> list[dict[str, JSON]]:
         """Everything that happened to an incident, oldest first: kind, at and what each says."""
         found: list[dict[str, JSON]] = []
-        for entry in self.ledger.entries(_subject(incident.id)):
-            body = {key: value for key, value in entry.body.items() if key not in ("holder", "rule")}
+        for entry in self.ledger.entries(subject_of(incident.id)):
+            body = {key: value for key, value in entry.body.items() if key not in ("holder", "rule", "token")}
             found.append({"kind": entry.kind, "at": entry.at, **body})
         return found
 
@@ -156,8 +161,9 @@ class Book:
             self._read = entry.seq
 
     def _fold(self, cause: str, number: int) -> Incident:
-        return Incident.fold(cause, number, self.ledger.entries(_subject(f"{cause}-{number}")))
+        return Incident.fold(cause, number, self.ledger.entries(subject_of(f"{cause}-{number}")))
 
 
-def _subject(incident: str) -> str:
+def subject_of(incident: str) -> str:
+    """The ledger's subject of an incident, by its id."""
     return f"incident/{incident}"

@@ -10,6 +10,7 @@ from trikk.alerts.delivery import Delivery
 from trikk.alerts.reading import Point
 from trikk.alerts.rule import Rule
 from trikk.core.values import JSON
+from trikk.execution.once import CLAIMED, KINDS, Attempt, take_in
 from trikk.runs.ledger import Entry
 
 OPENED = "incident.opened"
@@ -18,9 +19,7 @@ ESCALATED = "incident.escalated"
 SUPPRESSED = "incident.suppressed"
 ACKNOWLEDGED = "incident.acknowledged"
 RESOLVED = "incident.resolved"
-STARTING = "start.claimed"
-STARTED = "start.done"
-NOT_STARTED = "start.failed"
+STARTING = CLAIMED
 SENDING = "message.sending"
 DELIVERED = "message.delivered"
 UNDELIVERED = "message.failed"
@@ -47,27 +46,6 @@ class Told:
     why: str
     point: Point | None
     channels: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Start:
-    """One attempt to start the incident's pipeline.
-
-    Attributes:
-        pipeline: its name.
-        parameters: as they were given, as texts.
-        holder: the process that took it on, as JSON.
-        state: claimed, or the run's state, or "failed" where there is no run.
-        run: the run; "" if there is none (yet).
-        why: what went wrong.
-    """
-
-    pipeline: str
-    parameters: dict[str, JSON]
-    holder: Mapping[str, Any]
-    state: str = "claimed"
-    run: str = ""
-    why: str = ""
 
 
 @dataclass(slots=True)
@@ -122,7 +100,7 @@ class Incident:
     told: list[Told] = field(default_factory=list)
     worst_told: float = 0.0
     suppressed: list[str] = field(default_factory=list)
-    starts: list[Start] = field(default_factory=list)
+    starts: list[Attempt] = field(default_factory=list)
     deliveries: dict[tuple[str, str], Delivery] = field(default_factory=dict)
     seq: int = 0
 
@@ -160,8 +138,8 @@ class Incident:
             self.suppressed.append(body["mark"])
         elif entry.kind == ACKNOWLEDGED:
             self.acknowledged = body["by"]
-        elif entry.kind in (STARTING, STARTED, NOT_STARTED):
-            self._started(entry.kind, body)
+        elif entry.kind in KINDS:
+            take_in(self.starts, entry)
         elif entry.kind in (SENDING, DELIVERED, UNDELIVERED, GIVEN_UP):
             key = body["message"], body["channel"]
             self.deliveries.setdefault(key, Delivery()).apply(entry.kind.rpartition(".")[2], entry.at, body)
@@ -188,14 +166,6 @@ class Incident:
         self.told.append(Told(key, entry.kind, entry.at, body["why"], self.point, tuple(body["tell"])))
         if entry.kind != RESOLVED and self.point is not None:
             self.worst_told = max(self.worst_told, self.point.badness)
-
-    def _started(self, kind: str, body: Mapping[str, Any]) -> None:
-        if kind == STARTING:
-            self.starts.append(Start(body["pipeline"], body["parameters"], body["holder"]))
-            return
-        start = self.starts[body["attempt"] - 1]
-        start.state = body.get("state", "failed")
-        start.run, start.why = body.get("run", ""), body.get("why", "")
 
     def to_json(self) -> dict[str, JSON]:
         """The incident as `trikk incidents --json` prints it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -64,15 +65,17 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
     looked.evaluated, looked.notes = evaluate_due(project, session, graphs, now)
     seen = see(project, rules_of(project, settings.rules), list(graphs), now)
     looked.errors += seen.errors
-    at = now.timestamp()
+    at, causes = now.timestamp(), book.causes()
     for reading in seen.readings:
+        if reading.bad < reading.rule.windows and reading.cause not in causes:
+            continue  # nothing is wrong, and nothing was: as it is with most of some thousand devices
         looked.changes += _decided(book, settings, reading, at)
     looked.changes += _withdrawn(book, settings, seen.watched, at)
     unfinished = book.unfinished()
     looked.delivered, errors = deliver(project, settings, book, unfinished, at)
     looked.errors += errors
     for incident in unfinished:
-        started = start(project, session, book, incident, now)
+        started = start(project, session, incident, now)
         looked.started += [started] if started else []
     return looked
 
@@ -94,14 +97,17 @@ def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -
 
 
 def _withdrawn(
-    book: Book, settings: AlertSettings, watched: set[tuple[str, str]], at: float
+    book: Book, settings: AlertSettings, watched: Mapping[tuple[str, str], set[str]], at: float
 ) -> list[dict[str, JSON]]:
-    """Resolve incidents that no rule looks at any more."""
+    """Resolve incidents that no rule looks at any more, at all or by that slice."""
     found: list[dict[str, JSON]] = []
     for incident in book.unfinished():
-        if not incident.is_open or (incident.rule.name, incident.subject) in watched or at < incident.opened:
+        slices = watched.get((incident.rule.name, incident.subject))
+        is_watched = slices is not None and (incident.part is None or incident.part[0] in slices)
+        if not incident.is_open or is_watched or at < incident.opened:
             continue
-        decision = withdrawn(f"no rule {incident.rule.name} looks at {incident.subject} any more")
+        by = f" by {incident.part[0]}" if incident.part is not None and slices is not None else ""
+        decision = withdrawn(f"no rule {incident.rule.name} looks at {incident.subject}{by} any more")
         channels = settings.route(incident.severity)
         made = book.apply(incident, incident.cause, decision, at=at, channels=channels)
         if made is not None:
