@@ -13,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.alerts.backtest_past import FIRST, SPEC, day, evening, figures, midnight, record, rule, watched
 
-from trikk.alerts.backtest import Episode, Known, Night, known_of, nights, replay
+from trikk.alerts.backtest import Episode, replay
 from trikk.alerts.backtest_bounds import Accepted
-from trikk.alerts.backtest_run import Backtest, Question, answer, choose
-from trikk.alerts.backtest_sweep import Days, Sweep
+from trikk.alerts.backtest_figures import FigureSweep
+from trikk.alerts.backtest_past import Known, Night, known_of, nights
+from trikk.alerts.backtest_question import Question, choose
+from trikk.alerts.backtest_run import Backtest, answer
+from trikk.alerts.backtest_sweep import Days
 from trikk.alerts.backtest_table import outcome
 from trikk.alerts.backtest_template import Template
 from trikk.alerts.rule import Rule
@@ -38,7 +41,7 @@ def shown(episodes: list[Episode]) -> list[tuple[date, date | None]]:
 def asked(records: list[WindowRecord], question: Question, evaluated: list[float] | None = None) -> Backtest:
     chosen = choose(question, SPEC, [])
     times = sorted({r.at for r in records}) if evaluated is None else evaluated
-    return answer(question, SPEC, *chosen, known_of(records, SPEC), times)
+    return answer(question, SPEC, chosen, known_of(records, SPEC), times)
 
 
 def test_an_incident_opens_on_the_night_after_the_bad_day_and_resolves_on_the_night_after_the_good_one():
@@ -137,7 +140,7 @@ RULES = st.fixed_dictionaries(
 def test_the_sweep_opens_and_resolves_just_as_the_life_cycle_does(past, when, given_, threshold):
     known, template = known_of(past, SPEC), Template.of(when)
     checked = rule(template.at(threshold), **given_)
-    sweep = Sweep(known, SPEC, checked, template, over(24))
+    sweep = FigureSweep(known, SPEC, checked, template, over(24))
     swept = sweep.spans(sweep.sights(threshold))
     by_cause = {
         cause: [(s.opened.night.day, s.resolved.day if s.resolved else None) for s in spans]
@@ -153,7 +156,7 @@ def test_the_sweep_opens_and_resolves_just_as_the_life_cycle_does(past, when, gi
 def test_the_sweep_keeps_to_the_cool_down_as_the_life_cycle_does(cooldown, opened):
     known = known_of(watched([0.1, 0.5, 0.1, 0.5, 0.1, 0.1, 0.1, 0.5, 0.1]), SPEC)
     template, checked = Template.of("wape > X"), rule("wape > 0.3", cooldown=cooldown)
-    sweep = Sweep(known, SPEC, checked, template, over(10))
+    sweep = FigureSweep(known, SPEC, checked, template, over(10))
     (spans,) = sweep.spans(sweep.sights(0.3)).values()
     assert [span.opened.night.day for span in spans] == [day(n) for n in opened]
     assert [e.opened.day for e in replay(known, SPEC, checked, over(10))] == [day(n) for n in opened]
@@ -199,7 +202,7 @@ def test_a_record_made_later_is_not_known_unless_nobody_watched(past, number):
 @settings(max_examples=25, deadline=None)
 def test_a_higher_threshold_never_has_more_nights_with_an_alarm_and_an_endless_one_has_none(past, when, windows):
     template = Template.of(when)
-    sweep = Sweep(known_of(past, SPEC), SPEC, rule(template.at(1.0), windows=windows), template, over(24))
+    sweep = FigureSweep(known_of(past, SPEC), SPEC, rule(template.at(1.0), windows=windows), template, over(24))
     tried = [0.01, 0.07, 0.1, 0.15, 0.25, 0.4, 0.6, 2.0, 10.0, 1e200]
     found = [outcome(sweep, x, Days(FIRST, day(30)), [], ACCEPTED).alarm_nights for x in tried]
     assert all(a >= b for a, b in itertools.pairwise(found))
@@ -251,7 +254,7 @@ def test_a_rule_against_what_is_usual_is_swept_too():
 
 
 def test_a_window_that_nobody_labelled_leaves_nothing_to_judge():
-    with pytest.raises(UsageError, match="has labels yet"):
+    with pytest.raises(UsageError, match="none has labels"):
         asked([record(0, None, evening(0), labelled=0)], Question("people", when="wape > X"))
 
 
@@ -276,11 +279,11 @@ def test_a_number_that_is_no_threshold_is_refused():
 
 def test_the_rule_is_the_alarm_then_the_condition_then_the_metric():
     alarms = [rule("wape > 0.3", windows=2), Rule("labels", "labels overdue")]
-    assert choose(Question("people"), SPEC, alarms)[0].windows == 2
-    assert choose(Question("people", windows=3), SPEC, alarms)[0].windows == 3
-    assert choose(Question("people"), SPEC, [])[1] == "wape > X * baseline"
-    chosen, text, _ = choose(Question("people", when="mae > X for 4 windows"), SPEC, alarms)
-    assert (chosen.windows, text) == (4, "mae > X")
+    assert choose(Question("people"), SPEC, alarms).rule.windows == 2
+    assert choose(Question("people", windows=3), SPEC, alarms).rule.windows == 3
+    assert choose(Question("people"), SPEC, []).text == "wape > X * baseline"
+    chosen = choose(Question("people", when="mae > X for 4 windows"), SPEC, alarms)
+    assert (chosen.rule.windows, chosen.text) == (4, "mae > X")
     with pytest.raises(UnknownName):
         choose(Question("people", alarm="loss"), SPEC, alarms)
     with pytest.raises(UsageError, match="at once"):

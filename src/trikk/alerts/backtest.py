@@ -1,62 +1,36 @@
 """The past as it was known then: which alarms a rule would have raised, night by night. Pure.
 
-Rules and incidents are those of every day (`figures`, `lifecycle`); only the windows' figures are those that were
+Rules and incidents are those of every day (`figures`, `drifts`, `lifecycle`); only what they look at is what was
 known at a past moment.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from trikk.alerts.backtest_past import Known, Night, Past, PastDays
+from trikk.alerts.drifts import of_days
 from trikk.alerts.figures import of_figures, of_labels
 from trikk.alerts.incident import OPENED, Incident
 from trikk.alerts.lifecycle import Decision, decide
 from trikk.alerts.reading import Point, Reading
-from trikk.alerts.rule import FIGURES, LABELS, Rule
+from trikk.alerts.rule import DRIFT, FIGURES, LABELS, Rule
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.drift_records import DriftRecord
 from trikk.monitoring.records import Records, WindowRecord
 from trikk.runs.ledger import Entry
-from trikk.runs.memoryledger import MemoryLedger
 
-LATE = timedelta(days=2)
-"""How long after its labels were due a window may be evaluated first and still count as watched at the time."""
-
-_READERS: dict[str, Callable[[Records, MonitorSpec, Rule, datetime], list[Reading]]] = {
+_FIGURES: dict[str, Callable[[Records, MonitorSpec, Rule, datetime], list[Reading]]] = {
     FIGURES: of_figures,
     LABELS: of_labels,
 }
 _ROUNDS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A window's figures and since when they were known.
-
-    Attributes:
-        record: the figures.
-        since: from this moment on, seconds since 1970.
-        assumed: nobody watched then: it is taken to be known when its labels were due.
-    """
-
-    record: WindowRecord
-    since: float
-    assumed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Night:
-    """A moment at which the past is looked at: a local day's last evaluation, or its end if there was none."""
-
-    day: date
-    moment: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +40,9 @@ class Episode:
     Attributes:
         cause: what it is about.
         part: the slice as (column, value); None for all cases.
-        point: the window that opened it.
+        point: the window that opened it, as the rule saw it.
+        start: that window's first moment, seconds since 1970.
+        end: the moment after its last.
         opened: the night on which it would have been opened.
         resolved: the night on which it would have been resolved; None if it would be open still.
         since: since when it was bad, seconds since 1970.
@@ -78,6 +54,8 @@ class Episode:
     cause: str
     part: tuple[str, str] | None
     point: Point
+    start: float
+    end: float
     opened: Night
     resolved: Night | None
     since: float
@@ -109,108 +87,55 @@ class Episode:
         }
 
 
-def known_of(records: Iterable[WindowRecord], spec: MonitorSpec) -> list[Known]:
-    """When each of a monitor's records was known.
-
-    A record is known from the time as of which it was made. A window whose first record was made more than `LATE`
-    after its labels were due was not watched then: that one is taken to be known from when they were due.
-
-    Args:
-        records: everything that windows' figures have been, in any order.
-        spec: the monitor.
-    """
-    by_window: dict[tuple[str, str], list[WindowRecord]] = defaultdict(list)
-    for record in records:
-        by_window[record.kind, record.label].append(record)
-    found = []
-    for past in by_window.values():
-        first, *later = sorted(past, key=lambda r: r.at)
-        due = (first.end + spec.label_delay).timestamp()
-        assumed = first.at > due + LATE.total_seconds()
-        found.append(Known(first, due if assumed else first.at, assumed))
-        found += [Known(record, record.at) for record in later]
-    return found
-
-
-class Past(Records):
-    """A monitor's windows as they were known at a moment, for what reads `Records.window`.
-
-    Args:
-        monitor: the monitor's name.
-        known: its records; nothing of them is known before `look`.
-    """
-
-    def __init__(self, monitor: str, known: Iterable[Known]) -> None:
-        super().__init__(MemoryLedger(), monitor)
-        self._versions: dict[tuple[str, str], list[Known]] = defaultdict(list)
-        for one in sorted(known, key=lambda k: k.since):
-            self._versions[one.record.kind, one.record.label].append(one)
-        self._now = -math.inf
-
-    def look(self, now: datetime) -> None:
-        """Take another moment for the present."""
-        self._now = now.timestamp()
-
-    def window(self, kind: str, label: str) -> WindowRecord | None:
-        """A window as it was known then; None if it was not."""
-        for one in reversed(self._versions.get((kind, label), ())):
-            if one.since <= self._now:
-                return one.record
-        return None
-
-
-def nights(first: date, last: date, evaluated: Iterable[float], zone: ZoneInfo) -> list[Night]:
-    """The moments at which the past is looked at, one for each local day.
-
-    Args:
-        first: the first day.
-        last: the last, included.
-        evaluated: the times as of which the monitor was evaluated, seconds since 1970.
-        zone: whose days.
-    """
-    latest: dict[date, float] = {}
-    for at in sorted(evaluated):
-        latest[datetime.fromtimestamp(at, zone).date()] = at
-    found = []
-    for number in range((last - first).days + 1):
-        day = first + timedelta(days=number)
-        if day in latest:
-            moment = datetime.fromtimestamp(latest[day], UTC)
-        else:
-            moment = datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
-        found.append(Night(day, moment))
-    return found
-
-
-def readings(past: Past, spec: MonitorSpec, rule: Rule, night: Night) -> list[Reading]:
-    """What a rule would have seen on a night.
+def past_of(known: Iterable[Known[Any]], spec: MonitorSpec, rule: Rule) -> Past | PastDays:
+    """A monitor's past, ready to be read by a rule.
 
     Raises:
-        UsageError: if the rule is not about a monitor's windows.
+        UsageError: if the rule is not about a monitor, or on drift where none is declared.
     """
-    if rule.kind not in _READERS:
+    if rule.kind not in (DRIFT, *_FIGURES):
         raise UsageError(
             f"rule {rule.name} ({rule.kind}) can't be replayed",
-            next=f"rules on a monitor's windows can: {', '.join(_READERS)}",
+            next=f"rules on a monitor can: {', '.join((*_FIGURES, DRIFT))}",
         )
+    return PastDays(spec, known) if rule.kind == DRIFT else Past(spec.name, known)
+
+
+def readings(past: Past | PastDays, spec: MonitorSpec, rule: Rule, night: Night) -> list[Reading]:
+    """What a rule would have seen on a night."""
     past.look(night.moment)
-    return _READERS[rule.kind](past, spec, rule, night.moment)
+    if isinstance(past, PastDays):
+        return of_days(past, spec, rule, night.moment)
+    return _FIGURES[rule.kind](past, spec, rule, night.moment)
 
 
-def replay(known: Iterable[Known], spec: MonitorSpec, rule: Rule, over: Sequence[Night]) -> list[Episode]:
+def window_kind(spec: MonitorSpec, rule: Rule) -> str:
+    """Which windows a rule looks at: hour, day or week."""
+    return "day" if rule.kind == DRIFT else rule.window or spec.windows[0]
+
+
+def replay(known: Iterable[Known[Any]], spec: MonitorSpec, rule: Rule, over: Sequence[Night]) -> list[Episode]:
     """Which incidents a rule would have opened, in the order of their opening.
 
     Args:
-        known: the monitor's records.
-        spec: the monitor.
+        known: the monitor's records: of windows, or of days for a rule on drift.
+        spec: the monitor; its drift has the limits.
         rule: the rule.
         over: the nights, in order.
+
+    Raises:
+        UsageError: if the rule can't be replayed.
     """
-    past = Past(spec.name, known)
+    past = past_of(known, spec, rule)
+    kind = window_kind(spec, rule)
     files: dict[str, _File] = defaultdict(_File)
     for night in over:
         for reading in readings(past, spec, rule, night):
-            files[reading.cause].take(reading, night)
+            if not reading.points:
+                continue
+            newest = past.window(kind, reading.points[-1].mark)
+            assert newest is not None
+            files[reading.cause].take(reading, newest, night)
     found = (episode for file in files.values() for episode in file.episodes())
     return sorted(found, key=lambda e: (e.opened.moment, e.cause))
 
@@ -219,12 +144,12 @@ class _File:
     """The incidents of one cause, kept as `book.Book` keeps them, but in memory."""
 
     def __init__(self) -> None:
-        self.all: list[tuple[Incident, Night, Point]] = []
+        self.all: list[tuple[Incident, Night, Point, WindowRecord | DriftRecord]] = []
         self.resolved: dict[str, Night] = {}
         self._seq = 0
 
-    def take(self, reading: Reading, night: Night) -> None:
-        """Decide until there is nothing left to decide."""
+    def take(self, reading: Reading, newest: WindowRecord | DriftRecord, night: Night) -> None:
+        """Decide until there is nothing left to decide; `newest` is the window of the last point."""
         for _ in range(_ROUNDS):
             latest = self.all[-1][0] if self.all else None
             decision = decide(latest, reading, night.moment.timestamp())
@@ -233,7 +158,7 @@ class _File:
             if decision.kind == OPENED:
                 number = len(self.all) + 1
                 latest = Incident(f"{reading.cause}-{number}", reading.cause, number)
-                self.all.append((latest, night, reading.points[-1]))
+                self.all.append((latest, night, reading.points[-1], newest))
             if latest is None:
                 return
             self._apply(latest, decision, night)
@@ -250,15 +175,17 @@ class _File:
         """What became of them."""
         return [
             Episode(
-                incident.cause,
-                incident.part,
-                point,
-                night,
-                self.resolved.get(incident.id),
-                incident.since,
-                incident.opened_why,
-                incident.resolved_why,
-                len(incident.told),
+                cause=incident.cause,
+                part=incident.part,
+                point=point,
+                start=window.start.timestamp(),
+                end=window.end.timestamp(),
+                opened=night,
+                resolved=self.resolved.get(incident.id),
+                since=incident.since,
+                why=incident.opened_why,
+                why_resolved=incident.resolved_why,
+                messages=len(incident.told),
             )
-            for incident, night, point in self.all
+            for incident, night, point, window in self.all
         ]

@@ -1,27 +1,23 @@
 """A rule with another number in its place: what each threshold would have done, over the same past. Pure.
 
 What a night showed does not depend on the number, but for `usual`, which leaves out what was bad. So each night is
-read once, and its windows are judged anew for each number.
+read once, and judged anew for each number: `backtest_figures` does it for conditions, `backtest_drift` for drift.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections import defaultdict
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from trikk.alerts.backtest import LATE, Known, Night, Past, readings
-from trikk.alerts.backtest_template import Flip, Template, Turning
-from trikk.alerts.figures import USUAL_WINDOWS, value_of
-from trikk.alerts.reading import Reading
+from trikk.alerts.backtest_past import LATE, Night
 from trikk.alerts.rule import Rule
 from trikk.core.values import JSON
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import Figures
 from trikk.monitoring.windows import zone_of
 
 
@@ -77,125 +73,84 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """A night's points before they are judged: indices of figures, the newest last."""
+class Flip:
+    """The number at which one window turns from good to bad.
 
-    night: Night
-    figures: tuple[int, ...]
-    start: float
-    at: float
-
-
-class Sweep:
-    """A monitor's past, ready to be judged with any number.
-
-    Args:
-        known: the monitor's records.
-        spec: the monitor.
-        rule: the rule; its condition is the template's.
-        template: the condition with a place.
-        over: the nights, in order.
+    Attributes:
+        at: the number.
+        more_is_good: whether it is good with larger numbers, and bad with smaller ones.
+        bad_at: whether it is bad at the number itself.
     """
 
-    def __init__(
-        self, known: Iterable[Known], spec: MonitorSpec, rule: Rule, template: Template, over: Sequence[Night]
-    ) -> None:
-        self._past, self._spec, self._rule = Past(spec.name, known), spec, rule
-        self.template, self.nights = template, over
-        self._shown: dict[str, list[_Shown]] = defaultdict(list)
-        self._figures: list[Figures] = []
-        self._by_object: dict[int, int] = {}
-        self._by_content: dict[str, int] = {}
-        start = 1.0 if template.number is None else template.number
-        self.of_usual = any(name.kind == "usual" for name in self._ruled(start).condition.names())
-        self._read(self._ruled(start))
+    at: float
+    more_is_good: bool
+    bad_at: bool = False
 
-    def _ruled(self, threshold: float) -> Rule:
-        return replace(self._rule, when=self.template.at(threshold))
 
-    def _read(self, rule: Rule) -> None:
-        kind = rule.window or self._spec.windows[0]
-        for night in self.nights:
-            for reading in readings(self._past, self._spec, rule, night):
-                if not reading.points:
-                    continue
-                indices = tuple(self._index(kind, point.mark, reading.part) for point in reading.points)
-                last = reading.points[-1]
-                self._shown[reading.cause].append(_Shown(night, indices, last.start, last.at))
+class Sweep(ABC):
+    """A monitor's past, ready to be judged with any number.
 
-    def _index(self, kind: str, mark: str, part: tuple[str, str] | None) -> int:
-        """The number of the figures that a point was made from; equal figures of a window have one."""
-        record = self._past.window(kind, mark)
-        figures = None if record is None else record.whole if part is None else record.of(*part)
-        assert figures is not None
-        if id(figures) not in self._by_object:
-            content = f"{mark} {figures!r}"
-            if content not in self._by_content:
-                self._by_content[content] = len(self._figures)
-                self._figures.append(figures)
-            self._by_object[id(figures)] = self._by_content[content]
-        return self._by_object[id(figures)]
+    Attributes:
+        spec: the monitor.
+        rule: the rule.
+        nights: the nights, in order.
+        template: the condition or the limits, with X for the number.
+        number: the number that holds now; None if it is to be found.
+        is_slow: whether each number means reading all nights again.
+    """
+
+    template: str
+    number: float | None
+    is_slow = False
+
+    def __init__(self, spec: MonitorSpec, rule: Rule, over: Sequence[Night]) -> None:
+        self.spec, self.rule, self.nights = spec, rule, over
 
     @property
-    def nights_judged(self) -> int:
-        """On how many nights the rule could judge anything."""
-        return max((len(nights) for nights in self._shown.values()), default=0)
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """Whether there was nothing to judge on any night."""
 
+    @abstractmethod
+    def text(self, threshold: float) -> str:
+        """The condition or the limits with a number."""
+
+    @abstractmethod
+    def written(self, threshold: float) -> str:
+        """The same as it is to be written in Python."""
+
+    @abstractmethod
+    def with_number(self, threshold: float) -> tuple[MonitorSpec, Rule]:
+        """The monitor and the rule with a number."""
+
+    @abstractmethod
     def sights(self, threshold: float) -> dict[str, list[Sight]]:
         """What each cause's nights come to with a number: by cause, in the order of time."""
-        rule = self._ruled(threshold)
-        if self.of_usual:
-            return self._sights_of_usual(rule)
-        condition = rule.condition
-        holds = [condition.judge(functools.partial(value_of, figures=f))[0] for f in self._figures]
-        return {
-            cause: [_judged(shown, holds, rule.windows) for shown in nights]
-            for cause, nights in self._shown.items()
-        }
 
-    def _sights_of_usual(self, rule: Rule) -> dict[str, list[Sight]]:
-        found: dict[str, list[Sight]] = defaultdict(list)
-        for night in self.nights:
-            for reading in readings(self._past, self._spec, rule, night):
-                if reading.points:
-                    found[reading.cause].append(_of_reading(reading, night))
-        return found
-
-    def spans(self, sights: Mapping[str, Sequence[Sight]]) -> dict[str, list[Span]]:
-        """The incidents of each cause."""
-        windows, cooldown = self._rule.windows, self._rule.cooldown
-        return {cause: spans(seen, windows, cooldown) for cause, seen in sights.items()}
-
-    def is_within(self, sight: Sight, days: Days) -> bool:
-        """Whether the newest window that was seen lies in these days."""
-        return days.hold(sight.start, sight.at, zone_of(self._spec.timezone))
-
-    def is_current(self, sight: Sight) -> bool:
-        """Whether the newest window that was seen is not old, so that the night counts as watched."""
-        age = sight.night.moment.timestamp() - sight.at
-        return age <= (sight.at - sight.start) + self._spec.delay + LATE.total_seconds()
-
+    @abstractmethod
     def flips(self, within: Days | None = None) -> list[Flip]:
-        """The numbers at which windows turn from good to bad, each window as it was judged first.
+        """The numbers at which windows turn from good to bad.
 
         Args:
             within: only windows that lie in these days.
 
         Raises:
-            UsageError: if the number in the condition is no threshold.
+            UsageError: if the number is no threshold.
         """
-        zone, turning = zone_of(self._spec.timezone), Turning(self.template)
-        found: dict[tuple[str, float], Flip | None] = {}
-        for cause, nights in self._shown.items():
-            order: dict[int, None] = {}
-            for shown in nights:
-                order |= dict.fromkeys(shown.figures)
-                newest, key = shown.figures[-1], (cause, shown.at)
-                if key in found or not (within is None or within.hold(shown.start, shown.at, zone)):
-                    continue
-                before = [self._figures[i] for i in order if i != newest][-USUAL_WINDOWS:] if self.of_usual else []
-                found[key] = turning.flip(functools.partial(value_of, figures=self._figures[newest], good=before))
-        return [flip for flip in found.values() if flip is not None]
+
+    def spans(self, sights: Mapping[str, Sequence[Sight]]) -> dict[str, list[Span]]:
+        """The incidents of each cause."""
+        windows, cooldown = self.rule.windows, self.rule.cooldown
+        return {cause: spans(seen, windows, cooldown) for cause, seen in sights.items()}
+
+    def is_within(self, sight: Sight, days: Days) -> bool:
+        """Whether the newest window that was seen lies in these days."""
+        return days.hold(sight.start, sight.at, zone_of(self.spec.timezone))
+
+    def is_current(self, sight: Sight) -> bool:
+        """Whether the newest window that was seen is not old, so that the night counts as watched."""
+        age = sight.night.moment.timestamp() - sight.at
+        return age <= (sight.at - sight.start) + self.spec.delay + LATE.total_seconds()
 
 
 def spans(sights: Iterable[Sight], windows: int, cooldown: float) -> list[Span]:
@@ -226,25 +181,3 @@ def _is_over(latest: Span | None, sight: Sight, cooldown: float) -> bool:
     if latest is None or latest.resolved is None:
         return True
     return sight.night.moment.timestamp() >= latest.resolved.moment.timestamp() + cooldown
-
-
-def _judged(shown: _Shown, holds: Sequence[bool | None], windows: int) -> Sight:
-    """Count from the newest back, as far as it matters; what can't be judged is left out."""
-    state: bool | None = None
-    count = 0
-    for index in reversed(shown.figures):
-        held = holds[index]
-        if held is None:
-            continue
-        if state is not None and held is not state:
-            break
-        state, count = held, count + 1
-        if count >= windows:
-            break
-    bad, good = (count, 0) if state else (0, count)
-    return Sight(shown.night, bad, good, shown.start, shown.at)
-
-
-def _of_reading(reading: Reading, night: Night) -> Sight:
-    last = reading.points[-1]
-    return Sight(night, reading.bad, reading.good, last.start, last.at)

@@ -1,4 +1,4 @@
-"""A table of thresholds, and the one that keeps to the false alarms that are accepted. Pure."""
+"""What each of many thresholds would have done. Pure."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
-from trikk.alerts.backtest import Night
-from trikk.alerts.backtest_bounds import LEAST_DAYS, LEAST_EXPECTED, LEAST_WINDOWS, Accepted
-from trikk.alerts.backtest_sweep import Days, Sight, Span, Sweep
-from trikk.alerts.backtest_template import Flip
-from trikk.alerts.rule import Rule
+from trikk.alerts.backtest_bounds import Accepted
+from trikk.alerts.backtest_past import Night
+from trikk.alerts.backtest_sweep import Days, Flip, Sight, Span, Sweep
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
+from trikk.monitoring.windows import zone_of
+
+Opened: TypeAlias = tuple[Night, Night | None, float, float]
 
 MONTH = 30
 OPEN_AT_MOST = 0.1
 """The share of good nights on which a false alarm may be open, if it is opened rarely enough."""
 _CLOSE, _WIDE, _OTHERS = 15, 15, 19
 _FEW = 4  # of each, where every number means reading all nights again
-SUPPORTED, TENTATIVE, SHORT, NONE = "supported", "tentative", "not enough history", "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Outcome:
 
     Attributes:
         threshold: the number.
-        when: the condition with it.
+        when: the rule with it: its condition, or its limits.
         alarms: incidents opened in all.
         alarm_nights: nights on which one was open.
         false_alarms: incidents opened by windows of the days known to be good.
@@ -98,28 +99,6 @@ class Outcome:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """Which threshold to take.
-
-    Attributes:
-        verdict: supported: the days show that the rate is kept to. tentative: it was kept to, but the days are too
-            few to rely on that. not enough history: they say nothing. none: no threshold keeps to it.
-        threshold: the number; None if there is none to suggest.
-        when: the condition with it; "" without one.
-        why: in words.
-    """
-
-    verdict: str
-    threshold: float | None
-    when: str
-    why: str
-
-    def to_json(self) -> dict[str, JSON]:
-        """The suggestion as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
 def candidates(sweep: Sweep, good: Days) -> list[float]:
     """Thresholds worth trying, the one that alarms most first: values that were seen, to three digits.
 
@@ -131,40 +110,45 @@ def candidates(sweep: Sweep, good: Days) -> list[float]:
         UsageError: if larger numbers do not always mean the same.
     """
     flips = sweep.flips()
+    given = [] if sweep.number is None else [sweep.number]
     if not flips:
-        return []
+        return given
     more_is_good = flips[0].more_is_good
     if any(flip.more_is_good is not more_is_good for flip in flips):
         raise UsageError(
             "a larger number means fewer alarms for some windows and more for others",
             next="compare figures that are never negative, such as mae, or abs(bias) with a number",
         )
-    close, wide, others = (_FEW, _FEW, _FEW) if sweep.of_usual else (_CLOSE, _WIDE, _OTHERS)
-    ordered = _ordered(sweep.flips(good), more_is_good)
-    chosen = [*ordered[-close:], *_spaced(ordered[:-close], wide), *_spaced(_ordered(flips, more_is_good), others)]
-    given = sweep.template.number
-    rounded = {_beyond(value, more_is_good) for value in chosen} | (set() if given is None else {given})
-    return sorted(rounded, reverse=not more_is_good)
+    close, wide, others = (_FEW, _FEW, _FEW) if sweep.is_slow else (_CLOSE, _WIDE, _OTHERS)
+    ordered = _ordered(sweep.flips(good))
+    chosen = [*ordered[-close:], *_spaced(ordered[:-close], wide), *_spaced(_ordered(flips), others)]
+    return sorted({*(_beyond(flip) for flip in chosen), *given}, reverse=not more_is_good)
 
 
-def _ordered(flips: Iterable[Flip], more_is_good: bool) -> list[float]:
-    return sorted({flip.at for flip in flips}, reverse=not more_is_good)
+def _ordered(flips: Iterable[Flip]) -> list[Flip]:
+    """One of each number, that of the worst window last."""
+    by_number = {flip.at: flip for flip in flips}
+    return sorted(by_number.values(), key=lambda flip: flip.at if flip.more_is_good else -flip.at)
 
 
-def _spaced(values: Sequence[float], most: int) -> list[float]:
-    """At most so many of the values, evenly spaced, the first and the last among them."""
-    if len(values) <= most:
-        return list(values)
-    return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
+def _spaced(flips: Sequence[Flip], most: int) -> list[Flip]:
+    """At most so many, evenly spaced, the first and the last among them."""
+    if len(flips) <= most:
+        return list(flips)
+    return [flips[round(i * (len(flips) - 1) / (most - 1))] for i in range(most)]
 
 
-def _beyond(value: float, more_is_good: bool) -> float:
-    """The next number of three digits at which this value is good."""
-    if value == 0:
+def _beyond(flip: Flip) -> float:
+    """The next number of three digits at which the window is good."""
+    if flip.at == 0:
         return 0.0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
-    steps = math.ceil(value / unit) if more_is_good else math.floor(value / unit)
-    return float(f"{steps * unit:.3g}")
+    unit = 10.0 ** (math.floor(math.log10(abs(flip.at))) - 2)
+    up = flip.more_is_good
+    steps = math.ceil(flip.at / unit) if up else math.floor(flip.at / unit)
+    found = float(f"{steps * unit:.3g}")
+    if found == flip.at and flip.bad_at:
+        return float(f"{(steps + (1 if up else -1)) * unit:.3g}")
+    return found
 
 
 def outcome(sweep: Sweep, threshold: float, good: Days, events: Sequence[date], accepted: Accepted) -> Outcome:
@@ -188,9 +172,10 @@ def outcome(sweep: Sweep, threshold: float, good: Days, events: Sequence[date], 
     good_days = len(set().union(*good_nights.values()))
     false_alarms = sum(sweep.is_within(span.opened, good) for span in every)
     count = len(false_nights) if accepted.of_nights else false_alarms
+    opened = [(span.opened.night, span.resolved, span.opened.start, span.opened.at) for span in every]
     return Outcome(
         threshold,
-        sweep.template.at(threshold),
+        sweep.text(threshold),
         len(every),
         len(_open_nights(every, sweep.nights)),
         false_alarms,
@@ -198,7 +183,7 @@ def outcome(sweep: Sweep, threshold: float, good: Days, events: Sequence[date], 
         good_days,
         max((len({sight.at for sight in seen}) for seen in good_sights.values()), default=0),
         accepted.upper(count, good_days),
-        tuple(_detection(sweep, every, event) for event in events),
+        tuple(detection(opened, event, zone_of(sweep.spec.timezone)) for event in events),
     )
 
 
@@ -218,57 +203,17 @@ def _open_nights(spans: Iterable[Span], over: Sequence[Night]) -> set[date]:
     return found
 
 
-def _detection(sweep: Sweep, spans: Iterable[Span], event: date) -> Detection:
-    """The incident that was open first on the event's day or later."""
-    after = [span.opened for span in spans if span.resolved is None or span.resolved.day > event]
-    if not after:
-        return Detection(event, None, None)
-    first = min(after, key=lambda sight: sight.night.moment)
-    early = sweep.is_within(first, Days(date.min, event - timedelta(days=1)))
-    return Detection(event, first.night.day, (first.night.day - event).days, early)
-
-
-def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: Rule) -> Suggestion:
-    """Choose the threshold that alarms most of those from which on all keep to the accepted rate.
+def detection(incidents: Iterable[Opened], event: date, zone: ZoneInfo) -> Detection:
+    """The incident that was open first on an event's day or later.
 
     Args:
-        outcomes: of thresholds, the one that alarms most first.
-        accepted: the rate.
-        rule: the rule.
+        incidents: when each was opened and resolved, and beginning and end of the window that opened it.
+        event: the day.
+        zone: whose days.
     """
-    days = outcomes[0].good_days if outcomes else 0
-    seen = outcomes[0].good_windows if outcomes else 0
-    needed = max(LEAST_DAYS, math.ceil(LEAST_EXPECTED / accepted.per_day))
-    if days < needed or seen < LEAST_WINDOWS:
-        why = f"{days} good days with {seen} windows were watched; at {accepted.text} it takes {needed} days"
-        return Suggestion(SHORT, None, "", f"{why} and {LEAST_WINDOWS} windows before a threshold can be chosen")
-    chosen: Outcome | None = None
-    for one in reversed(outcomes):
-        if not one.keeps_to(accepted, rule.windows):
-            break
-        chosen = one
-    if chosen is None:
-        return Suggestion(NONE, None, "", f"no threshold that was tried keeps to {accepted.text}")
-    why = _reason(chosen, accepted)
-    verdict = SUPPORTED
-    if chosen.upper > accepted.per_day:
-        verdict = TENTATIVE
-        why += (
-            f"; {accepted.days_needed} good days without a false alarm would show that {accepted.text} is kept to"
-        )
-        if rule.windows == 1 and not rule.slice and not chosen.false_nights:
-            why += f". By chance alone, one new window in {seen + 1} goes beyond all of {seen}"
-    missed = [str(met.event) for met in chosen.detections if met.days is None]
-    if missed:
-        why += f". It would have missed {' and '.join(missed)}: another condition may tell these days apart"
-    return Suggestion(verdict, chosen.threshold, chosen.when, why)
-
-
-def _reason(chosen: Outcome, accepted: Accepted) -> str:
-    days = chosen.good_days
-    if accepted.of_nights:
-        seen, upper = f"an alarm on {chosen.false_nights} of {days} good nights", f"{chosen.upper:.2g} of nights"
-    else:
-        alarms = "1 false alarm" if chosen.false_alarms == 1 else f"{chosen.false_alarms or 'no'} false alarms"
-        seen, upper = f"{alarms} in {days} good days", f"{chosen.upper * MONTH:.2g} in 30 days"
-    return f"the most watchful that keeps to {accepted.text}: {seen}; up to {upper} would fit that as well (95%)"
+    after = [one for one in incidents if one[1] is None or one[1].day > event]
+    if not after:
+        return Detection(event, None, None)
+    opened, _, start, end = min(after, key=lambda one: one[0].moment)
+    early = Days(date.min, event - timedelta(days=1)).hold(start, end, zone)
+    return Detection(event, opened.day, (opened.day - event).days, early)

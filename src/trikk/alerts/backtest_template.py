@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trikk.alerts.backtest_sweep import Flip
 from trikk.alerts.expression import Condition, Values
 from trikk.alerts.language import parse
 from trikk.core.errors import UsageError
@@ -16,19 +17,6 @@ _UP, _DOWN = (">", ">="), ("<", "<=")
 _ROUGH = 1e-9
 _DIGITS = 11  # figures have nine
 _EXAMPLE = "write X in its place, such as: wape > X and coverage >= 0.8"
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """The number at which one window turns from good to bad.
-
-    Attributes:
-        at: the number.
-        more_is_good: whether it is good with larger numbers, and bad with smaller ones.
-    """
-
-    at: float
-    more_is_good: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +79,7 @@ class Turning:
         if leaf.sign not in (*_UP, *_DOWN):
             raise UsageError(f"{template.text!r} has no threshold", next="compare by > or <")
         self._upward = (leaf.sign in _UP) is not negated
+        self._bad_at = (leaf.sign in (">=", "<=")) is not negated
 
     def flip(self, values: Values) -> Flip | None:
         """Where a window turns; None if something is not known, or the number makes no difference to it.
@@ -113,7 +102,8 @@ class Turning:
             )
         if slope == 0:
             return None
-        return Flip(float(f"{1.0 - first / slope:.{_DIGITS}g}"), (slope < 0) is self._upward)
+        at = float(f"{1.0 - first / slope:.{_DIGITS}g}")
+        return Flip(at, (slope < 0) is self._upward, self._bad_at)
 
 
 def _leaves(condition: Condition, *, negated: bool = False) -> Iterator[tuple[Condition, bool]]:

@@ -14,6 +14,15 @@ from trikk.monitoring.records import Records
 
 
 def of_drift(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
+    """A reading of a monitor's days.
+
+    Raises:
+        UsageError: if the monitor declares no drift.
+    """
+    return of_days(DriftRecords(records.ledger, spec.name), spec, rule, now)
+
+
+def of_days(days: DriftRecords, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
     """Bad for a day of which a column drifts, good for one of which none does; other days are left out.
 
     Raises:
@@ -21,9 +30,8 @@ def of_drift(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> 
     """
     if spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
-    drift = DriftRecords(records.ledger, spec.name)
-    days = drift_observations(drift, spec, now, most=max(14, 2 * rule.windows + 1))
-    return [Reading(rule, spec.name, f"{spec.name}: values drift", tuple(_point(day) for day in days))]
+    found = drift_observations(days, spec, now, most=max(14, 2 * rule.windows + 1))
+    return [Reading(rule, spec.name, f"{spec.name}: values drift", tuple(_point(day) for day in found))]
 
 
 def _point(day: DriftRecord) -> Point:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from trikk.alerts.backtest_table import Detection, Outcome
 
 _AROUND = 6
+_COLUMNS = 12
+_WIDTH = 100
 _COLOURS = {"supported": "green", "tentative": "yellow"}
 
 
@@ -39,6 +43,13 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option(
     "--metric", default="", help="A metric to find a threshold for, against the baseline if there is one."
 )
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME[=NUMBER]",
+    help="A limit of drift to find, and to replay with: a method, a column, or missing. All of them if not given.",
+)
 @click.option("--window", default="", help="hour, day or week.")
 @click.option("--slice", default="", metavar="COLUMN", help="Each of its values alarms on its own.")
 @click.option("--windows", type=click.IntRange(1), help="How many in a row must be bad to open an incident.")
@@ -58,12 +69,12 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option(
     "--accept", default="1/month", show_default=True, help="False alarms: 1/month, 2/week; 0.02: share of nights."
 )
-@click.option("--all", "every", is_flag=True, help="Show all thresholds, not only those beside the suggested.")
+@click.option("--all", "every", is_flag=True, help="Show all thresholds and columns.")
 @json_option
 def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **asked: Any) -> None:
     """Replay MONITOR's past night by night: which alarms would have fired, and which threshold to take."""
     from trikk.alerts.backtest_bounds import Accepted
-    from trikk.alerts.backtest_run import Question
+    from trikk.alerts.backtest_question import Question
     from trikk.alerts.backtest_run import backtest as answer
 
     good = _days(known_ok) if known_ok else None
@@ -74,6 +85,7 @@ def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **asked:
     _head(found)
     _incidents(found)
     _thresholds(found, every=every)
+    _columns(found, every=every)
     _suggestion(found)
 
 
@@ -89,17 +101,25 @@ def _days(text: str) -> Days:
     return Days(first, last)
 
 
+def _say(text: str) -> None:
+    """Print a sentence, wrapped where the terminal ends, or before."""
+    width = min(_WIDTH, shutil.get_terminal_size((_WIDTH, 24)).columns)
+    click.echo(textwrap.indent(textwrap.fill(text, width - 2, break_on_hyphens=False), "  "))
+
+
 def _head(found: Backtest) -> None:
     rule = found.rule
-    shown = rule.when if found.episodes is not None else found.template
+    shown = f"drift by {found.shown}" if rule.kind == "drift" else found.shown
     often = f" for {rule.windows} windows" if rule.windows > 1 else ""
-    click.echo(f"{rule.monitor}: {shown or rule.kind}{often} ({found.chosen})")
-    known = f"{found.recorded} windows as they were known at the time"
+    each = f", each {rule.slice}" if rule.slice else ""
+    click.echo(f"{rule.monitor}{each}: {shown}{often} ({found.origin})")
+    windows = "days" if rule.kind == "drift" else "windows"
+    known = f"{found.recorded} {windows} as they were known at the time"
     if found.assumed:
         known += f", {found.assumed} that nobody watched then: taken to be known when their labels were due"
-    click.echo(f"  {len(found.over)} nights from {found.over[0].day} to {found.over[-1].day}; {known}")
+    _say(f"{len(found.over)} nights from {found.over[0].day} to {found.over[-1].day}; {known}")
     for note in found.notes:
-        click.echo(f"  note: {note}")
+        _say(f"note: {note}")
 
 
 def _incidents(found: Backtest) -> None:
@@ -110,37 +130,42 @@ def _incidents(found: Backtest) -> None:
     click.echo()
     if not found.episodes:
         click.echo("No alarm would have fired.")
-        return
-    rows = [
-        [
-            one.opened.day.isoformat(),
-            "-" if one.resolved is None else one.resolved.day.isoformat(),
-            "still open" if one.days is None else lasting(one.days * 86400),
-            "false alarm" if found.is_false(one) else "",
-            ("" if one.part is None else f"{one.part[0]} {one.part[1]}: ") + one.why,
+    else:
+        rows = [
+            [
+                one.opened.day.isoformat(),
+                "-" if one.resolved is None else one.resolved.day.isoformat(),
+                "still open" if one.days is None else lasting(one.days * 86400),
+                str(one.messages),
+                "false alarm" if found.is_false(one) else "",
+                ("" if one.part is None else f"{one.part[0]} {one.part[1]}: ") + one.why,
+            ]
+            for one in found.episodes
         ]
-        for one in found.episodes
-    ]
-    table(["OPENED", "RESOLVED", "LASTED", "", "WHY"], rows)
+        table(["OPENED", "RESOLVED", "LASTED", "MESSAGES", "", "WHY"], rows, right=["MESSAGES"])
+    for met in found.detections:
+        earlier = f"an alarm of {met.night} was open, which an earlier day had opened"
+        click.echo(f"Event of {met.event}: {earlier if met.early else _met(met)}")
 
 
 def _thresholds(found: Backtest, *, every: bool) -> None:
     shown = list(found.outcomes) if every else _beside(found)
     if not shown:
         return
-    click.echo()
     chosen = found.suggestion.threshold if found.suggestion else None
-    heads = ["X", "FALSE ALARMS", "PER 30 DAYS", "FALSE NIGHTS", "ALARMS", "NIGHTS WITH ALARM"]
+    heads = ["X", "FALSE ALARMS", "PER MONTH", "FALSE NIGHTS", "ALARMS", "NIGHTS"]
     rows = []
     for one in shown:
         per_month = "-" if one.per_month is None else f"{one.per_month:.2g}"
         row = [f"{one.threshold:.6g}", str(one.false_alarms), per_month, f"{one.false_nights} of {one.good_days}"]
         row += [str(one.alarms), str(one.alarm_nights), *(_met(met) for met in one.detections)]
-        rows.append([*row, "<- suggested" if one.threshold == chosen else ""])
-    events = [f"{one.event} MET" for one in shown[0].detections]
+        marks = ["suggested"] * (one.threshold == chosen) + ["now"] * (one.threshold == found.held)
+        rows.append([*row, f"<- {', '.join(marks)}" if marks else ""])
+    events = [str(one.event) for one in shown[0].detections]
+    click.echo(f"\n{found.template}:")
     table([*heads, *events, ""], rows, right=heads)
     if len(shown) < len(found.outcomes):
-        click.echo(f"{len(found.outcomes)} thresholds were tried: --all shows them")
+        click.echo(f"{len(found.outcomes)} numbers were tried: --all shows them")
 
 
 def _beside(found: Backtest) -> list[Outcome]:
@@ -148,17 +173,36 @@ def _beside(found: Backtest) -> list[Outcome]:
     outcomes = list(found.outcomes)
     wanted = {found.suggestion.threshold if found.suggestion else None}
     places = [i for i, one in enumerate(outcomes) if one.threshold in wanted] or [len(outcomes) // 2]
-    own = [i for i, one in enumerate(outcomes) if one.when == found.rule.when]
+    own = [i for i, one in enumerate(outcomes) if one.threshold == found.held]
     near = {i for place in places for i in range(place - _AROUND, place + _AROUND + 1)}
     return [one for i, one in enumerate(outcomes) if i in near | set(own) | {0, len(outcomes) - 1}]
 
 
 def _met(detection: Detection) -> str:
-    if detection.days is None:
+    if detection.days is None or detection.night is None:
         return "never"
     if detection.early:
-        return f"open since {detection.night}"
-    return "the same night" if detection.days == 0 else f"after {detection.days} d"
+        is_same_year = detection.night.year == detection.event.year
+        return f"earlier ({detection.night:{'%m-%d' if is_same_year else '%Y-%m-%d'}})"
+    if detection.days == 0:
+        return "the same night"
+    return f"after {detection.days} d" if detection.days > 0 else f"{-detection.days} d before"
+
+
+def _columns(found: Backtest, *, every: bool) -> None:
+    shown = found.columns if every else found.columns[:_COLUMNS]
+    if not shown:
+        return
+    rows = []
+    for one in shown:
+        row = [one.column, f"{one.method} {one.limit:.6g}", str(one.good_days), str(one.good_drifts)]
+        row += ["-" if one.largest is None else f"{one.largest:.3g} on {one.largest_day}"]
+        rows.append([*row, *("-" if size is None else f"{size:.3g}" for _, size in one.events)])
+    click.echo("\nThe columns: significant effects, and the limit that each must reach to drift")
+    heads = ["COLUMN", "LIMIT", "GOOD DAYS", "DRIFT", "LARGEST", *(str(day) for day, _ in shown[0].events)]
+    table(heads, rows, right=["GOOD DAYS", "DRIFT", *heads[5:]])
+    if len(shown) < len(found.columns):
+        click.echo(f"{len(found.columns) - len(shown)} more: --all shows them")
 
 
 def _suggestion(found: Backtest) -> None:
@@ -166,4 +210,7 @@ def _suggestion(found: Backtest) -> None:
     if one is None:
         return
     verdict = click.style(one.verdict, fg=_COLOURS.get(one.verdict, "red"))
-    click.echo(f"\n{verdict}: {one.when + ': ' if one.when else ''}{one.why}")
+    click.echo(f"\n{verdict}{': ' if one.when else ''}{one.when}")
+    _say(one.why)
+    if found.write:
+        click.echo(f"  write: {found.write}")

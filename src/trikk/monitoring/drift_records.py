@@ -26,7 +26,10 @@ from trikk.runs.ledger import Entry, Ledger
 PROFILED = "day.profiled"
 COMPARED = "day.compared"
 REACHED = "drift.advanced"
-_GAP = 84  # days without a verdict after which no more are looked for
+AHEAD = timedelta(days=2)
+"""How long before it begins a day may say something."""
+GAP = 84
+"""Days in a row that say nothing, after which no more are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +245,8 @@ def drift_observations(
     """
     zone = zone_of(spec.timezone)
     found: list[DriftRecord] = []
-    day, gap = window_at("day", now + timedelta(days=2), zone), 0
-    while len(found) < most and gap < _GAP:
+    day, gap = window_at("day", now + AHEAD, zone), 0
+    while len(found) < most and gap < GAP:
         record = records.window("day", day.label)
         if record is not None and (record.verdict == "drift" or (record.verdict == "no drift" and record.settled)):
             found.append(record)
