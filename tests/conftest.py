@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from hypothesis import settings
+from tests.certificates import authority, stranger
 from tests.servers import s3_server
 from tests.servers_postgres import postgres_server
 from tests.steps.servers_moto import moto_server
 
-__all__ = ["moto_server", "postgres_server", "s3_server"]  # one of each, for all tests of a process
+# one of each, for all tests of a process
+__all__ = ["authority", "moto_server", "postgres_server", "s3_server", "stranger"]
 
 settings.register_profile("trikk", deadline=None)  # a busy machine is no failure
 settings.load_profile("trikk")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import secrets
 import subprocess
 import time
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import Authority
 from tests.servers_java import JAVA, answers, fetch_jars, free_ports, launch, shared, stop
 
 VERSION = "4.1.1"
@@ -18,10 +21,10 @@ _LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _SETTINGS = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SASL_PLAINTEXT://127.0.0.1:{locked}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{locked}
+listeners=CONTROLLER://127.0.0.1:{controller},{listeners}
+advertised.listeners={listeners}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,TLS:SSL,SASL_TLS:SASL_SSL
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config={login} required user_{user}="{password}";
 log.dirs={folder}/data
@@ -34,6 +37,16 @@ transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
 log.segment.bytes=16777216
 """
+_TLS_SETTINGS = """ssl.keystore.type=PEM
+ssl.keystore.location={pair}
+ssl.truststore.type=PEM
+ssl.truststore.location={ca}
+listener.name.tls.ssl.client.auth=required
+listener.name.sasl_tls.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.sasl_tls.plain.sasl.jaas.config={login} required user_{user}="{password}";
+listener.name.sasl_tls.scram-sha-512.sasl.jaas.config={scram} required;
+"""
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _CLUSTER = "dHJpa2stdGVzdHMtMDAwMQ"
 _SECONDS = 60
 _ATTEMPTS = 3
@@ -47,11 +60,17 @@ class Kafka:
         host: where it takes everyone.
         locked: where it takes `USER` only.
         password: of that user.
+        tls: where it takes everyone who has a certificate of its authority; empty for nowhere.
+        locked_tls: where it takes `USER` only, in TLS.
+        folder: its files; certificates are in it.
     """
 
     host: str
     locked: str
     password: str
+    tls: str = ""
+    locked_tls: str = ""
+    folder: str = ""
 
     def admin(self) -> Any:
         """A client for administration."""
@@ -102,14 +121,15 @@ class Kafka:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Kafka:
     """The server; the test is skipped, with the reason, where it can't be had."""
     pytest.importorskip("confluent_kafka", reason="no client of Kafka: confluent-kafka is not installed")
+    secured = functools.partial(start, tls=importlib.util.find_spec("cryptography") is not None)
     try:
-        return Kafka(*shared(tmp_path_factory.getbasetemp(), "kafka", start).split())
+        return Kafka(*shared(tmp_path_factory.getbasetemp(), "kafka", secured).split(maxsplit=5))
     except (RuntimeError, OSError) as error:
         pytest.skip(f"no Apache Kafka: {error}")
 
 
 def start(
-    folder: Path, owner: int, port: int | None = None, settings: str = ""
+    folder: Path, owner: int, port: int | None = None, settings: str = "", *, tls: bool = False
 ) -> tuple[str, subprocess.Popen[bytes]]:
     """Start a server whose data are in a folder; returns the attributes of `Kafka`, and its process.
 
@@ -118,23 +138,38 @@ def start(
         owner: the process with which it ends.
         port: to listen on; any if not given.
         settings: more lines of its properties.
+        tls: whether it listens in TLS too; in a new folder only.
     """
     jars = fetch_jars("org.apache.kafka", "kafka_2.13", VERSION)
     java, log = [*JAVA, "-cp", f"{jars}/*"], folder / "log"
-    names: dict[str, object] = {"folder": folder, "login": _LOGIN, "user": USER, "password": secrets.token_hex(8)}
+    names = {"login": _LOGIN, "scram": _SCRAM, "user": USER, "password": secrets.token_hex(8)}
+    if tls:
+        settings += _TLS_SETTINGS.format(**_certificates(folder / "certificates"), **names)
     for _ in range(_ATTEMPTS):
-        free, controller, locked = free_ports(3)
-        chosen = port or free
+        free, controller, *others = free_ports(5 if tls else 3)
+        where = [f"127.0.0.1:{port or free}", f"127.0.0.1:{others[0]}", *(f"localhost:{p}" for p in others[1:])]
+        kinds = ("PLAINTEXT", "SASL_PLAINTEXT", "TLS", "SASL_TLS")
+        listeners = ",".join(f"{kind}://{place}" for kind, place in zip(kinds, where, strict=False))
         config = folder / "server.properties"
-        config.write_text(_SETTINGS.format(port=chosen, controller=controller, locked=locked, **names) + settings)
+        config.write_text(
+            _SETTINGS.format(folder=folder, controller=controller, listeners=listeners, **names) + settings
+        )
         if not (folder / "data").exists():
             form = [*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(config)]
             subprocess.run(form, check=True, capture_output=True, timeout=_SECONDS)
         process = launch([*java, "kafka.Kafka", str(config)], log, owner)
-        if answers(process, chosen, _SECONDS) and _serves(chosen):
-            return f"127.0.0.1:{chosen} 127.0.0.1:{locked} {names['password']}", process
+        if answers(process, port or free, _SECONDS) and _serves(port or free):
+            found = [*where[:2], names["password"], *where[2:], *([str(folder)] if tls else [])]
+            return " ".join(found), process
         stop(process)
     raise RuntimeError(f"the server did not start: {log.read_text(errors='replace').strip()[-250:]}")
+
+
+def _certificates(folder: Path) -> dict[str, Path]:
+    """The server's own, and one for a client; another server has none of theirs."""
+    authority = Authority(folder)
+    authority.issue("client")
+    return {"pair": authority.issue("server", ["localhost"]).both, "ca": authority.ca}
 
 
 def _serves(port: int) -> bool:

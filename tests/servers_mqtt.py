@@ -1,6 +1,7 @@
 """Real MQTT brokers for tests: HiveMQ from Maven, which speaks MQTT 5, and amqtt, which speaks 3.1.1.
 
-HiveMQ takes one user only, and packets of at most 10,000 bytes, for tests of refusals; amqtt takes everyone.
+HiveMQ takes one user only, and packets of at most 10,000 bytes, for tests of refusals; amqtt takes everyone, and
+another one takes one user in TLS.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import Authority
 from tests.servers_java import JAVA, answers, fetch_jars, free_ports, launch, shared, stop
 
 VERSION = "2025.5"
@@ -38,16 +41,28 @@ _SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Mqtt:
-    """A broker on the loopback; without a password it takes everyone."""
+    """A broker on the loopback; without a password it takes everyone.
+
+    Attributes:
+        host: where it listens.
+        version: of the protocol.
+        password: of `USER`.
+        ca: the authority of its certificate; empty if it does not speak TLS.
+        strict: where it wants a certificate of its clients too.
+    """
 
     host: str
     version: str
     password: str = ""
+    ca: str = ""
+    strict: str = ""
 
     def address(self, topic: str) -> str:
         """Where to publish to; the password stands in the variable MQTT_PASSWORD."""
         who = f"{USER}:${{MQTT_PASSWORD}}@" if self.password else ""
-        return f"mqtt://{who}{self.host}/{topic}" + ("" if self.version == "5" else "?version=3.1.1")
+        options = ["version=3.1.1"] * (self.version != "5") + [f"ca={self.ca}"] * bool(self.ca)
+        address = f"{'mqtts' if self.ca else 'mqtt'}://{who}{self.host}/{topic}"
+        return f"{address}?{'&'.join(options)}" if options else address
 
     @contextlib.contextmanager
     def listening(self, topic: str) -> Iterator[list[Any]]:
@@ -64,7 +79,10 @@ class Mqtt:
             client.username_pw_set(USER, self.password)
         client.on_message = lambda _client, _data, message: found.append(message)
         client.on_subscribe = lambda *_: ready.set()
-        client.connect("127.0.0.1", int(self.host.rpartition(":")[2]))
+        if self.ca:
+            client.tls_set(ca_certs=self.ca)
+        name, _, port = self.host.rpartition(":")
+        client.connect(name, int(port))
         client.subscribe(topic, 1)
         client.loop_start()
         assert ready.wait(20)
@@ -115,26 +133,67 @@ def mqtt3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mqtt]:
     pytest.importorskip("paho.mqtt", reason="no client of MQTT: paho-mqtt is not installed")
     pytest.importorskip("amqtt", reason="no broker of MQTT: amqtt is not installed")
     [port] = free_ports(1)
-    with (tmp_path_factory.mktemp("amqtt") / "log").open("wb") as log:
-        command = [sys.executable, "-m", "tests.servers_mqtt", str(port)]
+    with _amqtt(tmp_path_factory.mktemp("amqtt"), port):
+        yield Mqtt(f"127.0.0.1:{port}", "3.1.1")
+
+
+@pytest.fixture(scope="session")
+def mqtt_tls(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Mqtt]:
+    """A broker that speaks MQTT 3.1.1 in TLS, and takes one user only."""
+    pytest.importorskip("paho.mqtt", reason="no client of MQTT: paho-mqtt is not installed")
+    pytest.importorskip("amqtt", reason="no broker of MQTT: amqtt is not installed")
+    from pwdlib.hashers.argon2 import Argon2Hasher
+
+    folder, password = tmp_path_factory.mktemp("amqtt-tls"), "s3cr3t-" + secrets.token_hex(8)
+    hasher = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
+    (folder / "users").write_text(f"{USER}:{hasher.hash(password)}\n")
+    pair = authority.issue("broker", ["localhost"])
+    port, strict = free_ports(2)
+    with _amqtt(folder, port, strict, folder / "users", pair.cert, pair.key, authority.ca):
+        yield Mqtt(f"localhost:{port}", "3.1.1", password, str(authority.ca), f"localhost:{strict}")
+
+
+@contextlib.contextmanager
+def _amqtt(folder: Path, *arguments: object) -> Iterator[None]:
+    """A process with a broker; the arguments are those of `_serve`."""
+    with (folder / "log").open("wb") as log:
+        command = [sys.executable, "-m", "tests.servers_mqtt", *map(str, arguments)]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
     try:
-        if not answers(process, port, _SECONDS):
+        if not answers(process, int(str(arguments[0])), _SECONDS):
             pytest.skip("no broker of MQTT: amqtt did not start")
-        yield Mqtt(f"127.0.0.1:{port}", "3.1.1")
+        yield
     finally:
         process.kill()
         process.wait()
 
 
-async def _serve(port: int) -> None:
+async def _serve(
+    port: str, strict: str = "", users: str = "", cert: str = "", key: str = "", ca: str = ""
+) -> None:
     from amqtt.broker import Broker
 
-    anyone = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
-    broker = Broker({"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}, "plugins": anyone})
-    await broker.start()
+    class Strict(Broker):  # type: ignore[misc]
+        """Has no setting for it by itself."""
+
+        @staticmethod
+        def _create_ssl_context(listener: Any) -> ssl.SSLContext:
+            context: ssl.SSLContext = Broker._create_ssl_context(listener)
+            if listener["bind"].endswith(strict):
+                context.verify_mode = ssl.CERT_REQUIRED
+            return context
+
+    way = {"ssl": True, "certfile": cert, "keyfile": key, "cafile": ca} if users else {}
+    who = (
+        {"amqtt.plugins.authentication.FileAuthPlugin": {"password_file": users}}
+        if users
+        else {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+    )
+    names = {"default": port, **({"strict": strict} if strict else {})}
+    listeners = {name: {"type": "tcp", "bind": f"127.0.0.1:{place}", **way} for name, place in names.items()}
+    await Strict({"listeners": listeners, "plugins": who}).start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
+    asyncio.run(_serve(*sys.argv[1:]))

@@ -85,3 +85,23 @@ def test_a_wrong_address_is_refused_where_the_pipeline_is_defined() -> None:
             publish(rows(), "kafka://me:hush@h/t")
 
     assert "test_address.py" in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [
+        ("kafka://h/t?ca=ca.pem", "is for TLS"),
+        ("mqtt://h/t?cert=me.pem", "is for TLS"),
+        ("mqtts://h/t?ca=", "names no file"),
+        ("kafkas://h/t?key=me.pem", "of no use without a certificate"),
+    ],
+)
+def test_an_option_for_tls_is_refused_where_it_would_do_nothing(to: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        check_address(to)
+    assert caught.value.next
+
+
+def test_files_for_tls_are_read_from_an_address() -> None:
+    assert resolve("kafkas://h/t?ca=${CA}&cert=a&key=b", {"CA": "c"}).files == ("c", "a", "b")
+    assert resolve("mqtts://h/t").files == ("", "", "")

@@ -15,7 +15,8 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\Z")
 _KAFKA_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _PORTS = {"kafka": 9092, "kafkas": 9093, "mqtt": 1883, "mqtts": 8883}
-_OPTIONS = {"kafka": {"mechanism", "ca"}, "mqtt": {"ca", "version", "retain"}}
+_TLS = {"ca", "cert", "key"}
+_OPTIONS = {"kafka": {"mechanism"} | _TLS, "mqtt": {"version", "retain"} | _TLS}
 _CHOICES = {
     "mechanism": {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"},
     "version": {"5", "3.1.1"},
@@ -54,6 +55,12 @@ class Address:
         if self.kind == "stream":
             return f"stream:{self.topic}"
         return f"{self.kind}{'s' if self.secure else ''}://{','.join(self.hosts)}/{self.topic}"
+
+    @property
+    def files(self) -> tuple[str, str, str]:
+        """The files for TLS: authorities to trust, the client's certificate, its key; "" for none."""
+        ca, cert, key = (self.options.get(name, "") for name in ("ca", "cert", "key"))
+        return ca, cert, key
 
     def hide(self, text: str) -> str:
         """Return `text` with every secret in it replaced by ***."""
@@ -131,7 +138,7 @@ def _parse(text: str, written: str) -> Address:
         scheme.endswith("s"),
         unquote(user),
         unquote(password),
-        _options(kind, query),
+        _options(scheme, kind, query),
         tuple(p for p in (unquote(password),) if p),
     )
 
@@ -158,7 +165,7 @@ def _check_topic(kind: str, topic: str) -> None:
         )
 
 
-def _options(kind: str, query: str) -> dict[str, str]:
+def _options(scheme: str, kind: str, query: str) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     for name, value in options.items():
         if name not in _OPTIONS[kind]:
@@ -167,6 +174,12 @@ def _options(kind: str, query: str) -> dict[str, str]:
             )
         if name in _CHOICES and value not in _CHOICES[name]:
             raise UsageError(f"the option {name} is not understood", next=f"use one of {sorted(_CHOICES[name])}")
+        if name in _TLS and not value:
+            raise UsageError(f"the option {name} names no file", next=f"write {name}=FILE, or leave it out")
+        if name in _TLS and scheme == kind:
+            raise UsageError(f"the option {name} is for TLS, and {kind}:// is without", next=f"write {kind}s://")
+    if "key" in options and "cert" not in options:
+        raise UsageError("the option key is of no use without a certificate", next="add cert=FILE")
     return options
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import BrokerError, PermanentError, TrikkError
 
 if TYPE_CHECKING:
+    from trikk.core.tls import Trouble
+    from trikk.publishing.address import Address
     from trikk.publishing.publication import Job
 
 PREFIX = "trikk-"
@@ -18,7 +21,7 @@ _REFUSALS = {
     ),
     "SASL_AUTHENTICATION_FAILED": ("it does not know the user, or not this password", "check both"),
     "UNSUPPORTED_SASL_MECHANISM": ("it does not know this kind of password", "set the option mechanism="),
-    "_SSL": ("the connection can't be encrypted", "check the port, and the option ca="),
+    "_SSL": ("the connection can't be encrypted", "check the port, and what the broker logs"),
     "TOPIC_AUTHORIZATION_FAILED": ("the user may not write to the topic", "grant Write and Describe on it"),
     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": (
         "the user may not use transactions",
@@ -65,6 +68,9 @@ _PASSING = {
     "UNKNOWN_TOPIC_OR_PART",
 }
 
+_MECHANISMS = re.compile(r"supported mechanisms: ([A-Z0-9,-]+)")
+_TLS_HOST = re.compile(r"ssl://(.+?):(\d+)/")
+
 quiet = logging.getLogger("trikk.kafka")
 """Takes what the client's library would print; errors carry what matters of it."""
 quiet.addHandler(logging.NullHandler())
@@ -85,7 +91,7 @@ class Seen:
 
     def __call__(self, error: Any) -> None:
         """Take a complaint; the client calls this from `poll` and the like."""
-        if error.name() in _REFUSALS and not passes(error):
+        if (error.name() in _REFUSALS and not passes(error)) or _encryption(error) is not None:
             self.refusal = error
         elif error.name() != "_ALL_BROKERS_DOWN":
             self.last = str(error.str())
@@ -103,9 +109,20 @@ def passes(error: Any) -> bool:
 
 def refusal(job: Job, error: Any, sent: int) -> PermanentError | None:
     """The error for a broker that will not take the messages before something was mended; None if it may."""
-    if error is None or error.name() not in _REFUSALS:
+    if error is None:
+        return None
+    if (trouble := _encryption(error)) is not None:
+        found = _seen_for_oneself(job.address, error.str()) or trouble
+        return PermanentError(
+            f"no connection to the broker: {found.what}",
+            where=job.address.label,
+            next=f"{found.next}; {job.waiting(sent)}",
+        )
+    if error.name() not in _REFUSALS:
         return None
     what, mend = _REFUSALS[error.name()]
+    if known := _MECHANISMS.search(error.str()):
+        what, mend = _REFUSALS["UNSUPPORTED_SASL_MECHANISM"][0], f"set the option mechanism=; it knows {known[1]}"
     return PermanentError(
         f"the broker refuses: {what}", where=job.address.label, next=f"{mend}; {job.waiting(sent)}"
     )
@@ -117,5 +134,26 @@ def away(job: Job, error: Any, last: str, sent: int) -> TrikkError:
         what = "another attempt of this publication has taken over, or the broker took this one for dead"
     else:
         text = last or ("it takes no messages" if error is None else error.str())
+        if not last and error is not None and error.name() == "_TRANSPORT":
+            text = "it ends connections at once; does its port want TLS (kafkas://), or a user and password?"
         what = f"the broker is away: {job.address.hide(text)[:500]}"
     return BrokerError(what, where=job.address.label, next=job.waiting(sent))
+
+
+def _encryption(error: Any) -> Trouble | None:
+    """What is wrong with TLS for good, if that is what the client complains about."""
+    from trikk.core.tls import explain
+
+    if error.name() not in ("_SSL", "_TRANSPORT"):
+        return None
+    found = explain(error.str())
+    return found if found is not None and found.lasting else None
+
+
+def _seen_for_oneself(address: Address, text: str) -> Trouble | None:
+    """What is wrong with a certificate: the client does not tell, so shake hands with the broker once more."""
+    from trikk.core.tls import client_context, look
+
+    if "certificate verify failed" in text and (place := _TLS_HOST.search(text)):
+        return look(place[1].strip("[]"), int(place[2]), client_context(*address.files))
+    return None

@@ -38,9 +38,17 @@ def configuration(address: Address, seen: Seen, patience: float) -> dict[str, An
             "sasl.username": address.user,
             "sasl.password": address.password,
         }
-    if "ca" in address.options:
-        found["ssl.ca.location"] = address.options["ca"]
-    return found
+    return found | (_encrypted(address) if address.secure else {})
+
+
+def _encrypted(address: Address) -> dict[str, str]:
+    """The files for TLS; they are tried first, as the client's own words for a wrong one are hard to read."""
+    from trikk.core.tls import client_context, trusted
+
+    ca, cert, key = address.files
+    client_context(ca, cert, key)
+    files = {"ssl.ca.location": trusted(ca), "ssl.certificate.location": cert, "ssl.key.location": key or cert}
+    return {name: file for name, file in files.items() if file}
 
 
 def limits(admin: Any, topic: str, broker: int) -> tuple[int | None, float | None]:

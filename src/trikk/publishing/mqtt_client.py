@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any
 
 from trikk.core.errors import BrokerError, PermanentError
+from trikk.core.tls import Trouble, client_context, explain
 from trikk.publishing.address import Address
 from trikk.publishing.messages import Message
 
@@ -25,9 +26,24 @@ _REFUSALS = {
     "QoS not supported": "it does not acknowledge messages",
 }
 """Reasons of MQTT 5 (its chapter 2.4, as paho names them) that waiting does not mend."""
+_SILENT = {
+    False: "it ends connections at once; does its port want TLS (mqtts://)?",
+    True: "it ends connections at once; does it want a client's certificate (cert=FILE and key=FILE)?",
+}
 INFLIGHT = 100
 """So many messages are under way at once, if the broker takes as many."""
 _CONNECT_SECONDS = 5.0
+
+
+class _Socket(ssl.SSLSocket):
+    """Closed if the handshake fails; paho leaves it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 class Client:
@@ -53,6 +69,10 @@ class Client:
         self._five = address.options.get("version") != "3.1.1"
         self._retain = address.options.get("retain") == "true"
         self._client: Any = None
+        self._context = client_context(*address.files) if address.secure else None
+        if self._context is not None:
+            self._context.sslsocket_class = _Socket
+        self._unsafe: Trouble | None = None
 
     def connect(self, patience: float) -> int | None:
         """Connect; returns how many bytes a packet may have, None if the broker does not say.
@@ -66,9 +86,7 @@ class Client:
             for host in self.address.hosts:
                 if self._try(host, max(0.2, min(_CONNECT_SECONDS, deadline - time.monotonic()))):
                     return self._largest
-                if self.refusal:
-                    text = self.address.hide(self.refusal)
-                    raise PermanentError(f"the broker refuses: {text}", where=self.address.label, next=_MEND)
+                self._check()
             if time.monotonic() + pause > deadline:
                 raise BrokerError(f"the broker is away: {self.address.hide(self.trouble or 'it does not answer')}")
             time.sleep(pause)
@@ -94,6 +112,19 @@ class Client:
             self._client.loop_stop()
             self._client = None
 
+    def _check(self) -> None:
+        """Raise PermanentError if waiting does not help."""
+        if self._unsafe is not None:
+            what, mend, _ = self._unsafe
+            raise PermanentError(
+                f"no connection to the broker: {what}",
+                where=self.address.label,
+                next=f"{mend}; nothing was sent",
+            )
+        if self.refusal:
+            text = self.address.hide(self.refusal)
+            raise PermanentError(f"the broker refuses: {text}", where=self.address.label, next=_MEND)
+
     def _try(self, host: str, seconds: float) -> bool:
         self.close()
         client = self._make(seconds)
@@ -102,13 +133,14 @@ class Client:
             client.connect(name.strip("[]"), int(port), keepalive=30)
         except (OSError, ValueError) as error:  # the ssl module's errors are among them
             self.trouble = f"{host}: {error}"
-            if isinstance(error, ssl.SSLError):
-                self.refusal = f"the connection can't be encrypted: {error}"
+            if "handshake" in str(error) and isinstance(error, TimeoutError):
+                self.trouble = f"{host}: it answers, but not in TLS"
+            self._encryption(error)
             return False
         client.loop_start()
         self._client = client
         limit = time.monotonic() + seconds
-        while time.monotonic() < limit and not self._connected.is_set() and not self.refusal:
+        while time.monotonic() < limit and not (self._connected.is_set() or self.refusal or self._unsafe):
             self.woken.wait(0.05)
             self.woken.clear()
         if not self._connected.is_set():
@@ -130,11 +162,12 @@ class Client:
         client.reconnect_delay_set(1, 5)
         if self.address.user:
             client.username_pw_set(self.address.user, self.address.password or None)
-        if self.address.secure:
-            client.tls_set(ca_certs=self.address.options.get("ca"))
+        if self._context is not None:
+            client.tls_set_context(self._context)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_log = self._on_log
         return client
 
     def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:  # noqa: ARG002
@@ -144,17 +177,29 @@ class Client:
             self._largest = getattr(properties, "MaximumPacketSize", None)
             self.window = min(INFLIGHT, getattr(properties, "ReceiveMaximum", INFLIGHT))
             self._connected.set()
+            client.on_log = None  # it would be called for each message
         self.woken.set()
 
     def _on_disconnect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:  # noqa: ARG002
         if reason.is_failure:
-            self._trouble(str(reason))
+            silent = not self._connected.is_set() and str(reason) == "Unspecified error"
+            self._trouble(_SILENT[self.address.secure] if silent else str(reason))
         self.woken.set()
 
     def _on_publish(self, client: Any, data: Any, number: int, reason: Any, properties: Any) -> None:  # noqa: ARG002
         text = str(reason) if reason.is_failure else ""
         self.acknowledged.append((number, _REFUSALS.get(text, text)))
         self.woken.set()
+
+    def _on_log(self, client: Any, data: Any, level: int, text: str) -> None:  # noqa: ARG002
+        if self._context is not None and "socket" in text:  # the only place where it says why TLS was broken off
+            self._encryption(text)
+
+    def _encryption(self, problem: object) -> None:
+        found = explain(problem)
+        if found is not None and found.lasting:
+            self._unsafe = found
+            self.woken.set()
 
     def _trouble(self, reason: str) -> None:
         self.trouble = reason
