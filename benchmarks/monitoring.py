@@ -17,8 +17,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from trikk.monitoring.cases import cases
+from trikk.monitoring.changes import Source
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.evaluate import Source, evaluate
+from trikk.monitoring.evaluate import evaluate
 from trikk.monitoring.figures import figures
 from trikk.monitoring.records import Records
 from trikk.runs.sqlite import SqliteJournal

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 
 from trikk.cli.monitor import monitor
 from trikk.execution.project import Project
+from trikk.monitoring.changes import Source
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_records import DriftRecords
 from trikk.monitoring.drifting import drifting
-from trikk.monitoring.evaluate import Source
 from trikk.monitoring.records import Records
 from trikk.storage.table_write import Write
 

@@ -207,6 +207,23 @@ def test_an_evaluation_that_finds_nothing_new_writes_nothing(world: World) -> No
     assert world.journal.history("monitor/people/window") == before
 
 
+def test_a_new_day_is_found_without_looking_at_the_days_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add("counts", counted(0))
+    world.look(day(1))
+    with monkeypatch.context() as during:
+        during.setattr(MemoryTables, "ranges", None)
+        for number in (1, 2, 3):
+            world.add("predictions", predicted(number))
+            world.add("counts", counted(number))
+            found = world.look(day(number + 1))
+            assert ([w["label"] for w in found["windows"]], found["unchanged"]) == ([f"2020-03-0{number + 1}"], 0)
+    world.add("predictions", predicted(1, made=1, value=9.0), "merge", key=("sensor", "slot"))
+    found = world.look(day(6))
+    assert [(w["label"], w["metrics"]["mae"]) for w in found["windows"]] == [("2020-03-02", 3.0)]
+
+
 def spread(truth: Any, value: Any) -> float:
     return float((value - truth).max())
 

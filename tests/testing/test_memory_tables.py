@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,34 @@ def test_both_kinds_come_to_the_same(tmp_path_factory: pytest.TempPathFactory, m
         assert results[0] == results[1]
         if real.version("t") is not None:
             assert rows(real) == rows(memory)
+
+
+HOURS = pl.DataFrame({"at": [datetime(2020, 1, 1, 5, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)], "k": [1, 2]})
+
+
+def test_the_ranges_of_what_was_added_are_known_without_the_rest(tables: Any) -> None:
+    day = timedelta(days=1)
+    for number in range(3):
+        put(tables, str(number), HOURS.with_columns(pl.col("at") + number * day, pl.col("k") + 10 * number))
+    found = tables.added_ranges("t", "at", 0, 2)
+    assert [(f.least, f.greatest) for f in found] == [
+        (HOURS["at"][0] + n * day, HOURS["at"][1] + n * day) for n in (1, 2)
+    ]
+    assert {f.path for f in found} == {f.path for f in tables.ranges("t", "at", 2)} - {
+        f.path for f in tables.ranges("t", "at", 0)
+    }
+    assert [f.least for f in tables.added_ranges("t", "k", 1, 2)] == [21]
+    assert [f.least for f in tables.added_ranges("t", "none", 1, 2)] == [None]
+    assert tables.added_ranges("t", "at", 2, 2) == []
+
+
+def test_where_rows_were_replaced_nothing_is_said_to_have_been_added(tables: Any) -> None:
+    put(tables, "1", HOURS)
+    put(tables, "2", HOURS.with_columns(k=pl.lit(3, pl.Int64)).head(1), "merge", key=("k",))
+    put(tables, "3", HOURS.head(1), "merge", key=("k",))
+    put(tables, "4", HOURS, "overwrite")
+    assert len(tables.added_ranges("t", "at", 0, 1)) == 1
+    assert tables.added_ranges("t", "at", 0, 2) is None
+    assert tables.added_ranges("t", "at", 2, 3) is None
+    kept = {f.path for f in tables.ranges("t", "at", 1)} & {f.path for f in tables.ranges("t", "at", 2)}
+    assert len(kept) == 1

@@ -39,10 +39,13 @@ def cases(
     Raises:
         UsageError: if a column is missing, or the tables' keys or slots are of kinds that can't be joined.
     """
-    _check(spec, predictions, truth)
-    by = [*spec.key, spec.slot]
-    made, came = _within(spec, predictions, start, end), _within(spec, truth, start, end)
     have, others = predictions.collect_schema(), truth.collect_schema()
+    _check(spec, have, others)
+    by = [*spec.key, spec.slot]
+    made, came = (
+        predictions.filter(_within(spec, have, start, end)),
+        truth.filter(_within(spec, others, start, end)),
+    )
     values = {PREDICTED: spec.prediction}
     values |= {BASELINE: spec.baseline} if spec.baseline else {}
     values |= dict(zip((LOWER, UPPER), spec.interval, strict=False))
@@ -79,15 +82,15 @@ def _last(rows: pl.DataFrame, by: list[str]) -> list[pl.Expr]:
     return [pl.col(name).last() for name in rows.columns if name not in by]
 
 
-def _within(spec: MonitorSpec, rows: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
-    """The rows whose slot is in the time; a slot without a zone is meant in the monitor's."""
+def _within(spec: MonitorSpec, schema: pl.Schema, start: datetime, end: datetime) -> pl.Expr:
+    """Whether a row's slot is in the time; a slot without a zone is meant in the monitor's."""
     import polars as pl
 
-    if rows.collect_schema()[spec.slot].time_zone is None:  # type: ignore[attr-defined]
+    if schema[spec.slot].time_zone is None:  # type: ignore[attr-defined]
         zone = ZoneInfo(spec.timezone)
         start, end = (moment.astimezone(zone).replace(tzinfo=None) for moment in (start, end))
     column = pl.col(spec.slot)
-    return rows.filter((column >= start) & (column < end))
+    return (column >= start) & (column < end)
 
 
 def _known(name: str, schema: pl.Schema) -> pl.Expr:
@@ -112,10 +115,9 @@ def _time_parts(spec: MonitorSpec, columns: list[str]) -> list[pl.Expr]:
     return [parts[name].alias(name) for name in spec.slices if name not in columns and name in TIME_PARTS]
 
 
-def _check(spec: MonitorSpec, predictions: pl.LazyFrame, truth: pl.LazyFrame) -> None:
+def _check(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
     import polars as pl
 
-    made, came = predictions.collect_schema(), truth.collect_schema()
     optional = [name for name in (spec.baseline, spec.expected_error) if name]
     wanted = [spec.slot, *spec.key, spec.prediction, *optional, *spec.interval]
     for table, schema, columns in (

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import JournalError
+from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_days import first_needed
 from trikk.monitoring.drift_definition import Drift
@@ -19,7 +20,7 @@ from trikk.monitoring.drift_judge import Judge, Look, failed, put
 from trikk.monitoring.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.drift_rows import absent, case_rows, day_profile, features_of, within
 from trikk.monitoring.due import batches, due
-from trikk.monitoring.evaluate import AHEAD, BATCH, Source, touched
+from trikk.monitoring.evaluate import AHEAD, BATCH
 from trikk.monitoring.records import Cursor
 from trikk.monitoring.windows import Window, window_at, zone_of
 
@@ -72,12 +73,13 @@ def _looked(look: Look, source: Source, features: pl.LazyFrame | None, days: lis
     spec = look.spec
     cursor = look.records.cursor(look.definition)
     also = [look.drift.table.table_name] if look.drift.table else []
-    spans, whole = touched(spec, source, cursor, also)
+    new = changes(spec, source, cursor, also)
+    whole = new.whole
     zone = zone_of(spec.timezone)
     since = whole[0] if whole else look.now
     if whole:
         whole = (first_needed(look.drift.matched, since, zone), whole[1])
-    days += due("day", cursor, spans, whole, look.now + AHEAD, zone).windows
+    days += due("day", cursor, new.spans, whole, look.now + AHEAD, zone).windows
     until = dict(cursor.until)
     made: list[DriftRecord | None] = []
     opened: set[str] = set()
@@ -98,7 +100,7 @@ def _looked(look: Look, source: Source, features: pl.LazyFrame | None, days: lis
             except Exception as error:  # noqa: BLE001 - one day must not stop the others
                 made.append(judge.failed(day, error))
                 opened.add(day.label)
-    after = Cursor(look.at, dict(source.versions), {"day": sorted(opened)}, until)
+    after = Cursor(look.at, dict(source.versions), {"day": sorted(opened)}, until, new.reach)
     look.records.advance(after, look.definition, at=look.at, identity=look.identity)
     return sorted((record for record in made if record is not None), key=lambda record: record.start)
 

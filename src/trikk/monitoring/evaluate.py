@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trikk.monitoring.cases import cases
+from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.due import Span, batches, changed, due, merged, span_of
+from trikk.monitoring.due import batches, due
 from trikk.monitoring.figures import figures
 from trikk.monitoring.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
 from trikk.monitoring.windows import Window, state_of, zone_of
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 
 AHEAD = timedelta(days=14)
 BATCH = {"hour": 24 * 7, "day": 31, "week": 4}
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The rows of a monitor's two tables at the versions that are read, and what their logs say of them."""
-
-    predictions: pl.LazyFrame
-    truth: pl.LazyFrame
-    tables: Any
-    versions: Mapping[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +47,13 @@ def evaluate(
         UsageError: if the tables do not have what the monitor needs.
     """
     cursor, zone = records.cursor(), zone_of(spec.timezone)
-    spans, whole = touched(spec, source, cursor)
+    new = changes(spec, source, cursor)
     made: list[WindowRecord] = []
     states: list[tuple[Window, str]] = []
     until = dict(cursor.until)
     unchanged = 0
     for kind in spec.windows:
-        windows = due(kind, cursor, spans, whole, now + AHEAD, zone).windows
+        windows = due(kind, cursor, new.spans, new.whole, now + AHEAD, zone).windows
         for batch in batches(windows, BATCH[kind]):
             for record, is_new in _evaluated(spec, source, records, batch, now, run):
                 states.append((Window(record.start, record.end, kind, record.label), record.state))
@@ -72,29 +63,9 @@ def evaluate(
                 unchanged += not is_new
         if windows:
             until[kind] = max(windows[-1].end.isoformat(), until.get(kind, ""))
-    after = Cursor(now.timestamp(), dict(source.versions), open_labels(states), until)
+    after = Cursor(now.timestamp(), dict(source.versions), open_labels(states), until, new.reach)
     records.advance(after, at=now.timestamp(), identity=identity)
     return Evaluation(tuple(made), unchanged)
-
-
-def touched(
-    spec: MonitorSpec, source: Source, cursor: Cursor, also: Sequence[str] = ()
-) -> tuple[list[Span], Span | None]:
-    """Where the monitor's tables, and others, have changed since the cursor, and the span of all their rows."""
-    zone = zone_of(spec.timezone)
-    spans: list[Span] = []
-    wholes: list[Span] = []
-    for table in dict.fromkeys((spec.predictions, spec.truth, *also)):
-        version, before = source.versions.get(table), cursor.versions.get(table)
-        if version is None:
-            continue
-        files = source.tables.ranges(table, spec.slot, version)
-        if version != before:
-            earlier = [] if before is None else source.tables.ranges(table, spec.slot, before)
-            spans += changed(earlier, files, zone)
-        if (whole := span_of(files, zone)) is not None:
-            wholes.append(whole)
-    return merged(spans), (wholes[0][0], max(w[1] for w in wholes)) if wholes else None
 
 
 def _evaluated(

@@ -137,8 +137,9 @@ def evaluate_monitor(
         a new state its kind, label, state, why, and the counts and metrics of all its cases; and drift, if that is
         declared: for each day with a new verdict its label, verdict and headline.
     """
+    from trikk.monitoring.changes import Source
     from trikk.monitoring.definition import MonitorSpec
-    from trikk.monitoring.evaluate import Source, evaluate
+    from trikk.monitoring.evaluate import evaluate
     from trikk.monitoring.records import Records
 
     context = step_context("evaluating a monitor")

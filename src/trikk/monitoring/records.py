@@ -90,12 +90,14 @@ class Cursor:
         versions: the version of each table that was read.
         open: labels of the windows that are pending or partial, by kind.
         until: by kind, the end of the last window that was looked at.
+        reach: by table, column and zone, the first and last time in the version that was read; empty without rows.
     """
 
     at: float | None = None
     versions: dict[str, int | None] = field(default_factory=dict)
     open: dict[str, list[str]] = field(default_factory=dict)
     until: dict[str, str] = field(default_factory=dict)
+    reach: dict[str, list[str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, JSON]:
         """The cursor as JSON."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import TableError
+from trikk.storage.table_ranges import FileRange
 
-_COMMIT = re.compile(r"(\d{20})\.json\Z")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet\Z")
 RESTORE = "restore the file from a backup, or restore the table's folder"
 
@@ -90,6 +92,37 @@ def added(actions: list[dict[str, Any]]) -> list[str] | None:
     return paths
 
 
+def ranges_added(actions: list[dict[str, Any]], column: str) -> list[FileRange] | None:
+    """The data files that a commit has added, with the range of a column; None if rows went or may have gone.
+
+    Files that were only put together anew, as by a compaction, are left out: their rows are as they were.
+
+    Args:
+        actions: the commit's.
+        column: its name; times are read from their text, with a zone if that has one.
+    """
+    found = []
+    for action in actions:
+        for kind in ("add", "remove"):
+            done = action.get(kind)
+            if done is None or not done.get("dataChange", True):
+                continue
+            if kind == "remove" or done.get("deletionVector"):
+                return None
+            stats = json.loads(done.get("stats") or "{}")
+            ends = (stats.get(which, {}).get(column) for which in ("minValues", "maxValues"))
+            found.append(FileRange(done["path"], *(_value(end) for end in ends)))
+    return found
+
+
+def _value(end: Any) -> Any:
+    """One end of a range; a text that is a time as a datetime."""
+    if isinstance(end, str):
+        with suppress(ValueError):
+            return datetime.fromisoformat(end)
+    return end
+
+
 def find_damage(table: Path) -> str | None:
     """What is wrong with a local table's log, None if every entry can be read; reads all of it."""
     try:
@@ -125,18 +158,13 @@ def _looks_whole(entry: Path) -> bool:
 
 def _entries(log: Path) -> tuple[set[int], list[int]]:
     """The versions of commits and of checkpoints."""
-    commits: set[int] = set()
-    checkpoints: list[int] = []
     try:
-        with os.scandir(log) as found:
-            for entry in found:
-                if match := _COMMIT.match(entry.name):
-                    commits.add(int(match[1]))
-                elif match := _CHECKPOINT.match(entry.name):
-                    checkpoints.append(int(match[1]))
+        names = os.listdir(log)  # noqa: PTH208  # thousands of names
     except (FileNotFoundError, NotADirectoryError):
-        pass
-    return commits, checkpoints
+        return set(), []
+    commits = {int(name[:20]) for name in names if name[20:] == ".json" and name[:20].isdecimal()}
+    others = [name for name in names if not name.endswith(".json")]
+    return commits, [int(match[1]) for name in others if (match := _CHECKPOINT.match(name))]
 
 
 def _sync(path: Path) -> None:

@@ -86,6 +86,33 @@ class Tables:
         """
         return ranges(self._existing(name, version), column)
 
+    def added_ranges(self, name: str, column: str, after: int, until: int) -> list[FileRange] | None:
+        """The files that the versions after one, up to another, have added, with the range of a column in each.
+
+        It costs as much as these versions have done, however large the table is.
+
+        Args:
+            name: the table.
+            column: its name.
+            after: the version that is known.
+            until: the version up to which to go.
+
+        Returns:
+            The files; None where rows were changed or removed, or where the log does not say, so that `ranges` of
+            both versions have to be compared.
+        """
+        check_name("table", name)
+        found: list[FileRange] = []
+        for version in range(after + 1, until + 1):
+            try:
+                added = table_log.ranges_added(self._files.commit(name, version), column)
+            except Exception:  # noqa: BLE001 - whatever it is, opening the table will tell better
+                return None
+            if added is None:
+                return None
+            found += added
+        return found if until >= after else None
+
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table as a run sees it: at its pinned version, with the run's own `writes` on top, lazily.
 
@@ -218,9 +245,7 @@ class Tables:
 
     def _existing(self, name: str, version: int | None) -> DeltaTable:
         place = self._place(name)
-        newest = self.version(name)
-        if newest is not None and version is not None and not self._remote:
-            table_log.local_version(Path(place.location), at=version)
+        newest = self.version(name) if self._remote else table_log.local_version(Path(place.location), at=version)
         if newest is None:
             raise UnknownName("table", name, self.names())
         if version is not None and not 0 <= version <= newest:
@@ -236,10 +261,10 @@ class Tables:
         """A local table's files must be there, whole; a bucket would have to be asked for each."""
         if self._remote:
             return
-        top = Path(self._root, name)
+        top = f"{self._root}/{name}"
         for path, size in logged(table).items():
             try:
-                found = os.stat(top / path).st_size  # noqa: PTH116  # thousands of files
+                found = os.stat(f"{top}/{path}").st_size  # noqa: PTH116  # thousands of files
             except OSError:
                 found = -1
             if found != size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import TableError, UnknownName, UsageError
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Rows that one write has put into a table, as a file of a real one; none is equal to another."""
+
+    name: str
+    rows: pl.DataFrame
+
+
 class MemoryTables:
     """Every version of every table, as frames.
 
@@ -27,9 +35,11 @@ class MemoryTables:
 
     def __init__(self, frames: Mapping[str, pl.DataFrame] | None = None) -> None:
         self._versions: dict[str, list[pl.DataFrame]] = {}
+        self._parts: dict[str, list[tuple[Part, ...]]] = {}
         self._made: dict[tuple[str, str], Committed] = {}
         for name, frame in (frames or {}).items():
-            self._versions[check_name("table", name)] = [storable(frame)]
+            self._versions[check_name("table", name)] = [first := storable(frame)]
+            self._parts[name] = [(Part(f"{name}-0", first),)]
 
     def names(self) -> list[str]:
         """The tables that there are."""
@@ -51,10 +61,15 @@ class MemoryTables:
         return versions[-1 if version is None else version].lazy()
 
     def ranges(self, name: str, column: str, version: int | None = None) -> list[FileRange]:
-        """The range of a column, as if each version were one file."""
-        values = self.scan(name, version).collect()[column]
-        number = self.version(name) if version is None else version
-        return [FileRange(f"{name}-{number}", values.min(), values.max())]
+        """The parts that the writes up to a version have left, with the range of a column in each."""
+        self.scan(name, version)
+        return [_range(part, column) for part in self._parts[name][-1 if version is None else version]]
+
+    def added_ranges(self, name: str, column: str, after: int, until: int) -> list[FileRange] | None:
+        """The parts that came between two versions; None where others were changed or removed."""
+        self.scan(name, until)
+        before, now = self._parts[name][after], self._parts[name][until]
+        return None if now[: len(before)] != before else [_range(part, column) for part in now[len(before) :]]
 
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table at a pinned version (None: it did not exist) with a run's own writes on top."""
@@ -81,6 +96,8 @@ class MemoryTables:
         before = self._versions.get(name, [])
         after, inserted, updated = _written(before[-1] if before else None, write, where=f"table {name}")
         self._versions[name] = [*before, after]
+        parts = self._parts.setdefault(name, [])
+        parts.append(_parts(parts[-1] if parts else (), write, after, f"{name}-{len(before)}"))
         made = Committed(len(before), frame.height, False, inserted, updated)
         self._made[name, identity] = replace(made, digest=origin.get("digest"))
         return made
@@ -108,3 +125,24 @@ def _written(
         replaced = partners.height
     whole = after.collect()
     return whole, whole.height - (0 if before is None else before.height), replaced
+
+
+def _parts(before: tuple[Part, ...], write: Write, after: pl.DataFrame, name: str) -> tuple[Part, ...]:
+    """The parts of a table after a write: those that lost rows are made anew, and what is new comes last."""
+    if write.mode == "overwrite":
+        return (Part(name, after),)
+    kept = before
+    if write.mode == "merge":
+        rest = ((part, _without(part.rows, write)) for part in before)
+        kept = tuple(p if p.rows.height == rows.height else Part(f"{name}/{p.name}", rows) for p, rows in rest)
+    return (*kept, Part(name, after.slice(sum(part.rows.height for part in kept))))
+
+
+def _without(rows: pl.DataFrame, write: Write) -> pl.DataFrame:
+    return rows.join(write.frame.lazy().collect().select(write.key), on=write.key, how="anti")
+
+
+def _range(part: Part, column: str) -> FileRange:
+    if column not in part.rows.columns:
+        return FileRange(part.name, None, None)
+    return FileRange(part.name, part.rows[column].min(), part.rows[column].max())
