@@ -22,6 +22,20 @@
     pipeline = "nightly"
     by = "04:30"
 
+    [[alerts.rule]]
+    name = "dear"
+    kind = "cost more than"                   # [costs] has the prices
+    costs_more_than = 2.5
+    per = "day"
+
+    [[alerts.rule]]
+    name = "silent"
+    kind = "data did not come"
+    table = "readings"
+    time = "at"
+    slice = "device"
+    within = "2h"
+
 The channel `file` is there without being written (`file:.trikk/alerts`), and gets everything if there is no other.
 """
 
@@ -146,7 +160,7 @@ def _rules(data: Mapping[str, Any]) -> tuple[Rule, ...]:
         raise UsageError("alerts.rule must be a list of sections", next="write [[alerts.rule]] above each rule")
     rules = [checked(one) for one in given]
     for rule in rules:
-        same = [r for r in rules if (r.name, r.monitor, r.pipeline) == (rule.name, rule.monitor, rule.pipeline)]
+        same = [r for r in rules if (r.name, r.subject) == (rule.name, rule.subject)]
         if len(same) > 1:
             raise UsageError(f"two rules are named {rule.name!r}", next="rename one")
         if rule.kind == FIGURES and not rule.monitor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
-from trikk.alerts.rule import DRIFT, OF_MONITORS, OF_PIPELINES
+from trikk.alerts.rule import ALL_PIPELINES, DRIFT, OF_MONITORS, OF_PIPELINES, OF_TABLES
 from trikk.alerts.times import lasting, moment
 from trikk.core.values import JSON
 
@@ -150,8 +150,11 @@ def commands(incident: Incident, told: Told) -> list[str]:
         found.append(f"trikk monitor {incident.subject}{kind} {what} {told.point.mark}{worst}")
     if rule.kind in OF_PIPELINES:
         run = run_of(told)
-        found += [f"trikk show {run}"] if run else [f"trikk runs --pipeline {incident.subject}"]
+        of = "" if incident.subject == ALL_PIPELINES else f" --pipeline {incident.subject}"
+        found += [f"trikk show {run}"] if run else [f"trikk runs{of}"]
         found += [f"trikk resume {run}"] if run and rule.kind == "run failed" else []
+    if rule.kind in OF_TABLES:
+        found.append(f"trikk tables {incident.subject}")
     return [*found, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Any
@@ -16,7 +17,7 @@ from trikk.core.names import check_name
 from trikk.core.values import JSON
 
 SEVERITIES = ("info", "warning", "alarm")
-FIGURES, FAILED, MISSING, LABELS, GATE, LONG, DRIFT = (
+FIGURES, FAILED, MISSING, LABELS, GATE, LONG, DRIFT, COST, SILENT = (
     "figures",
     "run failed",
     "run did not come",
@@ -24,12 +25,21 @@ FIGURES, FAILED, MISSING, LABELS, GATE, LONG, DRIFT = (
     "gate warned",
     "took longer than",
     "drift",
+    "cost more than",
+    "data did not come",
 )
 OF_MONITORS = (FIGURES, LABELS, DRIFT)
-OF_PIPELINES = (FAILED, MISSING, GATE, LONG)
-_SEVERITY = {GATE: "warning", LONG: "warning", LABELS: "warning", DRIFT: "info"}
+OF_PIPELINES = (FAILED, MISSING, GATE, LONG, COST)
+OF_TABLES = (SILENT,)
+ALL_PIPELINES = "_all"
+"""The subject of a rule on what all pipelines cost together; no pipeline can be called so."""
+
+PERIODS = ("run", "day", "month")
+_SEVERITY = {GATE: "warning", LONG: "warning", LABELS: "warning", DRIFT: "info", COST: "warning"}
+_TEXTS = ("monitor", "pipeline", "when", "window", "slice", "starts", "by", "table", "time")
 _FOR = re.compile(r"(?P<when>.*\S)\s+for\s+(?P<windows>\d+)\s+(?:windows?|runs?|days?)\s*\Z", re.DOTALL)
-_COOLDOWN, _ESCALATE = "6h", "1d"
+_COOLDOWN, _ESCALATE, _KNOWN_FOR = "6h", "1d", "30d"
+_OWN = {COST: ("costs_more_than", "per"), SILENT: ("table", "time", "within", "known_for")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,8 @@ class Rule:
 
     Attributes:
         name: unique among the rules of a monitor or of the project.
-        kind: see `OF_MONITORS` and `OF_PIPELINES`.
-        monitor: whose figures; "" for any monitor, or for a rule on pipelines.
+        kind: see `OF_MONITORS`, `OF_PIPELINES` and `OF_TABLES`.
+        monitor: whose figures; "" for any monitor, or for a rule on something else.
         pipeline: whose runs; "" for any.
         when: the condition, for figures.
         window: hour, day or week; "" for the monitor's first.
@@ -53,6 +63,12 @@ class Rule:
         min_labelled: labelled cases below which a window is not judged.
         by: "HH:MM", for runs that must come each day.
         budget: seconds that a run may take.
+        costs_more_than: the currency's units that a run, or all runs of a period, may cost.
+        per: run, day or month, for costs.
+        table: whose rows must go on coming.
+        time: its column with the rows' times.
+        within: seconds that may have passed since the newest row.
+        known_for: seconds after which a value of `slice` that is not seen any more is no longer expected.
     """
 
     name: str
@@ -71,6 +87,19 @@ class Rule:
     min_labelled: int = 30
     by: str = ""
     budget: float = 0.0
+    costs_more_than: float = 0.0
+    per: str = ""
+    table: str = ""
+    time: str = ""
+    within: float = 0.0
+    known_for: float = 0.0
+
+    @property
+    def subject(self) -> str:
+        """What the rule names as its subject: a monitor, a pipeline or a table; "" if it is about any."""
+        if self.kind == COST and self.per != "run":
+            return self.pipeline or ALL_PIPELINES
+        return self.monitor or self.pipeline or self.table
 
     def to_json(self) -> dict[str, JSON]:
         """The rule as JSON."""
@@ -113,11 +142,7 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
     rule = Rule(
         name=data["name"],
         kind=kind,
-        **{
-            key: data[key]
-            for key in ("monitor", "pipeline", "when", "window", "slice", "starts", "by")
-            if key in data
-        },
+        **{key: data[key] for key in _TEXTS if key in data},
         windows=_count(data, "windows", 1),
         severity=severity,
         parameters=dict(data.get("parameters", {})),
@@ -127,6 +152,7 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
         ),
         min_labelled=_count(data, "min_labelled", default_minimum),
         budget=seconds(data.get("longer_than", 0), what="longer_than"),
+        **_own(kind, data),
     )
     _check_kind(rule)
     return rule
@@ -176,49 +202,118 @@ def check_against(
 
 def _kind(data: Mapping[str, Any]) -> str:
     kind = str(data.get("kind", FIGURES if "when" in data else ""))
-    if kind not in (*OF_MONITORS, *OF_PIPELINES):
+    if kind not in (*OF_MONITORS, *OF_PIPELINES, *OF_TABLES):
+        known = ", ".join((*OF_PIPELINES, *OF_TABLES, LABELS, DRIFT))
         raise UsageError(
             f"rule {data['name']} is of no kind that is known: {kind!r}",
-            next=f'give it when="mae > 1.3 * baseline", or a kind: {", ".join((*OF_PIPELINES, LABELS, DRIFT))}',
+            next=f'give it when="mae > 1.3 * baseline", or a kind: {known}',
         )
     return kind
 
 
-def _check_kind(rule: Rule) -> None:
-    def needs(text: str, mend: str) -> UsageError:
-        return UsageError(f"rule {rule.name} ({rule.kind}) needs {text}", next=mend)
+def _own(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that only one kind of rule takes."""
+    for owner, keys in _OWN.items():
+        stray = next((key for key in keys if key in data and kind != owner), "")
+        if stray:
+            raise UsageError(
+                f"rule {data['name']} ({kind}) takes no `{stray}`", next=f'it belongs to kind = "{owner}"'
+            )
+    if kind == COST:
+        return {"costs_more_than": _amount(data), "per": data.get("per", "run")}
+    if kind == SILENT:
+        known_for = data.get("known_for", _KNOWN_FOR if data.get("slice") else 0)
+        return {
+            "within": seconds(data.get("within", 0), what="within"),
+            "known_for": seconds(known_for, what="known_for"),
+        }
+    return {}
 
+
+def _check_kind(rule: Rule) -> None:
+    groups = {"monitor": OF_MONITORS, "pipeline": OF_PIPELINES, "table": OF_TABLES}
+    own = next(group for group, kinds in groups.items() if rule.kind in kinds)
+    for other in groups:
+        if other != own and getattr(rule, other):
+            raise UsageError(
+                f"rule {rule.name} ({rule.kind}) is about a {own}, not a {other}", next=f"name a {own}"
+            )
     if rule.kind == FIGURES:
         if not rule.when:
-            raise needs("a condition", 'when = "mae > 1.3 * baseline"')
+            raise _needs(rule, "a condition", 'when = "mae > 1.3 * baseline"')
         parse(rule.when)
     elif rule.when:
         raise UsageError(f"rule {rule.name} ({rule.kind}) takes no `when`", next="leave out kind, or when")
-    if rule.kind in OF_MONITORS and rule.pipeline:
+    if rule.kind in _CHECKS:
+        _CHECKS[rule.kind](rule)
+
+
+def _needs(rule: Rule, what: str, mend: str) -> UsageError:
+    return UsageError(f"rule {rule.name} ({rule.kind}) needs {what}", next=mend)
+
+
+def _check_missing(rule: Rule) -> None:
+    if not rule.pipeline or not rule.by:
+        what = "a pipeline and the time of day by which it comes"
+        raise _needs(rule, what, 'pipeline = "nightly", by = "04:30"')
+    try:
+        time.fromisoformat(rule.by)
+    except ValueError as error:
+        raise UsageError(f"by = {rule.by!r} is no time of day", next='write "04:30"') from error
+
+
+def _check_long(rule: Rule) -> None:
+    if not rule.budget:
+        raise _needs(rule, "a budget", 'longer_than = "20m"')
+
+
+def _check_cost(rule: Rule) -> None:
+    if not rule.costs_more_than:
+        raise _needs(rule, "a budget", "costs_more_than = 2.5")
+    if rule.per not in PERIODS:
+        raise UsageError(f"per = {rule.per!r}", next=f"use {', '.join(PERIODS)}")
+
+
+def _check_silent(rule: Rule) -> None:
+    if not (rule.table and rule.time and rule.within):
+        what = "a table, its column with times, and how old the newest row may be"
+        raise _needs(rule, what, 'table = "readings", time = "at", within = "2h"')
+    check_name("table", rule.table)
+    if rule.windows > 1:
+        raise UsageError(f"rule {rule.name} ({rule.kind}) takes no `windows`", next="give it more time: within")
+    if rule.known_for and not rule.slice:
         raise UsageError(
-            f"rule {rule.name} ({rule.kind}) is about a monitor, not a pipeline", next="name a monitor"
+            f"rule {rule.name} ({rule.kind}) takes `known_for` with `slice` only",
+            next='slice = "device", or leave out known_for',
         )
-    if rule.kind in OF_PIPELINES and rule.monitor:
+    if rule.slice and rule.known_for <= rule.within:
         raise UsageError(
-            f"rule {rule.name} ({rule.kind}) is about a pipeline, not a monitor", next="name a pipeline"
+            f"rule {rule.name} ({rule.kind}) forgets a {rule.slice} before it is silent for too long",
+            next="make known_for longer than within",
         )
-    if rule.kind == MISSING:
-        if not rule.pipeline or not rule.by:
-            raise needs("a pipeline and the time of day by which it comes", 'pipeline = "nightly", by = "04:30"')
-        try:
-            time.fromisoformat(rule.by)
-        except ValueError as error:
-            raise UsageError(f"by = {rule.by!r} is no time of day", next='write "04:30"') from error
-    if rule.kind == LONG and not rule.budget:
-        raise needs("a budget", 'longer_than = "20m"')
+
+
+_CHECKS: dict[str, Callable[[Rule], None]] = {
+    MISSING: _check_missing,
+    LONG: _check_long,
+    COST: _check_cost,
+    SILENT: _check_silent,
+}
 
 
 def _check_texts(data: Mapping[str, Any]) -> None:
-    for key in ("kind", "monitor", "pipeline", "when", "window", "slice", "severity", "starts", "by"):
+    for key in ("kind", "severity", "per", *_TEXTS):
         if not isinstance(data.get(key, ""), str):
             raise UsageError(f"{key} = {data[key]!r} is no text", next=f'write {key} = "..."')
     if not isinstance(data.get("parameters", {}), Mapping):
         raise UsageError("parameters must be names and values", next="parameters = { weeks = 4 }")
+
+
+def _amount(data: Mapping[str, Any]) -> float:
+    value = data.get("costs_more_than", 0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UsageError(f"costs_more_than = {value!r} is no amount", next="use a number: costs_more_than = 2.5")
+    return float(value)
 
 
 def _count(data: Mapping[str, Any], key: str, default: int) -> int:

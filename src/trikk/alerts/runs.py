@@ -23,21 +23,21 @@ _STATES = ("succeeded", "failed", "running")
 def of_failures(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
     """Good for a run that succeeded, bad for one that failed or lost its process; cancelled ones do not count."""
     points = []
-    for row in _recent(project, pipeline, now, _least(rule), _STATES):
+    for row in recent(project, pipeline, now, _least(rule), _STATES):
         dead = row.state == "running" and not project.is_driven(row.id)
         if row.state == "running" and not dead:
             continue
         bad = row.state != "succeeded"
         what = "the process that drove it is gone" if dead else (row.error or "failed")
         text = f"run {row.id} {'failed: ' + what if bad else 'succeeded'}"
-        points.append(_point(row, bad=bad, text=text, badness=1.0 if bad else 0.0))
+        points.append(point_of(row, bad=bad, text=text, badness=1.0 if bad else 0.0))
     return Reading(rule, pipeline, f"{pipeline} failed", _counted(points))
 
 
 def of_lengths(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
     """Bad for a run that took longer than its budget, or goes on for longer already."""
     points = []
-    for row in _recent(project, pipeline, now, _least(rule), _STATES):
+    for row in recent(project, pipeline, now, _least(rule), _STATES):
         if row.started is None:
             continue
         took = (row.ended or now.timestamp()) - row.started
@@ -47,14 +47,14 @@ def of_lengths(project: Project, rule: Rule, pipeline: str, now: datetime) -> Re
         spent = f"took {show_seconds(took)}" if row.ended else f"has been running for more than {_budget(rule)}"
         facts: dict[str, JSON] = {"took": show_seconds(took), "budget": _budget(rule)} if row.ended else {}
         badness = took / rule.budget if bad and row.ended else float(bad)
-        points.append(_point(row, bad=bad, text=f"run {row.id} {spent}", badness=badness, facts=facts))
+        points.append(point_of(row, bad=bad, text=f"run {row.id} {spent}", badness=badness, facts=facts))
     return Reading(rule, pipeline, f"{pipeline} took longer than {_budget(rule)}", tuple(points))
 
 
 def of_gates(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
     """Bad for a run that a quality gate let pass with a warning; runs without a gate don't count."""
     points = []
-    rows = _recent(project, pipeline, now, _least(rule), _STATES[:2])
+    rows = recent(project, pipeline, now, _least(rule), _STATES[:2])
     for row in rows[-2 * rule.windows - 1 :]:
         if row.forgotten:
             continue
@@ -67,7 +67,7 @@ def of_gates(project: Project, rule: Rule, pipeline: str, now: datetime) -> Read
         seen = "; ".join(f"{check['name']}: {check['observed']}" for check in failing)
         text = f"run {row.id}: " + (f"the gate warned: {seen}" if bad else "the gate did not warn")
         facts: dict[str, JSON] = {str(c["name"]): f"{c['observed']} (expected: {c['expected']})" for c in failing}
-        points.append(_point(row, bad=bad, text=text, badness=float(len(failing)) if bad else 0.0, facts=facts))
+        points.append(point_of(row, bad=bad, text=text, badness=float(len(failing)) if bad else 0.0, facts=facts))
     return Reading(rule, pipeline, f"{pipeline}: a quality gate warned", tuple(points))
 
 
@@ -105,13 +105,29 @@ def _deadlines(rule: Rule, zone: ZoneInfo, now: datetime, most: int) -> list[dat
     return over[-most - 1 :]
 
 
-def _recent(project: Project, pipeline: str, now: datetime, most: int, states: tuple[str, ...]) -> list[RunRow]:
-    """The last runs of a pipeline in one of these states that count and had begun by `now`, oldest first."""
+def recent(
+    project: Project,
+    pipeline: str,
+    now: datetime,
+    most: int,
+    states: tuple[str, ...],
+    but: tuple[str, ...] = _NOT_COUNTED,
+) -> list[RunRow]:
+    """The last runs of a pipeline in one of these states that had begun by `now`, oldest first.
+
+    Args:
+        project: whose runs.
+        pipeline: the pipeline.
+        now: the time.
+        most: how many at most.
+        states: the states that count.
+        but: kinds of origins that do not.
+    """
     found: list[RunRow] = []
     offset = 0
     while len(found) < most:
         page = project.journal.runs(pipeline=pipeline, limit=_PAGE, offset=offset)
-        known = (row for row in page if row.state in states and row.origin.get("kind") not in _NOT_COUNTED)
+        known = (row for row in page if row.state in states and row.origin.get("kind") not in but)
         found += [row for row in known if _moment(row) <= now.timestamp()]
         if len(page) < _PAGE:
             break
@@ -125,7 +141,8 @@ def _moment(row: RunRow) -> float:
     return float(told) if isinstance(told, int | float) else (row.ended or row.started or row.created)
 
 
-def _point(row: RunRow, *, bad: bool, text: str, badness: float, facts: dict[str, JSON] | None = None) -> Point:
+def point_of(row: RunRow, *, bad: bool, text: str, badness: float, facts: dict[str, JSON] | None = None) -> Point:
+    """A run, judged; `facts` are told beside its id, pipeline and parameters."""
     at = _moment(row)
     parameters = " ".join(f"{name}={value}" for name, value in _plain(row.parameters))
     shown: dict[str, JSON] = {"run": row.id, "pipeline": row.pipeline, "parameters": parameters or "-"}

@@ -1,6 +1,6 @@
 """From rules to readings: which monitors and pipelines a rule is about, and what is seen of each.
 
-To add a kind of rule, add its name to `rule.OF_MONITORS` or `rule.OF_PIPELINES` and its function here.
+To add a kind of rule, add its name to `rule.OF_MONITORS`, `OF_PIPELINES` or `OF_TABLES` and its function here.
 """
 
 from __future__ import annotations
@@ -10,9 +10,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from trikk.alerts import drifts, figures, runs
+from trikk.alerts import costs, drifts, figures, runs, silence_read
 from trikk.alerts.reading import Reading
-from trikk.alerts.rule import DRIFT, FAILED, FIGURES, GATE, LABELS, LONG, MISSING, OF_MONITORS, Rule, check_against
+from trikk.alerts.rule import (
+    ALL_PIPELINES,
+    COST,
+    DRIFT,
+    FAILED,
+    FIGURES,
+    GATE,
+    LABELS,
+    LONG,
+    MISSING,
+    OF_MONITORS,
+    OF_TABLES,
+    SILENT,
+    Rule,
+    check_against,
+)
 from trikk.core.errors import TrikkError, UsageError
 from trikk.execution.project import Project
 from trikk.monitoring.definition import MonitorSpec
@@ -21,6 +36,7 @@ from trikk.monitoring.records import Records, names
 
 MonitorReader = Callable[[Records, MonitorSpec, Rule, datetime], list[Reading]]
 PipelineReader = Callable[[Project, Rule, str, datetime], Reading]
+TableReader = Callable[[Project, Rule, datetime], list[Reading]]
 MONITOR_KINDS: dict[str, MonitorReader] = {
     FIGURES: figures.of_figures,
     LABELS: figures.of_labels,
@@ -31,7 +47,9 @@ PIPELINE_KINDS: dict[str, PipelineReader] = {
     MISSING: runs.of_missing,
     GATE: runs.of_gates,
     LONG: runs.of_lengths,
+    COST: costs.of_costs,
 }
+TABLE_KINDS: dict[str, TableReader] = {SILENT: silence_read.of_silence}
 
 
 @dataclass(slots=True)
@@ -40,12 +58,12 @@ class Seen:
 
     Attributes:
         readings: one for each cause.
-        watched: pairs of a rule's name and a subject that some rule looks at.
+        watched: pairs of a rule's name and a subject that some rule looks at, with the rules' slices.
         errors: rules that can't work, in sentences.
     """
 
     readings: list[Reading] = field(default_factory=list)
-    watched: set[tuple[str, str]] = field(default_factory=set)
+    watched: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
 
@@ -64,32 +82,44 @@ def see(project: Project, rules: Iterable[Rule], pipelines: Sequence[str], now: 
 
     Args:
         project: the project.
-        rules: of monitors and pipelines.
+        rules: of monitors, pipelines and tables.
         pipelines: names of the project's pipelines.
         now: the time, with its zone.
     """
     seen = Seen()
     monitors = names(project.journal)
     for rule in rules:
-        of_monitor = rule.kind in OF_MONITORS
-        own = rule.monitor if of_monitor else rule.pipeline
-        there = monitors if of_monitor else pipelines
-        if own and own not in there and not of_monitor:
-            seen.errors.append(f"rule {rule.name} is about pipeline {own!r}, which is not there")
-        for subject in [own] if own else there:
-            if subject not in there:
-                continue
-            seen.watched.add((rule.name, subject))
+        subjects = _subjects(rule, monitors, pipelines, seen.errors)
+        for subject in subjects:
+            seen.watched.setdefault((rule.name, subject), set()).add(rule.slice)
+        if rule.kind == COST and (lack := costs.lack(project.settings)):
+            seen.errors.append(f"rule {rule.name} ({rule.kind}) can't work: {lack}")
+            continue
+        for subject in subjects:
             try:
                 seen.readings += _read(project, rule, subject, now)
             except UsageError as error:
-                seen.errors.append(f"rule {rule.name} of {subject}: {error.what}")
+                mend = f"; {error.next}" if error.next else ""
+                seen.errors.append(f"rule {rule.name} of {subject}: {error.what}{mend}")
             except TrikkError as error:
                 seen.errors.append(f"rule {rule.name} of {subject} could not be judged: {error.what}")
     return seen
 
 
+def _subjects(rule: Rule, monitors: Sequence[str], pipelines: Sequence[str], errors: list[str]) -> Sequence[str]:
+    """What a rule looks at: what it names, or each monitor or pipeline if it names none."""
+    own = rule.subject
+    if rule.kind in OF_TABLES or own == ALL_PIPELINES:
+        return [own]
+    there = monitors if rule.kind in OF_MONITORS else pipelines
+    if own and own not in there and rule.kind not in OF_MONITORS:
+        errors.append(f"rule {rule.name} is about pipeline {own!r}, which is not there")
+    return [name for name in there if own in ("", name)]
+
+
 def _read(project: Project, rule: Rule, subject: str, now: datetime) -> list[Reading]:
+    if rule.kind in TABLE_KINDS:
+        return TABLE_KINDS[rule.kind](project, rule, now)
     if rule.kind in PIPELINE_KINDS:
         return [PIPELINE_KINDS[rule.kind](project, rule, subject, now)]
     if rule.kind not in MONITOR_KINDS:

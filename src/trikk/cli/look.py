@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -19,8 +20,10 @@ from trikk.cli.output import (
 )
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import TrikkError, UnknownName
+from trikk.execution.costs import cost_of
 from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph
+from trikk.runs.cost import Cost
 from trikk.runs.journal import RunRow
 from trikk.runs.state import RunState, StepState
 from trikk.tracking.fold import RunRecord, label, read_record
@@ -99,9 +102,11 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
         found = [{"seq": e.seq, "kind": e.kind, "at": e.at, "body": e.body} for e in happened]
         print_json({"events": found})
     elif as_json:
-        print_json({**state.to_json(), **read_record(project.journal, state.id).to_json()})
+        cost = cost_of(project, state.id, time.time())
+        priced = {"cost": cost.to_json()} if cost else {}
+        print_json({**state.to_json(), **priced, **read_record(project.journal, state.id).to_json()})
     else:
-        _print_run(state, read_record(project.journal, state.id))
+        _print_run(state, read_record(project.journal, state.id), cost_of(project, state.id, time.time()))
         if state.state == "running" and not project.is_driven(state.id):
             click.echo(f"its driver is gone; next: trikk resume {state.id}")
 
@@ -149,7 +154,7 @@ def _row_json(row: RunRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__slots__}
 
 
-def _print_run(state: RunState, record: RunRecord) -> None:
+def _print_run(state: RunState, record: RunRecord, cost: Cost | None) -> None:
     where = f" in {state.environment}" if state.environment not in ("", "main") else ""
     click.echo(f"run {state.id} of {state.pipeline}{where}: {state_text(state.state)}")
     if state.error:
@@ -174,6 +179,8 @@ def _print_run(state: RunState, record: RunRecord) -> None:
             )
             click.echo(f"  models      {', '.join(held)}")
         click.echo(f"  code        {lock['code'][:12]}{commit}, Python {lock['python']}, seed {lock['seed']}")
+    if cost is not None:
+        click.echo(f"  cost        {cost.text()}, estimated from what its steps ask for")
     if state.isolation and state.isolation != "fork":
         click.echo(f"  isolation   {state.isolation}")
     table(

@@ -13,7 +13,7 @@ from typing import Any
 from trikk.core.errors import StorageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
-from trikk.runs.cost import Need, Usage, graphs_of, needs_of, usage
+from trikk.runs.cost import Cost, Need, Prices, Usage, graphs_of, needs_of, usage
 from trikk.runs.journal import Event, RunRow
 
 SPENT = "runs.spent"
@@ -90,6 +90,16 @@ class Spending:
         for first in range(0, len(names), _BATCH):
             some: dict[str, JSON] = {name: runs[name] for name in names[first : first + _BATCH]}
             self._project.journal.add(_subject(day), SPENT, {"runs": some}, at=now)
+
+
+def cost_of(project: Project, run: str, now: float) -> Cost | None:
+    """What a run costs up to a time; None if no prices are set, or it was forgotten before that was read."""
+    prices = Prices.read(project.settings.costs)
+    if prices is None:
+        return None
+    spending, row = Spending(project), project.journal.row(run)
+    spent = spending.ended([row], now).get(run) if row.forgotten else spending.of(run, now)
+    return None if spent is None else Cost.of(spent, prices)
 
 
 def added(spent: Iterable[Spent]) -> Spent:
