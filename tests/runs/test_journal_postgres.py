@@ -15,6 +15,7 @@ from trikk.core.errors import JournalError, UsageError
 from trikk.runs.journal import Journal
 from trikk.runs.open import open_journal
 from trikk.runs.postgres import PostgresJournal
+from trikk.runs.sqltext import script
 
 SECRET = "hunter2/å?"
 
@@ -111,6 +112,20 @@ def test_an_existing_schema_needs_no_right_to_make_one(
         assert opened(url).count() == 1
     finally:
         execute(postgres_server, f"DROP OWNED BY {schema}_user; DROP ROLE {schema}_user")
+
+
+def test_a_ledger_of_an_older_schema_is_kept_and_found_by_beginnings(
+    postgres_server: PostgresServer, postgres_location: str, opened: Callable[[str], Journal]
+) -> None:
+    schema = schema_of(postgres_location)
+    older = ";".join(script(f"postgres_{version}.sql", schema) for version in (1, 2))
+    rows = "('m/b', 'k', 1, '{}', 'x'), ('m/B', 'k', 1, '{}', NULL), ('m-', 'k', 1, '{}', NULL)"
+    insert = f"INSERT INTO {schema}.ledger (subject, kind, at, body, identity) VALUES {rows}"
+    version = f"INSERT INTO {schema}.version VALUES (2)"
+    execute(postgres_server, f"CREATE SCHEMA IF NOT EXISTS {schema}; {older}; {version}; {insert}")
+    journal = opened(postgres_location)
+    assert (journal.children("m/"), journal.subjects("m/")) == (["B", "b"], ["m/B", "m/b"])
+    assert journal.add("m/b", "k", {}, at=2.0, identity="x").repeated
 
 
 def test_a_newer_schema_is_refused_with_what_to_do(

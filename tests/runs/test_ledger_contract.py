@@ -55,6 +55,17 @@ def test_subjects_are_found_by_their_beginning(journal: Journal):
     assert journal.subjects("none") == journal.entries("none") == []
 
 
+def test_subjects_that_only_look_alike_are_kept_apart(journal: Journal):
+    for subject in ("m/a", "m/A", "m/a-b/x", "m/a/x", "m/a/~", "m/a0", "m/b/x/y", "m/~/z", "mm/c", "M/c", "l/z"):
+        journal.add(subject, "k", {}, at=1.0)
+    assert journal.children("m/") == ["A", "a", "a-b", "a0", "b", "~"]
+    assert journal.children("m/a/") == ["x", "~"]
+    assert journal.children("none/") == journal.children("") == []
+    assert journal.subjects("m/a/") == ["m/a/x", "m/a/~"]
+    assert [entry.subject for entry in journal.history("m/a")] == ["m/a", "m/a-b/x", "m/a/x", "m/a/~", "m/a0"]
+    assert [entry.subject for entry in journal.history("m/~")] == ["m/~/z"]
+
+
 def test_the_newest_entry_and_the_history_of_many_subjects(journal: Journal):
     made = [journal.add(subject, "k", {}, at=1.0).entry for subject in ("a/1", "a/2", "b", "a/1")]
     assert journal.last("a/1") == made[3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from trikk.core.errors import UnknownName
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
+    from trikk.reports.definition import ReportSpec
     from trikk.reports.deliveries import Delivery
     from trikk.runs.state import RunState
 
@@ -61,14 +63,15 @@ def report(
 
 def _list(project: Project, *, as_json: bool) -> None:
     from trikk.execution.process import ProcessExecutor
+    from trikk.reports.watch import declared
 
     executor = ProcessExecutor(project.settings)
     try:
-        declared = {name.removeprefix(_PREFIX) for name in executor.graphs() if name.startswith(_PREFIX)}
+        specs = {spec.name: spec for spec in declared(executor.graphs()).values()}
     finally:
         executor.close()
-    made = {s.split("/")[1] for s in project.journal.subjects("report/")}
-    found = [_described(project, name, is_declared=name in declared) for name in sorted(declared | made)]
+    made = set(project.journal.children("report/"))
+    found = [_described(project, name, specs.get(name)) for name in sorted({*specs, *made})]
     if as_json:
         print_json({"reports": found})
     elif not found:
@@ -78,21 +81,33 @@ def _list(project: Project, *, as_json: bool) -> None:
             [
                 one["name"] + ("" if one["declared"] else " (no longer declared)"),
                 str(one["period"] or "-"),
+                one["schedule"] or "-",
+                _next(one),
                 ", ".join(one["monitors"]) or "-",
                 when(one["made"]),
                 str(one["outstanding"]),
             ]
             for one in found
         ]
-        table(["REPORT", "PERIOD", "MONITORS", "LAST MADE", "MAILS TO SEND"], rows, right=["MAILS TO SEND"])
+        heads = ["REPORT", "PERIOD", "SCHEDULE", "NEXT", "MONITORS", "LAST MADE", "MAILS TO SEND"]
+        table(heads, rows, right=["MAILS TO SEND"])
 
 
-def _described(project: Project, name: str, *, is_declared: bool) -> dict[str, Any]:
+def _next(one: dict[str, Any]) -> str:
+    """When a report comes due, by its own clock."""
+    if one["due"]:
+        return f"due since {datetime.fromisoformat(one['due']):%Y-%m-%d %H:%M}"
+    return f"{datetime.fromisoformat(one['next']):%Y-%m-%d %H:%M}" if one["next"] else "-"
+
+
+def _described(project: Project, name: str, declared: ReportSpec | None) -> dict[str, Any]:
     from trikk.reports.config import report_settings
     from trikk.reports.deliveries import Delivery
+    from trikk.reports.watch import moments
 
     held = project.journal.last(f"report/{name}")
-    spec: dict[str, Any] = held.body if held else {}
+    spec: dict[str, Any] = declared.to_json() if declared else held.body if held else {}
+    due, coming = moments(project.journal, declared, datetime.now(UTC)) if declared else (None, None)
     last = project.journal.runs(pipeline=_PREFIX + name, limit=1)
     kind = "smtp" if report_settings(project.settings).server else "file"
     deliveries = [
@@ -101,12 +116,14 @@ def _described(project: Project, name: str, *, is_declared: bool) -> dict[str, A
     ]
     return {
         "name": name,
-        "declared": is_declared,
+        "declared": declared is not None,
         "title": spec.get("title"),
         "period": spec.get("period"),
         "monitors": spec.get("monitors", []),
         "customers": sorted(spec.get("customers", {})),
-        "schedule": spec.get("schedule") or None,
+        "schedule": (spec.get("schedule") or None) if declared else None,
+        "next": coming.isoformat() if coming else None,
+        "due": due.isoformat() if due else None,
         "made": last[0].created if last else None,
         "outstanding": sum(len(one.outstanding(kind)) for one in deliveries),
     }

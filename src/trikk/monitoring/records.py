@@ -175,8 +175,7 @@ class Records:
 
 def names(ledger: Ledger) -> list[str]:
     """The monitors that have been evaluated."""
-    subjects = ledger.subjects("monitor/")
-    return sorted({subject.split("/")[1] for subject in subjects})
+    return ledger.children("monitor/")
 
 
 def restated(before: WindowRecord | None, now: WindowRecord) -> str:

@@ -83,3 +83,9 @@ class Ledger(Protocol):
 
     def subjects(self, prefix: str = "") -> list[str]:
         """All subjects that begin with a text, sorted."""
+
+    def children(self, prefix: str) -> list[str]:
+        """What follows a text such as "monitor/", up to the next slash, in subjects that begin with it; sorted.
+
+        It costs as much as there are such names, however many subjects and entries are below each.
+        """

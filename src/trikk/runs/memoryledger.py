@@ -67,6 +67,10 @@ class MemoryLedger(Ledger):
             self._check_open()
             return sorted({entry.subject for entry in self._entries if entry.subject.startswith(prefix)})
 
+    def children(self, prefix: str) -> list[str]:
+        found = {subject.removeprefix(prefix).partition("/")[0] for subject in self.subjects(prefix)}
+        return sorted(found - {""}) if prefix else []
+
 
 def _copy(entry: Entry) -> Entry:
     return replace(entry, body=port.load(port.dump(entry.body)))

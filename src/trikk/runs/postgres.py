@@ -16,7 +16,7 @@ from trikk.core.errors import JournalError, MissingExtra, UsageError
 from trikk.runs import sqltext
 from trikk.runs.sqljournal import SqlJournal
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _CONNECT_SECONDS = 10
 _LOCK_WAIT = "30s"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")

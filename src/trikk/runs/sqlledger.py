@@ -69,12 +69,24 @@ class SqlLedger(Ledger, ABC):
     def history(self, prefix: str) -> list[Entry]:
         if prefix and not port.is_plain(prefix):
             return []
-        return [_entry(row[0], row[1:]) for row in self._read("history", prefix=prefix)]
+        return [_entry(row[0], row[1:]) for row in self._read("history", low=prefix, high=_end(prefix))]
 
     def subjects(self, prefix: str = "") -> list[str]:
         if prefix and not port.is_plain(prefix):
             return []
-        return sorted(subject for (subject,) in self._read("subjects", prefix=prefix))
+        return sorted(subject for (subject,) in self._read("subjects", low=prefix, high=_end(prefix)))
+
+    def children(self, prefix: str) -> list[str]:
+        if not port.is_plain(prefix):
+            return []
+        found: set[str] = set()
+        low, high = prefix, _end(prefix)
+        while (subject := self._read("next_subject", low=low, high=high)[0][0]) is not None:
+            child, slash, _ = subject.removeprefix(prefix).partition("/")
+            found.add(child)
+            # No subject has a control character, so nothing lies between it and what it is the beginning of.
+            low = _end(f"{prefix}{child}/") if slash else f"{subject}\x01"
+        return sorted(found - {""})
 
 
 def damage(rows: Iterable[tuple[str, str]]) -> Iterable[str]:
@@ -84,6 +96,12 @@ def damage(rows: Iterable[tuple[str, str]]) -> Iterable[str]:
             port.load(body)
         except JournalError:
             yield f"{subject} has an entry that is not JSON"
+
+
+def _end(prefix: str) -> str:
+    """What comes right after all texts that begin with this one, if texts are compared by their characters."""
+    last = ord(prefix[-1]) + 1 if prefix else 0x10FFFF
+    return prefix[:-1] + chr(0xE000 if last == 0xD800 else last)
 
 
 def _entry(subject: str, row: tuple[Any, ...]) -> Entry:

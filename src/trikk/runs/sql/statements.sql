@@ -81,10 +81,13 @@ SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subjec
 
 -- name: history
 SELECT subject, seq, kind, at, body, identity FROM $schema.ledger
-WHERE substr(subject, 1, length(:prefix)) = :prefix ORDER BY seq
+WHERE subject >= :low AND subject < :high ORDER BY seq
 
 -- name: subjects
-SELECT DISTINCT subject FROM $schema.ledger WHERE substr(subject, 1, length(:prefix)) = :prefix
+SELECT DISTINCT subject FROM $schema.ledger WHERE subject >= :low AND subject < :high
+
+-- name: next_subject
+SELECT min(subject) FROM $schema.ledger WHERE subject >= :low AND subject < :high
 
 -- name: every_entry
 SELECT subject, body FROM $schema.ledger ORDER BY seq
