@@ -121,11 +121,10 @@ def _one(
 
 def _watch(session: Session, as_of: float | None, progress: Progress) -> None:
     """Look at the project as it was at the end of a day, and say what that changed."""
-    from trikk.alerts.watch import look
-    from trikk.cli.watch import lines_of
+    from trikk.cli.watch import look_at
 
     now = datetime.now(UTC) if as_of is None else datetime.fromtimestamp(as_of, UTC)
-    for line in lines_of(look(session.project, session, now=now)):
+    for line in look_at(session.project, session, now).lines:
         progress.say(line)
 
 

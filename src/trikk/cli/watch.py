@@ -1,9 +1,13 @@
-"""`trikk watch`: evaluate monitors, judge rules, keep incidents, tell people, start what incidents start."""
+"""`trikk watch`: evaluate monitors, judge rules, keep incidents, tell people, start pipelines, make reports.
+
+Alerts and reports do not know each other; `look_at` is where one look at a project is put together.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +23,7 @@ from trikk.execution.session import Session
 
 if TYPE_CHECKING:
     from trikk.alerts.watch import Looked
+    from trikk.reports.watch import Reported
 
 
 @click.command()
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--now", metavar="TIME", help="Take this for the present, such as 2020-03-26T23:59; with --once.")
 @json_option
 def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
-    """Evaluate the monitors that are due, open and resolve incidents, tell people, start pipelines.
+    """Evaluate the monitors that are due, open and resolve incidents, tell people, start pipelines, make reports.
 
     Exit code 0 if the look was done, even if a channel is away (it is tried again); 1 if a setting is wrong.
     """
@@ -62,30 +67,73 @@ def moment_of(text: str, project: Project) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(project.settings.timezone))
 
 
-def _look(project: Project, now: datetime | None, *, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What one look at a project has done.
+
+    Attributes:
+        looked: about monitors and incidents.
+        reported: about reports.
+    """
+
+    looked: Looked
+    reported: Reported
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be done, in sentences."""
+        return [*self.looked.notes, *self.reported.notes]
+
+    @property
+    def errors(self) -> list[str]:
+        """What is wrong with the settings, in sentences."""
+        return [*self.looked.errors, *self.reported.errors]
+
+    @property
+    def lines(self) -> list[str]:
+        """What was done, a line for each thing."""
+        return [*_lines_of(self.looked), *_report_lines(self.reported)]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        made = {"reports": self.reported.reports, "mails": self.reported.mails}
+        return {**self.looked.to_json(), **made, "notes": self.notes, "errors": self.errors}
+
+
+def look_at(project: Project, session: Session, now: datetime) -> Watched:
+    """Look once: evaluate, judge, tell and start; then make, of what was found, the reports that are due.
+
+    Raises:
+        UsageError: if the project's rules are wrong; nothing was done.
+    """
     from trikk.alerts.watch import look
+    from trikk.reports.watch import report_due
 
+    looked = look(project, session, now=now)
+    return Watched(looked, report_due(project, session, now=now))
+
+
+def _look(project: Project, now: datetime | None, *, as_json: bool) -> int:
     with mirroring(project), Progress(quiet=True) as progress, Session(project, How(listener=progress)) as session:
-        looked = look(project, session, now=now or datetime.now(UTC))
+        watched = look_at(project, session, now or datetime.now(UTC))
     if as_json:
-        print_json(looked.to_json())
+        print_json(watched.to_json())
     else:
-        report(looked)
-    return 1 if looked.errors else 0
+        _tell(watched)
+    return 1 if watched.errors else 0
 
 
-def report(looked: Looked) -> None:
+def _tell(watched: Watched) -> None:
     """Say in a few lines what a look has done."""
-    for line in lines_of(looked) or ["nothing new"]:
+    for line in watched.lines or ["nothing new"]:
         click.echo(line)
-    for note in looked.notes:
+    for note in watched.notes:
         click.echo(f"note: {note}", err=True)
-    for error in looked.errors:
+    for error in watched.errors:
         click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
 
 
-def lines_of(looked: Looked) -> list[str]:
-    """What a look has done, a line for each thing."""
+def _lines_of(looked: Looked) -> list[str]:
     lines = [f"evaluated {e['monitor']} (run {e['run']} {e['state']}): {e['why']}" for e in looked.evaluated]
     for one in looked.changes:
         colour = {"opened": "red", "escalated": "red", "resolved": "green"}.get(str(one["kind"]))
@@ -99,3 +147,32 @@ def lines_of(looked: Looked) -> list[str]:
         run = f"run {one['run']} {one['state']}" if one["run"] else "not started"
         lines.append(f"started   {one['pipeline']} for {one['incident']}, {run}{why}")
     return lines
+
+
+def _report_lines(reported: Reported) -> list[str]:
+    lines = []
+    for one in reported.reports:
+        found: Any = one
+        run = f"run {one['run']} {one['state']}" if one["run"] else "not made"
+        why = _sent(found["deliveries"], found["by"]) if one["state"] == "succeeded" else found["why"]
+        lines.append(f"report    {one['report']} for {one['period']}, {run}: {why}")
+    for one in reported.mails:
+        found = one
+        whose = "" if one["customer"] == "*" else f", {one['customer']}"
+        people = f"{len(found['reached'])} of {len(found['recipients'])} have it"
+        lines.append(f"mailed    {one['report']} for {one['period']}{whose}: {people}{_lost([found])}")
+    return lines
+
+
+def _sent(pages: list[dict[str, Any]], by: str) -> str:
+    """Whom a report has reached."""
+    wanted, reached = (sum(len(page[key]) for page in pages) for key in ("recipients", "reached"))
+    if not wanted:
+        return "nobody subscribes to it"
+    people = str(wanted) if reached == wanted else f"{reached} of {wanted}"
+    return (f"sent to {people}" if by == "smtp" else f"mail for {people} is in .trikk/outbox") + _lost(pages)
+
+
+def _lost(pages: list[dict[str, Any]]) -> str:
+    lost = {who: why for page in pages for who, why in {**page["refused"], **page["failed"]}.items()}
+    return "".join(f"; {who}: {why}" for who, why in lost.items())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trikk.core.cron import checked_cron
 from trikk.core.errors import DefinitionError, TrikkError, UnknownName, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
@@ -33,7 +34,7 @@ class ReportSpec:
         customer_slice: the column that says whose a case is; "" without customers.
         customers: that column's values by customer.
         recipients: addresses by customer, "*" for those who get the report on everything.
-        schedule: when it is to be made, as a cron line; kept, and fired by nothing yet.
+        schedule: when it is made and sent, as a cron line by the clock of `timezone`; "" for never.
     """
 
     name: str
@@ -127,7 +128,7 @@ def specified(
             customer_slice=customer_slice,
             customers=_customers(customers, customer_slice),
             recipients=check_recipients(recipients),
-            schedule=_schedule(schedule),
+            schedule="" if schedule is None else checked_cron(schedule),
         )
         unknown = sorted(set(spec.recipients) - {ALL, *spec.customers})
         if unknown:
@@ -150,9 +151,3 @@ def _customers(given: Mapping[str, Sequence[str]], column: str) -> dict[str, tup
             raise UsageError(f"customers: {customer} has no list of values", next='{"acme": ["north", "south"]}')
         found[customer] = tuple(dict.fromkeys(str(value) for value in values))
     return found
-
-
-def _schedule(given: str | None) -> str:
-    if given is not None and not (isinstance(given, str) and len(given.split()) == 5 and given.isprintable()):
-        raise UsageError(f"schedule={str(given)[:40]!r} is no cron line", next='such as "0 6 1 * *"')
-    return given or ""

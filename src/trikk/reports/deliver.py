@@ -1,13 +1,13 @@
 """Send pages to those who subscribe to them: written down first, then tried, and tried again until they have come.
 
-A mail that can't be sent fails nothing: it stays in the ledger, and the next delivery, or `trikk report --retry`,
-sends it. A process that dies while it sends leaves an attempt of which nobody knows whether it arrived; the mail
-is sent again, under the same Message-ID.
+A mail that can't be sent fails nothing: it stays in the ledger, and the next delivery, `trikk watch`, or `trikk
+report --retry` sends it. A process that dies while it sends leaves an attempt of which nobody knows whether it
+arrived; the mail is sent again, under the same Message-ID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,13 @@ def deliver(
             _queue(context, subject, folder, everyone)
         subjects.append(subject)
     send_outstanding(
-        context.journal, context.artifacts, settings, context.state_dir, at=context.time(), report=spec.name
+        context.journal,
+        context.artifacts,
+        settings,
+        context.state_dir,
+        at=context.time(),
+        report=spec.name,
+        anew=subjects,
     )
     found = [told(Delivery.fold(subject, context.journal.entries(subject))) for subject in subjects]
     for one in found:
@@ -101,6 +107,8 @@ def send_outstanding(
     *,
     at: float,
     report: str | None = None,
+    anew: Collection[str] | None = None,
+    patient: bool = False,
 ) -> list[Delivery]:
     """Try whatever has not come to everybody.
 
@@ -111,6 +119,9 @@ def send_outstanding(
         state_dir: the project's `.trikk`, where mails become files if there is no mail server.
         at: the time, seconds since 1970.
         report: of this report alone; of all if None.
+        anew: subjects of which those get a mail as well who have it by another kind of post, such as a file that
+            was written before there was a mail server; all if None.
+        patient: whether to leave alone what was tried a short time ago.
 
     Returns:
         The deliveries that were tried, as they are now.
@@ -124,20 +135,23 @@ def send_outstanding(
     with post(report_settings(settings), state_dir / OUTBOX) as given_to:
         for subject in subjects:
             delivery = Delivery.fold(subject, ledger.entries(subject))
-            if delivery.outstanding(given_to.kind) and _take(ledger, subject, delivery, given_to, at):
-                _send(ledger, artifacts, subject, delivery, given_to, at)
+            wholly = anew is None or subject in anew
+            people = delivery.outstanding(given_to.kind) if wholly else delivery.waiting(given_to.kind)
+            if not people or (patient and delivery.is_resting(at)):
+                continue
+            if _take(ledger, subject, delivery, people, given_to.kind, at):
+                _send(ledger, artifacts, subject, delivery, people, given_to, at)
                 tried.append(Delivery.fold(subject, ledger.entries(subject)))
     return tried
 
 
-def _take(ledger: Ledger, subject: str, delivery: Delivery, given_to: Post, at: float) -> bool:
+def _take(ledger: Ledger, subject: str, delivery: Delivery, people: Sequence[str], kind: str, at: float) -> bool:
     """Take the next attempt on; False if another process has it."""
     holder = Holder(**delivery.sending) if delivery.sending else None
     if delivery.is_taken(holder.is_alive() if holder else None, at):
         return False
-    people: list[JSON] = [*delivery.outstanding(given_to.kind)]
     me: dict[str, JSON] = asdict(Holder.current())
-    body: dict[str, JSON] = {"digest": delivery.digest, "recipients": people, "kind": given_to.kind, "holder": me}
+    body: dict[str, JSON] = {"digest": delivery.digest, "recipients": [*people], "kind": kind, "holder": me}
     try:
         ledger.add(subject, SENDING, body, at=at, after=delivery.seq)
     except Conflict:
@@ -146,9 +160,14 @@ def _take(ledger: Ledger, subject: str, delivery: Delivery, given_to: Post, at: 
 
 
 def _send(
-    ledger: Ledger, artifacts: Artifacts, subject: str, delivery: Delivery, given_to: Post, at: float
+    ledger: Ledger,
+    artifacts: Artifacts,
+    subject: str,
+    delivery: Delivery,
+    people: Sequence[str],
+    given_to: Post,
+    at: float,
 ) -> None:
-    people = delivery.outstanding(given_to.kind)
     whose = "all" if delivery.customer == "*" else delivery.customer
     name = f"{delivery.report}-{delivery.period}-{whose}-{delivery.digest[:8]}.eml"
     try:

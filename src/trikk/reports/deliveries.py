@@ -17,6 +17,7 @@ from trikk.runs.ledger import Entry
 
 QUEUED, SENDING, ATTEMPTED = "delivery.queued", "delivery.sending", "delivery.attempted"
 _UNKNOWN = 900.0  # seconds after which a sender of whom nothing is known is taken for dead
+_FIRST, _LONGEST = 60.0, 86400.0  # seconds after the first attempt, and at most
 
 
 def subject_of(report: str, period: str, customer: str) -> str:
@@ -95,6 +96,15 @@ class Delivery:
         """Who has yet to get it by this kind of post."""
         done = {*self.reached.get(kind, ()), *(self.refused if kind == "smtp" else ())}
         return [one for one in self.recipients if one not in done]
+
+    def waiting(self, kind: str) -> list[str]:
+        """Who has yet to get it by this kind of post, and has it by no other."""
+        reached = {one for people in self.reached.values() for one in people}
+        return [one for one in self.outstanding(kind) if one not in reached]
+
+    def is_resting(self, now: float) -> bool:
+        """Whether the pause after the last attempt goes on: 1, 2, 4 ... minutes, a day at most."""
+        return self.attempts > 0 and now < self.at + min(_FIRST * 2 ** min(self.attempts - 1, 20), _LONGEST)
 
     def is_taken(self, alive: bool | None, now: float) -> bool:
         """Whether another process is sending it.

@@ -38,7 +38,8 @@ class Report:
         customers: its values by customer: each customer's page has figures of these alone.
         recipients: addresses by customer; "*" for those who get the report on everything. More can stand in
             trikk.toml.
-        schedule: a cron line, kept with the definition. Nothing fires it yet: cron, or a person, runs the command.
+        schedule: a cron line, such as "0 6 1 * *", by the clock of `timezone`: `trikk watch` makes and sends the
+            report of the period that ended last when it comes due.
         timezone: whose midnights count.
 
     Raises:
