@@ -92,7 +92,7 @@ def explain(problem: object) -> Trouble | None:
     if any(sign in low for sign in _FAILED):
         return _unverified(text, low)
     if any(sign in low for sign in _CLIENT):
-        mend = "give one with cert=FILE and key=FILE in the address"
+        mend = "give one with cert=FILE and key=FILE, where an address takes them"
         return Trouble("it wants a client's certificate from an authority that it trusts", mend)
     if any(sign in low for sign in _NO_TLS):
         mend = "check the port, and whether TLS begins at once on it"

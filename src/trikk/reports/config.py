@@ -1,7 +1,7 @@
 """What a project's trikk.toml says of reports.
 
     [reports]
-    smtp = "smtp://user:${MAIL_PASSWORD}@mail.city.example:587"   # smtps:// for TLS from the start
+    smtp = "smtp://user:${MAIL_PASSWORD}@mail.city.example:587"   # smtps:// for TLS from the start; ?ca=FILE
     sender = "City reports <reports@city.example>"
 
     [reports.subscribers]
@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.settings import FILE, Settings
@@ -40,6 +41,8 @@ class Server:
         port: its port.
         user: "" for none.
         password: never shown.
+        ca: a file with the authority of its certificate, "" for those that are trusted anyway. A server for which
+            it is given is never spoken to without TLS.
     """
 
     scheme: str
@@ -47,6 +50,7 @@ class Server:
     port: int
     user: str = ""
     password: str = field(default="", repr=False)
+    ca: str = ""
 
     @property
     def shown(self) -> str:
@@ -88,7 +92,7 @@ def report_settings(settings: Settings) -> ReportSettings:
         smtp = settings.filled("reports.smtp", data.get("smtp", ""))
         everywhere, by_report = _subscribers(data.get("subscribers", {}))
         return ReportSettings(
-            server=_server(smtp) if smtp else None,
+            server=_server(smtp, settings.root) if smtp else None,
             sender=check_sender(data.get("sender") or _SENDER),
             everywhere=everywhere,
             by_report=by_report,
@@ -120,11 +124,15 @@ def _subscribers(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, dict
     return check_recipients(everywhere, what), found
 
 
-def _server(text: str) -> Server:
-    wrong = UsageError("reports.smtp names no mail server", next='write smtp = "smtp://user:${PASSWORD}@host:587"')
+def _server(text: str, root: Path) -> Server:
+    wrong = UsageError(
+        "reports.smtp names no mail server",
+        next='write smtp = "smtp://user:${PASSWORD}@host:587"; in a password, @ / ? # % are %40 %2F %3F %23 %25',
+    )
     try:
         parts = urlsplit(text)
         port = parts.port
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)) if parts.query else {}
     except ValueError:
         raise wrong from None
     host = parts.hostname or ""
@@ -133,9 +141,12 @@ def _server(text: str) -> Server:
         or not host.isascii()
         or not host
         or parts.path.strip("/")
+        or parts.fragment
         or not text.isprintable()
     ):
         raise wrong
+    if set(options) - {"ca"} or not options.get("ca", "file"):
+        raise UsageError("reports.smtp has an option that is not known", next="there is: ?ca=FILE")
     user, password = (unquote(part or "") for part in (parts.username, parts.password))
     return Server(
         parts.scheme,
@@ -143,4 +154,5 @@ def _server(text: str) -> Server:
         port or (587 if user and parts.scheme == "smtp" else _PORTS[parts.scheme]),
         user,
         password,
+        str(root / options["ca"]) if options else "",
     )

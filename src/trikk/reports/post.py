@@ -6,7 +6,6 @@ import contextlib
 import ipaddress
 import os
 import smtplib
-import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -15,6 +14,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Protocol
 
+from trikk.core.errors import UsageError
+from trikk.core.tls import client_context, explain
 from trikk.reports.config import ReportSettings, Server
 from trikk.reports.mail import POLICY
 
@@ -119,7 +120,7 @@ class Smtp:
             )
         except smtplib.SMTPRecipientsRefused as error:
             refused = error.recipients
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, UsageError) as error:
             self.close()
             why = _why(error)
             if not isinstance(error, smtplib.SMTPDataError | smtplib.SMTPSenderRefused):
@@ -134,26 +135,32 @@ class Smtp:
 
     def _connected(self) -> smtplib.SMTP:
         if self._connection is None:
-            server = self.server
-            if server.scheme == "smtps":
-                context = ssl.create_default_context()
+            server, at_once = self.server, self.server.scheme == "smtps"
+            context = client_context(server.ca)
+            if at_once:
                 found: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=_SECONDS, context=context)
             else:
                 found = smtplib.SMTP(server.host, server.port, timeout=_SECONDS)
             self._connection = found
             found.ehlo()
-            safe = server.scheme == "smtps"
+            safe = at_once
             if not safe and found.has_extn("starttls"):
-                found.starttls(context=ssl.create_default_context())
+                found.starttls(context=context)
                 found.ehlo()
                 safe = True
+            if not safe and server.ca:
+                raise smtplib.SMTPNotSupportedError("it offers no TLS, and ?ca= asks for it: nothing was sent")
             if server.user:
-                if not safe and not _is_here(server.host):
-                    raise smtplib.SMTPNotSupportedError(
-                        "it offers no TLS, without which no password is sent to it"
-                    )
-                found.login(server.user, server.password)
+                self._log_in(found, safe)
         return self._connection
+
+    def _log_in(self, connection: smtplib.SMTP, safe: bool) -> None:
+        server = self.server
+        if not safe and not _is_here(server.host):
+            raise smtplib.SMTPNotSupportedError("it offers no TLS, without which no password is sent to it")
+        if not (server.user + server.password).isascii():
+            raise smtplib.SMTPNotSupportedError("user and password may have letters of ASCII only")
+        connection.login(server.user, server.password)
 
     def close(self) -> None:
         """End the connection."""
@@ -174,8 +181,14 @@ def _is_here(host: str) -> bool:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, UsageError):
+        return f"{error.what}; {error.next}"
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return "it does not take the user and password"
+    if (trouble := explain(error)) is not None:
+        return f"{trouble.what}; {trouble.next}"
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
+        return "it does not answer in time; is it there, and does its port want TLS at once (smtps://), or not?"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{error.smtp_code} {_clean(error.smtp_error)}"
     if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):
