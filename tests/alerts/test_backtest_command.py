@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.alerts.backtest_past import FIRST, SPEC, day, evening, rule, watched
+from tests.alerts.backtest_days import declared, drift_rule, watched_days
+from tests.alerts.backtest_past import FIRST, day, evening, rule, watched
 from tests.execution.command import Folder
 
 from trikk.execution.project import Project
+from trikk.monitoring.drift_records import DriftRecords
 from trikk.monitoring.records import Cursor, Records
 
 WAPES = [round(0.1 + n % 7 / 100, 2) for n in range(40)] + [0.5, 0.6, 0.1]
@@ -22,9 +24,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     found.write(trikk='name = "past"\npipelines = []\n')
     records = Records(Project.open(root).journal, "people")
     loss = rule("wape > 0.3", windows=2)
-    records.define(replace(SPEC, alarms=(replace(loss, name="loss").to_json(),)), evening(0))
+    alarms = (replace(loss, name="loss").to_json(), drift_rule().to_json())
+    records.define(replace(declared(), alarms=alarms), evening(0))
     for number, record in enumerate(watched(WAPES)):
         records.put(record, identity=str(number))
+    for number, compared in enumerate(watched_days([(wape / 2, wape) for wape in WAPES])):
+        DriftRecords(records.ledger, "people").put(compared, identity=str(number))
     for number in range(len(WAPES) + 1):
         records.advance(Cursor(at=evening(number)), at=evening(number), identity=str(number))
     return found
@@ -57,6 +62,20 @@ def test_the_same_as_json(folder: Folder) -> None:
     ]
 
 
+def test_a_rule_on_drift_is_replayed_and_its_limit_suggested_as_it_is_written(folder: Folder) -> None:
+    days = f"{FIRST}:{day(39)}"
+    done = folder.trikk("backtest", "people", "--alarm", "drift", "--known-ok", days, "--event", str(day(40)))
+    assert done.code == 0, done.err
+    assert "people: drift by wasserstein 0.25 (the monitor's alarm drift)" in done.out
+    assert "Event of 2020-04-10: 1 d before" in done.out
+    assert "write: drift=Drift(thresholds={" in done.out
+    told = [line.split() for line in done.out.splitlines() if line.startswith(("truth", "prediction"))]
+    assert [line[:7] for line in told] == [
+        ["truth", "wasserstein", "0.25", "40", "0", "0.16", "on"],
+        ["prediction", "wasserstein", "0.25", "40", "0", "0.08", "on"],
+    ]
+
+
 def test_a_stricter_wish_meets_too_little_history(folder: Folder) -> None:
     done = folder.trikk("backtest", "people", "--metric", "mae", "--accept", "1/year")
     assert done.code == 0, done.err
@@ -75,6 +94,7 @@ def test_a_stricter_wish_meets_too_little_history(folder: Folder) -> None:
         ["people", "--known-ok", "2020-03-09"],
         ["people", "--from", "2020-05-01", "--to", "2020-04-01"],
         ["people", "--window", "week"],
+        ["people", "--limit", "psi"],
     ],
 )
 def test_what_can_not_be_asked_is_told(folder: Folder, wrong: list[str]) -> None:

@@ -112,7 +112,7 @@ def compared_now(spec: MonitorSpec) -> Callable[[DriftRecord], bool]:
     """What tells whether a day was compared in the way that is declared now, if perhaps with other limits."""
     drift = Drift.read(spec.drift or {})
     basis, definition = basis_of(spec, drift), definition_of(spec, drift)
-    return lambda record: record.basis == basis or record.definition == definition
+    return lambda record: record.basis == basis or record.definition in (definition, basis)
 
 
 def _known(records: Iterable[R], due: Callable[[R], datetime]) -> list[Known[R]]:

@@ -44,15 +44,15 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: Rule) -> Sugg
         accepted: the rate.
         rule: the rule.
     """
-    days = outcomes[0].good_days if outcomes else 0
-    seen = outcomes[0].good_windows if outcomes else 0
+    days = max((one.good_days for one in outcomes), default=0)
+    seen = max((one.good_windows for one in outcomes), default=0)
     needed = max(LEAST_DAYS, math.ceil(LEAST_EXPECTED / accepted.per_day))
     if days < needed or seen < LEAST_WINDOWS:
         why = f"{days} good days with {seen} windows were watched; at {accepted.text} it takes {needed} days"
         return Suggestion(SHORT, None, "", f"{why} and {LEAST_WINDOWS} windows before a threshold can be chosen")
     chosen: Outcome | None = None
     for one in reversed(outcomes):
-        if not one.keeps_to(accepted, rule.windows):
+        if one.good_days < needed or not one.keeps_to(accepted, rule.windows):
             break
         chosen = one
     if chosen is None:
@@ -65,12 +65,13 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: Rule) -> Sugg
             f"; {accepted.days_needed} good days without a false alarm would show that {accepted.text} is kept to"
         )
         if rule.windows == 1 and not rule.slice and not chosen.false_nights:
+            seen = chosen.good_windows
             why += f". By chance alone, one new window in {seen + 1} goes beyond all of {seen}"
     if equal := _as_early(outcomes, chosen):
         why += f". All from here to {equal.when} meet the events on the same nights"
     missed = [str(met.event) for met in chosen.detections if met.days is None]
     if missed:
-        why += f". It would have missed {' and '.join(missed)}: another condition may tell these days apart"
+        why += f". It would have missed {' and '.join(missed)}: another rule may tell these days apart"
     return Suggestion(verdict, chosen.threshold, chosen.when, why)
 
 

@@ -142,7 +142,7 @@ class Drift:
             elif isinstance(value, str | Mapping | Sequence):
                 text = json.dumps(value, ensure_ascii=False)
             else:
-                text = repr(value)
+                text = repr(value).replace("datetime.", "")
             parts.append(f"{field.name}={text}")
         return f"Drift({', '.join(parts)})"
 
