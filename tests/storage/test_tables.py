@@ -254,6 +254,25 @@ def test_rows_of_a_version_come_in_the_same_order_whatever_happens_later(tables:
     assert tables.scan("t", 29).collect().equals(before)
 
 
+def test_rows_come_in_the_order_of_their_commits(tables: Tables, tmp_path: Path) -> None:
+    for n in range(7):
+        put(tables, str(n), pl.DataFrame({"k": [n, n], "v": ["x", "y"]}))
+    DeltaTable(tmp_path / "tables/t").create_checkpoint()
+    table = DeltaTable(tmp_path / "tables/t")
+    many = pl.DataFrame({"k": range(7, 2007), "v": ["x"] * 2000})
+    write_deltalake(table, many, mode="append", target_file_size=1)
+    assert len(table.file_uris()) > 8
+    put(tables, "8", pl.DataFrame({"k": [2007], "v": ["y"]}))
+    put(tables, "9", pl.DataFrame({"k": [2007], "v": ["z"]}), "merge", key=("k",))
+    found = tables.scan("t").collect()
+    assert found["k"].to_list() == [n for n in range(7) for _ in "xy"] + list(range(7, 2008))
+    assert found["v"].to_list()[-1] == "z"
+    assert tables.scan("t", 5).collect()["k"].to_list() == [n for n in range(6) for _ in "xy"]
+    for n in (0, 3, 6, 2007):
+        assert set(tables.scan("t").filter(pl.col("k") == n).collect()["k"]) == {n}
+    assert [f.least for f in tables.ranges("t", "k")][:8] == list(range(8))
+
+
 def test_a_table_says_what_it_holds_and_who_wrote_it(tables: Tables, tmp_path: Path) -> None:
     put(tables, "r1/save")
     write_deltalake(tmp_path / "tables/t", TWO, mode="append")

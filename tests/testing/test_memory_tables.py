@@ -178,3 +178,10 @@ def test_where_rows_were_replaced_nothing_is_said_to_have_been_added(tables: Any
     assert tables.added_ranges("t", "at", 2, 3) is None
     kept = {f.path for f in tables.ranges("t", "at", 1)} & {f.path for f in tables.ranges("t", "at", 2)}
     assert len(kept) == 1
+
+
+def test_rows_come_in_the_order_in_which_they_were_written(tables: Any) -> None:
+    for number in range(4):
+        put(tables, str(number), pl.DataFrame({"k": [number, number], "v": ["x", "y"]}))
+    put(tables, "4", pl.DataFrame({"k": [9], "v": ["z"]}), "merge", key=("k",))
+    assert tables.scan("t").collect().rows() == [(n, v) for n in range(4) for v in "xy"] + [(9, "z")]

@@ -1,45 +1,74 @@
-"""Opening a Delta table so that polars finds its files, whatever the folder is called.
+"""Opening a Delta table so that polars finds its files, and reads them in the order in which they came.
 
-delta-rs writes the names of local files as in a URL (`a%20b`), and polars takes them as they are (deltalake 1.6,
-polars 2.1), so that a table in a folder with a blank or an umlaut could be written and not be read.
+delta-rs lists the files of the newest commit first, those of one commit in the order in which they were written,
+and a checkpoint keeps that (deltalake 1.6); read so, the last row of a key would be its oldest. It also writes the
+names of local files as in a URL (`a%20b`), and polars takes them as they are (polars 2.1), so that a table in a
+folder with a blank or an umlaut could be written and not be read.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
+    import polars as pl
     from deltalake import DeltaTable
+
+_PART = re.compile(r"part-\d+-")
 
 
 def open_table(location: str, version: int | None, options: Mapping[str, str] | None) -> DeltaTable:
-    """A snapshot of the table at a folder or URL; delta-rs' own errors if there is none.
+    """A snapshot of the table at a folder or URL, whose files are in the order of their commits.
+
+    Raises delta-rs' own errors if there is none.
 
     Args:
         location: an absolute path, or s3://...
         version: which; the newest if None.
         options: how an object store is reached.
     """
-    from deltalake import DeltaTable
-
     given = None if options is None else dict(options)
-    if "://" in location or quote(location) == location:
-        return DeltaTable(location, version=version, storage_options=given)
-    found: DeltaTable = _plainly_named()(location, version=version)
+    is_plain = "://" in location or quote(location) == location
+    found: DeltaTable = _in_order()(location, version=version, storage_options=given)
+    found.named_as_in_a_url = not is_plain  # type: ignore[attr-defined]
     return found
 
 
+def oldest_first(paths: Sequence[str]) -> list[int]:
+    """The places of files, listed newest commit first, in the order in which their rows came.
+
+    Files of one write differ by the number of their part alone; they stay in its order.
+
+    Args:
+        paths: as delta-rs lists them.
+    """
+    writes = [_PART.sub("", path.rpartition("/")[2], count=1) for path in paths]
+    groups = [list(places) for _, places in groupby(range(len(paths)), key=writes.__getitem__)]
+    return list(chain.from_iterable(reversed(groups)))
+
+
 @functools.cache
-def _plainly_named() -> Any:
+def _in_order() -> Any:
+    import polars as pl
     from deltalake import DeltaTable
 
-    class PlainlyNamed(DeltaTable):
-        """A local table whose files have the names that the filesystem knows."""
+    class InOrder(DeltaTable):
+        """A table that lists its files in the order of their commits, by the names that the filesystem knows."""
+
+        named_as_in_a_url = False
 
         def file_uris(self, *args: Any, **kwargs: Any) -> list[str]:
-            return [unquote(uri) for uri in super().file_uris(*args, **kwargs)]
+            uris = super().file_uris(*args, **kwargs)
+            ordered = [uris[place] for place in oldest_first(uris)]
+            return [unquote(uri) for uri in ordered] if self.named_as_in_a_url else ordered
 
-    return PlainlyNamed
+        def get_add_actions(self, *args: Any, **kwargs: Any) -> pl.DataFrame:  # type: ignore[override]
+            actions = pl.DataFrame(super().get_add_actions(*args, **kwargs))
+            return actions[oldest_first(actions["path"].to_list())]
+
+    return InOrder
