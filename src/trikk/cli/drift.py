@@ -37,14 +37,14 @@ def show_drift(project: Project, spec: MonitorSpec, window: str | None, last: in
     if window:
         past = records.past("day", window)
         if not past:
-            known = [day.label for day in records.windows("day")]
-            raise UnknownName("day", window, known[-30:], next=f"trikk monitor {spec.name} --drift")
+            known = [day.label for day in records.newest(spec, "day", 30)]
+            raise UnknownName("day", window, known, next=f"trikk monitor {spec.name} --drift")
         if as_json:
             print_json({**past[-1].to_json(), "past": [one.to_json() for one in past]})
         else:
             _day(past)
         return
-    days = records.windows("day")[-last:]
+    days = records.newest(spec, "day", last)
     if not days and spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
     if as_json:

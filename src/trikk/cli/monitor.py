@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,11 @@ from trikk.cli.drift import show_drift
 from trikk.cli.output import json_option, parameters_text, print_json, table, when
 from trikk.execution.project import Project
 
+if TYPE_CHECKING:
+    from trikk.monitoring.definition import MonitorSpec
+    from trikk.monitoring.records import Records, WindowRecord
+
+_JUDGED = 32  # windows by which an estimate is judged: more than count, as some may have too few labels
 _STATES = {
     "final": "green",
     "partial": "yellow",
@@ -43,6 +48,7 @@ def monitor(
     """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
     from trikk.monitoring.drill import slice_named, the_window
     from trikk.monitoring.drill import worst as worst_cases
+    from trikk.monitoring.estimate_figures import estimable
     from trikk.monitoring.estimate_trust import trusts
     from trikk.monitoring.records import Records, names
 
@@ -58,9 +64,7 @@ def monitor(
     kind = kind or spec.windows[0]
     chosen = slice_named(slice_) if slice_ else None
     if worst is not None or (window and chosen):
-        windows = records.windows(kind)
-        final = [w.label for w in windows if w.whole.labelled] or [w.label for w in windows]
-        label = window or (final[-1] if final else "")
+        label = window or _newest_label(records, spec, kind)
         found = worst_cases(project, name, kind, label, slice_=chosen, most=worst or 20)
         _cases(found, as_json=as_json)
     elif window:
@@ -71,8 +75,8 @@ def monitor(
             return
         _window(record, past, spec.metrics)
     else:
-        every = records.windows(kind)
-        windows, trusted = every[-last:], trusts(spec, every)
+        windows = records.newest(spec, kind, last)
+        trusted = trusts(spec, records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else [])
         if as_json:
             shown = {"monitor": spec.to_json(), "kind": kind, "windows": [w.to_json() for w in windows]}
             print_json({**shown, "estimates": [one.to_json() for one in trusted]})
@@ -82,6 +86,16 @@ def monitor(
             click.echo(f"estimate: {one.state}: {one.reason}")
 
 
+def _newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
+    """The label of the last window that has labels, or of the last one if none has; "" without windows."""
+    found = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
+    return found[0].label if found else ""
+
+
+def _foretold(window: WindowRecord) -> bool:
+    return window.state == "final" and bool(window.whole.estimated_labelled)
+
+
 def _list(project: Project, names: list[str], *, as_json: bool) -> None:
     from trikk.monitoring.records import Records
 
@@ -89,8 +103,8 @@ def _list(project: Project, names: list[str], *, as_json: bool) -> None:
     for name in names:
         records = Records(project.journal, name)
         spec, cursor = records.spec(), records.cursor()
-        newest = next((w for w in reversed(records.windows(spec.windows[0])) if w.whole.labelled), None)
-        found.append((spec, cursor, newest))
+        newest = records.newest(spec, spec.windows[0], 1, lambda w: w.whole.labelled)
+        found.append((spec, cursor, newest[0] if newest else None))
     if as_json:
         shown = [
             {"monitor": s.to_json(), "evaluated": c.at, "newest": n.to_json() if n else None} for s, c, n in found

@@ -19,7 +19,7 @@ from trikk.core.errors import StorageError
 from trikk.core.values import JSON, decode
 from trikk.drift import ColumnDrift, Profile, Verdict
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.records import Cursor
+from trikk.monitoring.records import Cursor, backwards
 from trikk.monitoring.windows import window_at, zone_of
 from trikk.runs.ledger import Entry, Ledger
 
@@ -194,6 +194,14 @@ class DriftRecords:
     def history(self, kind: str) -> list[DriftRecord]:
         """Everything that was found of all windows of a kind, in the order in which it was found."""
         return [DriftRecord.read(entry.body) for entry in self.ledger.history(f"{self._subject}/drift/{kind}/")]
+
+    def newest(self, spec: MonitorSpec, kind: str, most: int) -> list[DriftRecord]:
+        """What holds of the last windows of a kind, at most so many, in the order of time."""
+        held = self.ledger.last(f"{self._subject}/drift")
+        body: Any = {} if held is None else held.body
+        until = body.get("until", {}).get(kind)
+        found = backwards(lambda label: self.window(kind, label), spec, kind, until, most)
+        return self.windows(kind)[-most:] if found is None else found
 
     def put(self, record: DriftRecord, *, identity: str) -> None:
         """Add a window's verdict; once for each identity."""

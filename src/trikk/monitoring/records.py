@@ -7,23 +7,24 @@ one holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from trikk.core.digests import digest_json
 from trikk.core.errors import UnknownName
 from trikk.core.values import JSON
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import Figures
-from trikk.monitoring.windows import Window
+from trikk.monitoring.windows import Window, window_at, zone_of
 from trikk.runs.ledger import Entry, Ledger
 
 DEFINED = "monitor.defined"
 EVALUATED = "window.evaluated"
 RESTATED = "window.restated"
 ADVANCED = "monitor.advanced"
+_GAP, _INSTANT = 84, timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,60 @@ class Records:
             newest[entry.subject] = entry
         return sorted((WindowRecord.read(entry.body) for entry in newest.values()), key=lambda w: w.start)
 
+    def newest(
+        self, spec: MonitorSpec, kind: str, most: int, wanted: Callable[[WindowRecord], object] = bool
+    ) -> list[WindowRecord]:
+        """The last windows of a kind that are wanted, at most so many, in the order of time.
+
+        It costs as much as there are windows to look at, however long the history is.
+        """
+        until = self.cursor().until.get(kind)
+        found = backwards(lambda label: self.window(kind, label), spec, kind, until, most, wanted)
+        return [w for w in self.windows(kind) if wanted(w)][-most:] if found is None else found
+
     def _of(self, kind: str, label: str) -> str:
         return f"{self._subject}/window/{kind}/{label}"
+
+
+Found = TypeVar("Found")
+
+
+def backwards(
+    look: Callable[[str], Found | None],
+    spec: MonitorSpec,
+    kind: str,
+    until: str | None,
+    most: int,
+    wanted: Callable[[Found], object] = bool,
+) -> list[Found] | None:
+    """Look windows up by name, from the last one backwards.
+
+    Args:
+        look: what there is by a window's label.
+        spec: the monitor, whose days count.
+        kind: hour, day or week.
+        until: the end of the last window, as the cursor has it.
+        most: how many are wanted.
+        wanted: which.
+
+    Returns:
+        What was found, in the order of time; None if so many windows in a row are not there that others may lie
+        before them, so that all have to be read.
+    """
+    if until is None:
+        return None
+    found: list[Found] = []
+    zone, end, gap = zone_of(spec.timezone), datetime.fromisoformat(until), 0
+    while len(found) < most:
+        window = window_at(kind, end - _INSTANT, zone)
+        held = look(window.label)
+        gap = gap + 1 if held is None else 0
+        if gap > _GAP:
+            return None
+        if held is not None and wanted(held):
+            found.append(held)
+        end = window.start
+    return found[::-1]
 
 
 def names(ledger: Ledger) -> list[str]:
