@@ -119,13 +119,14 @@ def _known(records: Iterable[R], due: Callable[[R], datetime]) -> list[Known[R]]
     by_window: dict[tuple[str, str], list[R]] = defaultdict(list)
     for record in records:
         by_window[record.kind, record.label].append(record)
-    found = []
+    found: list[Known[R]] = []
     for past in by_window.values():
-        first, *later = sorted(past, key=lambda r: r.at)
+        past.sort(key=lambda r: r.at)
+        first = past[0]
         ended = due(first).timestamp()
         assumed = first.at > ended + LATE.total_seconds()
         found.append(Known(first, ended if assumed else first.at, assumed))
-        found += [Known(record, record.at) for record in later]
+        found.extend(Known(record, record.at) for record in past[1:])
     return found
 
 

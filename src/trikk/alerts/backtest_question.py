@@ -145,10 +145,13 @@ def _of_metric(metric: str, spec: MonitorSpec) -> str:
 
 def _check_asked(question: Question, rule: Rule) -> None:
     """Refuse what a rule of this kind would pass over."""
-    given = {"--limit": (question.limits, DRIFT), "--slice": (question.slice, FIGURES)}
-    given |= {"--min-labelled": (question.min_labelled, FIGURES)}
-    for option, (value, kind) in given.items():
-        if value and rule.kind != kind:
+    given = (
+        ("--limit", bool(question.limits), DRIFT),
+        ("--slice", bool(question.slice), FIGURES),
+        ("--min-labelled", bool(question.min_labelled), FIGURES),
+    )
+    for option, is_given, kind in given:
+        if is_given and rule.kind != kind:
             raise UsageError(
                 f"{option} is for rules on {kind}; {rule.name} is one on {rule.kind}", next="leave it out"
             )
