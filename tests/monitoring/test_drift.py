@@ -364,3 +364,18 @@ def test_a_rule_sees_days_that_drift_and_settled_days_that_do_not() -> None:
         of_drift(Records(world.journal, "people"), monitor(None).spec, rule, at(14))
     with pytest.raises(DefinitionError):
         monitor(None, windows=["month"])
+
+
+def test_other_limits_are_another_definition_on_the_same_basis() -> None:
+    world = World(monitor(Drift()), days=9)
+    world.look(at(11))
+    before = world.day(8)
+    world.monitor = monitor(Drift(thresholds={"ks": 0.0}))
+    world.look(at(11))
+    after = world.day(8)
+    assert (before.verdict, after.why) == ("no drift", "the definition has changed")
+    assert after.definition != before.definition
+    assert after.basis == before.basis == before.definition
+    world.monitor = monitor(Drift(methods="psi"))
+    world.look(at(11))
+    assert world.day(8).basis != before.basis
