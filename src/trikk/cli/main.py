@@ -33,6 +33,7 @@ COMMANDS = {
     "monitor": ("trikk.cli.monitor", "Show how good predictions were: windows, slices, the worst cases."),
     "watch": ("trikk.cli.watch", "Evaluate monitors, open and resolve incidents, tell people."),
     "incidents": ("trikk.cli.incidents", "List incidents, show one, acknowledge or resolve it."),
+    "timeline": ("trikk.cli.timeline", "Tell what happened: alarms, what they started, models, reports."),
     "explain": ("trikk.cli.monitor", "Show everything behind one prediction."),
     "backtest": ("trikk.cli.backtest", "Replay which alarms would have fired; choose a threshold on evidence."),
     "ab": ("trikk.cli.ab", "Compare two models, or a model and a rule, on exactly the same cases."),

@@ -6,7 +6,7 @@ The same figures give the same bytes: no user's settings, no fonts but the one t
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trikk.core.errors import MissingExtra
@@ -30,18 +30,26 @@ def draw(section: Section) -> bytes:
     Raises:
         MissingExtra: if matplotlib is not installed.
     """
+    return png(lambda figure: _fill(figure.add_subplot(), section), _SIZE)
+
+
+def png(fill: Callable[[Any], None], size: tuple[float, float]) -> bytes:
+    """A picture that a function draws on a figure, as PNG of 200 pixels for each unit of its size.
+
+    Raises:
+        MissingExtra: if matplotlib is not installed.
+    """
     try:
         import matplotlib as mpl
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtra("a report's picture", "reports") from None
+        raise MissingExtra("a picture", "reports") from None
     with mpl.rc_context():
         mpl.rcdefaults()
-        figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white", layout="constrained")
+        figure = Figure(figsize=size, dpi=_DPI, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        _fill(axes, section)
+        fill(figure)
         data = io.BytesIO()
         figure.savefig(data, format="png", metadata={"Software": None})
         return data.getvalue()
@@ -180,10 +188,15 @@ def _frame(axes: Any, points: Sequence[Point]) -> None:
     places = range(0, len(points), step)
     axes.set_xticks(list(places), [points[i].tick for i in places])
     axes.set_xlim(-0.6, max(len(points) - 0.4, 0.6))
+    axes.margins(y=0.14)
+    plain(axes)
+
+
+def plain(axes: Any) -> None:
+    """Axes without a frame: a base line, and faint lines for the values."""
     axes.tick_params(length=0, labelsize=8, labelcolor=INK)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.margins(y=0.14)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)

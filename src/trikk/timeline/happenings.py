@@ -1,0 +1,155 @@
+"""The ledger's entries on models, incidents and reports as one list of things that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trikk.alerts import incident as i
+from trikk.alerts.book import Book
+from trikk.alerts.incident import Incident
+from trikk.core.values import JSON
+from trikk.execution import once
+from trikk.models.registry import Registry
+from trikk.models.state import ALIAS_REQUESTED, VERSION_REGISTERED, ModelState
+from trikk.reports import deliveries
+from trikk.runs.ledger import Entry, Ledger
+
+MODEL, INCIDENT, MESSAGE, RUN, REPORT = "model", "incident", "message", "run", "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened.
+
+    Attributes:
+        at: when, seconds since 1970; in a backfill the time that it was told.
+        seq: of the ledger's entry: what happened at one time is in this order.
+        kind: model, incident, message, run or report.
+        about: the model's version, the incident's or the run's id, or the report and its period.
+        what: in a few words.
+        why: the reason; "" if there is none.
+        severity: of an incident or a message: info, warning or alarm; "good" for a resolved one; else "".
+    """
+
+    at: float
+    seq: int
+    kind: str
+    about: str
+    what: str
+    why: str = ""
+    severity: str = ""
+
+    def to_json(self) -> dict[str, JSON]:
+        """It as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def happenings(
+    ledger: Ledger, environment: str, *, since: float | None = None, until: float | None = None
+) -> list[Happening]:
+    """Everything that happened in a time, in its order.
+
+    Args:
+        ledger: where it is written down; every journal is one.
+        environment: whose aliases of models are told.
+        since: seconds since 1970, included; None for the beginning.
+        until: not included; None for no end.
+    """
+    found = [*_models(ledger, environment), *_incidents(ledger), *_reports(ledger)]
+    wanted = (one for one in found if (since is None or one.at >= since) and (until is None or one.at < until))
+    return sorted(wanted, key=lambda one: (one.at, one.seq))
+
+
+def _models(ledger: Ledger, environment: str) -> Iterator[Happening]:
+    for name in Registry(ledger).names():
+        state = ModelState(name)
+        for entry in ledger.entries(f"model/{name}"):
+            state = state.after([entry])
+            body: Mapping[str, Any] = entry.body
+            if entry.kind == VERSION_REGISTERED:
+                version = max(state.versions)
+                made = state.versions[version]
+                run = f"by run {made.run} of {made.pipeline}" if made.run else ""
+                yield Happening(
+                    entry.at, entry.seq, MODEL, f"{name}:{version}", f"{name} {version} registered", run
+                )
+            elif move := state.move_of(entry.seq):
+                if move.environment != environment:
+                    continue
+                former = f", was {move.former}" if move.former is not None else ""
+                what = f"{name}@{move.alias} is {move.version}{former}"
+                if entry.kind == ALIAS_REQUESTED:
+                    what = f"{name}@{move.alias} is to be {move.version}{former}: waits for approval"
+                yield Happening(
+                    entry.at, entry.seq, MODEL, f"{name}:{move.version}", what, str(body.get("why") or move.why)
+                )
+
+
+def _incidents(ledger: Ledger) -> Iterator[Happening]:
+    for known in Book(ledger).all():
+        incident = Incident(known.id, known.cause, known.number)
+        for entry in ledger.entries(f"incident/{known.id}"):
+            incident.apply(entry)
+            tell = _OF_INCIDENTS.get(entry.kind)
+            if tell is not None and (found := tell(incident, entry)) is not None:
+                yield found
+
+
+def _decided(incident: Incident, entry: Entry) -> Happening | None:
+    body: Mapping[str, Any] = entry.body
+    if entry.kind == i.UPDATED and "tell" not in body:
+        return None
+    verb = _VERBS[entry.kind]
+    by = f" by {body['by']}" if body.get("by") else ""
+    severity = "good" if entry.kind == i.RESOLVED else incident.severity
+    what = f"{incident.title}: {verb}{by}"
+    return Happening(entry.at, entry.seq, INCIDENT, incident.id, what, str(body.get("why") or ""), severity)
+
+
+def _sent(incident: Incident, entry: Entry) -> Happening:
+    body: Mapping[str, Any] = entry.body
+    given_up = entry.kind == i.GIVEN_UP
+    what = f"{'given up' if given_up else 'told'} on {body['channel']}: {incident.id} {body['message']}"
+    why = str(body.get("why") or "") if given_up else ""
+    return Happening(entry.at, entry.seq, MESSAGE, incident.id, what, why, "warning" if given_up else "")
+
+
+def _started(incident: Incident, entry: Entry) -> Happening:
+    body: Mapping[str, Any] = entry.body
+    if entry.kind == once.CLAIMED:
+        what = f"{incident.id} starts {body['pipeline']}"
+        return Happening(entry.at, entry.seq, RUN, incident.id, what)
+    run, state = str(body.get("run") or ""), str(body.get("state") or "failed")
+    what = f"run {run} of {body['pipeline']} {state}" if run else f"{body['pipeline']} was not started"
+    severity = "" if state == "succeeded" else "warning"
+    return Happening(entry.at, entry.seq, RUN, run or incident.id, what, str(body.get("why") or ""), severity)
+
+
+_VERBS = {
+    i.OPENED: "opened",
+    i.UPDATED: "worse",
+    i.ESCALATED: "still open",
+    i.ACKNOWLEDGED: "acknowledged",
+    i.RESOLVED: "resolved",
+}
+_OF_INCIDENTS: dict[str, Callable[[Incident, Entry], Happening | None]] = {
+    **dict.fromkeys(_VERBS, _decided),
+    i.DELIVERED: _sent,
+    i.GIVEN_UP: _sent,
+    once.CLAIMED: _started,
+    once.DONE: _started,
+    once.NOT_BEGUN: _started,
+}
+
+
+def _reports(ledger: Ledger) -> Iterator[Happening]:
+    for entry in ledger.history("report/"):
+        if entry.kind != deliveries.ATTEMPTED or not entry.body["reached"]:
+            continue
+        _, name, _, period, customer = entry.subject.split("/", 4)
+        body: Mapping[str, Any] = entry.body
+        whose = "" if customer == "*" else f" for {customer}"
+        what = f"report {name} on {period}{whose} sent to {len(body['reached'])}"
+        yield Happening(entry.at, entry.seq, REPORT, f"{name}/{period}", what)
