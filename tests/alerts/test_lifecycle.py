@@ -124,6 +124,14 @@ def test_it_escalates_while_nobody_acts_and_not_after_somebody_has_said_so() -> 
     assert [told.kind for told in life.incidents()[0].told] == [OPENED, ESCALATED, ESCALATED, RESOLVED]
 
 
+def test_an_escalation_that_came_late_is_not_followed_by_those_that_it_stands_for() -> None:
+    life = Life(rule())
+    life.after(DAY, True, True)
+    assert life.after(9 * DAY) == ["escalated"]
+    assert life.after(8 * DAY) == []
+    assert life.after(DAY) == ["escalated"]
+
+
 def test_what_comes_back_within_the_cool_down_opens_when_that_is_over() -> None:
     life = Life(rule(windows=1))
     life.after(DAY, True)

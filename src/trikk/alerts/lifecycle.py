@@ -105,11 +105,18 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
     is_new = incident.point is None or _differs(incident.point, last)
     if is_new or (is_worse and not is_quiet):
         return _updated(incident, reading, now, tell=is_worse and not is_quiet)
-    due = incident.opened + rule.escalate_after * 2**incident.escalations  # 1, 2, 4, 8 ... days, not every day
-    if rule.escalate_after and now >= due and not is_quiet:
+    if rule.escalate_after and now >= _escalation_due(incident) and not is_quiet:
         why = f"unresolved for {lasting(now - incident.opened)} and not acknowledged"
         return Decision(ESCALATED, f"escalated/{incident.escalations + 1}", why, tell=True)
     return None
+
+
+def _escalation_due(incident: Incident) -> float:
+    """When it is told again: after the rule's time, then whenever twice as much has gone by as the last time."""
+    lasted = incident.rule.escalate_after
+    if incident.escalated is not None:
+        lasted = max(lasted, 2 * (incident.escalated - incident.opened))
+    return incident.opened + lasted
 
 
 def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) -> Decision:
