@@ -175,6 +175,15 @@ def test_a_run_that_is_resumed_counts_where_it_ends_then_and_one_forgotten_too_s
     assert reading.points[-1].facts["not counted"] == "1 runs that clean-up has forgotten"
 
 
+def test_a_run_that_is_resumed_within_the_day_is_read_anew(runs: Runs) -> None:
+    run, journal = runs.add(at(0, 10), 2.0, state="failed"), runs.project.journal
+    assert shape(runs.see(at(0, 11), per="day")) == "."
+    again = [("run.resumed", {}), ("step.started", {"step": "fit", "attempt": 2})]
+    journal.append_many(run, again, at=at(0, 11).timestamp())
+    journal.append(run, "run.failed", {}, at=at(0, 12).timestamp())
+    assert shape(runs.see(at(0, 13), per="day")) == ".x"
+
+
 def test_rows_are_looked_for_only_as_far_back_as_a_period_needs(runs: Runs) -> None:
     runs.add(at(0), 9.0)
     created = at(0).timestamp()
