@@ -246,9 +246,7 @@ def _paired(
     left, right = joined
     extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
     paired = left.join(right.select(*by, pl.col(PREDICTED).alias(_OTHER), *extra), on=by).sort(by)
-    slot = pl.col(spec.slot)
-    zoned = paired.schema[spec.slot].time_zone is not None  # type: ignore[attr-defined]
-    local = slot.dt.convert_time_zone(spec.timezone) if zoned else slot
+    local = pl.col(spec.slot).dt.convert_time_zone(spec.timezone)
     counts = (left.height - paired.height, right.height - paired.height)
     return paired.with_columns(local.dt.date().alias(_DAY)), counts
 

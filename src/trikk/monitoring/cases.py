@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
+from trikk.monitoring.windows import zone_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PREDICTED, OBSERVED, BASELINE, LOWER, UPPER = "_predicted", "_observed", "_baseline", "_lower", "_upper"
 EXPECTED = "_expected_error"
 _KEPT = ("prediction_id", "model", "model_version", "run")
+_DAY = timedelta(days=1)
 
 
 def cases(
@@ -22,7 +23,8 @@ def cases(
 ) -> pl.DataFrame:
     """Join the predictions for the slots from `start` to `end` (not included) with their truth.
 
-    Of several predictions for a slot the one made last counts; of several truths the last row.
+    Of several predictions for a slot the one made last counts; of those made at one time, and of several truths,
+    the last row, which is the one that was written last.
 
     Args:
         spec: the monitor.
@@ -32,7 +34,7 @@ def cases(
         end: with its zone.
 
     Returns:
-        The key and slot columns; `_predicted`, `_observed` (null where there is none; NaN counts as none),
+        The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; NaN counts as none);
         `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; the slices; and, where the
         predictions have them, prediction_id, model, model_version and run.
 
@@ -40,12 +42,9 @@ def cases(
         UsageError: if a column is missing, or the tables' keys or slots are of kinds that can't be joined.
     """
     have, others = predictions.collect_schema(), truth.collect_schema()
-    _check(spec, have, others)
+    check_tables(spec, have, others)
     by = [*spec.key, spec.slot]
-    made, came = (
-        predictions.filter(_within(spec, have, start, end)),
-        truth.filter(_within(spec, others, start, end)),
-    )
+    made, came = within(spec, predictions, have, start, end), within(spec, truth, others, start, end)
     values = {PREDICTED: spec.prediction}
     values |= {BASELINE: spec.baseline} if spec.baseline else {}
     values |= dict(zip((LOWER, UPPER), spec.interval, strict=False))
@@ -82,15 +81,39 @@ def _last(rows: pl.DataFrame, by: list[str]) -> list[pl.Expr]:
     return [pl.col(name).last() for name in rows.columns if name not in by]
 
 
-def _within(spec: MonitorSpec, schema: pl.Schema, start: datetime, end: datetime) -> pl.Expr:
-    """Whether a row's slot is in the time; a slot without a zone is meant in the monitor's."""
+def within(spec: MonitorSpec, rows: Any, schema: pl.Schema, start: datetime, end: datetime) -> Any:
+    """The rows whose slot is in a time, with the slot in UTC.
+
+    A slot without a zone is meant in the monitor's. An hour that comes twice when clocks are put back is the first
+    of the two; one that is left out when they are put forward is told by the clock as it was before.
+
+    Args:
+        spec: the monitor.
+        rows: a frame, lazy or not.
+        schema: its columns.
+        start: with its zone.
+        end: with its zone; not included.
+    """
     import polars as pl
 
-    if schema[spec.slot].time_zone is None:  # type: ignore[attr-defined]
-        zone = ZoneInfo(spec.timezone)
-        start, end = (moment.astimezone(zone).replace(tzinfo=None) for moment in (start, end))
-    column = pl.col(spec.slot)
-    return (column >= start) & (column < end)
+    slot = pl.col(spec.slot)
+    if schema[spec.slot].time_zone is not None:  # type: ignore[attr-defined]
+        return rows.filter((slot >= start) & (slot < end)).with_columns(slot.dt.convert_time_zone("UTC"))
+    zone = zone_of(spec.timezone)
+    first, last = (moment.astimezone(zone).replace(tzinfo=None) for moment in (start, end))
+    near = rows.filter((slot >= first - _DAY) & (slot < last + _DAY))  # what a table's files can be left out by
+    return near.with_columns(_utc(slot, spec.timezone)).filter((slot >= start) & (slot < end))
+
+
+def _utc(slot: pl.Expr, timezone: str) -> pl.Expr:
+    """A time without a zone as the moment that it means in a zone."""
+    import polars as pl
+
+    def moment(local: pl.Expr) -> pl.Expr:
+        zoned = local.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+        return zoned.dt.convert_time_zone("UTC")
+
+    return pl.coalesce(moment(slot), moment(slot - _DAY) + _DAY)
 
 
 def _known(name: str, schema: pl.Schema) -> pl.Expr:
@@ -104,8 +127,7 @@ def _time_parts(spec: MonitorSpec, columns: list[str]) -> list[pl.Expr]:
     """Slices made of the slot's local time."""
     import polars as pl
 
-    slot = pl.col(spec.slot)
-    local = slot.dt.convert_time_zone(spec.timezone)
+    local = pl.col(spec.slot).dt.convert_time_zone(spec.timezone)
     parts = {
         "hour": local.dt.hour(),
         "weekday": local.dt.weekday(),
@@ -115,7 +137,8 @@ def _time_parts(spec: MonitorSpec, columns: list[str]) -> list[pl.Expr]:
     return [parts[name].alias(name) for name in spec.slices if name not in columns and name in TIME_PARTS]
 
 
-def _check(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
+def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
+    """Check that the tables of predictions and truth have what a monitor needs; UsageError if not."""
     import polars as pl
 
     optional = [name for name in (spec.baseline, spec.expected_error) if name]

@@ -11,6 +11,7 @@ from trikk.drift import Profile
 from trikk.drift.column import ColumnProfile
 from trikk.drift.kinds import CALENDAR, kind_of
 from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
+from trikk.monitoring.cases import within as in_time
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_records import DayProfile
@@ -55,13 +56,8 @@ def case_rows(
 
 
 def within(spec: MonitorSpec, rows: Any, window: Window) -> Any:
-    """The rows of a frame, lazy or not, whose slot is in a window; a slot without a zone is in the monitor's."""
-    import polars as pl
-
-    slot = pl.col(spec.slot)
-    if rows.collect_schema()[spec.slot].time_zone is None:
-        slot = slot.dt.replace_time_zone(spec.timezone, ambiguous="earliest", non_existent="null")
-    return rows.filter((slot >= window.start) & (slot < window.end))
+    """The rows of a frame, lazy or not, whose slot is in a window."""
+    return in_time(spec, rows, rows.collect_schema(), window.start, window.end)
 
 
 def day_profile(

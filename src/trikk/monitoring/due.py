@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from trikk.monitoring.records import Cursor
-from trikk.monitoring.windows import Window, window_named, windows_between
+from trikk.monitoring.windows import Window, moments, window_named, windows_between
 from trikk.storage.table_ranges import FileRange
 
 Span = tuple[datetime, datetime]
@@ -47,13 +46,8 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _span(file: FileRange, zone: ZoneInfo) -> Span:
-    first, last = (_aware(moment, zone) for moment in (file.least, file.greatest or file.least))
+    first, last = moments(file.least, file.greatest or file.least, zone)
     return first, last + _FINEST
-
-
-def _aware(moment: Any, zone: ZoneInfo) -> datetime:
-    aware: datetime = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    return aware.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)

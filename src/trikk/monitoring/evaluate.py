@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from trikk.monitoring.cases import cases
+from trikk.monitoring.cases import cases, check_tables
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.due import batches, due
@@ -46,6 +46,7 @@ def evaluate(
     Raises:
         UsageError: if the tables do not have what the monitor needs.
     """
+    check_tables(spec, source.predictions.collect_schema(), source.truth.collect_schema())
     cursor, zone = records.cursor(), zone_of(spec.timezone)
     new = changes(spec, source, cursor)
     made: list[WindowRecord] = []
@@ -76,8 +77,6 @@ def _evaluated(
 
     joined = cases(spec, source.predictions, source.truth, batch[0].start, batch[-1].end)
     slot = pl.col(spec.slot)
-    if joined.schema[spec.slot].time_zone is None:  # type: ignore[attr-defined]
-        slot = slot.dt.replace_time_zone(spec.timezone, ambiguous="earliest", non_existent="null")
     found = []
     for window in batch:
         rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined

@@ -80,6 +80,37 @@ def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
     return window_at(kind, moment if moment.tzinfo else moment.replace(tzinfo=zone), zone)
 
 
+def moments(first: datetime, last: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The moments in UTC between which all times from `first` to `last` lie.
+
+    What has no zone is meant in `zone`: an hour that comes twice is the first of the two, and one that is left out
+    when clocks are put forward is told by the clock as it was before. So there a later time can be an earlier
+    moment.
+
+    Args:
+        first: the least time, with a zone or without.
+        last: the greatest.
+        zone: of times without one.
+    """
+    begin, end = (_moment(time, zone) for time in (first, last))
+    if first.tzinfo is None:
+        begin -= _left_out(first, zone)
+    if last.tzinfo is None:
+        day_before, day = ((end - ago).astimezone(zone).utcoffset() for ago in (timedelta(days=1), timedelta()))
+        forward = (day or timedelta()) - (day_before or timedelta())
+        end += _left_out(last - forward, zone)
+    return begin, end
+
+
+def _moment(time: datetime, zone: ZoneInfo) -> datetime:
+    return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _left_out(time: datetime, zone: ZoneInfo) -> timedelta:
+    """By how much clocks are put forward over a time without a zone; nothing if it is one that clocks show."""
+    return _moment(time, zone).astimezone(zone).replace(tzinfo=None) - time
+
+
 def _of_days(kind: str, first: date, zone: ZoneInfo) -> Window:
     days = 7 if kind == "week" else 1
     start, end = (
