@@ -6,10 +6,12 @@ import base64
 import contextlib
 import email
 import email.policy
+import json
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 USER = "postmaster"
@@ -147,3 +149,46 @@ def wire(port: int) -> Iterator[Wire]:
         yield found
     finally:
         found.close()
+
+
+class Hook:
+    """A web server that takes JSON in TLS.
+
+    Attributes:
+        got: what came.
+        port: where it listens.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.got: list[Any] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        self.port = self._server.server_port
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@contextlib.contextmanager
+def hook(context: ssl.SSLContext) -> Iterator[Hook]:
+    """The server while the block runs."""
+    server = Hook(context)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -184,7 +184,7 @@ def test_a_server_that_offers_no_tls_gets_nothing_if_an_authority_is_named(
 def test_a_server_that_offers_no_tls_gets_no_password_beyond_this_machine(
     place: Place, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_is_here", lambda host: False)
+    monkeypatch.setattr(module, "is_here", lambda host: False)
     with mail(authority.issue("mail", ["localhost"]).server(), offers=False) as server, wire(server.port) as ear:
         told = why(place.give(address(STARTTLS, ear.port)))
         assert "it offers no TLS, without which no password is sent" in told

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import warnings
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import unquote
+from typing import Any
 
 from trikk.alerts.message import Message
-from trikk.core.errors import BrokerError, MissingExtra, ProjectError, TrikkError
+from trikk.alerts.services import hand_over
+from trikk.core.errors import BrokerError, MissingExtra, ProjectError
 from trikk.core.names import check_name
 from trikk.core.settings import FILE, Settings
 
-_MAIL = ("mailto", "mailtos")
 _SECONDS = 15
 
 
@@ -32,7 +29,7 @@ def send(settings: Settings, channel: str, given: str, message: Message) -> None
         message: the message.
 
     Raises:
-        ProjectError: if the address is wrong, or a variable that it names is not set; it will not go well later.
+        UsageError: if the address is wrong, or a variable or file is missing; it will not go well later.
         MissingExtra: if a package is missing.
         BrokerError: if it could not be handed over now.
     """
@@ -44,7 +41,7 @@ def send(settings: Settings, channel: str, given: str, message: Message) -> None
     elif scheme == "sns" and rest.startswith("arn:"):
         _to_sns(rest, channel, message)
     else:
-        _to_apprise(address, scheme, channel, message, settings)
+        hand_over(address, channel, message, settings)
 
 
 def _to_file(path: Path, channel: str, message: Message) -> None:
@@ -106,69 +103,3 @@ def _to_sns(arn: str, channel: str, message: Message) -> None:
         raise BrokerError(f"channel {channel}: SNS refused the message: {code}") from error
     except BotoCoreError as error:
         raise BrokerError(f"channel {channel}: SNS is away: {type(error).__name__}") from error
-
-
-def _to_apprise(address: str, scheme: str, channel: str, message: Message, settings: Settings) -> None:
-    with warnings.catch_warnings(), _Heard() as heard:
-        warnings.simplefilter("ignore")  # of its own plugins, about modules that Python deprecates
-        try:
-            import apprise
-        except ImportError as error:
-            raise MissingExtra(f"channel {channel}", "alerts") from error
-        asset = apprise.AppriseAsset(
-            app_id="trikk", app_desc="trikk", app_url="", image_url_mask="", image_url_logo="", async_mode=False
-        )
-        target = apprise.Apprise(asset=asset)
-        if not target.add(address):
-            raise ProjectError(
-                f"the address of channel {channel} is none that Apprise knows",
-                where=str(settings.root / FILE),
-                next="compare it with https://appriseit.com/services/",
-            )
-        as_html = scheme in _MAIL
-        kind = "success" if message.resolved else {"alarm": "failure"}.get(message.severity, message.severity)
-        try:
-            good = target.notify(
-                title=message.subject,
-                body=message.html if as_html else message.text,
-                body_format="html" if as_html else "text",
-                notify_type=kind,
-            )
-        except TrikkError:
-            raise
-        except Exception as error:  # a hundred services, each with errors of its own
-            raise BrokerError(f"channel {channel}: {type(error).__name__} while sending") from error
-    if not good:
-        said = _without(address, "; ".join(heard.lines)[:300]) or "it was not taken"
-        raise BrokerError(f"channel {channel}: {said}", next="it is tried again at the next look")
-
-
-class _Heard(logging.Handler):
-    """Listens to what Apprise logs, which is the only place where it says why it failed."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one line."""
-        self.lines.append(record.getMessage())
-
-    def __enter__(self) -> Self:
-        logging.getLogger("apprise").addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("apprise").removeHandler(self)
-
-
-def _without(address: str, text: str) -> str:
-    """A text without any part of an address that may be a secret."""
-    body = address.partition(":")[2]
-    pieces = {body, *(p for mark in "/@:?&=" for part in [body] for p in part.split(mark))}
-    for separator in "/@:?&=#":
-        pieces |= {part for piece in list(pieces) for part in piece.split(separator)}
-    secrets = {p for piece in pieces for p in (piece, unquote(piece)) if len(p) >= 4 and p not in ("from", "mode")}
-    for piece in sorted(secrets, key=len, reverse=True):
-        text = text.replace(piece, "***")
-    return text

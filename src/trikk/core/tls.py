@@ -7,6 +7,7 @@ every server.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
@@ -18,6 +19,7 @@ from trikk.core.errors import UsageError
 
 VARIABLE = "SSL_CERT_FILE"
 """OpenSSL's: a file of authorities that takes the place of the system's."""
+_AUTHORITY = f"name a file with the authority's certificate: ca=FILE in the address, or {VARIABLE}=FILE"
 _REASON = re.compile(r"certificate verify failed: (.{1,200}?)(?: \(_ssl|$)")
 _UNKNOWN = ("unable to get", "self-signed", "self signed", "unable to verify the first")
 _CLIENT = (
@@ -75,11 +77,12 @@ def client_context(ca: str | Path = "", cert: str | Path = "", key: str | Path =
     return context
 
 
-def explain(problem: object) -> Trouble | None:
+def explain(problem: object, mend: str = _AUTHORITY) -> Trouble | None:
     """What a failure of TLS means.
 
     Args:
         problem: an error of Python's ssl, or the text of any program that uses OpenSSL.
+        mend: what to do about an authority that is not trusted.
 
     Returns:
         None if it is about something else than TLS.
@@ -87,19 +90,19 @@ def explain(problem: object) -> Trouble | None:
     text = str(problem)
     low = text.lower()
     if any(sign in low for sign in ("certificate is not valid for", "doesn't match", "hostname mismatch")):
-        mend = "call it by a name in its certificate"
-        return Trouble("its certificate is not for the name by which it is called", mend)
+        what = "its certificate is not for the name by which it is called"
+        return Trouble(what, "call it by a name in its certificate")
     if any(sign in low for sign in _FAILED):
-        return _unverified(text, low)
+        return _unverified(text, low, mend)
     if any(sign in low for sign in _CLIENT):
-        mend = "give one with cert=FILE and key=FILE, where an address takes them"
-        return Trouble("it wants a client's certificate from an authority that it trusts", mend)
+        what = "it wants a client's certificate from an authority that it trusts"
+        return Trouble(what, "give one with cert=FILE and key=FILE, where an address takes them")
     if any(sign in low for sign in _NO_TLS):
-        mend = "check the port, and whether TLS begins at once on it"
-        return Trouble("it does not speak TLS on this port", mend)
+        what = "it does not speak TLS on this port"
+        return Trouble(what, "check the port, and whether TLS begins at once on it")
     if isinstance(problem, ssl.SSLError) or "ssl routines" in low or "[ssl" in low:
-        mend = "check the port, and what the server logs"
-        return Trouble(f"it breaks TLS off: {_short(text)}", mend, lasting=False)
+        what = f"it breaks TLS off: {_short(text)}"
+        return Trouble(what, "check the port, and what the server logs", lasting=False)
     return None
 
 
@@ -113,15 +116,24 @@ def look(host: str, port: int, context: ssl.SSLContext, seconds: float = 5.0) ->
     return None
 
 
-def _unverified(text: str, low: str) -> Trouble:
+def is_here(host: str) -> bool:
+    """Whether a host is this machine: what goes there is on no wire."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _unverified(text: str, low: str, mend: str) -> Trouble:
     if "has expired" in low:
         return Trouble("its certificate has expired", "have it renewed")
     if any(sign in low for sign in _UNKNOWN):
-        mend = f"name a file with the authority's certificate: ca=FILE in the address, or {VARIABLE}=FILE"
         return Trouble("its certificate is from an authority that is not trusted here", mend)
     found = _REASON.search(text)
     why = f": {_short(found[1])}" if found else ""
-    return Trouble(f"its certificate can't be trusted{why}", f"check it, and the authority in ca= or {VARIABLE}")
+    return Trouble(f"its certificate can't be trusted{why}", f"check it; {mend}")
 
 
 def _short(text: str) -> str:

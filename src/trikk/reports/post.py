@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import smtplib
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trikk.core.errors import UsageError
-from trikk.core.tls import client_context, explain
+from trikk.core.tls import client_context, explain, is_here
 from trikk.reports.config import ReportSettings, Server
 from trikk.reports.mail import POLICY
 
@@ -156,7 +155,7 @@ class Smtp:
 
     def _log_in(self, connection: smtplib.SMTP, safe: bool) -> None:
         server = self.server
-        if not safe and not _is_here(server.host):
+        if not safe and not is_here(server.host):
             raise smtplib.SMTPNotSupportedError("it offers no TLS, without which no password is sent to it")
         if not (server.user + server.password).isascii():
             raise smtplib.SMTPNotSupportedError("user and password may have letters of ASCII only")
@@ -169,15 +168,6 @@ class Smtp:
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 connection.quit()
             connection.close()
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _why(error: Exception) -> str:
