@@ -164,7 +164,9 @@ def test_of_missed_moments_the_last_is_made_and_the_others_are_named(place: Plac
     looked = place.look("2020-04-01T12:00")
     assert [(one["period"], one["state"]) for one in looked.reported.reports] == [("2020-03", "succeeded")]
     (note,) = looked.notes
-    assert note.startswith("report monthly: 3 earlier times were missed; trikk report monthly --for 2019-12 --send")
+    assert note.startswith(
+        "report monthly: 3 earlier times were missed; trikk report monthly --for 2019-12 --send"
+    )
     assert note.endswith("(also 2020-01, 2020-02)")
     assert place.look("2020-04-01T12:05").notes == []
 

@@ -55,7 +55,13 @@ people = Monitor(
     ],
 )
 
-monthly = Report("monthly", monitors=[people], models=["people"], title="How well we know Auckland's streets")
+monthly = Report(
+    "monthly",
+    monitors=[people],
+    models=["people"],
+    title="How well we know Auckland's streets",
+    schedule="0 6 1 * *",
+)
 
 
 @step(source=True, retry=Retry(attempts=4, delay="1s", factor=2, max_delay="30s"), timeout="5m")
