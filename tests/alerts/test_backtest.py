@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from tests.alerts.backtest_past import FIRST, SPEC, day, evening, figures, midnight, record, rule, watched
 
 from trikk.alerts.backtest import Episode, replay
+from trikk.alerts.backtest_answer import Backtest
 from trikk.alerts.backtest_bounds import Accepted
 from trikk.alerts.backtest_figures import FigureSweep
 from trikk.alerts.backtest_past import Known, Night, known_of, nights
 from trikk.alerts.backtest_question import Question, choose
-from trikk.alerts.backtest_run import Backtest, answer
+from trikk.alerts.backtest_run import answer
 from trikk.alerts.backtest_sweep import Days
 from trikk.alerts.backtest_table import outcome
 from trikk.alerts.backtest_template import Template

@@ -13,13 +13,14 @@ from tests.alerts.backtest_days import column, compared, declared, drift_rule, w
 from tests.alerts.backtest_past import FIRST, SPEC, day, evening, midnight, rule
 
 from trikk.alerts.backtest import Episode, past_of, readings, replay
+from trikk.alerts.backtest_answer import Backtest
 from trikk.alerts.backtest_bounds import Accepted
 from trikk.alerts.backtest_columns import ColumnSeen
 from trikk.alerts.backtest_drift import DriftSweep
 from trikk.alerts.backtest_limits import Limits
 from trikk.alerts.backtest_past import Night, days_known, nights
 from trikk.alerts.backtest_question import Question, choose
-from trikk.alerts.backtest_run import Backtest, answer
+from trikk.alerts.backtest_run import answer
 from trikk.alerts.backtest_sweep import Days
 from trikk.alerts.drifts import of_drift
 from trikk.core.errors import UnknownName, UsageError

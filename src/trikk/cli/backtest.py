@@ -14,7 +14,7 @@ from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
-    from trikk.alerts.backtest_run import Backtest
+    from trikk.alerts.backtest_answer import Backtest
     from trikk.alerts.backtest_sweep import Days
     from trikk.alerts.backtest_table import Detection, Outcome
 
