@@ -18,6 +18,7 @@ from trikk.monitoring.ab_sides import Side, read_side, rows_of
 from trikk.monitoring.ab_verdict import OPEN, Rules, Verdict, detectable, judge
 from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
 from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
+from trikk.monitoring.slices import NONE, slice_texts
 from trikk.monitoring.windows import zone_of
 
 if TYPE_CHECKING:
@@ -292,18 +293,16 @@ def _sums(
             (side, part) for side in (PREDICTED, _OTHER) for part in (loss.above, loss.below)
         )
     ]
-    group = pl.lit("").alias("_group") if column is None else pl.col(column).cast(pl.String).alias("_group")
-    found = (
-        paired.lazy().with_columns(group).group_by("_group", _DAY).agg(pl.len().alias("cases"), *parts).collect()
-    )
-    groups = found.group_by("_group").agg(pl.col("cases").sum()).sort("_group", nulls_last=True)
+    group = pl.lit("") if column is None else slice_texts(paired[column])
+    by = paired.lazy().with_columns(group.alias("_group")).group_by("_group", _DAY)
+    found = by.agg(pl.len().alias("cases"), *parts).collect()
+    groups = found.group_by("_group").agg(pl.col("cases").sum()).sort(pl.col("_group") == NONE, "_group")
     where = {name: number for number, name in enumerate(groups["_group"])}
     sums = np.zeros((len(days), len(where), 4))
     at = days.search_sorted(found[_DAY]).to_numpy()
     to = np.array([where[name] for name in found["_group"]])
     sums[at, to] = found.select("0", "1", "2", "3").to_numpy()
-    named = [("(none)" if name is None else name, int(count)) for name, count in groups.iter_rows()]
-    return named, sums.reshape(len(days), len(where), 2, 2)
+    return [(name, int(count)) for name, count in groups.iter_rows()], sums.reshape(len(days), len(where), 2, 2)
 
 
 def _by_week(loss: Loss, sums: np.ndarray[Any, Any], days: pl.Series, rules: Rules, seed: int) -> Spread | None:

@@ -137,6 +137,20 @@ def _time_parts(spec: MonitorSpec, columns: list[str]) -> list[pl.Expr]:
     return [parts[name].alias(name) for name in spec.slices if name not in columns and name in TIME_PARTS]
 
 
+def errors(made: pl.Series, came: pl.Series) -> pl.Series:
+    """Predictions minus truths where both are numbers or flags, as Float64; else whether they differ.
+
+    Args:
+        made: the predictions.
+        came: the truths, as many; null where either is null.
+    """
+    import polars as pl
+
+    if all(column.dtype.is_numeric() or column.dtype == pl.Boolean for column in (made, came)):
+        return made.cast(pl.Float64) - came.cast(pl.Float64)
+    return made != came
+
+
 def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
     """Check that the tables of predictions and truth have what a monitor needs; UsageError if not."""
     import polars as pl

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.drift import Profile
 from trikk.drift.column import ColumnProfile
 from trikk.drift.kinds import CALENDAR, kind_of
-from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
+from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors
 from trikk.monitoring.cases import within as in_time
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_definition import Drift
@@ -98,24 +98,14 @@ def day_profile(
     if "truth" in drift.of:
         columns["truth"] = ColumnProfile.of(observed if labels else observed.clear())
     if "error" in drift.of:
-        errors = _errors(both)
-        columns["error"] = ColumnProfile.of(errors if labels else errors.clear())
+        off = errors(both[PREDICTED], both[OBSERVED])
+        columns["error"] = ColumnProfile.of(off if labels else off.clear())
     return DayProfile(window.label, Profile(predicted.height, columns), labels, *_model(predicted))
 
 
 def _feature(name: str) -> str:
     """What a feature is called beside the three that are always called the same."""
     return f"features.{name}" if name in ROLES else name
-
-
-def _errors(both: pl.DataFrame) -> pl.Series:
-    """Prediction minus truth where both are numbers or flags; else whether they differ."""
-    import polars as pl
-
-    made, came = both[PREDICTED], both[OBSERVED]
-    if all(column.dtype.is_numeric() or column.dtype == pl.Boolean for column in (made, came)):
-        return made.cast(pl.Float64) - came.cast(pl.Float64)
-    return made != came
 
 
 def _model(predicted: pl.DataFrame) -> tuple[str, int | None]:

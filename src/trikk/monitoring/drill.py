@@ -11,9 +11,10 @@ from trikk.core.errors import StorageError, TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
-from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
+from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.records import Records, WindowRecord, names
+from trikk.monitoring.slices import slice_texts
 from trikk.monitoring.windows import window_named, zone_of
 from trikk.pipeline.arguments import OutputRef, walk
 from trikk.storage.artifact import Artifact
@@ -42,7 +43,8 @@ def worst(
         most: how many cases.
 
     Returns:
-        Dicts of key, slot, predicted, observed, error (predicted - observed) and what else is known.
+        Dicts of key, slot, predicted, observed, error and what else is known. The error is predicted - observed,
+        or whether they differ if they are no numbers.
 
     Raises:
         UnknownName: if there is no such monitor, window or slice.
@@ -56,12 +58,13 @@ def worst(
         column, value = slice_
         if column not in spec.slices:
             raise UnknownName("slice", column, spec.slices)
-        joined = joined.filter(pl.col(column).cast(pl.String).fill_null("(none)") == value)
+        joined = joined.filter(slice_texts(joined[column]) == value)
         if joined.is_empty():
             held = [f.value for f in record.figures if f.slice == column]
             raise UnknownName(f"{column}", value, held)
-    error = (pl.col(PREDICTED) - pl.col(OBSERVED)).alias("error")
-    ordered = joined.with_columns(error).sort(pl.col("error").abs(), descending=True, nulls_last=True)
+    error = errors(joined[PREDICTED], joined[OBSERVED]).alias("error")
+    size = pl.col("error").cast(pl.Float64).abs()
+    ordered = joined.with_columns(error).sort(size, descending=True, nulls_last=True, maintain_order=True)
     shown = ordered.head(most).rename({PREDICTED: "predicted", OBSERVED: "observed"})
     return [_plain(row) for row in shown.rename({c: c[1:] for c in shown.columns if c[0] == "_"}).to_dicts()]
 
@@ -157,7 +160,7 @@ def _find(project: Project, wanted: str, table: str | None, likely: Sequence[str
     for name in names_:
         rows = project.tables.scan(name)
         if ID in rows.collect_schema():
-            found = rows.filter(pl.col(ID) == wanted).head(1).collect()
+            found = rows.filter(pl.col(ID) == wanted).tail(1).collect()
             if found.height:
                 return name, found.row(0, named=True)
     raise UnknownName(
@@ -179,13 +182,13 @@ def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: 
     except UnknownName:
         found.notes.append(f"there is no table {spec.truth} yet")
         return
-    values = truth[spec.observed].drop_nulls().to_list()
-    if not values:
-        found.notes.append("its truth has not come in")
+    value = truth[spec.observed].to_list()[-1] if truth.height else None
+    if value is None or value != value:  # noqa: PLR0124 - NaN is no value
+        found.notes.append("its truth has not come in" if truth.height < 2 else "its truth was taken back")
         return
-    found.observed = values[-1]
-    if isinstance(values[-1], int | float) and isinstance(row[spec.prediction], int | float):
-        found.error = float(row[spec.prediction]) - float(values[-1])
+    found.observed = _value(value)
+    if isinstance(value, int | float) and isinstance(row[spec.prediction], int | float):
+        found.error = float(row[spec.prediction]) - float(value)
 
 
 def _add_run(project: Project, spec: MonitorSpec | None, row: dict[str, Any], found: Explanation) -> None:

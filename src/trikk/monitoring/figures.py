@@ -11,6 +11,7 @@ from trikk.core.values import JSON
 from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
 from trikk.monitoring.estimate_figures import ECE, estimated, estimates
 from trikk.monitoring.measures import Measure, measure_of
+from trikk.monitoring.slices import slice_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,7 +104,7 @@ def _over(
     found = []
     for row in rows.iter_rows(named=True):
         members = joined.filter(by.eq_missing(row[column])) if own else joined
-        found.append(_figures(column, _text(row[column]), row, spec, measures, members))
+        found.append(_figures(column, slice_text(row[column]), row, spec, measures, members))
     return found
 
 
@@ -193,7 +194,3 @@ def _number(value: Any) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return float(f"{float(value):.{_DIGITS}g}")
-
-
-def _text(value: Any) -> str:
-    return "(none)" if value is None else str(value)
