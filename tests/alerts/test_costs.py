@@ -53,7 +53,7 @@ class Runs:
         journal.append(run, "run.started", {}, at=start.timestamp())
         journal.append(run, "step.started", {"step": "fit", "attempt": 1}, at=start.timestamp())
         if state != "running":
-            end = {"step": "fit", "outputs": [], "seconds": hours * 3600}
+            end: dict[str, Any] = {"step": "fit", "outputs": [], "seconds": hours * 3600}
             journal.append(run, "step.succeeded", end, at=ended.timestamp())
             journal.append(run, f"run.{state}", {}, at=ended.timestamp())
         return run
@@ -178,7 +178,7 @@ def test_a_run_that_is_resumed_counts_where_it_ends_then_and_one_forgotten_too_s
 def test_a_run_that_is_resumed_within_the_day_is_read_anew(runs: Runs) -> None:
     run, journal = runs.add(at(0, 10), 2.0, state="failed"), runs.project.journal
     assert shape(runs.see(at(0, 11), per="day")) == "."
-    again = [("run.resumed", {}), ("step.started", {"step": "fit", "attempt": 2})]
+    again: list[Any] = [("run.resumed", {}), ("step.started", {"step": "fit", "attempt": 2})]
     journal.append_many(run, again, at=at(0, 11).timestamp())
     journal.append(run, "run.failed", {}, at=at(0, 12).timestamp())
     assert shape(runs.see(at(0, 13), per="day")) == ".x"

@@ -5,7 +5,7 @@ it names every device; a look in between reads again what came after it. A table
 not further back than a device is known for.
 
 A row that is dated more than `TOLERANCE` ahead says that its device lives, not when: it counts as of the look that
-first reads it, and as of its own time when that has come.
+reads it, and as of its own time when that has come.
 """
 
 from __future__ import annotations
