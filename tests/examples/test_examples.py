@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -40,19 +41,24 @@ def test_the_tests_of_a_copied_example_pass(project: Path) -> None:
 
 
 @pytest.mark.parametrize("project", ["trip_loads"], indirect=True)
-def test_trip_loads_runs_from_a_file_to_scores(project: Path) -> None:
+def test_trip_loads_runs_from_a_file_to_a_window(project: Path) -> None:
     source = project / "loads.parquet"
     made = (
         "import sys; sys.path.insert(0, 'tests'); from datetime import date;"
-        "from test_trip_loads import departures; departures(date(2020, 1, 1), 60).write_parquet('loads.parquet')"
+        "from test_trip_loads import counts; counts(date(2020, 1, 1), 60).write_parquet('loads.parquet')"
     )
     assert run("-c", made, cwd=project).returncode == 0
-    for pipeline in ("train_and_predict", "score"):
-        trikk("run", pipeline, "-p", f"source={source}", "-p", "day=2020-02-20", cwd=project)
-    scores = pl.read_delta(str(project / ".trikk" / "tables" / "scores"))
-    assert scores["departures"].to_list() == [8]
-    predictions = pl.read_delta(str(project / ".trikk" / "tables" / "predictions"))
-    assert predictions.select("trip_id", "date").is_unique().all()
+    night = ["--from", "2020-02-20", "--to", "2020-02-20", "--at", "23:59", "-p", f"source={source}"]
+    trikk("backfill", "ingest", "train", "nightly", *night, "-p", "days=50", cwd=project)
+    trikk("run", "ingest", "-p", f"source={source}", "-p", "day=2020-02-21", cwd=project)
+    trikk("run", "watch_loads", cwd=project)
+    day: Any
+    (day,) = trikk("monitor", "loads", cwd=project)["windows"]  # type: ignore[misc]
+    assert (day["label"], day["state"]) == ("2020-02-21", "final")
+    whole = day["figures"][0]
+    assert (whole["predicted"], whole["labelled"]) == (40, 40)
+    assert whole["metrics"]["mae"] < whole["baseline"]["mae"] + 1
+    assert len(trikk("models", "loads", cwd=project)["versions"]) == 2  # type: ignore[arg-type]
 
 
 def test_the_demo_ends_by_itself_and_can_be_run_again(tmp_path: Path) -> None:
