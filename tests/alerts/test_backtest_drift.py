@@ -23,6 +23,7 @@ from trikk.alerts.backtest_question import Question, choose
 from trikk.alerts.backtest_run import answer
 from trikk.alerts.backtest_sweep import Days
 from trikk.alerts.drifts import of_drift
+from trikk.alerts.rule import Rule
 from trikk.core.errors import UnknownName, UsageError
 from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_records import DriftRecord, DriftRecords
@@ -100,22 +101,46 @@ def pasts(draw: st.DrawFn) -> list[DriftRecord]:
     return found
 
 
-@given(pasts(), LIMITS, RULES, st.sampled_from([0.04, 0.1, 0.25, 0.5, 1.0, 2.5]))
+def both(
+    past: list[DriftRecord], limits: Limits, checked: Rule, threshold: float, of: list[Night]
+) -> list[Episode]:
+    """The incidents of the replay, which are those of the sweep."""
+    spec = declared()
+    known = days_known(past, spec)
+    sweep = DriftSweep(known, spec, checked, limits, of)
+    (spans,) = sweep.spans(sweep.sights(threshold)).values()
+    episodes = replay(known, *sweep.with_number(threshold), of)
+    assert [(s.opened.night.day, s.resolved.day if s.resolved else None) for s in spans] == shown(episodes)
+    assert [(s.opened.start, s.opened.at) for s in spans] == [(e.start, e.end) for e in episodes]
+    return episodes
+
+
+@given(pasts(), LIMITS, RULES, st.sampled_from([0.04, 0.1, 0.25, 0.3, 0.5, 1.0, 2.5]))
 @settings(max_examples=60, deadline=None)
 def test_the_sweep_opens_and_resolves_just_as_the_life_cycle_does(past, names, given_, threshold):
-    spec, checked = declared(), drift_rule(**given_)
-    known = days_known(past, spec)
     last = max((date.fromisoformat(r.label) for r in past), default=FIRST)
-    all_nights = over((last - FIRST).days + 5)
     try:
         limits = Limits.of(Drift(), names, past)
     except (UnknownName, UsageError):
         return
-    sweep = DriftSweep(known, spec, checked, limits, all_nights)
-    (spans,) = sweep.spans(sweep.sights(threshold)).values()
-    episodes = replay(known, *sweep.with_number(threshold), all_nights)
-    assert [(s.opened.night.day, s.resolved.day if s.resolved else None) for s in spans] == shown(episodes)
-    assert [(s.opened.start, s.opened.at) for s in spans] == [(e.start, e.end) for e in episodes]
+    both(past, limits, drift_rule(**given_), threshold, over((last - FIRST).days + 5))
+
+
+@pytest.mark.parametrize(("threshold", "alarms"), [(0.3, 1), (0.301, 0)])
+def test_a_day_drifts_at_the_limit_itself(threshold: float, alarms: int) -> None:
+    past = watched_days([(0.1, 0.1), (0.1, 0.3), (0.1, 0.1)])
+    limits = Limits.of(Drift(), ["wasserstein"], past)
+    assert len(both(past, limits, drift_rule(), threshold, over(5))) == alarms
+
+
+@pytest.mark.parametrize(("apart", "alarms"), [(83, 1), (84, 0), (85, 0)])
+def test_a_night_looks_across_83_days_that_say_nothing_and_no_more(apart: int, alarms: int) -> None:
+    past = [compared(n, {"prediction": 0.5}, evening(n + 1)) for n in (0, apart)]
+    waiting = compared(42, {"prediction": 0.1}, evening(41), settled=False)
+    limits = Limits.of(Drift(), [], past)
+    for days in (past, [*past, waiting]):
+        assert len(both(days, limits, drift_rule(windows=2), 0.25, over(apart + 3))) == alarms
+    assert len(both(past[:1], limits, drift_rule(), 0.25, over(apart)[-2:-1])) == alarms
 
 
 @given(pasts())

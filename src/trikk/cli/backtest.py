@@ -48,7 +48,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
     "limits",
     multiple=True,
     metavar="NAME[=NUMBER]",
-    help="A limit of drift to find, and to replay with: a method, a column, or missing. All of them if not given.",
+    help="Of drift, a limit to find: a method, a column, or missing; replayed with NUMBER. Else all at once.",
 )
 @click.option("--window", default="", help="hour, day or week.")
 @click.option("--slice", default="", metavar="COLUMN", help="Each of its values alarms on its own.")
