@@ -12,6 +12,7 @@ figure      metric | count | ("baseline" | "usual" | "estimated") ["(" metric ")
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -40,6 +41,7 @@ class _Token:
     at: int
 
 
+@functools.lru_cache(maxsize=1024)
 def parse(text: str) -> Condition:
     """Read a condition.
 
