@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,15 +136,15 @@ def at_once(root: Path) -> dict[str, Any]:
 
 
 def elsewhere(root: Path) -> dict[str, Any]:
-    """Attempts of a process on another host: one that has begun nothing, one whose run is over."""
-    journal = Project.open(root).journal
+    """Attempts of a process on another host: one has begun nothing, the run of one is over at the second look."""
+    journal, now = Project.open(root).journal, time.time()
     holder = {"host": "elsewhere", "boot": "", "pid": 1, "started": 0.0}
-    body: dict[str, Any] = {"pipeline": "work", "parameters": {}, "holder": holder}
+    body: dict[str, Any] = {"pipeline": "work", "parameters": {}, "holder": holder, "since": now}
     for cause in ("nothing", "over"):
         journal.add(f"cause/{cause}", "start.claimed", body, at=0.0, identity="start/1")
     origin = {"kind": "test", "cause": "over", "at": 0.0}
     journal.create("elsewhere001", "work", {"parameters": {}, "origin": origin, "lock": {}, "graph": ""}, at=0.0)
-    lease = journal.acquire("elsewhere001", Holder(**holder), ttl=60.0, now=0.0)
+    lease = journal.acquire("elsewhere001", Holder(**holder), ttl=600.0, now=now)
     before = []
     for _ in range(2):
         forked(lambda: look(root, "over"), lambda: look(root, "nothing"))

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -270,7 +271,7 @@ def test_wrong_settings_are_told_and_use_up_no_attempt(place: Place) -> None:
 def test_one_that_a_process_on_another_host_has_taken_on_is_left_to_it_and_told(place: Place) -> None:
     place.look("2020-03-29T12:00")
     holder = {"host": "elsewhere", "boot": "", "pid": 7, "started": 0.0}
-    body: dict[str, Any] = {"pipeline": "report_monthly", "parameters": {}, "holder": holder, "token": "x"}
+    body: dict[str, Any] = {"pipeline": "report_monthly", "parameters": {}, "holder": holder, "since": time.time()}
     subject = "tick/report/monthly/20200401T040000Z"
     place.project.journal.add(subject, "start.claimed", body, at=0.0, identity="start/1")
     looked = place.look("2020-04-01T04:00")
@@ -378,6 +379,13 @@ def test_every_moment_is_made_or_missed_whenever_one_looks(
     assert set(made) <= set(everything)
     assert len(made) + missed == len(everything)
     assert made[-1:] == everything[-1:]
+
+
+def test_the_period_is_that_before_the_moment_and_not_before_the_look() -> None:
+    spec = monthly(schedule="0 6 1 1 *", **OSLO).spec
+    held = entry(BEGAN, {"schedule": "0 6 1 1 *", **OSLO}, at("2019-12-15T12:00"))
+    kind, body = next_entry(spec, held, at("2020-03-15T12:00")) or ("", {})
+    assert (kind, body["period"], body["times"]) == (DUE, "2019-12", 0)
 
 
 def test_very_many_missed_moments_are_not_counted() -> None:

@@ -204,7 +204,7 @@ def _elsewhere(name: str, due: Due, attempt: Attempt) -> str:
     process = f"process {attempt.holder['pid']} on {attempt.holder['host']}"
     return (
         f"report {name} for {due.period} was taken on by {process}, which can't be asked from here; "
-        f"if it is gone: {_by_hand(name, due.period)}"
+        f"it is waited for; if it is known to be gone: {_by_hand(name, due.period)}"
     )
 
 
