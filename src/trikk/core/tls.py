@@ -29,7 +29,7 @@ _CLIENT = (
     "alert unknown ca",
     "client ssl authentication might be required",
 )
-_NO_TLS = ("wrong version number", "wrong_version_number", "record layer failure", "unknown protocol")
+_NO_TLS = ("wrong version number", "wrong_version_number", "record layer failure", "packet length too long")
 _FAILED = ("certificate verify failed", "certificate_verify_failed")
 
 

@@ -26,6 +26,7 @@ _CHUNK = 10_000
 _TRANSACTION_SECONDS = 120
 _TOPIC_SECONDS = 5.0
 _CALL_SECONDS = 5.0
+_LOOK_SECONDS = 0.25  # a refusal is heard of when the first call is over
 
 
 def send_kafka(job: Job) -> int:
@@ -144,7 +145,7 @@ class Sender:
         topic = self.job.address.topic
         deadline = time.monotonic() + min(self.job.patience, _TOPIC_SECONDS)
         while True:
-            found = self._retried(lambda wait: admin.list_topics(topic, timeout=wait))
+            found = self._retried(lambda wait: admin.list_topics(topic, timeout=wait), first=_LOOK_SECONDS)
             error = found.topics[topic].error
             if error is None:
                 return int(next(iter(found.brokers)))
@@ -218,11 +219,11 @@ class Sender:
                 return  # it may have been committed: the next attempt asks the broker
         self.job.facts.stopped(self.sent)
 
-    def _retried(self, call: Callable[[float], T]) -> T:
-        """Call until it goes well, is refused, or `patience` seconds are over."""
+    def _retried(self, call: Callable[[float], T], first: float = 1.0) -> T:
+        """Call until it goes well, is refused, or `patience` seconds are over; for `first` seconds at first."""
         from confluent_kafka import KafkaException
 
-        deadline, wait, pause = time.monotonic() + self.job.patience, 1.0, 0.05
+        deadline, wait, pause = time.monotonic() + self.job.patience, first, 0.05
         while True:
             left = deadline - time.monotonic()
             try:

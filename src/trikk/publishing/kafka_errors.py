@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import BrokerError, PermanentError, TrikkError
+from trikk.core.tls import Trouble, client_context, explain, look
 
 if TYPE_CHECKING:
-    from trikk.core.tls import Trouble
     from trikk.publishing.address import Address
     from trikk.publishing.publication import Job
 
@@ -90,10 +90,14 @@ class Seen:
         self.last = ""
 
     def __call__(self, error: Any) -> None:
-        """Take a complaint; the client calls this from `poll` and the like."""
-        if (error.name() in _REFUSALS and not passes(error)) or _encryption(error) is not None:
+        """Take a complaint; the client calls this from `poll` and the like.
+
+        It may do so while an error of its own is on its way to us, so nothing is imported here.
+        """
+        name = error.name()
+        if (name in _REFUSALS and not passes(error)) or (name == "_TRANSPORT" and _encryption(error)):
             self.refusal = error
-        elif error.name() != "_ALL_BROKERS_DOWN":
+        elif name != "_ALL_BROKERS_DOWN":
             self.last = str(error.str())
 
     def delivered(self, error: Any, message: Any) -> None:  # noqa: ARG002 - the client's signature
@@ -142,8 +146,6 @@ def away(job: Job, error: Any, last: str, sent: int) -> TrikkError:
 
 def _encryption(error: Any) -> Trouble | None:
     """What is wrong with TLS for good, if that is what the client complains about."""
-    from trikk.core.tls import explain
-
     if error.name() not in ("_SSL", "_TRANSPORT"):
         return None
     found = explain(error.str())
@@ -152,8 +154,6 @@ def _encryption(error: Any) -> Trouble | None:
 
 def _seen_for_oneself(address: Address, text: str) -> Trouble | None:
     """What is wrong with a certificate: the client does not tell, so shake hands with the broker once more."""
-    from trikk.core.tls import client_context, look
-
     if "certificate verify failed" in text and (place := _TLS_HOST.search(text)):
         return look(place[1].strip("[]"), int(place[2]), client_context(*address.files))
     return None
