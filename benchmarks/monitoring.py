@@ -2,7 +2,8 @@
 
 Joins predictions with truths and computes five metrics over twenty slices: once as a monitor does it, once as a
 polars query, once in DuckDB; in turns, in one process, over the same frames in memory. Then evaluates a monitor
-day after day over a history of many days, to show that a day costs a day's work.
+day after day over a history of many days, to show that a day costs a day's work; `--nights` does so with the whole
+commands, `trikk watch --once` and those of the morning after.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
@@ -28,6 +30,7 @@ from trikk.storage.tables import Tables, Write
 START = datetime(2020, 1, 1, tzinfo=UTC)
 METRICS = ("mae", "rmse", "bias", "wape", "median_error")
 LINES = 20
+SHORT = 50
 
 
 def spec(**more: object) -> MonitorSpec:
@@ -111,23 +114,39 @@ def days(count: int, each: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tables, journal = Tables(f"{folder}/tables"), SqliteJournal(f"{folder}/journal.db")
         records, one = Records(journal, "loads"), spec(metrics=("mae", "rmse", "bias", "wape"), delay=86_400.0)
-        taken: list[float] = []
+        taken: list[Day] = []
+        found: list[Day] = []
         for number in range(count):
             made, truth = rows(each, 24)
             shift = pl.duration(days=number)
             for name, frame in (("predictions", made), ("truth", truth)):
                 write = Write("append", frame.with_columns(pl.col("slot") + shift))
                 tables.write(name, write, identity=f"{number}", origin={})
+            begun = time.process_time()
             versions = {name: tables.version(name) for name in ("predictions", "truth")}
             source = Source(tables.scan("predictions"), tables.scan("truth"), tables, versions)
-            now = START + timedelta(days=number + 1)
-            begun = time.perf_counter()
+            now, opened, wall = START + timedelta(days=number + 1), time.process_time(), time.perf_counter()
             evaluate(one, source, records, now=now, run=f"r{number}", identity=f"r{number}")
-            taken.append(time.perf_counter() - begun)
-            if number + 1 in (50, count // 2, count):
-                middle = statistics.median(taken[-20:])
-                print(f"  after {number + 1:5} days: {1000 * middle:6.1f} ms for one more (median of 20)")
+            ended = time.process_time()
+            taken.append(Day(time.perf_counter() - wall, ended - opened, ended - begun))
+            if number + 1 in (SHORT, count // 2, count):
+                found.append(Day(*(1000 * statistics.median(values) for values in zip(*taken[-20:], strict=True))))
+                print(f"  after {number + 1:5} days: {found[-1]} (medians of 20)", flush=True)
         journal.close()
+    print(
+        f"  late / early, CPU: {found[-1].cpu / found[0].cpu:.2f}, with opening {found[-1].all / found[0].all:.2f}"
+    )
+
+
+class Day(NamedTuple):
+    """What one more day cost: an evaluation's wall time, its CPU, and the CPU of opening two tables and of it."""
+
+    wall: float
+    cpu: float
+    all: float
+
+    def __str__(self) -> str:
+        return f"{self.wall:6.1f} ms, CPU {self.cpu:6.1f} ms, with opening the tables {self.all:6.1f} ms"
 
 
 def main() -> None:
@@ -137,7 +156,13 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=1_000)
     parser.add_argument("--each", type=int, default=4_800, help="predictions a day")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--nights", action="store_true", help="whole commands after a short and a long history")
     given = parser.parse_args()
+    if given.nights:
+        from benchmarks.nights import nights
+
+        nights(given.days, given.each, short=SHORT)
+        return
     joins(given.rows, given.repeat)
     print(f"one evaluation for each of {given.days:,} days of {given.each:,} predictions")
     days(given.days, given.each)

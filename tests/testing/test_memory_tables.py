@@ -185,3 +185,11 @@ def test_rows_come_in_the_order_in_which_they_were_written(tables: Any) -> None:
         put(tables, str(number), pl.DataFrame({"k": [number, number], "v": ["x", "y"]}))
     put(tables, "4", pl.DataFrame({"k": [9], "v": ["z"]}), "merge", key=("k",))
     assert tables.scan("t").collect().rows() == [(n, v) for n in range(4) for v in "xy"] + [(9, "z")]
+
+
+def test_a_column_is_ranged_however_many_there_are_before_it(tables: Any) -> None:
+    wide = pl.DataFrame({f"c{number}": [1, 2] for number in range(40)}).with_columns(HOURS["at"])
+    put(tables, "1", wide)
+    put(tables, "2", wide.with_columns(pl.lit(None, pl.Datetime("us", "UTC")).alias("at")))
+    for found in (tables.ranges("t", "at", 1), tables.ranges("t", "at", 0) + tables.added_ranges("t", "at", 0, 1)):
+        assert [(f.least, f.greatest) for f in found] == [(HOURS["at"][0], HOURS["at"][1]), (None, None)]

@@ -15,7 +15,7 @@ from trikk.storage import table_log
 from trikk.storage.locks import file_lock
 from trikk.storage.table_admin import CleanReport, TableInfo, info, sweep
 from trikk.storage.table_files import Files, LocalFiles, RemoteFiles, logged
-from trikk.storage.table_ranges import FileRange, ranges
+from trikk.storage.table_ranges import FileRange, complete, ranges
 from trikk.storage.table_view import overlay
 from trikk.storage.table_write import Committed, Place, Write, commit
 
@@ -78,13 +78,14 @@ class Tables:
         return frame
 
     def ranges(self, name: str, column: str, version: int | None = None) -> list[FileRange]:
-        """The table's files at a version, with the range of a column that each holds, read from the log alone.
+        """The table's files at a version, with the range of a column in each, from the log as far as it says it.
 
         Raises:
             UnknownName: if there is no such table.
             TableError: if it has no such version, or is damaged.
         """
-        return ranges(self._existing(name, version), column)
+        found = ranges(self._existing(name, version), column)
+        return complete(found, column, self._place(name).location, self._options)
 
     def added_ranges(self, name: str, column: str, after: int, until: int) -> list[FileRange] | None:
         """The files that the versions after one, up to another, have added, with the range of a column in each.
@@ -111,7 +112,7 @@ class Tables:
             if added is None:
                 return None
             found += added
-        return found if until >= after else None
+        return complete(found, column, self._place(name).location, self._options) if until >= after else None
 
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table as a run sees it: at its pinned version, with the run's own `writes` on top, lazily.

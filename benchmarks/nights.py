@@ -1,0 +1,151 @@
+"""What a night costs a project after a short and after a long history: the whole commands, as cron starts them.
+
+A history is made in this process: rows, figures, drift, incidents, and a run's events for each night. Then some
+nights, and the commands that people use the morning after, are run as processes and their CPU is measured.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks import process
+from benchmarks.jobs import Command
+from benchmarks.monitoring import START, rows
+from benchmarks.places import REPOSITORY
+from trikk.alerts.book import Book
+from trikk.alerts.evaluate import declared
+from trikk.alerts.lifecycle import decide
+from trikk.alerts.sources import rules_of, see
+from trikk.execution.how import How
+from trikk.execution.project import Project
+from trikk.execution.session import Session
+from trikk.monitoring.changes import Source
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.drift_records import DriftRecords
+from trikk.monitoring.drifting import drifting
+from trikk.monitoring.evaluate import evaluate
+from trikk.monitoring.records import Records
+from trikk.storage.tables import Write
+
+PIPELINES = """
+from trikk import Alarm, Drift, Monitor, Report, Table
+
+loads = Monitor(
+    "loads", predictions=Table("predictions"), truth=Table("truth"), key="trip", slot="slot", observed="load",
+    metrics=["mae", "rmse", "bias", "wape"], slices=["line"], label_delay="1d", drift=Drift(),
+    alarms=[
+        Alarm("loss", when="mae > 1.3 * usual", windows=2), Alarm("line", when="wape > 0.5", slice="line"),
+        Alarm("labels", kind="labels overdue"), Alarm("drift", kind="drift"),
+    ],
+)
+monthly = Report("monthly", monitors=[loads])
+"""
+BAD_EVERY, BAD_DAYS = 40, 4
+"""An alarm opens once in so many days, and is over after so many."""
+
+EVENTS_OF_A_RUN = 12
+
+
+class Nights:
+    """A project whose history grows.
+
+    Args:
+        folder: where it is made.
+        each: predictions a day.
+    """
+
+    def __init__(self, folder: Path, each: int) -> None:
+        self.source = folder.with_name(folder.name + "-source")  # so that an edit does not mix two versions
+        shutil.copytree(REPOSITORY / "src", self.source, ignore=shutil.ignore_patterns("__pycache__"))
+        folder.mkdir()
+        (folder / "trikk.toml").write_text('name = "nights"\n')
+        (folder / "pipelines.py").write_text(PIPELINES)
+        self.folder, self.each, self.number = folder, each, 0
+        self.project = Project.open(folder)
+        with Session(self.project, How()) as session:
+            graphs = session.executor.graphs()
+            self.spec: MonitorSpec = next(iter(declared(graphs).values()))
+            self.pipelines = list(graphs)
+
+    def add_rows(self) -> datetime:
+        """Another day's predictions, and the truths of the day; the time at which the day is over."""
+        made, truth = rows(self.each, 24)
+        slot = pl.col("slot") + pl.duration(days=self.number)
+        id_ = pl.format("{}-{}", pl.lit(self.number), pl.int_range(pl.len()))
+        made = made.with_columns(slot, id_.alias("prediction_id"), (pl.col("value") % 13).alias("distance"))
+        worse = 2.0 if self.number % BAD_EVERY >= BAD_EVERY - BAD_DAYS else 1.0
+        for name, frame in (("predictions", made), ("truth", truth.with_columns(slot, pl.col("load") * worse))):
+            write = Write("append", frame)
+            self.project.tables.write(name, write, identity=f"{name}/{self.number}", origin={})
+        self.number += 1
+        return START + timedelta(days=self.number)
+
+    def pass_quickly(self) -> None:
+        """A night without processes: what it leaves in the ledger, and as many events of a run."""
+        now, run, journal = self.add_rows(), f"night-{self.number}", self.project.journal
+        versions = {name: self.project.tables.version(name) for name in ("predictions", "truth")}
+        source = Source(*(self.project.tables.scan(name) for name in versions), self.project.tables, versions)
+        records = Records(journal, self.spec.name)
+        records.define(self.spec, now.timestamp())
+        evaluate(self.spec, source, records, now=now, run=run, identity=run)
+        drifting(self.spec, source, None, DriftRecords(journal, self.spec.name), now=now, run=run, identity=run)
+        book, at = Book(journal), now.timestamp()
+        for reading in see(self.project, rules_of(self.project, ()), self.pipelines, now).readings:
+            latest = book.latest(reading.cause)
+            while (decision := decide(latest, reading, at)) is not None:
+                latest = book.apply(latest, reading.cause, decision, at=at, channels=())
+        book.unfinished()
+        journal.create(
+            run, f"watch_{self.spec.name}", {"parameters": {}, "origin": {"kind": "watch", "at": at}}, at=at
+        )
+        journal.append_many(run, [("run.started", {})] + [("note", {"text": "x" * 300})] * EVENTS_OF_A_RUN, at=at)
+        journal.append(run, "run.succeeded", {}, at=at)
+
+    def commands(self) -> Iterator[tuple[str, list[str]]]:
+        """A night's look and the commands of the morning after, by what they are called in the results."""
+        now = self.add_rows()
+        yield "watch --once", ["watch", "--once", "--now", now.isoformat()]
+        yield "watch --once, nothing new", ["watch", "--once", "--now", (now + timedelta(minutes=5)).isoformat()]
+        yield "monitor", ["monitor"]
+        yield "monitor loads", ["monitor", "loads"]
+        yield "explain ID", ["explain", f"{self.number - 3}-7"]
+        yield "incidents", ["incidents"]
+        month = f"{now - timedelta(days=now.day):%Y-%m}"
+        yield "report monthly", ["report", "monthly", "--for", month]
+        yield "runs", ["runs"]
+
+    def measured(self, nights: int, to: dict[str, list[float]]) -> None:
+        """Run some nights and add the CPU seconds of each command."""
+        log, env = self.folder / "log.txt", {"PYTHONPATH": str(self.source)}
+        for _ in range(nights):
+            for name, arguments in self.commands():
+                command = Command([str(Path(sys.executable).with_name("trikk")), *arguments], self.folder, env)
+                sample = process.run(
+                    command, process.environment(command, self.folder, self.folder), log, timeout=300
+                )
+                if sample.code != 0:
+                    raise SystemExit(f"trikk {' '.join(arguments)} ended with {sample.code}: {log.read_text()}")
+                to.setdefault(name, []).append(sample.cpu)
+
+
+def nights(count: int, each: int, repeat: int = 5, short: int = 50) -> None:
+    """Print what each command costs after a short and after a long history, in CPU seconds, and the ratio."""
+    found: dict[int, dict[str, list[float]]] = {short: {}, count: {}}
+    with tempfile.TemporaryDirectory() as folder:
+        project = Nights(Path(folder, "nights"), each)
+        for until, samples in found.items():
+            while project.number < until - repeat:
+                project.pass_quickly()
+            project.measured(repeat, samples)
+    print(f"{'CPU seconds, median of ' + str(repeat):32} {short:>8,} {count:>8,} days  ratio")
+    for name, early in found[short].items():
+        before, after = (statistics.median(values) for values in (early, found[count][name]))
+        print(f"  trikk {name:24} {before:8.2f} {after:8.2f}       {after / before:5.2f}")
