@@ -103,6 +103,15 @@ def test_a_tick_at_the_end_counts_and_one_at_the_beginning_does_not() -> None:
     assert list(ticks("0 6 1 * *", OSLO, almost, second)) == [second]
 
 
+def test_in_the_hour_that_comes_twice_a_moment_of_the_first_is_over_in_the_second() -> None:
+    second_quarter_past = datetime(2020, 10, 25, 1, 15, tzinfo=UTC)
+    assert next(ticks("30 2 * * *", OSLO, second_quarter_past)) == datetime(2020, 10, 26, 1, 30, tzinfo=UTC)
+    long_before = datetime(2020, 10, 1, tzinfo=UTC)
+    assert last_tick("30 2 * * *", OSLO, long_before, second_quarter_past) == datetime(
+        2020, 10, 25, 0, 30, tzinfo=UTC
+    )
+
+
 def test_ticks_end_with_the_calendar() -> None:
     assert list(ticks("0 6 1 1 *", OSLO, datetime(9998, 6, 1, tzinfo=UTC))) == [
         datetime(9999, 1, 1, 5, tzinfo=UTC)
@@ -117,7 +126,7 @@ CHANGES = [datetime(2020, m, d, tzinfo=UTC) for m, d in ((3, 29), (10, 25), (4, 
     st.sampled_from(LINES),
     st.sampled_from([OSLO, AUCKLAND, ZoneInfo("UTC")]),
     st.sampled_from(CHANGES),
-    st.integers(-2 * 86400, 2 * 86400),
+    st.integers(-2 * 86400, 2 * 86400) | st.integers(-3 * 3600, 3 * 3600),
     st.integers(0, 4 * 86400),
 )
 @settings(max_examples=40)

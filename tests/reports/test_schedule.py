@@ -193,6 +193,7 @@ def test_a_report_that_fails_is_tried_three_times_told_as_an_incident_and_then_n
     (place.root / "bad").touch()
     first = place.look("2020-04-01T04:00")
     assert "a bad page" in first.lines[0]
+    assert place.look("2020-03-30T12:00").reported.reports == []
     assert first.notes == []
     second = place.look("2020-04-01T04:05")
     assert [change["incident"] for change in second.looked.changes] == ["report_monthly.failed-1"]

@@ -102,11 +102,10 @@ def next_entry(
 
 
 def _since(line: Mapping[str, JSON], held: Entry | None) -> datetime | None:
-    """After which moment ticks count; None if the schedule begins, or is not the one that was held."""
+    """Since when a schedule is to be looked at; None if it begins, or is not the one that was held."""
     if held is None or held.kind == ENDED or any(held.body[key] != value for key, value in line.items()):
         return None
-    due = Due.read(held)
-    return due.tick if due else datetime.fromtimestamp(held.at, UTC)
+    return datetime.fromtimestamp(held.at, UTC)
 
 
 def next_moment(spec: ReportSpec, now: datetime) -> datetime | None:
