@@ -21,7 +21,7 @@ from trikk.alerts.silence import MANY, Known, newer, readings
 from trikk.alerts.silence_read import of_silence
 from trikk.alerts.sources import see
 from trikk.alerts.watch import Looked, look
-from trikk.core.errors import ProjectError, UsageError
+from trikk.core.errors import ProjectError, TableError, UsageError
 from trikk.core.settings import load_settings
 from trikk.execution.how import How
 from trikk.execution.project import Project
@@ -269,6 +269,26 @@ def test_columns_that_are_not_there_are_told(table: Table, more: dict[str, Any],
     assert what in seen.errors[0]
     assert ("silent", "readings") in seen.watched
     assert table.kept() == []
+
+
+def test_rows_that_can_not_be_used_or_read_are_told(table: Table) -> None:
+    ancient = datetime(1, 1, 1, tzinfo=UTC)
+    frame = pl.DataFrame(
+        {"at": [ancient, ancient.replace(year=1999)], "device": ["a", "a"], "tags": [["x"], ["y"]]}
+    )
+    table.project.tables.write("readings", Write("append", frame), identity="x", origin={})
+    with pytest.raises(
+        UsageError, match=r"column tags of table readings is List\(String\), which names no device"
+    ):
+        table.see(1, slice="tags")
+    assert (
+        of_silence(table.project, rule(slice=""), at(1))[0].points[0].text == "no row since 1999-01-01 01:00 CET"
+    )
+    (file,) = (table.root / ".trikk/tables/readings").glob("*.parquet")
+    file.write_bytes(b"x" * file.stat().st_size)
+    assert table.see(1) == {"": False}  # too old to be read at all
+    with pytest.raises(TableError, match="table readings can't be read"):
+        table.see(1, name="all", known_for="999999d")
 
 
 def test_too_many_devices_are_told_and_not_kept(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:

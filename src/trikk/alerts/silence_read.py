@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.alerts.reading import Reading
 from trikk.alerts.rule import Rule
 from trikk.alerts.silence import Known, newer, readings
-from trikk.core.errors import Conflict, UsageError
+from trikk.core.errors import Conflict, TableError, UsageError
 from trikk.execution.project import Project
 from trikk.runs.ledger import Entry
 
@@ -131,17 +131,26 @@ def _scanned(frame: pl.LazyFrame, rule: Rule, now: float) -> Rows:
 def newest(frame: pl.LazyFrame, rule: Rule, limit: float) -> Rows:
     """The newest time of each value among rows that are dated up to a limit, and the values of those beyond.
 
-    Rows without a time or a value say nothing.
+    Rows without a time or a value say nothing; a time before 1970 counts as 1970.
+
+    Raises:
+        UsageError: if a column is missing or of a type that can't be used.
+        TableError: if the rows can't be read.
     """
     import polars as pl
 
     _check(frame.collect_schema(), rule)
     value = pl.col(rule.slice).cast(pl.String) if rule.slice else pl.lit("")
     at = pl.col("at")
-    rows = frame.select(pl.col(rule.time).dt.epoch("s").alias("at"), value.alias("value")).drop_nulls()
+    seconds = pl.col(rule.time).dt.epoch("s").clip(lower_bound=0)
+    rows = frame.select(seconds.alias("at"), value.alias("value")).drop_nulls()
     believed = at <= limit
     found = rows.group_by("value").agg(at.filter(believed).max().alias("at"), (~believed).any().alias("ahead"))
-    made = found.collect()
+    try:
+        made = found.collect()
+    except Exception as error:  # polars and deltalake have no common base
+        what = f"table {rule.table} can't be read: {str(error).partition(chr(10))[0]}"
+        raise TableError(what, next="trikk doctor looks at all its files") from error
     times = made.drop_nulls("at")
     return Rows(
         dict(zip(times["value"].to_list(), times["at"].to_list(), strict=True)),
@@ -156,7 +165,7 @@ def _from(frame: pl.LazyFrame, rule: Rule, moment: float) -> pl.Expr:
     schema = frame.collect_schema()
     _check(schema, rule)
     zone = schema[rule.time].time_zone  # type: ignore[attr-defined]
-    bound = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)
+    bound = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=max(0.0, moment))
     return pl.col(rule.time) >= (bound.astimezone(UTC) if zone else bound.replace(tzinfo=None))
 
 
@@ -171,4 +180,9 @@ def _check(schema: pl.Schema, rule: Rule) -> None:
         raise UsageError(
             f"column {rule.time} of table {rule.table} is {schema[rule.time]}, and no time",
             next="name a column of type Datetime: time = ...",
+        )
+    if rule.slice and (schema[rule.slice].is_nested() or schema[rule.slice] == pl.Binary):
+        raise UsageError(
+            f"column {rule.slice} of table {rule.table} is {schema[rule.slice]}, which names no device",
+            next="slice by a column of texts or numbers",
         )
