@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import PermanentError, UsageError
+from trikk.publishing import publish
 from trikk.publishing.encoding import encode
 from trikk.publishing.messages import Messages
 
@@ -181,3 +182,8 @@ def test_an_empty_frame_has_no_messages() -> None:
     for form in ("json", "avro"):
         messages = made(pl.DataFrame({"a": pl.Series([], dtype=pl.Float64)}), form)
         assert (len(messages), messages.size) == (0, 0)
+
+
+def test_what_is_no_frame_is_refused_for_good() -> None:
+    with pytest.raises(PermanentError, match="dict holds no rows"):
+        publish([{"row": 1}], "kafka://127.0.0.1:1/t")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.certificates import Authority
+from tests.execution.command import Folder
 from tests.publishing.publisher import context_for, rows_for
 from tests.servers_mqtt import Mqtt, wait_for
 
@@ -115,6 +116,34 @@ def test_a_wrong_password_is_told_and_shown_nowhere(
     with entered(context), pytest.raises(PermanentError, match="user") as caught:
         publish(rows_for(3), mqtt_tls.address(topic), patience=20)
     assert WRONG not in told(context, caught.value, caplog)
+
+
+def test_nothing_that_a_run_leaves_behind_has_the_password(mqtt_tls: Mqtt, topic: str, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(Path(mqtt_tls.ca).read_bytes())
+    to = mqtt_tls.address(topic).replace(mqtt_tls.ca, "ca.pem")  # from the project's folder on
+    folder = Folder(tmp_path)
+    folder.write(
+        trikk='name = "city"\n',
+        pipelines=f"""
+            import polars as pl
+            from trikk import pipeline, publish, step
+
+            @step
+            def rows() -> pl.DataFrame:
+                return pl.DataFrame({{"row": [1]}})
+
+            @pipeline
+            def nightly():
+                publish(rows(), to={to!r})
+        """.replace("\n            ", "\n"),
+    )
+    for password, code in ((WRONG, 1), (mqtt_tls.password, 0)):
+        done = folder.trikk("run", "nightly", MQTT_PASSWORD=password)
+        assert done.code == code, done
+        left = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+        assert b"nightly" in left
+        assert password not in done.out + done.err
+        assert password.encode() not in left
 
 
 def told(context: Any, error: BaseException, caplog: pytest.LogCaptureFixture) -> str:

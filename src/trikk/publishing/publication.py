@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.durations import Duration, seconds
-from trikk.core.errors import PermanentError, UsageError
+from trikk.core.errors import CodecError, PermanentError, UsageError
 from trikk.core.settings import find_project, load_settings
 from trikk.core.values import JSON
 from trikk.publishing.address import Address, resolve
@@ -71,8 +71,6 @@ def publish_rows(
         UsageError: if an argument is wrong.
         MissingExtra: if the client's library is not installed.
     """
-    from trikk.storage.frames import rows_of
-
     context = current_step()
     if context is not None and context.dry:
         raise PermanentError("a replay does not publish", next="take the result of the first run")
@@ -85,7 +83,7 @@ def publish_rows(
     name = identity or (context.identity if context is not None else os.urandom(12).hex())
     publication = publication_of(name, f"{address.kind}:{address.topic}")
     headers = {"trikk-run": context.run} if context is not None else {}
-    messages = encode(rows_of(rows), publication, key=key, form=format, headers=headers, model=_model(model))
+    messages = encode(_frame(rows), publication, key=key, form=format, headers=headers, model=_model(model))
     facts = Facts.of(context, publication, name, address.label)
     job = Job(messages, name, address, wait, facts, context)
     result = _result(job, format)
@@ -97,6 +95,16 @@ def publish_rows(
     found = _sender(address)(job)
     facts.done(result, found)
     return result
+
+
+def _frame(rows: Any) -> Any:
+    """The rows as one frame; PermanentError if they are none, as they will be none at the next attempt."""
+    from trikk.storage.frames import rows_of
+
+    try:
+        return rows_of(rows)
+    except CodecError as error:
+        raise PermanentError(error.what, where=error.where, next=error.next) from None
 
 
 def other_rows(job: Job, sent: int) -> PermanentError:
