@@ -89,7 +89,7 @@ def explain(problem: object, mend: str = _AUTHORITY) -> Trouble | None:
     """
     text = str(problem)
     low = text.lower()
-    if any(sign in low for sign in ("certificate is not valid for", "doesn't match", "hostname mismatch")):
+    if any(sign in low for sign in ("certificate is not valid for", "hostname mismatch")):
         what = "its certificate is not for the name by which it is called"
         return Trouble(what, "call it by a name in its certificate")
     if any(sign in low for sign in _FAILED):
