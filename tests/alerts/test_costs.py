@@ -200,7 +200,7 @@ def test_without_prices_the_rule_is_told_once_and_the_others_go_on(tmp_path: Pat
     runs = Runs(tmp_path, "")
     runs.add(at(0), 9.0, state="failed")
     rules = [Rule("dear", "cost more than", costs_more_than=2.5, per="run"), Rule("failed", "run failed")]
-    seen = see(runs.project, rules, ["nightly", "hourly"], at(1))
+    seen = see(runs.project, rules, [], ["nightly", "hourly"], at(1))
     (error,) = seen.errors
     assert "rule dear (cost more than) can't work: no prices are set" in error
     assert "core_hour = " in error
@@ -252,7 +252,7 @@ def test_prices_that_are_none_are_refused(tmp_path: Path, text: str, what: str) 
 def test_two_budgets_on_the_same_are_one_too_many(tmp_path: Path) -> None:
     rule = '[[alerts.rule]]\nname = "dear"\nkind = "cost more than"\ncosts_more_than = 1\n'
     (tmp_path / "trikk.toml").write_text(rule + rule + 'per = "day"\n')
-    assert len(alert_settings(load_settings(tmp_path)).rules) == 4
+    assert len(alert_settings(load_settings(tmp_path)).rules) == 5
     (tmp_path / "trikk.toml").write_text(2 * (rule + 'per = "day"\n'))
     with pytest.raises(ProjectError, match="two rules are named 'dear'"):
         alert_settings(load_settings(tmp_path))

@@ -12,7 +12,7 @@ from tests.alerts.servers import MailServer, WebServer
 from trikk.alerts.book import Book
 from trikk.alerts.config import alert_settings
 from trikk.alerts.deliver import deliver
-from trikk.alerts.delivery import ATTEMPTS, Delivery, next_step
+from trikk.alerts.delivery import GIVE_UP, Delivery, next_step
 from trikk.alerts.incident import SENDING
 from trikk.alerts.lifecycle import decide
 from trikk.alerts.reading import Point, Reading
@@ -82,10 +82,10 @@ def test_a_channel_that_stays_away_is_given_up_and_recorded(tmp_path: Path) -> N
     post = Post(tmp_path, {"book": "file:taken/x.jsonl"})
     (tmp_path / "taken").write_text("a file")
     post.open("loss")
-    seen = [state for _ in range(ATTEMPTS + 3) for state in post.send(9 * HOUR)[0]]
-    assert seen == ["book failed"] * ATTEMPTS + ["book given up"]
+    seen = [state for _ in range(12) for state in post.send(9 * HOUR)[0]]
+    assert seen == ["book failed"] * 8 + ["book given up"]
     (incident,) = Book(post.project.journal).all()
-    assert "attempts failed" in incident.delivery("opened", "book").why
+    assert "8 attempts in 3 days failed" in incident.delivery("opened", "book").why
 
 
 def test_a_wrong_address_is_an_error_and_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,4 +146,16 @@ def test_who_sends_on_another_host_is_waited_for_but_not_for_ever() -> None:
     assert next_step(sending, now=60.0, alive=None).do == "wait"
     assert next_step(sending, now=1000.0, alive=None).do == "send"
     assert next_step(sending, now=1e9, alive=True).do == "wait"
-    assert next_step(Delivery("sending", ATTEMPTS, at=0.0), now=1e9, alive=False).do == "give up"
+    assert next_step(Delivery("sending", 1, first=1.0, at=1.0), now=1.0 + GIVE_UP, alive=False).do == "give up"
+
+
+def test_a_channel_that_is_away_for_a_weekend_delays_its_message() -> None:
+    delivery, now, tried = Delivery(), 1e9, 0
+    while now < 1e9 + 2.5 * 24 * HOUR:
+        if next_step(delivery, now=now, alive=False).do == "send":
+            tried += 1
+            delivery.apply("sending", now, {"attempt": tried, "holder": DEAD})
+            delivery.apply("failed", now, {"why": "away"})
+        now += 60.0
+    assert next_step(delivery, now=now + HOUR, alive=False).do == "send"
+    assert tried < 80

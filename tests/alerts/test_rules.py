@@ -107,7 +107,7 @@ def written(folder: Path, text: str) -> Any:
 
 def test_without_a_section_failures_go_to_files(tmp_path: Path) -> None:
     found = written(tmp_path, "")
-    assert {rule.kind for rule in found.rules} == {"run failed", "labels overdue"}
+    assert {rule.kind for rule in found.rules} == {"run failed", "labels overdue", "code does not load"}
     assert found.route("alarm") == found.route("info") == ("file",)
 
 
@@ -136,7 +136,7 @@ kind = "run failed"
 severity = "warning"
 """,
     )
-    assert [rule.name for rule in found.rules] == ["late", "broke", "labels"]
+    assert [rule.name for rule in found.rules] == ["late", "broke", "labels", "code"]
     assert found.channels["team"] == "slack://${SLACK}/#ml"
     assert found.route("alarm") == ("team", "mail")
     assert found.route("alarm", escalated=True) == ("team", "mail")

@@ -264,7 +264,7 @@ def test_times_without_a_zone_are_taken_as_utc_and_values_of_any_type(table: Tab
 )
 def test_columns_that_are_not_there_are_told(table: Table, more: dict[str, Any], what: str) -> None:
     table.write([(0.0, "north")])
-    seen = see(table.project, [rule(**more)], [], at(1))
+    seen = see(table.project, [rule(**more)], [], [], at(1))
     assert (seen.readings, len(seen.errors)) == ([], 1)
     assert what in seen.errors[0]
     assert ("silent", "readings") in seen.watched

@@ -6,12 +6,15 @@ import json
 import os
 import shutil
 import signal
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.execution.command import Folder, until
+
+from trikk.runs.sqlite import SqliteJournal
 
 
 @pytest.fixture
@@ -152,3 +155,89 @@ def test_a_watch_that_is_killed_while_it_trains_starts_nothing_twice(folder: Fol
     (row,) = [row for row in folder.good("runs")["runs"] if row["pipeline"] == "train"]
     assert row["origin"]["incident"] == "people.loss-1"
     assert len(folder.lines("trained.txt")) == 1
+
+
+def test_alarms_are_told_though_the_projects_code_is_broken(folder: Folder) -> None:
+    folder.failed("run", "broken", "-p", "why=no rows today")
+    code = (folder.root / "pipelines.py").read_text()
+    folder.write(pipelines=code + "\nimport nothing_of_that_name\n")
+    looked = folder.failed("watch", "--once")
+    assert {one["incident"]: one["kind"] for one in looked["changes"]} == {
+        "broken.failed-1": "opened",
+        "_project.code-1": "opened",
+    }
+    assert [one["state"] for one in looked["delivered"]] == ["delivered"] * 2
+    assert "nothing_of_that_name" in looked["errors"][0]
+    assert folder.failed("watch", "--once")["changes"] == []
+    folder.write(pipelines=code)
+    (change,) = folder.good("watch", "--once")["changes"]
+    assert (change["incident"], change["kind"]) == ("_project.code-1", "resolved")
+
+
+def test_what_another_host_took_on_and_never_ended_is_taken_over(folder: Folder) -> None:
+    fill(folder, "2020-03-02", 5.0, days=2)
+    journal = SqliteJournal(folder.root / ".trikk" / "journal.db")
+    claim: dict[str, Any] = {"holder": {"host": "pod-1", "boot": "", "pid": 7, "started": 0.0}}
+    journal.add("watch/people", "watch.claimed", {**claim, "since": time.time()}, at=0.0)
+    journal.close()
+    assert watch(folder, "2020-03-04T00:30")["evaluated"] == []
+    journal = SqliteJournal(folder.root / ".trikk" / "journal.db")
+    journal.add("watch/people", "watch.claimed", {**claim, "since": time.time() - 1000.0}, at=0.0)
+    journal.close()
+    assert [one["monitor"] for one in watch(folder, "2020-03-04T00:30")["evaluated"]] == ["people"]
+
+
+def test_an_incident_of_a_monitor_that_is_declared_no_more_ends(folder: Folder) -> None:
+    fill(folder, "2020-03-02", 5.0, days=2)
+    assert [one["kind"] for one in watch(folder, "2020-03-04T00:30")["changes"]] == ["opened"]
+    code = (folder.root / "pipelines.py").read_text()
+    folder.write(
+        pipelines=code.replace(
+            "people = Monitor(", "class Nothing:\n    def __init__(self, *a, **k): ...\n\npeople = Nothing("
+        )
+    )
+    (change,) = watch(folder, "2020-03-05T00:30")["changes"]
+    assert (change["kind"], change["why"]) == ("resolved", "no rule loss looks at people any more")
+
+
+def test_an_alarm_that_looks_at_slices_from_now_on_ends_the_one_on_all_cases(folder: Folder) -> None:
+    fill(folder, "2020-03-02", 5.0, days=2)
+    watch(folder, "2020-03-04T00:30")
+    code = (folder.root / "pipelines.py").read_text()
+    code = code.replace('metrics=["mae"],', 'metrics=["mae"], slices=["sensor"],')
+    folder.write(pipelines=code.replace('Alarm("loss",', 'Alarm("loss", slice="sensor",'))
+    changes = {one["incident"]: (one["kind"], one["why"]) for one in watch(folder, "2020-03-04T00:40")["changes"]}
+    assert changes["people.loss-1"] == ("resolved", "rule loss looks at people by sensor now")
+
+
+def test_a_rule_on_one_pipeline_holds_instead_of_a_general_one_and_takes_nothing_from_others(
+    folder: Folder,
+) -> None:
+    toml = (folder.root / "trikk.toml").read_text()
+    folder.write(
+        trikk=toml
+        + '[[alerts.rule]]\nname = "mild"\nkind = "run failed"\npipeline = "broken"\nseverity = "info"\n'
+        '[[alerts.rule]]\nname = "typo"\nkind = "labels overdue"\nmonitor = "poeple"\n'
+    )
+    folder.failed("run", "broken", "-p", "why=no rows today")
+    folder.failed("run", "train", "-p", "day=2020-03-01", "-p", "weeks=99")
+    looked = folder.failed("watch", "--once")
+    assert {one["incident"]: one["severity"] for one in looked["changes"]} == {
+        "broken.mild-1": "info",
+        "train.failed-1": "alarm",
+    }
+    assert looked["errors"] == ["rule typo is about monitor 'poeple', which is not there; did you mean people?"]
+
+
+def test_an_evaluation_that_fails_is_tried_again_with_growing_pauses(folder: Folder) -> None:
+    fill(folder, "2020-03-02", 5.0, days=2)
+    code = (folder.root / "pipelines.py").read_text()
+    broken = code.replace('metrics=["mae"],', 'metrics=["mae"], slices=["nothing"],')
+    folder.write(pipelines=broken)
+    states = []
+    for minute in (30, 31, 32, 33, 34):
+        looked = watch(folder, f"2020-03-04T00:{minute}")
+        states.append([one["state"] for one in looked["evaluated"]])
+    assert states == [["failed"], ["failed"], [], ["failed"], []]
+    folder.write(pipelines=code)
+    assert [one["state"] for one in watch(folder, "2020-03-04T00:35")["evaluated"]] == ["succeeded"]

@@ -86,8 +86,13 @@ class FigureSweep(Sweep):
                 if not reading.points:
                     continue
                 indices = tuple(self._index(kind, point.mark, reading.part) for point in reading.points)
-                last = reading.points[-1]
-                self._shown[reading.cause].append(_Shown(night, indices, last.start, last.at))
+                self._shown[reading.cause].append(_Shown(night, indices, *self._times(kind, reading)))
+
+    def _times(self, kind: str, reading: Reading) -> tuple[float, float]:
+        """The beginning and end of the newest window of a reading, seconds since 1970."""
+        newest = self._past.window(kind, reading.points[-1].mark)
+        assert newest is not None
+        return newest.start.timestamp(), newest.end.timestamp()
 
     def _index(self, kind: str, mark: str, part: tuple[str, str] | None) -> int:
         """The number of the figures that a point was made from; equal figures of a window have one."""
@@ -119,7 +124,8 @@ class FigureSweep(Sweep):
         for night in self.nights:
             for reading in readings(self._past, self.spec, rule, night):
                 if reading.points:
-                    found[reading.cause].append(_of_reading(reading, night))
+                    times = self._times(window_kind(self.spec, rule), reading)
+                    found[reading.cause].append(Sight(night, reading.bad, reading.good, *times))
         return found
 
     def flips(self, within: Days | None = None) -> list[Flip]:
@@ -153,8 +159,3 @@ def _judged(shown: _Shown, holds: Sequence[bool | None], windows: int) -> Sight:
             break
     bad, good = (count, 0) if state else (0, count)
     return Sight(shown.night, bad, good, shown.start, shown.at)
-
-
-def _of_reading(reading: Reading, night: Night) -> Sight:
-    last = reading.points[-1]
-    return Sight(night, reading.bad, reading.good, last.start, last.at)

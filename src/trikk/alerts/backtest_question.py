@@ -11,8 +11,9 @@ from trikk.alerts.backtest_sweep import Days
 from trikk.alerts.backtest_template import without_place
 from trikk.alerts.rule import DRIFT, FIGURES, Rule, check_against, checked
 from trikk.core.errors import UnknownName, UsageError
+from trikk.models.metrics import metric_of
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.measures import measure_of
+from trikk.monitoring.estimate_figures import estimable
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,12 @@ def choose(question: Question, spec: MonitorSpec, written: Sequence[Rule]) -> Ch
         min_labelled=question.min_labelled or rule.min_labelled,
     )
     check_against(
-        rule, metrics=spec.metrics, windows=spec.windows, slices=spec.slices, has_baseline=bool(spec.baseline)
+        rule,
+        metrics=spec.metrics,
+        windows=spec.windows,
+        slices=spec.slices,
+        has_baseline=bool(spec.baseline),
+        estimated=estimable(spec),
     )
     if rule.kind == DRIFT and spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
@@ -137,7 +143,7 @@ def _made(question: Question, spec: MonitorSpec) -> Chosen:
 
 def _of_metric(metric: str, spec: MonitorSpec) -> str:
     """The condition that a metric suggests: worse than so many times the baseline, or than a number."""
-    better = measure_of(metric).better
+    better = metric_of(metric).better
     if better == "zero":
         return f"abs({metric}) > X"
     return f"{metric} {'>' if better == 'lower' else '<'} X{' * baseline' if spec.baseline else ''}"

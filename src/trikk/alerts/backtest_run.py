@@ -67,7 +67,7 @@ def answer(
     Raises:
         UsageError: if the rule or the period can't be replayed.
     """
-    over = _nights(question, spec, known, evaluated)
+    over = _nights(question, spec, chosen.rule, known, evaluated)
     good = _good(question, over)
     sweep, note = _sweep(question, spec, chosen, known, over)
     tried = _Tried() if sweep is None else _tried(question, sweep, good)
@@ -154,10 +154,10 @@ def _columns(
 
 
 def _nights(
-    question: Question, spec: MonitorSpec, known: Sequence[Known[Any]], evaluated: Sequence[float]
+    question: Question, spec: MonitorSpec, rule: Rule, known: Sequence[Known[Any]], evaluated: Sequence[float]
 ) -> list[Night]:
     zone = zone_of(spec.timezone)
-    told = [one.since for one in known if _says_something(one.record)]
+    told = [one.since for one in known if _says_something(one.record, rule)]
     if not told:
         raise UsageError(
             f"no window of {spec.name} could be judged yet: none has labels",
@@ -170,10 +170,11 @@ def _nights(
     return nights(first, last, evaluated, zone)
 
 
-def _says_something(record: WindowRecord | DriftRecord) -> bool:
+def _says_something(record: WindowRecord | DriftRecord, rule: Rule) -> bool:
     if isinstance(record, DriftRecord):
         return record.verdict in ("drift", "no drift")
-    return record.whole.labelled > 0
+    foretells = rule.kind == FIGURES and any(name.kind == "estimated" for name in rule.condition.names())
+    return record.whole.labelled > 0 or (foretells and bool(record.whole.estimated))
 
 
 def _good(question: Question, over: Sequence[Night]) -> Days:

@@ -46,14 +46,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trikk.alerts.rule import FAILED, FIGURES, LABELS, Rule, checked
+from trikk.alerts.rule import CODE, FAILED, FIGURES, LABELS, Rule, checked
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
 from trikk.core.settings import FILE, Settings
 
 FILE_CHANNEL = "file"
 ESCALATION = "escalation"
-DEFAULTS = (Rule("failed", FAILED, escalate_after=86400.0), Rule("labels", LABELS, severity="warning"))
+DEFAULTS = (
+    Rule("failed", FAILED, escalate_after=86400.0),
+    Rule("labels", LABELS, severity="warning"),
+    Rule("code", CODE, escalate_after=86400.0),
+)
 _KEYS = ("url", "digest", "defaults", "channels", "routes", "rule")
 _ROUTES = ("info", "warning", "alarm", ESCALATION)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|\$\{")
@@ -168,6 +172,5 @@ def _rules(data: Mapping[str, Any]) -> tuple[Rule, ...]:
     wants = data.get("defaults", True)
     if not isinstance(wants, bool):
         raise UsageError(f"alerts.defaults = {wants!r}", next="write true or false")
-    written = {(r.name, r.kind) for r in rules} | {("", r.kind) for r in rules if not (r.monitor or r.pipeline)}
-    more = [r for r in DEFAULTS if wants and (r.name, r.kind) not in written and ("", r.kind) not in written]
-    return (*rules, *more)
+    general = {rule.kind for rule in rules if not rule.subject}
+    return (*rules, *(rule for rule in DEFAULTS if wants and rule.kind not in general))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from trikk.alerts.book import Book
 from trikk.alerts.channels import send
@@ -81,8 +80,7 @@ def _take(
             found.append({"incident": incident.id, **base, "state": "given up", "why": step.why})
     elif step.do == "send":
         attempt = delivery.attempts + 1
-        holder: dict[str, Any] = {n: getattr(Holder.current(), n) for n in ("host", "boot", "pid", "started")}
-        body = {**base, "attempt": attempt, "holder": holder, "why": step.why}
+        body = {**base, "attempt": attempt, "holder": asdict(Holder.current()), "why": step.why}
         if book.note(incident, SENDING, body, at=now, identity=f"{told.key}/{channel}/{attempt}"):
             written = message(
                 incident,

@@ -2,6 +2,9 @@
 
 An attempt is written down before it is made, and its outcome afterwards. A process that dies between the two
 leaves an attempt of which nobody knows whether it arrived; it is made again: a message comes at least once.
+
+A channel that is away delays its messages. They are given up after `GIVE_UP` only, by when a message tells of what
+everybody knows.
 """
 
 from __future__ import annotations
@@ -10,9 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ATTEMPTS = 8
-_FIRST, _LONGEST = 60.0, 6 * 3600.0
-_UNKNOWN = 900.0  # seconds after which a sender of whom nothing is known is given up
+from trikk.alerts.times import lasting
+from trikk.runs.lease import is_at_it
+
+GIVE_UP = 3 * 86400.0
+"""Seconds after the first attempt after which a message is not sent any more."""
+_FIRST, _LONGEST = 60.0, 3600.0
 
 
 @dataclass(slots=True)
@@ -22,20 +28,22 @@ class Delivery:
     Attributes:
         state: waiting, sending, delivered, failed (it is tried again) or "given up".
         attempts: how many were begun.
-        at: when the last thing happened, seconds since 1970.
+        first: when the first attempt was made, seconds since 1970.
+        at: when the last thing happened.
         holder: the process that made the last attempt, as JSON.
         why: what went wrong at last.
     """
 
     state: str = "waiting"
     attempts: int = 0
+    first: float = 0.0
     at: float = 0.0
     holder: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
 
     def apply(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
         """Take in that an attempt was begun ("sending"), or how it ended."""
-        self.at = at
+        self.at, self.first = at, self.first or at
         if kind == "sending":
             self.state, self.attempts, self.holder = "sending", body["attempt"], body["holder"]
         else:
@@ -64,16 +72,17 @@ def next_step(delivery: Delivery, *, now: float, alive: bool | None) -> Step:
     if delivery.state == "waiting":
         return Step("send", "it was not sent yet")
     if delivery.state == "sending":
-        if alive or (alive is None and now < delivery.at + _UNKNOWN):
+        if is_at_it(alive, delivery.at, now):
             return Step("wait", "another process is sending it")
-        return _again(delivery, "the process that was sending it ended; it may have arrived")
-    pause = min(_FIRST * 2 ** (delivery.attempts - 1), _LONGEST)
+        return _again(delivery, now, "the process that was sending it ended; it may have arrived")
+    pause = min(_FIRST * 2.0 ** min(delivery.attempts - 1, 10), _LONGEST)
     if now < delivery.at + pause:
         return Step("wait", f"attempt {delivery.attempts} failed, the next is due {pause:.0f} s after it")
-    return _again(delivery, f"attempt {delivery.attempts} failed: {delivery.why}")
+    return _again(delivery, now, f"attempt {delivery.attempts} failed: {delivery.why}")
 
 
-def _again(delivery: Delivery, why: str) -> Step:
-    if delivery.attempts >= ATTEMPTS:
-        return Step("give up", f"{delivery.attempts} attempts failed; the last: {delivery.why or why}")
+def _again(delivery: Delivery, now: float, why: str) -> Step:
+    if now >= delivery.first + GIVE_UP:
+        tried = f"{delivery.attempts} attempts in {lasting(now - delivery.first)} failed"
+        return Step("give up", f"{tried}; the last: {delivery.why or why}")
     return Step("send", why)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -16,10 +20,12 @@ from trikk.monitoring.records import Cursor, Records
 from trikk.monitoring.windows import window_named, zone_of
 from trikk.pipeline.arguments import Constant
 from trikk.pipeline.graph import Graph
-from trikk.runs.lease import Holder
+from trikk.runs.journal import RunRow
+from trikk.runs.lease import Holder, is_at_it
 from trikk.runs.ledger import Ledger
 
 EVALUATES = "trikk.monitoring.monitor:evaluate_monitor"
+_TRIES, _FIRST, _LONGEST = 12, 60.0, 6 * 3600.0
 _CLAIMED, _RELEASED = "watch.claimed", "watch.released"
 
 
@@ -79,9 +85,10 @@ def evaluate_due(
             continue
         if not _why(project, spec, now):
             continue
-        with claimed(project.journal, f"watch/{spec.name}", now.timestamp()) as mine:
+        is_run = functools.partial(_is_run, project, pipeline)
+        with claimed(project.journal, f"watch/{spec.name}", now.timestamp(), is_run) as mine:
             why = _why(project, spec, now) if mine else ""
-            if not why:
+            if not why or not _may_try(project, session, pipeline, now):
                 continue
             origin: dict[str, JSON] = {"kind": "watch", "at": now.timestamp()}
             try:
@@ -95,6 +102,32 @@ def evaluate_due(
     return done, notes
 
 
+def _may_try(project: Project, session: Session, pipeline: str, now: datetime) -> bool:
+    """Whether an evaluation that has failed on the same tables and the same code may be tried again by now."""
+    failed = list(itertools.takewhile(_has_failed, project.journal.runs(pipeline=pipeline, limit=_TRIES)))
+    if not failed:
+        return True
+    lock, current = project.run(failed[0].id).lock, session.pin(pipeline)
+    if (lock["tables"], lock["code"]) != (current.tables, current.code):
+        return True
+    last = failed[0].origin.get("at") or failed[0].created
+    return pause_over(len(failed), float(str(last)), now.timestamp())
+
+
+def _has_failed(row: RunRow) -> bool:
+    return row.state == "failed" and row.origin.get("kind") == "watch"
+
+
+def pause_over(failures: int, last: float, now: float) -> bool:
+    """Whether it is time for another attempt after so many failures: one minute, two, four ... six hours."""
+    return now >= last + min(_FIRST * 2.0 ** (failures - 1), _LONGEST)
+
+
+def _is_run(project: Project, pipeline: str) -> bool:
+    """Whether a run of a pipeline is being driven, wherever."""
+    return any(project.is_driven(row.id) for row in project.journal.runs(pipeline=pipeline, state="running"))
+
+
 def _why(project: Project, spec: MonitorSpec, now: datetime) -> str:
     records = Records(project.journal, spec.name)
     entry = project.journal.last(f"monitor/{spec.name}")
@@ -104,23 +137,25 @@ def _why(project: Project, spec: MonitorSpec, now: datetime) -> str:
 
 
 @contextlib.contextmanager
-def claimed(ledger: Ledger, subject: str, at: float) -> Iterator[bool]:
+def claimed(ledger: Ledger, subject: str, at: float, is_busy: Callable[[], bool]) -> Iterator[bool]:
     """Have something for oneself for a while; False if a process that may be alive has it.
 
     Args:
         ledger: where it is written down.
         subject: what is taken.
         at: the time, seconds since 1970.
+        is_busy: whether a process of which nothing is known for long is seen to be at it all the same.
     """
-    last = ledger.last(subject)
+    last, now = ledger.last(subject), time.time()
     body: Any = {} if last is None else last.body
-    me = Holder.current()
-    holder: dict[str, JSON] = {"host": me.host, "boot": me.boot, "pid": me.pid, "started": me.started}
-    if last is not None and last.kind == _CLAIMED and Holder(**body["holder"]).is_alive() is not False:
-        yield False
-        return
+    if last is not None and last.kind == _CLAIMED:
+        alive = Holder(**body["holder"]).is_alive()
+        if is_at_it(alive, body.get("since", 0.0), now) or (alive is None and is_busy()):
+            yield False
+            return
+    claim: dict[str, JSON] = {"holder": asdict(Holder.current()), "since": now}
     try:
-        mine = ledger.add(subject, _CLAIMED, {"holder": holder}, at=at, after=last.seq if last else 0).entry
+        mine = ledger.add(subject, _CLAIMED, claim, at=at, after=last.seq if last else 0).entry
     except Conflict:
         yield False
         return

@@ -17,7 +17,7 @@ from trikk.core.names import check_name
 from trikk.core.values import JSON
 
 SEVERITIES = ("info", "warning", "alarm")
-FIGURES, FAILED, MISSING, LABELS, GATE, LONG, DRIFT, COST, SILENT = (
+FIGURES, FAILED, MISSING, LABELS, GATE, LONG, DRIFT, COST, SILENT, CODE = (
     "figures",
     "run failed",
     "run did not come",
@@ -27,10 +27,12 @@ FIGURES, FAILED, MISSING, LABELS, GATE, LONG, DRIFT, COST, SILENT = (
     "drift",
     "cost more than",
     "data did not come",
+    "code does not load",
 )
 OF_MONITORS = (FIGURES, LABELS, DRIFT)
 OF_PIPELINES = (FAILED, MISSING, GATE, LONG, COST)
 OF_TABLES = (SILENT,)
+OF_PROJECT = (CODE,)
 ALL_PIPELINES = "_all"
 """The subject of a rule on what all pipelines cost together; no pipeline can be called so."""
 
@@ -48,7 +50,7 @@ class Rule:
 
     Attributes:
         name: unique among the rules of a monitor or of the project.
-        kind: see `OF_MONITORS`, `OF_PIPELINES` and `OF_TABLES`.
+        kind: see `OF_MONITORS`, `OF_PIPELINES`, `OF_TABLES` and `OF_PROJECT`.
         monitor: whose figures; "" for any monitor, or for a rule on something else.
         pipeline: whose runs; "" for any.
         when: the condition, for figures.
@@ -202,8 +204,8 @@ def check_against(
 
 def _kind(data: Mapping[str, Any]) -> str:
     kind = str(data.get("kind", FIGURES if "when" in data else ""))
-    if kind not in (*OF_MONITORS, *OF_PIPELINES, *OF_TABLES):
-        known = ", ".join((*OF_PIPELINES, *OF_TABLES, LABELS, DRIFT))
+    if kind not in (*OF_MONITORS, *OF_PIPELINES, *OF_TABLES, *OF_PROJECT):
+        known = ", ".join((*OF_PIPELINES, *OF_TABLES, *OF_PROJECT, LABELS, DRIFT))
         raise UsageError(
             f"rule {data['name']} is of no kind that is known: {kind!r}",
             next=f'give it when="mae > 1.3 * baseline", or a kind: {known}',
@@ -232,12 +234,11 @@ def _own(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_kind(rule: Rule) -> None:
     groups = {"monitor": OF_MONITORS, "pipeline": OF_PIPELINES, "table": OF_TABLES}
-    own = next(group for group, kinds in groups.items() if rule.kind in kinds)
+    own = next((group for group, kinds in groups.items() if rule.kind in kinds), "")
     for other in groups:
         if other != own and getattr(rule, other):
-            raise UsageError(
-                f"rule {rule.name} ({rule.kind}) is about a {own}, not a {other}", next=f"name a {own}"
-            )
+            what, mend = (f"a {own}", f"name a {own}") if own else ("the project", f"leave out {other}")
+            raise UsageError(f"rule {rule.name} ({rule.kind}) is about {what}, not a {other}", next=mend)
     if rule.kind == FIGURES:
         if not rule.when:
             raise _needs(rule, "a condition", 'when = "mae > 1.3 * baseline"')

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +17,7 @@ from trikk.execution.project import Project
 from trikk.runs.events import QUALITY_CHECKED
 from trikk.runs.journal import RunRow
 
-_PAGE = 50
+_PAGE = 100
 _NOT_COUNTED = ("replay", "sweep")
 _STATES = ("succeeded", "failed", "running")
 
@@ -78,8 +80,8 @@ def of_missing(project: Project, rule: Rule, pipeline: str, now: datetime) -> Re
     """
     zone = ZoneInfo(project.settings.timezone)
     deadlines = _deadlines(rule, zone, now, _least(rule))
-    rows = project.journal.runs(pipeline=pipeline, state="succeeded", limit=None if len(deadlines) > 20 else 200)
-    came = sorted((_moment(row), row.id) for row in rows if row.origin.get("kind") not in _NOT_COUNTED)
+    rows = _counting(project, pipeline, deadlines[0].timestamp() if deadlines else 0.0, ("succeeded",))
+    came = sorted((_moment(row), row.id) for row in rows)
     points = []
     for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):
         run = next((i for at, i in came if before.timestamp() < at <= due.timestamp()), "")
@@ -123,16 +125,28 @@ def recent(
         states: the states that count.
         but: kinds of origins that do not.
     """
-    found: list[RunRow] = []
-    offset = 0
-    while len(found) < most:
+    latest: list[tuple[float, str, RunRow]] = []  # a heap: the earliest of them first
+    for row in _counting(project, pipeline, 0.0, states, but):
+        if len(latest) == most and latest[0][0] >= row.created:
+            break  # nothing that was created before this can be later
+        if _moment(row) <= now.timestamp():
+            (heapq.heappushpop if len(latest) == most else heapq.heappush)(latest, (_moment(row), row.id, row))
+    return [row for _, _, row in sorted(latest, key=lambda one: one[:2])]
+
+
+def _counting(
+    project: Project, pipeline: str, since: float, states: tuple[str, ...], but: tuple[str, ...] = _NOT_COUNTED
+) -> Iterator[RunRow]:
+    """The runs of a pipeline that were created after a moment and count, the newest first."""
+    for offset in itertools.count(0, _PAGE):
         page = project.journal.runs(pipeline=pipeline, limit=_PAGE, offset=offset)
-        known = (row for row in page if row.state in states and row.origin.get("kind") not in but)
-        found += [row for row in known if _moment(row) <= now.timestamp()]
+        for row in page:
+            if row.created < since:
+                return
+            if row.state in states and row.origin.get("kind") not in but:
+                yield row
         if len(page) < _PAGE:
-            break
-        offset += _PAGE
-    return sorted(found[:most], key=_moment)
+            return
 
 
 def _moment(row: RunRow) -> float:

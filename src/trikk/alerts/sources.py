@@ -1,16 +1,19 @@
 """From rules to readings: which monitors and pipelines a rule is about, and what is seen of each.
 
 To add a kind of rule, add its name to `rule.OF_MONITORS`, `OF_PIPELINES` or `OF_TABLES` and its function here.
+Where several rules are about one thing, the one that names it holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from trikk.alerts import costs, drifts, figures, runs, silence_read
+from trikk.alerts.code import SUBJECT, of_code
+from trikk.alerts.config import DEFAULTS
 from trikk.alerts.reading import Reading
 from trikk.alerts.rule import (
     ALL_PIPELINES,
@@ -23,12 +26,13 @@ from trikk.alerts.rule import (
     LONG,
     MISSING,
     OF_MONITORS,
+    OF_PROJECT,
     OF_TABLES,
     SILENT,
     Rule,
     check_against,
 )
-from trikk.core.errors import TrikkError, UsageError
+from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.execution.project import Project
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.estimate_figures import estimable
@@ -67,35 +71,64 @@ class Seen:
     errors: list[str] = field(default_factory=list)
 
 
-def rules_of(project: Project, written: Sequence[Rule]) -> list[Rule]:
-    """The rules of trikk.toml and those that monitors bring; of one name and subject a monitor's own holds."""
+def rules_of(project: Project, written: Sequence[Rule], monitors: Collection[str] | None = None) -> list[Rule]:
+    """The rules of trikk.toml and those that evaluated monitors bring, which hold where they have the same name.
+
+    Args:
+        project: the project.
+        written: the rules of trikk.toml.
+        monitors: those that bring rules; all if not given.
+    """
     own: list[Rule] = []
     for name in names(project.journal):
+        if monitors is not None and name not in monitors:
+            continue
         data: Any = Records(project.journal, name).spec().alarms
         own += [Rule.read(one) for one in data]
     mine = {(rule.name, rule.monitor) for rule in own}
     return [*own, *(rule for rule in written if (rule.name, rule.monitor) not in mine)]
 
 
-def see(project: Project, rules: Iterable[Rule], pipelines: Sequence[str], now: datetime) -> Seen:
+def see(
+    project: Project,
+    rules: Sequence[Rule],
+    monitors: Sequence[str],
+    pipelines: Sequence[str],
+    now: datetime,
+    broken: TrikkError | None = None,
+) -> Seen:
     """Read what every rule sees as of a time.
 
     Args:
         project: the project.
-        rules: of monitors, pipelines and tables.
+        rules: of monitors, pipelines and tables; one that names its subject holds there instead of a general one
+            of the same name, and instead of a default one of the same kind.
+        monitors: names of the monitors that the project declares.
         pipelines: names of the project's pipelines.
         now: the time, with its zone.
+        broken: why the project's code can't be loaded, if it can't: names are those that are known from before.
     """
-    seen = Seen()
-    monitors = names(project.journal)
+    seen, evaluated = Seen(), set(names(project.journal))
     for rule in rules:
-        subjects = _subjects(rule, monitors, pipelines, seen.errors)
+        if rule.kind in OF_PROJECT:
+            seen.watched[(rule.name, SUBJECT)] = {""}
+            seen.readings.append(of_code(rule, broken, now))
+            continue
+        special = {
+            r.subject
+            for r in rules
+            if r.subject and (r.name == rule.name or (rule in DEFAULTS and r.kind == rule.kind))
+        }
+        errors = [] if broken else seen.errors
+        subjects = [s for s in _subjects(rule, monitors, pipelines, errors) if rule.subject or s not in special]
         for subject in subjects:
             seen.watched.setdefault((rule.name, subject), set()).add(rule.slice)
         if rule.kind == COST and (lack := costs.lack(project.settings)):
             seen.errors.append(f"rule {rule.name} ({rule.kind}) can't work: {lack}")
             continue
         for subject in subjects:
+            if rule.kind in OF_MONITORS and subject not in evaluated:
+                continue
             try:
                 seen.readings += _read(project, rule, subject, now)
             except UsageError as error:
@@ -112,8 +145,10 @@ def _subjects(rule: Rule, monitors: Sequence[str], pipelines: Sequence[str], err
     if rule.kind in OF_TABLES or own == ALL_PIPELINES:
         return [own]
     there = monitors if rule.kind in OF_MONITORS else pipelines
-    if own and own not in there and rule.kind not in OF_MONITORS:
-        errors.append(f"rule {rule.name} is about pipeline {own!r}, which is not there")
+    if own and own not in there:
+        what = "monitor" if rule.kind in OF_MONITORS else "pipeline"
+        hint = UnknownName(what, own, there).next
+        errors.append(f"rule {rule.name} is about {what} {own!r}, which is not there; {hint}")
     return [name for name in there if own in ("", name)]
 
 

@@ -9,17 +9,22 @@ from datetime import datetime
 from trikk.alerts.book import Book
 from trikk.alerts.config import AlertSettings, alert_settings
 from trikk.alerts.deliver import deliver
-from trikk.alerts.evaluate import evaluate_due
+from trikk.alerts.evaluate import declared, evaluate_due
 from trikk.alerts.incident import ESCALATED, Incident
 from trikk.alerts.lifecycle import Decision, decide, withdrawn
 from trikk.alerts.reading import Reading
-from trikk.alerts.sources import rules_of, see
+from trikk.alerts.rule import OF_MONITORS
+from trikk.alerts.sources import Seen, rules_of, see
 from trikk.alerts.starts import start
+from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.execution.session import Session
+from trikk.monitoring.records import names
+from trikk.pipeline.graph import Graph
 
 _ROUNDS = 50
+_RUNS = 500
 
 
 @dataclass(slots=True)
@@ -32,7 +37,8 @@ class Looked:
         delivered: messages: incident, channel, state ("delivered", "failed", "given up"), why.
         started: pipelines that incidents started: incident, pipeline, run, state.
         notes: what could not be done, in sentences; it is tried again at the next look.
-        errors: what is wrong with the settings, in sentences.
+        errors: what is wrong with the settings or the code, in sentences.
+        is_broken: whether the project's code can't be loaded: nothing was evaluated or started.
     """
 
     evaluated: list[dict[str, JSON]] = field(default_factory=list)
@@ -41,11 +47,11 @@ class Looked:
     started: list[dict[str, JSON]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    is_broken: bool = False
 
     def to_json(self) -> dict[str, JSON]:
         """All of it as JSON."""
-        found: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
-        return found
+        return {name: getattr(self, name) for name in self.__slots__ if name != "is_broken"}
 
 
 def look(project: Project, session: Session, *, now: datetime) -> Looked:
@@ -60,24 +66,44 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
         UsageError: if the project's rules are wrong; nothing was done.
     """
     settings = alert_settings(project.settings)
-    book, graphs = Book(project.journal), session.executor.graphs()
-    looked = Looked()
+    book, at, looked = Book(project.journal), now.timestamp(), Looked()
+    graphs, broken = _code(session)
+    monitors = [spec.name for spec in declared(graphs).values()] if broken is None else names(project.journal)
+    pipelines = list(graphs) if broken is None else _once_run(project)
     looked.evaluated, looked.notes = evaluate_due(project, session, graphs, now)
-    seen = see(project, rules_of(project, settings.rules), list(graphs), now)
+    rules = rules_of(project, settings.rules, monitors)
+    seen = see(project, rules, monitors, pipelines, now, broken)
     looked.errors += seen.errors
-    at, causes = now.timestamp(), book.causes()
+    causes = book.causes()
     for reading in seen.readings:
         if reading.bad < reading.rule.windows and reading.cause not in causes:
             continue  # nothing is wrong, and nothing was: as it is with most of some thousand devices
         looked.changes += _decided(book, settings, reading, at)
-    looked.changes += _withdrawn(book, settings, seen.watched, at)
+    if broken is None:
+        looked.changes += _ended(book, settings, seen, at)
+    else:
+        looked.is_broken = True
+        looked.errors.append(f"the project's code can't be loaded: {broken.what}")
     unfinished = book.unfinished()
     looked.delivered, errors = deliver(project, settings, book, unfinished, at)
     looked.errors += errors
-    for incident in unfinished:
+    for incident in unfinished if broken is None else ():
         started = start(project, session, incident, now)
         looked.started += [started] if started else []
     return looked
+
+
+def _code(session: Session) -> tuple[Mapping[str, Graph], TrikkError | None]:
+    """The project's pipelines; none, and why, if its code can't be loaded."""
+    try:
+        return session.executor.graphs(), None
+    except TrikkError as error:
+        return {}, error
+
+
+def _once_run(project: Project) -> list[str]:
+    """Pipelines that have been run lately."""
+    return sorted({row.pipeline for row in project.journal.runs(limit=_RUNS)})
 
 
 def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -> list[dict[str, JSON]]:
@@ -96,23 +122,43 @@ def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -
     return found
 
 
-def _withdrawn(
-    book: Book, settings: AlertSettings, watched: Mapping[tuple[str, str], set[str]], at: float
-) -> list[dict[str, JSON]]:
-    """Resolve incidents that no rule looks at any more, at all or by that slice."""
+def _ended(book: Book, settings: AlertSettings, seen: Seen, at: float) -> list[dict[str, JSON]]:
+    """Resolve incidents of which nothing more will be seen."""
     found: list[dict[str, JSON]] = []
+    causes = {reading.cause for reading in seen.readings}
+    read = {(reading.rule.name, reading.subject) for reading in seen.readings}
     for incident in book.unfinished():
-        slices = watched.get((incident.rule.name, incident.subject))
-        is_watched = slices is not None and (incident.part is None or incident.part[0] in slices)
-        if not incident.is_open or is_watched or at < incident.opened:
+        if not incident.is_open or at < incident.opened:
             continue
-        by = f" by {incident.part[0]}" if incident.part is not None and slices is not None else ""
-        decision = withdrawn(f"no rule {incident.rule.name} looks at {incident.subject}{by} any more")
+        why = _unseen(incident, seen.watched.get((incident.rule.name, incident.subject)))
+        is_read = (incident.rule.name, incident.subject) in read
+        if not why and is_read and incident.rule.kind in OF_MONITORS and incident.cause not in causes:
+            why = f"{' '.join(incident.part or ())} is in none of the last windows"
+        if not why:
+            continue
         channels = settings.route(incident.severity)
+        decision = withdrawn(why)
         made = book.apply(incident, incident.cause, decision, at=at, channels=channels)
         if made is not None:
             found.append(_change(made, decision))
     return found
+
+
+def _unseen(incident: Incident, slices: set[str] | None) -> str:
+    """Why no rule looks at an incident's cause any more; "" if one does.
+
+    Args:
+        incident: the incident.
+        slices: by which columns the rule looks at the subject, "" for all of it; None if it does not.
+    """
+    rule = incident.rule
+    if slices is None:
+        return f"no rule {rule.name} looks at {incident.subject} any more"
+    if incident.part is not None and incident.part[0] not in slices:
+        return f"no rule {rule.name} looks at {incident.subject} by {incident.part[0]} any more"
+    if incident.part is None and rule.kind in OF_MONITORS and "" not in slices:
+        return f"rule {rule.name} looks at {incident.subject} by {', '.join(sorted(slices))} now"
+    return ""
 
 
 def _change(incident: Incident, decision: Decision) -> dict[str, JSON]:

@@ -107,10 +107,10 @@ def look_at(project: Project, session: Session, now: datetime) -> Watched:
         UsageError: if the project's rules are wrong; nothing was done.
     """
     from trikk.alerts.watch import look
-    from trikk.reports.watch import report_due
+    from trikk.reports.watch import Reported, report_due
 
     looked = look(project, session, now=now)
-    return Watched(looked, report_due(project, session, now=now))
+    return Watched(looked, Reported() if looked.is_broken else report_due(project, session, now=now))
 
 
 def _look(project: Project, now: datetime | None, *, as_json: bool) -> int:

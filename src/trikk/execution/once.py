@@ -3,12 +3,13 @@
 A cause is whatever calls for a run and can be named: an incident, a moment of a schedule, an object that has
 arrived. It has a subject in the ledger, and its run has an origin by which it is found again. Of many processes
 one takes an attempt on, by an entry, before it begins. If it dies, the journal tells by the origin whether it had
-begun a run; only if it had not, and the process is known to be dead, another takes the cause on.
+begun a run; only if it had not, and the process is dead (or on another host, and long silent), another takes the
+cause on.
 
 A cause has one run, ever. An attempt after one that has begun it resumes it, so that what its steps have done is
 neither lost nor done twice.
 
-    start.claimed   pipeline, parameters, holder (the process), token   identity start/N
+    start.claimed   pipeline, parameters, holder, token, since          identity start/N
     start.done      pipeline, attempt, run, state, why                  identity start/N/end
     start.failed    the same, where no run was begun
 """
@@ -25,7 +26,7 @@ from zoneinfo import ZoneInfo
 
 from trikk.core.errors import Conflict, TrikkError
 from trikk.core.values import JSON
-from trikk.runs.lease import Holder
+from trikk.runs.lease import Holder, is_at_it
 from trikk.runs.ledger import Entry
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Attempt:
         run: the run; "" if there is none (yet).
         why: what went wrong.
         token: tells attempts of one process apart.
+        since: when it was taken on, by the clock on the wall; 0 if that is not known.
     """
 
     pipeline: str
@@ -84,6 +86,7 @@ class Attempt:
     run: str = ""
     why: str = ""
     token: str = ""
+    since: float = 0.0
 
     def is_alive(self) -> bool | None:
         """Whether the process that took it on is still at it; None if that can't be told from here."""
@@ -96,7 +99,7 @@ def take_in(attempts: list[Attempt], entry: Entry) -> None:
     body: Mapping[str, Any] = entry.body
     if entry.kind == CLAIMED:
         attempts.append(Attempt(body["pipeline"], body["parameters"], body["holder"]))
-        attempts[-1].token = body.get("token", "")
+        attempts[-1].token, attempts[-1].since = body.get("token", ""), body.get("since", 0.0)
     elif entry.kind in KINDS:
         attempt = attempts[body["attempt"] - 1]
         attempt.state = body.get("state", "failed")
@@ -179,7 +182,7 @@ class _Once:
         claim: dict[str, JSON] = {"pipeline": self.job.pipeline, "parameters": dict(given)}
         _HERE.add(token)
         try:
-            claim |= {"holder": holder, "token": token}
+            claim |= {"holder": holder, "token": token, "since": self.session.how.clock.now()}
             if not self._added(CLAIMED, claim, f"start/{number}", after=self.after):
                 return None
             if problem:
@@ -214,7 +217,9 @@ class _Once:
         alive, number = last.is_alive(), len(self.attempts)
         run = "" if alive else self._run()
         state = self.project.journal.row(run).state if run else ""
-        if alive or (alive is None and state not in _OVER):
+        if run and state not in _OVER and self.project.is_driven(run):
+            return None
+        if not run and is_at_it(alive, last.since, self.session.how.clock.now()):
             return None
         goes_on = number < self.job.attempts and wanted
         if not run and goes_on:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,12 @@ class Project:
         return folder
 
     def is_driven(self, run: str) -> bool:
-        """Whether a process has the run's lease and is not known to be dead; False for a run that is over."""
+        """Whether a process has the run's lease and is at it; False for a run that is over.
+
+        A process on another host is at it as long as it renews its lease.
+        """
         lease = self.journal.lease(run)
-        return lease is not None and lease.holder.is_alive() is not False
+        if lease is None:
+            return False
+        alive = lease.holder.is_alive()
+        return time.time() < lease.expires if alive is None else alive

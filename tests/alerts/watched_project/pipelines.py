@@ -41,6 +41,8 @@ def fill(day: date, error: float, days: int = 1):
 
 @step
 def learn(day: date, weeks: int) -> None:
+    if weeks > 52:
+        raise ValueError("too many weeks")
     with Path("trained.txt").open("a") as file:
         file.write(f"{day} {weeks}\n")
     if os.environ.get("SLOW"):
