@@ -199,18 +199,17 @@ def explain(prediction_id: str, table_: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found.to_json())
         return
-    click.echo(f"prediction {prediction_id}")
-    for name, value in found.prediction.items():
-        if name != "prediction_id":
-            click.echo(f"  {name:14}{_cell(value)}")
+    named = dict(found.prediction)
+    click.echo(f"prediction {named.pop('prediction_id')}")
+    _values(named)
     if found.observed is not None:
         error = "" if found.error is None else f", error {found.error:+.4g}"
         click.echo(f"truth         {_cell(found.observed)}{error}")
-    for other in found.others:
-        click.echo(f"also          {parameters_text({k: _cell(v) for k, v in other.items()})}")
-    for name, rows in found.inputs.items():
+    _others(found.prediction, found.others)
+    for where, rows in found.inputs.items():
+        click.echo(f"given as {where}" + (f", {len(rows)} rows" if len(rows) > 1 else ""))
         for row in rows:
-            click.echo(f"given         {name}: {parameters_text({k: _cell(v) for k, v in row.items()})}")
+            _values(row)
     if found.model:
         version = f"{found.model['name']} version {found.model['version']}"
         click.echo(f"model         {version}, made by run {found.model['run']}")
@@ -219,6 +218,26 @@ def explain(prediction_id: str, table_: str | None, as_json: bool) -> None:
         click.echo(f"replay        {found.replay}")
     for note in found.notes:
         click.echo(f"note          {note}")
+
+
+def _values(row: dict[str, Any]) -> None:
+    """A row, a line for each column."""
+    width = max(map(len, row), default=0)
+    for name, value in row.items():
+        click.echo(f"  {name:{width}}  {_cell(value)}")
+
+
+def _others(prediction: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    """The other predictions of the same, by what they do not share with it."""
+    if not others:
+        return
+    click.echo(f"also predicted {_times(len(others))}, by what differs")
+    heads = [n for n in others[0] if any(other.get(n) != prediction.get(n) for other in others)]
+    table([f"  {name.upper()}" for name in heads], [[f"  {_cell(o.get(n))}" for n in heads] for o in others])
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
 
 
 def _run(run: dict[str, Any]) -> None:

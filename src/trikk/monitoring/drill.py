@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import StorageError, TrikkError, UnknownName, UsageError
+from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
 from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.inputs import ID, Inputs
 from trikk.monitoring.records import Records, WindowRecord, names
 from trikk.monitoring.slices import slice_texts
 from trikk.monitoring.windows import window_named, zone_of
-from trikk.pipeline.arguments import OutputRef, walk
-from trikk.storage.artifact import Artifact
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from trikk.runs.state import RunState
-
-ID = "prediction_id"
+_SOME = 8
 
 
 def worst(
@@ -135,11 +132,11 @@ def explain(project: Project, prediction_id: str, table: str | None = None) -> E
 
     Args:
         project: the project.
-        prediction_id: as in the predictions table.
+        prediction_id: as in the predictions table, or its beginning.
         table: the table to look in; those that monitors watch, then all, if not given.
 
     Raises:
-        UnknownName: if no table has it.
+        UnknownName: if no table has it, or several begin so.
     """
     specs = [Records(project.journal, name).spec() for name in names(project.journal)]
     name, row = _find(project, prediction_id, table, [spec.predictions for spec in specs])
@@ -154,18 +151,26 @@ def explain(project: Project, prediction_id: str, table: str | None = None) -> E
 
 
 def _find(project: Project, wanted: str, table: str | None, likely: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The table and the row of a prediction; by its beginning if no id is exactly what is wanted."""
     import polars as pl
 
     names_ = [table] if table else list(dict.fromkeys([*likely, *project.tables.names()]))
-    for name in names_:
-        rows = project.tables.scan(name)
-        if ID in rows.collect_schema():
-            found = rows.filter(pl.col(ID) == wanted).tail(1).collect()
-            if found.height:
-                return name, found.row(0, named=True)
-    raise UnknownName(
-        "prediction", wanted, [], next=f"looked in {', '.join(names_) or 'no table'}; name one: --table"
-    )
+    having = [(name, project.tables.scan(name)) for name in names_]
+    having = [(name, rows) for name, rows in having if rows.collect_schema().get(ID) == pl.String]
+    for name, rows in having:
+        found = rows.filter(pl.col(ID) == wanted).tail(1).collect()
+        if found.height:
+            return name, found.row(0, named=True)
+    for name, rows in having if wanted else []:
+        found = rows.filter(pl.col(ID).str.starts_with(wanted)).collect()
+        ids = sorted(set(found[ID]))
+        if len(ids) > 1:
+            some = ", ".join(ids[:_SOME]) + (", ..." if len(ids) > _SOME else "")
+            raise UnknownName("prediction", wanted, ids[:_SOME], next=f"several begin so: {some}")
+        if ids:
+            return name, found.row(-1, named=True)
+    looked = ", ".join(names_) or "no table"
+    raise UnknownName("prediction", wanted, [], next=f"looked in {looked}; name one: --table")
 
 
 def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: Explanation) -> None:
@@ -217,48 +222,9 @@ def _add_run(project: Project, spec: MonitorSpec | None, row: dict[str, Any], fo
     }
     found.replay = f"trikk replay {run.id}"
     key = [*(spec.key if spec else ()), *([spec.slot] if spec else [])]
-    found.inputs = dict(_inputs(project, run, row, key))
-    if not found.inputs:
-        found.notes.append("what the model was given is not among the run's artifacts any more")
-
-
-def _inputs(
-    project: Project, run: RunState, row: dict[str, Any], key: Sequence[str]
-) -> Iterator[tuple[str, list[dict[str, JSON]]]]:
-    """The rows of the same entity and slot in the frames given to the step whose output has the prediction."""
-    try:
-        graph = project.graph(run)
-    except TrikkError:
-        return
-    for name, node in graph.nodes.items():
-        outputs = run.steps[name].outputs if name in run.steps else None
-        if not any(_rows_of(project, output, row, [ID]) for output in outputs or []):
-            continue
-        for argument, value in node.arguments.items():
-            for part in walk(value):
-                if isinstance(part, OutputRef) and (made := run.steps[part.step].outputs):
-                    rows = _rows_of(project, made[part.index or 0], row, [k for k in key if k in row])
-                    if rows:
-                        yield f"{name}.{argument}", rows
-        return
-
-
-def _rows_of(
-    project: Project, output: dict[str, JSON], row: dict[str, Any], by: Sequence[str]
-) -> list[dict[str, JSON]]:
-    """The rows of an artifact that is a frame with all these columns, where they equal those of `row`."""
-    import polars as pl
-
-    artifact = Artifact.from_json(output)
-    columns: Any = artifact.summary.get("columns", {})
-    if not by or not all(name in columns for name in by):
-        return []
-    try:
-        frame = project.artifacts.load(artifact, pl.LazyFrame)
-        same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(row[name])) for name in by)
-        return [_plain(found) for found in frame.filter(same).head(5).collect().to_dicts()]
-    except (StorageError, pl.exceptions.PolarsError):
-        return []
+    given = Inputs(project, run, row, key, zone_of(spec.timezone if spec else "UTC"))
+    found.inputs = {where: [_plain(one) for one in rows] for where, rows in given.rows.items()}
+    found.notes += given.notes
 
 
 def _plain(row: dict[str, Any]) -> dict[str, JSON]:
