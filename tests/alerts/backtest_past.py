@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ SPEC = MonitorSpec(
     slices=("sensor",),
     delay=86400.0,
     baseline="naive",
+    expected_error="expected",
 )
 
 
@@ -39,15 +41,18 @@ def midnight(number: int) -> datetime:
     return datetime(2020, 3, 1, tzinfo=UTC) + timedelta(days=number)
 
 
-def figures(wape: float | None, *, labelled: int = 432, slice_: str = "", value: str = "") -> Figures:
+def figures(
+    wape: float | None, *, labelled: int = 432, slice_: str = "", value: str = "", expected: float | None = None
+) -> Figures:
     metrics = {"wape": wape, "mae": None if wape is None else wape * 100}
     baseline = {"wape": 0.2, "mae": 20.0}
-    return Figures(slice_, value, 432, labelled, labelled, metrics, baseline, dict(metrics), labelled)
+    found = Figures(slice_, value, 432, labelled, labelled, metrics, baseline, dict(metrics), labelled)
+    return replace(found, estimated={"mae": expected}, estimated_labelled={"mae": expected})
 
 
 def record(number: int, wape: float | None, at: float, **more: Any) -> WindowRecord:
     parts = more.pop("parts", ())
-    labelled = more.pop("labelled", 432)
+    labelled, expected = more.pop("labelled", 432), more.pop("expected", None)
     return WindowRecord(
         monitor="people",
         kind="day",
@@ -55,7 +60,7 @@ def record(number: int, wape: float | None, at: float, **more: Any) -> WindowRec
         start=midnight(number),
         end=midnight(number + 1),
         state=more.pop("state", "final"),
-        figures=(figures(wape, labelled=labelled), *parts),
+        figures=(figures(wape, labelled=labelled, expected=expected), *parts),
         at=at,
         **more,
     )

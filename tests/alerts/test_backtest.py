@@ -106,7 +106,18 @@ def test_a_rule_on_runs_is_refused():
 
 
 WAPE = st.one_of(st.none(), st.sampled_from([0.05, 0.1, 0.2, 0.3, 0.5, 0.9]))
-WHEN = st.sampled_from(["wape > X", "wape >= X", "mae > X * baseline", "not wape <= X", "mae > X and wape > 0.1"])
+ESTIMATE = st.one_of(st.none(), st.sampled_from([5.0, 20.0, 40.0]))
+WHEN = st.sampled_from(
+    [
+        "wape > X",
+        "wape >= X",
+        "mae > X * baseline",
+        "not wape <= X",
+        "mae > X and wape > 0.1",
+        "estimated(mae) > 40 * X",
+        "mae > X * estimated",
+    ]
+)
 
 
 @st.composite
@@ -114,15 +125,16 @@ def pasts(draw: st.DrawFn) -> list[WindowRecord]:
     """Days evaluated on time, late, several times or never; figures change, labels are missing."""
     found = []
     for number in range(draw(st.integers(1, 18))):
-        at = number + draw(st.sampled_from([0, 0, 0, 1, 1, 2, 5, 30]))
+        at = number + draw(st.sampled_from([-1, 0, 0, 0, 1, 1, 2, 5, 30]))
         for _ in range(draw(st.integers(0, 3))):
             state = draw(st.sampled_from(["partial", "final", "final", "overdue"]))
             labelled = draw(st.sampled_from([432, 432, 300, 10]))
             parts = tuple(
-                figures(draw(WAPE), labelled=labelled, slice_="sensor", value=name)
+                figures(draw(WAPE), labelled=labelled, slice_="sensor", value=name, expected=draw(ESTIMATE))
                 for name in draw(st.lists(st.sampled_from(["north", "south"]), unique=True))
             )
-            found.append(record(number, draw(WAPE), evening(at), state=state, labelled=labelled, parts=parts))
+            given_: dict[str, Any] = {"state": state, "labelled": labelled, "expected": draw(ESTIMATE)}
+            found.append(record(number, draw(WAPE), evening(at), parts=parts, **given_))
             at += draw(st.integers(1, 4))
     return found
 
@@ -149,6 +161,8 @@ def test_the_sweep_opens_and_resolves_just_as_the_life_cycle_does(past, when, gi
         if spans
     }
     episodes = replay(known, SPEC, checked, over(24))
+    opened = sorted((s.opened.night.day, s.opened.start, s.opened.at) for spans in swept.values() for s in spans)
+    assert opened == sorted((e.opened.day, e.start, e.end) for e in episodes)
     causes = {e.cause for e in episodes}
     assert by_cause == {cause: shown([e for e in episodes if e.cause == cause]) for cause in causes}
 
@@ -252,6 +266,20 @@ def test_a_rule_against_what_is_usual_is_swept_too():
     assert 1.0 < found.suggestion.threshold < 1.3
     assert found.episodes is not None
     assert [e.opened.day for e in found.episodes if not found.is_false(e)] == [day(41)]
+
+
+def test_an_estimate_is_met_before_its_window_begins_and_counts_for_that_window():
+    past = []
+    for number in range(30):
+        ahead = {"labelled": 0, "state": "pending", "expected": 40.0 if number == 26 else 10.0 + number % 5}
+        past += [record(number, None, evening(number - 1), **ahead), record(number, 0.1, evening(number + 1))]
+    question = Question("people", when="estimated(mae) > X", good=Days(FIRST, day(25)), events=(day(26),))
+    found = asked(past, question)
+    assert found.suggestion is not None
+    assert found.suggestion.threshold == 14
+    assert found.over[0].day == day(-1)
+    assert [(e.opened.day, found.is_false(e)) for e in found.episodes or ()] == [(day(25), False)]
+    assert (found.detections[0].days, found.detections[0].early) == (-1, False)
 
 
 def test_a_window_that_nobody_labelled_leaves_nothing_to_judge():

@@ -204,16 +204,20 @@ def _open_nights(spans: Iterable[Span], over: Sequence[Night]) -> set[date]:
 
 
 def detection(incidents: Iterable[Opened], event: date, zone: ZoneInfo) -> Detection:
-    """The incident that was open first on an event's day or later.
+    """The incident that was open first on an event's day or later, or that a window of it opened ahead of it.
 
     Args:
         incidents: when each was opened and resolved, and beginning and end of the window that opened it.
         event: the day.
         zone: whose days.
     """
-    after = [one for one in incidents if one[1] is None or one[1].day > event]
-    if not after:
+    before = Days(date.min, event - timedelta(days=1))
+    found = [
+        (opened, early)
+        for opened, resolved, start, end in incidents
+        if not (early := before.hold(start, end, zone)) or resolved is None or resolved.day > event
+    ]
+    if not found:
         return Detection(event, None, None)
-    opened, _, start, end = min(after, key=lambda one: one[0].moment)
-    early = Days(date.min, event - timedelta(days=1)).hold(start, end, zone)
+    opened, early = min(found, key=lambda one: one[0].moment)
     return Detection(event, opened.day, (opened.day - event).days, early)
