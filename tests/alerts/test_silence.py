@@ -307,7 +307,7 @@ OPERATION = st.tuples(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(operations=st.lists(OPERATION, min_size=1, max_size=5))
 def test_reading_what_was_added_gives_the_same_as_reading_all(
     tmp_path_factory: pytest.TempPathFactory, operations: list[Any]
@@ -381,6 +381,26 @@ def test_fewer_than_half_are_incidents_of_their_own_in_one_message(watched: Tabl
     assert len(looked.changes) == 40
     (message,) = sent(watched)
     assert (message["kind"], len(message["messages"])) == ("digest", 40)
+
+
+def test_what_was_open_before_most_fell_silent_stays_open_until_it_comes_back(watched: Table) -> None:
+    devices = [f"d{n:02}" for n in range(12)]
+    watched.write([(0.0, name) for name in devices])
+    watched.write([(1.0, name) for name in devices[1:]])
+    with Session(watched.project, How()) as session:
+        told = []
+        for hours in (2.5, 3.5, 4.0):
+            if hours == 4.0:
+                watched.write([(4.0, name) for name in devices])
+            looked = look(watched.project, session, now=at(hours))
+            told.append(
+                [(str(one["incident"]).removeprefix("readings.silent"), one["kind"]) for one in looked.changes]
+            )
+    assert told == [
+        [(".device.d00-1", "opened")],
+        [("-1", "opened")],
+        [("-1", "resolved"), (".device.d00-1", "resolved")],
+    ]
 
 
 def test_an_incident_ends_when_its_device_comes_back_or_is_no_longer_expected(watched: Table) -> None:
