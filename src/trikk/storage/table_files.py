@@ -127,6 +127,7 @@ _CLIENT = ("timeout", "connect_timeout")
 def logged(table: DeltaTable) -> dict[str, int]:
     """The data files that a snapshot is made of: relative paths with their sizes in bytes."""
     import polars as pl
+    from deltalake import DeltaTable
 
-    actions = pl.DataFrame(table.get_add_actions()).select("path", "size_bytes")
-    return {unquote(path): size for path, size in actions.iter_rows()}
+    actions = pl.DataFrame(DeltaTable.get_add_actions(table))  # InOrder would sort them
+    return {unquote(path): size for path, size in actions.select("path", "size_bytes").iter_rows()}
