@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
@@ -109,35 +110,6 @@ def joins(count: int, repeat: int) -> None:
         print(f"  {name:8} {middle:6.2f} s  {middle / floor:5.2f} of the polars query")
 
 
-def days(count: int, each: int) -> None:
-    """Print what one more day costs after a short and after a long history."""
-    with tempfile.TemporaryDirectory() as folder:
-        tables, journal = Tables(f"{folder}/tables"), SqliteJournal(f"{folder}/journal.db")
-        records, one = Records(journal, "loads"), spec(metrics=("mae", "rmse", "bias", "wape"), delay=86_400.0)
-        taken: list[Day] = []
-        found: list[Day] = []
-        for number in range(count):
-            made, truth = rows(each, 24)
-            shift = pl.duration(days=number)
-            for name, frame in (("predictions", made), ("truth", truth)):
-                write = Write("append", frame.with_columns(pl.col("slot") + shift))
-                tables.write(name, write, identity=f"{number}", origin={})
-            begun = time.process_time()
-            versions = {name: tables.version(name) for name in ("predictions", "truth")}
-            source = Source(tables.scan("predictions"), tables.scan("truth"), tables, versions)
-            now, opened, wall = START + timedelta(days=number + 1), time.process_time(), time.perf_counter()
-            evaluate(one, source, records, now=now, run=f"r{number}", identity=f"r{number}")
-            ended = time.process_time()
-            taken.append(Day(time.perf_counter() - wall, ended - opened, ended - begun))
-            if number + 1 in (SHORT, count // 2, count):
-                found.append(Day(*(1000 * statistics.median(values) for values in zip(*taken[-20:], strict=True))))
-                print(f"  after {number + 1:5} days: {found[-1]} (medians of 20)", flush=True)
-        journal.close()
-    print(
-        f"  late / early, CPU: {found[-1].cpu / found[0].cpu:.2f}, with opening {found[-1].all / found[0].all:.2f}"
-    )
-
-
 class Day(NamedTuple):
     """What one more day cost: an evaluation's wall time, its CPU, and the CPU of opening two tables and of it."""
 
@@ -145,8 +117,57 @@ class Day(NamedTuple):
     cpu: float
     all: float
 
-    def __str__(self) -> str:
-        return f"{self.wall:6.1f} ms, CPU {self.cpu:6.1f} ms, with opening the tables {self.all:6.1f} ms"
+
+class History:
+    """A monitor whose tables get another file each day, and which is evaluated each day."""
+
+    def __init__(self, folder: Path, each: int) -> None:
+        self.tables, self.journal, self.each = (
+            Tables(f"{folder}/tables"),
+            SqliteJournal(folder / "journal.db"),
+            each,
+        )
+        self.spec = spec(metrics=("mae", "rmse", "bias", "wape"), delay=86_400.0)
+        self.number = 0
+
+    def one_more(self) -> Day:
+        """Another day, with what its evaluation has cost."""
+        made, truth = rows(self.each, 24)
+        slot = pl.col("slot") + pl.duration(days=self.number)
+        self.number += 1
+        for name, frame in (("predictions", made), ("truth", truth)):
+            write = Write("append", frame.with_columns(slot))
+            self.tables.write(name, write, identity=f"{self.number}", origin={})
+        begun, tables = time.process_time(), self.tables
+        versions = {name: tables.version(name) for name in ("predictions", "truth")}
+        source = Source(tables.scan("predictions"), tables.scan("truth"), tables, versions)
+        now, run, records = START + timedelta(days=self.number), f"r{self.number}", Records(self.journal, "loads")
+        opened, wall = time.process_time(), time.perf_counter()
+        evaluate(self.spec, source, records, now=now, run=run, identity=run)
+        ended = time.process_time()
+        return Day(time.perf_counter() - wall, ended - opened, ended - begun)
+
+
+def days(count: int, each: int) -> None:
+    """Print what one more day costs after a short and after a long history.
+
+    The last 20 days of both are taken in turns, so that a slow minute of the machine falls on both.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        histories = [History(Path(folder, str(until)), each) for until in (SHORT, count)]
+        for history, until in zip(histories, (SHORT, count), strict=True):
+            while history.number < until - 20:
+                history.one_more()
+        taken = [[history.one_more() for history in histories] for _ in range(20)]
+        for history in histories:
+            history.journal.close()
+    early, late = (
+        Day(*(1000 * statistics.median(one) for one in zip(*days_, strict=True)))
+        for days_ in zip(*taken, strict=True)
+    )
+    for until, one in ((SHORT, early), (count, late)):
+        print(f"  after {until:5} days: {one.wall:5.1f} ms, CPU {one.cpu:5.1f} ms, with opening {one.all:5.1f} ms")
+    print(f"  late / early, CPU: {late.cpu / early.cpu:.2f}, with opening the tables {late.all / early.all:.2f}")
 
 
 def main() -> None:
