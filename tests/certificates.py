@@ -20,6 +20,19 @@ class Certificate:
     key: Path
     both: Path
 
+    def keystore(self, password: str) -> Path:
+        """A file with both for Java (PKCS 12), beside the others."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization as form
+        from cryptography.hazmat.primitives.serialization import pkcs12
+
+        key: Any = form.load_pem_private_key(self.key.read_bytes(), None)
+        made = x509.load_pem_x509_certificate(self.cert.read_bytes())
+        lock = form.BestAvailableEncryption(password.encode())
+        path = self.cert.with_suffix(".p12")
+        path.write_bytes(pkcs12.serialize_key_and_certificates(b"server", key, made, None, lock))
+        return path
+
     def server(self, clients: Path | None = None) -> ssl.SSLContext:
         """What a server listens with; it lets nobody in without a certificate of the authority `clients`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

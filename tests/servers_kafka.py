@@ -158,7 +158,8 @@ def start(
             form = [*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(config)]
             subprocess.run(form, check=True, capture_output=True, timeout=_SECONDS)
         process = launch([*java, "kafka.Kafka", str(config)], log, owner)
-        if answers(process, port or free, _SECONDS) and _serves(port or free):
+        ports = [int(place.rpartition(":")[2]) for place in where]
+        if all(answers(process, one, _SECONDS) for one in ports) and _serves(ports[0]):
             found = [*where[:2], names["password"], *where[2:], *([str(folder)] if tls else [])]
             return " ".join(found), process
         stop(process)

@@ -1,13 +1,14 @@
 """Real MQTT brokers for tests: HiveMQ from Maven, which speaks MQTT 5, and amqtt, which speaks 3.1.1.
 
-HiveMQ takes one user only, and packets of at most 10,000 bytes, for tests of refusals; amqtt takes everyone, and
-another one takes one user in TLS.
+HiveMQ takes one user only, in TLS too, and packets of at most 10,000 bytes, for tests of refusals; amqtt takes
+everyone, and another one takes one user in TLS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import secrets
 import ssl
 import subprocess
@@ -29,13 +30,16 @@ USER = "publisher"
 _OPENS = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in ("java.lang", "java.nio", "sun.nio.ch")]
 _CONFIG = """<?xml version="1.0"?>
 <hivemq>
-<listeners><tcp-listener><port>{port}</port><bind-address>127.0.0.1</bind-address></tcp-listener></listeners>
+<listeners><tcp-listener><port>{port}</port><bind-address>127.0.0.1</bind-address></tcp-listener>{tls}</listeners>
 <mqtt><packets><max-packet-size>{largest}</max-packet-size></packets>
 <queued-messages><max-queue-size>100000</max-queue-size></queued-messages></mqtt>
 <persistence><mode>in-memory</mode></persistence>
 <anonymous-usage-statistics><enabled>false</enabled></anonymous-usage-statistics>
 </hivemq>
 """
+_TLS = """<tls-tcp-listener><port>{port}</port><bind-address>127.0.0.1</bind-address><tls><keystore>
+<path>{store}</path><password>{word}</password><private-key-password>{word}</private-key-password>
+</keystore></tls></tls-tcp-listener>"""
 _SECONDS = 60
 
 
@@ -104,27 +108,47 @@ def wait_for(found: list[Any], count: int) -> list[Any]:
 @pytest.fixture(scope="session")
 def mqtt5(tmp_path_factory: pytest.TempPathFactory) -> Mqtt:
     """A broker that speaks MQTT 5; the test is skipped, with the reason, where it can't be had."""
+    host, password, *_ = _hivemq(tmp_path_factory)
+    return Mqtt(host, "5", password)
+
+
+@pytest.fixture(scope="session")
+def mqtt5_tls(tmp_path_factory: pytest.TempPathFactory) -> Mqtt:
+    """The same broker in TLS."""
+    _, password, *more = _hivemq(tmp_path_factory)
+    if not more:
+        pytest.skip("no certificates: cryptography is not installed")
+    return Mqtt(more[0], "5", password, more[1])
+
+
+def _hivemq(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Where it listens, its password, where it listens in TLS, and the file of its authority."""
     pytest.importorskip("paho.mqtt", reason="no client of MQTT: paho-mqtt is not installed")
     try:
-        host, _, password = shared(tmp_path_factory.getbasetemp(), "mqtt", _start_hivemq).partition(" ")
+        return shared(tmp_path_factory.getbasetemp(), "mqtt", _start_hivemq).split(maxsplit=3)
     except (RuntimeError, OSError) as error:
         pytest.skip(f"no broker of MQTT 5: {error}")
-    return Mqtt(host, "5", password)
 
 
 def _start_hivemq(folder: Path, owner: int) -> tuple[str, subprocess.Popen[bytes]]:
     jars = fetch_jars("com.hivemq", "hivemq-community-edition-embedded", VERSION)
-    [port], password = free_ports(1), "s3cr3t-" + secrets.token_hex(8)
+    (port, tls), password = free_ports(2), "s3cr3t-" + secrets.token_hex(8)
     for name in ("conf", "data", "extensions"):
         (folder / name).mkdir(exist_ok=True)
-    (folder / "conf/config.xml").write_text(_CONFIG.format(port=port, largest=LARGEST))
+    found, listener = [f"127.0.0.1:{port}", password], ""
+    if importlib.util.find_spec("cryptography") is not None:
+        authority = Authority(folder / "certificates")
+        store = authority.issue("server", ["localhost"]).keystore(password)
+        found += [f"localhost:{tls}", str(authority.ca)]
+        listener = _TLS.format(port=tls, store=store, word=password)
+    (folder / "conf/config.xml").write_text(_CONFIG.format(port=port, tls=listener, largest=LARGEST))
     source = Path(__file__).parent / "publishing/Broker.java"
     command = [*JAVA, *_OPENS, "-cp", f"{jars}/*", str(source), str(folder), USER, password]
     process = launch(command, folder / "log", owner)
-    if not answers(process, port, _SECONDS):
+    if not all(answers(process, one, _SECONDS) for one in ([port, tls] if listener else [port])):
         stop(process)
         raise RuntimeError(f"HiveMQ did not start: {(folder / 'log').read_text(errors='replace').strip()[-250:]}")
-    return f"127.0.0.1:{port} {password}", process
+    return " ".join(found), process
 
 
 @pytest.fixture(scope="session")

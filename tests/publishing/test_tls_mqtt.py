@@ -41,6 +41,23 @@ def test_rows_arrive_in_tls_with_a_password(mqtt_tls: Mqtt, topic: str) -> None:
     assert made["to"] == f"mqtts://{mqtt_tls.host}/{topic}"
 
 
+def test_mqtt_5_is_the_same_in_tls(
+    mqtt5_tls: Mqtt, topic: str, stranger: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = mqtt5_tls.address(topic)
+    monkeypatch.setenv("MQTT_PASSWORD", mqtt5_tls.password)
+    with mqtt5_tls.listening(topic) as found:
+        publish(rows_for(30), to)
+        with pytest.raises(PermanentError, match="an authority that is not trusted here"):
+            publish(rows_for(3), to.replace(mqtt5_tls.ca, str(stranger.ca)))
+        monkeypatch.setenv("MQTT_PASSWORD", WRONG)
+        with pytest.raises(PermanentError, match="the broker refuses: ") as caught:
+            publish(rows_for(3), to)
+        wait_for(found, 30)
+    assert len(found) == 30
+    assert WRONG not in str(caught.value)
+
+
 def test_the_authority_may_come_from_the_environment(
     mqtt_tls: Mqtt, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
