@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import UnknownName, UsageError
+from trikk.models.metrics import metric_of
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.monitoring.ab import Comparison, compare
-from trikk.monitoring.ab_loss import _LOSSES, loss_of
+from trikk.monitoring.ab_loss import LOSSES, loss_of
 from trikk.monitoring.ab_resample import Spread, outside, spread, student_cdf, student_quantile
 from trikk.monitoring.ab_sides import read_side
 from trikk.monitoring.ab_verdict import Rules, days_for, judge
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.measures import measure_of
 from trikk.runs.memory import MemoryJournal
 from trikk.storage.artifact import Artifact
 from trikk.testing import MemoryTables
@@ -231,7 +231,7 @@ def test_truth_values_are_numbers_and_texts_are_compared_by_accuracy_only() -> N
     text = pl.lit("a")
     names = {"predictions": made.with_columns(value=text), "counts": truth(8).with_columns(count=text)}
     assert versus("people:1", "people:2", names, metric="accuracy").whole.second == 1.0
-    with pytest.raises(UsageError, match="mae compares numbers, and there is String"):
+    with pytest.raises(UsageError, match="mae takes numbers, and 'the truth' is String"):
         versus("people:1", "people:2", names)
 
 
@@ -241,15 +241,15 @@ def test_predictions_without_end_decide_nothing() -> None:
     assert found.whole.verdict.reason == "the metric is no number on these cases"
 
 
-@pytest.mark.parametrize("name", [*_LOSSES, "quantile_0.9"])
+@pytest.mark.parametrize("name", [*LOSSES, "quantile_0.9"])
 def test_a_metric_from_sums_is_the_monitor_s_metric(name: str) -> None:
     generator = np.random.default_rng(3)
     frame = pl.DataFrame({"t": generator.integers(0, 2, 200).astype(float), "p": generator.random(200).round(1)})
     loss, t, p = loss_of(name), pl.col("t"), pl.col("p")
     sums = frame.select(a=loss.above(t, p).cast(pl.Float64).sum(), b=loss.below(t, p).cast(pl.Float64).sum())
-    expression = measure_of(name).expression
-    assert expression is not None
-    assert float(loss.of(sums.to_numpy()[0])) == pytest.approx(frame.select(expression(t, p)).item())
+    assert float(loss.of(sums.to_numpy()[0])) == pytest.approx(
+        frame.select(metric_of(name).expression(t, p)).item()
+    )
 
 
 def table(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -12,12 +12,12 @@ import pytest
 
 from trikk import Monitor, Table, estimate_error
 from trikk.core.errors import DefinitionError, SignatureError, UsageError
+from trikk.models.metrics import metric_of
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
 from trikk.monitoring.estimate_figures import EXPECTATIONS, calibration_error
 from trikk.monitoring.estimate_model import ErrorModel
 from trikk.monitoring.estimate_trust import trust, trusts
-from trikk.monitoring.measures import measure_of
 from trikk.monitoring.records import Records
 from trikk.runs.context import StepContext, entered
 from trikk.runs.memory import MemoryJournal
@@ -120,9 +120,7 @@ def test_calibrated_probabilities_foretell_the_metric(name: str) -> None:
     generator = np.random.default_rng(7)
     p = generator.beta(0.8, 1.2, 200_000).round(3)
     rows = pl.DataFrame({"p": p, "t": (generator.random(len(p)) < p).astype(float)})
-    expression = measure_of(name).expression
-    assert expression is not None
-    real = rows.select(expression(pl.col("t"), pl.col("p"))).item()
+    real = rows.select(metric_of(name).expression(pl.col("t"), pl.col("p"))).item()
     assert rows.select(EXPECTATIONS[name](pl.col("p"))).item() == pytest.approx(real, abs=0.005)
 
 

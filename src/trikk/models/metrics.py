@@ -1,11 +1,16 @@
-"""Metrics by name: how far values are from the truth, and which way is better."""
+"""Metrics by name: how far values are from the truth, and which way is better.
+
+The one definition of each, for gates, monitors and A/B alike: expressions, so that all metrics over all slices
+take one pass; and where that can be, a quotient of two sums over cases, so that days can be resampled. What is not
+defined (an AUC of one class, a precision where nothing was called positive) has no value, and never a 0 or a 1.
+"""
 
 from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PredictionError, UnknownName, UsageError
@@ -17,23 +22,99 @@ if TYPE_CHECKING:
 
 BETTER = ("lower", "higher", "zero")
 _Function = Callable[["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], float]
+_Expressed = Callable[["pl.Expr", "pl.Expr"], "pl.Expr"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric.
+    """A metric: a quotient of sums over cases, or another expression, or an author's function.
 
     Attributes:
         name: the name, or "module:function" for an author's own.
-        function: takes truths and values, numpy arrays of one length without missing truths; gives a number.
         better: "lower", "higher", or "zero": the nearer to zero.
-        numeric: whether it takes numbers only, else texts too.
+        above: takes the expressions of truth and value, as `operands` gives them; gives each case's part of the
+            sum above the line. None if it is no quotient of sums.
+        below: the same for the sum below the line; None for the number of cases.
+        root: whether the metric is the quotient's square root.
+        whole: where there is no `above`, one expression that aggregates to the metric.
+        function: an author's own: takes truths and values, numpy arrays of one length without missing ones.
+        numeric: whether it takes numbers and flags only, else texts too.
     """
 
     name: str
-    function: _Function
     better: str
+    above: _Expressed | None = None
+    below: _Expressed | None = None
+    root: bool = False
+    whole: _Expressed | None = None
+    function: _Function | None = None
     numeric: bool = True
+
+    def expression(self, truth: pl.Expr, value: pl.Expr) -> pl.Expr:
+        """One expression that aggregates to the metric, a Float64; null or NaN where that is not defined.
+
+        Args:
+            truth: as `operands` gives it; null where a case does not count.
+            value: the same, null in the same places.
+        """
+        import polars as pl
+
+        if self.whole is not None:
+            return self.whole(truth, value)
+        if self.above is None:
+            raise TypeError(f"{self.name} is an author's function")
+        part = self.above(truth, value).cast(pl.Float64)
+        if self.below is None:
+            found = part.mean()
+        else:
+            total = self.below(truth, value).cast(pl.Float64).sum()
+            found = pl.when(total > 0).then(part.sum() / total)
+        return found.sqrt() if self.root else found
+
+    def operands(
+        self, truth: pl.Expr, value: pl.Expr, kinds: Mapping[str, pl.DataType]
+    ) -> tuple[pl.Expr, pl.Expr]:
+        """The expressions of truth and value as the metric takes them: Float64, so that no small type overflows.
+
+        For accuracy, whole numbers and texts stay what they are, and a value that is neither a whole number nor
+        equal to the truth is a probability, which says 1 from 0.5 on, else 0.
+
+        Args:
+            truth: the column of truths.
+            value: the column of values.
+            kinds: the type of each column that is compared, by what people call it.
+
+        Raises:
+            UsageError: if the metric can't be had of such types.
+        """
+        import polars as pl
+
+        has_numbers = _has_numbers(self, kinds)
+        if not self.numeric and (not has_numbers or all(kind.is_integer() for kind in kinds.values())):
+            return truth, value
+        truth, value = truth.cast(pl.Float64), value.cast(pl.Float64)
+        return (truth, value) if self.numeric else (truth, _said(truth, value))
+
+
+def _has_numbers(metric: Metric, kinds: Mapping[str, pl.DataType]) -> bool:
+    """Whether columns are numbers or flags; UsageError if the metric can't compare them."""
+    import polars as pl
+
+    others = {name: kind for name, kind in kinds.items() if not (kind.is_numeric() or kind == pl.Boolean)}
+    others = {name: kind for name, kind in others.items() if kind != pl.Null}
+    for name, kind in others.items():
+        if metric.numeric:
+            raise UsageError(
+                f"{metric.name} takes numbers, and {name!r} is {kind}",
+                next="choose another metric, such as accuracy, or give numbers",
+            )
+        for other, another in kinds.items():
+            if another not in (kind, pl.Null):
+                raise UsageError(
+                    f"{metric.name} compares values of one type, and {name!r} is {kind}, {other!r} is {another}",
+                    next="cast one of them",
+                )
+    return not others
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +145,10 @@ def score(metric: Metric, truth: pl.Series, values: pl.Series) -> Score:
         values: what was predicted, as long.
 
     Raises:
-        PredictionError: if no row has a truth, or the metric is no finite number.
+        PredictionError: if no row has a truth, a row that has one has no value, or the metric is no finite number.
         UsageError: if a metric of numbers gets something else.
     """
-    known = truth.is_not_null()
-    if truth.dtype.is_float():
-        known = known & truth.is_not_nan()
+    known = _is_there(truth)
     truths, found = truth.filter(known), values.filter(known)
     dropped = len(truth) - len(truths)
     if not len(truths):
@@ -77,13 +156,13 @@ def score(metric: Metric, truth: pl.Series, values: pl.Series) -> Score:
             f"none of {dropped:,} rows has a truth in {truth.name!r}, so {metric.name} can't be computed",
             next="give rows whose truth is known",
         )
-    for column in (truths, found):
-        if metric.numeric and not (column.dtype.is_numeric() or str(column.dtype) == "Boolean"):
-            raise UsageError(
-                f"{metric.name} takes numbers, and {column.name!r} is {column.dtype}",
-                next="choose another metric, such as accuracy, or give numbers",
-            )
-    value = float(metric.function(_array(truths, metric), _array(found, metric)))
+    missing = len(found) - int(_is_there(found).sum())
+    if missing:
+        raise PredictionError(
+            f"{missing:,} of {len(truths):,} rows have no value, so {metric.name} can't be computed",
+            next="look at these rows' inputs",
+        )
+    value = _computed(metric, truths, found)
     if not math.isfinite(value):
         raise PredictionError(
             f"{metric.name} of {len(truths):,} rows is {value}", next="look at these rows' values"
@@ -91,11 +170,32 @@ def score(metric: Metric, truth: pl.Series, values: pl.Series) -> Score:
     return Score(value, len(truths), dropped)
 
 
+def _is_there(column: pl.Series) -> pl.Series:
+    """Whether each value is one: neither null nor NaN."""
+    there = column.is_not_null()
+    return there & column.is_not_nan() if column.dtype.is_float() else there
+
+
+def _computed(metric: Metric, truths: pl.Series, values: pl.Series) -> float:
+    """The metric of columns without missing values; NaN where it is not defined."""
+    import polars as pl
+
+    if metric.function is not None:
+        return float(metric.function(truths.to_numpy(), values.to_numpy()))
+    kinds = {truths.name or "truth": truths.dtype, values.name or "value": values.dtype}
+    operands = metric.operands(pl.col("truth"), pl.col("value"), kinds)
+    rows = pl.DataFrame([truths.alias("truth"), values.alias("value")])
+    found = rows.select(metric.expression(*operands)).item()
+    return math.nan if found is None else float(found)
+
+
 def metric_of(name: str, better: str | None = None) -> Metric:
     """A metric by name, or an author's own function as "module:function".
 
     Args:
-        name: mae, rmse, bias, wape, accuracy, f1, auc, logloss, or "module:function".
+        name: mae, rmse, bias, wape, median_error, accuracy, precision, recall, f1, auc, logloss, brier,
+            calibration, quantile_0.9 (the pinball loss: least if 0.9 of the truths are at or below the values), or
+            "module:function" of truths and values.
         better: for an author's own: "lower" (the default), "higher" or "zero".
 
     Raises:
@@ -104,9 +204,11 @@ def metric_of(name: str, better: str | None = None) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
+    if name.startswith("quantile_"):
+        return _pinball(name)
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise UnknownName("metric", name, METRICS)
+        raise UnknownName("metric", name, [*METRICS, "quantile_0.9"])
     try:
         function = importlib.import_module(module)
         for part in attribute.split("."):
@@ -115,79 +217,88 @@ def metric_of(name: str, better: str | None = None) -> Metric:
         raise UsageError(
             f"the metric {name!r} can't be imported: {error}", next="name a function at the top level of a module"
         ) from error
-    return Metric(name, function, better or "lower", numeric=False)  # type: ignore[arg-type]
+    return Metric(name, better or "lower", function=function, numeric=False)  # type: ignore[arg-type]
 
 
-def _array(column: pl.Series, metric: Metric) -> np.ndarray[Any, Any]:
+def _pinball(name: str) -> Metric:
+    """The pinball loss (Koenker and Bassett, 1978)."""
+    try:
+        share = float(name.removeprefix("quantile_"))
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise UnknownName("metric", name, ["quantile_0.9"])
+
+    def loss(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
+        import polars as pl
+
+        return pl.max_horizontal(share * (truth - value), (share - 1) * (truth - value))
+
+    return Metric(name, "lower", loss)
+
+
+def _said(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """The class that a value stands for: itself, or that of a probability."""
     import polars as pl
 
-    return (column.cast(pl.Float64) if metric.numeric else column).to_numpy()
+    is_class = (value == value.floor()) | (value == truth)
+    return pl.when(is_class).then(value).otherwise((value >= 0.5).cast(pl.Float64))
 
 
-def _mae(truth: Any, value: Any) -> float:
-    return float(abs(truth - value).mean())
+def _was(truth: pl.Expr, value: pl.Expr) -> pl.Expr:  # noqa: ARG001 - it takes what others take
+    return truth != 0
 
 
-def _rmse(truth: Any, value: Any) -> float:
-    return math.sqrt(float(((truth - value) ** 2).mean()))
+def _called(truth: pl.Expr, value: pl.Expr) -> pl.Expr:  # noqa: ARG001 - it takes what others take
+    return value >= 0.5
 
 
-def _bias(truth: Any, value: Any) -> float:
-    return float((value - truth).mean())
+def _hit(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
+    return (truth != 0) & (value >= 0.5)
 
 
-def _wape(truth: Any, value: Any) -> float:
-    whole = float(abs(truth).sum())
-    return float(abs(truth - value).sum()) / whole if whole else math.nan
+def _was_and_called(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
+    import polars as pl
+
+    return (truth != 0).cast(pl.Float64) + (value >= 0.5).cast(pl.Float64)
 
 
-def _accuracy(truth: Any, value: Any) -> float:
-    if truth.dtype.kind in "biuf" and value.dtype.kind == "f":
-        return float(((truth != 0) == (value >= 0.5)).mean()) if _binary(truth) else float((truth == value).mean())
-    return float((truth == value).mean())
+def _logloss(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
+    import polars as pl
+
+    least = 2.0**-52  # a probability of 0 would cost infinitely much; scikit-learn clips there, too
+    likely = value.clip(least, 1 - least)
+    return -pl.when(truth != 0).then(likely).otherwise(1 - likely).log()
 
 
-def _f1(truth: Any, value: Any) -> float:
-    positive, said = truth != 0, value >= 0.5
-    both = int((positive & said).sum())
-    wrong = int((positive != said).sum())
-    return 2 * both / (2 * both + wrong) if both + wrong else 1.0
-
-
-def _auc(truth: Any, value: Any) -> float:
+def _auc(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
     """The share of pairs of a positive and a negative row that are ranked rightly (Mann and Whitney's U)."""
     import polars as pl
 
+    truth, value = truth.drop_nulls(), value.drop_nulls()
     positive = truth != 0
-    hits, misses = int(positive.sum()), int((~positive).sum())
-    if not hits or not misses:
-        return math.nan
-    ranks = pl.Series(value).rank("average").to_numpy()
-    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
+    hits, misses = positive.sum().cast(pl.Float64), (~positive).sum().cast(pl.Float64)
+    ranks = value.rank("average").filter(positive).sum()
+    found = (ranks - hits * (hits + 1) / 2) / (hits * misses)
+    return pl.when((hits > 0) & (misses > 0)).then(found)
 
 
-def _logloss(truth: Any, value: Any) -> float:
-    import numpy as np
-
-    least = float(np.finfo(np.float64).eps)  # a probability of 0 would cost infinitely much
-    likely = np.clip(value, least, 1 - least)
-    return float(-np.log(np.where(truth != 0, likely, 1 - likely)).mean())
-
-
-def _binary(truth: Any) -> bool:
-    return bool(((truth == 0) | (truth == 1)).all())
-
-
+_SQUARED = Metric("rmse", "lower", lambda t, v: (v - t) ** 2, root=True)
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("mae", _mae, "lower"),
-        Metric("rmse", _rmse, "lower"),
-        Metric("bias", _bias, "zero"),
-        Metric("wape", _wape, "lower"),
-        Metric("accuracy", _accuracy, "higher", numeric=False),
-        Metric("f1", _f1, "higher"),
-        Metric("auc", _auc, "higher"),
-        Metric("logloss", _logloss, "lower"),
+        Metric("mae", "lower", lambda t, v: (v - t).abs()),
+        _SQUARED,
+        Metric("bias", "zero", lambda t, v: v - t),
+        Metric("wape", "lower", lambda t, v: (v - t).abs(), lambda t, v: t.abs()),  # noqa: ARG005
+        Metric("median_error", "lower", whole=lambda t, v: (v - t).abs().median()),
+        Metric("accuracy", "higher", lambda t, v: t == v, numeric=False),
+        Metric("precision", "higher", _hit, _called),
+        Metric("recall", "higher", _hit, _was),
+        Metric("f1", "higher", lambda t, v: 2 * _hit(t, v).cast(int), _was_and_called),
+        Metric("auc", "higher", whole=_auc),
+        Metric("logloss", "lower", _logloss),
+        replace(_SQUARED, name="brier", root=False),
+        Metric("calibration", "zero", lambda t, v: v - t),
     )
 }

@@ -51,8 +51,8 @@ def better_by(
 
     Args:
         margin: 0.02 asks for 2 % less error (of the holder's); 0 for any improvement; -0.01 allows 1 % more.
-        metric: mae, rmse, bias, wape, accuracy, f1, auc, logloss; or a function of two numpy arrays (truths and
-            values) at the top level of a module, or its name as "module:function".
+        metric: a name that `metric_of` knows, such as mae, f1 or quantile_0.9; or a function of two numpy arrays
+            (truths and values) at the top level of a module, or its name as "module:function".
         relative: False if the margin is in units of the metric.
         better: for a function of your own: "lower" (the default), "higher", or "zero" for the nearer to zero.
 

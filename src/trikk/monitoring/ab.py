@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.drift.correction import adjusted
+from trikk.models.metrics import Metric, metric_of
 from trikk.models.registry import Registry
 from trikk.monitoring.ab_loss import Loss, loss_of
 from trikk.monitoring.ab_resample import Spread, spread, two_sided
@@ -190,7 +191,7 @@ def compare(
             next=f"only {first} predicted {unpaired[0]:,} of those with a truth, only {second} {unpaired[1]:,}; "
             "let one of them predict in shadow",
         )
-    return _compared(spec, loss, sides, _numbers(paired, loss), unpaired, rules, seed)
+    return _compared(spec, loss, sides, _operands(paired, metric_of(loss.name)), unpaired, rules, seed)
 
 
 def _compared(
@@ -252,19 +253,15 @@ def _paired(
     return paired.with_columns(local.dt.date().alias(_DAY)), counts
 
 
-def _numbers(paired: pl.DataFrame, loss: Loss) -> pl.DataFrame:
-    """Truth and predictions as numbers, which every metric but accuracy needs."""
+def _operands(paired: pl.DataFrame, metric: Metric) -> pl.DataFrame:
+    """Truth and both sides' predictions as the metric takes them."""
     import polars as pl
 
-    if loss.name == "accuracy":
-        return paired
-    for name in (OBSERVED, PREDICTED, _OTHER):
-        if not (paired.schema[name].is_numeric() or paired.schema[name] == pl.Boolean):
-            raise UsageError(
-                f"{loss.name} compares numbers, and there is {paired.schema[name]} to compare",
-                next="--metric accuracy compares anything",
-            )
-    return paired.with_columns(pl.col(OBSERVED, PREDICTED, _OTHER).cast(pl.Float64))
+    named = {"the truth": OBSERVED, "the first side": PREDICTED, "the second side": _OTHER}
+    kinds = {name: paired.schema[column] for name, column in named.items()}
+    truth, first = metric.operands(pl.col(OBSERVED), pl.col(PREDICTED), kinds)
+    _, second = metric.operands(pl.col(OBSERVED), pl.col(_OTHER), kinds)
+    return paired.with_columns(truth.alias(OBSERVED), first.alias(PREDICTED), second.alias(_OTHER))
 
 
 def _period(spec: MonitorSpec, start: date | None, end: date | None) -> tuple[datetime, datetime]:

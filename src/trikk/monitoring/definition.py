@@ -11,7 +11,7 @@ from trikk.core.durations import seconds
 from trikk.core.errors import DefinitionError, TrikkError, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
-from trikk.monitoring.measures import measure_of
+from trikk.models.metrics import metric_of
 from trikk.monitoring.windows import KINDS, zone_of
 
 TIME_PARTS = ("hour", "weekday", "month", "date")
@@ -141,7 +141,7 @@ def specified(
             raise UsageError("a monitor needs a metric", next='such as metrics=["mae"]')
         for metric in names:
             if ":" not in metric:
-                measure_of(metric)
+                metric_of(metric)
         for kind in windows:
             if kind not in KINDS:
                 raise UsageError(f"windows has {kind!r}", next=f"use {', '.join(KINDS)}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
+from trikk.models.metrics import Metric, metric_of
 from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
 from trikk.monitoring.estimate_figures import ECE, estimated, estimates
-from trikk.monitoring.measures import Measure, measure_of
 from trikk.monitoring.slices import slice_text
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from trikk.monitoring.definition import MonitorSpec
 
 _DIGITS = 9
+_LOG = logging.getLogger("trikk.monitor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,115 +80,141 @@ class Figures:
 def figures(spec: MonitorSpec, joined: pl.DataFrame) -> list[Figures]:
     """All figures of a window: of all cases first, then of each slice's values in order.
 
+    An author's own metric that raises has no value there; why is logged, once for each window.
+
     Args:
         spec: the monitor.
         joined: as `cases` gives it.
+
+    Raises:
+        UsageError: if a metric can't be had of columns of such types, or can't be imported.
     """
-    measures = [measure_of(name) for name in spec.metrics]
-    found = _over(spec, joined, measures, None)
-    for column in spec.slices:
-        found += _over(spec, joined, measures, column)
+    made = _Made(spec, [metric_of(name) for name in spec.metrics], joined)
+    found = [figure for column in (None, *spec.slices) for figure in made.over(column)]
+    for name, errors in made.failures.items():
+        _LOG.warning(
+            "monitor %s, slots %s to %s: %s raised %d times and has no value there: %s",
+            spec.name,
+            joined[spec.slot].min(),
+            joined[spec.slot].max(),
+            name,
+            len(errors),
+            errors[0],
+        )
     return found
 
 
-def _over(
-    spec: MonitorSpec, joined: pl.DataFrame, measures: Sequence[Measure], column: str | None
-) -> list[Figures]:
-    import polars as pl
+class _Made:
+    """The figures of a window in the making.
 
-    wanted = _aggregates(spec, measures)
-    own = any(measure.function for measure in measures)
-    if column is None:
-        row = joined.lazy().select(wanted).collect().row(0, named=True)
-        return [_figures("", "", row, spec, measures, joined)]
-    by = pl.col(column)
-    rows = joined.lazy().group_by(by).agg(wanted).sort(column, nulls_last=True).collect()
-    found = []
-    for row in rows.iter_rows(named=True):
-        members = joined.filter(by.eq_missing(row[column])) if own else joined
-        found.append(_figures(column, slice_text(row[column]), row, spec, measures, members))
-    return found
+    Args:
+        spec: the monitor.
+        metrics: its metrics.
+        joined: its cases.
+    """
 
+    def __init__(self, spec: MonitorSpec, metrics: Sequence[Metric], joined: pl.DataFrame) -> None:
+        self.spec = spec
+        self.metrics = metrics
+        self.joined = joined
+        self.failures: dict[str, list[str]] = {}
 
-def _aggregates(spec: MonitorSpec, measures: Sequence[Measure]) -> list[pl.Expr]:
-    import polars as pl
+    def over(self, column: str | None) -> list[Figures]:
+        """The figures of all cases, or of each value of a column."""
+        import polars as pl
 
-    predicted, observed = pl.col(PREDICTED), pl.col(OBSERVED)
-    both = predicted.is_not_null() & observed.is_not_null()
-    found = [
-        predicted.count().alias("predicted"),
-        observed.count().alias("observed"),
-        both.sum().alias("labelled"),
-    ]
-    found += _metrics("m", measures, observed, predicted, both)
-    if spec.interval:
-        within = (observed >= pl.col(LOWER)) & (observed <= pl.col(UPPER))
-        found.append(within.mean().alias("m:coverage"))
-    if spec.baseline:
-        paired = both & pl.col(BASELINE).is_not_null()
-        found.append(paired.sum().alias("cases"))
-        found += _metrics("b", measures, observed, pl.col(BASELINE), paired)
-        found += _metrics("o", measures, observed, predicted, paired)
-    return found + estimates(spec)
+        wanted = self._aggregates()
+        if column is None:
+            row = self.joined.lazy().select(wanted).collect().row(0, named=True)
+            return [self._figures("", "", row, self.joined)]
+        by = pl.col(column)
+        rows = self.joined.lazy().group_by(by).agg(wanted).sort(column, nulls_last=True).collect()
+        own = any(metric.function for metric in self.metrics)
+        found = []
+        for row in rows.iter_rows(named=True):
+            members = self.joined.filter(by.eq_missing(row[column])) if own else self.joined
+            found.append(self._figures(column, slice_text(row[column]), row, members))
+        return found
 
+    def _aggregates(self) -> list[pl.Expr]:
+        import polars as pl
 
-def _metrics(
-    prefix: str, measures: Sequence[Measure], truth: pl.Expr, value: pl.Expr, where: pl.Expr
-) -> list[pl.Expr]:
-    import polars as pl
+        predicted, observed = pl.col(PREDICTED), pl.col(OBSERVED)
+        both = predicted.is_not_null() & observed.is_not_null()
+        found = [
+            predicted.count().alias("predicted"),
+            observed.count().alias("observed"),
+            both.sum().alias("labelled"),
+        ]
+        found += self._expressions("m", PREDICTED, both)
+        if self.spec.interval:
+            within = (observed >= pl.col(LOWER)) & (observed <= pl.col(UPPER))
+            found.append(within.mean().alias("m:coverage"))
+        if self.spec.baseline:
+            paired = both & pl.col(BASELINE).is_not_null()
+            found.append(paired.sum().alias("cases"))
+            found += self._expressions("b", BASELINE, paired)
+            found += self._expressions("o", PREDICTED, paired)
+        return found + estimates(self.spec)
 
-    found = []
-    for measure in measures:
-        if measure.expression is not None:
-            known = (pl.when(where).then(part) for part in (truth, value))
-            made = measure.expression(*(part.drop_nulls() if measure.name == "auc" else part for part in known))
-            found.append(made.cast(pl.Float64).alias(f"{prefix}:{measure.name}"))
-    return found
+    def _expressions(self, prefix: str, column: str, where: pl.Expr) -> list[pl.Expr]:
+        """Each metric of a column of values against the truth, over some cases."""
+        import polars as pl
 
+        spec = self.spec
+        values = spec.baseline if column == BASELINE else spec.prediction
+        kinds = {
+            f"{spec.truth}.{spec.observed}": self.joined.schema[OBSERVED],
+            f"{spec.predictions}.{values}": self.joined.schema[column],
+        }
+        truth, value = (pl.when(where).then(pl.col(one)) for one in (OBSERVED, column))
+        return [
+            metric.expression(*metric.operands(truth, value, kinds))
+            .cast(pl.Float64)
+            .alias(f"{prefix}:{metric.name}")
+            for metric in self.metrics
+            if metric.function is None
+        ]
 
-def _figures(
-    column: str,
-    value: str,
-    row: Mapping[str, Any],
-    spec: MonitorSpec,
-    measures: Sequence[Measure],
-    members: pl.DataFrame,
-) -> Figures:
-    metrics = {m.name: _number(row.get(f"m:{m.name}")) for m in measures}
-    if spec.interval:
-        metrics["coverage"] = _number(row["m:coverage"])
-    if spec.calibrated:
-        metrics[ECE] = _number(row[f"m:{ECE}"])
-    baseline, own = {}, {}
-    if spec.baseline:
-        baseline = {m.name: _number(row.get(f"b:{m.name}")) for m in measures}
-        own = {m.name: _number(row.get(f"o:{m.name}")) for m in measures}
-    for measure in measures:
-        if measure.function is not None:
-            metrics[measure.name] = _called(measure, members, PREDICTED)
-            if spec.baseline:
-                baseline[measure.name] = _called(measure, members, BASELINE)
-                own[measure.name] = _called(measure, members, PREDICTED, also=BASELINE)
-    return Figures(
-        column,
-        value,
-        int(row["predicted"]),
-        int(row["observed"]),
-        int(row["labelled"]),
-        metrics,
-        baseline,
-        own,
-        int(row.get("cases") or 0),
-        {name: _number(value) for name, value in estimated(spec, row, "e").items()},
-        {name: _number(value) for name, value in estimated(spec, row, "l").items()},
-    )
+    def _figures(self, column: str, value: str, row: Mapping[str, Any], members: pl.DataFrame) -> Figures:
+        spec = self.spec
+        metrics = {m.name: self._one(m, row, "m", members, PREDICTED) for m in self.metrics}
+        if spec.interval:
+            metrics["coverage"] = _number(row["m:coverage"])
+        if spec.calibrated:
+            metrics[ECE] = _number(row[f"m:{ECE}"])
+        baseline, own = {}, {}
+        if spec.baseline:
+            baseline = {m.name: self._one(m, row, "b", members, BASELINE) for m in self.metrics}
+            own = {m.name: self._one(m, row, "o", members, PREDICTED) for m in self.metrics}
+        return Figures(
+            column,
+            value,
+            int(row["predicted"]),
+            int(row["observed"]),
+            int(row["labelled"]),
+            metrics,
+            baseline,
+            own,
+            int(row.get("cases") or 0),
+            {name: _number(value) for name, value in estimated(spec, row, "e").items()},
+            {name: _number(value) for name, value in estimated(spec, row, "l").items()},
+        )
 
-
-def _called(measure: Measure, members: pl.DataFrame, column: str, also: str | None = None) -> float | None:
-    known = members.drop_nulls([OBSERVED, column, *([also] if also else [])])
-    if not known.height or measure.function is None:
-        return None
-    return _number(measure.function(known[OBSERVED].to_numpy(), known[column].to_numpy()))
+    def _one(
+        self, metric: Metric, row: Mapping[str, Any], prefix: str, members: pl.DataFrame, column: str
+    ) -> float | None:
+        """A metric from a row of aggregates, or an author's own of the members of a group."""
+        if metric.function is None:
+            return _number(row[f"{prefix}:{metric.name}"])
+        known = members.drop_nulls([OBSERVED, PREDICTED, *([] if prefix == "m" else [BASELINE])])
+        if not known.height:
+            return None
+        try:
+            return _number(metric.function(known[OBSERVED].to_numpy(), known[column].to_numpy()))
+        except Exception as error:  # noqa: BLE001 - an author's function may raise anything
+            self.failures.setdefault(metric.name, []).append(f"{type(error).__name__}: {error}")
+            return None
 
 
 def _number(value: Any) -> float | None:

@@ -36,7 +36,7 @@ class Monitor:
         prediction: the predictions' column of values.
         made: the predictions' column of the time at which they were made.
         label_delay: how long after a window's end its labels are expected, such as "1d".
-        metrics: names (see `trikk.monitoring.measures`), or functions of truths and predictions (numpy arrays);
+        metrics: names (see `trikk.models.metrics`), or functions of truths and predictions (numpy arrays);
             the first is the one that matters most.
         slices: columns of either table; or hour, weekday, month or date of the slot's local time.
         windows: hour, day, week.

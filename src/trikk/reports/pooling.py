@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from trikk.monitoring.figures import Figures
 
-_MEANS = ("mae", "bias", "accuracy", "brier", "calibration", "coverage")
+_MEANS = ("mae", "bias", "accuracy", "brier", "logloss", "calibration", "coverage")
 Part = tuple[int, Mapping[str, float | None]]
 """A number of cases and the metrics over them."""
 

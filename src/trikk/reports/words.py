@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from trikk.core.errors import TrikkError
-from trikk.monitoring.measures import measure_of
+from trikk.models.metrics import metric_of
 from trikk.reports.content import Metric
 from trikk.reports.periods import DAYS, MONTHS
 
@@ -21,6 +21,7 @@ TITLES = {
     "recall": "Recall",
     "f1": "F1",
     "brier": "Brier score",
+    "logloss": "Log loss",
     "calibration": "Calibration",
     "auc": "AUC",
     "coverage": "Interval coverage",
@@ -42,7 +43,7 @@ def better_of(metric: str) -> str:
     if metric == "coverage":
         return ""
     try:
-        return measure_of(metric).better
+        return metric_of(metric).better
     except TrikkError:
         return ""
 
