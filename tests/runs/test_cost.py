@@ -137,7 +137,9 @@ def test_a_cost_is_the_sum_of_its_attempts(attempts: list[Any], cut: int) -> Non
             where = {"step": step, "attempt": 1, **({} if item is None else {"item": item})}
             events.append((clock, "step.started", where))
             clock += took
-            more = {"seconds": float(took)} if end == "succeeded" else {"error": {}, "retry_in": None}
+            more: dict[str, Any] = (
+                {"seconds": float(took)} if end == "succeeded" else {"error": {}, "retry_in": None}
+            )
             events.append((clock, f"step.{end}", {**where, **more}))
         return sum(usage(run(*events), NEEDS, clock).values(), Usage())
 
