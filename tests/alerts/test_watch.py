@@ -241,3 +241,21 @@ def test_an_evaluation_that_fails_is_tried_again_with_growing_pauses(folder: Fol
     assert states == [["failed"], ["failed"], [], ["failed"], []]
     folder.write(pipelines=code)
     assert [one["state"] for one in watch(folder, "2020-03-04T00:35")["evaluated"]] == ["succeeded"]
+
+
+def test_a_channel_that_could_not_be_used_is_told_while_all_is_well(folder: Folder) -> None:
+    toml = (folder.root / "trikk.toml").read_text()
+    folder.write(trikk=toml + 'unset = "json://${NOT_SET}"\nbad = "nosuch://x"\n')
+    looked = folder.failed("watch", "--once")
+    assert [error for error in looked["errors"] if "NOT_SET" in error]
+    found = {one["subject"]: one["good"] for one in folder.failed("doctor")["findings"]}
+    assert (found["channel book"], found["channel unset"], found["channel bad"]) == (True, False, False)
+
+
+def test_what_gets_better_is_not_told_as_still_open(folder: Folder) -> None:
+    fill(folder, "2020-03-02", 5.0, days=2)
+    watch(folder, "2020-03-04T00:30")
+    fill(folder, "2020-03-04", 1.0)
+    assert [one["kind"] for one in watch(folder, "2020-03-05T00:30")["changes"]] == ["updated"]
+    fill(folder, "2020-03-05", 5.0)
+    assert [one["kind"] for one in watch(folder, "2020-03-06T00:30")["changes"]] == ["updated", "escalated"]

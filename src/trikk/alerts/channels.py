@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.alerts.message import Message
-from trikk.alerts.services import hand_over
+from trikk.alerts.services import hand_over, target
 from trikk.core.errors import BrokerError, MissingExtra, ProjectError
 from trikk.core.names import check_name
 from trikk.core.settings import FILE, Settings
@@ -42,6 +42,16 @@ def send(settings: Settings, channel: str, given: str, message: Message) -> None
         _to_sns(rest, channel, message)
     else:
         hand_over(address, channel, message, settings)
+
+
+def check(settings: Settings, channel: str, given: str) -> None:
+    """Check a channel's address without sending anything; arguments and errors as of `send`."""
+    address = settings.filled(f"alerts.channels.{channel}", given)
+    scheme, _, rest = address.partition(":")
+    if scheme == "sns" and rest.startswith("arn:"):
+        _region(rest, channel)
+    elif scheme != "file":
+        target(address, channel, settings)
 
 
 def _to_file(path: Path, channel: str, message: Message) -> None:
@@ -86,6 +96,21 @@ def _to_sns(arn: str, channel: str, message: Message) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise MissingExtra("SNS", "aws") from error
+    region = _region(arn, channel)
+    limits = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"max_attempts": 1})
+    subject = "".join(c for c in message.subject if c.isascii() and c.isprintable())[:100]
+    try:
+        client: Any = boto3.client("sns", region_name=region, config=limits)
+        client.publish(TopicArn=arn, Subject=subject or "trikk", Message=message.text)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "error")
+        raise BrokerError(f"channel {channel}: SNS refused the message: {code}") from error
+    except BotoCoreError as error:
+        raise BrokerError(f"channel {channel}: SNS is away: {type(error).__name__}") from error
+
+
+def _region(arn: str, channel: str) -> str:
+    """The region of an SNS topic."""
     parts = arn.split(":")
     if len(parts) != 6 or parts[2] != "sns":
         raise ProjectError(
@@ -93,13 +118,4 @@ def _to_sns(arn: str, channel: str, message: Message) -> None:
             where=FILE,
             next='write "sns:arn:aws:sns:REGION:ACCOUNT:TOPIC"',
         )
-    limits = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"max_attempts": 1})
-    subject = "".join(c for c in message.subject if c.isascii() and c.isprintable())[:100]
-    try:
-        client: Any = boto3.client("sns", region_name=parts[3], config=limits)
-        client.publish(TopicArn=arn, Subject=subject or "trikk", Message=message.text)
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "error")
-        raise BrokerError(f"channel {channel}: SNS refused the message: {code}") from error
-    except BotoCoreError as error:
-        raise BrokerError(f"channel {channel}: SNS is away: {type(error).__name__}") from error
+    return parts[3]

@@ -105,7 +105,7 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
     is_new = incident.point is None or _differs(incident.point, last)
     if is_new or (is_worse and not is_quiet):
         return _updated(incident, reading, now, tell=is_worse and not is_quiet)
-    if rule.escalate_after and now >= _escalation_due(incident) and not is_quiet:
+    if rule.escalate_after and last.bad and now >= _escalation_due(incident) and not is_quiet:
         why = f"unresolved for {lasting(now - incident.opened)} and not acknowledged"
         return Decision(ESCALATED, f"escalated/{incident.escalations + 1}", why, tell=True)
     return None

@@ -54,11 +54,11 @@ def hand_over(address: str, channel: str, message: Message, settings: Settings) 
     """
     with warnings.catch_warnings(), _Heard() as heard, _trusting():
         warnings.simplefilter("ignore")  # of its own plugins, about modules that Python deprecates
-        target = _target(address, channel, settings)
+        service = target(address, channel, settings)
         as_html = address.partition(":")[0] in _MAIL
         kind = "success" if message.resolved else {"alarm": "failure"}.get(message.severity, message.severity)
         try:
-            good = target.notify(
+            good = service.notify(
                 title=message.subject,
                 body=message.html if as_html else message.text,
                 body_format="html" if as_html else "text",
@@ -70,11 +70,12 @@ def hand_over(address: str, channel: str, message: Message, settings: Settings) 
             what = f"channel {channel}: {_reason(str(error)) or f'{type(error).__name__} while sending'}"
             raise BrokerError(what) from None  # such an error may hold the address
     if not good:
-        said = heard.reason or _without(address, "; ".join(heard.lines)[:300]) or "it was not taken"
+        said = heard.reason or _without(address, "; ".join(heard.lines))[:300] or "it was not taken"
         raise BrokerError(f"channel {channel}: {said}", next="it is tried again at the next look")
 
 
-def _target(address: str, channel: str, settings: Settings) -> Any:
+def target(address: str, channel: str, settings: Settings) -> Any:
+    """What Apprise makes of an address; nothing is sent. Arguments and errors as of `hand_over`."""
     try:
         import apprise
     except ImportError as error:
@@ -82,14 +83,14 @@ def _target(address: str, channel: str, settings: Settings) -> Any:
     asset = apprise.AppriseAsset(
         app_id="trikk", app_desc="trikk", app_url="", image_url_mask="", image_url_logo="", async_mode=False
     )
-    target = apprise.Apprise(asset=asset)
-    if not target.add(address):
+    found = apprise.Apprise(asset=asset)
+    if not found.add(address):
         raise ProjectError(
             f"the address of channel {channel} is none that Apprise knows",
             where=str(settings.root / FILE),
             next="compare it with https://appriseit.com/services/",
         )
-    for one in target:
+    for one in found:
         in_the_clear = getattr(one, "secure_mode", "") == "insecure" and getattr(one, "password", None)
         if in_the_clear and not is_here(str(getattr(one, "smtp_host", ""))):
             raise ProjectError(
@@ -97,7 +98,7 @@ def _target(address: str, channel: str, settings: Settings) -> Any:
                 where=str(settings.root / FILE),
                 next="write mailtos:// in the place of mailto://; behind it, mode=ssl if TLS begins at once",
             )
-    return target
+    return found
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trikk.alerts.book import Book
+from trikk.alerts.checkup import unset
 from trikk.alerts.config import AlertSettings, alert_settings
 from trikk.alerts.deliver import deliver
 from trikk.alerts.evaluate import declared, evaluate_due
@@ -86,7 +87,7 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
         looked.errors.append(f"the project's code can't be loaded: {broken.what}")
     unfinished = book.unfinished()
     looked.delivered, errors = deliver(project, settings, book, unfinished, at)
-    looked.errors += errors
+    looked.errors += dict.fromkeys([*errors, *unset(project.settings, settings)])
     for incident in unfinished if broken is None else ():
         started = start(project, session, incident, now)
         looked.started += [started] if started else []

@@ -5,6 +5,7 @@ Alerts and reports do not know each other; `look_at` is where one look at a proj
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,8 @@ def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
     clock = SystemClock()
     while True:
         try:
-            _look(Project.open(project.root), None, as_json=as_json)
+            with contextlib.closing(Project.open(project.root)) as fresh:
+                _look(fresh, None, as_json=as_json)
         except TrikkError as error:
             click.echo(f"error: {error}", err=True)
         clock.sleep(pause)

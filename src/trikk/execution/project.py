@@ -64,6 +64,11 @@ class Project:
             ) from error
         return folder
 
+    def close(self) -> None:
+        """Close the journal, if it was opened; it is opened anew when it is needed."""
+        if "journal" in self.__dict__:
+            self.__dict__.pop("journal").close()
+
     @functools.cached_property
     def journal(self) -> Journal:
         """The project's journal."""
