@@ -51,11 +51,23 @@ def test_reports_are_made_sent_listed_and_replayed(folder: Folder) -> None:
     assert len(list((folder.root / ".trikk" / "outbox").iterdir())) == 1
 
 
-def test_what_can_not_be_made_is_refused(folder: Folder) -> None:
+def test_what_can_not_be_made_is_refused_before_there_is_a_run(folder: Folder) -> None:
     assert "no report 'monthyl'" in folder.refused("report", "monthyl")["what"]
-    assert folder.trikk("report", "monthly", "--for", "March").code == 1
+    wrong = {"--for": "2020-3", "--customer": "east", "--as-known-at": "yesterday"}
+    whats = [folder.refused("report", "monthly", option, value)["what"] for option, value in wrong.items()]
+    assert whats[:2] == ["'2020-3' names no month", "there is no customer 'east'"]
+    assert "as_known_at" in whats[2]
+    early = folder.refused("report", "monthly", "--as-known-at", "2019-01-01")
+    assert early["what"] == "there is no monitor 'people'"
+    assert folder.good("runs") == {"runs": []}
     assert folder.trikk("report", "monthly", "--retry", "--send").code == 2
     assert folder.good("report", "--retry") == {"deliveries": []}
+
+
+def test_reports_are_listed_without_the_mail_server_s_password(folder: Folder) -> None:
+    smtp = 'smtp = "smtp://me:${MAIL_PASSWORD}@127.0.0.1:25"'
+    folder.write(trikk=f'name = "city"\n[reports]\n{smtp}\n')
+    assert [one["name"] for one in folder.good("report")["reports"]] == ["monthly"]
 
 
 def test_a_notebook_takes_the_place_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

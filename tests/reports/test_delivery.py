@@ -92,10 +92,11 @@ class Place:
         most = 2 if everybody else 1
         return deliver(monthly(**options).spec, contents[:most], folders[:most], context)
 
-    def retry(self) -> list[Delivery]:
+    def retry(self, **options: Any) -> list[Delivery]:
         settings = load_settings(self.root)
         state = self.root / ".trikk"
-        return send_outstanding(self.ledger, self.artifacts, settings, state, at=day(3, 4).timestamp())
+        specs = {"monthly": monthly(**options).spec}
+        return send_outstanding(self.ledger, self.artifacts, settings, state, specs, at=day(3, 4).timestamp())
 
 
 @pytest.fixture
@@ -149,6 +150,33 @@ def test_a_mail_server_that_is_away_delays_the_mail_and_fails_nothing(place: Pla
     assert len(server.mails) == 1
 
 
+def test_whoever_does_not_subscribe_any_more_gets_nothing_more(place: Place, server: MailServer) -> None:
+    server.stop()
+    place.write(at(server) + '\n[reports.subscribers]\n"*" = ["gone@city.example"]')
+    place.send()
+    server.start()
+    place.write(at(server))
+    (tried,) = place.retry()
+    assert tried.reached == {"smtp": ["team@city.example"]}
+    place.write(at(server) + '\n[reports.subscribers]\n"*" = ["new@city.example"]')
+    (sent,) = place.send(recipients={})
+    assert (sent["recipients"], sent["failed"]) == (["new@city.example"], {})
+    (sent,) = place.send(corrected=True, recipients={"*": ["team@city.example"]})
+    assert [people for people, _ in server.mails[-2:]] == [
+        ["new@city.example"],
+        ["team@city.example", "new@city.example"],
+    ]
+    place.write(at(server))
+    (sent,) = place.send(recipients={})
+    assert sent["recipients"] == []
+    server.stop()
+    place.send(recipients={"*": ["late@city.example"]})
+    server.start()
+    settings = load_settings(place.root)
+    left = send_outstanding(place.ledger, place.artifacts, settings, place.root / ".trikk", {}, at=0.0)
+    assert left == []  # of a report that is not declared any more
+
+
 def test_only_the_newest_page_is_sent_when_the_server_is_back(place: Place, server: MailServer) -> None:
     server.stop()
     place.write(at(server))
@@ -169,7 +197,7 @@ def test_addresses_are_refused_for_good_or_tried_again_one_by_one(place: Place, 
     assert sent["refused"] == {"gone@city.example": "550 no such user"}
     assert sent["failed"] == {"full@city.example": "452 mailbox full"}
     server.answers = {}
-    place.retry()
+    place.retry(recipients={"*": people})
     assert [found for found, _ in server.mails] == [["team@city.example"], ["full@city.example"]]
 
 

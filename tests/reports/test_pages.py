@@ -5,8 +5,10 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import math
 import re
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,28 @@ def test_what_was_restated_is_told_with_both_figures(made: Any) -> None:
     assert (found.label, found.why, found.was, found.now) == ("2020-03-05", "values were corrected", 13.0, 22.0)
 
 
+def test_only_figures_that_were_final_are_told_as_restated() -> None:
+    world = World()
+    errors: dict[str, float | None] = {"north": 9.0, "south": 9.0}
+    world.put(window(day(29), {"north": None, "south": None}, at=day(31), state="overdue"))
+    world.put(window(day(29), errors, at=day(2, 4), why="48 labels came late"))
+    world.put(window(day(6), errors, at=day(2, 4), why="the definition has changed"))
+    assert [found.label for found in world.told(monthly(), now=day(3, 4)).sections[0].restated] == ["2020-03-05"]
+
+
+def test_windows_of_another_definition_are_named_and_its_metrics_left_out() -> None:
+    world = World()
+    world.records.define(replace(SPEC, metrics=("rmse", "mae")), day(31).timestamp())
+    new = window(day(6), {"north": 9.0, "south": 9.0}, at=day(31), why="the definition has changed")
+    whole = replace(new.whole, metrics={"rmse": 3.0, "mae": 2.0})
+    world.put(replace(new, figures=(whole, *new.figures[1:])))
+    section = world.told(monthly()).sections[0]
+    assert [(metric.name, metric.value is None) for metric in section.metrics] == [("rmse", False), ("mae", False)]
+    assert section.metric.value == 3.0
+    told = "Root mean square error: 27 of the 28 windows were made under another definition, without it."
+    assert [note for note in section.notes if "definition" in note] == [told]
+
+
 def test_a_customer_s_page_is_made_of_their_own_cases_alone(world: World, made: Any) -> None:
     content = content_of(made, 1)
     section = content.sections[0]
@@ -99,6 +123,18 @@ def test_it_can_be_made_as_it_was_known_at_a_time(world: World, made: Any) -> No
     moment = command.rpartition(" ")[2]
     again = world.make(monthly(), period="2020-03", as_known_at=moment, now=day(20, 6), customer="*")
     assert files(again)["report.html"] == files(made)["report.html"]
+
+
+def test_the_page_s_own_command_has_its_newest_fact_however_fine_its_time() -> None:
+    world = World()
+    at = day(31) + timedelta(microseconds=5)
+    finer = math.nextafter(at.timestamp(), math.inf)  # nearer to that microsecond than to the next
+    late = replace(window(day(6), {"north": 9.0, "south": 9.0}, at=at, why="late", restated=1), at=finer)
+    world.put(late)
+    content = world.told(monthly())
+    again = world.told(monthly(), as_known_at=datetime.fromisoformat(content.as_of))
+    assert [r.why for r in again.sections[0].restated] == ["values were corrected", "late"]
+    assert (again, content.as_of[-9:-6]) == (content, "006")
 
 
 def test_without_a_period_it_is_the_last_that_is_over(world: World) -> None:

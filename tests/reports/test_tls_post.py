@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.certificates import Authority
+from tests.reports.world import monthly
 from tests.servers_java import free_ports
 from tests.servers_tls import PASSWORD, USER, Mail, Wire, mail, wire
 
@@ -152,8 +153,12 @@ def test_a_wrong_password_is_written_down_without_it_and_tried_again(
     queued: dict[str, Any] = {"digest": "d", "message": message, "recipients": ["team@city.example"], "run": "r1"}
     ledger.add(subject, QUEUED, queued, at=0.0)
 
+    specs = {"monthly": monthly().spec}
+
     def send(at: float) -> Delivery:
-        (tried,) = send_outstanding(ledger, artifacts, load_settings(place.root), place.root / ".trikk", at=at)
+        (tried,) = send_outstanding(
+            ledger, artifacts, load_settings(place.root), place.root / ".trikk", specs, at=at
+        )
         return tried
 
     monkeypatch.setenv("MAIL_PASSWORD", WRONG)

@@ -106,8 +106,16 @@ class World:
                 "incident/people.loss/1", "incident.resolved", {"why": "good again"}, at=resolved.timestamp()
             )
 
-    def told(self, report: Report, period: str | None = None, *, now: datetime | None = None) -> Content:
-        """What is on the page on everything, without a run."""
+    def told(
+        self,
+        report: Report,
+        period: str | None = None,
+        *,
+        now: datetime | None = None,
+        as_known_at: datetime | None = None,
+        customer: str = "*",
+    ) -> Content:
+        """What is on a page, without a run."""
         context: Any = SimpleNamespace(
             journal=self.ledger,
             now=now or day(2, 4),
@@ -115,7 +123,7 @@ class World:
             environment="main",
             root=Path("/nowhere/city"),
         )
-        (found,) = collect(report.spec, context, period=period, customer="*", as_known_at=None)
+        (found,) = collect(report.spec, context, period=period, customer=customer, as_known_at=as_known_at)
         return Content.read(found)
 
     def make(self, report: Report, *, now: datetime | None = None, **parameters: Any) -> InlineRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from trikk.core.errors import UnknownName
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
     from trikk.reports.definition import ReportSpec
     from trikk.reports.deliveries import Delivery
     from trikk.runs.state import RunState
@@ -62,14 +64,7 @@ def report(
 
 
 def _list(project: Project, *, as_json: bool) -> None:
-    from trikk.execution.process import ProcessExecutor
-    from trikk.reports.watch import declared
-
-    executor = ProcessExecutor(project.settings)
-    try:
-        specs = {spec.name: spec for spec in declared(executor.graphs()).values()}
-    finally:
-        executor.close()
+    specs = _declared(project)
     made = set(project.journal.children("report/"))
     found = [_described(project, name, specs.get(name)) for name in sorted({*specs, *made})]
     if as_json:
@@ -93,6 +88,18 @@ def _list(project: Project, *, as_json: bool) -> None:
         table(heads, rows, right=["MAILS TO SEND"])
 
 
+def _declared(project: Project) -> dict[str, ReportSpec]:
+    """The reports that the project's code declares, by name."""
+    from trikk.execution.process import ProcessExecutor
+    from trikk.reports.watch import declared
+
+    executor = ProcessExecutor(project.settings)
+    try:
+        return {spec.name: spec for spec in declared(executor.graphs()).values()}
+    finally:
+        executor.close()
+
+
 def _next(one: dict[str, Any]) -> str:
     """When a report comes due, by its own clock."""
     if one["due"]:
@@ -101,7 +108,8 @@ def _next(one: dict[str, Any]) -> str:
 
 
 def _described(project: Project, name: str, declared: ReportSpec | None) -> dict[str, Any]:
-    from trikk.reports.config import report_settings
+    from trikk.reports.config import has_server, report_settings
+    from trikk.reports.deliver import subscribers
     from trikk.reports.deliveries import Delivery
     from trikk.reports.watch import moments
 
@@ -109,7 +117,8 @@ def _described(project: Project, name: str, declared: ReportSpec | None) -> dict
     spec: dict[str, Any] = declared.to_json() if declared else held.body if held else {}
     due, coming = moments(project.journal, declared, datetime.now(UTC)) if declared else (None, None)
     last = project.journal.runs(pipeline=_PREFIX + name, limit=1)
-    kind = "smtp" if report_settings(project.settings).server else "file"
+    settings = report_settings(project.settings, with_server=False)
+    kind = "smtp" if has_server(project.settings) else "file"
     deliveries = [
         Delivery.fold(subject, project.journal.entries(subject))
         for subject in project.journal.subjects(f"report/{name}/delivery/")
@@ -125,7 +134,9 @@ def _described(project: Project, name: str, declared: ReportSpec | None) -> dict
         "next": coming.isoformat() if coming else None,
         "due": due.isoformat() if due else None,
         "made": last[0].created if last else None,
-        "outstanding": sum(len(one.outstanding(kind)) for one in deliveries),
+        "outstanding": sum(
+            len(one.outstanding(kind, subscribers(declared, settings, one.customer))) for one in deliveries
+        ),
     }
 
 
@@ -138,13 +149,8 @@ def _make(
     from trikk.execution.session import Session
 
     with Progress(quiet=as_json) as progress, Session(project, How(listener=progress)) as session:
-        try:
-            state = session.run(_PREFIX + name, given, text=True)
-        except UnknownName as error:
-            if error.what != UnknownName("pipeline", _PREFIX + name, []).what:
-                raise
-            known = [p.removeprefix(_PREFIX) for p in session.executor.graphs() if p.startswith(_PREFIX)]
-            raise UnknownName("report", name, known) from None
+        _check(project, session.executor.graphs(), name, given)
+        state = session.run(_PREFIX + name, given, text=True)
     if state.state != "succeeded":
         if as_json:
             print_json(state.to_json())
@@ -160,6 +166,28 @@ def _make(
     if show:
         _open(Path(pages[0]["html"]))
     return 1 if any(one["failed"] or one["refused"] for one in sent) else 0
+
+
+def _check(project: Project, graphs: Mapping[str, Graph], name: str, given: dict[str, str]) -> None:
+    """Refuse a report that can't be made before there is a run for it."""
+    from trikk.pipeline.pipeline import parameters_for
+    from trikk.reports.collect import asked, check
+    from trikk.reports.watch import declared
+
+    specs = {spec.name: (spec, graphs[pipeline]) for pipeline, spec in declared(graphs).items()}
+    if name not in specs:
+        raise UnknownName("report", name, specs)
+    spec, graph = specs[name]
+    values: Any = parameters_for(graph, given, text=True)
+    known_at = values["as_known_at"]
+    wanted = asked(
+        spec,
+        period=values["period"],
+        customer=values["customer"],
+        as_known_at=datetime.fromisoformat(known_at) if known_at else None,
+        now=datetime.now(UTC),
+    )
+    check(spec, project.journal, wanted)
 
 
 def _output(project: Project, state: RunState, step: str) -> Any:
@@ -219,7 +247,13 @@ def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
     from trikk.reports.deliver import send_outstanding, told
 
     tried: list[Delivery] = send_outstanding(
-        project.journal, project.artifacts, project.settings, project.state_dir, at=time.time(), report=name
+        project.journal,
+        project.artifacts,
+        project.settings,
+        project.state_dir,
+        _declared(project),
+        at=time.time(),
+        report=name,
     )
     sent = [{"report": one.report, "period": one.period, **told(one)} for one in tried]
     if as_json:

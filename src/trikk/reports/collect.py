@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trikk.core.errors import UnknownName
@@ -66,16 +66,58 @@ def collect(
     Raises:
         UsageError: if the period or customer is unknown, or a monitor was not evaluated.
     """
+    wanted = asked(spec, period=period, customer=customer, as_known_at=as_known_at, now=context.now)
+    define(spec, context.journal, context.time())
+    found = facts(spec, context.journal, wanted, context.environment, _project(context))
+    return [page(spec, found, one).to_json() for one in wanted.customers]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be on a report's pages.
+
+    Attributes:
+        period: the period.
+        customers: whose pages; "*" for the one on everything.
+        until: what was written down later does not count, seconds since 1970; None for all.
+    """
+
+    period: Period
+    customers: tuple[str, ...]
+    until: float | None
+
+
+def asked(
+    spec: ReportSpec, *, period: str | None, customer: str | None, as_known_at: datetime | None, now: datetime
+) -> Asked:
+    """What somebody asks for; arguments as of `collect`.
+
+    Raises:
+        UsageError: if the period or customer is unknown.
+    """
     zone = zone_of(spec.timezone)
-    chosen = period_named(spec.period, period, zone) if period else last_complete(spec.period, context.now, zone)
-    wanted = spec.audiences() if customer is None else [_known_customer(spec, customer)]
+    chosen = last_complete(spec.period, now, zone) if period is None else period_named(spec.period, period, zone)
+    if customer is not None and customer not in spec.audiences():
+        raise UnknownName("customer", customer, spec.audiences())
     until = None
     if as_known_at is not None:
         aware = as_known_at if as_known_at.tzinfo else as_known_at.replace(tzinfo=zone)
         until = aware.timestamp()
-    define(spec, context.journal, context.time())
-    found = facts(spec, context.journal, chosen, until, context.environment, _project(context))
-    return [page(spec, found, one).to_json() for one in wanted]
+    return Asked(chosen, tuple(spec.audiences() if customer is None else [customer]), until)
+
+
+def check(spec: ReportSpec, ledger: Ledger, wanted: Asked) -> None:
+    """See whether pages can be made, without reading figures.
+
+    Raises:
+        UsageError: if a monitor was not evaluated (by then), has no windows for such a period, or does not slice
+            by what makes a customer's part.
+    """
+    for name in spec.monitors:
+        known = Known(ledger, name, wanted.until)
+        known.kind_for(spec.period)
+        for customer in wanted.customers:
+            _check_part(known, _part(spec, customer))
 
 
 def define(spec: ReportSpec, ledger: Ledger, at: float) -> None:
@@ -87,10 +129,9 @@ def define(spec: ReportSpec, ledger: Ledger, at: float) -> None:
         ledger.add(f"report/{spec.name}", DEFINED, body, at=at)
 
 
-def facts(
-    spec: ReportSpec, ledger: Ledger, period: Period, until: float | None, environment: str, project: str
-) -> Facts:
-    """Read everything that the pages of a period need; arguments as of `collect`."""
+def facts(spec: ReportSpec, ledger: Ledger, wanted: Asked, environment: str, project: str) -> Facts:
+    """Read everything that the pages of a period need."""
+    period, until = wanted.period, wanted.until
     monitors = []
     for name in spec.monitors:
         known = Known(ledger, name, until)
@@ -106,10 +147,10 @@ def facts(
 
 def page(spec: ReportSpec, found: Facts, customer: str) -> Content:
     """The page for a customer, who sees figures of their own cases alone, or ("*") the one on everything."""
-    part: Part | None = None if customer == ALL else (spec.customer_slice, spec.customers[customer])
+    part = _part(spec, customer)
     sections = [_section(spec, one, found.period, part) for one in found.monitors]
     period, inside = found.period, customer == ALL
-    as_of = "" if found.as_of is None else datetime.fromtimestamp(found.as_of, UTC).isoformat()
+    as_of = "" if found.as_of is None else _not_before(found.as_of).isoformat()
     return Content(
         report=spec.name,
         title=spec.title,
@@ -132,10 +173,7 @@ def page(spec: ReportSpec, found: Facts, customer: str) -> Content:
 
 def _section(spec: ReportSpec, one: tuple[Known, Span, Span], period: Period, part: Part | None) -> Section:
     known, now, before = one
-    if part is not None and part[0] not in known.spec.slices:
-        raise UnknownName(
-            "slice", part[0], known.spec.slices, next=f"add {part[0]!r} to the slices of monitor {known.spec.name}"
-        )
+    _check_part(known, part)
     return section(known, now, before, period, spec.slices, part)
 
 
@@ -145,10 +183,21 @@ def _again(report: str, period: str, customer: str, as_of: str) -> str:
     return command + (f" --as-known-at {as_of}" if as_of else "")
 
 
-def _known_customer(spec: ReportSpec, customer: str) -> str:
-    if customer not in spec.audiences():
-        raise UnknownName("customer", customer, spec.audiences())
-    return customer
+def _not_before(at: float) -> datetime:
+    """A moment to the microsecond that is not before `at`, so that a fact of `at` was known then."""
+    found = datetime.fromtimestamp(at, UTC)
+    return found if found.timestamp() >= at else found + timedelta(microseconds=1)
+
+
+def _part(spec: ReportSpec, customer: str) -> Part | None:
+    return None if customer == ALL else (spec.customer_slice, spec.customers[customer])
+
+
+def _check_part(known: Known, part: Part | None) -> None:
+    if part is not None and part[0] not in known.spec.slices:
+        raise UnknownName(
+            "slice", part[0], known.spec.slices, next=f"add {part[0]!r} to the slices of monitor {known.spec.name}"
+        )
 
 
 def _project(context: StepContext) -> str:

@@ -80,8 +80,13 @@ class ReportSettings:
         return tuple(dict.fromkeys([*self.everywhere.get(customer, ()), *own.get(customer, ())]))
 
 
-def report_settings(settings: Settings) -> ReportSettings:
-    """Read the section [reports]; variables are filled in.
+def report_settings(settings: Settings, *, with_server: bool = True) -> ReportSettings:
+    """Read the section [reports].
+
+    Args:
+        settings: the project's.
+        with_server: whether to read the mail server's address, too, and fill in its variables; `server` is None if
+            not.
 
     Raises:
         ProjectError: if something in it can't be used, or a variable is not set.
@@ -89,7 +94,7 @@ def report_settings(settings: Settings) -> ReportSettings:
     data: Mapping[str, Any] = settings.reports
     try:
         _check(data)
-        smtp = settings.filled("reports.smtp", data.get("smtp", ""))
+        smtp = settings.filled("reports.smtp", data.get("smtp", "")) if with_server else ""
         everywhere, by_report = _subscribers(data.get("subscribers", {}))
         return ReportSettings(
             server=_server(smtp, settings.root) if smtp else None,
@@ -101,6 +106,11 @@ def report_settings(settings: Settings) -> ReportSettings:
         raise
     except UsageError as error:
         raise ProjectError(error.what, where=str(settings.root / FILE), next=error.next) from None
+
+
+def has_server(settings: Settings) -> bool:
+    """Whether mails go to a mail server, and not to files; it may not be one that can be used."""
+    return bool(settings.reports.get("smtp"))
 
 
 def _check(data: Mapping[str, Any]) -> None:

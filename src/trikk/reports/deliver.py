@@ -7,7 +7,7 @@ arrived; the mail is sent again, under the same Message-ID.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from trikk.core.digests import digest_file, digest_json
 from trikk.core.errors import Conflict, PermanentError, StorageError
 from trikk.core.settings import FILE, Settings, load_settings
 from trikk.core.values import JSON
-from trikk.reports.config import report_settings
+from trikk.reports.config import ReportSettings, report_settings
 from trikk.reports.content import Content
 from trikk.reports.definition import ReportSpec
 from trikk.reports.deliveries import ATTEMPTED, QUEUED, SENDING, Delivery, subject_of
@@ -56,17 +56,16 @@ def deliver(
     subjects = []
     for data, folder in zip(contents, folders, strict=True):
         content = Content.read(data)
-        own = spec.recipients.get(content.customer, ())
-        everyone = list(dict.fromkeys([*own, *chosen.subscribers(spec.name, content.customer)]))
+        everyone = subscribers(spec, chosen, content.customer)
         subject = subject_of(spec.name, content.period, content.customer)
-        if everyone:
-            _queue(context, subject, folder, everyone)
+        _queue(context, subject, folder, everyone)
         subjects.append(subject)
     send_outstanding(
         context.journal,
         context.artifacts,
         settings,
         context.state_dir,
+        {spec.name: spec},
         at=context.time(),
         report=spec.name,
         anew=subjects,
@@ -75,6 +74,14 @@ def deliver(
     for one in found:
         print(_sentence(one))  # noqa: T201 - the step's log
     return found
+
+
+def subscribers(spec: ReportSpec | None, settings: ReportSettings, customer: str) -> list[str]:
+    """Who is to get a customer's ("*": the whole) page by now; nobody if the report is not declared any more."""
+    if spec is None:
+        return []
+    own = spec.recipients.get(customer, ())
+    return list(dict.fromkeys([*own, *settings.subscribers(spec.name, customer)]))
 
 
 def _settings(root: Path) -> Settings:
@@ -93,7 +100,8 @@ def _queue(context: StepContext, subject: str, folder: Path, recipients: list[st
         "run": context.recorded_in,
     }
     held = Delivery.fold(subject, context.journal.entries(subject))
-    if held.digest == digest and set(recipients) <= set(held.recipients):
+    is_new = held.digest != digest and (recipients or held.recipients)
+    if not is_new and set(recipients) == set(held.recipients):
         return
     identity = f"queued/{context.identity}/{digest}/{digest_json(people)[:16]}"
     context.journal.add(subject, QUEUED, body, at=context.time(), identity=identity)
@@ -104,19 +112,21 @@ def send_outstanding(
     artifacts: Artifacts,
     settings: Settings,
     state_dir: Path,
+    reports: Mapping[str, ReportSpec],
     *,
     at: float,
     report: str | None = None,
     anew: Collection[str] | None = None,
     patient: bool = False,
 ) -> list[Delivery]:
-    """Try whatever has not come to everybody.
+    """Try whatever has not come to everybody who subscribes to it still.
 
     Args:
         ledger: where deliveries are written down.
         artifacts: where mails are.
         settings: the project's.
         state_dir: the project's `.trikk`, where mails become files if there is no mail server.
+        reports: those that the project declares, by name.
         at: the time, seconds since 1970.
         report: of this report alone; of all if None.
         anew: subjects of which those get a mail as well who have it by another kind of post, such as a file that
@@ -132,11 +142,13 @@ def send_outstanding(
     tried = []
     prefix = "report/" if report is None else f"report/{report}/delivery/"
     subjects = [s for s in ledger.subjects(prefix) if s.split("/")[2:3] == ["delivery"]]
-    with post(report_settings(settings), state_dir / OUTBOX) as given_to:
+    chosen = report_settings(settings)
+    with post(chosen, state_dir / OUTBOX) as given_to:
         for subject in subjects:
             delivery = Delivery.fold(subject, ledger.entries(subject))
-            wholly = anew is None or subject in anew
-            people = delivery.outstanding(given_to.kind) if wholly else delivery.waiting(given_to.kind)
+            today = subscribers(reports.get(delivery.report), chosen, delivery.customer)
+            asked = delivery.outstanding if anew is None or subject in anew else delivery.waiting
+            people = asked(given_to.kind, today)
             if not people or (patient and delivery.is_resting(at)):
                 continue
             if _take(ledger, subject, delivery, people, given_to.kind, at):

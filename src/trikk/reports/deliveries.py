@@ -8,7 +8,7 @@ delivery.attempted  digest, kind, via, reached, refused, failed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,7 @@ class Delivery:
         customer: whose page; "*" for the one on everything.
         digest: of the page.
         message: the mail's artifact, as JSON.
-        recipients: everybody who is to get it.
+        recipients: everybody who is to get it, as of when it was last made.
         run: the run that made it.
         reached: who has it, by the kind of post.
         refused: who can't get it, and why.
@@ -76,9 +76,10 @@ class Delivery:
         self.seq, self.at = entry.seq, entry.at
         if entry.kind == QUEUED:
             if body["digest"] != self.digest:
-                self.recipients, self.reached, self.refused, self.failed, self.attempts = [], {}, {}, {}, 0
+                self.reached, self.refused, self.failed, self.attempts = {}, {}, {}, 0
             self.digest, self.message, self.run = body["digest"], body["message"], body["run"]
-            self.recipients += [one for one in body["recipients"] if one not in self.recipients]
+            self.recipients = list(body["recipients"])
+            self.failed = {who: why for who, why in self.failed.items() if who in self.recipients}
         elif entry.kind == SENDING:
             self.sending = body["holder"]
         elif entry.kind == ATTEMPTED:
@@ -92,15 +93,15 @@ class Delivery:
         self.refused |= body["refused"]
         self.failed = {a: why for a, why in self.failed.items() if a not in body["reached"]} | body["failed"]
 
-    def outstanding(self, kind: str) -> list[str]:
-        """Who has yet to get it by this kind of post."""
+    def outstanding(self, kind: str, subscribers: Collection[str]) -> list[str]:
+        """Who of those that subscribe by now has yet to get it by this kind of post."""
         done = {*self.reached.get(kind, ()), *(self.refused if kind == "smtp" else ())}
-        return [one for one in self.recipients if one not in done]
+        return [one for one in self.recipients if one in subscribers and one not in done]
 
-    def waiting(self, kind: str) -> list[str]:
-        """Who has yet to get it by this kind of post, and has it by no other."""
+    def waiting(self, kind: str, subscribers: Collection[str]) -> list[str]:
+        """The same without those who have it by another kind of post."""
         reached = {one for people in self.reached.values() for one in people}
-        return [one for one in self.outstanding(kind) if one not in reached]
+        return [one for one in self.outstanding(kind, subscribers) if one not in reached]
 
     def is_resting(self, now: float) -> bool:
         """Whether the pause after the last attempt goes on: 1, 2, 4 ... minutes, a day at most."""

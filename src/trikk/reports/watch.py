@@ -96,7 +96,7 @@ def report_due(project: Project, session: Session, *, now: datetime) -> Reported
         due = _due(project, name, spec, now, reported)
         if spec is not None and due is not None and due.tick <= now:
             _make(project, session, pipelines[name], spec, due, now, by, reported)
-    _send_again(project, now, reported)
+    _send_again(project, specs, now, reported)
     return reported
 
 
@@ -172,7 +172,7 @@ def _pages(project: Project, spec: ReportSpec, due: Due) -> list[JSON]:
     return [told(Delivery.fold(subject, project.journal.entries(subject))) for subject in subjects]
 
 
-def _send_again(project: Project, now: datetime, reported: Reported) -> None:
+def _send_again(project: Project, specs: Mapping[str, ReportSpec], now: datetime, reported: Reported) -> None:
     """Send what is still on its way, each after its pause."""
     try:
         tried = send_outstanding(
@@ -180,6 +180,7 @@ def _send_again(project: Project, now: datetime, reported: Reported) -> None:
             project.artifacts,
             project.settings,
             project.state_dir,
+            specs,
             at=now.timestamp(),
             anew=(),
             patient=True,
