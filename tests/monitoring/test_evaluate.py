@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from trikk import Table
+from trikk import Alarm, Table
+from trikk.alerts.evaluate import why_due
 from trikk.core.errors import DefinitionError
 from trikk.monitoring import Monitor
 from trikk.monitoring.records import Records
@@ -222,6 +223,80 @@ def test_a_new_day_is_found_without_looking_at_the_days_before(
     world.add("predictions", predicted(1, made=1, value=9.0), "merge", key=("sensor", "slot"))
     found = world.look(day(6))
     assert [(w["label"], w["metrics"]["mae"]) for w in found["windows"]] == [("2020-03-02", 3.0)]
+
+
+def test_late_labels_of_an_overdue_window_restate_nothing(world: World) -> None:
+    world.look(day(2))
+    world.add("counts", counted(0))
+    world.look(day(4))
+    assert (world.day(0).state, world.day(0).why, world.day(0).restated) == ("final", "48 labels came late", 0)
+    world.add("counts", counted(0, count=11.0), mode="merge", key=("sensor", "slot"))
+    world.look(day(5))
+    assert (world.day(0).why, world.day(0).restated) == ("values were corrected", 1)
+
+
+def test_under_another_definition_all_windows_are_made_anew_and_none_is_restated(world: World) -> None:
+    for number in range(3):
+        world.add("predictions", predicted(number, made=1))
+        world.add("counts", counted(number))
+    world.look(day(5))
+    world.monitor = monitor(metrics=["wape", "mae"], slices=["sensor"])
+    found = world.look(day(6))
+    assert [(w["label"], w["why"]) for w in found["windows"]] == [
+        (f"2020-03-0{number}", "the definition has changed") for number in (1, 2, 3)
+    ]
+    assert [list(world.day(n).whole.metrics) for n in range(3)] == [["wape", "mae"]] * 3
+    assert [world.day(n).restated for n in range(3)] == [0] * 3
+    assert list(world.records.past("day", "2020-03-01")[0].whole.metrics) == ["mae", "bias", "rmse"]
+    assert world.look(day(6))["windows"] == []
+    world.add("counts", counted(0).head(1))
+    assert world.look(day(7))["windows"] == []
+    world.add("counts", counted(0, count=11.0).head(1))
+    world.look(day(8))
+    assert (world.day(0).why, world.day(0).restated) == ("values were corrected", 1)
+
+
+def test_what_figures_do_not_depend_on_makes_none_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add("counts", counted(0))
+    world.look(day(3))
+    world.monitor = monitor(
+        metrics=["rmse", "bias", "mae"], label_delay="2d", minimum=9, alarms=[Alarm("far", when="mae > 9")]
+    )
+    with monkeypatch.context() as during:
+        during.setattr(MemoryTables, "ranges", None)
+        assert world.look(day(4)) == {**world.look(day(4)), "windows": [], "unchanged": 0}
+
+
+def test_an_evaluation_under_another_definition_that_failed_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add("counts", counted(0))
+    world.look(day(3))
+    world.monitor = monitor(metrics=["wape"])
+    spec = world.monitor.spec
+    with monkeypatch.context() as during:
+        during.setattr(Records, "advance", None)
+        assert (
+            run_inline(world.monitor.pipeline, tables=world.tables, journal=world.journal, now=day(4)).state
+            == "failed"
+        )
+    versions = {name: world.tables.version(name) for name in ("predictions", "counts")}
+    held, cursor = world.records.spec(), world.records.cursor()
+    assert why_due(spec, held, cursor, versions, day(4)) == "its definition has changed"
+    world.look(day(4))
+    assert list(world.day(0).whole.metrics) == ["wape"]
+    assert why_due(spec, held, world.records.cursor(), versions, day(4)) == ""
+
+
+def test_a_table_that_was_made_anew_is_looked_at_from_its_beginning(world: World) -> None:
+    for number in (0, 1):
+        world.add("counts", counted(number))
+    world.look(day(3))
+    world.tables = MemoryTables({"predictions": predicted(0), "counts": counted(0, 15.0)})
+    found = world.look(day(4))
+    assert [(w["label"], w["metrics"]["mae"], w["why"]) for w in found["windows"]] == [
+        ("2020-03-01", 5.0, "values were corrected")
+    ]
 
 
 def spread(truth: Any, value: Any) -> float:

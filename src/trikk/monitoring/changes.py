@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from trikk.core.errors import TableError
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.due import Span, changed, merged, span_of
 from trikk.monitoring.records import Cursor
@@ -83,7 +84,10 @@ def _of_table(
             every = [*known, *spans]
             return spans, (min(s[0] for s in every), max(s[1] for s in every)) if every else None
     files = source.tables.ranges(table, spec.slot, version)
-    earlier = (
-        [] if before is None else files if before == version else source.tables.ranges(table, spec.slot, before)
-    )
+    if before == version:
+        return [], span_of(files, zone)
+    try:
+        earlier = [] if before is None else source.tables.ranges(table, spec.slot, before)
+    except TableError:  # made anew since, or its log was cleared: all of it is new
+        earlier = []
     return changed(earlier, files, zone), span_of(files, zone)

@@ -68,6 +68,8 @@ class MemoryTables:
     def added_ranges(self, name: str, column: str, after: int, until: int) -> list[FileRange] | None:
         """The parts that came between two versions; None where others were changed or removed."""
         self.scan(name, until)
+        if after > until:
+            return None
         before, now = self._parts[name][after], self._parts[name][until]
         return None if now[: len(before)] != before else [_range(part, column) for part in now[len(before) :]]
 
