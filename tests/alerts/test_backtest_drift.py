@@ -231,6 +231,13 @@ def test_records_of_before_bases_and_missing_values_were_kept_are_read() -> None
     assert asked(past, Question("people", limits=("missing=0.29",))).episodes
 
 
+def test_what_became_known_after_the_last_night_changes_nothing() -> None:
+    past = watched_days([*CALM, (0.4, 0.5)])
+    question = Question("people", alarm="drift", last=day(25), events=(day(24),))
+    until = [one for one in past if one.at <= evening(25)]
+    assert asked(past, question).to_json() == asked(until, question).to_json()
+
+
 def test_what_does_not_go_with_a_rule_is_refused() -> None:
     spec, alarms = declared(), [drift_rule(), rule("wape > 0.3")]
     for wrong in (

@@ -68,6 +68,7 @@ def answer(
         UsageError: if the rule or the period can't be replayed.
     """
     over = _nights(question, spec, chosen.rule, known, evaluated)
+    known = [one for one in known if one.since <= over[-1].moment.timestamp()]
     good = _good(question, over)
     sweep, note = _sweep(question, spec, chosen, known, over)
     tried = _Tried() if sweep is None else _tried(question, sweep, good)
