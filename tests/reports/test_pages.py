@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.reports.world import World, day, figures, files, monthly, window
+from tests.reports.world import SPEC, World, day, figures, files, monthly, window
 
 from trikk.core.errors import UsageError
 from trikk.reports import page
