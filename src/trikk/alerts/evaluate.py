@@ -54,7 +54,7 @@ def why_due(
     """
     if held is None or cursor.at is None:
         return "it was never evaluated"
-    if held != spec:
+    if held != spec or cursor.is_of_another(spec):
         return "its definition has changed"
     changed = [table for table, version in versions.items() if cursor.versions.get(table) != version]
     if changed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
+from trikk.core.digests import digest_json
 from trikk.core.durations import seconds
 from trikk.core.errors import DefinitionError, TrikkError, UsageError
 from trikk.core.names import check_name
@@ -16,6 +17,21 @@ from trikk.monitoring.windows import KINDS, zone_of
 
 TIME_PARTS = ("hour", "weekday", "month", "date")
 """Slices that are made of the slot's local time where no column has that name."""
+
+_FIGURED = (
+    "predictions",
+    "truth",
+    "key",
+    "slot",
+    "observed",
+    "prediction",
+    "made",
+    "timezone",
+    "baseline",
+    "interval",
+    "expected_error",
+    "calibrated",
+)
 
 FORETOLD = ("precision", "recall", "f1", "brier", "auc")
 """Metrics that calibrated probabilities foretell."""
@@ -75,6 +91,13 @@ class MonitorSpec:
     def label_delay(self) -> timedelta:
         """The delay as a timedelta."""
         return timedelta(seconds=self.delay)
+
+    @property
+    def figured(self) -> str:
+        """Names everything that figures depend on, and nothing else: not alarms, drift, delays or limits."""
+        facts = {name: self.to_json()[name] for name in _FIGURED}
+        facts |= {"metrics": [*sorted(self.metrics)], "slices": [*sorted(self.slices)]}
+        return digest_json(facts)[:16]
 
     def to_json(self) -> dict[str, JSON]:
         """The definition as JSON."""

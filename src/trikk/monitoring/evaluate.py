@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 AHEAD = timedelta(days=14)
+REDEFINED = "the definition has changed"
 BATCH = {"hour": 24 * 7, "day": 31, "week": 4}
 
 
@@ -35,6 +36,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a monitor as of a time and write down what is new.
 
+    If what figures are made by is another than it was, all windows whose rows are there are made anew.
+
     Args:
         spec: the monitor.
         source: its tables.
@@ -48,6 +51,9 @@ def evaluate(
     """
     check_tables(spec, source.predictions.collect_schema(), source.truth.collect_schema())
     cursor, zone = records.cursor(), zone_of(spec.timezone)
+    redefined = cursor.is_of_another(spec)
+    if redefined:
+        cursor = Cursor()
     new = changes(spec, source, cursor)
     made: list[WindowRecord] = []
     states: list[tuple[Window, str]] = []
@@ -56,7 +62,7 @@ def evaluate(
     for kind in spec.windows:
         windows = due(kind, cursor, new.spans, new.whole, now + AHEAD, zone).windows
         for batch in batches(windows, BATCH[kind]):
-            for record, is_new in _evaluated(spec, source, records, batch, now, run):
+            for record, is_new in _evaluated(spec, source, records, batch, now, run, redefined):
                 states.append((Window(record.start, record.end, kind, record.label), record.state))
                 if is_new:
                     records.put(record, identity=f"{identity}/{record.fingerprint}/{record.state}")
@@ -64,13 +70,19 @@ def evaluate(
                 unchanged += not is_new
         if windows:
             until[kind] = max(windows[-1].end.isoformat(), until.get(kind, ""))
-    after = Cursor(now.timestamp(), dict(source.versions), open_labels(states), until, new.reach)
+    after = Cursor(now.timestamp(), dict(source.versions), open_labels(states), until, new.reach, spec.figured)
     records.advance(after, at=now.timestamp(), identity=identity)
     return Evaluation(tuple(made), unchanged)
 
 
 def _evaluated(
-    spec: MonitorSpec, source: Source, records: Records, batch: Sequence[Window], now: datetime, run: str
+    spec: MonitorSpec,
+    source: Source,
+    records: Records,
+    batch: Sequence[Window],
+    now: datetime,
+    run: str,
+    redefined: bool,
 ) -> list[tuple[WindowRecord, bool]]:
     """Each window of a batch as it is now, and whether that is something new."""
     import polars as pl
@@ -80,15 +92,21 @@ def _evaluated(
     found = []
     for window in batch:
         rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined
-        found.append(_judged(spec, records, window, rows, now, run))
+        found.append(_judged(spec, records, window, rows, now, run, redefined))
     return found
 
 
 def _judged(
-    spec: MonitorSpec, records: Records, window: Window, rows: pl.DataFrame, now: datetime, run: str
+    spec: MonitorSpec,
+    records: Records,
+    window: Window,
+    rows: pl.DataFrame,
+    now: datetime,
+    run: str,
+    redefined: bool,
 ) -> tuple[WindowRecord, bool]:
     before = records.window(window.kind, window.label)
-    mark = fingerprint([spec.to_json(), rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
+    mark = fingerprint([spec.figured, rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
     same = before is not None and before.fingerprint == mark
     made = before.figures if before is not None and same else tuple(figures(spec, rows))
     whole = made[0]
@@ -116,5 +134,7 @@ def _judged(
     if before is not None and (before.figures, before.state) == (record.figures, record.state):
         return before, False
     why = restated(before, record)
-    times = 0 if before is None else before.restated
-    return replace(record, why=why, restated=times + bool(why)), True
+    if redefined:
+        return replace(record, why=why and REDEFINED, restated=before.restated if before else 0), True
+    counts = before is not None and before.state == "final" and before.figures != record.figures
+    return replace(record, why=why, restated=(before.restated if before else 0) + counts), True

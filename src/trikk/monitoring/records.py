@@ -42,8 +42,8 @@ class WindowRecord:
         at: the time as of which it was evaluated, seconds since 1970.
         run: the run that evaluated it.
         fingerprint: of the rows that it was made of.
-        why: why it was evaluated anew; "" the first time.
-        restated: how many times figures that were final have changed.
+        why: why it has other figures or another state than it had when its labels were due; "" if it has not.
+        restated: how many times figures that were final have changed, by another definition excepted.
     """
 
     monitor: str
@@ -92,6 +92,7 @@ class Cursor:
         open: labels of the windows that are pending or partial, by kind.
         until: by kind, the end of the last window that was looked at.
         reach: by table, column and zone, the first and last time in the version that was read; empty without rows.
+        definition: names what the figures were made by; "" where that was not kept.
     """
 
     at: float | None = None
@@ -99,6 +100,11 @@ class Cursor:
     open: dict[str, list[str]] = field(default_factory=dict)
     until: dict[str, str] = field(default_factory=dict)
     reach: dict[str, list[str]] = field(default_factory=dict)
+    definition: str = ""
+
+    def is_of_another(self, spec: MonitorSpec) -> bool:
+        """Whether the figures were made by another definition, so that all have to be made anew."""
+        return self.definition not in ("", spec.figured)
 
     def to_json(self) -> dict[str, JSON]:
         """The cursor as JSON."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from trikk.monitoring.estimate_figures import ECE
 from trikk.monitoring.records import WindowRecord
 from trikk.monitoring.windows import zone_of
 from trikk.reports import words
@@ -16,6 +17,7 @@ from trikk.reports.periods import Period
 from trikk.reports.pooling import Pooled
 
 STATES = ("final", "partial", "pending", "overdue", "empty", "missing")
+_ADDED = ("coverage", ECE)
 _HALF = 0.5
 
 
@@ -62,7 +64,7 @@ def section(
     spec = known.spec
     zone = zone_of(spec.timezone)
     whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)
-    names = list(whole.metrics) or list(spec.metrics)
+    names = [*spec.metrics, *(name for name in _ADDED if name in whole.metrics)]
     metrics = [_metric(name, whole, earlier, spec.minimum) for name in names]
     restated = _restated(now.pictured, part, spec.metrics[0], period.zone)
     times = Counter(one.label for one in restated)
@@ -207,7 +209,7 @@ def _restated(pictured: Sequence[Seen], part: Part | None, metric: str, zone: Zo
     for seen in pictured:
         for was, now in zip(seen.past, seen.past[1:], strict=False):
             first, last = figures_of(was, part), figures_of(now, part)
-            if now.why and (part is None or first != last):
+            if now.restated > was.restated and (part is None or first != last):
                 at = words.moment_text(now.at, zone)
                 why = now.why if part is None else "figures of this window were corrected"
                 found.append(Restated(seen.label, at, why, first.metrics.get(metric), last.metrics.get(metric)))
@@ -216,12 +218,13 @@ def _restated(pictured: Sequence[Seen], part: Part | None, metric: str, zone: Zo
 
 def _notes(known: Known, whole: Pooled, now: Span, before: Span, period: Period) -> list[str]:
     found = []
-    rough = [words.title_of(name) for name in whole.rough]
+    rough = [words.title_of(name) for name in whole.rough if name in (*known.spec.metrics, *_ADDED)]
     if rough:
         found.append(
             f"{', '.join(rough)}: the mean of the windows' values, weighted by their cases, since it does not "
             "follow exactly from them."
         )
+    found += _lacking(known, now)
     counts = [sum(bool(r and r.whole.labelled) for r in _records(s)) for s in (now, before)]
     if 0 < counts[1] < _HALF * counts[0]:
         kind = known.kind_for(period.kind)
@@ -229,6 +232,20 @@ def _notes(known: Known, whole: Pooled, now: Span, before: Span, period: Period)
             f"Of {period.before.short}, {words.counted(counts[1], kind)} only have labels, of this period "
             f"{words.count(counts[0])}: take the comparison with care."
         )
+    return found
+
+
+def _lacking(known: Known, now: Span) -> list[str]:
+    """Which metrics the windows of the period lack, since they were made under another definition."""
+    labelled = [record.whole for record in now.counted if record.whole.labelled]
+    found = []
+    for name in known.spec.metrics:
+        lacking = sum(name not in figures.metrics for figures in labelled)
+        if lacking:
+            found.append(
+                f"{words.title_of(name)}: {words.count(lacking)} of the {len(labelled):,} windows were made under "
+                "another definition, without it."
+            )
     return found
 
 
