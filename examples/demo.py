@@ -3,7 +3,8 @@
 Makes the city example in a folder and then does with the `trikk` command what a user would do: takes the counts
 in through a quality gate, trains and registers a model, and then, night by night, predicts, publishes, and
 watches the predictions against what came. Nothing of what follows is written here: whether an alarm goes off,
-and when, whether a new model is trained and is better, is what the data and `city/pipelines.py` make of it.
+and when, whether a new model is trained and is better, is what the data and `city/pipelines.py` make of it. It ends
+with all of that as a timeline, and as a picture.
 Each command is shown before it runs. May be run again: what is done is left out.
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 FIRST_COUNTS = date(2019, 1, 1)
 LAST_DAY = date(2020, 4, 30)
 NIGHTS = 121
+PICTURE = "story.png"
 PERIODS = [  # New Zealand's alert levels
     ("until 20 March", date(2020, 3, 20)),
     ("21 to 25 March, alert levels 2 and 3", date(2020, 3, 25)),
@@ -66,9 +68,8 @@ def commands(folder: Path, first: date) -> Iterator[list[str]]:
     sundays = ["-p", "weekday=7"]  # a parameter of train; an incident trains on any day
     yield [*here, "backfill", "ingest", "nightly", "train", *nights, *sundays, "--quiet", "--watch"]
     yield [*here, "report", "monthly", "--for", f"{LAST_DAY:%Y-%m}"]
-    yield [*here, "incidents", "--all"]
-    yield [*here, "models", "people"]
     yield [*here, "monitor", "people", "--kind", "week", "--last", "18"]
+    yield [*here, "timeline", "--from", str(first), "--metric", "wape", "--picture", PICTURE]
 
 
 def period(first: date, last: date) -> list[str]:
@@ -140,6 +141,9 @@ def farewell(folder: Path, seconds: float) -> None:
     say(f"\nDone in {seconds:.0f} s. Everything is in {folder}:")
     say(f"  {folder / 'city'}    the pipelines: read them, change them")
     say(f"  {folder / '.trikk' / 'tables'}    counts and predictions, as Delta Lake tables")
+    say(f"  {folder / PICTURE}    the story as a picture: errors, champions, incidents")
+    say(f"  {folder / '.trikk' / 'reports'}    the monthly report, with its pictures")
+    say(f"  {folder / '.trikk' / 'alerts'}    the mails about incidents")
     say(f"  {folder / '.trikk'}    the journal, the registry, streams, logs and artifacts of all runs")
     say(f"\nTry next, in {folder} (cd {folder}):")
     for command, why in [
