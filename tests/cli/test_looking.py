@@ -31,3 +31,13 @@ def test_a_run_without_a_driver_is_not_passed_off_as_running(folder: Folder) -> 
         )
         assert "driver" in done.stdout
         assert "gone" in done.stdout
+
+
+def test_times_are_shown_by_the_projects_clock(folder: Folder) -> None:
+    project = Project.open(folder.root)
+    project.journal.create("someday00001", "night", {}, at=1_584_000_000.0)
+    project.journal.close()
+    assert "2020-03-12 08:00:00 UTC" in folder.trikk("runs", TZ="America/New_York").out
+    toml = folder.root / "trikk.toml"
+    toml.write_text(f'timezone = "Pacific/Auckland"\n{toml.read_text()}')
+    assert "2020-03-12 21:00:00 NZDT" in folder.trikk("runs").out

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 
 from trikk.core.durations import show_bytes, show_seconds
+from trikk.core.errors import TrikkError
 
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {
@@ -76,10 +80,25 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
 
 
 def when(moment: float | None) -> str:
-    """Wall time (seconds since 1970) in the local zone, such as "2020-03-26 04:00:07"; "-" for None."""
+    """Wall time (seconds since 1970) by the project's clock, such as "2020-03-26 04:00:07 NZDT"; "-" for None."""
     if moment is None:
         return "-"
-    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(moment, project_zone()).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def project_zone() -> ZoneInfo:
+    """The time zone of the project that the current folder is in; UTC in none."""
+    return _zone_in(Path.cwd())
+
+
+@functools.cache
+def _zone_in(folder: Path) -> ZoneInfo:
+    from trikk.core.settings import find_project, load_settings
+
+    try:
+        return ZoneInfo(load_settings(find_project(folder)).timezone)
+    except TrikkError:
+        return ZoneInfo("UTC")
 
 
 def took(started: float | None, ended: float | None) -> str:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from trikk.cli.output import json_option, print_json, table
+from trikk.cli.output import json_option, print_json, project_zone, table
 from trikk.core.errors import ParameterError, UnknownName
 from trikk.execution.project import Project
 
@@ -43,7 +43,7 @@ def timeline(
     from trikk.timeline import happenings
 
     project = Project.open()
-    zone = ZoneInfo(project.settings.timezone)
+    zone = project_zone()
     since, until = _midnight(first, "--from", zone), _midnight(last, "--to", zone, after=1)
     found = happenings(project.journal, project.settings.environment, since=since, until=until)
     if picture is not None:

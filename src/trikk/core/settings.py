@@ -7,7 +7,7 @@
     isolation = "auto"                 # or "fork", "fresh"
     log_limit = "64MB"                 # of one attempt
     max_parallel = 8                   # steps at once; the number of cores if not given
-    timezone = "Europe/Oslo"           # of the days and hours that commands name; UTC if not given
+    timezone = "Europe/Oslo"           # of the days and hours that commands name and show; UTC if not given
     environment = "main"               # whose aliases of models it sees; TRIKK_ENVIRONMENT says otherwise
 
     [storage]
