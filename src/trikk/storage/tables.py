@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Tables", "Write", "Committed", "TableInfo", "CleanReport"]
 
+_FEW = 100  # commits, each a request where the table is in a bucket
+
 
 class Tables:
     """The tables under one root.
@@ -99,10 +101,12 @@ class Tables:
             until: the version up to which to go.
 
         Returns:
-            The files; None where rows were changed or removed, or where the log does not say, so that `ranges` of
-            both versions have to be compared.
+            The files; None where rows were changed or removed, where the log does not say, or where there are so
+            many versions that reading them is no gain: then `ranges` of both have to be compared.
         """
         check_name("table", name)
+        if not 0 <= until - after <= _FEW:
+            return None
         found: list[FileRange] = []
         for version in range(after + 1, until + 1):
             try:
@@ -112,7 +116,7 @@ class Tables:
             if added is None:
                 return None
             found += added
-        return complete(found, column, self._place(name).location, self._options) if until >= after else None
+        return complete(found, column, self._place(name).location, self._options)
 
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table as a run sees it: at its pinned version, with the run's own `writes` on top, lazily.
