@@ -18,6 +18,7 @@ from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.monitoring.ab import Comparison, compare
 from trikk.monitoring.ab_loss import LOSSES, loss_of
+from trikk.monitoring.ab_pairs import LeftOut
 from trikk.monitoring.ab_resample import Spread, outside, spread, student_cdf, student_quantile
 from trikk.monitoring.ab_sides import read_side
 from trikk.monitoring.ab_verdict import Rules, days_for, judge
@@ -78,9 +79,25 @@ def test_only_cases_that_both_predicted_and_whose_truth_is_known_count() -> None
         pl.when(pl.col("slot") >= START + timedelta(days=9)).then(None).otherwise(pl.col("count")).alias("count")
     )
     found = versus("people:1", "people:2", {"predictions": made, "counts": counts})
-    assert (found.whole.cases, found.whole.spread.days, found.unpaired) == (7 * 24, 7, (48, 0))
+    assert (found.whole.cases, found.whole.spread.days) == (7 * 24, 7)
+    assert found.left_out == LeftOut((48, 0), unlabelled=24, unpredicted=0)
     assert (found.whole.first, found.whole.second, found.whole.spread.difference) == (2.0, 1.0, -1.0)
     assert (found.whole.share, found.days) == (-0.5, (date(2020, 3, 3), date(2020, 3, 9)))
+
+
+def test_what_is_left_out_is_counted_by_its_reason() -> None:
+    hours = pl.col("slot").dt.hour()
+    made = pl.concat([rows(8, np.full(192, 12.0)), rows(8, np.full(192, 11.0), 2)]).filter(hours != 3)
+    made = made.filter((hours != 5) | (pl.col("model_version") == 2))
+    counts = truth(12).filter(hours != 7)
+    found = versus("people:1", "people:2", {"predictions": made, "counts": counts})
+    assert found.left_out == LeftOut((0, 8), unlabelled=8, unpredicted=8)
+    assert found.left_out.told("a", "b") == [
+        "8 that only b predicted",
+        "8 that both predicted and whose truth is not known",
+        "8 that happened and neither predicted",
+    ]
+    assert [found.to_json()[name] for name in ("unpaired", "unlabelled", "unpredicted")] == [[0, 8], 8, 8]
 
 
 def test_a_clear_difference_is_better_seen_from_one_side_and_worse_from_the_other() -> None:
@@ -176,6 +193,7 @@ def test_slices_are_corrected_for_being_many() -> None:
     found = versus("people:1", "people:2", {"predictions": made, "counts": truth(10)}, spec=spec)
     decided = [one.value for one in found.slices if one.verdict.state != "not yet known"]
     assert (len(found.slices), decided) == (24, ["7"])
+    assert [one.value for one in found.slices] == [str(number) for number in range(24)]
     assert sum(one.cases for one in found.slices) == found.whole.cases
 
 
@@ -193,7 +211,8 @@ def test_over_twelve_weeks_whole_weeks_are_resampled_as_well() -> None:
     [
         ("people:1", "people:9", "no version '9'"),
         ("people:1", "nobody:1", "no model 'nobody'"),
-        ("people:1", "people@champion", "no alias"),
+        ("people:1", "people@champion", "no alias 'people@champion/main'"),
+        ("people:1", "people@champion/staging", "no alias 'people@champion/staging'"),
         ("people:1", "column:naive", "no column 'naive'"),
         ("people:1", "table:shadow", "no table 'shadow'"),
         ("people:1", "people:3", "no predictions of people:3"),
@@ -205,6 +224,26 @@ def test_what_is_not_there_is_named(first: str, second: str, message: str) -> No
     with pytest.raises((UnknownName, UsageError), match=message) as refused:
         versus(first, second, {"predictions": made, "counts": truth(4)})
     assert refused.value.next
+
+
+def test_an_alias_that_was_given_after_the_predictions_says_since_when_and_what_would_work() -> None:
+    made = {
+        "predictions": rows(8, np.full(192, 12.0)),
+        "shadow": rows(8, np.full(192, 11.0), 2),
+        "counts": truth(8),
+    }
+    with pytest.raises(UsageError) as refused:
+        versus("people:1", "people@champion", made, registry(3, (2, 20.5)))
+    assert refused.value.what == (
+        "there are no predictions of people@champion: version 2 has held champion since 2020-03-21 12:00 UTC, and "
+        "whatever was predicted before does not count: 192 by version 2 in shadow"
+    )
+    assert refused.value.next == "compare what the version has made: people:2, or table:shadow"
+    assert versus("people:1", "people:2", made).whole.second == 1.0
+    with pytest.raises(UsageError) as refused:
+        versus("people:1", "people@champion", made, registry(3, (3, 20.5)))
+    assert refused.value.what.endswith("since 2020-03-21 12:00 UTC")
+    assert str(refused.value.next).startswith("wait for")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,11 @@ import polars as pl
 import pytest
 from tests.execution.command import Folder
 
+from trikk.cli.ab import _show
+from trikk.monitoring.ab import Comparison, Effect
+from trikk.monitoring.ab_resample import Spread
+from trikk.monitoring.ab_verdict import OPEN, Verdict
+
 PIPELINES = """
 from trikk import Monitor, Table
 
@@ -45,6 +50,7 @@ def test_it_says_who_is_better_for_people_and_as_json(folder: Folder) -> None:
     assert "on the same 240 cases" in told.out
     assert "column:value is better than column:naive: the difference lies between -1." in told.out
     assert "sensor=north" in told.out
+    assert "CHANCE: the probability of such a difference if both were equally good" in told.out
     found = folder.trikk("ab", "people", "column:naive", "column:value", "--json", "--to", "2020-03-03").json
     assert (found["cases"], found["days"], found["verdict"], found["days_needed"]) == (72, 3, "not yet known", 4)
     assert (found["from"], found["to"], found["metric"]) == ("2020-03-01", "2020-03-03", "mae")
@@ -54,3 +60,19 @@ def test_it_says_who_is_better_for_people_and_as_json(folder: Folder) -> None:
     assert "ESTIMATED MAE" in shown.out
     assert "estimate: trust: the estimate of mae was off by 5% in the last 8 windows (5% too high" in shown.out
     assert folder.trikk("monitor", "people", "--json").json["estimates"][0]["state"] == "trust"
+
+
+def test_of_many_slices_the_decided_ones_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    spread = Spread(1.0, 0.1, 0.8, 1.2, 10)
+    slices = [
+        Effect(
+            "hour", str(hour), 10, 1.0, 2.0, spread, Verdict("worse" if hour == 20 else OPEN, "why"), 1 - hour / 99
+        )
+        for hour in range(24)
+    ]
+    found = Comparison("m", "mae", "lower", "a", "b", None, slices[0], tuple(slices))
+    _show(found, every=False)
+    shown = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("hour=")]
+    assert shown == [f"hour={hour}" for hour in range(12, 24)]
+    _show(found, every=True)
+    assert capsys.readouterr().out.count("hour=") == 24

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from trikk.cli.output import json_option, print_json, table
 from trikk.execution.project import Project
 
+if TYPE_CHECKING:
+    from trikk.monitoring.ab import Comparison, Effect
+
 _COLOURS = {"better": "green", "worse": "red", "not yet known": "yellow"}
+_SLICES = 12
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
 
 
@@ -32,6 +36,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
     help="The least difference that matters, such as 0.02; days still needed are planned for it.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
+@click.option("--all", "every", is_flag=True, help="Show all slices.")
 @json_option
 def ab(
     monitor: str,
@@ -44,6 +49,7 @@ def ab(
     confidence: float,
     matters: float | None,
     seed: int,
+    every: bool,
     as_json: bool,
 ) -> None:
     """Is SECOND better than FIRST? Both on exactly the same cases, by MONITOR's truth.
@@ -73,19 +79,17 @@ def ab(
     if as_json:
         print_json(found.to_json())
         return
-    _show(found)
+    _show(found, every=every)
 
 
-def _show(found: Any) -> None:
+def _show(found: Comparison, *, every: bool) -> None:
     whole, spread = found.whole, found.whole.spread
     click.echo(f"{found.first} against {found.second} by {found.metric}, on the same {whole.cases:,} cases")
     if found.days:
-        click.echo(f"  {found.days[0]} to {found.days[1]}, {spread.days:,} days")
-    alone = [
-        f"{n:,} by {side} only" for n, side in zip(found.unpaired, (found.first, found.second), strict=True) if n
-    ]
-    if alone:
-        click.echo(f"  left out: predicted {', '.join(alone)}")
+        days = "1 day" if spread.days == 1 else f"{spread.days:,} days"
+        click.echo(f"  {found.days[0]} to {found.days[1]}, {days}")
+    for number, told in enumerate(found.left_out.told(found.first, found.second)):
+        click.echo(f"  {'         ' if number else 'left out:'} {told}")
     click.echo(f"  {_number(whole.first)} -> {_number(whole.second)}: {_difference(whole)}")
     if spread.low is not None:
         widened = f", widened: neighbouring {found.over} are alike ({spread.alike:.2f})" if spread.alike else ""
@@ -95,12 +99,33 @@ def _show(found: Any) -> None:
         )
     click.echo(click.style(found.sentence, fg=_COLOURS[whole.verdict.state]))
     if found.slices:
-        click.echo("")
-        heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
-        table(heads, [_slice(one) for one in found.slices], right=heads[1:6])
+        _slices(found, every=every)
 
 
-def _slice(one: Any) -> list[str]:
+def _slices(found: Comparison, *, every: bool) -> None:
+    """The slices that were decided, and then the nearest to it; in their own order."""
+    from trikk.monitoring.ab_verdict import OPEN
+
+    order = sorted(
+        range(len(found.slices)), key=lambda i: (found.slices[i].verdict.state == OPEN, _rank(found, i))
+    )
+    decided = sum(one.verdict.state != OPEN for one in found.slices)
+    most = len(order) if every else max(_SLICES, decided)
+    heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
+    click.echo("")
+    table(heads, [_slice(found.slices[i]) for i in sorted(order[:most])], right=heads[1:7])
+    if len(order) > most:
+        click.echo(f"{len(order) - most} more, of which nothing is known yet: --all shows them")
+    many = f", corrected for there being {len(order)} slices" if len(order) > 1 else ""
+    click.echo(f"CHANCE: the probability of such a difference if both were equally good{many}")
+
+
+def _rank(found: Comparison, place: int) -> float:
+    chance = found.slices[place].chance
+    return 1.0 if chance is None else chance
+
+
+def _slice(one: Effect) -> list[str]:
     low, high = one.spread.low, one.spread.high
     return [
         f"{one.slice}={one.value}",
@@ -114,7 +139,7 @@ def _slice(one: Any) -> list[str]:
     ]
 
 
-def _difference(one: Any) -> str:
+def _difference(one: Effect) -> str:
     share = "" if one.share is None else f" ({one.share:+.1%})"
     return f"{one.spread.difference:+.4g}{share}"
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.drift.correction import adjusted
-from trikk.models.metrics import Metric, metric_of
+from trikk.models.metrics import metric_of
 from trikk.models.registry import Registry
 from trikk.monitoring.ab_loss import Loss, loss_of
+from trikk.monitoring.ab_pairs import DAY, OTHER, LeftOut, operands, paired
 from trikk.monitoring.ab_resample import Spread, spread, two_sided
 from trikk.monitoring.ab_sides import Side, read_side, rows_of
 from trikk.monitoring.ab_verdict import OPEN, Rules, Verdict, detectable, judge
-from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
-from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
-from trikk.monitoring.slices import NONE, slice_texts
-from trikk.monitoring.windows import zone_of
+from trikk.monitoring.cases import OBSERVED, PREDICTED
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.slices import slice_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 SLICE_RESAMPLES = 2_000
 LEAST_WEEKS = 12
-_OTHER = "_other"
-_DAY = "_day"
-_FOREVER = (datetime(1900, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ class Comparison:
         days: the first and the last local day with cases; None without any.
         whole: all cases.
         slices: each slice.
-        unpaired: how many cases with a truth only the first, and only the second, had predicted.
+        left_out: how many cases it is not made on, and why.
         detectable: the least difference that these days would find; None without days.
         over: "days", or "weeks" where those vary more.
         rules: when a difference counts.
@@ -113,7 +110,7 @@ class Comparison:
     days: tuple[date, date] | None
     whole: Effect
     slices: tuple[Effect, ...] = ()
-    unpaired: tuple[int, int] = (0, 0)
+    left_out: LeftOut = field(default_factory=LeftOut)
     detectable: float | None = None
     over: str = "days"
     rules: Rules = field(default_factory=Rules)
@@ -142,7 +139,9 @@ class Comparison:
             "over": self.over,
             "alike": self.whole.spread.alike,
             "detectable": self.detectable,
-            "unpaired": list(self.unpaired),
+            "unpaired": list(self.left_out.unpaired),
+            "unlabelled": self.left_out.unlabelled,
+            "unpredicted": self.left_out.unpredicted,
             "sentence": self.sentence,
             "slices": [one.to_json() for one in self.slices],
         }
@@ -184,35 +183,35 @@ def compare(
     rules, loss = rules or Rules(), loss_of(metric or spec.metrics[0])
     sides = (read_side(first), read_side(second))
     made = [rows_of(side, spec, tables, registry, environment) for side in sides]
-    paired, unpaired = _paired(spec, made, tables.scan(spec.truth), _period(spec, start, end))
-    if paired.is_empty():
+    pairs, out = paired(spec, made, tables.scan(spec.truth), start, end)
+    if pairs.is_empty():
+        told = ", ".join(out.told(first, second)) or "none at all"
         raise UsageError(
             f"{first} and {second} share no case whose truth is known",
-            next=f"only {first} predicted {unpaired[0]:,} of those with a truth, only {second} {unpaired[1]:,}; "
-            "let one of them predict in shadow",
+            next=f"there are {told}; let one of them predict in shadow, or wait for the truth",
         )
-    return _compared(spec, loss, sides, _operands(paired, metric_of(loss.name)), unpaired, rules, seed)
+    return _compared(spec, loss, sides, operands(pairs, metric_of(loss.name)), out, rules, seed)
 
 
 def _compared(
     spec: MonitorSpec,
     loss: Loss,
     sides: tuple[Side, Side],
-    paired: pl.DataFrame,
-    unpaired: tuple[int, int],
+    pairs: pl.DataFrame,
+    out: LeftOut,
     rules: Rules,
     seed: int,
 ) -> Comparison:
-    days = paired[_DAY].unique().sort()
-    sums = _sums(loss, paired, days, None)[1]
+    days = pairs[DAY].unique().sort()
+    sums = _sums(loss, pairs, days, None)[1]
     found = spread(sums, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
     weekly, over = _by_week(loss, sums, days, rules, seed), "days"
     if weekly is not None and weekly.error > found.error:
         found, over = replace(weekly, days=found.days), "weeks"
     first, second = (_metric(loss, sums.sum(axis=0)[0, side]) for side in (0, 1))
-    whole = Effect("", "", paired.height, first, second, found, judge(found, loss.better, rules, first or 0.0))
-    slices = [effect for column in spec.slices if column in paired.columns
-              for effect in _sliced(column, loss, paired, days, rules, seed)]  # fmt: skip
+    whole = Effect("", "", pairs.height, first, second, found, judge(found, loss.better, rules, first or 0.0))
+    slices = [effect for column in spec.slices if column in pairs.columns
+              for effect in _sliced(column, loss, pairs, days, rules, seed)]  # fmt: skip
     return Comparison(
         spec.name,
         loss.name,
@@ -222,62 +221,15 @@ def _compared(
         (days[0], days[-1]),
         whole,
         tuple(_corrected(slices, rules)),
-        unpaired,
+        out,
         detectable(found, rules),
         over,
         rules,
     )
 
 
-def _paired(
-    spec: MonitorSpec, made: Sequence[pl.LazyFrame], truth: pl.LazyFrame, period: tuple[datetime, datetime]
-) -> tuple[pl.DataFrame, tuple[int, int]]:
-    """The cases that both sides have, with the local day of each; and how many only one of them has."""
-    import polars as pl
-
-    others = truth.collect_schema().names()
-    joined = []
-    for rows in made:
-        names = [*rows.collect_schema().names(), *others, *TIME_PARTS]
-        plain = replace(
-            spec, baseline="", interval=(), expected_error="", slices=tuple(s for s in spec.slices if s in names)
-        )
-        both = pl.col(PREDICTED).is_not_null() & pl.col(OBSERVED).is_not_null()
-        joined.append(cases(plain, rows, truth, *period).filter(both))
-    by = [*spec.key, spec.slot]
-    left, right = joined
-    extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
-    paired = left.join(right.select(*by, pl.col(PREDICTED).alias(_OTHER), *extra), on=by).sort(by)
-    local = pl.col(spec.slot).dt.convert_time_zone(spec.timezone)
-    counts = (left.height - paired.height, right.height - paired.height)
-    return paired.with_columns(local.dt.date().alias(_DAY)), counts
-
-
-def _operands(paired: pl.DataFrame, metric: Metric) -> pl.DataFrame:
-    """Truth and both sides' predictions as the metric takes them."""
-    import polars as pl
-
-    named = {"the truth": OBSERVED, "the first side": PREDICTED, "the second side": _OTHER}
-    kinds = {name: paired.schema[column] for name, column in named.items()}
-    truth, first = metric.operands(pl.col(OBSERVED), pl.col(PREDICTED), kinds)
-    _, second = metric.operands(pl.col(OBSERVED), pl.col(_OTHER), kinds)
-    return paired.with_columns(truth.alias(OBSERVED), first.alias(PREDICTED), second.alias(_OTHER))
-
-
-def _period(spec: MonitorSpec, start: date | None, end: date | None) -> tuple[datetime, datetime]:
-    zone = zone_of(spec.timezone)
-    first, last = _FOREVER
-    if start is not None:
-        first = datetime.combine(start, time(), zone).astimezone(UTC)
-    if end is not None:
-        last = datetime.combine(end + timedelta(days=1), time(), zone).astimezone(UTC)
-    if first >= last:
-        raise UsageError(f"the period from {start} to {end} is empty", next="put the earlier day first")
-    return first, last
-
-
 def _sums(
-    loss: Loss, paired: pl.DataFrame, days: pl.Series, column: str | None
+    loss: Loss, pairs: pl.DataFrame, days: pl.Series, column: str | None
 ) -> tuple[list[tuple[str, int]], np.ndarray[Any, Any]]:
     """Each group's name and cases, and each day's sums of shape (days, groups, 2 sides, 2)."""
     import numpy as np
@@ -287,16 +239,18 @@ def _sums(
     parts = [
         part(truth, pl.col(side)).cast(pl.Float64).sum().alias(f"{number}")
         for number, (side, part) in enumerate(
-            (side, part) for side in (PREDICTED, _OTHER) for part in (loss.above, loss.below)
+            (side, part) for side in (PREDICTED, OTHER) for part in (loss.above, loss.below)
         )
     ]
-    group = pl.lit("") if column is None else slice_texts(paired[column])
-    by = paired.lazy().with_columns(group.alias("_group")).group_by("_group", _DAY)
-    found = by.agg(pl.len().alias("cases"), *parts).collect()
-    groups = found.group_by("_group").agg(pl.col("cases").sum()).sort(pl.col("_group") == NONE, "_group")
+    group = pl.lit("") if column is None else slice_texts(pairs[column])
+    order = pl.lit(0) if column is None else pl.col(column)
+    by = pairs.lazy().with_columns(group.alias("_group")).group_by("_group", DAY)
+    found = by.agg(pl.len().alias("cases"), order.first().alias("_order"), *parts).collect()
+    groups = found.group_by("_group").agg(pl.col("cases").sum(), pl.col("_order").first())
+    groups = groups.sort("_order", "_group", nulls_last=True).drop("_order")
     where = {name: number for number, name in enumerate(groups["_group"])}
     sums = np.zeros((len(days), len(where), 4))
-    at = days.search_sorted(found[_DAY]).to_numpy()
+    at = days.search_sorted(found[DAY]).to_numpy()
     to = np.array([where[name] for name in found["_group"]])
     sums[at, to] = found.select("0", "1", "2", "3").to_numpy()
     return [(name, int(count)) for name, count in groups.iter_rows()], sums.reshape(len(days), len(where), 2, 2)
@@ -316,9 +270,9 @@ def _by_week(loss: Loss, sums: np.ndarray[Any, Any], days: pl.Series, rules: Rul
 
 
 def _sliced(
-    column: str, loss: Loss, paired: pl.DataFrame, days: pl.Series, rules: Rules, seed: int
+    column: str, loss: Loss, pairs: pl.DataFrame, days: pl.Series, rules: Rules, seed: int
 ) -> list[Effect]:
-    named, sums = _sums(loss, paired, days, column)
+    named, sums = _sums(loss, pairs, days, column)
     spreads = spread(sums, loss, confidence=rules.confidence, resamples=SLICE_RESAMPLES, seed=seed)
     whole = sums.sum(axis=0)
     found = []

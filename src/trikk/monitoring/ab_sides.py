@@ -113,11 +113,43 @@ def _found(side: Side, spec: MonitorSpec, tables: Any, moves: Sequence[Move]) ->
             next=f"say which: table:{more[0][0]}/{side.text}",
         )
     if not more:
-        raise UsageError(
-            f"there are no predictions of {side.text}" + (f" in table {side.table}" if side.table else ""),
-            next="let it predict beside the champion (`shadow`), or compare on given rows (`promote_if`)",
-        )
+        raise _nothing(side, tables, moves, [*looked, *others])
     return more[0][1]
+
+
+def _nothing(side: Side, tables: Any, moves: Sequence[Move], looked: Sequence[str]) -> UsageError:
+    """That there are no predictions of a side; of an alias, since when it is held, and what could be compared."""
+    what = f"there are no predictions of {side.text}" + (f" in table {side.table}" if side.table else "")
+    if not moves:
+        mend = "let it predict beside the champion (`shadow`), or compare on given rows (`promote_if`)"
+        return UsageError(what, next=mend)
+    last = moves[-1]
+    what += f": version {last.version} has held {side.alias} since {_moment(last.at):%Y-%m-%d %H:%M} UTC"
+    held = sorted({move.version for move in moves})
+    found = {
+        (version, name): rows
+        for version in held
+        for name in looked
+        if (rows := _made_by(side.model, version, tables.scan(name)))
+    }
+    if not found:
+        return UsageError(what, next="wait for predictions that it makes from then on (`shadow`)")
+    told = ", ".join(f"{rows:,} by version {version} in {name}" for (version, name), rows in found.items())
+    version, name = next((one for one in found if one[0] == last.version), next(iter(found)))
+    return UsageError(
+        f"{what}, and whatever was predicted before does not count: {told}",
+        next=f"compare what the version has made: {side.model}:{version}, or table:{name}",
+    )
+
+
+def _made_by(model: str, version: int, rows: pl.LazyFrame) -> int:
+    """How many rows a version has made; 0 for a table of another kind."""
+    import polars as pl
+
+    if not {"model", "model_version"} <= set(rows.collect_schema().names()):
+        return 0
+    own = (pl.col("model") == model) & (pl.col("model_version") == version)
+    return int(rows.filter(own).select(pl.len()).collect().item())
 
 
 def _of_model(side: Side, spec: MonitorSpec, rows: pl.LazyFrame, moves: Sequence[Move]) -> pl.LazyFrame | None:
@@ -145,9 +177,8 @@ def _moves(side: Side, registry: Registry, environment: str) -> list[Move]:
     where = side.environment or environment
     moves = [move for move in state.moves if (move.alias, move.environment) == (side.alias, where)]
     if not moves:
-        raise UnknownName(
-            "alias", f"{side.model}@{side.alias}", [f"{side.model}@{a}" for a in state.aliases(where)]
-        )
+        known = {f"{side.model}@{move.alias}/{move.environment}" for move in state.moves}
+        raise UnknownName("alias", f"{side.model}@{side.alias}/{where}", known)
     return moves
 
 

@@ -1,0 +1,107 @@
+"""The cases on which two sides are compared, and how many were left out of it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from trikk.core.errors import UsageError
+from trikk.models.metrics import Metric
+from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
+from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
+from trikk.monitoring.windows import zone_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+OTHER = "_other"
+DAY = "_day"
+_FOREVER = (datetime(1900, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many cases two sides are not compared on.
+
+    Attributes:
+        unpaired: with a truth, which only the first, and only the second, had predicted.
+        unlabelled: which both had predicted, and whose truth is not known.
+        unpredicted: with a truth, which neither had predicted, from their first predicted slot to the last.
+    """
+
+    unpaired: tuple[int, int] = (0, 0)
+    unlabelled: int = 0
+    unpredicted: int = 0
+
+    def told(self, first: str, second: str) -> list[str]:
+        """The reasons that there are, in words: "24 that only people:1 predicted"."""
+        found = {
+            f"that only {first} predicted": self.unpaired[0],
+            f"that only {second} predicted": self.unpaired[1],
+            "that both predicted and whose truth is not known": self.unlabelled,
+            "that happened and neither predicted": self.unpredicted,
+        }
+        return [f"{count:,} {why}" for why, count in found.items() if count]
+
+
+def paired(
+    spec: MonitorSpec, made: Sequence[pl.LazyFrame], truth: pl.LazyFrame, start: date | None, end: date | None
+) -> tuple[pl.DataFrame, LeftOut]:
+    """The cases that both sides predicted and whose truth is known, with the local day of each in `_day`.
+
+    Args:
+        spec: the monitor.
+        made: the first and the second side's predictions; the second's values become `_other`.
+        truth: the monitor's truth.
+        start: the first local day of slots; from the beginning if None.
+        end: the last local day, included.
+
+    Raises:
+        UsageError: if the period is empty, or the tables can't be joined.
+    """
+    import polars as pl
+
+    period, others = _period(spec, start, end), truth.collect_schema().names()
+    joined = []
+    for rows in made:
+        names = [*rows.collect_schema().names(), *others, *TIME_PARTS]
+        slices = tuple(name for name in spec.slices if name in names)
+        plain = replace(spec, baseline="", interval=(), expected_error="", slices=slices)
+        joined.append(cases(plain, rows, truth, *period))
+    by, happened = [*spec.key, spec.slot], pl.col(OBSERVED).is_not_null()
+    left, right = (rows.filter(pl.col(PREDICTED).is_not_null()) for rows in joined)
+    extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
+    both = left.join(right.select(*by, pl.col(PREDICTED).alias(OTHER), *extra), on=by).sort(by)
+    known = both.filter(happened)
+    slots = pl.concat([rows[spec.slot] for rows in (left, right)])
+    meant = joined[0].filter(pl.col(spec.slot).is_between(slots.min(), slots.max()))
+    truths, first, second = (int(rows.select(happened.sum()).item()) for rows in (meant, left, right))
+    alone = (first - known.height, second - known.height)
+    out = LeftOut(alone, both.height - known.height, truths - known.height - sum(alone))
+    local = pl.col(spec.slot).dt.convert_time_zone(spec.timezone)
+    return known.with_columns(local.dt.date().alias(DAY)), out
+
+
+def operands(pairs: pl.DataFrame, metric: Metric) -> pl.DataFrame:
+    """Truth and both sides' predictions as the metric takes them."""
+    import polars as pl
+
+    named = {"the truth": OBSERVED, "the first side": PREDICTED, "the second side": OTHER}
+    kinds = {name: pairs.schema[column] for name, column in named.items()}
+    truth, first = metric.operands(pl.col(OBSERVED), pl.col(PREDICTED), kinds)
+    _, second = metric.operands(pl.col(OBSERVED), pl.col(OTHER), kinds)
+    return pairs.with_columns(truth.alias(OBSERVED), first.alias(PREDICTED), second.alias(OTHER))
+
+
+def _period(spec: MonitorSpec, start: date | None, end: date | None) -> tuple[datetime, datetime]:
+    zone = zone_of(spec.timezone)
+    first, last = _FOREVER
+    if start is not None:
+        first = datetime.combine(start, time(), zone).astimezone(UTC)
+    if end is not None:
+        last = datetime.combine(end + timedelta(days=1), time(), zone).astimezone(UTC)
+    if first >= last:
+        raise UsageError(f"the period from {start} to {end} is empty", next="put the earlier day first")
+    return first, last
