@@ -303,6 +303,18 @@ def test_a_watch_that_is_killed_in_the_middle_of_a_report_makes_it_once(place: P
     assert "0 6 1 * *  due since " in folder.trikk("report").out
 
 
+def test_a_watch_that_is_told_to_end_ends_and_another_goes_on_with_its_report(place: Place) -> None:
+    now = datetime.now(UTC)
+    place.look(f"{now - timedelta(days=40):%Y-%m-%dT%H:%M}")
+    process = Folder(place.root).start("watch", "--every", "1s", SLOW="1")
+    until(lambda: (place.root / "rendering").exists())
+    process.send_signal(signal.SIGTERM)
+    assert Folder(place.root).end(process).code == 130
+    assert [state for state, _ in place.runs()] == ["cancelled"]
+    place.look(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}")
+    assert [state for state, _ in place.runs()] == ["succeeded"]
+
+
 def test_two_watches_at_once_make_a_report_once(place: Place) -> None:
     place.look("2020-03-29T12:00")
     folder = Folder(place.root)

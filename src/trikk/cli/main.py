@@ -31,7 +31,7 @@ COMMANDS = {
     "tables": ("trikk.cli.data", "List tables, or show one: columns, rows, versions."),
     "models": ("trikk.cli.models", "List registered models, show and compare versions, move aliases."),
     "monitor": ("trikk.cli.monitor", "Show how good predictions were: windows, slices, the worst cases."),
-    "watch": ("trikk.cli.watch", "Evaluate monitors, open and resolve incidents, tell people."),
+    "watch": ("trikk.cli.watch", "Evaluate monitors, open and resolve incidents, tell people, make reports."),
     "incidents": ("trikk.cli.incidents", "List incidents, show one, acknowledge or resolve it."),
     "timeline": ("trikk.cli.timeline", "Tell what happened: alarms, what they started, models, reports."),
     "explain": ("trikk.cli.monitor", "Show everything behind one prediction."),

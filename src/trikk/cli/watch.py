@@ -25,6 +25,10 @@ from trikk.execution.session import Session
 if TYPE_CHECKING:
     from trikk.alerts.watch import Looked
     from trikk.reports.watch import Reported
+    from trikk.runs.journal import Event
+    from trikk.runs.state import RunState
+
+_STOPPED = 130
 
 
 @click.command()
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
 def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
     """Evaluate the monitors that are due, open and resolve incidents, tell people, start pipelines, make reports.
 
-    Exit code 0 if the look was done, even if a channel is away (it is tried again); 1 if a setting is wrong.
+    Exit code 0 if the look was done, even if a channel is away (it is tried again); 1 if a setting is wrong;
+    130 if Ctrl-C or a signal to end came during a run.
     """
     if now is not None and not once:
         raise ParameterError("--now is for one look", next="add --once")
@@ -48,7 +53,8 @@ def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
     while True:
         try:
             with contextlib.closing(Project.open(project.root)) as fresh:
-                _look(fresh, None, as_json=as_json)
+                if _look(fresh, None, as_json=as_json) == _STOPPED:
+                    return _STOPPED
         except TrikkError as error:
             click.echo(f"error: {error}", err=True)
         clock.sleep(pause)
@@ -116,13 +122,33 @@ def look_at(project: Project, session: Session, now: datetime) -> Watched:
 
 
 def _look(project: Project, now: datetime | None, *, as_json: bool) -> int:
-    with mirroring(project), Progress(quiet=True) as progress, Session(project, How(listener=progress)) as session:
-        watched = look_at(project, session, now or datetime.now(UTC))
+    with mirroring(project), Progress(quiet=True) as progress:
+        ear = _Ear(progress)
+        with Session(project, How(listener=ear)) as session:
+            watched = look_at(project, session, now or datetime.now(UTC))
     if as_json:
         print_json(watched.to_json())
     else:
         _tell(watched)
+    if ear.is_stopped:
+        return _STOPPED
     return 1 if watched.errors else 0
+
+
+class _Ear:
+    """Hears what happens in runs: whether a signal has ended one, which was meant for this command."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.is_stopped = False
+
+    def __call__(self, event: Event, state: RunState) -> None:
+        from trikk.execution.launch import BY_SIGNAL
+        from trikk.runs.events import RUN_CANCELLED
+
+        if event.kind == RUN_CANCELLED:
+            self.is_stopped |= str(event.body["error"]).endswith(BY_SIGNAL)
+        self.progress(event, state)
 
 
 def _tell(watched: Watched) -> None:

@@ -26,6 +26,9 @@ from trikk.runs.ledger import Ledger
 from trikk.runs.lock import Lock, installed_packages, new_seed, platform_name, python_version
 from trikk.runs.state import RunState
 
+BY_SIGNAL = ("Ctrl-C", "a signal to end")
+"""What a run is cancelled by that a signal has ended, SIGINT or SIGTERM."""
+
 
 def start(
     project: Project,
@@ -232,7 +235,7 @@ def _signals(driver: Driver, *, inline: bool) -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
-        driver.interrupt("Ctrl-C" if number == signal.SIGINT else "a signal to end")
+        driver.interrupt(BY_SIGNAL[number == signal.SIGTERM])
 
     try:
         before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
