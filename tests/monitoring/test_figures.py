@@ -15,11 +15,12 @@ from sklearn import metrics as peer
 
 from trikk.core.errors import PredictionError, UsageError
 from trikk.models.metrics import METRICS, metric_of, score
-from trikk.monitoring.ab import _operands
-from trikk.monitoring.ab_loss import LOSSES, loss_of
+from trikk.monitoring.ab import compare
+from trikk.monitoring.ab_loss import LOSSES
 from trikk.monitoring.cases import BASELINE, OBSERVED, PREDICTED
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import Figures, figures
+from trikk.testing import MemoryTables
 
 DRAW = np.random.default_rng(5)
 CHANCE, HAPPENED = DRAW.random(300).round(2), DRAW.random(300) < 0.4
@@ -58,14 +59,12 @@ def test_monitors_gates_and_comparisons_have_one_definition(name: str, predicted
     assert whole == pytest.approx(gate, rel=1e-8)
     assert found(values, truths, name, baseline="b").baseline[name] == whole
     if name in LOSSES:
-        paired = pl.DataFrame({OBSERVED: truths, PREDICTED: values, "_other": values})
-        loss, sides = loss_of(name), _operands(paired, metric_of(name))
-        for side in (PREDICTED, "_other"):
-            parts = [
-                part(pl.col(OBSERVED), pl.col(side)).cast(pl.Float64).sum() for part in (loss.above, loss.below)
-            ]
-            sums = np.array([sides.select(part).item() for part in parts])
-            assert float(loss.of(sums)) == pytest.approx(gate)
+        frame = pl.DataFrame({"k": range(len(truths)), "value": values, "other": values, "y": truths})
+        frame = frame.with_columns(slot=pl.lit(datetime(2020, 3, 1, tzinfo=UTC)))
+        tables = MemoryTables({"p": frame.drop("y"), "t": frame.select("k", "slot", "y")})
+        spec = MonitorSpec("m", "p", "t", ("k",), "slot", "y", metrics=(name,))
+        sides = compare(spec, tables, None, "column:value", "column:other").whole  # type: ignore[arg-type]
+        assert (sides.first, sides.second) == (pytest.approx(gate), sides.first)
 
 
 @pytest.mark.parametrize(
