@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PREDICTED, OBSERVED, BASELINE, LOWER, UPPER = "_predicted", "_observed", "_baseline", "_lower", "_upper"
 EXPECTED = "_expected_error"
+_FORETOLD, _THEIRS = "_foretold", "_truth_"
 _KEPT = ("prediction_id", "model", "model_version", "run")
 _DAY = timedelta(days=1)
 
@@ -23,8 +24,9 @@ def cases(
 ) -> pl.DataFrame:
     """Join the predictions for the slots from `start` to `end` (not included) with their truth.
 
-    Of several predictions for a slot the one made last counts; of those made at one time, and of several truths,
-    the last row, which is the one that was written last.
+    Of several predictions for a slot the last one counts that was made before it, as people could act on that one;
+    one that was made later counts only where there is no other. Of predictions made at one time, and of several
+    truths, the last row counts, which is the one that was written last.
 
     Args:
         spec: the monitor.
@@ -34,13 +36,16 @@ def cases(
         end: with its zone.
 
     Returns:
-        The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; NaN counts as none);
-        `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; the slices; and, where the
-        predictions have them, prediction_id, model, model_version and run.
+        The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; what is not finite
+        is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; the slices, of a truth
+        without a prediction as the truth has them; and, where the predictions have them, prediction_id, model,
+        model_version and run.
 
     Raises:
         UsageError: if a column is missing, or the tables' keys or slots are of kinds that can't be joined.
     """
+    import polars as pl
+
     have, others = predictions.collect_schema(), truth.collect_schema()
     check_tables(spec, have, others)
     by = [*spec.key, spec.slot]
@@ -51,12 +56,30 @@ def cases(
     values |= {EXPECTED: spec.expected_error} if spec.expected_error else {}
     own = [name for name in spec.slices if name in have and name not in by]
     kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
-    order = [spec.made] if spec.made in have else []
-    left = made.select(*by, *(_known(n, have).alias(a) for a, n in values.items()), *own, *kept, *order)
+    order = _order(spec, have)
+    known = [_known(name, have).alias(alias) for alias, name in values.items()]
+    left = made.select(*by, *known, *own, *kept, *(by_.alias(name) for name, by_ in order.items()))
     theirs = [name for name in spec.slices if name not in have and name in others and name not in by]
-    right = came.select(*by, _known(spec.observed, others).alias(OBSERVED), *theirs)
-    joined = _joined(left, right, by, order)
-    return joined.with_columns(_time_parts(spec, joined.columns))
+    both = [name for name in own if name in others and others[name] == have[name]]
+    slices = (pl.col(name).alias(_THEIRS + name) for name in both)
+    right = came.select(*by, _known(spec.observed, others).alias(OBSERVED), *theirs, *slices)
+    joined = _joined(left, right, by, list(order)).with_columns(
+        pl.coalesce(name, _THEIRS + name).alias(name) for name in both
+    )
+    return joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
+
+
+def _order(spec: MonitorSpec, have: pl.Schema) -> dict[str, pl.Expr]:
+    """By what predictions for one slot are put in order, so that the last of them counts."""
+    import polars as pl
+
+    if spec.made not in have:
+        return {}
+    made, kind = pl.col(spec.made), have[spec.made]
+    if not isinstance(kind, pl.Datetime):
+        return {spec.made: made}
+    moment = made if kind.time_zone else made.dt.replace_time_zone("UTC")
+    return {_FORETOLD: (moment <= pl.col(spec.slot)).fill_null(value=False), spec.made: made}
 
 
 def _joined(left: pl.LazyFrame, right: pl.LazyFrame, by: list[str], order: list[str]) -> pl.DataFrame:
@@ -117,10 +140,11 @@ def _utc(slot: pl.Expr, timezone: str) -> pl.Expr:
 
 
 def _known(name: str, schema: pl.Schema) -> pl.Expr:
-    """A column in which NaN is no value."""
+    """A column in which what is not finite is no value."""
     import polars as pl
 
-    return pl.col(name).fill_nan(None) if schema[name].is_float() else pl.col(name)
+    column = pl.col(name)
+    return pl.when(column.is_finite()).then(column) if schema[name].is_float() else column
 
 
 def _time_parts(spec: MonitorSpec, columns: list[str]) -> list[pl.Expr]:
