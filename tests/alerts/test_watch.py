@@ -259,3 +259,11 @@ def test_what_gets_better_is_not_told_as_still_open(folder: Folder) -> None:
     assert [one["kind"] for one in watch(folder, "2020-03-05T00:30")["changes"]] == ["updated"]
     fill(folder, "2020-03-05", 5.0)
     assert [one["kind"] for one in watch(folder, "2020-03-06T00:30")["changes"]] == ["updated", "escalated"]
+
+
+def test_a_look_at_what_a_monitor_does_not_have_is_refused(folder: Folder) -> None:
+    fill(folder, "2020-03-02", 5.0, days=2)
+    watch(folder, "2020-03-04T00:30")
+    assert folder.refused("monitor", "people", "--kind", "month")["next"] == "there are: day"
+    assert "no slice 'line'" in folder.refused("monitor", "people", "--slice", "line=4")["what"]
+    assert "mae 5" in folder.trikk("monitor").out

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.drift import show_drift
 from trikk.cli.output import json_option, parameters_text, print_json, table, when
+from trikk.core.errors import UnknownName
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def monitor(
         return
     kind = kind or spec.windows[0]
     chosen = slice_named(slice_) if slice_ else None
+    _check(spec, kind, chosen)
     if worst is not None or (window and chosen):
         label = window or _newest_label(records, spec, kind)
         found = worst_cases(project, name, kind, label, slice_=chosen, most=worst or 20)
@@ -81,9 +84,27 @@ def monitor(
             shown = {"monitor": spec.to_json(), "kind": kind, "windows": [w.to_json() for w in windows]}
             print_json({**shown, "estimates": [one.to_json() for one in trusted]})
             return
+        _check_value(windows, chosen)
         _timeline(windows, spec.metrics, chosen)
         for one in trusted:
             click.echo(f"estimate: {one.state}: {one.reason}")
+
+
+def _check(spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None) -> None:
+    """Refuse a kind of window or a column that the monitor does not have."""
+    if kind not in spec.windows:
+        raise UnknownName("kind of window", kind, spec.windows)
+    if chosen is not None and chosen[0] not in spec.slices:
+        raise UnknownName("slice", chosen[0], spec.slices)
+
+
+def _check_value(windows: Sequence[WindowRecord], chosen: tuple[str, str] | None) -> None:
+    """Refuse a value of a slice that none of the windows has."""
+    if chosen is None or not windows:
+        return
+    known = {figures.value for window in windows for figures in window.figures if figures.slice == chosen[0]}
+    if chosen[1] not in known:
+        raise UnknownName(f"value of {chosen[0]} in these windows", chosen[1], known)
 
 
 def _newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
@@ -115,14 +136,14 @@ def _list(project: Project, names: list[str], *, as_json: bool) -> None:
         click.echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
         return
     table(
-        ["MONITOR", "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", spec.metrics[0].upper()],
+        ["MONITOR", "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""],
         [
             [
                 s.name,
                 f"{s.predictions} against {s.truth}",
                 when(c.at),
                 n.label if n else "-",
-                _number(n.whole.metrics.get(s.metrics[0])) if n else "-",
+                f"{s.metrics[0]} {_number(n.whole.metrics.get(s.metrics[0]))}" if n else "-",
             ]
             for s, c, n in found
         ],
