@@ -162,3 +162,16 @@ def test_a_slot_that_is_no_time_or_is_not_there_is_an_error_and_not_a_silence() 
     world.add(frames([BACK]))
     with pytest.raises(UsageError, match="no column 'when'"):
         world.look(datetime(2025, 1, 1, tzinfo=UTC))
+
+
+def test_slots_that_a_log_has_no_ranges_of_are_found_bit_by_bit(tmp_path: Path) -> None:
+    wide = {f"feature{number}": pl.lit(1.0) for number in range(40)}  # a log has ranges of 32 columns
+    world = World(Tables(str(tmp_path)), spec(slices=[]))
+    for days in range(2):
+        rows = frames(quarters(BACK + timedelta(days=days), 1))
+        world.add(
+            {name: frame.select(**wide, **{c: pl.col(c) for c in frame.columns}) for name, frame in rows.items()}
+        )
+        world.look(datetime(2024, 11, 20, tzinfo=UTC))
+        found = {label: figures[0].labelled for label, (_, figures) in world.figures().items()}
+        assert found == {f"day 2024-10-{26 + number}": 96 for number in range(days + 1)}
