@@ -249,3 +249,14 @@ def test_an_unknown_column_is_named_with_what_there_is() -> None:
     with pytest.raises(UnknownName) as trouble:
         compare(rows, rows, columns=["sped"])
     assert trouble.value.close == ["speed"]
+
+
+@pytest.mark.parametrize("sketched", [False, True])
+def test_a_mean_that_is_computed_anew_is_a_number_and_no_new_category(sketched: bool) -> None:
+    before = pl.DataFrame({"mean": [10.0 + line + 0.123 for line in range(12)] * 40})
+    now = pl.DataFrame({"mean": [10.0 + line + 0.131 for line in range(12)] * 40})
+    found = compare(profile(before), profile(now)) if sketched else compare(before, now)
+    (column,) = found.columns
+    assert (column.method, column.verdict) == ("ks", "no drift")
+    whole = compare(before.select(pl.col("mean").round()), now.select(pl.col("mean").round()))
+    assert whole.columns[0].method == "chi-square"

@@ -8,6 +8,8 @@ from typing import Protocol
 from trikk.drift.kinds import Kind
 
 FEW = 20
+"""So many different whole numbers are codes or small counts, and compared one by one. Fractions are measures, however
+few there are: a mean that is computed anew each day is new each day, and has not drifted."""
 """A numeric column with at most so many different values is compared like one of categories."""
 BINS = 10
 
@@ -88,7 +90,7 @@ class Pair(Protocol):
         """The other."""
 
     def few(self) -> Counts | None:
-        """Each value's counts if the column is of categories or has at most 20 different numbers; else None."""
+        """Each value's counts if the column is of categories, or of at most 20 whole numbers; else None."""
 
     def bins(self) -> Counts:
         """Counts between the reference's deciles; numeric columns only."""

@@ -32,7 +32,7 @@ class RowPair:
             return None
         there, here = _counted(self._there, "there"), _counted(self._here, "here")
         both = there.join(here, on="value", how="full", coalesce=True).fill_null(0).sort("value")
-        if numeric and both.height > FEW:
+        if numeric and (both.height > FEW or (both["value"] % 1 != 0).any()):
             return None
         labels = [f"{value:g}" for value in both["value"]] if numeric else both["value"].to_list()
         return Counts(labels, both["there"].to_list(), both["here"].to_list())

@@ -29,7 +29,7 @@ class SketchPair:
         if there.values is None or here.values is None:
             return None
         values = sorted({*there.values, *here.values})
-        if len(values) > FEW:
+        if len(values) > FEW or any(value % 1 for value in values):
             return None
         before, now = ([float(held.get(value, 0)) for value in values] for held in (there.values, here.values))
         return Counts([f"{value:g}" for value in values], before, now)
