@@ -8,9 +8,8 @@ from typing import Protocol
 from trikk.drift.kinds import Kind
 
 FEW = 20
-"""So many different whole numbers are codes or small counts, and compared one by one. Fractions are measures, however
-few there are: a mean that is computed anew each day is new each day, and has not drifted."""
-"""A numeric column with at most so many different values is compared like one of categories."""
+"""A column of at most so many different whole numbers is compared like one of categories: they are codes or counts.
+Fractions are measures, however few: a mean that is computed anew is another number each day, and no drift."""
 BINS = 10
 
 
