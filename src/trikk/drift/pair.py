@@ -8,7 +8,7 @@ from typing import Protocol
 from trikk.drift.kinds import Kind
 
 FEW = 20
-"""A column of at most so many different whole numbers is compared like one of categories: they are codes or counts.
+"""A column of at most so many different whole numbers is compared like one of categories: as codes or counts.
 Fractions are measures, however few: a mean that is computed anew is another number each day, and no drift."""
 BINS = 10
 
