@@ -7,7 +7,7 @@ from trikk.alerts import Alarm
 from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.version import __version__ as __version__
 from trikk.features import FeatureTable
-from trikk.models import ModelVersion, better_by, predict, promote_if, register_model
+from trikk.models import Metric, ModelVersion, better_by, predict, promote_if, register_model
 from trikk.monitoring import Drift, Monitor, estimate_error, shadow
 from trikk.pipeline.cache import Cache
 from trikk.pipeline.model import Model
@@ -49,6 +49,7 @@ __all__ = [
     "log_figure",
     "log_artifact",
     "Monitor",
+    "Metric",
     "Drift",
     "Report",
     "Alarm",

@@ -311,8 +311,8 @@ def test_an_author_s_own_metric_and_an_interval() -> None:
     world.tables = MemoryTables({"predictions": rows, "counts": counted(0)})
     world.look(day(2))
     metrics = world.day(0).whole.metrics
-    assert (metrics[f"{__name__}:spread"], metrics["coverage"]) == (-2.0, 0.5)
-    assert world.day(0).whole.baseline[f"{__name__}:spread"] == 2.0
+    assert (metrics["spread"], metrics["coverage"]) == (-2.0, 0.5)
+    assert world.day(0).whole.baseline["spread"] == 2.0
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,37 @@ def test_it_can_be_made_as_it_was_known_at_a_time(world: World, made: Any) -> No
     assert files(again)["report.html"] == files(made)["report.html"]
 
 
+@pytest.mark.parametrize(
+    ("better", "verdict", "gain", "worst", "first"),
+    [
+        ("lower", "worse", 0.5, "2020-03-28", "north"),
+        ("higher", "better", -0.5, "2020-03-18", "south"),
+        ("", "", None, "", "north"),
+    ],
+)
+def test_of_an_own_metric_the_author_says_which_way_is_better(
+    better: str, verdict: str, gain: float | None, worst: str, first: str
+) -> None:
+    world = World()
+    own: dict[str, Any] = {"mae": {"function": "loads:share", "better": better}}  # under a name that figures have
+    world.records.define(replace(SPEC, own=own), day(1, 4).timestamp())
+    content = world.told(monthly(), "2020-03")
+    section = content.sections[0]
+    metric = section.metric
+    assert (metric.verdict, metric.better) == (verdict, better)
+    assert metric.gain == (gain and pytest.approx(gain))
+    assert (section.worst, section.slices[0].rows[0].value) == (worst, first)
+    assert (section.metric.change or 0) > 0
+    if not better:
+        body = page.html(content, lambda _: "")
+        assert "; it was 10.0 in February 2020." in section.sentence
+        assert "on the same</span>" in body
+        assert "By sensor, largest first" in body
+        assert not {"better", "worse"} & set(
+            re.findall(r'class="(\w+)" style="color', body.split("All metrics")[0])
+        )
+
+
 def test_the_page_s_own_command_has_its_newest_fact_however_fine_its_time() -> None:
     world = World()
     at = day(31) + timedelta(microseconds=5)

@@ -11,7 +11,7 @@ from trikk.alerts.backtest_sweep import Days
 from trikk.alerts.backtest_template import without_place
 from trikk.alerts.rule import DRIFT, FIGURES, Rule, check_against, checked
 from trikk.core.errors import UnknownName, UsageError
-from trikk.models.metrics import metric_of
+from trikk.models.own import short
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.estimate_figures import estimable
 
@@ -143,7 +143,15 @@ def _made(question: Question, spec: MonitorSpec) -> Chosen:
 
 def _of_metric(metric: str, spec: MonitorSpec) -> str:
     """The condition that a metric suggests: worse than so many times the baseline, or than a number."""
-    better = metric_of(metric).better
+    metric = short(metric)
+    if metric not in spec.metrics:
+        raise UnknownName("metric", metric, spec.metrics)
+    better = spec.better(metric)
+    if not better:
+        raise UsageError(
+            f"it is not known which way {metric} is better",
+            next=f'say it: Metric({metric}, better="higher"), or give a condition: --when "{metric} < X"',
+        )
     if better == "zero":
         return f"abs({metric}) > X"
     return f"{metric} {'>' if better == 'lower' else '<'} X{' * baseline' if spec.baseline else ''}"

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from trikk.alerts.expression import COMPARE, COUNTS, Arithmetic, Condition, Name
 from trikk.core.errors import UsageError
+from trikk.models.own import short
 
 _TOKEN = re.compile(
     r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
@@ -205,14 +206,15 @@ class _Parser:
             self._stop("a figure or a number is missing", "such as mae, baseline, coverage or 0.3")
         self.at += 1
         if token.text not in _OTHERS:
-            return Arithmetic("name", name=Name("count" if token.text in COUNTS else "metric", token.text))
+            kind = "count" if token.text in COUNTS else "metric"
+            return Arithmetic("name", name=Name(kind, short(token.text)))
         if not self._take("("):
             return Arithmetic("name", name=Name(token.text, ""))
         metric = self._now
         if metric.kind != "name" or metric.text in (*_LOGIC, *_OTHERS, "abs"):
             self._stop("the name of a metric is missing", f"such as {token.text}(mae)")
         self.at += 1
-        return self._closed(Arithmetic("name", name=Name(token.text, metric.text)))
+        return self._closed(Arithmetic("name", name=Name(token.text, short(metric.text))))
 
     def _bound(self, left: Arithmetic, right: Arithmetic, start: int) -> tuple[Arithmetic, Arithmetic]:
         """Both sides, with `baseline`, `usual` and `estimated` bound to the one metric that stands beside them."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.names import check_name
+from trikk.models.own import Metric
 from trikk.models.rule import BetterBy, better_by
 from trikk.models.version import ModelVersion
 from trikk.pipeline.location import caller
@@ -15,7 +16,7 @@ from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
 from trikk.pipeline.tracing import current
 
-__all__ = ["ModelVersion", "better_by", "predict", "promote_if", "register_model"]
+__all__ = ["Metric", "ModelVersion", "better_by", "predict", "promote_if", "register_model"]
 
 
 def register_model(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-BETTER = ("lower", "higher", "zero")
 _Function = Callable[["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], float]
 _Expressed = Callable[["pl.Expr", "pl.Expr"], "pl.Expr"]
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
+from trikk.models.own import BETTER, place_of
+from trikk.models.own import Metric as Own
 
 if TYPE_CHECKING:
     from trikk.models.metrics import Metric, Score
@@ -43,7 +45,7 @@ class BetterBy:
 def better_by(
     margin: float,
     *,
-    metric: str | Callable[..., float] = "mae",
+    metric: str | Own | Callable[..., float] = "mae",
     relative: bool = True,
     better: str | None = None,
 ) -> BetterBy:
@@ -51,27 +53,24 @@ def better_by(
 
     Args:
         margin: 0.02 asks for 2 % less error (of the holder's); 0 for any improvement; -0.01 allows 1 % more.
-        metric: a name that `metric_of` knows, such as mae, f1 or quantile_0.9; or a function of two numpy arrays
-            (truths and values) at the top level of a module, or its name as "module:function".
+        metric: a name that `metric_of` knows, such as mae, f1 or quantile_0.9; or your own: a `trikk.Metric`, a
+            function of two numpy arrays (truths and values) at the top level of a module, or "module:function".
         relative: False if the margin is in units of the metric.
         better: for a function of your own: "lower" (the default), "higher", or "zero" for the nearer to zero.
 
     Raises:
         UsageError: if the margin is no finite number, or the metric can't be one.
     """
-    from trikk.models.metrics import BETTER, metric_of
+    from trikk.models.metrics import metric_of
 
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not math.isfinite(margin):
         raise UsageError(f"{margin!r} is no margin", next="give a number: 0.02 for 2 %")
     if better is not None and better not in BETTER:
         raise UsageError(f"better={better!r}", next=f"use one of {', '.join(BETTER)}")
-    if not isinstance(metric, str):
-        if "<" in metric.__qualname__:
-            raise UsageError(
-                f"{metric.__qualname__} can't be found by its name",
-                next="define the metric as a function at the top level of a module",
-            )
-        metric = f"{metric.__module__}:{metric.__qualname__}"
+    if isinstance(metric, Own):
+        better, metric = better or metric.better or None, metric.function
+    elif not isinstance(metric, str):
+        metric = place_of(metric)
     if ":" not in metric:
         metric_of(metric)
     return BetterBy(float(margin), metric, relative, better)

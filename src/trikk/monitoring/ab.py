@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.drift.correction import adjusted
-from trikk.models.metrics import metric_of
 from trikk.models.registry import Registry
 from trikk.monitoring.ab_loss import Loss, loss_of
 from trikk.monitoring.ab_pairs import DAY, OTHER, LeftOut, operands, paired
@@ -180,7 +179,8 @@ def compare(
         UnknownName: if a side names what is not there.
         UsageError: if it can't be compared by that metric, or the sides share no case with a truth.
     """
-    rules, loss = rules or Rules(), loss_of(metric or spec.metrics[0])
+    chosen = spec.metric(metric or spec.metrics[0])
+    rules, loss = rules or Rules(), loss_of(chosen)
     sides = (read_side(first), read_side(second))
     made = [rows_of(side, spec, tables, registry, environment) for side in sides]
     pairs, out = paired(spec, made, tables.scan(spec.truth), start, end)
@@ -190,7 +190,7 @@ def compare(
             f"{first} and {second} share no case whose truth is known",
             next=f"there are {told}; let one of them predict in shadow, or wait for the truth",
         )
-    return _compared(spec, loss, sides, operands(pairs, metric_of(loss.name)), out, rules, seed)
+    return _compared(spec, loss, sides, operands(pairs, chosen), out, rules, seed)
 
 
 def _compared(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
-from trikk.models.metrics import METRICS, metric_of
+from trikk.models.metrics import METRICS, Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,22 +58,19 @@ class Loss:
         return np.abs(found) if self.better == "zero" else found
 
 
-def loss_of(name: str) -> Loss:
+def loss_of(metric: Metric) -> Loss:
     """A metric that two sides can be compared by.
 
     Args:
-        name: mae, rmse, bias, wape, accuracy, precision, recall, f1, logloss, brier, calibration or quantile_0.9.
+        metric: mae, rmse, bias, wape, accuracy, precision, recall, f1, logloss, brier, calibration or a quantile.
 
     Raises:
-        UnknownName: if there is no such metric.
         UsageError: if it is no quotient of sums over cases (auc, median_error, an author's own function).
     """
-    if ":" not in name:
-        metric = metric_of(name)
-        if metric.above is not None:
-            return Loss(name, metric.better, metric.above, metric.below or _one, metric.root)
+    if metric.above is not None:
+        return Loss(metric.name, metric.better, metric.above, metric.below or _one, metric.root)
     raise UsageError(
-        f"{name} is no mean over cases, so that days of it can't be resampled",
+        f"{metric.name} is no mean over cases, so that days of it can't be resampled",
         next=f"compare by {', '.join(LOSSES)} or quantile_0.9",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -12,7 +12,9 @@ from trikk.core.durations import seconds
 from trikk.core.errors import DefinitionError, TrikkError, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
-from trikk.models.metrics import metric_of
+from trikk.models.metrics import Metric, metric_of
+from trikk.models.own import Metric as OwnMetric
+from trikk.monitoring.metric_names import Own, named, renewed
 from trikk.monitoring.windows import KINDS, zone_of
 
 TIME_PARTS = ("hour", "weekday", "month", "date")
@@ -63,6 +65,7 @@ class MonitorSpec:
         expected_error: a column of the predictions with the absolute error to expect; "" for none.
         calibrated: whether predictions are probabilities whose own uncertainty tells what metrics to expect.
         drift: what of its days is compared with earlier ones, as JSON (`trikk.Drift`); None for nothing.
+        own: the metrics that are the author's own, by name: where to find them, and which way is better.
     """
 
     name: str
@@ -86,6 +89,7 @@ class MonitorSpec:
     expected_error: str = ""
     calibrated: bool = False
     drift: dict[str, JSON] | None = None
+    own: Own = field(default_factory=dict)
 
     @property
     def label_delay(self) -> timedelta:
@@ -96,8 +100,29 @@ class MonitorSpec:
     def figured(self) -> str:
         """Names everything that figures depend on, and nothing else: not alarms, drift, delays or limits."""
         facts = {name: self.to_json()[name] for name in _FIGURED}
-        facts |= {"metrics": [*sorted(self.metrics)], "slices": [*sorted(self.slices)]}
+        metrics: list[JSON] = [
+            f"{name}={self.own[name]['function']}" if name in self.own else name for name in sorted(self.metrics)
+        ]
+        facts |= {"metrics": metrics, "slices": [*sorted(self.slices)]}
         return digest_json(facts)[:16]
+
+    def metric(self, name: str) -> Metric:
+        """A metric by its name.
+
+        Raises:
+            UnknownName: if the monitor has none of that name, and trikk neither.
+            UsageError: if the author's own can't be imported.
+        """
+        own = self.own.get(name)
+        if own is None:
+            return metric_of(name)
+        return replace(metric_of(str(own["function"])), name=name, better=str(own["better"]))
+
+    def better(self, name: str) -> str:
+        """Whether "lower", "higher" or the nearer to "zero" is better of a metric; "" if that is not known."""
+        if name in self.own:
+            return str(self.own[name]["better"])
+        return "" if name == "coverage" else "lower" if name == "ece" else metric_of(name).better
 
     def to_json(self) -> dict[str, JSON]:
         """The definition as JSON."""
@@ -107,7 +132,8 @@ class MonitorSpec:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> MonitorSpec:
         """The definition that `to_json` wrote."""
-        given = ((name, data[name]) for name in cls.__slots__ if name in data)
+        now = renewed(data) if "metrics" in data else data
+        given = ((name, now[name]) for name in cls.__slots__ if name in now)
         found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given}
         return cls(**found)
 
@@ -143,7 +169,7 @@ def specified(
     truth: str,
     key: str | Sequence[str],
     label_delay: float | str | timedelta,
-    metrics: Sequence[str | Callable[..., float]],
+    metrics: Sequence[str | OwnMetric | Callable[..., float]],
     slices: Sequence[str],
     windows: Sequence[str],
     where: str,
@@ -159,12 +185,7 @@ def specified(
         keys = (key,) if isinstance(key, str) else tuple(key)
         if not keys:
             raise UsageError("a monitor needs a key", next='name the columns of an entity: key=["sensor"]')
-        names = tuple(_name_of(metric) for metric in metrics)
-        if not names:
-            raise UsageError("a monitor needs a metric", next='such as metrics=["mae"]')
-        for metric in names:
-            if ":" not in metric:
-                metric_of(metric)
+        names, own = named(metrics)
         for kind in windows:
             if kind not in KINDS:
                 raise UsageError(f"windows has {kind!r}", next=f"use {', '.join(KINDS)}")
@@ -180,6 +201,7 @@ def specified(
             key=keys,
             delay=delay,
             metrics=names,
+            own=own,
             slices=tuple(slices),
             windows=tuple(dict.fromkeys(windows)),
             **more,
@@ -195,14 +217,3 @@ def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:
         raise UsageError(
             f"calibrated estimates none of {', '.join(metrics)}", next=f"add one of {', '.join(FORETOLD)}"
         )
-
-
-def _name_of(metric: str | Callable[..., float]) -> str:
-    if isinstance(metric, str):
-        return metric
-    if "<" in metric.__qualname__:
-        raise UsageError(
-            f"{metric.__qualname__} can't be found by its name",
-            next="define the metric as a function at the top level of a module",
-        )
-    return f"{metric.__module__}:{metric.__qualname__}"

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
-from trikk.models.metrics import Metric, metric_of
+from trikk.models.metrics import Metric
 from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
 from trikk.monitoring.estimate_figures import ECE, estimated, estimates
+from trikk.monitoring.metric_names import renewed_figures
 from trikk.monitoring.slices import slice_text
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from trikk.monitoring.definition import MonitorSpec
 
 _DIGITS = 9
+_BY_METRIC = ("metrics", "baseline", "own")
 _LOG = logging.getLogger("trikk.monitor")
 
 
@@ -74,7 +76,8 @@ class Figures:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Figures:
         """The figures that `to_json` wrote."""
-        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+        found = {name: data[name] for name in cls.__slots__ if name in data}
+        return cls(**found | {name: renewed_figures(found[name]) for name in _BY_METRIC if name in found})
 
 
 def figures(spec: MonitorSpec, joined: pl.DataFrame) -> list[Figures]:
@@ -89,7 +92,7 @@ def figures(spec: MonitorSpec, joined: pl.DataFrame) -> list[Figures]:
     Raises:
         UsageError: if a metric can't be had of columns of such types, or can't be imported.
     """
-    made = _Made(spec, [metric_of(name) for name in spec.metrics], joined)
+    made = _Made(spec, [spec.metric(name) for name in spec.metrics], joined)
     found = [figure for column in (None, *spec.slices) for figure in made.over(column)]
     for name, errors in made.failures.items():
         _LOG.warning(

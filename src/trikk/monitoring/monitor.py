@@ -16,6 +16,7 @@ from trikk.runs.context import step_context
 if TYPE_CHECKING:
     import polars as pl
 
+    from trikk.models.own import Metric
     from trikk.monitoring.definition import Alarmed, MonitorSpec
     from trikk.monitoring.drift_definition import Drift
 
@@ -36,8 +37,8 @@ class Monitor:
         prediction: the predictions' column of values.
         made: the predictions' column of the time at which they were made.
         label_delay: how long after a window's end its labels are expected, such as "1d".
-        metrics: names (see `trikk.models.metrics`), or functions of truths and predictions (numpy arrays);
-            the first is the one that matters most.
+        metrics: names (see `trikk.models.metrics`), or your own (`trikk.Metric`, or just a function of truths and
+            predictions, numpy arrays); the first is the one that matters most.
         slices: columns of either table; or hour, weekday, month or date of the slot's local time.
         windows: hour, day, week.
         timezone: whose days and hours.
@@ -68,7 +69,7 @@ class Monitor:
         prediction: str = "value",
         made: str = "predicted_at",
         label_delay: float | str | timedelta = 0,
-        metrics: Sequence[str | Callable[..., float]] = ("mae", "bias"),
+        metrics: Sequence[str | Metric | Callable[..., float]] = ("mae", "bias"),
         slices: Sequence[str] = (),
         windows: Sequence[str] = ("day",),
         timezone: str = "UTC",
@@ -113,7 +114,7 @@ class Monitor:
             _EVALUATE(self.spec.to_json(), predictions, truth, now, drift.table if drift else None)
 
         watch.__doc__ = f"Evaluate monitor {name}: predictions against what has come in by now."
-        self.pipeline = Pipeline(watch, name=f"watch_{name}")
+        self.pipeline = Pipeline(watch, name=f"watch_{name}", where=where)
 
     def trikk_pipelines(self) -> list[Pipeline]:
         """The pipelines that come with it."""

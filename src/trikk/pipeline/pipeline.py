@@ -45,9 +45,10 @@ class Pipeline:
         name: str | None = None,
         retry: Retry | None = None,
         timeout: Duration | None = None,
+        where: str | None = None,
     ) -> None:
         check_plain("pipeline", function, next="its body runs once, when it is defined: make it a plain function")
-        self.where = of_function(function)
+        self.where = where or of_function(function)
         self.name = check_name("pipeline", function.__name__ if name is None else name, where=self.where)
         self.function = function
         try:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from trikk.reports import words
 from trikk.reports.content import Action, Section, Trouble
 
-_WORSE = 0.1
-
 
 def actions(report: str, period: str, sections: Sequence[Section], troubles: Sequence[Trouble]) -> list[Action]:
     """What the figures ask for, the most urgent first."""
@@ -32,7 +30,7 @@ def _section(report: str, period: str, section: Section) -> list[Action]:
     if metric.gain is not None and metric.gain < 0:
         text = f"The baseline {section.baseline} was better: compare the model with its predecessors"
         found.append(Action(text, "trikk models"))
-    if section.worst and (metric.verdict == "worse" or (metric.change or 0.0) > _WORSE):
+    if section.worst and metric.verdict == "worse":
         text = f"See which cases made {words.window_text(section.worst)} the worst {section.window}"
         found.append(Action(text, f"{look} --kind {section.window} --window {section.worst} --worst 20"))
     if missing := section.states["missing"]:

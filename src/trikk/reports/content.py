@@ -23,6 +23,7 @@ class Metric:
         change: how much larger than before, as a share; None where that has no meaning.
         gain: how much better than the baseline, as a share; negative if worse.
         verdict: better, worse, same or "" against the period before.
+        better: whether lower, higher or the nearer to zero is better; "" if that is not known.
         exact: False if it is a mean of the windows' values, weighted by cases.
     """
 
@@ -35,6 +36,7 @@ class Metric:
     change: float | None = None
     gain: float | None = None
     verdict: str = ""
+    better: str = ""
     exact: bool = True
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import MissingExtra, UsageError
 from trikk.reports import words
 from trikk.reports.addresses import ALL
-from trikk.reports.content import Content, Section
+from trikk.reports.content import Content, Section, SliceTable
 from trikk.reports.picture import described
 from trikk.steps.workfolder import code_file
 
@@ -135,6 +135,11 @@ def caveats(section: Section) -> str:
     return ", ".join(told)
 
 
+def by_slice(table: SliceTable, better: str) -> str:
+    """What stands above a table of slices, by whether it is known which of them are worse."""
+    return f"By {table.column}, " + ("worst first" if better else "largest first")
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": words.number,
     "percent": words.percent,
@@ -144,4 +149,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "slice_text": words.slice_text,
     "window_text": words.window_text,
     "caveats": caveats,
+    "against_baseline": words.against_baseline,
+    "by_slice": by_slice,
 }

@@ -16,7 +16,7 @@ from trikk.core.errors import MissingExtra
 from trikk.reports import words
 from trikk.reports.addresses import ALL
 from trikk.reports.content import Content, Section
-from trikk.reports.page import SHOWN_SLICES, caveats
+from trikk.reports.page import SHOWN_SLICES, by_slice, caveats
 
 FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
 _FILES = {FONT: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}
@@ -126,7 +126,7 @@ class Sheet:
         if len(section.metrics) > 1:
             found += [self.heading("All metrics"), self.metrics(content, section)]
         for table in section.slices:
-            found += self.together(f"By {table.column}, worst first", self.slices(section, table.column))
+            found += self.together(by_slice(table, section.metric.better), self.slices(section, table.column))
             if (more := len(table.rows) - SHOWN_SLICES) > 0:
                 found.append(self.text(f"and {more} more", 8.5, SOFT, before=3))
         if section.restated:
@@ -173,10 +173,7 @@ class Sheet:
         change = change if metric.change is not None else "nothing to compare with"
         tiles = [(metric.title, words.number(metric.value, metric.name), change, metric.verdict)]
         if section.baseline:
-            note, side = "nothing to compare with", ""
-            if metric.gain is not None:
-                side = "better" if metric.gain >= 0 else "worse"
-                note = f"predictions {words.percent(abs(metric.gain))} {side}"
+            note, side = words.against_baseline(metric)
             value = words.number(metric.baseline, metric.name)
             tiles.append((f"Baseline {section.baseline}", value, note, side))
         labelled = f"{words.count(section.labelled)} of {words.count(section.predicted)} predictions"

@@ -71,7 +71,7 @@ def described(section: Section) -> str:
 
 
 def _fill(axes: Any, section: Section) -> None:
-    points, name = section.points, section.metric.name
+    points, metric = section.points, section.metric
     places = range(len(points))
     _bands(axes, points)
     if section.baseline:
@@ -89,9 +89,9 @@ def _fill(axes: Any, section: Section) -> None:
         pad=21,
     )
     _frame(axes, points)
-    if words.better_of(name) == "lower" and any(p.value is not None for p in points):
+    if metric.better == "lower" and any(p.value is not None for p in points):
         axes.set_ylim(bottom=0)
-    if name == "bias":
+    if metric.better == "zero":
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
     _legend(axes)
 

@@ -80,7 +80,7 @@ class Report:
             customers=customers or {},
             recipients=recipients or {},
             schedule=schedule,
-            where=caller(),
+            where=(where := caller()),
         )
         self.name = name
 
@@ -96,7 +96,7 @@ class Report:
                 _DELIVER(self.spec.to_json(), contents, folders)
 
         make.__doc__ = f"Make report {name} from what its monitors have found."
-        self.pipeline = Pipeline(make, name=f"report_{name}")
+        self.pipeline = Pipeline(make, name=f"report_{name}", where=where)
 
     def trikk_pipelines(self) -> list[Pipeline]:
         """The pipelines that come with it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.estimate_figures import ECE
 from trikk.monitoring.records import WindowRecord
 from trikk.monitoring.windows import zone_of
@@ -65,11 +66,11 @@ def section(
     zone = zone_of(spec.timezone)
     whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)
     names = [*spec.metrics, *(name for name in _ADDED if name in whole.metrics)]
-    metrics = [_metric(name, whole, earlier, spec.minimum) for name in names]
+    metrics = [_metric(spec, name, whole, earlier) for name in names]
     restated = _restated(now.pictured, part, spec.metrics[0], period.zone)
     times = Counter(one.label for one in restated)
     points = [_point(seen, part, spec.metrics[0], zone, times[seen.label]) for seen in now.pictured]
-    worst = _worst(points, spec.metrics[0])
+    worst = _worst(points, metrics[0].better)
     return Section(
         monitor=spec.name,
         watches=f"{spec.predictions} against {spec.truth}",
@@ -94,9 +95,9 @@ def section(
     )
 
 
-def _metric(name: str, whole: Pooled, earlier: Pooled, minimum: int) -> Metric:
-    value = whole.metrics.get(name)
-    before = earlier.metrics.get(name) if earlier.labelled >= minimum else None
+def _metric(spec: MonitorSpec, name: str, whole: Pooled, earlier: Pooled) -> Metric:
+    value, better = whole.metrics.get(name), spec.better(name)
+    before = earlier.metrics.get(name) if earlier.labelled >= spec.minimum else None
     baseline, own = whole.baseline.get(name), whole.own.get(name)
     return Metric(
         name=name,
@@ -105,9 +106,10 @@ def _metric(name: str, whole: Pooled, earlier: Pooled, minimum: int) -> Metric:
         before=before,
         baseline=baseline,
         own=own,
-        change=words.change(name, value, before),
-        gain=words.gain(name, own, baseline),
-        verdict=words.verdict(name, value, before),
+        change=words.change(better, value, before),
+        gain=words.gain(better, own, baseline),
+        verdict=words.verdict(better, value, before),
+        better=better,
         exact=name not in whole.rough,
     )
 
@@ -140,10 +142,10 @@ def _state(state: str, figures: Pooled) -> str:
     return "pending" if state == "partial" and not figures.labelled else state
 
 
-def _worst(points: Sequence[Point], metric: str) -> Point | None:
-    """The window with the worst figure; None if there are not several to choose from."""
-    known = [(words.badness(metric, p.value), p.label, p) for p in points if p.value is not None]
-    return max(known)[2] if len(known) > 1 else None
+def _worst(points: Sequence[Point], better: str) -> Point | None:
+    """The window with the worst figure; None if there are not several to choose from, or that can't be said."""
+    known = [(words.badness(better, p.value), p.label, p) for p in points if p.value is not None]
+    return max(known)[2] if better and len(known) > 1 else None
 
 
 def _slices(
@@ -159,12 +161,13 @@ def _slices(
             values &= set(part[1])
         rows = [_slice(known, now, before, (column, (value,))) for value in sorted(values)]
         if rows:
-            found.append(SliceTable(column, tuple(_ordered(rows, known.spec.metrics[0]))))
+            found.append(SliceTable(column, tuple(_ordered(rows, known.spec.better(known.spec.metrics[0])))))
     return found
 
 
 def _slice(known: Known, now: Span, before: Span, one: Part) -> Slice:
     metric, least = known.spec.metrics[0], known.spec.minimum
+    better = known.spec.better(metric)
     whole, earlier = pooled_over(now.counted, one), pooled_over(before.counted, one)
     value = whole.metrics.get(metric)
     then = earlier.metrics.get(metric) if earlier.labelled >= least else None
@@ -172,19 +175,19 @@ def _slice(known: Known, now: Span, before: Span, one: Part) -> Slice:
         value=one[1][0],
         metric=value,
         before=then,
-        change=words.change(metric, value, then),
-        verdict=words.verdict(metric, value, then),
+        change=words.change(better, value, then),
+        verdict=words.verdict(better, value, then),
         labelled=whole.labelled,
         share=0.0,
         few=whole.labelled < least,
     )
 
 
-def _ordered(rows: list[Slice], metric: str) -> list[Slice]:
-    """The worst first; those with too few cases after all others, those with no figure last."""
+def _ordered(rows: list[Slice], better: str) -> list[Slice]:
+    """The worst (or just the largest) first; those with few cases later, those without a figure last."""
 
     def key(row: Slice) -> tuple[bool, bool, float, str]:
-        bad = 0.0 if row.metric is None else words.badness(metric, row.metric)
+        bad = 0.0 if row.metric is None else words.badness(better, row.metric)
         return row.metric is None, row.few, -bad, row.value
 
     most = max((abs(row.metric) for row in rows if row.metric is not None), default=0.0)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from trikk.core.errors import TrikkError
-from trikk.models.metrics import metric_of
 from trikk.reports.content import Metric
 from trikk.reports.periods import DAYS, MONTHS
 
@@ -38,46 +36,46 @@ def title_of(metric: str) -> str:
     return TITLES.get(metric, metric.rpartition(":")[2])
 
 
-def better_of(metric: str) -> str:
-    """Whether lower, higher or nearer to zero is better; "" if that is not known."""
-    if metric == "coverage":
-        return ""
-    try:
-        return metric_of(metric).better
-    except TrikkError:
-        return ""
-
-
-def badness(metric: str, value: float) -> float:
-    """A value such that more is worse."""
-    better = better_of(metric)
+def badness(better: str, value: float) -> float:
+    """A value such that more is worse, by which way is better: "lower", "higher" or the nearer to "zero"."""
     return -value if better == "higher" else abs(value) if better == "zero" else value
 
 
-def verdict(metric: str, now: float | None, before: float | None) -> str:
+def verdict(better: str, now: float | None, before: float | None) -> str:
     """Whether now is better than before, worse, or the same to half a percent; "" if that can't be said."""
-    if now is None or before is None or not better_of(metric):
+    if now is None or before is None or not better:
         return ""
-    first, last = badness(metric, before), badness(metric, now)
+    first, last = badness(better, before), badness(better, now)
     if abs(last - first) <= _SAME * abs(first):
         return "same"
     return "worse" if last > first else "better"
 
 
-def change(metric: str, now: float | None, before: float | None) -> float | None:
+def change(better: str, now: float | None, before: float | None) -> float | None:
     """How much larger now is than before, as a share (of a bias: how much further from zero)."""
     if now is None or not before:
         return None
-    if better_of(metric) == "zero":
+    if better == "zero":
         now, before = abs(now), abs(before)
     return (now - before) / abs(before)
 
 
-def gain(metric: str, own: float | None, baseline: float | None) -> float | None:
-    """How much better than the baseline, as a share of the baseline's; None where that has no meaning."""
-    if own is None or not baseline or not better_of(metric):
+def gain(better: str, own: float | None, baseline: float | None) -> float | None:
+    """How much better than the baseline, as a share of the baseline's; None where that can't be said."""
+    if own is None or not baseline or not better:
         return None
-    return (badness(metric, baseline) - badness(metric, own)) / abs(baseline)
+    return (badness(better, baseline) - badness(better, own)) / abs(baseline)
+
+
+def against_baseline(metric: Metric) -> tuple[str, str]:
+    """How predictions were beside the baseline, and whether that is better, worse, same or ("") can't be said."""
+    if metric.gain is not None:
+        side = "better" if metric.gain >= 0 else "worse"
+        judged = side if abs(metric.gain) > 0 else "same"
+        return f"predictions {percent(abs(metric.gain))} {side}", judged
+    if metric.own is None or metric.baseline is None:
+        return "nothing to compare with", ""
+    return f"predictions {number(metric.own, metric.name)} on the same", ""
 
 
 def number(value: float | None, metric: str = "") -> str:
@@ -159,8 +157,10 @@ def sentence(metric: Metric, baseline: str, before_title: str) -> str:
         word = "about as in" if metric.verdict == "same" else f"{metric.verdict} than in"
         told += f": {word} {before_title} ({number(metric.before, metric.name)}"
         told += f", {signed(metric.change)})." if metric.change is not None else ")."
+    elif metric.before is not None:
+        told += f"; it was {number(metric.before, metric.name)} in {before_title}."
     else:
-        told += "." if metric.before is not None else f". There are no figures of {before_title} to compare with."
+        told += f". There are no figures of {before_title} to compare with."
     if metric.gain is None or not baseline:
         return told
     against = f"{baseline} ({number(metric.baseline, metric.name)})"

@@ -41,6 +41,7 @@ class Story:
     Attributes:
         monitor: its name.
         metric: the figure that is drawn.
+        better: which way it is better; "" if that is not known.
         window: what kind of window.
         points: start of each window, its figure, the baseline's.
         champions: when which version became champion.
@@ -50,6 +51,7 @@ class Story:
 
     monitor: str
     metric: str
+    better: str
     window: str
     points: tuple[tuple[datetime, float | None, float | None], ...]
     champions: tuple[tuple[datetime, str], ...]
@@ -97,6 +99,7 @@ def story(
     return Story(
         monitor,
         metric,
+        known.spec.better(metric),
         kind,
         tuple(
             (r.start.astimezone(zone), r.whole.metrics.get(metric), r.whole.baseline.get(metric)) for r in records
@@ -187,11 +190,11 @@ def _figures(axes: Any, found: Story) -> None:
         axes.plot(times, naive, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), label="baseline")
     axes.plot(times, [_or_nan(v) for v in values], color=BLUE, linewidth=1.8, label="prediction", zorder=3)
     scale = ""
-    if known and max(known) > _WIDE * median(known) and words.better_of(found.metric) == "lower":
+    if known and max(known) > _WIDE * median(known) and found.better == "lower":
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         scale = ", logarithmic"
-    elif words.better_of(found.metric) == "lower":
+    elif found.better == "lower":
         axes.set_ylim(bottom=0)
     axes.set_title(
         f"{found.monitor}: {words.title_of(found.metric).lower()} per {found.window}{scale}",

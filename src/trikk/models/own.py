@@ -1,0 +1,72 @@
+"""`Metric`: a metric of the author's own, with its name and which way is better."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from trikk.core.errors import DefinitionError
+from trikk.pipeline.location import caller
+
+BETTER = ("lower", "higher", "zero")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+class Metric:
+    """A metric of your own: `Monitor(..., metrics=["mae", Metric(within_3, better="higher")])`.
+
+    Args:
+        function: takes truths and values, numpy arrays of one length without missing ones; gives a number. At the
+            top level of a module, where workers find it.
+        better: "lower", "higher", or "zero" for the nearer to zero. If it is not given, no figure of it is called
+            better or worse than another.
+        name: what it is called in figures, conditions, tables and reports; the function's name if not given.
+
+    Raises:
+        DefinitionError: if something in it can't work.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], *, better: str | None = None, name: str | None = None
+    ) -> None:
+        self.function = place_of(function)
+        self.better = better or ""
+        self.name = short(self.function) if name is None else name
+        if self.better not in ("", *BETTER):
+            raise DefinitionError(f"better={better!r}", where=caller(), next=f"use one of {', '.join(BETTER)}")
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise DefinitionError(
+                f"{self.name!r} can't be the name of a metric",
+                where=caller(),
+                next='use letters, digits and _, as in a condition: name="within_3"',
+            )
+
+    def __repr__(self) -> str:
+        return f"Metric({self.name!r}, better={self.better or None!r})"
+
+
+def place_of(function: object) -> str:
+    """Where workers find a function: "module:name".
+
+    Raises:
+        DefinitionError: if they can't.
+    """
+    if not callable(function) or not hasattr(function, "__qualname__"):
+        raise DefinitionError(
+            f"{function!r} is no metric",
+            where=caller(),
+            next="give a function of truths and values, or a metric's name",
+        )
+    if "<" in function.__qualname__:
+        raise DefinitionError(
+            f"{function.__qualname__} can't be found by its name",
+            where=caller(),
+            next="define the metric as a function at the top level of a module",
+        )
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def short(name: str) -> str:
+    """What a metric is called where nothing else is said: of "module:function" the function."""
+    return name.rpartition(":")[2].rpartition(".")[2] if ":" in name else name
