@@ -13,7 +13,7 @@ from trikk.alerts.expression import Name
 from trikk.alerts.language import parse
 from trikk.core.errors import UsageError
 
-VALUES = {"mae": 4.0, "bias": -3.0, "quantile_0.9": 2.0, "lib.metrics:own": 1.0, "coverage": 0.5}
+VALUES = {"mae": 4.0, "bias": -3.0, "quantile_0.9": 2.0, "own": 1.0, "coverage": 0.5}
 
 
 def values(name: Name) -> float | None:
