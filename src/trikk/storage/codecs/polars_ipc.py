@@ -103,7 +103,9 @@ def _canonical(frame: pl.DataFrame) -> pl.DataFrame:
     whole = frame.rechunk()
     columns = whole.get_columns()
     flat = whole.select(_flat(column, pl.nth(n)).alias(column.name) for n, column in enumerate(columns)).rechunk()
-    return flat.with_columns(_through_parquet(column) for column in columns if _is_deep(column))
+    return flat.with_columns(
+        _through_parquet(column) for column in columns if _is_deep(column) or _is_one_bit(column)
+    )
 
 
 def _is_deep(column: pl.Series) -> bool:
@@ -111,6 +113,13 @@ def _is_deep(column: pl.Series) -> bool:
     import polars as pl
 
     return column.dtype.is_nested() or isinstance(column.dtype, pl.Categorical | pl.Enum)
+
+
+def _is_one_bit(column: pl.Series) -> bool:
+    """Whether the column has a bitmap of one bit: polars makes those of a single row by filling a whole byte."""
+    import polars as pl
+
+    return column.len() == 1 and column.dtype == pl.Boolean
 
 
 def _flat(column: pl.Series, plain: pl.Expr) -> pl.Expr:
