@@ -86,7 +86,7 @@ def test_scratch_folders_go_with_release() -> None:
 
 
 @pytest.mark.parametrize("last", [True, False, None])
-def test_a_last_piece_of_one_flag_has_the_bytes_that_it_has_in_the_whole(tmp_path: Path, last: bool | None) -> None:
+def test_a_last_piece_of_one_flag_has_its_bytes_in_the_whole(tmp_path: Path, last: bool | None) -> None:
     frame = pl.DataFrame({"flag": [*[True, False] * 16, last]})
     polars_ipc.write(frame, tmp_path / "whole")
     polars_ipc.write_lazy(frame.lazy(), tmp_path / "pieces")
