@@ -16,8 +16,9 @@ import pytest
 from tests.reports.world import SPEC, World, day, figures, files, monthly, window
 
 from trikk.core.errors import UsageError
-from trikk.reports import page
-from trikk.reports.content import Content
+from trikk.reports import page, picture
+from trikk.reports.content import Content, Point
+from trikk.reports.pdf import Sheet
 
 pytest.importorskip("reportlab")
 PAGES = ("report.html", "report.pdf", "people.png", "figures.json")
@@ -89,6 +90,74 @@ def test_windows_of_another_definition_are_named_and_its_metrics_left_out() -> N
     assert section.metric.value == 3.0
     told = "Root mean square error: 27 of the 28 windows were made under another definition, without it."
     assert [note for note in section.notes if "definition" in note] == [told]
+
+
+@pytest.fixture(scope="module")
+def corrected() -> World:
+    """Fourteen days whose mae was corrected, and three by less than is shown."""
+    world = World()
+    for number in range(3, 20):
+        errors: dict[str, float | None] = {"north": 10.0 + (5 if number > 5 else 1e-5), "south": 14.0 + number % 3}
+        more = 2 if number == 7 else 0
+        late = window(day(number), errors, at=day(2, 4), why="1 label came late", restated=2)
+        labelled = [replace(f, labelled=f.labelled + more * (f.value != "south")) for f in late.figures]
+        world.put(replace(late, figures=tuple(labelled)))
+    return world
+
+
+def test_what_was_restated_by_less_than_is_shown_is_counted_only(corrected: World) -> None:
+    content = corrected.told(monthly(), "2020-03", now=day(3, 4))
+    (section,) = content.sections
+    assert len(section.restated) == 18
+    assert [point.restated for point in section.points[:8]] == [0, 0, 0, 0, 2, 1, 1, 1]
+    shown, more = page.corrections(section)
+    assert (len(shown), more) == (12, "4 more and 2 by less than can be seen here")
+    body = page.html(content, lambda _: "")
+    assert "and 4 more and 2 by less than can be seen here</p>" in body
+    assert "Restated: and 4 more and 2 by less than can be seen here" in page.text(content)
+    document = Sheet(500).section(content, section, picture.draw(section))
+    texts = [part.text for part in document if hasattr(part, "text")]
+    assert "and 4 more and 2 by less than can be seen here" in texts
+
+
+def test_a_customer_s_page_has_the_reasons_of_their_own_cases(corrected: World) -> None:
+    told = corrected.told(monthly(), "2020-03", now=day(3, 4), customer="acme").sections[0].restated
+    reasons = {one.label: one.why for one in told}
+    assert reasons["2020-03-07"] == "2 labels came late"
+    assert {*reasons.values()} == {"2 labels came late", "values were corrected"}
+
+
+@pytest.mark.parametrize(
+    "values", [[2.0, 2.1, 3.04, 2.2], [3.04, 2.0, 2.0], [1.0, 2.0, 3.04], [5.0] + [1.0] * 28 + [9.0]]
+)
+def test_the_worst_figure_is_written_within_the_picture_and_over_no_line(made: Any, values: list[float]) -> None:
+    section = content_of(made).sections[0]
+    points = [Point(str(i), str(i), "final", v, v * 1.05) for i, v in enumerate(values)]
+    seen: list[bool] = []
+
+    def fill(figure: Any) -> None:
+        axes = figure.add_subplot()
+        worst = str(values.index(max(values)))
+        picture._fill(axes, replace(section, points=tuple(points), worst=worst))
+        figure.draw_without_rendering()
+        (label,) = axes.texts
+        seen.append(picture._is_free(axes, label.get_window_extent()))
+
+    picture.png(fill, (6.4, 2.6))
+    assert seen == [True]
+
+
+def test_a_picture_of_nothing_has_no_scale(made: Any) -> None:
+    points = [Point(str(i), str(i), "pending") for i in range(5)]
+    seen: list[Any] = []
+
+    def fill(figure: Any) -> None:
+        axes = figure.add_subplot()
+        picture._fill(axes, replace(content_of(made).sections[0], points=tuple(points), worst=""))
+        seen.extend(axes.get_yticks())
+
+    picture.png(fill, (6.4, 2.6))
+    assert seen == []
 
 
 def test_a_customer_s_page_is_made_of_their_own_cases_alone(world: World, made: Any) -> None:

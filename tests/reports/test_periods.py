@@ -98,3 +98,9 @@ def test_pooled_figures_are_those_of_all_cases_or_say_that_they_are_not(
     some = [w for w in windows if w]
     assert ("median_error" in found.rough) == (len(some) > 1)
     assert not {"mae", "bias", "rmse"} & set(found.rough)
+
+
+def test_coverage_of_intervals_that_not_every_case_has_is_marked() -> None:
+    days = [Figures("", "", 4, 4, 4, {"mae": 1.0, "coverage": share}) for share in (0.5, 1.0)]
+    assert pooled(days).rough == ("coverage",)
+    assert pooled(days[:1]).rough == ()

@@ -241,14 +241,18 @@ def restated(before: WindowRecord | None, now: WindowRecord) -> str:
     """In words, what made the figures of a window others than they were; "" if nothing that was final changed."""
     if before is None or before.state not in ("final", "overdue"):
         return ""
-    was, whole = before.whole, now.whole
     if before.figures == now.figures:
         return "" if before.state == now.state else f"it is {now.state} now"
-    more = whole.labelled - was.labelled
+    return reason_for(now.whole.labelled - before.whole.labelled)
+
+
+def reason_for(more: int) -> str:
+    """Why figures are others than they were, by how many more labels there are."""
+    labels = f"{abs(more)} label{'' if abs(more) == 1 else 's'}"
     if more > 0:
-        return f"{more} labels came late"
+        return f"{labels} came late"
     if more < 0:
-        return f"{-more} labels are gone"
+        return f"{labels} {'is' if more == -1 else 'are'} gone"
     return "values were corrected"
 
 

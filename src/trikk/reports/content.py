@@ -53,7 +53,7 @@ class Point:
         predicted: cases with a prediction.
         observed: cases with a truth.
         labelled: cases with both.
-        restated: how many times final figures have changed.
+        restated: how many times the main metric was final and has changed, in the digits that are shown.
     """
 
     label: str
@@ -110,6 +110,7 @@ class Restated:
         why: what changed them.
         was: the main metric before.
         now: the main metric after.
+        moved: whether these differ in the digits that are shown.
     """
 
     label: str
@@ -117,6 +118,7 @@ class Restated:
     why: str
     was: float | None
     now: float | None
+    moved: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import MissingExtra, UsageError
 from trikk.reports import words
 from trikk.reports.addresses import ALL
-from trikk.reports.content import Content, Section, SliceTable
+from trikk.reports.content import Content, Restated, Section, SliceTable
 from trikk.reports.picture import described
 from trikk.steps.workfolder import code_file
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 OWN = "page.html.j2"
-SHOWN_SLICES = 8
+SHOWN_SLICES, SHOWN_RESTATED = 8, 12
 Image = Callable[[str], str]
 """Gives a picture's address by the monitor's name."""
 
@@ -135,6 +135,15 @@ def caveats(section: Section) -> str:
     return ", ".join(told)
 
 
+def corrections(section: Section) -> tuple[list[Restated], str]:
+    """The restated figures to show, and how many more there are, in words; "" if that is all."""
+    moved = [one for one in section.restated if one.moved]
+    more, alike = len(moved[SHOWN_RESTATED:]), len(section.restated) - len(moved)
+    told = [f"{words.count(more)} more"] if more else []
+    told += [f"{words.count(alike)} by less than can be seen here"] if alike else []
+    return moved[:SHOWN_RESTATED], " and ".join(told)
+
+
 def by_slice(table: SliceTable, better: str) -> str:
     """What stands above a table of slices, by whether it is known which of them are worse."""
     return f"By {table.column}, " + ("worst first" if better else "largest first")
@@ -151,4 +160,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "caveats": caveats,
     "against_baseline": words.against_baseline,
     "by_slice": by_slice,
+    "corrections": corrections,
 }

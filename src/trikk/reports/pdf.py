@@ -16,14 +16,13 @@ from trikk.core.errors import MissingExtra
 from trikk.reports import words
 from trikk.reports.addresses import ALL
 from trikk.reports.content import Content, Section
-from trikk.reports.page import SHOWN_SLICES, by_slice, caveats
+from trikk.reports.page import SHOWN_SLICES, by_slice, caveats, corrections
 
 FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
 _FILES = {FONT: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}
 INK, SOFT, LINE, TILE = "#1f2933", "#52606d", "#dfe3e8", "#f5f7fa"
 COLOURS = {"better": "#0b6b3a", "worse": "#b42318"}
 _MARGIN, _FRAME = 42.0, 6.0
-_RESTATED = 12
 
 
 def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
@@ -131,15 +130,19 @@ class Sheet:
                 found.append(self.text(f"and {more} more", 8.5, SOFT, before=3))
         if section.restated:
             name = section.metric.name
+            shown, others = corrections(section)
             rows = [
                 [
                     words.window_text(r.label),
                     f"{r.why}, {r.at}",
                     f"{words.number(r.was, name)} → {words.number(r.now, name)}",
                 ]
-                for r in section.restated[:_RESTATED]
+                for r in shown
             ]
-            found += self.together("Restated after being final", self.table(rows, [0.18, 0.56, 0.26]))
+            changes = self.table(rows, [0.18, 0.56, 0.26]) if rows else None
+            found += self.together("Restated after being final", changes)
+            if others:
+                found.append(self.text(f"{'and ' if rows else ''}{others}", 8.5, SOFT, before=3))
         return found
 
     def end(self, content: Content) -> list[Any]:
@@ -242,11 +245,11 @@ class Sheet:
         """The title of a table."""
         return self.text(text, 10.5, INK, bold=True, before=12, after=3)
 
-    def together(self, title: str, table: Any) -> list[Any]:
-        """A table that does not leave its title behind."""
+    def together(self, title: str, table: Any | None) -> list[Any]:
+        """A table, if there is one, that does not leave its title behind."""
         from reportlab.platypus import CondPageBreak
 
-        return [CondPageBreak(90), self.heading(title), table]
+        return [CondPageBreak(90), self.heading(title), *([] if table is None else [table])]
 
     def table(
         self, rows: Sequence[Sequence[Any]], widths: Sequence[float], *, head: bool = False, right: bool = True

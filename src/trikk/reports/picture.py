@@ -6,7 +6,9 @@ The same figures give the same bytes: no user's settings, no fonts but the one t
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from trikk.core.errors import MissingExtra
@@ -21,6 +23,14 @@ BANDS = {
 }
 _SIZE, _DPI = (6.4, 2.6), 200
 _MOST_TICKS = 16
+_PLACES = (
+    ((7, 3), "left", "bottom"),
+    ((-7, 3), "right", "bottom"),
+    ((0, 7), "center", "bottom"),
+    ((7, -3), "left", "top"),
+    ((-7, -3), "right", "top"),
+    ((0, -7), "center", "top"),
+)
 _ORDER = ("prediction", "baseline", "partial", "restated")
 
 
@@ -79,7 +89,6 @@ def _fill(axes: Any, section: Section) -> None:
         axes.plot(places, values, color=GREY, linewidth=1.4, linestyle=(0, (4, 2)), label="baseline")
     axes.plot(places, [_or_nan(p.value) for p in points], color=BLUE, linewidth=2, label="prediction", zorder=3)
     _marks(axes, points)
-    _worst(axes, section)
     axes.set_title(
         f"{section.metric.title} per {section.window}",
         loc="left",
@@ -94,6 +103,10 @@ def _fill(axes: Any, section: Section) -> None:
     if metric.better == "zero":
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
     _legend(axes)
+    if any(p.value is not None or p.baseline is not None for p in points):
+        _worst(axes, section)
+    else:
+        axes.set_yticks([])
 
 
 def _legend(axes: Any) -> None:
@@ -164,23 +177,48 @@ def _marks(axes: Any, points: Sequence[Point]) -> None:
 
 
 def _worst(axes: Any, section: Section) -> None:
+    """Write the worst figure beside its point, where it is within the axes and hides no line."""
     from matplotlib.patheffects import withStroke
 
-    for place, point in enumerate(section.points):
-        if point.label == section.worst and point.value is not None:
-            right = place > len(section.points) / 2
-            axes.annotate(
-                words.number(point.value, section.metric.name),
-                (place, point.value),
-                xytext=(-7 if right else 7, 3),
-                textcoords="offset points",
-                ha="right" if right else "left",
-                fontsize=9,
-                fontweight="bold",
-                color=INK,
-                path_effects=[withStroke(linewidth=3, foreground="white")],
-                zorder=6,
-            )
+    found = [
+        (i, p.value) for i, p in enumerate(section.points) if p.label == section.worst and p.value is not None
+    ]
+    if not found:
+        return
+    axes.figure.draw_without_rendering()  # so that it is known where everything is
+    for offset, aside, upright in _PLACES:
+        label = axes.annotate(
+            words.number(found[0][1], section.metric.name),
+            found[0],
+            xytext=offset,
+            textcoords="offset points",
+            ha=aside,
+            va=upright,
+            fontsize=9,
+            fontweight="bold",
+            color=INK,
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+            zorder=6,
+        )
+        if _is_free(axes, label.get_window_extent()):
+            return
+        label.remove()
+    axes.add_artist(label)
+
+
+def _is_free(axes: Any, box: Any) -> bool:
+    """Whether a box on the canvas is within the axes, and no line goes through it."""
+    from matplotlib.path import Path
+
+    inside = axes.bbox
+    if box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1:
+        return False
+    for line in axes.get_lines():
+        places = line.get_transform().transform(line.get_xydata())
+        pieces = ([at for at in pair if not math.isnan(at[1])] for pair in pairwise(places))
+        if any(piece and Path([piece[0], piece[-1]]).intersects_bbox(box, filled=False) for piece in pieces):
+            return False
+    return True
 
 
 def _frame(axes: Any, points: Sequence[Point]) -> None:

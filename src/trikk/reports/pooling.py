@@ -1,7 +1,7 @@
 """Figures of several windows or slices made one, without looking at the cases again. Pure.
 
-Means, root mean squares and WAPE follow exactly from the parts; for what does not (a median, an AUC), the mean of
-the parts by their number of cases stands in, and is marked as such.
+Means, root mean squares and WAPE follow exactly from the parts; for what does not (a median, an AUC, the
+coverage of intervals that not every case has), the mean of the parts by their number of cases stands in, and is marked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from trikk.monitoring.figures import Figures
 
-_MEANS = ("mae", "bias", "accuracy", "brier", "logloss", "calibration", "coverage")
+_MEANS = ("mae", "bias", "accuracy", "brier", "logloss", "calibration")
 Part = tuple[int, Mapping[str, float | None]]
 """A number of cases and the metrics over them."""
 

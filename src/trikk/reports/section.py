@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.estimate_figures import ECE
-from trikk.monitoring.records import WindowRecord
+from trikk.monitoring.records import WindowRecord, reason_for
 from trikk.monitoring.windows import zone_of
 from trikk.reports import words
 from trikk.reports.content import Metric, Point, Restated, Section, Slice, SliceTable
@@ -68,7 +68,7 @@ def section(
     names = [*spec.metrics, *(name for name in _ADDED if name in whole.metrics)]
     metrics = [_metric(spec, name, whole, earlier) for name in names]
     restated = _restated(now.pictured, part, spec.metrics[0], period.zone)
-    times = Counter(one.label for one in restated)
+    times = Counter(one.label for one in restated if one.moved)
     points = [_point(seen, part, spec.metrics[0], zone, times[seen.label]) for seen in now.pictured]
     worst = _worst(points, metrics[0].better)
     return Section(
@@ -214,8 +214,10 @@ def _restated(pictured: Sequence[Seen], part: Part | None, metric: str, zone: Zo
             first, last = figures_of(was, part), figures_of(now, part)
             if now.restated > was.restated and (part is None or first != last):
                 at = words.moment_text(now.at, zone)
-                why = now.why if part is None else "figures of this window were corrected"
-                found.append(Restated(seen.label, at, why, first.metrics.get(metric), last.metrics.get(metric)))
+                why = now.why if part is None else reason_for(last.labelled - first.labelled)
+                figures = first.metrics.get(metric), last.metrics.get(metric)
+                moved = len({words.number(figure, metric) for figure in figures}) > 1
+                found.append(Restated(seen.label, at, why, *figures, moved))
     return found
 
 
