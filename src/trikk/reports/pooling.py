@@ -1,7 +1,7 @@
 """Figures of several windows or slices made one, without looking at the cases again. Pure.
 
 Means, root mean squares and WAPE follow exactly from the parts; for what does not (a median, an AUC, the
-coverage of intervals that not every case has), the mean of the parts by their number of cases stands in, and is marked.
+coverage of intervals that not every case has), the mean of the parts by their number of cases stands in, marked.
 """
 
 from __future__ import annotations
