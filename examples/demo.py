@@ -3,8 +3,9 @@
 Makes the city example in a folder and then does with the `trikk` command what a user would do: takes the counts
 in through a quality gate, trains and registers a model, and then, night by night, predicts, publishes, and
 watches the predictions against what came. Nothing of what follows is written here: whether an alarm goes off,
-and when, whether a new model is trained and is better, is what the data and `city/pipelines.py` make of it. The
-demo ends with all of that as a timeline, and as a picture. Each command is shown before it runs. May be run again: what is done is left out.
+and when, whether a new model is trained and is better, is what the data and `city/pipelines.py` make of it.
+The demo ends with all of that as a timeline, and as a picture.
+Each command is shown before it runs. May be run again: what is done is left out.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ def cases(
 
     Returns:
         The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; what is not finite
-        is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; the slices, those of a
-        truth without a prediction as the truth has them; and, where the predictions have them, prediction_id,
+        is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; the slices, those of
+        a truth without a prediction as the truth has them; and, where the predictions have them, prediction_id,
         model, model_version and run.
 
     Raises:
