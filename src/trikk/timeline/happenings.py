@@ -12,7 +12,8 @@ from trikk.alerts.incident import Incident
 from trikk.core.values import JSON
 from trikk.execution import once
 from trikk.models.registry import Registry
-from trikk.models.state import ALIAS_REQUESTED, VERSION_REGISTERED, ModelState
+from trikk.models.state import VERSION_REGISTERED, Move
+from trikk.models.version import ModelVersion
 from trikk.reports import deliveries
 from trikk.runs.ledger import Entry, Ledger
 
@@ -63,28 +64,31 @@ def happenings(
 
 
 def _models(ledger: Ledger, environment: str) -> Iterator[Happening]:
-    for name in Registry(ledger).names():
-        state = ModelState(name)
+    registry = Registry(ledger)
+    for name in registry.names():
+        state = registry.state(name)
+        moves = {move.seq: move for move in (*state.moves, *state.requests) if move.environment == environment}
         for entry in ledger.entries(f"model/{name}"):
-            state = state.after([entry])
-            body: Mapping[str, Any] = entry.body
             if entry.kind == VERSION_REGISTERED:
-                version = max(state.versions)
-                made = state.versions[version]
-                run = f"by run {made.run} of {made.pipeline}" if made.run else ""
-                yield Happening(
-                    entry.at, entry.seq, MODEL, f"{name}:{version}", f"{name} {version} registered", run
-                )
-            elif move := state.move_of(entry.seq):
-                if move.environment != environment:
-                    continue
-                former = f", was {move.former}" if move.former is not None else ""
-                what = f"{name}@{move.alias} is {move.version}{former}"
-                if entry.kind == ALIAS_REQUESTED:
-                    what = f"{name}@{move.alias} is to be {move.version}{former}: waits for approval"
-                yield Happening(
-                    entry.at, entry.seq, MODEL, f"{name}:{move.version}", what, str(body.get("why") or move.why)
-                )
+                yield _registered(entry)
+            elif entry.seq in moves:
+                yield _moved(name, moves[entry.seq])
+
+
+def _registered(entry: Entry) -> Happening:
+    version = ModelVersion.read(entry.body)
+    run = f"by run {version.run} of {version.pipeline}" if version.run else ""
+    return Happening(
+        entry.at, entry.seq, MODEL, version.reference, f"{version.name} {version.version} registered", run
+    )
+
+
+def _moved(name: str, move: Move) -> Happening:
+    waits = move.state == "requested"
+    is_now, ending = ("is to be", ": waits for approval") if waits else ("is", "")
+    former = f", was {move.former}" if move.former is not None else ""
+    what = f"{name}@{move.alias} {is_now} {move.version}{former}{ending}"
+    return Happening(move.at, move.seq, MODEL, f"{name}:{move.version}", what, move.why)
 
 
 def _incidents(ledger: Ledger) -> Iterator[Happening]:
