@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
+from trikk.pipeline.location import caller, located
 
 if TYPE_CHECKING:
     from trikk.monitoring.definition import MonitorSpec
@@ -71,9 +72,10 @@ class Alarm:
         }
         self._given = {key: value for key, value in given.items() if value is not None}
         self.name = name
-        if checked(self._given).kind not in OF_MONITORS:
+        if located(checked, self._given).kind not in OF_MONITORS:
             raise UsageError(
                 f"alarm {name} ({kind}) is about runs, not about a monitor",
+                where=caller(),
                 next="write it in trikk.toml: [[alerts.rule]]",
             )
 

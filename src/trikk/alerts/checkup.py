@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
 
 from trikk.alerts.channels import check
 from trikk.alerts.config import AlertSettings, alert_settings
-from trikk.core.errors import ProjectError, TrikkError
-from trikk.core.settings import Settings
+from trikk.alerts.rule import Rule
+from trikk.core.errors import ProjectError, TrikkError, UnknownName
+from trikk.core.settings import FILE, Settings
 from trikk.execution.checkup import Finding
 from trikk.execution.project import Project
+from trikk.monitoring.definition import MonitorSpec
 
 
 def examine(project: Project) -> list[Finding]:
@@ -28,6 +31,25 @@ def _channels(project: Project, settings: AlertSettings) -> Iterator[Finding]:
             yield Finding(f"channel {name}", True, "its address can be used")
         except TrikkError as error:
             yield Finding(f"channel {name}", False, error.what, error.next)
+
+
+def of_starts(project: Project, monitors: Iterable[MonitorSpec], pipelines: Collection[str]) -> Iterator[Finding]:
+    """Look at what alarms start, wherever they are written; only what can't be started is told.
+
+    Args:
+        project: the project.
+        monitors: those that the code declares.
+        pipelines: names of those that there are.
+    """
+    found = [(f"monitor {spec.name}", Rule.read(one)) for spec in monitors for one in spec.alarms]
+    with contextlib.suppress(TrikkError):  # told above
+        found += [(FILE, rule) for rule in alert_settings(project.settings).rules]
+    for where, rule in found:
+        if rule.starts and rule.starts not in pipelines:
+            error = UnknownName("pipeline", rule.starts, pipelines)
+            yield Finding(
+                f"alarm {rule.name} of {where}", False, f"it starts {rule.starts!r}: {error.what}", error.next
+            )
 
 
 def unset(settings: Settings, alerts: AlertSettings) -> list[str]:

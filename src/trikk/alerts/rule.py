@@ -140,7 +140,7 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
         data |= {"when": match["when"], "windows": int(match["windows"])}
     severity = data.get("severity", _SEVERITY.get(kind, "alarm"))
     if severity not in SEVERITIES:
-        raise UsageError(f"severity = {severity!r}", next=f"use {', '.join(SEVERITIES)}")
+        raise UsageError(f"rule {data['name']} has severity = {severity!r}", next=f"use {', '.join(SEVERITIES)}")
     rule = Rule(
         name=data["name"],
         kind=kind,
@@ -320,5 +320,5 @@ def _amount(data: Mapping[str, Any]) -> float:
 def _count(data: Mapping[str, Any], key: str, default: int) -> int:
     value = data.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{key} = {value!r}", next="use a whole number of at least 1")
+        raise UsageError(f"rule {data['name']} has {key} = {value!r}", next="use a whole number of at least 1")
     return value

@@ -92,12 +92,13 @@ def _copy_example(example: str, target: Path) -> None:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:
-    """Check the project: settings, code, journal, every artifact and table; exit code 1 if anything is wrong."""
+    """Check the project: settings, code, names, journal, artifacts, tables, channels; exit code 1 if one is bad."""
     from trikk.alerts import checkup as of_alerts
+    from trikk.cli import declared as of_code
     from trikk.execution.checkup import examine
 
     project = Project.open()
-    findings = [*examine(project), *of_alerts.examine(project)]
+    findings = [*examine(project), *of_alerts.examine(project), *of_code.examine(project)]
     if as_json:
         print_json({"healthy": all(f.good for f in findings), "findings": [f.to_json() for f in findings]})
     else:

@@ -57,7 +57,7 @@ def load(settings: Settings, code: Path | None = None) -> Loaded:
             raise ProjectError(
                 f"two pipelines are named {found.name!r}",
                 where=f"{other.where} and {found.where}",
-                next='rename one: @pipeline(name="...")',
+                next="give one of them another name",
             )
     return loaded
 

@@ -139,9 +139,7 @@ class Records:
         """
         held = self.ledger.last(self._subject)
         if held is None:
-            raise UnknownName(
-                "monitor", self.monitor, names(self.ledger), next="trikk watch evaluates those that are defined"
-            )
+            raise unknown_monitor(self.monitor, names(self.ledger))
         return MonitorSpec.read(held.body)
 
     def cursor(self) -> Cursor:
@@ -230,6 +228,14 @@ def backwards(
             found.append(held)
         end = window.start
     return found[::-1]
+
+
+def unknown_monitor(name: str, known: Iterable[str]) -> UnknownName:
+    """That no monitor of a name was evaluated; and what could be meant, or how they are evaluated."""
+    error = UnknownName("monitor", name, known)
+    if not error.close:
+        error.next = f"{error.next}; trikk watch --once evaluates those that are declared"
+    return error
 
 
 def names(ledger: Ledger) -> list[str]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from trikk.core.errors import UnknownName
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import Figures
-from trikk.monitoring.records import Records, WindowRecord, names
+from trikk.monitoring.records import Records, WindowRecord, names, unknown_monitor
 from trikk.monitoring.windows import window_named, windows_between, zone_of
 from trikk.reports.pooling import Pooled, pooled
 from trikk.runs.ledger import Ledger
@@ -50,7 +50,7 @@ class Known:
         self.until = until
         held = [entry for entry in ledger.entries(f"monitor/{monitor}") if until is None or entry.at <= until]
         if not held:
-            raise UnknownName("monitor", monitor, names(ledger), next="evaluate it: trikk watch --once")
+            raise unknown_monitor(monitor, names(ledger))
         self.spec = MonitorSpec.read(held[-1].body)
         self.defined = held[-1].at
 
