@@ -92,7 +92,7 @@ def _copy_example(example: str, target: Path) -> None:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:
-    """Check the project: settings, code, names, journal, artifacts, tables, channels; exit code 1 if one is bad."""
+    """Check settings, code, names, journal, artifacts, tables and channels; exit code 1 if anything is wrong."""
     from trikk.alerts import checkup as of_alerts
     from trikk.cli import declared as of_code
     from trikk.execution.checkup import examine
