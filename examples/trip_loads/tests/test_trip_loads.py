@@ -116,7 +116,7 @@ def test_cancelled_and_unplanned_departures_are_counted_and_are_no_error(tmp_pat
     day = project.watched(TOMORROW)
     assert (day["predicted"], day["observed"], day["labelled"]) == (TRIPS, TRIPS + 1, TRIPS - 1)
     assert day["metrics"]["mae"] < 3
-    assert day["metrics"]["trip_loads:far_off"] == 0
+    assert day["metrics"]["far_off"] == 0
     assert day["metrics"]["mae"] < day["baseline"]["mae"] + 1
     assert day["estimated"]["mae"] == pytest.approx(day["metrics"]["mae"], abs=1)
 
