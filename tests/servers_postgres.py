@@ -64,8 +64,7 @@ def _start(install: Path, folder: Path) -> tuple[PostgresServer, subprocess.Pope
         identity = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
         os.chown(folder, _NOBODY, _NOBODY)
         if not _reachable(install):
-            shutil.copytree(install, folder / "install", symlinks=True)
-            install = folder / "install"
+            install = _copied(install, folder)
     password = "s3cr3t-" + secrets.token_hex(8)
     pwfile, data, log = folder / "password", folder / "data", folder / "log"
     pwfile.write_text(password)
@@ -101,6 +100,15 @@ def _start(install: Path, folder: Path) -> tuple[PostgresServer, subprocess.Pope
             return PostgresServer(port, password), process
         _stop(process)
     raise RuntimeError(f"postgres: {log.read_text(errors='replace').strip()[-300:]}")
+
+
+def _copied(install: Path, folder: Path) -> Path:
+    """A copy of the installation, with the libraries that it looks for beside its package."""
+    site = install.parent.parent
+    for part in (install.relative_to(site), Path(f"{install.parent.name}.libs")):
+        if (site / part).exists():
+            shutil.copytree(site / part, folder / part, symlinks=True)
+    return folder / install.relative_to(site)
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
