@@ -86,18 +86,10 @@ class Alarm:
             UsageError: if the monitor does not have what it names.
         """
         from trikk.alerts.rule import FIGURES, LABELS, check_against, checked
-        from trikk.monitoring.estimate_figures import estimable
 
         rule = checked({**self._given, "monitor": spec.name}, default_minimum=spec.minimum)
         if rule.kind in (FIGURES, LABELS):
-            check_against(
-                rule,
-                metrics=spec.metrics,
-                windows=spec.windows,
-                slices=spec.slices,
-                has_baseline=bool(spec.baseline),
-                estimated=estimable(spec),
-            )
+            check_against(rule, spec)
         return rule.to_json()
 
     def __repr__(self) -> str:

@@ -13,7 +13,6 @@ from trikk.alerts.rule import DRIFT, FIGURES, Rule, check_against, checked
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.own import short
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.estimate_figures import estimable
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +94,7 @@ def choose(question: Question, spec: MonitorSpec, written: Sequence[Rule]) -> Ch
         windows=question.windows or rule.windows,
         min_labelled=question.min_labelled or rule.min_labelled,
     )
-    check_against(
-        rule,
-        metrics=spec.metrics,
-        windows=spec.windows,
-        slices=spec.slices,
-        has_baseline=bool(spec.baseline),
-        estimated=estimable(spec),
-    )
+    check_against(rule, spec)
     if rule.kind == DRIFT and spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
     return Chosen(rule, found.text, found.origin)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.alerts.expression import COUNTS, Condition
 from trikk.alerts.language import parse
@@ -15,6 +15,9 @@ from trikk.core.durations import seconds
 from trikk.core.errors import UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
+
+if TYPE_CHECKING:
+    from trikk.monitoring.definition import MonitorSpec
 
 SEVERITIES = ("info", "warning", "alarm")
 FIGURES, FAILED, MISSING, LABELS, GATE, LONG, DRIFT, COST, SILENT, CODE = (
@@ -160,42 +163,36 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
     return rule
 
 
-def check_against(
-    rule: Rule,
-    *,
-    metrics: tuple[str, ...],
-    windows: tuple[str, ...],
-    slices: tuple[str, ...],
-    has_baseline: bool,
-    estimated: Sequence[str] = (),
-) -> None:
+def check_against(rule: Rule, spec: MonitorSpec) -> None:
     """Check a rule on figures against what the monitor has.
 
     Raises:
         UsageError: if the monitor does not have what the rule names.
     """
-    if rule.window and rule.window not in windows:
+    from trikk.monitoring.estimate_figures import estimable
+
+    if rule.window and rule.window not in spec.windows:
         raise UsageError(
             f"rule {rule.name} looks at each {rule.window}, which the monitor does not make",
-            next=f"it makes: {', '.join(windows)}",
+            next=f"it makes: {', '.join(spec.windows)}",
         )
-    if rule.slice and rule.slice not in slices:
+    if rule.slice and rule.slice not in spec.slices:
         raise UsageError(
             f"rule {rule.name} looks at each {rule.slice!r}, by which the monitor does not slice",
-            next=f"it slices by: {', '.join(slices) or 'nothing'}",
+            next=f"it slices by: {', '.join(spec.slices) or 'nothing'}",
         )
     for name in rule.condition.names() if rule.kind == FIGURES else ():
-        if name.kind != "count" and name.name not in metrics:
+        if name.kind != "count" and name.name not in spec.metrics:
             raise UsageError(
                 f"rule {rule.name} names {name.name!r}, which the monitor does not measure",
-                next=f"there are: {', '.join((*metrics, *COUNTS, 'baseline', 'usual', 'estimated'))}",
+                next=f"there are: {', '.join((*spec.metrics, *COUNTS, 'baseline', 'usual', 'estimated'))}",
             )
-        if name.kind == "baseline" and not has_baseline:
+        if name.kind == "baseline" and not spec.baseline:
             raise UsageError(
                 f"rule {rule.name} names the baseline, and the monitor has none",
                 next="give the monitor baseline=, or compare with `usual`",
             )
-        if name.kind == "estimated" and name.name not in estimated:
+        if name.kind == "estimated" and name.name not in estimable(spec):
             raise UsageError(
                 f"rule {rule.name} names the estimate of {name.name}, which the monitor does not make",
                 next="give the monitor expected_error= (for mae) or calibrated=True",

@@ -35,7 +35,6 @@ from trikk.alerts.rule import (
 from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.execution.project import Project
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.estimate_figures import estimable
 from trikk.monitoring.records import Records, names
 
 MonitorReader = Callable[[Records, MonitorSpec, Rule, datetime], list[Reading]]
@@ -161,12 +160,5 @@ def _read(project: Project, rule: Rule, subject: str, now: datetime) -> list[Rea
         raise UsageError(f"{rule.kind!r} is not known here", next="use a newer trikk")
     records = Records(project.journal, subject)
     spec = records.spec()
-    check_against(
-        rule,
-        metrics=spec.metrics,
-        windows=spec.windows,
-        slices=spec.slices,
-        has_baseline=bool(spec.baseline),
-        estimated=estimable(spec),
-    )
+    check_against(rule, spec)
     return MONITOR_KINDS[rule.kind](records, spec, rule, now)
