@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trikk.cli.output import json_option, print_json, table
+from trikk.cli.output import echo, json_option, print_json, style, table
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -84,20 +84,20 @@ def ab(
 
 def _show(found: Comparison, *, every: bool) -> None:
     whole, spread = found.whole, found.whole.spread
-    click.echo(f"{found.first} against {found.second} by {found.metric}, on the same {whole.cases:,} cases")
+    echo(f"{found.first} against {found.second} by {found.metric}, on the same {whole.cases:,} cases")
     if found.days:
         days = "1 day" if spread.days == 1 else f"{spread.days:,} days"
-        click.echo(f"  {found.days[0]} to {found.days[1]}, {days}")
+        echo(f"  {found.days[0]} to {found.days[1]}, {days}")
     for number, told in enumerate(found.left_out.told(found.first, found.second)):
-        click.echo(f"  {'         ' if number else 'left out:'} {told}")
-    click.echo(f"  {_number(whole.first)} -> {_number(whole.second)}: {_difference(whole)}")
+        echo(f"  {'         ' if number else 'left out:'} {told}")
+    echo(f"  {_number(whole.first)} -> {_number(whole.second)}: {_difference(whole)}")
     if spread.low is not None:
         widened = f", widened: neighbouring {found.over} are alike ({spread.alike:.2f})" if spread.alike else ""
-        click.echo(
+        echo(
             f"  {found.rules.confidence:.0%} interval {spread.low:+.4g} to {spread.high:+.4g}, "
             f"over {found.over}{widened}"
         )
-    click.echo(click.style(found.sentence, fg=_COLOURS[whole.verdict.state]))
+    echo(style(found.sentence, fg=_COLOURS[whole.verdict.state]))
     if found.slices:
         _slices(found, every=every)
 
@@ -112,12 +112,12 @@ def _slices(found: Comparison, *, every: bool) -> None:
     decided = sum(one.verdict.state != OPEN for one in found.slices)
     most = len(order) if every else max(_SLICES, decided)
     heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
-    click.echo("")
+    echo("")
     table(heads, [_slice(found.slices[i]) for i in sorted(order[:most])], right=heads[1:7])
     if len(order) > most:
-        click.echo(f"{len(order) - most} more, of which nothing is known yet: --all shows them")
+        echo(f"{len(order) - most} more, of which nothing is known yet: --all shows them")
     many = f", corrected for there being {len(order)} slices" if len(order) > 1 else ""
-    click.echo(f"CHANCE: the probability of such a difference if both were equally good{many}")
+    echo(f"CHANCE: the probability of such a difference if both were equally good{many}")
 
 
 def _rank(found: Comparison, place: int) -> float:
@@ -135,7 +135,7 @@ def _slice(one: Effect) -> list[str]:
         _difference(one),
         "-" if low is None else f"{low:+.4g} to {high:+.4g}",
         "-" if one.chance is None else f"{one.chance:.3f}",
-        click.style(one.verdict.state, fg=_COLOURS[one.verdict.state]),
+        style(one.verdict.state, fg=_COLOURS[one.verdict.state]),
     ]
 
 

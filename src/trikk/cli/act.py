@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import json_option, print_json, took
+from trikk.cli.output import echo, json_option, print_json, took
 from trikk.cli.progress import Progress
 from trikk.core.tails import tail_of
 from trikk.execution.how import How
@@ -100,7 +100,7 @@ def resume(
     if changed:
         if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise code_changed(found, changed)
-        click.echo(f"The project's code is no longer that of run {found}: {', '.join(changed[:8])}", err=True)
+        echo(f"The project's code is no longer that of run {found}: {', '.join(changed[:8])}", err=True)
         asked = click.prompt("Go on with which code?", type=click.Choice(["current", "locked", "stop"]), err=True)
         if asked == "stop":
             raise click.Abort
@@ -109,10 +109,10 @@ def resume(
     def announce(plan: list[Planned]) -> None:
         if as_json:
             return
-        click.echo(f"resuming run {found} of {state.pipeline}", err=True)
+        echo(f"resuming run {found} of {state.pipeline}", err=True)
         for planned in plan:
             verb = "reuse" if planned.reuse else "run"
-            click.echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
+            echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
 
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
@@ -135,17 +135,17 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
     found = project.find_run(run)
     with Progress(quiet=as_json) as progress:
         how = How(max_parallel=max_parallel, listener=progress, keep_going=True)
-        made = again(project, found, how, lambda text: click.echo(f"note: {text}", err=True))
+        made = again(project, found, how, lambda text: echo(f"note: {text}", err=True))
     if as_json:
         print_json(made.to_json())
         return 0 if made.identical else 1
     for step in made.steps:
-        click.echo(f"  {step.name}: {step.verdict}{': ' + step.detail if step.verdict != 'identical' else ''}")
+        echo(f"  {step.name}: {step.verdict}{': ' + step.detail if step.verdict != 'identical' else ''}")
     if made.run.state != made.was.state:
         explain(project, made.run)
     same = sum(s.identical for s in made.steps)
     verdict = "identical" if made.identical else "NOT identical"
-    click.echo(f"run {made.run.id} is {verdict} to run {found}: {same} of {len(made.steps)} steps")
+    echo(f"run {made.run.id} is {verdict} to run {found}: {same} of {len(made.steps)} steps")
     return 0 if made.identical else 1
 
 
@@ -161,7 +161,7 @@ def cancel(run: str, as_json: bool) -> int:
     if as_json:
         print_json(state.to_json())
     else:
-        click.echo(f"run {state.id}: {state.state}")
+        echo(f"run {state.id}: {state.state}")
     return 1 if state.state in ("queued", "running") else 0
 
 
@@ -207,7 +207,7 @@ def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
         lost = ", ".join(name for name, step in state.steps.items() if step.allowed)
         though = f" though {lost} failed, as it may," if lost else ""
         time = took(state.started, state.ended)
-        click.echo(f"run {state.id} succeeded{though} in {time}; look: trikk show {state.id}")
+        echo(f"run {state.id} succeeded{though} in {time}; look: trikk show {state.id}")
     else:
         explain(project, state)
     return 0 if good else 1
@@ -215,16 +215,16 @@ def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
 
 def explain(project: Project, state: RunState) -> None:
     """The failed step, the last lines of its log, and the command that resumes."""
-    click.echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
+    echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
     culprit = state.culprit()
     if culprit is not None:
         failed = culprit[1]
         tail = tail_of(project.settings.state / failed.log, _TAIL) if failed.log else []
         if failed.log and tail:
-            click.echo(f"  the end of {project.settings.state / failed.log}:", err=True)
+            echo(f"  the end of {project.settings.state / failed.log}:", err=True)
             for line in tail:
-                click.echo(f"  | {line}", err=True)
+                echo(f"  | {line}", err=True)
         elif failed.error:
             for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:
-                click.echo(f"  | {line}", err=True)
-    click.echo(f"  next: trikk resume {state.id}", err=True)
+                echo(f"  | {line}", err=True)
+    echo(f"  next: trikk resume {state.id}", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.act import explain, keep_going_option, mirroring, parallel_option, parameter_option
-from trikk.cli.output import json_option, print_json
+from trikk.cli.output import echo, json_option, print_json
 from trikk.cli.progress import Progress
 from trikk.core.errors import ParameterError
 from trikk.execution.how import How
@@ -137,7 +137,7 @@ def _report(pipelines: tuple[str, ...], days: int, tally: _Tally, *, as_json: bo
         not_begun = days * len(pipelines) - len(tally.done) - tally.left_out
         notes = [f"{tally.left_out} had succeeded before"] if tally.left_out else []
         notes += [f"{not_begun} were not begun"] if not_begun else []
-        click.echo("; ".join([f"{', '.join(pipelines)}: {good} of {len(tally.done)} runs succeeded", *notes]))
+        echo("; ".join([f"{', '.join(pipelines)}: {good} of {len(tally.done)} runs succeeded", *notes]))
     return 0 if tally.is_good else 1
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import json_option, print_json, table
+from trikk.cli.output import echo, json_option, print_json, style, table
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 
@@ -104,7 +104,7 @@ def _days(text: str) -> Days:
 def _say(text: str) -> None:
     """Print a sentence, wrapped where the terminal ends, or before."""
     width = min(_WIDTH, shutil.get_terminal_size((_WIDTH, 24)).columns)
-    click.echo(textwrap.indent(textwrap.fill(text, width - 2, break_on_hyphens=False), "  "))
+    echo(textwrap.indent(textwrap.fill(text, width - 2, break_on_hyphens=False), "  "))
 
 
 def _head(found: Backtest) -> None:
@@ -112,7 +112,7 @@ def _head(found: Backtest) -> None:
     shown = f"drift by {found.shown}" if rule.kind == "drift" else found.shown
     often = f" for {rule.windows} windows" if rule.windows > 1 else ""
     each = f", each {rule.slice}" if rule.slice else ""
-    click.echo(f"{rule.monitor}{each}: {shown}{often} ({found.origin})")
+    echo(f"{rule.monitor}{each}: {shown}{often} ({found.origin})")
     windows = "days" if rule.kind == "drift" else "windows"
     known = f"{found.recorded} {windows} as they were known at the time"
     if found.assumed:
@@ -127,9 +127,9 @@ def _incidents(found: Backtest) -> None:
 
     if found.episodes is None:
         return
-    click.echo()
+    echo()
     if not found.episodes:
-        click.echo("No alarm would have fired.")
+        echo("No alarm would have fired.")
     else:
         rows = [
             [
@@ -145,7 +145,7 @@ def _incidents(found: Backtest) -> None:
         table(["OPENED", "RESOLVED", "LASTED", "MESSAGES", "", "WHY"], rows, right=["MESSAGES"])
     for met in found.detections:
         earlier = f"an alarm of {met.night} was open, which an earlier day had opened"
-        click.echo(f"Event of {met.event}: {earlier if met.early else _met(met)}")
+        echo(f"Event of {met.event}: {earlier if met.early else _met(met)}")
 
 
 def _thresholds(found: Backtest, *, every: bool) -> None:
@@ -162,10 +162,10 @@ def _thresholds(found: Backtest, *, every: bool) -> None:
         marks = ["suggested"] * (one.threshold == chosen) + ["now"] * (one.threshold == found.held)
         rows.append([*row, f"<- {', '.join(marks)}" if marks else ""])
     events = [str(one.event) for one in shown[0].detections]
-    click.echo(f"\n{found.template}:")
+    echo(f"\n{found.template}:")
     table([*heads, *events, ""], rows, right=heads)
     if len(shown) < len(found.outcomes):
-        click.echo(f"{len(found.outcomes)} numbers were tried: --all shows them")
+        echo(f"{len(found.outcomes)} numbers were tried: --all shows them")
 
 
 def _beside(found: Backtest) -> list[Outcome]:
@@ -198,19 +198,19 @@ def _columns(found: Backtest, *, every: bool) -> None:
         row = [one.column, f"{one.method} {one.limit:.6g}", str(one.good_days), str(one.good_drifts)]
         row += ["-" if one.largest is None else f"{one.largest:.3g} on {one.largest_day}"]
         rows.append([*row, *("-" if size is None else f"{size:.3g}" for _, size in one.events)])
-    click.echo("\nThe columns: significant effects, and the limit that each must reach to drift")
+    echo("\nThe columns: significant effects, and the limit that each must reach to drift")
     heads = ["COLUMN", "LIMIT", "GOOD DAYS", "DRIFT", "LARGEST", *(str(day) for day, _ in shown[0].events)]
     table(heads, rows, right=["GOOD DAYS", "DRIFT", *heads[5:]])
     if len(shown) < len(found.columns):
-        click.echo(f"{len(found.columns) - len(shown)} more: --all shows them")
+        echo(f"{len(found.columns) - len(shown)} more: --all shows them")
 
 
 def _suggestion(found: Backtest) -> None:
     one = found.suggestion
     if one is None:
         return
-    verdict = click.style(one.verdict, fg=_COLOURS.get(one.verdict, "red"))
-    click.echo(f"\n{verdict}{': ' if one.when else ''}{one.when}")
+    verdict = style(one.verdict, fg=_COLOURS.get(one.verdict, "red"))
+    echo("\n", verdict, f"{': ' if one.when else ''}{one.when}")
     _say(one.why)
     if found.write:
-        click.echo(f"  write: {found.write}")
+        echo(f"  write: {found.write}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from trikk.cli.output import json_option, print_json, table, when
+from trikk.cli.output import echo, json_option, print_json, table, when
 from trikk.core.durations import seconds, show_bytes
 from trikk.core.errors import UnknownName
 from trikk.core.names import new_run_id
@@ -29,7 +29,7 @@ def tables(name: str | None, version: int | None, rows: int, as_json: bool) -> N
         if as_json:
             print_json({"tables": [asdict(i) for i in infos]})
         elif not infos:
-            click.echo("no tables yet: trikk ingest TABLE FILE, or run a pipeline that writes one")
+            echo("no tables yet: trikk ingest TABLE FILE, or run a pipeline that writes one")
         else:
             found = [
                 [i.name, str(i.version), f"{i.rows:,}", str(len(i.columns)), show_bytes(i.bytes), when(i.written)]
@@ -46,9 +46,9 @@ def tables(name: str | None, version: int | None, rows: int, as_json: bool) -> N
         shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
         print_json({**asdict(info), "head": shown})
         return
-    click.echo(f"table {name}, version {info.version}: {info.rows:,} rows, {show_bytes(info.bytes)}")
+    echo(f"table {name}, version {info.version}: {info.rows:,} rows, {show_bytes(info.bytes)}")
     for column, kind in info.columns.items():
-        click.echo(f"  {column}: {kind}")
+        echo(f"  {column}: {kind}")
     if head.height:
         table(list(head.columns), [[str(v) for v in row] for row in head.rows()])
     history = [
@@ -84,9 +84,7 @@ def ingest(name: str, files: tuple[str, ...], key: tuple[str, ...], overwrite: b
         print_json(asdict(report))
         return
     dropped = f", {report.dropped:,} dropped whose key was there" if columns else ""
-    click.echo(
-        f"{report.rows:,} rows from {len(report.files)} files into {name}, version {report.version}{dropped}"
-    )
+    echo(f"{report.rows:,} rows from {len(report.files)} files into {name}, version {report.version}{dropped}")
 
 
 @click.command()
@@ -111,12 +109,12 @@ def gc(keep_last: int | None, older_than: str | None, grace: str, dry_run: bool,
         print_json(report.to_json())
         return
     verb = "would remove" if dry_run else "removed"
-    click.echo(
+    echo(
         f"kept {report.kept} runs; {verb} {report.forgotten} runs, {report.artifacts} artifacts "
         f"({show_bytes(report.bytes)}) and {report.table_files} files of old table versions"
     )
     for reason in report.reasons:
-        click.echo(f"  {reason}")
+        echo(f"  {reason}")
 
 
 def _plain(value: Any) -> Any:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
-from trikk.cli.output import print_json, table, when
+from trikk.cli.output import echo, print_json, style, table, when
 from trikk.core.errors import UnknownName, UsageError
 from trikk.execution.project import Project
 
@@ -56,14 +54,12 @@ def show_drift(project: Project, spec: MonitorSpec, window: str | None, last: in
 
 def _day(past: list[DriftRecord]) -> None:
     record = past[-1]
-    click.echo(f"{record.monitor}, day {record.label}: {_verdict(record.verdict)}: {record.headline}")
+    echo(f"{record.monitor}, day {record.label}: ", _verdict(record.verdict), f": {record.headline}")
     if record.reference is not None:
         of = record.reference
-        click.echo(
-            f"  compared with {of['days']} days from {of['first']} to {of['last']}, {of['rows']:,} predictions"
-        )
+        echo(f"  compared with {of['days']} days from {of['first']} to {of['last']}, {of['rows']:,} predictions")
     for earlier in past:
-        click.echo(f"  as of {when(earlier.at)}  {earlier.verdict:18} {earlier.why}".rstrip())
+        echo(f"  as of {when(earlier.at)}  {earlier.verdict:18} {earlier.why}".rstrip())
     heads = ["COLUMN", "VERDICT", "METHOD", "EFFECT", "LIMIT", "P", "THEN", "NOW", "WHY"]
     rows = [
         [
@@ -83,7 +79,7 @@ def _day(past: list[DriftRecord]) -> None:
 
 
 def _verdict(verdict: str) -> str:
-    return click.style(verdict, fg=_COLORS.get(verdict, "bright_black"))
+    return style(verdict, fg=_COLORS.get(verdict, "bright_black"))
 
 
 def _number(value: float | None) -> str:

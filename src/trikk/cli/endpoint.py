@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.output import echo
 from trikk.core.durations import bytes_of, seconds
 from trikk.core.errors import TrikkError
 from trikk.core.names import check_name
@@ -97,10 +98,10 @@ def _announce(reference: str, *, as_json: bool) -> Callable[[Started], None]:
     def started(found: Started) -> None:
         if as_json:
             told = {"url": found.url, "model": found.model, "model_version": found.version, "table": found.table}
-            click.echo(json.dumps(told))
+            echo(json.dumps(told))
             return
         version = "waits for a version" if found.version is None else f"version {found.version}"
         log = "not logged" if found.table is None else f"logged to {found.table}"
-        click.echo(f"{reference}, {version}, on {found.url}; predictions are {log}")
+        echo(f"{reference}, {version}, on {found.url}; predictions are {log}")
 
     return started

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.act import mirroring, parameter_option
-from trikk.cli.output import artifact_text, json_option, parameters_text, print_json, state_text, table
+from trikk.cli.output import artifact_text, echo, json_option, parameters_text, print_json, state_text, table
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
@@ -41,7 +41,7 @@ def compare(runs: tuple[str, ...], everything: bool, as_json: bool) -> None:
         group = row.group
     table(["", "", *found.runs], rows)
     if not everything:
-        click.echo("(only what differs, and metrics; --all shows the rest)")
+        echo("(only what differs, and metrics; --all shows the rest)")
 
 
 def _cell(value: Any) -> str:
@@ -72,7 +72,7 @@ def artifacts(run: str, name: str | None, out: Path | None, show: bool, as_json:
         if as_json:
             print_json({"run": state.id, "artifacts": [output.to_json() for output in found]})
         elif not found:
-            click.echo(f"run {state.id} has made nothing" + (" that is left" if state.forgotten else " yet"))
+            echo(f"run {state.id} has made nothing" + (" that is left" if state.forgotten else " yet"))
         else:
             rows = [
                 [o.name, o.step, o.kind, artifact_text(o.artifact.to_json()), show_bytes(o.artifact.size)]
@@ -94,15 +94,15 @@ def artifacts(run: str, name: str | None, out: Path | None, show: bool, as_json:
         print_json({"run": state.id, **output.to_json(), "preview": preview})
     else:
         about = output.artifact.to_json()
-        click.echo(f"{name}: {artifact_text(about)}  digest {output.artifact.digest[:16]}")
-        click.echo(f"  write it to a file: trikk artifacts {state.id} {name} --out FILE")
+        echo(f"{name}: {artifact_text(about)}  digest {output.artifact.digest[:16]}")
+        echo(f"  write it to a file: trikk artifacts {state.id} {name} --out FILE")
 
 
 def _say(as_json: bool, document: dict[str, Any], text: str) -> None:
     if as_json:
         print_json(document)
     else:
-        click.echo(text)
+        echo(text)
 
 
 def _open(project: Project, artifact: Artifact, name: str) -> Path:
@@ -118,7 +118,7 @@ def _open(project: Project, artifact: Artifact, name: str) -> Path:
     path.unlink(missing_ok=True)
     export(project.artifacts, artifact, path)
     if not webbrowser.open(path.as_uri()):
-        click.echo("no browser was found; open the file yourself", err=True)
+        echo("no browser was found; open the file yourself", err=True)
     return path
 
 
@@ -169,15 +169,13 @@ def sweep(
             raise click.UsageError("name the PIPELINE, and the --metric that ranks its runs")
         plan = search.plan(pipeline, parameters, metric, maximize=maximize, trials=trials)
         if not as_json:
-            click.echo(
-                f"sweep {plan.id} of {pipeline}; if it is stopped: trikk sweep --resume {plan.id}", err=True
-            )
+            echo(f"sweep {plan.id} of {pipeline}; if it is stopped: trikk sweep --resume {plan.id}", err=True)
         return _ranking(plan, search.run(plan), as_json=as_json)
 
 
 def _announce(trial: Trial) -> None:
     value = trial.why or trial.state if trial.value is None else f"{trial.value:.6g}"
-    click.echo(f"  {parameters_text(trial.parameters)}: {value}  (run {trial.run or '-'})", err=True)
+    echo(f"  {parameters_text(trial.parameters)}: {value}  (run {trial.run or '-'})", err=True)
 
 
 def _ranking(plan: Plan, trials: list[Trial], *, as_json: bool) -> int:
@@ -200,7 +198,7 @@ def _ranking(plan: Plan, trials: list[Trial], *, as_json: bool) -> int:
     ]
     table(["RANK", plan.metric, *plan.space.searched, "STATE", "TOOK", "RUN", ""], rows, right=["RANK", "TOOK"])
     if best is None:
-        click.echo("no run could be ranked", err=True)
+        echo("no run could be ranked", err=True)
     return 0 if best else 1
 
 
@@ -231,11 +229,9 @@ def mirror(kind: str, runs: tuple[str, ...], uri: str | None, attempts: int, as_
     if as_json:
         print_json(done.to_json())
     else:
-        click.echo(
-            f"{len(done.runs)} runs, {len(done.models)} model versions, {len(done.aliases)} aliases mirrored"
-        )
+        echo(f"{len(done.runs)} runs, {len(done.models)} model versions, {len(done.aliases)} aliases mirrored")
         for sentence in done.refused:
-            click.echo(f"  {sentence}", err=True)
+            echo(f"  {sentence}", err=True)
         if done.away:
-            click.echo(f"{done.away}\n{done.left} runs wait; next: trikk mirror {kind}", err=True)
+            echo(f"{done.away}\n{done.left} runs wait; next: trikk mirror {kind}", err=True)
     return 1 if done.away or done.refused else 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from trikk.cli.output import json_option, print_json, table, when
+from trikk.cli.output import echo, json_option, print_json, table, when
 from trikk.core.errors import TrikkError, UsageError
 from trikk.execution.project import Project
 from trikk.features import actions
@@ -30,7 +30,7 @@ def features(context: click.Context, as_json: bool) -> None:
     if as_json:
         print_json({"features": found})
     elif not found:
-        click.echo("no feature tables yet: run a pipeline that writes or syncs one")
+        echo("no feature tables yet: run a pipeline that writes or syncs one")
     else:
         table(["FEATURE TABLE", "ENTITY", "ONLINE", "VERSION", "BEHIND", "SYNCED", "WHERE"], map(_row, found))
 
@@ -75,10 +75,10 @@ def sync(name: str, to: str | None, at: str | None, rebuild: bool, as_json: bool
         print_json(done.to_json())
         return
     if not done.entities and not done.rebuilt:
-        click.echo(f"{name} is online at version {done.version} already, or nothing new counts")
+        echo(f"{name} is online at version {done.version} already, or nothing new counts")
         return
     how = "all of the table was read" if done.rebuilt else "new rows only"
-    click.echo(f"{done.entities:,} entities of {name} written, at version {done.version} ({how})")
+    echo(f"{done.entities:,} entities of {name} written, at version {done.version} ({how})")
 
 
 def _about(project: Project, name: str) -> dict[str, Any]:

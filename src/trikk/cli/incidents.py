@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import json_option, print_json, table, when
+from trikk.cli.output import echo, json_option, print_json, style, table, when
 from trikk.cli.watch import moment_of
 from trikk.execution.project import Project
 
@@ -57,7 +57,7 @@ def _act(
     if as_json:
         print_json(done.to_json())
     else:
-        click.echo(f"{incident}: {'acknowledged' if action == 'ack' else 'resolved'} by {by}")
+        echo(f"{incident}: {'acknowledged' if action == 'ack' else 'resolved'} by {by}")
 
 
 def _list(found: list[Incident], *, everything: bool, as_json: bool) -> None:
@@ -65,14 +65,14 @@ def _list(found: list[Incident], *, everything: bool, as_json: bool) -> None:
         print_json({"incidents": [incident.to_json() for incident in found]})
         return
     if not found:
-        click.echo("no incidents" if everything else "no open incidents")
+        echo("no incidents" if everything else "no open incidents")
         return
     table(
         ["INCIDENT", "SEVERITY", "STATE", "SINCE", "WHAT"],
         [
             [
                 i.id,
-                click.style(i.severity, fg=_COLOURS[i.severity]),
+                style(i.severity, fg=_COLOURS[i.severity]),
                 f"{i.state}{' (acknowledged)' if i.acknowledged and i.is_open else ''}",
                 when(i.since),
                 f"{i.title}; {i.resolved_why if i.state == 'resolved' else i.point.text if i.point else ''}",
@@ -88,16 +88,15 @@ def _show(book: Book, incident: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**found.to_json(), "timeline": entries})
         return
-    click.echo(f"{found.id}: {found.title}")
-    click.echo(
-        f"  {click.style(found.severity, fg=_COLOURS[found.severity])}, {found.state}, since {when(found.since)}"
-    )
+    echo(f"{found.id}: {found.title}")
+    severity = style(found.severity, fg=_COLOURS[found.severity])
+    echo("  ", severity, f", {found.state}, since {when(found.since)}")
     for entry in entries:
-        click.echo(f"  {when(entry['at'])}  {_said(entry)}")
+        echo(f"  {when(entry['at'])}  {_said(entry)}")
     if found.told and found.is_open:
         from trikk.alerts.message import commands
 
-        click.echo(f"next: {commands(found, found.told[-1])[0]}")
+        echo(f"next: {commands(found, found.told[-1])[0]}")
 
 
 def _said(entry: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from trikk.cli.output import json_option, print_json
+from trikk.cli.output import echo, json_option, print_json
 from trikk.core.errors import RunError, UnknownName, UsageError
 from trikk.execution.project import Project
 from trikk.runs.state import OVER, RunState
@@ -91,5 +91,7 @@ def _print_new(label: str | None, log: Path, printed: dict[str, int]) -> None:
     first = str(log) not in printed
     printed[str(log)] = printed.get(str(log), 0) + len(data)
     if label and first:
-        click.echo(f"--- {label} ---")
-    click.echo(data.decode(errors="replace"), nl=not data.endswith(b"\n"))
+        echo(f"--- {label} ---")
+    # Progress bars go back to the beginning of their line; here each of their states has a line of its own.
+    text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    echo(text.removesuffix("\n"), whole=True)

@@ -9,6 +9,7 @@ import click
 
 from trikk.cli.output import (
     artifact_text,
+    echo,
     json_option,
     parameters_text,
     plain,
@@ -53,9 +54,7 @@ def pipelines(name: str | None, as_json: bool) -> None:
     elif name:
         _print_graph(graphs[0])
     elif not graphs:
-        click.echo(
-            "no pipelines yet: write one with @pipeline in " + ", ".join(project.settings.pipelines) + ".py"
-        )
+        echo("no pipelines yet: write one with @pipeline in " + ", ".join(project.settings.pipelines) + ".py")
     else:
         rows = [[g.pipeline, _signature(g), str(len(g.nodes)), g.doc] for g in graphs]
         table(["PIPELINE", "PARAMETERS", "STEPS", ""], rows, right=["STEPS"])
@@ -75,7 +74,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
         print_json({"runs": [_row_json(r) for r in rows]})
         return
     if not rows:
-        click.echo("no runs" + (" like that" if pipeline or state else " yet: trikk run PIPELINE"))
+        echo("no runs" + (" like that" if pipeline or state else " yet: trikk run PIPELINE"))
         return
     found = [
         [r.id, r.pipeline, _state(project, r), when(r.created), took(r.started, r.ended), _about(r)] for r in rows
@@ -83,7 +82,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
     table(["RUN", "PIPELINE", "STATE", "CREATED", "TOOK", "PARAMETERS"], found, right=["TOOK"])
     total = project.journal.count(pipeline=pipeline, state=state)
     if total > len(rows):
-        click.echo(f"{len(rows)} of {total:,} runs; more: --limit N, or --all")
+        echo(f"{len(rows)} of {total:,} runs; more: --limit N, or --all")
 
 
 @click.command()
@@ -108,13 +107,13 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
     else:
         _print_run(state, read_record(project.journal, state.id), cost_of(project, state.id, time.time()))
         if state.state == "running" and not project.is_driven(state.id):
-            click.echo(f"its driver is gone; next: trikk resume {state.id}")
+            echo(f"its driver is gone; next: trikk resume {state.id}")
 
 
 def _print_graph(graph: Graph) -> None:
-    click.echo(f"{graph.pipeline}  {_signature(graph)}")
+    echo(f"{graph.pipeline}  {_signature(graph)}")
     if graph.doc:
-        click.echo(graph.doc)
+        echo(graph.doc)
     rows = []
     for node in graph.nodes.values():
         notes = [f"writes {node.write.table}"] if node.write else []
@@ -156,15 +155,13 @@ def _row_json(row: RunRow) -> dict[str, Any]:
 
 def _print_run(state: RunState, record: RunRecord, cost: Cost | None) -> None:
     where = f" in {state.environment}" if state.environment not in ("", "main") else ""
-    click.echo(f"run {state.id} of {state.pipeline}{where}: {state_text(state.state)}")
+    echo(f"run {state.id} of {state.pipeline}{where}: ", state_text(state.state))
     if state.error:
-        click.echo(f"  {state.error}")
+        echo(f"  {state.error}")
     if state.forgotten:
-        click.echo("  clean-up has forgotten its steps, its logs and what it made")
-    click.echo(
-        f"  created {when(state.created)}, took {took(state.started, state.ended)}, resumed {state.resumed}x"
-    )
-    click.echo(f"  parameters  {parameters_text(state.parameters) or '-'}")
+        echo("  clean-up has forgotten its steps, its logs and what it made")
+    echo(f"  created {when(state.created)}, took {took(state.started, state.ended)}, resumed {state.resumed}x")
+    echo(f"  parameters  {parameters_text(state.parameters) or '-'}")
     lock = state.lock
     if lock:
         tables = ", ".join(
@@ -172,24 +169,24 @@ def _print_run(state: RunState, record: RunRecord, cost: Cost | None) -> None:
         )
         git = lock.get("git") or {}
         commit = f", commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git else ""
-        click.echo(f"  tables      {tables or '-'}")
+        echo(f"  tables      {tables or '-'}")
         if lock.get("models"):
             held = (
                 f"{ref} is version {v['version']}" if v else f"{ref} (none)" for ref, v in lock["models"].items()
             )
-            click.echo(f"  models      {', '.join(held)}")
-        click.echo(f"  code        {lock['code'][:12]}{commit}, Python {lock['python']}, seed {lock['seed']}")
+            echo(f"  models      {', '.join(held)}")
+        echo(f"  code        {lock['code'][:12]}{commit}, Python {lock['python']}, seed {lock['seed']}")
     if cost is not None:
-        click.echo(f"  cost        {cost.text()}, estimated from what its steps ask for")
+        echo(f"  cost        {cost.text()}, estimated from what its steps ask for")
     if state.isolation and state.isolation != "fork":
-        click.echo(f"  isolation   {state.isolation}")
+        echo(f"  isolation   {state.isolation}")
     table(
         ["STEP", "STATE", "ATTEMPTS", "TOOK", "MEMORY", "RESULT"],
         [_step_row(n, s) for n, s in state.steps.items()],
     )
     _print_logged(record)
     if state.state in ("failed", "cancelled") and not state.forgotten:
-        click.echo(f"next: trikk logs {state.id}, then trikk resume {state.id}")
+        echo(f"next: trikk logs {state.id}, then trikk resume {state.id}")
 
 
 def _print_logged(record: RunRecord) -> None:
@@ -200,12 +197,12 @@ def _print_logged(record: RunRecord) -> None:
         ]
         table(["METRIC", "VALUE", "STEP", "LOGGED"], rows[:_METRICS_SHOWN], right=["LOGGED"])
         if len(rows) > _METRICS_SHOWN:
-            click.echo(f"and {len(rows) - _METRICS_SHOWN:,} more metrics: --json has all")
+            echo(f"and {len(rows) - _METRICS_SHOWN:,} more metrics: --json has all")
     logged = parameters_text({name: plain(value) for name, value in record.parameters().items()})
     if logged:
-        click.echo(f"logged parameters: {logged}")
+        echo(f"logged parameters: {logged}")
     if files:
-        click.echo(f"logged artifacts: {', '.join(files)}; see: trikk artifacts {record.run}")
+        echo(f"logged artifacts: {', '.join(files)}; see: trikk artifacts {record.run}")
 
 
 def _step_row(name: str, step: StepState) -> list[str]:
@@ -244,17 +241,17 @@ def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -
     if as_json:
         print_json({"run": state.id, "name": text, **step.to_json(), "previews": previews})
         return
-    click.echo(f"step {text} of run {state.id}: {state_text(step.state)}")
+    echo(f"step {text} of run {state.id}: ", state_text(step.state))
     for output, preview in zip(step.outputs or [], previews, strict=True):
-        click.echo(f"{artifact_text(output)}  digest {output['digest'][:16]}, codec {output['codec']}")
+        echo(f"{artifact_text(output)}  digest {output['digest'][:16]}, codec {output['codec']}")
         columns: Any = preview.get("columns") or {}
         for column, kind in columns.items():
-            click.echo(f"  {column}: {kind}")
+            echo(f"  {column}: {kind}")
         if "error" in preview:
-            click.echo(f"  {preview['error']}")
+            echo(f"  {preview['error']}")
         _print_head(preview.get("head"))
     if step.error:
-        click.echo(step.error["traceback"] or step.error["message"])
+        echo(step.error["traceback"] or step.error["message"])
 
 
 def _print_head(head: Any) -> None:
@@ -263,6 +260,6 @@ def _print_head(head: Any) -> None:
         table(columns, [[str(row.get(c)) for c in columns] for row in head])
     elif isinstance(head, list):
         for line in head:
-            click.echo(f"  {line}")
+            echo(f"  {line}")
     elif head is not None:
-        click.echo(f"  {plain(head)}")
+        echo(f"  {plain(head)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
 import os
 import sys
 
@@ -162,11 +161,11 @@ def _unforeseen(error: Exception) -> TrikkError:
 
 
 def _report(as_json: bool, error: TrikkError) -> None:
+    from trikk.cli.output import echo, print_json, style
+
     if as_json:
-        click.echo(json.dumps({"error": error.to_json()}, indent=2))
-    colour = sys.stderr.isatty()
-    head = click.style("error:", fg="red", bold=True) if colour else "error:"
-    click.echo(f"{head} {error}", err=True)
+        print_json({"error": error.to_json()})
+    echo(style("error:", fg="red", bold=True), f" {error}", err=True)
 
 
 if __name__ == "__main__":

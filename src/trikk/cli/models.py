@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from trikk.cli.output import json_option, plain, print_json, table, when
+from trikk.cli.output import echo, json_option, plain, print_json, table, when
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 from trikk.models.compare import side_by_side
@@ -68,7 +68,7 @@ def list_models(environment: str | None, as_json: bool) -> None:
         print_json({"environment": where, "models": [_summary(state, where) for state in states]})
         return
     if not states:
-        click.echo("no models yet: register_model in a pipeline makes the first")
+        echo("no models yet: register_model in a pipeline makes the first")
         return
     rows = [
         [
@@ -144,11 +144,11 @@ def promote(name: str, version: str, alias: str, why: str, environment: str | No
     if as_json:
         print_json({"move": None if move is None else move.to_json()})
     elif move is None:
-        click.echo(f"version {number} holds {name}@{alias} already")
+        echo(f"version {number} holds {name}@{alias} already")
     elif move.state == "requested":
-        click.echo(f"{name}@{alias} requires approval; next: trikk models approve {name} --alias {alias}")
+        echo(f"{name}@{alias} requires approval; next: trikk models approve {name} --alias {alias}")
     else:
-        click.echo(_moved(name, move))
+        echo(_moved(name, move))
 
 
 @models.command()
@@ -161,7 +161,7 @@ def rollback(name: str, alias: str, why: str, environment: str | None, as_json: 
     """Return an alias of NAME to the version that held it before."""
     registry, where = _open(environment)
     move = registry.rollback(name, alias, where, by=_who(), why=why, at=time.time())
-    print_json({"move": move.to_json()}) if as_json else click.echo(_moved(name, move))
+    print_json({"move": move.to_json()}) if as_json else echo(_moved(name, move))
 
 
 @models.command()
@@ -174,7 +174,7 @@ def approve(name: str, alias: str, why: str, environment: str | None, as_json: b
     """Let the move of an alias of NAME that waits for approval happen."""
     registry, where = _open(environment)
     move = registry.approve(name, alias, where, by=_who(), why=why, at=time.time())
-    print_json({"move": move.to_json()}) if as_json else click.echo(_moved(name, move))
+    print_json({"move": move.to_json()}) if as_json else echo(_moved(name, move))
 
 
 @models.command("require-approval")
@@ -191,7 +191,7 @@ def require_approval(name: str, alias: str, off: bool, why: str, environment: st
     if as_json:
         print_json({"model": name, "alias": alias, "environment": where, "required": not off})
     else:
-        click.echo(f"{name}@{alias} in {where} {'needs no' if off else 'requires'} approval to move")
+        echo(f"{name}@{alias} in {where} {'needs no' if off else 'requires'} approval to move")
 
 
 def _open(environment: str | None) -> tuple[Registry, str]:
@@ -244,10 +244,10 @@ def _everything(state: ModelState) -> dict[str, Any]:
 
 def _show_model(state: ModelState, environment: str) -> None:
     held = state.aliases(environment)
-    click.echo(f"model {state.name}: {len(state.versions)} versions")
+    echo(f"model {state.name}: {len(state.versions)} versions")
     guarded = [alias for where, alias in sorted(state.guarded) if where == environment]
     if guarded:
-        click.echo(f"  in {environment}, moving {', '.join(guarded)} requires approval")
+        echo(f"  in {environment}, moving {', '.join(guarded)} requires approval")
     names = list(dict.fromkeys(name for v in state.versions.values() for name in v.metrics))
     rows = []
     for v in state.versions.values():
@@ -260,7 +260,7 @@ def _show_model(state: ModelState, environment: str) -> None:
     table(columns, rows, right=["VERSION", *names])
     moves = [move for move in state.moves if move.environment == environment]
     if moves:
-        click.echo()
+        echo()
         table(
             ["MOVED", "ALIAS", "FROM", "TO", "BY", "WHY"],
             [[when(m.at), m.alias, str(m.former or "-"), str(m.version), _by(m), _why(m)] for m in moves],
@@ -268,10 +268,8 @@ def _show_model(state: ModelState, environment: str) -> None:
         )
     for (where, alias), move in state.pending.items():
         if where == environment:
-            click.echo(
-                f"\nversion {move.version} waits to be {alias}, asked by {move.by}: {move.why or 'no reason'}"
-            )
-            click.echo(f"  next: trikk models approve {state.name} --alias {alias}")
+            echo(f"\nversion {move.version} waits to be {alias}, asked by {move.by}: {move.why or 'no reason'}")
+            echo(f"  next: trikk models approve {state.name} --alias {alias}")
 
 
 def _show_then(state: ModelState, alias: str | None, environment: str, at: float, *, as_json: bool) -> None:
@@ -281,23 +279,23 @@ def _show_then(state: ModelState, alias: str | None, environment: str, at: float
     if as_json:
         print_json({"name": state.name, "environment": environment, "at": at, "aliases": found})
     elif not found:
-        click.echo(f"no alias of {state.name} has ever been moved in {environment}")
+        echo(f"no alias of {state.name} has ever been moved in {environment}")
     for name, version in found.items() if not as_json else ():
         held = "held by no version" if version is None else f"version {version}"
-        click.echo(f"{when(at)}  {state.name}@{name} was {held}")
+        echo(f"{when(at)}  {state.name}@{name} was {held}")
 
 
 def _show_version(version: ModelVersion, *, as_json: bool) -> None:
     if as_json:
         print_json(version.to_json())
         return
-    click.echo(f"model {version.reference}: {_kind(version)}, registered {when(version.created)}")
+    echo(f"model {version.reference}: {_kind(version)}, registered {when(version.created)}")
     if version.description:
-        click.echo(f"  {version.description}")
+        echo(f"  {version.description}")
     for line in side_by_side([version]):
         if line.values[0] not in (None, ""):
             label = line.name if line.kind == line.name else f"{line.kind} {line.name}"
-            click.echo(f"  {label:<24}  {_text(line.values[0])}")
+            echo(f"  {label:<24}  {_text(line.values[0])}")
 
 
 def _kind(version: ModelVersion) -> str:

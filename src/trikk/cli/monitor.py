@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.drift import show_drift
-from trikk.cli.output import json_option, parameters_text, print_json, table, when
+from trikk.cli.output import echo, json_option, parameters_text, print_json, style, table, when
 from trikk.core.errors import UnknownName
 from trikk.execution.project import Project
 
@@ -87,7 +87,7 @@ def monitor(
         _check_value(windows, chosen)
         _timeline(windows, spec.metrics, chosen)
         for one in trusted:
-            click.echo(f"estimate: {one.state}: {one.reason}")
+            echo(f"estimate: {one.state}: {one.reason}")
 
 
 def _check(spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None) -> None:
@@ -133,7 +133,7 @@ def _list(project: Project, names: list[str], *, as_json: bool) -> None:
         print_json({"monitors": shown})
         return
     if not found:
-        click.echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
+        echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
         return
     table(
         ["MONITOR", "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""],
@@ -161,7 +161,7 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
         figures = record.of(*chosen) if chosen else record.whole
         if figures is None:
             continue
-        state = click.style(record.state, fg=_STATES.get(record.state))
+        state = style(record.state, fg=_STATES.get(record.state))
         notes = f" (restated {record.restated}x)" if record.restated else ""
         row = [record.label, state + notes, f"{figures.predicted:,}", f"{figures.labelled:,}"]
         row += [_number(figures.metrics.get(m)) for m in metrics]
@@ -172,15 +172,15 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
 
 def _window(record: Any, past: list[Any], metrics: tuple[str, ...]) -> None:
     whole = record.whole
-    click.echo(f"{record.monitor}, {record.kind} {record.label}: {record.state}")
+    echo(f"{record.monitor}, {record.kind} {record.label}: {record.state}")
     coverage = "-" if whole.coverage is None else f"{whole.coverage:.0%}"
-    click.echo(
+    echo(
         f"  {whole.predicted:,} predicted, {whole.labelled:,} labelled ({coverage}), "
         f"{whole.waiting:,} without truth, {whole.unpredicted:,} without prediction"
     )
     for earlier in past:
         shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
-        click.echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
+        echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
     heads = ["SLICE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics)]
     rows = [
         [
@@ -192,7 +192,7 @@ def _window(record: Any, past: list[Any], metrics: tuple[str, ...]) -> None:
         for f in record.figures
     ]
     table(heads, rows, right=heads[1:])
-    click.echo(f"next: trikk monitor {record.monitor} --window {record.label} --worst 20")
+    echo(f"next: trikk monitor {record.monitor} --window {record.label} --worst 20")
 
 
 def _cases(found: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -200,12 +200,12 @@ def _cases(found: list[dict[str, Any]], *, as_json: bool) -> None:
         print_json({"cases": found})
         return
     if not found:
-        click.echo("no cases")
+        echo("no cases")
         return
     heads = [name for name in found[0] if not name.startswith("run")]
     table([h.upper() for h in heads], [[_cell(row[h]) for h in heads] for row in found])
     if found[0].get("prediction_id"):
-        click.echo(f"next: trikk explain {found[0]['prediction_id']}")
+        echo(f"next: trikk explain {found[0]['prediction_id']}")
 
 
 @click.command()
@@ -221,38 +221,38 @@ def explain(prediction_id: str, table_: str | None, as_json: bool) -> None:
         print_json(found.to_json())
         return
     named = dict(found.prediction)
-    click.echo(f"prediction {named.pop('prediction_id')}")
+    echo(f"prediction {named.pop('prediction_id')}")
     _values(named)
     if found.observed is not None:
         error = "" if found.error is None else f", error {found.error:+.4g}"
-        click.echo(f"truth         {_cell(found.observed)}{error}")
+        echo(f"truth         {_cell(found.observed)}{error}")
     _others(found.prediction, found.others)
     for where, rows in found.inputs.items():
-        click.echo(f"given as {where}" + (f", {len(rows)} rows" if len(rows) > 1 else ""))
+        echo(f"given as {where}" + (f", {len(rows)} rows" if len(rows) > 1 else ""))
         for row in rows:
             _values(row)
     if found.model:
         version = f"{found.model['name']} version {found.model['version']}"
-        click.echo(f"model         {version}, made by run {found.model['run']}")
+        echo(f"model         {version}, made by run {found.model['run']}")
     if found.run:
         _run(found.run)
-        click.echo(f"replay        {found.replay}")
+        echo(f"replay        {found.replay}")
     for note in found.notes:
-        click.echo(f"note          {note}")
+        echo(f"note          {note}")
 
 
 def _values(row: dict[str, Any]) -> None:
     """A row, a line for each column."""
     width = max(map(len, row), default=0)
     for name, value in row.items():
-        click.echo(f"  {name:{width}}  {_cell(value)}")
+        echo(f"  {name:{width}}  {_cell(value)}")
 
 
 def _others(prediction: dict[str, Any], others: list[dict[str, Any]]) -> None:
     """The other predictions of the same, by what they do not share with it."""
     if not others:
         return
-    click.echo(f"also predicted {_times(len(others))}, by what differs")
+    echo(f"also predicted {_times(len(others))}, by what differs")
     heads = [n for n in others[0] if any(other.get(n) != prediction.get(n) for other in others)]
     table([f"  {name.upper()}" for name in heads], [[f"  {_cell(o.get(n))}" for n in heads] for o in others])
 
@@ -264,10 +264,10 @@ def _times(number: int) -> str:
 def _run(run: dict[str, Any]) -> None:
     git = run.get("git") or {}
     commit = f", commit {git['commit'][:10]}" if git.get("commit") else ""
-    click.echo(f"run           {run['id']} of {run['pipeline']}, {when(run['created'])}, {run['state']}")
-    click.echo(f"  parameters  {parameters_text(run['parameters']) or '-'}")
-    click.echo(f"  code        {str(run['code'])[:12]}{commit}")
-    click.echo(f"  data        {', '.join(f'{n} at version {v}' for n, v in run['tables'].items()) or '-'}")
+    echo(f"run           {run['id']} of {run['pipeline']}, {when(run['created'])}, {run['state']}")
+    echo(f"  parameters  {parameters_text(run['parameters']) or '-'}")
+    echo(f"  code        {str(run['code'])[:12]}{commit}")
+    echo(f"  data        {', '.join(f'{n} at version {v}' for n, v in run['tables'].items()) or '-'}")
 
 
 def _number(value: float | None) -> str:

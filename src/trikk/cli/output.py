@@ -17,7 +17,11 @@ import click
 
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import TrikkError
+from trikk.core.text import printable, printable_lines, shorten
 
+VALUE = 60  # characters of a value in a line that shows others beside it
+CELL = 300  # of a cell of a table
+LINE = 2_000  # of a line
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {
     "succeeded": "green",
@@ -31,6 +35,41 @@ COLOURS = {
 }
 
 
+class Styled(str):
+    """A text that is safe to print as it is: made by `style`, with what users wrote in it escaped."""
+
+    __slots__ = ()
+
+    def __add__(self, text: str) -> Styled:
+        return Styled(super().__add__(_safe(text)))
+
+    def __radd__(self, text: str) -> Styled:
+        return Styled(_safe(text) + str(self))
+
+
+def style(text: str, fg: str | None = None, *, bold: bool = False) -> Styled:
+    """A text with a colour; an f-string would make a common text of it, so join it by `+`, or in `echo`."""
+    return Styled(click.style(printable(text), fg=fg, bold=bold or None))
+
+
+def echo(*parts: str, err: bool = False, whole: bool = False) -> None:
+    """Print parts of one text, and end the line; what users wrote can't steer the terminal.
+
+    Args:
+        parts: texts, and what `style` has made.
+        err: print on stderr.
+        whole: shorten no line, however long.
+    """
+    click.echo("".join(_safe(part, whole=whole) for part in parts), err=err)
+
+
+def _safe(text: str, *, whole: bool = False) -> str:
+    if isinstance(text, Styled):
+        return text
+    lines = printable_lines(text)
+    return lines if whole else "\n".join(shorten(line, LINE) for line in lines.split("\n"))
+
+
 def json_option(command: F) -> F:
     """Give a command `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")(
@@ -41,7 +80,15 @@ def json_option(command: F) -> F:
 def print_json(value: Any) -> None:
     """Print a JSON document on stdout; numbers that JSON does not know (NaN, infinities) become null."""
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=plain, allow_nan=False))
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=plain, allow_nan=False)
+    click.echo("\n".join(_without_controls(line) for line in text.split("\n")))
+
+
+def _without_controls(line: str) -> str:
+    """A line of JSON with the characters escaped that JSON leaves as they are and a terminal would obey."""
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def _finite(value: Any) -> Any:
@@ -54,7 +101,7 @@ def _finite(value: Any) -> Any:
 
 def state_text(state: str) -> str:
     """A state, coloured where the terminal can."""
-    return click.style(state, fg=COLOURS.get(state)) if sys.stdout.isatty() else state
+    return style(state, fg=COLOURS.get(state)) if sys.stdout.isatty() else state
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
@@ -65,10 +112,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
         rows: texts, one for each heading; colours in them do not count for the width.
         right: the headings of columns that are aligned to the right.
     """
-    found = [list(columns), *[[str(cell) for cell in row] for row in rows]]
-    widths = [max(len(click.unstyle(row[i])) for row in found) for i in range(len(columns))]
+    lines = [[_cell(cell) for cell in row] for row in (columns, *rows)]
+    widths = [max(len(click.unstyle(line[i])) for line in lines) for i in range(len(columns))]
     limit = shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else None
-    for number, row in enumerate(found):
+    for number, row in enumerate(lines):
         cells = []
         for i, cell in enumerate(row):
             pad = " " * (widths[i] - len(click.unstyle(cell)))
@@ -77,6 +124,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
         if limit and len(click.unstyle(line)) > limit:
             line = click.unstyle(line)[: limit - 1] + "…"
         click.echo(click.style(line, bold=True) if number == 0 and limit else line)
+
+
+def _cell(text: str) -> str:
+    return text if isinstance(text, Styled) else shorten(printable(text), CELL)
 
 
 def when(moment: float | None) -> str:
@@ -112,7 +163,7 @@ def artifact_text(artifact: dict[str, Any]) -> str:
     kind = str(summary.get("type", artifact["codec"])).rpartition(".")[2]
     if "value" in summary:
         shown = json.dumps(plain(summary["value"]), ensure_ascii=False)
-        return shown if len(shown) <= 60 else shown[:57] + "..."
+        return shorten(shown, VALUE)
     size = show_bytes(artifact["size"])
     if "columns" in summary:
         return f"{kind}, {summary['rows']:,} rows x {len(summary['columns'])}, {size}"
@@ -138,5 +189,6 @@ def plain(value: Any) -> Any:
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:
-    """Parameters as `name=value`, joined by blanks."""
-    return " ".join(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in parameters.items())
+    """Parameters as `name=value`, joined by blanks; a long value is shortened."""
+    shown = {name: v if isinstance(v, str) else json.dumps(v) for name, v in parameters.items()}
+    return " ".join(f"{name}={shorten(printable(text), VALUE)}" for name, text in shown.items())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-import click
-
-from trikk.cli.output import artifact_text
+from trikk.cli.output import artifact_text, echo
 from trikk.core.durations import show_seconds
+from trikk.core.text import printable
 from trikk.runs import events as e
 
 if TYPE_CHECKING:
@@ -56,9 +55,9 @@ class Progress:
         if self.quiet:
             return
         if self._bar is not None:
-            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._bar.console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
         else:
-            click.echo(line, err=True)
+            echo(line, err=True)
 
     def _show_bar(self, state: RunState) -> None:
         if self._bar is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import json_option, print_json, table, when
+from trikk.cli.output import echo, json_option, print_json, table, when
 from trikk.core.errors import UnknownName
 from trikk.execution.project import Project
 
@@ -70,7 +70,7 @@ def _list(project: Project, *, as_json: bool) -> None:
     if as_json:
         print_json({"reports": found})
     elif not found:
-        click.echo('no reports yet: declare one: Report("monthly", monitors=[people])')
+        echo('no reports yet: declare one: Report("monthly", monitors=[people])')
     else:
         rows = [
             [
@@ -222,9 +222,9 @@ def _pages(project: Project, state: RunState, out: Path | None) -> list[dict[str
 def _tell(run: str, pages: list[dict[str, str]], sent: list[dict[str, Any]]) -> None:
     for page in pages:
         whose = "" if page["customer"] == "*" else f" for {page['customer']}"
-        click.echo(f"{page['period']}{whose}: {page['said']}")
-        click.echo(f"  {page['html']}\n  {page['pdf']}")
-    click.echo(f"made by run {run}: trikk show {run}")
+        echo(f"{page['period']}{whose}: {page['said']}")
+        echo(f"  {page['html']}\n  {page['pdf']}")
+    echo(f"made by run {run}: trikk show {run}")
     _tell_sent(sent)
 
 
@@ -232,15 +232,15 @@ def _tell_sent(sent: list[dict[str, Any]]) -> None:
     for one in sent:
         whose = "the whole report" if one["customer"] == "*" else f"the page for {one['customer']}"
         if not one["recipients"]:
-            click.echo(f"nobody subscribes to {whose}")
+            echo(f"nobody subscribes to {whose}")
             continue
-        click.echo(f"{whose}: {len(one['reached'])} of {len(one['recipients'])} have it")
+        echo(f"{whose}: {len(one['reached'])} of {len(one['recipients'])} have it")
         for who, why in one["refused"].items():
-            click.echo(f"  {who} is refused: {why}", err=True)
+            echo(f"  {who} is refused: {why}", err=True)
         for who, why in one["failed"].items():
-            click.echo(f"  {who} has it not yet: {why}", err=True)
+            echo(f"  {who} has it not yet: {why}", err=True)
     if any(one["failed"] for one in sent):
-        click.echo("  next: trikk report --retry", err=True)
+        echo("  next: trikk report --retry", err=True)
 
 
 def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
@@ -259,7 +259,7 @@ def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
     if as_json:
         print_json({"deliveries": sent})
     elif not sent:
-        click.echo("every mail has been sent")
+        echo("every mail has been sent")
     else:
         _tell_sent(sent)
     return 1 if any(one["failed"] or one["refused"] for one in sent) else 0
@@ -269,4 +269,4 @@ def _open(page: Path) -> None:
     import webbrowser
 
     if not webbrowser.open(page.resolve().as_uri()):
-        click.echo("no browser was found; open the file yourself", err=True)
+        echo("no browser was found; open the file yourself", err=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from trikk.cli.output import json_option, print_json
+from trikk.cli.output import echo, json_option, print_json
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.settings import FILE
 from trikk.execution.project import Project
@@ -64,7 +64,7 @@ def init(folder: str, example: str | None) -> None:
         _write_new(target)
     else:
         _copy_example(example, target)
-    click.echo(f"made {target}; next: cd {target} && trikk pipelines")
+    echo(f"made {target}; next: cd {target} && trikk pipelines")
 
 
 def _write_new(target: Path) -> None:
@@ -104,7 +104,7 @@ def doctor(as_json: bool) -> int:
     else:
         for finding in findings:
             mark = "ok  " if finding.good else "BAD "
-            click.echo(f"{mark} {finding.subject}: {finding.text}")
+            echo(f"{mark} {finding.subject}: {finding.text}")
             if finding.next:
-                click.echo(f"       next: {finding.next}")
+                echo(f"       next: {finding.next}")
     return 0 if all(f.good for f in findings) else 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from trikk.cli.output import json_option, print_json, table, when
+from trikk.cli.output import echo, json_option, print_json, table, when
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 from trikk.publishing.stream import Record, Stream, find_stream, list_streams, streams_folder
@@ -36,7 +36,7 @@ def tail(stream: str | None, follow: bool, lines: int, as_json: bool) -> None:
         return
     for record in _records(found, after, follow=follow):
         value = json.dumps(record.value, ensure_ascii=False)
-        click.echo(f"{record.offset}  {record.time}  {record.id}  {record.key or '-'}  {value}")
+        echo(f"{record.offset}  {record.time}  {record.id}  {record.key or '-'}  {value}")
 
 
 def _records(stream: Stream, after: int, *, follow: bool) -> Iterator[Record]:
@@ -51,7 +51,7 @@ def _list(state: Path, environment: str, *, as_json: bool) -> None:
         keys = ("name", "messages", "publications", "last")
         print_json({"streams": [dict(zip(keys, row, strict=True)) for row in rows]})
     elif not rows:
-        click.echo('no streams yet: publish(rows, to="stream:name") in a pipeline makes one')
+        echo('no streams yet: publish(rows, to="stream:name") in a pipeline makes one')
     else:
         shown = [[name, f"{count:,}", str(made), when(last)] for name, count, made, last in rows]
         table(["STREAM", "MESSAGES", "PUBLICATIONS", "LAST"], shown, right=["MESSAGES", "PUBLICATIONS"])

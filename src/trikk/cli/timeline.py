@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from trikk.cli.output import json_option, print_json, project_zone, table
+from trikk.cli.output import echo, json_option, print_json, project_zone, style, table
 from trikk.core.errors import ParameterError, UnknownName
 from trikk.execution.project import Project
 
@@ -53,16 +53,16 @@ def timeline(
         return
     shown = [one for one in found if everything or one.kind != "message" or one.severity]
     if not shown:
-        click.echo("nothing has happened yet: trikk watch --once looks")
+        echo("nothing has happened yet: trikk watch --once looks")
     else:
         table(["WHEN", "", "WHAT", "WHY"], [_row(one, zone) for one in shown])
     if picture is not None:
-        click.echo(f"drawn: {picture}")
+        echo(f"drawn: {picture}")
 
 
 def _row(one: Happening, zone: ZoneInfo) -> list[str]:
     at = datetime.fromtimestamp(one.at, zone)
-    kind = click.style(one.kind, fg=_COLOURS.get(one.severity))
+    kind = style(one.kind, fg=_COLOURS.get(one.severity))
     return [f"{at:%Y-%m-%d %H:%M}", kind, one.what, one.why or "-"]
 
 

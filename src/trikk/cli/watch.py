@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.act import mirroring
-from trikk.cli.output import json_option, print_json
+from trikk.cli.output import echo, json_option, print_json, style
 from trikk.cli.progress import Progress
 from trikk.core.clock import SystemClock
 from trikk.core.durations import seconds
@@ -56,7 +56,7 @@ def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
                 if _look(fresh, None, as_json=as_json) == _STOPPED:
                     return _STOPPED
         except TrikkError as error:
-            click.echo(f"error: {error}", err=True)
+            echo(f"error: {error}", err=True)
         clock.sleep(pause)
 
 
@@ -154,19 +154,18 @@ class _Ear:
 def _tell(watched: Watched) -> None:
     """Say in a few lines what a look has done."""
     for line in watched.lines or ["nothing new"]:
-        click.echo(line)
+        echo(line)
     for note in watched.notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     for error in watched.errors:
-        click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
+        echo(style("error:", fg="red"), f" {error}", err=True)
 
 
 def _lines_of(looked: Looked) -> list[str]:
     lines = [f"evaluated {e['monitor']} (run {e['run']} {e['state']}): {e['why']}" for e in looked.evaluated]
     for one in looked.changes:
         colour = {"opened": "red", "escalated": "red", "resolved": "green"}.get(str(one["kind"]))
-        kind = click.style(f"{one['kind']:9}", fg=colour)
-        lines.append(f"{kind} {one['incident']}: {one['why']}")
+        lines.append(style(f"{one['kind']:9}", fg=colour) + f" {one['incident']}: {one['why']}")
     for one in looked.delivered:
         why = f": {one['why']}" if one.get("why") else ""
         lines.append(f"{one['state']:9} {one['incident']} ({one['message']}) on {one['channel']}{why}")

@@ -1,0 +1,35 @@
+"""What users wrote, as people are shown it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trikk.core.text import printable, printable_lines, shorten
+
+
+def test_controls_and_direction_marks_are_written_out_and_letters_stay() -> None:
+    assert printable("\x1b[31mred\x9b0m\x07\r\n\t") == r"\x1b[31mred\x9b0m\x07\r\n\t"
+    assert printable("\u202egnp.exe \u2066x\u2069 \u2028 \udc80") == r"\u202egnp.exe \u2066x\u2069 \u2028 \udc80"
+    assert printable("Sørlandet: 25 °C, 東京 🚋") == "Sørlandet: 25 °C, 東京 🚋"
+
+
+def test_lines_keep_their_ends_and_tabs() -> None:
+    assert printable_lines("a\r\n\tb\rc\x00\n") == "a\n\tb\\rc\\x00\n"
+
+
+@given(st.text(st.characters()))
+def test_nothing_is_left_that_a_terminal_obeys(text: str) -> None:
+    shown = printable_lines(text)
+    assert not [c for c in shown if unicodedata.category(c)[0] == "C" and c not in "\n\t"]
+    assert "\n" not in printable(text)
+    assert printable(printable(text)) == printable(text)
+
+
+def test_shortened_to_the_length_that_was_asked_for() -> None:
+    assert shorten("a" * 60, 60) == "a" * 60
+    assert shorten("a" * 61, 60) == "a" * 57 + "..."
+    assert re.fullmatch(r"x{7}\.{3}", shorten("x" * 100_000, 10))
