@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from trikk.core.errors import MissingExtra, StorageError, UsageError
+from trikk.steps.sql_duckdb import check_types, guarded, mended
 from trikk.steps.sql_query import bind
-from trikk.steps.sql_types import postgres_schema
+from trikk.steps.sql_types import column_of, exact_float, fetched, postgres_schema, prepare_session
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,13 +24,22 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 REDSHIFT_PORT = 5439
+_LOCAL = re.compile(
+    r"\b(?:date|time|datetime|julianday|strftime|unixepoch)\s*\([^()]*'(?:localtime|utc)'", re.IGNORECASE
+)
+_UNDECODED = re.compile(r"Could not decode to UTF-8 column '(.*?)' with text")
 
 
 def read_sqlite(address: Resolved, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
     """Read from a SQLite file, opened read-only.
 
     SQLite has no types for results: a column gets that of its values, String if there are none. Dates are text.
+    It knows no time zone but the machine's, so that a query which asks for that is refused.
     """
+    if _LOCAL.search(query):
+        raise UsageError(
+            "the query asks for the machine's time zone", next="leave 'localtime' and 'utc' out: times are UTC"
+        )
     sql, values = bind(query, {name: _sqlite_value(name, v) for name, v in parameters.items()}, "sqlite")
     path = _existing(address)
     try:
@@ -36,7 +47,13 @@ def read_sqlite(address: Resolved, query: str, parameters: Mapping[str, object])
             cursor = link.execute(sql, values)
             names = _names([column[0] for column in cursor.description or ()])
             rows = cursor.fetchall()
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeError, OverflowError) as error:
+        if undecoded := _UNDECODED.match(str(error)):
+            name = undecoded[1]
+            raise UsageError(
+                f"column {name!r} holds text that is no UTF-8",
+                next=f"take its bytes: CAST({name} AS BLOB) AS {name}",
+            ) from None
         raise _failed(address, error) from None
     return _frame_of_values(names, rows)
 
@@ -54,18 +71,16 @@ def read_duckdb(address: Resolved, query: str, parameters: Mapping[str, object])
     path = ":memory:" if in_memory else str(_existing(address))
     try:
         with closing(duckdb.connect(path, read_only=not in_memory)) as link:
+            link.execute("SET TimeZone = 'UTC'")  # else days and hours of moments are the machine's
             found = link.sql(sql, params=values) if values else link.sql(sql)
             if found is None:
                 raise _no_result()
-            names, types = _names(found.columns), [str(one) for one in found.types]
-            for name, kind in zip(names, types, strict=True):
-                if "INTERVAL" in kind:
-                    raise UsageError(f"column {name!r} is an interval", next="select epoch(...) of it, seconds")
-            frame = pl.DataFrame(found)
+            names, types = _names(found.columns), list(found.types)
+            check_types(names, types)
+            frame = pl.DataFrame(guarded(found, names, types))
     except duckdb.Error as error:
         raise _failed(address, error, lost=isinstance(error, duckdb.IOException)) from None
-    wide = [name for name, kind in zip(names, types, strict=True) if kind == "HUGEINT"]
-    return frame.with_columns(pl.col(wide).cast(pl.Int128))
+    return mended(frame, types)
 
 
 def read_postgres(address: Resolved, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
@@ -77,11 +92,9 @@ def read_postgres(address: Resolved, query: str, parameters: Mapping[str, object
     except ImportError:
         raise MissingExtra("reading from PostgreSQL", "postgres") from None
     sql, values = bind(query, parameters, "postgresql")
-    options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
-    if address.scheme == "redshift":
-        options["client_encoding"] = "utf8"
-        if address.port is None:
-            options["port"] = REDSHIFT_PORT
+    options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
+    if address.scheme == "redshift" and address.port is None:
+        options["port"] = REDSHIFT_PORT
     url = "postgresql" + address.url[len(address.scheme) :]
     try:
         link = psycopg.connect(url, **options)
@@ -90,20 +103,22 @@ def read_postgres(address: Resolved, query: str, parameters: Mapping[str, object
     try:
         with closing(link):
             link.read_only = True
+            prepare_session(link)
             cursor = link.execute(sql, values)
             if cursor.description is None:
                 raise _no_result()
             names = _names([column.name for column in cursor.description])
             schema, readers = postgres_schema(cursor.description)
-            rows = cursor.fetchall()
+            rows = fetched(cursor)
     except psycopg.Error as error:
         raise _failed(address, error, lost=isinstance(error, psycopg.OperationalError)) from None
     columns = zip(*rows, strict=True) if rows else [() for _ in names]
-    data = {
-        name: [None if v is None else reader(v) for v in column]
-        for name, column, reader in zip(names, columns, readers, strict=True)
-    }
-    return pl.DataFrame(data, schema=dict(zip(names, schema, strict=True)))
+    return pl.DataFrame(
+        [
+            column_of(name, dtype, reader, column)
+            for name, dtype, reader, column in zip(names, schema, readers, columns, strict=True)
+        ]
+    )
 
 
 def _existing(address: Resolved) -> Path:
@@ -141,11 +156,13 @@ def _frame_of_values(names: list[str], rows: Sequence[Sequence[object]]) -> pl.D
         values = [row[place] for row in rows]
         kinds = {type(value) for value in values if value is not None}
         if kinds == {int, float}:
-            columns.append(pl.Series(name, values, dtype=pl.Float64, strict=False))
+            mend = f"cast it in the query: CAST({name} AS REAL) AS {name} rounds, AS TEXT keeps all digits"
+            floats = [None if v is None else exact_float(v, name, mend) for v in values]
+            columns.append(pl.Series(name, floats, dtype=pl.Float64))
         elif len(kinds) > 1:
             raise UsageError(
                 f"column {name!r} mixes {' and '.join(sorted(kind.__name__ for kind in kinds))}",
-                next=f"CAST it to one type in the query: CAST({name} AS TEXT)",
+                next=f"cast it to one type in the query: CAST({name} AS TEXT) AS {name}",
             )
         else:
             kind = kinds.pop() if kinds else str
