@@ -119,7 +119,7 @@ def timetable(source: str, day: date) -> pl.DataFrame:
 
 @step
 def clean(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row for each departure, as in table `departures`.
+    """One row for each departure, as in table `departures`, whatever kind of integer the file's trips are.
 
     A bus can't carry fewer than no people: such counts become null. Planned starts lose their odd seconds, and the
     weekday comes from the date.
@@ -127,7 +127,7 @@ def clean(rows: pl.DataFrame) -> pl.DataFrame:
     day, start = pl.col("date").str.to_date(), (pl.col("time_day_seconds") // 60).cast(pl.Int32)
     departs = day.cast(pl.Datetime("us")) + pl.duration(minutes=start)
     return rows.select(
-        pl.col("trip_id").alias("trip"),
+        pl.col("trip_id").cast(pl.Int64).alias("trip"),
         departs.dt.replace_time_zone(ZONE, ambiguous="earliest").dt.convert_time_zone("UTC").alias("departs"),
         day,
         pl.col("route_id").alias("line"),

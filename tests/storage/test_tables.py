@@ -147,6 +147,43 @@ def test_a_wider_schema_is_merged_when_asked_for(tables: Tables) -> None:
     assert tables.scan("t", 0).collect_schema() == TWO.schema
 
 
+WIDE = pl.DataFrame({"k": [1, 2], "v": ["a", "b"], "n": [1.5, 2.5], "w": [True, None]})
+
+
+def test_columns_that_merged_rows_lack_stay_as_they_are(tables: Tables) -> None:
+    put(tables, "1", WIDE)
+    correction = pl.DataFrame({"n": [9.5, 3.5], "k": [2, 3], "new": ["x", "y"]})
+    write = Write("merge", correction, key=("k",), schema_mode="merge")
+    made = tables.write("t", write, identity="2", origin=ORIGIN)
+    assert (made.inserted, made.updated) == (1, 1)
+    expected = [(1, "a", 1.5, True, None), (2, "b", 9.5, None, "x"), (3, None, 3.5, None, "y")]
+    assert tables.scan("t").collect_schema().names() == ["k", "v", "n", "w", "new"]
+    assert rows(tables) == expected
+    assert sorted(tables.view("t", 0, [write]).collect().rows()) == expected
+    put(
+        tables,
+        "3",
+        pl.DataFrame({"k": [2], "v": [None]}, schema=TWO.schema),
+        "merge",
+        key=("k",),
+        schema_mode="merge",
+    )
+    assert rows(tables)[1] == (2, None, 9.5, None, "x")
+
+
+def test_only_the_key_merged_changes_nothing_and_adds_what_is_new(tables: Tables) -> None:
+    put(tables, "1", WIDE)
+    put(tables, "2", pl.DataFrame({"k": [2, 3]}), "merge", key=("k",), schema_mode="merge")
+    assert rows(tables) == [*WIDE.rows(), (3, None, None, None)]
+
+
+def test_a_strict_merge_says_that_columns_which_are_lacking_would_stay(tables: Tables) -> None:
+    put(tables, "1", WIDE)
+    with pytest.raises(TableError, match="'v' .*'w' .* is missing") as error:
+        put(tables, "2", WIDE.select("k", "n"), "merge", key=("k",))
+    assert "stays as it is" in (error.value.next or "")
+
+
 def test_an_overwrite_may_bring_a_schema_of_its_own(tables: Tables) -> None:
     put(tables, "1")
     put(tables, "2", pl.DataFrame({"k": ["x"]}), "overwrite", schema_mode="merge")
@@ -365,6 +402,8 @@ def a_write(kind: str, values: list[tuple[int, str]], wide: bool, unique: bool) 
         frame = frame.unique("k", keep="first", maintain_order=True)
     if wide:
         frame = frame.with_columns(w=pl.col("k").cast(pl.UInt16))
+    elif kind == "merge":
+        frame = frame.drop("v")
     mode: Mode = "append" if kind == "keyed" else kind  # type: ignore[assignment]
     return Write(mode, frame, ("k",) if kind in ("keyed", "merge") else (), schema_mode="merge")
 
@@ -384,6 +423,8 @@ def test_a_view_reads_as_the_table_would_after_the_same_writes(
         if kind == "merge" and state is not None and state.filter(pl.col("k").is_duplicated()).height:
             write = Write("overwrite", write.frame, schema_mode="merge")
         own_write = first or n >= len(base)
+        if state is None and kind == "merge":
+            write = Write("append", write.frame.with_columns(v=pl.lit("a")), schema_mode="merge")
         version = tables.write("t", write, identity=str(n), origin=ORIGIN).version
         state = tables.scan("t").collect()
         if own_write:

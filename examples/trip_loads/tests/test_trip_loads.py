@@ -195,6 +195,17 @@ def test_no_model_has_learnt_from_what_it_is_judged_on() -> None:
     assert (recent["date"].min(), recent["date"].max()) == (TODAY - timedelta(days=6), TODAY)
 
 
+@pytest.mark.parametrize("kind", [pl.UInt8, pl.UInt32, pl.UInt64, pl.Int32])
+def test_any_kind_of_integer_may_be_in_the_file(tmp_path: Path, kind: type[pl.DataType]) -> None:
+    numbers = pl.col("trip_id", "occupancy").cast(kind), pl.col("time_day_seconds").cast(pl.UInt32)
+    rows = counts(TODAY - timedelta(days=1), 3).filter(pl.col("occupancy") >= 0).with_columns(*numbers)
+    project = Project(tmp_path / "loads.parquet", rows)
+    table = project.run(trip_loads.ingest, TODAY, days=2).table("departures")
+    assert table.schema["trip"] == pl.Int64
+    assert table["load"].to_list() == rows.filter(pl.col("date") <= str(TODAY))["occupancy"].to_list()
+    assert trip_loads.clean(trip_loads.timetable(project.source, day=TODAY))["trip"].dtype == pl.Int64
+
+
 def test_without_a_past_there_is_nothing_to_learn() -> None:
     with pytest.raises(PermanentError, match="nothing to learn"):
         trip_loads.fit(pl.DataFrame(schema=dict.fromkeys([*trip_loads.FEATURES, "load"], pl.Float64)), "poisson")

@@ -61,7 +61,8 @@ class Table:
         Args:
             rows: a frame, or a list of frames with the same columns.
             key: the columns that identify a row; no nulls and no duplicates in `rows`.
-            schema_mode: as for `append`.
+            schema_mode: "strict" refuses rows whose columns are not the table's; "merge" adds new columns, and
+                leaves those that `rows` lack as they are in rows that are there, and null in new ones.
             after: as for `append`.
 
         Raises:

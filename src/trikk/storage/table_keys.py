@@ -86,5 +86,18 @@ def check_target_keys(table: DeltaTable, rows: pl.DataFrame, key: tuple[str, ...
         )
 
 
+def completed(rows: pl.LazyFrame, table: pl.LazyFrame, key: tuple[str, ...]) -> pl.LazyFrame:
+    """Return `rows`, to be merged, with the table's columns that they lack: its values where the key is there.
+
+    New rows get null in them. The key is unique in the table's rows that are touched (`check_target_keys`).
+    """
+    columns, given = table.collect_schema().names(), rows.collect_schema().names()
+    lacking = [name for name in columns if name not in given]
+    if not lacking:
+        return rows
+    whole = rows.join(table.select(*key, *lacking), on=key, how="left", maintain_order="left")
+    return whole.select(*columns, *[name for name in given if name not in columns])
+
+
 def _examples(rows: pl.DataFrame) -> str:
     return "; ".join(str(row) for row in rows.head(_SHOWN).to_dicts())

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
     Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
+Mode = Literal["append", "overwrite", "merge"]
 SchemaMode = Literal["strict", "merge"]
+_WIDENS = {
+    "append": "a column that the rows lack is null in them, a new one is null in the rows that are there",
+    "overwrite": "the table then has the rows' columns and types and no others",
+    "merge": "a column that the rows lack stays as it is in rows that are there, a new one is null in the others",
+}
 _NEXT_SIGNED = {"UInt8": "Int16", "UInt16": "Int32", "UInt32": "Int64", "UInt64": "Int64"}
 _NARROWED = {"Int128": "Int64", "UInt128": "Int64", "Float16": "Float32"}
 _MEND = {
@@ -83,8 +89,8 @@ def fitted(
     frame: pl.LazyFrame,
     table: pl.Schema | None,
     *,
+    mode: Mode,
     schema_mode: SchemaMode,
-    replaces: bool,
     where: str | None = None,
 ) -> pl.LazyFrame:
     """Return `frame` in the shape in which it goes into a table: storable, and with the table's columns first.
@@ -92,10 +98,11 @@ def fitted(
     Args:
         frame: the rows.
         table: the table's columns, or None where the table does not exist yet.
-        schema_mode: "strict": the same columns and types, in any order; "merge": columns that the frame lacks are
-            null and columns that the table lacks are new ones at its end (rows that it has get null).
-        replaces: whether the rows replace the table (mode "overwrite"); then "merge" takes the frame's own columns
-            and types, whatever the table's were.
+        mode: how the rows go in; an "overwrite" with schema mode "merge" takes the frame's own columns and types,
+            whatever the table's were.
+        schema_mode: "strict": the same columns and types, in any order; "merge": columns that the table lacks are
+            new ones at its end (rows that it has get null), and those that the frame lacks are null in an append,
+            and stay away in a merge, whose matched rows keep what they have there (`table_keys.completed`).
         where: what an error names as its place.
 
     Raises:
@@ -104,23 +111,25 @@ def fitted(
     import polars as pl
 
     frame = storable(frame, schema=table, where=where)
-    if table is None or (replaces and schema_mode == "merge"):
+    if table is None or (mode == "overwrite" and schema_mode == "merge"):
         return frame
     given = frame.collect_schema()
-    _check_fit(given, table, schema_mode, where)
+    _check_fit(given, table, mode, schema_mode, where)
     columns = [
-        pl.col(name) if name in given else pl.lit(None, dtype=dtype).alias(name) for name, dtype in table.items()
+        pl.col(name) if name in given else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in table.items()
+        if name in given or mode != "merge"
     ]
     return frame.select(*columns, *[pl.col(name) for name in given if name not in table])
 
 
-def _check_fit(given: pl.Schema, table: pl.Schema, mode: SchemaMode, where: str | None) -> None:
+def _check_fit(given: pl.Schema, table: pl.Schema, mode: Mode, schema_mode: SchemaMode, where: str | None) -> None:
     typed = [
         f"{name!r} is {given[name]}, the table has {dtype}"
         for name, dtype in table.items()
         if name in given and given[name] != dtype
     ]
-    if mode == "merge":
+    if schema_mode == "merge":
         absent: list[str] = []
     else:
         absent = [f"{name!r} ({dtype}) is missing" for name, dtype in table.items() if name not in given]
@@ -129,7 +138,7 @@ def _check_fit(given: pl.Schema, table: pl.Schema, mode: SchemaMode, where: str 
         return
     mends = ["cast the columns to the table's types"] if typed else []
     if absent:
-        mends.append("give exactly the table's columns, or write with schema_mode='merge'")
+        mends.append(f"give exactly the table's columns, or write with schema_mode='merge': {_WIDENS[mode]}")
     raise TableError(
         "the rows do not fit the table: " + "; ".join(typed + absent), where=where, next=" and ".join(mends)
     )

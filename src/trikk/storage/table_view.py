@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trikk.storage.table_keys import check_columns
+from trikk.storage.table_keys import check_columns, completed
 from trikk.storage.table_types import fitted
 from trikk.storage.table_write import Write
 
@@ -17,8 +17,8 @@ def overlay(base: pl.LazyFrame | None, writes: Sequence[Write], *, where: str | 
     """Return `base` as it would read after `writes`, lazily.
 
     An append comes after the rows that are there (with a key: its new ones); an overwrite takes their place; a
-    merge removes the rows whose key is written anew and puts the new ones at the end. The order of rows depends
-    on nothing but the arguments.
+    merge removes the rows whose key is written anew and puts the new ones at the end, with what the old ones had
+    in columns that the new ones lack. The order of rows depends on nothing but the arguments.
 
     Args:
         base: the table's rows, None if it does not exist; then `writes` must not be empty.
@@ -34,8 +34,8 @@ def overlay(base: pl.LazyFrame | None, writes: Sequence[Write], *, where: str | 
         rows = fitted(
             write.frame.lazy(),
             schema,
+            mode=write.mode,
             schema_mode=write.schema_mode,
-            replaces=write.mode == "overwrite",
             where=where,
         )
         check_columns(rows.collect_schema(), write.key, what="the rows", where=where)
@@ -58,5 +58,6 @@ def _after(state: pl.LazyFrame | None, rows: pl.LazyFrame, write: Write) -> pl.L
     if write.mode == "append" and key:
         rows = rows.join(state.select(key), on=key, how="anti", maintain_order="left")
     if write.mode == "merge":
+        rows = completed(rows, state, write.key)
         state = state.join(rows.select(key), on=key, how="anti", maintain_order="left")
     return pl.concat([state, rows], how="diagonal")

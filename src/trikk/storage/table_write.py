@@ -12,11 +12,11 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TableError, UsageError
-from trikk.storage.table_keys import check_columns, check_keys, check_target_keys
-from trikk.storage.table_types import SchemaMode, fitted
+from trikk.storage.table_keys import check_columns, check_keys, check_target_keys, completed
+from trikk.storage.table_types import Mode, SchemaMode, fitted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from trikk.storage.table_files import Files
 
-Mode = Literal["append", "overwrite", "merge"]
 # With delta-rs' defaults a checkpoint drops the log of every version older than 30 days.
 PROPERTIES = {
     "delta.enableExpiredLogCleanup": "false",
@@ -46,8 +45,9 @@ class Write:
         frame: the rows, possibly none.
         key: the columns that say which row is which, without nulls. A merge needs them, each combination at most
             once; an append drops rows whose combination is in the table or came earlier in the rows.
-        schema_mode: "strict" wants exactly the table's columns; "merge" adds new columns and fills missing ones
-            with null (with "overwrite": takes the frame's columns and types whatever the table's were).
+        schema_mode: "strict" wants exactly the table's columns; "merge" adds new columns, and takes rows that lack
+            some: these are null in them, or stay as they are in rows that a merge replaces (with "overwrite": takes
+            the frame's columns and types whatever the table's were).
     """
 
     mode: Mode
@@ -182,8 +182,8 @@ def prepared(place: Place, table: DeltaTable | None, write: Write) -> pl.DataFra
     lazy = fitted(
         write.frame.lazy(),
         schema,
+        mode=write.mode,
         schema_mode=write.schema_mode,
-        replaces=write.mode == "overwrite",
         where=where,
     )
     try:
@@ -206,7 +206,7 @@ def prepared(place: Place, table: DeltaTable | None, write: Write) -> pl.DataFra
         there = pl.scan_delta(table).select(write.key)
         return rows.lazy().join(there, on=write.key, how="anti", maintain_order="left").collect()
     check_target_keys(table, rows, write.key, where)
-    return rows
+    return completed(rows.lazy(), pl.scan_delta(table), write.key).collect()
 
 
 def table_schema(table: DeltaTable) -> pl.Schema:
