@@ -26,7 +26,8 @@ from trikk.core.settings import load_settings
 from trikk.execution.how import How
 from trikk.execution.project import Project
 from trikk.execution.session import Session
-from trikk.storage.table_write import Mode, Write
+from trikk.storage.table_types import Mode
+from trikk.storage.table_write import Write
 
 START = datetime(2020, 3, 1, tzinfo=UTC)
 HOUR = 3600

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import TableError
-from trikk.storage.table_write import Mode
+from trikk.storage.table_types import Mode
 from trikk.storage.tables import Tables, Write
 
 MODES: list[Mode] = ["append", "overwrite", "merge"]

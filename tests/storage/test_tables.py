@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import TableError, UnknownName, UsageError
-from trikk.storage.table_write import Mode
+from trikk.storage.table_types import Mode
 from trikk.storage.tables import Tables, Write
 
 ORIGIN = {"run": "r1", "step": "save"}
@@ -179,7 +179,7 @@ def test_only_the_key_merged_changes_nothing_and_adds_what_is_new(tables: Tables
 
 def test_a_strict_merge_says_that_columns_which_are_lacking_would_stay(tables: Tables) -> None:
     put(tables, "1", WIDE)
-    with pytest.raises(TableError, match="'v' .*'w' .* is missing") as error:
+    with pytest.raises(TableError, match=r"'v' .*'w' .* is missing") as error:
         put(tables, "2", WIDE.select("k", "n"), "merge", key=("k",))
     assert "stays as it is" in (error.value.next or "")
 

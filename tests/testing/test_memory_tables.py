@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import TableError, UnknownName, UsageError
-from trikk.storage.table_write import Mode, Write
+from trikk.storage.table_types import Mode
+from trikk.storage.table_write import Write
 from trikk.storage.tables import Tables
 from trikk.testing import MemoryTables
 

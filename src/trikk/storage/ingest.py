@@ -13,7 +13,7 @@ from trikk.storage.ingest_read import FORMATS, read_file
 from trikk.storage.tables import Tables, Write
 
 if TYPE_CHECKING:
-    from trikk.storage.table_write import Mode
+    from trikk.storage.table_types import Mode
 
 
 @dataclass(frozen=True, slots=True)

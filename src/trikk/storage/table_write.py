@@ -46,8 +46,8 @@ class Write:
         key: the columns that say which row is which, without nulls. A merge needs them, each combination at most
             once; an append drops rows whose combination is in the table or came earlier in the rows.
         schema_mode: "strict" wants exactly the table's columns; "merge" adds new columns, and takes rows that lack
-            some: these are null in them, or stay as they are in rows that a merge replaces (with "overwrite": takes
-            the frame's columns and types whatever the table's were).
+            some: these are null in them, or stay as they are in rows that a merge replaces (with "overwrite": the
+            table takes the frame's columns and types whatever it had).
     """
 
     mode: Mode
