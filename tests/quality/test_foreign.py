@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import sys
 from pathlib import Path
@@ -98,6 +99,43 @@ def test_a_pandera_schema_for_pandas_gets_a_pandas_frame() -> None:
     pa = pytest.importorskip("pandera.pandas")
     schema = pa.DataFrameSchema({"b": pa.Column(str, pa.Check.isin(["x", "y"]))}, name="counts")
     assert checked(schema)["counts: b isin(['x', 'y'])"]["sample"][0]["b"] == "z"
+
+
+NAN, NULL, NONE = [1.0, math.nan], [1.0, None], []
+
+
+@pytest.mark.parametrize(
+    ("values", "nullable", "polars", "pandas"),
+    [
+        (NAN, False, False, False),
+        (NAN, True, False, True),
+        (NULL, False, False, False),
+        (NULL, True, True, True),
+        (NONE, False, True, True),
+    ],
+)
+def test_what_pandera_says_of_missing_values_is_the_same_for_every_kind_of_frame(
+    pa: Any, values: list[Any], nullable: bool, polars: bool, pandas: bool
+) -> None:
+    for_pandas = pytest.importorskip("pandera.pandas")
+    rows = pl.DataFrame({"x": values}, schema={"x": pl.Float64})
+    lists = {pa: polars, for_pandas: pandas}
+    for library, wanted in lists.items():
+        kind = pl.Float64 if library is pa else float
+        checks = [library.Check.ge(0), library.Check.le(9)]
+        schema = library.DataFrameSchema({"x": library.Column(kind, checks, nullable=nullable)}, name="s")
+        for frame in (rows, rows.lazy(), rows.to_arrow()):
+            assert all(check["passed"] for check in checked(schema, frame).values()) == wanted
+
+
+def test_a_schema_for_pandas_sees_the_types_that_pandas_made() -> None:
+    pa, pd = pytest.importorskip("pandera.pandas"), pytest.importorskip("pandas")
+    schema = pa.DataFrameSchema({"c": pa.Column("category"), "n": pa.Column("Int8", nullable=True)}, name="s")
+    frame = pd.DataFrame({"c": pd.Categorical(["a", "b"]), "n": pd.Series([1, None], dtype="Int8")})
+    frame.index = [5, 9]
+    assert checked(schema, frame)["s"]["passed"]
+    short = pa.DataFrameSchema({"n": pa.Column("Int8", pa.Check.gt(1), nullable=True)}, name="s")
+    assert checked(short, frame)["s: n greater_than(1)"]["sample"] == [{"n": 1, "c": "a"}]
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def distance(
         UsageError: if one of them has no values, or the columns are of kinds that can't be compared.
     """
     kinds = [_kind(rows, column), _kind(reference, reference_column)]
+    kinds = [kind if kind != "nothing" else kinds[not n] for n, kind in enumerate(kinds)]  # nulls fit any
     if kinds[0] != kinds[1]:
         raise UsageError(f"{column} holds {kinds[0]}, the reference {kinds[1]}")
     here, there = (_values(lazy, name, kinds[0]) for lazy, name in ((rows, column), (reference, reference_column)))
@@ -94,6 +95,8 @@ def _kind(lazy: pl.LazyFrame, column: str) -> str:
     dtype = lazy.collect_schema().get(column)
     if dtype is None:
         raise UsageError(f"there is no column {column!r} in the reference")
+    if dtype == pl.Null:
+        return "nothing"
     if dtype.is_numeric():
         return "numbers"
     if dtype.is_temporal():
@@ -109,8 +112,9 @@ def _values(lazy: pl.LazyFrame, column: str, kind: str) -> pl.LazyFrame:
     if kind == "numbers":
         value = plain.cast(pl.Float64).fill_nan(None)
     elif kind == "times":
-        value = plain.dt.timestamp("us")
-    elif kind == "texts":
+        nothing = lazy.collect_schema()[column] == pl.Null
+        value = plain.cast(pl.Int64) if nothing else plain.dt.timestamp("us")
+    elif kind in ("texts", "nothing"):
         value = plain.cast(pl.String)
     else:
         value = plain.to_physical()

@@ -19,7 +19,13 @@ _LEN = "len"
 
 
 def evaluate(
-    checks: Sequence[Check], rows: pl.LazyFrame, *, now: datetime, sample: int, allow_empty: bool
+    checks: Sequence[Check],
+    rows: pl.LazyFrame,
+    *,
+    now: datetime,
+    sample: int,
+    allow_empty: bool,
+    given: object = None,
 ) -> dict[str, Any]:
     """The gate's result.
 
@@ -29,6 +35,7 @@ def evaluate(
         now: what `fresh` counts from, UTC.
         sample: how many failing rows of each check to keep.
         allow_empty: whether checks of rows pass where there are none.
+        given: the frame that `rows` are from, for schemas and suites of that frame's library.
 
     Raises:
         MissingExtra: if a library that a check needs is not installed.
@@ -38,7 +45,7 @@ def evaluate(
     findings = []
     for check in checks:
         if check.kind in ADAPTERS:
-            findings += ADAPTERS[check.kind](check, rows, sample=sample)
+            findings += ADAPTERS[check.kind](check, rows, given, sample=sample)
             continue
         facts, failing = seen[id(check)]
         found = judge(check, facts, allow_empty=allow_empty)

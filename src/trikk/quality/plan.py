@@ -82,7 +82,7 @@ def _has_columns(check: Check, scene: Scene) -> Plan:
         "wrong": {
             name: (found[name], dtype)
             for name, dtype in wanted.items()
-            if name in found and dtype not in (found[name], bases[name])
+            if name in found and dtype not in (found[name], bases[name]) and scene.schema[name] != pl.Null
         },
         "extra": [name for name in found if name not in check.columns],
         "columns": len(found),
@@ -160,7 +160,7 @@ def _numbers(column: pl.Expr, dtype: pl.DataType, values: list[Any]) -> tuple[pl
 def _matches(check: Check, scene: Scene) -> Plan:
     name = check.columns[0]
     dtype = scene.schema[name]
-    if not isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+    if not isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null):
         raise UsageError(f"{name} is {dtype}, not text")
     return _of_rows(~pl.col(name).cast(pl.String).str.contains(rf"\A(?:{check.settings['pattern']})\z"))
 
@@ -172,9 +172,9 @@ def _row_count(_: Check, __: Scene) -> Plan:
 def _fresh(check: Check, scene: Scene) -> Plan:
     name = check.columns[0]
     dtype = scene.schema[name]
-    if not isinstance(dtype, pl.Date | pl.Datetime):
+    if not isinstance(dtype, pl.Date | pl.Datetime | pl.Null):
         raise UsageError(f"{name} is {dtype}, not a date or time")
-    column = pl.col(name).cast(pl.Datetime("us")) if isinstance(dtype, pl.Date) else pl.col(name)
+    column = pl.col(name) if isinstance(dtype, pl.Datetime) else pl.col(name).cast(pl.Datetime("us"))
     zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else None
     column = column.dt.convert_time_zone("UTC") if zone else column.dt.replace_time_zone("UTC")
     now = scene.now if check.settings["now"] is None else _aware(check.settings["now"])
@@ -228,11 +228,11 @@ def _holds(check: Check, scene: Scene) -> Plan:
     if wrong is not None or not kinds:
         raise UsageError(f"it gives {wrong}, neither true nor false")
     good = pl.all_horizontal(stated)
-    counts = {"len": good.len(), "good": good.sum(), "failing": (~good).sum()}
+    counts = {"len": good.len(), "nulls": good.null_count(), "failing": (~good).sum()}
 
     def read(values: Values, rows: int) -> Seen:
-        if values["len"] == 1 and rows != 1:
-            return Seen(rows, 1 - values["good"], {"whole": True})
+        if values["len"] == 1 and rows != 1:  # of the whole frame; of no rows, null says nothing
+            return Seen(rows, values["failing"], {} if values["nulls"] and not rows else {"whole": True})
         return Seen(values["len"], values["failing"])
 
     return Plan(read, counts, lambda rows, most: rows.filter(~good).head(most))

@@ -1,4 +1,8 @@
-"""Rows in any form as a lazy polars frame, and single rows as JSON for people."""
+"""Rows in any form as a lazy polars frame, and single rows as JSON for people.
+
+A NaN stays a NaN and what is missing null, whatever library the frame is from: the same rows get the same verdict.
+pandas has no null in a column of numpy floats, so that each missing number there is a NaN.
+"""
 
 from __future__ import annotations
 
@@ -33,15 +37,43 @@ def lazy_of(value: Any) -> pl.LazyFrame:
         raise UsageError(
             f"{value!r} is read by a run only", next="call the gate in a pipeline's body, or give it a frame"
         )
-    return rows_of(value).lazy()
+    return (_from_pandas(value) if is_pandas(value) else rows_of(value)).lazy()
 
 
-def to_pandas(frame: pl.DataFrame) -> Any:
-    """The frame in pandas, rows numbered from 0.
+def is_pandas(value: Any) -> bool:
+    """Whether it is a DataFrame of pandas."""
+    return type(value).__module__.partition(".")[0] == "pandas" and type(value).__name__ == "DataFrame"
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    """A pandas frame without its index, NaN kept."""
+    twice = [str(name) for name in frame.columns[frame.columns.duplicated()]]
+    if twice:
+        raise UsageError(f"two columns are called {twice[0]!r}", next="rename one")
+    return pl.DataFrame([_column(frame.iloc[:, n]).alias(str(name)) for n, name in enumerate(frame.columns)])
+
+
+def _column(series: Any) -> Any:
+    missing = series.dtype == object and series.isna().all()  # of no type, so that there is no NaN either
+    try:
+        return pl.from_pandas(series, nan_to_null=bool(missing))
+    except Exception:  # noqa: BLE001 - Arrow's: texts among which a NaN stands for none
+        try:
+            return pl.from_pandas(series)
+        except Exception as error:  # noqa: BLE001
+            raise UsageError(
+                f"column {series.name!r} can't be checked: {error}", next="give all of its values one type"
+            ) from None
+
+
+def to_pandas(frame: pl.DataFrame, given: Any = None) -> Any:
+    """The frame in pandas, rows numbered from 0; if it was `given` as one, with the types that it has there.
 
     Raises:
         MissingExtra: if pandas or pyarrow is not installed.
     """
+    if is_pandas(given):
+        return given.reset_index(drop=True)
     try:
         return frame.to_pandas()
     except ImportError:

@@ -40,7 +40,8 @@ def gate_step(whats: Sequence[object], name: str) -> Step[..., Any]:
         context = current_step()
         wanted = [Check.read(data, what) for data, what in zip(checks, whats, strict=True)]
         now = context.now if context else datetime.now(UTC)
-        result = evaluate(wanted, lazy_of(rows), now=now, sample=sample, allow_empty=allow_empty)
+        given = _as_written(context, rows)
+        result = evaluate(wanted, lazy_of(given), now=now, sample=sample, allow_empty=allow_empty, given=given)
         if context is not None:
             _keep(context, result)
         if result["rows"] is None:
@@ -51,6 +52,15 @@ def gate_step(whats: Sequence[object], name: str) -> Step[..., Any]:
 
     quality_gate.__qualname__ = quality_gate.__name__
     return Step(quality_gate, name=check_name("step", name))
+
+
+def _as_written(context: StepContext | None, rows: Any) -> Any:
+    """The rows as the step before returned them: in a pandas frame, a NaN is still one."""
+    artifact = context.given.get("rows") if context is not None else None
+    if context is None or artifact is None:
+        return rows
+    first = context.artifacts.item(artifact, 0) if isinstance(rows, list) and rows else artifact
+    return context.artifacts.load(artifact) if first.summary.get("type") == "pandas.DataFrame" else rows
 
 
 def _keep(context: StepContext, result: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from trikk.quality.verdict import finding, in_short, problem_of, share_text
 _SEVERITY = {"critical": "block", "warning": "warn", "info": "info"}
 
 
-def findings(check: Check, rows: pl.LazyFrame, *, sample: int) -> list[dict[str, Any]]:
+def findings(check: Check, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
     """One result for each expectation of a suite.
 
     Raises:
@@ -35,7 +35,7 @@ def findings(check: Check, rows: pl.LazyFrame, *, sample: int) -> list[dict[str,
     try:
         known, unknown = _sorted(suite)
         frame = rows.collect(engine="streaming")
-        found = _validate(gx, known, to_pandas(frame), sample) if known else []
+        found = _validate(gx, known, to_pandas(frame, given), sample) if known else []
     except MissingExtra:
         raise
     except FAILURES as error:

@@ -18,7 +18,7 @@ _SCHEMA = "rows that fit the schema"
 _WORDS = {"column_in_dataframe": "no column", "column_in_schema": "unexpected column"}
 
 
-def findings(check: Check, rows: pl.LazyFrame, *, sample: int) -> list[dict[str, Any]]:
+def findings(check: Check, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
     """The results of a schema: one that passed, or one for each part of it that failed.
 
     Raises:
@@ -31,7 +31,7 @@ def findings(check: Check, rows: pl.LazyFrame, *, sample: int) -> list[dict[str,
     head: dict[str, Any] = {"name": check.name, "kind": check.kind, "columns": (), "severity": check.severity}
     try:
         frame = rows.collect(engine="streaming")
-        check.what.validate(to_pandas(frame) if _is_for_pandas(check.what) else frame, lazy=True)
+        check.what.validate(to_pandas(frame, given) if _is_for_pandas(check.what) else frame, lazy=True)
     except SchemaErrors as error:
         return [_failed(check, part, frame, error, sample) for part in _parts(error)]
     except MissingExtra:
