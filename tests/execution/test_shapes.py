@@ -67,7 +67,7 @@ def test_a_failed_item_fails_the_map_and_resume_runs_only_that_item_again(folder
         "failed",
         "succeeded",
     ]
-    assert run["error"] == "step each[2]: not mended"
+    assert run["error"] == "step each[2]: ValueError: not mended (pipelines.py:236 in each)"
     folder.touch("mended")
     before = folder.lines("ran")
     done = folder.trikk("resume", "last")

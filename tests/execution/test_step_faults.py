@@ -81,7 +81,7 @@ def test_a_tuple_of_another_length_than_declared_is_refused(shared: Folder) -> N
 def test_a_failure_prints_the_step_the_end_of_its_log_and_the_command_that_resumes(shared: Folder) -> None:
     done = shared.trikk("run", "faulty", "-p", "kind=raise")
     assert done.code == 1
-    assert "misbehave: failed: the reason" in done.err
+    assert "misbehave: failed: ValueError: the reason (pipelines.py:" in done.err
     assert "  | ValueError: the reason" in done.err
     run = shared.good("show", "last")["id"]
     assert f"next: trikk resume {run}" in done.err

@@ -6,6 +6,7 @@ from trikk.alerts.message import Failure
 from trikk.core.errors import TrikkError
 from trikk.core.tails import tail_of
 from trikk.execution.project import Project
+from trikk.execution.traces import headline
 
 LINES = 15
 
@@ -30,5 +31,4 @@ def failure_of(project: Project, run: str) -> Failure | None:
     error = step.error or {}
     log = tail_of(project.settings.state / step.log, LINES) if step.log else []
     log = log or str(error.get("traceback") or "").splitlines()[-LINES:]
-    told = str(error.get("message") or state.error or "it failed").splitlines()
-    return Failure(name, told[0] if told else "it failed", tuple(log))
+    return Failure(name, headline(step.error), tuple(log))

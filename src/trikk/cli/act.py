@@ -223,8 +223,8 @@ def explain(project: Project, state: RunState) -> None:
         if failed.log and tail:
             echo(f"  the end of {project.settings.state / failed.log}:", err=True)
             for line in tail:
-                echo(f"  | {line}", err=True)
+                echo(f"  | {line}".rstrip(), err=True)
         elif failed.error:
             for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:
-                echo(f"  | {line}", err=True)
+                echo(f"  | {line}".rstrip(), err=True)
     echo(f"  next: trikk resume {state.id}", err=True)

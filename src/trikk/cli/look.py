@@ -23,6 +23,7 @@ from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.execution.costs import cost_of
 from trikk.execution.project import Project
+from trikk.execution.traces import headline
 from trikk.pipeline.graph import Graph
 from trikk.runs.cost import Cost
 from trikk.runs.journal import RunRow
@@ -210,7 +211,7 @@ def _step_row(name: str, step: StepState) -> list[str]:
     if step.write and "version" in step.write:
         made = f"{step.write['rows']:,} rows into {step.write['table']}, version {step.write['version']}"
     if step.error and step.state in ("failed", "retrying"):
-        made = str(step.error["message"]).partition("\n")[0]
+        made = headline(step.error)
     if step.reason:
         made = f"{made} ({step.reason})" if made else step.reason
     state = step.state if step.count is None else f"{step.state} x{step.count}"
@@ -251,7 +252,9 @@ def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -
             echo(f"  {preview['error']}")
         _print_head(preview.get("head"))
     if step.error:
-        echo(step.error["traceback"] or step.error["message"])
+        echo(f"failed: {headline(step.error)}")
+        for line in (step.error["traceback"] or step.error["message"]).splitlines():
+            echo(f"  | {line}".rstrip())
 
 
 def _print_head(head: Any) -> None:

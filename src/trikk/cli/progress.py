@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from trikk.cli.output import artifact_text, echo
 from trikk.core.durations import show_seconds
 from trikk.core.text import printable
+from trikk.execution.traces import headline
 from trikk.runs import events as e
 
 if TYPE_CHECKING:
@@ -101,10 +102,9 @@ def describe(event: Event, state: RunState) -> str | None:
         made = ", ".join(artifact_text(a) for a in body["outputs"])
         return f"  {name}: succeeded in {show_seconds(body.get('seconds') or 0.0)}: {_written(body) or made}"
     if event.kind == e.STEP_FAILED:
-        first = str(body["error"]["message"]).partition("\n")[0]
         again = body.get("retry_in")
         after = "" if again is None else f"; attempt {body['attempt'] + 1} in {show_seconds(again)}"
-        return f"  {name}: failed: {first}{after}"
+        return f"  {name}: failed: {headline(body['error'])}{after}"
     if event.kind in (e.STEP_SKIPPED, e.STEP_CACHED, e.STEP_INVALIDATED):
         return f"  {name}: {event.kind.removeprefix('step.')}: {body['reason']}"
     if event.kind == e.STEP_CACHE_MISSED:

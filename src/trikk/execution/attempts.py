@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from trikk.core.clock import Clock
 from trikk.core.durations import show_bytes, show_seconds
@@ -178,9 +177,3 @@ def _trim(log: Path, limit: int) -> None:
             file.write(_CUT + last)
     except OSError:
         return  # a log is not worth a run
-
-
-def first_line(error: dict[str, Any] | None) -> str:
-    """The first line of a failure's message."""
-    lines = str((error or {}).get("message", "")).splitlines()
-    return lines[0] if lines else "failed"

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ from trikk.core.settings import Settings, load_settings
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import StepCall, StepResult, failure
 from trikk.execution.threads import limit_threads
-from trikk.execution.worker import Workplace, own_traceback, run_call, text_of
+from trikk.execution.worker import Workplace, raised, run_call
 from trikk.runs.lazy import LazyJournal
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.lazy import LazyTables
@@ -50,8 +51,7 @@ def work(data: dict[str, Any], root: Path, place: Workplace, pipe: int) -> NoRet
         limit_threads(call.cpus)
         result = run_call(call, place)
     except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
-        shown = own_traceback(error)
-        result = failure("raised", text_of(error), retryable=False, type=type(error).__name__, traceback=shown)
+        result = raised("raised", error, replace(call, on=None), place)
     if result.error is not None:
         with contextlib.suppress(Exception):  # the step may have closed its log
             print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201

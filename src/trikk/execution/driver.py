@@ -18,12 +18,13 @@ from trikk.core.clock import Clock
 from trikk.core.errors import RunError, TrikkError
 from trikk.core.values import JSON
 from trikk.execution import frontier as f
-from trikk.execution.attempts import Attempt, Attempts, first_line, judge
+from trikk.execution.attempts import Attempt, Attempts, judge
 from trikk.execution.binding import Binder
 from trikk.execution.executor import Ended, Executor
 from trikk.execution.limits import Capacity
 from trikk.execution.messages import StepCall, StepResult, failure
 from trikk.execution.reuse import Hit, StepCache
+from trikk.execution.traces import headline
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.retry import delay_after
 from trikk.runs import events as e
@@ -358,7 +359,7 @@ class Driver:
     def _first_error(self) -> str:
         name, item = next(iter(self.lost.values()))
         label = name if item is None else f"{name}[{item}]"
-        return f"step {label}: {first_line(self.state.task((name, item)).error)}"
+        return f"step {label}: {headline(self.state.task((name, item)).error)}"
 
 
 def _where(task: Task) -> dict[str, JSON]:

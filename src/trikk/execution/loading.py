@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import traceback
 from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -14,15 +13,17 @@ from typing import Any
 
 from trikk.core.errors import ProjectError, TrikkError, UnknownName
 from trikk.core.settings import Settings
+from trikk.execution.traces import class_of, headline, own_line, text_of
 from trikk.pipeline.pipeline import Pipeline
 
 
 @dataclass(slots=True)
 class Loaded:
-    """A project's pipelines by name, and its own codecs."""
+    """A project's pipelines by name, its own codecs, and the folder that its code is in."""
 
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     codecs: list[Any] = field(default_factory=list)
+    folder: Path = field(default_factory=Path.cwd)
 
     def pipeline(self, name: str) -> Pipeline:
         """The pipeline of that name; UnknownName, with close matches, if there is none."""
@@ -47,7 +48,7 @@ def load(settings: Settings, code: Path | None = None) -> Loaded:
     root = str(code or settings.root)
     if sys.path[:1] != [root]:
         sys.path.insert(0, root)
-    loaded = Loaded()
+    loaded = Loaded(folder=Path(root))
     with redirect_stdout(sys.stderr):
         modules = [_import(name, settings, root) for name in settings.pipelines]
         loaded.codecs = [_codec(spec, settings, root) for spec in settings.codecs]
@@ -98,16 +99,14 @@ def _import(name: str, settings: Settings, root: str) -> ModuleType:
 
 
 def _broken(name: str, error: BaseException, root: str) -> ProjectError:
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(root)]
-    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else f"module {name}"
-    if isinstance(error, SyntaxError) and error.filename:
-        where = f"{error.filename}:{error.lineno}"
+    line = own_line(error, Path(root))
+    where = str(Path(root) / line.partition(" in ")[0]) if line else f"module {name}"
     mend = "mend this line and try again"
     if isinstance(error, ModuleNotFoundError):
         mend = f"install what provides {error.name!r}, or correct the name"
-    return ProjectError(
-        f"module {name!r} can't be imported: {type(error).__name__}: {error}", where=where, next=mend
-    )
+    said = str(error) if isinstance(error, SystemExit) else text_of(error)
+    text = headline({"kind": "raised", "type": class_of(error), "message": said})
+    return ProjectError(f"module {name!r} can't be imported: {text}", where=where, next=mend)
 
 
 def _codec(spec: str, settings: Settings, root: str) -> Any:

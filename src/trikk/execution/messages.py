@@ -83,7 +83,8 @@ class StepResult:
     Attributes:
         outputs: artifacts as JSON if it succeeded.
         error: None if it succeeded, else a dict with `kind` (raised, returned, stored, loaded, timeout, killed,
-            exited, lost), `type`, `message`, `traceback` (the author's frames, as text) and `retryable`.
+            exited, lost), `type`, `message`, `traceback` (without trikk's frames, as text), `where` (the
+            author's line) and `retryable`.
         seconds: how long it took.
         peak_memory: the process's largest resident set in bytes; 0 if unknown.
         write: what was committed: table, version, rows.
@@ -105,8 +106,15 @@ class StepResult:
         return cls(**data)
 
 
-def failure(kind: str, message: str, *, retryable: bool, type: str = "", traceback: str = "") -> StepResult:  # noqa: A002
+def failure(
+    kind: str,
+    message: str,
+    *,
+    retryable: bool,
+    type: str = "",  # noqa: A002
+    traceback: str = "",
+    where: str = "",
+) -> StepResult:
     """A result for an attempt that failed; the fields as in `StepResult.error`."""
-    return StepResult(
-        error={"kind": kind, "type": type, "message": message, "traceback": traceback, "retryable": retryable}
-    )
+    error: dict[str, Any] = {"kind": kind, "type": type, "message": message, "where": where}
+    return StepResult(error={**error, "traceback": traceback, "retryable": retryable})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numbers
 import os
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +20,13 @@ from trikk.execution.loading import Loaded
 from trikk.execution.messages import StepCall, StepResult, failure
 from trikk.execution.mlflow_local import local_mlflow
 from trikk.execution.seeding import seed_everything
+from trikk.execution.traces import class_of, own_line, own_traceback, text_of
 from trikk.pipeline import typechecks
 from trikk.pipeline.graph import ParameterSpec
 from trikk.pipeline.step import Step
 from trikk.runs.context import StepContext, entered
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
-
-_OWN = str(Path(__file__).parents[1])
-_TRACEBACK = 16_000  # characters kept
-_MESSAGE = 4_000
 
 
 @dataclass(slots=True)
@@ -88,14 +84,16 @@ def _call(
         try:
             arguments[name] = load_argument(argument, wanted, place, specs)
         except Exception as error:
-            raise _Failed(_raised("loaded", error, call, f"argument {name!r} can't be loaded: ")) from error
+            raise _Failed(raised("loaded", error, call, place, f"argument {name!r} can't be loaded: ")) from error
     seed_everything(call.seed)
     try:
         context = _context(call, place)
         with entered(context), local_mlflow(context):
             value = step.function(**arguments)
-    except (Exception, SystemExit) as error:
-        raise _Failed(_raised("raised", error, call)) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a library's panic, too
+        raise _Failed(raised("raised", error, call, place)) from error
     return _store(value, call, step, place)
 
 
@@ -212,7 +210,7 @@ def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, 
             made = _commit(call, call.write, frame, rows.digest, place)
             committed |= {"version": made.version, "rows": made.rows, "repeated": made.repeated}
     except Exception as error:
-        raise _Failed(_raised("stored", error, call, f"table {name} can't be written: ")) from error
+        raise _Failed(raised("stored", error, call, place, f"table {name} can't be written: ")) from error
     return [rows], committed
 
 
@@ -245,7 +243,7 @@ def _store(value: Any, call: StepCall, step: Step[..., Any], place: Workplace) -
     try:
         return [place.artifacts.save(_plain(v, k)) for v, k in zip(values, kinds, strict=True)]
     except Exception as error:
-        raise _Failed(_raised("stored", error, call, "what it returned can't be stored: ")) from error
+        raise _Failed(raised("stored", error, call, place, "what it returned can't be stored: ")) from error
 
 
 def _plain(value: Any, kind: object) -> Any:
@@ -257,26 +255,23 @@ def _plain(value: Any, kind: object) -> Any:
     return value
 
 
-def _raised(kind: str, error: BaseException, call: StepCall, prefix: str = "") -> StepResult:
-    message = prefix + text_of(error)
+def raised(kind: str, error: BaseException, call: StepCall, place: Workplace, prefix: str = "") -> StepResult:
+    """The failure that an exception is, of a kind as in `StepResult.error`; `prefix` goes before its text."""
     return failure(
         kind,
-        message,
-        type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        traceback=own_traceback(error),
+        prefix + text_of(error),
+        type=class_of(error),
+        traceback=own_traceback(error, place.loaded.folder),
         retryable=_retryable(error, call.on),
+        where=own_line(error, place.loaded.folder) or _called_at(call, place),
     )
 
 
-def text_of(error: BaseException) -> str:
-    """What an exception says, of any length and even where it can't say it."""
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    try:
-        text = str(error) or type(error).__name__
-    except Exception:  # noqa: BLE001 - the author's __str__ may do anything
-        text = f"{type(error).__name__}, which has no text"
-    return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ... ({len(text):,} characters)"
+def _called_at(call: StepCall, place: Workplace) -> str:
+    """Where the pipeline calls the step, which is the author's line of a ready-made one."""
+    pipeline = place.loaded.pipelines.get(call.pipeline)
+    where = pipeline.graph.nodes[call.step].where if pipeline is not None else ""
+    return where.removeprefix(f"{place.loaded.folder}{os.sep}")
 
 
 def _retryable(error: BaseException, on: list[str] | None) -> bool:
@@ -286,18 +281,6 @@ def _retryable(error: BaseException, on: list[str] | None) -> bool:
         return False
     names = {f"{c.__module__}.{c.__qualname__}" for c in type(error).__mro__}
     return bool(names & set(on))
-
-
-def own_traceback(error: BaseException) -> str:
-    """The traceback without trikk's own frames, as Python prints it."""
-    tb = error.__traceback__
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_OWN) and tb.tb_next is not None:
-        tb = tb.tb_next
-    try:
-        text = "".join(traceback.format_exception(type(error), error, tb))
-    except Exception:  # noqa: BLE001 - the author's exception may do anything when it is shown
-        text = "".join(traceback.format_tb(tb))
-    return text if len(text) <= _TRACEBACK else "...\n" + text[-_TRACEBACK:]
 
 
 def peak_memory() -> int:
