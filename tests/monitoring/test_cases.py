@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from trikk.core.errors import UsageError
 from trikk.monitoring.cases import cases
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import figures
@@ -74,3 +75,35 @@ def test_what_is_not_finite_is_no_prediction_and_no_truth(value: float) -> None:
     found = joined(spec(), made((1, value, HOUR), (2, 10.0, HOUR)), came((1, 10.0), (2, value)))
     (whole,) = figures(spec(), found)
     assert (whole.predicted, whole.observed, whole.labelled) == (1, 1, 0)
+
+
+def test_a_key_that_an_older_log_has_as_text_is_joined_as_the_truths_value_is_written() -> None:
+    """9007199254740993 must not become ...992, and "007" is another key than 7."""
+    large, texts = 2**53 + 1, ["9007199254740993", "9007199254740992", "7", "007", "-3", "+3", " 7"]
+    predictions = made(*((n, float(n), HOUR) for n in range(len(texts)))).with_columns(trip=pl.Series(texts))
+    truth = came((large, 1.0), (7, 2.0), (-3, 3.0))
+    found = {
+        row["trip"]: (row["_predicted"], row["_observed"]) for row in joined(spec(), predictions, truth).to_dicts()
+    }
+    assert found == {
+        "9007199254740993": (0.0, 1.0), "9007199254740992": (1.0, None), "7": (2.0, 2.0), "007": (3.0, None),
+        "-3": (4.0, 3.0), "+3": (5.0, None), " 7": (6.0, None),
+    }  # fmt: skip
+
+
+def test_dates_are_joined_with_their_texts_and_other_kinds_are_refused() -> None:
+    predictions = made((1, 1.0, HOUR)).with_columns(trip=pl.lit("2020-03-26"))
+    truth = came((1, 2.0))
+    of_days = truth.with_columns(trip=pl.date(2020, 3, 26))
+    assert joined(spec(), predictions, of_days)["_observed"].to_list() == [2.0]
+    for other in (pl.lit(1.5), pl.lit(True)):
+        with pytest.raises(UsageError, match="is String in table"):
+            joined(spec(), predictions, truth.with_columns(trip=other))
+
+
+def test_a_slot_in_utc_is_joined_with_one_in_the_monitors_local_time() -> None:
+    truth = came((1, 2.0)).with_columns(
+        pl.col("slot").dt.convert_time_zone("Europe/Oslo").dt.replace_time_zone(None)
+    )
+    found = joined(spec(timezone="Europe/Oslo"), made((1, 1.0, HOUR)), truth)
+    assert found.select("_predicted", "_observed").rows() == [(1.0, 2.0)]

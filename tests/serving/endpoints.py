@@ -26,6 +26,7 @@ from trikk.runs.bundle import capture
 WAIT = 60.0
 SIGNATURE = Signature((Field("a", "Float64"), Field("b", "Int64")), Field("value", "Float64"), "polars")
 CODE = """
+{first}
 class Shape:
     '''Gives FACTOR * a + b; a module of its own, so that two versions have two of them.'''
 
@@ -52,12 +53,13 @@ class Served:
         self.project = Project.open(root)
         self.registry = Registry(self.project.journal)
 
-    def register(self, factor: float, *, fits: bool = True, signature: Signature | None = SIGNATURE) -> int:
-        """Register a version whose code gives `factor` * a + b; its number."""
-        source = CODE.format(factor=factor, fits=fits)
-        (self.root / "shapes.py").write_text(source)
+    def register(
+        self, factor: float, *, fits: bool = True, signature: Signature | None = SIGNATURE, first: str = ""
+    ) -> int:
+        """Register a version whose code gives `factor` * a + b, and runs `first` when it is loaded; its number."""
+        (self.root / "shapes.py").write_text(CODE.format(factor=factor, fits=fits, first=first))
         module = types.ModuleType("shapes")
-        exec(source, module.__dict__)
+        exec(CODE.format(factor=factor, fits=fits, first=""), module.__dict__)
         sys.modules["shapes"] = module
         try:
             artifact = self.project.artifacts.save(module.Shape())

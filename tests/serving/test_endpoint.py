@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import io
+import json
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -172,6 +175,14 @@ def test_a_version_that_can_not_predict_does_not_take_over(served: Served) -> No
     assert "version 2 does not take over" in served.log()
 
 
+def test_a_version_that_hangs_while_it_is_loaded_is_given_up(served: Served) -> None:
+    version = served.register(3, first="import time; time.sleep(600)")
+    process = served.start("--load-timeout", "1s", reference=f"shape:{version}")
+    out, _ = process.communicate(timeout=WAIT)
+    assert process.returncode == 1
+    assert "version 2 was not loaded within 1 s" in json.loads(out)["error"]["what"]
+
+
 def test_a_request_that_ends_the_models_process_takes_no_other_along(served: Served) -> None:
     with served.endpoint() as endpoint:
         with Load(endpoint.url) as load:
@@ -282,6 +293,55 @@ def test_what_a_prediction_is_about_is_logged_in_columns_of_its_own(served: Serv
         "run",
     ]
     assert rows.select("sensor", "hour", "value").rows() == [("7", datetime(2020, 3, 26, 4, tzinfo=UTC), 4.0)]
+
+
+TRUTH = """
+import trikk
+
+watched = trikk.Monitor(
+    "watched", predictions=trikk.Table("shape_predictions"), truth=trikk.Table("truth"),
+    key=["id", "day", "code"], slot="hour", observed="y",
+)
+"""
+KEYS = [(2**53 + 1, date(2020, 3, 26), "007"), (-7, date(2020, 2, 29), "7")]
+
+
+def test_the_log_has_its_key_in_the_types_of_the_truth_that_its_monitor_joins(served: Served) -> None:
+    (served.root / "pipelines.py").write_text(TRUTH)
+    hours = [datetime(2020, 3, 26, hour, tzinfo=UTC) for hour in (4, 5)]
+    truth = pl.DataFrame(KEYS, schema=["id", "day", "code"], orient="row").with_columns(
+        pl.Series("hour", hours), pl.Series("y", [1.0, 2.0])
+    )
+    served.project.tables.write("truth", Write("append", truth), identity="truth", origin={})
+    asked = [
+        {"a": n, "b": 0, "id": one, "day": str(day), "code": code, "hour": hour.isoformat()}
+        for n, ((one, day, code), hour) in enumerate(zip(KEYS, hours, strict=True))
+    ]
+    with served.endpoint("--key", "id,day,code", "--slot", "hour") as endpoint:
+        assert endpoint.ask(*asked).status_code == 200
+        for wrong in ({"id": "7"}, {"id": 2**63}, {"id": 1.5}, {"day": "26.3."}, {"code": 1.5}, {"id": [1]}):
+            refused = endpoint.ask({**asked[0], **wrong})
+            assert (refused.status_code, refused.json()["error"]["field"]) == (422, next(iter(wrong)))
+    assert served.rows().select("id", "day", "code").rows() == KEYS
+    done = subprocess.run(
+        [sys.executable, "-m", "trikk.cli.main", "run", "watch_watched", "--json"],
+        cwd=served.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("column", ["prediction_id", "value", "model_version", "predicted_at", "inputs"])
+def test_a_table_that_the_log_does_not_fit_is_refused_at_the_start(served: Served, column: str) -> None:
+    rows = pl.DataFrame({"prediction_id": ["x"], "sensor": ["a"]}).with_columns(pl.Series(column, [True]))
+    served.project.tables.write("shape_predictions", Write("append", rows), identity="theirs", origin={})
+    process = served.start("--key", "sensor")
+    out, _ = process.communicate(timeout=WAIT)
+    assert process.returncode == 1
+    assert f"'{column}' is" in json.loads(out)["error"]["what"]
+    assert "--table" in json.loads(out)["error"]["next"]
 
 
 def test_a_table_that_holds_other_values_is_refused_at_the_start(served: Served) -> None:

@@ -11,7 +11,7 @@ import click
 
 from trikk.cli.output import echo
 from trikk.core.durations import bytes_of, seconds
-from trikk.core.errors import TrikkError
+from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.names import check_name
 from trikk.execution.project import Project
 from trikk.pipeline.model import split_reference
@@ -36,6 +36,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--no-log", is_flag=True, help="Log no predictions.")
 @click.option("--key", metavar="A,B", default="", help="Fields that say what a prediction is about; logged.")
 @click.option("--slot", metavar="FIELD", help="The field with the time that a prediction is about; logged.")
+@click.option("--truth", metavar="TABLE", help="Whose types the key is logged in; a monitor's by default.")
 @click.option("--no-inputs", is_flag=True, help="Leave the model's inputs out of the log.")
 @click.option("--durable", is_flag=True, help="Sync the log to the disk before each answer.")
 @click.option("--flush", default="10s", show_default=True, help="How often logged predictions go into the table.")
@@ -44,6 +45,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--batch-wait", default="2ms", show_default=True, help="How long a request waits for company.")
 @click.option("--queue", type=click.IntRange(1), default=1000, show_default=True, help="Requests that may wait.")
 @click.option("--timeout", default="60s", show_default=True, help="How long a request may wait, and then work.")
+@click.option("--load-timeout", default="5m", show_default=True, help="How long loading a version may take.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
 def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json: bool, **given: Any) -> int:
     """Serve a model over HTTP: /ping, /invocations and /metrics.
@@ -54,18 +56,21 @@ def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json:
     from trikk.serving.server import serve
 
     model, _, _ = split_reference(reference)
-    if no_log and (table or key or given["slot"]):
-        raise click.UsageError("--no-log goes with none of --table, --key and --slot")
+    if no_log and (table or key or given["slot"] or given["truth"]):
+        raise click.UsageError("--no-log goes with none of --table, --key, --slot and --truth")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
     project = Project.open()
+    log = None if no_log else check_name("table", table or f"{model}_predictions")
+    fields = tuple(name.strip() for name in key.split(",") if name.strip())
     options = _options(
         given,
         reference=reference,
         environment=project.settings.environment,
-        table=None if no_log else check_name("table", table or f"{model}_predictions"),
-        key=tuple(name.strip() for name in key.split(",") if name.strip()),
+        table=log,
+        key=fields,
+        truth=_truth(project, given.pop("truth"), log) if log and fields else "",
     )
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
     if options.host not in _LOOPBACK:
         logging.getLogger("trikk.endpoint").warning("%s: whoever reaches it may ask", options.host)
     if not serve(project, options, _announce(reference, as_json=as_json)):
@@ -75,6 +80,29 @@ def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json:
             next="nothing is lost: the next start puts them there; the log above says what was wrong",
         )
     return 0
+
+
+def _truth(project: Project, given: str | None, log: str) -> str:
+    """The table with the truth that a log is joined with: given, else a monitor's; "" if none is needed."""
+    from trikk.alerts.evaluate import declared
+    from trikk.execution.process import ProcessExecutor
+
+    if given is not None:
+        if given not in project.tables.names():
+            raise UnknownName("table", given, project.tables.names())
+        return given
+    if project.tables.version(log) is not None:
+        return ""  # the log has its types
+    executor = ProcessExecutor(project.settings)
+    try:
+        monitors = declared(executor.graphs()).values()
+    except TrikkError as error:  # the model's own code may be whole all the same
+        what = "no monitor is known, so that the key is logged as text: %s; --truth TABLE names its types"
+        logging.getLogger("trikk.endpoint").warning(what, error.what)
+        return ""
+    finally:
+        executor.close()
+    return next((spec.truth for spec in monitors if spec.predictions == log), "")
 
 
 def _options(given: dict[str, Any], **more: Any) -> Options:
@@ -88,6 +116,7 @@ def _options(given: dict[str, Any], **more: Any) -> Options:
         log_inputs=not given["no_inputs"],
         flush=max(_LEAST, seconds(given["flush"], what="--flush")),
         timeout=max(_LEAST, seconds(given["timeout"], what="--timeout")),
+        load_timeout=max(_LEAST, seconds(given["load_timeout"], what="--load-timeout")),
         max_body=bytes_of(given["max_body"], what="--max-body"),
         batch=Limits(wait=seconds(given["batch_wait"], what="--batch-wait")),
         **more,

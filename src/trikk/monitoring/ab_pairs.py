@@ -72,6 +72,8 @@ def paired(
         joined.append(cases(plain, rows, truth, *period))
     by, happened = [*spec.key, spec.slot], pl.col(OBSERVED).is_not_null()
     left, right = (rows.filter(pl.col(PREDICTED).is_not_null()) for rows in joined)
+    texts = [name for name in spec.key if left.schema[name] != right.schema[name]]  # one log has them as texts
+    left, right = (rows.with_columns(pl.col(texts).cast(pl.String)) for rows in (left, right))
     extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
     both = left.join(right.select(*by, pl.col(PREDICTED).alias(OTHER), *extra), on=by).sort(by)
     known = both.filter(happened)

@@ -41,6 +41,10 @@ def cases(
         a truth without a prediction as the truth has them; and, where the predictions have them, prediction_id,
         model, model_version and run.
 
+    A key that the predictions have as text and the truth as whole numbers or dates (as endpoints logged them
+    before they knew the truth's types) is compared as text, exactly as the truth's value is written: "7" is 7, and
+    "007" is not.
+
     Raises:
         UsageError: if a column is missing, or the tables' keys or slots are of kinds that can't be joined.
     """
@@ -48,6 +52,7 @@ def cases(
 
     have, others = predictions.collect_schema(), truth.collect_schema()
     check_tables(spec, have, others)
+    truth, others = with_texts(spec, truth, have, others)
     by = [*spec.key, spec.slot]
     made, came = within(spec, predictions, have, start, end), within(spec, truth, others, start, end)
     values = {PREDICTED: spec.prediction}
@@ -67,6 +72,26 @@ def cases(
         pl.coalesce(name, _THEIRS + name).alias(name) for name in both
     )
     return joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
+
+
+def with_texts(
+    spec: MonitorSpec, truth: pl.LazyFrame, have: pl.Schema, others: pl.Schema
+) -> tuple[pl.LazyFrame, pl.Schema]:
+    """The truth, its whole numbers and dates as texts where the predictions' key is text; and its columns then."""
+    import polars as pl
+
+    texts = [name for name in spec.key if have[name] == pl.String and _is_written_one_way(others[name])]
+    if not texts:
+        return truth, others
+    return truth.with_columns(pl.col(texts).cast(pl.String)), pl.Schema(
+        {**others, **dict.fromkeys(texts, pl.String())}
+    )
+
+
+def _is_written_one_way(dtype: pl.DataType) -> bool:
+    import polars as pl
+
+    return dtype.is_integer() or dtype == pl.Date
 
 
 def _order(spec: MonitorSpec, have: pl.Schema) -> dict[str, pl.Expr]:
@@ -128,6 +153,16 @@ def within(spec: MonitorSpec, rows: Any, schema: pl.Schema, start: datetime, end
     return near.with_columns(_utc(slot, spec.timezone)).filter((slot >= start) & (slot < end))
 
 
+def moment_of(spec: MonitorSpec, schema: pl.Schema) -> pl.Expr:
+    """The slot in UTC; one without a zone is meant in the monitor's, as `within` says."""
+    import polars as pl
+
+    slot = pl.col(spec.slot)
+    if schema[spec.slot].time_zone is not None:  # type: ignore[attr-defined]
+        return slot.dt.convert_time_zone("UTC")
+    return _utc(slot, spec.timezone)
+
+
 def _utc(slot: pl.Expr, timezone: str) -> pl.Expr:
     """A time without a zone as the moment that it means in a zone."""
     import polars as pl
@@ -175,6 +210,15 @@ def errors(made: pl.Series, came: pl.Series) -> pl.Series:
     return made != came
 
 
+def _joins(made: pl.DataType, came: pl.DataType) -> bool:
+    """Whether a column of the predictions can be joined with the truth's; slots with and without a zone can."""
+    import polars as pl
+
+    if isinstance(made, pl.Datetime) and isinstance(came, pl.Datetime):
+        return made.time_unit == came.time_unit
+    return made == came or (made == pl.String and _is_written_one_way(came))
+
+
 def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
     """Check that the tables of predictions and truth have what a monitor needs; UsageError if not."""
     import polars as pl
@@ -197,7 +241,7 @@ def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
                 next="a slot is a Datetime",
             )
     for name in (*spec.key, spec.slot):
-        if made[name] != came[name]:
+        if not _joins(made[name], came[name]):
             raise UsageError(
                 f"column {name!r} is {made[name]} in table {spec.predictions} and {came[name]} in {spec.truth}",
                 next="give it one type in both",

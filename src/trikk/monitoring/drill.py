@@ -11,7 +11,7 @@ from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
-from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors
+from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors, moment_of, with_texts
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.inputs import ID, Inputs
 from trikk.monitoring.records import Records, WindowRecord, names
@@ -183,17 +183,29 @@ def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: 
     rows = others.sort(order).collect() if order else others.collect()
     found.others = [_plain(other) for other in rows.to_dicts()]
     try:
-        truth = project.tables.scan(spec.truth).filter(same).select(spec.observed).collect()
+        truth = _truth_of(spec, project.tables.scan(spec.truth), row)
     except UnknownName:
         found.notes.append(f"there is no table {spec.truth} yet")
         return
-    value = truth[spec.observed].to_list()[-1] if truth.height else None
+    value = truth[-1] if truth else None
     if value is None or value != value:  # noqa: PLR0124 - NaN is no value
-        found.notes.append("its truth has not come in" if truth.height < 2 else "its truth was taken back")
+        found.notes.append("its truth has not come in" if len(truth) < 2 else "its truth was taken back")
         return
     found.observed = _value(value)
     if isinstance(value, int | float) and isinstance(row[spec.prediction], int | float):
         found.error = float(row[spec.prediction]) - float(value)
+
+
+def _truth_of(spec: MonitorSpec, truth: pl.LazyFrame, row: dict[str, Any]) -> list[Any]:
+    """What the truth has of a prediction, found as `cases` joins them."""
+    import polars as pl
+
+    own, schema = pl.DataFrame([{name: row[name] for name in (*spec.key, spec.slot)}]), truth.collect_schema()
+    rows, _ = with_texts(spec, truth, own.schema, schema)
+    same = (pl.col(name).eq_missing(pl.lit(row[name])) for name in spec.key)
+    at = own.select(moment_of(spec, own.schema)).item()
+    found = rows.filter(*same, moment_of(spec, schema) == at).select(spec.observed).collect()
+    return found[spec.observed].to_list()
 
 
 def _add_run(project: Project, spec: MonitorSpec | None, row: dict[str, Any], found: Explanation) -> None:

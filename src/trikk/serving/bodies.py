@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ CSV_TYPE = "text/csv"
 ARROW_TYPE = "application/vnd.apache.arrow.stream"
 TYPES = (JSON_TYPE, CSV_TYPE, ARROW_TYPE)
 _MOST_COLUMNS = 10_000
+_MOST_CELLS = 10_000_000  # or one for each byte of the body: rows that lack most columns could claim far more
+_LONGEST_NAME = 1000
 _SHOWN = 20
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _GZIP = 31  # zlib's window bits for a gzip header
 _JSON_NEXT = 'send {"instances": [{"name": value, ...}, ...]} or {"columns": [...], "data": [[...], ...]}'
 
@@ -62,7 +66,7 @@ class Reader:
         """
         data = self._decompressed(body)
         kind, _, parameters = body.content_type.partition(";")
-        kind = kind.strip().lower() or JSON_TYPE
+        kind = kind.strip().lower()
         if not data.strip():
             raise Refused(400, "the body is empty", next=_JSON_NEXT)
         if kind == JSON_TYPE:
@@ -71,7 +75,8 @@ class Reader:
             return self._csv(data, parameters)
         if kind == ARROW_TYPE:
             return self._arrow(data)
-        raise Refused(415, f"a body of type {kind[:60]!r} is not read", next=f"send one of: {', '.join(TYPES)}")
+        what = f"a body of type {kind[:60]!r} is not read" if kind else "the request has no Content-Type"
+        raise Refused(415, what, next=f"send one of: {', '.join(TYPES)}")
 
     def _decompressed(self, body: Body) -> bytes:
         if body.encoding in ("", "identity"):
@@ -92,32 +97,30 @@ class Reader:
         return data
 
     def _json(self, data: bytes) -> Columns:
-        try:
-            document = json.loads(data, parse_constant=_no_number)
-        except RecursionError as error:
-            raise Refused(400, "the JSON nests too deeply", next=_JSON_NEXT) from error
-        except ValueError as error:
-            raise Refused(400, f"the body is no JSON: {str(error)[:200]}", next=_JSON_NEXT) from error
+        document = _document(data)
         if isinstance(document, dict) and "instances" in document:
             rows = document["instances"]
         elif isinstance(document, dict) and {"columns", "data"} <= document.keys():
-            return self._split(document["columns"], document["data"])
+            return self._split(document["columns"], document["data"], len(data))
         else:
             rows = document
         self._check_rows(rows)
         if not isinstance(rows[0], dict):
-            return self._split([field.name for field in self.fields][: _width(rows)], rows)
+            return self._split([field.name for field in self.fields][: _width(rows)], rows, len(data))
         if not all(isinstance(row, dict) for row in rows):
             raise Refused(400, "some instances are objects and some are not", next=_JSON_NEXT)
         there = rows[0] if len(rows) == 1 else dict.fromkeys(name for row in rows for name in row)
-        return {name: [row.get(name) for row in rows] for name in self.wanted(there)}
+        wanted = self.wanted(there)
+        _check_shape(wanted, len(rows), len(data))
+        return {name: [row.get(name) for row in rows] for name in wanted}
 
-    def _split(self, columns: Any, rows: Any) -> Columns:
+    def _split(self, columns: Any, rows: Any, size: int) -> Columns:
         self._check_rows(rows)
         if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
             raise Refused(400, "the names of the columns are no list of texts", next=_JSON_NEXT)
         if len(set(columns)) != len(columns):
             raise Refused(400, "a column is named twice", next=_JSON_NEXT)
+        _check_shape(columns, len(rows), size)
         for number, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != len(columns):
                 raise Refused(
@@ -154,12 +157,13 @@ class Reader:
             )
         given = names if header else own[: len(names)]
         texts = {f.name: pl.String for f in self.fields if f.name in given and not _is_inferred(f.dtype)}
+        wide = {f.name: pl.UInt64 for f in self.fields if f.name in given and f.dtype == "UInt64"}
         try:
             found = pl.read_csv(
                 data,
                 has_header=header,
                 new_columns=None if header else given,
-                schema_overrides=texts,
+                schema_overrides={**texts, **wide},  # inferred, what is beyond Int64 would be rounded to floats
                 infer_schema_length=None,
             )
         except (Exception, pl.exceptions.PanicException) as error:
@@ -167,7 +171,12 @@ class Reader:
             raise Refused(
                 400, what, next="one line a row, values separated by commas, as many in each line"
             ) from error
-        return self._selected(found)
+        rows = self._selected(found)
+        for column in rows.get_columns():
+            if column.dtype.is_float() and column.is_infinite().any():
+                what, mend = f"{column.name!r} has a number that is out of range", "give a finite number"
+                raise SignatureError(what, field=column.name, next=mend)
+        return rows
 
     def _has_header(self, names: list[str], parameters: str) -> bool:
         """As the media type says (RFC 4180); else whether the first line names every field."""
@@ -196,6 +205,8 @@ class Reader:
 
     def wanted(self, there: Mapping[str, object]) -> list[str]:
         """The columns to take of those that are there, in a fixed order; SignatureError if a field is missing."""
+        if len(there) > _MOST_COLUMNS:
+            raise Refused(400, f"the body has more than {_MOST_COLUMNS:,} columns", next="send fewer")
         for field in self.fields:
             if field.name not in there:
                 raise SignatureError(
@@ -205,6 +216,38 @@ class Reader:
                 )
         own = [field.name for field in self.fields]
         return [*own, *sorted(set(there) - set(own))] if self.everything else own
+
+
+def _document(data: bytes) -> Any:
+    """A JSON document: in Unicode, without a name twice in an object, and without NaN."""
+    try:
+        text = data.decode(json.detect_encoding(data))
+        found = json.loads(text, parse_constant=_no_number, object_pairs_hook=_named_once)
+        if _SURROGATE.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise Refused(400, "the JSON nests too deeply", next=_JSON_NEXT) from error
+    except UnicodeError as error:
+        what = "the body holds what is no text: half of a surrogate pair, or no UTF-8"
+        raise Refused(400, what, next="send Unicode, encoded as UTF-8") from error
+    except ValueError as error:
+        raise Refused(400, f"the body is no JSON: {str(error)[:200]}", next=_JSON_NEXT) from error
+    return found
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has a name twice")
+    return found
+
+
+def _check_shape(columns: Sequence[str], rows: int, size: int) -> None:
+    """Refuse a body that claims far more than it holds, before there are lists of it."""
+    if len(columns) * rows > max(_MOST_CELLS, size):
+        raise Refused(413, f"{rows:,} rows of {len(columns):,} columns are too many", next="send it in pieces")
+    if any(len(name) > _LONGEST_NAME for name in columns):
+        raise Refused(400, f"a column's name has more than {_LONGEST_NAME:,} characters", next="shorten it")
 
 
 def too_large(limit: int) -> Refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 _NONE = type(None)
+_EXACT = 2.0**53
+_ISO = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ]|\Z)")
+_DEEPEST = 16  # lists and objects in each other, for a model that has no signature
 
 
 def frame_of(columns: Columns, fields: Mapping[str, Field]) -> pl.DataFrame:
@@ -52,18 +56,61 @@ def _series(name: str, values: list[Any], field: Field | None) -> pl.Series:
     import polars as pl
 
     kinds = set(map(type, values)) - {_NONE}
+    if kinds & {list, dict}:
+        return _nested(name, values, field)
     numbers = kinds <= {int, float}
     floats = numbers and (len(kinds) == 2 or (field is not None and field.dtype.startswith("Float")))
     dtype = pl.Float64 if floats else pl.String if kinds == {str} else None
     try:
-        return pl.Series(name, values, dtype=dtype, strict=True)
+        found = pl.Series(name, values, dtype=dtype, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         shown = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise SignatureError(
-            f"{name!r} has values that are no column ({shown})",
-            field=name,
-            next=f"give each as {field.dtype}" if field else "give values of one kind",
-        ) from error
+        raise _no_column(name, f"has values that are no column ({shown})", field) from error
+    if floats:
+        _check_floats(name, values, found, field)
+    return found
+
+
+def _check_floats(name: str, values: list[Any], found: pl.Series, field: Field | None) -> None:
+    """Refuse 1e999, which is JSON, and whole numbers that no float holds."""
+    if found.is_infinite().any():
+        raise _no_column(name, "has a number that is out of range", field)
+    largest = found.abs().max()
+    if isinstance(largest, float) and largest >= _EXACT and any(type(v) is int and float(v) != v for v in values):
+        raise _no_column(name, "has a whole number that is too large for a float", field)
+
+
+def _nested(name: str, values: list[Any], field: Field | None) -> pl.Series:
+    """Lists and objects as a column, for a model without a signature; refused before polars sees them elsewhere.
+
+    Polars takes minutes for some hundred levels, and drops what does not fit the first value's form.
+    """
+    import polars as pl
+
+    if field is not None:
+        raise _no_column(name, "has a list or an object where a single value belongs", field)
+    if _deeper(values, _DEEPEST):
+        raise _no_column(name, f"nests more than {_DEEPEST} levels", field)
+    try:
+        found = pl.Series(name, values, strict=True)
+        if found.to_list() == values:
+            return found
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        pass
+    raise _no_column(name, "has lists or objects of several forms", field)
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects nest more than some levels."""
+    if not isinstance(value, list | dict):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels < 0 or any(_deeper(one, levels - 1) for one in inner)
+
+
+def _no_column(name: str, what: str, field: Field | None) -> SignatureError:
+    mend = f"give each as {field.dtype}" if field else "give values of one kind"
+    return SignatureError(f"{name!r} {what}", field=name, next=mend)
 
 
 def with_times(frame: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
@@ -87,6 +134,8 @@ def _times(texts: pl.Series, field: Field) -> pl.Series:
 
     dtype = dtype_of(field.dtype)
     try:
+        if not all(map(_ISO.match, texts.drop_nulls())):  # polars would take 3/4/2020 for the third of April
+            raise pl.exceptions.ComputeError
         if isinstance(dtype, pl.Datetime):
             zoned = texts.str.to_datetime(time_unit=dtype.time_unit, time_zone="UTC", strict=True)
             if dtype.time_zone is None:

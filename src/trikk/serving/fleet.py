@@ -60,14 +60,18 @@ class Fleet:
         spec: what a worker is told to load it.
         size: how many workers.
         spares: where processes come from.
+        limit: seconds that a worker may take to load the version.
     """
 
-    def __init__(self, version: ModelVersion, spec: dict[str, Any], size: int, spares: Spares) -> None:
+    def __init__(
+        self, version: ModelVersion, spec: dict[str, Any], size: int, spares: Spares, limit: float
+    ) -> None:
         self.version = version
         self.note: str | None = None
         self._spec = spec
         self._size = size
         self._spares = spares
+        self._limit = limit
         self.idle: list[Link] = []
         self.busy: set[Link] = set()
         self.retired = False
@@ -98,7 +102,7 @@ class Fleet:
     async def _new(self) -> Link:
         link = await self._spares.take()
         try:
-            self.note = await link.load(self._spec)
+            self.note = await link.load(self._spec, self._limit)
         except BaseException:
             await link.close()
             raise

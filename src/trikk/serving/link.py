@@ -77,8 +77,8 @@ class Link:
         """Have it import libraries; does not wait for that."""
         await self._send(pack({"do": "preload", "modules": modules}))
 
-    async def load(self, spec: dict[str, Any]) -> str | None:
-        """Have it load a version and try it.
+    async def load(self, spec: dict[str, Any], limit: float) -> str | None:
+        """Have it load a version and try it; it is ended if that takes more than `limit` seconds.
 
         Returns:
             A note on what did not go well but does not matter, if there is one.
@@ -87,7 +87,14 @@ class Link:
             VersionFailed: if that fails, or ends the process.
         """
         try:
-            told = (await self.ask(pack({"do": "serve", **spec}))).head
+            async with asyncio.timeout(limit):
+                told = (await self.ask(pack({"do": "serve", **spec}))).head
+        except TimeoutError as error:
+            self.kill()
+            raise VersionFailed(
+                f"version {spec['version']['version']} was not loaded within {limit:g} s; its process was ended",
+                next="see what its code waits for while it is imported, or give it more: --load-timeout",
+            ) from error
         except WorkerGone as error:
             raise VersionFailed(
                 f"version {spec['version']['version']} ended its process while it was loaded: {error.what}",

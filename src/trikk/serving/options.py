@@ -23,6 +23,7 @@ class Options:
         key: fields of a request that name what the prediction is about; logged, not given to the model unless it
             takes them.
         slot: the field with the time that the prediction is about, or None.
+        truth: the table with the truth, whose types the log's key has; "" if it is not known.
         log_inputs: whether the model's inputs are logged, as JSON.
         durable: whether the log is synced to the disk before an answer is sent.
         flush: seconds after which logged predictions are put into the table.
@@ -30,6 +31,7 @@ class Options:
         max_rows: rows of a request.
         queue: requests that may wait; more are refused with 503.
         timeout: seconds that a request may take; then it is answered 504.
+        load_timeout: seconds that a worker may take to load a version and try it; then it is ended.
         workers: processes with the model loaded.
         poll: seconds between looks at the registry.
         wait: start without a model, and wait for the alias to have one.
@@ -43,6 +45,7 @@ class Options:
     table: str | None = None
     key: tuple[str, ...] = ()
     slot: str | None = None
+    truth: str = ""
     log_inputs: bool = True
     durable: bool = False
     flush: float = 10.0
@@ -50,6 +53,7 @@ class Options:
     max_rows: int = 100_000
     queue: int = 1000
     timeout: float = 60.0
+    load_timeout: float = 300.0
     workers: int = 1
     poll: float = 0.2
     wait: bool = False

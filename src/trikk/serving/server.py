@@ -19,13 +19,14 @@ from trikk.serving.app import App
 from trikk.serving.dispatch import Dispatcher
 from trikk.serving.fleet import Fleet, Spares
 from trikk.serving.flusher import Flusher
-from trikk.serving.logtable import logged_fields, put, schema_of
+from trikk.serving.logtable import check_fits, logged_fields, put, schema_of
 from trikk.serving.metrics import Metrics
 from trikk.serving.options import Options
 from trikk.serving.spool import Segment, Spool
 from trikk.serving.watch import Watch
 
 if TYPE_CHECKING:
+    import polars as pl
     import uvicorn
 
 _BACKLOG = 2048
@@ -64,6 +65,7 @@ class Endpoint:
         self._spares = Spares(project.root)
         self._flusher: Flusher | None = None
         self._spool: Spool | None = None
+        self._logged: dict[str, pl.DataType] = {}
         self._dispatcher = Dispatcher(options, self._metrics, self._keep if options.table else None)
         self._watch = Watch(project.journal, options, self._dispatcher, self._metrics, self._build)
         self._gauges()
@@ -117,7 +119,8 @@ class Endpoint:
 
     async def _build(self, version: ModelVersion) -> Fleet:
         """An open fleet of a version; raises TrikkError if it can't be had."""
-        fleet = Fleet(version, await asyncio.to_thread(self._spec, version), self._options.workers, self._spares)
+        spec, options = await asyncio.to_thread(self._spec, version), self._options
+        fleet = Fleet(version, spec, options.workers, self._spares, options.load_timeout)
         await fleet.open()
         return fleet
 
@@ -127,8 +130,10 @@ class Endpoint:
         code = restore(project.store, version.code, project.state_dir / "code") if version.code else project.root
         log = None
         if options.table is not None:
-            there = schema_of(project.tables, options.table)
-            fields = logged_fields(version, options.key, options.slot, there)
+            there = schema_of(project.tables, options.table) or self._logged
+            truth = schema_of(project.tables, options.truth) if options.truth else {}
+            fields = logged_fields(version, options.key, options.slot, there, truth)
+            self._logged = check_fits(version, fields, options.log_inputs, there)
             log = {"fields": fields, "inputs": options.log_inputs}
         return {
             "version": version.to_json(),
