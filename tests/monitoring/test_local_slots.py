@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,34 @@ def test_an_hour_that_comes_twice_is_the_first_and_one_left_out_is_told_by_the_c
         day = f"{start + timedelta(days=1):%Y-%m-%d}"
         found = {hour: world.figures()[f"hour {day}T{hour}"][1][0].labelled for hour in hours}
         assert found == hours
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "days"),
+    [
+        ("Australia/Lord_Howe", clock(2024, 4, 6), 2),
+        ("Australia/Lord_Howe", clock(2024, 10, 5), 2),
+        ("Asia/Kathmandu", clock(1985, 12, 31), 2),
+        ("America/Sao_Paulo", clock(2018, 11, 3), 2),
+        ("America/St_Johns", clock(2006, 10, 28), 2),
+        ("Pacific/Apia", clock(2011, 12, 29), 3),
+        ("Antarctica/Troll", clock(2024, 3, 30), 2),
+    ],
+)
+def test_each_case_is_counted_once_where_clocks_change(zone: str, first: datetime, days: int) -> None:
+    place = zone_of(zone)
+    start, end = (one.replace(tzinfo=place).astimezone(UTC) for one in (first, first + timedelta(days=days)))
+    slots = [
+        start + timedelta(minutes=30) * number for number in range(int((end - start) / timedelta(minutes=30)))
+    ]
+    world = World(MemoryTables(), spec(timezone=zone, windows=["hour", "day", "week"], slices=[]))
+    for bit in (slots[: len(slots) // 2], slots[len(slots) // 2 :]):
+        world.add({name: frame.with_columns(slot=pl.Series(bit)) for name, frame in frames(bit).items()})
+        world.look(end + timedelta(days=9))
+    for kind in ("hour", "day", "week"):
+        windows = Records(world.journal, "m").windows(kind)
+        assert sum(window.whole.labelled for window in windows) == len(slots), kind
+        assert all(a.end == b.start for a, b in pairwise(windows)), kind
 
 
 def test_hours_and_dates_are_those_of_the_clock() -> None:

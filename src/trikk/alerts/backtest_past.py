@@ -6,10 +6,11 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
+from trikk.core.zones import day_start
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_judge import basis_of, definition_of
@@ -65,7 +66,7 @@ def nights(first: date, last: date, evaluated: Iterable[float], zone: ZoneInfo) 
         if day in latest:
             moment = datetime.fromtimestamp(latest[day], UTC)
         else:
-            moment = datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
+            moment = day_start(day + timedelta(days=1), zone)
         found.append(Night(day, moment))
     return found
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from trikk.alerts.reading import Point, Reading
@@ -16,6 +16,7 @@ from trikk.alerts.runs import point_of, recent
 from trikk.core.errors import UsageError
 from trikk.core.settings import Settings
 from trikk.core.values import JSON
+from trikk.core.zones import day_of, day_start
 from trikk.execution.costs import Spending, Spent, added
 from trikk.execution.project import Project
 from trikk.runs.cost import Cost, Prices, dearest, money
@@ -87,12 +88,14 @@ class Period:
 
 def periods(per: str, now: datetime, zone: ZoneInfo, over: int) -> list[Period]:
     """The last `over` days or months that are over, and the one that is under way, oldest first. Pure."""
-    day = now.astimezone(zone).date()
+    day = day_of(now, zone)
     first = day if per == "day" else day.replace(day=1)
     form = "%Y-%m-%d" if per == "day" else "%Y-%m"
-    found = []
-    for _ in range(over + 1):
-        found.append(Period(f"{first:{form}}", _midnight(first, zone), _midnight(_after(per, first), zone)))
+    found: list[Period] = []
+    while len(found) <= over:
+        start, end = day_start(first, zone), day_start(_after(per, first), zone)
+        if start < end:  # a place's clocks can leave a day out
+            found.append(Period(f"{first:{form}}", start, end))
         before = first - timedelta(days=1)
         first = before if per == "day" else before.replace(day=1)
     return found[::-1]
@@ -173,7 +176,3 @@ def _after(per: str, first: date) -> date:
     if per == "day":
         return first + timedelta(days=1)
     return (first + timedelta(days=31)).replace(day=1)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), zone)

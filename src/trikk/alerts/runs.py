@@ -13,6 +13,7 @@ from trikk.alerts.reading import Point, Reading
 from trikk.alerts.rule import Rule
 from trikk.core.durations import show_seconds
 from trikk.core.values import JSON
+from trikk.core.zones import start_of
 from trikk.execution.project import Project
 from trikk.runs.events import QUALITY_CHECKED
 from trikk.runs.journal import RunRow
@@ -100,11 +101,10 @@ def of_missing(project: Project, rule: Rule, pipeline: str, now: datetime) -> Re
 
 def _deadlines(rule: Rule, zone: ZoneInfo, now: datetime, most: int) -> list[datetime]:
     """The last so many deadlines that are over, oldest first, and the one before."""
-    local = now.astimezone(zone)
-    hour = time.fromisoformat(rule.by)
-    days = (local.date() - timedelta(days=back) for back in range(most + 2))
-    over = [due for day in reversed(list(days)) if (due := datetime.combine(day, hour, zone)) <= now]
-    return over[-most - 1 :]
+    hour, today = time.fromisoformat(rule.by), now.astimezone(zone).date()
+    days = [today + timedelta(days=1 - back) for back in range(most + 4)]
+    dues = sorted({start_of(datetime.combine(day, hour), zone) for day in days})  # one for a day that is left out
+    return [due.astimezone(zone) for due in dues if due <= now][-most - 1 :]
 
 
 def recent(

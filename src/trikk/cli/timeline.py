@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ import click
 
 from trikk.cli.output import echo, json_option, print_json, project_zone, style, table
 from trikk.core.errors import ParameterError, UnknownName
+from trikk.core.zones import day_start
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -95,4 +96,4 @@ def _midnight(text: str | None, option: str, zone: ZoneInfo, *, after: int = 0) 
         day = date.fromisoformat(text)
     except ValueError as error:
         raise ParameterError(f"{option} {text} is no day", next="write it as 2020-03-26") from error
-    return datetime.combine(day + timedelta(days=after), time(), zone).timestamp()
+    return day_start(day + timedelta(days=after), zone).timestamp()

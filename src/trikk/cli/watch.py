@@ -68,11 +68,13 @@ def moment_of(text: str, project: Project) -> datetime:
     """
     from zoneinfo import ZoneInfo
 
+    from trikk.core import zones
+
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise ParameterError(f"--now {text} is no time", next="write it as 2020-03-26T23:59") from error
-    return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(project.settings.timezone))
+    return zones.moment_of(found, ZoneInfo(project.settings.timezone))
 
 
 @dataclass(frozen=True, slots=True)

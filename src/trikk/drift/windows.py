@@ -6,10 +6,11 @@ A Sunday compared with a whole week differs every Sunday. `matching="weekday"` c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Literal, TypeAlias
 
 from trikk.core.errors import UsageError
+from trikk.core.zones import day_of, day_start, start_of
 
 Matching = Literal["weekday"]
 Span: TypeAlias = tuple[datetime, datetime]
@@ -90,8 +91,8 @@ def spans(reference: Reference, start: datetime, end: datetime) -> list[Span]:
     if isinstance(reference, TrainingData):
         return []
     if isinstance(reference, SlidingWindow):
-        last = start - reference.gap * _DAY
-        first = last - reference.days * _DAY
+        last = _earlier(start, reference.gap)
+        first = _earlier(start, reference.gap + reference.days)
     else:
         if (reference.start.tzinfo is None) != (start.tzinfo is None):
             raise UsageError(
@@ -108,18 +109,44 @@ def _matching(first: datetime, last: datetime, start: datetime, end: datetime) -
     if start.tzinfo is not None:
         first, last = first.astimezone(start.tzinfo), last.astimezone(start.tzinfo)
         end = end.astimezone(start.tzinfo)
-    wanted = {moment.weekday() for moment, _ in _days(start, end)}
-    return [(begin, until) for begin, until in _days(first, last) if begin.weekday() in wanted]
+    wanted = {weekday for weekday, _ in _days(start, end)}
+    return [span for weekday, span in _days(first, last) if weekday in wanted]
 
 
-def _days(first: datetime, last: datetime) -> list[Span]:
-    """The calendar days between, the first and last as far as they are in it."""
+def _days(first: datetime, last: datetime) -> list[tuple[int, Span]]:
+    """The calendar days between with their weekdays, the first and last as far as they are in it."""
     found, begin = [], first
-    while begin < last:
-        midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0, fold=0) + _DAY
-        found.append((begin, min(midnight, last)))
-        begin = midnight
+    while _utc(begin) < _utc(last):
+        day, after = _day(begin)
+        found.append((day.weekday(), (begin, min(after, last, key=_utc))))
+        begin = after
     return found
+
+
+def _utc(moment: datetime) -> datetime:
+    """A moment as it can be compared: two times of one zone are by the clock, which may have been put back."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _day(moment: datetime) -> Span:
+    """The day that a moment lies in."""
+    zone = moment.tzinfo
+    if zone is None:
+        midnight = datetime.combine(moment.date(), time())
+        return midnight, midnight + _DAY
+    day = day_of(moment, zone)
+    return datetime.combine(day, time()), day_start(day + _DAY, zone).astimezone(zone)
+
+
+def _earlier(moment: datetime, days: int) -> datetime:
+    """The same time so many days before; the beginning of a day if that is what it is."""
+    zone = moment.tzinfo
+    if zone is None:
+        return moment - days * _DAY
+    day = day_of(moment, zone)
+    if day_start(day, zone) == _utc(moment):
+        return day_start(day - days * _DAY, zone).astimezone(zone)
+    return start_of(moment.replace(tzinfo=None) - days * _DAY, zone).astimezone(zone)
 
 
 def _joined(parts: list[Span]) -> list[Span]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
+from trikk.core.zones import day_start
 from trikk.models.metrics import Metric
 from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
 from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
@@ -101,9 +102,9 @@ def _period(spec: MonitorSpec, start: date | None, end: date | None) -> tuple[da
     zone = zone_of(spec.timezone)
     first, last = _FOREVER
     if start is not None:
-        first = datetime.combine(start, time(), zone).astimezone(UTC)
+        first = day_start(start, zone)
     if end is not None:
-        last = datetime.combine(end + timedelta(days=1), time(), zone).astimezone(UTC)
+        last = day_start(end + timedelta(days=1), zone)
     if first >= last:
         raise UsageError(f"the period from {start} to {end} is empty", next="put the earlier day first")
     return first, last

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from trikk.drift import FixedWindow, Reference, SlidingWindow, TrainingData, spans
-from trikk.monitoring.windows import Window, window_at, windows_between
+from trikk.core.zones import day_of, start_of
+from trikk.drift import FixedWindow, Reference, SlidingWindow, TrainingData
+from trikk.monitoring.windows import Window, windows_between
 
 TRAINING_DAYS = 84
 _INSTANT = timedelta(microseconds=1)
+_NOT_OVER = "the reference is not over when the day begins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +35,30 @@ def compared_with(
         registered: when the model version that predicted the day was registered; None if that is not known.
         same_weekday: for training data, compare with the same weekday only.
     """
-    if isinstance(reference, TrainingData):
+    this = date.fromisoformat(day.label)
+    if isinstance(reference, SlidingWindow):
+        days, weekday = _before(this - timedelta(days=reference.gap), reference.days), reference.matching
+    elif isinstance(reference, FixedWindow):
+        begin, until = (start_of(moment, zone) for moment in (reference.start, reference.end))
+        if until > day.start:
+            return Compared((), _NOT_OVER)
+        whole = windows_between("day", begin, until - _INSTANT, zone)
+        days = [date.fromisoformat(w.label) for w in whole if w.start >= begin and w.end <= until]
+        weekday = reference.matching
+    else:
         if registered is None:
             return Compared((), "the model that made its predictions is not registered")
-        end = window_at("day", registered, zone).start.astimezone(zone)
-        start = end - timedelta(days=TRAINING_DAYS)
-        reference = FixedWindow(start, end, "weekday" if same_weekday else None)
-    if isinstance(reference, FixedWindow) and reference.start.tzinfo is None:
-        begin, until = (moment.replace(tzinfo=zone) for moment in (reference.start, reference.end))
-        reference = replace(reference, start=begin, end=until)
-    local = day.start.astimezone(zone)
-    if isinstance(reference, FixedWindow) and reference.end > local:
-        return Compared((), "the reference is not over when the day begins")
-    found = [
-        window.label
-        for begin, until in spans(reference, local, day.end.astimezone(zone))
-        for window in windows_between("day", begin, until - _INSTANT, zone)
-        if window.start >= begin and window.end <= until
-    ]
+        end = day_of(registered, zone)
+        if end > this:
+            return Compared((), _NOT_OVER)
+        days, weekday = _before(end, TRAINING_DAYS), "weekday" if same_weekday else None
+    found = [one.isoformat() for one in days if not weekday or one.weekday() == this.weekday()]
     return Compared(tuple(found), "" if found else "no day of the reference is such a weekday")
+
+
+def _before(day: date, days: int) -> list[date]:
+    """So many dates before one, in order."""
+    return [day - timedelta(days=back) for back in range(days, 0, -1)]
 
 
 def first_needed(reference: Reference, first: datetime, zone: ZoneInfo) -> datetime:
@@ -63,8 +70,7 @@ def first_needed(reference: Reference, first: datetime, zone: ZoneInfo) -> datet
         zone: of a reference without one.
     """
     if isinstance(reference, FixedWindow):
-        start = reference.start if reference.start.tzinfo else reference.start.replace(tzinfo=zone)
-        return min(first, start)
+        return min(first, start_of(reference.start, zone))
     days = TRAINING_DAYS if isinstance(reference, TrainingData) else reference.days + reference.gap
     return first - timedelta(days=days + 1)
 

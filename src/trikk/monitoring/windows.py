@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trikk.core.errors import UsageError
+from trikk.core.zones import day_of, day_start, hour_of, moment_of
 
 KINDS = ("hour", "day", "week")
 
@@ -38,23 +39,21 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def window_at(kind: str, moment: datetime, zone: ZoneInfo) -> Window:
-    """The window that a moment lies in. Days have 23 to 25 hours where clocks change.
+    """The window that a moment lies in; it ends where the next one begins.
+
+    Days have 23 to 25 hours where clocks change by one, and an hour is cut in two by a change of half an hour.
 
     Args:
         kind: hour, day or week.
         moment: with its zone.
         zone: whose midnights and Mondays count.
     """
-    local = moment.astimezone(zone)
     if kind == "hour":
-        start = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        if local.utcoffset() and (local.utcoffset() or timedelta()).seconds % 3600:
-            start = local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
-        return Window(
-            start, start + timedelta(hours=1), kind, start.astimezone(zone).isoformat(timespec="minutes")
-        )
-    first = local.date() - timedelta(days=local.weekday() if kind == "week" else 0)
-    return _of_days(kind, first, zone)
+        start, end = hour_of(moment, zone)
+        local = start.astimezone(zone)
+        return Window(start, end, kind, local.isoformat(timespec="seconds" if local.second else "minutes"))
+    day = day_of(moment, zone)
+    return _of_days(kind, day - timedelta(days=day.weekday() if kind == "week" else 0), zone)
 
 
 def windows_between(kind: str, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[Window]:
@@ -69,7 +68,7 @@ def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
     """The window that a label names; a date in a week names that week.
 
     Raises:
-        UsageError: if it names none.
+        UsageError: if it names none, such as a day that a place's clocks left out.
     """
     try:
         moment = datetime.fromisoformat(label)
@@ -77,7 +76,12 @@ def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
         raise UsageError(
             f"{label!r} names no {kind}", next="write it as 2020-03-26 or 2020-03-26T07:00"
         ) from error
-    return window_at(kind, moment if moment.tzinfo else moment.replace(tzinfo=zone), zone)
+    window = window_at(kind, moment_of(moment, zone), zone)
+    if kind == "day" and moment.tzinfo is None:
+        named = _of_days(kind, moment.date(), zone)
+        if named.start == named.end:
+            raise UsageError(f"clocks of {zone.key} left out {label}", next=f"the next day is {window.label}")
+    return window
 
 
 def moments(first: datetime, last: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -92,7 +96,7 @@ def moments(first: datetime, last: datetime, zone: ZoneInfo) -> tuple[datetime, 
         last: the greatest.
         zone: of times without one.
     """
-    begin, end = (_moment(time, zone) for time in (first, last))
+    begin, end = (moment_of(time, zone) for time in (first, last))
     if first.tzinfo is None:
         begin -= _left_out(first, zone)
     if last.tzinfo is None:
@@ -102,20 +106,14 @@ def moments(first: datetime, last: datetime, zone: ZoneInfo) -> tuple[datetime, 
     return begin, end
 
 
-def _moment(time: datetime, zone: ZoneInfo) -> datetime:
-    return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
-
-
 def _left_out(time: datetime, zone: ZoneInfo) -> timedelta:
     """By how much clocks are put forward over a time without a zone; nothing if it is one that clocks show."""
-    return _moment(time, zone).astimezone(zone).replace(tzinfo=None) - time
+    return moment_of(time, zone).astimezone(zone).replace(tzinfo=None) - time
 
 
 def _of_days(kind: str, first: date, zone: ZoneInfo) -> Window:
     days = 7 if kind == "week" else 1
-    start, end = (
-        datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, first + timedelta(days=days))
-    )
+    start, end = (day_start(day, zone) for day in (first, first + timedelta(days=days)))
     return Window(start, end, kind, first.isoformat())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from trikk.core.errors import UnknownName
 from trikk.core.settings import FILE, load_settings
 from trikk.core.values import JSON
+from trikk.core.zones import moment_of
 from trikk.monitoring.windows import zone_of
 from trikk.reports.addresses import ALL
 from trikk.reports.advice import actions
@@ -101,8 +102,7 @@ def asked(
         raise UnknownName("customer", customer, spec.audiences())
     until = None
     if as_known_at is not None:
-        aware = as_known_at if as_known_at.tzinfo else as_known_at.replace(tzinfo=zone)
-        until = aware.timestamp()
+        until = moment_of(as_known_at, zone).timestamp()
     return Asked(chosen, tuple(spec.audiences() if customer is None else [customer]), until)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from trikk.core.errors import UsageError
+from trikk.core.zones import day_of, day_start
 
 KINDS = ("day", "week", "month")
 MONTHS = (
@@ -41,12 +42,17 @@ class Period:
     @property
     def start(self) -> datetime:
         """The first moment, in UTC."""
-        return datetime.combine(self.first, time(), self.zone).astimezone(UTC)
+        return day_start(self.first, self.zone)
 
     @property
     def end(self) -> datetime:
         """The moment after the last, in UTC."""
-        return datetime.combine(self.next_first, time(), self.zone).astimezone(UTC)
+        return day_start(self.next_first, self.zone)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is a day that the clocks of the place left out."""
+        return self.start == self.end
 
     @property
     def label(self) -> str:
@@ -83,7 +89,8 @@ class Period:
     @property
     def before(self) -> Period:
         """The period of the same kind before it."""
-        return containing(self.kind, self.first - timedelta(days=1), self.zone)
+        found = containing(self.kind, self.first - timedelta(days=1), self.zone)
+        return found.before if found.is_empty else found
 
 
 def day_text(day: date) -> str:
@@ -100,7 +107,7 @@ def containing(kind: str, day: date, zone: ZoneInfo) -> Period:
 
 def last_complete(kind: str, now: datetime, zone: ZoneInfo) -> Period:
     """The last period of a kind that is over at a time."""
-    return containing(kind, now.astimezone(zone).date(), zone).before
+    return containing(kind, day_of(now, zone), zone).before
 
 
 def period_named(kind: str, text: str, zone: ZoneInfo) -> Period:
@@ -117,7 +124,8 @@ def period_named(kind: str, text: str, zone: ZoneInfo) -> Period:
     try:
         found = containing(kind, _day_in(kind, text), zone)
         _ = found.before.start, found.end  # both can be told in UTC
-        return found
+        if not found.is_empty:
+            return found
     except (ValueError, OverflowError):
         pass
     raise UsageError(f"{text[:40]!r} names no {kind}", next=f"write it as {_HOW[kind]}")

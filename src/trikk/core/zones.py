@@ -1,0 +1,79 @@
+"""Local time: which moments of UTC a place's clock, days and dates mean, wherever that clock was changed.
+
+A clock that is put forward leaves times out, sometimes midnight (America/Sao_Paulo) or a whole day
+(Pacific/Apia); one that is put back shows times twice, sometimes across midnight (America/St_Johns). Whatever
+cuts time into hours, days or months asks here, so that one part always begins where the last one ended. Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+
+
+def moment_of(local: datetime, zone: tzinfo) -> datetime:
+    """The moment, in UTC, that a row or a person means by a time; one that has a zone means itself.
+
+    A time that comes twice is the first of the two; one that is left out is told by the clock as it was before.
+    """
+    return (local if local.tzinfo else local.replace(tzinfo=zone, fold=0)).astimezone(UTC)
+
+
+def start_of(local: datetime, zone: tzinfo) -> datetime:
+    """The moment, in UTC, at which a span of time begins (or ends) that is given by the clock.
+
+    It is when the clock first shows that time; for one that is left out, the moment at which it is put forward.
+    """
+    if local.tzinfo:
+        return local.astimezone(UTC)
+    by_new, by_old = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (1, 0))
+    if by_new >= by_old:  # the clock shows it, once or twice
+        return by_old
+    return _first_after(by_new, by_old, zone)
+
+
+def day_start(day: date, zone: tzinfo) -> datetime:
+    """The first moment of a day, in UTC; of a day that is left out, that of the day after it."""
+    return start_of(datetime.combine(day, time()), zone)
+
+
+def day_of(moment: datetime, zone: tzinfo) -> date:
+    """The day that a moment lies in: the last one that has begun.
+
+    That is the date that the clock shows, but for a clock that is put back across midnight: what it then shows a
+    second time is of the day that had begun.
+    """
+    found = moment.astimezone(zone).date()
+    while day_start(found + _DAY, zone) <= moment:
+        found += _DAY
+    return found
+
+
+def hour_of(moment: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    """The hour of the clock that a moment lies in: its first moment and the one after its last, in UTC.
+
+    It is shorter where the clock is changed within it, by half an hour in Australia/Lord_Howe.
+    """
+    at = moment.astimezone(UTC)
+    local = at.astimezone(zone)
+    start = at - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    end = start + timedelta(hours=1)
+    if start.astimezone(zone).utcoffset() != local.utcoffset():
+        start = _first_after(start, at, zone)
+    if (end - _SECOND).astimezone(zone).utcoffset() != local.utcoffset():
+        end = _first_after(at.replace(microsecond=0), end, zone)
+    return start, end
+
+
+def _first_after(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """When a clock is changed that differs between two moments: the first whole second by the new one."""
+    offset = before.astimezone(zone).utcoffset()
+    low, high = 0, int((after - before) / _SECOND) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (before + middle * _SECOND).astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return min(before + high * _SECOND, after)
