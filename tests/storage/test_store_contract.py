@@ -160,10 +160,35 @@ def test_adding_again_makes_an_object_young(place: Place) -> None:
     pytest.fail("the time of the object never moved")
 
 
+def test_touching_makes_an_object_young(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trikk.storage.s3._YOUNG", -1.0)
+    digest = place.put(b"data")
+    [first] = place.store.list()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        assert place.store.touch(digest)
+        [again] = place.store.list()
+        if again.modified > first.modified:
+            break
+    else:
+        pytest.fail("the time of the object never moved")
+    assert place.store.fetch(digest).read_bytes() == b"data"
+    assert not place.store.touch(digest_bytes(b"never added"))
+
+
+def test_a_young_object_is_not_deleted_with_the_old_ones(place: Place) -> None:
+    digest = place.put(b"data")
+    assert not place.store.delete(digest, before=time.time() - 60)
+    assert place.store.fetch(digest).read_bytes() == b"data"
+    assert place.store.delete(digest, before=time.time() + 60)
+    assert not place.store.contains(digest)
+    assert not place.store.delete(digest, before=time.time() + 60)
+
+
 @pytest.mark.parametrize("digest", HOSTILE)
 def test_a_hostile_digest_never_becomes_a_path(place: Place, digest: str) -> None:
     source = place.store.workspace() / "source"
-    for call in (place.store.fetch, place.store.contains, place.store.delete):
+    for call in (place.store.fetch, place.store.contains, place.store.touch, place.store.delete):
         with pytest.raises(StorageError, match="no digest"):
             call(digest)
     source.write_bytes(b"data")

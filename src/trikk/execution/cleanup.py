@@ -2,8 +2,12 @@
 
 A kept run needs its graph, code bundle and list of packages, the artifacts of its steps with everything
 inside them, the models that it read, and the versions of tables that it read or wrote. Registered models are
-needed always, with their code. Runs that are not over are always kept. Nothing
-younger than a grace period is touched, since a run may be about to name it.
+needed always, with their code. Runs that are not over are always kept. Nothing younger than a grace period is
+removed, since a run may be about to name it: whoever names an object touches it first, and a table's file is
+young until the grace period has passed since a newer version did without it.
+
+Runs may begin at any moment of a clean-up. So runs are forgotten first, and only then the journal is asked what
+the others need; and each object's age is looked at again when it is removed.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.clock import Clock, SystemClock
+from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import LeaseHeld, StorageError, TrikkError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
@@ -35,8 +40,10 @@ class Collected:
         kept: runs that stay.
         forgotten: runs whose events, logs and artifacts went.
         artifacts: objects removed from the store.
-        bytes: their size.
+        bytes: their size, and that of the table files.
         table_files: data files of old table versions that were removed.
+        spared: objects and files of tables that no kept run needs, within the grace period.
+        spared_bytes: their size.
         reasons: sentences.
     """
 
@@ -45,6 +52,8 @@ class Collected:
     artifacts: int = 0
     bytes: int = 0
     table_files: int = 0
+    spared: int = 0
+    spared_bytes: int = 0
     reasons: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, JSON]:
@@ -81,19 +90,30 @@ def collect(
         StorageError: if a kept run's artifact list can't be read; nothing was removed then.
     """
     clock = clock or SystemClock()
-    rows = [row for row in project.journal.runs(limit=None) if not row.forgotten]
-    doomed = choose(rows, keep_last, older_than, clock.now())
-    report = Collected(kept=len(rows) - len(doomed), forgotten=len(doomed))
-    needed = _needed(project, (row.id for row in rows if row.id not in doomed))
+    before = clock.now() - grace
+    doomed = choose(_remembered(project), keep_last, older_than, clock.now())
+    report = Collected()
+    if not dry_run:
+        doomed = {run for run in doomed if _forget(project, run, clock, report)}
+    kept = [row.id for row in _remembered(project) if row.id not in doomed]
+    report.kept, report.forgotten = len(kept), len(doomed)
     if doomed:
         report.reasons.append(f"{len(doomed)} runs are beyond what --keep-last and --older-than keep")
-    if not dry_run:
-        for run in doomed:
-            _forget(project, run, clock, report)
-    _sweep_store(project, needed, report, clock.now() - grace, dry_run=dry_run)
-    _sweep_workspace(project, report, clock.now() - grace, dry_run=dry_run)
-    _sweep_tables(project, needed, report, grace, dry_run=dry_run)
+    needed = _needed(project, kept)
+    _sweep_store(project, needed, report, before, dry_run=dry_run)
+    _sweep_workspace(project, report, before, dry_run=dry_run)
+    _sweep_tables(project, needed, report, before, clock, dry_run=dry_run)
+    if report.spared:
+        size = show_bytes(report.spared_bytes)
+        report.reasons.append(
+            f"{report.spared} unneeded objects and files ({size}) stay: they are within the grace period "
+            f"of {show_seconds(grace)}"
+        )
     return report
+
+
+def _remembered(project: Project) -> list[RunRow]:
+    return [row for row in project.journal.runs(limit=None) if not row.forgotten]
 
 
 def choose(rows: Iterable[RunRow], keep_last: int | None, older_than: float | None, now: float) -> set[str]:
@@ -179,23 +199,27 @@ def _needs_code(project: Project, bundles: set[str], needed: _Needed) -> None:
             continue
 
 
-def _forget(project: Project, run: str, clock: Clock, report: Collected) -> None:
+def _forget(project: Project, run: str, clock: Clock, report: Collected) -> bool:
     try:
         project.journal.forget(run, at=clock.now())
     except LeaseHeld:
         report.reasons.append(f"run {run} is driven again and stays")
-        return
+        return False
     shutil.rmtree(project.settings.state / "runs" / run, ignore_errors=True)
+    return True
 
 
 def _sweep_store(project: Project, needed: _Needed, report: Collected, before: float, *, dry_run: bool) -> None:
     for stored in list(project.store.list()):
-        if stored.digest in needed.digests or stored.modified > before:
+        if stored.digest in needed.digests:
             continue
-        report.artifacts += 1
-        report.bytes += stored.size
-        if not dry_run:
-            project.store.delete(stored.digest)
+        goes = stored.modified <= before and (dry_run or project.store.delete(stored.digest, before=before))
+        if goes:
+            report.artifacts += 1
+            report.bytes += stored.size
+        else:
+            report.spared += 1
+            report.spared_bytes += stored.size
 
 
 def _sweep_workspace(project: Project, report: Collected, before: float, *, dry_run: bool) -> None:
@@ -224,13 +248,17 @@ def _is_used(path: Path) -> bool:
     return True
 
 
-def _sweep_tables(project: Project, needed: _Needed, report: Collected, grace: float, *, dry_run: bool) -> None:
+def _sweep_tables(
+    project: Project, needed: _Needed, report: Collected, before: float, clock: Clock, *, dry_run: bool
+) -> None:
     for name in project.tables.names():
         keep = needed.tables.get(name, set())
         try:
-            cleaned = project.tables.clean(name, keep, grace=grace, dry_run=dry_run)
+            cleaned = project.tables.clean(name, keep, grace=clock.now() - before, dry_run=dry_run)
         except StorageError as error:
             report.reasons.append(f"table {name} was left alone: {error.what}")
             continue
         report.table_files += len(cleaned.removed)
         report.bytes += cleaned.bytes
+        report.spared += cleaned.young
+        report.spared_bytes += cleaned.young_bytes

@@ -105,7 +105,7 @@ class Driver:
         self.attempts = Attempts(executor, clock, capacity, options.log_limit)
         self.binder = Binder(graph, state, artifacts)
         self.frontier = f.Frontier(graph, state, self.binder.value, self.binder.length)
-        self.cache = StepCache(journal, graph.pipeline, options.codes or {}, artifacts.verify)
+        self.cache = StepCache(journal, graph.pipeline, options.codes or {}, artifacts.reuse)
         self.queue: deque[Task] = deque()
         self.delayed: list[tuple[float, Task]] = []
         self.failures: dict[Task, int] = {}

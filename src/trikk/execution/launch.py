@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import FrameType
 
 from trikk.core.clock import Clock
-from trikk.core.errors import TableError, UnknownName
+from trikk.core.errors import StorageError, TableError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.driver import LEASE_TTL, Driver, Options
@@ -19,7 +19,7 @@ from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs import events as e
-from trikk.runs.bundle import capture, commit_of
+from trikk.runs.bundle import capture, commit_of, touch
 from trikk.runs.journal import Journal
 from trikk.runs.lease import Holder, Lease
 from trikk.runs.ledger import Ledger
@@ -51,12 +51,25 @@ def start(
     parameters = parameters_for(graph, given, text=text)
     check_gpus(graph, Capacity.of_machine())
     lock = base if pinned else pin(project, graph, base)
+    _keep_young(project, lock)
     why = dict(origin or {"kind": "manual"})
     state = create(project, graph, how, parameters, lock.to_json(), project.keep_json(graph.to_json()), why)
     with leased(project.journal, state.id, clock) as lease:
         started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
         state.apply(project.journal.append(state.id, e.RUN_STARTED, started, at=clock.now(), lease=lease))
         return drive(project, executor, graph, state, lease, how)
+
+
+def _keep_young(project: Project, lock: Lock) -> None:
+    """Touch what the run is about to name: a session may have captured it hours ago.
+
+    Raises:
+        StorageError: if it is not in the store any more.
+    """
+    if not (touch(project.store, lock.code) and project.store.touch(lock.packages)):
+        raise StorageError(
+            "the code that this session is locked to was removed from the store", next="start the command again"
+        )
 
 
 def create(

@@ -150,7 +150,7 @@ class Project:
 
         data = canonical(value)
         digest = digest_bytes(data)
-        if not self.store.contains(digest):
+        if not self.store.touch(digest):
             path = self.store.workspace() / f"json-{os.urandom(8).hex()}"
             path.write_bytes(data)
             self.store.add(path, digest)

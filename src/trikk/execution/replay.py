@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from trikk.core.errors import RunError, TrikkError
+from trikk.core.errors import RunError, StorageError, TrikkError
 from trikk.core.values import JSON
 from trikk.execution.how import How
 from trikk.execution.launch import create, drive, driver_of, leased
@@ -21,6 +21,7 @@ from trikk.execution.resume import source_folder
 from trikk.execution.session import open_executor
 from trikk.pipeline.graph import Graph, Node
 from trikk.runs import events as e
+from trikk.runs.bundle import touch
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
 from trikk.runs.state import RunState
 from trikk.storage.artifact import Artifact
@@ -96,7 +97,11 @@ def obstacles(project: Project, state: RunState, graph: Graph) -> Obstacles:
     """Look for everything that can't be as it was in the old run, before anything runs."""
     blocking: list[str] = []
     lock = Lock.read(state.lock)
-    if not project.store.contains(lock.code):
+    try:
+        whole = touch(project.store, lock.code)
+    except StorageError:
+        whole = False
+    if not whole:
         blocking.append(f"the run's code {lock.code[:12]} is not in the store any more")
     for name, version in lock.tables.items():
         if version is not None:
@@ -125,7 +130,7 @@ def _lost_sources(project: Project, state: RunState, name: str) -> list[str]:
 def _lost(project: Project, what: str, artifacts: Iterable[Any]) -> list[str]:
     try:
         for artifact in artifacts:
-            project.artifacts.verify(Artifact.from_json(artifact))
+            project.artifacts.reuse(Artifact.from_json(artifact))
     except TrikkError as error:
         return [f"{what} is lost: {error.what}"]
     return []
@@ -179,7 +184,10 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     try:
         _ = executor.graphs()
         origin: dict[str, JSON] = {"kind": "replay", "of": was.id}
+        for digest in (was.graph, str(was.lock["packages"])):
+            project.store.touch(digest)
         run = create(project, graph, how, was.parameters, was.lock, was.graph, origin).id
+        _refuse_forgotten(project, old, run, how.clock.now())
         with leased(project.journal, run, how.clock) as lease:
             batch: list[tuple[str, dict[str, JSON]]] = [
                 (e.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
@@ -191,6 +199,17 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     finally:
         executor.close()
     return Replayed(made, was, found.differing, compare_runs(project, graph, was, made))
+
+
+def _refuse_forgotten(project: Project, old: str, run: str, now: float) -> None:
+    """Raise RunError if clean-up has forgotten the old run before the new one, which names the same, was there.
+
+    Clean-up forgets first and then looks what is needed: had it forgotten the old run later, it would have seen
+    the new one. Nothing else keeps an old version of a table, which can't be touched.
+    """
+    if project.journal.row(old).forgotten:
+        project.journal.append(run, e.RUN_CANCELLED, {"error": "clean-up forgot the run that it repeats"}, at=now)
+        raise RunError(f"run {old} was forgotten by clean-up", next="choose another: trikk runs")
 
 
 def _is_taken(was: RunState, node: Node) -> bool:

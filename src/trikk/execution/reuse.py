@@ -37,7 +37,7 @@ class StepCache:
         journal: where the index is.
         pipeline: the pipeline's name.
         codes: for each step the digest of the code that it reaches.
-        verify: raises if an artifact is gone or damaged.
+        verify: raises if an artifact is gone or damaged; one that is not is spared by clean-up from then on.
     """
 
     def __init__(

@@ -55,20 +55,24 @@ def bundle_digest(files: dict[str, str]) -> str:
 
 
 def capture(root: Path, patterns: Sequence[str], store: Store) -> str:
-    """Store the project's code as it is now; returns the bundle's digest.
+    """Store the project's code as it is now; returns the bundle's digest. What is there already is touched.
 
     Raises:
         StorageError: if it can't be stored.
     """
     files = manifest(root, patterns)
     digest = bundle_digest(files)
-    if store.contains(digest):
-        return digest
     for name, content in files.items():
-        if not store.contains(content):
+        if not store.touch(content):
             _put(store, (root / name).read_bytes(), content)
-    _put(store, canonical(dict(files)), digest)
+    if not store.touch(digest):
+        _put(store, canonical(dict(files)), digest)
     return digest
+
+
+def touch(store: Store, digest: str) -> bool:
+    """Whether a bundle and all of its files are in the store; their age begins anew then (see `Store.touch`)."""
+    return store.touch(digest) and all(store.touch(content) for content in contents(store, digest).values())
 
 
 def contents(store: Store, digest: str) -> dict[str, str]:

@@ -149,6 +149,17 @@ class Artifacts:
         for child in self.children(artifact):
             self.store.fetch(child.digest)
 
+    def reuse(self, artifact: Artifact) -> None:
+        """Verify an artifact that is about to be named again, and make it and its children young (`Store.touch`).
+
+        Raises:
+            ArtifactMissing, ArtifactCorrupt: as `verify`.
+        """
+        self.store.touch(artifact.digest)
+        for child in self.children(artifact):
+            self.store.touch(child.digest)
+        self.verify(artifact)
+
     def new_folder(self) -> Path:
         """An empty, private folder beside the store's half-written files, there until `release`."""
         return self._files.fresh()

@@ -66,9 +66,30 @@ class LocalStore:
         """Whether there is such an object."""
         return os.path.exists(self._path(digest))  # noqa: PTH110  a string is what is at hand
 
-    def delete(self, digest: str) -> None:
-        """Remove the object; nothing happens if there is none."""
-        Path(self._path(digest)).unlink(missing_ok=True)
+    def touch(self, digest: str) -> bool:
+        """Whether the object is there and now young (see `Store.touch`); False as well for another user's file."""
+        try:
+            os.utime(self._path(digest))
+        except (FileNotFoundError, PermissionError):
+            return False
+        return True
+
+    def delete(self, digest: str, *, before: float | None = None) -> bool:
+        """Remove the object (see `Store.delete`).
+
+        It is moved away before its age is looked at, and put back if it is young: whoever touches it either comes
+        before the move, and is seen, or finds no object and adds it again.
+        """
+        path, gone = self._path(digest), self._tmp / f"gone-{os.urandom(8).hex()}"
+        try:
+            os.rename(path, gone)  # noqa: PTH104  a string is what is at hand
+        except FileNotFoundError:
+            return False
+        if before is not None and gone.stat().st_mtime > before:
+            os.rename(gone, path)  # noqa: PTH104
+            return False
+        gone.unlink()
+        return True
 
     def list(self) -> Iterator[StoredObject]:
         """All objects; an object that vanishes meanwhile is left out."""
@@ -89,8 +110,7 @@ class LocalStore:
     def _touched(self, target: str, digest: str) -> bool:
         """Whether the object is there, whole, and now touched."""
         try:
-            os.utime(target)
-            return digest_file(Path(target)) == digest
+            return self.touch(digest) and digest_file(Path(target)) == digest
         except FileNotFoundError:
             return False
 

@@ -46,10 +46,21 @@ class MemoryStore:
         """Whether there is such an object."""
         return checked(digest) in self._objects
 
-    def delete(self, digest: str) -> None:
-        """Remove the object; nothing happens if there is none."""
-        self._objects.pop(checked(digest), None)
+    def touch(self, digest: str) -> bool:
+        """Whether the object is there and now young (see `Store.touch`)."""
+        if checked(digest) not in self._objects:
+            return False
+        self._objects[digest] = (self._objects[digest][0], time.time())
+        return True
+
+    def delete(self, digest: str, *, before: float | None = None) -> bool:
+        """Remove the object (see `Store.delete`)."""
+        found = self._objects.get(checked(digest))
+        if found is None or (before is not None and found[1] > before):
+            return False
+        del self._objects[digest]
         (self.workspace() / f"object-{digest}").unlink(missing_ok=True)
+        return True
 
     def list(self) -> Iterator[StoredObject]:
         """All objects, as they were at the call."""

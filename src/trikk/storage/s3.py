@@ -1,13 +1,15 @@
 """Objects in a bucket of S3 or of a server that speaks its protocol, with a local cache that is verified, too.
 
 An object is put whole by one request (or one multipart upload), which S3 makes visible whole or not at all.
-Since its name says its content, putting it twice writes the same bytes: that is how an object is touched.
+Since its name says its content, putting it twice writes the same bytes: that is how an object is touched (S3
+refuses to copy an object onto itself, and has no other way to make it young).
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trikk.core.digests import digest_bytes
-from trikk.core.errors import MissingExtra, StorageError, UsageError
+from trikk.core.errors import ArtifactMissing, MissingExtra, StorageError, UsageError
 from trikk.storage.local import LocalStore, storage_error
 from trikk.storage.store import StoredObject, checked, missing, verified
 
 _CHUNK = 8 << 20
 _PREFIX = "objects/"
+_YOUNG = 300.0  # seconds for which a touch would change nothing that matters
 
 
 class S3Store:
@@ -47,6 +50,7 @@ class S3Store:
         self.url = url.rstrip("/")
         self._cache = LocalStore(given.get("cache") or _cache_folder(self.url), durable=False)
         self._place = (parts.netloc, parts.path.strip("/"), given)
+        self._touched: dict[str, float] = {}
 
     @functools.cached_property
     def _store(self) -> Any:
@@ -101,18 +105,52 @@ class S3Store:
             raise self._error(error) from error
         return True
 
-    def delete(self, digest: str) -> None:
-        """Remove the object from the bucket and the cache."""
+    def touch(self, digest: str) -> bool:
+        """Whether the object is there, now young (see `Store.touch`): it is put again if it is older than 5 minutes.
+
+        Within 5 minutes a process asks the bucket once for each object.
+        """
+        import obstore
+
+        key, now = _key(digest), time.time()
+        if now - self._touched.get(digest, 0.0) < _YOUNG:
+            return True
+        try:
+            if now - self._modified(key) > _YOUNG:
+                obstore.put(self._store, key, self.fetch(digest), chunk_size=_CHUNK)
+        except (FileNotFoundError, ArtifactMissing):
+            return False
+        except obstore.exceptions.BaseError as error:
+            raise self._error(error) from error
+        self._touched[digest] = now
+        return True
+
+    def delete(self, digest: str, *, before: float | None = None) -> bool:
+        """Remove the object from the bucket and the cache (see `Store.delete`).
+
+        S3 has no removal by age: a touch that falls between the look and the removal, one request, is not seen.
+        """
         import obstore
 
         key = _key(digest)
-        self._cache.delete(digest)
         try:
+            modified = self._modified(key)
+            if before is not None and modified > before:
+                return False
+            self._cache.delete(digest)
             obstore.delete(self._store, key)
         except FileNotFoundError:
-            return
+            self._cache.delete(digest)
+            return False
         except obstore.exceptions.BaseError as error:
             raise self._error(error) from error
+        return True
+
+    def _modified(self, key: str) -> float:
+        """When an object was last put, in seconds since 1970; FileNotFoundError if there is none."""
+        import obstore
+
+        return float(obstore.head(self._store, key)["last_modified"].timestamp())
 
     def list(self) -> Iterator[StoredObject]:
         """All objects of the bucket under the prefix."""

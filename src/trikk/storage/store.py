@@ -57,8 +57,19 @@ class Store(Protocol):
     def contains(self, digest: str) -> bool:
         """Whether there is such an object; its bytes are not looked at."""
 
-    def delete(self, digest: str) -> None:
-        """Remove the object; nothing happens if there is none."""
+    def touch(self, digest: str) -> bool:
+        """Whether there is such an object, whose age begins anew then, so that a clean-up by age spares it.
+
+        Whoever is about to name an object that he has not added calls this first.
+        """
+
+    def delete(self, digest: str, *, before: float | None = None) -> bool:
+        """Remove the object and return whether that was done; nothing happens if there is none.
+
+        Args:
+            digest: which.
+            before: leave it if it was added or touched after this moment (seconds since 1970).
+        """
 
     def list(self) -> Iterator[StoredObject]:
         """All objects, in no particular order."""

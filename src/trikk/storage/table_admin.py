@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from trikk.core.errors import TableError
 from trikk.storage.table_files import Files, logged
@@ -66,7 +67,8 @@ class TableInfo:
 class CleanReport:
     """What a clean-up removed (or would, if `dry_run`): paths relative to the table, and their bytes.
 
-    `kept` are the versions that it spared, `young` the unreferenced files that are within the grace period.
+    `kept` are the versions that it spared, `young` the unreferenced files that are within the grace period, and
+    `young_bytes` their size.
     """
 
     name: str
@@ -74,6 +76,7 @@ class CleanReport:
     bytes: int
     kept: tuple[int, ...]
     young: int
+    young_bytes: int
     dry_run: bool
 
 
@@ -102,7 +105,9 @@ def info(name: str, table: DeltaTable, *, limit: int, newest: int) -> TableInfo:
 def sweep(
     name: str, snapshots: Collection[DeltaTable], files: Files, *, before: float, dry_run: bool
 ) -> CleanReport:
-    """Remove the data files that none of `snapshots` uses and that were written before `before`.
+    """Remove the data files that no snapshot uses, and that neither were written nor given up since `before`.
+
+    A run that was locked to the version that was the newest then may still be about to say so.
 
     Raises:
         TableError: if a file that a snapshot uses is not listed. Nothing is removed then: either the table is
@@ -120,7 +125,8 @@ def sweep(
             next="restore them from a backup, or do without the versions that use them",
         )
     unused = [found[path] for path in sorted(found.keys() - used)]
-    old = [file for file in unused if file.modified < before]
+    lately = removed_since(name, max(snapshot.version() for snapshot in snapshots), files, before)
+    old = [file for file in unused if file.modified < before and file.path not in lately]
     if not dry_run:
         files.delete(name, [file.path for file in old])
     return CleanReport(
@@ -129,8 +135,24 @@ def sweep(
         bytes=sum(file.size for file in old),
         kept=tuple(sorted({snapshot.version() for snapshot in snapshots})),
         young=len(unused) - len(old),
+        young_bytes=sum(file.size for file in unused) - sum(file.size for file in old),
         dry_run=dry_run,
     )
+
+
+def removed_since(name: str, newest: int, files: Files, moment: float) -> set[str]:
+    """The data files that versions made since a moment (seconds since 1970) do without, by the log."""
+    found: set[str] = set()
+    for version in range(newest, -1, -1):
+        try:
+            actions = files.commit(name, version)
+        except FileNotFoundError:
+            break  # another program has put the older entries of a bucket's log into a checkpoint
+        made = next((action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action), None)
+        if made is not None and made / 1000 < moment:
+            break
+        found |= {unquote(action["remove"]["path"]) for action in actions if "remove" in action}
+    return found
 
 
 def _write(entry: Mapping[str, Any]) -> TableWrite:
