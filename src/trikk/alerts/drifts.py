@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 
 from trikk.alerts.reading import Point, Reading
 from trikk.alerts.rule import Rule
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
+from trikk.drift import SlidingWindow
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.drift_days import compared_with
+from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_records import DriftRecord, DriftRecords, drift_observations
 from trikk.monitoring.records import Records
+from trikk.monitoring.windows import window_named, zone_of
+
+_CRISIS = 0.1
+"""The share of a reference's days from which on it has slid into a drift."""
 
 
 def of_drift(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
@@ -31,7 +39,10 @@ def of_days(days: DriftRecords, spec: MonitorSpec, rule: Rule, now: datetime) ->
     if spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
     found = drift_observations(days, spec, now, most=max(14, 2 * rule.windows + 1))
-    return [Reading(rule, spec.name, f"{spec.name}: values drift", tuple(_point(day) for day in found))]
+    points = [_point(day) for day in found]
+    if found and not points[-1].bad:
+        points[-1] = _with_crisis(points[-1], found[-1], days, spec)
+    return [Reading(rule, spec.name, f"{spec.name}: values drift", tuple(points))]
 
 
 def _point(day: DriftRecord) -> Point:
@@ -43,6 +54,32 @@ def _point(day: DriftRecord) -> Point:
         at=day.end.timestamp(),
         bad=day.verdict == "drift",
         text=f"day {day.label}: {day.verdict}: {day.headline}",
-        badness=float(len(day.drifted)),
+        badness=max((column.size for column in day.drifted), default=0.0),
         facts=facts,
     )
+
+
+def _with_crisis(point: Point, day: DriftRecord, days: DriftRecords, spec: MonitorSpec) -> Point:
+    """A good day; if its reference has slid into days that drifted, that is said, with one that does not slide."""
+    reference, zone = Drift.read(spec.drift or {}).matched, zone_of(spec.timezone)
+    if not isinstance(reference, SlidingWindow):
+        return point
+    window = window_named("day", day.label, zone)
+    every, mine = (
+        compared_with(one, window, zone, None, same_weekday=False).days
+        for one in (replace(reference, matching=None), reference)
+    )
+    known = {label: record.verdict for label in every if (record := days.window("day", label)) is not None}
+    compared = [known[label] for label in mine if label in known]
+    drifted = compared.count("drift")
+    if not drifted or drifted < _CRISIS * len(compared):
+        return point
+    said = f"{drifted} of the {len(compared)} days that it is compared with drifted themselves"
+    until = date.fromisoformat(next(label for label, verdict in known.items() if verdict == "drift"))
+    since = until - timedelta(days=reference.days)
+    start, end = (f"datetime({d.year}, {d.month}, {d.day})" for d in (since, until))
+    facts: dict[str, JSON] = {
+        "its reference": f"{said}: it has slid into the change, which may go on",
+        "one that does not slide": f"Drift(reference=FixedWindow({start}, {end}))",
+    }
+    return replace(point, text=f"{point.text}; {said}", facts={**point.facts, **facts})

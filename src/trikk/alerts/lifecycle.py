@@ -21,11 +21,15 @@ from typing import Any
 
 from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, SUPPRESSED, UPDATED, Incident
 from trikk.alerts.reading import Point, Reading
+from trikk.alerts.rule import DRIFT
 from trikk.alerts.times import lasting
 from trikk.core.values import JSON
 
 CLEARLY_WORSE = 1.1
 """By what factor something must be worse than was told before it is told again."""
+
+CLEARLY_MORE_DRIFT = 1.5
+"""The same for drift: one day's rows are a sample, and its distance varies by more than a tenth by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
         return Decision(RESOLVED, "resolved", f"{last.text}{times}", tell=True, body={"point": last.to_json()})
     told = incident.told[-1].at if incident.told else incident.opened
     is_quiet = bool(incident.acknowledged) or now < told + rule.cooldown
-    is_worse = last.bad and last.badness > incident.worst_told * CLEARLY_WORSE
+    is_worse = last.bad and last.badness > _clearly_worse(incident)
     is_new = incident.point is None or _differs(incident.point, last)
     if is_new or (is_worse and not is_quiet):
         return _updated(incident, reading, now, tell=is_worse and not is_quiet)
@@ -109,6 +113,11 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
         why = f"unresolved for {lasting(now - incident.opened)} and not acknowledged"
         return Decision(ESCALATED, f"escalated/{incident.escalations + 1}", why, tell=True)
     return None
+
+
+def _clearly_worse(incident: Incident) -> float:
+    """Beyond which badness there is something to tell."""
+    return incident.worst_told * (CLEARLY_MORE_DRIFT if incident.rule.kind == DRIFT else CLEARLY_WORSE)
 
 
 def _escalation_due(incident: Incident) -> float:
@@ -126,7 +135,7 @@ def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) ->
         why = f"{last.text}: good {reading.good} of {rule.windows} times that resolve it"
     elif tell:
         why = f"{last.text}: worse than was told"
-    elif last.badness <= incident.worst_told * CLEARLY_WORSE:
+    elif last.badness <= _clearly_worse(incident):
         why = f"{last.text}: no worse than was told"
     elif incident.acknowledged:
         why = f"{last.text}: worse, not told since {incident.acknowledged} knows"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trikk.drift.counts import chi_square, cramers_v, jensen_shannon, pooled, psi
 from trikk.drift.kinds import NUMERIC
@@ -37,6 +37,7 @@ class Measured:
             test for distances of counts.
         error: how far `effect` may be from the truth; None where no bound is known.
         change: what has changed, in words.
+        distance: of numbers, however measured, how far apart they are in standard deviations of the reference.
     """
 
     method: Method
@@ -45,6 +46,7 @@ class Measured:
     p_value: float
     error: float | None
     change: str
+    distance: float | None = None
 
 
 def suited(pair: Pair, counts: Counts | None) -> Method:
@@ -77,7 +79,11 @@ def measure(pair: Pair, method: Method | None = None) -> Measured | None:
     method = method or suited(pair, counts)
     if method in OF_NUMBERS:
         return _distance(pair, method)
-    return _counted(counts or pair.bins(), method)
+    found = _counted(counts or pair.bins(), method)
+    if found is None or pair.reference.kind not in NUMERIC:
+        return found
+    far = _distance(pair, "wasserstein")
+    return replace(found, distance=None if far is None else far.effect)
 
 
 def _distance(pair: Pair, method: Method) -> Measured | None:
@@ -85,13 +91,14 @@ def _distance(pair: Pair, method: Method) -> Measured | None:
     mean, spread, now, _ = moments = pair.moments()
     p_value = kolmogorov_survival(gap.ks, pair.reference.values, pair.current.values)
     change = f"mean {mean:.4g} -> {now:.4g}"
-    if method == "ks":
-        return Measured(method, gap.ks, gap.ks, p_value, gap.ks_error, change)
     scale = next((part for part in (spread, moments[3], abs(mean), abs(now)) if part > 0), 1.0)
     effect = gap.area / scale
-    if not (math.isfinite(effect) and math.isfinite(scale)):
+    is_known = math.isfinite(effect) and math.isfinite(scale)
+    if method == "ks":
+        return Measured(method, gap.ks, gap.ks, p_value, gap.ks_error, change, effect if is_known else None)
+    if not is_known:
         return None
-    return Measured(method, gap.area, effect, p_value, gap.area_error / scale, change)
+    return Measured(method, gap.area, effect, p_value, gap.area_error / scale, change, effect)
 
 
 def _counted(counts: Counts, method: Method) -> Measured | None:

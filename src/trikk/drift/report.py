@@ -39,6 +39,10 @@ class ColumnDrift:
         reference_missing: share of rows that are null, NaN or infinite in the reference, 0 to 1.
         current_missing: the same of the current rows.
         missing_adjusted: the corrected p-value of the change in that share; None where it was not tested.
+        distance: of numbers, however measured, how far apart they are in standard deviations of the reference;
+            None for categories, and in findings of before it was kept.
+        times_limit: how large a drift is, in units of the limit that it is beyond; 0 where there is none. Where an
+            effect can't exceed 1, a distance of several standard deviations counts as many times.
     """
 
     column: str
@@ -56,6 +60,15 @@ class ColumnDrift:
     reference_missing: float = 0.0
     current_missing: float = 0.0
     missing_adjusted: float | None = None
+    distance: float | None = None
+    times_limit: float = 0.0
+
+    @property
+    def size(self) -> float:
+        """`times_limit`, of a finding of before it was kept as well: at least 1 for a drift, 0 for none."""
+        if self.verdict != "drift":
+            return 0.0
+        return self.times_limit or max(1.0, (self.effect or 0.0) / (self.threshold or 1.0))
 
     def to_json(self) -> dict[str, JSON]:
         """All attributes as JSON."""
@@ -86,9 +99,9 @@ class DriftReport:
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
-        """The columns with the verdict "drift", the largest effect (in units of its threshold) first."""
+        """The columns with the verdict "drift", the largest (in units of its limit) first."""
         found = [column for column in self.columns if column.verdict == "drift"]
-        return tuple(sorted(found, key=lambda c: -(c.effect or 0) / (c.threshold or 1)))
+        return tuple(sorted(found, key=lambda c: -c.size))
 
     def of(self, verdict: Verdict) -> tuple[ColumnDrift, ...]:
         """The columns with this verdict."""

@@ -8,6 +8,7 @@ from trikk.drift.measure import Measured
 from trikk.drift.report import ColumnDrift, Verdict
 
 _MISSING = "missing values "
+_LEAST = 1e-9  # for a limit of nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,9 @@ def decide(facts: Facts, adjusted: float | None, missing_adjusted: float | None,
             p_value=measured.p_value,
             adjusted=adjusted,
             error=measured.error,
+            distance=measured.distance,
         )
-    return _with_missing(found, limits)
+    return _with_missing(_sized(found), limits)
 
 
 def decided_anew(found: ColumnDrift, limits: Limits) -> ColumnDrift:
@@ -102,7 +104,7 @@ def decided_anew(found: ColumnDrift, limits: Limits) -> ColumnDrift:
         size, change = f"{found.method} {found.effect:.3g}", found.reason.partition("; ")[2]
         verdict, reason = _judged(size, found.effect, found.adjusted, f"; {change}" if change else "", limits)
         found = replace(found, verdict=verdict, reason=reason, threshold=limits.threshold)
-    return _with_missing(found, limits)
+    return _with_missing(_sized(found), limits)
 
 
 def missing_changed(found: ColumnDrift, alpha: float) -> float | None:
@@ -121,7 +123,16 @@ def _with_missing(found: ColumnDrift, limits: Limits) -> ColumnDrift:
     if change is None or change < limits.missing:
         return found
     missing = f"{_MISSING}{found.reference_missing:.1%} -> {found.current_missing:.1%}"
-    return replace(found, verdict="drift", reason=f"{missing}; {found.reason}")
+    size = max(found.times_limit, change / max(limits.missing, _LEAST))
+    return replace(found, verdict="drift", reason=f"{missing}; {found.reason}", times_limit=size)
+
+
+def _sized(found: ColumnDrift) -> ColumnDrift:
+    """The finding with the size of its drift; effects up to 1 go on growing with the distance of the numbers."""
+    if found.verdict != "drift" or found.effect is None or found.threshold is None:
+        return replace(found, times_limit=0.0)
+    far = 1.0 if found.method == "wasserstein" else max(1.0, found.distance or 0.0)
+    return replace(found, times_limit=far * found.effect / max(found.threshold, _LEAST))
 
 
 def _values_verdict(facts: Facts, adjusted: float | None, limits: Limits) -> tuple[Verdict, str]:

@@ -164,9 +164,7 @@ class Judge:
 
 def concluded(columns: Collection[ColumnDrift]) -> tuple[Verdict, str]:
     """The verdict on a day, and the sentence that goes with it."""
-    drifted = sorted(
-        (c for c in columns if c.verdict == "drift"), key=lambda c: -(c.effect or 0) / (c.threshold or 1)
-    )
+    drifted = sorted((c for c in columns if c.verdict == "drift"), key=lambda c: -c.size)
     judged = [c for c in columns if c.verdict in ("drift", "no drift")]
     if drifted:
         worst = drifted[0]

@@ -132,9 +132,9 @@ class DriftRecord:
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
-        """The columns that drift, the largest effect (in units of its threshold) first."""
+        """The columns that drift, the largest (in units of its limit) first."""
         found = [column for column in self.columns if column.verdict == "drift"]
-        return tuple(sorted(found, key=lambda c: -(c.effect or 0) / (c.threshold or 1)))
+        return tuple(sorted(found, key=lambda c: -c.size))
 
     def of(self, column: str) -> ColumnDrift | None:
         """The finding of one column; None if it was not compared."""
