@@ -93,7 +93,7 @@ def check_fits(
         schema["value"] = pl.Float64 if is_number(version.signature.output.dtype) else pl.String
     rows = pl.LazyFrame(schema=schema)
     try:
-        fitted_ = fitted(rows, pl.Schema(there) if there else None, schema_mode="merge", replaces=False)
+        fitted_ = fitted(rows, pl.Schema(there) if there else None, mode="append", schema_mode="merge")
     except TableError as error:
         raise TableError(
             f"version {version.version} can't be logged there: {error.what}",
