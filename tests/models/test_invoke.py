@@ -94,7 +94,7 @@ def test_of_a_model_that_knows_its_inputs_others_are_left_out() -> None:
     with pytest.raises(SignatureError) as caught:
         infer(model, ROWS.drop("n"))
     assert caught.value.field == "n"
-    with pytest.raises(SignatureError, match="2 columns, and inputs has 4"):
+    with pytest.raises(SignatureError, match="2 columns, and there are 4"):
         infer(FITTED["a booster"][0], ROWS)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import PredictionError, SignatureError, TrikkError, UsageError
+from trikk.core.errors import MissingExtra, PredictionError, SignatureError, TrikkError, UsageError
+from trikk.models.columns import booster_of, categories_of, inputs_of, is_of, is_session
 from trikk.models.dtypes import as_dtype, dtype_of, is_number
 from trikk.models.signature import Signature
 
 if TYPE_CHECKING:
     import polars as pl
+
+_GIVEN = {"array": "a numpy array", "polars": "a polars frame", "pandas": "a pandas frame"}
 
 
 def predict_values(
@@ -41,11 +46,12 @@ def predict_values(
     import polars as pl
 
     rows = signature.check(frame) if signature else frame
-    takes = signature.takes if signature else takes_of(model, rows)
-    method = signature.method if signature else "predict"
     if frame.height == 0:
         return pl.Series("value", [], dtype_of(signature.output.dtype) if signature else pl.Float64)
-    values = raw_values(model, rows, takes, method, allow_nan=True)
+    if signature:
+        values = raw_values(model, rows, signature.takes, signature.method, allow_nan=True)
+    else:
+        _, values = tried_values(model, rows, ways_of(model, rows), allow_nan=True)
     if not allow_nan:
         _refuse_nan(values, keys)
     return as_dtype(values, "value", signature.output.dtype) if signature else values
@@ -54,47 +60,75 @@ def predict_values(
 def raw_values(
     model: Any, rows: pl.DataFrame, takes: str, method: str = "predict", *, allow_nan: bool = False
 ) -> pl.Series:
-    """What a model gives for rows that are as it wants them; arguments and errors as for `predict_values`."""
+    """What a model gives for rows of the right types; arguments and errors as for `predict_values`.
+
+    The columns come in any order: the model gets those that it was fitted on, in its own (`inputs_of`).
+    """
     call = caller_of(model, method)
+    rows = rows.select(inputs_of(model, rows.columns))
+    arranged = _arranged(model, rows, takes)
     try:
-        given = call(_arranged(rows, takes))
+        given = call(arranged)
     except TrikkError:
         raise
     except Exception as error:
         raise PredictionError(
-            f"the model ({type(model).__name__}) failed on {rows.height:,} rows: {type(error).__name__}: {error}",
-            next="try it on these rows by hand; its signature says what it was fitted on",
+            f"the model ({type(model).__name__}) failed on {rows.height:,} rows, given as "
+            f"{_GIVEN[takes]}: {type(error).__name__}: {error}",
+            next="try it on these rows by hand; if it was fitted on a frame of another library, register it with "
+            "inputs= as such a frame",
         ) from error
-    values = _series(given, rows.height, method)
+    values = as_series(given, rows.height, method)
     if not allow_nan:
         _refuse_nan(values, None)
     return values
 
 
-def takes_of(model: Any, inputs: Any) -> str:
-    """How a model wants its rows: "array", "polars" or "pandas".
+def tried_values(
+    model: Any, rows: pl.DataFrame, ways: Sequence[str], method: str = "predict", *, allow_nan: bool = False
+) -> tuple[str, pl.Series]:
+    """The first way to give the rows that the model can take, and its values; the first way's error if none."""
+    first: PredictionError | None = None
+    for takes in ways:
+        try:
+            return takes, raw_values(model, rows, takes, method, allow_nan=allow_nan)
+        except MissingExtra:
+            if first is None:
+                raise
+        except PredictionError as error:
+            first = first or error
+    assert first is not None
+    raise first
 
-    An estimator that was fitted on names gets them, of the same library as `inputs`; one that was fitted on an
-    array, and a LightGBM booster, gets an array if every input is a number; anything else gets a frame.
+
+def ways_of(model: Any, inputs: Any) -> list[str]:
+    """How a model may want its rows, the likeliest way first: "array", "polars" or "pandas".
+
+    An estimator that was fitted on names gets a frame; which library's, it does not say, so that of `inputs` comes
+    first. One that was fitted on an array, and a booster, gets an array if every input is a number. A booster with
+    pandas categories gets those. Anything else gets a frame.
     """
     import polars as pl
 
-    pandas = type(inputs).__module__.partition(".")[0] == "pandas"
-    kind = "pandas" if pandas else "polars"
-    if getattr(model, "feature_names_in_", None) is not None:
-        return kind
-    booster = type(model).__name__ == "Booster" and type(model).__module__.partition(".")[0] == "lightgbm"
-    if not (booster or hasattr(model, "n_features_in_")):
-        return kind
+    pandas = is_of(inputs, "pandas")
+    frames = ["pandas", "polars"] if pandas else ["polars", "pandas"]
+    if getattr(booster_of(model), "pandas_categorical", None):
+        return ["pandas"]
+    booster = is_of(model, "lightgbm", "Booster") or is_of(model, "xgboost", "Booster") or is_session(model)
+    coded = booster and "c" in (getattr(model, "feature_types", None) or ())  # a number would be taken for a code
+    if coded or (not booster and (hasattr(model, "feature_names_in_") or not hasattr(model, "n_features_in_"))):
+        return frames
     frame = pl.from_pandas(inputs) if pandas else inputs
-    return "array" if all(is_number(dtype) for dtype in frame.dtypes) else kind
+    return ["array"] if all(is_number(dtype) for dtype in frame.dtypes) else frames
 
 
 def caller_of(model: Any, method: str) -> Any:
     """The function that takes rows and gives values; raises UsageError if the model has none."""
+    if method == "predict" and is_session(model):
+        return functools.partial(_run_session, model)
     found = getattr(model, method, None)
     if callable(found):
-        return found
+        return functools.partial(_from_dmatrix, model, found) if is_of(model, "xgboost", "Booster") else found
     if method == "predict" and callable(model) and not isinstance(model, type):
         return model
     raise UsageError(
@@ -103,22 +137,68 @@ def caller_of(model: Any, method: str) -> Any:
     )
 
 
-def _arranged(rows: pl.DataFrame, takes: str) -> Any:
-    if takes == "array":
+def _arranged(model: Any, rows: pl.DataFrame, takes: str) -> Any:
+    """The rows as the model wants them, its columns in its order."""
+    categories = categories_of(model, rows)
+    if takes == "array" and not categories:
         return matrix(rows)
-    if takes == "pandas":
-        from trikk.storage.frames import as_wanted
+    if takes == "polars" and not categories:
+        return rows
+    from trikk.storage.frames import as_wanted
 
-        return as_wanted(rows.lazy(), _pandas_frame())
-    return rows
+    frame = as_wanted(rows.lazy(), _pandas_frame())
+    for name, values in categories.items():
+        frame[name] = _pandas_categorical(frame[name], values)
+    return frame
+
+
+def _pandas_categorical(values: Any, categories: list[Any]) -> Any:
+    import pandas as pd
+
+    return pd.Categorical(values.astype(object), categories=categories)
+
+
+def _from_dmatrix(model: Any, predict: Any, rows: Any) -> Any:
+    """XGBoost's own class takes nothing but its own matrix, which checks the names."""
+    import numpy as np
+    import xgboost
+
+    if not isinstance(rows, np.ndarray):
+        return predict(xgboost.DMatrix(rows, enable_categorical=True))
+    return predict(xgboost.DMatrix(rows, feature_names=model.feature_names, feature_types=model.feature_types))
+
+
+_ONNX = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+}
+
+
+def _run_session(session: Any, rows: Any) -> Any:
+    """ONNX: each named input its own column, or one input all of them; the first output is the value."""
+    import numpy as np
+
+    inputs = session.get_inputs()
+    columns = [rows] if len(inputs) == 1 else np.hsplit(np.asarray(rows), len(inputs))
+    given = {}
+    for one, column in zip(inputs, columns, strict=True):
+        if "int" in one.type and not np.isfinite(column.astype(float)).all():
+            raise PredictionError(
+                f"the model's input {one.name!r} takes whole numbers, and some are missing", next="fill them"
+            )
+        array = np.ascontiguousarray(column, dtype=_ONNX.get(one.type))
+        given[one.name] = array if len(one.shape) > 1 else array.ravel()
+    return session.run(None, given)[0]
 
 
 def _pandas_frame() -> Any:
     try:
         from pandas import DataFrame
     except ImportError:
-        from trikk.core.errors import MissingExtra
-
         raise MissingExtra("a model that was fitted on pandas frames", "pandas") from None
     return DataFrame
 
@@ -142,8 +222,12 @@ def matrix(rows: pl.DataFrame) -> Any:
     return rows.cast(wanted).to_numpy()
 
 
-def _series(given: Any, rows: int, method: str) -> pl.Series:
-    """What a model gave as one Series."""
+def as_series(given: Any, rows: int, method: str = "predict") -> pl.Series:
+    """What a model gave as one Series "value".
+
+    Raises:
+        PredictionError: if it is not one value for each of so many rows.
+    """
     import numpy as np
     import polars as pl
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import PredictionError, SignatureError, UsageError
+from trikk.models.columns import inputs_of
 from trikk.models.invoke import predict_values
 from trikk.models.keys import check_columns, check_keys, key_text
-from trikk.models.register import inputs_of
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion, as_version
 from trikk.runs.context import StepContext, current_step
@@ -114,8 +114,7 @@ def _job(
 def _others(job: _Job, columns: list[str]) -> list[str]:
     """The inputs of a model without a signature: those that it names, else all that have no other part."""
     others = [name for name in columns if name not in (*job.about, *job.keep)]
-    known = getattr(job.model, "feature_names_in_", None)
-    return inputs_of(job.model, columns if known is not None else others)
+    return inputs_of(job.model, columns, others)
 
 
 def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.digests import digest_json
-from trikk.core.errors import PermanentError, SignatureError, UsageError
-from trikk.models.invoke import raw_values, takes_of
+from trikk.core.errors import MissingExtra, PermanentError, PredictionError, SignatureError, UsageError
+from trikk.models.columns import inputs_of, is_of
+from trikk.models.invoke import as_series, caller_of, raw_values, tried_values, ways_of
 from trikk.models.registry import Registry
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
@@ -18,7 +20,11 @@ from trikk.runs.state import RunState
 from trikk.storage.artifact import Artifact
 from trikk.storage.batches import lazy_of
 
+if TYPE_CHECKING:
+    import polars as pl
+
 _SAMPLE = 1000
+_ROUNDING = 1e-6
 
 
 def register_given(model: Any, name: str, **about: Any) -> dict[str, Any]:
@@ -97,38 +103,55 @@ def infer(model: Any, inputs: Any, *, nullable: Sequence[str] = (), method: str 
     ]
     some = lazy.select(column.any() for column in empty).collect(engine="streaming").row(0)
     found = [name for name, has in zip(names, some, strict=True) if has]
-    takes = takes_of(model, inputs if type(inputs).__module__.startswith("pandas") else sample)
-    output = raw_values(model, sample, takes, method)
+    takes, output = _proved(model, inputs, sample, method)
     unknown = sorted(set(nullable) - set(names))
     return Signature.infer(sample, output, takes=takes, method=method, nullable=[*unknown, *found, *nullable])
 
 
-def inputs_of(model: Any, columns: Sequence[str]) -> list[str]:
-    """The columns that a model was fitted on, in its order; all of them for a model that does not say.
+def _proved(model: Any, inputs: Any, sample: pl.DataFrame, method: str) -> tuple[str, pl.Series]:
+    """How a model takes its rows, and what it gives for the sample.
+
+    Rows are kept as polars has them, and a model gets them made from that. So it has to give the same as for the
+    very frame that it was fitted on; and where both libraries' frames work, the same for both.
 
     Raises:
-        SignatureError: if one is not there, or their number is another.
+        SignatureError: if it does not.
+        PredictionError: if it predicts in no way.
     """
-    known = getattr(model, "feature_names_in_", None)
-    if known is not None:
-        names = [str(name) for name in known]
-        missing = [name for name in names if name not in columns]
-        if missing:
-            raise SignatureError(
-                f"the model was fitted on {missing[0]!r}, which is not in inputs",
-                field=missing[0],
-                next=f"give the rows it was fitted on; these have {', '.join(columns)}",
-            )
-        return names
-    count = getattr(model, "n_features_in_", None)
-    if count is None and type(model).__module__.startswith("lightgbm") and hasattr(model, "num_feature"):
-        count = model.num_feature()
-    if isinstance(count, int) and count != len(columns):
-        raise SignatureError(
-            f"the model was fitted on {count} columns, and inputs has {len(columns)}: {', '.join(columns)}",
-            next="give the columns it was fitted on, in that order: inputs=rows.select([...])",
+    ways = ways_of(model, inputs if is_of(inputs, "pandas") else sample)
+    takes, output = tried_values(model, sample, ways, method)
+    second: pl.Series | None = None
+    if takes == "pandas" and is_of(inputs, "pandas"):
+        frame = inputs[sample.columns].head(_SAMPLE)
+        second = as_series(caller_of(model, method)(frame), len(frame), method)
+    elif takes == "polars" and hasattr(model, "feature_names_in_"):
+        with contextlib.suppress(PredictionError, MissingExtra):
+            second = raw_values(model, sample, "pandas", method, allow_nan=True)
+    row = None if second is None else first_difference(output, second)
+    if second is not None and row is not None:
+        given = (
+            "a polars and from a pandas frame" if takes == "polars" else "the rows as they are kept and as given"
         )
-    return list(columns)
+        raise SignatureError(
+            f"the model gives {output[row]!r} and {second[row]!r} for row {row} from {given}",
+            next="give inputs= as the frame that it was fitted on: a pandas frame if that was one"
+            if takes == "polars"
+            else "fit it on text or numbers where there are categories or objects",
+        )
+    return takes, output
+
+
+def first_difference(one: pl.Series, two: pl.Series) -> int | None:
+    """The first row in which two lists of values differ by more than rounding; None if none does."""
+    import numpy as np
+    import polars as pl
+
+    if one.dtype.is_numeric() and two.dtype.is_numeric():
+        first, second = (values.cast(pl.Float64).to_numpy() for values in (one, two))
+        differs = ~np.isclose(first, second, rtol=_ROUNDING, atol=0, equal_nan=True)
+    else:
+        differs = one.ne_missing(two.cast(one.dtype)).to_numpy()
+    return int(differs.argmax()) if differs.any() else None
 
 
 def finite(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -77,7 +77,7 @@ def estimate_frame(
     fitted = model if version is None else version.load(context.artifacts if context else None)
     signature = None if version is None else version.signature
     past, ahead = lazy_of(holdout), lazy_of(rows)
-    names = _inputs(fitted, signature)
+    names = _inputs(fitted, signature, past.collect_schema().names())
     for frame, needed in ((past, [*names, *also, truth]), (ahead, [*names, *also])):
         _check(frame.collect_schema().names(), needed)
     given = list(dict.fromkeys([*names, *also]))
@@ -113,14 +113,18 @@ def _values(model: Any, signature: Signature | None, names: list[str], rows: pl.
     return predict_values(model, given, signature, allow_nan=True).cast(pl.Float64).fill_null(float("nan"))
 
 
-def _inputs(model: Any, signature: Signature | None) -> list[str]:
-    names = signature.names if signature else getattr(model, "feature_names_in_", None)
-    if names is None:
+def _inputs(model: Any, signature: Signature | None, columns: list[str]) -> list[str]:
+    from trikk.models.columns import fitted_on, inputs_of
+
+    if signature is not None:
+        return signature.names
+    known = fitted_on(model)
+    if known.names is None:
         raise UsageError(
             f"which columns are the inputs of this {type(model).__name__} is not known",
             next="register it with inputs=, or fit it on a frame with names",
         )
-    return [str(name) for name in names]
+    return inputs_of(model, columns, known.names)
 
 
 def _check(columns: list[str], needed: Sequence[str]) -> None:

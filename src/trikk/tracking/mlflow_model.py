@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from trikk.models.columns import inputs_of
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
 from trikk.storage.artifacts import Artifacts
@@ -51,7 +52,7 @@ def _in_flavour(version: ModelVersion, artifacts: Artifacts, to: Path) -> bool:
     made = to.with_name("flavour")
     try:
         model = artifacts.load(version.artifact)
-        about: dict[str, Any] = {"signature": _signature(version.signature)}
+        about: dict[str, Any] = {"signature": _signature(version.signature, model)}
         if _is_of("sklearn.base", "BaseEstimator", model):
             import mlflow.sklearn
             import sklearn
@@ -76,8 +77,11 @@ def _is_of(module: str, name: str, model: object) -> bool:
     return any(c.__module__ == module and c.__name__ == name for c in type(model).__mro__)
 
 
-def _signature(found: Signature | None) -> Any:
-    """MLflow's signature of the same columns; None if one has a type that it does not know."""
+def _signature(found: Signature | None, model: Any) -> Any:
+    """MLflow's signature of the same columns; None if one has a type that it does not know.
+
+    MLflow gives the columns in its signature's order, so that is the model's.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -90,7 +94,8 @@ def _signature(found: Signature | None) -> Any:
         kind = _TYPES[field.dtype.partition("(")[0]]
         return ColSpec(kind, field.name, required=not field.nullable) if name else ColSpec(kind)
 
+    fields = {field.name: field for field in found.inputs}
     return ModelSignature(
-        inputs=Schema([column(field, name=True) for field in found.inputs]),
+        inputs=Schema([column(fields[name], name=True) for name in inputs_of(model, found.names)]),
         outputs=Schema([column(found.output, name=False)]),
     )

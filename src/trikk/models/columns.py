@@ -1,0 +1,264 @@
+"""Which columns a model was fitted on: asked of the model itself whenever it is called.
+
+Most libraries take columns by position and answer all the same if two are swapped. What the model says of itself
+counts, also against a signature that was recorded in another order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import SignatureError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_MOST_PARTS = 200
+_DEPTH = 3
+_UNNAMED = re.compile(r"(Column_|f|x|)[0-9]+")  # what libraries call the columns of an array
+_DATA = ("builtins", "numpy", "pandas", "polars", "pyarrow", "scipy")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a model says of the columns that it was fitted on.
+
+    Attributes:
+        names: in the model's order; None if it does not know.
+        count: how many they are; None if it does not know.
+        whole: whether it takes just these. A class that holds a model may take more, and make some of them itself.
+        blanks_lost: whether blanks in the names have become underscores, as LightGBM has it.
+    """
+
+    names: tuple[str, ...] | None = None
+    count: int | None = None
+    whole: bool = True
+    blanks_lost: bool = False
+
+
+def fitted_on(model: Any) -> Fitted:
+    """What a model knows of its columns: its own word, else that of the one model that it holds."""
+    stated = _stated(model)
+    if stated is not None:
+        return stated
+    parts = [part for part in _held(model) if part.names is not None]
+    if not parts or any(part != parts[0] for part in parts):  # of several orders none is the right one
+        return Fitted()
+    return Fitted(parts[0].names, None, whole=False, blanks_lost=parts[0].blanks_lost)
+
+
+def inputs_of(model: Any, columns: Sequence[str], unnamed: Sequence[str] | None = None) -> list[str]:
+    """Those of the columns that a model takes, in its order.
+
+    Args:
+        model: the model.
+        columns: what there is.
+        unnamed: what is meant where the model knows no names; `columns` if not given.
+
+    Returns:
+        The names that the model was fitted on. Without names all columns as they come; if only a model that it
+        holds knows names, all columns, with those names in that model's order among the places that they have.
+
+    Raises:
+        SignatureError: if a column is not there, or their number is another.
+    """
+    known = fitted_on(model)
+    names = _named(known, columns)
+    if names is not None and known.whole:
+        return names
+    if known.names is not None and known.whole and not _all_unnamed(known.names):
+        lacking = next(name for name in known.names if name not in columns)
+        raise SignatureError(
+            f"the model was fitted on {lacking!r}, which is not among the columns",
+            field=lacking,
+            next=f"give the columns it was fitted on, by name; there are: {', '.join(columns) or 'none'}",
+        )
+    others = list(columns if unnamed is None else unnamed)
+    count = known.count if known.names is None or not known.whole else len(known.names)
+    if count is not None and count != len(others):
+        raise SignatureError(
+            f"the model was fitted on {count} columns, and there are {len(others)}: {', '.join(others)}",
+            next="give the columns it was fitted on, in that order: inputs=rows.select([...])",
+        )
+    names = _named(known, others)
+    if names is None:
+        return others
+    ordered = iter(names)
+    return [next(ordered) if column in names else column for column in others]
+
+
+def is_of(model: Any, library: str, name: str | None = None) -> bool:
+    """Whether a model's class, or a base of it, comes from a library (and has that name)."""
+    return any(
+        base.__module__.partition(".")[0] == library and name in (None, base.__name__)
+        for base in type(model).__mro__
+    )
+
+
+def is_session(model: Any) -> bool:
+    """Whether it is an ONNX session, which takes each input by its name."""
+    return is_of(model, "onnxruntime", "InferenceSession")
+
+
+def booster_of(model: Any) -> Any | None:
+    """The booster of a model of LightGBM; None if it is none."""
+    if not is_of(model, "lightgbm"):
+        return None
+    return model if is_of(model, "lightgbm", "Booster") else getattr(model, "booster_", None)
+
+
+def categories_of(model: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
+    """The categories of a LightGBM model that was fitted on pandas categories, by column; empty for others.
+
+    LightGBM knows the categories in the order of their columns, but not which columns they are.
+
+    Args:
+        model: the model.
+        rows: the rows that it gets, its columns in its order.
+
+    Raises:
+        SignatureError: if it can't be known which columns they are, or a column is of another kind than its
+            categories: LightGBM would take all its values as missing.
+    """
+    from trikk.models.dtypes import is_number
+
+    booster = booster_of(model)
+    categories = getattr(booster, "pandas_categorical", None)
+    if booster is None or not categories:
+        return {}
+    texts = [name for name, dtype in rows.schema.items() if not is_number(dtype) and not dtype.is_temporal()]
+    names = texts
+    if len(texts) != len(categories):
+        about = booster.dump_model(num_iteration=1)["feature_infos"]
+        pairs = zip(booster.feature_name(), rows.columns, strict=True)
+        names = [column for feature, column in pairs if about.get(feature, {}).get("values")]
+    if len(names) != len(categories):
+        raise SignatureError(
+            f"the model was fitted on {len(categories)} columns of categories, and which they are is not known",
+            next="fit it on numbers, or leave out categories that are the same in every row",
+        )
+    for name, values in zip(names, categories, strict=True):
+        if values and (name in texts) != isinstance(values[0], str):
+            raise SignatureError(
+                f"{name!r} is {rows.schema[name]}, and the model was fitted on categories such as {values[0]!r}",
+                field=name,
+                next="give the column in the type that it was fitted on",
+            )
+    return dict(zip(names, categories, strict=True))
+
+
+def _named(known: Fitted, columns: Sequence[str]) -> list[str] | None:
+    """The columns that the model's names mean; None if one is not there."""
+    if known.names is None:
+        return None
+    if set(known.names) <= set(columns):
+        return list(known.names)
+    if not known.blanks_lost:
+        return None
+    by_name = {column.replace(" ", "_"): column for column in columns}
+    return [by_name[name] for name in known.names] if set(known.names) <= set(by_name) else None
+
+
+def _all_unnamed(names: Iterable[str]) -> bool:
+    return all(_UNNAMED.fullmatch(name) for name in names)
+
+
+def _stated(model: Any) -> Fitted | None:
+    """What an object says itself; None if it says nothing."""
+    names: Any = None
+    count: Any = None
+    with contextlib.suppress(Exception):  # each library has an error of its own for "not fitted" or "no names"
+        names = _names(model)
+    with contextlib.suppress(Exception):
+        count = len(names) if names is not None else _count(model)
+    if names is not None and len(names):
+        return Fitted(tuple(map(str, names)), count, blanks_lost=is_of(model, "lightgbm"))
+    first = next((step for _, step in getattr(model, "steps", ()) if step not in (None, "passthrough")), None)
+    stated = _stated(first) if is_of(model, "sklearn") and first is not None else None
+    if stated is None and isinstance(count, int):
+        return Fitted(count=count)
+    return stated
+
+
+def _names(model: Any) -> Iterable[Any] | None:
+    if is_of(model, "lightgbm", "Booster"):
+        return list(model.feature_name())
+    if is_of(model, "xgboost", "Booster"):
+        return None if model.feature_names is None else list(model.feature_names)
+    if is_of(model, "catboost"):
+        return list(model.feature_names_)
+    if is_session(model):
+        inputs = model.get_inputs()
+        return [one.name for one in inputs] if len(inputs) > 1 or _width(inputs[0]) == 1 else None
+    found = getattr(model, "feature_names_in_", None)
+    return None if found is None else list(found)
+
+
+def _count(model: Any) -> int | None:
+    if is_session(model):
+        return _width(model.get_inputs()[0])
+    for attribute in ("n_features_in_", "num_feature", "num_features"):
+        found = getattr(model, attribute, None)
+        if callable(found) and (is_of(model, "lightgbm") or is_of(model, "xgboost")):
+            found = found()
+        if isinstance(found, int):
+            return found
+    return None
+
+
+def _width(one: Any) -> int | None:
+    """How many columns an input of an ONNX session takes; None if it does not say."""
+    shape = list(one.shape)
+    found = 1 if len(shape) < 2 else shape[1]
+    return found if isinstance(found, int) else None
+
+
+def _held(model: Any) -> list[Fitted]:
+    """What the models say that an object holds: in its attributes, lists and dicts, a few steps deep."""
+    found: list[Fitted] = []
+    level, seen = _parts(model), {id(model)}
+    for _ in range(_DEPTH):
+        deeper: list[Any] = []
+        for part in level:
+            if id(part) in seen or len(seen) > _MOST_PARTS:
+                continue
+            seen.add(id(part))
+            predicts = is_session(part) or callable(getattr(part, "predict", None))
+            stated = _stated(part) if predicts else None
+            if stated is not None and not (stated.names and _all_unnamed(stated.names)):
+                found.append(stated)
+            else:
+                deeper += _parts(part)
+        level = deeper
+    return found
+
+
+def _parts(value: Any) -> list[Any]:
+    """What an object holds that may be a model or hold one."""
+    if isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    elif isinstance(value, functools.partial):
+        parts = [value.func, *value.args, *value.keywords.values()]
+    elif isinstance(value, types.MethodType):
+        parts = [value.__self__]
+    elif isinstance(value, types.FunctionType):
+        parts = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
+    else:
+        slots = [getattr(base, "__slots__", ()) for base in type(value).__mro__]
+        names = [name for some in slots for name in ([some] if isinstance(some, str) else some)]
+        parts = [*getattr(value, "__dict__", {}).values(), *(getattr(value, name, None) for name in names)]
+    return [part for part in parts[:_MOST_PARTS] if not _is_data(part)]
+
+
+def _is_data(value: Any) -> bool:
+    if isinstance(value, list | tuple | dict | types.FunctionType | types.MethodType | functools.partial):
+        return False
+    return isinstance(value, type | types.ModuleType) or type(value).__module__.partition(".")[0] in _DATA
