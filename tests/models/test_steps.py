@@ -83,6 +83,25 @@ def test_a_version_names_what_it_came_from(place: Place) -> None:
     assert made.load(done.artifacts).factor == 1.5
 
 
+def test_registering_a_pickled_model_says_what_it_is_bound_to(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    import sklearn
+    from lightgbm import LGBMRegressor
+
+    x = ROWS.select("x", "n").to_numpy()
+    trees = LGBMRegressor(n_estimators=1, verbose=-1, n_jobs=1).fit(x, ROWS["x"])
+    with entered(place.context()):
+        register_model(HistGradientBoostingRegressor(max_iter=1).fit(x, ROWS["x"]), "sklearn")
+        register_model(trees, "trees")
+        register_model(trees.booster_, "text")
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("model sklearn is kept as a pickle")
+    assert f"scikit-learn {sklearn.__version__}" in first
+    assert first.endswith("keep its run's packages")
+    assert second.endswith("register its booster_, which is kept as LightGBM's own text")
+
+
 def test_the_champion_is_the_one_that_is_better_on_the_same_rows(place: Place) -> None:
     states = [place.run(train, factor=f).output("promote_if") for f in (1.0, 1.9, 1.901, 0.5)]
     assert [s["state"] for s in states] == ["promoted", "promoted", "kept", "kept"]

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
+from trikk.core.digests import digest_file
+from trikk.core.errors import CodecError, PredictionError
+from trikk.models.invoke import predict_values
+from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.compare import compare
 from trikk.storage.memory import MemoryStore
@@ -98,3 +106,59 @@ def test_the_same_fit_in_two_processes_gives_the_same_bytes(kind: str) -> None:
         for _ in range(2)
     }
     assert len(digests) == 1
+
+
+def written_under(artifacts: Artifacts, value: Any, **versions: str) -> Artifact:
+    """The artifact of a value, as if it had been pickled under these versions."""
+    saved = artifacts.save(value)
+    magic, stamp, body = artifacts.store.fetch(saved.digest).read_bytes().split(b"\n", 2)
+    path = artifacts.store.workspace() / "forged"
+    path.write_bytes(magic + b"\n" + json.dumps({**json.loads(stamp), **versions}).encode() + b"\n" + body)
+    digest = digest_file(path)
+    artifacts.store.add(path, digest)
+    return replace(saved, digest=digest)
+
+
+class Moved:
+    """Its class can't be found where it was."""
+
+    def __reduce__(self) -> Any:
+        return importlib.import_module, ("sklearn._loss_of_old",)
+
+
+def test_what_another_scikit_learn_wrote_and_can_not_be_read_names_both_versions(
+    artifacts: Artifacts,
+) -> None:
+    import sklearn
+
+    with pytest.raises(CodecError) as caught:
+        artifacts.load(written_under(artifacts, Moved(), sklearn="1.7.2"))
+    assert f"written under scikit-learn 1.7.2 (here: {sklearn.__version__})" in caught.value.what
+    assert "No module named 'sklearn._loss_of_old'" in caught.value.what
+    assert "pip install 'scikit-learn==1.7.2'" in str(caught.value.next)
+    assert "run the step that made it again" in str(caught.value.next)
+    patch = ".".join([*sklearn.__version__.split(".")[:2], "99"])
+    with pytest.raises(CodecError, match="can't be read: ModuleNotFoundError") as caught:
+        artifacts.load(written_under(artifacts, Moved(), sklearn=patch))
+    assert "make its class importable" in str(caught.value.next), "a patch release moves no class"
+
+
+def test_a_package_that_is_gone_is_named(artifacts: Artifacts) -> None:
+    with pytest.raises(CodecError, match=r"numqy 3.1 \(here: not installed\)") as caught:
+        artifacts.load(written_under(artifacts, Moved(), numqy="3.1"))
+    assert "'numqy==3.1'" in str(caught.value.next)
+
+
+def test_a_model_that_fails_on_rows_says_that_it_was_written_under_another_version(artifacts: Artifacts) -> None:
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(SimpleImputer(), LinearRegression()).fit(ROWS, TARGET)
+    del model[0]._fill_dtype  # which scikit-learn 1.7 did not have
+    with pytest.warns(UserWarning, match="written under scikit-learn 1.7.2"):
+        loaded = artifacts.load(written_under(artifacts, model, sklearn="1.7.2"))
+    with pytest.raises(PredictionError, match="_fill_dtype") as caught:
+        predict_values(loaded, pl.DataFrame(ROWS, ["a", "b", "c"]))
+    assert "written under scikit-learn 1.7.2" in str(caught.value.next)
+    assert "pip install 'scikit-learn==1.7.2'" in str(caught.value.next)

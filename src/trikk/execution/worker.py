@@ -183,7 +183,7 @@ def _model(version: Mapping[str, Any] | None, wanted: object, place: Workplace) 
     from trikk.models.version import ModelVersion
 
     found = ModelVersion.read(version)
-    return found if typechecks.names(wanted, ModelVersion) else place.artifacts.load(found.artifact, wanted)
+    return found if typechecks.names(wanted, ModelVersion) else found.load(place.artifacts, wanted)
 
 
 def _write_of(write: Mapping[str, Any], place: Workplace) -> Any:

@@ -10,6 +10,7 @@ from trikk.core.errors import MissingExtra, PredictionError, SignatureError, Tri
 from trikk.models.columns import booster_of, categories_of, inputs_of, is_of, is_session
 from trikk.models.dtypes import as_dtype, dtype_of, is_number
 from trikk.models.signature import Signature
+from trikk.storage.codecs.pickled import note_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,7 +76,8 @@ def raw_values(
         raise PredictionError(
             f"the model ({type(model).__name__}) failed on {rows.height:,} rows, given as "
             f"{_GIVEN[takes]}: {type(error).__name__}: {error}",
-            next="try it on these rows by hand; if it was fitted on a frame of another library, register it with "
+            next=note_of(model)
+            or "try it on these rows by hand; if it was fitted on a frame of another library, register it with "
             "inputs= as such a frame",
         ) from error
     values = as_series(given, rows.height, method)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import numbers
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.digests import digest_json
 from trikk.core.errors import MissingExtra, PermanentError, PredictionError, SignatureError, UsageError
-from trikk.models.columns import inputs_of, is_of
+from trikk.models.columns import booster_of, inputs_of, is_of
 from trikk.models.invoke import as_series, caller_of, raw_values, tried_values, ways_of
 from trikk.models.registry import Registry
 from trikk.models.signature import Signature
@@ -19,12 +20,15 @@ from trikk.runs.context import StepContext, step_context
 from trikk.runs.state import RunState
 from trikk.storage.artifact import Artifact
 from trikk.storage.batches import lazy_of
+from trikk.storage.codecs.pickled import distribution_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 _SAMPLE = 1000
 _ROUNDING = 1e-6
+_OWN = ("python", "trikk")
+_LOG = logging.getLogger("trikk.models")
 
 
 def register_given(model: Any, name: str, **about: Any) -> dict[str, Any]:
@@ -51,6 +55,8 @@ def register(
     numbers_by_name = finite(metrics or {})
     signature = None if inputs is None else infer(model, inputs, nullable=nullable, method=method)
     artifact = stored or context.artifacts.save(model)
+    if artifact.codec == "pickle":
+        _LOG.warning("%s", _bound_to(name, model, artifact))
     state = RunState.fold(context.recorded_in, context.journal.events(context.recorded_in))
     locked: Mapping[str, Any] = state.lock
     made = ModelVersion(
@@ -74,6 +80,19 @@ def register(
     shown = digest_json([artifact.digest, taken, {**numbers_by_name}, description])
     version = Registry(context.journal).register(made, identity=f"{context.identity}/{shown[:16]}")
     return version.to_json()
+
+
+def _bound_to(name: str, model: Any, artifact: Artifact) -> str:
+    """What a pickled model can only be read with, and what would outlive that."""
+    packages: Any = artifact.summary.get("packages") or {}
+    versions = [f"{distribution_of(package)} {packages[package]}" for package in packages if package not in _OWN]
+    named = " and ".join(
+        [", ".join(versions), f"Python {packages.get('python')}"] if versions else ["this Python"]
+    )
+    better = booster_of(model) is not None
+    return f"model {name} is kept as a pickle, which another minor release of {named} may not read: " + (
+        "register its booster_, which is kept as LightGBM's own text" if better else "keep its run's packages"
+    )
 
 
 def infer(model: Any, inputs: Any, *, nullable: Sequence[str] = (), method: str = "predict") -> Signature:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import StorageError, UsageError
+from trikk.core.errors import CodecError, StorageError, UsageError
 from trikk.core.values import JSON
 from trikk.runs.context import step_context
 
@@ -86,20 +86,26 @@ class ModelVersion:
                 "this is no description of a model version", next="look for a damaged entry of the model"
             ) from error
 
-    def load(self, artifacts: Artifacts | None = None) -> Any:
+    def load(self, artifacts: Artifacts | None = None, want: object = None) -> Any:
         """The fitted model, its bytes verified.
 
         Args:
             artifacts: the project's; those of the step that runs if not given.
+            want: as for `Artifacts.load`.
 
         Raises:
             ArtifactMissing: if it is not in the store any more.
             ArtifactCorrupt: if its bytes were changed.
+            CodecError: if it can't be read here: another version of what wrote it, or its class is away.
             UsageError: if no artifacts are given and no step runs.
         """
         if artifacts is None:
             artifacts = step_context("loading a model without naming the artifacts").artifacts
-        return artifacts.load(self.artifact)
+        try:
+            return artifacts.load(self.artifact, want)
+        except CodecError as error:
+            error.where = f"model {self.reference}" + (f", registered by run {self.run}" if self.run else "")
+            raise
 
 
 def as_version(value: object) -> ModelVersion | None:

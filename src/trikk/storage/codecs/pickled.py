@@ -6,11 +6,14 @@ calls, with a file of the project's own store whose digest it has just verified.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import json
 import pickle
 import sys
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +53,8 @@ class PickleCodec:
         """The value.
 
         Raises:
-            CodecError: if it was written under another minor version of Python, or can't be read.
+            CodecError: if it was written under another minor version of Python, or can't be read. If a package is
+                of another minor release, that is the reason: a class that moved looks like one that is lost.
 
         Warns:
             UserWarning: if a package has another version than when it was written.
@@ -62,13 +66,17 @@ class PickleCodec:
             kind = str(summary.get("type", "value"))
             _check_python(written, kind)
             try:
-                value = pickle.load(file)  # noqa: S301  only from the own store, digest verified
+                with warnings.catch_warnings():  # scikit-learn's own, one for each nested estimator: see below
+                    warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
+                    value = pickle.load(file)  # noqa: S301  only from the own store, digest verified
             except Exception as error:
-                raise CodecError(
-                    f"the pickled {summary.get('type', 'value')} can't be read: {type(error).__name__}: {error}",
-                    next="make its class importable under the same name, or run its step again",
-                ) from error
-        _compare_packages(written, kind)  # now that they are imported, and tell their versions
+                raise _unreadable(written, kind, error) from error
+        changed = _changed(written)  # now that they are imported, and tell their versions
+        if changed:
+            note = f"the pickled {kind} was written under {_both(changed)}"
+            with contextlib.suppress(TypeError):  # what can't be referred to weakly has no note
+                _NOTES[value] = f"{note}; {_way_out(changed)}"
+            warnings.warn(f"{note}; run its step again if it misbehaves", stacklevel=2)
         return value
 
     def head(self, path: Path, rows: int) -> JSON | None:  # noqa: ARG002
@@ -109,6 +117,27 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
+def note_of(value: object) -> str | None:
+    """Why a value that was read may misbehave: it was written under other versions of packages; None if not."""
+    try:
+        return _NOTES.get(value)
+    except TypeError:
+        return None
+
+
+@functools.cache
+def _distributions() -> dict[str, list[str]]:
+    """What each top-level package is installed as; it takes long, so it is asked only where something differs."""
+    from importlib import metadata
+
+    return {package: list(names) for package, names in metadata.packages_distributions().items()}
+
+
+def distribution_of(package: str) -> str:
+    """What a top-level package is installed as: "scikit-learn" for "sklearn"."""
+    return next(iter(_distributions().get(package, [])), package)
+
+
 def _version(package: str) -> str | None:
     module = sys.modules.get(package)
     version = getattr(module, "__version__", None)
@@ -131,12 +160,45 @@ def _check_python(written: dict[str, str], kind: str) -> None:
         )
 
 
-def _compare_packages(written: dict[str, str], kind: str) -> None:
+def _changed(written: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """The packages that have another version now: then and now, by the name that they are installed as."""
     now = stamp(set(written))
+    changed: dict[str, tuple[str, str]] = {}
     for package, version in written.items():
-        if now.get(package, "none") != version:
-            warnings.warn(
-                f"the pickled {kind} was written under {package} {version}, this is "
-                f"{package} {now.get(package, 'none')}; run its step again if it misbehaves",
-                stacklevel=2,
-            )
+        if now.get(package) != version:
+            name = distribution_of(package)
+            found = now.get(package) or _version(name)  # it may not be imported yet
+            if found != version:
+                changed[name] = (version, found or "not installed")
+    return changed
+
+
+def _unreadable(written: dict[str, str], kind: str, error: Exception) -> CodecError:
+    """The error for a pickle that can't be read; another minor release of a package is the likeliest reason."""
+    minor = {
+        name: versions
+        for name, versions in _changed(written).items()
+        if name != "trikk" and versions[0].split(".")[:2] != versions[1].split(".")[:2]
+    }
+    reason = f"{type(error).__name__}: {error}"
+    if not minor:
+        return CodecError(
+            f"the pickled {kind} can't be read: {reason}",
+            next="make its class importable under the same name, or run its step again",
+        )
+    return CodecError(
+        f"the pickled {kind} was written under {_both(minor)}, and can't be read here ({reason})",
+        next=_way_out(minor),
+    )
+
+
+def _both(changed: dict[str, tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {then} (here: {now})" for name, (then, now) in changed.items())
+
+
+def _way_out(changed: dict[str, tuple[str, str]]) -> str:
+    wanted = " ".join(f"'{name}=={then}'" for name, (then, _) in changed.items())
+    return f"go back to the packages of its run (pip install {wanted}), or run the step that made it again"
+
+
+_NOTES: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
