@@ -106,7 +106,7 @@ class S3Store:
         return True
 
     def touch(self, digest: str) -> bool:
-        """Whether the object is there, now young (see `Store.touch`): it is put again if it is older than 5 minutes.
+        """Whether the object is there, now young (see `Store.touch`): it is put again if older than 5 minutes.
 
         Within 5 minutes a process asks the bucket once for each object.
         """
