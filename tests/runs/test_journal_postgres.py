@@ -166,13 +166,13 @@ def test_an_append_waits_until_another_on_the_same_run_is_committed(
     waiting = f"wait_event_type = 'Lock' AND query LIKE '%{first.schema}.runs%'"
     thread = threading.Thread(target=second.append, args=("abc", "second", {}), kwargs={"at": 3})
     with first._transaction() as connection:
-        first._locked(connection, "abc")
+        _, chain = first._locked(connection, "abc")
         thread.start()
         while thread.is_alive() and not query(postgres_server, f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"):
             time.sleep(0.01)
         assert thread.is_alive(), "it did not wait"
         second.append("abd", "other", {}, at=2)  # runs do not wait for each other
-        first._add_event(connection, {"run": "abc", "kind": "first", "at": 2.0, "body": "{}"})
+        first._insert(connection, chain, "abc", "first", {}, "{}", 2.0)
     thread.join()
     assert [event.kind for event in second.events("abc")] == ["run.created", "first", "second"]
     first.close()
@@ -180,7 +180,7 @@ def test_an_append_waits_until_another_on_the_same_run_is_committed(
 
 def append_and_cut(journal: PostgresJournal, server: PostgresServer) -> None:
     with journal._transaction() as connection:
-        journal._add_event(connection, {"run": "abc", "kind": "note", "at": 2.0, "body": "{}"})
+        journal._insert(connection, None, "abc", "note", {}, "{}", 2.0)
         execute(server, f"SELECT pg_terminate_backend({connection.info.backend_pid})")
         connection.execute("SELECT 1")
 

@@ -16,7 +16,8 @@ from trikk.core.errors import JournalError, MissingExtra, UsageError
 from trikk.runs import sqltext
 from trikk.runs.sqljournal import SqlJournal
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+_CHAINED = 4  # the version from which on there are checksums
 _CONNECT_SECONDS = 10
 _LOCK_WAIT = "30s"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
@@ -96,6 +97,8 @@ class PostgresJournal(SqlJournal):
             reached = self._version(connection) if ready else 0
             for version in range(reached + 1, SCHEMA_VERSION + 1):
                 connection.execute(sqltext.script(f"postgres_{version}.sql", self.schema))
+                if version == _CHAINED:
+                    self._chain_all(connection)
                 connection.execute(self._sql["set_version"], {"version": version})
 
     def _version(self, connection: Any) -> int:

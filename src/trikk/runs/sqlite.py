@@ -19,7 +19,8 @@ from trikk.core.errors import JournalError
 from trikk.runs import sqltext
 from trikk.runs.sqljournal import SqlJournal
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_CHAINED = 3  # the version from which on there are checksums
 _APPLICATION = 0x7472696B  # "trik"
 _BUSY_SECONDS = 30.0
 
@@ -32,7 +33,7 @@ class SqliteJournal(SqlJournal):
             written by a newer trikk. It is never overwritten.
     """
 
-    errors = sqlite3.Error
+    errors = (sqlite3.Error, UnicodeDecodeError)  # the latter where a damaged text is no UTF-8
     begin = "BEGIN IMMEDIATE"
     snapshot = "BEGIN"
     mark = ":{}"
@@ -45,7 +46,7 @@ class SqliteJournal(SqlJournal):
 
     def check(self) -> list[str]:
         try:
-            found = [text for (text,) in self._select("PRAGMA quick_check", {})]
+            found = [text for (text,) in self._select("PRAGMA integrity_check", {})]
             damage = [] if found == ["ok"] else [f"{self.path}: {text}" for text in found]
             return damage + super().check()
         except JournalError as error:
@@ -57,14 +58,14 @@ class SqliteJournal(SqlJournal):
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-        except (sqlite3.Error, OSError) as error:
+        except (*self.errors, OSError) as error:
             raise self._failed(error) from None
         try:
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
             self._prepare(connection)
         except BaseException as error:
             connection.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, self.errors):
                 raise self._failed(error) from None
             raise
         return connection
@@ -80,6 +81,8 @@ class SqliteJournal(SqlJournal):
         for version in range(self._version(connection) + 1, SCHEMA_VERSION + 1):
             for statement in sqltext.script(f"sqlite_{version}.sql", "main").split(";\n"):
                 connection.execute(statement)
+            if version == _CHAINED:
+                self._chain_all(connection)
             connection.execute(f"PRAGMA user_version = {version}")
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute("COMMIT")
@@ -107,11 +110,13 @@ class SqliteJournal(SqlJournal):
     def _add_event(self, connection: sqlite3.Connection, values: dict[str, Any]) -> int:
         seq = connection.execute(self._sql["add_event"], values).lastrowid
         assert seq is not None
+        connection.execute(self._sql["put_chain"], {"run": values["run"], "chain": values["chain"]})
         return seq
 
     def _failed(self, error: Exception) -> JournalError:
         text = str(error)
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        is_no_text = isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in text
+        code = sqlite3.SQLITE_CORRUPT if is_no_text else getattr(error, "sqlite_errorcode", 0) & 0xFF
         what, advice = _WORDS.get(code, (f"the journal can't be used: {text}", None))
         return JournalError(what, where=str(self.path), next=advice)
 

@@ -22,7 +22,7 @@ from trikk.runs import sqlrows, sqltext
 from trikk.runs.journal import CREATED, FORGOTTEN, FOUND_AT_MOST, Event, Journal, RunRow
 from trikk.runs.lease import Holder, Lease, check_free
 from trikk.runs.projection import first_row, kept, row_after
-from trikk.runs.sqlledger import SqlLedger, damage
+from trikk.runs.sqlledger import SqlLedger
 
 _EVERYTHING = 1 << 62
 _SHOWN_IDS = 50
@@ -42,7 +42,7 @@ class SqlJournal(SqlLedger, Journal, ABC):
 
     # ---- what a database provides
 
-    errors: type[Exception]
+    errors: type[Exception] | tuple[type[Exception], ...]
     begin: str  # a transaction that writes
     snapshot: str  # one that reads, and sees one moment
     mark: str  # how a named value is written
@@ -160,8 +160,8 @@ class SqlJournal(SqlLedger, Journal, ABC):
         body = {**body, "pipeline": pipeline}
         text = port.dump(body)
         with self._transaction() as connection:
-            event = self._insert(connection, run, CREATED, body, text, at)
-            values = {"seq": event.seq, **sqlrows.columns(first_row(event))}
+            event, chain = self._insert(connection, None, run, CREATED, body, text, at)
+            values = {"seq": event.seq, "chain": chain, **sqlrows.columns(first_row(event))}
             if connection.execute(self._sql["add_run"], values).rowcount != 1:
                 raise port.run_exists(run)
         return event
@@ -182,12 +182,13 @@ class SqlJournal(SqlLedger, Journal, ABC):
         port.check_kinds(kind for kind, _ in events)
         texts = [port.dump(body) for _, body in events]
         with self._transaction() as connection:
-            before = row = self._locked(connection, run)
+            row, chain = self._locked(connection, run)
+            before = row
             if lease is not None:
                 self._check_lease(connection, run, lease)
             made = []
             for (kind, body), text in zip(events, texts, strict=True):
-                event = self._insert(connection, run, kind, body, text, at)
+                event, chain = self._insert(connection, chain, run, kind, body, text, at)
                 row = row_after(row, event)
                 made.append(event)
             if row is not before:
@@ -199,7 +200,11 @@ class SqlJournal(SqlLedger, Journal, ABC):
         found = self._read("events", run=run, after=after)
         if not found:
             self.row(run)
-        return sqlrows.events(run, found)
+        if after == 0 and (sentence := sqlrows.broken_chain(run, found)):
+            raise JournalError(
+                sentence, next="restore a copy of the journal; `trikk doctor` names all that is damaged"
+            )
+        return sqlrows.events(run, (row[1:-1] for row in found))
 
     def last_seq(self, run: str) -> int:
         self._known(run)
@@ -210,15 +215,17 @@ class SqlJournal(SqlLedger, Journal, ABC):
 
     def forget(self, run: str, *, at: float) -> None:
         with self._transaction() as connection:
-            row = self._locked(connection, run)
+            row, _ = self._locked(connection, run)
             if row.forgotten:
                 return
+            (first,) = connection.execute(self._sql["first_chain"], {"run": run}).fetchone()
             epoch, lease = self._lease(connection, run)
             check_free(lease, Holder.current(), at)
             if lease is not None:
                 connection.execute(self._sql["release_lease"], {"run": run, "epoch": epoch})
             body = kept(row)
-            event = self._insert(connection, run, FORGOTTEN, body, port.dump(body), at)
+            # What lies between is dropped, so that the chain goes from the first event to this one.
+            event, _ = self._insert(connection, first, run, FORGOTTEN, body, port.dump(body), at)
             connection.execute(self._sql["change_run"], sqlrows.columns(row_after(row, event)))
             connection.execute(self._sql["drop_events"], {"run": run, "before": event.seq, "keep": CREATED})
 
@@ -310,7 +317,25 @@ class SqlJournal(SqlLedger, Journal, ABC):
         with self._transaction(self.snapshot) as connection:
             every_run = connection.execute(self._sql["every_run"]).fetchall()
             found = list(sqlrows.compare(self._stream(connection, self._sql["every_event"]), every_run))
-            return [*found, *damage(self._stream(connection, self._sql["every_entry"]))]
+            heads = dict(connection.execute(self._sql["every_head"]).fetchall())
+            entries = self._stream(connection, self._sql["every_entry"])
+            return [*found, *sqlrows.compare_entries(entries, heads)]
+
+    def _chain_all(self, connection: Any) -> None:
+        """Give checksums to all that an earlier version wrote, in the transaction that migrates it."""
+        last: dict[str, str] = {}
+        events = connection.execute(self._sql["every_event"]).fetchall()
+        for row, _, chain in sqlrows.links(events):
+            connection.execute(self._sql["put_event_chain"], {"seq": row[1], "chain": chain})
+            last[row[0]] = chain
+        for run, chain in last.items():
+            connection.execute(self._sql["put_chain"], {"run": run, "chain": chain})
+        heads: dict[str, str] = {}
+        for row, _, chain in sqlrows.links(connection.execute(self._sql["every_entry"]).fetchall()):
+            connection.execute(self._sql["put_entry_chain"], {"seq": row[1], "chain": chain})
+            heads[row[0]] = chain
+        for subject, chain in heads.items():
+            connection.execute(self._sql["put_head"], {"subject": subject, "chain": chain})
 
     # ---- helpers
 
@@ -321,11 +346,12 @@ class SqlJournal(SqlLedger, Journal, ABC):
     def _unknown(self, run: str) -> TrikkError:
         return port.unknown_run(run, [one for (one,) in self._read("recent", limit=_SHOWN_IDS)])
 
-    def _locked(self, connection: Any, run: str) -> RunRow:
+    def _locked(self, connection: Any, run: str) -> tuple[RunRow, str | None]:
+        """The run's row, nobody else's until the transaction's end, and the checksum of its last event."""
         found = connection.execute(self._sql["lock_run"], {"run": run}).fetchall() if port.is_run_id(run) else []
         if not found:
             raise self._unknown(run)
-        return sqlrows.rows(found)[0]
+        return sqlrows.rows([found[0][:-1]])[0], found[0][-1]
 
     def _lease(self, connection: Any, run: str) -> tuple[int, Lease | None]:
         return sqlrows.lease(run, connection.execute(self._sql["lease"], {"run": run}).fetchall())
@@ -335,6 +361,12 @@ class SqlJournal(SqlLedger, Journal, ABC):
         if current is None or (run, current.epoch) != (lease.run, lease.epoch):
             raise port.lease_lost(lease)
 
-    def _insert(self, connection: Any, run: str, kind: str, body: dict[str, JSON], text: str, at: float) -> Event:
-        seq = self._add_event(connection, {"run": run, "kind": kind, "at": at, "body": text})
-        return Event(seq, run, kind, float(at), body)
+    def _insert(
+        self, connection: Any, before: str | None, run: str, kind: str, body: dict[str, JSON], text: str, at: float
+    ) -> tuple[Event, str]:
+        """Add an event after the one with the checksum `before`; returns it with its own checksum."""
+        chain = sqlrows.link(before, run, kind, at, text)
+        seq = self._add_event(
+            connection, {"run": run, "kind": kind, "at": float(at), "body": text, "chain": chain}
+        )
+        return Event(seq, run, kind, float(at), body), chain

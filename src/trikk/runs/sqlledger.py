@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from trikk.core.errors import JournalError
 from trikk.core.values import JSON
 from trikk.runs import journal as port
 from trikk.runs.ledger import Added, Entry, Ledger
+from trikk.runs.sqlrows import link
 
 
 class SqlLedger(Ledger, ABC):
@@ -40,7 +39,7 @@ class SqlLedger(Ledger, ABC):
     ) -> Added:
         port.check_entry(subject, kind, identity)
         text = port.dump(body)
-        values = {"subject": subject, "kind": kind, "at": at, "body": text, "identity": identity}
+        values = {"subject": subject, "kind": kind, "at": float(at), "body": text, "identity": identity}
         with self._transaction() as connection:
             connection.execute(self._sql["lock_subject"], {"subject": subject})
             if identity is not None:
@@ -52,7 +51,10 @@ class SqlLedger(Ledger, ABC):
                 last = connection.execute(self._sql["last_entry"], {"subject": subject}).fetchone()[0] or 0
                 if last > after:
                     raise port.changed_meanwhile(subject)
+            head = connection.execute(self._sql["head"], {"subject": subject}).fetchone()
+            values["chain"] = link(head and head[0], subject, kind, at, text, identity)
             seq = int(connection.execute(self._sql["add_entry"], values).fetchone()[0])
+            connection.execute(self._sql["put_head"], {"subject": subject, "chain": values["chain"]})
         return Added(Entry(seq, subject, kind, float(at), port.load(text), identity), False)
 
     def entries(self, subject: str, *, after: int = 0) -> list[Entry]:
@@ -87,15 +89,6 @@ class SqlLedger(Ledger, ABC):
             # No subject has a control character, so nothing lies between it and what it is the beginning of.
             low = _end(f"{prefix}{child}/") if slash else f"{subject}\x01"
         return sorted(found - {""})
-
-
-def damage(rows: Iterable[tuple[str, str]]) -> Iterable[str]:
-    """Sentences on entries, given as (subject, body), that are not JSON."""
-    for subject, body in rows:
-        try:
-            port.load(body)
-        except JournalError:
-            yield f"{subject} has an entry that is not JSON"
 
 
 def _end(prefix: str) -> str:

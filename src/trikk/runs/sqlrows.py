@@ -6,6 +6,7 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -80,10 +81,39 @@ def body(found: Sequence[Row]) -> dict[str, JSON] | None:
     return load(found[0][0]) if found else None
 
 
-def compare(every_event: Iterable[Row], every_run: Iterable[Row]) -> Iterator[str]:
-    """Sentences on runs whose row is not the fold of their events.
+def link(before: str | None, of: str, kind: str, at: float, body: str, identity: str | None = None) -> str:
+    """The checksum of a run's event or a subject's entry, which holds for all before it as well.
 
-    The events' rows are (run, seq, kind, at, body), ordered by run and seq.
+    Args:
+        before: the checksum of the one before; None for the first.
+        of: the run or the subject.
+        kind: as stored, as are `at`, `body` and `identity`.
+        at: wall time in seconds since 1970.
+        body: JSON in ASCII.
+        identity: of an entry that has one.
+    """
+    # No part has a NUL in it, so that no two lists of parts give the same text.
+    text = "\0".join((before or "", of, kind, repr(float(at)), body, identity or ""))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def links(found: Iterable[Row]) -> Iterator[tuple[Row, str, str]]:
+    """Rows (of, seq, kind, at, body[, identity], chain), in order, each with the checksum it has and should have.
+
+    Raises TypeError or ValueError where a damaged row has another kind of value than a column can have.
+    """
+    for of, group in groupby(found, key=itemgetter(0)):
+        before = None
+        for row in group:
+            before = link(before, of, row[2], row[3], *row[4:-1])
+            yield row, row[-1], before
+
+
+def compare(every_event: Iterable[Row], every_run: Iterable[Row]) -> Iterator[str]:
+    """Sentences on runs whose events are not those that were written, or whose row is not their fold.
+
+    The events' rows are (run, seq, kind, at, body, chain), ordered by run and seq; those of runs have their last
+    checksum and their number at the end.
     """
     left = {row[0]: row for row in every_run}
     for run, group in groupby(every_event, key=itemgetter(0)):
@@ -92,17 +122,66 @@ def compare(every_event: Iterable[Row], every_run: Iterable[Row]) -> Iterator[st
             yield f"run {run} has events and no row"
             continue
         try:
-            folded = fold(events(run, (row[1:] for row in group)))
-            same = folded == rows([stored])[0]
-        except JournalError:
-            yield f"run {run} has a record that is not JSON"
-            continue
-        if folded is None:
-            yield f"run {run} does not begin with run.created"
-        elif not same:
-            yield f"run {run}: its row is not what its events give"
+            if sentence := _broken(run, list(group), stored):
+                yield sentence
+        except (JournalError, TypeError, ValueError):
+            yield f"run {run} has a record that is damaged"
     for run in left:
         yield f"run {run} has a row and no events"
+
+
+def broken_chain(run: str, group: Sequence[Row]) -> str | None:
+    """What is wrong with all events of a run, as far as their checksums say it; rows as those of `links`.
+
+    A journal of an earlier version that can only be read has no checksums: nothing is said of it.
+    """
+    if all(row[-1] is None for row in group):
+        return None
+    try:
+        for row, has, should in links(group):
+            if has != should:
+                return f"run {run}: event {row[1]} ({row[2]}), or one before it, is not what was written"
+    except (TypeError, ValueError):
+        return f"run {run} has a record that is damaged"
+    return None
+
+
+def _broken(run: str, group: Sequence[Row], stored: Row) -> str | None:
+    if sentence := broken_chain(run, group):
+        return sentence
+    if group[-1][-1] != stored[10]:
+        return f"run {run}: its last events are missing"
+    folded = fold(events(run, (row[1:-1] for row in group)))
+    if folded is None:
+        return f"run {run} does not begin with run.created"
+    if folded != rows([stored[:10]])[0] or stored[11] != group[0][1]:
+        return f"run {run}: its row is not what its events give"
+    return None
+
+
+def compare_entries(every_entry: Iterable[Row], heads: dict[str, str]) -> Iterator[str]:
+    """Sentences on subjects of the ledger whose entries are not those that were written.
+
+    The rows are (subject, seq, kind, at, body, identity, chain), ordered by subject and seq; `heads` are the last
+    checksums.
+    """
+    left = dict(heads)
+    for subject, group in groupby(every_entry, key=itemgetter(0)):
+        head = left.pop(subject, None)
+        last = None
+        try:
+            for row, has, should in links(group):
+                last = has
+                if has != should:
+                    yield f"{subject}: entry {row[1]} ({row[2]}), or one before it, is not what was written"
+                    break
+            else:
+                if last != head:
+                    yield f"{subject}: its last entries are missing"
+        except (TypeError, ValueError):
+            yield f"{subject} has an entry that is damaged"
+    for subject in left:
+        yield f"{subject}: its entries are missing"
 
 
 def _documents(texts: Iterable[str]) -> list[dict[str, JSON]]:

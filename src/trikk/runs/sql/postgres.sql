@@ -1,11 +1,12 @@
 -- Statements for PostgreSQL alone. A run's appends and leases are serialised by the lock on its row.
 
 -- name: lock_run
-SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten
+SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten, chain
 FROM $schema.runs WHERE id = :run FOR UPDATE
 
 -- name: add_event
-INSERT INTO $schema.events (run, kind, at, body) VALUES (:run, :kind, :at, :body) RETURNING seq
+WITH head AS (UPDATE $schema.runs SET chain = :chain WHERE id = :run)
+INSERT INTO $schema.events (run, kind, at, body, chain) VALUES (:run, :kind, :at, :body, :chain) RETURNING seq
 
 -- name: cache_put
 INSERT INTO $schema.cache (key, pipeline, step, at, body) VALUES (:key, :pipeline, :step, :at, :body)
@@ -37,5 +38,5 @@ INSERT INTO $schema.version (version) VALUES (:version)
 SELECT pg_advisory_xact_lock(hashtextextended('$schema/' || :subject, 0))
 
 -- name: add_entry
-INSERT INTO $schema.ledger (subject, kind, at, body, identity) VALUES (:subject, :kind, :at, :body, :identity)
-RETURNING seq
+INSERT INTO $schema.ledger (subject, kind, at, body, identity, chain)
+VALUES (:subject, :kind, :at, :body, :identity, :chain) RETURNING seq

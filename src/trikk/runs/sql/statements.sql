@@ -5,7 +5,7 @@ SELECT id, pipeline, state, created, started, ended, parameters, origin, error, 
 FROM $schema.runs WHERE id = :run
 
 -- name: every_run
-SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten
+SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten, chain, seq
 FROM $schema.runs
 
 -- name: runs
@@ -23,9 +23,9 @@ SELECT id FROM $schema.runs WHERE id >= :low AND id < :high ORDER BY seq DESC LI
 
 -- name: add_run
 INSERT INTO $schema.runs
-  (seq, id, pipeline, state, created, started, ended, parameters, origin, error, forgotten)
+  (seq, id, pipeline, state, created, started, ended, parameters, origin, error, forgotten, chain)
 VALUES
-  (:seq, :id, :pipeline, :state, :created, :started, :ended, :parameters, :origin, :error, :forgotten)
+  (:seq, :id, :pipeline, :state, :created, :started, :ended, :parameters, :origin, :error, :forgotten, :chain)
 ON CONFLICT (id) DO NOTHING
 
 -- name: change_run
@@ -34,10 +34,32 @@ UPDATE $schema.runs SET
 WHERE id = :id
 
 -- name: events
-SELECT seq, kind, at, body FROM $schema.events WHERE run = :run AND seq > :after ORDER BY seq
+SELECT run, seq, kind, at, body, chain FROM $schema.events WHERE run = :run AND seq > :after ORDER BY seq
+
+-- name: first_chain
+SELECT chain FROM $schema.events WHERE run = :run ORDER BY seq LIMIT 1
+
+-- name: put_chain
+UPDATE $schema.runs SET chain = :chain WHERE id = :run
+
+-- name: put_event_chain
+UPDATE $schema.events SET chain = :chain WHERE seq = :seq
+
+-- name: head
+SELECT chain FROM $schema.heads WHERE subject = :subject
+
+-- name: put_head
+INSERT INTO $schema.heads (subject, chain) VALUES (:subject, :chain)
+ON CONFLICT (subject) DO UPDATE SET chain = excluded.chain
+
+-- name: put_entry_chain
+UPDATE $schema.ledger SET chain = :chain WHERE seq = :seq
+
+-- name: every_head
+SELECT subject, chain FROM $schema.heads
 
 -- name: every_event
-SELECT run, seq, kind, at, body FROM $schema.events ORDER BY run, seq
+SELECT run, seq, kind, at, body, chain FROM $schema.events ORDER BY run, seq
 
 -- name: last_seq
 SELECT max(seq) FROM $schema.events WHERE run = :run
@@ -90,4 +112,4 @@ SELECT DISTINCT subject FROM $schema.ledger WHERE subject >= :low AND subject < 
 SELECT min(subject) FROM $schema.ledger WHERE subject >= :low AND subject < :high
 
 -- name: every_entry
-SELECT subject, body FROM $schema.ledger ORDER BY seq
+SELECT subject, seq, kind, at, body, identity, chain FROM $schema.ledger ORDER BY subject, seq
