@@ -107,7 +107,7 @@ def test_changed_code_stops_and_names_both_ways(three: Folder) -> None:
 def test_with_current_code_the_mended_step_runs_and_that_is_recorded(three: Folder) -> None:
     three.write(helper=HELPER.replace("FAILS = True", "FAILS = False").replace("7", "8"))
     before = three.good("show", "last")
-    run = three.good("resume", "last", "--with-current-code")
+    run = three.good("resume", "last", "--with-current-code", "--keep", "first")
     assert run["code"] == "current"
     assert run["lock"]["code"] != before["lock"]["code"]
     assert steps_of(run)["third"]["outputs"][0]["summary"]["value"] == [1, 7, 2, 8]
@@ -141,7 +141,7 @@ def test_on_a_terminal_it_asks(three: Folder, answer: str, code: int, value: int
         os.chdir(three.root)
         os.execv(sys.executable, [sys.executable, "-m", "trikk.cli.main", "resume", "last"])
     seen = b""
-    asked = False
+    asked = settled = False
     while True:
         try:
             data = os.read(terminal, 4096)
@@ -151,6 +151,9 @@ def test_on_a_terminal_it_asks(three: Folder, answer: str, code: int, value: int
         if b"which code" in seen and not asked:
             asked = True
             os.write(terminal, answer.encode() + b"\n")
+        if b"keep their results?" in seen and not settled:
+            settled = True
+            os.write(terminal, b"keep\n")
         if not data:
             break
     _, status = os.waitpid(pid, 0)

@@ -75,6 +75,9 @@ def run(
 @click.option("--with-locked-code", "code", flag_value="locked", help="What is left runs the run's own code.")
 @click.option("--with-current-data", "data", is_flag=True, help="Read the tables as they are now, not as locked.")
 @click.option("--again", multiple=True, metavar="STEP", help="Run STEP again, though it has succeeded.")
+@click.option(
+    "--keep", multiple=True, metavar="STEP", help="Keep STEP's result, though its code has changed since."
+)
 @keep_going_option
 @inline_option
 @parallel_option
@@ -84,21 +87,23 @@ def resume(
     code: Any,
     data: bool,
     again: tuple[str, ...],
+    keep: tuple[str, ...],
     keep_going: bool,
     inline: bool,
     max_parallel: int | None,
     as_json: bool,
 ) -> int:
     """Go on with RUN (an id, its beginning, or `last`) from its failed or unfinished steps."""
-    from trikk.execution.resume import Planned, changed_files, code_changed
+    from trikk.execution.resume import Answer, Planned, changed_files, code_changed
     from trikk.execution.resume import resume as go_on
 
     project = Project.open()
     found = project.find_run(run)
     state = project.run(found)
+    asks = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
     changed = changed_files(project, state) if code is None and state.state != "succeeded" else []
     if changed:
-        if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not asks:
             raise code_changed(found, changed)
         echo(f"The project's code is no longer that of run {found}: {', '.join(changed[:8])}", err=True)
         asked = click.prompt("Go on with which code?", type=click.Choice(["current", "locked", "stop"]), err=True)
@@ -114,9 +119,27 @@ def resume(
             verb = "reuse" if planned.reuse else "run"
             echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
 
+    def ask(opened: list[Planned]) -> Answer:
+        echo(f"Not with their code as it is: {', '.join(p.step for p in opened)}", err=True)
+        choice = click.Choice(["again", "keep", "stop"])
+        answer = click.prompt("Run them again, or keep their results?", type=choice, err=True)
+        if answer == "stop":
+            raise click.Abort
+        return "again" if answer == "again" else "keep"
+
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
-        made = go_on(project, found, how, code=code, confirm=announce, current_data=data, again=again)
+        made = go_on(
+            project,
+            found,
+            how,
+            code=code,
+            confirm=announce,
+            current_data=data,
+            again=again,
+            keep=keep,
+            ask=ask if asks else None,
+        )
     return _finish(project, made, as_json=as_json)
 
 

@@ -1,19 +1,22 @@
 """The code that a step reaches inside the project: its own and that of every helper it uses, by content.
 
 Starting from a step's function, the names that its code object uses are looked up as Python would, and every
-function, class and plain value of the project's own modules that is found is taken in, again and again. Comments,
-formatting and docstrings do not count; a helper three modules away does.
+function, class and plain value of the project's own modules that is found is taken in, again and again: by way of
+modules, closures, defaults, partials, lists of functions, and what a function imports itself. A module that is not
+imported yet counts as a whole. Comments, formatting and docstrings do not count; a helper three modules away does.
 """
 
 from __future__ import annotations
 
 import ast
 import enum
+import functools
 import inspect
+import json
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ from trikk.core.errors import UsageError
 from trikk.core.values import encode
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
+
+_DEPTH = 4
+_LARGE = 1_000  # items of a collection that is searched for code
 
 
 def step_codes(pipeline: Pipeline, root: Path | None) -> dict[str, str]:
@@ -33,33 +39,67 @@ def code_digest(function: Callable[..., Any], root: Path | None) -> str:
     """The digest of a function's code and of what it reaches in modules under `root`."""
     found: dict[str, str] = {}
     queue: list[Any] = [function]
+    seen: set[int] = set()
     while queue:
         thing = queue.pop()
-        label = f"{getattr(thing, '__module__', '')}:{getattr(thing, '__qualname__', repr(thing))}"
-        if label in found:
+        if id(thing) in seen:
             continue
+        seen.add(id(thing))
+        label = f"{getattr(thing, '__module__', '')}:{getattr(thing, '__qualname__', repr(thing))}"
+        while label in found:  # a decorator's wrapper has the name of what it wraps
+            label += "'"
         found[label] = _source(thing)
-        for name, value in _reached(thing):
-            target = _unwrapped(value)
-            if isinstance(target, types.FunctionType | type):
-                if _inside(target, root):
-                    queue.append(target)
-            elif (constant := _constant(target)) is not None:
-                found[f"{label} -> {name}"] = constant
+        for name, value in _reached(thing, root):
+            for number, target in enumerate(_parts(value, root)):
+                if isinstance(target, types.FunctionType | type):
+                    if _inside(target, root):
+                        queue.append(target)
+                elif (constant := _constant(target, root)) is not None:
+                    found[f"{label} -> {name}{f'.{number}' if number else ''}"] = constant
     return digest_json(dict(sorted(found.items())))
 
 
-def _unwrapped(value: Any) -> Any:
+def _parts(value: Any, root: Path | None, depth: int = 0) -> Iterator[Any]:
+    """A value, or what it is made of where that is code: a partial, a method, a collection, an own object."""
     if isinstance(value, Step):
-        return value.function
-    return inspect.unwrap(value) if callable(value) else value
+        value = value.function
+    inside: list[Any] = []
+    if isinstance(value, functools.partial):
+        inside = [value.func, *value.args, *value.keywords.items()]
+    elif isinstance(value, types.MethodType):
+        inside = [value.__func__, value.__self__]
+    elif isinstance(value, types.FunctionType):
+        yield value
+        inside = [value.__wrapped__] if hasattr(value, "__wrapped__") else []
+    elif isinstance(value, dict | list | tuple | set | frozenset) and _has_code(value, root):
+        inside = list(value.items() if isinstance(value, dict) else value)
+    elif not isinstance(value, type | types.ModuleType | enum.Enum) and _inside(type(value), root):
+        inside = [type(value), *getattr(value, "__dict__", {}).items()]
+    else:
+        yield inspect.unwrap(value) if callable(value) and not isinstance(value, type) else value
+    for item in inside if depth < _DEPTH else ():
+        yield from _parts(item, root, depth + 1)
+
+
+def _has_code(value: Any, root: Path | None, depth: int = 0) -> bool:
+    """Whether a collection, which is not too large to look into, holds code or objects of the project."""
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        inside = [*value.values()] if isinstance(value, dict) else value
+        return depth < _DEPTH and len(value) <= _LARGE and any(_has_code(item, root, depth + 1) for item in inside)
+    return callable(value) or (not isinstance(value, enum.Enum) and _inside(type(value), root))
 
 
 def _inside(thing: Any, root: Path | None) -> bool:
-    module = sys.modules.get(thing.__module__)
-    file = getattr(module, "__file__", None)
+    """Whether a function, a class or a module is the project's."""
+    name = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+    file = getattr(sys.modules.get(name), "__file__", None)
     if file is None:
-        return bool(thing.__module__ == "__main__")
+        return bool(name == "__main__")
+    return _is_own(file, root)
+
+
+@functools.lru_cache(10_000)
+def _is_own(file: str, root: Path | None) -> bool:
     path = Path(file)
     if "site-packages" in path.parts or path.is_relative_to(Path(__file__).parents[1]):
         return False
@@ -69,10 +109,15 @@ def _inside(thing: Any, root: Path | None) -> bool:
 def _source(thing: Any) -> str:
     """The abstract syntax of a function or class without docstrings, or its byte code where there is no source."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+        source = inspect.getsource(getattr(thing, "__code__", thing))  # of a wrapper itself, not of what it wraps
+        tree = ast.parse(textwrap.dedent(source))
     except (OSError, TypeError, SyntaxError, IndentationError):
         code = getattr(thing, "__code__", None)
         return repr((code.co_code, code.co_consts)) if code else repr(thing)
+    return _dumped(tree)
+
+
+def _dumped(tree: ast.AST) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if ast.get_docstring(node, clean=False) is not None:
@@ -82,7 +127,7 @@ def _source(thing: Any) -> str:
     return ast.dump(tree)
 
 
-def _reached(thing: Any) -> Iterator[tuple[str, Any]]:
+def _reached(thing: Any, root: Path | None) -> Iterator[tuple[str, Any]]:
     """Names that a function or class uses, with the values they have in its module."""
     if isinstance(thing, type):
         yield from ((base.__name__, base) for base in thing.__bases__)
@@ -90,36 +135,110 @@ def _reached(thing: Any) -> Iterator[tuple[str, Any]]:
             inner = getattr(member, "__func__", member)
             inner = inner.fget if isinstance(inner, property) else inner
             if isinstance(inner, types.FunctionType):
-                yield from ((f"{name}.{n}", v) for n, v in _reached(inner))
+                yield from ((f"{name}.{n}", v) for n, v in _reached(inner, root))
         return
     code = getattr(thing, "__code__", None)
     if code is None:
         return
     names = set(_names(code))
-    scope = thing.__globals__
-    for name in sorted(names & scope.keys()):
-        value = scope[name]
-        yield name, value
-        if isinstance(value, types.ModuleType):
-            yield from ((f"{name}.{n}", vars(value)[n]) for n in sorted(names & vars(value).keys()))
+    yield from _values(thing.__globals__, names, root)
     for name, cell in zip(code.co_freevars, thing.__closure__ or (), strict=True):
         try:
             yield name, cell.cell_contents
         except ValueError:
             continue  # not bound yet
+    yield from ((f"default {number}", value) for number, value in enumerate(thing.__defaults__ or ()))
+    yield from ((f"default {name}", value) for name, value in sorted((thing.__kwdefaults__ or {}).items()))
+    yield from _imported(thing, names, root)
+
+
+def _values(
+    scope: Mapping[str, Any], names: set[str], root: Path | None, prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Of the names those that a scope has, and those in modules among them; in libraries one level down."""
+    for name in sorted(names & scope.keys()):
+        value = scope[name]
+        yield f"{prefix}{name}", value
+        deeper = isinstance(value, types.ModuleType) and (not prefix or _inside(value, root))
+        if deeper and prefix.count(".") < _DEPTH:
+            yield from _values(vars(value), names, root, f"{prefix}{name}.")
+
+
+def _imported(thing: Any, names: set[str], root: Path | None) -> Iterator[tuple[str, Any]]:
+    """What a function imports itself: of loaded modules what it names, of others of the project the text."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(thing.__code__)))
+    except (OSError, SyntaxError):
+        return
+    for module, wanted in _imports(tree, str(thing.__globals__.get("__package__") or "")):
+        loaded = sys.modules.get(module)
+        if loaded is not None and _inside(loaded, root):
+            yield from _values(vars(loaded), names | wanted, root, f"{module}.")
+        elif loaded is None and (text := _text(module, root or Path(sys.path[0]))):
+            yield f"import {module}", text
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[tuple[str, set[str]]]:
+    """The modules that code imports, with the names that it takes from them; a name may be a module itself."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, set()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module, {alias.name for alias in node.names}
+            yield from ((f"{module}.{alias.name}", set()) for alias in node.names)
+
+
+def _text(module: str, folder: Path) -> str:
+    """The syntax of a module's file in a folder and of the modules there that it imports; "" if there is none."""
+    found: dict[str, str] = {}
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        place = folder.joinpath(*name.split("."))
+        file = next((f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file()), None)
+        if name in found or file is None:
+            continue
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            continue
+        found[name] = _dumped(tree)
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+        queue += [one for one, _ in _imports(tree, package)]
+    return digest_json(dict(sorted(found.items()))) if found else ""
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
+    for one in _codes(code):
+        yield from one.co_names
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+            yield from _codes(constant)
 
 
-def _constant(value: Any) -> str | None:
+def _constant(value: Any, root: Path | None) -> str | None:
     if isinstance(value, enum.Enum):
         return repr(value)
     try:
-        return digest_json(encode(value))
+        data = encode(value)
     except UsageError:
+        return _shown(value)
+    text = json.dumps(data)
+    return digest_json(text.replace(str(root), "") if root is not None and str(root) in text else data)
+
+
+def _shown(value: Any) -> str | None:
+    """What an object says of itself, such as an expression or a pattern, if that is more than where it lies."""
+    if isinstance(value, types.ModuleType) or callable(value):
         return None
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - the author's __repr__ may do anything
+        return None
+    return None if " at 0x" in text else digest_json(text)

@@ -201,9 +201,10 @@ class _Once:
         origin: dict[str, JSON] = {**self.job.origin, "at": at}
         try:
             if run:
-                from trikk.execution.resume import resume
+                from trikk.execution.resume import again_without_effects, resume
 
-                done = resume(self.project, run, self.session.how, code="current", confirm=lambda _: None)
+                how, ask = self.session.how, again_without_effects
+                done = resume(self.project, run, how, code="current", confirm=lambda _: None, ask=ask)
             else:
                 done = self.session.run(self.job.pipeline, given, text=True, origin=origin, as_of=at)
         except TrikkError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from trikk.core.errors import RunError, TrikkError, UnknownName
 from trikk.core.values import JSON
+from trikk.execution.code_since import Since, code_since
 from trikk.execution.how import How
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
 from trikk.execution.limits import Capacity, check_gpus
@@ -25,19 +26,47 @@ from trikk.runs.state import RunState, StepState, TaskState
 from trikk.storage.artifact import Artifact
 
 Code = Literal["locked", "current"]
+_SINCE = {
+    Since.SAME: "its code is as it was",
+    Since.CHANGED: "its code has changed since",
+    Since.UNKNOWN: "whether its code has changed since can't be told",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What resuming will do with one step: reuse it or run it, and why; `damaged` items of it run again."""
+    """What resuming will do with one step.
+
+    Attributes:
+        step: its name.
+        reuse: whether its result is reused; otherwise it runs.
+        why: in words.
+        damaged: items of it that run again.
+        kept: how many of its items are reused, if it runs.
+        since: what has become of the code of what is reused; None if that was not asked.
+    """
 
     step: str
     reuse: bool
     why: str
     damaged: tuple[int, ...] = ()
+    kept: int = 0
+    since: Since | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether results of other code than the run goes on with are reused."""
+        return self.since not in (None, Since.SAME) and (self.reuse or self.kept > 0)
 
 
 Confirm = Callable[[list[Planned]], None]
+Ask = Callable[[list[Planned]], "Answer"]
+Answer = Literal["again", "keep"]
+
+
+def again_without_effects(planned: list[Planned]) -> Answer:  # noqa: ARG001 - the signature of `Ask`
+    """The answer where nobody can be asked: what has changed runs again; what may not is refused all the same."""
+    return "again"
 
 
 def resume(
@@ -49,6 +78,8 @@ def resume(
     confirm: Confirm,
     current_data: bool = False,
     again: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    ask: Ask | None = None,
 ) -> RunState:
     """Go on with a run that failed, was cancelled, or lost its driver.
 
@@ -61,16 +92,20 @@ def resume(
         confirm: is given the plan before anything runs, and may raise to stop.
         current_data: lock the run to the tables as they are now; steps that have read another version run again.
         again: names of steps that run again though they have succeeded, with all that is given their results.
+        keep: names of steps whose results stay though their code has changed since.
+        ask: what to do with steps that have succeeded and whose code has changed since, and are in neither.
 
     Returns:
         The run's state at the end.
 
     Raises:
         RunError: if the run has succeeded or is of another environment, the project's code is another and
-            `code` is None, or a table would have to take other rows than it has from this run.
-        UnknownName: if there is no such step to run again.
+            `code` is None, steps to be reused have other code now and there is no `ask`, one to be kept can't
+            be, or a table would have to take other rows than it has from this run.
+        UnknownName: if there is no such step to run again or to keep.
         LeaseHeld: if another driver has the run.
     """
+    again, keep = tuple(again), tuple(keep)
     with leased(project.journal, run, how.clock) as lease:
         state = project.run(run)
         _check_resumable(project, state)
@@ -91,10 +126,11 @@ def resume(
             if current_data:
                 body["lock"] = {**body.get("lock", state.lock), "tables": pin_tables(project, graph)}
             check_gpus(graph, Capacity.of_machine())
-            planned = plan(project, state, graph, _anew(state, graph, body.get("lock", state.lock), again))
-            confirm(planned)
+            anew = _anew(state, graph, body.get("lock", state.lock), again, keep)
+            since = code_since(project, run, state.pipeline, body["lock"]["code"]) if changed and current else {}
+            planned = _agreed(project, state, graph, anew, since, keep=keep, confirm=confirm, ask=ask)
             if (changed and current) or current_data or again:
-                _refuse_other_rows(state, planned)
+                _refuse_other_rows(state, graph, planned)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
             batch: list[tuple[str, dict[str, JSON]]] = [(e.RUN_RESUMED, body)]
             batch += [
@@ -130,13 +166,18 @@ def _check_resumable(project: Project, state: RunState) -> None:
         )
 
 
-def _anew(state: RunState, graph: Graph, lock: Mapping[str, Any], again: Iterable[str]) -> dict[str, str]:
+def _anew(
+    state: RunState, graph: Graph, lock: Mapping[str, Any], again: Iterable[str], keep: Iterable[str]
+) -> dict[str, str]:
     """Steps that must run again though nothing of theirs failed, with the reason."""
-    found = {}
-    for name in again:
+    for name in (*again, *keep):
         if name not in graph.nodes:
             raise UnknownName("step", name, graph.nodes)
-        found[name] = "you asked for it"
+    if both := sorted({*again} & {*keep}):
+        raise RunError(
+            f"step {both[0]} can't both run again and be kept", next="name it in one of --again, --keep"
+        )
+    found = dict.fromkeys(again, "you asked for it")
     then = state.lock.get("tables", {})
     for name, node in graph.nodes.items():
         for ref in node.tables():
@@ -148,9 +189,67 @@ def _anew(state: RunState, graph: Graph, lock: Mapping[str, Any], again: Iterabl
     return found
 
 
-def _refuse_other_rows(state: RunState, planned: list[Planned]) -> None:
-    """Raise RunError if other code would give a table other rows than those that the run has committed already."""
+def _agreed(
+    project: Project,
+    state: RunState,
+    graph: Graph,
+    anew: Mapping[str, str],
+    since: Mapping[str, Since],
+    *,
+    keep: Collection[str],
+    confirm: Confirm,
+    ask: Ask | None,
+) -> list[Planned]:
+    """The plan, with it settled for steps whose code has changed whether they run again; raises as `resume`."""
+    planned = plan(project, state, graph, anew, since)
+    confirm(planned)
+    opened = [p for p in planned if p.is_open and p.step not in keep]
+    if opened and ask is None:
+        raise steps_changed(state.id, opened)
+    if opened and ask is not None and ask(opened) == "again":
+        changed = {p.step: "its code has changed since it ran" for p in opened}
+        planned = plan(project, state, graph, {**anew, **changed}, since)
+        _refuse_effects(state, graph, planned)
+        confirm(planned)
+    _refuse_unkept(planned, keep)
+    return planned
+
+
+def _refuse_unkept(planned: list[Planned], keep: Collection[str]) -> None:
+    """Raise RunError if a step that is to be kept has to run again."""
     for one in planned:
+        if one.step in keep and not one.reuse and not one.kept:
+            raise RunError(
+                f"the result of step {one.step} can't be kept: {one.why}", next=f"leave out --keep {one.step}"
+            )
+
+
+def _refuse_effects(state: RunState, graph: Graph, planned: list[Planned]) -> None:
+    """Raise RunError if nobody has said that a step may do something outside again, which it has done already."""
+    for one in planned:
+        step = state.steps.get(one.step)
+        if not one.reuse and graph.nodes[one.step].effect and step is not None and step.state == "succeeded":
+            raise RunError(
+                f"step {one.step} has done its work outside, and would do it again: {one.why}",
+                next=f"trikk resume {state.id} --with-current-code --again {one.step}, or --keep {one.step}",
+            )
+
+
+def _refuse_other_rows(state: RunState, graph: Graph, planned: list[Planned]) -> None:
+    """Raise RunError if other code would give a table other rows than those that the run has committed already."""
+    gone = {
+        str(step.write["table"]): name
+        for name, step in state.steps.items()
+        if name not in graph.nodes and step.write and "version" in step.write
+    }
+    for one in planned:
+        write = graph.nodes[one.step].write
+        if write is not None and write.table in gone and one.step not in state.steps:
+            raise RunError(
+                f"step {gone[write.table]} has written to table {write.table} and is gone from the pipeline; "
+                f"step {one.step} would write to it again",
+                next=f"give {one.step} the old name, or start a new run: trikk run {state.pipeline}",
+            )
         step = state.steps.get(one.step)
         if not one.reuse and step is not None and step.write and "version" in step.write:
             raise RunError(
@@ -160,7 +259,11 @@ def _refuse_other_rows(state: RunState, planned: list[Planned]) -> None:
 
 
 def plan(
-    project: Project, state: RunState, graph: Graph, anew: Mapping[str, str] = MappingProxyType({})
+    project: Project,
+    state: RunState,
+    graph: Graph,
+    anew: Mapping[str, str] = MappingProxyType({}),
+    since: Mapping[str, Since] = MappingProxyType({}),
 ) -> list[Planned]:
     """For each step whether its result is reused, and why; results that are needed are verified by digest.
 
@@ -169,6 +272,7 @@ def plan(
         state: the run so far.
         graph: what it will do.
         anew: reasons by step for running it again though it has succeeded.
+        since: what has become of the code of steps that have results.
     """
     planned: dict[str, Planned] = {}
     old = _old_nodes(project, state)
@@ -190,7 +294,15 @@ def plan(
                 other = name in old and _shape(old[name]) != _shape(node)
                 all_again = other or name in anew or any(not planned[up].reuse for up in _needs(node))
                 planned[name] = _items(project, planned[name], step, anew=all_again)
-    return list(planned.values())
+    return [
+        _with_code(planned[name], None if node.write else since.get(name)) for name, node in graph.nodes.items()
+    ]
+
+
+def _with_code(planned: Planned, since: Since | None) -> Planned:
+    if since is None or not (planned.reuse or planned.kept):
+        return planned
+    return replace(planned, since=since, why=f"{planned.why}; {_SINCE[since]}")
 
 
 def _first_thought(name: str, node: Node, step: StepState | None, old: Node | None) -> Planned:
@@ -215,7 +327,7 @@ def _items(project: Project, thought: Planned, step: StepState, *, anew: bool) -
     done = [i for i, item in step.items.items() if item.state == "succeeded"]
     again = tuple(i for i in done if anew or _damage(project, step.items[i]))
     kept = f"; {len(done) - len(again)} of its {step.count} items are reused" if done else ""
-    return replace(thought, damaged=again, why=thought.why + kept)
+    return replace(thought, damaged=again, kept=len(done) - len(again), why=thought.why + kept)
 
 
 def _shape(node: Node) -> dict[str, JSON]:
@@ -270,6 +382,21 @@ def code_changed(run: str, changed: list[str]) -> RunError:
     return RunError(
         f"the project's code is no longer that of run {run}: {shown}",
         next=f"trikk resume {run} --with-current-code (what was mended), or --with-locked-code (as it was)",
+    )
+
+
+def steps_changed(run: str, opened: list[Planned]) -> RunError:
+    """The error that names both ways of going on where steps to be reused have other code now."""
+    names = [p.step for p in opened]
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    have, their = ("has", "its code") if len(names) == 1 else ("have", "their code")
+    known = all(p.since is Since.CHANGED for p in opened)
+    said = f"and {their} has changed since" if known else f"and whether {their} has changed since can't be told"
+    again, keep = (" ".join(f"--{word} {name}" for name in names) for word in ("again", "keep"))
+    return RunError(
+        f"{shown} {have} succeeded in run {run}, {said}",
+        next=f"trikk resume {run} --with-current-code {again} (run it with the code as it is), "
+        f"or {keep} (keep the result), step by step",
     )
 
 
