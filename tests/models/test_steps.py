@@ -156,6 +156,49 @@ def test_a_pipeline_predicts_with_the_champion_that_it_is_locked_to(place: Place
     assert (done.output("kind"), done.output("kind-2")) == ("none", "people:1")
 
 
+@pipeline
+def retrain(factor: float) -> None:
+    version = register_model(fit(rows, factor), "people", inputs=inputs_of(rows))
+    promote_if(better_by(0), version, rows=rows, target="truth")
+
+
+def test_models_are_given_to_a_run_in_memory() -> None:
+    given = {"people@champion": Doubles(2.0), "people:1": Doubles(3.0)}
+    done = run_inline(use, tables={"rows": ROWS.drop("truth")}, models=given)
+    assert done.state == "succeeded", done.error
+    found = done.output("predict", pl.DataFrame)
+    assert found["value"].to_list() == pytest.approx((ROWS["x"] * 2).to_list())
+    assert (found["model"][0], found["model_version"][0]) == ("people", 2)
+    assert (done.output("kind"), done.output("kind-2")) == ("none", "people:1")
+    with pytest.raises(UnknownName, match="challenger"):
+        run_inline(use, tables={"rows": ROWS}, models={"people@challenger": Doubles()})
+
+
+def test_a_model_that_is_given_is_the_holder_that_a_candidate_has_to_beat() -> None:
+    given = {"people@champion": (Doubles(1.9), inputs_of(ROWS))}
+    done = run_inline(retrain, tables={"rows": ROWS}, models=given, factor=2.0)
+    decision = done.output("promote_if")
+    assert (decision["state"], decision["former"], decision["version"]) == ("promoted", 1, 2)
+    assert decision["holder"] == pytest.approx((ROWS["x"] * 0.1)[4:].mean())
+    kept = run_inline(retrain, tables={"rows": ROWS}, models=given, factor=1.8)
+    assert kept.output("promote_if")["state"] == "kept"
+
+
+def test_models_that_are_given_twice_are_registered_once(place: Place) -> None:
+    about = {"tables": {"rows": ROWS}, "journal": place.journal, "store": place.store}
+    given = {"people:3": Doubles(3.0), "people@champion": Doubles(2.0), "people": Doubles(1.0)}
+    for _ in range(2):
+        assert run_inline(use, models=given, **about).state == "succeeded"
+    assert [v.version for v in place.registry.versions("people")] == [1, 2, 3, 4, 5]
+    held = [place.registry.resolve(reference, "main").version for reference in given]
+    assert held == [3, 4, 5]
+    for wrong, what in (({"people:3": Doubles(9.0)}, "there already"), ({"people": None}, "None")):
+        with pytest.raises(UsageError, match=what):
+            run_inline(use, models=wrong, **about)
+    with pytest.raises(UsageError, match="names no model"):
+        run_inline(use, models={"people@": Doubles()}, **about)
+
+
 def test_a_champion_that_does_not_exist_stops_a_run_before_it_begins(place: Place) -> None:
     with pytest.raises(UnknownName) as caught:
         place.run(use)

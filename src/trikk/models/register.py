@@ -86,9 +86,7 @@ def _bound_to(name: str, model: Any, artifact: Artifact) -> str:
     """What a pickled model can only be read with, and what would outlive that."""
     packages: Any = artifact.summary.get("packages") or {}
     versions = [f"{distribution_of(package)} {packages[package]}" for package in packages if package not in _OWN]
-    named = " and ".join(
-        [", ".join(versions), f"Python {packages.get('python')}"] if versions else ["this Python"]
-    )
+    named = " or ".join([*versions, f"Python {packages.get('python')}"])
     better = booster_of(model) is not None
     return f"model {name} is kept as a pickle, which another minor release of {named} may not read: " + (
         "register its booster_, which is kept as LightGBM's own text" if better else "keep its run's packages"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import weakref
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.clock import Clock
-from trikk.core.errors import UnknownName
+from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.driver import LEASE_TTL, Driver, Options
@@ -20,7 +21,11 @@ from trikk.execution.launch import pin_models
 from trikk.execution.limits import Capacity
 from trikk.execution.loading import Loaded
 from trikk.execution.worker import Workplace
+from trikk.models.register import infer
+from trikk.models.registry import Registry
+from trikk.models.version import ModelVersion
 from trikk.pipeline.graph import Graph
+from trikk.pipeline.model import split_reference
 from trikk.pipeline.pipeline import Pipeline, parameters_for
 from trikk.runs import events as e
 from trikk.runs.journal import Event, Journal
@@ -95,6 +100,7 @@ def run_inline(
     pipeline: Pipeline,
     *,
     tables: Mapping[str, pl.DataFrame] | Any = None,
+    models: Mapping[str, Any] | None = None,
     journal: Journal | None = None,
     store: Store | None = None,
     clock: Clock | None = None,
@@ -112,6 +118,9 @@ def run_inline(
     Args:
         pipeline: what `@pipeline` made.
         tables: frames by table name, or a `MemoryTables` (or `Tables`) to use.
+        models: fitted models by reference, such as {"people@champion": model}, registered before the run. A model
+            that does not know its columns by name comes with rows of them, (model, inputs), as `register_model`
+            takes them. "people" is the newest version; before "people:3" versions 1 and 2 are the same model.
         journal: where events go; in memory if not given.
         store: where artifacts go; in memory if not given.
         clock: time; a `ManualClock` if not given.
@@ -124,7 +133,8 @@ def run_inline(
 
     Raises:
         ParameterError: if a parameter is unknown, missing or does not fit.
-        UnknownName: if a table that is read does not exist.
+        UnknownName: if a table or model that is read does not exist.
+        UsageError: if what is given as a model's reference is none, or that version is there already.
     """
     graph = pipeline.graph
     given = parameters_for(graph, {**(parameters or {}), **more})
@@ -133,9 +143,10 @@ def run_inline(
     kept: Any = tables if hasattr(tables, "view") else MemoryTables(tables)
     artifacts = Artifacts(store or MemoryStore())
     pinned = _pinned(graph, kept)
-    models = pin_models(journal, graph, environment)
+    _register(models or {}, Registry(journal), artifacts, environment, clock.now())
     run = new_run_id()
-    lock = Lock(tables=pinned, models=models, run=run, moment=clock.now(), seed=seed)
+    locked = pin_models(journal, graph, environment)
+    lock = Lock(tables=pinned, models=locked, run=run, moment=clock.now(), seed=seed)
     body: dict[str, JSON] = {"parameters": given, "lock": lock.to_json(), "environment": environment}
     journal.create(run, graph.pipeline, body, at=clock.now())
     lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=clock.now())
@@ -159,6 +170,34 @@ def run_inline(
     if state_dir is None:
         weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
     return made
+
+
+def _register(
+    models: Mapping[str, Any], registry: Registry, artifacts: Artifacts, environment: str, now: float
+) -> None:
+    """Register models under their references; those given before, with the same journal, are not added again."""
+    references = {reference: split_reference(reference) for reference in models}
+
+    def numbered_first(reference: str) -> tuple[float, bool]:
+        _, alias, number = references[reference]
+        return number or math.inf, alias is None
+
+    for reference in sorted(models, key=numbered_first):
+        name, alias, number = references[reference]
+        given = models[reference]
+        model, inputs = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        if model is None:
+            raise UsageError(f"models has None for {reference}", next="leave it out where there is to be no model")
+        artifact, signature = artifacts.save(model), None if inputs is None else infer(model, inputs)
+        about = ModelVersion(name, 0, artifact, signature, environment=environment, created=now)
+        there = len(registry.versions(name)) if name in registry.names() else 0
+        for _ in range(there + 1, number or 0):
+            registry.register(about)
+        made = registry.register(about, identity=f"inline/{reference}/{artifact.digest}")
+        if number is not None and made.version != number:
+            raise UsageError(f"{reference} is there already", next="give the next version, or another journal")
+        if alias is not None:
+            registry.move(name, alias, made.version, environment, by="run_inline", why="given as models=", at=now)
 
 
 def _pinned(graph: Graph, tables: Any) -> dict[str, int | None]:
