@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.execution.command import Folder
@@ -80,6 +83,39 @@ def test_aliases_are_moved_rolled_back_and_approved_by_hand(city: Folder) -> Non
     assert [m["version"] for m in history] == [1, 2, 3, 2, 1, 2]
     assert history[2]["why"] == "the second looks odd"
     assert champion(city) == 2
+
+
+def test_a_promotion_of_a_past_that_is_filled_in_counts_from_when_it_is_told(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(trikk='name = "city"\ntimezone = "Pacific/Auckland"\n', pipelines=PIPELINES)
+    for factor in ("1.0", "1.01"):
+        folder.good("run", "train", "-p", f"factor={factor}")
+
+    def then(at: str) -> Any:
+        return folder.good("models", "people@champion", "--at", at)["aliases"]["champion"]
+
+    assert (champion(folder), then("2020-03-03")) == (1, None)
+    said = folder.trikk("models", "promote", "people", "1", "--at", "2020-03-01", "--why", "it was").out
+    assert "from 2020-03-01 00:00:00 NZDT on" in said, "a day begins by the project's clock"
+    assert (then("2020-02-29"), then("2020-03-01T00:00"), then("2020-03-03")) == (None, 1, 1)
+    assert "already" in folder.trikk("models", "promote", "people", "1", "--at", "2020-03-02").out
+    refused = folder.refused("models", "promote", "people", "2", "--at", "2999-01-01")
+    assert "to come" in refused["what"]
+    assert "no time" in folder.refused("models", "promote", "people", "2", "--at", "monday")["what"]
+    move = folder.good("models", "promote", "people", "2", "--alias", "past", "--at", "2020-04-01T12:00Z")["move"]
+    assert move["at"] == datetime(2020, 4, 1, 12, tzinfo=UTC).timestamp()
+    assert abs(move["recorded"] - time.time()) < 600
+    refused = folder.refused("models", "promote", "people", "1", "--alias", "past", "--at", "2020-03-01")
+    assert "has moved to version 2 since then, at 2020-04-01 12:00:00+00:00" in refused["what"]
+    text = folder.trikk("models", "people").out
+    assert "it was, told 20" in text
+    assert "2020-03-01 00:00  model" in folder.trikk("timeline", "--from", "2020-02-01", "--to", "2020-05-01").out
+    folder.good("models", "require-approval", "people", "--alias", "past")
+    asked = folder.trikk("models", "promote", "people", "1", "--alias", "past", "--at", "2020-05-01").out
+    assert "approve" in asked
+    assert folder.good("models", "people@past", "--at", "2020-05-03")["aliases"] == {"past": 2}
+    folder.good("models", "approve", "people", "--alias", "past")
+    assert folder.good("models", "people@past", "--at", "2020-05-03")["aliases"] == {"past": 1}, "once approved"
 
 
 def test_who_was_champion_then_has_an_answer(city: Folder) -> None:

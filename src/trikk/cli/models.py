@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from trikk.cli.output import echo, json_option, plain, print_json, table, when
+from trikk.cli.output import echo, json_option, plain, print_json, project_zone, table, when
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 from trikk.models.compare import side_by_side
@@ -93,7 +93,7 @@ def show(reference: str, at: str | None, environment: str | None, as_json: bool)
     registry, where = _open(environment)
     name, alias, version = split_reference(reference)
     if at is not None:
-        _show_then(registry.state(name), alias, where, _moment(at), as_json=as_json)
+        _show_then(registry.state(name), alias, where, _moment(at, day_ends=True), as_json=as_json)
     elif alias or version:
         _show_version(registry.resolve(reference, where), as_json=as_json)
     elif as_json:
@@ -134,13 +134,29 @@ def compare(name: str, versions: tuple[str, ...], environment: str | None, as_js
 @click.argument("version")
 @_alias_option
 @_why_option
+@click.option(
+    "--at", metavar="TIME", help="When it counts from, for a past that is filled in: a day, or a day and time."
+)
 @_environment_option
 @json_option
-def promote(name: str, version: str, alias: str, why: str, environment: str | None, as_json: bool) -> None:
+def promote(
+    name: str, version: str, alias: str, why: str, at: str | None, environment: str | None, as_json: bool
+) -> None:
     """Let VERSION of NAME (a number or an alias) hold an alias."""
     registry, where = _open(environment)
     number = registry.resolve(_reference(name, version), where).version
-    move = registry.move(name, alias, number, where, by=_who(), why=why, at=time.time())
+    now = time.time()
+    told = None if at is None else _moment(at)
+    move = registry.move(
+        name,
+        alias,
+        number,
+        where,
+        by=_who(),
+        why=why,
+        at=now if told is None else told,
+        recorded=None if told is None else now,
+    )
     if as_json:
         print_json({"move": None if move is None else move.to_json()})
     elif move is None:
@@ -211,15 +227,15 @@ def _reference(name: str, text: str) -> str:
     return f"{name}:{text}" if text.isdigit() else f"{name}@{text}"
 
 
-def _moment(text: str) -> float:
-    """Seconds since 1970 of a local (or zoned) ISO time; of a day, its end."""
+def _moment(text: str, *, day_ends: bool = False) -> float:
+    """Seconds since 1970 of an ISO time, in the project's zone if it has none; of a day, its beginning or end."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is no time", next="write 2020-03-03, or 2020-03-03T12:30") from None
-    if len(text) <= len("2020-03-03"):
+    if day_ends and len(text) <= len("2020-03-03"):
         found += timedelta(days=1, microseconds=-1)
-    return found.timestamp()
+    return (found if found.tzinfo else found.replace(tzinfo=project_zone())).timestamp()
 
 
 def _summary(state: ModelState, environment: str) -> dict[str, Any]:
@@ -318,9 +334,11 @@ def _by(move: Move) -> str:
 
 
 def _why(move: Move) -> str:
-    return ("rollback" + (f": {move.why}" if move.why else "")) if move.state == "returned" else move.why or "-"
+    why = "rollback" + (f": {move.why}" if move.why else "") if move.state == "returned" else move.why
+    return ", ".join(filter(None, [why, f"told {when(move.recorded)}" if move.recorded else ""])) or "-"
 
 
 def _moved(name: str, move: Move) -> str:
     former = "nobody" if move.former is None else f"version {move.former}"
-    return f"{name}@{move.alias} in {move.environment}: {former} -> version {move.version}"
+    since = f", from {when(move.at)} on" if move.recorded else ""
+    return f"{name}@{move.alias} in {move.environment}: {former} -> version {move.version}{since}"

@@ -7,7 +7,8 @@ and why. What is decided here is decided on the entries read before, and written
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from trikk.core.errors import Conflict, UnknownName, UsageError
@@ -125,6 +126,7 @@ class Registry:
         decision: dict[str, JSON] | None = None,
         expected: tuple[int | None] | None = None,
         guarded: bool | None = None,
+        recorded: float | None = None,
     ) -> Move | None:
         """Move an alias to a version, or request it where the alias requires approval.
 
@@ -140,6 +142,7 @@ class Registry:
             decision: what the reason rests on.
             expected: the holder (or None) on which the caller has decided, as a tuple of one.
             guarded: whether the caller has decided on an alias that requires approval.
+            recorded: the time now, where `at` is an earlier one that the move is told to count from.
 
         Returns:
             The move, its `state` "moved" or "requested"; None if the version holds the alias already.
@@ -147,6 +150,7 @@ class Registry:
         Raises:
             UnknownName: if there is no such version.
             Conflict: if the holder is another than expected, or approval is required now and was not, or no more.
+            UsageError: if it is told to count from a time to come, or from before a move to another version.
         """
         check_name("alias", alias)
         check_name("environment", environment)
@@ -154,8 +158,11 @@ class Registry:
         def decide(state: ModelState) -> tuple[str, dict[str, JSON]] | None:
             state.get(version)
             now = state.holder_number(alias, environment)
-            if now == version:
+            held = state.moves_of(alias, environment)
+            if now == version and (recorded is None or held[-1].at <= at):
                 return None
+            if recorded is not None:
+                _check_told(held, name, version, at, recorded)
             if expected is not None and expected[0] != now:
                 raise Conflict(
                     f"{name}@{alias} has moved from version {expected[0]} to {now} meanwhile", next="decide again"
@@ -166,6 +173,8 @@ class Registry:
                     f"whether {name}@{alias} requires approval has changed meanwhile", next="decide again"
                 )
             body = _body(alias, environment, by, why, version=version, decision=decision)
+            if recorded is not None:
+                body["recorded"] = recorded
             return (s.ALIAS_REQUESTED if asks else s.ALIAS_MOVED), body
 
         return self._move(name, decide, at=at, identity=identity)
@@ -264,6 +273,19 @@ class Registry:
             if newer:
                 known = self._states[name] = known.after(newer)
             return known
+
+
+def _check_told(held: Sequence[Move], name: str, version: int, at: float, now: float) -> None:
+    """Whether a move may count from a time: what others have decided since then stays true."""
+    if at > now:
+        raise UsageError("a promotion can't count from a time that is to come", next="give an earlier time")
+    later = next((move for move in held if move.at > at and move.version != version), None)
+    if later is not None:
+        moment = datetime.fromtimestamp(later.at, UTC).isoformat(" ", "seconds")
+        raise UsageError(
+            f"{name}@{later.alias} has moved to version {later.version} since then, at {moment}",
+            next="give a time after that, so that who has held it stays as it was",
+        )
 
 
 def _subject(name: str) -> str:

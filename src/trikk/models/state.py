@@ -1,7 +1,7 @@
 """A model's versions, who held its aliases when, and what waits for approval: the fold of the model's entries.
 
 version.registered   a version, as `ModelVersion.to_json` writes it
-alias.moved          alias, environment, version, by, why, decision
+alias.moved          alias, environment, version, by, why, decision; recorded, where it counts from another time
 alias.returned       alias, environment, version (the holder before the present one), by, why
 alias.requested      as alias.moved, where the alias requires approval
 alias.approved       alias, environment, request (seq of the request), by, why
@@ -46,6 +46,7 @@ class Move:
         why: the reason in words.
         approved_by: who approved it, where that was required.
         decision: what `promote_if` compared, and how.
+        recorded: when it was written down, where it was told to count from another time (`at`).
     """
 
     seq: int
@@ -59,6 +60,7 @@ class Move:
     why: str
     approved_by: str | None = None
     decision: dict[str, JSON] | None = None
+    recorded: float | None = None
 
     def to_json(self) -> dict[str, JSON]:
         """The move as JSON."""
@@ -123,7 +125,14 @@ class ModelState:
             asked = next(move for move in self.requests if move.seq == body["request"])
             former = self.holder_number(asked.alias, asked.environment)
             self._moved(
-                replace(asked, seq=entry.seq, at=entry.at, state="moved", former=former, approved_by=body["by"])
+                replace(
+                    asked,
+                    seq=entry.seq,
+                    at=entry.at if asked.recorded is None else asked.at,
+                    state="moved",
+                    former=former,
+                    approved_by=body["by"],
+                )
             )
         elif entry.kind == APPROVAL_SET:
             change = self.guarded.add if body["required"] else self.guarded.discard
@@ -143,6 +152,7 @@ class ModelState:
             body["by"],
             body["why"],
             decision=body.get("decision"),
+            recorded=body.get("recorded"),
         )
         if entry.kind == ALIAS_REQUESTED:
             self.requests.append(move)
@@ -165,8 +175,12 @@ class ModelState:
         if at is None:
             holders = self.held.get((environment, alias), [])
             return holders[-1] if holders else None
-        found = [m.version for m in self.moves if (m.environment, m.alias) == (environment, alias) and m.at <= at]
+        found = [move.version for move in self.moves_of(alias, environment) if move.at <= at]
         return found[-1] if found else None
+
+    def moves_of(self, alias: str, environment: str) -> list[Move]:
+        """Every move of an alias that happened, in order."""
+        return [move for move in self.moves if (move.environment, move.alias) == (environment, alias)]
 
     def aliases(self, environment: str) -> dict[str, int]:
         """The aliases of an environment and the versions that hold them."""
