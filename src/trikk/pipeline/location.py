@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
+import linecache
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 from trikk.core.errors import DefinitionError, UsageError
@@ -17,10 +21,34 @@ _NOT_THE_AUTHORS = ("trikk", "contextlib", "dataclasses", "functools")
 
 def caller() -> str:
     """`file:line` of the nearest frame outside of trikk and of what it calls itself through."""
-    frame = sys._getframe(1)
+    frame = _authors_frame()
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def first_argument() -> str:
+    """The first argument of the author's call as it was written, in one line; empty where there is no source."""
+    frame = _authors_frame()
+    place = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
+    line, end_line, column, end_column = place
+    if line is None or end_line is None:
+        return ""
+    lines = [linecache.getline(frame.f_code.co_filename, n).encode() for n in range(line, end_line + 1)]
+    lines[-1] = lines[-1][:end_column]
+    lines[0] = lines[0][column or 0 :]
+    text = b"".join(lines).decode()
+    try:
+        call = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return ""
+    written = ast.get_source_segment(text, call.args[0]) if isinstance(call, ast.Call) and call.args else None
+    return " ".join((written or "").split())
+
+
+def _authors_frame() -> FrameType:
+    frame = sys._getframe(2)
     while frame.f_back is not None and _module(frame.f_globals) in _NOT_THE_AUTHORS:
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return frame
 
 
 def _module(names: dict[str, Any]) -> str:

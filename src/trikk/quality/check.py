@@ -12,11 +12,12 @@ from typing import Any, Literal, get_args
 
 from trikk.core.durations import Duration, seconds
 from trikk.core.errors import DefinitionError, UsageError
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import caller, first_argument
 from trikk.pipeline.symbols import Symbol
 
 Severity = Literal["info", "warn", "block"]
 SEVERITIES: tuple[str, ...] = get_args(Severity)
+_SHOWN = 60  # characters of a condition that its name holds
 PSI = 0.2
 """Above it a distribution has changed for good by the usual reading (Siddiqi, Credit Risk Scorecards, 2006)."""
 
@@ -292,7 +293,7 @@ def holds(what: object, *, allow: float = 0.0, severity: Severity = "block", nam
             in an SQL CHECK, a null does not fail.
         allow: the share of rows that may fail.
         severity: what a failure means.
-        name: how results call it.
+        name: how results call it; what is written in the call if not given.
 
     Raises:
         DefinitionError: if it is none of these.
@@ -301,7 +302,11 @@ def holds(what: object, *, allow: float = 0.0, severity: Severity = "block", nam
         return Check("holds", (), {"sql": what}, severity, allow, name or f"holds({what})")
     if type(what).__module__.partition(".")[0] == "polars" and hasattr(what, "meta"):
         text = str(what).replace("dyn int: ", "").replace("dyn float: ", "")
-        return Check("holds", (), {"expression": text}, severity, allow, name or f"holds({text})", what)
+        columns = ", ".join(dict.fromkeys(what.meta.root_names()))
+        written = first_argument()
+        settings = {"expression": text, "says": written or f"a condition on {columns or 'the rows'}"}
+        short = written if written and len(written) <= _SHOWN else columns
+        return Check("holds", (), settings, severity, allow, name or f"holds({short})", what)
     if callable(what):
         label = f"{getattr(what, '__module__', '')}:{getattr(what, '__qualname__', type(what).__qualname__)}"
         short = getattr(what, "__name__", "function")

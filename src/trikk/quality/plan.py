@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from trikk.core.errors import UsageError
 from trikk.quality.check import Check
 from trikk.quality.distribution import distance
 from trikk.quality.rows import lazy_of
-from trikk.quality.verdict import Seen
+from trikk.quality.verdict import Seen, in_short
 
 Values = Mapping[str, Any]
 TIMES = "times"
@@ -53,11 +53,16 @@ def plan(check: Check, scene: Scene) -> Plan:
     pattern = next((n for n in check.columns if n == "*" or (n.startswith("^") and n.endswith("$"))), None)
     if pattern is not None and check.kind != "has_columns":
         raise UsageError(f"polars takes the name {pattern} for a pattern: rename the column")
-    missing = [name for name in check.columns if name not in scene.schema]
-    if missing and check.kind != "has_columns":
+    if check.kind != "has_columns":
+        _check_there(check.columns, scene)
+    return _KINDS[check.kind](check, scene)
+
+
+def _check_there(columns: Iterable[str], scene: Scene) -> None:
+    missing = [name for name in columns if name not in scene.schema and not name.startswith("^")]
+    if missing:
         there = ", ".join(list(scene.schema)[:12]) + (", ..." if len(scene.schema) > 12 else "")
         raise UsageError(f"there is no column {', '.join(missing)}; there are: {there or 'none'}")
-    return _KINDS[check.kind](check, scene)
 
 
 def _of_rows(bad: pl.Expr, parts: Mapping[str, pl.Expr] | None = None) -> Plan:
@@ -222,7 +227,8 @@ def _like(check: Check, scene: Scene) -> Plan:
 def _holds(check: Check, scene: Scene) -> Plan:
     if "function" in check.settings:
         return _function(check, scene)
-    stated = pl.sql_expr(check.settings["sql"]) if "sql" in check.settings else check.what
+    stated = _stated(check)
+    _check_there(dict.fromkeys(stated.meta.root_names()), scene)
     kinds = scene.rows.select(stated).collect_schema()
     wrong = next((dtype for dtype in kinds.values() if dtype != pl.Boolean), None)
     if wrong is not None or not kinds:
@@ -236,6 +242,16 @@ def _holds(check: Check, scene: Scene) -> Plan:
         return Seen(values["len"], values["failing"])
 
     return Plan(read, counts, lambda rows, most: rows.filter(~good).head(most))
+
+
+def _stated(check: Check) -> pl.Expr:
+    if "sql" not in check.settings:
+        stated: pl.Expr = check.what
+        return stated
+    try:
+        return pl.sql_expr(check.settings["sql"])
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(f"it is no SQL expression: {in_short(str(error))}") from None
 
 
 def _function(check: Check, scene: Scene) -> Plan:

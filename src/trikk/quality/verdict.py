@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from trikk.core.durations import show_seconds
 from trikk.core.errors import TrikkError
 from trikk.quality.check import Check
 
+_VALUES = re.compile(r": \[.*")  # what polars could not convert
 PROBLEM = 300  # characters of an error that are shown
 
 
@@ -103,24 +105,52 @@ def conclude(rows: int | None, findings: Iterable[Mapping[str, Any]]) -> dict[st
     }
 
 
+def summary(result: Mapping[str, Any], most: int = 5) -> str:
+    """The verdict in one line: which checks failed, and on how many rows."""
+    checks, rows = result["checks"], result["rows"]
+    failed = [c for c in checks if not c["passed"]]
+    blocking = [c for c in failed if c["severity"] == "block" and not c.get("set_aside")]
+    counted = f"{rows:,} rows" if rows is not None else "rows"
+    aside = result.get("set_aside")
+    moved = f"{aside:,} of {counted} set aside: " if aside else ""
+    if blocking:
+        return f"blocked by {len(blocking)} of {len(checks)} checks: {_names(blocking, rows, most)}"
+    if failed:
+        word = "failed" if result["warned"] else "failed, for information"
+        return f"{moved}{len(failed)} of {len(checks)} checks {word}: {_names(failed, rows, most)}"
+    return f"{len(checks)} checks passed on {counted}"
+
+
+def _names(checks: Sequence[Mapping[str, Any]], rows: int | None, most: int) -> str:
+    named = []
+    for check in checks[:most]:
+        on = "" if check["failing"] is None or rows is None else f" on {check['failing']:,} of {rows:,} rows"
+        named.append(f"{check['name']}{on if check['ran'] else ' could not run'}")
+    more = len(checks) - most
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")
+
+
 def why_blocked(result: Mapping[str, Any], most: int = 5) -> str:
     """Which checks block, in a first line of its own, and then for each what was observed and expected."""
-    failed = [c for c in result["checks"] if not c["passed"] and c["severity"] == "block"]
-    more = len(failed) - most
-    names = ", ".join(c["name"] for c in failed[:most]) + (f" and {more} more" if more > 0 else "")
+    failed = [c for c in result["checks"] if not c["passed"] and c["severity"] == "block" and not c.get("set_aside")]
     lines = [f"  {c['name']}: {c['observed']}; expected: {c['expected']}" for c in failed[:most]]
-    return "\n".join([f"blocked by {len(failed)} of {len(result['checks'])} checks: {names}", *lines])
+    return "\n".join([summary(result, most), *lines])
 
 
 def problem_of(error: BaseException) -> str:
-    """What an exception says, in one short line."""
+    """What an exception says, in one short line; of polars' own the reason only, without values of rows."""
     try:
         text = error.what if isinstance(error, TrikkError) else str(error)
     except Exception:  # noqa: BLE001 - the author's __str__ may do anything
         text = ""
     line = in_short(text)
     name = type(error).__name__
-    return line if isinstance(error, TrikkError) else f"{name}: {line}" if line else name
+    if isinstance(error, TrikkError):
+        return line
+    if type(error).__module__.partition(".")[0] == "polars":
+        reason = _VALUES.sub("", line)
+        return f"it can't be computed: {reason}" if reason else "it can't be computed"
+    return f"{name}: {line}" if line else name
 
 
 def printable(text: str) -> str:
@@ -222,7 +252,7 @@ def _expected_set(check: Check) -> str:
 
 
 def _expected_own(check: Check) -> str:
-    return str(next(iter(check.settings.values())))
+    return str(check.settings.get("says") or next(iter(check.settings.values())))
 
 
 _EXPECTED: dict[str, Callable[[Check], str]] = {
