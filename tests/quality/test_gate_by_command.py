@@ -28,6 +28,12 @@ def total(rows: pl.DataFrame) -> int:
     Path("effects").open("a").write("total\\n")
     return int(rows["x"].sum())
 
+@step
+def flaky(rows: pl.DataFrame) -> int:
+    if Path("broken").exists():
+        raise ValueError("not yet")
+    return rows.height
+
 @pipeline
 def by_table():
     quality_gate(counts, [not_null("id"), refers_to("id", sensors), holds(pl.col("x") < LIMIT)], name="counts_ok")
@@ -38,6 +44,11 @@ def by_file():
     rows = load()
     quality_gate(rows, between("x", 0, LIMIT))
     total(rows)
+
+@pipeline
+def sorting():
+    good, _, _ = quality_gate(load(), [not_null("x"), between("x", 0, LIMIT)], quarantine=Table("rejected"))
+    flaky(good)
 """
 
 
@@ -92,3 +103,21 @@ def test_a_blocked_run_goes_on_with_a_mended_file(folder: Folder) -> None:
     again = folder.good("resume", run["id"], "--again", "load")
     assert states_of(again) == {"load": "succeeded", "quality_gate": "succeeded", "total": "succeeded"}
     assert folder.lines("effects") == ["total"]
+
+
+def test_bad_rows_are_set_aside_once_and_show_prints_every_check(folder: Folder) -> None:
+    (folder.root / "broken").touch()
+    run = folder.failed("run", "sorting")
+    shown = folder.trikk("show", run["id"]).out
+    assert "1 of 2 rows set aside: 1 of 3 checks failed: between(x) on 1 of 2 rows" in shown
+    lines = [line.split("  ") for line in shown.splitlines() if line.startswith("quality_gate  ")]
+    checks = {cells[1].strip(): [cell.strip() for cell in cells[2:] if cell] for cells in lines}
+    assert checks["between(x)"] == ["set aside", "1", "1 of 2 rows fail, 50.00 %"]
+    assert checks["not_null(x)"] == ["passed", "0", "0 of 2 rows fail"]
+    (folder.root / "broken").unlink()
+    folder.good("resume", run["id"])
+    folder.good("replay", run["id"])
+    told = folder.trikk("tables", "rejected").out
+    assert "version 0: 1 rows" in told
+    assert '{"id": 2, "x": 50}' in told
+    assert "'verdict'" not in folder.trikk("show", run["id"], "quality_gate").out

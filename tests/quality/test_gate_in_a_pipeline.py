@@ -96,7 +96,10 @@ def test_a_block_fails_the_run_at_the_gate_and_nothing_below_begins() -> None:
     done = run(nightly, GOOD.with_columns(id=pl.Series([1, None, 9])))
     assert done.state == "failed"
     assert done.error is not None
-    assert "blocked by 3 of 8 checks: not_null(id) on 1 of 3 rows, refers_to(id) on 1 of 3 rows, one_of(id) on 1 of 3 rows" in done.error
+    assert (
+        "blocked by 3 of 8 checks: not_null(id) on 1 of 3 rows, refers_to(id) on 1 of 3 rows,"
+        " one_of(id) on 1 of 3 rows" in done.error
+    )
     assert states(done) == {"clean": "succeeded", "quality_gate": "failed", "fit": "waiting"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -27,7 +28,7 @@ from trikk.execution.traces import headline
 from trikk.pipeline.graph import Graph
 from trikk.runs.cost import Cost
 from trikk.runs.journal import RunRow
-from trikk.runs.state import RunState, StepState
+from trikk.runs.state import RunState, StepState, Task
 from trikk.tracking.fold import RunRecord, label, read_record
 
 _METRICS_SHOWN = 30
@@ -183,11 +184,37 @@ def _print_run(state: RunState, record: RunRecord, cost: Cost | None) -> None:
         echo(f"  isolation   {state.isolation}")
     table(
         ["STEP", "STATE", "ATTEMPTS", "TOOK", "MEMORY", "RESULT"],
-        [_step_row(n, s) for n, s in state.steps.items()],
+        [_step_row(n, s, record.gates.get((n, None))) for n, s in state.steps.items()],
     )
+    _print_gates(record.gates)
     _print_logged(record)
     if state.state in ("failed", "cancelled") and not state.forgotten:
         echo(f"next: trikk logs {state.id}, then trikk resume {state.id}")
+
+
+def _print_gates(gates: Mapping[Task, Mapping[str, Any]]) -> None:
+    """Every check of the gates, failed ones first."""
+    rows = [
+        [label(task), check["name"], _verdict(check), _count(check["failing"]), check["observed"]]
+        for task, found in gates.items()
+        for check in sorted(found["checks"], key=lambda check: bool(check["passed"]))
+    ]
+    if rows:
+        table(["GATE", "CHECK", "VERDICT", "FAILING", "OBSERVED"], rows, right=["FAILING"])
+
+
+def _verdict(check: Mapping[str, Any]) -> str:
+    if check["passed"]:
+        return "passed"
+    return (
+        "set aside"
+        if check.get("set_aside")
+        else {"block": "blocks", "warn": "warns"}.get(check["severity"], "info")
+    )
+
+
+def _count(failing: int | None) -> str:
+    return "-" if failing is None else f"{failing:,}"
 
 
 def _print_logged(record: RunRecord) -> None:
@@ -206,8 +233,12 @@ def _print_logged(record: RunRecord) -> None:
         echo(f"logged artifacts: {', '.join(files)}; see: trikk artifacts {record.run}")
 
 
-def _step_row(name: str, step: StepState) -> list[str]:
+def _step_row(name: str, step: StepState, gate: Mapping[str, Any] | None = None) -> list[str]:
     made = ", ".join(artifact_text(a) for a in step.outputs or [])
+    if gate is not None:
+        from trikk.quality.verdict import summary
+
+        made = summary(gate)
     if step.write and "version" in step.write:
         made = f"{step.write['rows']:,} rows into {step.write['table']}, version {step.write['version']}"
     if step.error and step.state in ("failed", "retrying"):
@@ -222,8 +253,6 @@ def _step_row(name: str, step: StepState) -> list[str]:
 
 
 def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -> None:
-    from trikk.storage.artifact import Artifact
-
     name, _, item = text.partition("[")
     if name not in state.steps:
         raise UnknownName("step", name, state.steps)
@@ -233,16 +262,14 @@ def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -
         if text not in items:
             raise UnknownName("item", text, items)
         step = items[text]
-    previews = []
-    for output in step.outputs or []:
-        try:
-            previews.append(project.artifacts.preview(Artifact.from_json(output)))
-        except TrikkError as error:
-            previews.append({**output["summary"], "error": error.what})
+    previews = [_preview(project, output) for output in step.outputs or []]
     if as_json:
         print_json({"run": state.id, "name": text, **step.to_json(), "previews": previews})
         return
     echo(f"step {text} of run {state.id}: ", state_text(step.state))
+    found = read_record(project.journal, state.id).gates
+    gates = {task: gate for task, gate in found.items() if label(task) == text}
+    _print_gates(gates)
     for output, preview in zip(step.outputs or [], previews, strict=True):
         echo(f"{artifact_text(output)}  digest {output['digest'][:16]}, codec {output['codec']}")
         columns: Any = preview.get("columns") or {}
@@ -250,11 +277,21 @@ def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -
             echo(f"  {column}: {kind}")
         if "error" in preview:
             echo(f"  {preview['error']}")
-        _print_head(preview.get("head"))
+        if columns or not gates:
+            _print_head(preview.get("head"))
     if step.error:
         echo(f"failed: {headline(step.error)}")
         for line in (step.error["traceback"] or step.error["message"]).splitlines():
             echo(f"  | {line}".rstrip())
+
+
+def _preview(project: Project, output: dict[str, Any]) -> dict[str, Any]:
+    from trikk.storage.artifact import Artifact
+
+    try:
+        return dict(project.artifacts.preview(Artifact.from_json(output)))
+    except TrikkError as error:
+        return {**output["summary"], "error": error.what}
 
 
 def _print_head(head: Any) -> None:

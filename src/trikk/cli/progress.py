@@ -99,7 +99,7 @@ def describe(event: Event, state: RunState) -> str | None:
         return None
     name = body["step"] if item is None else f"{body['step']}[{item}]"
     if event.kind == e.STEP_SUCCEEDED:
-        made = ", ".join(artifact_text(a) for a in body["outputs"])
+        made = body.get("note") or ", ".join(artifact_text(a) for a in body["outputs"])
         return f"  {name}: succeeded in {show_seconds(body.get('seconds') or 0.0)}: {_written(body) or made}"
     if event.kind == e.STEP_FAILED:
         again = body.get("retry_in")

@@ -295,6 +295,8 @@ class Driver:
         body["peak_memory"] = ended.peak or None
         if result.write is not None:
             body["write"] = result.write
+        if result.note:
+            body["note"] = result.note
         self._record(e.STEP_SUCCEEDED, body)
         self.cache.keep(task, self.state.id, result.outputs, at=self.clock.now())
         self._settle(task)

@@ -88,6 +88,7 @@ class StepResult:
         seconds: how long it took.
         peak_memory: the process's largest resident set in bytes; 0 if unknown.
         write: what was committed: table, version, rows.
+        note: what a ready-made step says of itself in one line; empty if nothing.
     """
 
     outputs: list[dict[str, JSON]] = field(default_factory=list)
@@ -95,6 +96,7 @@ class StepResult:
     seconds: float = 0.0
     peak_memory: int = 0
     write: dict[str, Any] | None = None
+    note: str = ""
 
     def to_json(self) -> dict[str, JSON]:
         """The result as JSON."""

@@ -59,13 +59,15 @@ def run_call(call: StepCall, place: Workplace) -> StepResult:
         pipeline = place.loaded.pipeline(call.pipeline)
         if call.write is not None:
             outputs, write = _write(call, place)
+            note = ""
         else:
             step = pipeline.steps[call.step]
             assert step is not None
-            outputs, write = _call(call, step, place, {s.name: s for s in pipeline.graph.parameters}), None
+            specs = {s.name: s for s in pipeline.graph.parameters}
+            outputs, note, write = *_call(call, step, place, specs), None
     except _Failed as failed:
         return failed.result
-    return StepResult([o.to_json() for o in outputs], seconds=time.monotonic() - began, write=write)
+    return StepResult([o.to_json() for o in outputs], seconds=time.monotonic() - began, write=write, note=note)
 
 
 class _Failed(Exception):
@@ -77,7 +79,8 @@ class _Failed(Exception):
 
 def _call(
     call: StepCall, step: Step[..., Any], place: Workplace, specs: Mapping[str, ParameterSpec]
-) -> list[Artifact]:
+) -> tuple[list[Artifact], str]:
+    """What the step has made, and what it says of itself."""
     arguments: dict[str, Any] = {}
     for name, argument in call.arguments.items():
         wanted = step.types.get(name)
@@ -94,7 +97,7 @@ def _call(
         raise
     except BaseException as error:  # a library's panic, too
         raise _Failed(raised("raised", error, call, place)) from error
-    return _store(value, call, step, place)
+    return _store(value, call, step, place), context.notes[-1] if context.notes else ""
 
 
 def _context(call: StepCall, place: Workplace) -> StepContext:

@@ -21,33 +21,48 @@ class Hold:
         step: its name.
         subjects: what it looks at.
         derived: names of the steps above it that were given any of this, or what was made from it.
+        replaced: whether an output of it takes the place of what it looks at.
     """
 
     step: str
     subjects: tuple[Argument, ...]
     derived: frozenset[str]
+    replaced: bool = False
 
 
-def hold_of(gate: Node, subject: Argument, above: Iterable[Node]) -> Hold:
+def hold_of(gate: Node, subject: Argument, above: Iterable[Node], *, replaced: bool = False) -> Hold:
     """The hold of a step that looks at one of its arguments.
 
     Args:
         gate: the step.
         subject: the argument.
         above: the nodes recorded so far, in their order.
+        replaced: whether an output of the step takes the argument's place.
     """
     subjects = tuple(part for part in walk(subject) if isinstance(part, OutputRef | TableRef))
     derived: set[str] = set()
     for node in above:
         if node.name != gate.name and _uses(node, subjects, derived):
             derived.add(node.name)
-    return Hold(gate.name, subjects, frozenset(derived))
+    return Hold(gate.name, subjects, frozenset(derived), replaced)
 
 
 def held_back(node: Node, holds: Iterable[Hold]) -> Node:
     """The node, after all steps that hold it back."""
     waits = [hold.step for hold in holds if _uses(node, hold.subjects, hold.derived)]
     return replace(node, after=tuple(dict.fromkeys([*node.after, *waits]))) if waits else node
+
+
+def replaced_by(node: Node, holds: Iterable[Hold]) -> str | None:
+    """The step whose output this node should be given instead of what it looked at; None if there is none.
+
+    A table counts as the same only until it is written again.
+    """
+    for hold in holds:
+        for part in _parts(node) if hold.replaced else ():
+            if any(part == one or (isinstance(part, OutputRef) and _overlap(part, one)) for one in hold.subjects):
+                return hold.step
+    return None
 
 
 def _uses(node: Node, subjects: Iterable[Argument], derived: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ from trikk.core.values import encode
 from trikk.pipeline.arguments import Argument, Constant, Group, ModelRef, OutputRef, TableRef
 from trikk.pipeline.condition import Condition, condition_of
 from trikk.pipeline.graph import Node
-from trikk.pipeline.holds import Hold, held_back, hold_of
+from trikk.pipeline.holds import Hold, held_back, hold_of, replaced_by
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
 
@@ -95,13 +95,24 @@ class Trace:
 
     def add(self, node: Node, step: Any) -> None:
         """Record a node, and its step for whoever runs it."""
+        if (gate := replaced_by(node, self.holds)) is not None:
+            raise DefinitionError(
+                f"step {node.name} is given the rows that {gate} sorts, the bad ones among them",
+                where=node.where,
+                next="give it the good ones: good, rejected, result = quality_gate(...)",
+            )
         self.nodes.append(held_back(node, self.holds))
         self.steps[node.name] = step
 
-    def hold(self, argument: str) -> None:
-        """Let what is recorded from now on wait for the last node, if it uses what that is given as `argument`."""
+    def hold(self, argument: str, *, replaced: bool = False) -> None:
+        """Let what is recorded from now on wait for the last node, if it uses what that is given as `argument`.
+
+        Args:
+            argument: the argument's name.
+            replaced: whether an output of that node takes its place, so that no later step may be given it.
+        """
         gate = self.nodes[-1]
-        self.holds.append(hold_of(gate, gate.arguments[argument], self.nodes))
+        self.holds.append(hold_of(gate, gate.arguments[argument], self.nodes, replaced=replaced))
 
 
 _NAMED = ("table_name", "model_reference")  # what a Table and a Model are known by

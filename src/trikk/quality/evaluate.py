@@ -11,8 +11,9 @@ import polars as pl
 from trikk.quality import with_expectations, with_pandera
 from trikk.quality.check import Check
 from trikk.quality.plan import Plan, Scene, plan
+from trikk.quality.quarantine import reason_of
 from trikk.quality.rows import FAILURES, sample_of
-from trikk.quality.verdict import Seen, conclude, judge, problem_of
+from trikk.quality.verdict import Seen, conclude, judge, problem_of, share_set_aside
 
 ADAPTERS = {"pandera": with_pandera.findings, "expectations": with_expectations.findings}
 _LEN = "len"
@@ -26,8 +27,9 @@ def evaluate(
     sample: int,
     allow_empty: bool,
     given: object = None,
-) -> dict[str, Any]:
-    """The gate's result.
+    at_most: float | None = None,
+) -> tuple[dict[str, Any], pl.Expr | None]:
+    """The gate's result; if bad rows are to be set aside, also why each row is bad, which is null for a good one.
 
     Args:
         checks: with all settings known.
@@ -36,12 +38,13 @@ def evaluate(
         sample: how many failing rows of each check to keep.
         allow_empty: whether checks of rows pass where there are none.
         given: the frame that `rows` are from, for schemas and suites of that frame's library.
+        at_most: the share of rows that may be set aside; None to set none aside.
 
     Raises:
         MissingExtra: if a library that a check needs is not installed.
     """
     own = [check for check in checks if check.kind not in ADAPTERS]
-    count, seen = _look(own, rows, now)
+    count, seen, plans = _look(own, rows, now)
     findings = []
     for check in checks:
         if check.kind in ADAPTERS:
@@ -51,8 +54,21 @@ def evaluate(
         found = judge(check, facts, allow_empty=allow_empty)
         if found["failing"] and failing is not None and sample:
             found["sample"] = _sample(failing, rows, check, sample)
-        findings.append(found)
-    return conclude(count, findings)
+        findings.append(
+            found | {"set_aside": not found["passed"]} if _sorts(check, facts, plans, at_most) else found
+        )
+    if at_most is None or not count:
+        return conclude(count, findings), None
+    reason = reason_of([(c, plans[id(c)]) for c in own if _sorts(c, seen[id(c)][0], plans, at_most)])
+    bad = rows.select(reason.count()).collect(engine="streaming").item()
+    return conclude(count, [*findings, share_set_aside(bad, count, at_most, allow_empty=allow_empty)], bad), reason
+
+
+def _sorts(check: Check, seen: Seen, plans: Mapping[int, Plan], at_most: float | None) -> bool:
+    """Whether the rows that fail a check are set aside: it is of single rows, blocks, and could run."""
+    if at_most is None or check.severity != "block" or seen.problem is not None or not seen.rows:
+        return False
+    return not seen.facts.get("whole") and (plans[id(check)].bad is not None or bool(plans[id(check)].key))
 
 
 Failing = Callable[[pl.LazyFrame, int], pl.LazyFrame]
@@ -60,14 +76,14 @@ Failing = Callable[[pl.LazyFrame, int], pl.LazyFrame]
 
 def _look(
     checks: Sequence[Check], rows: pl.LazyFrame, now: datetime
-) -> tuple[int | None, dict[int, tuple[Seen, Failing | None]]]:
-    """The number of rows, and what was seen for each check, by its identity."""
+) -> tuple[int | None, dict[int, tuple[Seen, Failing | None]], dict[int, Plan]]:
+    """The number of rows, and for each check, by its identity, what was seen and how it is done."""
     plans: dict[int, Plan] = {}
     seen: dict[int, tuple[Seen, Failing | None]] = {}
     try:
         scene = Scene(rows, rows.collect_schema(), now)
     except FAILURES as error:
-        return None, {id(check): (Seen(problem=problem_of(error)), None) for check in checks}
+        return None, {id(check): (Seen(problem=problem_of(error)), None) for check in checks}, {}
     for check in checks:
         try:
             plans[id(check)] = plan(check, scene)
@@ -80,7 +96,7 @@ def _look(
         seen[key] = (
             _read(plans[key], values, total) if broken is None else (Seen(problem=problem_of(broken)), None)
         )
-    return None if isinstance(total, BaseException) else total[_LEN], seen
+    return None if isinstance(total, BaseException) else total[_LEN], seen, plans
 
 
 def _read(made: Plan, values: Mapping[str, Any], total: Mapping[str, int]) -> tuple[Seen, Failing | None]:

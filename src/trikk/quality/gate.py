@@ -7,7 +7,9 @@ from typing import Any
 
 from trikk.core.errors import DefinitionError
 from trikk.pipeline.location import caller, located
-from trikk.pipeline.tracing import current
+from trikk.pipeline.symbols import Symbol
+from trikk.pipeline.table import Table
+from trikk.pipeline.tracing import current, when
 from trikk.quality.check import Check
 from trikk.quality.foreign import check_of
 
@@ -21,9 +23,14 @@ def quality_gate(
     name: str | None = None,
     sample: int = 5,
     allow_empty: bool = False,
+    quarantine: Table | None = None,
+    at_most: float = 1.0,
     after: object = (),
 ) -> Any:
     """Check rows; if a check that blocks fails, the run fails here.
+
+    With a quarantine, the rows that fail a check of single rows that blocks are appended to that table with the
+    reason, and the run goes on with the others: `good, rejected, result = quality_gate(..., quarantine=...)`.
 
     In a pipeline's body it is a step, and what stands below it and uses these rows, or anything made from them,
     waits for it. Its result and an HTML report are kept whatever the verdict. Outside of a pipeline it checks now.
@@ -33,13 +40,18 @@ def quality_gate(
         checks: a list of checks, Pandera schemas and Great Expectations suites, or one of them.
         name: the step's name; "quality_gate", "quality_gate-2", ... if not given.
         sample: how many failing rows of each check are kept; 0 keeps no value of any row.
-        allow_empty: whether checks of rows pass where there are no rows.
+        allow_empty: whether checks of rows pass where there are no rows, and a quarantine may leave none.
+        quarantine: the table that bad rows go to: `at`, `run`, `pipeline`, `gate`, `reason` (the checks' names)
+            and `row` (JSON text). Outside of a pipeline they are returned only.
+        at_most: the share of the rows, 0 to 1, that may be set aside; if there are more, the gate blocks.
         after: steps that must be over before.
 
     Returns:
         In the run a dict: `verdict` ("passed", "warned" or "blocked"), `passed` (nothing blocks), `warned`, `rows`
         (their number), and `checks`, a list of dicts with `name`, `kind`, `columns`, `severity`, `passed`, `ran`,
-        `expected`, `observed`, `failing`, `share` (of the rows, 0 to 1) and `sample` (a list of rows).
+        `expected`, `observed`, `failing`, `share` (of the rows, 0 to 1) and `sample` (a list of rows). With a
+        quarantine a tuple of `good` (the other rows, as the kind of frame that was given), `rejected` (rows of the
+        quarantine) and `result`, that dict with `set_aside`, the number of rejected rows.
 
     Raises:
         DefinitionError: if there is no check, or something else is given as one.
@@ -50,15 +62,36 @@ def quality_gate(
     wanted = _checks(checks)
     if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
         raise DefinitionError(f"sample={sample!r}", where=caller(), next="give a number of rows, 0 for none")
+    _check_quarantine(quarantine, at_most)
     from trikk.quality.step import gate_step
 
     trace = current()
-    step = located(gate_step, [check.what for check in wanted], name or (_free(trace) if trace else NAME))
+    label = name or (_free(trace) if trace else NAME)
+    step = located(gate_step, [check.what for check in wanted], label, sorts=quarantine is not None)
     given: Any = [check.to_json() for check in wanted]
-    result = step.options(name=name, after=after)(rows, given, sample=sample, allow_empty=allow_empty)
+    options: dict[str, Any] = {"sample": sample, "allow_empty": allow_empty}
+    options |= {} if quarantine is None else {"at_most": at_most}
+    result = step.options(name=name, after=after)(rows, given, **options)
     if trace is not None:
-        trace.hold("rows")
+        trace.hold("rows", replaced=quarantine is not None)
+    if trace is not None and quarantine is not None:
+        with when(result.result["set_aside"] > 0):
+            quarantine.append(result.rejected)
     return result
+
+
+def _check_quarantine(quarantine: object, at_most: object) -> None:
+    if quarantine is not None and not isinstance(quarantine, Table):
+        raise DefinitionError(
+            f"quarantine={quarantine!r}", where=caller(), next='give a table: quarantine=Table("rejected")'
+        )
+    is_share = isinstance(at_most, int | float) and not isinstance(at_most, bool) and 0 <= at_most <= 1
+    if not is_share and not isinstance(at_most, Symbol):
+        raise DefinitionError(f"at_most={at_most!r}", where=caller(), next="give a share of the rows, 0 to 1")
+    if quarantine is None and (isinstance(at_most, Symbol) or at_most != 1):
+        raise DefinitionError(
+            "at_most= is for a gate with a quarantine", where=caller(), next='add quarantine=Table("rejected")'
+        )
 
 
 def _checks(checks: object) -> list[Check]:

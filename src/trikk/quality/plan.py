@@ -37,11 +37,15 @@ class Plan:
         counts: aggregates by name, for the pass that all checks share.
         read: from their values and the number of rows to what was seen.
         failing: the failing rows, lazily, at most so many.
+        bad: true for a row that fails, where the check is one of single rows.
+        key: the columns of which no two rows may have the same values.
     """
 
     read: Callable[[Values, int], Seen]
     counts: Mapping[str, pl.Expr] = field(default_factory=dict)
     failing: Callable[[pl.LazyFrame, int], pl.LazyFrame] | None = None
+    bad: pl.Expr | None = None
+    key: tuple[str, ...] = ()
 
 
 def plan(check: Check, scene: Scene) -> Plan:
@@ -75,7 +79,7 @@ def _of_rows(bad: pl.Expr, parts: Mapping[str, pl.Expr] | None = None) -> Plan:
         return Seen(rows, values["failing"], {"detail": detail})
 
     counts = {f"part {name}": part.sum() for name, part in parts.items()}
-    return Plan(read, {"failing": bad.sum(), **counts}, lambda rows, most: rows.filter(bad).head(most))
+    return Plan(read, {"failing": bad.sum(), **counts}, lambda rows, most: rows.filter(bad).head(most), bad)
 
 
 def _has_columns(check: Check, scene: Scene) -> Plan:
@@ -126,7 +130,7 @@ def _unique(check: Check, _: Scene) -> Plan:
         order = [True, *(False for _ in check.columns)]
         return repeated.sort([TIMES, *check.columns], descending=order).head(most)
 
-    return Plan(read, counts, failing)
+    return Plan(read, counts, failing, key=check.columns)
 
 
 def _between(check: Check, scene: Scene) -> Plan:
@@ -241,17 +245,17 @@ def _holds(check: Check, scene: Scene) -> Plan:
             return Seen(rows, values["failing"], {} if values["nulls"] and not rows else {"whole": True})
         return Seen(values["len"], values["failing"])
 
-    return Plan(read, counts, lambda rows, most: rows.filter(~good).head(most))
+    return Plan(read, counts, lambda rows, most: rows.filter(~good).head(most), ~good)
 
 
-def _stated(check: Check) -> pl.Expr:
+def _stated(check: Check) -> Any:
     if "sql" not in check.settings:
-        stated: pl.Expr = check.what
-        return stated
+        return check.what
     try:
-        return pl.sql_expr(check.settings["sql"])
+        stated = pl.sql_expr(check.settings["sql"])
     except pl.exceptions.PolarsError as error:
         raise UsageError(f"it is no SQL expression: {in_short(str(error))}") from None
+    return stated
 
 
 def _function(check: Check, scene: Scene) -> Plan:

@@ -54,6 +54,7 @@ def report_html(result: Mapping[str, Any], *, title: str = "Quality gate", about
         f'<p class="dim">{escape(about)}</p>' if about else "",
         f'<p class="verdict {_VERDICT[verdict]}">{_WORDS[verdict]}</p>',
         f"<p>{len(checks) - len(failed)} of {len(checks)} checks passed, over {rows}.</p>",
+        f"<p>{result['set_aside']:,} rows are set aside.</p>" if result.get("set_aside") else "",
         _overview(sorted(checks, key=_order)),
         *(_details(check) for check in sorted(failed, key=_order) if check["sample"]),
     ]
@@ -96,11 +97,13 @@ def _details(check: Mapping[str, Any]) -> str:
 def _mark(check: Mapping[str, Any]) -> str:
     if check["passed"]:
         return "&#10003; passed"
+    if check.get("set_aside"):
+        return "! set aside"
     return {"block": "&#10007; blocks", "warn": "! warns", "info": "! info"}[check["severity"]]
 
 
 def _colour(check: Mapping[str, Any]) -> str:
-    return "good" if check["passed"] else _COLOUR[check["severity"]]
+    return "good" if check["passed"] else "warn" if check.get("set_aside") else _COLOUR[check["severity"]]
 
 
 def _cell(value: object) -> str:

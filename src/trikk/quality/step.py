@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,41 +17,71 @@ from trikk.pipeline.step import Step
 from trikk.quality.blocked import GateBlocked
 from trikk.quality.check import Check
 from trikk.quality.evaluate import evaluate
+from trikk.quality.quarantine import Sorted, good_rows, rejected_rows
 from trikk.quality.report import report_html
 from trikk.quality.rows import lazy_of
-from trikk.quality.verdict import why_blocked
+from trikk.quality.verdict import summary, why_blocked
 from trikk.runs import events as e
 from trikk.runs import logged
 from trikk.runs.context import StepContext, current_step
 
 
-def gate_step(whats: Sequence[object], name: str) -> Step[..., Any]:
+def gate_step(whats: Sequence[object], name: str, *, sorts: bool = False) -> Step[..., Any]:
     """A step that does some checks.
 
     Args:
         whats: for each check the object that is no data, or None; they stay in the author's process, as the code
             that made them is part of the run's code.
         name: the step's name.
+        sorts: whether it sets bad rows aside, and gives the others.
     """
 
     def quality_gate(
         rows: pl.LazyFrame | list[Any], checks: list[Any], *, sample: int, allow_empty: bool
     ) -> dict[str, Any]:
-        context = current_step()
         wanted = [Check.read(data, what) for data, what in zip(checks, whats, strict=True)]
-        now = context.now if context else datetime.now(UTC)
-        given = _as_written(context, rows)
-        result = evaluate(wanted, lazy_of(given), now=now, sample=sample, allow_empty=allow_empty, given=given)
-        if context is not None:
-            _keep(context, result)
-        if result["rows"] is None:
-            raise _unread(result)
-        if not result["passed"]:
-            raise _blocked(result, context)
-        return result
+        given = _as_written(current_step(), rows)
+        return _judged(wanted, lazy_of(given), given, sample=sample, allow_empty=allow_empty)[0]
 
-    quality_gate.__qualname__ = quality_gate.__name__
-    return Step(quality_gate, name=check_name("step", name))
+    def sorting_gate(
+        rows: pl.LazyFrame | list[Any], checks: list[Any], *, sample: int, allow_empty: bool, at_most: float
+    ) -> Sorted:
+        wanted = [Check.read(data, what) for data, what in zip(checks, whats, strict=True)]
+        given = _as_written(current_step(), rows)
+        lazy = lazy_of(given)
+        result, reason = _judged(wanted, lazy, given, sample=sample, allow_empty=allow_empty, at_most=at_most)
+        reason = pl.lit(None, dtype=pl.String) if reason is None else reason
+        return Sorted(good_rows(lazy, reason, given), rejected_rows(lazy, reason, _about(name)), result)
+
+    made: Callable[..., Any] = sorting_gate if sorts else quality_gate
+    made.__name__ = made.__qualname__ = quality_gate.__name__
+    return Step(made, name=check_name("step", name))
+
+
+def _judged(
+    checks: Sequence[Check], lazy: pl.LazyFrame, given: object, **options: Any
+) -> tuple[dict[str, Any], pl.Expr | None]:
+    """The result, kept and not blocked, and why each row is set aside."""
+    context = current_step()
+    now = context.now if context else datetime.now(UTC)
+    result, reason = evaluate(checks, lazy, now=now, given=given, **options)
+    if context is not None:
+        _keep(context, result)
+    if result["rows"] is None:
+        raise _unread(result)
+    if not result["passed"]:
+        raise _blocked(result, context)
+    if context is not None:
+        context.notes.append(summary(result))
+    return result, reason
+
+
+def _about(name: str) -> dict[str, Any]:
+    """When, in what run and at which gate rows were set aside."""
+    context = current_step()
+    if context is None:
+        return {"at": datetime.now(UTC), "run": None, "pipeline": None, "gate": name}
+    return {"at": context.now, "run": context.run, "pipeline": context.pipeline, "gate": context.step}
 
 
 def _as_written(context: StepContext | None, rows: Any) -> Any:
@@ -72,9 +102,23 @@ def _keep(context: StepContext, result: dict[str, Any]) -> None:
         page = Path(folder, f"{label}.html")
         page.write_text(report_html(result, title=f"Quality gate {context.step}", about=about), encoding="utf-8")
         report = context.artifacts.save(page)
-    kept = ("name", "kind", "columns", "severity", "passed", "ran", "expected", "observed", "failing", "share")
-    checks: list[JSON] = [{key: check[key] for key in kept} for check in result["checks"]]
-    said = {key: result[key] for key in ("verdict", "passed", "warned", "rows")}
+    kept = (
+        "set_aside",
+        "name",
+        "kind",
+        "columns",
+        "severity",
+        "passed",
+        "ran",
+        "expected",
+        "observed",
+        "failing",
+        "share",
+    )
+    checks: list[JSON] = [{key: check[key] for key in kept if key in check} for check in result["checks"]]
+    said: dict[str, JSON] = {
+        key: result[key] for key in ("verdict", "passed", "warned", "rows", "set_aside") if key in result
+    }
     context.record_many(
         [
             logged.artifact(f"{label}.json", "value", data),

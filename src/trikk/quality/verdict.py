@@ -86,15 +86,24 @@ def finding(
     }
 
 
-def conclude(rows: int | None, findings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def conclude(
+    rows: int | None, findings: Iterable[Mapping[str, Any]], set_aside: int | None = None
+) -> dict[str, Any]:
     """The gate's result from those of its checks: one failed "block" blocks, one failed "warn" warns.
+
+    A check whose failing rows are set aside warns. If the gate blocks all the same, none are.
 
     Args:
         rows: how many there are; None if that could not be found out.
-        findings: as `judge` gives them.
+        findings: as `judge` gives them, with `set_aside` where failing rows of the check are.
+        set_aside: how many rows are; None if the gate sets none aside.
     """
     found = [dict(one) for one in findings]
-    failed = {one["severity"] for one in found if not one["passed"]}
+    if any(_blocks(one) for one in found):
+        found = [{key: value for key, value in one.items() if key != "set_aside"} for one in found]
+        set_aside = None if set_aside is None else 0
+    failed = {"warn" if one.get("set_aside") else one["severity"] for one in found if not one["passed"]}
+    failed |= {"warn"} if set_aside else set()
     verdict = "blocked" if "block" in failed else "warned" if "warn" in failed else "passed"
     return {
         "verdict": verdict,
@@ -102,14 +111,35 @@ def conclude(rows: int | None, findings: Iterable[Mapping[str, Any]]) -> dict[st
         "warned": "warn" in failed,
         "rows": rows,
         "checks": found,
+        **({} if set_aside is None else {"set_aside": set_aside}),
     }
+
+
+def share_set_aside(bad: int, rows: int, at_most: float, *, allow_empty: bool) -> dict[str, Any]:
+    """The result that says how many rows are set aside, and blocks where they are too many or all."""
+    limit = f"at most {share_text(at_most)} of the rows set aside" if at_most < 1 else "some rows left"
+    return finding(
+        "quarantine",
+        "quarantine",
+        (),
+        "block",
+        passed=bad / rows <= at_most and (bad < rows or allow_empty),
+        expected=limit,
+        observed=f"{bad:,} of {rows:,} rows to set aside" + (f", {share_text(bad / rows)}" if bad else ""),
+        failing=bad,
+        share=bad / rows,
+    )
+
+
+def _blocks(found: Mapping[str, Any]) -> bool:
+    return not found["passed"] and found["severity"] == "block" and not found.get("set_aside")
 
 
 def summary(result: Mapping[str, Any], most: int = 5) -> str:
     """The verdict in one line: which checks failed, and on how many rows."""
     checks, rows = result["checks"], result["rows"]
     failed = [c for c in checks if not c["passed"]]
-    blocking = [c for c in failed if c["severity"] == "block" and not c.get("set_aside")]
+    blocking = [c for c in failed if _blocks(c)]
     counted = f"{rows:,} rows" if rows is not None else "rows"
     aside = result.get("set_aside")
     moved = f"{aside:,} of {counted} set aside: " if aside else ""
@@ -118,7 +148,7 @@ def summary(result: Mapping[str, Any], most: int = 5) -> str:
     if failed:
         word = "failed" if result["warned"] else "failed, for information"
         return f"{moved}{len(failed)} of {len(checks)} checks {word}: {_names(failed, rows, most)}"
-    return f"{len(checks)} checks passed on {counted}"
+    return f"all of {len(checks)} checks passed on {counted}"
 
 
 def _names(checks: Sequence[Mapping[str, Any]], rows: int | None, most: int) -> str:
@@ -132,7 +162,7 @@ def _names(checks: Sequence[Mapping[str, Any]], rows: int | None, most: int) -> 
 
 def why_blocked(result: Mapping[str, Any], most: int = 5) -> str:
     """Which checks block, in a first line of its own, and then for each what was observed and expected."""
-    failed = [c for c in result["checks"] if not c["passed"] and c["severity"] == "block" and not c.get("set_aside")]
+    failed = [c for c in result["checks"] if _blocks(c)]
     lines = [f"  {c['name']}: {c['observed']}; expected: {c['expected']}" for c in failed[:most]]
     return "\n".join([summary(result, most), *lines])
 

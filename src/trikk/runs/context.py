@@ -44,6 +44,7 @@ class StepContext:
         artifacts: the store's values.
         tables: the project's tables.
         journal: the project's journal.
+        notes: lines that a ready-made step says of itself; the last one is shown where its result would be.
         given: the arguments that are whole results of earlier steps, as artifacts by the argument's name.
     """
 
@@ -63,6 +64,7 @@ class StepContext:
     journal: Journal
     given: Mapping[str, Artifact] = field(default_factory=dict)
     as_of: bool = False
+    notes: list[str] = field(default_factory=list)
 
     @property
     def identity(self) -> str:

@@ -7,7 +7,7 @@
     run.succeeded / run.failed (error) / run.cancelled (error)
 
     step.started         step, item, attempt, log
-    step.succeeded       step, item, outputs, seconds, peak_memory, write
+    step.succeeded       step, item, outputs, seconds, peak_memory, write, note (what a ready-made step says)
     step.failed          step, item, attempt, error, retry_in (seconds, or null when it is final)
     step.cancelled       step, item, attempt
     step.expanded        step, count            a mapped step learns how many items it has

@@ -8,7 +8,7 @@ each is told apart by its step: `fit_north.mae`, `fit[3].mae`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -75,6 +75,7 @@ class RunRecord:
         metrics: by task and name.
         params: by task and name.
         artifacts: by task and name.
+        gates: what the gates have found, as in quality.checked: the last attempt's, by task.
         reused: the steps and items whose result is that of another run, with its id.
     """
 
@@ -83,6 +84,7 @@ class RunRecord:
     metrics: dict[tuple[Task, str], Series[Point]] = field(default_factory=dict)
     params: dict[tuple[Task, str], Series[Param]] = field(default_factory=dict)
     artifacts: dict[tuple[Task, str], Series[LoggedArtifact]] = field(default_factory=dict)
+    gates: dict[Task, Mapping[str, Any]] = field(default_factory=dict)
     reused: dict[Task, str] = field(default_factory=dict)
 
     @classmethod
@@ -110,6 +112,8 @@ class RunRecord:
         elif event.kind == e.ARTIFACT_LOGGED:
             stored = Artifact.from_json(body["artifact"])
             self._add(self.artifacts, body, LoggedArtifact(body["kind"], stored, body["attempt"]))
+        elif event.kind == e.QUALITY_CHECKED:
+            self.gates[body["step"], body["item"]] = body
 
     def values(self) -> dict[str, float]:
         """The run's metrics: for each name the last value of the last attempt."""
@@ -155,6 +159,8 @@ class RunRecord:
         ]
         for mine, theirs in pairs:
             mine |= {key: series for key, series in theirs.items() if key[0] == task}
+        if task in other.gates:
+            self.gates[task] = other.gates[task]
         if task in other.attempts:
             self.attempts[task] = other.attempts[task]
 
