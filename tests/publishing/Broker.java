@@ -4,12 +4,13 @@ import com.hivemq.extension.sdk.api.ExtensionMain;
 import com.hivemq.extension.sdk.api.auth.SimpleAuthenticator;
 import com.hivemq.extension.sdk.api.auth.parameter.SimpleAuthInput;
 import com.hivemq.extension.sdk.api.auth.parameter.SimpleAuthOutput;
+import com.hivemq.extension.sdk.api.auth.PublishAuthorizer;
 import com.hivemq.extension.sdk.api.parameter.*;
 import com.hivemq.extension.sdk.api.services.Services;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
-/** HiveMQ with one user; the arguments are its folder, the user and the password. */
+/** HiveMQ with one user, who may not publish to topics that begin with "denied"; the arguments are its folder, the user and the password. */
 public class Broker {
     public static void main(String[] given) throws Exception {
         SimpleAuthenticator check = (SimpleAuthInput in, SimpleAuthOutput out) -> {
@@ -21,6 +22,11 @@ public class Broker {
         ExtensionMain main = new ExtensionMain() {
             public void extensionStart(ExtensionStartInput in, ExtensionStartOutput out) {
                 Services.securityRegistry().setAuthenticatorProvider(i -> check);
+                PublishAuthorizer rights = (i, o) -> {
+                    if (i.getPublishPacket().getTopic().startsWith("denied")) o.failAuthorization();
+                    else o.authorizeSuccessfully();
+                };
+                Services.securityRegistry().setAuthorizerProvider(i -> rights);
             }
             public void extensionStop(ExtensionStopInput in, ExtensionStopOutput out) {}
         };

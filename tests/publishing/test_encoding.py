@@ -3,8 +3,10 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from time import tzset
 from typing import Any
 
 import fastavro
@@ -187,3 +189,30 @@ def test_an_empty_frame_has_no_messages() -> None:
 def test_what_is_no_frame_is_refused_for_good() -> None:
     with pytest.raises(PermanentError, match="dict holds no rows"):
         publish([{"row": 1}], "kafka://127.0.0.1:1/t")
+
+
+@pytest.fixture(params=["UTC", "Asia/Tokyo", "America/St_Johns"])
+def machine_zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The zone of the machine, for as long as the test runs."""
+    monkeypatch.setenv("TZ", request.param)
+    tzset()
+    yield request.param
+    monkeypatch.undo()
+    tzset()
+
+
+@pytest.mark.usefixtures("machine_zone")
+def test_moments_become_the_same_avro_in_every_zone_of_the_machine() -> None:
+    plain, aware = datetime(2024, 7, 1, 12, 0, 0, 123456), datetime(1950, 7, 1, 12, tzinfo=UTC)  # noqa: DTZ001
+    rows = pl.DataFrame({"n": [plain], "z": [aware], "inside": [[{"a": plain}]], "d": [plain.date()]})
+    messages = made(rows.with_columns(ns=pl.col("n").cast(pl.Datetime("ns"))), "avro")
+    schema = fastavro.parse_schema(messages.schema)
+    assert fastavro.schemaless_reader(io.BytesIO(messages.values[0]), schema, None) == {
+        "n": plain, "z": aware, "inside": [{"a": plain}], "d": plain.date(), "ns": plain,
+    }  # fmt: skip
+
+
+def test_nanoseconds_are_refused_where_avro_would_lose_them() -> None:
+    rows = pl.DataFrame({"at": pl.Series([1_000, 1_001], dtype=pl.Int64).cast(pl.Datetime("ns"))})
+    with pytest.raises(PermanentError, match="row 1, column 'at'"):
+        made(rows, "avro")

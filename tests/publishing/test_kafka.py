@@ -112,17 +112,25 @@ def begin(context: StepContext, to: str, count: int, *, sent: int = 0, broke_off
         ledger.add(subject, "publication.stopped", {"sent": sent}, at=0.0)
 
 
-def test_a_process_that_was_overtaken_can_not_send(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
-    to = new_topic(kafka)
-    first_open = transport.Sender.open
+@pytest.mark.parametrize("moment", ["send", "_produce", "_flush", "offsets", "commit"])
+def test_a_process_that_was_overtaken_can_not_send_and_is_told_for_good(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    to, calls = new_topic(kafka), {"offsets": 1, "commit": 2}
+    name = "_retried" if moment in calls else moment
+    plain = getattr(transport.Sender, name)
+    seen = 0
 
-    def overtaken(sender: transport.Sender) -> None:
-        monkeypatch.setattr(transport.Sender, "open", first_open)
-        first_open(sender)
-        publish(rows_for(50), to, key="key", identity="one")
+    def overtaken(sender: transport.Sender, *given: Any, **options: Any) -> Any:
+        nonlocal seen
+        seen += moment not in calls or sender._consumer is not None
+        if seen == calls.get(moment, 0) + 1:  # calls that are retried: what was committed, offsets, commit
+            monkeypatch.setattr(transport.Sender, name, plain)
+            publish(rows_for(50), to, key="key", identity="one")
+        return plain(sender, *given, **options)
 
-    monkeypatch.setattr(transport.Sender, "open", overtaken)
-    with pytest.raises(BrokerError, match="another attempt of this publication has taken over"):
+    monkeypatch.setattr(transport.Sender, name, overtaken)
+    with pytest.raises(PermanentError, match="another attempt of this publication has taken over"):
         publish(rows_for(50), to, key="key", identity="one", patience=5)
     assert len(kafka.read(topic_of(to))) == 50
 

@@ -136,3 +136,20 @@ def test_a_broker_that_is_away_is_waited_for_a_while_and_everything_waits(tmp_pa
     assert caught.value.next is not None
     assert "5 of 5 messages wait" in caught.value.next
     assert "trikk resume r1" in caught.value.next
+
+
+def test_a_message_that_the_broker_refuses_is_an_error_over_mqtt_5(mqtt5: Mqtt, tmp_path: Path) -> None:
+    with entered(context_for(tmp_path)), pytest.raises(PermanentError, match="row 0: the user may not") as caught:
+        publish(rows_for(3), mqtt5.address("denied"), key="key", patience=5)
+    assert "3 of 3 messages wait" in str(caught.value.next)
+
+
+def test_mqtt_3_1_1_says_that_it_can_not_tell(mqtt3: Mqtt, mqtt5: Mqtt, tmp_path: Path) -> None:
+    context = context_for(tmp_path)
+    with entered(context):
+        publish(rows_for(3), mqtt3.address(new_topic()), key="key")
+    assert context.notes == ["3 messages sent; over MQTT 3.1.1 a broker does not say if it refuses one"]
+    other = context_for(tmp_path / "other")
+    with entered(other):
+        publish(rows_for(3), mqtt5.address(new_topic()), key="key")
+    assert other.notes == []

@@ -122,6 +122,8 @@ def test_a_plain_call_gives_files_and_changes_nothing_of_this_process(
     ("cells", "arguments", "words"),
     [
         ([cell("x = 1", tags=("parameters",))], {"parameters": {"y": 2}}, "n.ipynb has no parameter 'y'"),
+        ([cell("y = 1\nx = 1")], {"parameters": {"x": 2}}, "n.ipynb sets 'x' itself"),
+        ([cell("x: int = 1")], {"parameters": {"x": 2}}, "n.ipynb sets 'x' itself"),
         ([cell("x = 1")], {"kernel": "no-such-kernel"}, "there is no kernel 'no-such-kernel'"),
         ([cell("x = 1")], {"parameters": {"x": object()}}, "object can't be a parameter"),
         ([], {"path": "other.ipynb"}, "there is no notebook 'other.ipynb'"),
@@ -159,6 +161,22 @@ def test_a_wrong_definition_names_the_author_s_line(arguments: dict[str, Any]) -
     with pytest.raises(DefinitionError) as error:
         notebook(**arguments)
     assert str(error.value.where).startswith(__file__)
+
+
+def test_parameters_keep_their_values_and_the_kept_notebook_is_valid(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("papermill", reason="no papermill")
+    monkeypatch.setattr("tempfile.tempdir", str(code))
+    write(code / "n.ipynb", cell("import json\njson.dump(repr([a, b, c]), open('out.json', 'w'))"))
+    given = {"a": (1, (2, date(2024, 1, 2))), "b": [float("nan"), float("-inf")], "c": {"k": None, "big": 2**70}}
+    made = notebook("n.ipynb", given, outputs="out.json")
+    assert made.files["out.json"] == f"[[1, [2, '2024-01-02']], [nan, -inf], {{'k': None, 'big': {2**70}}}]"
+
+    def no_constant(name: str) -> Any:
+        raise AssertionError(f"{name} is no JSON")
+
+    json.loads(made.notebook.read_text(), parse_constant=no_constant)
 
 
 def test_parameters_become_what_every_language_has() -> None:

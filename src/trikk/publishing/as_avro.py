@@ -59,6 +59,7 @@ def schema_of(rows: pl.DataFrame, key: list[str]) -> dict[str, JSON]:
     for name, kind in rows.schema.items():
         _check_name(name)
         _check_range(rows.get_column(name), name)
+        _check_moments(rows.get_column(name), name)
         written = _type(kind, name, name)
         fields.append({"name": name, "type": written if name in key else ["null", written]})
     return {"type": "record", "name": "row", "namespace": "trikk", "fields": fields}
@@ -83,6 +84,19 @@ def _check_range(series: pl.Series, name: str) -> None:
             raise PermanentError(
                 f"row {beyond.arg_max()}, column {name!r} can't be published: Avro's long ends at {_LONGEST}",
                 next="make the column text; nothing was sent",
+            )
+
+
+def _check_moments(series: pl.Series, name: str) -> None:
+    """Refuse nanoseconds, which would be cut off."""
+    import polars as pl
+
+    if series.dtype == pl.Time or getattr(series.dtype, "time_unit", "") == "ns":
+        finer = (series.to_physical() % 1_000 != 0).fill_null(value=False)
+        if finer.any() and not isinstance(series.dtype, pl.Duration):
+            raise PermanentError(
+                f"row {finer.arg_max()}, column {name!r} can't be published as Avro: it has nanoseconds",
+                next=f"round it: pl.col({name!r}).dt.round('1us'); nothing was sent",
             )
 
 

@@ -207,6 +207,8 @@ class Sender:
             if now < left:
                 deadline = time.monotonic() + self.job.patience
             left = now
+        if self._seen.refusal is not None:  # told once: a flush after that finds nothing left to send
+            raise self.failed(None)
 
     def _abort(self) -> None:
         """Give the open transaction up, and write down what is known to have arrived."""

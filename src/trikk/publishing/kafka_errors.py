@@ -44,6 +44,13 @@ _REFUSALS = {
     ),
     "INVALID_RECORD": ("it does not take the messages", "a compacted topic wants a key: publish with key="),
     "POLICY_VIOLATION": ("its policy does not allow the messages", "ask who runs it"),
+    **dict.fromkeys(
+        ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"),
+        (
+            "another attempt of this publication has taken over, or it took this one for dead",
+            "see which process publishes; if there is none, go on",
+        ),
+    ),
     "UNSUPPORTED_VERSION": ("it is too old for transactions", "use Apache Kafka 2.5 or newer"),
 }
 _PASSING = {
@@ -133,14 +140,11 @@ def refusal(job: Job, error: Any, sent: int) -> PermanentError | None:
 
 
 def away(job: Job, error: Any, last: str, sent: int) -> TrikkError:
-    """The error for a broker that is away, or an attempt that was overtaken: another attempt may go well."""
-    if error is not None and error.name() in ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"):
-        what = "another attempt of this publication has taken over, or the broker took this one for dead"
-    else:
-        text = last or ("it takes no messages" if error is None else error.str())
-        if not last and error is not None and error.name() == "_TRANSPORT":
-            text = "it ends connections at once; does its port want TLS (kafkas://), or a user and password?"
-        what = f"the broker is away: {job.address.hide(text)[:500]}"
+    """The error for a broker that is away: another attempt may go well."""
+    text = last or ("it takes no messages" if error is None else error.str())
+    if not last and error is not None and error.name() == "_TRANSPORT":
+        text = "it ends connections at once; does its port want TLS (kafkas://), or a user and password?"
+    what = f"the broker is away: {job.address.hide(text)[:500]}"
     return BrokerError(what, where=job.address.label, next=job.waiting(sent))
 
 

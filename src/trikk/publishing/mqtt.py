@@ -56,6 +56,10 @@ def send_mqtt(job: Job) -> int:
         raise
     finally:
         client.close()
+    if job.context is not None and not client.tells_refusals:
+        job.context.notes.append(
+            f"{len(job.messages):,} messages sent; over MQTT 3.1.1 a broker does not say if it refuses one"
+        )
     return job.facts.known.sent
 
 

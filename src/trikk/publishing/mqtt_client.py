@@ -55,6 +55,7 @@ class Client:
         window: so many messages may wait for their acknowledgement.
         refusal: why the broker will not have us; empty while it may.
         trouble: the last trouble of any kind.
+        tells_refusals: whether the broker can say that it does not take a message, as in MQTT 5 alone.
     """
 
     def __init__(self, address: Address) -> None:
@@ -66,7 +67,7 @@ class Client:
         self.trouble = ""
         self._connected = threading.Event()
         self._largest: int | None = None
-        self._five = address.options.get("version") != "3.1.1"
+        self.tells_refusals = self._five = address.options.get("version") != "3.1.1"
         self._retain = address.options.get("retain") == "true"
         self._client: Any = None
         self._context = client_context(*address.files) if address.secure else None

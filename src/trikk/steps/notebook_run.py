@@ -123,6 +123,12 @@ def _opened(source: Path, path: str, values: dict[str, Any], kernel: str, folder
             where=str(source),
             next='its cell with the tag "parameters" does not name it: correct one of them',
         )
+    if overridden := _overridden(node, values):
+        raise UsageError(
+            f"{path} sets {overridden!r} itself, over the parameter's value",
+            where=str(source),
+            next='give the cell with its default the tag "parameters": the values come behind it',
+        )
     return Book(path, node, kernel, own, folder)
 
 
@@ -130,6 +136,20 @@ def _unknown(node: Any, values: Mapping[str, object]) -> list[str]:
     """Parameters that the cell for them, if there is one, does not mention at all: names written wrongly."""
     cells = [cell.source for cell in node.cells if "parameters" in cell.metadata.get("tags", [])]
     return [name for name in values if cells and not re.search(rf"\b{name}\b", cells[0])]
+
+
+def _overridden(node: Any, values: Mapping[str, object]) -> str:
+    """A parameter that a cell sets where none has the tag: the values stand in front of all cells then."""
+    if any("parameters" in _tags(cell) for cell in node.cells):
+        return ""
+    code = "\n".join(
+        cell.source for cell in node.cells if cell.cell_type == "code" and _INJECTED not in _tags(cell)
+    )
+    return next((n for n in values if re.search(rf"^{n}\s*(?::[^=\n]*)?(?:=(?!=)|<-)", code, re.MULTILINE)), "")
+
+
+def _tags(cell: Any) -> list[str]:
+    return list(cell.metadata.get("tags", []))
 
 
 def _execute(book: Book, work: Path) -> None:
