@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +18,7 @@ from trikk.execution.project import Project
 from trikk.execution.session import Session
 
 if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
     from trikk.runs.state import RunState
 
 _TAIL = 15
@@ -65,6 +66,7 @@ def run(
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         with Session(project, how) as session:
+            warn_of_effects(session, session.graph(pipeline), parameters)
             state = session.run(pipeline, parameters, text=True)
     return _finish(project, state, as_json=as_json)
 
@@ -236,8 +238,23 @@ def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
     return 0 if good else 1
 
 
-def explain(project: Project, state: RunState) -> None:
-    """The failed step, the last lines of its log, and the command that resumes."""
+def warn_of_effects(session: Session, graph: Graph, given: Mapping[str, str]) -> None:
+    """Say so if a run with these parameters is unfinished that has changed something, which another does again."""
+    from trikk.execution.earlier import left_with_effects
+
+    left = left_with_effects(session.project, graph, given, now=session.how.clock.now())
+    if left.unfinished is not None:
+        effects = ", ".join(left.effects[:5]) + (", ..." if len(left.effects) > 5 else "")
+        echo(
+            f"warning: run {left.unfinished.id} has these parameters and is {left.unfinished.state}, and its work "
+            f"outside is done: {effects}. A new run does it again; to go on instead: "
+            f"trikk resume {left.unfinished.id}",
+            err=True,
+        )
+
+
+def explain(project: Project, state: RunState, next_: str | None = None) -> None:
+    """The failed step, the last lines of its log, and the command that goes on."""
     echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
     culprit = state.culprit()
     if culprit is not None:
@@ -250,4 +267,4 @@ def explain(project: Project, state: RunState) -> None:
         elif failed.error:
             for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:
                 echo(f"  | {line}".rstrip(), err=True)
-    echo(f"  next: trikk resume {state.id}", err=True)
+    echo(f"  next: {next_ or f'trikk resume {state.id}'}", err=True)

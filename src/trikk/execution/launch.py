@@ -104,23 +104,6 @@ def create(
     return state
 
 
-def has_succeeded(project: Project, graph: Graph, given: Mapping[str, str], *, at: float | None = None) -> bool:
-    """Whether a run with these parameters (texts) has succeeded, whatever its code and data were.
-
-    With `at`, only runs that a backfill told this time count; for a pipeline that has no day as a parameter.
-    """
-    wanted = parameters_for(graph, given, text=True)
-    rows = project.journal.runs(pipeline=graph.pipeline, state="succeeded", limit=None)
-    dated = any(spec.kind.name == "date" for spec in graph.parameters)
-    told = None if dated else at
-    return any(
-        row.parameters == wanted
-        and row.origin.get("kind") != "replay"
-        and (told is None or row.origin.get("at") == told)
-        for row in rows
-    )
-
-
 def drive(
     project: Project,
     executor: ProjectExecutor,
