@@ -67,6 +67,16 @@ def test_a_message_says_what_since_when_how_bad_and_what_to_do() -> None:
     assert "<baseline>" not in made.html
 
 
+def test_what_a_step_printed_steers_no_terminal_and_no_mail_program() -> None:
+    steering = "\x1b[8mhidden\x07\u202etxt"
+    failure = Failure("fit", f"ValueError: {steering}\nSubject: x", (f"loading {steering}",))
+    made = some(failure=failure)
+    for text in (made.text, made.html):
+        assert r"loading \x1b[8mhidden\x07\u202etxt" in text
+        assert r"\nSubject: x" in text
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
 def test_an_all_clear_says_so_and_asks_for_nothing() -> None:
     made = some(RESOLVED)
     assert made.subject == "[city] resolved: people: wape > 0.3"

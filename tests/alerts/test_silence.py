@@ -126,7 +126,7 @@ def test_a_value_that_is_no_text_for_a_line_is_made_one() -> None:
     names = {"a\nSubject: x": 0.0, "": 0.0, "x" * 99: 0.0}
     found = judged(known(**names), 5)[1:]
     assert [reading.title.split(" silent")[0] for reading in found] == [
-        "readings: device a?Subject: x",
+        r"readings: device a\nSubject: x",
         'readings: device ""',
         f"readings: device {'x' * 60}...",
     ]

@@ -9,6 +9,7 @@ from html import escape
 from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
 from trikk.alerts.rule import ALL_PIPELINES, DRIFT, OF_MONITORS, OF_PIPELINES, OF_TABLES
 from trikk.alerts.times import lasting, moment
+from trikk.core.text import printable
 from trikk.core.values import JSON
 
 _HEADS = {OPENED: "", UPDATED: "worse: ", ESCALATED: "still open: ", RESOLVED: "resolved: "}
@@ -70,7 +71,8 @@ def message(
     """
     is_over = told.kind == RESOLVED
     mark = "resolved" if is_over else incident.severity.upper()
-    subject = f"[{project}] {mark}: {_HEADS[told.kind] if not is_over else ''}{incident.title}"
+    title = printable(incident.title)
+    subject = f"[{project}] {mark}: {_HEADS[told.kind] if not is_over else ''}{title}"
     facts = _facts(incident, told, zone)
     next_ = [] if is_over else commands(incident, told)
     link = f"{url}/incidents/{incident.id}" if url else ""
@@ -78,7 +80,7 @@ def message(
     about = [f"incident {incident.id} of project {project}, rule {incident.rule.name}"]
     text = "\n".join(
         [
-            incident.title,
+            title,
             "",
             *(f"{name + ':':<{width}}{value}" for name, value in facts),
             *_failure_text(failure),
@@ -105,7 +107,7 @@ def message(
         "project": project,
     }
     colour = _GREEN if is_over else _COLOURS[incident.severity]
-    html = page(f"{mark}: {incident.title}", colour, facts, failure, next_, link, about[0])
+    html = page(f"{mark}: {title}", colour, facts, failure, next_, link, about[0])
     return Message(f"{incident.id}/{told.key}", incident.severity, is_over, subject, text, html, data)
 
 
@@ -159,17 +161,19 @@ def commands(incident: Incident, told: Told) -> list[str]:
 
 
 def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
-    found = [("what", told.why), ("since", moment(incident.since, zone))]
+    found = [("what", printable(told.why)), ("since", moment(incident.since, zone))]
     if told.kind == RESOLVED:
         lasted = lasting(max(0.0, (incident.resolved or told.at) - incident.opened))
         found.append(("was open for", lasted))
     else:
         found.append(("severity", incident.severity))
     if told.point is not None:
-        found += [(name.replace("_", " "), str(value)) for name, value in told.point.facts.items()]
+        found += [
+            (printable(name.replace("_", " ")), printable(str(value))) for name, value in told.point.facts.items()
+        ]
     for start in incident.starts:
         run = f"run {start.run} {start.state}" if start.run else start.why or start.state
-        found.append(("started", f"{start.pipeline}: {run}"))
+        found.append(("started", printable(f"{start.pipeline}: {run}")))
     if incident.rule.starts and not incident.starts and told.kind != RESOLVED:
         found.append(("starts", incident.rule.starts))
     return found
@@ -178,12 +182,8 @@ def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
 def _failure_text(failure: Failure | None) -> list[str]:
     if failure is None:
         return []
-    head = f"failed step:  {failure.step}: {failure.error}"
-    return [
-        "",
-        head,
-        *(["the end of its log:", *(f"  | {line}" for line in failure.log[-_LINES:])] if failure.log else []),
-    ]
+    log = ["the end of its log:", *(f"  | {printable(line)}" for line in failure.log[-_LINES:])]
+    return ["", f"failed step:  {failure.step}: {printable(failure.error)}", *(log if failure.log else [])]
 
 
 _CELL = "padding:4px 16px 4px 0;vertical-align:top;"
@@ -212,9 +212,9 @@ def page(
         f'<table style="border-collapse:collapse;font-size:14px;">{rows}</table>',
     ]
     if failure is not None:
-        parts.append(f"<p><b>Failed step {escape(failure.step)}</b>: {escape(failure.error)}</p>")
+        parts.append(f"<p><b>Failed step {escape(failure.step)}</b>: {escape(printable(failure.error))}</p>")
         if failure.log:
-            lines = escape("\n".join(failure.log[-_LINES:]))
+            lines = escape("\n".join(map(printable, failure.log[-_LINES:])))
             parts.append(f'<p style="margin:12px 0 0;">The end of its log</p><pre style="{_PRE}">{lines}</pre>')
     if next_:
         shown = escape("\n".join(next_))

@@ -13,10 +13,11 @@ from typing import Any
 from trikk.alerts.reading import Point, Reading
 from trikk.alerts.rule import Rule
 from trikk.alerts.times import lasting, moment
+from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 
 MANY = 10
-_LONGEST = 60
+_LONGEST = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,5 +133,4 @@ def _mark(at: int | None) -> str:
 
 def _shown(value: str) -> str:
     """A value from a table as it can stand in a line."""
-    plain = "".join(letter if letter.isprintable() else "?" for letter in value[: _LONGEST + 1])
-    return (plain if len(plain) <= _LONGEST else plain[:_LONGEST] + "...") or '""'
+    return shorten(printable(value), _LONGEST) or '""'

@@ -13,6 +13,7 @@ import click
 
 from trikk.cli.output import echo, json_option, plain, print_json, project_zone, table, when
 from trikk.core.errors import UsageError
+from trikk.core.text import shorten
 from trikk.execution.project import Project
 from trikk.models.compare import side_by_side
 from trikk.models.registry import Registry
@@ -326,7 +327,7 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     text = _number(value) if isinstance(value, float) else str(plain(value))
-    return text if len(text) <= _CUT else text[:12] if len(text) == 64 else text[: _CUT - 3] + "..."
+    return text[:12] if len(text) == 64 else shorten(text, _CUT)
 
 
 def _by(move: Move) -> str:

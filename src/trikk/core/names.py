@@ -6,6 +6,7 @@ import os
 import re
 
 from trikk.core.errors import UsageError
+from trikk.core.text import shorten
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}\Z")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -23,7 +24,7 @@ def check_name(kind: str, name: object, *, where: str | None = None) -> str:
     """
     if isinstance(name, str) and _NAME.match(name):
         return name
-    shown = repr(name) if len(repr(name)) <= 60 else repr(name)[:57] + "..."
+    shown = shorten(repr(name), 60)
     raise UsageError(
         f"{shown} can't name a {kind}",
         where=where,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trikk.core.errors import UsageError
+from trikk.core.text import printable, shorten
 
 VARIABLE = "SSL_CERT_FILE"
 """OpenSSL's: a file of authorities that takes the place of the system's."""
@@ -137,7 +138,7 @@ def _unverified(text: str, low: str, mend: str) -> Trouble:
 
 
 def _short(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)[:200]
+    return shorten(printable(text), 200)
 
 
 def _loaded(file: str, name: str) -> ssl.SSLContext:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from trikk.quality.verdict import printable
+from trikk.core.text import printable
 
 _WORDS = {"passed": "Passed", "warned": "Passed, with warnings", "blocked": "Blocked"}
 _STYLE = """

@@ -9,6 +9,7 @@ from typing import Any
 
 from trikk.core.durations import show_seconds
 from trikk.core.errors import TrikkError
+from trikk.core.text import printable
 from trikk.quality.check import Check
 
 _VALUES = re.compile(r": \[.*")  # what polars could not convert
@@ -181,11 +182,6 @@ def problem_of(error: BaseException) -> str:
         reason = _VALUES.sub("", line)
         return f"it can't be computed: {reason}" if reason else "it can't be computed"
     return f"{name}: {line}" if line else name
-
-
-def printable(text: str) -> str:
-    """The text with every character written out that can't be seen, or that a database or a file can't hold."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def in_short(text: str) -> str:

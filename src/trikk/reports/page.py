@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import MissingExtra, UsageError
+from trikk.core.text import printable_lines
 from trikk.reports import words
 from trikk.reports.addresses import ALL
 from trikk.reports.content import Content, Restated, Section, SliceTable
@@ -113,9 +114,15 @@ def _environment(*, project: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     environment.filters.update(FILTERS)
     return environment
+
+
+def _shown(value: object) -> object:
+    """What an expression of a template gives, without controls that a mail program or a terminal would obey."""
+    return printable_lines(value) if type(value) is str else value
 
 
 def caveats(section: Section) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from trikk.core.errors import MissingExtra
+from trikk.core.text import printable, printable_lines
 from trikk.reports import words
 from trikk.reports.addresses import ALL
 from trikk.reports.content import Content, Section
@@ -65,7 +66,7 @@ def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
     def foot(canvas: Any, made: Any) -> None:
         canvas.setFont(FONT, 7.5)
         canvas.setFillColor(SOFT)
-        canvas.drawString(_MARGIN + _FRAME, 26, f"{content.title}, {content.period_title}")
+        canvas.drawString(_MARGIN + _FRAME, 26, printable(f"{content.title}, {content.period_title}"))
         canvas.drawRightString(A4[0] - _MARGIN - _FRAME, 26, str(made.page))
 
     document.build(story, onFirstPage=foot, onLaterPages=foot)
@@ -308,7 +309,7 @@ class Sheet:
             spaceAfter=after,
             splitLongWords=True,
         )
-        return Paragraph(text if marked else escape(text), style)
+        return Paragraph(printable_lines(text if marked else escape(text)), style)
 
 
 def _compared(section: Section) -> bool:
@@ -317,7 +318,7 @@ def _compared(section: Section) -> bool:
 
 
 def _code(text: str) -> str:
-    return f'<font name="{MONO}" size="7.5">{escape(text)}</font>'
+    return f'<font name="{MONO}" size="7.5">{escape(printable(text))}</font>'
 
 
 def _colour(text: str) -> Any:

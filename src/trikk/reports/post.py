@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trikk.core.errors import UsageError
+from trikk.core.text import printable, shorten
 from trikk.core.tls import client_context, explain, is_here
 from trikk.reports.config import ReportSettings, Server
 from trikk.reports.mail import POLICY
@@ -188,7 +189,7 @@ def _why(error: Exception) -> str:
 
 def _clean(text: bytes | str) -> str:
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return "".join(c if c.isprintable() else " " for c in shown)[:_LONGEST]
+    return shorten(printable(shown), _LONGEST)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from trikk.core.errors import Conflict, JournalError, LeaseLost, RunExists, UnknownName, UsageError
 from trikk.core.names import check_name
+from trikk.core.text import shorten
 from trikk.core.values import JSON
 from trikk.runs.lease import Holder, Lease
 from trikk.runs.ledger import Ledger
@@ -248,7 +249,7 @@ def is_run_id(run: str) -> bool:
 def unknown_run(run: str, recent: Iterable[str]) -> UnknownName:
     """The error for a run that is not there, with those of the recent ids that look like it."""
     recent = list(recent)
-    error = UnknownName("run", run if len(run) <= 60 else run[:57] + "...", recent)
+    error = UnknownName("run", shorten(run, 60), recent)
     if recent and not error.close:
         error.next = "`trikk runs` lists them"
     return error

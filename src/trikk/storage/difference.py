@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from trikk.core.text import shorten
 from trikk.core.values import JSON, canonical
 
 if TYPE_CHECKING:
@@ -168,4 +169,4 @@ def _number(value: JSON) -> bool:
 
 def _short(value: JSON) -> JSON:
     text = str(value)
-    return value if len(text) <= 200 else text[:197] + "..."
+    return value if len(text) <= 200 else shorten(text, 200)

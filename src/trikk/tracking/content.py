@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from trikk.core.text import shorten
 from trikk.core.values import JSON
 from trikk.runs.state import RunState
 from trikk.storage.artifact import Artifact
@@ -84,7 +85,7 @@ def content_of(project: str, state: RunState, record: RunRecord) -> RunContent:
             for name, value in (state.parameters | record.parameters()).items()
         ),
         metrics=_metrics(record),
-        tags=_named((name, _cut(text, _LONGEST_TAG)) for name, text in _tags(state).items()),
+        tags=_named((name, shorten(text, _LONGEST_TAG)) for name, text in _tags(state).items()),
         files={name: series.entries[-1].artifact for name, series in record.files().items()},
     )
 
@@ -143,11 +144,7 @@ def _named(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
 
 def _text(value: JSON, longest: int) -> str:
     shown = plain(value)
-    return _cut(shown if isinstance(shown, str) else json.dumps(shown), longest)
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+    return shorten(shown if isinstance(shown, str) else json.dumps(shown), longest)
 
 
 def _milliseconds(moment: float) -> int:
