@@ -7,7 +7,9 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.execution.command import Folder
@@ -119,3 +121,59 @@ def test_a_long_parameter_is_shortened_for_people_and_whole_in_json(folder: Fold
         assert len(folder.trikk(*command).out) < 5_000, command
     assert json.loads(folder.trikk("runs", "--json").out)["runs"][0]["parameters"]["name"] == long
     assert long in folder.trikk("logs", "last").out
+
+
+_TIMES = """
+import logging
+from datetime import UTC, datetime
+import polars as pl
+from trikk import Table, pipeline, step
+
+moments = Table("moments")
+
+
+@step
+def rows() -> pl.DataFrame:
+    logging.info("a line")
+    return pl.DataFrame({"at": [datetime(2020, 3, 26, 11, tzinfo=UTC)]})
+
+
+@pipeline
+def keep():
+    moments.append(rows())
+"""
+
+
+def test_moments_of_rows_and_of_logs_are_the_projects(folder: Folder) -> None:
+    (folder.root / "pipelines.py").write_text(_TIMES)
+    toml = folder.root / "trikk.toml"
+    toml.write_text(f'timezone = "Pacific/Auckland"\n{toml.read_text()}')
+    folder.trikk("run", "keep", TZ="America/New_York")
+    for command in (["tables", "moments"], ["show", "last", "rows"]):
+        assert "2020-03-27 00:00:00+13:00" in folder.trikk(*command).out
+    assert folder.good("tables", "moments")["head"] == [{"at": "2020-03-26 11:00:00+00:00"}]
+    logged = datetime.fromisoformat(folder.trikk("logs", "last").out.splitlines()[1].partition(",")[0])
+    here = datetime.now(ZoneInfo("Pacific/Auckland")).replace(tzinfo=None)
+    assert abs(here - logged) < timedelta(minutes=10)
+
+
+def test_rows_of_a_table_by_a_condition(folder: Folder) -> None:
+    (folder.root / "pipelines.py").write_text(_PIPELINES)
+    for name in ("Ada", "Grace", "Ada"):
+        folder.trikk("run", "keep", "-p", f"name={name}")
+    assert folder.good("tables", "names", "--where", "name = 'Ada'", "-n", "1") == {
+        "name": "names",
+        "version": 2,
+        "where": "name = 'Ada'",
+        "rows": 2,
+        "head": [{"name": "Ada"}],
+    }
+    assert (
+        "1 of 2 rows of names at version 2" in folder.trikk("tables", "names", "--where", "name='Ada'", "-n1").out
+    )
+    assert folder.refused("tables", "names", "--where", "nom = 'Ada'")["next"].endswith("there are: name")
+
+
+def test_a_new_project_keeps_its_state_out_of_git(folder: Folder) -> None:
+    folder.trikk("init", "new")
+    assert ".trikk/" in (folder.root / "new" / ".gitignore").read_text().splitlines()

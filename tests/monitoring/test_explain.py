@@ -100,6 +100,18 @@ def test_inputs_that_a_step_read_from_a_table_are_read_at_the_version_of_its_run
     )
 
 
+def test_the_rows_behind_it_are_those_of_the_tables_that_its_run_read(
+    city: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = explain(city, "table b", rows=5).sources
+    assert (source.table, source.version, source.use, source.rows) == ("plan", 0, "prediction", 1)
+    assert [row["line"] for row in source.head] == ["x"]
+    assert explain(city, "table b").sources == []
+    monkeypatch.chdir(city.root)
+    shown = CliRunner().invoke(command, ["table b", "--rows"], catch_exceptions=False).output
+    assert "1 rows in all: trikk tables plan --version 0 --where \"trip = 'b'\" -n 1" in shown
+
+
 def test_a_failure_is_told_as_what_it_is(city: Project) -> None:
     told = explain(city, "text b")
     assert not told.inputs

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, table, when
+from trikk.cli.output import echo, json_option, print_json, table, value_text, when
 from trikk.core.durations import seconds, show_bytes
 from trikk.core.errors import UnknownName
 from trikk.core.names import new_run_id
@@ -18,9 +18,10 @@ from trikk.execution.project import Project
 @click.command()
 @click.argument("name", required=False)
 @click.option("--version", type=click.IntRange(0), help="An earlier version of the table.")
+@click.option("--where", metavar="SQL", help="Only rows for which this holds, such as \"sensor = 'north'\".")
 @click.option("-n", "--rows", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show.")
 @json_option
-def tables(name: str | None, version: int | None, rows: int, as_json: bool) -> None:
+def tables(name: str | None, version: int | None, where: str | None, rows: int, as_json: bool) -> None:
     """List tables, or show the one called NAME: columns, first rows, who wrote it when."""
     project = Project.open()
     names = project.tables.names()
@@ -41,6 +42,9 @@ def tables(name: str | None, version: int | None, rows: int, as_json: bool) -> N
     if name not in names:
         raise UnknownName("table", name, names)
     info = project.tables.describe(name, version)
+    if where is not None:
+        _show_rows(project, name, info.version, where, rows, as_json=as_json)
+        return
     head = project.tables.scan(name, info.version).head(rows).collect()
     if as_json:
         shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
@@ -50,12 +54,30 @@ def tables(name: str | None, version: int | None, rows: int, as_json: bool) -> N
     for column, kind in info.columns.items():
         echo(f"  {column}: {kind}")
     if head.height:
-        table(list(head.columns), [[str(v) for v in row] for row in head.rows()])
+        table(list(head.columns), [[value_text(v) for v in row] for row in head.rows()])
     history = [
         [str(h.version), when(h.at), h.mode, "-" if h.rows is None else f"{h.rows:,}", h.run or "-", h.step or "-"]
         for h in info.history
     ]
     table(["VERSION", "WRITTEN", "HOW", "ROWS", "RUN", "STEP"], history, right=["VERSION", "ROWS"])
+
+
+def _show_rows(project: Project, name: str, version: int, where: str, most: int, *, as_json: bool) -> None:
+    """The first rows for which a condition holds, and how many there are."""
+    import polars as pl
+
+    from trikk.storage.row_filter import rows_where
+
+    selected = rows_where(project.tables.scan(name, version), where)
+    count, head = pl.collect_all([selected.select(pl.len()), selected.head(most)])
+    if as_json:
+        shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
+        print_json({"name": name, "version": version, "where": where, "rows": int(count.item()), "head": shown})
+        return
+    if head.height:
+        table(list(head.columns), [[value_text(v) for v in row] for row in head.rows()])
+    of = f"{head.height:,} of {count.item():,}" if head.height < count.item() else f"{head.height:,}"
+    echo(f"{of} rows of {name} at version {version}")
 
 
 @click.command()

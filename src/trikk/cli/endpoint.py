@@ -12,6 +12,7 @@ import click
 from trikk.cli.output import echo
 from trikk.core.durations import bytes_of, seconds
 from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.logs import log_to_stderr
 from trikk.core.names import check_name
 from trikk.execution.project import Project
 from trikk.pipeline.model import split_reference
@@ -58,9 +59,9 @@ def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json:
     model, _, _ = split_reference(reference)
     if no_log and (table or key or given["slot"] or given["truth"]):
         raise click.UsageError("--no-log goes with none of --table, --key, --slot and --truth")
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
     project = Project.open()
+    log_to_stderr(project.settings.timezone, logging.WARNING)
+    logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
     log = None if no_log else check_name("table", table or f"{model}_predictions")
     fields = tuple(name.strip() for name in key.split(",") if name.strip())
     options = _options(

@@ -18,6 +18,7 @@ from trikk.cli.output import (
     state_text,
     table,
     took,
+    value_text,
     when,
 )
 from trikk.core.durations import show_bytes, show_seconds
@@ -297,7 +298,7 @@ def _preview(project: Project, output: dict[str, Any]) -> dict[str, Any]:
 def _print_head(head: Any) -> None:
     if isinstance(head, list) and head and all(isinstance(row, dict) for row in head):
         columns = list(head[0])
-        table(columns, [[str(row.get(c)) for c in columns] for row in head])
+        table(columns, [[value_text(row.get(c)) for c in columns] for row in head])
     elif isinstance(head, list):
         for line in head:
             echo(f"  {line}")

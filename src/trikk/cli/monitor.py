@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.drift import show_drift
-from trikk.cli.output import echo, json_option, parameters_text, print_json, style, table, when
+from trikk.cli.output import CELL, echo, json_option, parameters_text, print_json, style, table, value_text, when
 from trikk.core.errors import UnknownName
+from trikk.core.text import shorten
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
     from trikk.monitoring.definition import MonitorSpec
     from trikk.monitoring.records import Records, WindowRecord
+    from trikk.monitoring.source_rows import SourceRows
 
+_SOURCE_ROWS = 5  # of each table that lie behind a prediction
 _JUDGED = 32  # windows by which an estimate is judged: more than count, as some may have too few labels
 _STATES = {
     "final": "green",
@@ -211,12 +214,13 @@ def _cases(found: list[dict[str, Any]], *, as_json: bool) -> None:
 @click.command()
 @click.argument("prediction_id")
 @click.option("--table", "table_", help="The table to look in; all by default.")
+@click.option("--rows", "with_rows", is_flag=True, help="The rows of the tables that its run and its model read.")
 @json_option
-def explain(prediction_id: str, table_: str | None, as_json: bool) -> None:
+def explain(prediction_id: str, table_: str | None, with_rows: bool, as_json: bool) -> None:
     """Show everything behind one prediction: inputs, earlier predictions, truth, model, run, code and data."""
     from trikk.monitoring.drill import explain as explained
 
-    found = explained(Project.open(), prediction_id, table_)
+    found = explained(Project.open(), prediction_id, table_, rows=_SOURCE_ROWS if with_rows else 0)
     if as_json:
         print_json(found.to_json())
         return
@@ -237,15 +241,29 @@ def explain(prediction_id: str, table_: str | None, as_json: bool) -> None:
     if found.run:
         _run(found.run)
         echo(f"replay        {found.replay}")
+    for source in found.sources:
+        _source(source)
     for note in found.notes:
         echo(f"note          {note}")
+
+
+def _source(source: SourceRows) -> None:
+    """The rows of one table, and the command that shows them all."""
+    which = f", {source.where}" if source.where else ", of all entities"
+    echo(f"read for the {source.use} by run {source.run}: {source.table} at version {source.version}{which}")
+    if source.head:
+        heads = list(source.head[0])
+        table(
+            [f"  {name.upper()}" for name in heads], [[f"  {_cell(row[n])}" for n in heads] for row in source.head]
+        )
+    echo(f"  {source.rows:,} rows in all: {source.command}")
 
 
 def _values(row: dict[str, Any]) -> None:
     """A row, a line for each column."""
     width = max(map(len, row), default=0)
     for name, value in row.items():
-        echo(f"  {name:{width}}  {_cell(value)}")
+        echo(f"  {name:{width}}  {shorten(_cell(value), CELL)}")
 
 
 def _others(prediction: dict[str, Any], others: list[dict[str, Any]]) -> None:
@@ -275,4 +293,4 @@ def _number(value: float | None) -> str:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else value_text(value)

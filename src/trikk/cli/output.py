@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ from trikk.core.text import printable, printable_lines, shorten
 VALUE = 60  # characters of a value in a line that shows others beside it
 CELL = 300  # of a cell of a table
 LINE = 2_000  # of a line
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {
     "succeeded": "green",
@@ -124,6 +126,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
         if limit and len(click.unstyle(line)) > limit:
             line = click.unstyle(line)[: limit - 1] + "…"
         click.echo(click.style(line, bold=True) if number == 0 and limit else line)
+
+
+def value_text(value: Any) -> str:
+    """A value of a row; a moment by the project's clock."""
+    if isinstance(value, datetime) and value.tzinfo:
+        return str(value.astimezone(project_zone()))
+    if isinstance(value, str) and _MOMENT.fullmatch(value):  # as JSON has it
+        return datetime.fromisoformat(value).astimezone(project_zone()).isoformat(value[10])
+    return str(value)
 
 
 def _cell(text: str) -> str:

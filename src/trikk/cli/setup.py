@@ -37,6 +37,11 @@ def hello(name: str = "world"):
     greetings.append(rows(greet(name)))
 '''.replace("from trikk", "import polars as pl\n\nfrom trikk", 1).replace('"pl.DataFrame"', "pl.DataFrame")
 
+_IGNORED = """# What trikk keeps beside the code: runs, artifacts, tables
+.trikk/
+__pycache__/
+"""
+
 
 def examples_folder() -> Path:
     """Where the examples are: inside the installed package, or beside its source."""
@@ -73,6 +78,7 @@ def _write_new(target: Path) -> None:
         name = re.sub(r"[^\w .-]", "-", target.resolve().name)
         (target / FILE).write_text(f'name = "{name}"\npipelines = ["pipelines"]\n')
         (target / "pipelines.py").write_text(_PIPELINES)
+        (target / ".gitignore").write_text(_IGNORED)
     except OSError as error:
         raise UsageError(f"{target} can't be made: {error.strerror}", next="choose another folder") from error
 
@@ -85,6 +91,7 @@ def _copy_example(example: str, target: Path) -> None:
     left_out = shutil.ignore_patterns("__pycache__", ".trikk", "*.pyc")
     try:
         shutil.copytree(folder / example, target, ignore=left_out, dirs_exist_ok=True)
+        (target / ".gitignore").write_text(_IGNORED)
     except OSError as error:
         raise UsageError(f"{target} can't be made: {error}", next="choose another folder") from error
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, table, when
+from trikk.cli.output import echo, json_option, print_json, table, value_text, when
 from trikk.core.errors import UsageError
+from trikk.core.text import shorten
 from trikk.execution.project import Project
 from trikk.publishing.stream import Record, Stream, find_stream, list_streams, streams_folder
+
+_VALUE = 500  # characters of a message that are shown
 
 
 @click.command()
@@ -35,8 +38,8 @@ def tail(stream: str | None, follow: bool, lines: int, as_json: bool) -> None:
         )
         return
     for record in _records(found, after, follow=follow):
-        value = json.dumps(record.value, ensure_ascii=False)
-        echo(f"{record.offset}  {record.time}  {record.id}  {record.key or '-'}  {value}")
+        value = shorten(json.dumps(record.value, ensure_ascii=False), _VALUE)
+        echo(f"{record.offset}  {value_text(record.time)}  {record.id}  {record.key or '-'}  {value}")
 
 
 def _records(stream: Stream, after: int, *, follow: bool) -> Iterator[Record]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
-import logging
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from trikk.core.logs import log_to_stderr
 from trikk.core.settings import Settings, load_settings
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import StepCall, StepResult, failure
@@ -93,13 +93,6 @@ def _redirect(log: str) -> None:
     sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
 
 
-def log_to_stderr() -> None:
-    """Send what the author's code logs to stderr, if the project has not chosen otherwise."""
-    root = logging.getLogger()
-    if not root.handlers:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-
 def main() -> None:
     """`python -m trikk.execution.child`: a worker in a fresh interpreter; what to do comes as JSON on stdin."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the host, which ignores it, has passed that on
@@ -111,7 +104,7 @@ def main() -> None:
             _redirect(given["call"]["log"])
         settings = load_settings(root)
         loaded = load(settings, code)
-        log_to_stderr()
+        log_to_stderr(settings.timezone)
         place = workplace(settings, loaded)
     except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         _answer(given["pipe"], failure("loaded", str(error), retryable=False, type=type(error).__name__))

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from trikk.core.errors import ProjectError, TrikkError
+from trikk.core.logs import log_to_stderr
 from trikk.core.settings import load_settings
-from trikk.execution.child import die_with_parent, finish, log_to_stderr, work, workplace
+from trikk.execution.child import die_with_parent, finish, work, workplace
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import failure
 from trikk.execution.safety import why_not_fork
@@ -68,7 +69,7 @@ class Host:
         die_with_parent(True)  # a module that hangs on import must not outlive its driver
         try:
             self.loaded = load(settings, self.code)
-            log_to_stderr()
+            log_to_stderr(settings.timezone)
             self.place = workplace(settings, self.loaded)
         except TrikkError as error:
             self.wire.send({"error": {**error.to_json()}})

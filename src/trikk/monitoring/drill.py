@@ -16,6 +16,7 @@ from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.inputs import ID, Inputs
 from trikk.monitoring.records import Records, WindowRecord, names
 from trikk.monitoring.slices import slice_texts
+from trikk.monitoring.source_rows import SourceRows, source_rows
 from trikk.monitoring.windows import window_named, zone_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Explanation:
         model: the registered version, as JSON; None if it was not registered.
         run: id, pipeline, state, parameters, when it was made, code, commit and versions of tables and models.
         replay: the command that executes the run again.
+        sources: rows of the tables that its run and its model's run read, if they were asked for.
         notes: what could not be found, in sentences.
     """
 
@@ -119,21 +121,23 @@ class Explanation:
     model: dict[str, JSON] | None = None
     run: dict[str, JSON] = field(default_factory=dict)
     replay: str = ""
+    sources: list[SourceRows] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, JSON]:
         """The explanation as JSON."""
         found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return found
+        return {**found, "sources": [source.to_json() for source in self.sources]}
 
 
-def explain(project: Project, prediction_id: str, table: str | None = None) -> Explanation:
+def explain(project: Project, prediction_id: str, table: str | None = None, *, rows: int = 0) -> Explanation:
     """Find a prediction and everything behind it.
 
     Args:
         project: the project.
         prediction_id: as in the predictions table, or its beginning.
         table: the table to look in; those that monitors watch, then all, if not given.
+        rows: how many rows of each table to give that the run and the model's run read; 0 for none.
 
     Raises:
         UnknownName: if no table has it, or several begin so.
@@ -147,7 +151,25 @@ def explain(project: Project, prediction_id: str, table: str | None = None) -> E
     else:
         _add_truth(project, spec, row, found)
     _add_run(project, spec, row, found)
+    if rows:
+        _add_sources(project, spec, row, found, rows)
     return found
+
+
+def _add_sources(
+    project: Project, spec: MonitorSpec | None, row: dict[str, Any], found: Explanation, most: int
+) -> None:
+    makers: dict[str, Any] = {"prediction": found.run.get("id"), "training": (found.model or {}).get("run")}
+    runs = {}
+    for use, run in makers.items():
+        if run is not None:
+            try:
+                runs[use] = project.run(run)
+            except TrikkError as error:
+                found.notes.append(f"what run {run} read is not known: {error.what}")
+    entity = {name: row[name] for name in spec.key} if spec else {}
+    found.sources, notes = source_rows(project, runs, entity, most=most)
+    found.notes += notes
 
 
 def _find(project: Project, wanted: str, table: str | None, likely: Sequence[str]) -> tuple[str, dict[str, Any]]:

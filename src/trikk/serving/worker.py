@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import PredictionError, TrikkError
-from trikk.execution.child import die_with_parent, finish, log_to_stderr
+from trikk.core.logs import log_to_stderr
+from trikk.execution.child import die_with_parent, finish
 from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
 from trikk.serving.bodies import Body
@@ -89,7 +90,7 @@ def _predictor(spec: dict[str, Any], version: ModelVersion) -> Predictor:
     sys.path.insert(0, spec["code"])  # unpickling imports from there what the model was made of
     own = load_settings(code)
     codecs = load(own, code).codecs if own.codecs else ()
-    log_to_stderr()
+    log_to_stderr(own.timezone)
     model = version.load(Artifacts(open_store(spec["artifacts"]), codecs))
     log = spec["log"]
     logging = None
