@@ -77,7 +77,7 @@ def test_bad_rows_go_to_the_table_with_the_reason_and_the_run_goes_on_with_the_r
     assert [json.loads(text) for text in found["row"]] == [
         {"id": 2, "x": 3.0, "t": "c"},
         {"id": None, "x": 4.0, "t": "d"},
-        {"id": 3, "x": "nan", "t": "e"},
+        {"id": 3, "x": "NaN", "t": "e"},
     ]
     assert set(found.select("run", "pipeline", "gate").iter_rows()) == {(done.run.id, "nightly", "rows_ok")}
     assert found["at"].unique().to_list() == [datetime.fromtimestamp(done.run.created, UTC)]
@@ -149,6 +149,19 @@ def test_without_bad_rows_nothing_is_written() -> None:
     done = run(clean)
     assert states(done)["append_rejected"] == "skipped"
     assert done.output("fit") == ROWS["id"].to_list()
+
+
+def test_rows_that_a_check_allows_are_set_aside_as_well_and_the_line_says_so() -> None:
+    @pipeline
+    def lenient() -> None:
+        good, _, _ = quality_gate(load(), not_null("id", allow=0.5), quarantine=rejected)
+        fit(good)
+
+    done = run(lenient)
+    assert done.output("fit") == [1, 2, 2, 3]
+    notes = [e.body["note"] for e in done.events if e.kind == "step.succeeded" and "note" in e.body]
+    assert notes == ["1 of 5 rows set aside: all of 2 checks passed"]
+    assert done.output("quality_gate")[2]["warned"]
 
 
 def test_gates_of_any_columns_share_one_table() -> None:

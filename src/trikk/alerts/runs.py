@@ -15,6 +15,7 @@ from trikk.core.durations import show_seconds
 from trikk.core.values import JSON
 from trikk.core.zones import start_of
 from trikk.execution.project import Project
+from trikk.quality.verdict import summary
 from trikk.runs.events import QUALITY_CHECKED
 from trikk.runs.journal import RunRow
 
@@ -68,6 +69,7 @@ def of_gates(project: Project, rule: Rule, pipeline: str, now: datetime) -> Read
         failing = [check for check in warned if check["ran"] and not check["passed"]]
         bad = any(body["verdict"] == "warned" for body in found)
         seen = "; ".join(f"{check['name']}: {check['observed']}" for check in failing)
+        seen = seen or "; ".join(summary(body) for body in found if body["verdict"] == "warned")
         text = f"run {row.id}: " + (f"the gate warned: {seen}" if bad else "the gate did not warn")
         facts: dict[str, JSON] = {str(c["name"]): f"{c['observed']} (expected: {c['expected']})" for c in failing}
         points.append(point_of(row, bad=bad, text=text, badness=float(len(failing)) if bad else 0.0, facts=facts))

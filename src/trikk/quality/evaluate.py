@@ -88,15 +88,25 @@ def _look(
         try:
             plans[id(check)] = plan(check, scene)
         except FAILURES as error:
-            seen[id(check)] = Seen(problem=problem_of(error)), None
+            seen[id(check)] = Seen(problem=_problem(error, check, scene)), None
     counted = _count(rows, plans)
     total = counted.pop(_LEN)
     for key, values in counted.items():
         broken = next((v for v in (values, total) if isinstance(v, BaseException)), None)
-        seen[key] = (
-            _read(plans[key], values, total) if broken is None else (Seen(problem=problem_of(broken)), None)
-        )
+        if broken is None:
+            seen[key] = _read(plans[key], values, total)
+        else:
+            check = next(c for c in checks if id(c) == key)
+            seen[key] = Seen(problem=_problem(broken, check, scene)), None
     return None if isinstance(total, BaseException) else total[_LEN], seen, plans
+
+
+def _problem(error: BaseException, check: Check, scene: Scene) -> str:
+    """Why a check could not run; where the types are at fault, what they are."""
+    text = problem_of(error)
+    names = check.columns or (check.what.meta.root_names() if isinstance(check.what, pl.Expr) else ())
+    types = [f"{name} is {scene.schema[name]}" for name in dict.fromkeys(names) if name in scene.schema]
+    return f"{text}; {', '.join(types)}" if types and isinstance(error, pl.exceptions.PolarsError) else text
 
 
 def _read(made: Plan, values: Mapping[str, Any], total: Mapping[str, int]) -> tuple[Seen, Failing | None]:

@@ -12,7 +12,7 @@ from trikk.core.errors import TrikkError
 from trikk.core.text import printable
 from trikk.quality.check import Check
 
-_VALUES = re.compile(r": \[.*")  # what polars could not convert
+_VALUES = re.compile(r"(?:; valid columns)?: \[.*")  # what polars could not convert
 PROBLEM = 300  # characters of an error that are shown
 
 
@@ -149,7 +149,7 @@ def summary(result: Mapping[str, Any], most: int = 5) -> str:
     if failed:
         word = "failed" if result["warned"] else "failed, for information"
         return f"{moved}{len(failed)} of {len(checks)} checks {word}: {_names(failed, rows, most)}"
-    return f"all of {len(checks)} checks passed on {counted}"
+    return f"{moved}all of {len(checks)} checks passed{'' if moved else f' on {counted}'}"
 
 
 def _names(checks: Sequence[Mapping[str, Any]], rows: int | None, most: int) -> str:
