@@ -92,8 +92,8 @@ def test_a_project_of_an_earlier_build_opens_resumes_replays_and_is_sound(build:
 def test_the_city_of_an_earlier_build_runs_unchanged(build: Path, tmp_path: Path) -> None:
     folder = Folder(Path(shutil.copytree(build / "examples" / "city", tmp_path / "city")))
     period = ["--from", "2020-03-01", "--to", "2020-03-02", "--at", "23:59", "-p", "days=60", "-p", "weeks=8"]
-    done = folder.good("backfill", "ingest", "train", "nightly", *period, "--watch")
-    assert done
+    done = folder.trikk("backfill", "ingest", "train", "nightly", *period, "--watch", timeout=300)
+    assert done.code == 0, done
     assert {row["state"] for row in folder.good("runs", "--all")["runs"]} == {"succeeded"}
     assert len(folder.good("monitor", "people")["windows"]) >= 1
     assert folder.good("doctor")["healthy"]

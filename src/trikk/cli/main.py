@@ -128,8 +128,8 @@ def main(args: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:
-        if os.environ.get("TRIKK_DEBUG"):
+    except BaseException as error:
+        if isinstance(error, SystemExit) or os.environ.get("TRIKK_DEBUG"):
             raise
         _report(as_json, _unforeseen(error))
         sys.exit(1)
@@ -144,8 +144,10 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode))
 
 
-def _unforeseen(error: Exception) -> TrikkError:
+def _unforeseen(error: BaseException) -> TrikkError:
     """An error that nothing below has put into words."""
+    if (damage := _damaged_table(error)) is not None:
+        return damage
     if isinstance(error, OSError):
         mend = "check that it is there, that it may be read and written, and that the disk has room"
         where = None if error.filename is None else str(error.filename)
@@ -158,6 +160,25 @@ def _unforeseen(error: Exception) -> TrikkError:
         where=f"{frame.filename}:{frame.lineno}",
         next="this is a mistake in trikk; TRIKK_DEBUG=1 in front of the command shows the stack",
     )
+
+
+def _damaged_table(error: BaseException) -> TrikkError | None:
+    """The damaged file of a table over which a library has stumbled, if it is that."""
+    if type(error).__module__.partition(".")[0] not in (
+        "polars",
+        "pyarrow",
+        "deltalake",
+        "pyo3_runtime",
+        "_internal",
+    ):
+        return None
+    from trikk.execution.project import Project
+
+    try:
+        tables = Project.open().tables
+        return next((damage for name in tables.names() for damage in tables.damage(name)), None)
+    except TrikkError as other:
+        return other
 
 
 def _report(as_json: bool, error: TrikkError) -> None:

@@ -62,9 +62,18 @@ class Collected:
 
 
 @dataclass(slots=True)
-class _Needed:
-    digests: set[str] = field(default_factory=set)
+class Needed:
+    """What kept runs and registered models need.
+
+    Attributes:
+        digests: objects of the store, each with the first that needs it, in words.
+        tables: versions of tables by name.
+        writes: (table, version, run) of each write that a run has recorded.
+    """
+
+    digests: dict[str, str] = field(default_factory=dict)
     tables: dict[str, set[int]] = field(default_factory=dict)
+    writes: list[tuple[str, int, str]] = field(default_factory=list)
 
 
 def collect(
@@ -139,43 +148,63 @@ def choose(rows: Iterable[RunRow], keep_last: int | None, older_than: float | No
     return doomed
 
 
-def _needed(project: Project, runs: Iterable[str]) -> _Needed:
-    needed = _Needed()
+def _needed(project: Project, runs: Iterable[str]) -> Needed:
+    needed = Needed()
     for run in runs:
-        state = project.run(run)
-        _needs_of(project, state, needed)
-        for event in project.journal.events(run):
-            if event.kind == e.ARTIFACT_LOGGED:
-                _needs_artifact(project, event.body["artifact"], needed)
-    registry = Registry(project.journal)
-    for version in (v for name in registry.names() for v in registry.versions(name)):
-        _needs_artifact(project, version.artifact.to_json(), needed)
-        _needs_code(project, {version.code}, needed)
+        needs_of_run(project, run, needed)
+    needs_of_models(project, needed)
     return needed
 
 
-def _needs_of(project: Project, state: RunState, needed: _Needed) -> None:
+def needs_of_models(project: Project, needed: Needed) -> None:
+    """Add what registered models need."""
+    registry = Registry(project.journal)
+    for version in (v for name in registry.names() for v in registry.versions(name)):
+        who = f"version {version.version} of model {version.name}"
+        _needs_artifact(project, version.artifact.to_json(), needed, who)
+        _needs_code(project, {version.code}, needed, f"the code of {who}")
+
+
+def needs_of_run(project: Project, run: str, needed: Needed) -> None:
+    """Add what a run needs.
+
+    Raises:
+        JournalError: if its events are damaged.
+    """
+    state = project.run(run)
+    _needs_of(project, state, needed)
+    for event in project.journal.events(run):
+        if event.kind == e.ARTIFACT_LOGGED:
+            _needs_artifact(project, event.body["artifact"], needed, f"what run {run} has logged")
+
+
+def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
     lock: dict[str, Any] = state.lock
-    _needs_code(project, {str(lock.get("code", ""))} | _codes_before(project, state), needed)
-    needed.digests |= {state.graph, str(lock.get("packages", ""))}
+    run = f"run {state.id}"
+    _needs_code(project, {str(lock.get("code", ""))} | _codes_before(project, state), needed, f"the code of {run}")
+    needed.digests.setdefault(state.graph, f"the graph of {run}")
+    needed.digests.setdefault(str(lock.get("packages", "")), f"the packages of {run}")
     for name, version in lock.get("tables", {}).items():
         if version is not None:
             needed.tables.setdefault(name, set()).add(version)
     for version in lock.get("models", {}).values():
         if version is not None:
-            _needs_artifact(project, version["artifact"], needed)
-    for _, task in state.tasks():
+            _needs_artifact(project, version["artifact"], needed, f"a model of {run}")
+    for (step, item), task in state.tasks():
         if task.write and "version" in task.write:
             needed.tables.setdefault(task.write["table"], set()).add(task.write["version"])
+            needed.writes.append((task.write["table"], task.write["version"], state.id))
+        who = f"what step {step if item is None else f'{step}[{item}]'} of {run} made"
         for output in task.outputs or []:
-            _needs_artifact(project, output, needed)
+            _needs_artifact(project, output, needed, who)
 
 
-def _needs_artifact(project: Project, data: Any, needed: _Needed) -> None:
+def _needs_artifact(project: Project, data: Any, needed: Needed, who: str) -> None:
     artifact = Artifact.from_json(data)
-    needed.digests.add(artifact.digest)
+    needed.digests.setdefault(artifact.digest, who)
     try:
-        needed.digests |= {child.digest for child in project.artifacts.children(artifact)}
+        for child in project.artifacts.children(artifact):
+            needed.digests.setdefault(child.digest, who)
     except StorageError:
         return  # it is gone or damaged: nothing inside it can be named
 
@@ -190,11 +219,12 @@ def _codes_before(project: Project, state: RunState) -> set[str]:
     return found
 
 
-def _needs_code(project: Project, bundles: set[str], needed: _Needed) -> None:
-    for bundle in bundles - needed.digests - {""}:
-        needed.digests.add(bundle)
+def _needs_code(project: Project, bundles: set[str], needed: Needed, who: str) -> None:
+    for bundle in bundles - needed.digests.keys() - {""}:
+        needed.digests[bundle] = who
         try:
-            needed.digests |= set(contents(project.store, bundle).values())
+            for content in contents(project.store, bundle).values():
+                needed.digests.setdefault(content, who)
         except TrikkError:
             continue
 
@@ -209,7 +239,7 @@ def _forget(project: Project, run: str, clock: Clock, report: Collected) -> bool
     return True
 
 
-def _sweep_store(project: Project, needed: _Needed, report: Collected, before: float, *, dry_run: bool) -> None:
+def _sweep_store(project: Project, needed: Needed, report: Collected, before: float, *, dry_run: bool) -> None:
     for stored in list(project.store.list()):
         if stored.digest in needed.digests:
             continue
@@ -249,7 +279,7 @@ def _is_used(path: Path) -> bool:
 
 
 def _sweep_tables(
-    project: Project, needed: _Needed, report: Collected, before: float, clock: Clock, *, dry_run: bool
+    project: Project, needed: Needed, report: Collected, before: float, clock: Clock, *, dry_run: bool
 ) -> None:
     for name in project.tables.names():
         keep = needed.tables.get(name, set())

@@ -52,6 +52,9 @@ class Workplace:
     environment: str = "main"
 
 
+_OF_DAMAGED_FILES = {"ComputeError", "InvalidOperationError", "PanicException", "ArrowInvalid", "OSError"}
+
+
 def run_call(call: StepCall, place: Workplace) -> StepResult:
     """Do one attempt; whatever the author's code raises becomes a result."""
     began = time.monotonic()
@@ -87,7 +90,8 @@ def _call(
         try:
             arguments[name] = load_argument(argument, wanted, place, specs)
         except Exception as error:
-            raise _Failed(raised("loaded", error, call, place, f"argument {name!r} can't be loaded: ")) from error
+            cause = _cause(error, call, place)
+            raise _Failed(raised("loaded", cause, call, place, f"argument {name!r} can't be loaded: ")) from error
     seed_everything(call.seed)
     try:
         context = _context(call, place)
@@ -96,8 +100,19 @@ def _call(
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a library's panic, too
-        raise _Failed(raised("raised", error, call, place)) from error
+        raise _Failed(raised("raised", _cause(error, call, place), call, place)) from error
     return _store(value, call, step, place), context.notes[-1] if context.notes else ""
+
+
+def _cause(error: BaseException, call: StepCall, place: Workplace) -> BaseException:
+    """The damaged file over which a library has stumbled that reads a table of the step; else the error itself."""
+    if type(error).__name__ not in _OF_DAMAGED_FILES:
+        return error
+    for argument in call.arguments.values():
+        if argument.get("table") and argument["version"] is not None:
+            for damage in place.tables.damage(argument["table"], {argument["version"]}):
+                return damage  # type: ignore[no-any-return]
+    return error
 
 
 def _context(call: StepCall, place: Workplace) -> StepContext:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import TableError
+from trikk.storage import table_sums
 from trikk.storage.table_ranges import FileRange
 
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet\Z")
@@ -32,10 +33,13 @@ def local_version(table: Path, at: int | None = None) -> int | None:
         at: check the entries from which this version is read, instead of those of the newest.
 
     Raises:
-        TableError: if entries after the last checkpoint before the version are missing or cut short, or the newest
-            entry is not JSON.
+        TableError: if entries after the last checkpoint before the version are missing or cut short, the newest
+            entry is not JSON, or it is older than one that was written here.
     """
     commits, checkpoints = _entries(table / "_delta_log")
+    written = table_sums.last_version(table)
+    if written is not None and written > max(commits, default=-1) and table.is_dir():
+        raise _damage(table, f"entry {written:020d}.json is missing, the newest that was written")
     if not commits:
         if checkpoints:
             raise _damage(table, f"it has a checkpoint of version {max(checkpoints)} but no entry")
@@ -135,7 +139,7 @@ def find_damage(table: Path) -> str | None:
 
 
 def sync_commit(table: Path, version: int) -> None:
-    """Force one commit of a local table to disk: its data files, then its entry, then the folders.
+    """Force one commit of a local table to disk: its data files, its entry, the folders; and keep their digests.
 
     delta-rs renames without syncing, so that a power cut could take back what was reported as written.
     """
@@ -149,6 +153,10 @@ def sync_commit(table: Path, version: int) -> None:
     _sync(table / "_delta_log")
     if version == 0:
         _sync(table.parent)
+    # Digests of the commits before this one as well, if their writers were killed before they had added them.
+    last = table_sums.last_version(table)
+    first = version if last is None else min(last + 1, version)
+    table_sums.add_commit(table, version, ((v, read_commit(table, v)) for v in range(first, version + 1)))
 
 
 def _looks_whole(entry: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import TableError, TrikkError, UnknownName, UsageError
 from trikk.core.names import check_name
-from trikk.storage import table_log
+from trikk.storage import table_log, table_sums
 from trikk.storage.locks import file_lock
 from trikk.storage.table_admin import CleanReport, TableInfo, info, sweep
 from trikk.storage.table_files import Files, LocalFiles, RemoteFiles, logged
@@ -186,6 +186,8 @@ class Tables:
         place = self._place(name)
         with self._lock(name):
             before = None if self._remote else self.version(name)
+            if not self._remote and before is None:
+                table_sums.forget(Path(place.location))
             try:
                 committed = commit(place, write, identity=identity, origin=origin)
             except TrikkError:
@@ -209,6 +211,39 @@ class Tables:
         table = self._existing(name, version)
         newest = self.version(name) or 0
         return info(name, table, limit=history, newest=newest)
+
+    def damage(self, name: str, keep: Collection[int] = ()) -> list[TableError]:
+        """What is damaged of a table: its log, and the data files of its newest version and of those in `keep`.
+
+        Reads all of these files where the table is in a folder; in a bucket, the log alone.
+        """
+        try:
+            newest = self._existing(name, None)
+            kept = [self._existing(name, version) for version in sorted(set(keep) - {newest.version()})]
+            used: set[str] = set()
+            for snapshot in [*kept, newest]:
+                self._check_files(name, snapshot)
+                used |= logged(snapshot).keys()
+        except TableError as error:
+            return [error]
+        if self._remote:
+            return []
+        top = Path(self._place(name).location)
+        return [table_sums.damage(top, path) for path in table_sums.damaged(top, sorted(used))]
+
+    def wrote(self, name: str, version: int) -> str | None:
+        """The run whose write made a version, None if it was no run.
+
+        Raises:
+            TableError: if there is no such version.
+        """
+        try:
+            actions = self._files.commit(name, version)
+        except FileNotFoundError:
+            raise TableError(
+                f"table {name!r} has no version {version}", where=self._place(name).location
+            ) from None
+        return next((a["commitInfo"].get("trikk.run") for a in actions if "commitInfo" in a), None)
 
     def clean(self, name: str, keep: Collection[int], *, grace: float, dry_run: bool = False) -> CleanReport:
         """Remove the data files that neither the newest version nor one in `keep` needs.
@@ -281,7 +316,11 @@ class Tables:
                 )
 
     def _explained(self, place: Place, version: int | None, error: Exception) -> TableError:
-        what = None if self._remote else table_log.find_damage(Path(place.location))
+        top = Path(place.location)
+        what = None if self._remote else table_log.find_damage(top)
+        if what is None and not self._remote:
+            for path in table_sums.damaged(top, ()):
+                return table_sums.damage(top, path)
         at = "" if version is None else f" at version {version}"
         return TableError(
             what or f"table {place.name!r} can't be read{at}: {str(error).splitlines()[0]}",

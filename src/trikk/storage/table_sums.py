@@ -1,0 +1,127 @@
+"""Digests of what each commit of a local table has written, so that flipped bytes and lost log entries are found.
+
+Parquet files of delta-rs carry no checksums: a flipped byte may be read as another value. A log that has lost its
+newest entry looks like that of a table which never had it; the next write would take its number. So every commit
+adds a line to `ROOT/.sums/NAME`: its version, and the digests of its entry, its data files and its checkpoint. A
+bucket keeps checksums of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from trikk.core.digests import digest_file
+from trikk.core.errors import TableError
+
+_LAST = re.compile(rb'"version": (\d+)\}\n\Z')
+_TAIL = 64
+
+
+def sums_file(table: Path) -> Path:
+    """Where the digests of the table in folder `table` are."""
+    return table.parent / ".sums" / table.name
+
+
+def last_version(table: Path) -> int | None:
+    """The version of the newest line; None if there is none."""
+    try:
+        with sums_file(table).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            found = _LAST.search(file.read())
+    except OSError:
+        return None
+    return int(found[1]) if found else max((line["version"] for line in _lines(table)), default=None)
+
+
+def add_commit(table: Path, version: int, entries: Iterable[tuple[int, list[dict[str, Any]]]]) -> None:
+    """Add the lines of commits, given as (version, actions), up to `version`; a first commit begins the file anew.
+
+    The caller holds the table's lock.
+    """
+    file = sums_file(table)
+    file.parent.mkdir(exist_ok=True)
+    with file.open("w" if version == 0 else "a") as out:
+        for number, actions in entries:
+            names = [path for path in _written(number, actions) if (table / path).is_file()]
+            files = {name: digest_file(table / name) for name in names}
+            out.write(json.dumps({"files": files, "version": number}) + "\n")
+
+
+def forget(table: Path) -> None:
+    """Begin anew: the table's folder was removed."""
+    sums_file(table).unlink(missing_ok=True)
+
+
+def known(table: Path) -> dict[str, str]:
+    """The digests of the table's files by path, as far as they are known."""
+    return {path: digest for line in _lines(table) for path, digest in line["files"].items()}
+
+
+def damaged(table: Path, paths: Iterable[str]) -> Iterator[str]:
+    """Those of the files of a table, and of its log as far as digests are known, that are not what was written.
+
+    Args:
+        table: its folder.
+        paths: the data files to look at; one without a digest is read to its end instead.
+    """
+    digests = known(table)
+    log = [path for path in digests if path.startswith("_delta_log/") and (table / path).exists()]
+    for path in [*log, *paths]:
+        if path in digests:
+            whole = (table / path).is_file() and digest_file(table / path) == digests[path]
+        else:
+            whole = _can_be_read(table / path)
+        if not whole:
+            yield path
+
+
+def damage(table: Path, path: str) -> TableError:
+    """The error for a damaged file of a table."""
+    return TableError(
+        f"file {path} of table {table.name!r} is damaged: its bytes are not those that were written",
+        where=str(table),
+        next="restore this file from a backup; `trikk doctor` names all that are damaged",
+    )
+
+
+def _written(version: int, actions: list[dict[str, Any]]) -> Iterator[str]:
+    from urllib.parse import unquote
+
+    yield f"_delta_log/{version:020d}.json"
+    yield f"_delta_log/{version:020d}.checkpoint.parquet"
+    yield from (unquote(action["add"]["path"]) for action in actions if "add" in action)
+
+
+def _can_be_read(file: Path) -> bool:
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            for _ in opened.iter_batches():
+                pass
+    except Exception:  # noqa: BLE001  # whatever a damaged file makes the reader raise
+        return False
+    return True
+
+
+def _lines(table: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = sums_file(table).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue  # cut short by a power cut
+        if (
+            isinstance(found, dict)
+            and isinstance(found.get("version"), int)
+            and isinstance(found.get("files"), dict)
+        ):
+            yield found
