@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,35 @@ def test_what_is_usual_is_the_median_of_earlier_windows_that_were_not_bad() -> N
     maes = [1.0] * 10 + [2.0] * 20 + [1.0]
     reading = read([window(n, mae) for n, mae in enumerate(maes)], "mae > 1.5 * usual")
     assert shape(reading) == "." * 3 + "x" * 20 + "."
+
+
+def test_a_bias_is_compared_by_its_size_with_the_baseline_and_with_what_is_usual() -> None:
+    biases = [(-1.0) ** number for number in range(10)] + [-2.0, 2.0, 0.5, -0.5]
+    records = [
+        WindowRecord(
+            "people",
+            "day",
+            f"{START + timedelta(days=number):%Y-%m-%d}",
+            START + timedelta(days=number),
+            START + timedelta(days=number + 1),
+            "final",
+            (Figures("", "", 100, 100, 100, {"bias": bias}, {"bias": -1.0}, {"bias": bias}, 100),),
+            at=0.0,
+        )
+        for number, bias in enumerate(biases)
+    ]
+    spec = replace(SPEC, metrics=("bias",), baseline="naive", expected_error="")
+
+    def seen(when: str) -> Reading:
+        rule = checked({"name": "loss", "monitor": "people", "when": when, "min_labelled": 10})
+        return of_figures(recorded(*records), spec, rule, START + timedelta(days=20))[0]
+
+    for when in ("bias > 1.5 * usual", "abs(bias) > 1.5 * usual", "bias > 1.5 * usual(bias)"):
+        assert shape(seen(when)) == "...xx..", when
+    for when in ("bias > 1.5 * baseline", "abs(bias) > 1.5 * baseline"):
+        assert shape(seen(when)) == "." * 10 + "xx..", when
+    assert shape(seen("bias < -1.5")) == "." * 10 + "x..."  # which way is the author's to say
+    assert [point.badness for point in seen("bias > 1.5 * baseline").points[10:12]] == [pytest.approx(1 / 3)] * 2
 
 
 def foretold(day: int, estimate: float, mae: float | None = None, **more: Any) -> WindowRecord:

@@ -172,6 +172,35 @@ def test_of_missed_moments_the_last_is_made_and_the_others_are_named(place: Plac
     assert place.look("2020-04-01T12:05").notes == []
 
 
+def test_the_first_look_after_a_backfill_makes_no_report_of_an_empty_month(place: Place) -> None:
+    place.look("2020-03-30T23:59")
+    looked = place.look("2026-11-29T12:00")  # March was over, and not told of; nothing is known since
+    assert [one["period"] for one in looked.reported.reports] == ["2020-03"]
+    assert looked.notes == []
+    again = place.look("2027-02-10T12:00")
+    assert again.reported.reports == []
+    (note,) = again.notes
+    assert note.startswith("report monthly for 2027-01 is not made: no monitor of it has figures; ")
+    assert note.endswith("; trikk report monthly --for 2027-01 --send")
+    assert (place.look("2027-02-10T12:05").lines, place.look("2027-02-10T12:05").notes) == ([], [])
+    assert [one["period"] for one in place.look("2027-03-01T12:00").reported.reports] == [
+        "2027-02"
+    ]  # it is watched
+
+
+def test_the_files_of_a_scheduled_report_lie_where_those_of_the_command_do(place: Place) -> None:
+    place.look("2020-03-29T12:00")
+    (made,) = place.look("2020-04-01T04:00").to_json()["reports"]
+    folder = place.root / ".trikk" / "reports" / "monthly" / "2020-03" / "all"
+    assert made["files"] == [str(folder)]
+    assert (folder / "report.html").read_text() == "2020-03"
+    (place.root / ".trikk" / "reports" / "monthly" / "2020-04").write_text("in the way")
+    looked = place.look("2020-05-01T04:00")
+    assert [one["state"] for one in looked.reported.reports] == ["succeeded"]
+    assert "can't be put in their place" in looked.notes[0]
+    assert "trikk report monthly --for 2020-04" in looked.notes[0]
+
+
 def test_a_changed_schedule_begins_anew_and_one_that_is_gone_ends(place: Place) -> None:
     place.look("2020-03-29T12:00")
     place.declare(declared("0 6 * * MON", period="week"))

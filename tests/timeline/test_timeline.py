@@ -64,7 +64,7 @@ def test_an_incident_what_it_started_and_a_promotion_are_told_in_their_order(fol
 
 def test_people_read_it_without_the_messages_that_arrived(folder: Folder) -> None:
     out = folder.trikk("timeline").out
-    assert out.splitlines()[1].startswith("2020-03-04 00:30  incident  people: mae > 3")
+    assert out.splitlines()[1].startswith("2020-03-04 00:30  incident  people: mae > 3: opened (people.loss-1)  ")
     assert "told on" not in out
     assert "told on" in folder.trikk("timeline", "--all").out
 
@@ -98,6 +98,19 @@ def test_the_picture_knows_incidents_and_champions(folder: Folder) -> None:
     ((lane),) = found.lanes
     assert (lane.title, lane.severity) == ("mae > 3", "alarm")
     assert [(f"{a:%d}", f"{b:%d}") for a, b in lane.spans if b] == [("04", "06")]
+
+
+def test_a_roll_back_is_no_promotion() -> None:
+    journal = MemoryJournal()
+    register(journal, 1.0)
+    register(journal, 2.0)
+    Registry(journal).rollback("people", "champion", "main", by="ada", why="it fell", at=3.0)
+    moved = [one for one in happenings(journal, "main") if "@" in one.what]
+    assert [(one.what, one.why) for one in moved] == [
+        ("people@champion is 1", "it is better"),
+        ("people@champion is 2, was 1", "it is better"),
+        ("people@champion is rolled back to 1, was 2", "it fell"),
+    ]
 
 
 def test_only_the_moves_of_an_environment_are_told() -> None:

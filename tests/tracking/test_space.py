@@ -11,7 +11,7 @@ from trikk.core.errors import ParameterError, UnknownName
 from trikk.pipeline.graph import ParameterSpec
 from trikk.pipeline.kinds import Kind
 from trikk.tracking.space import Choices, Range, Space, grid, read_space
-from trikk.tracking.trials import Trial, rank
+from trikk.tracking.trials import Plan, Trial, rank
 
 KINDS = {
     "rate": Kind("float"),
@@ -122,3 +122,19 @@ def test_ranks_are_those_of_the_finite_values_of_runs_that_succeeded(
     sign = -1 if maximize else 1
     keys = [(sign * t.value, t.number) for t in good if t.value is not None]
     assert keys == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("metric", "maximize", "order"),
+    [
+        ("bias", False, [1, 3, 0, 2]),
+        ("score.bias", False, [1, 3, 0, 2]),
+        ("calibration", False, [1, 3, 0, 2]),
+        ("mae", False, [2, 1, 3, 0]),
+        ("bias", True, [0, 3, 1, 2]),
+    ],
+)
+def test_the_best_bias_is_the_one_nearest_to_zero(metric: str, maximize: bool, order: list[int]) -> None:
+    plan = Plan("s", "train", read_space(SPECS, {"rate": "0.1,0.2"}), metric, maximize, None)
+    trials = [Trial(n, "", {}, "succeeded", value) for n, value in enumerate([5.0, -0.5, -9.0, 1.0])]
+    assert [t.number for t in rank(trials, maximize=plan.maximize, compared=plan.compared)] == order

@@ -12,7 +12,7 @@ from trikk.alerts.backtest import readings, window_kind
 from trikk.alerts.backtest_past import Known, Night, Past
 from trikk.alerts.backtest_sweep import Days, Flip, Sight, Sweep
 from trikk.alerts.backtest_template import Template, Turning
-from trikk.alerts.figures import USUAL_WINDOWS, value_of
+from trikk.alerts.figures import USUAL_WINDOWS, nearest_zero, value_of
 from trikk.alerts.reading import Reading
 from trikk.alerts.rule import Rule
 from trikk.monitoring.definition import MonitorSpec
@@ -113,7 +113,8 @@ class FigureSweep(Sweep):
         if self.is_slow:
             return self._sights_of_usual(rule)
         condition = rule.condition
-        holds = [condition.judge(functools.partial(value_of, figures=f))[0] for f in self._figures]
+        zero = nearest_zero(self.spec)
+        holds = [condition.judge(functools.partial(value_of, figures=f, zero=zero))[0] for f in self._figures]
         return {
             cause: [_judged(shown, holds, rule.windows) for shown in nights]
             for cause, nights in self._shown.items()
@@ -131,6 +132,7 @@ class FigureSweep(Sweep):
     def flips(self, within: Days | None = None) -> list[Flip]:
         """The numbers at which windows turn from good to bad, each window as it was judged first."""
         zone, turning = zone_of(self.spec.timezone), Turning(self._template)
+        zero = nearest_zero(self.spec)
         found: dict[tuple[str, float], Flip | None] = {}
         for cause, nights in self._shown.items():
             order: dict[int, None] = {}
@@ -140,7 +142,8 @@ class FigureSweep(Sweep):
                 if key in found or not (within is None or within.hold(shown.start, shown.at, zone)):
                     continue
                 before = [self._figures[i] for i in order if i != newest][-USUAL_WINDOWS:] if self.is_slow else []
-                found[key] = turning.flip(functools.partial(value_of, figures=self._figures[newest], good=before))
+                values = functools.partial(value_of, figures=self._figures[newest], good=before, zero=zero)
+                found[key] = turning.flip(values)
         return [flip for flip in found.values() if flip is not None]
 
 

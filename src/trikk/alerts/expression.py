@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 COUNTS = ("coverage", "interval_coverage", "waiting", "unpredicted", "predicted", "observed", "labelled")
 COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -33,12 +33,14 @@ class Name:
     """A figure: `kind` is metric, baseline, usual, estimated or count.
 
     `paired` is a metric that is compared with a baseline, and an estimate that is compared with either: both are
-    of the same cases then.
+    of the same cases then. `beside` is one that stands in one comparison with a baseline or what is usual: of a
+    bias, which is the better the nearer it is to zero, sizes are compared then.
     """
 
     kind: str
     name: str
     paired: bool = False
+    beside: bool = field(default=False, compare=False)
 
 
 Values = Callable[[Name], float | None]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import median
+from typing import Any
 
 from trikk.alerts.expression import Compared, Name
 from trikk.alerts.reading import Point, Reading
@@ -113,6 +115,7 @@ def _reading(
     if foretells:
         facts = {f"the estimate of {t.metric}": f"{t.state}: {t.reason}" for t in trusts(spec, windows)}
     good: deque[Figures] = deque(maxlen=USUAL_WINDOWS)
+    zero = nearest_zero(spec)
     for window in windows:
         figures = window.whole if part is None else window.of(*part)
         if figures is None:
@@ -120,7 +123,7 @@ def _reading(
         measured = _is_judged(spec, rule, window, figures)
         if not measured and not (foretells and _is_foretold(rule, figures)):
             continue
-        holds, compared = condition.judge(functools.partial(value_of, figures=figures, good=good))
+        holds, compared = condition.judge(functools.partial(value_of, figures=figures, good=good, zero=zero))
         if holds is not None:
             points.append(_point(window, figures, compared, facts, bad=holds))
         if measured and not holds:
@@ -148,14 +151,25 @@ def _is_foretold(rule: Rule, figures: Figures) -> bool:
     return figures.predicted >= rule.min_labelled and any(v is not None for v in figures.estimated.values())
 
 
-def value_of(name: Name, figures: Figures, good: Sequence[Figures] = ()) -> float | None:
+def nearest_zero(spec: MonitorSpec) -> frozenset[str]:
+    """The metrics of a monitor that are the better the nearer they are to zero."""
+    return frozenset(name for name in spec.metrics if spec.better(name) == "zero")
+
+
+def value_of(
+    name: Name, figures: Figures, good: Sequence[Figures] = (), zero: Container[str] = ()
+) -> float | None:
     """The value of a name in a window's figures; None if it is not known.
 
     Args:
         name: the name.
         figures: the window's.
         good: figures of earlier windows that were not bad, from which `usual` is made.
+        zero: metrics whose sizes are compared with the baseline's, and with what is usual.
     """
+    if name.beside and name.name in zero:
+        sizes = [_sizes(one, name.name) for one in (figures, *good)]
+        return value_of(replace(name, beside=False), sizes[0], sizes[1:])
     if name.kind == "count":
         found = (
             figures.metrics.get("coverage") if name.name == "interval_coverage" else getattr(figures, name.name)
@@ -170,6 +184,16 @@ def value_of(name: Name, figures: Figures, good: Sequence[Figures] = ()) -> floa
         values = [value for value in known if value is not None]
         return median(values) if len(values) >= USUAL_LEAST else None
     return (figures.own if name.paired else figures.metrics).get(name.name)
+
+
+def _sizes(figures: Figures, metric: str) -> Figures:
+    """Figures with the size of a metric in the place of its value."""
+    found: dict[str, Any] = {}
+    for where in ("metrics", "own", "baseline", "estimated", "estimated_labelled"):
+        values = getattr(figures, where)
+        value = values.get(metric)
+        found[where] = values if value is None else {**values, metric: abs(value)}
+    return replace(figures, **found)
 
 
 def _point(

@@ -226,12 +226,13 @@ class _Parser:
         kinds = {name.kind for name in names}
         paired = {"metric"} if "baseline" in kinds else set()
         paired |= {"estimated"} if kinds & {"metric", "baseline"} else set()
-        only = next(iter(metrics), "")
-        return _bind(left, only, paired), _bind(right, only, paired)
+        only, beside = next(iter(metrics), ""), bool(kinds & {"baseline", "usual"})
+        return _bind(left, only, paired, beside=beside), _bind(right, only, paired, beside=beside)
 
 
-def _bind(side: Arithmetic, metric: str, paired: AbstractSet[str]) -> Arithmetic:
+def _bind(side: Arithmetic, metric: str, paired: AbstractSet[str], *, beside: bool) -> Arithmetic:
     name = side.name
     if name is not None:
-        name = Name(name.kind, name.name or metric, name.kind in paired)
-    return replace(side, parts=tuple(_bind(part, metric, paired) for part in side.parts), name=name)
+        name = Name(name.kind, name.name or metric, name.kind in paired, beside and name.kind != "count")
+    parts = tuple(_bind(part, metric, paired, beside=beside) for part in side.parts)
+    return replace(side, parts=parts, name=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -199,13 +198,10 @@ def _output(project: Project, state: RunState, step: str) -> Any:
 
 def _pages(project: Project, state: RunState, out: Path | None) -> list[dict[str, str]]:
     """Copies of the files: in `.trikk/reports`, or in `out`, with a folder for each page if there are several."""
-    contents, folders = _output(project, state, "collect"), _output(project, state, "render")
+    from trikk.reports.watch import copied
+
     found = []
-    for content, folder in zip(contents, folders, strict=True):
-        whose = "all" if content["customer"] == "*" else str(content["customer"])
-        base = out if out is not None else project.state_dir / "reports" / content["report"] / content["period"]
-        target = base if out is not None and len(contents) == 1 else base / whose
-        shutil.copytree(folder, target, dirs_exist_ok=True)
+    for target, content in copied(project, state, out):
         files = {"html": "report.html", "pdf": "report.pdf", "mail": "mail.eml", "figures": "figures.json"}
         found.append(
             {

@@ -59,7 +59,9 @@ def _counts(move: Move, end: float, last: float) -> bool:
 
 
 def _holder(model: str, move: Move, moved: bool, zone: ZoneInfo) -> Holder:
-    return Holder(model, move.version, moment_text(move.at, zone), moved, move.why, move.by)
+    back = "rolled back" + (f": {move.why}" if move.why else "")
+    why = back if move.state == "returned" else move.why
+    return Holder(model, move.version, moment_text(move.at, zone), moved, why, move.by)
 
 
 def incidents(

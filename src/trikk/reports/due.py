@@ -2,7 +2,7 @@
 
 Subject `report/NAME/schedule`:
 schedule.began   schedule, timezone: its moments count from here on
-schedule.due     schedule, timezone, tick, period, missed (periods), times (how many moments were missed)
+schedule.due     schedule, timezone, tick, period, missed (periods), times (how many moments were missed), empty
 schedule.ended   the report has no schedule any more
 
 The last entry tells everything. A moment's attempts are entries of `tick/report/NAME/MOMENT`, which
@@ -11,7 +11,7 @@ The last entry tells everything. A moment's attempts are entries of `tick/report
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,7 +21,7 @@ from trikk.core.cron import last_tick, ticks
 from trikk.core.values import JSON
 from trikk.monitoring.windows import zone_of
 from trikk.reports.definition import ReportSpec
-from trikk.reports.periods import last_complete
+from trikk.reports.periods import Period, last_complete
 from trikk.runs.ledger import Entry
 
 BEGAN, DUE, ENDED = "schedule.began", "schedule.due", "schedule.ended"
@@ -53,7 +53,7 @@ class Due:
     @classmethod
     def of(cls, kind: str, body: Mapping[str, Any]) -> Due | None:
         """The moment that an entry tells of, if it is one of kind `DUE`."""
-        if kind != DUE:
+        if kind != DUE or body.get("empty"):
             return None
         return cls(datetime.fromisoformat(body["tick"]), body["period"], tuple(body["missed"]), body["times"])
 
@@ -69,15 +69,25 @@ def tick_of(report: str, due: Due) -> str:
 
 
 def next_entry(
-    spec: ReportSpec | None, held: Entry | None, now: datetime, *, is_done: bool = True
+    spec: ReportSpec | None,
+    held: Entry | None,
+    now: datetime,
+    *,
+    is_done: bool = True,
+    has_figures: Callable[[Period], bool] = lambda _: True,
 ) -> tuple[str, dict[str, JSON]] | None:
     """What is to be written down of a schedule; None if nothing is new.
+
+    The newest moment is to be made. If nobody looked during its period, it is the newest one whose period has
+    figures: a first look long after a backfill makes no page of an empty month. If none has, that is written down
+    (`empty`).
 
     Args:
         spec: the report; None if it is not declared any more.
         held: the last entry.
         now: the time, with its zone.
         is_done: whether the moment that `held` tells of has been made; if not, it is missed when another comes.
+        has_figures: whether there is anything to be told of a period.
 
     Returns:
         The entry's kind and body.
@@ -92,13 +102,22 @@ def next_entry(
     tick = last_tick(spec.schedule, zone, since, now)
     if tick is None:
         return None
-    missed = [found for found in islice(ticks(spec.schedule, zone, since, tick), MISSED_AT_MOST) if found < tick]
+    came = [found for found in islice(ticks(spec.schedule, zone, since, tick), MISSED_AT_MOST) if found < tick]
+    period = last_complete(spec.period, tick, zone)
+    is_regular = not came and period.start <= since
     if not is_done and (before := Due.read(held)):
-        missed = [before.tick, *missed]
-    period = last_complete(spec.period, tick, zone).label
+        came = [before.tick, *came]
+    chosen: datetime | None = tick
+    if not is_regular and not has_figures(period):
+        chosen = next((one for one in came[::-1] if has_figures(last_complete(spec.period, one, zone))), None)
+    is_empty, chosen = chosen is None, chosen or tick
+    label = last_complete(spec.period, chosen, zone).label
+    missed = [one for one in came if one < chosen]
     others: list[JSON] = [*dict.fromkeys(last_complete(spec.period, one, zone).label for one in missed)]
-    told: dict[str, JSON] = {"missed": [one for one in others if one != period], "times": len(missed)}
-    return DUE, {**line, "tick": tick.isoformat(), "period": period, **told}
+    told: dict[str, JSON] = {"missed": [one for one in others if one != label], "times": len(missed)}
+    if is_empty:
+        told["empty"] = True
+    return DUE, {**line, "tick": chosen.isoformat(), "period": label, **told}
 
 
 def _since(line: Mapping[str, JSON], held: Entry | None) -> datetime | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import Conflict, TrikkError, UsageError
+from trikk.core.errors import Conflict, TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON, decode
 from trikk.execution.once import Attempt, Job, attempts_of, run_once
 from trikk.execution.project import Project
@@ -15,12 +17,19 @@ from trikk.execution.session import Session
 from trikk.monitoring.windows import zone_of
 from trikk.pipeline.arguments import Constant
 from trikk.pipeline.graph import Graph
+from trikk.reports.addresses import ALL
 from trikk.reports.config import report_settings
 from trikk.reports.definition import ReportSpec
 from trikk.reports.deliver import send_outstanding, told
 from trikk.reports.deliveries import Delivery, subject_of
 from trikk.reports.due import DUE, MISSED_AT_MOST, Due, next_entry, next_moment, schedule_of, tick_of
+from trikk.reports.known import Known
+from trikk.reports.periods import Period
 from trikk.runs.ledger import Entry, Ledger
+from trikk.storage.artifact import Artifact
+
+if TYPE_CHECKING:
+    from trikk.runs.state import RunState
 
 COLLECTS = "trikk.reports.report:collect_report"
 ATTEMPTS = 3
@@ -33,7 +42,7 @@ class Reported:
 
     Attributes:
         reports: those that came due: report, period, tick, pipeline, run, state, attempt, why, and for each page
-            whom it has reached, by mail or (`by`) as a file.
+            whom it has reached, by mail or (`by`) as a file; and the folders of its pages (`files`).
         mails: deliveries that were tried again: report, period, customer, recipients, reached, refused, failed.
         notes: what was missed or could not be done, in sentences.
         errors: what is wrong with the settings, in sentences.
@@ -105,7 +114,8 @@ def _due(project: Project, name: str, spec: ReportSpec | None, now: datetime, re
     subject = schedule_of(name)
     for _ in range(_ROUNDS):
         held = project.journal.last(subject)
-        new = next_entry(spec, held, now, is_done=_is_done(project.journal, name, held))
+        is_done = _is_done(project.journal, name, held)
+        new = next_entry(spec, held, now, is_done=is_done, has_figures=_figures_of(project.journal, spec))
         if new is None:
             return Due.read(held)
         kind, body = new
@@ -114,10 +124,30 @@ def _due(project: Project, name: str, spec: ReportSpec | None, now: datetime, re
         except Conflict:
             continue
         due = Due.read(added.entry)
-        if kind == DUE and due is not None and due.times:
+        if kind == DUE and due is None:
+            empty, mend = str(body["period"]), _by_hand(name, str(body["period"]))
+            reported.notes.append(f"report {name} for {empty} is not made: no monitor of it has figures; {mend}")
+        elif kind == DUE and due is not None and due.times:
             reported.notes.append(_missed(name, due))
         return due
     return None
+
+
+def _figures_of(ledger: Ledger, spec: ReportSpec | None) -> Callable[[Period], bool]:
+    """What tells whether any of a report's monitors has a case in a period."""
+    monitors = spec.monitors if spec is not None else ()
+
+    def has_figures(period: Period) -> bool:
+        try:
+            for known in (Known(ledger, name) for name in monitors):
+                for seen in known.between(known.kind_for(period.kind), period.start, period.end):
+                    if seen.record is not None and (seen.record.whole.predicted or seen.record.whole.observed):
+                        return True
+        except UnknownName:  # a monitor that was not evaluated, or has no such windows: the run says so
+            return True
+        return False
+
+    return has_figures
 
 
 def _is_done(ledger: Ledger, name: str, held: Entry | None) -> bool:
@@ -158,13 +188,50 @@ def _make(
         if attempts and attempts[-1].state == "claimed" and attempts[-1].is_alive() is None:
             reported.notes.append(_elsewhere(spec.name, due, attempts[-1]))
         return
-    pages = _pages(project, spec, due) if done["state"] == "succeeded" else []
+    pages: list[JSON] = []
+    if done["state"] == "succeeded":
+        pages = _pages(project, spec, due)
+        try:
+            what["files"] = [str(folder) for folder, _ in copied(project, project.run(str(done["run"])))]
+        except (OSError, TrikkError) as error:
+            reason = error.what if isinstance(error, TrikkError) else error.strerror
+            mend = f"trikk report {spec.name} --for {due.period}"
+            reported.notes.append(f"the files of report {spec.name} can't be put in their place: {reason}; {mend}")
     reported.reports.append({**what, **done, "by": by, "deliveries": pages})
     if done["state"] != "succeeded" and done["attempt"] == ATTEMPTS:
         reported.notes.append(
             f"report {spec.name} for {due.period} has failed {ATTEMPTS} times and is not tried again; "
             f"{_by_hand(spec.name, due.period, str(done['run']))}"
         )
+
+
+def copied(project: Project, state: RunState, out: Path | None = None) -> list[tuple[Path, dict[str, Any]]]:
+    """Copies of the files of a run that has made a report, where people look for them.
+
+    Args:
+        project: the project.
+        state: the run.
+        out: where to; `.trikk/reports/REPORT/PERIOD` if not given. Each page has a folder in it, named "all" or as
+            its customer, but `out` itself is the folder of a single page.
+
+    Returns:
+        Each page's folder, and what is on it.
+
+    Raises:
+        OSError: if they can't be written.
+    """
+
+    def output(step: str) -> Any:
+        return project.artifacts.load(Artifact.from_json((state.steps[step].outputs or [])[0]))
+
+    contents, folders, found = output("collect"), output("render"), []
+    for content, folder in zip(contents, folders, strict=True):
+        whose = "all" if content["customer"] == ALL else str(content["customer"])
+        base = out if out is not None else project.state_dir / "reports" / content["report"] / content["period"]
+        target = base if out is not None and len(contents) == 1 else base / whose
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+        found.append((target, content))
+    return found
 
 
 def _pages(project: Project, spec: ReportSpec, due: Due) -> list[JSON]:

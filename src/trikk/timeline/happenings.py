@@ -84,11 +84,13 @@ def _registered(entry: Entry) -> Happening:
 
 
 def _moved(name: str, move: Move) -> Happening:
-    waits = move.state == "requested"
-    is_now, ending = ("is to be", ": waits for approval") if waits else ("is", "")
+    is_now, ending = _IS_NOW.get(move.state, ("is", ""))
     former = f", was {move.former}" if move.former is not None else ""
     what = f"{name}@{move.alias} {is_now} {move.version}{former}{ending}"
     return Happening(move.at, move.seq, MODEL, f"{name}:{move.version}", what, move.why)
+
+
+_IS_NOW = {"requested": ("is to be", ": waits for approval"), "returned": ("is rolled back to", "")}
 
 
 def _incidents(ledger: Ledger) -> Iterator[Happening]:
@@ -108,7 +110,7 @@ def _decided(incident: Incident, entry: Entry) -> Happening | None:
     verb = _VERBS[entry.kind]
     by = f" by {body['by']}" if body.get("by") else ""
     severity = "good" if entry.kind == i.RESOLVED else incident.severity
-    what = f"{incident.title}: {verb}{by}"
+    what = f"{incident.title}: {verb}{by} ({incident.id})"
     return Happening(entry.at, entry.seq, INCIDENT, incident.id, what, str(body.get("why") or ""), severity)
 
 

@@ -127,7 +127,7 @@ def _champions(ledger: Ledger, environment: str, start: datetime, end: datetime)
         for move in registry.moves(name, environment):
             at = datetime.fromtimestamp(move.at, start.tzinfo)
             if move.alias == CHAMPION and start <= at < end:
-                yield at, f"{name} {move.version}"
+                yield at, f"{name} {move.version}{' again' if move.state == 'returned' else ''}"
 
 
 def _lanes(ledger: Ledger, monitor: str, start: datetime, end: datetime) -> Iterator[Lane]:

@@ -122,7 +122,7 @@ class Sweep:
             self._all(partial(self._finish, plan, number, run) for number, run in left)
             done = [trial_of(self.project, plan, number, row.id) for number, row in rows]
             for trial in done:
-                proposer.known(trial.number, trial.parameters, _finite(trial))
+                proposer.known(trial.number, trial.parameters, _finite(plan, trial))
             return self._search(plan, proposer, done)
 
     @contextmanager
@@ -143,8 +143,8 @@ class Sweep:
             while (proposed := proposer.next()) is not None:
                 yield partial(self._run, plan, *proposed)
 
-        made = self._all(calls(), lambda trial: proposer.tell(trial.number, _finite(trial)))
-        return rank([*done, *made], maximize=plan.maximize)
+        made = self._all(calls(), lambda trial: proposer.tell(trial.number, _finite(plan, trial)))
+        return rank([*done, *made], maximize=plan.maximize, compared=plan.compared)
 
     def _all(self, calls: Iterator[Callable[[], Trial]], tell: Listener | None = None) -> list[Trial]:
         """Make calls, so many at once; the next is asked for when one has ended and was told."""
@@ -246,10 +246,11 @@ def proposer_of(plan: Plan) -> Proposer:
     return Optuna(plan.space, plan.trials, seed, maximize=plan.maximize)
 
 
-def _finite(trial: Trial) -> float | None:
-    """A trial's value where it can be ranked."""
-    good = trial.state == "succeeded" and trial.value is not None and math.isfinite(trial.value)
-    return trial.value if good else None
+def _finite(plan: Plan, trial: Trial) -> float | None:
+    """What is compared of a trial's value, where it can be ranked."""
+    if trial.state != "succeeded" or trial.value is None or not math.isfinite(trial.value):
+        return None
+    return plan.compared(trial.value)
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.values import JSON, encode
+from trikk.models.metrics import METRICS
 from trikk.runs.journal import RunRow
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord, read_record
@@ -43,6 +44,11 @@ class Plan:
     maximize: bool
     trials: int | None
     lock: dict[str, JSON] = field(default_factory=dict)
+
+    def compared(self, value: float) -> float:
+        """What is compared of a metric's value: its size where the nearest to zero is best, as of a bias."""
+        known = METRICS.get(self.metric.rpartition(".")[2])
+        return abs(value) if known is not None and known.better == "zero" and not self.maximize else value
 
     @property
     def subject(self) -> str:
@@ -90,11 +96,17 @@ class Trial:
         return found | {"value": plain(encode(self.value))}
 
 
-def rank(trials: Iterable[Trial], *, maximize: bool) -> list[Trial]:
-    """Trials with their ranks: the best first, equal values by number, then those without a rank by number."""
+def rank(trials: Iterable[Trial], *, maximize: bool, compared: Callable[[float], float] = float) -> list[Trial]:
+    """Trials with their ranks: the best first, equal values by number, then those without a rank by number.
+
+    Args:
+        trials: in any order.
+        maximize: whether larger is better.
+        compared: what is compared of a value.
+    """
     trials = sorted(trials, key=lambda t: t.number)
     good = [t for t in trials if t.state == "succeeded" and t.value is not None and math.isfinite(t.value)]
-    good.sort(key=lambda t: -t.value if maximize else t.value)  # type: ignore[operator, arg-type, return-value]
+    good.sort(key=lambda t: compared(t.value or 0.0), reverse=maximize)
     ranked = {t.number: replace(t, rank=place) for place, t in enumerate(good, 1)}
     return [*ranked.values(), *(t for t in trials if t.number not in ranked)]
 
