@@ -118,6 +118,7 @@ DUCKDB: list[tuple[str, Any, Any]] = [
     ("date '9999-12-31'", pl.Date(), date(9999, 12, 31)),
     ("timestamp '9999-12-31 23:59:59.999999'", pl.Datetime("us"), datetime(9999, 12, 31, 23, 59, 59, 999_999)),  # noqa: DTZ001
     ("timestamp_ms '0001-01-01 00:00:00'", pl.Datetime("ms"), datetime(1, 1, 1)),  # noqa: DTZ001
+    ("[time '23:59:59']", pl.List(pl.Time), [time(23, 59, 59)]),
     ("time '23:59:59.999999'", pl.Time(), time(23, 59, 59, 999_999)),
 ]  # fmt: skip
 
@@ -146,6 +147,9 @@ def test_duckdb_values_keep_their_type_and_all_digits(expression: str, dtype: An
         ("'-infinity'::timestamp", "infinite"),
         ("'infinity'::timestamp_ns", "infinite"),
         ("'infinity'::timestamptz", "infinite"),
+        ("[null, 'infinity'::date]", "infinite"),
+        ("{'a': ['-infinity'::timestamptz]}", "infinite"),
+        ("[time '24:00:00']", "24:00"),
         ("date '0001-01-01 (BC)'", "years 1 to 9999"),
         ("timestamp '10000-01-01 00:00:00'", "years 1 to 9999"),
     ],
@@ -172,6 +176,10 @@ POSTGRES: list[tuple[str, Any, Any]] = [
     ("'101'::bit(3)", pl.String(), "101"),
     ("'04:00:00+02'::timetz", pl.String(), "04:00:00+02"),
     ("'ab'::char(4)", pl.String(), "ab  "),
+    ("row(1, 'a b')", pl.String(), '(1,"a b")'),
+    ("'{1,2}'::oid[]", pl.String(), "{1,2}"),
+    ("array['\\x00ff'::bytea]", pl.List(pl.Binary), [b"\x00\xff"]),
+    ("'{2024-05-01}'::date[]", pl.List(pl.Date), [date(2024, 5, 1)]),
     ("null", pl.String(), None),
 ]  # fmt: skip
 

@@ -44,17 +44,18 @@ def check_types(names: Iterable[str], types: Iterable[Any]) -> None:
 
 def guarded(relation: Any, names: list[str], types: list[Any]) -> Any:
     """The relation, which raises a DuckDB error that names the column where a time is 24:00."""
-    times = [name for name, kind in zip(names, types, strict=True) if kind.id in ("time", "time_ns")]
+    times: dict[str, str] = {}
+    for name, kind in zip(names, types, strict=True):
+        nested = {inside for part, inside in _parts(kind) if part in ("time", "time_ns")}
+        times |= {name: "%24:00:00%" if True in nested else "24:%"} if nested else {}
     if not times:
         return relation
     columns = [_quoted(name) for name in names]
-    for name in times:
+    for name, pattern in times.items():
         text = f"column {name!r} holds 24:00, which is no time of a day: CAST({name} AS VARCHAR) in the query"
         column, said = _quoted(name), text.replace("'", "''")
-        guard = (
-            f"CASE WHEN CAST({column} AS VARCHAR) LIKE '24:%' THEN error('{said}') ELSE {column} END AS {column}"
-        )
-        columns[names.index(name)] = guard
+        late = f"CAST({column} AS VARCHAR) LIKE '{pattern}'"
+        columns[names.index(name)] = f"CASE WHEN {late} THEN error('{said}') ELSE {column} END AS {column}"
     return relation.project(", ".join(columns))
 
 
@@ -70,7 +71,7 @@ def mended(frame: pl.DataFrame, types: list[Any]) -> pl.DataFrame:
             raise UsageError(
                 f"column {series.name!r} holds a UHUGEINT of 2^127 or more", next=_TEXT.format(name=series.name)
             )
-        check_moments(series, _TEXT.format(name=series.name))
+        check_moments(series, series.name, _TEXT.format(name=series.name))
         columns.append(series.cast(_dtype(kind, series.dtype)))
     return frame.with_columns(columns)
 

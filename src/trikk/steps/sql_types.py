@@ -155,28 +155,40 @@ def exact_float(value: Any, name: str, mend: str) -> float:
     return number
 
 
-def check_moments(series: pl.Series, mend: str) -> None:
+def check_moments(series: pl.Series, name: str, mend: str) -> None:
     """Refuse dates and times that are infinite, or outside of the years 1 to 9999, which Python and tables hold.
 
+    Args:
+        series: values of a column, or those inside of them.
+        name: the column's name.
+        mend: what to write in the query.
+
     Raises:
-        UsageError: naming the column; `mend` says what to write in the query.
+        UsageError: naming the column.
     """
     import polars as pl
 
-    if not isinstance(series.dtype, pl.Date | pl.Datetime):
-        return
+    if isinstance(series.dtype, pl.Struct):
+        for field in series.dtype.fields:
+            check_moments(series.struct.field(field.name), name, mend)
+    elif isinstance(series.dtype, pl.List | pl.Array):
+        inside = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
+        check_moments(inside.list.explode(), name, mend)
+    elif isinstance(series.dtype, pl.Date | pl.Datetime) and not _is_within_years(series):
+        what = "a time that is infinite or outside of the years 1 to 9999"
+        raise UsageError(f"column {name!r} holds {what}", next=mend)
+
+
+def _is_within_years(series: pl.Series) -> bool:
+    import polars as pl
+
     plain = series.dt.replace_time_zone(None) if getattr(series.dtype, "time_zone", None) else series
     number = plain.to_physical()
-    if getattr(plain.dtype, "time_unit", None) == "ns":
-        inside = number.is_between(-_ENDLESS, _ENDLESS, closed="none")
-    else:
-        ends = pl.Series([date(1, 1, 1), date(9999, 12, 31)]).cast(plain.dtype).to_physical()
-        day = 1 if plain.dtype == pl.Date else 86_400_000_000 if plain.dtype == pl.Datetime("us") else 86_400_000
-        inside = (number >= ends[0]) & (number < ends[1] + day)
-    if not inside.all():
-        raise UsageError(
-            f"column {series.name!r} holds a time that is infinite or outside of the years 1 to 9999", next=mend
-        )
+    if getattr(plain.dtype, "time_unit", None) == "ns":  # its 64 bits end within these years; infinity is the last
+        return bool(number.is_between(-_ENDLESS, _ENDLESS, closed="none").all())
+    ends = pl.Series([date(1, 1, 1), date(9999, 12, 31)]).cast(plain.dtype).to_physical()
+    day = 1 if plain.dtype == pl.Date else 86_400_000_000 if plain.dtype == pl.Datetime("us") else 86_400_000
+    return bool(((number >= ends[0]) & (number < ends[1] + day)).all())
 
 
 def _column(column: Any) -> tuple[pl.DataType, Callable[[Any], object]]:
