@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
 from trikk.steps.aws import check_access, refuse_keys
-from trikk.steps.s3_objects import fill, format_of, locate
+from trikk.steps.s3_objects import fill, locate
+from trikk.storage.ingest_read import format_of
 
 KEY = "AKIA" + "IOSFODNN7EXAMPLE"
 PIECES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.output import echo, json_option, print_json, table, value_text, when
 from trikk.core.durations import seconds, show_bytes
-from trikk.core.errors import UnknownName
-from trikk.core.names import new_run_id
+from trikk.core.errors import UnknownName, UsageError
 from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.storage.ingest import IngestReport
 
 
 @click.command()
@@ -84,29 +87,97 @@ def _show_rows(project: Project, name: str, version: int, where: str, most: int,
 @click.argument("name", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True)
 @click.option("--key", multiple=True, help="Drop rows whose key is there already; repeat for several columns.")
+@click.option(
+    "--merge", "merges", is_flag=True, help="Rows take the place of those with the same --key: corrections."
+)
 @click.option("--overwrite", is_flag=True, help="Put the rows in the place of all that are there.")
+@click.option("--types", metavar="COLUMN=TYPE,...", multiple=True, help="What values can't say, such as x=Int64.")
+@click.option("--null", "nulls", multiple=True, help="A text in CSV that means no value, such as NA.")
+@click.option("--separator", help="Between the values of CSV; a comma if not given.")
+@click.option("--again", is_flag=True, help="Put rows in once more that were put in from the same files before.")
 @json_option
-def ingest(name: str, files: tuple[str, ...], key: tuple[str, ...], overwrite: bool, as_json: bool) -> None:
+def ingest(
+    name: str,
+    files: tuple[str, ...],
+    key: tuple[str, ...],
+    merges: bool,
+    overwrite: bool,
+    types: tuple[str, ...],
+    nulls: tuple[str, ...],
+    separator: str | None,
+    again: bool,
+    as_json: bool,
+) -> None:
     """Load FILES (CSV, Parquet, JSON lines; globs; s3://) into TABLE, all or nothing, in one commit."""
     from trikk.storage.ingest import ingest as load
+    from trikk.storage.ingest_read import Reading
 
+    if merges and overwrite:
+        raise UsageError("--merge and --overwrite exclude each other", next="leave one of them out")
+    if merges and not key:
+        raise UsageError("--merge needs a key", next="name the columns that tell rows apart: --key day,line")
     project = Project.open()
     _ = project.state_dir
-    columns = tuple(c for k in key for c in k.split(",") if c)
+    before = project.tables.version(name)
     report = load(
         project.tables,
         name,
         files,
-        key=columns,
-        mode="overwrite" if overwrite else "append",
-        identity=f"ingest/{new_run_id()}",
+        key=_listed(key),
+        mode="merge" if merges else "overwrite" if overwrite else "append",
+        again=again,
+        reading=Reading(types=_types(types), nulls=nulls, separator=separator),
         origin={"by": _user(), "step": "ingest"},
     )
     if as_json:
         print_json(asdict(report))
         return
-    dropped = f", {report.dropped:,} dropped whose key was there" if columns else ""
-    echo(f"{report.rows:,} rows from {len(report.files)} files into {name}, version {report.version}{dropped}")
+    for line in _told(name, report, is_new=before is None):
+        echo(line)
+
+
+def _told(name: str, report: IngestReport, *, is_new: bool) -> Iterator[str]:
+    """What an ingest came to, in lines."""
+    count = f"{len(report.files)} {'file' if len(report.files) == 1 else 'files'}"
+    if report.repeated:
+        yield (
+            f"0 new, 0 changed: the rows of {count} are in {name} since version {report.version}; "
+            "if you mean them once more: --again"
+        )
+        return
+    if not report.rows and report.version is None:
+        yield f"0 rows from {count}: nothing to make table {name} of"
+    elif not report.rows:
+        yield f"0 new, 0 changed from {count}: {name} stays at version {report.version}"
+    else:
+        what = f"{report.new:,} new" + (f", {report.changed:,} changed" if report.changed else "")
+        rows = f"{report.rows:,} of {report.rows + report.dropped:,} rows"
+        yield f"{what}: {rows} from {count} into {name}, version {report.version}"
+    if report.equal:
+        yield f"  left out {report.equal:,} whose key was there with the same values"
+    if report.different:
+        yield f"  left out {report.different:,} whose key was there with other values (--merge takes the new ones)"
+    yield from (f"  {example}" for example in report.examples)
+    if is_new and report.rows:
+        yield "  columns: " + ", ".join(f"{column} {dtype}" for column, dtype in report.columns.items())
+    yield from (f"  {doubt}" for doubt in report.doubts)
+
+
+def _listed(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part for text in given for part in text.split(",") if part)
+
+
+def _types(given: tuple[str, ...]) -> dict[str, str]:
+    """COLUMN=TYPE, as often as wanted, as a dict."""
+    found = {}
+    for pair in _listed(given):
+        column, equals, dtype = pair.rpartition("=")
+        if not equals or not column:
+            raise UsageError(
+                f"--types {pair!r} is no COLUMN=TYPE", next="write it as in --types id=Int64,note=String"
+            )
+        found[column] = dtype
+    return found
 
 
 @click.command()

@@ -69,7 +69,7 @@ def dynamodb(
     Raises:
         DefinitionError: if an argument is wrong, or holds what looks like a key of AWS.
     """
-    from trikk.steps.tabular import check_types
+    from trikk.storage.ingest_types import check_types
 
     with defining():
         refuse_keys(table, index, *(key or {}).values(), *(filters or {}).values())

@@ -13,7 +13,7 @@ from trikk.runs.context import current_step
 from trikk.steps.aws import check_access, failed, session
 from trikk.steps.dynamodb_request import check_request, request
 from trikk.steps.dynamodb_types import Attribute, column
-from trikk.steps.tabular import dtype_of
+from trikk.storage.ingest_types import dtype_of
 
 if TYPE_CHECKING:
     import polars as pl

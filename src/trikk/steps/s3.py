@@ -11,7 +11,7 @@ from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.aws import check_access, refuse_keys
 from trikk.steps.defining import defining
-from trikk.steps.s3_objects import FORMATS, check_holes, locate
+from trikk.steps.s3_objects import check_holes, locate
 
 
 def _read(uri: str, parameters: dict[str, Any], options: dict[str, Any]) -> Any:
@@ -31,6 +31,8 @@ def s3(
     columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     union: bool = False,
+    nulls: Sequence[str] = (),
+    separator: str | None = None,
     profile: str | None = None,
     role: str | None = None,
     endpoint: str | None = None,
@@ -50,6 +52,8 @@ def s3(
         columns: those to read; all if not given.
         types: columns' types by name, such as {"station": "String"}; by all of the values if not given.
         union: True if a column that a file lacks is null in its rows; else that is an error.
+        nulls: texts in CSV that mean that there is no value, such as ["NA"]; an empty one does without quotes.
+        separator: between the values of CSV; a comma if not given.
         profile: a section of the AWS configuration files; the environment or the machine's role if not given.
         role: the ARN of a role to take on.
         endpoint: the server's URL; AWS_ENDPOINT_URL if not given.
@@ -66,13 +70,13 @@ def s3(
     Raises:
         DefinitionError: if an argument is wrong, or holds what looks like a key.
     """
-    from trikk.steps.tabular import check_types
+    from trikk.storage.ingest_read import FORMATS, Reading
 
     given = dict(parameters or {})
     with defining():
         refuse_keys(uri, *given.values())
         check_access(profile, role, endpoint, region)
-        check_types(types or {})
+        Reading(types=types or {}, nulls=list(nulls), separator=separator)
         if isinstance(uri, str):
             check_holes(uri, given)
             locate(uri)
@@ -83,6 +87,8 @@ def s3(
         "columns": None if columns is None else list(columns),
         "types": None if types is None else dict(types),
         "union": union,
+        "nulls": list(nulls),
+        "separator": separator,
         "profile": profile,
         "role": role,
         "endpoint": endpoint,

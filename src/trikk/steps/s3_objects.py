@@ -1,4 +1,4 @@
-"""Names of objects in a bucket: templates filled in, patterns matched, formats known by their ending. Pure."""
+"""Names of objects in a bucket: templates filled in, patterns matched. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from datetime import date
 from trikk.core.errors import UsageError
 from trikk.steps.aws import refuse_keys
 
-FORMATS = ("csv", "parquet", "jsonl")
-_ENDINGS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-_PACKED = (".gz", ".zst")
 _HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}]*))?\}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _MAGIC = re.compile(r"[*?\[]")
@@ -120,27 +117,6 @@ def locate(uri: str) -> Location:
     if "//" in key or any(part in (".", "..") for part in key.split("/")):
         raise UsageError(f"{uri!r} has an empty part, or . or .. in it", next="write the object's key as it is")
     return Location(bucket, key)
-
-
-def format_of(key: str, given: str | None) -> tuple[str, str]:
-    """The format of an object and what it is packed with: ("csv", ".gz"), ("parquet", "").
-
-    Args:
-        key: the object's key; its ending tells both.
-        given: a format that is known instead.
-
-    Raises:
-        UsageError: if the ending tells no format.
-    """
-    lower = key.lower()
-    packed = next((ending for ending in _PACKED if lower.endswith(ending)), "")
-    plain = lower[: len(lower) - len(packed)]
-    found = given or next((kind for ending, kind in _ENDINGS.items() if plain.endswith(ending)), None)
-    if found not in FORMATS:
-        raise UsageError(
-            f"the format of {key!r} is not known", next=f"give format= one of {', '.join(map(repr, FORMATS))}"
-        )
-    return found, packed
 
 
 def _regex(pattern: str) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import MissingExtra, StorageError, UsageError
+from trikk.core.errors import MissingExtra, StorageError
 from trikk.core.values import JSON
 from trikk.runs.context import current_step
 from trikk.steps.aws import check_access, session
-from trikk.steps.s3_objects import Location, fill, format_of, locate
-from trikk.steps.tabular import read_rows, unite
+from trikk.steps.s3_objects import Location, fill, locate
+from trikk.storage.ingest_read import Part, Reading, Rows, format_of, read_parts, united
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,6 +46,8 @@ def read_s3(
     columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     union: bool = False,
+    nulls: Sequence[str] = (),
+    separator: str | None = None,
     profile: str | None = None,
     role: str | None = None,
     endpoint: str | None = None,
@@ -63,8 +62,10 @@ def read_s3(
         parameters: values by name.
         format: "csv", "parquet" or "jsonl" for all objects; by each one's ending if not given.
         columns: those to read; all if not given.
-        types: names of types by column, as in `trikk.steps.tabular`.
+        types: names of types by column, as in `trikk.storage.ingest_types`.
         union: whether a column that a file lacks is null in its rows.
+        nulls: texts in CSV that mean that there is no value.
+        separator: between the values of CSV; a comma if None.
         profile: a section of the AWS configuration files.
         role: the ARN of a role to take on.
         endpoint: the server's URL; AWS_ENDPOINT_URL if not given.
@@ -79,31 +80,25 @@ def read_s3(
             while it is read.
         MissingExtra: if obstore, or boto3 for a profile or a role, is not installed.
     """
+    reading = Reading(columns, types or {}, nulls, separator, union)
     filled = fill(uri, parameters or {})
     place = locate(filled)
     check_access(profile, role, endpoint, region)
     bucket = connect(place.bucket, profile, role, endpoint, region)
     objects = list_objects(bucket, place, filled)
     kinds = [format_of(found.key, format) for found in objects]
-    parts: list[tuple[str, pl.DataFrame]] = []
+    parts: list[Part] = []
     read: list[Found] = []
     with tempfile.TemporaryDirectory(prefix="trikk-s3-", dir=_scratch()) as folder:
         for found, (kind, packed) in zip(objects, kinds, strict=True):
             label = f"s3://{place.bucket}/{found.key}"
             path = Path(folder, f"object.{kind}")
-            read.append(download(bucket, found, path, packed, label))
-            parts.append((label, read_rows(path, kind, label, columns=columns, types=types)))
+            read.append(download(bucket, found, path, label))
+            parts += read_parts(path, kind, packed, label, reading)
             path.unlink()
-    frame = unite(parts, union=union)
-    unknown = sorted((types or {}).keys() - set(frame.columns))
-    if unknown:
-        raise UsageError(
-            f"there is no column {unknown[0]!r} for types=",
-            where=filled,
-            next=f"there are: {', '.join(frame.columns)}",
-        )
-    _record(filled, place.bucket, read, frame.height)
-    return frame
+    rows = united(parts, reading)
+    _record(filled, place.bucket, read, rows)
+    return rows.frame
 
 
 def connect(bucket: str, profile: str | None, role: str | None, endpoint: str | None, region: str | None) -> Any:
@@ -173,38 +168,24 @@ def _nothing(shown: str) -> StorageError:
     )
 
 
-def download(bucket: Any, found: Found, path: Path, packed: str, label: str) -> Found:
+def download(bucket: Any, found: Found, path: Path, label: str) -> Found:
     """Bring an object into a file, in pieces; it must still be the one that was listed."""
     import obstore
 
     options: Any = {"if_match": found.etag} if found.etag else {}
-    target = path.with_name("packed") if packed == ".gz" else path
     with _told(label):
         try:
             got = obstore.get(bucket, found.key, options=options)
-            with target.open("wb") as file:
+            with path.open("wb") as file:
                 for chunk in got.stream(min_chunk_size=_CHUNK):
                     file.write(chunk)
         except (FileNotFoundError, obstore.exceptions.PreconditionError):
             raise StorageError(
                 f"{label} was changed or removed while it was read", where=label, next="run this again"
             ) from None
-    if target.stat().st_size != got.meta["size"]:
+    if path.stat().st_size != got.meta["size"]:
         raise StorageError(f"{label} arrived cut off", where=label, next="run this again")
-    if target != path:
-        _unpack(target, path, label)
     return Found(found.key, got.meta["size"], got.meta.get("e_tag"), got.meta.get("version"))
-
-
-def _unpack(source: Path, target: Path, label: str) -> None:
-    try:
-        with gzip.open(source, "rb") as packed, target.open("wb") as file:
-            shutil.copyfileobj(packed, file, _CHUNK)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise StorageError(
-            f"{label} is no whole gzip file: {error}", where=label, next="write the object again"
-        ) from None
-    source.unlink()
 
 
 def _scratch() -> Path | None:
@@ -213,18 +194,21 @@ def _scratch() -> Path | None:
     return None if step is None else step.artifacts.store.workspace()
 
 
-def _record(uri: str, bucket: str, objects: list[Found], rows: int) -> None:
+def _record(uri: str, bucket: str, objects: list[Found], rows: Rows) -> None:
     step = current_step()
     if step is None:
         return
+    for doubt in rows.doubts:
+        print(f"{uri}: {doubt}")  # noqa: T201 - into the step's log
     about: dict[str, JSON] = {
         "source": "s3",
         "uri": uri,
         "bucket": bucket,
-        "rows": rows,
+        "rows": rows.frame.height,
         "count": len(objects),
         "bytes": sum(one.size for one in objects),
     }
+    about |= {"columns": dict(rows.types), "doubts": list(rows.doubts)}
     pieces = [objects[at : at + _OBJECTS_IN_EVENT] for at in range(0, len(objects), _OBJECTS_IN_EVENT)]
     step.record_many([("source.read", {**about, "objects": [o.to_json() for o in piece]}) for piece in pieces])
 

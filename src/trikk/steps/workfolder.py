@@ -174,7 +174,7 @@ def take_outputs(folder: Path, names: Sequence[str], maker: str) -> list[Any]:
 
 
 def _take(folder: Path, name: str, maker: str) -> Any:
-    from trikk.steps.tabular import read_rows
+    from trikk.storage.ingest_read import Reading, read_parts, united
 
     check_file_name(name, "output")
     path = folder / name
@@ -194,7 +194,11 @@ def _take(folder: Path, name: str, maker: str) -> Any:
             f"output {name!r} is neither a file nor a folder", where=name, next="write a file there"
         )
     if kind is not None:
-        return read_rows(path, kind, name)
+        reading = Reading()
+        rows = united(read_parts(path, kind, "", name, reading), reading)
+        for doubt in rows.doubts:
+            print(f"{name}: {doubt}")  # noqa: T201 - into the step's log
+        return rows.frame
     if path.suffix.lower() == ".json":
         try:
             return json.loads(path.read_bytes())

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import glob
+import re
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trikk.core.errors import UsageError
-from trikk.storage.ingest_read import FORMATS, read_file
+from trikk.core.digests import digest_file, digest_json
+from trikk.core.errors import StorageError, TableError, UsageError
+from trikk.core.names import new_run_id
+from trikk.storage.ingest_keys import Sorted, by_key
+from trikk.storage.ingest_read import ENDINGS, Part, Reading, Rows, format_of, read_parts, united
+from trikk.storage.s3 import connect_bucket
+from trikk.storage.table_types import storable
 from trikk.storage.tables import Tables, Write
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from trikk.storage.table_types import Mode
+
+_ENDS = ("overwrite", "delete", "restore", "truncate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +35,31 @@ class IngestReport:
     Attributes:
         files: the files that were read, in order.
         rows: rows that went into the table.
-        dropped: rows whose key was there before.
-        version: the table's version that holds them.
+        dropped: rows that did not.
+        version: the table's version that holds them: a new one only if there was something to write; None where
+            there is no table, and no row to make one of.
         repeated: whether this ingest had been made before and was not made again.
+        new: rows that the table did not have.
+        changed: rows of a merge that took the place of others.
+        equal: dropped rows that were there already, or came earlier in the files, with the same values.
+        different: dropped rows whose key was there or came earlier with other values.
+        examples: two rows of one key that differ, in words, for each of the two places where that was seen.
+        columns: the type of each column.
+        doubts: what a careful reader would ask about the files, a sentence each.
     """
 
     files: tuple[str, ...]
     rows: int
     dropped: int
-    version: int
+    version: int | None
     repeated: bool
+    new: int = 0
+    changed: int = 0
+    equal: int = 0
+    different: int = 0
+    examples: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 def ingest(
@@ -42,43 +69,160 @@ def ingest(
     *,
     key: Sequence[str] = (),
     mode: Mode = "append",
-    identity: str,
+    identity: str | None = None,
+    again: bool = False,
+    reading: Reading | None = None,
     origin: Mapping[str, str],
 ) -> IngestReport:
     """Put the rows of files into a table, in one commit.
 
-    Every file is read and checked before anything is written: against the table's columns, or against the first
-    file's if the table is new. Values in CSV files that are empty are null.
+    Every file is read and checked before anything is written: against the table's columns, or if the table is new
+    against each other. Where no row would be new or changed, nothing is written and the table keeps its version.
 
     Args:
         tables: where the table is.
         name: the table, made if it does not exist.
-        sources: paths, patterns (`*`, `**`, `?`, `[...]`, taken in sorted order) or s3:// URLs, which polars reads
-            with the AWS_* environment; .csv, .csv.gz, .parquet, .jsonl or .ndjson in any case.
+        sources: paths, patterns (`*`, `**`, `?`, `[...]`, taken in sorted order) or s3:// URLs, fetched with
+            the AWS_* environment; .csv, .parquet, .jsonl or .ndjson in any case, packed as .gz or .zst or not.
         key: columns; with "append", rows whose key is in the table or came before are dropped and counted; with
-            "merge", the rows take the place of those with the same key.
+            "merge", the rows take the place of those with the same key, and columns that the files lack stay.
         mode: "append", "overwrite" or "merge".
-        identity: as in `Tables.write`.
+        identity: as in `Tables.write`; if None, and without a key, the files' names and bytes are the identity.
+        again: whether files whose rows were put in before are wanted once more.
+        reading: how the files are to be read.
         origin: as in `Tables.write`.
 
     Raises:
         UsageError: if a source is a folder, is of unknown format, or matches nothing.
-        TableError: if a file can't be read or does not fit; nothing is written.
+        TableError: if a file can't be read or does not fit, or a merge has rows of one key with other values;
+            nothing is written.
     """
-    import polars as pl
-
-    files = expand(sources)
+    reading = reading or Reading()
     version = tables.version(name)
     schema = None if version is None else tables.scan(name, version).collect_schema()
-    frames = []
-    for file in files:
-        frame = read_file(file, schema)
-        schema = frame.schema if schema is None else schema
-        frames.append(frame)
-    write = Write(mode, pl.concat(frames, rechunk=False), tuple(key))
+    with tempfile.TemporaryDirectory(prefix="trikk-ingest-") as folder:
+        files = _files(sources, Path(folder))
+        labels = tuple(label for label, _ in files)
+        if identity is None:
+            identity = (
+                f"ingest/{new_run_id()}"
+                if key
+                else _free(tables, name, _identity(files, mode, reading), again, mode)
+            )
+        if version is not None and (made := tables.made(name, identity)) is not None:
+            new = made.rows if made.inserted is None else made.inserted
+            changed = made.updated or 0
+            return IngestReport(labels, new + changed, made.rows - new - changed, made.version, True, new, changed)
+        try:
+            rows = _read(files, reading, schema, mode)
+        except StorageError as error:
+            raise TableError(error.what, where=error.where, next=error.next) from error
+    found = by_key(tables.scan(name, version) if version is not None else None, rows.frame, tuple(key), mode)
+    report = IngestReport(
+        labels, 0, rows.frame.height, version, False, 0, 0, found.equal, found.different, found.examples,
+        rows.types, tuple(rows.doubts),
+    )  # fmt: skip
+    return _written(tables, name, found, mode, tuple(key), identity, origin, report)
+
+
+def _written(
+    tables: Tables,
+    name: str,
+    found: Sorted,
+    mode: Mode,
+    key: tuple[str, ...],
+    identity: str,
+    origin: Mapping[str, str],
+    report: IngestReport,
+) -> IngestReport:
+    if not found.rows.height:
+        return report
+    write = Write(mode, found.rows, key, schema_mode="merge" if mode == "merge" else "strict")
     made = tables.write(name, write, identity=identity, origin=origin)
-    rows = made.rows if made.inserted is None else made.inserted + (made.updated or 0)
-    return IngestReport(tuple(files), rows, made.rows - rows, made.version, made.repeated)
+    changed = made.updated or 0
+    new = made.rows if made.inserted is None else made.inserted
+    dropped = report.dropped - new - changed
+    return replace(
+        report,
+        rows=new + changed,
+        dropped=dropped,
+        version=made.version,
+        repeated=made.repeated,
+        new=new,
+        changed=changed,
+    )
+
+
+def _read(files: Sequence[tuple[str, Path]], reading: Reading, schema: pl.Schema | None, mode: Mode) -> Rows:
+    parts: list[Part] = []
+    for label, path in files:
+        parts += read_parts(path, *format_of(label), label, reading)
+    rows = united(parts, reading, table=schema, for_table=True, may_lack=mode == "merge")
+    frame = storable(rows.frame, schema=schema, where=files[0][0])
+    return replace(rows, frame=frame, types={column: str(dtype) for column, dtype in frame.schema.items()})
+
+
+def _identity(files: Sequence[tuple[str, Path]], mode: Mode, reading: Reading) -> str:
+    """The name of this ingest: the same files, read and put in the same way, are the same ingest."""
+    what = [[label.rsplit("/", 1)[-1], digest_file(path)] for label, path in files]
+    options = [dict(reading.types), list(reading.nulls), reading.separator or ","]
+    return f"ingest/{digest_json([mode, *what, *options])}"  # type: ignore[list-item]
+
+
+def _free(tables: Tables, name: str, identity: str, again: bool, mode: Mode) -> str:
+    """The identity, or with a number after it: where its rows were put in and are not there any more, or `again`.
+
+    Rows are gone when the table was overwritten since; an overwrite is, as soon as anything was written after it.
+    """
+    tried, number = identity, 1
+    newest = tables.version(name)
+    while newest is not None and (made := tables.made(name, tried)) is not None:
+        later = newest - made.version
+        since = tables.describe(name, history=later).history[:later]
+        if not again and not (later if mode == "overwrite" else any(write.mode in _ENDS for write in since)):
+            return tried
+        number += 1
+        tried = f"{identity}/{number}"
+    return tried
+
+
+def _files(sources: Sequence[str], folder: Path) -> list[tuple[str, Path]]:
+    """The files that are meant: what each is called, and where it lies; objects are fetched into a folder."""
+    files = expand(sources)
+    for file in files:
+        format_of(file)
+    found: list[tuple[str, Path]] = []
+    for file in files:
+        found += _fetched(file, folder) if "://" in file else [(file, Path(file))]
+    return found
+
+
+def _fetched(url: str, folder: Path) -> list[tuple[str, Path]]:
+    import obstore
+
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    store = connect_bucket(bucket, "", {}, "reading from S3")
+    try:
+        keys = [key]
+        if glob.has_magic(key):
+            listed = obstore.list(store, prefix=re.split(r"[*?\[]", key)[0].rpartition("/")[0] or None)
+            keys = sorted(m["path"] for page in listed for m in page if fnmatchcase(m["path"], key))
+        if not keys:
+            raise UsageError(f"no object matches {url!r}", next="check the pattern and the bucket")
+        found = []
+        for number, one in enumerate(keys):
+            path = folder / f"{len(list(folder.iterdir()))}-{number}"
+            with path.open("wb") as file:
+                for chunk in obstore.get(store, one).stream():
+                    file.write(chunk)
+            found.append((f"s3://{bucket}/{one}", path))
+    except (FileNotFoundError, obstore.exceptions.BaseError) as error:
+        raise TableError(
+            f"{url} can't be read: the server refused or has no such object ({type(error).__name__})",
+            where=url,
+            next="check the endpoint, the bucket's name and the AWS_* credentials",
+        ) from None
+    return found
 
 
 def expand(sources: Sequence[str]) -> list[str]:
@@ -103,7 +247,7 @@ def expand(sources: Sequence[str]) -> list[str]:
         else:
             raise UsageError(f"there is no file {source!r}", next="check the path")
     if not files:
-        raise UsageError("there is nothing to ingest", next=f"name files that end in {FORMATS}")
+        raise UsageError("there is nothing to ingest", next=f"name files that end in {ENDINGS}")
     repeated = sorted({file for file in files if files.count(file) > 1})
     if repeated:
         raise UsageError(f"{repeated[0]!r} is named more than once", next="name each file once")

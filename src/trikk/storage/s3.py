@@ -55,7 +55,7 @@ class S3Store:
     @functools.cached_property
     def _store(self) -> Any:
         """The connection, made at its first use: a process that is forked before has none to share."""
-        return _connect(*self._place)
+        return connect_bucket(*self._place, "an artifact store on S3")
 
     def workspace(self) -> Path:
         """A local folder beside the cache."""
@@ -198,11 +198,22 @@ def _cache_folder(url: str) -> Path:
     return folder / "trikk" / "objects" / digest_bytes(url.encode())[:16]
 
 
-def _connect(bucket: str, prefix: str, options: dict[str, str]) -> Any:
+def connect_bucket(bucket: str, prefix: str, options: Mapping[str, str], purpose: str) -> Any:
+    """A connection to a bucket, or to what is under a prefix in it; credentials come from the environment.
+
+    Args:
+        bucket: its name.
+        prefix: "" for the whole bucket.
+        options: `endpoint` and `region`, where the environment's are not meant.
+        purpose: what it is for, as the error says if obstore is not installed.
+
+    Raises:
+        MissingExtra: if obstore is not installed.
+    """
     try:
         from obstore.store import S3Store as Bucket
     except ImportError:
-        raise MissingExtra("an artifact store on S3", "s3") from None
+        raise MissingExtra(purpose, "s3") from None
     endpoint = (
         options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     )

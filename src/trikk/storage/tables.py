@@ -17,7 +17,7 @@ from trikk.storage.table_admin import CleanReport, TableInfo, info, sweep
 from trikk.storage.table_files import Files, LocalFiles, RemoteFiles, logged
 from trikk.storage.table_ranges import FileRange, complete, ranges
 from trikk.storage.table_view import overlay
-from trikk.storage.table_write import Committed, Place, Write, commit
+from trikk.storage.table_write import Committed, Place, Write, commit, find_identity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -197,6 +197,16 @@ class Tables:
             if not self._remote and committed.version != before:
                 table_log.sync_commit(Path(place.location), committed.version)
         return committed
+
+    def made(self, name: str, identity: str) -> Committed | None:
+        """The write that was made under an identity, None if there was none, or if there is no table.
+
+        Raises:
+            TableError: if the table's log is damaged.
+        """
+        place = self._place(name)
+        table = self._open(place, None)
+        return None if table is None else find_identity(place, table, identity)
 
     def names(self) -> list[str]:
         """The names of all tables, sorted."""
