@@ -33,3 +33,9 @@ def test_shortened_to_the_length_that_was_asked_for() -> None:
     assert shorten("a" * 60, 60) == "a" * 60
     assert shorten("a" * 61, 60) == "a" * 57 + "..."
     assert re.fullmatch(r"x{7}\.{3}", shorten("x" * 100_000, 10))
+
+
+@pytest.mark.parametrize("text", ["100\u00a0%", "1\u202f000", "a\u3000b"])
+def test_spaces_of_every_kind_stay(text: str) -> None:
+    assert printable(text) == text
+    assert printable_lines(f"{text}\n") == f"{text}\n"

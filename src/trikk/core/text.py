@@ -6,13 +6,16 @@ cursor, colour or hide what stands beside it, or set a terminal's title; a direc
 
 from __future__ import annotations
 
+import unicodedata
+
 
 class _Escapes(dict[int, str | int]):
     """For `str.translate`: each character as itself if it can be seen, else written out; filled as they come."""
 
     def __missing__(self, code: int) -> str | int:
         character = chr(code)
-        shown = code if character.isprintable() else character.encode("unicode_escape").decode()
+        seen = character.isprintable() or unicodedata.category(character) == "Zs"  # a space that does not break
+        shown = code if seen else character.encode("unicode_escape").decode()
         self[code] = shown
         return shown
 
