@@ -139,6 +139,7 @@ class RunRecord:
                 for name, s in self.history().items()
             ],
             "logged_parameters": self.parameters(),
+            "gates": [dict(found) for found in self.gates.values()],
             "artifacts": [
                 {
                     "name": name,
