@@ -179,6 +179,32 @@ def test_a_suite_object_is_taken_as_it_is_and_one_severity_can_be_set_for_all(of
     assert checked({"name": "empty", "expectations": []})["empty"]["ran"] is False
 
 
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("values", "passing"),
+    [
+        (NAN, {"values_to_be_between", "mean_to_be_between", "sum_to_be_between"}),
+        (NULL, {"values_to_be_between", "mean_to_be_between", "sum_to_be_between"}),
+        (NONE, {"values_to_be_between", "values_to_not_be_null", "sum_to_be_between"}),
+        ([None, None], {"values_to_be_between", "sum_to_be_between"}),
+    ],
+    ids=["nan", "null", "no rows", "all null"],
+)
+def test_what_great_expectations_says_of_missing_values(values: list[Any], passing: set[str]) -> None:
+    kinds = ("values_to_be_between", "values_to_not_be_null", "mean_to_be_between", "sum_to_be_between")
+    limits = {"min_value": 0}
+    suite = {
+        "expectations": [
+            {"type": f"expect_column_{kind}", "kwargs": {"column": "x", **({} if "null" in kind else limits)}}
+            for kind in kinds
+        ]
+    }
+    rows = pl.DataFrame({"x": values}, schema={"x": pl.Float64})
+    for frame in (rows, rows.lazy(), rows.to_arrow(), rows.to_pandas()):
+        found = checked(suite, frame)
+        assert {name[14:-3] for name, check in found.items() if check["passed"]} == passing
+
+
 @pytest.mark.parametrize("library", ["pandera", "great_expectations"])
 def test_a_missing_library_is_named(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     schema = pytest.importorskip("pandera.polars").DataFrameSchema({}) if library == "pandera" else SUITE
