@@ -200,10 +200,10 @@ def test_postgresql_values_are_right_or_the_server_s_text(
         ("'NaN'::numeric(10, 2)", "float8"),
         ("'1 month'::interval", "no length"),
         ("array['1 year'::interval]", "no length"),
-        ("'infinity'::timestamptz", "v::text"),
-        ("'-infinity'::date", "v::text"),
-        ("'0044-03-15 BC'::date", "v::text"),
-        ("'24:00'::time", "v::text"),
+        ("'infinity'::timestamptz", '"v"::text'),
+        ("'-infinity'::date", '"v"::text'),
+        ("'0044-03-15 BC'::date", '"v"::text'),
+        ("'24:00'::time", '"v"::text'),
         ("array[array[1, 2], array[3, 4]]", "dimensions"),
     ],
 )
@@ -239,3 +239,13 @@ def test_sqlite_values_are_right_or_refused(sqlite_url: str) -> None:
     with pytest.raises(UsageError):
         read_sql(sqlite_url, "select :x as v", {"x": 2**63})
     assert one(sqlite_url, "'utc'") == (pl.String(), "utc")
+
+
+def test_a_name_that_is_not_plain_is_quoted_in_what_to_write() -> None:
+    pytest.importorskip("duckdb")
+    for name in ("my bits", "Bits", "order", 'b"b'):
+        quoted = '"' + name.replace('"', '""') + '"'
+        with pytest.raises(UsageError) as caught:
+            read_sql("duckdb://", f"select '101'::bit as {quoted}")
+        query = str(caught.value.next).partition(": ")[2]
+        assert read_sql("duckdb://", f"select {query} from (select '101'::bit as {quoted})").rows() == [("101",)]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from trikk.core.errors import MissingExtra, StorageError, UsageError
 from trikk.steps.sql_duckdb import check_types, guarded, mended
-from trikk.steps.sql_query import bind
+from trikk.steps.sql_query import bind, sql_name
 from trikk.steps.sql_types import column_of, exact_float, fetched, postgres_schema, prepare_session
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def read_sqlite(address: Resolved, query: str, parameters: Mapping[str, object])
             name = undecoded[1]
             raise UsageError(
                 f"column {name!r} holds text that is no UTF-8",
-                next=f"take its bytes: CAST({name} AS BLOB) AS {name}",
+                next=f"take its bytes: CAST({sql_name(name)} AS BLOB) AS {sql_name(name)}",
             ) from None
         raise _failed(address, error) from None
     return _frame_of_values(names, rows)
@@ -156,13 +156,14 @@ def _frame_of_values(names: list[str], rows: Sequence[Sequence[object]]) -> pl.D
         values = [row[place] for row in rows]
         kinds = {type(value) for value in values if value is not None}
         if kinds == {int, float}:
-            mend = f"cast it in the query: CAST({name} AS REAL) AS {name} rounds, AS TEXT keeps all digits"
+            column = sql_name(name)
+            mend = f"cast it in the query: CAST({column} AS REAL) AS {column} rounds, AS TEXT keeps all digits"
             floats = [None if v is None else exact_float(v, name, mend) for v in values]
             columns.append(pl.Series(name, floats, dtype=pl.Float64))
         elif len(kinds) > 1:
             raise UsageError(
                 f"column {name!r} mixes {' and '.join(sorted(kind.__name__ for kind in kinds))}",
-                next=f"cast it to one type in the query: CAST({name} AS TEXT) AS {name}",
+                next=f"cast it to one type in the query: CAST({sql_name(name)} AS TEXT) AS {sql_name(name)}",
             )
         else:
             kind = kinds.pop() if kinds else str

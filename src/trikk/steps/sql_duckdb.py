@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
+from trikk.steps.sql_query import sql_name
 from trikk.steps.sql_types import check_moments
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def check_types(names: Iterable[str], types: Iterable[Any]) -> None:
             if part == "uhugeint" and nested:
                 what, mend = "UHUGEINT in a nested type", "cast it to HUGEINT or to text in the query"
             if what:
-                raise UsageError(f"column {name!r} is {what}", next=mend.format(name=name))
+                raise UsageError(f"column {name!r} is {what}", next=mend.format(name=sql_name(name)))
 
 
 def guarded(relation: Any, names: list[str], types: list[Any]) -> Any:
@@ -50,10 +51,11 @@ def guarded(relation: Any, names: list[str], types: list[Any]) -> Any:
         times |= {name: "%24:00:00%" if True in nested else "24:%"} if nested else {}
     if not times:
         return relation
-    columns = [_quoted(name) for name in names]
+    columns = [sql_name(name) for name in names]
     for name, pattern in times.items():
-        text = f"column {name!r} holds 24:00, which is no time of a day: CAST({name} AS VARCHAR) in the query"
-        column, said = _quoted(name), text.replace("'", "''")
+        column = sql_name(name)
+        text = f"column {name!r} holds 24:00, which is no time of a day: CAST({column} AS VARCHAR) in the query"
+        said = text.replace("'", "''")
         late = f"CAST({column} AS VARCHAR) LIKE '{pattern}'"
         columns[names.index(name)] = f"CASE WHEN {late} THEN error('{said}') ELSE {column} END AS {column}"
     return relation.project(", ".join(columns))
@@ -69,15 +71,12 @@ def mended(frame: pl.DataFrame, types: list[Any]) -> pl.DataFrame:
     for series, kind in zip(frame.get_columns(), types, strict=True):
         if kind.id == "uhugeint" and (series < 0).any():
             raise UsageError(
-                f"column {series.name!r} holds a UHUGEINT of 2^127 or more", next=_TEXT.format(name=series.name)
+                f"column {series.name!r} holds a UHUGEINT of 2^127 or more",
+                next=_TEXT.format(name=sql_name(series.name)),
             )
-        check_moments(series, series.name, _TEXT.format(name=series.name))
+        check_moments(series, series.name, _TEXT.format(name=sql_name(series.name)))
         columns.append(series.cast(_dtype(kind, series.dtype)))
     return frame.with_columns(columns)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _parts(kind: Any, *, nested: bool = False) -> Iterable[tuple[str, bool]]:

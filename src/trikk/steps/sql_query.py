@@ -46,6 +46,11 @@ def bind(query: str, parameters: Mapping[str, object], dialect: Dialect) -> tupl
     return "".join(parts), {name: parameters[name] for name in names}
 
 
+def sql_name(name: str) -> str:
+    """A column's name as it may stand in any query, quoted."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def tokens(query: str, dialect: Dialect) -> Iterator[tuple[Literal["text", "parameter"], str]]:
     """Split a query into its parameters (their names) and the text between them, in order.
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
+from trikk.steps.sql_query import sql_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -107,7 +108,7 @@ def _first_bad(cursor: Any) -> tuple[str, str] | None:
 def _unreadable(name: str, what: str) -> UsageError:
     return UsageError(
         f"column {name!r} holds what a frame can't: {what}",
-        next=f"leave such rows out, or take its text: {name}::text AS {name}",
+        next=f"leave such rows out, or take its text: {sql_name(name)}::text AS {sql_name(name)}",
     )
 
 
@@ -133,12 +134,12 @@ def column_of(name: str, dtype: pl.DataType, reader: Callable[[Any], object], va
     if nested:
         raise UsageError(
             f"column {name!r} holds arrays of several dimensions",
-            next=f"unnest them in the query, or take their text: {name}::text AS {name}",
+            next=f"unnest them in the query, or take their text: {sql_name(name)}::text AS {sql_name(name)}",
         )
     if isinstance(dtype, pl.Decimal) and any(v is not None and not v.is_finite() for v in values):
         raise UsageError(
             f"column {name!r} holds NaN, which a Decimal can't",
-            next=f"leave such rows out, or cast it in the query: {name}::float8 AS {name}",
+            next=f"leave such rows out, or cast it in the query: {sql_name(name)}::float8 AS {sql_name(name)}",
         )
     return pl.Series(name, [None if v is None else reader(v) for v in values], dtype=dtype)
 
@@ -209,7 +210,7 @@ def _scalar(oid: int, name: str) -> tuple[pl.DataType, Callable[[Any], object]]:
     import polars as pl
 
     if oid == _NUMERIC:
-        mend = f"cast it in the query: {name}::numeric(38, 0) AS {name}, ::bigint or ::text"
+        mend = f"cast it in the query: {sql_name(name)}::numeric(38, 0) AS {sql_name(name)}, ::bigint or ::text"
         return pl.Float64(), lambda value: exact_float(value, name, mend)
     return _scalars().get(oid, (pl.String(), str))
 
