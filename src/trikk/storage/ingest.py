@@ -117,6 +117,8 @@ def ingest(
             rows = _read(files, reading, schema, mode)
         except StorageError as error:
             raise TableError(error.what, where=error.where, next=error.next) from error
+    if not rows.frame.height:
+        return IngestReport(labels, 0, 0, version, False, columns=rows.types, doubts=tuple(rows.doubts))
     found = by_key(tables.scan(name, version) if version is not None else None, rows.frame, tuple(key), mode)
     report = IngestReport(
         labels, 0, rows.frame.height, version, False, 0, 0, found.equal, found.different, found.examples,
@@ -154,9 +156,13 @@ def _written(
 
 
 def _read(files: Sequence[tuple[str, Path]], reading: Reading, schema: pl.Schema | None, mode: Mode) -> Rows:
+    import polars as pl
+
     parts: list[Part] = []
     for label, path in files:
         parts += read_parts(path, *format_of(label), label, reading)
+    if not parts:
+        return Rows(pl.DataFrame(), {}, [])
     rows = united(parts, reading, table=schema, for_table=True, may_lack=mode == "merge")
     frame = storable(rows.frame, schema=schema, where=files[0][0])
     return replace(rows, frame=frame, types={column: str(dtype) for column, dtype in frame.schema.items()})

@@ -58,6 +58,9 @@ def read_json_lines(path: Path, label: str, as_text: Collection[str] = ()) -> It
     columns: dict[str, _Shape] = {}
     for rows, lines in _objects(path, label):
         names = dict.fromkeys(name for row in rows for name in row)
+        if "" in names:
+            place = next(place for place, row in enumerate(rows) if "" in row)
+            raise unreadable(label, "jsonl", lines[place], "it has a name that is empty")
         for name in names:
             columns.setdefault(name, _Shape())
         texts: set[str] = set()

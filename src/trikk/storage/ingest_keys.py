@@ -84,7 +84,7 @@ def _example(rows: pl.DataFrame, others: pl.DataFrame, key: tuple[str, ...], whe
     differing = rows.join(others, on=rows.columns, how="anti", nulls_equal=True, maintain_order="left").head(1)
     before = others.join(differing, on=key, how="semi").row(0, named=True)
     after = differing.row(0, named=True)
-    column = next(name for name in after if after[name] != before[name])
+    column = next(name for name in after if repr(after[name]) != repr(before[name]))
     shown = ", ".join(f"{name}={after[name]}" for name in key)
     values = " and ".join(str(value)[:_SHOWN] for value in (before[column], after[column]))
     return f"{where}{shown} has {column} {values}"

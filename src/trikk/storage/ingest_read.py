@@ -30,7 +30,7 @@ from trikk.storage.ingest_text import (
     text_doubts,
     typed,
 )
-from trikk.storage.ingest_types import check_types, converted, dtype_of, joint, lost_path
+from trikk.storage.ingest_types import check_types, converted, dtype_of, joint, lost_path, with_text_for_nulls
 from trikk.storage.table_types import stored_type
 
 if TYPE_CHECKING:
@@ -150,6 +150,9 @@ def read_parts(path: Path, kind: str, packed: str, label: str, reading: Reading)
     Raises:
         StorageError: if it can't be read, with the line where there is one.
         UsageError: if a column that is asked for is not there.
+
+    Returns:
+        The file's parts; none if it is JSON lines without any.
     """
     with _unpacked(path, kind, packed, label) as plain:
         if kind == "csv":
@@ -159,12 +162,10 @@ def read_parts(path: Path, kind: str, packed: str, label: str, reading: Reading)
             wanted = [name for name, dtype in reading.types.items() if dtype == "String"]
             pieces = read_json_lines(plain, label, wanted)
             parts = [Part(label, _From.JSON, p.frame, p.lines, frozenset(p.texts)) for p in pieces]
-            if not parts:
-                raise unreadable(label, kind, None, "it has no line")
         else:
             frame = _parquet(plain, label)
             parts = [Part(label, _From.PARQUET, frame, range(1, frame.height + 1))]
-    for name in reading.columns or ():
+    for name in (reading.columns or ()) if parts else ():
         there = dict.fromkeys(column for part in parts for column in part.frame.columns)
         if name not in there:
             raise UsageError(
@@ -256,6 +257,10 @@ def united(
     """
     import polars as pl
 
+    if not parts:
+        raise StorageError(
+            "no file has a line", next="write at least one, or Parquet, which keeps columns without rows"
+        )
     names = _names(parts, reading, table, may_lack)
     _check_given(reading, names, table, parts[0].label)
     columns: list[pl.Series] = []
@@ -266,6 +271,7 @@ def united(
         column = _Pieces(name, [(part, part.frame.get_column(name, default=None)) for part in parts], for_table)
         values = column.inferred(found) if wanted is None else column.fitted(wanted, asked=given is not None)
         columns.append(values)
+    found += [f"column {name!r}: its name begins or ends with a blank" for name in names if name != name.strip()]
     blanks = sum(part.blanks for part in parts)
     if blanks:
         found.append(f"{blanks} blank {'line' if blanks == 1 else 'lines'} left out")
@@ -357,7 +363,11 @@ class _Pieces:
             if values.dtype == pl.String and any(part.origin is _From.CSV for part, _ in there):
                 found += self._sentences(self._empties(text))
             return values
-        dtype = self._joint(there)
+        dtype = known = self._joint(there)
+        if self.for_table:
+            dtype = stored_type(self.name, with_text_for_nulls(known))
+            if known.is_nested() and with_text_for_nulls(known) != known:
+                found.append(f"column {self.name!r} has items or fields without a value in any row: they are text")
         try:
             values = self.fitted(dtype, asked=False)
         except StorageError:
@@ -425,14 +435,7 @@ class _Pieces:
             if known == pl.Null:
                 first = part
             known = both
-        dtype = there[0][1].dtype if known == pl.Null else known
-        if self.for_table and dtype.is_nested() and "Null" in str(dtype):
-            raise StorageError(
-                f"column {self.name!r} has lists or objects without any value, whose type is not known",
-                where=there[0][0].label,
-                next="load it together with files that have values, or leave the column out; nothing was written",
-            )
-        return stored_type(self.name, dtype) if self.for_table else dtype
+        return there[0][1].dtype if known == pl.Null else known
 
     def _empties(self, text: pl.Series) -> Iterator[Doubt]:
         empty = (text == "").arg_true()

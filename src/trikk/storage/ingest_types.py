@@ -70,6 +70,17 @@ def joint(a: Any, b: Any) -> Any:
     return None
 
 
+def with_text_for_nulls(dtype: Any) -> Any:
+    """The type with String for each item or field in it that never has a value."""
+    import polars as pl
+
+    if isinstance(dtype, pl.List):
+        return pl.List(with_text_for_nulls(dtype.inner))
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({f.name: with_text_for_nulls(f.dtype) for f in dtype.fields})
+    return pl.String() if dtype == pl.Null else dtype
+
+
 def converted(column: pl.Series, wanted: pl.DataType, *, asked: bool) -> pl.Series:
     """Return a column as `wanted`, null where a value is none of that type or would not be what it was.
 

@@ -1,0 +1,40 @@
+"""`trikk ingest` as it is typed: what it prints, and which options exclude each other."""
+
+from __future__ import annotations
+
+from tests.execution.command import Folder
+
+CSV = "day,line,load\n2020-03-01,007,12\n2020-03-01,10A,31\n\n"
+
+
+def write(folder: Folder, name: str, text: str) -> None:
+    (folder.root / name).write_text(text)
+
+
+def test_corrections_and_repetitions_say_what_is_new(folder: Folder) -> None:
+    write(folder, "a.csv", CSV)
+    first = folder.trikk("ingest", "loads", "a.csv", "--key", "day,line")
+    assert "2 new: 2 of 2 rows from 1 file into loads, version 0" in first.out
+    assert "columns: day Date, line String, load Int64" in first.out
+    assert "'10A' (a.csv line 3) is no number" in first.out
+    assert "1 blank line left out" in first.out
+    write(folder, "b.csv", "line,day,load\n007,2020-03-01,13\n4,2020-03-02,5\n")
+    kept = folder.trikk("ingest", "loads", "b.csv", "--key", "day,line")
+    assert "day=2020-03-01, line=007 has load 12 and 13" in kept.out
+    merge = ("ingest", "loads", "b.csv", "--key", "day,line", "--merge")
+    assert "0 new, 1 changed" in folder.trikk(*merge).out
+    assert "0 new, 0 changed from 1 file: loads stays at version 2" in folder.trikk(*merge).out
+    report = folder.good(*merge)
+    assert (report["new"], report["changed"], report["equal"], report["version"]) == (0, 0, 2, 2)
+
+
+def test_files_without_a_key_types_and_texts_for_nothing(folder: Folder) -> None:
+    write(folder, "a.csv", "id;x\n1;NA\n2;\n")
+    refused = folder.refused("ingest", "t", "a.csv", code=1)
+    assert "--separator ';'" in refused["next"]
+    how = ("ingest", "t", "a.csv", "--separator", ";", "--null", "NA", "--types", "x=Float64,id=String")
+    assert folder.good(*how)["columns"] == {"id": "String", "x": "Float64"}
+    assert "0 new, 0 changed: the rows of 1 file are in t since version 0" in folder.trikk(*how).out
+    assert folder.good(*how, "--again")["version"] == 1
+    for wrong in (["--merge"], ["--merge", "--overwrite", "--key", "id"], ["--types", "x"], ["--types", "x=int"]):
+        folder.refused("ingest", "t", "a.csv", *wrong)
