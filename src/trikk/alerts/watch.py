@@ -17,7 +17,7 @@ from trikk.alerts.reading import Reading
 from trikk.alerts.rule import OF_MONITORS
 from trikk.alerts.sources import Seen, rules_of, see
 from trikk.alerts.starts import start
-from trikk.core.errors import TrikkError
+from trikk.core.errors import TrikkError, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.execution.session import Session
@@ -65,6 +65,7 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
 
     Raises:
         UsageError: if the project's rules are wrong; nothing was done.
+        RunError: if the process that imports its code is killed from outside; nothing was done.
     """
     settings = alert_settings(project.settings)
     book, at, looked = Book(project.journal), now.timestamp(), Looked()
@@ -98,7 +99,7 @@ def _code(session: Session) -> tuple[Mapping[str, Graph], TrikkError | None]:
     """The project's pipelines; none, and why, if its code can't be loaded."""
     try:
         return session.executor.graphs(), None
-    except TrikkError as error:
+    except UsageError as error:  # a host that was killed, say, is no verdict on the code: nothing was looked at
         return {}, error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 from trikk.core.logs import log_to_stderr
 from trikk.core.settings import Settings, load_settings
+from trikk.execution.descendants import die_with_parent, end_children, has_children, take_in_orphans
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import StepCall, StepResult, failure
 from trikk.execution.threads import limit_threads
@@ -22,9 +22,6 @@ from trikk.runs.lazy import LazyJournal
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.lazy import LazyTables
 from trikk.storage.stores import open_store
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
 
 def workplace(settings: Settings, loaded: Loaded) -> Workplace:
@@ -56,14 +53,10 @@ def work(data: dict[str, Any], root: Path, place: Workplace, pipe: int) -> NoRet
         with contextlib.suppress(Exception):  # the step may have closed its log
             print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201
     place.artifacts.release()
+    if has_children():
+        end_children()  # before the step counts as over: what it has left behind writes no more
     _answer(pipe, result)
     finish(0)
-
-
-def die_with_parent(yes: bool) -> None:
-    """Have the kernel kill this process when the one that started it ends, or not any more (Linux)."""
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if yes else 0)
 
 
 def finish(status: int) -> NoReturn:
@@ -97,6 +90,7 @@ def main() -> None:
     """`python -m trikk.execution.child`: a worker in a fresh interpreter; what to do comes as JSON on stdin."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the host, which ignores it, has passed that on
     die_with_parent(True)
+    take_in_orphans()
     given = json.load(sys.stdin)
     root, code = Path(given["root"]), Path(given["code"])
     try:

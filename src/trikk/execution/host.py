@@ -29,7 +29,8 @@ from typing import Any, NoReturn
 from trikk.core.errors import ProjectError, TrikkError
 from trikk.core.logs import log_to_stderr
 from trikk.core.settings import load_settings
-from trikk.execution.child import die_with_parent, finish, work, workplace
+from trikk.execution.child import finish, work, workplace
+from trikk.execution.descendants import children, die_with_parent, end_children, has_children, take_in_orphans
 from trikk.execution.loading import Loaded, load
 from trikk.execution.messages import failure
 from trikk.execution.safety import why_not_fork
@@ -57,6 +58,7 @@ class Host:
         self.code = code
         self.pid = os.getpid()
         self.children: dict[int, _Child] = {}
+        self.imported: set[int] = set()  # processes that importing the project has started
         self.selector = selectors.DefaultSelector()
         self.fresh: str | None = None
         self.loaded = Loaded()
@@ -80,6 +82,8 @@ class Host:
             )
             self.wire.send({"error": {**told.to_json()}})
             return
+        self.imported = children(self.pid) if has_children() else set()
+        take_in_orphans()
         die_with_parent(False)  # from now on it notices by itself, and ends what the workers have started
         self.fresh = None if settings.isolation == "fork" else why_not_fork()
         if settings.isolation == "fresh":
@@ -234,6 +238,8 @@ class Host:
             result = json.loads(child.answer) if child.answer else None
         except ValueError:
             result = None
+        if result is None:  # it could not end what it had started, which has come to this process
+            self._end_orphans()
         self.wire.send({"ended": child.task, "status": status, "result": result, "peak": peak})
 
     def _end_all(self) -> None:
@@ -241,6 +247,13 @@ class Host:
             self.spare.dismiss()
         for pid in self.children:
             _signal_group(pid, signal.SIGKILL)
+        if self.children:
+            self.children.clear()
+            self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        spare = {self.spare.pid} if self.spare is not None else set()
+        end_children({*self.children, *spare, *self.imported})
 
 
 def _become_worker(parent: int) -> None:
@@ -250,6 +263,7 @@ def _become_worker(parent: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
     die_with_parent(True)
+    take_in_orphans()
     if os.getppid() != parent:
         finish(3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import select
 import selectors
 import signal
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import DefinitionError, ProjectError, RunError, TrikkError
 from trikk.core.settings import Settings
+from trikk.execution.descendants import TOKEN, end_marked
 from trikk.execution.executor import Ended
 from trikk.execution.messages import StepCall, StepResult
 from trikk.execution.wire import Wire, encode
@@ -26,6 +28,8 @@ _HASH_SEED = "0"  # sets and dicts of texts have the same order in every worker 
 # make that a third cheaper for frames, and keeping freed pages for some seconds saves faulting them in again.
 _ALLOCATOR = "thp:always,dirty_decay_ms:5000,muzzy_decay_ms:5000"
 _STOP_WAIT = 5.0
+_IMPORTS = 3  # times that the project is imported, if a signal ends it
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU)
 
 
 class ProcessExecutor:
@@ -42,22 +46,21 @@ class ProcessExecutor:
         self.isolation = "fork"
         self._settings = settings
         self._graphs: dict[str, Graph] | None = None
+        self._code = code or settings.root
+        self._start_host()
+
+    def _start_host(self) -> None:
         ours, theirs = socket.socketpair()
         self._wire = Wire(ours)
+        self._token = secrets.token_hex(8)
+        arguments = [str(theirs.fileno()), str(self._settings.root), str(self._code)]
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "trikk.execution.host",
-                str(theirs.fileno()),
-                str(settings.root),
-                str(code or settings.root),
-            ],
+            [sys.executable, "-m", "trikk.execution.host", *arguments],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=2,
             start_new_session=True,
-            env={"_RJEM_MALLOC_CONF": _ALLOCATOR, **os.environ, "PYTHONHASHSEED": _HASH_SEED},
+            env={"_RJEM_MALLOC_CONF": _ALLOCATOR, **os.environ, "PYTHONHASHSEED": _HASH_SEED, TOKEN: self._token},
         )
         theirs.close()
         self._selector = selectors.DefaultSelector()
@@ -67,11 +70,14 @@ class ProcessExecutor:
     def graphs(self) -> dict[str, Graph]:
         """The project's pipelines as graphs.
 
+        A host that dies of a signal while it imports is started again: that is no verdict on the code.
+
         Raises:
             ProjectError, DefinitionError: if the project can't be imported.
+            RunError: if the host was killed from outside each time.
         """
         if self._graphs is None:
-            ready = self._answer(("ready", "error"))
+            ready = self._ready()
             if "error" in ready:
                 raise _as_error(ready["error"])
             from trikk.pipeline.graph import Graph
@@ -80,6 +86,18 @@ class ProcessExecutor:
             if ready["ready"]["fresh"]:
                 self.isolation = f"fresh interpreter: {ready['ready']['fresh']}"
         return self._graphs
+
+    def _ready(self) -> dict[str, Any]:
+        for number in range(1, _IMPORTS + 1):
+            try:
+                return self._answer(("ready", "error"))
+            except (ProjectError, RunError):
+                if number == _IMPORTS or (self._process.returncode or 0) >= 0:
+                    raise
+            self._selector.close()
+            self._wire.sock.close()
+            self._start_host()
+        raise AssertionError
 
     def codes(self, pipeline: str) -> dict[str, str]:
         """For each step the digest of the code that it reaches in the project."""
@@ -118,7 +136,12 @@ class ProcessExecutor:
         self._wire.sock.close()
         if not self._has_ended(_STOP_WAIT if self._graphs is not None else 0):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._end_what_is_left(self._process.wait())
+
+    def _end_what_is_left(self, status: int | None) -> None:
+        """End what the host's workers have started, if it could not do so itself."""
+        if status:
+            end_marked(self._token)
 
     def _has_ended(self, timeout: float) -> bool:
         """Whether the host ends within that time; `Popen.wait` would sleep up to 50 ms too long."""
@@ -175,7 +198,13 @@ class ProcessExecutor:
             status = self._process.wait(1)
         except subprocess.TimeoutExpired:
             status = None
+        self._end_what_is_left(status)
         how = f"signal {-status}" if status and status < 0 else f"status {status}"
+        if self._graphs is None and status is not None and -status in _FROM_OUTSIDE:
+            return RunError(
+                f"the process that imports the project was killed each time, {_IMPORTS} times ({how})",
+                next="look for who ends it (most often memory runs out), then try again",
+            )
         if self._graphs is None:
             return ProjectError(
                 f"a module of the project ended its process while it was imported ({how})",

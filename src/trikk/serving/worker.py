@@ -24,7 +24,8 @@ from typing import Any
 
 from trikk.core.errors import PredictionError, TrikkError
 from trikk.core.logs import log_to_stderr
-from trikk.execution.child import die_with_parent, finish
+from trikk.execution.child import finish
+from trikk.execution.descendants import die_with_parent
 from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
 from trikk.serving.bodies import Body

@@ -17,7 +17,7 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from trikk.execution.child import die_with_parent
+from trikk.execution.descendants import die_with_parent
 
 NATIVE = "python3"
 

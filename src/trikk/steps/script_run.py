@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from trikk.core.errors import ProgramFailed, UsageError
-from trikk.execution.child import die_with_parent
+from trikk.execution.descendants import die_with_parent
 from trikk.steps.command_line import environment_of, interpreter, word
 from trikk.steps.workfolder import (
     code_file,

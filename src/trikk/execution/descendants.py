@@ -1,0 +1,93 @@
+"""What a step's process has started: found and ended with it, whatever session or group it has put itself in.
+
+A worker takes in the orphans among its descendants (it is their "subreaper", prctl(2)), so that what is below it
+stays below it while it lives; when it dies they go to the host, which is one too. Where the host itself is killed,
+what it and its workers have started is known by a variable of the environment that the host was given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+TOKEN = "TRIKK_HOST"  # noqa: S105 - the name of a variable
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
+_PATIENCE = 1.0  # seconds that a killed process may take to be gone; one that waits for a disk takes longer
+_PAUSE = 0.001
+
+
+def die_with_parent(yes: bool) -> None:
+    """Have the kernel kill this process when the one that started it ends, or not any more (Linux)."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if yes else 0)
+
+
+def take_in_orphans() -> None:
+    """Become the parent of descendants whose own parent ends (Linux)."""
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def has_children() -> bool:
+    """Whether this process has any child, be it alive or not yet waited for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def children(parent: int) -> set[int]:
+    """The processes whose parent this is."""
+    return {pid for pid, above in _parents().items() if above == parent}
+
+
+def end_children(keep: Collection[int] = ()) -> None:
+    """Kill this process's children but for `keep`, and theirs, which come to it; returns when they are gone."""
+    end = time.monotonic() + _PATIENCE
+    while (left := children(os.getpid()) - {*keep}) and time.monotonic() < end:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(_PAUSE)
+
+
+def end_marked(token: str) -> None:
+    """Kill every process that was started with this token in its environment; returns when they are gone."""
+    end, mark = time.monotonic() + _PATIENCE, f"{TOKEN}={token}".encode()
+    while (left := [pid for pid in _parents() if _is_marked(pid, mark)]) and time.monotonic() < end:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_PAUSE)
+
+
+def _is_marked(pid: int, mark: bytes) -> bool:
+    try:
+        return pid != os.getpid() and mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False  # gone, a zombie, or somebody else's
+
+
+def _parents() -> dict[int, int]:
+    """For each process its parent; zombies are left out. Empty where there is no /proc."""
+    found = {}
+    for folder in Path("/proc").iterdir() if sys.platform == "linux" else ():
+        if folder.name.isdecimal():
+            try:
+                fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields and fields[0] not in "ZX":
+                found[int(folder.name)] = int(fields[1])
+    return found
