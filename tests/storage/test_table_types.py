@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,8 +14,11 @@ from hypothesis import strategies as st
 from polars.testing.parametric import dataframes
 
 from trikk.core.errors import TableError
+from trikk.storage import table_write
+from trikk.storage.frames import rows_of
 from trikk.storage.table_types import storable
 from trikk.storage.tables import Tables, Write
+from trikk.testing import MemoryTables
 
 MOMENT = datetime(2020, 3, 26, 4, 0, 0, 123456)  # noqa: DTZ001  # a timestamp without time zone
 KEPT: list[tuple[Any, Any, Any]] = [
@@ -55,12 +60,9 @@ def test_every_type_is_stored_and_read_back(tmp_path: Path, given_type: Any, sto
 @pytest.mark.parametrize(
     "column",
     [
-        pl.Series("x", [None]),
         pl.Series("x", [timedelta(1)]),
         pl.Series("x", [None], dtype=pl.Time),
         pl.Series("x", [object()], dtype=pl.Object),
-        pl.Series("x", [[None]]),
-        pl.Series("x", [{"a": None}]),
         pl.Series("x", [{}], dtype=pl.Struct([])),
     ],
     ids=lambda s: str(s.dtype)[:20],
@@ -79,11 +81,130 @@ def test_a_number_too_big_for_the_table_is_an_error(tmp_path: Path) -> None:
         Tables(str(tmp_path)).write("t", Write("append", frame), identity="1", origin={})
 
 
-def test_a_column_of_nulls_takes_the_type_of_the_table(tmp_path: Path) -> None:
+NAN = float("nan")
+TYPED: list[pl.Series] = [
+    pl.Series([0.5]),
+    pl.Series([2**53 + 1]),
+    pl.Series(["a"]),
+    pl.Series([True]),
+    pl.Series([b"a"]),
+    pl.Series([date(2020, 3, 26)]),
+    pl.Series([datetime(2020, 3, 26, tzinfo=UTC)], dtype=pl.Datetime("us", "UTC")),
+    pl.Series([Decimal("1.25")], dtype=pl.Decimal(10, 2)),
+    pl.Series([[1, None]], dtype=pl.List(pl.Int32)),
+    pl.Series([{"a": 1, "b": ["x"]}]),
+]
+VALUELESS: dict[str, pl.Series] = {
+    "null": pl.Series([None, None]),
+    "texts": pl.Series([None, None], dtype=pl.String),
+    "integers": pl.Series([None, None], dtype=pl.Int8),
+    "NaN": pl.Series([NAN, None]),
+    "moments": pl.Series([None, None], dtype=pl.Datetime("ns")),
+    "lists": pl.Series([None, None], dtype=pl.List(pl.Null)),
+    "pandas' None": rows_of(pd.DataFrame({"x": [None, None]}))["x"],
+    "pandas' NaN": rows_of(pd.DataFrame({"x": [NAN, NAN]}))["x"],
+    "pandas' NaT": rows_of(pd.DataFrame({"x": [pd.NaT, pd.NaT]}))["x"],
+    "pandas' NA": rows_of(pd.DataFrame({"x": [pd.NA, pd.NA]}))["x"],
+}
+NESTED: dict[str, tuple[pl.Series, pl.Series, list[Any]]] = {
+    "list of nulls": (pl.Series([[1]]), pl.Series([[None, None], []]), [[None, None], []]),
+    "empty lists": (pl.Series([["a"]]), pl.Series([[], None]), [[], None]),
+    "list of NaN": (pl.Series([[1]]), pl.Series([[NAN]]), [[None]]),
+    "struct with a null": (
+        pl.Series([{"a": 1, "b": "x"}]), pl.Series([{"a": 2, "b": None}]), [{"a": 2, "b": None}]),
+    "deep": (
+        pl.Series([[{"a": [date(2020, 1, 1)], "b": 1}]]),
+        pl.Series([[{"a": [None], "b": 2}, None]]), [[{"a": [None], "b": 2}, None]]),
+    "array": (pl.Series([["a"]]), pl.Series([[None, None]], dtype=pl.Array(pl.Null, 2)), [[None, None]]),
+}  # fmt: skip
+
+
+def appended(place: Any, *columns: pl.Series) -> pl.DataFrame:
+    for n, column in enumerate(columns):
+        rows = pl.DataFrame({"n": range(len(column)), "x": column})
+        place.write("t", Write("append", rows), identity=str(n), origin={})
+    found: pl.DataFrame = place.scan("t").collect()
+    return found
+
+
+@pytest.mark.parametrize("name", VALUELESS)
+@pytest.mark.parametrize("typed", TYPED, ids=lambda s: str(s.dtype)[:20])
+def test_a_column_without_values_takes_the_type_of_the_table(typed: pl.Series, name: str) -> None:
+    found = appended(MemoryTables(), typed, VALUELESS[name], typed)
+    assert found.schema["x"] == typed.dtype
+    kept = [NAN, None] if typed.dtype.is_float() and name == "NaN" else [None, None]
+    assert found["x"].equals(pl.Series([*typed, *kept, *typed], dtype=typed.dtype))
+
+
+@pytest.mark.parametrize("name", VALUELESS)
+@pytest.mark.parametrize("typed", TYPED, ids=lambda s: str(s.dtype)[:20])
+def test_the_first_values_give_a_column_without_values_its_type(typed: pl.Series, name: str) -> None:
+    found = appended(MemoryTables(), VALUELESS[name], typed, VALUELESS[name])
+    assert found.schema["x"] == typed.dtype
+    assert found["x"].drop_nulls().drop_nans().to_list() == typed.to_list() if typed.dtype.is_float() else True
+    assert found["x"][2] == typed[0] if not typed.dtype.is_nested() else found["x"].null_count() == 4
+
+
+@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("real", [False, True], ids=["memory", "real"])
+def test_parts_without_values_fit_in_lists_and_structs(tmp_path: Path, name: str, real: bool) -> None:
+    typed, given_rows, expected = NESTED[name]
+    for folder, columns in (("1", [typed, given_rows]), ("2", [given_rows, typed])):
+        found = appended(Tables(str(tmp_path / folder)) if real else MemoryTables(), *columns)
+        assert found.schema["x"] == typed.dtype
+        whole = [c.to_list() if c is typed else expected for c in columns]
+        assert found["x"].to_list() == whole[0] + whole[1]
+
+
+@pytest.mark.parametrize(
+    ("there", "given_rows"),
+    [(["a", None], [1, None]), ([1.5], [2]), ([[1]], [["a"]]), ([{"a": 1}], [{"a": "b"}]), ([True], [1])],
+)
+def test_a_column_with_values_is_still_refused(tmp_path: Path, there: list[Any], given_rows: list[Any]) -> None:
+    for place in (MemoryTables(), Tables(str(tmp_path))):
+        with pytest.raises(TableError, match=r"'x' is .*, the table has"):
+            appended(place, pl.Series(there), pl.Series(given_rows))
+        assert place.version("t") == 0
+
+
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_first_values_come_into_a_real_table_once_with_all_that_was_there(tmp_path: Path, mode: Any) -> None:
     tables = Tables(str(tmp_path))
-    tables.write("t", Write("append", pl.DataFrame({"x": [0.5]})), identity="1", origin={})
-    tables.write("t", Write("append", pl.DataFrame({"x": [None]})), identity="2", origin={})
-    assert sorted(tables.scan("t").collect()["x"].to_list(), key=str) == [0.5, None]
+    first = pl.DataFrame({"k": [1, 2], "x": [None, None], "y": [NAN, NAN], "z": ["a", "b"]})
+    second = pl.DataFrame({"k": [2, 3], "x": [date(2020, 1, 1), None], "y": ["u", None], "z": ["c", "d"]})
+    tables.write("t", Write("merge", first, key=("k",)), identity="1", origin={"run": "r"})
+    seen = tables.view("t", 0, [Write(mode, second, key=("k",))]).collect()
+    for repeated in (False, True):
+        made = tables.write("t", Write(mode, second, key=("k",)), identity="2", origin={"run": "r"})
+        assert (made.repeated, made.rows, made.inserted) == (repeated, 2, 1)
+    found = tables.scan("t").collect()
+    assert found.schema == {"k": pl.Int64, "x": pl.Date, "y": pl.String, "z": pl.String}
+    assert found.sort("k").equals(seen.sort("k"))
+    assert found.sort("k")["z"].to_list() == (["a", "b", "d"] if mode == "append" else ["a", "c", "d"])
+    assert tables.scan("t", 0).collect().schema["x"] == pl.String
+    assert [write.mode for write in tables.describe("t").history] == [mode, "overwrite", "merge"]
+
+
+def test_other_writers_come_between_a_column_s_type_and_its_first_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = Tables(str(tmp_path)), Tables(str(tmp_path))
+    one.write("t", Write("append", pl.DataFrame({"x": [None]})), identity="1", origin={})
+    first = table_write.with_first_values
+
+    def slow(*args: Any, **more: Any) -> Any:
+        found = first(*args, **more)
+        if found:
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(table_write, "with_first_values", first)
+                patched.setattr(Tables, "_lock", lambda *_: contextlib.nullcontext())
+                two.write("t", Write("append", pl.DataFrame({"x": ["a"]})), identity="other", origin={})
+        return found
+
+    monkeypatch.setattr(table_write, "with_first_values", slow)
+    with pytest.raises(TableError, match="'x' is Int64, the table has String"):
+        one.write("t", Write("append", pl.DataFrame({"x": [1]})), identity="2", origin={})
+    assert one.scan("t").collect()["x"].to_list() == [None, "a"]
 
 
 def test_names_that_differ_only_in_case_are_refused() -> None:

@@ -32,15 +32,19 @@ def check_rows(rows: Any, definition: Mapping[str, Any]) -> pl.DataFrame:
         UsageError: as `trikk.features.facts.facts`, and if two rows contradict each other.
     """
     from trikk.features.encoding import check_types
-    from trikk.features.facts import facts, known_late
+    from trikk.features.facts import facts, in_declared_types, known_late
     from trikk.storage.frames import rows_of
     from trikk.storage.table_types import storable
 
     wanted = Definition.read(definition)
-    frame = storable(known_late(wanted, rows_of(rows)), where=f"feature table {wanted.name}")
-    found = facts(wanted, frame)
-    found.by_entity()
-    check_types(wanted.name, found.values.schema)
+    frame = rows_of(rows)
+    if frame.height:
+        frame = storable(
+            known_late(wanted, in_declared_types(wanted, frame)), where=f"feature table {wanted.name}"
+        )
+        found = facts(wanted, frame)
+        found.by_entity()
+        check_types(wanted.name, found.values.schema)
     context = current_step()
     if context is not None and not context.dry:
         remember(context.journal, wanted, at=time.time())

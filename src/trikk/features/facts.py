@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
 from trikk.features.definition import Definition
+from trikk.storage.valueless import in_type
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,6 +117,15 @@ def value_types(definition: Definition, schema: pl.Schema) -> dict[str, pl.DataT
     return {name: schema[name] for name in names}
 
 
+def in_declared_types(definition: Definition, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows with features that have no values in the types that the definition gives them."""
+    from trikk.features.encoding import read_type
+
+    types = {n: t for n, t in (definition.features or {}).items() if t is not None and n in frame.columns}
+    made = [in_type(frame[name], read_type(dtype)) for name, dtype in types.items()]
+    return frame.with_columns(column for column in made if column is not None)
+
+
 def check_time(name: str, dtype: pl.DataType, where: str) -> bool:
     """Whether a column of moments has a time zone.
 
@@ -175,8 +185,8 @@ def as_key(given: pl.Series, wanted: pl.DataType, where: str) -> pl.Series:
     """
     import polars as pl
 
-    if given.dtype == wanted:
-        return given
+    if (fitting := in_type(given, wanted)) is not None:
+        return fitting
     if given.dtype.is_integer() and wanted.is_integer():
         return given.cast(wanted, strict=False)
     texts = (pl.String, pl.Categorical, pl.Enum)

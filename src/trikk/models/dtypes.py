@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import SignatureError
+from trikk.storage.valueless import in_type
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,8 +84,8 @@ def as_dtype(column: pl.Series, name: str, text: str) -> pl.Series:
 
     wanted = dtype_of(text)
     column = column.alias(name)
-    if column.dtype == wanted:
-        return column
+    if (fitting := in_type(column, wanted)) is not None:
+        return fitting
     if not _goes(column.dtype, wanted):
         raise SignatureError(
             f"{name!r} should be {text}, not {column.dtype}", field=name, next=f"give it as {text}"

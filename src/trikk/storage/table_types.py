@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from trikk.core.errors import TableError
+from trikk.storage.valueless import in_type, is_valueless
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +23,6 @@ _WIDENS = {
 _NEXT_SIGNED = {"UInt8": "Int16", "UInt16": "Int32", "UInt32": "Int64", "UInt64": "Int64"}
 _NARROWED = {"Int128": "Int64", "UInt128": "Int64", "Float16": "Float32"}
 _MEND = {
-    "Null": "cast the column to a type, such as pl.Float64",
     "Duration": "store a number, such as pl.col(name).dt.total_seconds()",
     "Time": "store a string or the seconds of the day",
     "Object": "store a plain type",
@@ -35,10 +35,11 @@ def storable(frame: Frame, *, schema: pl.Schema | None = None, where: str | None
 
     Categorical and Enum become String, unsigned integers the next wider signed ones, UInt64 and 128-bit integers
     Int64 (a value that does not fit makes the cast fail), Float16 Float32, fixed Array List, and every Datetime
-    microseconds, in UTC where it has a time zone. A column of type Null takes the type that `schema` gives it.
+    microseconds, in UTC where it has a time zone. Null becomes the type that `schema` gives the column, else
+    String until there are values (`with_first_values`).
 
     Raises:
-        TableError: if a column has a type with no such counterpart (Null, Duration, Time, Object), or if there is
+        TableError: if a column has a type with no such counterpart (Duration, Time, Object), or if there is
             no column, or if two columns differ only in the case of their names.
     """
     import polars as pl
@@ -63,7 +64,7 @@ def stored_type(column: str, dtype: pl.DataType, *, where: str | None = None) ->
         raise TableError(
             f"column {column!r} has type {dtype}, which a table can't hold", where=where, next=_MEND[name]
         )
-    if isinstance(dtype, pl.Categorical | pl.Enum):
+    if isinstance(dtype, pl.Categorical | pl.Enum | pl.Null):
         return pl.String()
     if name in _NEXT_SIGNED or name in _NARROWED:
         wider: pl.DataType = getattr(pl, _NEXT_SIGNED.get(name) or _NARROWED[name])()
@@ -95,6 +96,8 @@ def fitted(
 ) -> pl.LazyFrame:
     """Return `frame` in the shape in which it goes into a table: storable, and with the table's columns first.
 
+    A column without values takes the table's type. No columns at all, as a map over nothing gives, are no rows.
+
     Args:
         frame: the rows.
         table: the table's columns, or None where the table does not exist yet.
@@ -110,9 +113,12 @@ def fitted(
     """
     import polars as pl
 
-    frame = storable(frame, schema=table, where=where)
+    if table is not None and not frame.collect_schema():
+        return pl.LazyFrame(schema=table)
+    frame = storable(frame, where=where)
     if table is None or (mode == "overwrite" and schema_mode == "merge"):
         return frame
+    frame = _valueless_fitted(frame, table)
     given = frame.collect_schema()
     _check_fit(given, table, mode, schema_mode, where)
     columns = [
@@ -121,6 +127,59 @@ def fitted(
         if name in given or mode != "merge"
     ]
     return frame.select(*columns, *[pl.col(name) for name in given if name not in table])
+
+
+def with_first_values(table: pl.LazyFrame, rows: pl.LazyFrame, *, where: str | None = None) -> list[pl.Expr]:
+    """The columns of a table that have never had a value, in the types of the rows that bring the first.
+
+    A column that nobody has filled has no type of its own: it has what the first rows' library called nothing.
+
+    Args:
+        table: its rows.
+        rows: what is to be written.
+        where: what an error names as its place.
+    """
+    schema = table.collect_schema()
+    given = storable(rows, where=where).collect_schema() if rows.collect_schema() else {}
+    others = {name: dtype for name, dtype in given.items() if name in schema and schema[name] != dtype}
+    found = (
+        _untyped(table, name, dtype)
+        for name, dtype in others.items()
+        if not is_valueless(column := _column(rows, name)) and in_type(column, schema[name]) is None
+    )
+    return [column for column in found if column is not None]
+
+
+def _untyped(table: pl.LazyFrame, name: str, wanted: pl.DataType) -> pl.Expr | None:
+    """A column without values in another type; None if it has values of its own."""
+    import polars as pl
+
+    dtype, column = table.collect_schema()[name], pl.col(name)
+    value = column.is_not_null() & column.is_not_nan() if dtype.is_float() else column.is_not_null()
+    if table.select(name).filter(value).head(1).collect().is_empty():
+        return pl.lit(None, wanted).alias(name)
+    parts = dtype.is_nested() and in_type(_column(table, name), wanted) is not None
+    return column.cast(wanted, strict=False) if parts else None
+
+
+def _column(frame: pl.LazyFrame, name: str) -> pl.Series:
+    return frame.select(name).collect().to_series()
+
+
+def _valueless_fitted(frame: pl.LazyFrame, table: pl.Schema) -> pl.LazyFrame:
+    """The frame with its columns without values in the types of the table."""
+    import polars as pl
+
+    for name, dtype in frame.collect_schema().items():
+        if (
+            name in table
+            and dtype != table[name]
+            and (made := in_type(_column(frame, name), table[name])) is not None
+        ):
+            plain = is_valueless(made) and not made.dtype.is_float()
+            value = pl.lit(None, table[name]) if plain else pl.col(name).cast(table[name], strict=False)
+            frame = frame.with_columns(value.alias(name))
+    return frame
 
 
 def _check_fit(given: pl.Schema, table: pl.Schema, mode: Mode, schema_mode: SchemaMode, where: str | None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from trikk.core.errors import TableError
 from trikk.storage.table_keys import check_columns, completed
-from trikk.storage.table_types import fitted
+from trikk.storage.table_types import fitted, with_first_values
 from trikk.storage.table_write import Write
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ def overlay(base: pl.LazyFrame | None, writes: Sequence[Write], *, where: str | 
     """
     state = base
     for write in writes:
+        if state is not None:
+            state = state.with_columns(with_first_values(state, write.frame.lazy(), where=where))
+        elif write.frame.lazy().collect_schema().len() == 0:
+            continue
         schema = None if state is None else state.collect_schema()
         rows = fitted(
             write.frame.lazy(),
@@ -43,7 +48,11 @@ def overlay(base: pl.LazyFrame | None, writes: Sequence[Write], *, where: str | 
             check_columns(schema, write.key, what="the table", where=where)
         state = _after(state, rows, write)
     if state is None:
-        raise ValueError("a view needs a base or a write")
+        raise TableError(
+            "there is no such table yet, and nothing was written into it",
+            where=where,
+            next="write rows into it first",
+        )
     return state
 
 

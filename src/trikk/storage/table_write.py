@@ -11,12 +11,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TableError, UsageError
 from trikk.storage.table_keys import check_columns, check_keys, check_target_keys, completed
-from trikk.storage.table_types import Mode, SchemaMode, fitted
+from trikk.storage.table_types import Mode, SchemaMode, fitted, with_first_values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -129,6 +130,8 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
         table = place.open()
         if table is not None and (made := find_identity(place, table, identity)) is not None:
             return made
+        if table is not None and _took_types(place, table, write, notes):
+            continue
         rows = prepared(place, table, write)
         try:
             return _attempt(place, table, write, rows, notes)
@@ -146,6 +149,29 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
         where=place.location,
         next="retry when fewer processes merge into it or overwrite it",
     )
+
+
+def _took_types(place: Place, table: DeltaTable, write: Write, notes: Mapping[str, str]) -> bool:
+    """Give the table's columns that never had a value the types of the rows that bring the first, if any do.
+
+    A commit of its own, before the rows: after a crash between both the column is still empty, nothing is lost.
+    Where somebody else came first it is not made; whoever calls looks again at a fresh snapshot in either case.
+    """
+    import polars as pl
+    from deltalake import CommitProperties, write_deltalake
+    from deltalake.exceptions import CommitFailedError
+
+    there = pl.scan_delta(table)
+    columns = with_first_values(there, write.frame.lazy(), where=f"table {place.name}")
+    if not columns:
+        return False
+    whole = there.with_columns(columns).collect()
+    about = {**notes, "trikk.mode": "overwrite", "trikk.rows": str(whole.height)}
+    about["trikk.identity"] += "/types"
+    properties = CommitProperties(custom_metadata=about, max_commit_retries=0)
+    with suppress(CommitFailedError):
+        write_deltalake(table, whole, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
+    return True
 
 
 def find_identity(place: Place, table: DeltaTable, identity: str) -> Committed | None:

@@ -194,8 +194,9 @@ class Tables:
                 raise
             except Exception as error:  # polars and deltalake have no common base
                 raise self._explained(place, None, error) from error
-            if not self._remote and committed.version != before:
-                table_log.sync_commit(Path(place.location), committed.version)
+            if not self._remote:
+                for version in range(0 if before is None else before + 1, committed.version + 1):
+                    table_log.sync_commit(Path(place.location), version)
         return committed
 
     def made(self, name: str, identity: str) -> Committed | None:

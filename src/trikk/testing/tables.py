@@ -94,8 +94,8 @@ class MemoryTables:
         if made is not None:
             return replace(made, repeated=True)
         frame = write.frame.lazy().collect()
-        write = replace(write, frame=frame)
         before = self._versions.get(name, [])
+        write = replace(write, frame=before[-1].clear() if before and not frame.width else frame)
         after, inserted, updated = _written(before[-1] if before else None, write, where=f"table {name}")
         self._versions[name] = [*before, after]
         parts = self._parts.setdefault(name, [])
