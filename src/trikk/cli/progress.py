@@ -120,5 +120,7 @@ def _written(body: dict[str, Any]) -> str | None:
         return None
     if write.get("dry"):
         return f"{write['rows']:,} rows for table {write['table']}, which a replay does not touch"
+    if "version" not in write:
+        return f"nothing to write; there is still no table {write['table']}"
     again = " (was written before)" if write.get("repeated") else ""
     return f"{write['rows']:,} rows into table {write['table']}, version {write['version']}{again}"

@@ -86,7 +86,7 @@ def _call(
     """What the step has made, and what it says of itself."""
     arguments: dict[str, Any] = {}
     for name, argument in call.arguments.items():
-        wanted = step.types.get(name)
+        wanted = step.annotation_of(name)
         try:
             arguments[name] = load_argument(argument, wanted, place, specs)
         except Exception as error:
@@ -154,44 +154,39 @@ def load_argument(
     Raises:
         StorageError: if an artifact or table can't be read.
     """
+    from trikk.storage.frames import arriving
+
     if "parameter" in argument:
         return specs[argument["parameter"]].kind.from_json(argument["value"])
     if "value" in argument:
         return decode(argument["value"])
-    if "artifact" in argument:
-        return _inside(argument, wanted, place)
-    if "artifacts" in argument:
-        return tuple(place.artifacts.load(Artifact.from_json(a)) for a in argument["artifacts"])
-    if "table" in argument:
-        return _table(argument, wanted, place)
     if "model" in argument:
         return _model(argument["model"], wanted, place)
-    items = [load_argument(i, None, place, specs) for i in argument["items"]]
+    return arriving(_rows_or_result(argument, wanted, place, specs), wanted)
+
+
+def _rows_or_result(
+    argument: Mapping[str, Any], wanted: object, place: Workplace, specs: Mapping[str, ParameterSpec]
+) -> Any:
+    """What a table, earlier steps or a list or dict of these give, read as `wanted` where that is cheaper."""
+    from trikk.storage.frames import item_annotations
+
+    if "table" in argument:
+        writes = [_write_of(w, place) for w in argument["writes"]]
+        return place.tables.view(argument["table"], argument["version"], writes)
+    if "artifact" in argument:
+        artifact, path = place.artifacts.inside(Artifact.from_json(argument["artifact"]), argument["path"])
+        value = place.artifacts.load(artifact, None if path else wanted)
+        for key in path:
+            value = value[key]
+        return value
+    items = argument.get("items") or [{"artifact": a, "path": []} for a in argument.get("artifacts", ())]
     keys = argument.get("keys")
-    if argument.get("tuple"):
-        return tuple(items)
-    return items if keys is None else dict(zip(keys, items, strict=True))
-
-
-def _inside(argument: Mapping[str, Any], wanted: object, place: Workplace) -> Any:
-    """A result of an earlier step, or what lies at a path inside; a frame there as the kind that is asked for."""
-    from trikk.storage.codecs.arrow import wanted as frame_wanted
-
-    value = place.artifacts.load(Artifact.from_json(argument["artifact"]), None if argument["path"] else wanted)
-    for key in argument["path"]:
-        value = value[key]
-    if argument["path"] and frame_wanted(wanted) is not None and frame_wanted(type(value)) is not None:
-        from trikk.storage.frames import as_wanted, rows_of
-
-        return as_wanted(rows_of(value).lazy(), wanted)
-    return value
-
-
-def _table(argument: Mapping[str, Any], wanted: object, place: Workplace) -> Any:
-    from trikk.storage.frames import as_wanted
-
-    writes = [_write_of(w, place) for w in argument["writes"]]
-    return as_wanted(place.tables.view(argument["table"], argument["version"], writes), wanted)
+    wants = item_annotations(wanted, len(items), keys)
+    values = [load_argument(item, want, place, specs) for item, want in zip(items, wants, strict=True)]
+    if "artifacts" in argument or argument.get("tuple"):
+        return tuple(values)
+    return values if keys is None else dict(zip(keys, values, strict=True))
 
 
 def _model(version: Mapping[str, Any] | None, wanted: object, place: Workplace) -> Any:
@@ -221,10 +216,12 @@ def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, 
     assert call.write is not None
     name = str(call.write["table"])
     try:
-        frame = storable(rows_of(load_argument(call.arguments["rows"], None, place, {})))
+        frame = rows_of(load_argument(call.arguments["rows"], Any, place, {}))
+        nothing = not frame.width and place.tables.version(name) is None
+        frame = storable(frame) if frame.width else frame
         rows = place.artifacts.save(frame)
         committed: dict[str, JSON] = {"table": name, "rows": rows.summary.get("rows"), "dry": call.dry}
-        if not call.dry:
+        if not call.dry and not nothing:
             made = _commit(call, call.write, frame, rows.digest, place)
             committed |= {"version": made.version, "rows": made.rows, "repeated": made.repeated}
     except Exception as error:

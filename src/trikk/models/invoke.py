@@ -11,6 +11,7 @@ from trikk.models.columns import booster_of, categories_of, inputs_of, is_of, is
 from trikk.models.dtypes import as_dtype, dtype_of, is_number
 from trikk.models.signature import Signature
 from trikk.storage.codecs.pickled import note_of
+from trikk.storage.frames import as_kind
 
 if TYPE_CHECKING:
     import polars as pl
@@ -146,9 +147,7 @@ def _arranged(model: Any, rows: pl.DataFrame, takes: str) -> Any:
         return matrix(rows)
     if takes == "polars" and not categories:
         return rows
-    from trikk.storage.frames import as_wanted
-
-    frame = as_wanted(rows.lazy(), _pandas_frame())
+    frame = as_kind(rows, "pandas.DataFrame")
     for name, values in categories.items():
         frame[name] = _pandas_categorical(frame[name], values)
     return frame
@@ -195,14 +194,6 @@ def _run_session(session: Any, rows: Any) -> Any:
         array = np.ascontiguousarray(column, dtype=_ONNX.get(one.type))
         given[one.name] = array if len(one.shape) > 1 else array.ravel()
     return session.run(None, given)[0]
-
-
-def _pandas_frame() -> Any:
-    try:
-        from pandas import DataFrame
-    except ImportError:
-        raise MissingExtra("a model that was fitted on pandas frames", "pandas") from None
-    return DataFrame
 
 
 def matrix(rows: pl.DataFrame) -> Any:

@@ -19,7 +19,8 @@ from trikk.models.keys import check_columns, check_keys, key_text
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion, as_version
 from trikk.runs.context import StepContext, current_step
-from trikk.storage.batches import batches, lazy_of
+from trikk.storage.batches import batches
+from trikk.storage.frames import lazy_of
 
 if TYPE_CHECKING:
     import polars as pl

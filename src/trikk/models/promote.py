@@ -15,7 +15,8 @@ from trikk.models.rule import BetterBy, decide
 from trikk.models.state import Move
 from trikk.models.version import ModelVersion, need_version
 from trikk.runs.context import StepContext, step_context
-from trikk.storage.batches import batches, lazy_of
+from trikk.storage.batches import batches
+from trikk.storage.frames import lazy_of
 
 if TYPE_CHECKING:
     import polars as pl

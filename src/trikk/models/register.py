@@ -19,8 +19,8 @@ from trikk.models.version import ModelVersion
 from trikk.runs.context import StepContext, step_context
 from trikk.runs.state import RunState
 from trikk.storage.artifact import Artifact
-from trikk.storage.batches import lazy_of
 from trikk.storage.codecs.pickled import distribution_of
+from trikk.storage.frames import lazy_of
 
 if TYPE_CHECKING:
     import polars as pl

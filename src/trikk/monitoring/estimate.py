@@ -70,7 +70,8 @@ def estimate_frame(
     import polars as pl
 
     from trikk.monitoring.estimate_model import ErrorModel
-    from trikk.storage.batches import batches, lazy_of
+    from trikk.storage.batches import batches
+    from trikk.storage.frames import lazy_of
 
     context = current_step()
     version = as_version(model)

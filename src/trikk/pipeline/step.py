@@ -12,7 +12,7 @@ from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import decode
 from trikk.pipeline import typechecks
-from trikk.pipeline.arguments import Argument, Constant, OutputRef, ParameterRef
+from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, TableRef
 from trikk.pipeline.cache import Cache
 from trikk.pipeline.graph import Node
 from trikk.pipeline.location import caller, check_plain, of_function
@@ -76,6 +76,13 @@ class Step(Generic[P, R]):
     def types(self) -> dict[str, Any]:
         """The function's annotations, resolved."""
         return typechecks.annotations_of(self.function)
+
+    def annotation_of(self, name: str) -> Any:
+        """The annotation of an argument, also of one that `**` takes; a text if it can't be resolved, else Any."""
+        if name not in self.signature.parameters:
+            kinds = ((p.kind, p.name) for p in self.signature.parameters.values())
+            name = next((n for kind, n in kinds if kind is inspect.Parameter.VAR_KEYWORD), name)
+        return self.types.get(name, Any)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function; in a pipeline's body, record a node and return a stand-in for its result."""
@@ -210,23 +217,11 @@ class Step(Generic[P, R]):
         self, bound: dict[str, object], given: dict[str, Argument], mapped: str | None, where: str
     ) -> None:
         for name, argument in given.items():
-            wanted = self.types.get(name, inspect.Parameter.empty)
+            wanted = self.annotation_of(name)
             value = bound[name]
             if name == mapped:
                 self._check_mapped(value, where)
-                continue
-            if isinstance(wanted, str):
-                continue
-            if isinstance(argument, Constant):
-                good, found = typechecks.fits(decode(argument.value), wanted), repr(value)
-            elif isinstance(argument, OutputRef | ParameterRef) and isinstance(value, Symbol):
-                good, found = (
-                    typechecks.may_become(value.symbol_annotation, wanted),
-                    f"{value.symbol_label} ({typechecks.show(value.symbol_annotation)})",
-                )
-            else:
-                continue
-            if not good:
+            elif not isinstance(wanted, str) and (found := _misfit(value, argument, wanted)):
                 raise DefinitionError(
                     f"argument {name!r} of step {self.name} wants {typechecks.show(wanted)}, not {found}",
                     where=where,
@@ -249,6 +244,21 @@ class Step(Generic[P, R]):
                 where=where,
                 next="map over a list, a parameter that is a list, or the output of a step that returns one",
             )
+
+
+def _misfit(value: object, argument: Argument, wanted: object) -> str | None:
+    """What an argument is, in words, if it is surely not what the annotation wants; else None."""
+    if isinstance(argument, Constant):
+        return None if typechecks.fits(decode(argument.value), wanted) else repr(value)
+    if isinstance(argument, TableRef):
+        return None if typechecks.may_be_frame(wanted) else f"the rows of table {argument.table}"
+    if isinstance(value, Symbol):
+        good = typechecks.may_become(value.symbol_annotation, wanted)
+        return None if good else f"{value.symbol_label} ({typechecks.show(value.symbol_annotation)})"
+    if isinstance(argument, Group):
+        kind = dict if argument.keys is not None else tuple if argument.is_tuple else list
+        return None if typechecks.may_become(kind, wanted) else f"a {kind.__name__}"
+    return None
 
 
 @overload

@@ -5,8 +5,12 @@ Annotations that can't be resolved (names imported for type checkers only) accep
 
 from __future__ import annotations
 
+import ast
+import functools
+import importlib
 import inspect
 import numbers
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -21,17 +25,48 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
     except Exception:  # noqa: BLE001 - one bad annotation must not hide the others
+        function = inspect.unwrap(function)
         raw = dict(getattr(function, "__annotations__", {}))
-        return {name: _resolve(value, getattr(function, "__globals__", {})) for name, value in raw.items()}
+        names = getattr(function, "__globals__", vars(sys.modules.get(function.__module__, object)))
+        return {name: _resolve(value, names, function.__module__) for name, value in raw.items()}
 
 
-def _resolve(annotation: object, names: dict[str, Any]) -> object:
+def _resolve(annotation: object, names: dict[str, Any], module: str) -> object:
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, names)  # noqa: S307 - the author's own annotation, as typing.get_type_hints does
+        frames = {n: _imported(*_frame_imports(module)[n]) for n in _names(annotation) & {*_frame_imports(module)}}
+        return eval(annotation, {**frames, **names})  # noqa: S307 - as typing.get_type_hints does
     except Exception:  # noqa: BLE001
         return annotation
+
+
+def _names(annotation: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(annotation, mode="eval")) if isinstance(node, ast.Name)}
+
+
+def _imported(module: str, name: str | None) -> object:
+    found = importlib.import_module(module)
+    return found if name is None else getattr(found, name)
+
+
+@functools.cache
+def _frame_imports(module: str) -> dict[str, tuple[str, str | None]]:
+    """What a module imports of the libraries of frames, for type checkers only or in a function: name to origin.
+
+    An annotation that names a kind of frame says how an argument arrives, so it has to be known all the same.
+    """
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError, SyntaxError):
+        return {}
+    found: dict[str, tuple[str, str | None]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {a.asname or a.name: (a.name, None) for a in node.names if f"{a.name}.".startswith(_FRAMES)}
+        elif isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(_FRAMES):
+            found |= {a.asname or a.name: (str(node.module), a.name) for a in node.names}
+    return found
 
 
 def tuple_parts(annotation: object) -> tuple[tuple[Any, ...], tuple[str, ...]]:
@@ -127,6 +162,17 @@ def may_become(declared: object, wanted: object) -> bool:
         return issubclass(declared, wanted) or issubclass(wanted, declared)
     except TypeError:
         return True
+
+
+def may_be_frame(annotation: object) -> bool:
+    """Whether a frame may be what an annotation asks for; False only when sure."""
+    for member in _members(_plain(annotation)):
+        cls = typing.get_origin(_plain(member)) or _plain(member)
+        if not isinstance(cls, type) or cls in (object, Any, inspect.Parameter.empty) or inspect.isabstract(cls):
+            return True
+        if getattr(cls, "_is_protocol", False) or any(map(_is_frame, cls.__mro__)):
+            return True
+    return False
 
 
 def names(annotation: object, cls: type) -> bool:

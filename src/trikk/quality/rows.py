@@ -12,9 +12,10 @@ from typing import Any
 
 import polars as pl
 
-from trikk.core.errors import MissingExtra, UsageError
+from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.storage.frames import rows_of
+from trikk.storage.frames import as_kind, rows_of
+from trikk.storage.stacking import stacked
 
 TEXT = 80  # characters of a text that a sample keeps
 COLUMNS = 12  # columns of a row that a sample keeps
@@ -32,7 +33,7 @@ def lazy_of(value: Any) -> pl.LazyFrame:
     if isinstance(value, pl.LazyFrame):
         return value
     if isinstance(value, list | tuple) and value:
-        return pl.concat([lazy_of(item) for item in value], how="vertical")
+        return stacked([lazy_of(item) for item in value])
     if isinstance(getattr(value, "table_name", None), str):
         raise UsageError(
             f"{value!r} is read by a run only", next="call the gate in a pipeline's body, or give it a frame"
@@ -74,10 +75,7 @@ def to_pandas(frame: pl.DataFrame, given: Any = None) -> Any:
     """
     if is_pandas(given):
         return given.reset_index(drop=True)
-    try:
-        return frame.to_pandas()
-    except ImportError:
-        raise MissingExtra("a check of a pandas frame", "pandas") from None
+    return as_kind(frame, "pandas.DataFrame")
 
 
 def sample_of(frame: pl.DataFrame, first: Iterable[str]) -> list[dict[str, JSON]]:

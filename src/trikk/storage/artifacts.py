@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from trikk.core.digests import digest_bytes, digest_file
 from trikk.core.errors import CodecError, TrikkError, UsageError
 from trikk.core.values import JSON, decode, encode
+from trikk.storage import frames
 from trikk.storage.artifact import Artifact
 from trikk.storage.codec import Codec
 from trikk.storage.codecs import builtin_codecs
@@ -109,6 +110,21 @@ class Artifacts:
             raise CodecError(f"{_label(artifact)} has no item {key!r}", next="look at what the step returned")
         return manifest.children[keys.index(key)]
 
+    def inside(self, artifact: Artifact, path: Sequence[int | str]) -> tuple[Artifact, Sequence[int | str]]:
+        """The item of a stored list, tuple or dict at a path inside, and what is left of the path.
+
+        Nothing but the way to it is read. What is no stored container, or has no such item, is left
+        to who loads it.
+        """
+        for depth, key in enumerate(path):
+            if artifact.codec not in KINDS or artifact.codec == "folder":
+                return artifact, path[depth:]
+            try:
+                artifact = self.item(artifact, key)
+            except CodecError:
+                return artifact, path[depth:]
+        return artifact, ()
+
     def read_json(self, artifact: Artifact) -> JSON:
         """A stored plain value in the form of `trikk.core.values.encode`, without decoding it."""
         return self._json.read(self.store.fetch(artifact.digest))
@@ -184,10 +200,9 @@ class Artifacts:
 
     def _save_container(self, value: Any) -> Artifact:
         if isinstance(value, dict):
-            try:
-                keys = [encode(key) for key in value]
-            except UsageError:
+            if not all(map(self._json.accepts, value)):
                 return self._dump(self._codecs["pickle"], value)
+            keys = [encode(key) for key in value]
             return self._add_manifest(Manifest("dict", keys, [self._save(item) for item in value.values()]))
         kind = "list" if isinstance(value, list) else "tuple"
         return self._add_manifest(Manifest(kind, [], [self._save(item) for item in value]))
@@ -246,10 +261,11 @@ class Artifacts:
         manifest = self._manifest(artifact)
         if manifest.kind == "folder":
             return self._load_folder(artifact, manifest)
-        wants = _item_wants(manifest.kind, want, len(manifest.children))
+        keys = [decode(key) for key in manifest.keys] if manifest.kind == "dict" else None
+        wants = frames.item_annotations(want, len(manifest.children), keys)
         values = [self.load(child, wants[index]) for index, child in enumerate(manifest.children)]
-        if manifest.kind == "dict":
-            return dict(zip([decode(key) for key in manifest.keys], values, strict=True))
+        if keys is not None:
+            return dict(zip(keys, values, strict=True))
         return values if manifest.kind == "list" else tuple(values)
 
     def _load_folder(self, artifact: Artifact, manifest: Manifest) -> Path:
@@ -275,13 +291,3 @@ class Artifacts:
 
 def _label(artifact: Artifact) -> str:
     return f"artifact {artifact.digest[:12]} ({artifact.summary.get('type', artifact.codec)})"
-
-
-def _item_wants(kind: str, want: object, length: int) -> list[object]:
-    """What the annotation of a container wants of each of its items."""
-    inner = get_args(want)
-    if not inner:
-        return [None] * length
-    if kind == "tuple" and Ellipsis not in inner:
-        return list(inner) if len(inner) == length else [None] * length
-    return [inner[-1] if kind == "dict" else inner[0]] * length

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
 
 BATCH_ROWS = 262_144
-
-
-def lazy_of(frame: Any) -> pl.LazyFrame:
-    """A frame of any kind, or a list of frames, as a LazyFrame; CodecError if it is none."""
-    import polars as pl
-
-    from trikk.storage.frames import rows_of
-
-    if isinstance(frame, pl.LazyFrame):
-        return frame
-    return rows_of(frame).lazy()
 
 
 def batches(lazy: pl.LazyFrame, rows: int = BATCH_ROWS) -> Iterator[pl.DataFrame]:

@@ -1,11 +1,11 @@
-"""Frames of pyarrow and pandas as canonical Arrow IPC files, types, index and metadata kept."""
+"""Tables of pyarrow as canonical Arrow IPC files, types and metadata kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from trikk.core.errors import CodecError, MissingExtra
+from trikk.core.errors import MissingExtra
 from trikk.storage.codecs.polars_ipc import BATCH_ROWS
 
 
@@ -44,32 +44,6 @@ def read(path: Path) -> Any:
     pa = pyarrow()
     with pa.memory_map(str(path)) as mapped:
         return pa.ipc.open_file(mapped).read_all()
-
-
-def from_pandas(frame: Any) -> Any:
-    """A pandas DataFrame as a pyarrow Table, with its index and dtypes in the schema's metadata.
-
-    Raises:
-        CodecError: if a column holds objects that Arrow has no type for.
-    """
-    pa = pyarrow()
-    try:
-        return pa.Table.from_pandas(frame)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise CodecError(
-            f"this pandas.DataFrame can't be stored: {error}",
-            next="give its columns one type each, and text for names",
-        ) from error
-
-
-def to_pandas(table: Any) -> Any:
-    """A pyarrow Table as a pandas DataFrame of its own memory, which may be changed."""
-    pyarrow()
-    try:
-        import pandas  # noqa: F401, ICN001
-    except ImportError:
-        raise MissingExtra("reading a frame as pandas", "pandas") from None
-    return table.to_pandas()
 
 
 def empty_batch(schema: Any) -> Any:
