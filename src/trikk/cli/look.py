@@ -15,6 +15,7 @@ from trikk.cli.output import (
     parameters_text,
     plain,
     print_json,
+    print_json_list,
     state_text,
     table,
     took,
@@ -72,6 +73,10 @@ def pipelines(name: str | None, as_json: bool) -> None:
 def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, as_json: bool) -> None:
     """List runs, the newest first."""
     project = Project.open()
+    if as_json and everything:
+        found = project.journal.each_run(pipeline=pipeline, state=state)
+        print_json_list("runs", map(_row_json, found))
+        return
     rows = project.journal.runs(pipeline=pipeline, state=state, limit=None if everything else limit)
     if as_json:
         print_json({"runs": [_row_json(r) for r in rows]})
@@ -79,10 +84,10 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
     if not rows:
         echo("no runs" + (" like that" if pipeline or state else " yet: trikk run PIPELINE"))
         return
-    found = [
+    lines = [
         [r.id, r.pipeline, _state(project, r), when(r.created), took(r.started, r.ended), _about(r)] for r in rows
     ]
-    table(["RUN", "PIPELINE", "STATE", "CREATED", "TOOK", "PARAMETERS"], found, right=["TOOK"])
+    table(["RUN", "PIPELINE", "STATE", "CREATED", "TOOK", "PARAMETERS"], lines, right=["TOOK"])
     total = project.journal.count(pipeline=pipeline, state=state)
     if total > len(rows):
         echo(f"{len(rows)} of {total:,} runs; more: --limit N, or --all")

@@ -81,9 +81,24 @@ def json_option(command: F) -> F:
 
 def print_json(value: Any) -> None:
     """Print a JSON document on stdout; numbers that JSON does not know (NaN, infinities) become null."""
+    click.echo("\n".join(_json_lines(value)))
+
+
+def print_json_list(name: str, items: Iterable[Any]) -> None:
+    """Print the document `{name: [items]}` as `print_json` does, holding one item at a time."""
+    click.echo(f'{{\n  "{name}": [', nl=False)
+    comma = ""
+    for item in items:
+        lines = "\n".join(f"    {line}" for line in _json_lines(item))
+        click.echo(f"{comma}\n{lines}", nl=False)
+        comma = ","
+    click.echo("\n  ]\n}" if comma else "]\n}")
+
+
+def _json_lines(value: Any) -> list[str]:
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     text = json.dumps(_finite(value), indent=2, ensure_ascii=plain, allow_nan=False)
-    click.echo("\n".join(_without_controls(line) for line in text.split("\n")))
+    return [_without_controls(line) for line in text.split("\n")]
 
 
 def _without_controls(line: str) -> str:

@@ -59,6 +59,8 @@ class Project:
             if not ignore.exists():
                 ignore.write_text("*\n")
         except OSError as error:
+            if folder.is_dir():
+                return folder  # a copy that may only be read
             raise ProjectError(
                 f"{folder} can't be made: {error.strerror}", next="check the folder's permissions"
             ) from error

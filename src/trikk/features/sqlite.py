@@ -16,7 +16,9 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from trikk.core import readonly
 from trikk.core.errors import Conflict, StorageError
 
 _APPLICATION = 0x74726B66  # "trkf"
@@ -108,13 +110,13 @@ class SqliteOnline:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         elif file is None:
             return None
-        connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}",
-            uri=True,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,  # used by one; closed by whoever finds it unused
-        )
+        options: dict[str, Any] = {"timeout": _BUSY_SECONDS, "isolation_level": None}
+        options["check_same_thread"] = False  # used by one; closed by whoever finds it unused
+        if not make and readonly.is_read_only(self.path):
+            connection = readonly.connect(self.path, **options)
+        else:
+            mode = "rwc" if make else "rw"
+            connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, **options)
         try:
             ready = self._prepare(connection, make=make)
         except BaseException:

@@ -7,7 +7,7 @@ Resume, audit, live view and crash recovery read the same list. Three things imp
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -123,6 +123,12 @@ class Journal(Ledger, Protocol):
         offset: int = 0,
     ) -> list[RunRow]:
         """Lines of runs, the newest created first; `limit=None` for all."""
+
+    def each_run(self, *, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:
+        """All lines that `runs` would give, one by one, as they were at one moment.
+
+        No other method may be called by the same thread until the last one was taken.
+        """
 
     def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:
         """How many runs there are."""

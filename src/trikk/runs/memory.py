@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from trikk.core.errors import JournalError, TrikkError
@@ -125,6 +125,9 @@ class MemoryJournal(MemoryLedger, Journal):
                 if pipeline in (None, row.pipeline) and state in (None, row.state)
             ]
         return [_own(row) for row in found[offset : None if limit is None else offset + limit]]
+
+    def each_run(self, *, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:
+        yield from self.runs(pipeline=pipeline, state=state, limit=None)
 
     def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:
         return len(self.runs(pipeline=pipeline, state=state, limit=None))

@@ -114,9 +114,11 @@ class PostgresJournal(SqlJournal):
     def _add_event(self, connection: Any, values: dict[str, Any]) -> int:
         return int(connection.execute(self._sql["add_event"], values).fetchone()[0])
 
-    def _stream(self, connection: Any, text: str) -> Iterable[tuple[Any, ...]]:
+    def _stream(
+        self, connection: Any, text: str, values: dict[str, Any] | None = None
+    ) -> Iterable[tuple[Any, ...]]:
         with connection.cursor() as cursor:
-            yield from cursor.stream(text)
+            yield from cursor.stream(text, values)
 
     def _is_lost(self, connection: Any) -> bool:
         return bool(connection.closed)

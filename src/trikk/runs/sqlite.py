@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from trikk.core import readonly
 from trikk.core.errors import JournalError
 from trikk.runs import sqltext
 from trikk.runs.sqljournal import SqlJournal
@@ -53,11 +54,17 @@ class SqliteJournal(SqlJournal):
             return [error.what]
 
     def _connect(self) -> sqlite3.Connection:
+        options: dict[str, Any] = {
+            "timeout": _BUSY_SECONDS,
+            "isolation_level": None,
+            "check_same_thread": False,
+        }
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            if readonly.is_read_only(self.path):
+                connection = readonly.connect(self.path, **options)
+            else:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                connection = sqlite3.connect(self.path, **options)
         except (*self.errors, OSError) as error:
             raise self._failed(error) from None
         try:
@@ -75,6 +82,9 @@ class SqliteJournal(SqlJournal):
         version = self._version(connection)
         connection.execute("COMMIT")
         if version == SCHEMA_VERSION:
+            return
+        if connection.execute("PRAGMA query_only").fetchone()[0]:
+            self._sql = sqltext.unchained(self._sql)  # it stays as it is
             return
         _use_wal(connection)
         connection.execute(self.begin)

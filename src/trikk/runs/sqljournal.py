@@ -12,6 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from trikk.core.errors import JournalError, TrikkError
@@ -26,6 +27,7 @@ from trikk.runs.sqlledger import SqlLedger
 
 _EVERYTHING = 1 << 62
 _SHOWN_IDS = 50
+_AT_ONCE = 1000  # rows
 
 
 class SqlJournal(SqlLedger, Journal, ABC):
@@ -59,9 +61,9 @@ class SqlJournal(SqlLedger, Journal, ABC):
     def _add_event(self, connection: Any, values: dict[str, Any]) -> int:
         """Insert one event and return its number."""
 
-    def _stream(self, connection: Any, text: str) -> Iterable[sqlrows.Row]:
+    def _stream(self, connection: Any, text: str, values: dict[str, Any] | None = None) -> Iterable[sqlrows.Row]:
         """A statement's rows one by one."""
-        return connection.execute(text)  # type: ignore[no-any-return]
+        return connection.execute(text, values or {})  # type: ignore[no-any-return]
 
     def _is_lost(self, connection: Any) -> bool:  # noqa: ARG002
         """Whether the database has gone away from a connection."""
@@ -250,6 +252,14 @@ class SqlJournal(SqlLedger, Journal, ABC):
         values |= {"limit": _EVERYTHING if limit is None else limit, "offset": offset}
         with sqlrows.collector_paused():
             return sqlrows.rows(self._select(self._sql["runs"].replace("$where", where), values))
+
+    def each_run(self, *, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:
+        where, values = sqltext.where(pipeline, state, self.mark)
+        values |= {"limit": _EVERYTHING, "offset": 0}
+        with self._transaction(self.snapshot) as connection:
+            found = iter(self._stream(connection, self._sql["runs"].replace("$where", where), values))
+            while part := list(islice(found, _AT_ONCE)):
+                yield from sqlrows.rows(part)
 
     def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:
         where, values = sqltext.where(pipeline, state, self.mark)

@@ -166,8 +166,10 @@ def compare_entries(every_entry: Iterable[Row], heads: dict[str, str]) -> Iterat
     checksums.
     """
     left = dict(heads)
-    for subject, group in groupby(every_entry, key=itemgetter(0)):
-        head = left.pop(subject, None)
+    for subject, found in groupby(every_entry, key=itemgetter(0)):
+        head, group = left.pop(subject, None), list(found)
+        if head is None and all(row[-1] is None for row in group):
+            continue  # see `broken_chain`
         last = None
         try:
             for row, has, should in links(group):

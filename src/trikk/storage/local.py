@@ -17,6 +17,7 @@ from trikk.core.digests import digest_file, is_digest
 from trikk.core.errors import StorageError
 from trikk.storage.store import StoredObject, checked, verified
 
+_READ_ONLY_PLACE = {errno.EROFS, errno.EACCES, errno.EPERM}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NATIVE = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust name an errno
 _READ_ONLY = 0o444
@@ -35,8 +36,12 @@ class LocalStore:
         self._objects = str(self.root / "objects")
         self._tmp = self.root / "tmp"
         self._durable = durable
-        Path(self._objects).mkdir(parents=True, exist_ok=True)
-        self._tmp.mkdir(exist_ok=True)
+        try:
+            Path(self._objects).mkdir(parents=True, exist_ok=True)
+            self._tmp.mkdir(exist_ok=True)
+        except OSError as error:
+            if error.errno not in _READ_ONLY_PLACE:  # what is there may still be read
+                raise
 
     def workspace(self) -> Path:
         """The folder tmp/ beside the objects, on the same file system."""
@@ -93,7 +98,8 @@ class LocalStore:
 
     def list(self) -> Iterator[StoredObject]:
         """All objects; an object that vanishes meanwhile is left out."""
-        for folder in os.listdir(self._objects):  # noqa: PTH208  a million entries: names are enough
+        folders = os.listdir(self._objects) if Path(self._objects).is_dir() else []  # noqa: PTH208  a million entries
+        for folder in folders:
             for name in os.listdir(f"{self._objects}/{folder}"):  # noqa: PTH208
                 if not is_digest(folder + name):
                     continue

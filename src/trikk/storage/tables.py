@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -270,7 +270,7 @@ class Tables:
         Raises:
             UnknownName, TableError: as `scan`, for each version to keep; then nothing is removed.
         """
-        with self._lock(name):
+        with nullcontext() if dry_run else self._lock(name):
             newest = self._existing(name, None)
             kept = [self._existing(name, version) for version in sorted(set(keep) - {newest.version()})]
             before = time.time() - grace
