@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 USER = "postmaster"
-PASSWORD = "g00d-Passw0rd"
+PASSWORD = "g00d/P@ss:w0rd%41#? x"
 
 
 class Mail:

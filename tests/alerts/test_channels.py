@@ -197,7 +197,7 @@ def test_what_a_server_answers_is_told_without_the_secret(
 
 
 def test_a_variable_that_is_not_set_is_named(hand: Callable[..., None]) -> None:
-    with pytest.raises(ProjectError, match=r"alerts\.channels\.team needs the environment variable NOT_SET"):
+    with pytest.raises(ProjectError, match=r"alerts\.channels\.team: .*NOT_SET is not set"):
         hand("json://${NOT_SET}")
 
 

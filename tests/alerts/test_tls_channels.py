@@ -235,7 +235,7 @@ def test_a_password_with_letters_that_mail_can_not_carry_is_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
-    monkeypatch.setenv("MAIL_PASSWORD", "schl%C3%BCssel")
+    monkeypatch.setenv("MAIL_PASSWORD", "schlüssel")
     with pytest.raises(BrokerError, match="letters of ASCII only") as caught:
         hand(to_mail(mail_in_tls.port, mode))
     assert "schl" not in str(caught.value) + repr(caught.value.__cause__)

@@ -116,7 +116,8 @@ def test_wrong_settings_are_told_before_or_beside_the_work(folder: Folder) -> No
     folder.write(trikk=toml + '[[alerts.rule]]\nname = "x"\nmonitor = "people"\nwhen = "mae >"\n')
     assert "character 6" in folder.refused("watch", "--once")["what"]
     folder.write(
-        trikk=toml + 'bad = "nosuch://x"\n[[alerts.rule]]\nname = "f"\nkind = "run failed"\npipeline = "gone"\n'
+        trikk=toml
+        + 'bad = "nosuch://x.example"\n[[alerts.rule]]\nname = "f"\nkind = "run failed"\npipeline = "gone"\n'
     )
     folder.failed("run", "broken", "-p", "why=no rows today")
     done = folder.trikk("watch", "--once", "--json")
@@ -245,7 +246,7 @@ def test_an_evaluation_that_fails_is_tried_again_with_growing_pauses(folder: Fol
 
 def test_a_channel_that_could_not_be_used_is_told_while_all_is_well(folder: Folder) -> None:
     toml = (folder.root / "trikk.toml").read_text()
-    folder.write(trikk=toml + 'unset = "json://${NOT_SET}"\nbad = "nosuch://x"\n')
+    folder.write(trikk=toml + 'unset = "json://${NOT_SET}"\nbad = "nosuch://x.example"\n')
     looked = folder.failed("watch", "--once")
     assert [error for error in looked["errors"] if "NOT_SET" in error]
     found = {one["subject"]: one["good"] for one in folder.failed("doctor")["findings"]}

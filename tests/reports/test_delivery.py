@@ -263,7 +263,7 @@ def test_a_password_comes_from_the_environment_and_is_shown_nowhere(
     place.write(f'smtp = "smtp://me:${{MAIL_PASSWORD}}@127.0.0.1:{server.port}"')
     with pytest.raises(ProjectError, match="MAIL_PASSWORD"):
         report_settings(load_settings(place.root))
-    monkeypatch.setenv("MAIL_PASSWORD", "hunter2%40")
+    monkeypatch.setenv("MAIL_PASSWORD", "hunter2@")
     found = report_settings(load_settings(place.root))
     assert found.server is not None
     assert found.server.password == "hunter2@"

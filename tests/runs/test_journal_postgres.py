@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from tests.servers_postgres import PostgresServer
 
 from trikk.core.errors import JournalError, UsageError
+from trikk.execution.project import Project
 from trikk.runs.journal import Journal
 from trikk.runs.open import open_journal
 from trikk.runs.postgres import PostgresJournal
@@ -229,3 +231,27 @@ def test_neither_database_driver_is_imported_before_it_is_needed() -> None:
     code = "import sys, trikk.runs.open; print('psycopg' in sys.modules, 'sqlite3' in sys.modules)"
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert made.stdout.split() == ["False", "False"]
+
+
+def test_a_password_of_any_characters_logs_in_and_no_error_shows_it(
+    postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    password = "p@ss/w%40:r#d? ü"
+    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+        admin.execute("CREATE ROLE odd LOGIN SUPERUSER PASSWORD 'p@ss/w%40:r#d? ü'")
+    where = f"127.0.0.1:{postgres_server.port}/postgres?schema=odd"
+    (tmp_path / "trikk.toml").write_text(
+        f'name = "x"\n[storage]\njournal = "postgresql://odd:${{ODD_PASSWORD}}@{where}"\n'
+    )
+    monkeypatch.setenv("ODD_PASSWORD", password)
+    project = Project.open(tmp_path)
+    assert project.journal.runs() == []
+    project.close()
+    monkeypatch.setenv("ODD_PASSWORD", quote(password, safe=""))
+    with pytest.raises(JournalError) as failed:
+        _ = Project.open(tmp_path).journal
+    assert "does ODD_PASSWORD hold %40 or the like?" in str(failed.value.next)
+    assert "p%40ss" not in str(failed.value)
+    assert "w%25" not in str(failed.value)

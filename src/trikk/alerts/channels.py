@@ -12,6 +12,7 @@ from typing import Any
 
 from trikk.alerts.message import Message
 from trikk.alerts.services import hand_over, target
+from trikk.core.addresses import encoded_names
 from trikk.core.errors import BrokerError, MissingExtra, ProjectError
 from trikk.core.names import check_name
 from trikk.core.settings import FILE, Settings
@@ -41,7 +42,7 @@ def send(settings: Settings, channel: str, given: str, message: Message) -> None
     elif scheme == "sns" and rest.startswith("arn:"):
         _to_sns(rest, channel, message)
     else:
-        hand_over(address, channel, message, settings)
+        hand_over(address, channel, message, settings, encoded_names(given))
 
 
 def check(settings: Settings, channel: str, given: str) -> None:

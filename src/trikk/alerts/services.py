@@ -37,7 +37,7 @@ _REASONS = (
 )
 
 
-def hand_over(address: str, channel: str, message: Message, settings: Settings) -> None:
+def hand_over(address: str, channel: str, message: Message, settings: Settings, hint: str = "") -> None:
     """Send a message through Apprise.
 
     Args:
@@ -45,6 +45,7 @@ def hand_over(address: str, channel: str, message: Message, settings: Settings) 
         channel: its name.
         message: the message.
         settings: the project's.
+        hint: what may be wrong with a password where it is not taken.
 
     Raises:
         UsageError: if the address is none, would send a password in the clear, or the file of trusted authorities
@@ -71,6 +72,8 @@ def hand_over(address: str, channel: str, message: Message, settings: Settings) 
             raise BrokerError(what) from None  # such an error may hold the address
     if not good:
         said = heard.reason or _without(address, "; ".join(heard.lines))[:300] or "it was not taken"
+        if hint and any(sign in said for sign in ("user and password", "401", "403")):
+            said = f"{said}; {hint}"
         raise BrokerError(f"channel {channel}: {said}", next="it is tried again at the next look")
 
 

@@ -28,20 +28,20 @@
     gb_hour = 0.005                    # 10**9 bytes of memory
     gpu_hour = 1.2                     # one accelerator
 
-Secrets never stand in it: `${NAME}` in a storage location or a channel is read from the environment.
+Secrets never stand in it, and one that does is refused: `${NAME}` in an address is read from the environment.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trikk.core.addresses import fill, refuse_secrets, texts_in
 from trikk.core.durations import bytes_of
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
@@ -78,7 +78,6 @@ _KEYS = {
 _STORAGE = {"artifacts", "tables", "journal"}
 _TRACKING = {"mlflow"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +112,19 @@ class Settings:
         return self.filled("tracking.mlflow", self.mlflow)
 
     def filled(self, key: str, given: str) -> str:
-        """A setting's text with each `${NAME}` replaced by the environment's variable.
+        """A setting's text with each `${NAME}` replaced by the environment's variable, encoded within a URL.
 
         Args:
             key: what the setting is called in an error.
             given: the text.
 
         Raises:
-            ProjectError: if a variable is not set.
+            ProjectError: if a variable is not set, or can't stand where it does.
         """
-        missing = [name for name in _VARIABLE.findall(given) if name not in os.environ]
-        if missing:
-            raise ProjectError(
-                f"{key} needs the environment variable {missing[0]}",
-                where=str(self.root / FILE),
-                next=f"export {missing[0]}=...",
-            )
-        return _VARIABLE.sub(lambda m: os.environ[m[1]], given)
+        try:
+            return fill(given, where=str(self.root / FILE), plain=("sqlite",), empty=True).text
+        except UsageError as error:
+            raise ProjectError(f"{key}: {error.what}", where=error.where, next=error.next) from error
 
     @property
     def state(self) -> Path:
@@ -162,11 +157,17 @@ def find_project(start: Path) -> Path:
     raise ProjectError(f"{start} is in no trikk project", next="go into one, or make one: trikk init DIR")
 
 
-def load_settings(root: Path) -> Settings:
+def load_settings(root: Path, *, stored: bool = False) -> Settings:
     """Read and check a project's trikk.toml.
 
+    Args:
+        root: the project's folder.
+        stored: whether it is a run's code as it was, or what a command has read already: what was accepted once is
+            not refused for a password in it.
+
     Raises:
-        ProjectError: if it is missing, no TOML, or has an unknown key or a value of the wrong type.
+        ProjectError: if it is missing or no TOML, has an unknown key or a value of the wrong type, or holds a
+            password.
     """
     file = root / FILE
     try:
@@ -176,6 +177,8 @@ def load_settings(root: Path) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         mend = "mend it; its format is described at https://toml.io"
         raise ProjectError(f"{FILE} can't be read: {error}", where=str(file), next=mend) from error
+    if not stored:
+        _refuse_secrets(file, data)
     storage = data.get("storage", {})
     _check(file, data, storage)
     tracking = data.get("tracking", {})
@@ -199,6 +202,15 @@ def load_settings(root: Path) -> Settings:
     rest["timezone"] = _zone(data.get("timezone", "UTC"), file)
     rest["environment"] = check_name("environment", environment, where=str(file))
     return Settings(root=root, name=data.get("name", root.name), **lists, **rest, **storage, **tracking)
+
+
+def _refuse_secrets(file: Path, data: Mapping[str, Any]) -> None:
+    """Refuse passwords, tokens and keys: the file becomes part of each run's stored code."""
+    for name, text in texts_in(data):
+        try:
+            refuse_secrets(text, name, where=str(file), channel=name.startswith("alerts.channels."))
+        except UsageError as error:
+            raise ProjectError(error.what, where=error.where, next=error.next) from None
 
 
 def _zone(name: Any, file: Path) -> str:

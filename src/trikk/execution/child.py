@@ -96,7 +96,7 @@ def main() -> None:
     try:
         if given["call"].get("log"):
             _redirect(given["call"]["log"])
-        settings = load_settings(root)
+        settings = load_settings(root, stored=True)
         loaded = load(settings, code)
         log_to_stderr(settings.timezone)
         place = workplace(settings, loaded)

@@ -67,7 +67,7 @@ class Host:
 
     def serve(self) -> None:
         """Import the project, report, and start and watch workers until the driver is gone."""
-        settings = load_settings(self.root)
+        settings = load_settings(self.root, stored=True)
         die_with_parent(True)  # a module that hangs on import must not outlive its driver
         try:
             self.loaded = load(settings, self.code)

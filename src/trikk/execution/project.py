@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import ProjectError, RunError, StorageError, UnknownName
+from trikk.core.addresses import encoded_names
+from trikk.core.errors import JournalError, ProjectError, RunError, StorageError, UnknownName
 from trikk.core.settings import Settings, find_project, load_settings
 
 if TYPE_CHECKING:
@@ -77,7 +78,12 @@ class Project:
         from trikk.runs.open import open_journal
 
         _ = self.state_dir
-        return open_journal(self.settings.location("journal"))
+        try:
+            return open_journal(self.settings.location("journal"))
+        except JournalError as error:
+            if hint := encoded_names(self.settings.journal):
+                error.next = f"{error.next}; {hint}" if error.next else hint
+            raise
 
     @functools.cached_property
     def store(self) -> Store:

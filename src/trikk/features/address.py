@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from trikk.core.addresses import REFERENCE, Filled, fill, refuse_secrets
 from trikk.core.errors import UsageError
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SCHEMES = ("redis", "rediss", "sqlite")
 _NEXT = "use redis://host:6379/0, rediss://... or sqlite:///file"
 
@@ -24,11 +22,13 @@ class Address:
         scheme: redis, rediss or sqlite.
         url: the whole address.
         template: the address as it was written, to be shown in its place.
+        filled: the same with the values that stand in it.
     """
 
     scheme: str
     url: str
     template: str
+    filled: Filled
 
     @property
     def path(self) -> Path:
@@ -38,6 +38,7 @@ class Address:
     def hide(self, text: str) -> str:
         """`text` with what is secret in the address replaced by ***."""
         password = urlsplit(self.url).password
+        text = self.filled.hide(text)
         for secret in sorted({s for s in (password, unquote(password or "")) if s}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text.replace(self.url, self.template)
@@ -52,37 +53,25 @@ def check_address(text: str) -> None:
     Raises:
         UsageError: with what to write instead.
     """
-    if _REFERENCE.fullmatch(text):
+    if REFERENCE.fullmatch(text):
         return
     scheme = text.partition("://")[0]
     if scheme not in _SCHEMES or "://" not in text:
         raise UsageError("the address of an online store is of an unknown kind", next=_NEXT)
     if scheme == "sqlite" and not text.startswith("sqlite:///"):
         raise UsageError("an SQLite address has three slashes", next=_NEXT)
-    user, at, _ = text.partition("://")[2].rpartition("@")
-    options = dict(parse_qsl(text.partition("?")[2]))
-    for secret in (user.partition(":")[2] if at else "", options.get("password", "")):
-        if secret and not _REFERENCE.fullmatch(secret):
-            raise UsageError(
-                "the address of the online store holds a password",
-                next="put the password into the environment and write ${NAME} in its place",
-            )
+    refuse_secrets(text, "the address of the online store")
 
 
 def resolve(text: str, environment: Mapping[str, str] | None = None) -> Address:
-    """Put the environment's values in the place of `${NAME}`, percent-encoded before the `@`.
+    """Put the environment's values in the place of `${NAME}`, as `fill` does.
 
     Raises:
         UsageError: as `check_address`, if a variable is not set, or if the whole is no address.
     """
     check_address(text)
-    known = os.environ if environment is None else environment
-    for name in _REFERENCE.findall(text):
-        if not known.get(name):
-            raise UsageError(f"the environment variable {name} is not set", where=text, next=f"export {name}=...")
-    user, at, rest = text.rpartition("@")
-    url = _REFERENCE.sub(lambda m: quote(known[m[1]], safe=""), user) + at
-    url += _REFERENCE.sub(lambda m: known[m[1]], rest)
+    filled = fill(text, environment)
+    url = filled.text
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -90,4 +79,4 @@ def resolve(text: str, environment: Mapping[str, str] | None = None) -> Address:
         raise UsageError("the address of the online store can't be read", where=text, next=_NEXT) from None
     if parts.scheme not in _SCHEMES:
         raise UsageError("the address in the environment is of an unknown kind", where=text, next=_NEXT)
-    return Address(parts.scheme, url, text)
+    return Address(parts.scheme, url, text, filled)

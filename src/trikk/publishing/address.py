@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, unquote
 
+from trikk.core.addresses import REFERENCE, Filled, fill, refuse_secrets
 from trikk.core.errors import UsageError
 from trikk.core.names import check_name
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\Z")
 _KAFKA_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _PORTS = {"kafka": 9092, "kafkas": 9093, "mqtt": 1883, "mqtts": 8883}
@@ -37,7 +36,7 @@ class Address:
         user: the user, empty for none.
         password: its password.
         options: what stands after `?`.
-        secrets: every text that came from the environment.
+        filled: the address with the values that came from the environment; None if none did.
     """
 
     kind: str
@@ -47,7 +46,7 @@ class Address:
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    filled: Filled | None = field(default=None, repr=False)
 
     @property
     def label(self) -> str:
@@ -64,9 +63,8 @@ class Address:
 
     def hide(self, text: str) -> str:
         """Return `text` with every secret in it replaced by ***."""
-        for secret in sorted({self.password, *self.secrets}, key=len, reverse=True):
-            text = text.replace(secret, "***") if secret else text
-        return text
+        text = self.filled.hide(text) if self.filled else text
+        return text.replace(self.password, "***") if self.password else text
 
 
 def check_address(to: str) -> None:
@@ -77,44 +75,20 @@ def check_address(to: str) -> None:
     """
     if not isinstance(to, str):
         raise UsageError("messages are published to an address, which is a text", next=HINT)
-    if not _REFERENCE.fullmatch(to):
-        _parse(_REFERENCE.sub("x", to), written=to)
-        credentials, at, _ = _authority(to).rpartition("@")
-        password = credentials.partition(":")[2] if at else ""
-        if password and not _REFERENCE.fullmatch(password):
-            raise UsageError(
-                "the address holds a password",
-                next="put the password into the environment and write ${NAME} in its place",
-            )
+    if not REFERENCE.fullmatch(to):
+        _parse(REFERENCE.sub("x", to), written=to)
+        refuse_secrets(to, "the address")
 
 
 def resolve(to: str, environment: Mapping[str, str] | None = None) -> Address:
-    """Read an address and put the environment's values in the place of `${NAME}`.
+    """Read an address and put the environment's values in the place of `${NAME}`, as `fill` does.
 
     Raises:
         UsageError: as `check_address`, and if a variable is not set.
     """
     check_address(to)
-    known = os.environ if environment is None else environment
-    secrets: list[str] = []
-
-    def value(match: re.Match[str]) -> str:
-        found = known.get(match[1], "")
-        if not found:
-            raise UsageError(f"the environment variable {match[1]} is not set", next=f"export {match[1]}=...")
-        secrets.append(found)
-        return found
-
-    if whole := _REFERENCE.fullmatch(to):
-        return _parse(value(whole), written=to)
-    user, at, rest = to.rpartition("@") if "@" in _authority(to) else ("", "", to)
-    scheme, _, credentials = user.partition("://")
-    name, _, password = (_REFERENCE.sub(value, part) for part in credentials.partition(":"))
-    plain = _REFERENCE.sub(value, rest)
-    found = _parse(f"{scheme}://{plain}" if at else plain, written=to)
-    return Address(
-        found.kind, found.topic, found.hosts, found.secure, name, password, found.options, tuple(secrets)
-    )
+    filled = fill(to, environment)
+    return replace(_parse(filled.text, written=to), filled=filled)
 
 
 def _parse(text: str, written: str) -> Address:
@@ -139,7 +113,6 @@ def _parse(text: str, written: str) -> Address:
         unquote(user),
         unquote(password),
         _options(scheme, kind, query),
-        tuple(p for p in (unquote(password),) if p),
     )
 
 
@@ -181,10 +154,6 @@ def _options(scheme: str, kind: str, query: str) -> dict[str, str]:
     if "key" in options and "cert" not in options:
         raise UsageError("the option key is of no use without a certificate", next="add cert=FILE")
     return options
-
-
-def _authority(text: str) -> str:
-    return re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)[0]
 
 
 def _shown(written: str) -> str:

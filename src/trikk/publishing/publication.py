@@ -173,6 +173,6 @@ def _stream(job: Job) -> Stream:
     if job.context is not None:
         folder = streams_folder(job.context.state_dir, job.context.environment)
     else:
-        settings = load_settings(find_project(Path.cwd()))
+        settings = load_settings(find_project(Path.cwd()), stored=True)
         folder = streams_folder(settings.state, settings.environment)
     return Stream(folder / job.address.topic)

@@ -201,4 +201,4 @@ def _check_part(known: Known, part: Part | None) -> None:
 
 
 def _project(context: StepContext) -> str:
-    return load_settings(context.root).name if (context.root / FILE).is_file() else context.root.name
+    return load_settings(context.root, stored=True).name if (context.root / FILE).is_file() else context.root.name

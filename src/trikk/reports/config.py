@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from trikk.core.addresses import encoded_names
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.settings import FILE, Settings
 from trikk.reports.addresses import check_recipients, check_sender
@@ -43,6 +44,7 @@ class Server:
         password: never shown.
         ca: a file with the authority of its certificate, "" for those that are trusted anyway. A server for which
             it is given is never spoken to without TLS.
+        hint: what may be wrong with its password where it is not taken, "" if nothing is known.
     """
 
     scheme: str
@@ -51,6 +53,7 @@ class Server:
     user: str = ""
     password: str = field(default="", repr=False)
     ca: str = ""
+    hint: str = ""
 
     @property
     def shown(self) -> str:
@@ -97,7 +100,7 @@ def report_settings(settings: Settings, *, with_server: bool = True) -> ReportSe
         smtp = settings.filled("reports.smtp", data.get("smtp", "")) if with_server else ""
         everywhere, by_report = _subscribers(data.get("subscribers", {}))
         return ReportSettings(
-            server=_server(smtp, settings.root) if smtp else None,
+            server=_server(smtp, settings.root, encoded_names(data.get("smtp", ""))) if smtp else None,
             sender=check_sender(data.get("sender") or _SENDER),
             everywhere=everywhere,
             by_report=by_report,
@@ -134,10 +137,10 @@ def _subscribers(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, dict
     return check_recipients(everywhere, what), found
 
 
-def _server(text: str, root: Path) -> Server:
+def _server(text: str, root: Path, hint: str) -> Server:
     wrong = UsageError(
         "reports.smtp names no mail server",
-        next='write smtp = "smtp://user:${PASSWORD}@host:587"; in a password, @ / ? # % are %40 %2F %3F %23 %25',
+        next='write smtp = "smtp://user:${PASSWORD}@host:587"; the variable holds the password as it is',
     )
     try:
         parts = urlsplit(text)
@@ -165,4 +168,5 @@ def _server(text: str, root: Path) -> Server:
         user,
         password,
         str(root / options["ca"]) if options else "",
+        hint,
     )

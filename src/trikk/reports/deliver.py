@@ -85,7 +85,7 @@ def subscribers(spec: ReportSpec | None, settings: ReportSettings, customer: str
 
 
 def _settings(root: Path) -> Settings:
-    return load_settings(root) if (root / FILE).is_file() else Settings(root=root, name=root.name)
+    return load_settings(root, stored=True) if (root / FILE).is_file() else Settings(root=root, name=root.name)
 
 
 def _queue(context: StepContext, subject: str, folder: Path, recipients: list[str]) -> None:

@@ -122,7 +122,7 @@ class Smtp:
             refused = error.recipients
         except (OSError, smtplib.SMTPException, UsageError) as error:
             self.close()
-            why = _why(error)
+            why = _why(error, self.server.hint)
             if not isinstance(error, smtplib.SMTPDataError | smtplib.SMTPSenderRefused):
                 self._away = why
             return Outcome(failed=dict.fromkeys(recipients, why))
@@ -171,11 +171,11 @@ class Smtp:
             connection.close()
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, hint: str = "") -> str:
     if isinstance(error, UsageError):
         return f"{error.what}; {error.next}"
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return "it does not take the user and password"
+        return "it does not take the user and password" + (f"; {hint}" if hint else "")
     if (trouble := explain(error)) is not None:
         return f"{trouble.what}; {trouble.next}"
     if isinstance(error, TimeoutError) or "timed out" in str(error):

@@ -89,7 +89,7 @@ def _predictor(spec: dict[str, Any], version: ModelVersion) -> Predictor:
 
     code = Path(spec["code"])
     sys.path.insert(0, spec["code"])  # unpickling imports from there what the model was made of
-    own = load_settings(code)
+    own = load_settings(code, stored=True)
     codecs = load(own, code).codecs if own.codecs else ()
     log_to_stderr(own.timezone)
     model = version.load(Artifacts(open_store(spec["artifacts"]), codecs))

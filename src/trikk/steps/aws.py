@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from trikk.core.addresses import BY_REFERENCE, holds_secret
 from trikk.core.errors import MissingExtra, StorageError, UsageError
 
 _KEY = re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])")
-_SIGNED = re.compile(r"X-Amz-(?:Signature|Security-Token|Credential)", re.IGNORECASE)
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}")
 _PROFILE = re.compile(r"[A-Za-z0-9_.+@-][A-Za-z0-9_.+@ -]{0,38}")
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d+")
@@ -17,14 +17,15 @@ _ADVICE = "put keys into the environment (AWS_*) or a profile, and name that: pr
 
 
 def refuse_keys(*texts: object) -> None:
-    """Refuse texts in which an access key or a signed address stands; the text is not repeated.
+    """Refuse texts in which a password, an access key or a signed address stands; the text is not repeated.
 
     Raises:
         UsageError: if there is one.
     """
     for text in texts:
-        if isinstance(text, str) and (_KEY.search(text) or _SIGNED.search(text)):
-            raise UsageError("an argument holds what looks like an AWS key or a signed address", next=_ADVICE)
+        if isinstance(text, str) and holds_secret(text):
+            what = "an argument holds what looks like a password, an AWS key or a signed address"
+            raise UsageError(what, next=f"{_ADVICE}; else {BY_REFERENCE}")
 
 
 def check_access(profile: object, role: object, endpoint: object, region: object) -> None:

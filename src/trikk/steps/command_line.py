@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from datetime import date
 
+from trikk.core.addresses import REFERENCE, fill
 from trikk.core.errors import UsageError
 from trikk.steps.aws import refuse_keys
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|CREDENTIAL|PRIVATE_?KEY", re.IGNORECASE)
 
@@ -23,7 +23,7 @@ def check_environment(env: Mapping[str, object]) -> None:
     for name, value in env.items():
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name[:50]!r} is no name of a variable", next="use letters, digits and _")
-        if isinstance(value, str) and _SECRET.search(name) and not _REFERENCE.search(value):
+        if isinstance(value, str) and _SECRET.search(name) and not REFERENCE.search(value):
             raise UsageError(
                 f"env[{name!r}] looks like a secret",
                 next=f'put it into the environment, and write env={{"{name}": "${{{name}}}"}}',
@@ -32,19 +32,14 @@ def check_environment(env: Mapping[str, object]) -> None:
 
 
 def environment_of(env: Mapping[str, object], known: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a program: all that are known, and those that are given, `${NAME}` filled in.
+    """The variables of a program: all that are known, and those that are given, filled in as `fill` does.
 
     Raises:
         UsageError: as `check_environment`, and if a variable that one refers to is not set.
     """
     check_environment(env)
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in known:
-            raise UsageError(f"the environment variable {match[1]} is not set", next=f"export {match[1]}=...")
-        return known[match[1]]
-
-    return {**known, **{name: _REFERENCE.sub(value, word(given)) for name, given in env.items()}}
+    texts = {name: word(given) for name, given in env.items()}
+    return {**known, **{n: fill(text, known, where=f"env[{n!r}]", empty=True).text for n, text in texts.items()}}
 
 
 def word(value: object) -> str:

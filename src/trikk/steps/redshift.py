@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from trikk.core.addresses import REFERENCE
 from trikk.core.durations import Duration
 from trikk.core.errors import UsageError
 from trikk.pipeline.retry import Retry
@@ -15,7 +16,6 @@ from trikk.steps.aws import refuse_keys
 from trikk.steps.defining import defining
 from trikk.steps.sql import read_sql
 
-_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _SSL = ("disable", "require", "verify-ca", "verify-full")
 _REDSHIFT: Step[..., Any] = Step(read_sql, name="redshift", source=True)
@@ -72,7 +72,7 @@ def address(host: str, database: str, user: str, password: str, port: int, ssl: 
     Raises:
         UsageError: if a part is wrong, or the password is not `${NAME}`.
     """
-    if not _REFERENCE.fullmatch(password):
+    if not REFERENCE.fullmatch(password):
         raise UsageError("password= is not a reference", next="put it into the environment and write ${NAME}")
     if not _HOST.fullmatch(host):
         raise UsageError("host= is not a host's name", next="use a name such as cluster.abc.eu-west-1.redshift...")
@@ -82,5 +82,5 @@ def address(host: str, database: str, user: str, password: str, port: int, ssl: 
         raise UsageError(f"ssl={ssl!r} is not known", next=f"use one of {', '.join(map(repr, _SSL))}")
     if not database or not user:
         raise UsageError("database= and user= must not be empty", next="name both")
-    who = user if _REFERENCE.fullmatch(user) else quote(user, safe="")
+    who = user if REFERENCE.fullmatch(user) else quote(user, safe="")
     return f"redshift://{who}:{password}@{host}:{port}/{quote(database, safe='')}?sslmode={ssl}"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from trikk.core.addresses import REFERENCE, Filled, fill, refuse_secrets
 from trikk.core.errors import UsageError
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET_OPTIONS = {"password", "passfile", "sslpassword"}
 SCHEMES = {
     "sqlite": "sqlite",
     "duckdb": "duckdb",
@@ -28,14 +26,14 @@ class Resolved:
     Attributes:
         scheme: the scheme as it was written.
         url: the whole address.
-        secrets: every text that came from the environment, and the password: to be hidden in error texts.
         template: the address as it was written, to be shown in its place.
+        filled: the same with the values that stand in it.
     """
 
     scheme: str
     url: str
-    secrets: tuple[str, ...]
     template: str
+    filled: Filled
 
     @property
     def port(self) -> int | None:
@@ -50,7 +48,8 @@ class Resolved:
 
     def hide(self, text: str) -> str:
         """Return `text` with every secret in it replaced by ***."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
+        text, password = self.filled.hide(text), _password(self.url)
+        for secret in sorted(filter(None, {password, unquote(password)}), key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
@@ -61,51 +60,28 @@ def check_url(url: str) -> None:
     Raises:
         UsageError: if the scheme is unknown or a password stands in it; the password is not repeated.
     """
-    if _REFERENCE.fullmatch(url):
+    if REFERENCE.fullmatch(url):
         return
     scheme, _, rest = url.partition("://")
     if not rest and scheme == url:
         raise UsageError("the address of a database has no scheme", next=_hint())
     if scheme not in SCHEMES:
         raise UsageError(f"databases of kind {_short(scheme)!r} can't be read", next=_hint())
-    options = parse_qsl(url.partition("?")[2])
-    given = [_password(url), *(value for name, value in options if name.lower() in _SECRET_OPTIONS)]
-    if any(value and not _REFERENCE.fullmatch(value) for value in given):
-        raise UsageError(
-            f"the address of the {scheme} database holds a password",
-            next="put the password into the environment and write ${NAME} in its place",
-        )
+    refuse_secrets(url, f"the address of the {scheme} database")
 
 
 def resolve(url: str, environment: Mapping[str, str] | None = None) -> Resolved:
-    """Put the environment's values in the place of `${NAME}`.
-
-    In the user and password part they are percent-encoded, so that a password may hold any character.
+    """Put the environment's values in the place of `${NAME}`, as `fill` does.
 
     Raises:
         UsageError: as `check_url`, and if a variable is not set.
     """
     check_url(url)
-    known = os.environ if environment is None else environment
-    secrets: list[str] = []
-
-    def value(name: str) -> str:
-        if name not in known or not known[name]:
-            raise UsageError(f"the environment variable {name} is not set", where=url, next=f"export {name}=...")
-        secrets.append(known[name])
-        return known[name]
-
-    user, at, rest = url.rpartition("@")
-    user = _REFERENCE.sub(lambda m: quote(value(m[1]), safe=""), user)
-    full = user + at + _REFERENCE.sub(lambda m: value(m[1]), rest)
-    scheme = full.partition("://")[0]
+    filled = fill(url, environment)
+    scheme = filled.text.partition("://")[0]
     if scheme not in SCHEMES:
         raise UsageError("the address in the environment is not one of a database", where=url, next=_hint())
-    password = _password(full)
-    if password:
-        secrets += [password, unquote(password)]
-    secrets += [quote(secret, safe="") for secret in secrets]
-    return Resolved(scheme, full, tuple(sorted({s for s in secrets if s})), url)
+    return Resolved(scheme, filled.text, url, filled)
 
 
 def _password(url: str) -> str:

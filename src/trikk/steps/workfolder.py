@@ -83,7 +83,7 @@ def code_file(name: str, kind: str) -> Path:
             where=str(path),
             next="check its path relative to trikk.toml, and that code = [...] there includes it",
         )
-    if (root / FILE).is_file() and path not in set(source_files(root, load_settings(root).code)):
+    if (root / FILE).is_file() and path not in set(source_files(root, load_settings(root, stored=True).code)):
         pattern = f"**/*{path.suffix}" if path.suffix else name
         raise UsageError(
             f"{name!r} is not part of a run's code, so that no replay would have it",

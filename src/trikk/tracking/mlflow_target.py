@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from trikk.core.addresses import holds_secret
 from trikk.core.errors import MissingExtra, StorageError, UsageError
 from trikk.models.version import ModelVersion
 from trikk.storage.artifact import Artifact
@@ -192,7 +193,7 @@ def check_uri(uri: str) -> None:
     """Raise UsageError if a server's address holds a password, or is none."""
     try:
         parts = urlsplit(uri)
-        bad = not parts.scheme or parts.password is not None
+        bad = not parts.scheme or parts.password is not None or holds_secret(uri)
     except ValueError:
         bad = True
     if bad:
