@@ -36,5 +36,8 @@ def test_files_without_a_key_types_and_texts_for_nothing(folder: Folder) -> None
     assert folder.good(*how)["columns"] == {"id": "String", "x": "Float64"}
     assert "0 new, 0 changed: the rows of 1 file are in t since version 0" in folder.trikk(*how).out
     assert folder.good(*how, "--again")["version"] == 1
+    write(folder, "b.csv", "id\tx\n1\t2\n")
+    assert r"--separator '\t'" in folder.refused("ingest", "u", "b.csv", code=1)["next"]
+    assert folder.good("ingest", "u", "b.csv", "--separator", r"\t")["columns"] == {"id": "Int64", "x": "Int64"}
     for wrong in (["--merge"], ["--merge", "--overwrite", "--key", "id"], ["--types", "x"], ["--types", "x=int"]):
         folder.refused("ingest", "t", "a.csv", *wrong)

@@ -182,6 +182,25 @@ def test_a_run_says_which_objects_it_read(bucket: Bucket) -> None:
     ]
     assert read["s3"]["uri"] == f"s3://{bucket.name}/r/2020-03-26-*.csv"
     assert read["other"]["rows"] == 1
+    assert (read["s3"]["columns"], read["s3"]["doubts"]) == ({"a": "Int64"}, [])
+
+
+def test_what_is_doubtful_in_an_object_stands_in_the_log_and_the_event(
+    bucket: Bucket, capfd: pytest.CaptureFixture[str]
+) -> None:
+    uri = bucket.put("doubtful.csv", "a;b\nNA;7\n1;x\n2;-\n\n")
+
+    @pipeline
+    def reading(uri: str) -> None:
+        s3(uri, separator=";", nulls=["-"])
+
+    run = run_inline(reading, uri=uri)
+    assert run.state == "succeeded", run.error
+    (read,) = [e.body for e in run.events if e.kind == "source.read"]
+    assert read["columns"] == {"a": "String", "b": "String"}
+    assert f"column 'a': 'NA' ({uri} line 2) is no number, so that all are text (1 row)" in read["doubts"]
+    assert "1 blank line left out" in read["doubts"]
+    assert "'NA'" in capfd.readouterr().out
 
 
 def test_a_value_from_outside_can_not_choose_another_folder(bucket: Bucket) -> None:

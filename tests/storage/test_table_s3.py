@@ -89,12 +89,14 @@ def test_files_in_a_bucket_are_ingested(root: str, s3_server: S3Server, tmp_path
     client = s3_server.client()
     client.put_object(Bucket=bucket, Key="in/a.csv", Body=b"k,v\n1,a\n")
     client.put_object(Bucket=bucket, Key="in/b.CSV", Body=b"k,v\n2,b\n")
+    client.put_object(Bucket=bucket, Key="in/deep/a.csv", Body=b"k,v\n9,z\n")
     TWO.write_parquet(tmp_path / "c.parquet")
     client.upload_file(str(tmp_path / "c.parquet"), bucket, "in/c.parquet")
     sources = [f"s3://{bucket}/in/{name}" for name in ("a.csv", "b.CSV", "c.parquet")]
     tables = Tables(str(tmp_path / "tables"))
     report = ingest(tables, "t", sources, key=["k"], identity="1", origin={})
     assert (report.rows, report.dropped) == (2, 2)
+    assert ingest(tables, "u", [f"s3://{bucket}/in/*.csv"], origin={}).files == (f"s3://{bucket}/in/a.csv",)
     with pytest.raises(TableError, match="none"):
         ingest(tables, "t", [f"s3://{bucket}/in/none.csv"], identity="2", origin={})
     with pytest.raises(TrikkError):

@@ -126,7 +126,7 @@ def ingest(
         key=_listed(key),
         mode="merge" if merges else "overwrite" if overwrite else "append",
         again=again,
-        reading=Reading(types=_types(types), nulls=nulls, separator=separator),
+        reading=Reading(types=_types(types), nulls=nulls, separator="\t" if separator == "\\t" else separator),
         origin={"by": _user(), "step": "ingest"},
     )
     if as_json:

@@ -212,7 +212,7 @@ def _fetched(url: str, folder: Path) -> list[tuple[str, Path]]:
         keys = [key]
         if glob.has_magic(key):
             listed = obstore.list(store, prefix=re.split(r"[*?\[]", key)[0].rpartition("/")[0] or None)
-            keys = sorted(m["path"] for page in listed for m in page if fnmatchcase(m["path"], key))
+            keys = sorted(m["path"] for page in listed for m in page if _matches(m["path"], key))
         if not keys:
             raise UsageError(f"no object matches {url!r}", next="check the pattern and the bucket")
         found = []
@@ -229,6 +229,11 @@ def _fetched(url: str, folder: Path) -> list[tuple[str, Path]]:
             next="check the endpoint, the bucket's name and the AWS_* credentials",
         ) from None
     return found
+
+
+def _matches(key: str, pattern: str) -> bool:
+    """Whether an object is meant; as in files' names, `*` stays in one folder."""
+    return fnmatchcase(key, pattern) and ("**" in pattern or key.count("/") == pattern.count("/"))
 
 
 def expand(sources: Sequence[str]) -> list[str]:
