@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-COUNTS = ("coverage", "interval_coverage", "waiting", "unpredicted", "predicted", "observed", "labelled")
+COUNTS = ("coverage", "interval_coverage", "waiting", "unpredicted", "predicted", "observed", "labelled", "unseen")
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,

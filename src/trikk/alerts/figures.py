@@ -133,7 +133,12 @@ def _reading(
 
 
 def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Figures) -> bool:
-    """Whether enough is known; a rule on counts alone needs no labels but that their time is over."""
+    """Whether enough is known; a rule on counts alone needs no labels but that their time is over.
+
+    One on categories that are new needs nothing but predictions.
+    """
+    if all(name.name in ("unseen", "predicted") for name in rule.condition.names()):
+        return figures.predicted >= max(1, rule.min_labelled)
     if all(name.kind == "count" and name.name != "interval_coverage" for name in rule.condition.names()):
         return window.state in ("final", "overdue")
     enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least

@@ -9,7 +9,7 @@ import click
 
 from trikk.cli.drift import show_drift
 from trikk.cli.output import CELL, echo, json_option, parameters_text, print_json, style, table, value_text, when
-from trikk.core.errors import UnknownName
+from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.text import shorten
 from trikk.execution.project import Project
 
@@ -83,14 +83,30 @@ def monitor(
     else:
         windows = records.newest(spec, kind, last)
         trusted = trusts(spec, records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else [])
+        unknown = _why_unseen_unknown(project, spec, windows)
         if as_json:
             shown = {"monitor": spec.to_json(), "kind": kind, "windows": [w.to_json() for w in windows]}
-            print_json({**shown, "estimates": [one.to_json() for one in trusted]})
+            print_json({**shown, "estimates": [one.to_json() for one in trusted], "unseen_unknown": unknown})
             return
         _check_value(windows, chosen)
         _timeline(windows, spec.metrics, chosen)
+        if unknown and any("unseen" in str(alarm.get("when", "")) for alarm in spec.alarms):
+            echo(f"unseen: not known: {unknown}")
         for one in trusted:
             echo(f"estimate: {one.state}: {one.reason}")
+
+
+def _why_unseen_unknown(project: Project, spec: MonitorSpec, windows: list[Any]) -> str | None:
+    """Why none of the windows says how many categories are new; None if one does."""
+    from trikk.monitoring.unseen import why_unknown
+
+    if any(window.whole.unseen is not None for window in windows):
+        return None
+    try:
+        columns = project.tables.scan(spec.predictions).collect_schema().names()
+    except TrikkError as error:
+        return error.what
+    return why_unknown(spec, project.journal, columns)
 
 
 def _check(spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None) -> None:
@@ -159,6 +175,8 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
     heads += ["BASELINE"] if baseline else []
     guessed = next((name for w in windows for name in w.whole.estimated), None)
     heads += [f"ESTIMATED {guessed.upper()}"] if guessed else []
+    unseen = any(w.whole.unseen is not None for w in windows)
+    heads += ["UNSEEN"] if unseen else []
     rows = []
     for record in windows:
         figures = record.of(*chosen) if chosen else record.whole
@@ -169,7 +187,9 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
         row = [record.label, state + notes, f"{figures.predicted:,}", f"{figures.labelled:,}"]
         row += [_number(figures.metrics.get(m)) for m in metrics]
         row += [_number(figures.baseline.get(metrics[0]))] if baseline else []
-        rows.append(row + ([_number(figures.estimated.get(guessed))] if guessed else []))
+        row += [_number(figures.estimated.get(guessed))] if guessed else []
+        share = "-" if figures.unseen is None else f"{figures.unseen:.2%}"
+        rows.append(row + ([share] if unseen else []))
     table(heads, rows, right=heads[2:])
 
 
@@ -181,16 +201,20 @@ def _window(record: Any, past: list[Any], metrics: tuple[str, ...]) -> None:
         f"  {whole.predicted:,} predicted, {whole.labelled:,} labelled ({coverage}), "
         f"{whole.waiting:,} without truth, {whole.unpredicted:,} without prediction"
     )
+    if whole.unseen is not None:
+        echo(f"  {whole.unseen:.2%} of the predictions are for categories that their model was not fitted on")
     for earlier in past:
         shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
         echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
-    heads = ["SLICE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics)]
+    unseen = any(f.unseen is not None for f in record.figures)
+    heads = ["SLICE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics), *(["UNSEEN"] if unseen else [])]
     rows = [
         [
             f"{f.slice}={f.value}" if f.slice else "all",
             f"{f.predicted:,}",
             f"{f.labelled:,}",
             *(_number(f.metrics.get(m)) for m in metrics),
+            *(["-" if f.unseen is None else f"{f.unseen:.2%}"] if unseen else []),
         ]
         for f in record.figures
     ]

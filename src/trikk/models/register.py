@@ -14,7 +14,7 @@ from trikk.core.errors import MissingExtra, PermanentError, PredictionError, Sig
 from trikk.models.columns import booster_of, inputs_of, is_of
 from trikk.models.invoke import as_series, caller_of, raw_values, tried_values, ways_of
 from trikk.models.registry import Registry
-from trikk.models.signature import Signature
+from trikk.models.signature import MOST_CATEGORIES, Signature
 from trikk.models.version import ModelVersion
 from trikk.runs.context import StepContext, step_context
 from trikk.runs.state import RunState
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SAMPLE = 1000
 _ROUNDING = 1e-6
+_LONGEST = 200  # bytes of a category
 _OWN = ("python", "trikk")
 _LOG = logging.getLogger("trikk.models")
 
@@ -76,7 +77,9 @@ def register(
         environment=context.environment,
         created=context.time(),
     )
-    taken = None if signature is None else signature.to_json()
+    taken = (
+        None if signature is None else signature.with_categories({}).to_json()
+    )  # as it was before these were kept
     shown = digest_json([artifact.digest, taken, {**numbers_by_name}, description])
     version = Registry(context.journal).register(made, identity=f"{context.identity}/{shown[:16]}")
     return version.to_json()
@@ -122,7 +125,22 @@ def infer(model: Any, inputs: Any, *, nullable: Sequence[str] = (), method: str 
     found = [name for name, has in zip(names, some, strict=True) if has]
     takes, output = _proved(model, inputs, sample, method)
     unknown = sorted(set(nullable) - set(names))
-    return Signature.infer(sample, output, takes=takes, method=method, nullable=[*unknown, *found, *nullable])
+    given = Signature.infer(sample, output, takes=takes, method=method, nullable=[*unknown, *found, *nullable])
+    return given.with_categories(_categories(lazy))
+
+
+def _categories(rows: pl.LazyFrame) -> dict[str, list[str]]:
+    """The texts of each column of texts or categories, in order; not of one that has very many, or long ones."""
+    import polars as pl
+
+    found = {}
+    for name, kind in rows.collect_schema().items():
+        if kind in (pl.String, pl.Categorical):
+            texts = rows.select(pl.col(name).cast(pl.String).drop_nulls().unique()).head(MOST_CATEGORIES + 1)
+            values = texts.collect(engine="streaming").to_series()
+            if len(values) <= MOST_CATEGORIES and not (values.str.len_bytes() > _LONGEST).any():
+                found[name] = values.sort().to_list()
+    return found
 
 
 def _proved(model: Any, inputs: Any, sample: pl.DataFrame, method: str) -> tuple[str, pl.Series]:

@@ -6,7 +6,7 @@ Without it a model takes columns in the wrong order, or counts where it learned 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import SignatureError, StorageError
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 TAKES = ("array", "polars", "pandas")
+MOST_CATEGORIES = 1000
+"""Of an input with more different texts none is kept: it rather names things than sorts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +29,19 @@ class Field:
         name: the column's name.
         dtype: a polars dtype as text, such as "Float32", "String" or "Datetime(time_unit='us', time_zone='UTC')".
         nullable: whether values may be missing (null, or NaN in a column of floats).
+        categories: the texts that the model was fitted on, in order; None for other inputs, for one with more than
+            `MOST_CATEGORIES`, and where they were not kept.
     """
 
     name: str
     dtype: str
     nullable: bool = False
+    categories: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, JSON]:
         """The field as JSON."""
-        return {"name": self.name, "dtype": self.dtype, "nullable": self.nullable}
+        kept: dict[str, JSON] = {} if self.categories is None else {"categories": [*self.categories]}
+        return {"name": self.name, "dtype": self.dtype, "nullable": self.nullable, **kept}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,16 @@ class Signature:
         values = output if isinstance(output, pl.Series) else pl.Series("value", output)
         return cls(fields, Field("value", dtype_text(values), empty(values) > 0), takes, method)
 
+    def with_categories(self, categories: Mapping[str, Sequence[str]]) -> Signature:
+        """The signature with the texts that inputs had in training, by their names."""
+        known = {name: tuple(texts) for name, texts in categories.items()}
+        return replace(self, inputs=tuple(replace(f, categories=known.get(f.name)) for f in self.inputs))
+
+    @property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """The texts that the model was fitted on, of each input of which they are known."""
+        return {field.name: field.categories for field in self.inputs if field.categories is not None}
+
     @property
     def names(self) -> list[str]:
         """The inputs' names, in order."""
@@ -140,7 +156,7 @@ class Signature:
             StorageError: if it is none.
         """
         try:
-            inputs = tuple(Field(f["name"], f["dtype"], bool(f["nullable"])) for f in data["inputs"])
+            inputs = tuple(Field(f["name"], f["dtype"], bool(f["nullable"]), _texts(f)) for f in data["inputs"])
             out = data["output"]
             output = Field(out["name"], out["dtype"], bool(out["nullable"]))
             return cls(inputs, output, str(data["takes"]), str(data["method"]))
@@ -148,6 +164,10 @@ class Signature:
             raise StorageError(
                 "this is no description of a signature", next="look for a damaged entry of the model"
             ) from error
+
+
+def _texts(data: Mapping[str, Any]) -> tuple[str, ...] | None:
+    return tuple(data["categories"]) if "categories" in data else None
 
 
 def checked(column: pl.Series, field: Field) -> pl.Series:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
+from trikk.monitoring.unseen import UNSEEN, Unseen
 from trikk.monitoring.windows import zone_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ _DAY = timedelta(days=1)
 
 
 def cases(
-    spec: MonitorSpec, predictions: pl.LazyFrame, truth: pl.LazyFrame, start: datetime, end: datetime
+    spec: MonitorSpec,
+    predictions: pl.LazyFrame,
+    truth: pl.LazyFrame,
+    start: datetime,
+    end: datetime,
+    unseen: Unseen | None = None,
 ) -> pl.DataFrame:
     """Join the predictions for the slots from `start` to `end` (not included) with their truth.
 
@@ -34,12 +40,13 @@ def cases(
         truth: its ground truth.
         start: with its zone.
         end: with its zone.
+        unseen: what says which predictions are of categories that are new to their model.
 
     Returns:
         The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; what is not finite
         is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; the slices, those of
         a truth without a prediction as the truth has them; and, where the predictions have them, prediction_id,
-        model, model_version and run.
+        model, model_version and run; and `_unseen`, if that is known of any model.
 
     A key that the predictions have as text and the truth as whole numbers or dates (as endpoints logged them
     before they knew the truth's types) is compared as text, exactly as the truth's value is written: "7" is 7, and
@@ -63,6 +70,8 @@ def cases(
     kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
     order = _order(spec, have)
     known = [_known(name, have).alias(alias) for alias, name in values.items()]
+    is_new = None if unseen is None else unseen.expression(made, have)
+    known += [] if is_new is None else [is_new.alias(UNSEEN)]
     left = made.select(*by, *known, *own, *kept, *(by_.alias(name) for name, by_ in order.items()))
     theirs = [name for name in spec.slices if name not in have and name in others and name not in by]
     both = [name for name in own if name in others and others[name] == have[name]]

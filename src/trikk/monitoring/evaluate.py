@@ -13,6 +13,7 @@ from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.due import batches, due
 from trikk.monitoring.figures import figures
 from trikk.monitoring.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
+from trikk.monitoring.unseen import Unseen
 from trikk.monitoring.windows import Window, state_of, zone_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def _evaluated(
     """Each window of a batch as it is now, and whether that is something new."""
     import polars as pl
 
-    joined = cases(spec, source.predictions, source.truth, batch[0].start, batch[-1].end)
+    start, end, unseen = batch[0].start, batch[-1].end, Unseen(records.ledger)
+    joined = cases(spec, source.predictions, source.truth, start, end, unseen)
     slot = pl.col(spec.slot)
     found = []
     for window in batch:

@@ -14,6 +14,7 @@ from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
 from trikk.monitoring.estimate_figures import ECE, estimated, estimates
 from trikk.monitoring.metric_names import renewed_figures
 from trikk.monitoring.slices import slice_text
+from trikk.monitoring.unseen import UNSEEN
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,6 +41,8 @@ class Figures:
         cases: the labelled cases that have a baseline, too.
         estimated: metrics as they were to be expected before labels, of all predictions; empty if not estimated.
         estimated_labelled: the same of the labelled cases, to be set beside `metrics`.
+        unseen: the share, 0 to 1, of the predictions for a category that is new to their model; None if that is
+            not known.
     """
 
     slice: str
@@ -53,6 +56,7 @@ class Figures:
     cases: int = 0
     estimated: dict[str, float | None] = field(default_factory=dict)
     estimated_labelled: dict[str, float | None] = field(default_factory=dict)
+    unseen: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -149,6 +153,8 @@ class _Made:
             observed.count().alias("observed"),
             both.sum().alias("labelled"),
         ]
+        if UNSEEN in self.joined.columns:
+            found.append(pl.col(UNSEEN).filter(predicted.is_not_null()).mean().alias("unseen"))
         found += self._expressions("m", PREDICTED, both)
         if self.spec.interval:
             within = (observed >= pl.col(LOWER)) & (observed <= pl.col(UPPER))
@@ -202,6 +208,7 @@ class _Made:
             int(row.get("cases") or 0),
             {name: _number(value) for name, value in estimated(spec, row, "e").items()},
             {name: _number(value) for name, value in estimated(spec, row, "l").items()},
+            _number(row.get("unseen")),
         )
 
     def _one(

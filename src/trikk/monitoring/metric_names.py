@@ -19,6 +19,7 @@ RESERVED = (
     "predicted",
     "observed",
     "labelled",
+    "unseen",
     "baseline",
     "usual",
     "estimated",

@@ -15,6 +15,7 @@ from trikk.quality.check import (
     one_of,
     refers_to,
     row_count,
+    seen_in_training,
     unique,
 )
 from trikk.quality.foreign import expectations, pandera_schema
@@ -33,6 +34,7 @@ __all__ = [
     "fresh",
     "refers_to",
     "like",
+    "seen_in_training",
     "holds",
     "pandera_schema",
     "expectations",

@@ -283,6 +283,30 @@ def like(
     return Check("like", (column,), settings, severity, name=name)
 
 
+def seen_in_training(
+    model: object, *columns: str, allow: float = 0.0, severity: Severity = "block", name: str = ""
+) -> Check:
+    """Texts are among those that a registered model was fitted on; nulls do not count.
+
+    They are known of inputs of texts or categories with at most 1,000 different ones, of models that were
+    registered with `inputs=` since trikk keeps them; of others the check can't run, and says so.
+
+    Args:
+        model: `Model("people@champion")`, what `register_model` returned, or outside of a pipeline a ModelVersion.
+        columns: inputs of the model; all of which categories are known, if none is given.
+        allow: the share of rows that may fail.
+        severity: what a failure means.
+        name: instead of the check's own.
+
+    Raises:
+        DefinitionError: if no model is given.
+    """
+    if model is None or isinstance(model, str | int | float):
+        raise _wrong(f"seen_in_training is given {model!r}", 'name the model first: Model("people@champion")')
+    label = name or f"seen_in_training({', '.join(columns)})"
+    return Check("seen_in_training", columns, {"model": model}, severity, allow, label)
+
+
 def holds(what: object, *, allow: float = 0.0, severity: Severity = "block", name: str = "") -> Check:
     """Something of your own holds.
 

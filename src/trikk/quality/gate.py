@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from trikk.core.errors import DefinitionError
 from trikk.pipeline.location import caller, located
+from trikk.pipeline.model import Model
+from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
 from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import current, when
@@ -68,7 +71,7 @@ def quality_gate(
     trace = current()
     label = name or (_free(trace) if trace else NAME)
     step = located(gate_step, [check.what for check in wanted], label, sorts=quarantine is not None)
-    given: Any = [check.to_json() for check in wanted]
+    given: Any = [_with_categories(check).to_json() for check in wanted]
     options: dict[str, Any] = {"sample": sample, "allow_empty": allow_empty}
     options |= {} if quarantine is None else {"at_most": at_most}
     result = step.options(name=name, after=after)(rows, given, **options)
@@ -78,6 +81,17 @@ def quality_gate(
         with when(result.result["set_aside"] > 0):
             quarantine.append(result.rejected)
     return result
+
+
+def _with_categories(check: Check) -> Check:
+    """The check with what its model was fitted on in the place of the model, which a step looks up."""
+    model = check.settings.get("model")
+    if not isinstance(model, Model):
+        return check
+    from trikk.models.categories import known_categories
+
+    step: Step[..., Any] = Step(known_categories, name="categories")
+    return replace(check, settings={**check.settings, "model": step(model)})
 
 
 def _check_quarantine(quarantine: object, at_most: object) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import polars as pl
 
 from trikk.core.errors import UsageError
+from trikk.models.categories import known_categories, unseen
+from trikk.models.version import as_version
 from trikk.quality.check import Check
 from trikk.quality.distribution import distance
 from trikk.quality.rows import lazy_of
@@ -156,6 +158,21 @@ def _one_of(check: Check, scene: Scene) -> Plan:
     else:
         members = pl.Series(values)
     return _of_rows(~column.is_in(members.implode()))
+
+
+def _seen_in_training(check: Check, scene: Scene) -> Plan:
+    given = check.settings["model"]
+    version = as_version(given)
+    if version is not None:
+        given = known_categories(version)
+    known: Mapping[str, Any] = given["categories"]
+    names = check.columns or tuple(name for name in known if name in scene.schema)
+    unknown = next((name for name in names if name not in known), "" if not names else None)
+    if unknown is not None:
+        which = f"of {unknown} " if unknown else ""
+        raise UsageError(f"model {given['model']} has no categories {which}to compare with: {given['why']}")
+    bad = {name: unseen(name, scene.schema[name], known[name]) for name in names}
+    return _of_rows(pl.any_horizontal(bad.values()), bad if len(bad) > 1 else None)
 
 
 def _numbers(column: pl.Expr, dtype: pl.DataType, values: list[Any]) -> tuple[pl.Expr, pl.Series]:
@@ -317,5 +334,6 @@ _KINDS: dict[str, Callable[[Check, Scene], Plan]] = {
     "fresh": _fresh,
     "refers_to": _refers_to,
     "like": _like,
+    "seen_in_training": _seen_in_training,
     "holds": _holds,
 }

@@ -295,6 +295,7 @@ _EXPECTED: dict[str, Callable[[Check], str]] = {
         f"{c.columns[0]} distributed as in the reference, "
         f"{c.settings['measure'].upper()} at most {c.settings['at_most']:g}"
     ),
+    "seen_in_training": lambda c: f"{', '.join(c.columns) or 'inputs'} known from training",
     "holds": _expected_own,
 }
 
