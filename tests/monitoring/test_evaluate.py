@@ -343,7 +343,7 @@ def test_tables_without_what_it_needs_are_named() -> None:
     assert "table counts has no column 'cuont'" in str(run.error)
     world = World(monitor())
     world.tables = MemoryTables(
-        {"predictions": predicted(0), "counts": counted(0).cast({"slot": pl.Datetime("us")})}
+        {"predictions": predicted(0), "counts": counted(0).with_columns(sensor=pl.lit(1.5))}
     )
     assert "give it one type in both" in str(
         run_inline(world.monitor.pipeline, tables=world.tables, now=day(2)).run.steps["evaluate"].error
