@@ -163,8 +163,7 @@ def test_a_host_that_is_killed_fails_the_run_and_leaves_no_worker(
     assert run["state"] == "failed"
     assert steps_of(run)["hang"]["error"]["kind"] == "lost"
     assert "(signal 9)" in done.err
-    until(lambda: not lives(worker))
-    os.kill(pids(folder)[1], signal.SIGKILL)  # its child is nobody's any more
+    all_gone(folder)
 
 
 def test_a_worker_that_is_killed_is_one_failed_attempt(folder: Folder, long: subprocess.Popen[str]) -> None:

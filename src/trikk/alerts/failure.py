@@ -7,6 +7,7 @@ from trikk.core.errors import TrikkError
 from trikk.core.tails import tail_of
 from trikk.execution.project import Project
 from trikk.execution.traces import headline
+from trikk.execution.way_on import way_on
 
 LINES = 15
 
@@ -31,4 +32,4 @@ def failure_of(project: Project, run: str) -> Failure | None:
     error = step.error or {}
     log = tail_of(project.settings.state / step.log, LINES) if step.log else []
     log = log or str(error.get("traceback") or "").splitlines()[-LINES:]
-    return Failure(name, headline(step.error), tuple(log))
+    return Failure(name, headline(step.error), tuple(log), way_on(project, state))

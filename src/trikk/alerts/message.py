@@ -26,11 +26,13 @@ class Failure:
         step: the step.
         error: one line.
         log: the last lines of its log, or of its stack trace.
+        next: the command that goes on with the run.
     """
 
     step: str
     error: str
     log: tuple[str, ...] = ()
+    next: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def message(
     title = printable(incident.title)
     subject = f"[{project}] {mark}: {_HEADS[told.kind] if not is_over else ''}{title}"
     facts = _facts(incident, told, zone)
-    next_ = [] if is_over else commands(incident, told)
+    next_ = [] if is_over else commands(incident, told, failure)
     link = f"{url}/incidents/{incident.id}" if url else ""
     width = max(len(name) for name, _ in facts) + 3
     about = [f"incident {incident.id} of project {project}, rule {incident.rule.name}"]
@@ -142,8 +144,8 @@ def run_of(told: Told) -> str:
     return str(told.point.facts.get("run", "")) if told.point and told.point.bad else ""
 
 
-def commands(incident: Incident, told: Told) -> list[str]:
-    """What to do about it, as commands."""
+def commands(incident: Incident, told: Told, failure: Failure | None = None) -> list[str]:
+    """What to do about it, as commands; `failure` as of `message`."""
     rule, found = incident.rule, []
     if rule.kind in OF_MONITORS and told.point is not None:
         kind = f" --kind {rule.window}" if rule.window else ""
@@ -154,7 +156,8 @@ def commands(incident: Incident, told: Told) -> list[str]:
         run = run_of(told)
         of = "" if incident.subject == ALL_PIPELINES else f" --pipeline {incident.subject}"
         found += [f"trikk show {run}"] if run else [f"trikk runs{of}"]
-        found += [f"trikk resume {run}"] if run and rule.kind == "run failed" else []
+        resume = failure.next if failure is not None and failure.next else f"trikk resume {run}"
+        found += [resume] if run and rule.kind == "run failed" else []
     if rule.kind in OF_TABLES:
         found.append(f"trikk tables {incident.subject}")
     return [*found, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]

@@ -253,8 +253,10 @@ def warn_of_effects(session: Session, graph: Graph, given: Mapping[str, str]) ->
         )
 
 
-def explain(project: Project, state: RunState, next_: str | None = None) -> None:
-    """The failed step, the last lines of its log, and the command that goes on."""
+def explain(project: Project, state: RunState) -> None:
+    """The failed step, the last lines of its log, and the command that helps."""
+    from trikk.execution.way_on import way_on
+
     echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
     culprit = state.culprit()
     if culprit is not None:
@@ -267,4 +269,4 @@ def explain(project: Project, state: RunState, next_: str | None = None) -> None
         elif failed.error:
             for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:
                 echo(f"  | {line}".rstrip(), err=True)
-    echo(f"  next: {next_ or f'trikk resume {state.id}'}", err=True)
+    echo(f"  next: {way_on(project, state)}", err=True)

@@ -27,6 +27,7 @@ from trikk.core.errors import TrikkError, UnknownName
 from trikk.execution.costs import cost_of
 from trikk.execution.project import Project
 from trikk.execution.traces import headline
+from trikk.execution.way_on import way_on
 from trikk.pipeline.graph import Graph
 from trikk.runs.cost import Cost
 from trikk.runs.journal import RunRow
@@ -113,7 +114,7 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
         priced = {"cost": cost.to_json()} if cost else {}
         print_json({**state.to_json(), **priced, **read_record(project.journal, state.id).to_json()})
     else:
-        _print_run(state, read_record(project.journal, state.id), cost_of(project, state.id, time.time()))
+        _print_run(project, state, read_record(project.journal, state.id), cost_of(project, state.id, time.time()))
         if state.state == "running" and not project.is_driven(state.id):
             echo(f"its driver is gone; next: trikk resume {state.id}")
 
@@ -161,7 +162,7 @@ def _row_json(row: RunRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__slots__}
 
 
-def _print_run(state: RunState, record: RunRecord, cost: Cost | None) -> None:
+def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost | None) -> None:
     where = f" in {state.environment}" if state.environment not in ("", "main") else ""
     echo(f"run {state.id} of {state.pipeline}{where}: ", state_text(state.state))
     if state.error:
@@ -195,7 +196,7 @@ def _print_run(state: RunState, record: RunRecord, cost: Cost | None) -> None:
     _print_gates(record.gates)
     _print_logged(record)
     if state.state in ("failed", "cancelled") and not state.forgotten:
-        echo(f"next: trikk logs {state.id}, then trikk resume {state.id}")
+        echo(f"next: trikk logs {state.id}, then {way_on(project, state)}")
 
 
 def _print_gates(gates: Mapping[Task, Mapping[str, Any]]) -> None:
