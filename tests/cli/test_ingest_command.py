@@ -21,6 +21,7 @@ def test_corrections_and_repetitions_say_what_is_new(folder: Folder) -> None:
     write(folder, "b.csv", "line,day,load\n007,2020-03-01,13\n4,2020-03-02,5\n")
     kept = folder.trikk("ingest", "loads", "b.csv", "--key", "day,line")
     assert "day=2020-03-01, line=007 has load 12 and 13" in kept.out
+    assert "--merge" in kept.out
     merge = ("ingest", "loads", "b.csv", "--key", "day,line", "--merge")
     assert "0 new, 1 changed" in folder.trikk(*merge).out
     assert "0 new, 0 changed from 1 file: loads stays at version 2" in folder.trikk(*merge).out

@@ -156,8 +156,10 @@ def _told(name: str, report: IngestReport, *, is_new: bool) -> Iterator[str]:
     if report.equal:
         yield f"  left out {report.equal:,} whose key was there with the same values"
     if report.different:
-        yield f"  left out {report.different:,} whose key was there with other values (--merge takes the new ones)"
+        yield f"  left out {report.different:,} whose key was there with other values"
     yield from (f"  {example}" for example in report.examples)
+    if any(example.startswith("in the table") for example in report.examples):
+        yield "  corrections take the place of what is in the table: --merge"
     if is_new and report.rows:
         yield "  columns: " + ", ".join(f"{column} {dtype}" for column, dtype in report.columns.items())
     yield from (f"  {doubt}" for doubt in report.doubts)

@@ -16,6 +16,7 @@ from trikk.core.errors import StorageError, TableError, UsageError
 from trikk.core.names import new_run_id
 from trikk.storage.ingest_keys import Sorted, by_key
 from trikk.storage.ingest_read import ENDINGS, Part, Reading, Rows, format_of, read_parts, united
+from trikk.storage.ingest_types import name_of
 from trikk.storage.s3 import connect_bucket
 from trikk.storage.table_types import storable
 from trikk.storage.tables import Tables, Write
@@ -44,7 +45,7 @@ class IngestReport:
         equal: dropped rows that were there already, or came earlier in the files, with the same values.
         different: dropped rows whose key was there or came earlier with other values.
         examples: two rows of one key that differ, in words, for each of the two places where that was seen.
-        columns: the type of each column.
+        columns: the name of each column's type.
         doubts: what a careful reader would ask about the files, a sentence each.
     """
 
@@ -165,7 +166,7 @@ def _read(files: Sequence[tuple[str, Path]], reading: Reading, schema: pl.Schema
         return Rows(pl.DataFrame(), {}, [])
     rows = united(parts, reading, table=schema, for_table=True, may_lack=mode == "merge")
     frame = storable(rows.frame, schema=schema, where=files[0][0])
-    return replace(rows, frame=frame, types={column: str(dtype) for column, dtype in frame.schema.items()})
+    return replace(rows, frame=frame, types={column: name_of(dtype) for column, dtype in frame.schema.items()})
 
 
 def _identity(files: Sequence[tuple[str, Path]], mode: Mode, reading: Reading) -> str:

@@ -30,7 +30,15 @@ from trikk.storage.ingest_text import (
     text_doubts,
     typed,
 )
-from trikk.storage.ingest_types import check_types, converted, dtype_of, joint, lost_path, with_text_for_nulls
+from trikk.storage.ingest_types import (
+    check_types,
+    converted,
+    dtype_of,
+    joint,
+    lost_path,
+    name_of,
+    with_text_for_nulls,
+)
 from trikk.storage.table_types import stored_type
 
 if TYPE_CHECKING:
@@ -106,7 +114,7 @@ class Rows:
 
     Attributes:
         frame: the rows, in the order of the files.
-        types: the type of each column, in polars' words.
+        types: the name of each column's type.
         doubts: what a careful reader would ask, a sentence each.
     """
 
@@ -278,7 +286,7 @@ def united(
     frame = pl.DataFrame(columns)
     if not frame.height:
         found.clear()
-    return Rows(frame, {name: str(dtype) for name, dtype in frame.schema.items()}, found)
+    return Rows(frame, {name: name_of(dtype) for name, dtype in frame.schema.items()}, found)
 
 
 def _names(parts: Sequence[Part], reading: Reading, table: pl.Schema | None, may_lack: bool) -> list[str]:

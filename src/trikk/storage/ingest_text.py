@@ -30,7 +30,7 @@ _EDGE = r"^\s|\s$"
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
 _OTHER_DATE = r"^\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})\b|^\d{4}[./]\d{1,2}[./]\d{1,2}\b|^(19|20)\d\d[01]\d[0-3]\d$"
 _COMMA = r"^[+-]?\d+,\d+$"
-_LONG = r"^[+-]?0*[.]?0*[1-9][\d.]{17,}"  # 18 digits and a point, or 19: more than Float64 tells apart
+_LONG = r"^[+-]?0*[.]?0*[1-9][\d.]{18,}"  # 18 digits and a point, or 19; 17 print any Float64
 
 
 @dataclass(frozen=True, slots=True)

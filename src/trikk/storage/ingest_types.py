@@ -37,6 +37,11 @@ def dtype_of(name: str) -> pl.DataType:
     return made
 
 
+def name_of(dtype: Any) -> str:
+    """The name of a type: as `dtype_of` takes it where that has one, else in polars' words."""
+    return next((name for name in TYPES if dtype_of(name) == dtype), str(dtype))
+
+
 def joint(a: Any, b: Any) -> Any:
     """The type in which values of both are equal to what they were, if each fits; None if there is none.
 
