@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,7 +21,7 @@ from tests.servers_postgres import PostgresServer
 from trikk.core.errors import UsageError
 from trikk.steps.sql import read_sql
 
-ZONES = ("Asia/Tokyo", "America/St_Johns", "UTC")
+ZONES = ("Asia/Tokyo", "America/St_Johns")
 MOMENTS = """
 select timestamptz '2020-03-26 23:30:00+00' as at,
     date_trunc('day', timestamptz '2020-03-26 23:30:00+00') as day_at,
@@ -55,22 +56,22 @@ def read_in(zone: str, url: str, query: str) -> Any:
     return json.loads(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
 
 
-def same_in_all_zones(url: str) -> None:
+def same_in_zones(url: str, zones: Sequence[str] = ZONES) -> None:
     wanted = read_sql(url, MOMENTS, {"moment": datetime(2020, 3, 26, 12, tzinfo=UTC)})
     assert wanted.row(0) == MOMENTS_READ
     assert wanted.schema["at"] == wanted.schema["day_at"] == pl.Datetime("us", "UTC")
-    for zone in ZONES:
+    for zone in zones:
         assert read_in(zone, url, MOMENTS) == [[str(t) for t in wanted.dtypes], repr(wanted.row(0))]
 
 
 def test_a_duckdb_session_is_in_utc_whatever_the_machine_is_in() -> None:
     pytest.importorskip("duckdb")
-    same_in_all_zones("duckdb://")
+    same_in_zones("duckdb://")
 
 
 def test_a_postgresql_session_is_in_utc_whatever_the_machine_is_in(postgres_url: str) -> None:
-    same_in_all_zones(postgres_url)
-    same_in_all_zones(postgres_url.replace("postgresql://", "redshift://"))
+    same_in_zones(postgres_url)
+    same_in_zones(postgres_url.replace("postgresql://", "redshift://"), ZONES[:1])
 
 
 @pytest.fixture
