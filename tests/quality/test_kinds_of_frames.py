@@ -146,6 +146,15 @@ def several(n: int) -> pd.DataFrame:
     return pd.DataFrame({"x": [1.0, math.nan]}).tail(n)
 
 
+@step
+def parts_by_name() -> dict[str, Any]:
+    return {"rows": pd.DataFrame({"x": [1.0, math.nan]}), "n": 3}
+
+
+def inside() -> None:
+    quality_gate(parts_by_name()["rows"], between("x", 0, 9))
+
+
 def outputs() -> None:
     quality_gate(as_pandas(), between("x", 0, 9))
 
@@ -159,7 +168,7 @@ def mapped() -> None:
     quality_gate(several.map([1, 2]), between("x", 0, 9))
 
 
-@pytest.mark.parametrize("body", [outputs, parts, mapped])
+@pytest.mark.parametrize("body", [outputs, parts, mapped, inside])
 def test_a_nan_of_a_pandas_frame_fails_in_a_run_as_well(body: Callable[[], None]) -> None:
     made: Pipeline = pipeline(body)
     done = run_inline(made)

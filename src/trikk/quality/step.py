@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -25,6 +25,9 @@ from trikk.runs import events as e
 from trikk.runs import logged
 from trikk.runs.context import StepContext, current_step
 
+if TYPE_CHECKING:
+    import pandas as pd  # a frame of pandas comes as one, with its NaN; all others are lazy
+
 
 def gate_step(whats: Sequence[object], name: str, *, sorts: bool = False) -> Step[..., Any]:
     """A step that does some checks.
@@ -37,21 +40,28 @@ def gate_step(whats: Sequence[object], name: str, *, sorts: bool = False) -> Ste
     """
 
     def quality_gate(
-        rows: pl.LazyFrame | list[Any], checks: list[Any], *, sample: int, allow_empty: bool
+        rows: pl.LazyFrame | pd.DataFrame | list[pl.LazyFrame | pd.DataFrame],
+        checks: list[Any],
+        *,
+        sample: int,
+        allow_empty: bool,
     ) -> dict[str, Any]:
         wanted = [Check.read(data, what) for data, what in zip(checks, whats, strict=True)]
-        given = _as_written(current_step(), rows)
-        return _judged(wanted, lazy_of(given), given, sample=sample, allow_empty=allow_empty)[0]
+        return _judged(wanted, lazy_of(rows), rows, sample=sample, allow_empty=allow_empty)[0]
 
     def sorting_gate(
-        rows: pl.LazyFrame | list[Any], checks: list[Any], *, sample: int, allow_empty: bool, at_most: float
+        rows: pl.LazyFrame | pd.DataFrame | list[pl.LazyFrame | pd.DataFrame],
+        checks: list[Any],
+        *,
+        sample: int,
+        allow_empty: bool,
+        at_most: float,
     ) -> Sorted:
         wanted = [Check.read(data, what) for data, what in zip(checks, whats, strict=True)]
-        given = _as_written(current_step(), rows)
-        lazy = lazy_of(given)
-        result, reason = _judged(wanted, lazy, given, sample=sample, allow_empty=allow_empty, at_most=at_most)
+        lazy = lazy_of(rows)
+        result, reason = _judged(wanted, lazy, rows, sample=sample, allow_empty=allow_empty, at_most=at_most)
         reason = pl.lit(None, dtype=pl.String) if reason is None else reason
-        return Sorted(good_rows(lazy, reason, given), rejected_rows(lazy, reason, _about(name)), result)
+        return Sorted(good_rows(lazy, reason, rows), rejected_rows(lazy, reason, _about(name)), result)
 
     made: Callable[..., Any] = sorting_gate if sorts else quality_gate
     made.__name__ = made.__qualname__ = quality_gate.__name__
@@ -82,15 +92,6 @@ def _about(name: str) -> dict[str, Any]:
     if context is None:
         return {"at": datetime.now(UTC), "run": None, "pipeline": None, "gate": name}
     return {"at": context.now, "run": context.run, "pipeline": context.pipeline, "gate": context.step}
-
-
-def _as_written(context: StepContext | None, rows: Any) -> Any:
-    """The rows as the step before returned them: in a pandas frame, a NaN is still one."""
-    artifact = context.given.get("rows") if context is not None else None
-    if context is None or artifact is None:
-        return rows
-    first = context.artifacts.item(artifact, 0) if isinstance(rows, list) and rows else artifact
-    return context.artifacts.load(artifact) if first.summary.get("type") == "pandas.DataFrame" else rows
 
 
 def _keep(context: StepContext, result: dict[str, Any]) -> None:
