@@ -39,6 +39,7 @@ format: setup  ## put the code into the project's style
 
 crash: setup  ## kill the driver at 500 random moments and compare with an undisturbed run
 	$(BIN)/python -m tests.crash --kills 500
+	$(BIN)/python -m tests.crash_commands --kills 60
 
 bench: setup  ## measure trikk beside the floor and its peers
 	$(BIN)/python -m benchmarks

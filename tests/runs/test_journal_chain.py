@@ -111,6 +111,28 @@ def test_any_byte_of_the_file_that_changes_what_is_said_is_noticed(tmp_path: Pat
     assert unnoticed == []
 
 
+def test_a_full_journal_of_the_version_before_is_brought_up_to_this_one(
+    filled: SqlJournal, shared_location: str, opened: Callable[[str], Journal]
+) -> None:
+    before = filled.events("r1"), filled.runs(limit=None), filled.history("")
+    is_postgres = hasattr(filled, "schema")
+    schema = f"{filled.schema}." if is_postgres else ""  # type: ignore[attr-defined]
+    with filled._transaction() as connection:
+        for table in ("events", "runs", "ledger"):
+            connection.execute(f"ALTER TABLE {schema}{table} DROP COLUMN chain")
+        connection.execute(f"DROP TABLE {schema}heads")
+        was = f"DELETE FROM {schema}version WHERE version = 4" if is_postgres else "PRAGMA user_version = 2"
+        connection.execute(was)
+    filled.close()
+    journal = opened(shared_location)
+    assert (journal.events("r1"), journal.runs(limit=None), journal.history("")) == before
+    assert journal.check() == []
+    journal.create("r3", "p", {}, at=8.0)
+    journal.append("r3", "run.started", {}, at=9.0)
+    journal.add("other", "k", {}, at=2.0)
+    assert journal.check() == []
+
+
 def test_a_journal_of_an_earlier_version_gets_its_checksums(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with sqlite3.connect(path) as old:
