@@ -79,11 +79,22 @@ class Served:
             return pl.DataFrame({"prediction_id": []}, schema={"prediction_id": pl.String})
         return self.project.tables.scan(table).collect()
 
-    def start(self, *options: str, reference: str = "shape@champion") -> subprocess.Popen[str]:
-        """Start an endpoint on a free port."""
+    def start(self, *options: str, reference: str = "shape@champion", files: int = 0) -> subprocess.Popen[str]:
+        """Start an endpoint on a free port; with `files`, as a process that may open only so many."""
+        limited = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"] if files else []
         with (self.root / "endpoint.log").open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "trikk.cli.main", "endpoint", reference, "--port", "0", "--json", *options],
+                [
+                    *limited,
+                    sys.executable,
+                    "-m",
+                    "trikk.cli.main",
+                    "endpoint",
+                    "--port=0",
+                    "--json",
+                    reference,
+                    *options,
+                ],
                 cwd=self.root,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
@@ -93,9 +104,9 @@ class Served:
             )
 
     @contextlib.contextmanager
-    def endpoint(self, *options: str, reference: str = "shape@champion") -> Iterator[Endpoint]:
+    def endpoint(self, *options: str, reference: str = "shape@champion", files: int = 0) -> Iterator[Endpoint]:
         """An endpoint that is ended by SIGTERM at the end, and must then exit 0."""
-        process = self.start(*options, reference=reference)
+        process = self.start(*options, reference=reference, files=files)
         running = Endpoint(process)
         try:
             yield running

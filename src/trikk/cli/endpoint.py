@@ -46,6 +46,9 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--batch-wait", default="2ms", show_default=True, help="How long a request waits for company.")
 @click.option("--queue", type=click.IntRange(1), default=1000, show_default=True, help="Requests that may wait.")
 @click.option("--timeout", default="60s", show_default=True, help="How long a request may wait, and then work.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name that it may be called by; * for any.")
+@click.option("--allow-origin", multiple=True, metavar="URL", help="A web page that may ask.")
+@click.option("--connections", type=click.IntRange(1), default=1000, show_default=True, help="How many at once.")
 @click.option("--load-timeout", default="5m", show_default=True, help="How long loading a version may take.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
 def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json: bool, **given: Any) -> int:
@@ -111,9 +114,11 @@ def _options(given: dict[str, Any], **more: Any) -> Options:
     from trikk.serving.batching import Limits
     from trikk.serving.options import Options
 
-    names = ("host", "port", "workers", "wait", "slot", "durable", "max_rows", "queue")
+    names = ("host", "port", "workers", "wait", "slot", "durable", "max_rows", "queue", "connections")
     return Options(
         **{name: given[name] for name in names},
+        allow_hosts=given["allow_host"],
+        allow_origins=given["allow_origin"],
         log_inputs=not given["no_inputs"],
         flush=max(_LEAST, seconds(given["flush"], what="--flush")),
         timeout=max(_LEAST, seconds(given["timeout"], what="--timeout")),

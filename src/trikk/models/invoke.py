@@ -67,7 +67,9 @@ def raw_values(
     The columns come in any order: the model gets those that it was fitted on, in its own (`inputs_of`).
     """
     call = caller_of(model, method)
-    rows = rows.select(inputs_of(model, rows.columns))
+    wanted = inputs_of(model, rows.columns)
+    if wanted != rows.columns:  # a query wakes a thread, which is longer than many models take
+        rows = rows.select(wanted)
     arranged = _arranged(model, rows, takes)
     try:
         given = call(arranged)

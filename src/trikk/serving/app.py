@@ -9,6 +9,7 @@ from typing import Any
 
 from trikk.serving.answers import Answer, refusal
 from trikk.serving.bodies import Body, too_large
+from trikk.serving.callers import Callers, Headers
 from trikk.serving.dispatch import Dispatcher, Served
 from trikk.serving.metrics import CONTENT_TYPE, Metrics
 from trikk.serving.options import Options
@@ -18,11 +19,16 @@ from trikk.serving.refusal import JSON_TYPE, Refused
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-
 _METHODS = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",), "/metrics": ("GET", "HEAD")}
 _DRAINED = 50  # times the limit on bodies: read and dropped, so that the client gets to read the answer
 _HELD = 50  # times the limit on bodies: what all requests together may hold
+
+
+_CLOSE: Headers = [(b"connection", b"close")]  # what is left of the request is not read
+_ALLOWED: Headers = [
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"accept, content-encoding, content-type"),
+]
 
 
 class _Disconnected(Exception):
@@ -36,30 +42,44 @@ class App:
         options: limits.
         dispatcher: who answers.
         metrics: what is counted.
+        relieve: ends the slowest request that is not wholly here; whether there was one.
     """
 
-    def __init__(self, options: Options, dispatcher: Dispatcher, metrics: Metrics) -> None:
+    def __init__(
+        self, options: Options, dispatcher: Dispatcher, metrics: Metrics, relieve: Callable[[], bool]
+    ) -> None:
         self._options = options
         self._dispatcher = dispatcher
         self._metrics = metrics
+        self._relieve = relieve
+        self._callers = Callers(options.host, options.allow_hosts, options.allow_origins)
         self._model = options.model.encode()
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         path = scope["path"]
+        try:
+            origin = self._callers.check(scope["headers"], scope["http_version"]).encode()
+        except Refused as error:
+            await _send(send, error.status, refusal(error).body, _CLOSE)
+            return
+        if origin and scope["method"] == "OPTIONS":
+            await _send(send, 204, b"", [*_ALLOWED, *_shared(origin)])
+            return
         if path not in _METHODS:
             there = ", ".join(_METHODS)
-            await _send(send, 404, refusal(Refused(404, "there is nothing here", next=f"there are: {there}")).body)
+            told = refusal(Refused(404, "there is nothing here", next=f"there are: {there}"))
+            await _send(send, 404, told.body, _CLOSE)
         elif scope["method"] not in _METHODS[path]:
             told = refusal(Refused(405, f"{path} takes {_METHODS[path][0]}", next=f"use {_METHODS[path][0]}"))
-            await _send(send, 405, told.body, [(b"allow", ", ".join(_METHODS[path]).encode())])
+            await _send(send, 405, told.body, [(b"allow", ", ".join(_METHODS[path]).encode()), *_CLOSE])
         elif path == "/ping":
             await self._ping(send)
         elif path == "/metrics":
             await _send(send, 200, self._metrics.text().encode(), kind=CONTENT_TYPE)
         else:
-            await self._invoke(scope, receive, send)
+            await self._invoke(scope, receive, send, _shared(origin) if origin else [])
 
     async def _ping(self, send: Send) -> None:
         fleet = self._dispatcher.fleet
@@ -68,15 +88,15 @@ class App:
         version = None if fleet is None else fleet.version.version
         await _send(send, 200 if ready else 503, json.dumps({**body, "model_version": version}).encode())
 
-    async def _invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
+    async def _invoke(self, scope: Scope, receive: Receive, send: Send, more: Headers) -> None:
+        given = dict(scope["headers"])
         began = time.monotonic()
         parts: list[bytes] = []
         try:
-            data = await self._body(headers, receive, parts)
+            data = await self._body(given, receive, parts)
             began = time.monotonic()
-            body = Body(data, _text(headers, b"content-type"), _text(headers, b"content-encoding").strip().lower())
-            served = await self._dispatcher.submit(Request(body, _text(headers, b"accept")))
+            body = Body(data, _text(given, b"content-type"), _text(given, b"content-encoding").strip().lower())
+            served = await self._dispatcher.submit(Request(body, _text(given, b"accept")))
         except Refused as error:
             served = Served(refusal(error), None)
         except _Disconnected:
@@ -87,7 +107,8 @@ class App:
         answer = served.answer
         self._metrics.requests.add(str(answer.status))
         self._metrics.seconds.add(time.monotonic() - began)
-        await _send(send, answer.status, answer.body, self._headers(answer, served.version), answer.content_type)
+        headers = [*self._headers(answer, served.version), *more]
+        await _send(send, answer.status, answer.body, headers, answer.content_type)
 
     def _headers(self, answer: Answer, version: int | None) -> Headers:
         found = [(b"x-trikk-model", self._model)]
@@ -98,7 +119,7 @@ class App:
         if answer.status == 503:
             found.append((b"retry-after", b"1"))
         if answer.status == 413:
-            found.append((b"connection", b"close"))
+            found += _CLOSE
         return found
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive, parts: list[bytes]) -> bytes:
@@ -122,13 +143,18 @@ class App:
             if not large:
                 parts.append(part)
                 self._held += len(part)
-                if self._held > limit * _HELD:
+                if self._held > limit * _HELD and not self._relieve():
                     raise Refused(503, "too many large requests are being answered", next="try again in a second")
             if not message.get("more_body") or size > limit * _DRAINED:
                 break
         if large:
             raise too_large(limit)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _shared(origin: bytes) -> Headers:
+    """What tells a browser that a page of that origin may read the answer."""
+    return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str:

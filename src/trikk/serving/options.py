@@ -33,6 +33,9 @@ class Options:
         timeout: seconds that a request may take; then it is answered 504.
         load_timeout: seconds that a worker may take to load a version and try it; then it is ended.
         workers: processes with the model loaded.
+        connections: the most that may be open at once; fewer where the process may open fewer files.
+        allow_hosts: names by which it is called, beside this machine's and the address it listens on; "*" for any.
+        allow_origins: web pages that may ask, beside those that come from its own address.
         poll: seconds between looks at the registry.
         wait: start without a model, and wait for the alias to have one.
         batch: what is answered together.
@@ -55,6 +58,9 @@ class Options:
     timeout: float = 60.0
     load_timeout: float = 300.0
     workers: int = 1
+    connections: int = 1000
+    allow_hosts: tuple[str, ...] = ()
+    allow_origins: tuple[str, ...] = ()
     poll: float = 0.2
     wait: bool = False
     batch: Limits = field(default_factory=Limits)

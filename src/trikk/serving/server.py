@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
     import polars as pl
     import uvicorn
 
-_BACKLOG = 2048
+    from trikk.serving.connections import Connections
+
+_BACKLOG, _ACCEPTED = 2048, 64
+_FILES, _OWN_FILES, _LEAST_ROOM = 4096, 128, 16
 _GRACE = 5.0
 
 
@@ -83,16 +88,21 @@ class Endpoint:
             UsageError: if the address can't be had, or there is no such model.
             VersionFailed: if the model can't be loaded.
         """
-        server = _server(App(self._options, self._dispatcher, self._metrics), self._options)
-        listening = _listen(self._options)
+        listening, connections = _listen(self._options), _connections(self._options)
+        app = App(self._options, self._dispatcher, self._metrics, connections.drop_slow)
+        server, loop = _server(app, self._options, connections), asyncio.get_running_loop()
         tasks: list[asyncio.Task[None]] = []
         emptied = True
         try:
             await self._first()
             self._open_log()
-            tasks = [asyncio.create_task(self._watch.run()), asyncio.create_task(self._dispatcher.sweep())]
+            loop.set_exception_handler(connections.trouble)
+            tasks = [
+                loop.create_task(work)
+                for work in (self._watch.run(), self._dispatcher.sweep(), connections.sweep())
+            ]
             for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, _stop, server)
+                loop.add_signal_handler(number, _stop, server)
             started(self._started(listening))
             await server.serve(sockets=[listening])
         finally:
@@ -207,15 +217,31 @@ def serve(project: Project, options: Options, started: Callable[[Started], None]
     return asyncio.run(Endpoint(project, options).run(started))
 
 
-def _server(app: App, options: Options) -> uvicorn.Server:
+def _connections(options: Options) -> Connections:
+    """As many as wanted, and as the process may open files beside those that it needs itself."""
     try:
-        import httptools  # noqa: F401
-        import uvicorn
+        from trikk.serving.connections import Connections
     except ImportError:
         raise MissingExtra("an endpoint", "serve") from None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = min(hard if hard != resource.RLIM_INFINITY else _FILES, max(soft, _FILES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    most = max(_LEAST_ROOM, min(options.connections, files - _OWN_FILES))
+    return Connections(most, options.max_body)
+
+
+def _server(app: App, options: Options, connections: Connections) -> uvicorn.Server:
+    import uvicorn
+
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not a line for each bad request
 
     class Server(uvicorn.Server):
         """Leaves signals to the endpoint, which has to do more than stop listening."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for one in sockets or []:
+                one.listen(_BACKLOG)  # asyncio takes `backlog` for how often it calls accept() in one go, too
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -225,7 +251,8 @@ def _server(app: App, options: Options) -> uvicorn.Server:
         uvicorn.Config(
             app,
             loop="asyncio",
-            http="httptools",
+            http=connections.protocol(),
+            backlog=_ACCEPTED,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -1,0 +1,93 @@
+"""By which names an endpoint may be called, and from which web pages: else any page that somebody opens could ask.
+
+A page may send requests to this machine under its own site's name (DNS rebinding) or as a form; it can't choose
+what the browser writes into Host and Origin. Starlette's TrustedHostMiddleware takes an IPv6 address for a port,
+and its CORSMiddleware answers foreign pages all the same: it only keeps them from reading.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from trikk.core.errors import UsageError
+from trikk.core.tls import is_here
+from trikk.serving.refusal import Refused
+
+Headers = list[tuple[bytes, bytes]]
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::\d{0,5})?")
+_SHOWN = 60
+
+
+class Callers:
+    """Who may call.
+
+    Args:
+        bound: the address that the endpoint listens on; if it stands for all of the machine's, so do all addresses
+            in numbers: a page can't rebind these.
+        hosts: more names; "*" for every name.
+        origins: web pages that may ask, such as "https://console.example.com".
+
+    Raises:
+        UsageError: if a name or origin is none.
+    """
+
+    def __init__(self, bound: str, hosts: Iterable[str], origins: Iterable[str]) -> None:
+        given = [name.strip("[]").rstrip(".").lower() for name in hosts]
+        for name in given:
+            if name != "*" and not _HOST.fullmatch(f"[{name}]" if ":" in name else name):
+                raise UsageError(
+                    f"--allow-host {name[:_SHOWN]!r} is no name", next="give it without scheme and port"
+                )
+        self._names = {*_LOCAL, bound.lower(), *given}
+        self._numbers = not is_here(bound)
+        self._origins = {origin.rstrip("/").lower() for origin in origins}
+        for origin in self._origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.netloc or origin.count("/") != 2:
+                what = f"--allow-origin {origin[:_SHOWN]!r} is no origin"
+                raise UsageError(what, next="write it as a browser does: https://name:port")
+
+    def check(self, headers: Headers, version: str) -> str:
+        """Refuse a request that came under a foreign name, or from a foreign page.
+
+        Returns:
+            The foreign page's origin that is allowed; "" for a request that is no foreign page's.
+
+        Raises:
+            Refused: 400 without exactly one Host, 421 for a foreign name, 403 for a foreign page.
+        """
+        found: dict[bytes, list[str]] = {b"host": [], b"origin": []}
+        for name, value in headers:
+            if name in found:
+                found[name].append(value.decode("latin-1").lower())
+        hosts, origins = found[b"host"], found[b"origin"]
+        if len(hosts) != 1 and (hosts or version != "1.0"):
+            raise Refused(400, "the request does not name one Host", next="send one Host header")
+        if hosts and not self._is_own(hosts[0]):
+            mend = "call it by a name that it knows, or start it with --allow-host NAME"
+            raise Refused(421, f"this endpoint is not called {hosts[0][:_SHOWN]!r}", next=mend)
+        if not origins or (len(origins) == 1 and hosts and origins[0].partition("://")[2] == hosts[0]):
+            return ""
+        if len(origins) == 1 and origins[0] in self._origins:
+            return origins[0]
+        mend = "start it with --allow-origin for a page that may"
+        raise Refused(403, f"pages of {origins[0][:_SHOWN]!r} may not ask this endpoint", next=mend)
+
+    def _is_own(self, host: str) -> bool:
+        match = _HOST.fullmatch(host)
+        if match is None:
+            return False
+        name = (match["six"] or match["name"]).rstrip(".")
+        return name in self._names or "*" in self._names or (self._numbers and _is_number(name))
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
