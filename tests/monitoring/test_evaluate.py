@@ -12,6 +12,7 @@ from trikk import Alarm, Table
 from trikk.alerts.evaluate import why_due
 from trikk.core.errors import DefinitionError
 from trikk.monitoring import Monitor
+from trikk.monitoring.ahead import told_ahead
 from trikk.monitoring.records import Records
 from trikk.runs.journal import Journal
 from trikk.runs.memory import MemoryJournal
@@ -348,3 +349,35 @@ def test_tables_without_what_it_needs_are_named() -> None:
     assert "give it one type in both" in str(
         run_inline(world.monitor.pipeline, tables=world.tables, now=day(2)).run.steps["evaluate"].error
     )
+
+
+def test_rows_with_a_wrong_clock_end_no_window_and_are_counted() -> None:
+    world = World(monitor(windows=["day", "hour"]))
+    ahead = counted(0, sensors=("south",)).with_columns(slot=pl.lit(datetime(2031, 1, 1, tzinfo=UTC)))
+    world.add("counts", counted(0))
+    world.add("counts", ahead.head(20))
+    world.look(day(0) + timedelta(hours=12))
+    assert [(w.label, w.state) for w in world.records.windows("day")] == [("2020-03-01", "partial")]
+    assert len(world.records.windows("hour")) == 24
+    cursor = world.records.cursor()
+    assert cursor.ahead == {"rows": 20 + 22, "most": {"sensor south": 20 + 11, "sensor north": 11}}
+    assert told_ahead(cursor.ahead) == "dated in the future: 42, sensor south (31), sensor north (11)"
+    world.add("predictions", predicted(2))
+    world.look(day(2) + timedelta(hours=23, minutes=30))
+    assert [(w.label, w.state) for w in world.records.windows("day")] == [
+        ("2020-03-01", "final"),
+        ("2020-03-02", "empty"),
+        ("2020-03-03", "pending"),
+    ]
+    assert told_ahead(world.records.cursor().ahead) == "dated in the future: 20, sensor south"
+    assert len(world.records.windows("hour")) == 3 * 24
+
+
+def test_a_window_that_was_left_for_its_time_is_looked_at_when_that_has_come() -> None:
+    world = World(monitor())
+    world.add("predictions", predicted(10))  # ten days ahead: those between are empty so far
+    world.look(day(1))
+    assert [w.label[-2:] for w in world.records.windows("day")] == [f"{n:02}" for n in range(1, 12)]
+    world.add("counts", counted(20))
+    world.look(day(21) + timedelta(hours=1))
+    assert [w.label[-2:] for w in world.records.windows("day")] == [f"{n:02}" for n in range(1, 22)]

@@ -51,6 +51,7 @@ def monitor(
     as_json: bool,
 ) -> None:
     """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
+    from trikk.monitoring.ahead import told_ahead
     from trikk.monitoring.drill import slice_named, the_window
     from trikk.monitoring.drill import worst as worst_cases
     from trikk.monitoring.estimate_figures import estimable
@@ -85,13 +86,17 @@ def monitor(
         trusted = trusts(spec, records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else [])
         unknown = _why_unseen_unknown(project, spec, windows)
         if as_json:
-            shown = {"monitor": spec.to_json(), "kind": kind, "windows": [w.to_json() for w in windows]}
-            print_json({**shown, "estimates": [one.to_json() for one in trusted], "unseen_unknown": unknown})
+            shown: dict[str, Any] = {"monitor": spec.to_json(), "kind": kind}
+            shown |= {"windows": [w.to_json() for w in windows]}
+            shown |= {"estimates": [one.to_json() for one in trusted], "unseen_unknown": unknown}
+            print_json({**shown, "dated_in_the_future": records.cursor().ahead})
             return
         _check_value(windows, chosen)
         _timeline(windows, spec.metrics, chosen)
         if unknown and any("unseen" in str(alarm.get("when", "")) for alarm in spec.alarms):
             echo(f"unseen: not known: {unknown}")
+        if ahead := told_ahead(records.cursor().ahead):
+            echo(ahead)
         for one in trusted:
             echo(f"estimate: {one.state}: {one.reason}")
 

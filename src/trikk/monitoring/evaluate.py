@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from trikk.monitoring.ahead import dated_ahead
 from trikk.monitoring.cases import cases, check_tables
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
@@ -62,18 +63,29 @@ def evaluate(
     unchanged = 0
     for kind in spec.windows:
         windows = due(kind, cursor, new.spans, new.whole, now + AHEAD, zone).windows
+        waiting: list[tuple[WindowRecord, bool]] = []
         for batch in batches(windows, BATCH[kind]):
-            for record, is_new in _evaluated(spec, source, records, batch, now, run, redefined):
-                states.append((Window(record.start, record.end, kind, record.label), record.state))
-                if is_new:
-                    records.put(record, identity=f"{identity}/{record.fingerprint}/{record.state}")
-                    made.append(record)
-                unchanged += not is_new
-        if windows:
-            until[kind] = max(windows[-1].end.isoformat(), until.get(kind, ""))
+            for found in _evaluated(spec, source, records, batch, now, run, redefined):
+                waiting.append(found)
+                if _is_nothing_yet(records, found[0], now):
+                    continue  # a row with a wrong clock makes no empty windows up to it; they have their time yet
+                for record, is_new in waiting:
+                    states.append((Window(record.start, record.end, kind, record.label), record.state))
+                    if is_new:
+                        records.put(record, identity=f"{identity}/{record.fingerprint}/{record.state}")
+                        made.append(record)
+                    unchanged += not is_new
+                until[kind] = max(waiting[-1][0].end.isoformat(), until.get(kind, ""))
+                waiting.clear()
     after = Cursor(now.timestamp(), dict(source.versions), open_labels(states), until, new.reach, spec.figured)
+    after = replace(after, ahead=dated_ahead(spec, source, new, now))
     records.advance(after, at=now.timestamp(), identity=identity)
     return Evaluation(tuple(made), unchanged)
+
+
+def _is_nothing_yet(records: Records, record: WindowRecord, now: datetime) -> bool:
+    """Whether a window has yet to begin, and nothing is or was in it."""
+    return record.state == "empty" and record.start > now and records.window(record.kind, record.label) is None
 
 
 def _evaluated(

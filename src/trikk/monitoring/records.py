@@ -93,6 +93,7 @@ class Cursor:
         until: by kind, the end of the last window that was looked at.
         reach: by table, column and zone, the first and last time in the version that was read; empty without rows.
         definition: names what the figures were made by; "" where that was not kept.
+        ahead: how many truths were dated after that time, `rows`, and of which entities `most`; empty if none.
     """
 
     at: float | None = None
@@ -101,6 +102,7 @@ class Cursor:
     until: dict[str, str] = field(default_factory=dict)
     reach: dict[str, list[str]] = field(default_factory=dict)
     definition: str = ""
+    ahead: dict[str, JSON] = field(default_factory=dict)
 
     def is_of_another(self, spec: MonitorSpec) -> bool:
         """Whether the figures were made by another definition, so that all have to be made anew."""

@@ -1,0 +1,53 @@
+"""Truths that are dated in the future, which a wrong clock writes: counted and told, since they end no window."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from trikk.core.values import JSON
+from trikk.monitoring.cases import within
+from trikk.monitoring.changes import Changes, Source
+from trikk.monitoring.definition import MonitorSpec
+
+_SHOWN = 5
+_INSTANT = timedelta(microseconds=1)
+_NEVER = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def dated_ahead(spec: MonitorSpec, source: Source, new: Changes, now: datetime) -> dict[str, JSON]:
+    """How many rows of the truth are dated after a time, and of which entities most are.
+
+    Args:
+        spec: the monitor.
+        source: its tables.
+        new: how far they reach; if not beyond the time, no row is read.
+        now: the time.
+
+    Returns:
+        `rows`, and `most`, the counts of the five entities with most of them by name; empty if there are none.
+    """
+    import polars as pl
+
+    reach = new.reach.get(f"{spec.truth}.{spec.slot} {spec.timezone}")
+    if not reach or datetime.fromisoformat(reach[1]) <= now:
+        return {}
+    rows = within(spec, source.truth, source.truth.collect_schema(), now + _INSTANT, _NEVER)
+    counts: pl.DataFrame = rows.group_by(*spec.key).len("rows").collect()
+    total = int(counts["rows"].sum())
+    most = counts.sort("rows", *spec.key, descending=[True, *[False] * len(spec.key)]).head(_SHOWN)
+    named: dict[str, JSON] = {
+        ", ".join(f"{name} {row[name]}" for name in spec.key): row["rows"] for row in most.iter_rows(named=True)
+    }
+    return {"rows": total, "most": named} if total else {}
+
+
+def told_ahead(ahead: dict[str, Any]) -> str:
+    """The same in words: "dated in the future: 30, device b"; "" if there are none."""
+    if not ahead:
+        return ""
+    most, total = ahead["most"], ahead["rows"]
+    only = len(most) == 1 and total in most.values()
+    named = [name if only else f"{name} ({count:,})" for name, count in most.items()]
+    named += [] if sum(most.values()) == total else [f"others ({total - sum(most.values()):,})"]
+    return f"dated in the future: {total:,}, {', '.join(named)}"
