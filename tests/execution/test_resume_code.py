@@ -12,10 +12,14 @@ from tests.execution.command import Folder, states_of, steps_of
 
 CODE = """
 from pathlib import Path
+import polars as pl
 from trikk import Table, pipeline, step
 import helper, lib.deep
 
 SCALE = 2
+HERE = Path(__file__).parent
+DOUBLE = pl.col("x") * 2
+PLACES = [HERE, str(HERE / "x")]
 CHOICES = {"a": helper.choose}
 
 def note(text):
@@ -31,6 +35,7 @@ def load(n: int) -> list[int]:
 def scale(numbers: list[int], by: int = SCALE) -> list[int]:
     note("scale")
     import later
+    assert HERE and PLACES and DOUBLE is not None
     return [later.twist(helper.plus(x) * by) for x in CHOICES["a"](numbers)] + [lib.deep.ZERO]
 
 @step
@@ -76,6 +81,7 @@ def result(folder: Folder) -> list[int]:
 CHANGES = {
     "its own code": ("pipelines.py", "+ [lib.deep", "+ [5] + [lib.deep"),
     "a default": ("pipelines.py", "SCALE = 2", "SCALE = 3"),
+    "an expression": ("pipelines.py", '("x") * 2', '("x") * 3'),
     "a helper": ("helper.py", "x + 0", "x + 1"),
     "a helper in a list": ("helper.py", "return numbers", "return numbers[:1]"),
     "a constant two modules away": ("lib/deep.py", "0", "9"),

@@ -13,6 +13,7 @@ import enum
 import functools
 import inspect
 import json
+import re
 import sys
 import textwrap
 import types
@@ -26,6 +27,7 @@ from trikk.core.values import encode
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
 
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _DEPTH = 4
 _LARGE = 1_000  # items of a collection that is searched for code
 
@@ -228,17 +230,23 @@ def _constant(value: Any, root: Path | None) -> str | None:
     try:
         data = encode(value)
     except UsageError:
-        return _shown(value)
+        text = _shown(value)
+        return None if text is None else digest_json(_without(root, text))
     text = json.dumps(data)
-    return digest_json(text.replace(str(root), "") if root is not None and str(root) in text else data)
+    return digest_json(_without(root, text) if str(root) in text else data)
+
+
+def _without(root: Path | None, text: str) -> str:
+    """A text without the folder of the code, which is another one for a bundle that is laid out."""
+    return text if root is None else text.replace(str(root), "")
 
 
 def _shown(value: Any) -> str | None:
-    """What an object says of itself, such as an expression or a pattern, if that is more than where it lies."""
+    """What an object says of itself, such as an expression or a pattern, without where it lies in memory."""
     if isinstance(value, types.ModuleType) or callable(value):
         return None
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - the author's __repr__ may do anything
         return None
-    return None if " at 0x" in text else digest_json(text)
+    return _ADDRESS.sub("", text)
