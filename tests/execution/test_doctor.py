@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.execution.command import Folder, make_folder
 
@@ -16,6 +17,8 @@ from trikk.execution import checkup
 from trikk.execution.project import Project
 from trikk.runs.bundle import contents
 from trikk.runs.state import RunState
+from trikk.storage import table_sums
+from trikk.storage.tables import Tables, Write
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +177,12 @@ def test_who_reads_a_damaged_table_is_told_which_file_is_damaged(project: Projec
     assert f"file {file.name} of table 'counts' is damaged" in folder.refused("tables", "counts", code=1)["what"]
     failed = folder.failed("run", "nightly", "-p", "factor=7")
     assert f"file {file.name} of table 'counts' is damaged" in failed["error"]
+
+
+def test_a_write_that_is_found_made_leaves_the_digests_of_later_ones(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    for identity in ("a", "b", "a"):
+        tables.write("t", Write("append", pl.DataFrame({"k": [1]})), identity=identity, origin={})
+    assert tables.version("t") == table_sums.last_version(tmp_path / "t") == 1
+    assert len([path for path in table_sums.known(tmp_path / "t") if path.endswith(".parquet")]) == 2
+    assert tables.damage("t") == []

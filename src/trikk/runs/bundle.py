@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from trikk.core.digests import digest_bytes
-from trikk.core.errors import StorageError
+from trikk.core.errors import ArtifactCorrupt, ArtifactMissing, StorageError
 from trikk.core.settings import STATE
 from trikk.core.values import JSON, canonical
 from trikk.storage.store import Store
 
 _LEFT_OUT = {STATE, ".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints", ".tox"}
 _LARGEST = 10_000_000
+_RESTORE = "restore it in the artifact store from a backup; trikk doctor names the runs that need it"
 
 
 def source_files(root: Path, patterns: Sequence[str]) -> Iterator[Path]:
@@ -81,7 +82,11 @@ def contents(store: Store, digest: str) -> dict[str, str]:
     Raises:
         ArtifactMissing: if the bundle is not in the store any more.
     """
-    loaded = json.loads(store.fetch(digest).read_bytes())
+    try:
+        loaded = json.loads(store.fetch(digest).read_bytes())
+    except (ArtifactMissing, ArtifactCorrupt) as error:
+        how = "missing" if isinstance(error, ArtifactMissing) else "damaged"
+        raise type(error)(f"the code bundle {digest[:12]} is {how}", where=error.where, next=_RESTORE) from error
     return {str(name): str(content) for name, content in loaded.items()}
 
 

@@ -153,10 +153,11 @@ def sync_commit(table: Path, version: int) -> None:
     _sync(table / "_delta_log")
     if version == 0:
         _sync(table.parent)
-    # Digests of the commits before this one as well, if their writers were killed before they had added them.
+    # Digests of the commits before this one as well, if their writers were killed before they had added them;
+    # a write that is found made has them already.
     last = table_sums.last_version(table)
-    first = version if last is None else min(last + 1, version)
-    table_sums.add_commit(table, version, ((v, read_commit(table, v)) for v in range(first, version + 1)))
+    first = version if last is None else last + 1
+    table_sums.add_commits(table, ((v, read_commit(table, v)) for v in range(first, version + 1)))
 
 
 def _looks_whole(entry: Path) -> bool:

@@ -38,14 +38,14 @@ def last_version(table: Path) -> int | None:
     return int(found[1]) if found else max((line["version"] for line in _lines(table)), default=None)
 
 
-def add_commit(table: Path, version: int, entries: Iterable[tuple[int, list[dict[str, Any]]]]) -> None:
-    """Add the lines of commits, given as (version, actions), up to `version`; a first commit begins the file anew.
+def add_commits(table: Path, entries: Iterable[tuple[int, list[dict[str, Any]]]]) -> None:
+    """Add the lines of commits, given as (version, actions) in order.
 
     The caller holds the table's lock.
     """
     file = sums_file(table)
     file.parent.mkdir(exist_ok=True)
-    with file.open("w" if version == 0 else "a") as out:
+    with file.open("a") as out:
         for number, actions in entries:
             names = [path for path in _written(number, actions) if (table / path).is_file()]
             files = {name: digest_file(table / name) for name in names}
