@@ -12,8 +12,10 @@ import lightgbm
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -70,6 +72,20 @@ class Line:
         return self.models["4"].predict(rows.to_numpy())
 
 
+class Estimator(RegressorMixin, BaseEstimator):
+    """An author's estimator: it knows how many columns, and its model which."""
+
+    def __init__(self, model: Any = None) -> None:
+        self.model = model
+
+    def fit(self, rows: Any, truth: Any) -> Estimator:
+        self.model_, self.n_features_in_ = self.model.fit(rows, truth), rows.shape[1]
+        return self
+
+    def predict(self, rows: Any) -> Any:
+        return self.model_.predict(np.asarray(rows))
+
+
 def by_position(model: Any, rows: pl.DataFrame) -> Any:
     return model.predict(rows.to_numpy())
 
@@ -117,6 +133,10 @@ MODELS: dict[str, Callable[[], Any]] = {
     "an author's class of an estimator": lambda: ByPosition(regressor().fit(ROWS.to_pandas(), Y)),
     "an author's class with slots and a dict": lambda: Line({"4": booster()}),
     "a class that holds a class": lambda: Line({"4": ByFrame(booster())}),
+    "an author's estimator, frozen": lambda: FrozenEstimator(Estimator(regressor()).fit(ROWS, Y)),
+    "a class that holds a pipeline": lambda: ByFrame(
+        make_pipeline("passthrough", Estimator(regressor())).fit(ROWS, Y)
+    ),
     "a partial": lambda: functools.partial(by_position, booster()),
     "a bound method": lambda: ByPosition(booster()).predict,
     "a closure": lambda: (lambda model: lambda rows: model.predict(rows.to_numpy()))(booster()),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MOST_PARTS = 200
-_DEPTH = 3
+_DEPTH = 6  # a class, its pipeline, its list of steps, a step, its estimator
 _UNNAMED = re.compile(r"(Column_|f|x|)[0-9]+")  # what libraries call the columns of an array
 _DATA = ("builtins", "numpy", "pandas", "polars", "pyarrow", "scipy")
 
@@ -44,13 +44,13 @@ class Fitted:
 
 def fitted_on(model: Any) -> Fitted:
     """What a model knows of its columns: its own word, else that of the one model that it holds."""
-    stated = _stated(model)
-    if stated is not None:
+    stated = _stated(model) or Fitted()
+    if stated.names is not None:
         return stated
-    parts = [part for part in _held(model) if part.names is not None]
-    if not parts or any(part != parts[0] for part in parts):  # of several orders none is the right one
-        return Fitted()
-    return Fitted(parts[0].names, None, whole=False, blanks_lost=parts[0].blanks_lost)
+    parts = _held(model)
+    if not parts or any(part.names != parts[0].names for part in parts):  # of several orders none is the right one
+        return stated
+    return Fitted(parts[0].names, stated.count, whole=False, blanks_lost=parts[0].blanks_lost)
 
 
 def inputs_of(model: Any, columns: Sequence[str], unnamed: Sequence[str] | None = None) -> list[str]:
@@ -220,7 +220,7 @@ def _width(one: Any) -> int | None:
 
 
 def _held(model: Any) -> list[Fitted]:
-    """What the models say that an object holds: in its attributes, lists and dicts, a few steps deep."""
+    """What the models that an object holds say, of those that know names: in attributes, lists and dicts."""
     found: list[Fitted] = []
     level, seen = _parts(model), {id(model)}
     for _ in range(_DEPTH):
@@ -231,7 +231,7 @@ def _held(model: Any) -> list[Fitted]:
             seen.add(id(part))
             predicts = is_session(part) or callable(getattr(part, "predict", None))
             stated = _stated(part) if predicts else None
-            if stated is not None and not (stated.names and _all_unnamed(stated.names)):
+            if stated is not None and stated.names and not _all_unnamed(stated.names):
                 found.append(stated)
             else:
                 deeper += _parts(part)
