@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 from tests.models.making import Doubles, rows_of
+from tests.storage.pickles import Moved, written_under
 
 from trikk import Model, ModelVersion, Retry, Table, better_by, pipeline, predict, promote_if, register_model, step
 from trikk.core.errors import PermanentError, PredictionError, SignatureError, UnknownName, UsageError
@@ -94,12 +95,37 @@ def test_registering_a_pickled_model_says_what_it_is_bound_to(
     with entered(place.context()):
         register_model(HistGradientBoostingRegressor(max_iter=1).fit(x, ROWS["x"]), "sklearn")
         register_model(trees, "trees")
+        register_model(trees, "with-rows", inputs=ROWS.select("x", "n"))
         register_model(trees.booster_, "text")
     first, second = (record.getMessage() for record in caplog.records)
     assert first.startswith("model sklearn is kept as a pickle")
     assert f"scikit-learn {sklearn.__version__}" in first
     assert first.endswith("keep its run's packages")
     assert second.endswith("register its booster_, which is kept as LightGBM's own text")
+
+
+def test_an_estimator_of_lightgbm_has_a_spare_in_its_own_text_where_that_is_exact(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    from lightgbm import Booster, LGBMClassifier, LGBMRegressor
+
+    x, y = ROWS.select("x", "n"), ROWS["x"].to_numpy()
+    about: dict[str, Any] = {"n_estimators": 5, "verbose": -1, "n_jobs": 1, "min_child_samples": 2}
+    context = place.context()
+    with entered(context):
+        fitted = LGBMRegressor(**about).fit(x, y)
+        made = ModelVersion.read(register_model(fitted, "trees", inputs=x))
+        label = register_model(LGBMClassifier(**about).fit(x, y > 0.5), "label", inputs=x)
+    assert made.spare is not None
+    assert (made.artifact.codec, made.spare.codec, label["spare"]) == ("pickle", "lightgbm", None)
+    assert type(made.load(context.artifacts)) is LGBMRegressor
+    assert ModelVersion.read({k: v for k, v in made.to_json().items() if k != "spare"}).spare is None
+    lost = replace(made, artifact=written_under(context.artifacts, Moved(), lightgbm="1.0"))
+    loaded = lost.load(context.artifacts)
+    assert isinstance(loaded, Booster)
+    assert loaded.predict(x.to_numpy()).tolist() == list(fitted.predict(x))
+    assert "model trees:1" in caplog.text
+    assert "lightgbm 1.0 (here:" in caplog.text
 
 
 def test_the_champion_is_the_one_that_is_better_on_the_same_rows(place: Place) -> None:

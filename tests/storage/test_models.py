@@ -1,21 +1,17 @@
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from tests.storage.pickles import Moved, written_under
 
-from trikk.core.digests import digest_file
 from trikk.core.errors import CodecError, PredictionError
 from trikk.models.invoke import predict_values
-from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.compare import compare
 from trikk.storage.memory import MemoryStore
@@ -106,24 +102,6 @@ def test_the_same_fit_in_two_processes_gives_the_same_bytes(kind: str) -> None:
         for _ in range(2)
     }
     assert len(digests) == 1
-
-
-def written_under(artifacts: Artifacts, value: Any, **versions: str) -> Artifact:
-    """The artifact of a value, as if it had been pickled under these versions."""
-    saved = artifacts.save(value)
-    magic, stamp, body = artifacts.store.fetch(saved.digest).read_bytes().split(b"\n", 2)
-    path = artifacts.store.workspace() / "forged"
-    path.write_bytes(magic + b"\n" + json.dumps({**json.loads(stamp), **versions}).encode() + b"\n" + body)
-    digest = digest_file(path)
-    artifacts.store.add(path, digest)
-    return replace(saved, digest=digest)
-
-
-class Moved:
-    """Its class can't be found where it was."""
-
-    def __reduce__(self) -> Any:
-        return importlib.import_module, ("sklearn._loss_of_old",)
 
 
 def test_what_another_scikit_learn_wrote_and_can_not_be_read_names_both_versions(

@@ -161,7 +161,8 @@ def needs_of_models(project: Project, needed: Needed) -> None:
     registry = Registry(project.journal)
     for version in (v for name in registry.names() for v in registry.versions(name)):
         who = f"version {version.version} of model {version.name}"
-        _needs_artifact(project, version.artifact.to_json(), needed, who)
+        for kept in filter(None, (version.artifact, version.spare)):
+            _needs_artifact(project, kept.to_json(), needed, who)
         _needs_code(project, {version.code}, needed, f"the code of {who}")
 
 
@@ -189,7 +190,8 @@ def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
             needed.tables.setdefault(name, set()).add(version)
     for version in lock.get("models", {}).values():
         if version is not None:
-            _needs_artifact(project, version["artifact"], needed, f"a model of {run}")
+            for kept in filter(None, (version["artifact"], version.get("spare"))):
+                _needs_artifact(project, kept, needed, f"a model of {run}")
     for (step, item), task in state.tasks():
         if task.write and "version" in task.write:
             needed.tables.setdefault(task.write["table"], set()).add(task.write["version"])

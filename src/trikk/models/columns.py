@@ -12,6 +12,7 @@ import re
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import SignatureError
@@ -241,10 +242,8 @@ def _held(model: Any) -> list[Fitted]:
 
 def _parts(value: Any) -> list[Any]:
     """What an object holds that may be a model or hold one."""
-    if isinstance(value, dict):
-        parts = list(value.values())
-    elif isinstance(value, list | tuple):
-        parts = list(value)
+    if isinstance(value, dict | list | tuple):
+        parts = list(islice(value.values() if isinstance(value, dict) else value, _MOST_PARTS))
     elif isinstance(value, functools.partial):
         parts = [value.func, *value.args, *value.keywords.values()]
     elif isinstance(value, types.MethodType):

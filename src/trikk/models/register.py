@@ -19,6 +19,7 @@ from trikk.models.version import ModelVersion
 from trikk.runs.context import StepContext, step_context
 from trikk.runs.state import RunState
 from trikk.storage.artifact import Artifact
+from trikk.storage.artifacts import Artifacts
 from trikk.storage.codecs.pickled import distribution_of
 from trikk.storage.frames import lazy_of
 
@@ -56,7 +57,8 @@ def register(
     numbers_by_name = finite(metrics or {})
     signature = None if inputs is None else infer(model, inputs, nullable=nullable, method=method)
     artifact = stored or context.artifacts.save(model)
-    if artifact.codec == "pickle":
+    spare = None if signature is None else _exact_text(model, lazy_of(inputs), signature, context.artifacts)
+    if artifact.codec == "pickle" and spare is None:
         _LOG.warning("%s", _bound_to(name, model, artifact))
     state = RunState.fold(context.recorded_in, context.journal.events(context.recorded_in))
     locked: Mapping[str, Any] = state.lock
@@ -76,6 +78,7 @@ def register(
         description=description,
         environment=context.environment,
         created=context.time(),
+        spare=spare,
     )
     taken = (
         None if signature is None else signature.with_categories({}).to_json()
@@ -94,6 +97,22 @@ def _bound_to(name: str, model: Any, artifact: Artifact) -> str:
     return f"model {name} is kept as a pickle, which another minor release of {named} may not read: " + (
         "register its booster_, which is kept as LightGBM's own text" if better else "keep its run's packages"
     )
+
+
+def _exact_text(model: Any, inputs: pl.LazyFrame, signature: Signature, artifacts: Artifacts) -> Artifact | None:
+    """The booster of an estimator of LightGBM, stored as text, if it gives exactly the same for the rows."""
+    booster = None if is_of(model, "lightgbm", "Booster") else booster_of(model)
+    if booster is None or signature.method != "predict":
+        return None
+    saved = artifacts.save(booster)
+    rows = inputs.select(signature.names).head(_SAMPLE).collect()
+    try:
+        one, two = (
+            raw_values(each, rows, signature.takes, allow_nan=True) for each in (model, artifacts.load(saved))
+        )
+    except PredictionError:
+        return None
+    return saved if one.equals(two) else None
 
 
 def infer(model: Any, inputs: Any, *, nullable: Sequence[str] = (), method: str = "predict") -> Signature:

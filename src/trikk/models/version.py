@@ -36,6 +36,7 @@ class ModelVersion:
         description: the author's words.
         environment: where it was registered.
         created: seconds since 1970.
+        spare: the same model in a format that outlives its packages, read where `artifact` can't be; None without.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelVersion:
     description: str = ""
     environment: str = ""
     created: float = 0.0
+    spare: Artifact | None = None
 
     @property
     def reference(self) -> str:
@@ -63,6 +65,7 @@ class ModelVersion:
         """The version as JSON, which is also how it travels between steps."""
         found: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
         found["artifact"] = self.artifact.to_json()
+        found["spare"] = None if self.spare is None else self.spare.to_json()
         found["signature"] = None if self.signature is None else self.signature.to_json()
         return found
 
@@ -79,6 +82,7 @@ class ModelVersion:
         try:
             rest = {name: data[name] for name in cls.__slots__ if name in data}
             rest["artifact"] = Artifact.from_json(data["artifact"])
+            rest["spare"] = Artifact.from_json(data["spare"]) if data.get("spare") else None
             rest["signature"] = None if data["signature"] is None else Signature.read(data["signature"])
             return cls(**rest)
         except (KeyError, TypeError) as error:
@@ -105,7 +109,13 @@ class ModelVersion:
             return artifacts.load(self.artifact, want)
         except CodecError as error:
             error.where = f"model {self.reference}" + (f", registered by run {self.run}" if self.run else "")
-            raise
+            if self.spare is None:
+                raise
+            import logging  # late, as above
+
+            kind = self.spare.summary.get("type")
+            logging.getLogger("trikk.models").warning("%s: %s; its %s is used", error.where, error.what, kind)
+            return artifacts.load(self.spare, want)
 
 
 def as_version(value: object) -> ModelVersion | None:
