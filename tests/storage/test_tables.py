@@ -339,8 +339,6 @@ def test_a_damaged_log_is_named_and_never_misread(
 ) -> None:
     for n in range(3):
         put(tables, str(n))
-    if body is None and version == 2:
-        pytest.skip("without its newest entry a log is a shorter log")
     if body is None:
         entry(tmp_path, version).unlink()
     else:
