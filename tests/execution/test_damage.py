@@ -83,6 +83,17 @@ def test_a_damaged_table_is_named(data: Folder) -> None:
     assert len(data.good("runs")["runs"]) == 1
 
 
+def test_a_damaged_file_of_a_table_without_digests_is_named(data: Folder) -> None:
+    tables = data.root / ".trikk" / "tables"
+    (tables / ".sums" / "counts").unlink()  # an earlier build kept none
+    assert data.trikk("doctor").code == 0
+    (file,) = (tables / "counts").glob("*.parquet")
+    file.write_bytes(b"PAR1" + bytes(40) + file.read_bytes()[44:])
+    doctor = data.trikk("doctor")
+    assert doctor.code == 1
+    assert file.name in doctor.out
+
+
 @pytest.mark.parametrize("place", ["artifacts", "runs", "journal.db"])
 def test_something_else_in_a_folders_place_is_named(folder: Folder, place: str) -> None:
     state = folder.root / ".trikk"
