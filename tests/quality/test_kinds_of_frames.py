@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trikk import Pipeline, pipeline, quality_gate, step
+from trikk import Pipeline, Table, pipeline, quality_gate, step
 from trikk.core.errors import UsageError
 from trikk.quality import (
     Check,
@@ -177,17 +177,49 @@ def test_a_nan_of_a_pandas_frame_fails_in_a_run_as_well(body: Callable[[], None]
     assert "between(x)" in done.error
 
 
-NULL_MEAN, NULL_TRUTH = holds(pl.col("x").mean() > 0), holds(pl.lit(None, dtype=pl.Boolean))
+NO_MEAN = holds(pl.col("x").mean() > 0)
+NO_ITEM = holds(pl.col("x").item() > 0)
+OF_NOTHING = [NO_MEAN, holds("max(x) > 0"), holds(pl.all().first() > 0), holds(pl.lit(None, dtype=pl.Boolean))]
+OF_ROWS = [
+    holds(pl.col("x") > 0),
+    holds("x > 0"),
+    holds(pl.col("x") > pl.col("x").mean()),
+    holds(pl.col("x").mean().over("x") > 1),
+]
 
 
-@pytest.mark.parametrize("check", [NULL_MEAN, holds("max(x) > 0"), NULL_TRUTH, holds(pl.col("x") > 0)])
-def test_null_does_not_fail_in_one_row_or_many_and_of_no_rows_it_says_nothing(check: Check) -> None:
+def nothing(rows: int) -> pl.DataFrame:
+    return pl.DataFrame({"x": [None] * rows}, schema={"x": pl.Float64})
+
+
+@pytest.mark.parametrize("kind", [pl.DataFrame.lazy, pl.DataFrame.to_arrow, arrow_typed_frame, nullable_frame])
+@pytest.mark.parametrize("check", OF_NOTHING, ids=lambda check: check.name)
+def test_an_aggregate_that_is_null_blocks_any_number_of_rows(
+    kind: Callable[[pl.DataFrame], Any], check: Check
+) -> None:
     for rows in (1, 2, 5):
-        assert quality_gate(pl.DataFrame({"x": [None] * rows}, schema={"x": pl.Float64}), check)["passed"]
-    empty = pl.DataFrame(schema={"x": pl.Float64})
-    assert quality_gate(empty, check, allow_empty=True)["passed"]
+        with pytest.raises(GateBlocked, match="null, neither true nor false") as caught:
+            quality_gate(kind(nothing(rows)), check, allow_empty=True, quarantine=Table("rejected"))
+        assert caught.value.result["checks"][0]["failing"] is None
     with pytest.raises(GateBlocked, match="no rows"):
-        quality_gate(empty, check)
+        quality_gate(kind(nothing(0)), check)
+    assert quality_gate(kind(nothing(0)), check, allow_empty=True)["passed"]
+
+
+@pytest.mark.parametrize("check", OF_ROWS, ids=lambda check: check.name)
+def test_a_null_of_a_row_passes_any_number_of_rows(check: Check) -> None:
+    for rows in (1, 2, 5):
+        assert quality_gate(nothing(rows), check)["checks"][0]["failing"] == 0
+
+
+def test_what_is_said_of_one_row_is_of_the_frame_if_it_would_be_of_two() -> None:
+    one = pl.DataFrame({"x": [1.0]})
+    for check, failing in ((holds(pl.col("x") > 1), 1), (holds(pl.col("x").max() > 1), None), (NO_ITEM, None)):
+        with pytest.raises(GateBlocked) as caught:
+            quality_gate(one.with_columns(x=pl.col("x") - 1), check)
+        assert caught.value.result["checks"][0]["failing"] == failing
+    with pytest.raises(GateBlocked, match="holds"):  # an aggregate sets no row aside
+        quality_gate(one, holds(pl.col("x").max() > 1), quarantine=Table("rejected"), allow_empty=True)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])

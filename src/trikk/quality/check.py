@@ -314,7 +314,7 @@ def holds(what: object, *, allow: float = 0.0, severity: Severity = "block", nam
         what: a polars expression that is true for good rows or true for the whole frame
             (`pl.col("arrived") >= pl.col("departed")`); the same as SQL text (`"arrived >= departed"`); or a
             function that is given the rows as a LazyFrame and returns a bool, or a frame of the failing rows. As
-            in an SQL CHECK, a null does not fail.
+            in an SQL CHECK, a null of a row does not fail; one of the whole frame does.
         allow: the share of rows that may fail.
         severity: what a failure means.
         name: how results call it; what is written in the call if not given.

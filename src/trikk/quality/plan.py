@@ -14,7 +14,7 @@ from trikk.models.categories import known_categories, unseen
 from trikk.models.version import as_version
 from trikk.quality.check import Check
 from trikk.quality.distribution import distance
-from trikk.quality.rows import lazy_of
+from trikk.quality.rows import FAILURES, lazy_of
 from trikk.quality.verdict import Seen, in_short
 
 Values = Mapping[str, Any]
@@ -258,11 +258,22 @@ def _holds(check: Check, scene: Scene) -> Plan:
     counts = {"len": good.len(), "nulls": good.null_count(), "failing": (~good).sum()}
 
     def read(values: Values, rows: int) -> Seen:
-        if values["len"] == 1 and rows != 1:  # of the whole frame; of no rows, null says nothing
-            return Seen(rows, values["failing"], {} if values["nulls"] and not rows else {"whole": True})
-        return Seen(values["len"], values["failing"])
+        if values["len"] != 1 or (rows == 1 and not _is_of_the_frame(good, scene.rows)):
+            return Seen(values["len"], values["failing"])
+        if not values["nulls"]:
+            return Seen(rows, values["failing"], {"whole": True})
+        return Seen(rows, 1, {"whole": True, "null": True}) if rows else Seen()
 
     return Plan(read, counts, lambda rows, most: rows.filter(~good).head(most), ~good)
+
+
+def _is_of_the_frame(good: pl.Expr, one_row: pl.LazyFrame) -> bool:
+    """Whether an expression says one thing of all rows, which a single row does not show: of two it does."""
+    row = one_row.collect()
+    try:
+        return pl.concat([row, row]).lazy().select(good).collect().height == 1
+    except FAILURES:
+        return True  # `item()` and the like: it is for one row only, so that it is of the frame
 
 
 def _stated(check: Check) -> Any:

@@ -205,6 +205,8 @@ def _decide(check: Check, seen: Seen, *, allow_empty: bool) -> tuple[bool, str]:
     if not seen.rows and not seen.facts.get("whole"):
         return allow_empty, "no rows"
     failing = seen.failing or 0
+    if seen.facts.get("null"):
+        return False, "it is null, neither true nor false: there is no value to tell it from"
     if seen.facts.get("whole"):
         return failing == 0, "it is not so" if failing else "it is so"
     passed = failing <= check.allow * seen.rows
