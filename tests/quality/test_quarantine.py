@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from trikk import Pipeline, Table, pipeline, quality_gate, step, when
 from trikk.core.errors import DefinitionError
 from trikk.quality import GateBlocked, between, fresh, holds, matches, not_null, refers_to, row_count, unique
+from trikk.quality.quarantine import SCHEMA
 from trikk.testing import run_inline
 from trikk.testing.inline import InlineRun
 
@@ -233,6 +234,67 @@ def test_the_good_rows_are_of_the_kind_of_frame_that_was_given() -> None:
     assert quality_gate(parts, not_null("id"), quarantine=rejected).good.collect().height == 4
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype", "wanted"),
+    [
+        ([2**63 - 1, -(2**63)], pl.Int64, [2**63 - 1, -(2**63)]),
+        ([2**64 - 1], pl.UInt64, [2**64 - 1]),
+        ([2**100], pl.Int128, [2**100]),
+        ([0.1, 1e300, 5e-324, -math.inf], pl.Float64, [0.1, 1e300, 5e-324, "-inf"]),
+        (["1.10", "12345678901234567890.12"], pl.Decimal(38, 2), ["1.10", "12345678901234567890.12"]),
+        ([1_700_000_000_123_456_789], pl.Datetime("ns"), ["2023-11-14T22:13:20.123456789"]),
+        ([1, -60_000_000_001], pl.Duration("ns"), ["PT0.000000001S", "-PT1M0.000000001S"]),
+        ([1, 86_399_999_999_999], pl.Time, ["00:00:00.000000001", "23:59:59.999999999"]),
+        ([-800_000, 2**31 - 1], pl.Date, ["-0221-09-04", str(2**31 - 1)]),
+        ([9 * 10**18, 0], pl.Datetime("us"), [str(9 * 10**18), "1970-01-01T00:00:00"]),
+        ([b"\x00\xff", b""], pl.Binary, ["AP8=", ""]),
+        (["a", "b"], pl.Categorical, ["a", "b"]),
+        (["b", "a"], pl.Enum(["b", "a"]), ["b", "a"]),
+        (['"\\\n\x00\x1b\u2028é}', '{"":null}'], pl.String, ['"\\\n\x00\x1b\u2028é}', '{"":null}']),
+        ([[1.5, None, math.nan], []], pl.List(pl.Float64), [[1.5, None, "NaN"], []]),
+        ([[[1], None], [[2], []]], pl.Array(pl.List(pl.Int64), 2), [[[1], None], [[2], []]]),
+        (
+            [{'a"b': [{"t": date(1, 1, 1)}]}],
+            pl.Struct({'a"b': pl.List(pl.Struct({"t": pl.Date}))}),
+            [{'a"b': [{"t": "0001-01-01"}]}],
+        ),
+        ([{}], pl.Struct({}), [{}]),
+        ([None, None], pl.Null, [None, None]),
+        ([True, False], pl.Boolean, [True, False]),
+    ],
+    ids=lambda value: str(value) if not isinstance(value, list) else "",
+)  # fmt: skip
+def test_no_type_loses_anything_on_its_way_to_json(values: list[Any], dtype: Any, wanted: list[Any]) -> None:
+    base = pl.Series(dtype=dtype).dtype
+    plain = pl.String if base.is_decimal() else pl.Int64 if base.is_temporal() else base
+    column = pl.Series("v", [*values, None], dtype=plain).cast(base)
+    rows = column.to_frame().with_columns(id=pl.lit(None, dtype=pl.Int64))
+    aside = quality_gate(rows, not_null("id"), quarantine=rejected, allow_empty=True).rejected
+    assert [json.loads(text) for text in aside["row"]] == [{"v": v, "id": None} for v in [*wanted, None]]
+
+
+@pytest.mark.parametrize(
+    ("moment", "wanted"),
+    [
+        (datetime(2024, 4, 6, 13, 30, tzinfo=UTC), "2024-04-07T02:30:00+13:00"),  # half past two, twice
+        (datetime(2024, 4, 6, 14, 30, tzinfo=UTC), "2024-04-07T02:30:00+12:00"),
+        (datetime(1850, 1, 1, tzinfo=UTC), "1850-01-01T11:39:04+11:39:04"),
+    ],
+)
+def test_a_moment_keeps_its_zone_s_offset(moment: datetime, wanted: str) -> None:
+    at = pl.Series([moment], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone("Pacific/Auckland")
+    rows = pl.DataFrame({"id": [None], "at": at})
+    aside = quality_gate(rows, not_null("id"), quarantine=rejected, allow_empty=True).rejected
+    assert json.loads(aside["row"][0])["at"] == wanted
+    assert datetime.fromisoformat(wanted) == moment
+
+
+def test_a_gate_of_whole_checks_only_sets_nothing_aside() -> None:
+    good, aside, result = quality_gate(ROWS, row_count(1), quarantine=rejected)
+    assert (good.height, aside.height, result["verdict"], result["set_aside"]) == (5, 0, "passed", 0)
+    assert aside.schema == pl.Schema(SCHEMA)
+
+
 def test_values_of_every_type_become_json() -> None:
     rows = pl.DataFrame({
         "id": [None],
@@ -245,7 +307,7 @@ def test_values_of_every_type_become_json() -> None:
     })  # fmt: skip
     aside = quality_gate(rows, not_null("id"), quarantine=rejected, allow_empty=True).rejected
     assert json.loads(aside["row"][0]) == {
-        "id": None, "b": "AP8=", "dec": "1.50", "took": "1:00:00", "inside": [{"a": "inf", "at": "2024-05-01"}],
+        "id": None, "b": "AP8=", "dec": "1.50", "took": "PT1H", "inside": [{"a": "inf", "at": "2024-05-01"}],
         "reason": "theirs", "big": 2**63 - 1,
     }  # fmt: skip
     assert aside["reason"].to_list() == ["not_null(id)"]

@@ -6,18 +6,14 @@ first that is good otherwise stays.
 
 from __future__ import annotations
 
-import base64
-import json
-import math
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from trikk.core.values import JSON
 from trikk.quality.check import Check
 from trikk.quality.plan import Plan
+from trikk.quality.row_json import as_json
 from trikk.quality.rows import is_pandas
 
 SCHEMA = {
@@ -54,6 +50,8 @@ def reason_of(plans: Sequence[tuple[Check, Plan]]) -> pl.Expr:
             counts = ~bad & pl.all_horizontal(pl.col(name).is_not_null() for name in made.key)
             marks[n] = counts & ~pl.when(counts).then(pl.struct(made.key)).is_first_distinct()
             bad = bad | marks[n]
+    if not marks:
+        return pl.lit(None, dtype=pl.String)
     names = [pl.when(marks[n]).then(pl.lit(plans[n][0].name)) for n in sorted(marks)]
     text = pl.concat_str(names, separator="; ", ignore_nulls=True)
     return pl.when(text != "").then(text)
@@ -76,26 +74,13 @@ def rejected_rows(rows: pl.LazyFrame, reason: pl.Expr, about: Mapping[str, Any])
         reason: as `reason_of` gives it.
         about: `at` (UTC), `run`, `pipeline`, `gate`.
     """
+    schema = rows.collect_schema()
     marked = rows.select(pl.struct(pl.all()).alias("row"), reason.alias("reason"))
-    found = marked.filter(pl.col("reason").is_not_null()).collect(engine="streaming")
-    texts = [json.dumps(_plain(row), ensure_ascii=False) for row in found["row"].to_list()]
-    columns = {**about, "reason": found["reason"], "row": pl.Series(texts, dtype=pl.String)}
-    return pl.select(
-        pl.lit(columns[name], dtype=dtype).alias(name) if name in about else pl.lit(columns[name]).alias(name)
+    failing = marked.filter(pl.col("reason").is_not_null())
+    found = failing.with_columns(as_json(pl.col("row"), pl.Struct(schema)).alias("row")).collect(
+        engine="streaming"
+    )
+    return found.select(
+        pl.lit(about[name], dtype=dtype).alias(name) if name in about else pl.col(name)
         for name, dtype in SCHEMA.items()
     )
-
-
-def _plain(value: Any) -> JSON:
-    """A value as JSON: moments as ISO text, bytes as base64, what JSON has no form for as text."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else "NaN" if math.isnan(value) else str(value)
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | pl.Series):
-        return [_plain(item) for item in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return value.isoformat() if isinstance(value, date | datetime | time) else str(value)
