@@ -4,7 +4,6 @@
 #   time '24:00:00'          a valid TIME of DuckDB    arrives as null
 #   timetz '04:00:00+02'     TIME WITH TIME ZONE       arrives as 04:00:00, the offset is gone
 #   '101'::bit               BIT                       arrives as Binary b'\x05\xfd': the padded inner form
-#   'infinity'::date         DATE                      arrives as a day number that panics when it is looked at
 #
 # Seen on 29 November 2026; ends with another code than 0 if one of these is no longer so.
 set -eu
@@ -27,7 +26,6 @@ seen = {
     "time '24:00:00'": (read("time '24:00:00'")[0], None),
     "timetz '04:00:00+02'": (read("timetz '04:00:00+02'")[0], datetime.time(4)),
     "'101'::bit": (read("'101'::bit")[0], b"\x05\xfd"),
-    "'infinity'::date": (read("'infinity'::date").to_physical()[0], 2**31 - 1),
 }
 for query, (value, expected) in seen.items():
     print(f"{query:24} {value!r}", flush=True)
