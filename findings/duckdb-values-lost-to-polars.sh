@@ -10,7 +10,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet duckdb==2.0.0 polars==2.1.0 pyarrow
+"$folder/venv/bin/pip" install --quiet duckdb==2.0.0 polars==2.1.0 pyarrow==26.0.1
 "$folder/venv/bin/python" - 2>/dev/null <<'EOF'
 import datetime
 
