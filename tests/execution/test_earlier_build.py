@@ -49,6 +49,7 @@ def make_with(build: Path, folder: Folder) -> None:
         (0, "run train -p day=2024-03-01"),
         (0, "backfill night --from 2024-03-01 --to 2024-03-02 --at 23:59 -p error=9 -q"),
         (0, "run night -p day=2024-03-02 -p error=8"),  # changes rows that are there
+        (0, "run panda"),
         (1, "run fragile"),
         (0, "watch --once --now 2024-03-05T12:00"),
         (0, "report monthly --for 2024-03"),
@@ -64,7 +65,7 @@ def test_a_project_of_an_earlier_build_opens_resumes_replays_and_is_sound(build:
     rows = folder.good("runs", "--all")["runs"]
     states = {(row["pipeline"], row["state"]) for row in rows}
     assert states == {("slow", "cancelled"), ("fragile", "failed")} | {
-        (name, "succeeded") for name in ("train", "night", "watch_people", "report_monthly")
+        (name, "succeeded") for name in ("train", "night", "panda", "watch_people", "report_monthly")
     }
     found = folder.good("doctor")
     assert found["healthy"], [f for f in found["findings"] if not f["good"]]

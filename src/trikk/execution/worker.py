@@ -176,7 +176,7 @@ def _rows_or_result(
         return place.tables.view(argument["table"], argument["version"], writes)
     if "artifact" in argument:
         artifact, path = place.artifacts.inside(Artifact.from_json(argument["artifact"]), argument["path"])
-        value = place.artifacts.load(artifact, None if path else wanted)
+        value = place.artifacts.load(artifact, None if argument["path"] else wanted)
         for key in path:
             value = value[key]
         return value

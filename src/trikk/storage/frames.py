@@ -53,12 +53,13 @@ def arriving(value: Any, annotation: object) -> Any:
     return made
 
 
-def as_kind(value: Any, kind: str) -> Any:
+def as_kind(value: Any, kind: str, *, date_as_object: bool = False) -> Any:
     """A frame, or a column, of any kind as another kind.
 
     Args:
         value: of one of `KINDS`.
         kind: one of `KINDS`.
+        date_as_object: how pandas gets the dates of another kind (`pandas_ipc.to_pandas`).
 
     Raises:
         CodecError: if one column is wanted and there are several, or a type of column can't be given.
@@ -78,7 +79,7 @@ def as_kind(value: Any, kind: str) -> Any:
     if kind == "pyarrow.RecordBatch":
         batches = table.combine_chunks().to_batches()
         return batches[0] if batches else arrow_ipc.empty_batch(table.schema)
-    made = pandas_ipc.to_pandas(table)
+    made = pandas_ipc.to_pandas(table, date_as_object=date_as_object)
     return made if kind == "pandas.DataFrame" else _only(made, made.columns, kind).iloc[:, 0]
 
 

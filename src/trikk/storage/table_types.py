@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from trikk.core.errors import TableError
-from trikk.storage.valueless import in_type, is_valueless
+from trikk.storage.valueless import in_type, is_valueless, unchanged
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +22,7 @@ _WIDENS = {
 }
 _NEXT_SIGNED = {"UInt8": "Int16", "UInt16": "Int32", "UInt32": "Int64", "UInt64": "Int64"}
 _NARROWED = {"Int128": "Int64", "UInt128": "Int64", "Float16": "Float32"}
+_SHOWN = 60  # characters of a value in an error
 _MEND = {
     "Duration": "store a number, such as pl.col(name).dt.total_seconds()",
     "Time": "store a string or the seconds of the day",
@@ -34,13 +35,13 @@ def storable(frame: Frame, *, schema: pl.Schema | None = None, where: str | None
     """Return `frame` with each column in the nearest type that Delta Lake holds and gives back.
 
     Categorical and Enum become String, unsigned integers the next wider signed ones, UInt64 and 128-bit integers
-    Int64 (a value that does not fit makes the cast fail), Float16 Float32, fixed Array List, and every Datetime
-    microseconds, in UTC where it has a time zone. Null becomes the type that `schema` gives the column, else
-    String until there are values (`with_first_values`).
+    Int64, Float16 Float32, fixed Array List, and every Datetime microseconds, in UTC where it has a time zone.
+    Null becomes the type that `schema` gives the column, else String until there are values (`with_first_values`).
 
     Raises:
-        TableError: if a column has a type with no such counterpart (Duration, Time, Object), or if there is
-            no column, or if two columns differ only in the case of their names.
+        TableError: if a column has a type with no such counterpart (Duration, Time, Object), a value that the
+            nearest type can't hold (whole numbers beyond 64 bits, nanoseconds), or if there is no column, or if
+            two columns differ only in the case of their names.
     """
     import polars as pl
 
@@ -51,8 +52,36 @@ def storable(frame: Frame, *, schema: pl.Schema | None = None, where: str | None
         known = schema.get(name) if schema is not None else None
         wanted = known if known is not None and dtype == pl.Null else stored_type(name, dtype, where=where)
         if wanted != dtype:
+            if _may_lose(dtype):
+                _check_kept(_column(frame.lazy(), name), wanted, where)
             casts.append(pl.col(name).cast(wanted))
     return frame.with_columns(casts) if casts else frame
+
+
+def _may_lose(dtype: PolarsDataType) -> bool:
+    """Whether there are values of a type that its nearest in Delta Lake can't hold."""
+    import polars as pl
+
+    if isinstance(dtype, pl.List | pl.Array):
+        return _may_lose(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        return any(_may_lose(field.dtype) for field in dtype.fields)
+    return dtype in (pl.UInt64, pl.Int128, pl.UInt128) or (
+        isinstance(dtype, pl.Datetime) and dtype.time_unit == "ns"
+    )
+
+
+def _check_kept(column: pl.Series, wanted: pl.DataType, where: str | None) -> None:
+    """Refuse the first value that is another one in its stored type."""
+    kept = column.cast(wanted, strict=False).cast(column.dtype, strict=False).eq_missing(column)
+    if not kept.all():
+        row = (~kept).arg_true()[0]
+        raise TableError(
+            f"column {column.name!r} has {_shown(column, row)} in row {row}, which a table can't hold: it is "
+            f"{column.dtype}, and is stored as {wanted}",
+            where=where,
+            next="round moments to microseconds (.dt.round('1us')), make texts of longer whole numbers",
+        )
 
 
 def stored_type(column: str, dtype: pl.DataType, *, where: str | None = None) -> pl.DataType:
@@ -96,7 +125,8 @@ def fitted(
 ) -> pl.LazyFrame:
     """Return `frame` in the shape in which it goes into a table: storable, and with the table's columns first.
 
-    A column without values takes the table's type. No columns at all, as a map over nothing gives, are no rows.
+    A column without values takes the table's type, and so do midnights and decimals that are values of it. No
+    columns at all, as a map over nothing gives, are no rows.
 
     Args:
         frame: the rows.
@@ -118,7 +148,7 @@ def fitted(
     frame = storable(frame, where=where)
     if table is None or (mode == "overwrite" and schema_mode == "merge"):
         return frame
-    frame = _valueless_fitted(frame, table)
+    frame = _values_fitted(frame, table, where)
     given = frame.collect_schema()
     _check_fit(given, table, mode, schema_mode, where)
     columns = [
@@ -162,20 +192,38 @@ def _untyped(table: pl.LazyFrame, name: str, wanted: pl.DataType) -> pl.Expr | N
     return column.cast(wanted, strict=False) if parts else None
 
 
+def _shown(column: pl.Series, row: int) -> str:
+    import polars as pl
+
+    value = column.slice(row, 1)
+    if not value.dtype.is_nested():
+        value = value.cast(pl.String)  # with the nanoseconds, which Python's moments do not have
+    return str(value.to_list()[0])[:_SHOWN]
+
+
 def _column(frame: pl.LazyFrame, name: str) -> pl.Series:
     return frame.select(name).collect().to_series()
 
 
-def _valueless_fitted(frame: pl.LazyFrame, table: pl.Schema) -> pl.LazyFrame:
-    """The frame with its columns without values in the types of the table."""
+def _values_fitted(frame: pl.LazyFrame, table: pl.Schema, where: str | None) -> pl.LazyFrame:
+    """The frame with its columns in the types of the table where they have no values, or only such as fit."""
     import polars as pl
 
     for name, dtype in frame.collect_schema().items():
-        if (
-            name in table
-            and dtype != table[name]
-            and (made := in_type(_column(frame, name), table[name])) is not None
-        ):
+        if name not in table or dtype == table[name]:
+            continue
+        column = _column(frame, name)
+        if (made := in_type(column, table[name])) is None:
+            kept = unchanged(column, table[name])
+            if kept is not None:
+                row = (~kept).arg_true()[0]
+                raise TableError(
+                    f"column {name!r} has {_shown(column, row)} in row {row}, which is no {table[name]}, "
+                    "as the table has it",
+                    where=where,
+                    next="round the values to the table's type, or write them into a column of their own",
+                )
+        else:
             plain = is_valueless(made) and not made.dtype.is_float()
             value = pl.lit(None, table[name]) if plain else pl.col(name).cast(table[name], strict=False)
             frame = frame.with_columns(value.alias(name))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import polars as pl
 
 from trikk import (
@@ -25,6 +27,7 @@ from trikk import (
 )
 
 counts = Table("counts")
+kinds = Table("kinds")
 predictions = Table("predictions")
 means = FeatureTable("means", entity=["sensor"], time="known_at", features={"mean": pl.Float64})
 people = Monitor(
@@ -111,6 +114,51 @@ def night(day: date, error: float = 0.0):
     predictions.append(made)
     publish(made, to="stream:forecast", key="sensor")
     means.sync(means.append(averages(counts, day)))
+
+
+@step
+def all_kinds() -> pl.DataFrame:
+    at = datetime(2024, 1, 1, 4, tzinfo=UTC)
+    frame = pl.DataFrame({
+        "day": [date(2024, 1, 31), date(2024, 2, 29)], "at": [at, at], "ok": [True, False], "text": ["a", "b"],
+        "price": [Decimal("1.50"), Decimal("2.25")], "days": [[date(2024, 1, 1)], []],
+        "n": [1, 2], "x": [0.5, 1.5],
+    })  # fmt: skip
+    return frame.with_columns(
+        local=pl.col("at").dt.replace_time_zone(None), category=pl.col("text").cast(pl.Categorical)
+    )
+
+
+@step
+def as_pandas(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows
+
+
+@step
+def by_month(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.groupby(rows["day"].dt.month)[["n", "x"]].sum().reset_index()
+
+
+@step
+def kinds_of_columns(rows: pd.DataFrame) -> dict[str, list[str]]:
+    return {name: [str(rows[name].dtype), repr(rows[name].tolist())] for name in rows}
+
+
+@step
+def in_two() -> tuple[pl.DataFrame, int]:
+    return all_kinds.function(), 1
+
+
+@pipeline
+def panda():
+    rows = all_kinds()
+    kinds.overwrite(rows)
+    as_pandas(kinds)
+    by_month(kinds)
+    kinds_of_columns(kinds)
+    as_pandas(rows)
+    kinds_of_columns(rows)
+    kinds_of_columns(in_two()[0])
 
 
 @step

@@ -54,7 +54,7 @@ class ArrowCodec:
         kind = frames.kind_for(want, written)
         if kind in frames.POLARS:
             return frames.as_kind(_scanned(path, written), kind)
-        value = frames.as_kind(arrow_ipc.read(path), kind)
+        value = frames.as_kind(arrow_ipc.read(path), kind, date_as_object=True)  # as ever; a table's are not
         if kind == written == "pandas.Series" and summary.get("name") is None:
             value.name = None
         return value

@@ -8,6 +8,7 @@ objects are compared value by value; for all others the types say it, from a tab
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from datetime import datetime
 from typing import Any
@@ -63,12 +64,17 @@ def _arrow(frame: Any, *, preserve_index: bool | None = None) -> Any:
         ) from error
 
 
-def to_pandas(table: Any) -> Any:
+def to_pandas(table: Any, *, date_as_object: bool) -> Any:
     """A pyarrow Table as a pandas DataFrame of its own memory, which may be changed.
 
     What pandas wrote comes back as it was. Of any other table, integers and booleans with nulls become pandas'
-    nullable types, dates stay dates, decimals and what else NumPy can't hold exactly become Arrow's types
-    in pandas.
+    nullable types, decimals objects of `decimal.Decimal`, and what else NumPy can't hold exactly Arrow's types in
+    pandas.
+
+    Args:
+        table: the rows.
+        date_as_object: whether dates are objects of `datetime.date`, else datetime64[ms]; of what pandas did not
+            write.
 
     Raises:
         CodecError: if a column is of a type that pandas can't hold.
@@ -87,7 +93,7 @@ def to_pandas(table: Any) -> Any:
         for n in ways:
             plain = plain.set_column(n, table.schema.names[n], pa.nulls(table.num_rows))
     try:
-        frame = plain.to_pandas()
+        frame = plain.to_pandas(date_as_object=date_as_object or b"pandas" in metadata)
     except (pa.ArrowException, ValueError) as error:
         raise CodecError(
             f"this frame can't be given as pandas: {error}", next="ask for it as polars, or cast the column"
@@ -125,21 +131,21 @@ def _way_of_type(column: Any) -> dict[str, Any] | None:
     types = pyarrow().types
     if types.is_integer(column.type) or types.is_boolean(column.type):
         return {"as": "nullable"} if column.null_count else None
-    exact = not types.is_decimal(column.type)
     if types.is_nested(column.type) or types.is_time(column.type):
-        exact = _comes_back(column)
-    return None if exact else {"as": "arrow"}
+        return None if _comes_back(column) else {"as": "arrow"}
+    return None
 
 
 def _comes_back(column: Any) -> bool:
-    """Whether a column is the same after it was objects in pandas."""
+    """Whether a column is the same after it was objects in pandas, but for the digits that decimals may have."""
     import polars as pl
 
     pa = pyarrow()
     try:
         was: Any = pl.from_arrow(column)
         back: Any = pl.from_arrow(pa.array(column.to_pandas(), from_pandas=True))
-        return bool(was.dtype == back.dtype and was.equals(back))
+        types = [re.sub(r"precision=\d+", "", str(dtype)) for dtype in (was.dtype, back.dtype)]
+        return types[0] == types[1] and bool(was.equals(back.cast(was.dtype)))
     except Exception:  # noqa: BLE001 - whatever it is, Arrow's own type in pandas changes nothing
         return False
 
@@ -361,7 +367,7 @@ def _same_arrays(a: Any, b: Any) -> bool:
     return (
         _all_same(a.tolist(), b.tolist())
         if a.dtype == object
-        else np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        else np.array_equal(a, b, equal_nan=a.dtype.kind in "fmM")
     )
 
 
