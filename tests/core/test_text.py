@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -40,3 +42,20 @@ def test_shortened_to_the_length_that_was_asked_for() -> None:
 def test_spaces_of_every_kind_stay(text: str) -> None:
     assert printable(text) == text
     assert printable_lines(f"{text}\n") == f"{text}\n"
+
+
+def test_what_is_logged_to_stderr_steers_no_terminal() -> None:
+    program = """
+import logging
+from trikk.core.logs import log_to_stderr
+log_to_stderr("UTC")
+try:
+    raise ValueError("\\x1b[8mhidden")
+except ValueError:
+    logging.getLogger("trikk").exception("%s\\u202e", "a\\x1b]0;owned\\x07")
+"""
+    shown = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, check=True).stderr
+    first, *rest = shown.splitlines()
+    assert first.endswith(r"ERROR trikk: a\x1b]0;owned\x07\u202e")
+    assert rest[-1] == r"ValueError: \x1b[8mhidden"
+    assert not re.search("[\x1b\x07\u202e]", shown)

@@ -7,6 +7,15 @@ import time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from trikk.core.text import printable_lines
+
+
+class _Printable(logging.Formatter):
+    """Records with what users wrote in them written out, so that it steers no terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
 
 def log_to_stderr(timezone: str, level: int = logging.INFO) -> None:
     """Send log records to stderr, unless the root logger has a handler already, as an author's code may give it.
@@ -23,7 +32,7 @@ def log_to_stderr(timezone: str, level: int = logging.INFO) -> None:
     def local(seconds: float | None) -> time.struct_time:
         return datetime.fromtimestamp(time.time() if seconds is None else seconds, zone).timetuple()
 
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    formatter = _Printable("%(asctime)s %(levelname)s %(name)s: %(message)s")
     formatter.converter = local
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
