@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time as time_module
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
@@ -234,12 +235,35 @@ def test_sqlite_values_are_right_or_refused(sqlite_url: str) -> None:
     with pytest.raises(UsageError, match="'v' holds 9007199254740993"):
         read_sql(sqlite_url, "select 9007199254740993 as v union all select 0.5")
     assert "BLOB" in refused(sqlite_url, "cast(x'ff' as text)")
-    for modifier in ("localtime", "UTC"):
-        with pytest.raises(UsageError, match="the machine's time zone"):
-            read_sql(sqlite_url, f"select datetime('now', '{modifier}') as v")
     with pytest.raises(UsageError):
         read_sql(sqlite_url, "select :x as v", {"x": 2**63})
     assert one(sqlite_url, "'utc'") == (pl.String(), "utc")
+
+
+def test_a_sqlite_query_is_in_utc_however_it_asks_for_the_machine_s_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as link:
+        link.execute("create view local as select datetime('2024-04-07 12:00:00', 'localtime') as v")
+    query = """
+        select datetime('2024-04-07 12:00:00', 'localtime') as a,
+            datetime(trim('2024-04-07 12:00:00'), 'utc') as b,
+            "datetime"('2024-04-07 12:00:00', 'local' || 'time') as c, datetime('2024-04-07 12:00:00', :zone) as d,
+            (select v from local) as e
+    """
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time_module.tzset()
+    try:
+        found = read_sql(f"sqlite:///{tmp_path / 'a.db'}", query, {"zone": "localtime"})
+        assert set(found.row(0)) == {"2024-04-07 12:00:00"}
+        assert os.environ["TZ"] == "Pacific/Auckland"
+        assert time_module.localtime(0).tm_hour == 12  # the process has its own zone again
+        with pytest.raises(UsageError):
+            read_sql(f"sqlite:///{tmp_path / 'a.db'}", "select nothing")
+        assert time_module.localtime(0).tm_hour == 12
+    finally:
+        monkeypatch.undo()
+        time_module.tzset()
 
 
 def test_a_name_that_is_not_plain_is_quoted_in_what_to_write() -> None:
