@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import io
 import json
 import resource
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+import uvicorn
 from tests.serving.endpoints import Endpoint, Served
+from uvicorn.server import ServerState
 
 from trikk.core.errors import UsageError
+from trikk.serving.bodies import ARROW_TYPE
 from trikk.serving.callers import Callers
+from trikk.serving.connections import Connections
 from trikk.serving.refusal import Refused
 
 BODY = b'[{"a": 1, "b": 1}]'
@@ -136,6 +144,99 @@ def test_slow_bodies_and_idle_connections_leave_room_for_others(shared: Endpoint
     assert "Traceback" not in place.log()
 
 
+@pytest.fixture(scope="module")
+def unsigned(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A model without a signature, which gets whatever comes."""
+    found = Served(tmp_path_factory.mktemp("unsigned"))
+    found.promote(found.register(2, signature=None))
+    return found
+
+
+def test_what_a_model_without_a_signature_gives_never_keeps_the_others_out_of_the_table(unsigned: Served) -> None:
+    """A list, a text or an integer among floats in one file of the log would stay out, and all others with it."""
+    with unsigned.endpoint() as endpoint:
+        for row, expected in (
+            ({"a": [1], "b": 1}, 500),
+            ({"a": 1, "b": 1}, 200),
+            ({"a": 1.5, "b": 1}, 200),
+            ({"a": [[1]], "b": 1}, 500),
+            ({"a": True, "b": 1}, 200),
+        ):
+            assert endpoint.ask(row).status_code == expected, row
+        for body in ("[[]]", "[{}]", '{"columns": [], "data": [[]]}'):
+            assert endpoint.send(body.encode(), "application/json").status_code == 400, body
+        for number in ("1e999", "-1e400", "9" * 30, "1" * 400):
+            assert endpoint.send(f'[{{"a": {number}, "b": 1}}]'.encode(), "application/json").status_code == 422
+            assert endpoint.send(f"a,b\n{number},1\n".encode(), "text/csv").status_code in (400, 422)
+        assert endpoint.send(nested_arrow(60), ARROW_TYPE).status_code >= 400
+    assert unsigned.rows()["value"].to_list() == [3.0, 4.0, 3.0]
+    with unsigned.endpoint() as endpoint:
+        assert endpoint.ask({"a": [1], "b": 1}).status_code == 500
+    assert unsigned.rows().height == 3
+
+
+def nested_arrow(levels: int) -> bytes:
+    """A stream whose column `a` is a list of lists, so many deep."""
+    dtype, value = pa.int64(), 1
+    for _ in range(levels):
+        dtype, value = pa.list_(dtype), [value]
+    table, file = pa.table({"a": pa.array([value], dtype), "b": [1]}), io.BytesIO()
+    with pa.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("levels", [1, 30, 63])
+def test_nested_arrow_is_refused_at_once(shared: Endpoint, levels: int) -> None:
+    began = time.monotonic()
+    assert shared.send(nested_arrow(levels), ARROW_TYPE).status_code == 422
+    assert time.monotonic() - began < 10
+
+
+def test_a_chunked_body_without_an_end_is_ended_by_its_size(shared: Endpoint) -> None:
+    head = request("Transfer-Encoding: chunked", "Content-Length: -", body=b"")
+    with connected(shared) as link, contextlib.suppress(OSError):
+        link.sendall(head)
+        for _ in range(100):  # of at most 50 times 100 kB that are read to get the answer through
+            link.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+    assert status(shared, request()) == 200
+
+
+def test_a_reader_that_does_not_read_is_cut_off_and_a_slow_one_is_not() -> None:
+    """The clock is passed in: it takes 20 s and a second for each 20 kB."""
+    every = Connections(10, 1_000_000)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 50_000_000})
+
+    async def answered() -> list[bool]:
+        config = uvicorn.Config(app, http=every.protocol(), lifespan="off", log_config=None)
+        config.load()
+        loop, state = asyncio.get_running_loop(), ServerState()
+        listening = await loop.create_server(
+            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        )
+        reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname()[:2], limit=1000)
+        writer.write(request())
+        while not any(one.transport.get_write_buffer_size() for one in every._open):
+            await asyncio.sleep(0.01)
+        (one,), now, found = every._open, time.monotonic(), []
+        for seconds in (0, 19):
+            one.look(now + seconds)
+            found.append(one.transport.is_closing())
+        await reader.readexactly(20_000_000)
+        one.look(now + 60)
+        found.append(one.transport.is_closing())
+        one.look(now + 3600)
+        found.append(one.transport.is_closing())
+        writer.close()
+        listening.close()
+        return found
+
+    assert asyncio.run(answered()) == [False, False, False, True]
+
+
 def test_a_head_that_does_not_end_and_one_that_never_begins_are_ended(shared: Endpoint) -> None:
     with connected(shared) as link:
         link.sendall(b"POST /invocations HTTP/1.1\r\nHost: localhost\r\n")
@@ -177,13 +278,14 @@ def test_names_and_origins_are_checked_when_they_are_given() -> None:
         with pytest.raises(UsageError):
             Callers("127.0.0.1", hosts, origins)
     everywhere = Callers("0.0.0.0", ["Model.Example."], [])
-    for host in ("10.0.0.1:8080", "[fe80::1]", "model.example", "localhost"):
+    for host in ("10.0.0.1:8080", "[fe80::1]", "model.example", "localhost", f"{socket.gethostname()}:80"):
         assert everywhere.check([(b"host", host.encode())], "1.1") == ""
     with pytest.raises(Refused):
         everywhere.check([(b"host", b"rebound.example")], "1.1")
     assert Callers("::1", ["*"], []).check([(b"host", b"any.example")], "1.1") == ""
 
 
-def test_what_is_refused_says_how_to_go_on(shared: Endpoint) -> None:
+def test_what_is_refused_says_how_to_go_on(shared: Endpoint, place: Served) -> None:
     answer = shared.client.get("/ping", headers={"host": "model.example"})
-    assert "--allow-host" in json.loads(answer.content)["error"]["next"]
+    assert "--allow-host model.example" in json.loads(answer.content)["error"]["next"]
+    assert "--allow-host" in place.log()  # for whoever looks why a deployment does not answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.serving.answers import Answer, refusal
 from trikk.serving.bodies import Body, too_large
@@ -15,6 +15,9 @@ from trikk.serving.metrics import CONTENT_TYPE, Metrics
 from trikk.serving.options import Options
 from trikk.serving.predictor import Request
 from trikk.serving.refusal import JSON_TYPE, Refused
+
+if TYPE_CHECKING:
+    from trikk.serving.connections import Connections
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,16 +45,16 @@ class App:
         options: limits.
         dispatcher: who answers.
         metrics: what is counted.
-        relieve: ends the slowest request that is not wholly here; whether there was one.
+        connections: those that are open.
     """
 
     def __init__(
-        self, options: Options, dispatcher: Dispatcher, metrics: Metrics, relieve: Callable[[], bool]
+        self, options: Options, dispatcher: Dispatcher, metrics: Metrics, connections: Connections
     ) -> None:
         self._options = options
         self._dispatcher = dispatcher
         self._metrics = metrics
-        self._relieve = relieve
+        self._connections = connections
         self._callers = Callers(options.host, options.allow_hosts, options.allow_origins)
         self._model = options.model.encode()
         self._held = 0
@@ -62,6 +65,7 @@ class App:
         try:
             origin = self._callers.check(scope["headers"], scope["http_version"]).encode()
         except Refused as error:
+            self._connections.say(f"callers {error.status}", f"{error.what}: {error.next}")
             await _send(send, error.status, refusal(error).body, _CLOSE)
             return
         if origin and scope["method"] == "OPTIONS":
@@ -143,7 +147,7 @@ class App:
             if not large:
                 parts.append(part)
                 self._held += len(part)
-                if self._held > limit * _HELD and not self._relieve():
+                if self._held > limit * _HELD and not self._connections.drop_slow():
                     raise Refused(503, "too many large requests are being answered", next="try again in a second")
             if not message.get("more_body") or size > limit * _DRAINED:
                 break

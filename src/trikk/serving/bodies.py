@@ -173,8 +173,9 @@ class Reader:
             ) from error
         rows = self._selected(found)
         for column in rows.get_columns():
-            if column.dtype.is_float() and column.is_infinite().any():
-                what, mend = f"{column.name!r} has a number that is out of range", "give a finite number"
+            infinite = column.dtype.is_float() and column.is_infinite().any()
+            if infinite or column.dtype in (pl.Int128, pl.UInt128):
+                what, mend = f"{column.name!r} has a number that is out of range", "give a smaller number"
                 raise SignatureError(what, field=column.name, next=mend)
         return rows
 
@@ -214,6 +215,8 @@ class Reader:
                     field=field.name,
                     next=f"give: {_listed([f.name for f in self.fields])}; there are: {_listed(list(there))}",
                 )
+        if not there:
+            raise Refused(400, "the rows have no columns", next=_JSON_NEXT)
         own = [field.name for field in self.fields]
         return [*own, *sorted(set(there) - set(own))] if self.everything else own
 

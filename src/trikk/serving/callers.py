@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -19,15 +20,15 @@ from trikk.serving.refusal import Refused
 Headers = list[tuple[bytes, bytes]]
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::\d{0,5})?")
-_SHOWN = 60
+_SHOWN, _LONGEST = 60, 253
 
 
 class Callers:
     """Who may call.
 
     Args:
-        bound: the address that the endpoint listens on; if it stands for all of the machine's, so do all addresses
-            in numbers: a page can't rebind these.
+        bound: the address that the endpoint listens on; if others reach it, it has the machine's name, too, and
+            all addresses in numbers: a page can't rebind these.
         hosts: more names; "*" for every name.
         origins: web pages that may ask, such as "https://console.example.com".
 
@@ -44,6 +45,9 @@ class Callers:
                 )
         self._names = {*_LOCAL, bound.lower(), *given}
         self._numbers = not is_here(bound)
+        if self._numbers:
+            machine = socket.gethostname().lower()
+            self._names |= {machine, machine.partition(".")[0]}
         self._origins = {origin.rstrip("/").lower() for origin in origins}
         for origin in self._origins:
             parts = urlsplit(origin)
@@ -68,21 +72,24 @@ class Callers:
         if len(hosts) != 1 and (hosts or version != "1.0"):
             raise Refused(400, "the request does not name one Host", next="send one Host header")
         if hosts and not self._is_own(hosts[0]):
-            mend = "call it by a name that it knows, or start it with --allow-host NAME"
+            mend = f"call it by a name that it knows, or start it with --allow-host {_name(hosts[0]) or 'NAME'}"
             raise Refused(421, f"this endpoint is not called {hosts[0][:_SHOWN]!r}", next=mend)
         if not origins or (len(origins) == 1 and hosts and origins[0].partition("://")[2] == hosts[0]):
             return ""
         if len(origins) == 1 and origins[0] in self._origins:
             return origins[0]
-        mend = "start it with --allow-origin for a page that may"
+        mend = "for a page that may, start it with --allow-origin https://NAME"
         raise Refused(403, f"pages of {origins[0][:_SHOWN]!r} may not ask this endpoint", next=mend)
 
     def _is_own(self, host: str) -> bool:
-        match = _HOST.fullmatch(host)
-        if match is None:
-            return False
-        name = (match["six"] or match["name"]).rstrip(".")
-        return name in self._names or "*" in self._names or (self._numbers and _is_number(name))
+        name = _name(host)
+        return bool(name) and (name in self._names or "*" in self._names or (self._numbers and _is_number(name)))
+
+
+def _name(host: str) -> str:
+    """The name or address in a Host header, without the port; "" if it is none."""
+    match = _HOST.fullmatch(host)
+    return "" if match is None else (match["six"] or match["name"]).rstrip(".")[:_LONGEST]
 
 
 def _is_number(name: str) -> bool:

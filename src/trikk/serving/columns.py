@@ -66,8 +66,10 @@ def _series(name: str, values: list[Any], field: Field | None) -> pl.Series:
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         shown = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise _no_column(name, f"has values that are no column ({shown})", field) from error
-    if floats:
+    if found.dtype.is_float():
         _check_floats(name, values, found, field)
+    if found.dtype in (pl.Int128, pl.UInt128):
+        raise _no_column(name, "has a number that is out of range", field)
     return found
 
 

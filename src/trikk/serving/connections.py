@@ -37,7 +37,7 @@ class Connections:
         self.most = most
         self.max_body = max_body
         self._open: set[Connection] = set()
-        self._said = 0.0
+        self._said: dict[str, float] = {}
 
     def protocol(self) -> type[Connection]:
         """The class that uvicorn makes each connection with."""
@@ -48,7 +48,8 @@ class Connections:
         self._open.add(one)
         if len(self._open) <= self.most:
             return True
-        self.say(f"{self.most} connections are open, and there may not be more: the idle and slow ones are closed")
+        what = f"{self.most} connections are open, and there may not be more: the idle and slow ones are closed"
+        self.say("room", what)
         idle = [c for c in self._open if c.is_idle and c is not one]
         return _end_oldest(idle, "") or self.drop_slow()
 
@@ -62,11 +63,11 @@ class Connections:
         """A connection has ended."""
         self._open.discard(one)
 
-    def say(self, text: str) -> None:
-        """Log a line, once a minute."""
-        if (now := time.monotonic()) > self._said + _SAY_AGAIN or not self._said:
-            self._said = now
-            _log.warning(text)
+    def say(self, about: str, text: str) -> None:
+        """Log a line, once a minute for each matter."""
+        if (now := time.monotonic()) > self._said.get(about, -_SAY_AGAIN) + _SAY_AGAIN:
+            self._said[about] = now
+            _log.warning("%s", text)
 
     async def sweep(self) -> None:
         """End what takes too long, for ever."""
@@ -79,7 +80,7 @@ class Connections:
     def trouble(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The event loop's handler: that no more connections can be taken is one line, not a trace for each."""
         if "out of system resource" in context.get("message", ""):
-            self.say("no connection can be taken: the process has no file descriptors left (ulimit -n)")
+            self.say("files", "no connection can be taken: the process has no file descriptors left (ulimit -n)")
         else:
             loop.default_exception_handler(context)
 

@@ -10,7 +10,7 @@ from trikk.core.errors import SignatureError, TableError, UnknownName
 from trikk.models.dtypes import dtype_of
 from trikk.models.version import ModelVersion
 from trikk.serving.spool import Segment
-from trikk.storage.table_types import fitted
+from trikk.storage.table_types import check_fit, storable
 from trikk.storage.table_write import Write
 
 if TYPE_CHECKING:
@@ -91,15 +91,15 @@ def check_fits(
     schema |= {"inputs": pl.String} if inputs else {}
     if version.signature:
         schema["value"] = pl.Float64 if is_number(version.signature.output.dtype) else pl.String
-    rows = pl.LazyFrame(schema=schema)
-    try:
-        fitted_ = fitted(rows, pl.Schema(there) if there else None, mode="append", schema_mode="merge")
+    given = storable(pl.LazyFrame(schema=schema)).collect_schema()
+    try:  # not `fitted`: columns without values fit any table
+        check_fit(given, pl.Schema(there or given), "append", "merge")
     except TableError as error:
         raise TableError(
             f"version {version.version} can't be logged there: {error.what}",
             next="log to another table: --table NAME",
         ) from error
-    return dict(fitted_.collect_schema())
+    return {**there, **given}
 
 
 def is_number(dtype: str) -> bool:
@@ -126,7 +126,7 @@ def put(tables: Tables, name: str, segment: Segment, origin: dict[str, str]) -> 
 
 
 def _as_there(rows: pl.DataFrame, there: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Whole numbers as texts, or texts that are nothing else as whole numbers, where the table has them so.
+    """Numbers as texts, or texts that are nothing else as whole numbers, where the table has them so.
 
     A file that an endpoint left behind may be older than the table, or the table older than the truth's types.
     """
@@ -135,7 +135,9 @@ def _as_there(rows: pl.DataFrame, there: Mapping[str, pl.DataType]) -> pl.DataFr
     found = []
     for column in rows.get_columns():
         wanted = there.get(column.name, column.dtype)
-        if wanted == pl.String and column.dtype.is_integer():
+        if wanted == pl.String and (
+            column.dtype.is_integer() or (column.dtype.is_float() and column.name == "value")
+        ):
             found.append(column.cast(pl.String))
         elif wanted.is_integer() and column.dtype == pl.String:
             numbers = column.cast(wanted, strict=False)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trikk.core.errors import PredictionError
 from trikk.models.invoke import predict_values, raw_values
 from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
@@ -59,10 +60,12 @@ class Logging:
     Attributes:
         fields: the key's columns and the slot's, in order, as the table holds them.
         inputs: whether the model's inputs are, as JSON.
+        numbers: whether the table has numbers as values already, so that nothing else goes into it.
     """
 
     fields: Sequence[Field] = ()
     inputs: bool = True
+    numbers: bool = False
 
 
 class Predictor:
@@ -87,6 +90,7 @@ class Predictor:
         extra = [field for field in (logging.fields if logging else ()) if field.name not in own]
         fields = (*self._inputs, *extra)
         self._fields = {field.name: field for field in fields}
+        self._numbers = logging is not None and logging.numbers
         self._reader = Reader(fields, version.signature is None, max_bytes, max_rows)
 
     def answer(self, requests: Sequence[Request]) -> Done:
@@ -127,6 +131,8 @@ class Predictor:
         frame = with_times(self._merged(group), list(self._fields.values()))
         extra = logged_columns(frame, self._logging.fields) if self._logging else []
         values = self._values(self._given(frame))
+        if self._logging and self._version.signature is None:
+            self._check_logged(values)
         found, at, names = [], 0, []
         for one in group:
             rows = len(next(iter(one.rows.values()))) if isinstance(one.rows, dict) else one.rows.height
@@ -146,6 +152,20 @@ class Predictor:
         if is_exact(values.to_frame(), (signature.output,)):
             return values
         return predict_values(self.model, rows, signature, allow_nan=signature.output.nullable)
+
+    def _check_logged(self, values: pl.Series) -> None:
+        """Refuse what the table can't hold: one such row would keep all others of its file out of it."""
+        import polars as pl
+
+        dtype, is_number = values.dtype, values.dtype.is_numeric() or values.dtype == pl.Boolean
+        nested = dtype.is_nested() or dtype in (pl.Binary, pl.Object)
+        if nested or (self._numbers and not is_number and dtype != pl.Null):
+            log = "numbers" if self._numbers else "numbers or texts"
+            raise PredictionError(
+                f"the model gives {dtype}, and the log of predictions holds {log}",
+                next="register the model with inputs=, so that only what it takes reaches it",
+            )
+        self._numbers |= is_number
 
     def _given(self, frame: pl.DataFrame) -> pl.DataFrame:
         """What the model gets: its inputs, or, where they are not known, everything that is not only logged."""
@@ -198,11 +218,11 @@ def _as_json(row: dict[str, Any]) -> str:
 
 
 def _stream(logs: list[pl.DataFrame]) -> bytes:
-    """Frames as one Arrow stream; frames of one batch have the same columns, since the version is the same."""
+    """Frames as one Arrow stream; they have the same columns, and values of several types without a signature."""
     if not logs:
         return b""
     import polars as pl
 
     file = io.BytesIO()
-    (logs[0] if len(logs) == 1 else pl.concat(logs)).write_ipc_stream(file)
+    (logs[0] if len(logs) == 1 else pl.concat(logs, how="vertical_relaxed")).write_ipc_stream(file)
     return file.getvalue()

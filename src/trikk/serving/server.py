@@ -89,7 +89,7 @@ class Endpoint:
             VersionFailed: if the model can't be loaded.
         """
         listening, connections = _listen(self._options), _connections(self._options)
-        app = App(self._options, self._dispatcher, self._metrics, connections.drop_slow)
+        app = App(self._options, self._dispatcher, self._metrics, connections)
         server, loop = _server(app, self._options, connections), asyncio.get_running_loop()
         tasks: list[asyncio.Task[None]] = []
         emptied = True
@@ -144,7 +144,8 @@ class Endpoint:
             truth = schema_of(project.tables, options.truth) if options.truth else {}
             fields = logged_fields(version, options.key, options.slot, there, truth)
             self._logged = check_fits(version, fields, options.log_inputs, there)
-            log = {"fields": fields, "inputs": options.log_inputs}
+            numbers = "value" in there and there["value"].is_numeric()
+            log = {"fields": fields, "inputs": options.log_inputs, "numbers": numbers}
         return {
             "version": version.to_json(),
             "code": str(code),

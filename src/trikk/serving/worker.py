@@ -96,7 +96,8 @@ def _predictor(spec: dict[str, Any], version: ModelVersion) -> Predictor:
     log = spec["log"]
     logging = None
     if log is not None:
-        logging = Logging(tuple(Field(name, dtype) for name, dtype in log["fields"]), log["inputs"])
+        fields = tuple(Field(name, dtype) for name, dtype in log["fields"])
+        logging = Logging(fields, log["inputs"], log["numbers"])
     return Predictor(model, version, logging, max_bytes=spec["max_bytes"], max_rows=spec["max_rows"])
 
 

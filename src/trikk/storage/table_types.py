@@ -150,7 +150,7 @@ def fitted(
         return frame
     frame = _values_fitted(frame, table, where)
     given = frame.collect_schema()
-    _check_fit(given, table, mode, schema_mode, where)
+    check_fit(given, table, mode, schema_mode, where)
     columns = [
         pl.col(name) if name in given else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in table.items()
@@ -230,7 +230,10 @@ def _values_fitted(frame: pl.LazyFrame, table: pl.Schema, where: str | None) -> 
     return frame
 
 
-def _check_fit(given: pl.Schema, table: pl.Schema, mode: Mode, schema_mode: SchemaMode, where: str | None) -> None:
+def check_fit(
+    given: pl.Schema, table: pl.Schema, mode: Mode, schema_mode: SchemaMode, where: str | None = None
+) -> None:
+    """Check the columns of rows that have values, as `fitted` does; TableError if one does not fit."""
     typed = [
         f"{name!r} is {given[name]}, the table has {dtype}"
         for name, dtype in table.items()
