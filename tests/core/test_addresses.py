@@ -32,6 +32,9 @@ IN_PLAIN = [
     "kafka://u:hunter2@h/t",
     "duckdb:///md:?motherduck_token=hunter2",
     "https://x.blob.example/?sig=hunter2",
+    "Bearer hunter2",
+    "Authorization: bearer hunter2${X}",
+    "json://h/hook?+Authorization=hunter2",
 ]
 BY_REFERENCE = [
     "postgresql://u@h/d",
@@ -47,6 +50,8 @@ BY_REFERENCE = [
     "sqlite:///a.db",
     "${WHOLE}",
     "some text: a@b",
+    "Authorization: Bearer ${T}",
+    "json://h/hook?+Authorization=${T}",
 ]
 TOKENS = [
     "slack://tokenA/tokenB/tokenC/#ml",
@@ -69,6 +74,13 @@ TOKENS = [
     "sendgrid://SG.abcDEF.xyz:from@example.com/to@example.com",
     "sns://AKIAIOSFODNN7EXAMPLE/secret/us-east-1/topic",
     "msteams://org@a/b/c",
+    "ntfy://x8Hs9kQ2",
+    "ntfys://ntfy.example.com/x8Hs9kQ2",
+    "spush://apikey1",
+    "prowl://secretword",
+    "zulip://bot@org/a6k4fkTOKEN/stream",
+    "slack://${A}/TIiajkdnlazk",
+    "pover://${USER}@${A}/X9-device",
 ]
 CHANNELS = [
     "slack://${T}/#ml",
@@ -86,6 +98,15 @@ CHANNELS = [
     "file:alerts.jsonl",
     "sns:arn:aws:sns:eu-central-1:123456789012:ml",
     "https://hooks.slack.com/services/${A}/${B}/${C}",
+    "ntfy://topic",
+    "ntfy://city-buses-2",
+    "ntfys://ntfy.example.com/ml",
+    "ntfys://${T}@ntfy.example.com/ml",
+    "slack://${T}/ml",
+    "slack://${A}/${B}/${C}/ml-alerts",
+    "zulip://bot@city/${T}/stream",
+    "pover://${USER}@${TOKEN}/phone",
+    "rocket://bot:${P}@chat.example.com/alerts",
 ]
 
 

@@ -235,3 +235,28 @@ def test_the_facade_imports_nothing_heavy() -> None:
     text = f"import sys, trikk; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("API_TOKEN", "Bearer ${A}", "Bearer s3"),
+        ("AUTH_TOKEN", "${A}", "s3"),
+        ("TOKEN_URL", "https://h.example/${A}", "https://h.example/s3"),
+        ("SECRET_FILE", "/run/${A}", "/run/s3"),
+        ("HEADER", "Authorization: Bearer ${A}", "Authorization: Bearer s3"),
+        ("API_TOKEN", "Bearer xyz${A}", None),
+        ("API_TOKEN", "xyz${A}", None),
+        ("API_TOKEN", "${A} xyz", None),
+        ("HEADER", "Authorization: Bearer xyz${A}", None),
+        ("HEADER", "Authorization: bearer xyz", None),
+        ("DB", "postgresql://u:xyz${A}@h/d", None),
+    ],
+)
+def test_beside_a_reference_stands_no_secret(name: str, value: str, expected: str | None) -> None:
+    if expected is None:
+        with pytest.raises(UsageError) as refused:
+            environment_of({name: value}, {"A": "s3"})
+        assert "xyz" not in f"{refused.value} {refused.value.next}"
+    else:
+        assert environment_of({name: value}, {"A": "s3"})[name] == expected

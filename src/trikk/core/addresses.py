@@ -21,8 +21,9 @@ BY_REFERENCE = "put it into the environment, and write ${NAME} in its place"
 _KEY = re.compile(
     r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])|(?i:X-Amz-(?:Signature|Security-Token|Credential))"
 )
+_BEARER = re.compile(r"\bbearer(?:\s|\+|%20)+[A-Za-z0-9._~+/=-]", re.IGNORECASE)
 _SECRET_NAME = re.compile(
-    r"pass(?!file)|pwd|secret|token|credential|signature|(?:api|access|private|account|auth)[_-]?key|^sig$|^auth$",
+    r"pass(?!file)|pwd|secret|token|credential|signature|(?:api|access|private|account|auth)[_-]?key|authorization|cookie|^sig$|^auth$",
     re.IGNORECASE,
 )
 _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_+=-]{20,}")
@@ -35,7 +36,10 @@ _PLAIN = ("s3", "s3a", "file", "stream")
 
 _WEB = ("json", "jsons", "xml", "xmls", "form", "forms", "http", "https")
 _MAIL = ("mailto", "mailtos")
-_WORD = re.compile(r"(?=.{1,30}\Z)(?:[a-z]{1,15}(?:[-_.][a-z]{1,15})*|v?\d{1,4})")
+_TOPICS = ("ntfy", "ntfys")
+_WORD = re.compile(r"(?=.{1,30}\Z)(?:[a-z]{1,15}|v?\d{1,4})(?:[-_.](?:[a-z]{1,15}|v?\d{1,4}))*")
+"""A name such as `ml`, `ml-alerts` or `team-2`: no service's tokens look like it."""
+
 _NAMED_HOST = re.compile(
     r"(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}|\d+(?:\.\d+){3}|\[[0-9a-f:]+\])?(?::\d+)?"
 )
@@ -55,6 +59,10 @@ class Filled:
     text: str = field(repr=False)
     written: str
     values: Mapping[str, str] = field(repr=False)
+
+    def advice(self, mend: str) -> str:
+        """What to do where a login fails, with what may be wrong with the values."""
+        return "; ".join(filter(None, (mend, encoded_names(self.written, self.values))))
 
     def hide(self, text: str) -> str:
         """`text` with every value in it, encoded or not, replaced by ***."""
@@ -169,14 +177,15 @@ def refuse_secrets(text: str, what: str, *, where: str | None = None, channel: b
         raise UsageError(f"{what} holds a password or a key", where=where, next=BY_REFERENCE)
     if channel and _may_hold_token(text):
         mend = (
-            "put each part into the environment, and write ${NAME} in its place; before a channel's name write #"
+            "put each part into the environment, and write ${NAME} in its place; write a channel's name in small "
+            "letters, or # before it"
         )
         raise UsageError(f"{what} holds what may be a token", where=where, next=mend)
 
 
 def holds_secret(text: str) -> bool:
     """Whether a password, token or key stands in an address in plain."""
-    if _KEY.search(text):
+    if _KEY.search(text) or _BEARER.search(REFERENCE.sub("", text)):
         return True
     scheme, sign, rest = text.partition("://")
     if not sign or REFERENCE.fullmatch(text):
@@ -196,21 +205,32 @@ def holds_secret(text: str) -> bool:
 
 
 def _may_hold_token(text: str) -> bool:
-    """Whether the address of a messaging service holds more in plain than a host, words, numbers and names."""
+    """Whether the address of a messaging service holds more in plain than a host, targets and words.
+
+    Words are names where the service's host is named or a variable holds the token, and as topics of ntfy.
+    """
     scheme, sign, rest = text.partition("://")
     if not sign or scheme == "file" or scheme in _MAIL or REFERENCE.fullmatch(text):
         return False
     head, *path = rest.partition("?")[0].split("/")
-    if scheme in _WEB:
-        return any(_is_plain(part) and not _WORD.fullmatch(REFERENCE.sub("", part)) for part in path)
     user, _, host = head.rpartition("@")
     bare = REFERENCE.sub("", host)
+    referred = REFERENCE.search(text) is not None
     named = bool(_NAMED_HOST.fullmatch(host)) or (host != bare and re.fullmatch(r"[a-z0-9.:-]*", bare) is not None)
-    if not named and not _TARGET.fullmatch(bare):
+    words = scheme in _WEB or referred or named
+    if any(not _is_name(part, words=words, targets=scheme not in _WEB) for part in path):
         return True
-    if _is_plain(user) and ":" not in user and _NAMED_HOST.fullmatch(host):
+    if scheme in _WEB:
+        return False
+    if not named and not _is_name(bare, words=referred or scheme in _TOPICS, targets=True):
         return True
-    return any(_is_plain(part) and not _TARGET.fullmatch(part) for part in path)
+    return ":" not in user and _NAMED_HOST.fullmatch(host) is not None and not _is_name(user, words=referred)
+
+
+def _is_name(part: str, *, words: bool, targets: bool = False) -> bool:
+    """Whether what is plain in a part is a word, or a target such as `#room`; so is nothing."""
+    bare = REFERENCE.sub("", part)
+    return not bare or bool(words and _WORD.fullmatch(bare)) or bool(targets and _TARGET.fullmatch(part))
 
 
 def texts_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -119,7 +119,7 @@ class RedisOnline:
             raise StorageError(
                 f"the online store can't be reached or read: {text}",
                 where=self._address.template,
-                next="check that it runs, and the address",
+                next=self._address.filled.advice("check that it runs, and the address"),
             ) from None
 
 

@@ -253,7 +253,7 @@ def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
         if not _joins(made[name], came[name]):
             raise UsageError(
                 f"column {name!r} is {made[name]} in table {spec.predictions} and {came[name]} in {spec.truth}",
-                next="give it one type in both",
+                next="give it one type in both; a new log (trikk endpoint --table NAME) takes the truth's",
             )
     unknown = [n for n in spec.slices if n not in made and n not in came and n not in TIME_PARTS]
     if unknown:

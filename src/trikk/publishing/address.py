@@ -61,6 +61,10 @@ class Address:
         ca, cert, key = (self.options.get(name, "") for name in ("ca", "cert", "key"))
         return ca, cert, key
 
+    def advice(self, mend: str) -> str:
+        """What to do where a login fails, with what may be wrong with the values."""
+        return self.filled.advice(mend) if self.filled else mend
+
     def hide(self, text: str) -> str:
         """Return `text` with every secret in it replaced by ***."""
         text = self.filled.hide(text) if self.filled else text

@@ -134,6 +134,7 @@ def refusal(job: Job, error: Any, sent: int) -> PermanentError | None:
     what, mend = _REFUSALS[error.name()]
     if known := _MECHANISMS.search(error.str()):
         what, mend = _REFUSALS["UNSUPPORTED_SASL_MECHANISM"][0], f"set the option mechanism=; it knows {known[1]}"
+    mend = job.address.advice(mend) if "AUTHENTICATION" in error.name() else mend
     return PermanentError(
         f"the broker refuses: {what}", where=job.address.label, next=f"{mend}; {job.waiting(sent)}"
     )

@@ -124,7 +124,9 @@ class Client:
             )
         if self.refusal:
             text = self.address.hide(self.refusal)
-            raise PermanentError(f"the broker refuses: {text}", where=self.address.label, next=_MEND)
+            raise PermanentError(
+                f"the broker refuses: {text}", where=self.address.label, next=self.address.advice(_MEND)
+            )
 
     def _try(self, host: str, seconds: float) -> bool:
         self.close()

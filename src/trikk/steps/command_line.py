@@ -11,6 +11,7 @@ from trikk.core.errors import UsageError
 from trikk.steps.aws import refuse_keys
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SCHEME = re.compile(r"(?:(?:bearer|basic|token|digest|api-?key)\b)?[\s:=,;]*", re.IGNORECASE)
 _SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|CREDENTIAL|PRIVATE_?KEY", re.IGNORECASE)
 
 
@@ -23,12 +24,18 @@ def check_environment(env: Mapping[str, object]) -> None:
     for name, value in env.items():
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name[:50]!r} is no name of a variable", next="use letters, digits and _")
-        if isinstance(value, str) and _SECRET.search(name) and not REFERENCE.search(value):
+        if isinstance(value, str) and _SECRET.search(name) and not _is_referred(value):
             raise UsageError(
                 f"env[{name!r}] looks like a secret",
                 next=f'put it into the environment, and write env={{"{name}": "${{{name}}}"}}',
             )
     refuse_keys(*env.values())
+
+
+def _is_referred(value: str) -> bool:
+    """Whether what is secret stands by reference: beside it may be a scheme ("Bearer"), an address or a path."""
+    bare = REFERENCE.sub("", value)
+    return bare != value and ("/" in bare or _SCHEME.fullmatch(bare) is not None)
 
 
 def environment_of(env: Mapping[str, object], known: Mapping[str, str]) -> dict[str, str]:

@@ -206,6 +206,6 @@ def _failed(address: Resolved, error: Exception, *, lost: bool = False) -> Stora
         return StorageError(
             f"the {address.scheme} database can't be reached: {text}",
             where=address.template,
-            next="check that it runs, and its address and password",
+            next=address.filled.advice("check that it runs, and its address and password"),
         )
     return UsageError(f"{address.scheme} refuses the query: {text}", where=address.template, next="mend the query")
