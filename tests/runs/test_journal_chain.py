@@ -133,6 +133,46 @@ def test_a_full_journal_of_the_version_before_is_brought_up_to_this_one(
     assert journal.check() == []
 
 
+OF_AN_EARLIER_VERSION = [
+    "INSERT INTO {}events (run, kind, at, body) VALUES ('r1', 'note', 5.5, '{{}}')",
+    "INSERT INTO {}ledger (subject, kind, at, body) VALUES ('model/people', 'k', 3.0, '{{}}')",
+    "INSERT INTO {}ledger (subject, kind, at, body) VALUES ('late', 'k', 3.0, '{{}}')",
+]
+
+
+def test_what_an_earlier_version_still_writes_is_taken_as_it_is(filled: SqlJournal) -> None:
+    """A process that had the journal open while it was brought up to this version."""
+    schema = f"{filled.schema}." if hasattr(filled, "schema") else ""
+
+    def write(*statements: str) -> None:
+        with filled._transaction() as connection:
+            for statement in statements:
+                connection.execute(statement.format(schema))
+
+    write(*OF_AN_EARLIER_VERSION)
+    assert (filled.check(), filled.unchecked()) == ([], 3)
+    filled.append("r1", "note", {"n": 2}, at=6.0)
+    filled.add("model/people", "k", {"n": 2}, at=4.0)
+    filled.add("late", "k", {}, at=4.0)
+    write(*OF_AN_EARLIER_VERSION)
+    assert [event.kind for event in filled.events("r1")][-3:] == ["note"] * 3
+    assert (filled.check(), filled.unchecked()) == ([], 6)
+    write("UPDATE {}events SET body = '{{\"n\":3}}' WHERE run = 'r1' AND at = 6.0")
+    assert "r1" in filled.check()[0]
+
+
+def test_a_run_that_an_earlier_version_forgets_meanwhile_is_sound(filled: SqlJournal) -> None:
+    schema = f"{filled.schema}." if hasattr(filled, "schema") else ""
+    row = filled.row("r1")
+    filled.forget("r1", at=9.0)
+    with filled._transaction() as connection:
+        connection.execute(f"UPDATE {schema}events SET chain = NULL WHERE run = 'r1' AND kind = 'run.forgotten'")
+        connection.execute(f"UPDATE {schema}runs SET chain = 'of an event that is dropped' WHERE id = 'r1'")
+    assert filled.check() == []
+    assert filled.events("r1")[-1].kind == "run.forgotten"
+    assert filled.row("r1").state == row.state
+
+
 def test_a_journal_of_an_earlier_version_gets_its_checksums(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with sqlite3.connect(path) as old:

@@ -175,6 +175,9 @@ class Journal(Ledger, Protocol):
     def check(self) -> list[str]:
         """What is damaged, as sentences; empty if nothing is. Reads everything, so it takes its time."""
 
+    def unchecked(self) -> int:
+        """How many events and entries have no checksum: an earlier trikk wrote them while this one was in use."""
+
     def close(self) -> None:
         """Give the connections back. Any other method raises JournalError afterwards."""
 

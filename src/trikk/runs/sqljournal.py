@@ -331,21 +331,27 @@ class SqlJournal(SqlLedger, Journal, ABC):
             entries = self._stream(connection, self._sql["every_entry"])
             return [*found, *sqlrows.compare_entries(entries, heads)]
 
+    def unchecked(self) -> int:
+        return int(self._read("unchecked")[0][0])
+
     def _chain_all(self, connection: Any) -> None:
         """Give checksums to all that an earlier version wrote, in the transaction that migrates it."""
-        last: dict[str, str] = {}
-        events = connection.execute(self._sql["every_event"]).fetchall()
-        for row, _, chain in sqlrows.links(events):
-            connection.execute(self._sql["put_event_chain"], {"seq": row[1], "chain": chain})
-            last[row[0]] = chain
-        for run, chain in last.items():
-            connection.execute(self._sql["put_chain"], {"run": run, "chain": chain})
-        heads: dict[str, str] = {}
-        for row, _, chain in sqlrows.links(connection.execute(self._sql["every_entry"]).fetchall()):
-            connection.execute(self._sql["put_entry_chain"], {"seq": row[1], "chain": chain})
-            heads[row[0]] = chain
-        for subject, chain in heads.items():
-            connection.execute(self._sql["put_head"], {"subject": subject, "chain": chain})
+        for (run,) in connection.execute(self._sql["every_run_id"]).fetchall():
+            last = None
+            for _, seq, kind, at, body, _ in connection.execute(
+                self._sql["events"], {"run": run, "after": 0}
+            ).fetchall():
+                last = sqlrows.link(last, run, kind, at, body)
+                connection.execute(self._sql["put_event_chain"], {"seq": seq, "chain": last})
+            connection.execute(self._sql["put_chain"], {"run": run, "chain": last})
+        for (subject,) in connection.execute(self._sql["every_subject"]).fetchall():
+            last = None
+            for seq, kind, at, body, identity in connection.execute(
+                self._sql["entries"], {"subject": subject, "after": 0}
+            ).fetchall():
+                last = sqlrows.link(last, subject, kind, at, body, identity)
+                connection.execute(self._sql["put_entry_chain"], {"seq": seq, "chain": last})
+            connection.execute(self._sql["put_head"], {"subject": subject, "chain": last})
 
     # ---- helpers
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from trikk.core.errors import JournalError
 from trikk.core.values import JSON
-from trikk.runs.journal import Event, RunRow, damaged, dump, load
+from trikk.runs.journal import FORGOTTEN, Event, RunRow, damaged, dump, load
 from trikk.runs.lease import Holder, Lease
 from trikk.runs.projection import fold
 
@@ -100,13 +100,17 @@ def link(before: str | None, of: str, kind: str, at: float, body: str, identity:
 def links(found: Iterable[Row]) -> Iterator[tuple[Row, str, str]]:
     """Rows (of, seq, kind, at, body[, identity], chain), in order, each with the checksum it has and should have.
 
+    Rows without a checksum are left out, as they are of the chain: a process of an earlier version wrote them that
+    had the journal open while it was brought up to this one. One that has lost its checksum breaks the chain.
+
     Raises TypeError or ValueError where a damaged row has another kind of value than a column can have.
     """
     for of, group in groupby(found, key=itemgetter(0)):
         before = None
         for row in group:
-            before = link(before, of, row[2], row[3], *row[4:-1])
-            yield row, row[-1], before
+            if row[-1] is not None:
+                before = link(before, of, row[2], row[3], *row[4:-1])
+                yield row, row[-1], before
 
 
 def compare(every_event: Iterable[Row], every_run: Iterable[Row]) -> Iterator[str]:
@@ -131,12 +135,7 @@ def compare(every_event: Iterable[Row], every_run: Iterable[Row]) -> Iterator[st
 
 
 def broken_chain(run: str, group: Sequence[Row]) -> str | None:
-    """What is wrong with all events of a run, as far as their checksums say it; rows as those of `links`.
-
-    A journal of an earlier version that can only be read has no checksums: nothing is said of it.
-    """
-    if all(row[-1] is None for row in group):
-        return None
+    """What is wrong with all events of a run, as far as their checksums say it; rows as those of `links`."""
     try:
         for row, has, should in links(group):
             if has != should:
@@ -149,7 +148,7 @@ def broken_chain(run: str, group: Sequence[Row]) -> str | None:
 def _broken(run: str, group: Sequence[Row], stored: Row) -> str | None:
     if sentence := broken_chain(run, group):
         return sentence
-    if group[-1][-1] != stored[10]:
+    if _last(group) != stored[10] and not _is_forgotten_unchained(group[-1]):
         return f"run {run}: its last events are missing"
     folded = fold(events(run, (row[1:-1] for row in group)))
     if folded is None:
@@ -157,6 +156,16 @@ def _broken(run: str, group: Sequence[Row], stored: Row) -> str | None:
     if folded != rows([stored[:10]])[0] or stored[11] != group[0][1]:
         return f"run {run}: its row is not what its events give"
     return None
+
+
+def _last(group: Sequence[Row]) -> str | None:
+    """The last checksum of a run's events or a subject's entries."""
+    return next((row[-1] for row in reversed(group) if row[-1] is not None), None)
+
+
+def _is_forgotten_unchained(row: Row) -> bool:
+    """Whether an earlier version has forgotten a run, and dropped the event whose checksum its row has."""
+    return row[2] == FORGOTTEN and row[-1] is None
 
 
 def compare_entries(every_entry: Iterable[Row], heads: dict[str, str]) -> Iterator[str]:
@@ -168,17 +177,13 @@ def compare_entries(every_entry: Iterable[Row], heads: dict[str, str]) -> Iterat
     left = dict(heads)
     for subject, found in groupby(every_entry, key=itemgetter(0)):
         head, group = left.pop(subject, None), list(found)
-        if head is None and all(row[-1] is None for row in group):
-            continue  # see `broken_chain`
-        last = None
         try:
             for row, has, should in links(group):
-                last = has
                 if has != should:
                     yield f"{subject}: entry {row[1]} ({row[2]}), or one before it, is not what was written"
                     break
             else:
-                if last != head:
+                if _last(group) != head:
                     yield f"{subject}: its last entries are missing"
         except (TypeError, ValueError):
             yield f"{subject} has an entry that is damaged"

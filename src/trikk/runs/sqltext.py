@@ -31,7 +31,7 @@ def statements(dialect: str, schema: str, mark: str) -> dict[str, str]:
 def unchained(texts: dict[str, str]) -> dict[str, str]:
     """The statements for a journal of an earlier version that can only be read, and has no checksums."""
     without = {name: text.replace(", chain", ", NULL") for name, text in texts.items()}
-    return without | {"every_head": "SELECT NULL, NULL WHERE 1 = 0"}
+    return without | {"every_head": "SELECT NULL, NULL WHERE 1 = 0", "unchecked": "SELECT 0"}
 
 
 def script(file: str, schema: str) -> str:

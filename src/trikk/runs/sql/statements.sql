@@ -58,6 +58,16 @@ UPDATE $schema.ledger SET chain = :chain WHERE seq = :seq
 -- name: every_head
 SELECT subject, chain FROM $schema.heads
 
+-- name: every_run_id
+SELECT id FROM $schema.runs
+
+-- name: every_subject
+SELECT DISTINCT subject FROM $schema.ledger
+
+-- name: unchecked
+SELECT (SELECT count(*) FROM $schema.events WHERE chain IS NULL)
+  + (SELECT count(*) FROM $schema.ledger WHERE chain IS NULL)
+
 -- name: every_event
 SELECT run, seq, kind, at, body, chain FROM $schema.events ORDER BY run, seq
 
