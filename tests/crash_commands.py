@@ -161,10 +161,9 @@ def is_of_a_kill(incident: dict[str, Any]) -> bool:
 
 
 def check(folder: Path) -> None:
-    """`doctor` finds nothing but runs that were killed before they had done anything: others took their place."""
-    bad = [f for f in read(folder, "doctor")["findings"] if not f["good"]]
-    if left := [f for f in bad if "its driver is gone" not in f["text"]]:
-        raise Difference(f"doctor finds: {left}")
+    """`doctor` finds nothing: runs that were killed before they had done anything are no damage."""
+    if bad := [f for f in read(folder, "doctor")["findings"] if not f["good"]]:
+        raise Difference(f"doctor finds: {bad}")
 
 
 def attack(parent: Path, kills: int, seed: int) -> Counter[str]:

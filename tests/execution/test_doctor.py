@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 from tests.execution.command import Folder, make_folder
+from tests.execution.test_clean_up import once_at
 
 from trikk.core.errors import TableError
-from trikk.execution import checkup
+from trikk.execution import checkup, cleanup
 from trikk.execution.project import Project
 from trikk.runs.bundle import contents
+from trikk.runs.journal import RunRow
 from trikk.runs.state import RunState
 from trikk.storage import table_sums
 from trikk.storage.tables import Tables, Write
@@ -186,3 +189,67 @@ def test_a_write_that_is_found_made_leaves_the_digests_of_later_ones(tmp_path: P
     assert tables.version("t") == table_sums.last_version(tmp_path / "t") == 1
     assert len([path for path in table_sums.known(tmp_path / "t") if path.endswith(".parquet")]) == 2
     assert tables.damage("t") == []
+
+
+def collect_all(project: Project) -> None:
+    cleanup.collect(project, keep_last=1, grace=0)
+
+
+@pytest.mark.parametrize("moment", ["before the store is listed", "after an object is listed", "at a table"])
+def test_clean_up_beside_it_is_no_damage(project: Project, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def clean() -> None:
+        collect_all(project)
+
+    if moment == "before the store is listed":
+        once_at(monkeypatch, checkup, "_needed", clean, after=True)
+    elif moment == "after an object is listed":
+        once_at(monkeypatch, project.store, "fetch", clean, after=True)
+    else:
+        once_at(monkeypatch, checkup, "_table", clean, after=False)
+    Folder(project.root).good("run", "nightly", "-p", "factor=9")
+    assert bad(project) == []
+    assert len([row for row in project.journal.runs(limit=None) if row.forgotten]) == 3
+
+
+def test_runs_that_begin_or_end_beside_it_are_no_damage(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin() -> None:
+        project.journal.create("r2", "nightly", {}, at=time.time())
+        project.logs_of("r2")
+
+    def has_ended(project: Project, row: RunRow, now: float) -> bool:
+        project.journal.append(row.id, "run.succeeded", {}, at=now)
+        return False
+
+    once_at(monkeypatch, project.journal, "runs", begin, after=True)
+    assert list(checkup._unknown_runs(project)) == []
+    assert [f.text for f in checkup._journal(project) if not f.good] == []  # as it is queued only now
+    monkeypatch.setattr(checkup, "is_driven", has_ended)
+    assert [f.text for f in checkup._journal(project) if not f.good] == []
+
+
+@pytest.mark.parametrize(("step", "is_damage"), [(None, False), ("summed", False), ("sums.append", True)])
+def test_a_run_whose_driver_is_gone_is_damage_only_if_it_may_have_changed_something(
+    project: Project, step: str | None, is_damage: bool
+) -> None:
+    was = last(project)
+    (write,) = [name for name, node in project.graph(was).nodes.items() if node.write is not None]
+    body = {"lock": was.lock, "graph": was.graph, "parameters": was.parameters}
+    project.journal.create("r2", "nightly", body, at=1.0)
+    project.journal.append("r2", "run.started", {}, at=2.0)
+    if step is not None:
+        begun = {"step": write if is_damage else step, "attempt": 1}
+        project.journal.append("r2", "step.started", begun, at=3.0)
+    (found,) = [f for f in checkup._journal(project) if "its driver is gone" in f.text]
+    assert (found.good, found.next) == (not is_damage, "trikk resume r2, or trikk cancel r2")
+
+
+def test_what_can_not_be_read_is_named_and_the_rest_is_looked_at(project: Project) -> None:
+    digest = str(last(project).steps["summed"].outputs[0]["digest"])  # type: ignore[index]
+    path = project.store.fetch(digest)
+    path.unlink()
+    path.mkdir()
+    found = list(checkup.examine(project))
+    assert [f.text for f in found if not f.good] == [
+        f"artifact {digest[:12]} can't be read: Is a directory ({path})"
+    ]
+    assert {f.subject for f in found} >= {"journal", "table sums"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from trikk.cli.output import echo, json_option, print_json
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.settings import FILE
 from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.execution.checkup import Finding
 
 _PIPELINES = '''"""The project's pipelines. Try: trikk run hello -p name=you; then trikk show last."""
 
@@ -100,18 +105,25 @@ def _copy_example(example: str, target: Path) -> None:
 @json_option
 def doctor(as_json: bool) -> int:
     """Check settings, code, names, journal, artifacts, tables and channels; exit code 1 if anything is wrong."""
+    findings = []
+    for finding in _findings(Project.open()):
+        findings.append(finding)
+        if not as_json:
+            echo(f"{'ok  ' if finding.good else 'BAD '} {finding.subject}: {finding.text}")
+            if finding.next:
+                echo(f"       next: {finding.next}")
+    healthy = all(finding.good for finding in findings)
+    if as_json:
+        print_json({"healthy": healthy, "findings": [finding.to_json() for finding in findings]})
+    return 0 if healthy else 1
+
+
+def _findings(project: Project) -> Iterator[Finding]:
+    """All findings, each as soon as it is there: on a large project the next may take its time."""
     from trikk.alerts import checkup as of_alerts
     from trikk.cli import declared as of_code
     from trikk.execution.checkup import examine
 
-    project = Project.open()
-    findings = [*examine(project), *of_alerts.examine(project), *of_code.examine(project)]
-    if as_json:
-        print_json({"healthy": all(f.good for f in findings), "findings": [f.to_json() for f in findings]})
-    else:
-        for finding in findings:
-            mark = "ok  " if finding.good else "BAD "
-            echo(f"{mark} {finding.subject}: {finding.text}")
-            if finding.next:
-                echo(f"       next: {finding.next}")
-    return 0 if all(f.good for f in findings) else 1
+    yield from examine(project)
+    yield from of_alerts.examine(project)
+    yield from of_code.examine(project)

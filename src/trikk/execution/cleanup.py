@@ -256,7 +256,7 @@ def _sweep_store(project: Project, needed: Needed, report: Collected, before: fl
 
 def _sweep_workspace(project: Project, report: Collected, before: float, *, dry_run: bool) -> None:
     """Remove half-written files and copies that attempts left when they were killed."""
-    left = [p for p in project.store.workspace().iterdir() if p.lstat().st_mtime <= before and not _is_used(p)]
+    left = [p for p in project.store.workspace().iterdir() if _is_old(p, before) and not _is_used(p)]
     if left:
         report.reasons.append(f"{len(left)} leftovers of attempts that were killed")
     for path in [] if dry_run else left:
@@ -264,6 +264,14 @@ def _sweep_workspace(project: Project, report: Collected, before: float, *, dry_
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path, before: float) -> bool:
+    """Whether a file is there, and was last changed before a moment: those of runs that go on come and go."""
+    try:
+        return path.lstat().st_mtime <= before
+    except FileNotFoundError:
+        return False
 
 
 def _is_used(path: Path) -> bool:

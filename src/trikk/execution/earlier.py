@@ -83,7 +83,7 @@ def _judged(project: Project, graph: Graph, rows: Iterable[RunRow], now: float) 
     for row in rows:
         if row.state == "succeeded":
             succeeded = succeeded or row
-        elif row.state not in OVER and _is_driven(project, row, now):
+        elif row.state not in OVER and is_driven(project, row, now):
             driven = driven or row
     if succeeded is None and driven is None:
         for row in rows:
@@ -92,7 +92,7 @@ def _judged(project: Project, graph: Graph, rows: Iterable[RunRow], now: float) 
     return Earlier(succeeded, driven)
 
 
-def _is_driven(project: Project, row: RunRow, now: float) -> bool:
+def is_driven(project: Project, row: RunRow, now: float) -> bool:
     """Whether a process is at a run, or has just written it down and is about to be."""
     return project.is_driven(row.id) or (row.state == "queued" and now - row.created < LEASE_TTL)
 

@@ -87,7 +87,9 @@ class LocalStore:
         """
         path, gone = self._path(digest), self._tmp / f"gone-{os.urandom(8).hex()}"
         try:
-            os.rename(path, gone)  # noqa: PTH104  a string is what is at hand
+            if before is not None and os.stat(path).st_mtime > before:  # noqa: PTH116  a string is what is at hand
+                return False  # readers of one that is young never miss it, unless it was touched just now
+            os.rename(path, gone)  # noqa: PTH104
         except FileNotFoundError:
             return False
         if before is not None and gone.stat().st_mtime > before:

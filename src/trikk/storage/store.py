@@ -88,11 +88,18 @@ def verified(path: Path, digest: str, where: str) -> Path:
     Raises:
         ArtifactMissing: if there is no such file.
         ArtifactCorrupt: if the bytes are others; `where` says which object, for people.
+        StorageError: if it can't be read.
     """
     try:
         actual = digest_file(path)
     except FileNotFoundError:
         raise missing(digest, where) from None
+    except OSError as error:
+        raise StorageError(
+            f"artifact {digest[:12]} can't be read: {error.strerror or error}",
+            where=where,
+            next="check its owner and mode, and the disk",
+        ) from error
     if actual != digest:
         raise ArtifactCorrupt(
             f"artifact {digest[:12]} is damaged: its bytes give {actual[:12]}", where=where, next=_NEXT

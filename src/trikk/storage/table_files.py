@@ -60,7 +60,10 @@ class LocalFiles:
             for name in names:
                 if name.endswith(".parquet"):
                     path = Path(folder, name)
-                    stat = path.stat()
+                    try:
+                        stat = path.stat()
+                    except FileNotFoundError:
+                        continue  # another clean-up was faster
                     yield DataFile(str(path.relative_to(top)), stat.st_size, stat.st_mtime)
 
     def delete(self, table: str, paths: Iterable[str]) -> None:

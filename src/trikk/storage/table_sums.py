@@ -45,11 +45,15 @@ def add_commits(table: Path, entries: Iterable[tuple[int, list[dict[str, Any]]]]
     """
     file = sums_file(table)
     file.parent.mkdir(exist_ok=True)
-    with file.open("a") as out:
+    with file.open("ab+") as out:
+        end = out.seek(0, os.SEEK_END)
+        out.seek(max(0, end - 1))
+        if end and out.read(1) != b"\n":
+            out.write(b"\n")  # a full disk or a power cut has left half a line
         for number, actions in entries:
             names = [path for path in _written(number, actions) if (table / path).is_file()]
             files = {name: digest_file(table / name) for name in names}
-            out.write(json.dumps({"files": files, "version": number}) + "\n")
+            out.write(json.dumps({"files": files, "version": number}).encode() + b"\n")
 
 
 def forget(table: Path) -> None:
@@ -72,18 +76,23 @@ def damaged(table: Path, paths: Iterable[str]) -> Iterator[str]:
     digests = known(table)
     log = [path for path in digests if path.startswith("_delta_log/") and (table / path).exists()]
     for path in [*log, *paths]:
-        if path in digests:
-            whole = (table / path).is_file() and digest_file(table / path) == digests[path]
-        else:
-            whole = _can_be_read(table / path)
-        if not whole:
+        if not (_has(table / path, digests[path]) if path in digests else _can_be_read(table / path)):
             yield path
+
+
+def _has(file: Path, digest: str) -> bool:
+    try:
+        return digest_file(file) == digest
+    except OSError:
+        return False
 
 
 def damage(table: Path, path: str) -> TableError:
     """The error for a damaged file of a table."""
+    readable = os.access(table / path, os.R_OK)
+    how = "is damaged: its bytes are not those that were written" if readable else "is missing or can't be read"
     return TableError(
-        f"file {path} of table {table.name!r} is damaged: its bytes are not those that were written",
+        f"file {path} of table {table.name!r} {how}",
         where=str(table),
         next="restore this file from a backup; `trikk doctor` names all that are damaged",
     )
