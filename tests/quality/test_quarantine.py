@@ -289,6 +289,15 @@ def test_a_moment_keeps_its_zone_s_offset(moment: datetime, wanted: str) -> None
     assert datetime.fromisoformat(wanted) == moment
 
 
+def test_periods_and_intervals_of_pandas_keep_what_they_are_made_of() -> None:
+    pd = pytest.importorskip("pandas")
+    periods, intervals = pd.period_range("2024-01", periods=2, freq="M"), pd.interval_range(0, 2)
+    rows = pd.DataFrame({"id": pd.array([1, None], dtype="Int64"), "p": periods, "i": intervals})
+    good, aside, _ = quality_gate(rows, not_null("id"), quarantine=rejected)
+    assert json.loads(aside["row"][0]) == {"id": None, "p": 649, "i": {"left": 1, "right": 2}}
+    assert good.equals(rows.head(1))
+
+
 def test_a_gate_of_whole_checks_only_sets_nothing_aside() -> None:
     good, aside, result = quality_gate(ROWS, row_count(1), quarantine=rejected)
     assert (good.height, aside.height, result["verdict"], result["set_aside"]) == (5, 0, "passed", 0)

@@ -26,6 +26,8 @@ def as_json(column: pl.Expr, dtype: Any) -> pl.Expr:
         parts = [part for name, text in fields for part in (pl.lit(", "), pl.lit(json.dumps(name) + ": "), text)]
         text = pl.concat_str([pl.lit("{"), *parts[1:], pl.lit("}")])
         return pl.when(column.is_not_null()).then(text).otherwise(pl.lit("null"))
+    if isinstance(dtype, pl.BaseExtension):  # periods and intervals of pandas: what they are made of
+        return as_json(column.ext.storage(), dtype.ext_storage())
     if isinstance(dtype, pl.Array):
         return as_json(column.arr.to_list(), pl.List(dtype.inner))
     if isinstance(dtype, pl.List):
