@@ -6,6 +6,7 @@ import email
 import email.policy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,17 @@ def test_what_a_step_printed_steers_no_terminal_and_no_mail_program() -> None:
         assert r"loading \x1b[8mhidden\x07\u202etxt" in text
         assert r"\nSubject: x" in text
         assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
+def test_a_digest_steers_nothing_and_long_texts_are_shortened() -> None:
+    made = some(failure=Failure("fit", "x" * 100_000, ("y" * 100_000,)))
+    assert len(made.text) + len(made.html) < 20_000
+    why = "\x1b[8mhidden\u202e" + "z" * 100_000
+    both = digest([replace(made, data=made.data | {"why": why}), made], project="city")
+    for text in (both.text, both.html):
+        assert r"\x1b[8mhidden\u202ezzz" in text
+        assert not {"\x1b", "\u202e"} & set(text)
+        assert len(text) < 10_000
 
 
 def test_an_all_clear_says_so_and_asks_for_nothing() -> None:

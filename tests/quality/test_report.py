@@ -54,7 +54,7 @@ def page_of(rows: pl.DataFrame, checks: Any) -> str:
 
 @given(st.text(max_size=30), st.text(min_size=1, max_size=30))
 def test_whatever_rows_and_names_say_is_text_on_the_page(value: str, name: str) -> None:
-    column = name if name.isprintable() and name.strip() else "t"
+    column = "t" if name == "*" or name.startswith("^") else name  # polars takes those for patterns
     rows = pl.DataFrame({column: [f"<script>{value}</script>"]})
     page = Page(page_of(rows, [one_of(column, ["</td><td>"], name=f"{name}<i>"), row_count(1)]))
     assert page.tags <= {

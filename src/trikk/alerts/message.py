@@ -9,13 +9,14 @@ from html import escape
 from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
 from trikk.alerts.rule import ALL_PIPELINES, DRIFT, OF_MONITORS, OF_PIPELINES, OF_TABLES
 from trikk.alerts.times import lasting, moment
-from trikk.core.text import printable
+from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 
 _HEADS = {OPENED: "", UPDATED: "worse: ", ESCALATED: "still open: ", RESOLVED: "resolved: "}
 _COLOURS = {"alarm": "#b42318", "warning": "#b54708", "info": "#175cd3"}
 _GREEN = "#067647"
 _LINES = 15
+_LONGEST = 2_000  # characters of a text that users wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def message(
     """
     is_over = told.kind == RESOLVED
     mark = "resolved" if is_over else incident.severity.upper()
-    title = printable(incident.title)
+    title = _shown(incident.title)
     subject = f"[{project}] {mark}: {_HEADS[told.kind] if not is_over else ''}{title}"
     facts = _facts(incident, told, zone)
     next_ = [] if is_over else commands(incident, told, failure)
@@ -121,7 +122,7 @@ def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Messa
     counts = [f"{len(ranked) - over} open or worse"] if over < len(ranked) else []
     counts += [f"{over} resolved"] if over else []
     subject = f"[{project}] {len(ranked)} incidents: {', '.join(counts)}"
-    lines = [(m.subject.removeprefix(f"[{project}] "), str(m.data["why"])) for m in ranked]
+    lines = [(m.subject.removeprefix(f"[{project}] "), _shown(str(m.data["why"]))) for m in ranked]
     text = "\n".join([subject, "", *(f"{head}\n  {why}" for head, why in lines), "", "next:", "  trikk incidents"])
     first = next((m for m in ranked if not m.resolved), ranked[0])
     colour = _GREEN if first.resolved else _COLOURS[first.severity]
@@ -163,20 +164,23 @@ def commands(incident: Incident, told: Told, failure: Failure | None = None) -> 
     return [*found, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]
 
 
+def _shown(text: str) -> str:
+    """What users wrote, on one line that is not too long to read."""
+    return shorten(printable(text), _LONGEST)
+
+
 def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
-    found = [("what", printable(told.why)), ("since", moment(incident.since, zone))]
+    found = [("what", _shown(told.why)), ("since", moment(incident.since, zone))]
     if told.kind == RESOLVED:
         lasted = lasting(max(0.0, (incident.resolved or told.at) - incident.opened))
         found.append(("was open for", lasted))
     else:
         found.append(("severity", incident.severity))
     if told.point is not None:
-        found += [
-            (printable(name.replace("_", " ")), printable(str(value))) for name, value in told.point.facts.items()
-        ]
+        found += [(_shown(name.replace("_", " ")), _shown(str(value))) for name, value in told.point.facts.items()]
     for start in incident.starts:
         run = f"run {start.run} {start.state}" if start.run else start.why or start.state
-        found.append(("started", printable(f"{start.pipeline}: {run}")))
+        found.append(("started", _shown(f"{start.pipeline}: {run}")))
     if incident.rule.starts and not incident.starts and told.kind != RESOLVED:
         found.append(("starts", incident.rule.starts))
     return found
@@ -185,8 +189,8 @@ def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
 def _failure_text(failure: Failure | None) -> list[str]:
     if failure is None:
         return []
-    log = ["the end of its log:", *(f"  | {printable(line)}" for line in failure.log[-_LINES:])]
-    return ["", f"failed step:  {failure.step}: {printable(failure.error)}", *(log if failure.log else [])]
+    log = ["the end of its log:", *(f"  | {_shown(line)}" for line in failure.log[-_LINES:])]
+    return ["", f"failed step:  {failure.step}: {_shown(failure.error)}", *(log if failure.log else [])]
 
 
 _CELL = "padding:4px 16px 4px 0;vertical-align:top;"
@@ -215,9 +219,9 @@ def page(
         f'<table style="border-collapse:collapse;font-size:14px;">{rows}</table>',
     ]
     if failure is not None:
-        parts.append(f"<p><b>Failed step {escape(failure.step)}</b>: {escape(printable(failure.error))}</p>")
+        parts.append(f"<p><b>Failed step {escape(failure.step)}</b>: {escape(_shown(failure.error))}</p>")
         if failure.log:
-            lines = escape("\n".join(map(printable, failure.log[-_LINES:])))
+            lines = escape("\n".join(map(_shown, failure.log[-_LINES:])))
             parts.append(f'<p style="margin:12px 0 0;">The end of its log</p><pre style="{_PRE}">{lines}</pre>')
     if next_:
         shown = escape("\n".join(next_))
