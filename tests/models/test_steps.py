@@ -141,6 +141,29 @@ def test_the_champion_is_the_one_that_is_better_on_the_same_rows(place: Place) -
     assert last.by.startswith("run ")
 
 
+def test_a_run_says_which_version_was_made_and_whether_and_why_it_was_promoted(place: Place) -> None:
+    def notes(run: InlineRun) -> list[str]:
+        return [e.body["note"] for e in run.events if e.kind == "step.succeeded" and "note" in e.body]
+
+    first = notes(place.run(train, factor=2.0))
+    assert first[0] == "people version 1"
+    assert first[1].startswith("people:1 promoted: the first: ")
+    assert notes(place.run(train, factor=2.0))[1].startswith("people:2 kept: ")
+
+
+def test_an_authors_own_step_that_registers_shows_its_own_result(place: Place) -> None:
+    @step(effect=True)
+    def both(model: Doubles) -> int:
+        return int(register_model(model, "own")["version"])
+
+    @pipeline
+    def own() -> None:
+        both(fit(rows, 2.0))
+
+    (last,) = [e for e in place.run(own).events if e.kind == "step.succeeded" and e.body["step"] == "both"]
+    assert "note" not in last.body
+
+
 def test_where_approval_is_required_the_promotion_waits(place: Place) -> None:
     place.run(train, factor=1.0)
     place.registry.require_approval("people", "champion", "main", at=0.0, **ME)

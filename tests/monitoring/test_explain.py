@@ -72,7 +72,13 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Project:
     Records(project.journal, "loads").define(spec, 0.0)
     rows = {"trip": ["b"], "slot": [datetime(2020, 11, 1, 7, 30, tzinfo=UTC)]}
     for name, more in (("counts", {"count": [5.0]}), ("plan", {"line": ["x"]})):
-        project.tables.write(name, Write("append", pl.DataFrame({**rows, **more})), identity=name, origin={})
+        frame = pl.DataFrame({**rows, **more})
+        if name == "plan":  # with two rows from before, the newest first
+            earlier = (
+                frame.with_columns(pl.col("slot").dt.offset_by(f"-{n}d"), line=pl.lit(f"{n}")) for n in (1, 2)
+            )
+            frame = pl.concat([frame, *earlier])
+        project.tables.write(name, Write("append", frame), identity=name, origin={})
     with Session(project, How()) as session:
         for kind in KINDS:
             assert session.run("from_frame", {"kind": kind}).state == "succeeded"
@@ -103,13 +109,13 @@ def test_inputs_that_a_step_read_from_a_table_are_read_at_the_version_of_its_run
 def test_the_rows_behind_it_are_those_of_the_tables_that_its_run_read(
     city: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (source,) = explain(city, "table b", rows=5).sources
-    assert (source.table, source.version, source.use, source.rows) == ("plan", 0, "prediction", 1)
-    assert [row["line"] for row in source.head] == ["x"]
+    (source,) = explain(city, "table b", rows=2).sources
+    assert (source.table, source.version, source.use, source.rows) == ("plan", 0, "prediction", 3)
+    assert [row["line"] for row in source.head] == ["1", "x"]  # the newest, in the order of their slots
     assert explain(city, "table b").sources == []
     monkeypatch.chdir(city.root)
     shown = CliRunner().invoke(command, ["table b", "--rows"], catch_exceptions=False).output
-    assert "1 rows in all: trikk tables plan --version 0 --where \"trip = 'b'\" -n 1" in shown
+    assert "3 rows in all: trikk tables plan --version 0 --where \"trip = 'b'\" -n 3" in shown
 
 
 def test_a_failure_is_told_as_what_it_is(city: Project) -> None:

@@ -147,6 +147,12 @@ def test_the_worst_figure_is_written_within_the_picture_and_over_no_line(made: A
     assert seen == [True]
 
 
+def test_a_day_with_nothing_known_beside_it_is_a_point_since_a_line_does_not_show_it() -> None:
+    assert picture.alone(range(6), [1.0, None, 2.0, None, 3.0, 4.0]) == ([0, 2], [1.0, 2.0])
+    assert picture.alone(range(1), [5.0]) == ([0], [5.0])
+    assert picture.alone(range(2), [None, None]) == ([], [])
+
+
 def test_a_picture_of_nothing_has_no_scale(made: Any) -> None:
     points = [Point(str(i), str(i), "pending") for i in range(5)]
     seen: list[Any] = []

@@ -260,6 +260,19 @@ def test_files_of_several_formats_go_together(tmp_path: Path) -> None:
         rows_of(tmp_path, [("a.csv", "x\nq\n"), ("c.parquet", pl.DataFrame({"x": [3]}))])
 
 
+def test_all_columns_that_two_files_have_in_other_types_are_named_at_once(tmp_path: Path) -> None:
+    parquet = pl.DataFrame({"x": [3], "day": ["2020-01-02"], "n": [1]})
+    with pytest.raises(StorageError) as refused:
+        rows_of(tmp_path, [("a.csv", "x,day,n\nq,2020-01-01,1\n"), ("c.parquet", parquet)])
+    assert refused.value.what == (
+        "column 'x' is String in a.csv, and Int64 in c.parquet; "
+        "column 'day' is Date in a.csv, and String in c.parquet"
+    )
+    assert refused.value.next == (
+        'name their types: --types x=String,day=String, in a step types={"x": "String", "day": "String"}'
+    )
+
+
 FITS: list[tuple[Any, Any, pl.DataType, bool]] = [
     (2.0, "2.0", pl.Int64(), True),
     (2.7, "2.7", pl.Int64(), False),

@@ -101,7 +101,9 @@ def _call(
         raise
     except BaseException as error:  # a library's panic, too
         raise _Failed(raised("raised", _cause(error, call, place), call, place)) from error
-    return _store(value, call, step, place), context.notes[-1] if context.notes else ""
+    ready_made = step.function.__module__.partition(".")[0] == __name__.partition(".")[0]
+    note = context.notes[-1] if context.notes and ready_made else ""  # of an author's own step its result is shown
+    return _store(value, call, step, place), note
 
 
 def _cause(error: BaseException, call: StepCall, place: Workplace) -> BaseException:

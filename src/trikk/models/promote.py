@@ -37,6 +37,21 @@ def promote(
     context = step_context("promote_if")
     version = need_version(candidate, "promote_if")
     refuse_dry(context, f"{version.name}@{alias} is not moved")
+    decision = _decided(rule, version, rows, target, alias, why, context)
+    context.notes.append(f"{version.reference} {decision['state']}: {decision['reason']}")
+    return decision
+
+
+def _decided(
+    rule: Mapping[str, Any],
+    version: ModelVersion,
+    rows: Any,
+    target: str,
+    alias: str,
+    why: str,
+    context: StepContext,
+) -> dict[str, Any]:
+    """Judge and move, anew with the new holder where somebody else has moved the alias meanwhile."""
     judged = BetterBy.read(rule)
     registry = Registry(context.journal)
     identity = f"{context.identity}/{alias}/{version.version}"

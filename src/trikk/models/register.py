@@ -85,6 +85,7 @@ def register(
     )  # as it was before these were kept
     shown = digest_json([artifact.digest, taken, {**numbers_by_name}, description])
     version = Registry(context.journal).register(made, identity=f"{context.identity}/{shown[:16]}")
+    context.notes.append(f"{name} version {version.version}")
     return version.to_json()
 
 

@@ -168,7 +168,7 @@ def _add_sources(
             except TrikkError as error:
                 found.notes.append(f"what run {run} read is not known: {error.what}")
     entity = {name: row[name] for name in spec.key} if spec else {}
-    found.sources, notes = source_rows(project, runs, entity, most=most)
+    found.sources, notes = source_rows(project, runs, entity, slot=spec.slot if spec else "", most=most)
     found.notes += notes
 
 

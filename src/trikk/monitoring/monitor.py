@@ -158,6 +158,7 @@ def evaluate_monitor(
     ]
     answer: dict[str, Any] = {"monitor": read.name, "now": moment.isoformat(), "windows": windows}
     answer["unchanged"] = found.unchanged
+    context.notes.append(f"{read.name}: {len(windows)} windows with something new, {found.unchanged} as they were")
     if read.drift is not None:
         from trikk.monitoring.drift_records import DriftRecords
         from trikk.monitoring.drifting import drifting

@@ -25,7 +25,7 @@ class SourceRows:
         use: "prediction", or "training" of the model.
         where: the condition for the rows of the entity; "" where the table does not have its columns: all rows.
         rows: how many rows that are.
-        head: the first of them, as dicts.
+        head: the newest of them where the table has the prediction's slot, in its order, else the first; as dicts.
     """
 
     table: str
@@ -49,7 +49,7 @@ class SourceRows:
 
 
 def source_rows(
-    project: Project, runs: dict[str, RunState], entity: dict[str, Any], *, most: int
+    project: Project, runs: dict[str, RunState], entity: dict[str, Any], *, slot: str = "", most: int
 ) -> tuple[list[SourceRows], list[str]]:
     """The rows of an entity in every table that runs have read.
 
@@ -57,6 +57,7 @@ def source_rows(
         project: the project.
         runs: runs by what they were for: "prediction", "training".
         entity: the columns that name the entity, with its values.
+        slot: the column with the prediction's time.
         most: how many rows of each table to give.
 
     Returns:
@@ -71,7 +72,7 @@ def source_rows(
             continue
         for table, version in tables:
             try:
-                sources.append(_rows_of(project, table, version, run.id, use, entity, most))
+                sources.append(_rows_of(project, table, version, run.id, use, entity, slot, most))
             except TrikkError as error:
                 notes.append(f"rows of {table} at version {version} can't be read: {error.what}")
     return sources, notes
@@ -85,7 +86,7 @@ def _read_tables(project: Project, run: RunState) -> dict[str, int]:
 
 
 def _rows_of(
-    project: Project, table: str, version: int, run: str, use: str, entity: dict[str, Any], most: int
+    project: Project, table: str, version: int, run: str, use: str, entity: dict[str, Any], slot: str, most: int
 ) -> SourceRows:
     import polars as pl
 
@@ -94,4 +95,5 @@ def _rows_of(
     where = equals(entity) if entity and all(name in names for name in entity) else ""
     selected = rows_where(rows, where) if where else rows
     count = int(selected.select(pl.len()).collect().item())
-    return SourceRows(table, version, run, use, where, count, selected.head(most).collect().to_dicts())
+    some = selected.top_k(most, by=slot).sort(slot) if slot in names else selected.head(most)
+    return SourceRows(table, version, run, use, where, count, some.collect().to_dicts())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.durations import Duration, seconds
+from trikk.core.durations import Duration, seconds, show_bytes
 from trikk.core.errors import CodecError, PermanentError, UsageError
 from trikk.core.settings import find_project, load_settings
 from trikk.core.values import JSON
@@ -87,6 +87,8 @@ def publish_rows(
     facts = Facts.of(context, publication, name, address.label)
     job = Job(messages, name, address, wait, facts, context)
     result = _result(job, format)
+    if context is not None:
+        context.notes.append(f"{len(messages):,} messages, {show_bytes(messages.size)}, to {address.label}")
     if facts.known.done is not None:
         return _same(job, facts.known.done, result)
     if facts.known.sent and facts.known.digest != messages.digest:

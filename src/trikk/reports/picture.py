@@ -87,6 +87,7 @@ def _fill(axes: Any, section: Section) -> None:
     if section.baseline:
         values = [_or_nan(p.baseline) for p in points]
         axes.plot(places, values, color=GREY, linewidth=1.4, linestyle=(0, (4, 2)), label="baseline")
+        axes.plot(*alone(places, [p.baseline for p in points]), color=GREY, linestyle="", marker="_")
     axes.plot(places, [_or_nan(p.value) for p in points], color=BLUE, linewidth=2, label="prediction", zorder=3)
     _marks(axes, points)
     axes.set_title(
@@ -228,6 +229,17 @@ def _frame(axes: Any, points: Sequence[Point]) -> None:
     axes.set_xlim(-0.6, max(len(points) - 0.4, 0.6))
     axes.margins(y=0.14)
     plain(axes)
+
+
+def alone(places: Sequence[Any], values: Sequence[float | None]) -> tuple[list[Any], list[float]]:
+    """The points with nothing known on either side: a line does not show them."""
+    around = [None, *values, None]
+    points = [
+        (place, value)
+        for place, value, before, after in zip(places, values, around, around[2:], strict=False)
+        if value is not None and before is None and after is None
+    ]
+    return [place for place, _ in points], [value for _, value in points]
 
 
 def plain(axes: Any) -> None:

@@ -7,6 +7,7 @@ nobody has said what it is. `trikk ingest` and every step that reads files come 
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import tempfile
 import zlib
@@ -272,13 +273,19 @@ def united(
     names = _names(parts, reading, table, may_lack)
     _check_given(reading, names, table, parts[0].label)
     columns: list[pl.Series] = []
+    unlike: list[_Unlike] = []
     found: list[str] = []
     for name in names:
         given = reading.types.get(name)
         wanted = table[name] if table is not None else None if given is None else dtype_of(given)
         column = _Pieces(name, [(part, part.frame.get_column(name, default=None)) for part in parts], for_table)
-        values = column.inferred(found) if wanted is None else column.fitted(wanted, asked=given is not None)
-        columns.append(values)
+        try:
+            values = column.inferred(found) if wanted is None else column.fitted(wanted, asked=given is not None)
+            columns.append(values)
+        except _Unlike as error:
+            unlike.append(error)
+    if unlike:
+        raise _unlike(unlike)
     found += [f"column {name!r}: its name begins or ends with a blank" for name in names if name != name.strip()]
     blanks = sum(part.blanks for part in parts)
     if blanks:
@@ -342,6 +349,26 @@ def _check_given(reading: Reading, names: Sequence[str], table: pl.Schema | None
                 where=where,
                 next="leave the type out, or load the files into a table of its own",
             )
+
+
+class _Unlike(Exception):
+    """A column has types in two files that no type holds."""
+
+    def __init__(self, name: str, known: pl.DataType, first: str, dtype: pl.DataType, file: str) -> None:
+        self.name, self.file = name, file
+        super().__init__(f"column {name!r} is {known} in {first}, and {dtype} in {file}")
+
+
+def _unlike(columns: Sequence[_Unlike]) -> StorageError:
+    """The error for all such columns at once, so that one more try will do."""
+    named = {column.name: "String" for column in columns}
+    asked = ",".join(f"{name}={kind}" for name, kind in named.items())
+    return StorageError(
+        "; ".join(str(column) for column in columns),
+        where=columns[0].file,
+        next=f"name {'its type' if len(named) == 1 else 'their types'}: --types {asked}, "
+        f"in a step types={json.dumps(named, ensure_ascii=False)}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,11 +462,7 @@ class _Pieces:
                 continue
             both = joint(known, dtype)
             if both is None:
-                raise StorageError(
-                    f"column {self.name!r} is {known} in {first.label}, and {dtype} in {part.label}",
-                    where=part.label,
-                    next=f'name its type: --types {self.name}=String, in a step types={{"{self.name}": "String"}}',
-                )
+                raise _Unlike(self.name, known, first.label, dtype, part.label)
             if known == pl.Null:
                 first = part
             known = both

@@ -17,7 +17,7 @@ from trikk.monitoring.windows import zone_of
 from trikk.reports import words
 from trikk.reports.chronicle import CHAMPION
 from trikk.reports.known import Known
-from trikk.reports.picture import BLUE, GREY, INK, RED, plain, png
+from trikk.reports.picture import BLUE, GREY, INK, RED, alone, plain, png
 from trikk.runs.ledger import Ledger
 
 _COLOURS = {"alarm": RED, "warning": "#b54708", "info": BLUE}
@@ -165,6 +165,7 @@ def _fill(figure: Any, found: Story, rows: int) -> None:
     days = made.AutoDateLocator(minticks=3, maxticks=9, tz=found.end.tzinfo)
     below.xaxis.set_major_locator(days)
     below.xaxis.set_major_formatter(made.ConciseDateFormatter(days, tz=found.end.tzinfo))
+    below.xaxis.get_offset_text().set_fontsize(7.5)
 
 
 def _above(axes: Any, text: str, place: Any, across: str, align: str) -> None:
@@ -188,7 +189,9 @@ def _figures(axes: Any, found: Story) -> None:
     if any(baseline is not None for _, _, baseline in found.points):
         naive = [_or_nan(baseline) for _, _, baseline in found.points]
         axes.plot(times, naive, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), label="baseline")
+        axes.plot(*alone(times, [b for _, _, b in found.points]), color=GREY, linestyle="", marker="_")
     axes.plot(times, [_or_nan(v) for v in values], color=BLUE, linewidth=1.8, label="prediction", zorder=3)
+    axes.plot(*alone(times, values), color=BLUE, linestyle="", marker="o", markersize=3.5, zorder=3)
     scale = ""
     if known and max(known) > _WIDE * median(known) and found.better == "lower":
         axes.set_yscale("log")
