@@ -75,6 +75,15 @@ def test_a_postgresql_session_is_in_utc_whatever_the_machine_is_in(postgres_url:
     same_in_zones(postgres_url.replace("postgresql://", "redshift://"), ZONES[:1])
 
 
+def test_postgresql_floats_have_all_digits_whatever_the_session_begins_with(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c extra_float_digits=0")
+    for url in (postgres_url, postgres_url.replace("postgresql://", "redshift://")):
+        assert one(url, "0.1::float8 + 0.2::float8") == (pl.Float64(), 0.1 + 0.2)
+        assert one(url, "array[1e22::float8 / 3]") == (pl.List(pl.Float64), [1e22 / 3])
+
+
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
     pytest.importorskip("psycopg")

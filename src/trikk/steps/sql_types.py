@@ -44,6 +44,7 @@ def prepare_session(link: Any) -> None:
     from psycopg.types.string import TextLoader
 
     link.execute("SET TimeZone TO 'UTC'")
+    link.execute("SET extra_float_digits TO 2")  # else 15 digits from Redshift and wherever it is 0; 2 is its most
     for name, form in (("DateStyle", "ISO"), ("IntervalStyle", "postgres")):
         if (link.info.parameter_status(name) or form).partition(",")[0] != form:
             link.execute(f"SET {name} TO '{form}'")
