@@ -145,6 +145,26 @@ MODELS: dict[str, Callable[[], Any]] = {
     "CatBoost": catboost,
     "an ONNX session": session,
 }
+
+
+class Private:
+    """An author's class with a slot of its own, a number of steps, and more classes around its model than one."""
+
+    __slots__ = ("__model", "steps")
+
+    def __init__(self, model: Any) -> None:
+        self.steps, self.__model = 12, model
+
+    def predict(self, rows: pl.DataFrame) -> Any:
+        return self.__model.predict(rows)
+
+
+def deep(model: Any, classes: int = 8) -> Any:
+    return Private(deep(model, classes - 1)) if classes else ByPosition(model)
+
+
+MODELS["a class with a private slot, and steps that are a number"] = lambda: Private(ByPosition(booster()))
+MODELS["a class of a class of a class"] = lambda: deep(booster())
 WARNS = "ignore:X does not have valid feature names"
 
 
@@ -197,6 +217,50 @@ def test_blanks_that_lightgbm_has_renamed_are_still_the_column() -> None:
         assert signature.names == ["the lag", "hour of day"]
         found = predict_values(model, blanks, signature)
         assert found.to_list() == pytest.approx(list(model.predict(blanks.to_numpy())), rel=1e-6)
+
+
+def test_of_two_columns_that_may_be_meant_the_wrong_one_is_not_taken() -> None:
+    model = booster(ROWS.rename({"lag": "the lag"}).to_pandas())
+    rows = ROWS.rename({"lag": "the lag"}).with_columns(the_lag=0.0)
+    with pytest.raises(SignatureError, match="'the_lag', which may be 'the lag' or 'the_lag'"):
+        infer(model, rows)
+    signature = infer(model, rows.drop("the_lag"))
+    assert (
+        predict_values(model, rows, signature).to_list() == predict_values(model, rows.drop("the_lag")).to_list()
+    )
+
+
+@pytest.mark.parametrize("names", [["x0", "x1"], ["f0", "f1"], ["Column_1", "Column_0"], ["7", "8"]])
+def test_names_with_numbers_that_an_author_gave_are_names(names: list[str]) -> None:
+    given = ROWS.rename(dict(zip(ROWS.columns, names, strict=True)))
+    model = booster(given.to_pandas())
+    right = predict_values(model, given).to_list()
+    assert predict_values(model, given.select(names[::-1])).to_list() == right
+    assert predict_values(ByPosition(model), given.select(names[::-1])).to_list() == right
+    with pytest.raises(SignatureError, match=f"fitted on '{names[0]}'"):
+        infer(model, SWAPPED)
+
+
+def test_the_one_input_of_an_onnx_session_need_not_be_called_like_the_column() -> None:
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    tensor, helper = onnx.TensorProto.FLOAT, onnx.helper
+    given, value = (helper.make_tensor_value_info(name, tensor, [None, 1]) for name in ("X", "y"))
+    graph = helper.make_graph([helper.make_node("Neg", ["X"], ["y"])], "g", [given], [value])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    model = runtime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    assert infer(model, ROWS.select("hour")).names == ["hour"]
+    assert predict_values(model, ROWS.select("hour")).to_list() == (-ROWS["hour"]).to_list()
+    assert infer(model, ROWS.rename({"hour": "X"})).names == ["X"]
+
+
+def test_a_models_names_are_looked_for_once_where_it_predicts_many_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ByPosition(booster())
+    signature = infer(model, ROWS)
+    predictor = Predictor(model, version(signature=signature), None, max_bytes=10_000, max_rows=100)
+    monkeypatch.setattr("trikk.models.columns._stated", pytest.fail)
+    body = Body(json.dumps({"instances": SWAPPED.head(5).to_dicts()}).encode())
+    (answer,) = predictor.answer([Request(body)]).answers
+    assert answer.status == 200
 
 
 @pytest.mark.parametrize("kind", ["a booster", "CatBoost"])
@@ -265,6 +329,29 @@ def test_pandas_categories_of_texts_and_numbers_come_back_as_they_were(given: st
         assert predict_values(model, few, signature).to_list() == pytest.approx(right[::-1][:7].tolist())
         recorded = replace(signature, takes="polars")  # an array, or a frame of texts, in older builds
         assert predict_values(model, few, recorded).to_list() == pytest.approx(right[::-1][:7].tolist())
+
+
+@pytest.mark.parametrize("of_its_own", [True, False])
+def test_xgboost_gets_its_categories_from_texts_and_numbers(of_its_own: bool) -> None:
+    xgboost = pytest.importorskip("xgboost", minversion="3.1")  # there on Linux
+    frame = categories().assign(side=lambda rows: rows["side"].cat.reorder_categories(["south", "north"]))
+    if of_its_own:
+        matrix = xgboost.DMatrix(frame, CODES, enable_categorical=True)
+        model = xgboost.train({"nthread": 1, "learning_rate": 0.5}, matrix, 30)
+        right = model.predict(matrix)
+    else:
+        model = xgboost.XGBRegressor(n_estimators=30, learning_rate=0.5, n_jobs=1, enable_categorical=True)
+        model.fit(frame, CODES)
+        right = model.predict(frame)
+    assert np.abs(right - CODES).mean() < 1
+    few = CODED.reverse().head(7).select("line", "side", "hour", "lag")
+    for inputs in (CODED, CODED.with_columns(pl.col("side").cast(pl.Categorical)), frame):
+        signature = infer(model, inputs)
+        assert predict_values(model, few, signature).to_list() == pytest.approx(right[::-1][:7].tolist(), rel=1e-4)
+    with pytest.raises(SignatureError, match="not fitted on the category 'west' of 'side'"):
+        predict_values(model, few.with_columns(side=pl.lit("west")))
+    with pytest.raises(SignatureError, match="fitted on categories such as 4"):
+        predict_values(model, few.with_columns(pl.col("line").cast(pl.String)))
 
 
 def test_categories_in_another_type_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""Which columns a model was fitted on: asked of the model itself whenever it is called.
+"""Which columns a model was fitted on: asked of the model itself, once for each that is loaded.
 
 Most libraries take columns by position and answer all the same if two are swapped. What the model says of itself
 counts, also against a signature that was recorded in another order.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MOST_PARTS = 200
-_DEPTH = 6  # a class, its pipeline, its list of steps, a step, its estimator
-_UNNAMED = re.compile(r"(Column_|f|x|)[0-9]+")  # what libraries call the columns of an array
+_DEPTH = 12  # a class of a class, its pipeline, its list of steps, a step, its estimator
 _DATA = ("builtins", "numpy", "pandas", "polars", "pyarrow", "scipy")
 
 
@@ -35,12 +33,15 @@ class Fitted:
         count: how many they are; None if it does not know.
         whole: whether it takes just these. A class that holds a model may take more, and make some of them itself.
         blanks_lost: whether blanks in the names have become underscores, as LightGBM has it.
+        by_place: whether the names may be nobody's, such as those that a library gives to the columns of an array:
+            where they are not among the columns, these are taken as they come.
     """
 
     names: tuple[str, ...] | None = None
     count: int | None = None
     whole: bool = True
     blanks_lost: bool = False
+    by_place: bool = False
 
 
 def fitted_on(model: Any) -> Fitted:
@@ -54,26 +55,29 @@ def fitted_on(model: Any) -> Fitted:
     return Fitted(parts[0].names, stated.count, whole=False, blanks_lost=parts[0].blanks_lost)
 
 
-def inputs_of(model: Any, columns: Sequence[str], unnamed: Sequence[str] | None = None) -> list[str]:
+def inputs_of(
+    model: Any, columns: Sequence[str], unnamed: Sequence[str] | None = None, known: Fitted | None = None
+) -> list[str]:
     """Those of the columns that a model takes, in its order.
 
     Args:
         model: the model.
         columns: what there is.
         unnamed: what is meant where the model knows no names; `columns` if not given.
+        known: what `fitted_on` said of it; it is asked if this is not given.
 
     Returns:
         The names that the model was fitted on. Without names all columns as they come; if only a model that it
         holds knows names, all columns, with those names in that model's order among the places that they have.
 
     Raises:
-        SignatureError: if a column is not there, or their number is another.
+        SignatureError: if a column is not there, two may be meant by one name, or their number is another.
     """
-    known = fitted_on(model)
+    known = known or fitted_on(model)
     names = _named(known, columns)
     if names is not None and known.whole:
         return names
-    if known.names is not None and known.whole and not _all_unnamed(known.names):
+    if known.names is not None and known.whole and not known.by_place:
         lacking = next(name for name in known.names if name not in columns)
         raise SignatureError(
             f"the model was fitted on {lacking!r}, which is not among the columns",
@@ -114,10 +118,17 @@ def booster_of(model: Any) -> Any | None:
     return model if is_of(model, "lightgbm", "Booster") else getattr(model, "booster_", None)
 
 
-def categories_of(model: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
-    """The categories of a LightGBM model that was fitted on pandas categories, by column; empty for others.
+def is_coded(model: Any) -> bool:
+    """Whether a model of LightGBM or XGBoost was fitted on categories of pandas, and takes those only."""
+    if getattr(booster_of(model), "pandas_categorical", None):
+        return True
+    return "c" in (getattr(_xgboost_of(model), "feature_types", None) or ())
 
-    LightGBM knows the categories in the order of their columns, but not which columns they are.
+
+def categories_of(model: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
+    """The categories of a model of LightGBM or XGBoost that was fitted on those of pandas, by column; else empty.
+
+    A number would be taken for a category's place in the list, and a column's own list may have another order.
 
     Args:
         model: the model.
@@ -125,17 +136,34 @@ def categories_of(model: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
 
     Raises:
         SignatureError: if it can't be known which columns they are, or a column is of another kind than its
-            categories: LightGBM would take all its values as missing.
+            categories, or XGBoost, which takes no other categories, was not fitted on one.
     """
-    from trikk.models.dtypes import is_number
-
-    booster = booster_of(model)
-    categories = getattr(booster, "pandas_categorical", None)
-    if booster is None or not categories:
+    if not is_coded(model):
         return {}
-    texts = [name for name, dtype in rows.schema.items() if not is_number(dtype) and not dtype.is_temporal()]
-    names = texts
-    if len(texts) != len(categories):
+    xgboost = _xgboost_of(model)
+    found = _of_lightgbm(booster_of(model), rows) if xgboost is None else _of_xgboost(xgboost)
+    for name, values in found.items():
+        if values and _is_number(rows, name) == isinstance(values[0], str):
+            raise SignatureError(
+                f"{name!r} is {rows.schema[name]}, and the model was fitted on categories such as {values[0]!r}",
+                field=name,
+                next="give the column in the type that it was fitted on",
+            )
+        others = [] if xgboost is None else set(rows[name].drop_nulls().unique().to_list()) - set(values)
+        if others:
+            raise SignatureError(
+                f"the model was not fitted on the category {min(others)!r} of {name!r}",
+                field=name,
+                next="leave out these rows, or fit the model on such rows too",
+            )
+    return found
+
+
+def _of_lightgbm(booster: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
+    """LightGBM knows the categories in the order of their columns, but not which columns they are."""
+    categories = booster.pandas_categorical
+    names = [name for name in rows.columns if not _is_number(rows, name)]
+    if len(names) != len(categories):
         about = booster.dump_model(num_iteration=1)["feature_infos"]
         pairs = zip(booster.feature_name(), rows.columns, strict=True)
         names = [column for feature, column in pairs if about.get(feature, {}).get("values")]
@@ -144,30 +172,60 @@ def categories_of(model: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
             f"the model was fitted on {len(categories)} columns of categories, and which they are is not known",
             next="fit it on numbers, or leave out categories that are the same in every row",
         )
-    for name, values in zip(names, categories, strict=True):
-        if values and (name in texts) != isinstance(values[0], str):
-            raise SignatureError(
-                f"{name!r} is {rows.schema[name]}, and the model was fitted on categories such as {values[0]!r}",
-                field=name,
-                next="give the column in the type that it was fitted on",
-            )
     return dict(zip(names, categories, strict=True))
+
+
+def _of_xgboost(booster: Any) -> dict[str, list[Any]]:
+    """XGBoost keeps them since 3.1; before, it took the place of a category in the frame of the moment for it."""
+    if not hasattr(booster, "get_categories"):
+        raise SignatureError(
+            "this release of XGBoost does not keep a model's categories", next="update xgboost, and fit it again"
+        )
+    kept = booster.get_categories(export_to_arrow=True).to_arrow()
+    found = {name: values.to_pylist() for name, values in kept if values is not None}
+    lacking = booster.feature_types.count("c") - len(found)
+    if lacking:
+        raise SignatureError(
+            f"the categories of {lacking} columns are not kept in this model of XGBoost",
+            next="fit it again, on a pandas frame and with XGBoost 3.1 or newer",
+        )
+    return found
+
+
+def _xgboost_of(model: Any) -> Any | None:
+    """The booster of a model of XGBoost; None if it is none, or not fitted."""
+    if not is_of(model, "xgboost"):
+        return None
+    return model if is_of(model, "xgboost", "Booster") else getattr(model, "_Booster", None)
+
+
+def _is_number(rows: pl.DataFrame, name: str) -> bool:
+    from trikk.models.dtypes import is_number
+
+    return is_number(rows.schema[name]) or rows.schema[name].is_temporal()
 
 
 def _named(known: Fitted, columns: Sequence[str]) -> list[str] | None:
     """The columns that the model's names mean; None if one is not there."""
     if known.names is None:
         return None
-    if set(known.names) <= set(columns):
-        return list(known.names)
-    if not known.blanks_lost:
-        return None
-    by_name = {column.replace(" ", "_"): column for column in columns}
+    if not known.blanks_lost or not any("_" in name for name in known.names):
+        return list(known.names) if set(known.names) <= set(columns) else None
+    by_name: dict[str, str] = {}
+    for column in columns:
+        name = column.replace(" ", "_")
+        if name in known.names and by_name.setdefault(name, column) != column:
+            raise SignatureError(
+                f"the model was fitted on {name!r}, which may be {by_name[name]!r} or {column!r}",
+                field=column,
+                next="LightGBM has put _ for blanks: leave out the column that the model was not fitted on",
+            )
     return [by_name[name] for name in known.names] if set(known.names) <= set(by_name) else None
 
 
-def _all_unnamed(names: Iterable[str]) -> bool:
-    return all(_UNNAMED.fullmatch(name) for name in names)
+def _numbered(names: Sequence[str]) -> bool:
+    """Whether these are the names that LightGBM, CatBoost or a frame's own numbers give to columns."""
+    return any(list(names) == [f"{prefix}{place}" for place in range(len(names))] for prefix in ("Column_", ""))
 
 
 def _stated(model: Any) -> Fitted | None:
@@ -179,9 +237,14 @@ def _stated(model: Any) -> Fitted | None:
     with contextlib.suppress(Exception):
         count = len(names) if names is not None else _count(model)
     if names is not None and len(names):
-        return Fitted(tuple(map(str, names)), count, blanks_lost=is_of(model, "lightgbm"))
-    first = next((step for _, step in getattr(model, "steps", ()) if step not in (None, "passthrough")), None)
-    stated = _stated(first) if is_of(model, "sklearn") and first is not None else None
+        texts = tuple(map(str, names))
+        by_place = _numbered(texts) or (is_session(model) and len(texts) == 1)  # one input can't be swapped
+        return Fitted(texts, count, blanks_lost=is_of(model, "lightgbm"), by_place=by_place)
+    stated = None
+    if is_of(model, "sklearn"):
+        steps = (step for _, step in getattr(model, "steps", ()))
+        first = next((step for step in steps if step not in (None, "passthrough")), None)
+        stated = None if first is None else _stated(first)
     if stated is None and isinstance(count, int):
         return Fitted(count=count)
     return stated
@@ -232,7 +295,7 @@ def _held(model: Any) -> list[Fitted]:
             seen.add(id(part))
             predicts = is_session(part) or callable(getattr(part, "predict", None))
             stated = _stated(part) if predicts else None
-            if stated is not None and stated.names and not _all_unnamed(stated.names):
+            if stated is not None and stated.names and not stated.by_place:
                 found.append(stated)
             else:
                 deeper += _parts(part)
@@ -251,10 +314,19 @@ def _parts(value: Any) -> list[Any]:
     elif isinstance(value, types.FunctionType):
         parts = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
     else:
-        slots = [getattr(base, "__slots__", ()) for base in type(value).__mro__]
-        names = [name for some in slots for name in ([some] if isinstance(some, str) else some)]
+        names = [name for base in type(value).__mro__ for name in _slots(base)]
         parts = [*getattr(value, "__dict__", {}).values(), *(getattr(value, name, None) for name in names)]
     return [part for part in parts[:_MOST_PARTS] if not _is_data(part)]
+
+
+def _slots(base: type) -> list[str]:
+    """The attributes that a class has slots for; of private ones their name outside of it."""
+    slots = base.__dict__.get("__slots__", ())
+    private = f"_{base.__name__.lstrip('_')}"
+    return [
+        f"{private}{name}" if name.startswith("__") and not name.endswith("__") else name
+        for name in ([slots] if isinstance(slots, str) else slots)
+    ]
 
 
 def _is_data(value: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import MissingExtra, PredictionError, SignatureError, TrikkError, UsageError
-from trikk.models.columns import booster_of, categories_of, inputs_of, is_of, is_session
+from trikk.models.columns import Fitted, categories_of, inputs_of, is_coded, is_of, is_session
 from trikk.models.dtypes import as_dtype, dtype_of, is_number
 from trikk.models.signature import Signature
 from trikk.storage.codecs.pickled import note_of
@@ -26,6 +26,7 @@ def predict_values(
     *,
     keys: pl.DataFrame | None = None,
     allow_nan: bool = False,
+    known: Fitted | None = None,
 ) -> pl.Series:
     """What a model gives for each row.
 
@@ -35,6 +36,7 @@ def predict_values(
         signature: what the model takes; without one the frame is given as it is.
         keys: columns that name the rows in an error, as long as `frame`.
         allow_nan: whether NaN, infinities and nulls may come out.
+        known: what `fitted_on` said of the model, for those who call it many times; it is asked if not given.
 
     Returns:
         A Series "value", as long as the frame, of the signature's output type if there is one.
@@ -51,23 +53,29 @@ def predict_values(
     if frame.height == 0:
         return pl.Series("value", [], dtype_of(signature.output.dtype) if signature else pl.Float64)
     if signature:
-        values = raw_values(model, rows, signature.takes, signature.method, allow_nan=True)
+        values = raw_values(model, rows, signature.takes, signature.method, allow_nan=True, known=known)
     else:
-        _, values = tried_values(model, rows, ways_of(model, rows), allow_nan=True)
+        _, values = tried_values(model, rows, ways_of(model, rows), allow_nan=True, known=known)
     if not allow_nan:
         _refuse_nan(values, keys)
     return as_dtype(values, "value", signature.output.dtype) if signature else values
 
 
 def raw_values(
-    model: Any, rows: pl.DataFrame, takes: str, method: str = "predict", *, allow_nan: bool = False
+    model: Any,
+    rows: pl.DataFrame,
+    takes: str,
+    method: str = "predict",
+    *,
+    allow_nan: bool = False,
+    known: Fitted | None = None,
 ) -> pl.Series:
     """What a model gives for rows of the right types; arguments and errors as for `predict_values`.
 
     The columns come in any order: the model gets those that it was fitted on, in its own (`inputs_of`).
     """
     call = caller_of(model, method)
-    wanted = inputs_of(model, rows.columns)
+    wanted = inputs_of(model, rows.columns, known=known)
     if wanted != rows.columns:  # a query wakes a thread, which is longer than many models take
         rows = rows.select(wanted)
     arranged = _arranged(model, rows, takes)
@@ -90,13 +98,19 @@ def raw_values(
 
 
 def tried_values(
-    model: Any, rows: pl.DataFrame, ways: Sequence[str], method: str = "predict", *, allow_nan: bool = False
+    model: Any,
+    rows: pl.DataFrame,
+    ways: Sequence[str],
+    method: str = "predict",
+    *,
+    allow_nan: bool = False,
+    known: Fitted | None = None,
 ) -> tuple[str, pl.Series]:
     """The first way to give the rows that the model can take, and its values; the first way's error if none."""
     first: PredictionError | None = None
     for takes in ways:
         try:
-            return takes, raw_values(model, rows, takes, method, allow_nan=allow_nan)
+            return takes, raw_values(model, rows, takes, method, allow_nan=allow_nan, known=known)
         except MissingExtra:
             if first is None:
                 raise
@@ -117,11 +131,10 @@ def ways_of(model: Any, inputs: Any) -> list[str]:
 
     pandas = is_of(inputs, "pandas")
     frames = ["pandas", "polars"] if pandas else ["polars", "pandas"]
-    if getattr(booster_of(model), "pandas_categorical", None):
+    if is_coded(model):
         return ["pandas"]
     booster = is_of(model, "lightgbm", "Booster") or is_of(model, "xgboost", "Booster") or is_session(model)
-    coded = booster and "c" in (getattr(model, "feature_types", None) or ())  # a number would be taken for a code
-    if coded or (not booster and (hasattr(model, "feature_names_in_") or not hasattr(model, "n_features_in_"))):
+    if not booster and (hasattr(model, "feature_names_in_") or not hasattr(model, "n_features_in_")):
         return frames
     frame = pl.from_pandas(inputs) if pandas else inputs
     return ["array"] if all(is_number(dtype) for dtype in frame.dtypes) else frames

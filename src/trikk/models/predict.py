@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import PredictionError, SignatureError, UsageError
-from trikk.models.columns import inputs_of
+from trikk.models.columns import Fitted, fitted_on, inputs_of
 from trikk.models.invoke import predict_values
 from trikk.models.keys import check_columns, check_keys, key_text
 from trikk.models.signature import Signature
@@ -33,6 +33,7 @@ class _Job:
     """What is the same for all rows."""
 
     model: Any
+    known: Fitted
     signature: Signature | None
     name: str
     version: int | None
@@ -98,6 +99,7 @@ def _job(
     fitted = model if version is None else version.load(context.artifacts if context else None)
     return _Job(
         fitted,
+        fitted_on(fitted),
         None if version is None else version.signature,
         type(fitted).__name__ if version is None else version.name,
         None if version is None else version.version,
@@ -115,7 +117,7 @@ def _job(
 def _others(job: _Job, columns: list[str]) -> list[str]:
     """The inputs of a model without a signature: those that it names, else all that have no other part."""
     others = [name for name in columns if name not in (*job.about, *job.keep)]
-    return inputs_of(job.model, columns, others)
+    return inputs_of(job.model, columns, others, job.known)
 
 
 def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame:
@@ -124,7 +126,9 @@ def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame
     keys = rows.select(job.about)
     given = rows if job.signature else rows.select(inputs)
     try:
-        values = predict_values(job.model, given, job.signature, keys=keys, allow_nan=job.allow_nan)
+        values = predict_values(
+            job.model, given, job.signature, keys=keys, allow_nan=job.allow_nan, known=job.known
+        )
     except (SignatureError, PredictionError) as error:
         error.where = job.where
         raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import Conflict, SignatureError, UsageError
 from trikk.core.values import JSON
+from trikk.models.columns import fitted_on
 from trikk.models.invoke import predict_values
 from trikk.models.metrics import Score, metric_of, score
 from trikk.models.register import refuse_dry
@@ -135,13 +136,14 @@ def predicted(
             field=target,
             next=f"there are: {', '.join(rows.collect_schema().names())}",
         )
+    known = [fitted_on(model) for _, model in models]
     truths: list[pl.Series] = []
     values: list[list[pl.Series]] = [[] for _ in models]
     for batch in batches(rows):
         truths.append(batch[target])
-        for (version, model), into in zip(models, values, strict=True):
+        for (version, model), about, into in zip(models, known, values, strict=True):
             try:
-                into.append(predict_values(model, batch, version.signature))
+                into.append(predict_values(model, batch, version.signature, known=about))
             except SignatureError as error:
                 error.where = f"model {version.reference}"
                 raise

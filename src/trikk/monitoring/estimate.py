@@ -15,6 +15,7 @@ from trikk.runs.context import current_step
 if TYPE_CHECKING:
     import polars as pl
 
+    from trikk.models.columns import Fitted
     from trikk.models.signature import Signature
 
 COLUMN = "expected_error"
@@ -69,6 +70,7 @@ def estimate_frame(
     """The step of `estimate_error`."""
     import polars as pl
 
+    from trikk.models.columns import fitted_on
     from trikk.monitoring.estimate_model import ErrorModel
     from trikk.storage.batches import batches
     from trikk.storage.frames import lazy_of
@@ -78,7 +80,8 @@ def estimate_frame(
     fitted = model if version is None else version.load(context.artifacts if context else None)
     signature = None if version is None else version.signature
     past, ahead = lazy_of(holdout), lazy_of(rows)
-    names = _inputs(fitted, signature, past.collect_schema().names())
+    about = fitted_on(fitted)
+    names = _inputs(fitted, about, signature, past.collect_schema().names())
     for frame, needed in ((past, [*names, *also, truth]), (ahead, [*names, *also])):
         _check(frame.collect_schema().names(), needed)
     given = list(dict.fromkeys([*names, *also]))
@@ -87,13 +90,13 @@ def estimate_frame(
     if known.height < least:
         _LOG.warning("%d rows have a truth, %d are asked for: no error is expected", known.height, least)
         return ahead.with_columns(pl.lit(None, pl.Float64).alias(COLUMN))
-    seen = _values(fitted, signature, names, known)
+    seen = _values(fitted, about, signature, names, known)
     right = seen.is_finite()
     learned = ErrorModel().fit(known.select(given).filter(right), seen.filter(right), known[truth].filter(right))
     folder = context.artifacts.scratch() if context else None
     parts: list[Any] = []
     for batch in batches(ahead):
-        value = _values(fitted, signature, names, batch)
+        value = _values(fitted, about, signature, names, batch)
         part = batch.with_columns(learned.expect(batch.select(given), value).alias(COLUMN))
         if folder is None:
             parts.append(part.lazy())
@@ -105,27 +108,29 @@ def estimate_frame(
     return pl.concat(parts) if folder is None else pl.scan_ipc(parts, glob=False)
 
 
-def _values(model: Any, signature: Signature | None, names: list[str], rows: pl.DataFrame) -> pl.Series:
+def _values(
+    model: Any, about: Fitted, signature: Signature | None, names: list[str], rows: pl.DataFrame
+) -> pl.Series:
     import polars as pl
 
     from trikk.models.invoke import predict_values
 
     given = rows if signature else rows.select(names)
-    return predict_values(model, given, signature, allow_nan=True).cast(pl.Float64).fill_null(float("nan"))
+    values = predict_values(model, given, signature, allow_nan=True, known=about)
+    return values.cast(pl.Float64).fill_null(float("nan"))
 
 
-def _inputs(model: Any, signature: Signature | None, columns: list[str]) -> list[str]:
-    from trikk.models.columns import fitted_on, inputs_of
+def _inputs(model: Any, about: Fitted, signature: Signature | None, columns: list[str]) -> list[str]:
+    from trikk.models.columns import inputs_of
 
     if signature is not None:
         return signature.names
-    known = fitted_on(model)
-    if known.names is None:
+    if about.names is None:
         raise UsageError(
             f"which columns are the inputs of this {type(model).__name__} is not known",
             next="register it with inputs=, or fit it on a frame with names",
         )
-    return inputs_of(model, columns, known.names)
+    return inputs_of(model, columns, about.names, about)
 
 
 def _check(columns: list[str], needed: Sequence[str]) -> None:

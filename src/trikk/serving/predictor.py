@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PredictionError
+from trikk.models.columns import fitted_on
 from trikk.models.invoke import predict_values, raw_values
 from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
@@ -83,6 +84,7 @@ class Predictor:
         self, model: Any, version: ModelVersion, logging: Logging | None, *, max_bytes: int, max_rows: int
     ) -> None:
         self.model = model
+        self._known = fitted_on(model)  # once, since it costs as much as a small model
         self._version = version
         self._logging = logging
         self._inputs = version.signature.inputs if version.signature else ()
@@ -147,11 +149,12 @@ class Predictor:
         signature = self._version.signature
         if signature is None or not is_exact(rows, signature.inputs):
             nullable = signature is not None and signature.output.nullable
-            return predict_values(self.model, rows, signature, allow_nan=nullable)
-        values = raw_values(self.model, rows, signature.takes, signature.method, allow_nan=True)
+            return predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)
+        values = raw_values(self.model, rows, signature.takes, signature.method, allow_nan=True, known=self._known)
         if is_exact(values.to_frame(), (signature.output,)):
             return values
-        return predict_values(self.model, rows, signature, allow_nan=signature.output.nullable)
+        nullable = signature.output.nullable
+        return predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)
 
     def _check_logged(self, values: pl.Series) -> None:
         """Refuse what the table can't hold: one such row would keep all others of its file out of it."""
