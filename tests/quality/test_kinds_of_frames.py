@@ -124,6 +124,7 @@ def test_a_nan_fails_in_every_kind_of_frame(check: Check) -> None:
         rows.lazy(),
         rows.to_arrow(),
         pd.DataFrame({"x": [1.0, math.nan]}),
+        pd.DataFrame({"x": pd.arrays.SparseArray([1.0, math.nan])}),
         arrow_typed_frame(rows),
     ):
         with pytest.raises(GateBlocked) as caught:

@@ -55,6 +55,8 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
 
 
 def _column(series: Any) -> Any:
+    if type(series.dtype).__name__ == "SparseDtype":
+        series = series.sparse.to_dense()
     missing = series.dtype == object and series.isna().all()  # of no type, so that there is no NaN either
     try:
         return pl.from_pandas(series, nan_to_null=bool(missing))
