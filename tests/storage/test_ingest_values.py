@@ -358,6 +358,46 @@ def test_rows_that_were_overwritten_since_may_be_put_in_again(tables: Tables, tm
     assert tables.scan("t").collect()["k"].to_list() == [2, 1]
 
 
+@pytest.mark.parametrize("mode", ["append", "merge"])
+@pytest.mark.parametrize(
+    ("before", "after", "values", "dtype"),
+    [
+        ('{"id":1,"x":null}', '{"id":2,"x":5}', [None, 5], pl.Int64()),
+        ('{"id":1,"x":null}', '{"id":2,"x":"2024-01-01"}', [None, date(2024, 1, 1)], pl.Date()),
+        ('{"id":1,"x":null}', '{"id":2,"x":null}', [None, None], pl.String()),
+        ('{"id":1,"x":[]}', '{"id":2,"x":[2.5]}', [[], [2.5]], pl.List(pl.Float64)),
+        ('{"id":1,"x":[[null]]}', '{"id":2,"x":[[1]]}', [[[None]], [[1]]], pl.List(pl.List(pl.Int64))),
+        ('{"id":1,"x":"a"}', '{"id":2,"x":"5"}', ["a", "5"], pl.String()),
+    ],
+)
+def test_a_column_that_never_had_a_value_takes_the_type_of_the_first(
+    tables: Tables, tmp_path: Path, mode: Any, before: str, after: str, values: list[object], dtype: pl.DataType
+) -> None:
+    key = ["id"] if mode == "merge" else []
+    for name, line in (("before.jsonl", before), ("after.jsonl", after)):
+        assert take(tables, tmp_path, line + "\n", name, key=key, mode=mode).new == 1
+    found = tables.scan("t").sort("id").collect()
+    assert found.schema["x"] == dtype
+    assert found["x"].to_list() == values
+    version = tables.version("t")  # the column's new type is no reason to put in again what is there
+    for name, line in (("before.jsonl", before), ("after.jsonl", after)):
+        report = take(tables, tmp_path, line + "\n", name, key=key, mode=mode)
+        assert report.repeated or report.rows == 0
+    assert tables.version("t") == version
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "dtype"),
+    [({"x": "Float64"}, {}, pl.Float64), ({}, {"x": "String"}, pl.String), ({}, {"x": "Int32"}, pl.Int32)],
+)
+def test_a_type_that_is_said_holds_for_a_column_without_values(
+    tables: Tables, tmp_path: Path, first: dict[str, str], second: dict[str, str], dtype: pl.DataType
+) -> None:
+    take(tables, tmp_path, "id,x\n1,\n", reading=Reading(types=first))
+    take(tables, tmp_path, "id,x\n2,5\n", reading=Reading(types=second))
+    assert tables.scan("t").collect_schema()["x"] == dtype
+
+
 def test_a_merge_writes_what_is_new_or_changed_and_nothing_else(tables: Tables, tmp_path: Path) -> None:
     base = pl.DataFrame({"k": [1, 2, 3], "v": ["a", None, "c"], "w": [0.5, 1.5, 2.5]})
     tables.write("t", Write("append", base), identity="base", origin={})

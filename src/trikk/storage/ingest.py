@@ -18,7 +18,7 @@ from trikk.storage.ingest_keys import Sorted, by_key
 from trikk.storage.ingest_read import ENDINGS, Part, Reading, Rows, format_of, read_parts, united
 from trikk.storage.ingest_types import name_of
 from trikk.storage.s3 import connect_bucket
-from trikk.storage.table_types import storable
+from trikk.storage.table_types import storable, with_first_values, without_text_for_nulls
 from trikk.storage.tables import Tables, Write
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def ingest(
     """
     reading = reading or Reading()
     version = tables.version(name)
-    schema = None if version is None else tables.scan(name, version).collect_schema()
+    table = None if version is None else tables.scan(name, version)
     with tempfile.TemporaryDirectory(prefix="trikk-ingest-") as folder:
         files = _files(sources, Path(folder))
         labels = tuple(label for label, _ in files)
@@ -115,12 +115,14 @@ def ingest(
             changed = made.updated or 0
             return IngestReport(labels, new + changed, made.rows - new - changed, made.version, True, new, changed)
         try:
-            rows = _read(files, reading, schema, mode)
+            rows = _read(files, reading, None if table is None else without_text_for_nulls(table), mode)
         except StorageError as error:
             raise TableError(error.what, where=error.where, next=error.next) from error
     if not rows.frame.height:
         return IngestReport(labels, 0, 0, version, False, columns=rows.types, doubts=tuple(rows.doubts))
-    found = by_key(tables.scan(name, version) if version is not None else None, rows.frame, tuple(key), mode)
+    if table is not None:
+        table = table.with_columns(with_first_values(table, rows.frame.lazy()))
+    found = by_key(table, rows.frame, tuple(key), mode)
     report = IngestReport(
         labels, 0, rows.frame.height, version, False, 0, 0, found.equal, found.different, found.examples,
         rows.types, tuple(rows.doubts),

@@ -256,7 +256,7 @@ def united(
     Args:
         parts: of all files, in order.
         reading: how they were read.
-        table: the columns of the table that takes them, whose types hold.
+        table: the columns of the table that takes them, whose types hold; Null where it has none yet.
         for_table: whether the types must be such as a table holds.
         may_lack: whether a column of the table may be in no file: then it is not in the rows.
 
@@ -277,7 +277,9 @@ def united(
     found: list[str] = []
     for name in names:
         given = reading.types.get(name)
-        wanted = table[name] if table is not None else None if given is None else dtype_of(given)
+        wanted = None if given is None else dtype_of(given)
+        if table is not None and table[name] != pl.Null:
+            wanted = table[name]
         column = _Pieces(name, [(part, part.frame.get_column(name, default=None)) for part in parts], for_table)
         try:
             values = column.inferred(found) if wanted is None else column.fitted(wanted, asked=given is not None)
@@ -338,12 +340,14 @@ def _names(parts: Sequence[Part], reading: Reading, table: pl.Schema | None, may
 
 
 def _check_given(reading: Reading, names: Sequence[str], table: pl.Schema | None, where: str) -> None:
+    import polars as pl
+
     for name, given in reading.types.items():
         if name not in names:
             raise UsageError(
                 f"there is no column {name!r} for types=", where=where, next=f"there are: {', '.join(names)}"
             )
-        if table is not None and stored_type(name, dtype_of(given)) != table[name]:
+        if table is not None and table[name] not in (pl.Null, stored_type(name, dtype_of(given))):
             raise UsageError(
                 f"column {name!r} is {table[name]} in the table, and {given} was given for it",
                 where=where,

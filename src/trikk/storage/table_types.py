@@ -180,13 +180,36 @@ def with_first_values(table: pl.LazyFrame, rows: pl.LazyFrame, *, where: str | N
     return [column for column in found if column is not None]
 
 
+def without_text_for_nulls(table: pl.LazyFrame) -> pl.Schema:
+    """The types of a table's columns, Null for text, or lists of text, of which there has never been one."""
+    import polars as pl
+
+    schema = table.collect_schema()
+    found = dict(schema)
+    for name, dtype in schema.items():
+        inner, rows = dtype, table.select(name)
+        while isinstance(inner, pl.List):
+            inner, rows = _instance(inner.inner), rows.explode(name)
+        if inner == pl.String and _has_no_value(rows, name):
+            found[name] = pl.Null()
+    return pl.Schema(found)
+
+
+def _has_no_value(table: pl.LazyFrame, name: str) -> bool:
+    import polars as pl
+
+    column = pl.col(name)
+    is_float = table.collect_schema()[name].is_float()
+    value = column.is_not_null() & column.is_not_nan() if is_float else column.is_not_null()
+    return table.select(name).filter(value).head(1).collect(engine="streaming").is_empty()
+
+
 def _untyped(table: pl.LazyFrame, name: str, wanted: pl.DataType) -> pl.Expr | None:
     """A column without values in another type; None if it has values of its own."""
     import polars as pl
 
     dtype, column = table.collect_schema()[name], pl.col(name)
-    value = column.is_not_null() & column.is_not_nan() if dtype.is_float() else column.is_not_null()
-    if table.select(name).filter(value).head(1).collect().is_empty():
+    if _has_no_value(table, name):
         return pl.lit(None, wanted).alias(name)
     parts = dtype.is_nested() and in_type(_column(table, name), wanted) is not None
     return column.cast(wanted, strict=False) if parts else None

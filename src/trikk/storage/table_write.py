@@ -166,7 +166,7 @@ def _took_types(place: Place, table: DeltaTable, write: Write, notes: Mapping[st
     if not columns:
         return False
     whole = there.with_columns(columns).collect()
-    about = {**notes, "trikk.mode": "overwrite", "trikk.rows": str(whole.height)}
+    about = {**notes, "trikk.mode": "types", "trikk.rows": str(whole.height)}
     about["trikk.identity"] += "/types"
     properties = CommitProperties(custom_metadata=about, max_commit_retries=0)
     with suppress(CommitFailedError):
