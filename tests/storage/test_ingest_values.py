@@ -47,6 +47,8 @@ def values(folder: Path, *texts: str, **how: Any) -> tuple[pl.DataType, list[Any
     ("texts", "dtype", "expected"),
     [
         (["x\n1\n-2\n"], pl.Int64, [1, -2]),
+        (["x\n2016-12-31T23:59:60\n"], pl.String, ["2016-12-31T23:59:60"]),
+        (["x\n2016-12-31 23:59:60Z\n"], pl.String, ["2016-12-31 23:59:60Z"]),
         (["x\n1\n", "x\n2.5\n"], pl.Float64, [1.0, 2.5]),
         (["x,y\n,1\n", "x,y\n3,1\n"], pl.Int64, [None, 3]),
         (["y,x\n1,\n", "x,y\n3,1\n"], pl.Int64, [1, 1]),

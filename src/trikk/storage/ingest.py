@@ -18,7 +18,7 @@ from trikk.storage.ingest_keys import Sorted, by_key
 from trikk.storage.ingest_read import ENDINGS, Part, Reading, Rows, format_of, read_parts, united
 from trikk.storage.ingest_types import name_of
 from trikk.storage.s3 import connect_bucket
-from trikk.storage.table_types import storable, with_first_values, without_text_for_nulls
+from trikk.storage.table_types import storable, without_text_for_nulls
 from trikk.storage.tables import Tables, Write
 
 if TYPE_CHECKING:
@@ -114,14 +114,9 @@ def ingest(
             new = made.rows if made.inserted is None else made.inserted
             changed = made.updated or 0
             return IngestReport(labels, new + changed, made.rows - new - changed, made.version, True, new, changed)
-        try:
-            rows = _read(files, reading, None if table is None else without_text_for_nulls(table), mode)
-        except StorageError as error:
-            raise TableError(error.what, where=error.where, next=error.next) from error
+        rows = _read(files, reading, None if table is None else without_text_for_nulls(table), mode)
     if not rows.frame.height:
         return IngestReport(labels, 0, 0, version, False, columns=rows.types, doubts=tuple(rows.doubts))
-    if table is not None:
-        table = table.with_columns(with_first_values(table, rows.frame.lazy()))
     found = by_key(table, rows.frame, tuple(key), mode)
     report = IngestReport(
         labels, 0, rows.frame.height, version, False, 0, 0, found.equal, found.different, found.examples,
@@ -162,12 +157,15 @@ def _read(files: Sequence[tuple[str, Path]], reading: Reading, schema: pl.Schema
     import polars as pl
 
     parts: list[Part] = []
-    for label, path in files:
-        parts += read_parts(path, *format_of(label), label, reading)
-    if not parts:
-        return Rows(pl.DataFrame(), {}, [])
-    rows = united(parts, reading, table=schema, for_table=True, may_lack=mode == "merge")
-    frame = storable(rows.frame, schema=schema, where=files[0][0])
+    try:
+        for label, path in files:
+            parts += read_parts(path, *format_of(label), label, reading)
+        if not parts:
+            return Rows(pl.DataFrame(), {}, [])
+        rows = united(parts, reading, table=schema, for_table=True, may_lack=mode == "merge")
+        frame = storable(rows.frame, schema=schema, where=files[0][0])
+    except StorageError as error:
+        raise TableError(error.what, where=error.where, next=error.next) from error
     return replace(rows, frame=frame, types={column: name_of(dtype) for column, dtype in frame.schema.items()})
 
 

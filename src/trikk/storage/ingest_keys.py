@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import TableError
 from trikk.storage.table_keys import check_columns, check_keys
+from trikk.storage.table_types import with_first_values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,6 +63,7 @@ def by_key(table: pl.LazyFrame | None, rows: pl.DataFrame, key: tuple[str, ...],
             )
     if table is None:
         return Sorted(first if mode == "merge" else rows, equal, different, tuple(examples))
+    table = table.with_columns(with_first_values(table, rows.lazy()))  # as the write will have it
     check_columns(table.collect_schema(), key, what="the table", where="the table")
     there = table.select(rows.columns).join(first.lazy().select(key), on=key, how="semi").collect()
     if mode == "merge" and there.select(key).is_duplicated().any():

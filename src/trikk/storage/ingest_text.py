@@ -229,6 +229,9 @@ def _moments(text: pl.Series, *, zoned: bool) -> pl.Series:
 
     if (text.str.len_bytes() > _MICROSECONDS).any():
         text = text.set(text.str.contains(_FINER).fill_null(False), None)
+    leaps = text.str.contains(":60", literal=True).fill_null(False)
+    if leaps.any():  # polars takes 04:00:60 for the next minute
+        text = text.set(leaps, None)
     values = None
     for form in _ZONED if zoned else _NAIVE:
         zone = "UTC" if zoned else None
