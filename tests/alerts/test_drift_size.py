@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Drift, Monitor, Table
+from trikk.alerts import drifts
 from trikk.alerts.book import Book
 from trikk.alerts.drifts import of_drift
 from trikk.alerts.incident import OPENED, RESOLVED, UPDATED, Incident
@@ -91,6 +93,25 @@ def test_drift_that_becomes_ten_times_as_large_is_told_again_and_noise_is_not(me
     days.add(shift=30.0)
     assert days.told() == [OPENED, UPDATED]
     assert "worse than was told" in days.incident.told[-1].why
+
+
+def test_an_incident_of_a_build_that_counted_columns_is_not_told_again_since_sizes_are_measured_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    days = Days(Drift(of=["predictions"], reference=FIRST_WEEK, same_weekday=False))
+    for _ in range(7):
+        days.add()
+    measured = drifts._point
+    with monkeypatch.context() as earlier:
+        count = lambda day: replace(measured(day), badness=float(len(day.drifted)), unit="")  # noqa: E731
+        earlier.setattr(drifts, "_point", count)
+        days.add(shift=3.0)
+    for _ in range(3):
+        days.add(shift=3.0)
+    assert days.told() == [OPENED]
+    assert days.incident.worst_told > 3
+    days.add(shift=30.0)
+    assert days.told() == [OPENED, UPDATED]
 
 
 def test_the_worst_column_is_the_one_that_is_farthest_beyond_its_own_limit() -> None:

@@ -17,6 +17,7 @@ from trikk.monitoring.drift_records import DriftRecord, DriftRecords, drift_obse
 from trikk.monitoring.records import Records
 from trikk.monitoring.windows import window_named, zone_of
 
+_UNIT = "limits"  # an earlier build counted columns
 _CRISIS = 0.1
 """The share of a reference's days from which on it has slid into a drift."""
 
@@ -56,6 +57,7 @@ def _point(day: DriftRecord) -> Point:
         text=f"day {day.label}: {day.verdict}: {day.headline}",
         badness=max((column.size for column in day.drifted), default=0.0),
         facts=facts,
+        unit=_UNIT,
     )
 
 

@@ -70,7 +70,9 @@ class Incident:
         acknowledged: by whom; "" for nobody.
         escalated: when it was last escalated, and `escalations` how often.
         told: messages, oldest first.
-        worst_told: the badness that was told at the worst.
+        worst_told: the badness that was told at the worst; if that was in a unit that points no longer have, the
+            first one in theirs, so that a new way to measure is not told as news.
+        worst_unit: its unit.
         suppressed: marks of points for which a new opening was held back after it was resolved.
         starts: attempts to start its pipeline.
         deliveries: by message and channel.
@@ -99,6 +101,7 @@ class Incident:
     updates: int = 0
     told: list[Told] = field(default_factory=list)
     worst_told: float = 0.0
+    worst_unit: str = ""
     suppressed: list[str] = field(default_factory=list)
     starts: list[Attempt] = field(default_factory=list)
     deliveries: dict[tuple[str, str], Delivery] = field(default_factory=dict)
@@ -147,6 +150,8 @@ class Incident:
     def _decided(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
         if body.get("point"):
             self.point = Point.read(body["point"])
+            if self.point.bad and self.point.unit != self.worst_unit:
+                self.worst_told, self.worst_unit = self.point.badness, self.point.unit
         if kind == OPENED:
             part = body.get("part")
             self.rule, self.subject = Rule.read(body["rule"]), body["subject"]

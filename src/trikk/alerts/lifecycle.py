@@ -105,7 +105,7 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
         return Decision(RESOLVED, "resolved", f"{last.text}{times}", tell=True, body={"point": last.to_json()})
     told = incident.told[-1].at if incident.told else incident.opened
     is_quiet = bool(incident.acknowledged) or now < told + rule.cooldown
-    is_worse = last.bad and last.badness > _clearly_worse(incident)
+    is_worse = last.bad and last.unit == incident.worst_unit and last.badness > _clearly_worse(incident)
     is_new = incident.point is None or _differs(incident.point, last)
     if is_new or (is_worse and not is_quiet):
         return _updated(incident, reading, now, tell=is_worse and not is_quiet)
@@ -135,7 +135,7 @@ def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) ->
         why = f"{last.text}: good {reading.good} of {rule.windows} times that resolve it"
     elif tell:
         why = f"{last.text}: worse than was told"
-    elif last.badness <= _clearly_worse(incident):
+    elif last.unit != incident.worst_unit or last.badness <= _clearly_worse(incident):
         why = f"{last.text}: no worse than was told"
     elif incident.acknowledged:
         why = f"{last.text}: worse, not told since {incident.acknowledged} knows"

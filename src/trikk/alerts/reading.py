@@ -25,6 +25,7 @@ class Point:
         bad: whether the rule's condition holds.
         text: in words, such as "wape 0.346 (limit 0.3)".
         badness: how bad, where more is worse and 0 is good; only ever compared.
+        unit: what `badness` is measured in, where that has changed since incidents were first written down.
         facts: what people and programs want to know; values are texts and numbers.
     """
 
@@ -35,6 +36,7 @@ class Point:
     text: str
     badness: float = 0.0
     facts: Mapping[str, JSON] = field(default_factory=dict)
+    unit: str = ""
 
     def to_json(self) -> dict[str, JSON]:
         """The point as JSON."""
