@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from trikk import Alarm, Table
+from trikk import Alarm, Drift, Table
 from trikk.alerts.evaluate import why_due
 from trikk.core.errors import DefinitionError
 from trikk.monitoring import Monitor
@@ -375,9 +375,51 @@ def test_rows_with_a_wrong_clock_end_no_window_and_are_counted() -> None:
 
 def test_a_window_that_was_left_for_its_time_is_looked_at_when_that_has_come() -> None:
     world = World(monitor())
-    world.add("predictions", predicted(10))  # ten days ahead: those between are empty so far
+    world.add("predictions", predicted(10))  # ten days ahead: those between have their time yet
     world.look(day(1))
-    assert [w.label[-2:] for w in world.records.windows("day")] == [f"{n:02}" for n in range(1, 12)]
+    assert [w.label[-2:] for w in world.records.windows("day")] == ["01", "02", "11"]
+    world.look(day(4) + timedelta(hours=1))
+    assert [w.label[-2:] for w in world.records.windows("day")] == ["01", "02", "03", "04", "05", "11"]
     world.add("counts", counted(20))
     world.look(day(21) + timedelta(hours=1))
     assert [w.label[-2:] for w in world.records.windows("day")] == [f"{n:02}" for n in range(1, 22)]
+
+
+def test_a_truth_dated_a_few_days_ahead_makes_no_window_before_its_time() -> None:
+    world = World(monitor(windows=["hour", "day", "week"]))
+    world.add("counts", counted(5))  # and nothing between
+    world.look(day(0) + timedelta(hours=12))
+    assert [len(world.records.windows(kind)) for kind in ("hour", "day", "week")] == [24, 1, 1]
+    assert world.records.cursor().ahead["rows"] == 48
+    world.add("predictions", predicted(5))
+    world.look(day(6))
+    assert [w.state for w in world.records.windows("day")] == ["overdue", *["empty"] * 4, "final"]
+
+
+@pytest.mark.parametrize("far", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2012, 5, 5, 7, tzinfo=UTC)])
+def test_predictions_with_a_wrong_clock_make_windows_of_their_own_and_none_up_to_the_others(far: datetime) -> None:
+    world = World(monitor(windows=["hour", "day", "week"], drift=Drift(of=["predictions"])))
+    stray = predicted(0).head(1).with_columns(slot=pl.lit(far))
+    world.add("predictions", stray)  # in a file of its own
+    world.add("predictions", pl.concat([stray.with_columns(sensor=pl.lit("east")), predicted(1)]))  # beside others
+    world.look(day(2))
+    assert [len(world.records.windows(kind)) for kind in ("hour", "day", "week")] == [1 + 48, 1 + 2, 1 + 2]
+    oldest = world.records.windows("day")[0]
+    assert (oldest.label, oldest.whole.predicted) == (far.date().isoformat(), 2)
+    world.add("predictions", pl.concat([stray.with_columns(sensor=pl.lit("west")), predicted(3)]))
+    world.look(day(4))
+    assert [w.whole.predicted for w in world.records.windows("day")] == [3, 48, 48, 0, 48]
+    assert len(world.records.windows("hour")) == 1 + 4 * 24
+
+
+def test_a_window_far_from_others_is_empty_once_its_rows_are_gone() -> None:
+    world = World(monitor())
+    stray = predicted(0).head(1).with_columns(slot=pl.lit(datetime(1970, 1, 1, tzinfo=UTC)))
+    world.add("predictions", pl.concat([stray, predicted(1)]))
+    world.look(day(2))
+    assert [w.whole.predicted for w in world.records.windows("day")] == [1, 48, 48]
+    stray = stray.with_columns(slot=pl.lit(datetime(1960, 1, 1, tzinfo=UTC)))
+    world.add("predictions", pl.concat([stray, predicted(0), predicted(1)]), mode="overwrite")
+    world.look(day(2) + timedelta(hours=1))
+    found = [(w.label[:4], w.whole.predicted) for w in world.records.windows("day")]
+    assert found == [("1960", 1), ("1970", 0), ("2020", 48), ("2020", 48)]

@@ -1,7 +1,8 @@
-"""Truths that are dated in the future, which a wrong clock writes: counted and told, since they end no window."""
+"""Rows with a wrong clock: those dated in the future are counted, and none makes windows up to where it lies."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ from trikk.core.values import JSON
 from trikk.monitoring.cases import within
 from trikk.monitoring.changes import Changes, Source
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.due import RowDay
+from trikk.monitoring.windows import window_named, zone_of
 
 _SHOWN = 5
 _INSTANT = timedelta(microseconds=1)
@@ -51,3 +54,36 @@ def told_ahead(ahead: dict[str, Any]) -> str:
     named = [name if only else f"{name} ({count:,})" for name, count in most.items()]
     named += [] if sum(most.values()) == total else [f"others ({total - sum(most.values()):,})"]
     return f"dated in the future: {total:,}, {', '.join(named)}"
+
+
+def row_days(
+    spec: MonitorSpec,
+    frames: Sequence[Any],
+    labels: Callable[[str], Iterable[str]],
+    kind: str,
+    start: datetime,
+    end: datetime,
+) -> list[RowDay]:
+    """The days of UTC that have rows or had some, in order.
+
+    Args:
+        spec: the monitor.
+        frames: lazy frames with its slot: of the predictions, and of other tables.
+        labels: those of the windows of a kind that are kept already: their rows may be gone.
+        kind: hour, day or week.
+        start: with its zone.
+        end: with its zone.
+    """
+    import polars as pl
+
+    slot, zone = pl.col(spec.slot), zone_of(spec.timezone)
+    kept = [window_named(kind, label, zone).start for label in labels(kind)]
+    schema = {spec.slot: pl.Datetime("us", "UTC")}
+    times = pl.DataFrame({spec.slot: [one for one in kept if start <= one <= end]}, schema=schema).lazy()
+    near = [within(spec, rows, rows.collect_schema(), start, end + _INSTANT) for rows in frames]
+    alike = [rows.select(slot.dt.cast_time_unit("us"), of=pl.lit(n)) for n, rows in enumerate([times, *near])]
+    is_own = pl.col("of") < 2  # a window that is kept counts as predicted
+    days = pl.concat(alike).group_by(day=slot.dt.truncate("1d"))
+    found = days.agg(slot.min().alias("first"), slot.max().alias("last"), slot.filter(is_own).min().alias("own"))
+    rows: list[RowDay] = found.sort("day").select("first", "last", "own").collect().rows()
+    return rows

@@ -14,6 +14,7 @@ from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_days import Compared, compared_with, farthest
 from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_records import DayProfile, DriftRecord, DriftRecords
+from trikk.monitoring.due import merged
 from trikk.monitoring.records import fingerprint
 from trikk.monitoring.windows import Window, windows_between, zone_of
 
@@ -75,9 +76,9 @@ class Judge:
             return []
         labels = {window.label for window in changed}
         far = farthest(self._look.drift.matched)
-        if far is not None:
-            until = min(until, max(changed).end + timedelta(days=far + 1))
-        days = windows_between("day", min(changed).start, until - timedelta(microseconds=1), self._zone)
+        reach = until - min(changed).start if far is None else timedelta(days=far + 1)
+        spans = merged((day.start, min(until, day.end + reach) - timedelta(microseconds=1)) for day in changed)
+        days = {day: None for span in spans for day in windows_between("day", *span, self._zone)}
         return [day for day in days if day.label in labels or not labels.isdisjoint(self._compared(day).days)]
 
     def judged(self, day: Window) -> DriftRecord | None:

@@ -6,12 +6,14 @@ for it. A day whose rows change is summed up again; it, and the days that were c
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import JournalError
+from trikk.monitoring.ahead import row_days
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_days import first_needed
@@ -77,9 +79,12 @@ def _looked(look: Look, source: Source, features: pl.LazyFrame | None, days: lis
     whole = new.whole
     zone = zone_of(spec.timezone)
     since = whole[0] if whole else look.now
+    needed = functools.partial(first_needed, look.drift.matched, zone=zone)
     if whole:
-        whole = (first_needed(look.drift.matched, since, zone), whole[1])
-    days += due("day", cursor, new.spans, whole, look.now + AHEAD, zone).windows
+        whole = (needed(since), whole[1])
+    tables = [source.predictions, source.truth, *([] if features is None else [features])]
+    row_days_of = functools.partial(row_days, spec, tables, lambda _: (), "day")
+    days += due("day", cursor, new.spans, whole, look.now + AHEAD, zone, row_days_of, needed).windows
     until = dict(cursor.until)
     made: list[DriftRecord | None] = []
     opened: set[str] = set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,6 +12,12 @@ from trikk.monitoring.windows import Window, moments, window_named, windows_betw
 from trikk.storage.table_ranges import FileRange
 
 Span = tuple[datetime, datetime]
+RowDay = tuple[datetime, datetime, datetime | None]
+"""The first and the last slot of a day with rows, and the first one that was predicted."""
+
+FAR = 400
+"""So many windows without a row between two that have some are not made, but left out."""
+_LENGTH = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 _FINEST = timedelta(milliseconds=1)  # to which a table's log rounds times
 
 
@@ -59,9 +65,16 @@ class Due:
 
 
 def due(
-    kind: str, cursor: Cursor, touched: Sequence[Span], whole: Span | None, ahead: datetime, zone: ZoneInfo
+    kind: str,
+    cursor: Cursor,
+    touched: Sequence[Span],
+    whole: Span | None,
+    ahead: datetime,
+    zone: ZoneInfo,
+    row_days: Callable[[datetime, datetime], Sequence[RowDay]] | None = None,
+    before: Callable[[datetime], datetime] = lambda first: first,
 ) -> Due:
-    """Choose windows; a pure decision that costs as much as there are windows to look at.
+    """Choose windows; a decision that costs as much as there are windows to look at.
 
     Args:
         kind: hour, day or week.
@@ -70,6 +83,8 @@ def due(
         whole: the span of the predictions and truths; None if there are none.
         ahead: windows that begin later are left for another time.
         zone: whose days.
+        row_days: tells the days with rows in a time; asked where that is longer than `FAR` windows.
+        before: the moment from which windows are due, given the first prediction.
     """
     if whole is None:
         return Due(kind, ())
@@ -78,9 +93,32 @@ def due(
     new = datetime.fromisoformat(cursor.until[kind]) if kind in cursor.until else first
     spans = [*touched, (new, last)]
     for begin, end in merged((max(a, first), min(b, last)) for a, b in spans if a <= last and b >= first):
-        for window in windows_between(kind, begin, end, zone):
-            found.setdefault(window.label, window)
+        parts: Sequence[Span] = [(begin, end)]
+        if row_days is not None and end - begin > FAR * _LENGTH[kind]:
+            parts = [(max(begin, before(a)), b) for a, b in near(kind, row_days(begin, end))]
+        for part in parts:
+            for window in windows_between(kind, *part, zone):
+                found.setdefault(window.label, window)
     return Due(kind, tuple(sorted(w for w in found.values() if w.start <= ahead)))
+
+
+def near(kind: str, days: Sequence[RowDay]) -> list[Span]:
+    """The parts of time in which rows lie near each other, each from its first prediction on; none without one.
+
+    A row that is years away from all others, by a wrong clock, is a part of its own.
+
+    Args:
+        kind: hour, day or week; parts are `FAR` windows of it apart.
+        days: the days with rows, in order.
+    """
+    parts: list[list[RowDay]] = []
+    for day in days:
+        if parts and day[0] - parts[-1][-1][1] <= FAR * _LENGTH[kind]:
+            parts[-1].append(day)
+        else:
+            parts.append([day])
+    firsts = [next((predicted for _, _, predicted in part if predicted), None) for part in parts]
+    return [(first, part[-1][1]) for first, part in zip(firsts, parts, strict=True) if first]
 
 
 def batches(windows: Sequence[Window], most: int) -> list[list[Window]]:

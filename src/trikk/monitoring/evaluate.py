@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from trikk.monitoring.ahead import dated_ahead
+from trikk.monitoring.ahead import dated_ahead, row_days
 from trikk.monitoring.cases import cases, check_tables
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
@@ -61,22 +62,24 @@ def evaluate(
     states: list[tuple[Window, str]] = []
     until = dict(cursor.until)
     unchanged = 0
+    days = functools.partial(row_days, spec, (source.predictions, source.truth), records.labels)
     for kind in spec.windows:
-        windows = due(kind, cursor, new.spans, new.whole, now + AHEAD, zone).windows
-        waiting: list[tuple[WindowRecord, bool]] = []
+        rows_of = functools.partial(days, kind)
+        windows = due(kind, cursor, new.spans, new.whole, now + AHEAD, zone, rows_of).windows
+        left: list[tuple[Window, str]] = []  # for their time: open, if others after them are not
         for batch in batches(windows, BATCH[kind]):
-            for found in _evaluated(spec, source, records, batch, now, run, redefined):
-                waiting.append(found)
-                if _is_nothing_yet(records, found[0], now):
-                    continue  # a row with a wrong clock makes no empty windows up to it; they have their time yet
-                for record, is_new in waiting:
-                    states.append((Window(record.start, record.end, kind, record.label), record.state))
-                    if is_new:
-                        records.put(record, identity=f"{identity}/{record.fingerprint}/{record.state}")
-                        made.append(record)
-                    unchanged += not is_new
-                until[kind] = max(waiting[-1][0].end.isoformat(), until.get(kind, ""))
-                waiting.clear()
+            for record, is_new in _evaluated(spec, source, records, batch, now, run, redefined):
+                window = Window(record.start, record.end, kind, record.label)
+                if _is_nothing_yet(records, record, now):
+                    left.append((window, "pending"))
+                    continue
+                states += [*left, (window, record.state)]
+                left.clear()
+                if is_new:
+                    records.put(record, identity=f"{identity}/{record.fingerprint}/{record.state}")
+                    made.append(record)
+                unchanged += not is_new
+                until[kind] = max(record.end.isoformat(), until.get(kind, ""))
     after = Cursor(now.timestamp(), dict(source.versions), open_labels(states), until, new.reach, spec.figured)
     after = replace(after, ahead=dated_ahead(spec, source, new, now))
     records.advance(after, at=now.timestamp(), identity=identity)
@@ -84,8 +87,9 @@ def evaluate(
 
 
 def _is_nothing_yet(records: Records, record: WindowRecord, now: datetime) -> bool:
-    """Whether a window has yet to begin, and nothing is or was in it."""
-    return record.state == "empty" and record.start > now and records.window(record.kind, record.label) is None
+    """Whether a window has yet to begin, and no prediction is or was in it; a truth there has a wrong clock."""
+    is_ahead = record.start > now and not record.whole.predicted
+    return is_ahead and records.window(record.kind, record.label) is None
 
 
 def _evaluated(

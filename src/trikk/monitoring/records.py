@@ -176,6 +176,11 @@ class Records:
             newest[entry.subject] = entry
         return sorted((WindowRecord.read(entry.body) for entry in newest.values()), key=lambda w: w.start)
 
+    def labels(self, kind: str) -> list[str]:
+        """The labels of all windows of a kind that were evaluated."""
+        prefix = self._of(kind, "")
+        return [subject.removeprefix(prefix) for subject in self.ledger.subjects(prefix)]
+
     def newest(
         self, spec: MonitorSpec, kind: str, most: int, wanted: Callable[[WindowRecord], object] = bool
     ) -> list[WindowRecord]:
