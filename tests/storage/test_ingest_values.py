@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from trikk.core.errors import StorageError, UsageError
+from trikk.core.errors import StorageError, TableError, UsageError
 from trikk.storage import ingest_csv, ingest_json
 from trikk.storage.ingest import IngestReport, ingest
 from trikk.storage.ingest_read import Reading, Rows, format_of, read_parts, united
@@ -311,6 +311,19 @@ def test_what_a_tables_type_would_change_is_refused_in_any_format(
     ) as error:
         rows_of(tmp_path, [(f"a.{kind}", content)], table)
     assert error.value.where == f"a.{kind}:{3 if kind == 'csv' else 2}"
+
+
+def test_what_no_table_holds_can_be_taken_as_text(tmp_path: Path) -> None:
+    values = {"at": [time(4, 55), None], "took": [timedelta(minutes=90), None], "raw": [b"\xff", b"a"]}
+    frame = pl.DataFrame(values)
+    for name in ("at", "took"):
+        with pytest.raises(TableError) as refused:
+            rows_of(tmp_path, [("a.parquet", frame.select(name))])
+        assert refused.value.next == f"take it as text: --types {name}=String"
+    texts = rows_of(tmp_path, [("a.parquet", frame.drop("raw"))], types={"at": "String", "took": "String"}).frame
+    assert texts.rows() == [("04:55:00", "PT1H30M"), (None, None)]
+    with pytest.raises(StorageError, match=r"a.parquet row 1, column 'raw': expected String, found Binary"):
+        rows_of(tmp_path, [("a.parquet", frame.select("raw"))], types={"raw": "String"})
 
 
 def test_what_parquet_knows_finer_than_a_table_is_refused(tmp_path: Path) -> None:

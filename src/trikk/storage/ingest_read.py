@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from trikk.core.errors import StorageError, UsageError
+from trikk.core.errors import StorageError, TableError, UsageError
 from trikk.storage.ingest_csv import Layout, read_csv, unreadable
 from trikk.storage.ingest_json import read_json_lines
 from trikk.storage.ingest_text import (
@@ -404,7 +404,7 @@ class _Pieces:
             return values
         dtype = known = self._joint(there)
         if self.for_table:
-            dtype = stored_type(self.name, with_text_for_nulls(known))
+            dtype = self._stored(known)
             if known.is_nested() and with_text_for_nulls(known) != known:
                 found.append(f"column {self.name!r} has items or fields without a value in any row: they are text")
         try:
@@ -444,6 +444,15 @@ class _Pieces:
                 self._refuse(part, values, int(bad[0]), wanted, len(bad))
             columns.append(taken)
         return pl.concat(columns, rechunk=False)
+
+    def _stored(self, known: pl.DataType) -> pl.DataType:
+        """The type in which a table has a column; TableError, with the way out, where it can't have it."""
+        try:
+            return stored_type(self.name, with_text_for_nulls(known))
+        except TableError as error:
+            if not known.is_nested():
+                error.next = f"take it as text: --types {self.name}=String"
+            raise
 
     def _is_untyped(self, part: Part) -> bool:
         return part.origin is _From.CSV or self.name in part.texts

@@ -105,7 +105,7 @@ def converted(column: pl.Series, wanted: pl.DataType, *, asked: bool) -> pl.Seri
         if asked or wanted == pl.Date or isinstance(wanted, pl.Datetime):
             return typed(text, wanted)
     elif wanted == pl.String and asked and not column.dtype.is_nested():
-        return column.cast(pl.String)
+        return _texts(column)
     if not _are_alike(column.dtype, wanted):
         return pl.Series(column.name, [None], dtype=wanted).new_from_index(0, len(column))
     values = column.cast(wanted, strict=False)
@@ -114,6 +114,24 @@ def converted(column: pl.Series, wanted: pl.DataType, *, asked: bool) -> pl.Seri
     else:
         same = values.cast(column.dtype, strict=False).eq_missing(column)
     return values if same.all() else values.zip_with(same, values.clear(len(values)))
+
+
+def _texts(column: pl.Series) -> pl.Series:
+    """Values as text, lengths of time as ISO 8601; null where bytes are no UTF-8."""
+    import polars as pl
+
+    if column.dtype == pl.Duration:
+        return column.dt.to_string("iso")
+    if column.dtype == pl.Binary:
+        return pl.Series(column.name, [None if value is None else _decoded(value) for value in column], pl.String)
+    return column.cast(pl.String)
+
+
+def _decoded(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def lost_path(before: Any, after: Any) -> str:
