@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.storage.pickles import Moved, written_under
 from trikk.core.errors import CodecError, PredictionError
 from trikk.models.invoke import predict_values
 from trikk.storage.artifacts import Artifacts
+from trikk.storage.codecs.pickled import note_of
 from trikk.storage.compare import compare
 from trikk.storage.memory import MemoryStore
 
@@ -140,3 +142,22 @@ def test_a_model_that_fails_on_rows_says_that_it_was_written_under_another_versi
         predict_values(loaded, pl.DataFrame(ROWS, ["a", "b", "c"]))
     assert "written under scikit-learn 1.7.2" in str(caught.value.next)
     assert "pip install 'scikit-learn==1.7.2'" in str(caught.value.next)
+
+
+@dataclass
+class Wrapped:
+    """An author's class without a hash, as dataclasses are."""
+
+    factor: float
+
+    def predict(self, rows: pl.DataFrame) -> Any:
+        raise AttributeError("no such thing")
+
+
+def test_a_class_without_a_hash_says_so_too_and_only_for_itself(artifacts: Artifacts) -> None:
+    with pytest.warns(UserWarning, match="written under scikit-learn 1.7.2"):
+        loaded = artifacts.load(written_under(artifacts, Wrapped(2), sklearn="1.7.2"))
+    with pytest.raises(PredictionError, match="no such thing") as caught:
+        predict_values(loaded, pl.DataFrame(ROWS, ["a", "b", "c"]))
+    assert "pip install 'scikit-learn==1.7.2'" in str(caught.value.next)
+    assert note_of(Wrapped(2)) is None

@@ -75,7 +75,8 @@ class PickleCodec:
         if changed:
             note = f"the pickled {kind} was written under {_both(changed)}"
             with contextlib.suppress(TypeError):  # what can't be referred to weakly has no note
-                _NOTES[value] = f"{note}; {_way_out(changed)}"
+                weakref.finalize(value, _NOTES.pop, id(value), None)
+                _NOTES[id(value)] = f"{note}; {_way_out(changed)}"
             warnings.warn(f"{note}; run its step again if it misbehaves", stacklevel=2)
         return value
 
@@ -119,10 +120,7 @@ class _Pickler(pickle.Pickler):
 
 def note_of(value: object) -> str | None:
     """Why a value that was read may misbehave: it was written under other versions of packages; None if not."""
-    try:
-        return _NOTES.get(value)
-    except TypeError:
-        return None
+    return _NOTES.get(id(value))
 
 
 @functools.cache
@@ -201,4 +199,4 @@ def _way_out(changed: dict[str, tuple[str, str]]) -> str:
     return f"go back to the packages of its run (pip install {wanted}), or run the step that made it again"
 
 
-_NOTES: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_NOTES: dict[int, str] = {}  # by identity, as long as the value lives: a dataclass has no hash
