@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from tests.execution.command import Folder, make_folder
 from tests.execution.test_clean_up import once_at
 
@@ -160,6 +161,7 @@ def test_no_write_takes_the_number_of_a_version_that_was_lost(project: Project) 
     with pytest.raises(TableError, match=r"entry 0+2.json is missing, the newest") as error:
         project.tables.version("sums")
     assert "restore" in (error.value.next or "")
+    assert "if an older state was restored on purpose, remove " in (error.value.next or "")
     error = Folder(project.root).refused("run", "nightly", "-p", "factor=9", code=1)  # type: ignore[assignment]
     assert "entry 00000000000000000002.json is missing" in error["what"]  # type: ignore[index]
 
@@ -253,3 +255,45 @@ def test_what_can_not_be_read_is_named_and_the_rest_is_looked_at(project: Projec
         f"artifact {digest[:12]} can't be read: Is a directory ({path})"
     ]
     assert {f.subject for f in found} >= {"journal", "table sums"}
+
+
+@pytest.mark.parametrize("more", [0, 5])
+def test_a_table_that_another_program_has_begun_anew_is_sound(tmp_path: Path, more: int) -> None:
+    tables, rows = Tables(str(tmp_path)), pl.DataFrame({"k": [1]})
+    for identity in "abc":
+        tables.write("t", Write("append", rows), identity=identity, origin={})
+    shutil.rmtree(tmp_path / "t")
+    for _ in range(1 + more):
+        write_deltalake(tmp_path / "t", rows, mode="append")
+    assert (tables.version("t"), tables.damage("t")) == (more, [])
+    assert tables.write("t", Write("append", rows), identity="d", origin={}).version == more + 1
+    assert (tables.version("t"), tables.damage("t")) == (more + 1, [])
+    file = next(path for path in table_sums.known(tmp_path / "t") if path.endswith(".parquet"))
+    flip(tmp_path / "t" / file, 20)
+    assert [error.what for error in tables.damage("t")]
+
+
+def test_what_other_programs_do_to_a_table_is_no_damage(tmp_path: Path) -> None:
+    tables, rows = Tables(str(tmp_path)), pl.DataFrame({"k": [1]})
+    for identity in "abc":
+        tables.write("t", Write("append", rows), identity=identity, origin={})
+    other = DeltaTable(tmp_path / "t")
+    other.create_checkpoint()
+    other.optimize.compact()
+    other.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    other.restore(3)
+    shutil.copytree(tmp_path / "t", tmp_path / "copy")
+    for name in ("t", "copy"):
+        tables.write(name, Write("append", rows), identity="d", origin={})
+        assert tables.damage(name) == []
+    assert tables.names() == ["copy", "t"]
+
+
+def test_half_a_line_of_digests_that_a_full_disk_left_costs_no_other(tmp_path: Path) -> None:
+    tables, rows = Tables(str(tmp_path)), pl.DataFrame({"k": [1]})
+    tables.write("t", Write("append", rows), identity="a", origin={})
+    with table_sums.sums_file(tmp_path / "t").open("a") as file:
+        file.write('{"files": {"_delta')
+    tables.write("t", Write("append", rows), identity="b", origin={})
+    assert len([path for path in table_sums.known(tmp_path / "t") if path.endswith(".parquet")]) == 2
+    assert tables.damage("t") == []

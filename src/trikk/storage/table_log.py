@@ -38,8 +38,9 @@ def local_version(table: Path, at: int | None = None) -> int | None:
     """
     commits, checkpoints = _entries(table / "_delta_log")
     written = table_sums.last_version(table)
-    if written is not None and written > max(commits, default=-1) and table.is_dir():
-        raise _damage(table, f"entry {written:020d}.json is missing, the newest that was written")
+    if written is not None and written > max(commits, default=-1) and table.is_dir() and table_sums.is_of(table):
+        advice = f"{RESTORE}; if an older state was restored on purpose, remove {table_sums.sums_file(table)}"
+        raise _damage(table, f"entry {written:020d}.json is missing, the newest that was written", advice)
     if not commits:
         if checkpoints:
             raise _damage(table, f"it has a checkpoint of version {max(checkpoints)} but no entry")
@@ -184,7 +185,7 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _damage(table: Path, what: str) -> TableError:
+def _damage(table: Path, what: str, advice: str = RESTORE) -> TableError:
     return TableError(
-        f"the log of table {table.name!r} is damaged: {what}", where=str(table / "_delta_log"), next=RESTORE
+        f"the log of table {table.name!r} is damaged: {what}", where=str(table / "_delta_log"), next=advice
     )

@@ -2,8 +2,9 @@
 
 Parquet files of delta-rs carry no checksums: a flipped byte may be read as another value. A log that has lost its
 newest entry looks like that of a table which never had it; the next write would take its number. So every commit
-adds a line to `ROOT/.sums/NAME`: its version, and the digests of its entry, its data files and its checkpoint. A
-bucket keeps checksums of its own.
+adds a line to `ROOT/.sums/NAME`: its version, and the digests of its entry, its data files and its checkpoint. The
+first line names the table by its id: another program may remove the folder and begin a table of that name anew, of
+which the lines say nothing. A bucket keeps checksums of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from trikk.core.errors import TableError
 
 _LAST = re.compile(rb'"version": (\d+)\}\n\Z')
 _TAIL = 64
+_TABLE = re.compile(r'"metaData":\{"id":"([^"]+)"')
 
 
 def sums_file(table: Path) -> Path:
@@ -52,8 +54,9 @@ def add_commits(table: Path, entries: Iterable[tuple[int, list[dict[str, Any]]]]
             out.write(b"\n")  # a full disk or a power cut has left half a line
         for number, actions in entries:
             names = [path for path in _written(number, actions) if (table / path).is_file()]
-            files = {name: digest_file(table / name) for name in names}
-            out.write(json.dumps({"files": files, "version": number}).encode() + b"\n")
+            line: dict[str, Any] = {} if end else {"table": _id(table)}
+            line |= {"files": {name: digest_file(table / name) for name in names}, "version": number}
+            end = out.write(json.dumps(line).encode() + b"\n")
 
 
 def forget(table: Path) -> None:
@@ -61,8 +64,28 @@ def forget(table: Path) -> None:
     sums_file(table).unlink(missing_ok=True)
 
 
+def is_of(table: Path) -> bool:
+    """Whether the lines are of the table that is there, not of an earlier one of its name; True if in doubt."""
+    was, now = next(_lines(table), {}).get("table"), _id(table)
+    if not isinstance(was, str) or now is None:
+        return True
+    # A flipped bit changes one character of an id, a new table nearly all.
+    return len(was) == len(now) and 2 * sum(a != b for a, b in zip(was, now, strict=True)) < len(was)
+
+
+def _id(table: Path) -> str | None:
+    """The id that the table's first entry gives it; None if that can't be read."""
+    try:
+        with (table / "_delta_log" / f"{0:020d}.json").open(encoding="utf-8", errors="replace") as entry:
+            return next((str(found[1]) for line in entry if (found := _TABLE.search(line))), None)
+    except OSError:
+        return None
+
+
 def known(table: Path) -> dict[str, str]:
     """The digests of the table's files by path, as far as they are known."""
+    if not is_of(table):
+        return {}
     return {path: digest for line in _lines(table) for path, digest in line["files"].items()}
 
 
@@ -119,17 +142,18 @@ def _can_be_read(file: Path) -> bool:
 
 def _lines(table: Path) -> Iterator[dict[str, Any]]:
     try:
-        text = sums_file(table).read_text(encoding="utf-8", errors="replace")
+        file = sums_file(table).open(encoding="utf-8", errors="replace")
     except OSError:
         return
-    for line in text.splitlines():
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue  # cut short by a power cut
-        if (
-            isinstance(found, dict)
-            and isinstance(found.get("version"), int)
-            and isinstance(found.get("files"), dict)
-        ):
-            yield found
+    with file:
+        for line in file:
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue  # cut short by a power cut
+            if (
+                isinstance(found, dict)
+                and isinstance(found.get("version"), int)
+                and isinstance(found.get("files"), dict)
+            ):
+                yield found

@@ -186,7 +186,7 @@ class Tables:
         place = self._place(name)
         with self._lock(name):
             before = None if self._remote else self.version(name)
-            if not self._remote and before is None:
+            if not self._remote and (before is None or not table_sums.is_of(Path(place.location))):
                 table_sums.forget(Path(place.location))
             try:
                 committed = commit(place, write, identity=identity, origin=origin)
