@@ -11,10 +11,17 @@ import pytest
 from tests.execution.command import Folder, states_of, steps_of
 
 CODE = """
+import os, uuid
+from datetime import datetime, timedelta
 from pathlib import Path
 import polars as pl
 from trikk import Table, pipeline, step
 import helper, lib.deep
+
+BEGUN = datetime.now() - timedelta(hours=helper.HOURS)
+NAME = uuid.uuid4()
+KINDS = {"bus", "tram", "ferry", "metro"}
+TABLES = {"a": frozenset({"x", "y", "z"}), "b": [object()]}
 
 SCALE = 2
 HERE = Path(__file__).parent
@@ -35,7 +42,7 @@ def load(n: int) -> list[int]:
 def scale(numbers: list[int], by: int = SCALE) -> list[int]:
     note("scale")
     import later
-    assert HERE and PLACES and DOUBLE is not None
+    assert HERE and PLACES and DOUBLE is not None and BEGUN and NAME and KINDS and TABLES and os.environ
     return [later.twist(helper.plus(x) * by) for x in CHOICES["a"](numbers)] + [lib.deep.ZERO]
 
 @step
@@ -50,6 +57,8 @@ def three(n: int = 1):
     last(scale(load(n)))
 """
 HELPER = """
+HOURS = 1
+
 def plus(x):
     return x + 0
 
@@ -82,6 +91,9 @@ CHANGES = {
     "its own code": ("pipelines.py", "+ [lib.deep", "+ [5] + [lib.deep"),
     "a default": ("pipelines.py", "SCALE = 2", "SCALE = 3"),
     "an expression": ("pipelines.py", '("x") * 2', '("x") * 3'),
+    "what is computed at import": ("pipelines.py", "now() - ", "now() + "),
+    "what it is computed from": ("helper.py", "HOURS = 1", "HOURS = 2"),
+    "a set": ("pipelines.py", '"tram"', '"train"'),
     "a helper": ("helper.py", "x + 0", "x + 1"),
     "a helper in a list": ("helper.py", "return numbers", "return numbers[:1]"),
     "a constant two modules away": ("lib/deep.py", "0", "9"),
@@ -104,6 +116,14 @@ def test_a_step_whose_code_has_changed_is_not_reused_without_a_word(three: Folde
     assert three.lines("ran") == []
     run = three.good("show", "last")
     assert (run["state"], run["resumed"]) == ("failed", 0)
+
+
+def test_values_that_differ_with_each_import_are_no_change(three: Folder) -> None:
+    three.write(pipelines=CODE.replace("last fails", "it fails"))
+    done = three.trikk("resume", "last", "--with-current-code")
+    assert done.code == 0, done.err
+    assert "  reuse scale: it has succeeded; its code is as it was\n" in done.err
+    assert three.lines("ran") == ["last"]
 
 
 def test_again_runs_it_and_keep_keeps_it(three: Folder) -> None:
@@ -132,13 +152,13 @@ def test_code_is_compared_with_that_which_the_step_ran_with_however_often_the_ru
     (three.root / "mended").unlink()
     three.write(helper=HELPER.replace("x + 0", "x + 1"))
     three.failed("resume", "last", "--with-current-code", "--keep", "scale")
-    three.write(helper=HELPER.replace("x + 0", "x + 1") + "\nUNUSED = 1\n")
+    three.write(helper=HELPER.replace("x + 0", "x + 1") + "\ndef unused(): return 1\n")
     assert "--keep scale" in three.refused("resume", "last", "--with-current-code", code=1)["next"]
-    three.write(helper=HELPER + "\nUNUSED = 1\n")  # as it was when the step ran
+    three.write(helper=HELPER + "\ndef unused(): return 1\n")  # as it was when the step ran
     three.failed("resume", "last", "--with-current-code")
     three.write(helper=HELPER.replace("x + 0", "x + 2"))
     three.failed("resume", "last", "--with-current-code", "--again", "scale")
-    three.write(helper=HELPER.replace("x + 0", "x + 2") + "\nUNUSED = 1\n")
+    three.write(helper=HELPER.replace("x + 0", "x + 2") + "\ndef unused(): return 1\n")
     three.touch("mended")
     three.good("resume", "last", "--with-current-code")
     assert result(three) == [6, 6, 0]

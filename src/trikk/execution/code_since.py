@@ -2,11 +2,14 @@
 
 A run that was resumed with other code has steps of several bundles. Each bundle is laid out and imported in a host
 of its own, and both sides are fingerprinted by the same trikk, so that runs of earlier versions can be compared.
+A value such as the time of the import is another each time: where steps seem to have changed, the present code is
+imported once more, and what differs then too is no change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -53,32 +56,77 @@ def code_since(project: Project, run: str, pipeline: str, now: str) -> dict[str,
     """
     ran = bundles_of_steps(project.journal.events(run))
     others = set().union(*ran.values()) - {now}
-    codes = {bundle: _codes(project, pipeline, bundle) for bundle in others}
-    current = _codes(project, pipeline, None) if others else {}
-    return {
-        step: _since(current.get(step), [codes[bundle].get(step) for bundle in bundles - {now}])
+    then = {bundle: _codes(project, pipeline, bundle) for bundle in others}
+    current = _codes(project, pipeline, None) if others else _Codes()
+    found = {
+        step: [_since(step, current, then[bundle], frozenset()) for bundle in bundles - {now}]
         for step, bundles in ran.items()
     }
+    if any(Since.CHANGED in each for each in found.values()):
+        restless = current.differences(_codes(project, pipeline, None))
+        found |= {
+            step: [
+                _since(step, current, then[bundle], restless.get(step, frozenset()))
+                for bundle in ran[step] - {now}
+            ]
+            for step, each in found.items()
+            if Since.CHANGED in each
+        }
+    return {step: _worst(each) for step, each in found.items()}
 
 
-def _since(now: str | None, then: Sequence[str | None]) -> Since:
-    if all(code == now and code is not None for code in then):
-        return Since.SAME
-    return Since.UNKNOWN if now is None or None in then else Since.CHANGED
+@dataclass(frozen=True, slots=True)
+class _Codes:
+    """The code of a pipeline's steps.
+
+    Attributes:
+        parts: for each step, by name, the digests of what it reaches; empty if it could not be imported.
+        imports: digest of what importing the project does, beside defining functions and classes.
+    """
+
+    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    imports: str = ""
+
+    def differences(self, other: _Codes) -> dict[str, frozenset[str]]:
+        """For each step in both the names of parts that differ."""
+        return {
+            step: _differing(parts, other.parts[step]) for step, parts in self.parts.items() if step in other.parts
+        }
 
 
-def _codes(project: Project, pipeline: str, bundle: str | None) -> dict[str, str]:
-    """The digests of the steps' code in a bundle, or in the project's folder; empty if that can't be imported."""
+def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(name for name in {*one, *other} if one.get(name) != other.get(name))
+
+
+def _since(step: str, now: _Codes, then: _Codes, restless: frozenset[str]) -> Since:
+    """What has become of one step's code; `restless` parts have other values each time the same code is imported.
+
+    What they are made of is compared instead of them, roughly: by what the whole project does when it is imported.
+    """
+    if step not in now.parts or step not in then.parts:
+        return Since.UNKNOWN
+    differing = _differing(now.parts[step], then.parts[step])
+    if differing - restless or (differing and now.imports != then.imports):
+        return Since.CHANGED
+    return Since.SAME
+
+
+def _worst(each: Sequence[Since]) -> Since:
+    return next((one for one in (Since.UNKNOWN, Since.CHANGED) if one in each), Since.SAME)
+
+
+def _codes(project: Project, pipeline: str, bundle: str | None) -> _Codes:
+    """The steps' code in a bundle, or in the project's folder; empty if that can't be imported."""
     try:
         folder: Path | None = None
         if bundle is not None:
             folder = restore(project.store, bundle, project.state_dir / "code")
         executor = ProcessExecutor(project.settings, folder)
     except TrikkError:
-        return {}
+        return _Codes()
     try:
-        return executor.codes(pipeline) if pipeline in executor.graphs() else {}
+        return _Codes(*executor.parts(pipeline)) if pipeline in executor.graphs() else _Codes()
     except TrikkError:
-        return {}
+        return _Codes()
     finally:
         executor.close()

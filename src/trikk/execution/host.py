@@ -139,6 +139,11 @@ class Host:
 
             codes = step_codes(self.loaded.pipeline(message["pipeline"]), self.code)
             self.wire.send({"codes": codes})
+        elif message["do"] == "parts":
+            from trikk.execution.fingerprint import import_digest, step_parts
+
+            parts = step_parts(self.loaded.pipeline(message["pipeline"]), self.code)
+            self.wire.send({"parts": parts, "imports": import_digest(self.code)})
         elif message["do"] == "start":
             self._start(message["task"], message["call"])
 

@@ -105,6 +105,12 @@ class ProcessExecutor:
         found: dict[str, str] = self._answer(("codes",))["codes"]
         return found
 
+    def parts(self, pipeline: str) -> tuple[dict[str, dict[str, str]], str]:
+        """For each step the digests of all parts of its code, and that of what importing the project does."""
+        self._send({"do": "parts", "pipeline": pipeline})
+        answer = self._answer(("parts",))
+        return answer["parts"], answer["imports"]
+
     def start(self, task: str, call: StepCall) -> None:
         """Have the host fork a worker for the call."""
         self._send({"do": "start", "task": task, "call": call.to_json()})

@@ -153,16 +153,18 @@ def run_inline(
     journal.append(run, e.RUN_STARTED, {"isolation": "inline"}, at=clock.now(), lease=lease)
     folder = state_dir or Path(tempfile.mkdtemp(prefix="trikk-"))
     place = Workplace(Loaded({pipeline.name: pipeline}), artifacts, kept, journal, Path.cwd(), folder, environment)
+    executor = InlineExecutor(place, clock)
+    cached = any(node.cache is not None for node in graph.nodes.values())
     driver = Driver(
         graph,
         RunState.fold(run, journal.events(run), graph.nodes),
         journal=journal,
         lease=lease,
-        executor=InlineExecutor(place, clock),
+        executor=executor,
         artifacts=artifacts,
         clock=clock,
         capacity=Capacity.of_machine(),
-        options=Options(keep_going=keep_going, codes=InlineExecutor(place, clock).codes(pipeline.name)),
+        options=Options(keep_going=keep_going, codes=executor.codes(pipeline.name) if cached else None),
     )
     state = driver.drive()
     journal.release(lease)

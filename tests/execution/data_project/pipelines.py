@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import helpers
 import polars as pl
 
 from trikk import Cache, Table, pipeline, sql, step
+
+KINDS = {"bus", "tram", "ferry", "metro"}
 
 counts = Table("counts")
 sums = Table("sums")
@@ -78,6 +81,8 @@ def from_database():
 def costly(n: int, numbers: list[int]) -> int:
     with Path("ran").open("a") as out:
         out.write("costly\n")
+    assert KINDS
+    assert os.environ
     return helpers.scaled(n) + sum(numbers)
 
 
