@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk import script
+from trikk import notebook, script
 from trikk.core.errors import DefinitionError, ProgramFailed, StorageError, UsageError
-from trikk.steps.command_line import environment_of, interpreter, word
+from trikk.steps.command_line import environment_of, interpreter, refuse_addresses, word
 from trikk.steps.file_names import check_file_name
 
 ROWS = pl.DataFrame({"a": [1, None], "t": ["x,y", "ø"]})
@@ -260,3 +260,16 @@ def test_beside_a_reference_stands_no_secret(name: str, value: str, expected: st
         assert "xyz" not in f"{refused.value} {refused.value.next}"
     else:
         assert environment_of({name: value}, {"A": "s3"})[name] == expected
+
+
+def test_an_address_with_a_password_is_no_argument() -> None:
+    for words in (["psql", "postgresql://u:hunter2@h/d"], ["curl", "https://h.example/?token=hunter2"]):
+        with pytest.raises(DefinitionError, match="an argument holds") as refused:
+            script(words)
+        assert "hunter2" not in f"{refused.value} {refused.value.next}"
+    with pytest.raises(DefinitionError, match="an argument holds"):
+        script("load.sh", "redis://:hunter2@h/0")
+    with pytest.raises(DefinitionError, match="a parameter of the notebook holds"):
+        notebook("a.ipynb", parameters={"source": {"url": "mqtt://u:hunter2@h/t"}})
+    environment_words = ["sh", "-c", "psql postgresql://u:$PASSWORD@h/d"]
+    refuse_addresses(environment_words, "an argument")

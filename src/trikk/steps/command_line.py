@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 
-from trikk.core.addresses import REFERENCE, fill
+from trikk.core.addresses import REFERENCE, fill, holds_secret, texts_in
 from trikk.core.errors import UsageError
 from trikk.steps.aws import refuse_keys
 
@@ -30,6 +30,20 @@ def check_environment(env: Mapping[str, object]) -> None:
                 next=f'put it into the environment, and write env={{"{name}": "${{{name}}}"}}',
             )
     refuse_keys(*env.values())
+
+
+def refuse_addresses(values: object, what: str) -> None:
+    """Refuse values with an address that holds a password or token in plain; `$NAME` is a shell's.
+
+    Raises:
+        UsageError: if there is one; it is not repeated.
+    """
+    for _, text in texts_in(values):
+        if "$" not in text and not re.search(r"\s", text) and holds_secret(text):
+            raise UsageError(
+                f"{what} holds an address with a password or a key",
+                next="put it into the environment, which the program has, too, and read it there by its name",
+            )
 
 
 def _is_referred(value: str) -> bool:

@@ -10,6 +10,7 @@ from trikk.core.durations import Duration
 from trikk.pipeline.resources import Resources
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
+from trikk.steps.command_line import refuse_addresses
 from trikk.steps.defining import defining
 from trikk.steps.file_names import check_file_name
 from trikk.steps.notebook_names import check_notebook, check_parameters
@@ -82,6 +83,7 @@ def notebook(
     with defining():
         check_notebook(path, kernel)
         check_parameters(parameters or {}, inputs or {})
+        refuse_addresses(dict(parameters or {}), "a parameter of the notebook")
         for file in names:
             check_file_name(file, "output")
     step = _NOTEBOOK.options(name=name, after=after, retry=retry, timeout=timeout, resources=resources)

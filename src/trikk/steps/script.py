@@ -11,7 +11,7 @@ from trikk.pipeline.resources import Resources
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
-from trikk.steps.command_line import check_environment
+from trikk.steps.command_line import check_environment, refuse_addresses
 from trikk.steps.defining import defining
 from trikk.steps.file_names import check_file_name
 
@@ -76,6 +76,7 @@ def script(
         if len(set(names)) < len(names):
             raise UsageError("an output is named twice", next="name each file once")
         check_environment(env or {})
+        refuse_addresses([given, arguments], "an argument")
     words: list[object] = [{"script": command}] if isinstance(command, str) else list(given)
     step = (_EFFECT if effect else _SCRIPT).options(
         name=name, after=after, retry=retry, timeout=timeout, resources=resources
