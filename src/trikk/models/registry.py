@@ -159,10 +159,10 @@ class Registry:
             state.get(version)
             now = state.holder_number(alias, environment)
             held = state.moves_of(alias, environment)
-            if now == version and (recorded is None or held[-1].at <= at):
-                return None
             if recorded is not None:
                 _check_told(held, name, version, at, recorded)
+            if now == version and (recorded is None or held[-1].at <= at):
+                return None
             if expected is not None and expected[0] != now:
                 raise Conflict(
                     f"{name}@{alias} has moved from version {expected[0]} to {now} meanwhile", next="decide again"
