@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -63,3 +64,9 @@ def test_what_is_no_condition_is_refused_with_the_columns(condition: str) -> Non
     with pytest.raises(ParameterError) as refused:
         rows_where(ROWS.lazy(), condition)
     assert "there are: sensor, slot" in str(refused.value.next)
+
+
+def test_a_text_beside_a_number_is_refused_before_the_tables_files_are_read(tmp_path: Path) -> None:
+    ROWS.select("count").write_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(ParameterError, match="cannot compare string with numeric"):
+        rows_where(pl.scan_parquet(tmp_path / "rows.parquet"), "count = 'x'")

@@ -25,8 +25,10 @@ def rows_where(rows: pl.LazyFrame, condition: str) -> pl.LazyFrame:
 
     try:
         pl.sql_expr(condition)  # refuses statements: what follows is one expression, whatever it was made of
-        selected = rows.sql(f"select * from self where ({condition})")  # noqa: S608
-        selected.head(0).collect()
+        query = f"select * from self where ({condition})"  # noqa: S608
+        selected = rows.sql(query)
+        one = rows.collect_schema().to_frame().clear(1)  # of nulls: `head(0)` compares nothing
+        one.lazy().sql(query).collect()
     except pl.exceptions.PolarsError as error:
         reason = str(error).strip().partition("\n")[0].partition(";")[0]
         raise ParameterError(
