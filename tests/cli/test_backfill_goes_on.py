@@ -141,3 +141,18 @@ def test_it_looks_once_more_when_it_stops(nights: Folder) -> None:
     done = nights.trikk("backfill", "night", *DAYS, "--watch", "-q")
     assert done.code == 1
     assert len(nights.good("incidents")["incidents"]) == 1
+
+
+def test_a_run_that_clean_up_has_forgotten_stops_the_backfill_with_the_command_for_its_day(nights: Folder) -> None:
+    nights.touch("bad-2020-03-02")
+    assert nights.trikk("backfill", "night", *DAYS).code == 1
+    nights.good("gc", "--older-than", "0s", "--grace", "0s")
+    (nights.root / "bad-2020-03-02").unlink()
+    done = nights.trikk("backfill", "night", *DAYS, "--missing", "-p", "size=2")
+    assert done.code == 0  # other parameters are other runs
+    done = nights.trikk("backfill", "night", *DAYS, "--missing")
+    assert done.code == 1
+    assert "was forgotten by clean-up" in done.err
+    assert "trikk run night -p day=2020-03-02, or leave it out" in done.err
+    nights.good("run", "night", "-p", "day=2020-03-02")
+    assert nights.trikk("backfill", "night", *DAYS, "--missing").code == 0

@@ -108,19 +108,25 @@ class _Backfill:
                     next=f"wait for it, or end it: trikk cancel {before.driven.id}",
                 )
             if before.unfinished is not None:
-                return self._gone_on_with(before.unfinished, before.effects)
+                return self._gone_on_with(before.unfinished, before.effects, given)
         self.say("")
         origin: dict[str, Any] = {"kind": "backfill", **({} if as_of is None else {"at": as_of})}
         return session.run(graph.pipeline, given, text=True, origin=origin, as_of=as_of)
 
-    def _gone_on_with(self, row: RunRow, effects: Sequence[str]) -> RunState:
+    def _gone_on_with(self, row: RunRow, effects: Sequence[str], given: Mapping[str, str]) -> RunState:
         from trikk.execution.resume import resume
 
         if row.forgotten:
+            words = [
+                "trikk",
+                "run",
+                row.pipeline,
+                *(w for name, v in given.items() for w in ("-p", f"{name}={v}")),
+            ]
             raise RunError(
                 f"run {row.id} of this day is {row.state} and was forgotten by clean-up; whether it had done "
                 f"{', '.join(effects)} is not known any more",
-                next=f"look, then run the day by hand: trikk run {row.pipeline}, or leave it out",
+                next=f"look, then run the day by hand: {shlex.join(words)}, or leave it out",
             )
         self.say(
             f"{row.pipeline}: goes on with run {row.id}, which is {row.state} and has done {', '.join(effects)}"
