@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from trikk import pipeline, step
-from trikk.execution.once import as_texts
+from trikk.execution.how import How
+from trikk.execution.once import Job, as_texts, attempts_of, run_once
+from trikk.execution.project import Project
+from trikk.execution.session import Session
 
 ROOT = Path(__file__).parents[2]
 CLAIMED, DONE = "start.claimed", "start.done"
@@ -73,6 +76,64 @@ def test_an_attempt_on_another_host_is_waited_for_until_its_run_is_over(left: di
 def test_a_process_that_could_not_note_an_end_and_lives_on_notes_it_later(left: dict[str, Any]) -> None:
     assert left["full"]["entries"] == [CLAIMED, DONE]
     assert left["full"]["done"] == 1
+
+
+_MENDED = """
+from pathlib import Path
+from trikk import pipeline, step
+
+def write(what):
+    with Path("done.txt").open("a") as file:
+        file.write(what)
+
+@step
+def prepare() -> str:
+    write("p")  # PREPARE
+    return "rows"
+
+@step(effect=True)
+def tell(rows: str) -> str:
+    write("t")  # TELL
+    return rows
+
+@step
+def last(rows: str) -> None:
+    raise ValueError("no")  # LAST
+
+@pipeline
+def work():
+    last(tell(prepare()))
+"""
+
+
+def _attempt(root: Path) -> dict[str, Any] | None:
+    """Look once, as a process of its own would."""
+    project = Project.open(root)
+    moment = datetime(2020, 4, 1, 6, tzinfo=UTC)
+    job = Job("cause/1", "work", {"kind": "cause", "cause": "1"}, {}, moment, repeats=True)
+    entries = project.journal.entries(job.subject)
+    after = entries[-1].seq if entries else 0
+    with Session(project, How()) as session:
+        return run_once(project, session, job, attempts_of(entries), after=after, now=moment)
+
+
+@pytest.mark.parametrize(("changed", "state", "done"), [("LAST", "succeeded", "pt"), ("PREPARE", "failed", "pt")])
+def test_what_is_resumed_by_itself_runs_changed_steps_again_and_repeats_no_effect(
+    tmp_path: Path, changed: str, state: str, done: str
+) -> None:
+    (tmp_path / "trikk.toml").write_text('name = "once"\npipelines = ["pipelines"]\n')
+    code = tmp_path / "pipelines.py"
+    code.write_text(_MENDED)
+    first = _attempt(tmp_path)
+    assert first is not None
+    assert (first["state"], (tmp_path / "done.txt").read_text()) == ("failed", "pt")
+    mended = _MENDED.replace('raise ValueError("no")', "return None")
+    code.write_text(mended.replace(f"  # {changed}", f"; int({len(changed)})"))
+    second = _attempt(tmp_path)
+    assert second is not None
+    assert (second["run"], second["state"]) == (first["run"], state)
+    assert (tmp_path / "done.txt").read_text() == done
+    assert ("would do it again" in str(second["why"])) == (state == "failed")
 
 
 def test_a_day_and_a_time_are_filled_in_by_the_clock_of_the_place() -> None:
