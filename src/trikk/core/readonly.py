@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ def connect(file: Path, **options: Any) -> sqlite3.Connection:
     if not log.exists() or log.stat().st_size == 0:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True, **options)
     else:
+        import tempfile  # late, since most projects can be written
+
         with tempfile.TemporaryDirectory(prefix="trikk-") as folder:  # an open file outlives its name
             for each in (file, log):
                 shutil.copyfile(each, Path(folder) / each.name)

@@ -6,7 +6,6 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -92,6 +91,8 @@ def link(before: str | None, of: str, kind: str, at: float, body: str, identity:
         body: JSON in ASCII.
         identity: of an entry that has one.
     """
+    from hashlib import blake2b  # late: OpenSSL costs 2 ms, and commands that list runs need no checksum
+
     # No part has a NUL in it, so that no two lists of parts give the same text.
     text = "\0".join((before or "", of, kind, repr(float(at)), body, identity or ""))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
