@@ -16,7 +16,6 @@ from trikk.models.dtypes import as_dtype, dtype_of, dtype_text
 if TYPE_CHECKING:
     import polars as pl
 
-TAKES = ("array", "polars", "pandas")
 MOST_CATEGORIES = 1000
 """Of an input with more different texts none is kept: it rather names things than sorts them."""
 

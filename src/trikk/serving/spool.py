@@ -24,7 +24,6 @@ _HEAD = struct.Struct(">II")
 _LOCK = "lock"
 _SUFFIX = ".log"
 _TRIES = 10
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,3 @@ def type_name(value: object) -> str:
     cls = type(value)
     package = cls.__module__.split(".")[0]
     return cls.__qualname__ if package == "builtins" else f"{package}.{cls.__qualname__}"
-
-
-def comes_from(cls: type, package: str) -> bool:
-    """Whether a class, or one of its bases, is defined in that top-level package."""
-    return any(base.__module__.partition(".")[0] == package for base in cls.__mro__)
