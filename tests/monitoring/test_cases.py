@@ -107,3 +107,14 @@ def test_a_slot_in_utc_is_joined_with_one_in_the_monitors_local_time() -> None:
     )
     found = joined(spec(timezone="Europe/Oslo"), made((1, 1.0, HOUR)), truth)
     assert found.select("_predicted", "_observed").rows() == [(1.0, 2.0)]
+
+
+def test_probabilities_come_along_under_the_names_of_their_classes() -> None:
+    rows = made((1, 1.0, HOUR), probability=[0.8], probability_leak=[float("nan")], probability_note=["none"])
+    found = joined(spec(), rows, came((1, 1.0)))
+    assert found.select(pl.selectors.starts_with("_probability")).rows(named=True) == [
+        {"_probability": 0.8, "_probability_leak": None}
+    ]
+    other = joined(spec(probability="p"), made((1, 1.0, HOUR), p_3=[0.8], probability=[0.1]), came((1, 1.0)))
+    assert other.select(pl.selectors.starts_with("_probability")).rows(named=True) == [{"_probability_3": 0.8}]
+    assert "_probability" not in joined(spec(), made((1, 1.0, HOUR)), came((1, 1.0))).columns

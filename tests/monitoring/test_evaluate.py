@@ -423,3 +423,21 @@ def test_a_window_far_from_others_is_empty_once_its_rows_are_gone() -> None:
     world.look(day(2) + timedelta(hours=1))
     found = [(w.label[:4], w.whole.predicted) for w in world.records.windows("day")]
     assert found == [("1960", 1), ("1970", 0), ("2020", 48), ("2020", 48)]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"task": "classes"}, "task='classes' is none"),
+        ({"task": "multiclass", "positive": 3}, "positive=3 is for two classes, not for multiclass"),
+    ],
+)
+def test_a_task_that_there_is_not_is_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        monitor(**given)
+
+
+def test_a_definition_of_an_older_release_names_the_same_figures() -> None:
+    """Digests as commit eb09a8b made them: another one would have every window made anew."""
+    assert monitor().spec.figured == "9ea04538d95333ea"
+    assert monitor(task="binary", positive="leak").spec.figured != monitor().spec.figured

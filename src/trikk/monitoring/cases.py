@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PREDICTED, OBSERVED, BASELINE, LOWER, UPPER = "_predicted", "_observed", "_baseline", "_lower", "_upper"
 EXPECTED = "_expected_error"
+PROBABILITY = "_probability"
+"""The probability of the positive one of two classes; of several, each with `_` and its class behind."""
 _FORETOLD, _THEIRS = "_foretold", "_truth_"
 _KEPT = ("prediction_id", "model", "model_version", "run")
 _DAY = timedelta(days=1)
@@ -44,9 +46,10 @@ def cases(
 
     Returns:
         The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; what is not finite
-        is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; the slices, those of
-        a truth without a prediction as the truth has them; and, where the predictions have them, prediction_id,
-        model, model_version and run; and `_unseen`, if that is known of any model.
+        is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; `_probability`, or
+        `_probability_<class>` for each class, if the predictions have them; the slices, those of a truth without
+        a prediction as the truth has them; and, where the predictions have them, prediction_id, model,
+        model_version and run; and `_unseen`, if that is known of any model.
 
     A key that the predictions have as text and the truth as whole numbers or dates (as endpoints logged them
     before they knew the truth's types) is compared as text, exactly as the truth's value is written: "7" is 7, and
@@ -66,6 +69,7 @@ def cases(
     values |= {BASELINE: spec.baseline} if spec.baseline else {}
     values |= dict(zip((LOWER, UPPER), spec.interval, strict=False))
     values |= {EXPECTED: spec.expected_error} if spec.expected_error else {}
+    values |= probabilities(spec, have)
     own = [name for name in spec.slices if name in have and name not in by]
     kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
     order = _order(spec, have)
@@ -81,6 +85,13 @@ def cases(
         pl.coalesce(name, _THEIRS + name).alias(name) for name in both
     )
     return joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
+
+
+def probabilities(spec: MonitorSpec, have: pl.Schema) -> dict[str, str]:
+    """The predictions' columns of probabilities, by what they are called among the cases, in the table's order."""
+    head = spec.probability
+    names = [name for name in have if name == head or name.startswith(f"{head}_")]
+    return {PROBABILITY + name.removeprefix(head): name for name in names if head and have[name].is_float()}
 
 
 def with_texts(

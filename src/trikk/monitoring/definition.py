@@ -14,6 +14,7 @@ from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.models.metrics import Metric, metric_of
 from trikk.models.own import Metric as OwnMetric
+from trikk.models.task import PROBABILITY, ClassValue, Task
 from trikk.monitoring.metric_names import Own, named, renewed
 from trikk.monitoring.windows import KINDS, zone_of
 
@@ -66,6 +67,9 @@ class MonitorSpec:
         calibrated: whether predictions are probabilities whose own uncertainty tells what metrics to expect.
         drift: what of its days is compared with earlier ones, as JSON (`trikk.Drift`); None for nothing.
         own: the metrics that are the author's own, by name: where to find them, and which way is better.
+        task: what is predicted; None if the model or the data says so.
+        positive: of two classes the one that probability, precision and recall are about; None if known otherwise.
+        probability: the predictions' column of that probability, and how those of several classes begin.
     """
 
     name: str
@@ -90,6 +94,9 @@ class MonitorSpec:
     calibrated: bool = False
     drift: dict[str, JSON] | None = None
     own: Own = field(default_factory=dict)
+    task: Task | None = None
+    positive: ClassValue | None = None
+    probability: str = PROBABILITY
 
     @property
     def label_delay(self) -> timedelta:
@@ -104,7 +111,13 @@ class MonitorSpec:
             f"{name}={self.own[name]['function']}" if name in self.own else name for name in sorted(self.metrics)
         ]
         facts |= {"metrics": metrics, "slices": [*sorted(self.slices)]}
+        facts |= {name: value for name, value in self._newer().items() if value is not None}
         return digest_json(facts)[:16]
+
+    def _newer(self) -> dict[str, JSON]:
+        """What figures depend on since later releases; None where they are as they were before."""
+        probability = None if self.probability == PROBABILITY else self.probability
+        return {"task": self.task, "positive": self.positive, "probability": probability}
 
     def metric(self, name: str) -> Metric:
         """A metric by its name.
@@ -135,7 +148,8 @@ class MonitorSpec:
         now = renewed(data) if "metrics" in data else data
         given = ((name, now[name]) for name in cls.__slots__ if name in now)
         found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given}
-        return cls(**found)
+        task = found.get("task")
+        return cls(**found | {"task": None if task is None else Task(task)})
 
 
 class Alarmed(Protocol):
@@ -172,6 +186,7 @@ def specified(
     metrics: Sequence[str | OwnMetric | Callable[..., float]],
     slices: Sequence[str],
     windows: Sequence[str],
+    task: str | None,
     where: str,
     **more: Any,
 ) -> MonitorSpec:
@@ -204,10 +219,21 @@ def specified(
             own=own,
             slices=tuple(slices),
             windows=tuple(dict.fromkeys(windows)),
+            task=_task(task, more.get("positive")),
             **more,
         )
     except TrikkError as error:
         raise DefinitionError(error.what, where=where, next=error.next) from error
+
+
+def _task(given: str | None, positive: ClassValue | None) -> Task | None:
+    """The task that an author names; of which a positive class is only part if there are two."""
+    if given is not None and given not in [*Task]:
+        raise UsageError(f"task={given!r} is none", next=f"use {', '.join(Task)}")
+    task = None if given is None else Task(given)
+    if positive is not None and task not in (None, Task.BINARY):
+        raise UsageError(f"positive={positive!r} is for two classes, not for {task}", next="leave it out")
+    return task
 
 
 def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:

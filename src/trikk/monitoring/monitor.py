@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trikk.models.own import Metric
+    from trikk.models.task import ClassValue
     from trikk.monitoring.definition import Alarmed, MonitorSpec
     from trikk.monitoring.drift_definition import Drift
 
@@ -52,6 +53,12 @@ class Monitor:
         calibrated: predictions are calibrated probabilities, so that precision, recall, f1, brier and auc are
             estimated before labels; adds the metric `ece`.
         drift: compare each day's values with those of earlier days (`trikk.Drift`).
+        task: "regression", "binary" or "multiclass", if neither the models that made the predictions nor the
+            metrics say so.
+        positive: of two classes the one that probability, precision and recall are about, if the model does not
+            say so.
+        probability: the predictions' column with the probability of the positive class; those of several classes
+            are called so with `_` and the class behind it.
 
     Raises:
         DefinitionError: if something in it can't work.
@@ -81,6 +88,9 @@ class Monitor:
         expected_error: str = "",
         calibrated: bool = False,
         drift: Drift | None = None,
+        task: str | None = None,
+        positive: ClassValue | None = None,
+        probability: str = "probability",
     ) -> None:
         from trikk.monitoring.definition import specified, with_alarms
 
@@ -105,6 +115,9 @@ class Monitor:
             expected_error=expected_error,
             calibrated=calibrated,
             drift=None if drift is None else drift.to_json(),
+            task=task,
+            positive=positive,
+            probability=probability,
             where=(where := caller()),
         )
         self.spec = with_alarms(self.spec, alarms, where)
