@@ -150,6 +150,17 @@ def test_a_wider_schema_is_merged_when_asked_for(tables: Tables) -> None:
 WIDE = pl.DataFrame({"k": [1, 2], "v": ["a", "b"], "n": [1.5, 2.5], "w": [True, None]})
 
 
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_a_new_column_that_differs_from_one_that_is_there_in_case_only_is_refused(
+    tables: Tables, mode: Mode
+) -> None:
+    put(tables, "one", pl.DataFrame({"k": [1], "p_leak": [0.5]}))
+    key = ("k",) if mode == "merge" else ()
+    with pytest.raises(TableError, match="'p_leak' and 'p_Leak' differ only in case"):
+        put(tables, "two", pl.DataFrame({"k": [2], "p_Leak": [0.5]}), mode, key=key, schema_mode="merge")
+    assert rows(tables) == [(1, 0.5)]
+
+
 def test_columns_that_merged_rows_lack_stay_as_they_are(tables: Tables) -> None:
     put(tables, "1", WIDE)
     correction = pl.DataFrame({"n": [9.5, 3.5], "k": [2, 3], "new": ["x", "y"]})
