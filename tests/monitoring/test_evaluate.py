@@ -430,6 +430,8 @@ def test_a_window_far_from_others_is_empty_once_its_rows_are_gone() -> None:
     [
         ({"task": "classes"}, "task='classes' is none"),
         ({"task": "multiclass", "positive": 3}, "positive=3 is for two classes, not for multiclass"),
+        ({"task": "multiclass", "metrics": ["accuracy", "f1"]}, r"f1 does not fit .*multiclass"),
+        ({"positive": "leak"}, "mae does not fit two classes"),
     ],
 )
 def test_a_task_that_there_is_not_is_refused(given: dict[str, Any], why: str) -> None:
@@ -440,4 +442,5 @@ def test_a_task_that_there_is_not_is_refused(given: dict[str, Any], why: str) ->
 def test_a_definition_of_an_older_release_names_the_same_figures() -> None:
     """Digests as commit eb09a8b made them: another one would have every window made anew."""
     assert monitor().spec.figured == "9ea04538d95333ea"
-    assert monitor(task="binary", positive="leak").spec.figured != monitor().spec.figured
+    given = {"metrics": ["accuracy"], "task": "binary"}
+    assert monitor(**given, positive="leak").spec.figured != monitor(**given).spec.figured

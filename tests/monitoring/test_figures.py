@@ -25,7 +25,7 @@ from trikk.testing import MemoryTables
 DRAW = np.random.default_rng(5)
 CHANCE, HAPPENED = DRAW.random(300).round(2), DRAW.random(300) < 0.4
 COUNTED, GUESSED = DRAW.integers(0, 4, 300), DRAW.integers(0, 4, 300)
-EVERY = (*METRICS, "quantile_0.9")
+EVERY = (*(name for name, one in METRICS.items() if one.above or one.whole), "quantile_0.9")
 
 
 def found(predicted: Any, observed: Any, *metrics: str, **more: Any) -> Figures:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PredictionError, UnknownName, UsageError
 from trikk.core.values import JSON
+from trikk.models.confusion import AVERAGES, BY_CLASS
+from trikk.models.task import Classes, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 _Function = Callable[["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], float]
 _Expressed = Callable[["pl.Expr", "pl.Expr"], "pl.Expr"]
+_OF_CLASS = re.compile(rf"({'|'.join(BY_CLASS)})\[(.+)\]", re.DOTALL)
+_TOP = re.compile(r"top_([2-9]|[1-9][0-9]+)_accuracy")
+_LIKE = {"quantile_0.9": (Task.REGRESSION,), "f1[CLASS]": (Task.MULTICLASS,), "top_2_accuracy": (Task.MULTICLASS,)}
+"""Names that stand for many, where metrics are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,9 @@ class Metric:
         whole: where there is no `above`, one expression that aggregates to the metric.
         function: an author's own: takes truths and values, numpy arrays of one length without missing ones.
         numeric: whether it takes numbers and flags only, else texts too.
+        tasks: the tasks that it fits; empty for an author's own, which fits any.
+        of: the class, of precision[CLASS] and the like.
+        top: k, of top_k_accuracy.
     """
 
     name: str
@@ -48,6 +58,9 @@ class Metric:
     whole: _Expressed | None = None
     function: _Function | None = None
     numeric: bool = True
+    tasks: tuple[Task, ...] = ()
+    of: str = ""
+    top: int = 0
 
     def expression(self, truth: pl.Expr, value: pl.Expr) -> pl.Expr:
         """One expression that aggregates to the metric, a Float64; null or NaN where that is not defined.
@@ -60,8 +73,13 @@ class Metric:
 
         if self.whole is not None:
             return self.whole(truth, value)
-        if self.above is None:
+        if self.function is not None:
             raise TypeError(f"{self.name} is an author's function")
+        if self.above is None:
+            raise UsageError(
+                f"{self.name} needs the classes to be known, and they are not",
+                next="register the model with its task, or say task= and positive=",
+            )
         part = self.above(truth, value).cast(pl.Float64)
         if self.below is None:
             found = part.mean()
@@ -192,9 +210,9 @@ def metric_of(name: str, better: str | None = None) -> Metric:
     """A metric by name, or an author's own function as "module:function".
 
     Args:
-        name: mae, rmse, bias, wape, median_error, accuracy, precision, recall, f1, auc, logloss, brier,
-            calibration, quantile_0.9 (the pinball loss: least if 0.9 of the truths are at or below the values), or
-            "module:function" of truths and values.
+        name: one of `METRICS`; quantile_0.9 (the pinball loss: least if 0.9 of the truths are at or below the
+            values); precision[CLASS], recall[CLASS], f1[CLASS]; top_2_accuracy; or "module:function" of truths and
+            values.
         better: for an author's own: "lower" (the default), "higher" or "zero".
 
     Raises:
@@ -205,9 +223,13 @@ def metric_of(name: str, better: str | None = None) -> Metric:
         return METRICS[name]
     if name.startswith("quantile_"):
         return _pinball(name)
+    if found := _OF_CLASS.fullmatch(name):
+        return Metric(name, "higher", tasks=_CLASSES, of=found[2], numeric=False)
+    if found := _TOP.fullmatch(name):
+        return Metric(name, "higher", tasks=(Task.MULTICLASS,), top=int(found[1]), numeric=False)
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise UnknownName("metric", name, [*METRICS, "quantile_0.9"])
+        raise UnknownName("metric", name, [*METRICS, *_LIKE])
     try:
         function = importlib.import_module(module)
         for part in attribute.split("."):
@@ -233,7 +255,7 @@ def _pinball(name: str) -> Metric:
 
         return pl.max_horizontal(share * (truth - value), (share - 1) * (truth - value))
 
-    return Metric(name, "lower", loss)
+    return Metric(name, "lower", loss, tasks=_NUMBERS)
 
 
 def _said(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
@@ -282,22 +304,75 @@ def _auc(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
     return pl.when((hits > 0) & (misses > 0)).then(found)
 
 
-_SQUARED = Metric("rmse", "lower", lambda t, v: (v - t) ** 2, root=True)
+_NUMBERS, _TWO, _CLASSES = (Task.REGRESSION,), (Task.BINARY,), (Task.BINARY, Task.MULTICLASS)
+_SQUARED = Metric("rmse", "lower", lambda t, v: (v - t) ** 2, root=True, tasks=_NUMBERS)
+_OF_BOTH = [Metric(f"{one}_{average}", "higher") for average in AVERAGES for one in BY_CLASS]
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("mae", "lower", lambda t, v: (v - t).abs()),
+        Metric("mae", "lower", lambda t, v: (v - t).abs(), tasks=_NUMBERS),
         _SQUARED,
-        Metric("bias", "zero", lambda t, v: v - t),
-        Metric("wape", "lower", lambda t, v: (v - t).abs(), lambda t, v: t.abs()),  # noqa: ARG005
-        Metric("median_error", "lower", whole=lambda t, v: (v - t).abs().median()),
-        Metric("accuracy", "higher", lambda t, v: t == v, numeric=False),
-        Metric("precision", "higher", _hit, _called),
-        Metric("recall", "higher", _hit, _was),
-        Metric("f1", "higher", lambda t, v: 2 * _hit(t, v).cast(int), _was_and_called),
-        Metric("auc", "higher", whole=_auc),
-        Metric("logloss", "lower", _logloss),
-        replace(_SQUARED, name="brier", root=False),
-        Metric("calibration", "zero", lambda t, v: v - t),
+        Metric("bias", "zero", lambda t, v: v - t, tasks=_NUMBERS),
+        Metric("wape", "lower", lambda t, v: (v - t).abs(), lambda t, v: t.abs(), tasks=_NUMBERS),  # noqa: ARG005
+        Metric("median_error", "lower", whole=lambda t, v: (v - t).abs().median(), tasks=_NUMBERS),
+        Metric("accuracy", "higher", lambda t, v: t == v, numeric=False, tasks=_CLASSES),
+        Metric("precision", "higher", _hit, _called, tasks=_TWO),
+        Metric("recall", "higher", _hit, _was, tasks=_TWO),
+        Metric("f1", "higher", lambda t, v: 2 * _hit(t, v).cast(int), _was_and_called, tasks=_TWO),
+        Metric("auc", "higher", whole=_auc, tasks=_CLASSES),
+        Metric("logloss", "lower", _logloss, tasks=_CLASSES),
+        replace(_SQUARED, name="brier", root=False, tasks=_CLASSES),
+        Metric("calibration", "zero", lambda t, v: v - t, tasks=_TWO),
+        Metric("balanced_accuracy", "higher", tasks=_CLASSES, numeric=False),
+        Metric("mcc", "higher", tasks=_CLASSES, numeric=False),
+        *(replace(metric, tasks=_CLASSES, numeric=False) for metric in _OF_BOTH),
+        Metric("average_precision", "higher", tasks=_CLASSES),
+        Metric("ece", "lower", tasks=_CLASSES),
     )
+}
+
+
+def fitting(task: Task) -> list[str]:
+    """The names of the metrics that fit a task."""
+    return [*(name for name, metric in METRICS.items() if task in metric.tasks), *_like(task)]
+
+
+def _like(task: Task) -> list[str]:
+    return [name for name, tasks in _LIKE.items() if task in tasks]
+
+
+def misfit(metric: Metric, task: Task | None, classes: Classes | None = None) -> str:
+    """Why a metric does not fit a task and its classes, and which do; "" if it does, or no task is known."""
+    if task is None or not metric.tasks:
+        return ""
+    if task not in metric.tasks:
+        instead = ", ".join(fitting(task))
+        if task is Task.MULTICLASS and metric.name in BY_CLASS:
+            name = metric.name
+            instead = f"{name}_macro, {name}_weighted or {name}[CLASS]"
+        return f"{metric.name} does not fit {_KINDS[task]}; choose {instead}"
+    if classes is not None and metric.of and metric.of not in classes.texts:
+        return f"{metric.name}: there is no such class; choose of {', '.join(classes.texts)}"
+    if classes is not None and metric.top >= len(classes.values):
+        return (
+            f"{metric.name} of {len(classes.values)} classes is always 1; choose {_smaller(len(classes.values))}"
+        )
+    return ""
+
+
+def check_fit(metric: Metric, task: Task | None, classes: Classes | None = None) -> None:
+    """Refuse a metric that does not fit a task; UsageError that names those that do."""
+    if wrong := misfit(metric, task, classes):
+        what, _, instead = wrong.partition("; ")
+        raise UsageError(what, next=instead)
+
+
+def _smaller(classes: int) -> str:
+    return f"top_{classes - 1}_accuracy" if classes > 3 else "top_2_accuracy" if classes > 2 else "accuracy"
+
+
+_KINDS = {
+    Task.REGRESSION: "the task regression",
+    Task.BINARY: "two classes (the task binary)",
+    Task.MULTICLASS: "many classes (the task multiclass)",
 }

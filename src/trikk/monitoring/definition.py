@@ -12,7 +12,7 @@ from trikk.core.durations import seconds
 from trikk.core.errors import DefinitionError, TrikkError, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
-from trikk.models.metrics import Metric, metric_of
+from trikk.models.metrics import Metric, check_fit, metric_of
 from trikk.models.own import Metric as OwnMetric
 from trikk.models.task import PROBABILITY, ClassValue, Task
 from trikk.monitoring.metric_names import Own, named, renewed
@@ -201,6 +201,10 @@ def specified(
         if not keys:
             raise UsageError("a monitor needs a key", next='name the columns of an entity: key=["sensor"]')
         names, own = named(metrics)
+        meant = _task(task, more.get("positive"))
+        for one in names:
+            if one not in own:
+                check_fit(metric_of(one), meant)
         for kind in windows:
             if kind not in KINDS:
                 raise UsageError(f"windows has {kind!r}", next=f"use {', '.join(KINDS)}")
@@ -219,7 +223,7 @@ def specified(
             own=own,
             slices=tuple(slices),
             windows=tuple(dict.fromkeys(windows)),
-            task=_task(task, more.get("positive")),
+            task=meant,
             **more,
         )
     except TrikkError as error:
@@ -227,13 +231,13 @@ def specified(
 
 
 def _task(given: str | None, positive: ClassValue | None) -> Task | None:
-    """The task that an author names; of which a positive class is only part if there are two."""
+    """The task that an author names; a positive class alone says that there are two."""
     if given is not None and given not in [*Task]:
         raise UsageError(f"task={given!r} is none", next=f"use {', '.join(Task)}")
     task = None if given is None else Task(given)
     if positive is not None and task not in (None, Task.BINARY):
         raise UsageError(f"positive={positive!r} is for two classes, not for {task}", next="leave it out")
-    return task
+    return task if positive is None else Task.BINARY
 
 
 def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:

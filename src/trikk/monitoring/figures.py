@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _DIGITS = 9
 _BY_METRIC = ("metrics", "baseline", "own")
+_PARTS = ("confusion", "sums", "scores", "reasons")
 _LOG = logging.getLogger("trikk.monitor")
 
 
@@ -43,6 +44,12 @@ class Figures:
         estimated_labelled: the same of the labelled cases, to be set beside `metrics`.
         unseen: the share, 0 to 1, of the predictions for a category that is new to their model; None if that is
             not known.
+        confusion: rows of truth, predicted (both as texts) and count; None where no class was told apart, or the
+            record is of before they were kept.
+        sums: by metric ("baseline:NAME" of the baseline, "own:NAME" of the prediction beside it) the sums above
+            and below the line, with all their digits, that it is the quotient of.
+        scores: a mergeable histogram of the probabilities of each class, where a figure needs it.
+        reasons: by metric, why it has no value.
     """
 
     slice: str
@@ -57,6 +64,10 @@ class Figures:
     estimated: dict[str, float | None] = field(default_factory=dict)
     estimated_labelled: dict[str, float | None] = field(default_factory=dict)
     unseen: float | None = None
+    confusion: list[list[Any]] | None = None
+    sums: dict[str, list[float]] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
@@ -74,8 +85,9 @@ class Figures:
         return self.labelled / self.predicted if self.predicted else None
 
     def to_json(self) -> dict[str, JSON]:
-        """The figures as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """The figures as JSON; what they are summed from only where there is something."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in values.items() if value or name not in _PARTS}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Figures:
