@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trikk.alerts.backtest_template import Template, without_place
 from trikk.alerts.expression import Name
-from trikk.alerts.language import parse
+from trikk.alerts.language import parse, written_name
 from trikk.core.errors import UsageError
 
 VALUES = {"mae": 4.0, "bias": -3.0, "quantile_0.9": 2.0, "own": 1.0, "coverage": 0.5}
@@ -141,3 +142,53 @@ def test_arithmetic_is_that_of_python(left: Any, sign: str, right: Any) -> None:
     compare = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le, "==": operator.eq}
     wanted = compare.get(sign, operator.ne)(left[1], right[1])
     assert parse(f"{left[0]} {sign} {right[0]}").judge(values)[0] is wanted
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("f1[leak]", "f1[leak]"),
+        ("recall[two words]", "recall[two words]"),
+        ("recall[ two words ]", "recall[two words]"),
+        ('recall["two words"]', "recall[two words]"),
+        ("recall['two words']", "recall[two words]"),
+        ('recall[ "  two" ]', "recall[  two]"),
+        ("f1[3]", "f1[3]"),
+        ("f1[-1]", "f1[-1]"),
+        ("precision[valve [2]]", "precision[valve [2]]"),
+        ('precision["2]"]', "precision[2]]"),
+        (r'precision["say \"no\" \\ 1"]', 'precision[say "no" \\ 1]'),
+        ("precision[Störung / groß]", "precision[Störung / groß]"),
+        ("f1[and]", "f1[and]"),
+        ("f1[a:b.c]", "f1[a:b.c]"),
+        ("f1[x > 0.5 or y]", "f1[x > 0.5 or y]"),
+        ("f1[X]", "f1[X]"),
+    ],
+)
+def test_a_class_is_named_in_brackets_whatever_it_is_called(written: str, name: str) -> None:
+    for text, kinds in (
+        (f"{written} < 0.7", ["metric"]),
+        (f"0.7 > {written} and not ({written}) > 1", ["metric", "metric"]),
+        (f"estimated({written}) < 0.9 * usual", ["estimated", "usual"]),
+        (f"{written} < usual({written}) - abs(baseline({written}))", ["metric", "usual", "baseline"]),
+    ):
+        found = [one for one in parse(text).names() if one.kind != "count"]
+        assert [one.kind for one in found] == kinds
+        assert {one.name for one in found} == {name}
+    assert [one.name for one in parse(f"{written_name(name)} < 1").names()] == [name]
+    template = Template.of(f"{written} < 0.7")
+    assert (template.number, template.at(0.5)) == (0.7, f"{written} < 0.5")
+    assert Template.of(f"{written} < X").at(0.5) == f"{written} < 0.5"
+    assert without_place(f"{written} < X and {written} > 0") == f"{written} < 1 and {written} > 0"
+
+
+@pytest.mark.parametrize("text", ["f1[] < 1", "f1[ ] < 1", "f1[a < 1", 'f1["a] < 1', 'f1["a"b] < 1', "f1['a < 1"])
+def test_a_class_without_a_name_or_an_end_is_shown_where_it_begins(text: str) -> None:
+    with pytest.raises(UsageError, match="at character 4: the name of a class") as refused:
+        parse(text)
+    assert str(refused.value.where).startswith("f1[ >>>")
+
+
+def test_many_backslashes_cost_no_time() -> None:
+    with pytest.raises(UsageError):
+        parse('f1["' + "\\" * 900)

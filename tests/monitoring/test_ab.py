@@ -171,8 +171,78 @@ def test_a_version_that_predicted_in_shadow_is_found_in_its_table() -> None:
     assert versus("people:1", "table:shadow/people:3", tables).whole.second == 0.5
     assert versus("people:1", "table:shadow", tables).whole.cases == 192
     both = {**tables, "more": tables["shadow"]}
-    with pytest.raises(UsageError, match="several tables: more, shadow"):
+    with pytest.raises(UsageError, match="several tables: more, shadow, with 192, 192 rows, and 192 cases are in"):
         versus("people:1", "people:2", both)
+    assert versus("people:1", "table:more/people:2", both).whole.second == 1.0
+
+
+def test_a_version_is_found_in_all_tables_together() -> None:
+    first = rows(8, np.full(192, 12.0))
+    days = [rows(1, np.full(24, 10.0 + day), 2, first=day) for day in range(8)]
+    tables = {"counts": truth(8), "predictions": pl.concat([first, *days[:1]])}
+    tables |= {"log": pl.concat(days[1:3]), "shadow": pl.concat([days[0].with_columns(value=99.0), *days[3:]])}
+    found = versus("people:1", "people:2", tables)
+    assert (found.whole.cases, found.whole.second) == (192, 3.5)  # of the first day the monitor's table counts
+    assert found.places == ("people:2: 24 in predictions; 48 in log; 144 in shadow",)
+    assert found.to_json()["tables"] == [
+        [{"table": "predictions", "rows": 192, "why_not": None}],
+        [
+            {"table": "predictions", "rows": 24, "why_not": None},
+            {"table": "log", "rows": 48, "why_not": None},
+            {"table": "shadow", "rows": 144, "why_not": None},
+        ],
+    ]
+    assert versus("people:1", "table:shadow/people:2", tables).whole.cases == 144
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"drop": "slot"}, "table shadow has no column 'slot'"),
+        ({"drop": "sensor"}, "table shadow has no column 'sensor'"),
+        ({"drop": "value"}, "table shadow has no column 'value'"),
+        ({"with": pl.lit(3).alias("sensor")}, "column 'sensor' is Int32 in table shadow and String in counts"),
+        ({"with": pl.col("slot").dt.date()}, "column 'slot' of table shadow is Date, not a time"),
+    ],
+)
+def test_a_table_whose_predictions_can_not_be_compared_is_named_with_the_reason(
+    change: dict[str, Any], why: str
+) -> None:
+    shadow = rows(8, np.full(192, 11.0), 2)
+    shadow = shadow.drop(change["drop"]) if "drop" in change else shadow.with_columns(change["with"])
+    tables = {"predictions": rows(8, np.full(192, 12.0)), "counts": truth(8), "shadow": shadow}
+    for side in ("people:2", "table:shadow/people:2"):
+        with pytest.raises(UsageError) as refused:
+            versus("people:1", side, tables)
+        assert f"the predictions of {side} can't be compared by monitor people: 192 in table shadow, but " in (
+            refused.value.what
+        )
+        assert why in refused.value.what
+        assert "sensor, slot, value, as table predictions has them" in str(refused.value.next)
+    some = {**tables, "predictions": pl.concat([tables["predictions"], rows(1, np.full(24, 10.0), 2)])}
+    found = versus("people:1", "people:2", some)
+    assert (found.whole.cases, found.whole.second) == (24, 0.0)
+    assert found.places[0].startswith("people:2: 24 in predictions; 192 in shadow, left out: ")
+
+
+def test_tables_that_write_key_version_and_time_otherwise_are_read_as_well() -> None:
+    made = rows(8, np.full(192, 12.0)).with_columns(sensor=pl.lit(7))
+    counts = truth(8).with_columns(sensor=pl.lit(7))
+    log = rows(8, np.full(192, 11.0), 2).with_columns(
+        pl.lit("7").alias("sensor"),
+        pl.col("model").cast(pl.Categorical),
+        pl.col("model_version").cast(pl.String),
+        pl.col("predicted_at").dt.replace_time_zone(None),
+    )
+    tables = {"predictions": made, "counts": counts, "log": log, "notes": pl.DataFrame({"model": [1]})}
+    assert versus("people:1", "people:2", tables).whole.second == 1.0
+    known = registry(2, (1, -1.0), (2, 4.0))
+    assert versus("people:1", "table:log/people@champion", tables, known).whole.cases == 96
+    nobody = {**tables, "log": log.drop("predicted_at")}
+    with pytest.raises(UsageError, match="192 in table log, but it has no time 'predicted_at'"):
+        versus("people:1", "table:log/people@champion", nobody, known)
+    with pytest.raises(UsageError, match="in table predictions; there are 192 in table log"):
+        versus("people:1", "table:predictions/people:2", tables)
 
 
 def test_days_are_those_of_the_monitor_s_place() -> None:

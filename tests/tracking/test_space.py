@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk.core.errors import ParameterError, UnknownName
+from trikk.core.errors import ParameterError, UnknownName, UsageError
 from trikk.pipeline.graph import ParameterSpec
 from trikk.pipeline.kinds import Kind
 from trikk.tracking.space import Choices, Range, Space, grid, read_space
-from trikk.tracking.trials import Plan, Trial, rank
+from trikk.tracking.trials import Plan, Trial, better_of, check_direction, rank
 
 KINDS = {
     "rate": Kind("float"),
@@ -138,3 +138,30 @@ def test_the_best_bias_is_the_one_nearest_to_zero(metric: str, maximize: bool, o
     plan = Plan("s", "train", read_space(SPECS, {"rate": "0.1,0.2"}), metric, maximize, None)
     trials = [Trial(n, "", {}, "succeeded", value) for n, value in enumerate([5.0, -0.5, -9.0, 1.0])]
     assert [t.number for t in rank(trials, maximize=plan.maximize, compared=plan.compared)] == order
+
+
+@pytest.mark.parametrize(
+    ("metric", "better"),
+    [
+        ("f1", "higher"),
+        ("score.auc", "higher"),
+        ("score.holdout.rmse", "lower"),
+        ("score.quantile_0.9", "lower"),
+        ("quantile_0.9", "lower"),
+        ("bias", "zero"),
+        ("error", ""),
+        ("val_f1", ""),
+        ("f1.gap", ""),
+        ("lib:mae", ""),
+        ("lib:f1.gap", ""),
+    ],
+)
+def test_the_worst_of_a_metric_that_is_known_can_not_win(metric: str, better: str) -> None:
+    assert better_of(metric) == better
+    for maximize, wrong in ((False, "higher"), (True, "lower")):
+        if better == wrong:
+            with pytest.raises(UsageError, match=f"of {metric} ") as refused:
+                check_direction(metric, maximize=maximize)
+            assert "--maximize" in str(refused.value.next)
+        else:
+            check_direction(metric, maximize=maximize)

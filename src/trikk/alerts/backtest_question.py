@@ -9,6 +9,7 @@ from datetime import date
 from trikk.alerts.backtest_bounds import Accepted
 from trikk.alerts.backtest_sweep import Days
 from trikk.alerts.backtest_template import without_place
+from trikk.alerts.language import written_name
 from trikk.alerts.rule import DRIFT, FIGURES, Rule, check_against, checked
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.own import short
@@ -144,9 +145,10 @@ def _of_metric(metric: str, spec: MonitorSpec) -> str:
             f"it is not known which way {metric} is better",
             next=f'say it: Metric({metric}, better="higher"), or give a condition: --when "{metric} < X"',
         )
+    named = written_name(metric)
     if better == "zero":
-        return f"abs({metric}) > X"
-    return f"{metric} {'>' if better == 'lower' else '<'} X{' * baseline' if spec.baseline else ''}"
+        return f"abs({named}) > X"
+    return f"{named} {'>' if better == 'lower' else '<'} X{' * baseline' if spec.baseline else ''}"
 
 
 def _check_asked(question: Question, rule: Rule) -> None:

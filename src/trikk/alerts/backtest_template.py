@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trikk.alerts.backtest_sweep import Flip
 from trikk.alerts.expression import Condition, Values
-from trikk.alerts.language import parse
+from trikk.alerts.language import Token, parse, tokens
 from trikk.core.errors import UsageError
 
-_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])", re.ASCII)
-_PLACE = re.compile(r"(?<![\w.:])X(?![\w.:(])", re.ASCII)
+_PLACE = "X"
 _UP, _DOWN = (">", ">="), ("<", "<=")
 _ROUGH = 1e-9
 _DIGITS = 11  # figures have nine
@@ -40,14 +38,13 @@ class Template:
         Raises:
             UsageError: if it is not clear which number is meant, or the rest is no condition.
         """
-        for pattern in (_PLACE, _NUMBER):
-            found = list(pattern.finditer(when))
-            if len(found) == 1:
-                start, end = found[0].span()
-                template = cls(when[:start], when[end:], None if pattern is _PLACE else float(found[0][0]))
+        for places in (_places(when), [token for token in tokens(when) if token.kind == "number"]):
+            if len(places) == 1:
+                begin, word = places[0].at, places[0].text
+                template = cls(when[:begin], when[begin + len(word) :], None if word == _PLACE else float(word))
                 parse(template.at(1.0))
                 return template
-            if found:
+            if places:
                 break
         raise UsageError(f"it is not clear which number of {when!r} is the threshold", next=_EXAMPLE)
 
@@ -115,10 +112,16 @@ def _leaves(condition: Condition, *, negated: bool = False) -> Iterator[tuple[Co
 
 
 def has_place(when: str) -> bool:
-    """Whether X stands in a condition."""
-    return bool(_PLACE.search(when))
+    """Whether X stands in a condition; not as a part of a name, nor as a class."""
+    return bool(_places(when))
 
 
 def without_place(when: str) -> str:
     """A condition of the same length with a number where X was, so that it can be checked as any other."""
-    return _PLACE.sub("1", when)
+    for place in _places(when):
+        when = f"{when[: place.at]}1{when[place.at + 1 :]}"
+    return when
+
+
+def _places(when: str) -> list[Token]:
+    return [token for token in tokens(when) if token.kind == "name" and token.text == _PLACE]

@@ -8,6 +8,8 @@ sum         product {("+" | "-") product}
 product     factor {("*" | "/") factor}
 factor      number | "-" factor | figure | "abs" "(" sum ")" | "(" sum ")"
 figure      metric | count | ("baseline" | "usual" | "estimated") ["(" metric ")"]
+metric      name ["[" class "]"]
+class       a text whose square brackets are closed, or any text in quotes (a quote in it after a backslash)
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ _TOKEN = re.compile(
     r"|(?P<sign>>=|<=|==|!=|[-+*/()<>])",
     re.ASCII,
 )
+_QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)(?P=quote)\s*\]""", re.DOTALL)
 _LOGIC = ("and", "or", "not")
 _OTHERS = ("baseline", "usual", "estimated")
 _DEEPEST = 50
@@ -36,7 +39,15 @@ _LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class Token:
+    """A word of a condition.
+
+    Attributes:
+        kind: number, name, sign or end.
+        text: as it is written; of a metric of a class without quotes: f1[two words].
+        at: where it begins.
+    """
+
     kind: str
     text: str
     at: int
@@ -52,18 +63,58 @@ def parse(text: str) -> Condition:
     return _Parser(text).whole()
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def tokens(text: str) -> Iterator[Token]:
+    """The words of a condition, and one for its end.
+
+    Raises:
+        UsageError: if a character can't stand there.
+    """
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is not None:
-            yield _Token(str(match.lastgroup), match[0], at)
-            at = match.end()
+            kind, begin, at = str(match.lastgroup), at, match.end()
+            label = ""
+            if kind == "name" and text.startswith("[", at):
+                label, at = _label(text, at + 1)
+            yield Token(kind, match[0] + label, begin)
         elif text[at].isspace():
             at += 1
         else:
             _refuse(text, at, f"{text[at]!r} is not understood", "use figures, numbers and + - * /")
-    yield _Token("end", "", len(text))
+    yield Token("end", "", len(text))
+
+
+def written_name(metric: str) -> str:
+    """A metric's name as a condition has it: a class whose name is not clear without quotes stands in quotes."""
+    name, bracket, label = metric.partition("[")
+    label = label[:-1]
+    is_plain = label == label.strip() and label[:1] not in ("", '"', "'") and _closing(metric, len(name) + 1)
+    if not bracket or is_plain == len(metric) - 1:
+        return metric
+    quoted = label.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}["{quoted}"]'
+
+
+def _label(text: str, at: int) -> tuple[str, int]:
+    """The class, in brackets, whose name begins at a place; and where its brackets end."""
+    if quoted := _QUOTED.match(text, at):
+        label = re.sub(r"\\(.)", r"\1", quoted["text"], flags=re.DOTALL)
+        return f"[{label}]", quoted.end()
+    label = text[at : _closing(text, at)].strip()
+    if not label or label[0] in "\"'":
+        _refuse(text, at, "the name of a class is missing, or has no end", 'write f1[leak], or f1["a]b"]')
+    return f"[{label}]", _closing(text, at) + 1
+
+
+def _closing(text: str, at: int) -> int:
+    """Where the bracket closes that opened before a place; the place itself if none does."""
+    depth = 1
+    for end in range(at, len(text)):
+        depth += (text[end] == "[") - (text[end] == "]")
+        if not depth:
+            return end
+    return at
 
 
 def _refuse(text: str, at: int, what: str, mend: str) -> NoReturn:
@@ -81,7 +132,7 @@ class _Parser:
         if len(text) > _LONGEST:
             raise UsageError(f"a condition has {len(text)} characters", next=f"use at most {_LONGEST}")
         self.text = text
-        self.tokens = list(_tokens(text))
+        self.tokens = list(tokens(text))
         self.at = 0
         self.depth = 0
 
@@ -92,7 +143,7 @@ class _Parser:
         return found
 
     @property
-    def _now(self) -> _Token:
+    def _now(self) -> Token:
         return self.tokens[self.at]
 
     def _stop(self, what: str, mend: str) -> NoReturn:

@@ -88,6 +88,8 @@ def _show(found: Comparison, *, every: bool) -> None:
     if found.days:
         days = "1 day" if spread.days == 1 else f"{spread.days:,} days"
         echo(f"  {found.days[0]} to {found.days[1]}, {days}")
+    for place in found.places:
+        echo(f"  {place}")
     for number, told in enumerate(found.left_out.told(found.first, found.second)):
         echo(f"  {'         ' if number else 'left out:'} {told}")
     echo(f"  {_number(whole.first)} -> {_number(whole.second)}: {_difference(whole)}")

@@ -69,4 +69,5 @@ def place_of(function: object) -> str:
 
 def short(name: str) -> str:
     """What a metric is called where nothing else is said: of "module:function" the function."""
-    return name.rpartition(":")[2].rpartition(".")[2] if ":" in name else name
+    is_place = ":" in name and "[" not in name  # f1[a:b] is a class's
+    return name.rpartition(":")[2].rpartition(".")[2] if is_place else name

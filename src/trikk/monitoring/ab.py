@@ -15,7 +15,7 @@ from trikk.models.registry import Registry
 from trikk.monitoring.ab_loss import Loss, loss_of
 from trikk.monitoring.ab_pairs import DAY, OTHER, LeftOut, operands, paired
 from trikk.monitoring.ab_resample import Spread, spread, two_sided
-from trikk.monitoring.ab_sides import Side, read_side, rows_of
+from trikk.monitoring.ab_sides import Part, Side, parts_of, read_side, told_where
 from trikk.monitoring.ab_verdict import OPEN, Rules, Verdict, detectable, judge
 from trikk.monitoring.cases import OBSERVED, PREDICTED
 from trikk.monitoring.definition import MonitorSpec
@@ -99,6 +99,8 @@ class Comparison:
         detectable: the least difference that these days would find; None without days.
         over: "days", or "weeks" where those vary more.
         rules: when a difference counts.
+        sources: what each side's tables have of it.
+        places: the same in words, for versions and aliases that are not in the monitor's table alone.
     """
 
     monitor: str
@@ -113,6 +115,8 @@ class Comparison:
     detectable: float | None = None
     over: str = "days"
     rules: Rules = field(default_factory=Rules)
+    sources: tuple[tuple[Part, ...], ...] = ()
+    places: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -142,6 +146,7 @@ class Comparison:
             "unlabelled": self.left_out.unlabelled,
             "unpredicted": self.left_out.unpredicted,
             "sentence": self.sentence,
+            "tables": [[part.to_json() for part in parts] for parts in self.sources],
             "slices": [one.to_json() for one in self.slices],
         }
 
@@ -182,15 +187,20 @@ def compare(
     chosen = spec.metric(metric or spec.metrics[0])
     rules, loss = rules or Rules(), loss_of(chosen)
     sides = (read_side(first), read_side(second))
-    made = [rows_of(side, spec, tables, registry, environment) for side in sides]
-    pairs, out = paired(spec, made, tables.scan(spec.truth), start, end)
+    parts = [parts_of(side, spec, tables, registry, environment) for side in sides]
+    pairs, out = paired(spec, list(zip(sides, parts, strict=True)), tables.scan(spec.truth), start, end)
+    places = [
+        told for side, of_side in zip(sides, parts, strict=True) if (told := told_where(side, of_side, spec))
+    ]
     if pairs.is_empty():
         told = ", ".join(out.told(first, second)) or "none at all"
+        where = f" ({'; '.join(places)})" if places else ""
         raise UsageError(
-            f"{first} and {second} share no case whose truth is known",
+            f"{first} and {second} share no case whose truth is known{where}",
             next=f"there are {told}; let one of them predict in shadow, or wait for the truth",
         )
-    return _compared(spec, loss, sides, operands(pairs, chosen), out, rules, seed)
+    found = _compared(spec, loss, sides, operands(pairs, chosen), out, rules, seed)
+    return replace(found, sources=tuple(map(tuple, parts)), places=tuple(places))
 
 
 def _compared(

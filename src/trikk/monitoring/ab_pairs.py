@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
 from trikk.core.zones import day_start
 from trikk.models.metrics import Metric
+from trikk.monitoring.ab_sides import Part, Side, narrowed
 from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
-from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
+from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.windows import zone_of
 
 if TYPE_CHECKING:
@@ -48,43 +49,91 @@ class LeftOut:
 
 
 def paired(
-    spec: MonitorSpec, made: Sequence[pl.LazyFrame], truth: pl.LazyFrame, start: date | None, end: date | None
+    spec: MonitorSpec,
+    sides: Sequence[tuple[Side, Sequence[Part]]],
+    truth: pl.LazyFrame,
+    start: date | None,
+    end: date | None,
 ) -> tuple[pl.DataFrame, LeftOut]:
     """The cases that both sides predicted and whose truth is known, with the local day of each in `_day`.
 
     Args:
         spec: the monitor.
-        made: the first and the second side's predictions; the second's values become `_other`.
+        sides: the first and the second side with their predictions; the second's values become `_other`.
         truth: the monitor's truth.
         start: the first local day of slots; from the beginning if None.
         end: the last local day, included.
 
     Raises:
-        UsageError: if the period is empty, or the tables can't be joined.
+        UsageError: if the period is empty, the tables can't be joined, or it is not clear which prediction counts.
     """
     import polars as pl
 
-    period, others = _period(spec, start, end), truth.collect_schema().names()
-    joined = []
-    for rows in made:
-        names = [*rows.collect_schema().names(), *others, *TIME_PARTS]
-        slices = tuple(name for name in spec.slices if name in names)
-        plain = replace(spec, baseline="", interval=(), expected_error="", slices=slices)
-        joined.append(cases(plain, rows, truth, *period))
+    period = _period(spec, start, end)
     by, happened = [*spec.key, spec.slot], pl.col(OBSERVED).is_not_null()
-    left, right = (rows.filter(pl.col(PREDICTED).is_not_null()) for rows in joined)
-    texts = [name for name in spec.key if left.schema[name] != right.schema[name]]  # one log has them as texts
-    left, right = (rows.with_columns(pl.col(texts).cast(pl.String)) for rows in (left, right))
+    (left, meant), (right, _) = (_predicted(spec, side, parts, truth, period) for side, parts in sides)
+    left, right = _alike([left, right], spec.key)
     extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
     both = left.join(right.select(*by, pl.col(PREDICTED).alias(OTHER), *extra), on=by).sort(by)
     known = both.filter(happened)
     slots = pl.concat([rows[spec.slot] for rows in (left, right)])
-    meant = joined[0].filter(pl.col(spec.slot).is_between(slots.min(), slots.max()))
+    meant = meant.filter(pl.col(spec.slot).is_between(slots.min(), slots.max()))
     truths, first, second = (int(rows.select(happened.sum()).item()) for rows in (meant, left, right))
     alone = (first - known.height, second - known.height)
     out = LeftOut(alone, both.height - known.height, truths - known.height - sum(alone))
     local = pl.col(spec.slot).dt.convert_time_zone(spec.timezone)
     return known.with_columns(local.dt.date().alias(DAY)), out
+
+
+def _predicted(
+    spec: MonitorSpec, side: Side, parts: Sequence[Part], truth: pl.LazyFrame, period: tuple[datetime, datetime]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The cases that a side predicted, in whichever table; and all cases with a truth.
+
+    A case that the monitor's table has is taken from there.
+    """
+    import polars as pl
+
+    others, by = truth.collect_schema().names(), [*spec.key, spec.slot]
+    joined = []
+    for part in parts:
+        if part.frame is not None:
+            plain = narrowed(spec, part.table, [*part.frame.collect_schema().names(), *others])
+            joined.append(cases(plain, part.frame, truth, *period))
+    frames = _alike([rows.filter(pl.col(PREDICTED).is_not_null()) for rows in joined], spec.key)
+    if len(frames) == 1:
+        return frames[0], joined[0]
+    if any(_is_text(one) != _is_text(frames[0]) for one in frames):
+        raise _several(side, parts, "of which some have texts, others numbers")
+    first = frames.pop(0) if parts[0].table == spec.predictions else frames[0].clear()
+    rest = pl.concat(frames, how="diagonal_relaxed").join(first.select(by), on=by, how="anti")
+    if twice := rest.height - rest.select(by).n_unique():
+        raise _several(side, parts, f"and {twice:,} cases are in more than one of them")
+    return pl.concat([first, rest], how="diagonal_relaxed"), joined[0]
+
+
+def _is_text(rows: pl.DataFrame) -> bool:
+    import polars as pl
+
+    return not (rows.schema[PREDICTED].is_numeric() or rows.schema[PREDICTED] == pl.Boolean)
+
+
+def _several(side: Side, parts: Sequence[Part], why: str) -> UsageError:
+    """That it is not clear which of several tables' predictions is meant."""
+    usable = [part for part in parts if part.frame is not None]
+    tables, counts = ", ".join(part.table for part in usable), ", ".join(f"{part.rows:,}" for part in usable)
+    return UsageError(
+        f"predictions of {side.text} are in several tables: {tables}, with {counts} rows, {why}",
+        next=f"say which: table:{usable[0].table}/{side.text}",
+    )
+
+
+def _alike(frames: Sequence[pl.DataFrame], key: Sequence[str]) -> list[pl.DataFrame]:
+    """Frames whose key is of the same types: text where one log has it so."""
+    import polars as pl
+
+    texts = [name for name in key if len({rows.schema[name] for rows in frames}) > 1]
+    return [rows.with_columns(pl.col(texts).cast(pl.String)) for rows in frames]
 
 
 def operands(pairs: pl.DataFrame, metric: Metric) -> pl.DataFrame:

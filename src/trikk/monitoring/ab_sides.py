@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import check_name
+from trikk.core.values import JSON
 from trikk.models.registry import Registry
 from trikk.models.state import Move
-from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.cases import check_tables
+from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
 from trikk.pipeline.model import split_reference
 
 if TYPE_CHECKING:
@@ -70,8 +72,37 @@ def read_side(text: str) -> Side:
     return Side(text, model=model, version=version, alias=alias or "", environment=environment)
 
 
-def rows_of(side: Side, spec: MonitorSpec, tables: Any, registry: Registry, environment: str) -> pl.LazyFrame:
-    """The predictions of a side: as the monitor's table, but with the side's rows and the side's values.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a table has of a side.
+
+    Attributes:
+        table: the table.
+        rows: how many predictions.
+        frame: as the monitor's table, with the side's rows and the side's values; None if they can't be compared.
+        why: why they can't; "" if they can.
+    """
+
+    table: str
+    rows: int
+    frame: pl.LazyFrame | None = field(repr=False)
+    why: str = ""
+
+    def to_json(self) -> dict[str, JSON]:
+        """The part as JSON."""
+        return {"table": self.table, "rows": self.rows, "why_not": self.why or None}
+
+
+def told_where(side: Side, parts: Sequence[Part], spec: MonitorSpec) -> str:
+    """Where the predictions of a version or an alias are, in words; "" if only in the monitor's table."""
+    if not side.model or [part.table for part in parts] == [spec.predictions]:
+        return ""
+    told = [f"{part.rows:,} in {part.table}" + (f", left out: {part.why}" if part.why else "") for part in parts]
+    return f"{side.text}: {'; '.join(told)}"
+
+
+def parts_of(side: Side, spec: MonitorSpec, tables: Any, registry: Registry, environment: str) -> list[Part]:
+    """The predictions of a side, by table: the monitor's comes first, and those that can't be compared come last.
 
     Args:
         side: the side.
@@ -82,88 +113,144 @@ def rows_of(side: Side, spec: MonitorSpec, tables: Any, registry: Registry, envi
 
     Raises:
         UnknownName: if there is no such table, column, model, version or alias.
-        UsageError: if there are no predictions of that side.
+        UsageError: if there are no predictions of that side that can be compared.
     """
     import polars as pl
 
     moves = _moves(side, registry, environment)
-    rows: pl.LazyFrame = (
-        _found(side, spec, tables, moves) if side.model else tables.scan(side.table or spec.predictions)
-    )
+    if side.model:
+        return _found(side, spec, tables, moves)
+    table = side.table or spec.predictions
+    rows: pl.LazyFrame = tables.scan(table)
     names = rows.collect_schema().names()
     column = side.column or spec.prediction
     if column not in names:
         raise UnknownName("column", column, names)
-    return rows if column == spec.prediction else rows.with_columns(pl.col(column).alias(spec.prediction))
+    own = rows if column == spec.prediction else rows.with_columns(pl.col(column).alias(spec.prediction))
+    return [Part(table, int(rows.select(pl.len()).collect().item()), own)]
 
 
-def _found(side: Side, spec: MonitorSpec, tables: Any, moves: Sequence[Move]) -> pl.LazyFrame:
-    """A version's or alias's rows, in the monitor's table, or else in the one other table that has some."""
-    looked = [side.table] if side.table else [spec.predictions]
-    others = [] if side.table else [name for name in tables.names() if name not in (spec.predictions, spec.truth)]
-    having = [rows for name in looked if (rows := _of_model(side, spec, tables.scan(name), moves)) is not None]
-    if having:
-        return having[0]
-    more = [
-        (name, rows) for name in others if (rows := _of_model(side, spec, tables.scan(name), moves)) is not None
+def narrowed(spec: MonitorSpec, table: str, columns: Sequence[str]) -> MonitorSpec:
+    """The monitor with another table of predictions, and of its columns no more than a comparison needs.
+
+    Args:
+        spec: the monitor.
+        table: the table.
+        columns: those of that table and of the truth.
+    """
+    slices = tuple(name for name in spec.slices if name in (*columns, *TIME_PARTS))
+    return replace(spec, predictions=table, baseline="", interval=(), expected_error="", slices=slices)
+
+
+def _found(side: Side, spec: MonitorSpec, tables: Any, moves: Sequence[Move]) -> list[Part]:
+    """A version's or alias's rows, wherever they are."""
+    others = [name for name in tables.names() if name not in (spec.predictions, spec.truth)]
+    looked = [side.table] if side.table else [spec.predictions, *others]
+    truth = tables.scan(spec.truth).collect_schema()
+    parts = [
+        part
+        for name in looked
+        if (part := _of_model(side, spec, name, truth, _by_model(side.model, tables.scan(name)), moves))
     ]
-    if len(more) > 1:
+    if not parts:
+        raise _nothing(side, tables, moves, looked)
+    fit = [part for part in parts if part.frame is not None]
+    if not fit:
+        needed = ", ".join((*spec.key, spec.slot, spec.prediction))
+        told = "; ".join(f"{part.rows:,} in table {part.table}, but {part.why}" for part in parts)
         raise UsageError(
-            f"predictions of {side.text} are in several tables: {', '.join(name for name, _ in more)}",
-            next=f"say which: table:{more[0][0]}/{side.text}",
+            f"the predictions of {side.text} can't be compared by monitor {spec.name}: {told}",
+            next=f"predict with {needed}, as table {spec.predictions} has them",
         )
-    if not more:
-        raise _nothing(side, tables, moves, [*looked, *others])
-    return more[0][1]
+    return [*fit, *(part for part in parts if part.frame is None)]
 
 
 def _nothing(side: Side, tables: Any, moves: Sequence[Move], looked: Sequence[str]) -> UsageError:
     """That there are no predictions of a side; of an alias, since when it is held, and what could be compared."""
-    what = f"there are no predictions of {side.text}" + (f" in table {side.table}" if side.table else "")
+    where = f" in table {side.table}" if side.table else ""
+    what = f"there are no predictions of {side.text}{where}"
     if not moves:
+        made = _made_by(side, [side.version or 0], tables, tables.names()) if side.table else []
+        if made:
+            told = ", ".join(f"{rows:,} in table {name}" for _, name, rows in made)
+            mend = f"leave the table out: {side.model}:{side.version}"
+            return UsageError(f"{what}; there are {told}", next=mend)
         mend = "let it predict beside the champion (`shadow`), or compare on given rows (`promote_if`)"
         return UsageError(what, next=mend)
     last = moves[-1]
     what += f": version {last.version} has held {side.alias} since {_moment(last.at):%Y-%m-%d %H:%M} UTC"
-    held = sorted({move.version for move in moves})
-    found = {
-        (version, name): rows
-        for version in held
-        for name in looked
-        if (rows := _made_by(side.model, version, tables.scan(name)))
-    }
-    if not found:
+    made = _made_by(side, sorted({move.version for move in moves}), tables, looked)
+    if not made:
         return UsageError(what, next="wait for predictions that it makes from then on (`shadow`)")
-    told = ", ".join(f"{rows:,} by version {version} in {name}" for (version, name), rows in found.items())
-    version, name = next((one for one in found if one[0] == last.version), next(iter(found)))
+    told = ", ".join(f"{rows:,} by version {version} in {name}" for version, name, rows in made)
+    version, name, _ = next((one for one in made if one[0] == last.version), made[0])
     return UsageError(
         f"{what}, and whatever was predicted before does not count: {told}",
         next=f"compare what the version has made: {side.model}:{version}, or table:{name}",
     )
 
 
-def _made_by(model: str, version: int, rows: pl.LazyFrame) -> int:
-    """How many rows a version has made; 0 for a table of another kind."""
+def _made_by(
+    side: Side, versions: Sequence[int], tables: Any, looked: Sequence[str]
+) -> list[tuple[int, str, int]]:
+    """How many rows versions have made, by version and table."""
+    own = {name: rows for name in looked if (rows := _by_model(side.model, tables.scan(name))) is not None}
+    counts = [(v, name, _count(rows.filter(_is_version(v)))) for v in versions for name, rows in own.items()]
+    return [one for one in counts if one[2]]
+
+
+def _of_model(
+    side: Side, spec: MonitorSpec, table: str, truth: pl.Schema, rows: pl.LazyFrame | None, moves: Sequence[Move]
+) -> Part | None:
+    """What a table has of the side's model; None if nothing."""
     import polars as pl
 
-    if not {"model", "model_version"} <= set(rows.collect_schema().names()):
-        return 0
-    own = (pl.col("model") == model) & (pl.col("model_version") == version)
-    return int(rows.filter(own).select(pl.len()).collect().item())
-
-
-def _of_model(side: Side, spec: MonitorSpec, rows: pl.LazyFrame, moves: Sequence[Move]) -> pl.LazyFrame | None:
-    """The rows that the side's model made; None if there are none, or the table is of another kind."""
-    import polars as pl
-
-    needed = {*spec.key, spec.slot, spec.prediction, "model", "model_version"}
-    needed |= {spec.made} if side.alias else set()
-    if not needed <= set(rows.collect_schema().names()):
+    if rows is None:
         return None
-    own = pl.col("model") == side.model
-    own &= _held(spec.made, moves) if side.alias else pl.col("model_version") == side.version
-    chosen = rows.filter(own)
-    return chosen if chosen.select(pl.len()).head(1).collect().item() else None
+    schema = rows.collect_schema()
+    why = ""
+    if not side.alias:
+        own = rows.filter(_is_version(side.version or 0))
+    elif isinstance(made := schema.get(spec.made), pl.Datetime):
+        moment = pl.col(spec.made) if made.time_zone else pl.col(spec.made).dt.replace_time_zone("UTC")
+        own = rows.filter(_held(moment, moves))
+    else:
+        own = rows.filter(pl.any_horizontal(*(_is_version(move.version) for move in moves)))
+        why = f"it has no time {spec.made!r}, so that nobody knows who held {side.alias} then"
+    count = _count(own)
+    if not count:
+        return None
+    try:
+        check_tables(narrowed(spec, table, [*schema.names(), *truth.names()]), schema, truth)
+    except UsageError as error:
+        why = why or error.what
+    return Part(table, count, None if why else own, why)
+
+
+def _by_model(model: str, rows: pl.LazyFrame) -> pl.LazyFrame | None:
+    """The rows that a model has made, versions as whole numbers; None if a table does not say who made them."""
+    import polars as pl
+
+    schema = rows.collect_schema()
+    if not {"model", "model_version"} <= set(schema.names()):
+        return None
+    if schema["model"] != pl.String:
+        rows = rows.with_columns(pl.col("model").cast(pl.String, strict=False))
+    if not schema["model_version"].is_integer():
+        rows = rows.with_columns(pl.col("model_version").cast(pl.Int64, strict=False))
+    return rows.filter(pl.col("model") == model)
+
+
+def _is_version(version: int) -> pl.Expr:
+    import polars as pl
+
+    return pl.col("model_version") == version
+
+
+def _count(rows: pl.LazyFrame) -> int:
+    import polars as pl
+
+    return int(rows.select(pl.len()).collect().item())
 
 
 def _moves(side: Side, registry: Registry, environment: str) -> list[Move]:
@@ -182,7 +269,7 @@ def _moves(side: Side, registry: Registry, environment: str) -> list[Move]:
     return moves
 
 
-def _held(made: str, moves: Sequence[Move]) -> pl.Expr:
+def _held(made: pl.Expr, moves: Sequence[Move]) -> pl.Expr:
     """Whether a row's version held the alias when the row was made.
 
     At the very moment of a move both holders count: a backfill may give a promotion and a prediction one time.
@@ -190,11 +277,11 @@ def _held(made: str, moves: Sequence[Move]) -> pl.Expr:
     import polars as pl
 
     ends: list[float | None] = [*(move.at for move in moves[1:]), None]
-    found = pl.lit(False)
+    held = []
     for move, end in zip(moves, ends, strict=True):
-        while_ = (pl.col("model_version") == move.version) & (pl.col(made) >= _moment(move.at))
-        found |= while_ & (pl.col(made) <= _moment(end)) if end is not None else while_
-    return found
+        since = _is_version(move.version) & (made >= _moment(move.at))
+        held.append(since if end is None else since & (made <= _moment(end)))
+    return pl.any_horizontal(*held)
 
 
 def _moment(at: float) -> datetime:

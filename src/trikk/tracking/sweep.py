@@ -28,7 +28,7 @@ from trikk.runs.state import OVER
 from trikk.storage.locks import file_lock
 from trikk.tracking.propose import Grid, Optuna, Proposer
 from trikk.tracking.space import Choices, read_space
-from trikk.tracking.trials import CREATED, Plan, Trial, rank, rows_of, trial_of
+from trikk.tracking.trials import CREATED, Plan, Trial, check_direction, rank, rows_of, trial_of
 
 if TYPE_CHECKING:
     from trikk.core.values import JSON
@@ -79,9 +79,11 @@ class Sweep:
             trials: how many Optuna makes; None goes through the grid.
 
         Raises:
-            UsageError: if the pipeline, a parameter, or a table or model that it reads is wrong.
+            UsageError: if the pipeline, a parameter, or a table or model that it reads is wrong, or the worst of a
+                metric that trikk knows would win.
             MissingExtra: if Optuna is needed and not installed.
         """
+        check_direction(metric, maximize=maximize)
         session = self._add_session()
         graph = session.graph(pipeline)
         space = read_space(graph.parameters, given)

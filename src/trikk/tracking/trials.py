@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON, encode
-from trikk.models.metrics import METRICS
+from trikk.models.metrics import metric_of
 from trikk.runs.journal import RunRow
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord, read_record
@@ -47,8 +48,7 @@ class Plan:
 
     def compared(self, value: float) -> float:
         """What is compared of a metric's value: its size where the nearest to zero is best, as of a bias."""
-        known = METRICS.get(self.metric.rpartition(".")[2])
-        return abs(value) if known is not None and known.better == "zero" and not self.maximize else value
+        return abs(value) if better_of(self.metric) == "zero" and not self.maximize else value
 
     @property
     def subject(self) -> str:
@@ -109,6 +109,30 @@ def rank(trials: Iterable[Trial], *, maximize: bool, compared: Callable[[float],
     good.sort(key=lambda t: compared(t.value or 0.0), reverse=maximize)
     ranked = {t.number: replace(t, rank=place) for place, t in enumerate(good, 1)}
     return [*ranked.values(), *(t for t in trials if t.number not in ranked)]
+
+
+def better_of(metric: str) -> str:
+    """Which way is better of what ranks trials: lower, higher or zero; "" if it has no name that trikk knows.
+
+    Args:
+        metric: a logged metric's name, or `step.key`; the key, or what follows its last dots, may be f1 or
+            quantile_0.9.
+    """
+    while metric:
+        if ":" not in metric.partition("[")[0]:
+            with suppress(UsageError):
+                return metric_of(metric).better
+        metric = metric.partition(".")[2]
+    return ""
+
+
+def check_direction(metric: str, *, maximize: bool) -> None:
+    """Refuse a search that would call the worst the best; UsageError."""
+    better = better_of(metric)
+    if better == "higher" and not maximize:
+        raise UsageError(f"of {metric} larger is better, and the smallest would win", next="add --maximize")
+    if better == "lower" and maximize:
+        raise UsageError(f"of {metric} less is better, and the largest would win", next="leave out --maximize")
 
 
 def read_plan(project: Project, sweep: str) -> Plan:
