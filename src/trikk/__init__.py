@@ -8,7 +8,7 @@ from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.version import __version__ as __version__
 from trikk.features import FeatureTable
 from trikk.models import Metric, ModelVersion, better_by, predict, promote_if, register_model
-from trikk.monitoring import Drift, Monitor, estimate_error, shadow
+from trikk.monitoring import Drift, Monitor, Slice, estimate_error, shadow
 from trikk.pipeline.cache import Cache
 from trikk.pipeline.model import Model
 from trikk.pipeline.pipeline import Pipeline, pipeline
@@ -50,6 +50,7 @@ __all__ = [
     "log_artifact",
     "Monitor",
     "Metric",
+    "Slice",
     "Drift",
     "Report",
     "Alarm",

@@ -125,10 +125,10 @@ def _reading(
             continue
         holds, compared = condition.judge(functools.partial(value_of, figures=figures, good=good, zero=zero))
         if holds is not None:
-            points.append(_point(window, figures, compared, facts, bad=holds))
+            points.append(_point(spec, window, figures, compared, facts, bad=holds))
         if measured and not holds:
             good.append(figures)
-    where = "" if part is None else f" at {part[0]} {part[1]}"
+    where = "" if part is None else f" at {part[0]} {_named(part[1], spec.called.value(*part))}"
     return Reading(rule, spec.name, f"{spec.name}{where}: {rule.when}", tuple(points), part)
 
 
@@ -202,12 +202,20 @@ def _sizes(figures: Figures, metric: str) -> Figures:
 
 
 def _point(
-    window: WindowRecord, figures: Figures, compared: list[Compared], more: dict[str, JSON], *, bad: bool
+    spec: MonitorSpec,
+    window: WindowRecord,
+    figures: Figures,
+    compared: list[Compared],
+    more: dict[str, JSON],
+    *,
+    bad: bool,
 ) -> Point:
     told = [one for one in compared if one.holds is bad] or compared
-    facts: dict[str, JSON] = {"window": window.label, "state": window.state}
+    titles = spec.called
+    facts: dict[str, JSON] = {"title": titles.monitor()} if titles.monitor() else {}
+    facts |= {"window": window.label, "state": window.state}
     facts |= {"labelled": f"{figures.labelled:,} of {figures.predicted:,}"}
-    facts |= {name: shown(value) for name, value in figures.metrics.items()}
+    facts |= {name: _named(shown(value), titles.metric(name)) for name, value in figures.metrics.items()}
     facts |= {f"{name} of the baseline": shown(value) for name, value in figures.baseline.items()}
     facts |= {f"{name} as estimated": shown(value) for name, value in figures.estimated.items()} | more
     return Point(
@@ -219,6 +227,10 @@ def _point(
         badness=max((one.excess for one in compared), default=0.0) if bad else 0.0,
         facts=facts,
     )
+
+
+def _named(text: str, title: str) -> str:
+    return f"{text} ({title})" if title else text
 
 
 def _said(one: Compared, *, bad: bool) -> str:

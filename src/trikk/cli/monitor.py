@@ -80,7 +80,7 @@ def monitor(
         if as_json:
             print_json({**record.to_json(), "past": [p.to_json() for p in past]})
             return
-        _window(record, past, spec.metrics)
+        _window(spec, record, past)
     else:
         windows = records.newest(spec, kind, last)
         trusted = trusts(spec, records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else [])
@@ -92,6 +92,8 @@ def monitor(
             print_json({**shown, "dated_in_the_future": records.cursor().ahead})
             return
         _check_value(windows, chosen)
+        if title := spec.called.monitor():
+            echo(f"{spec.name}: {title}")
         _timeline(windows, spec.metrics, chosen)
         if unknown and any("unseen" in str(alarm.get("when", "")) for alarm in spec.alarms):
             echo(f"unseen: not known: {unknown}")
@@ -159,11 +161,13 @@ def _list(project: Project, names: list[str], *, as_json: bool) -> None:
     if not found:
         echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
         return
+    titled = any(s.called.monitor() for s, _, _ in found)
     table(
-        ["MONITOR", "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""],
+        ["MONITOR", *["TITLE"] * titled, "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""],
         [
             [
                 s.name,
+                *[s.called.monitor() or "-"] * titled,
                 f"{s.predictions} against {s.truth}",
                 when(c.at),
                 n.label if n else "-",
@@ -198,9 +202,10 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
     table(heads, rows, right=heads[2:])
 
 
-def _window(record: Any, past: list[Any], metrics: tuple[str, ...]) -> None:
-    whole = record.whole
-    echo(f"{record.monitor}, {record.kind} {record.label}: {record.state}")
+def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
+    whole, metrics, titles = record.whole, spec.metrics, spec.called
+    title = f" ({titles.monitor()})" if titles.monitor() else ""
+    echo(f"{record.monitor}{title}, {record.kind} {record.label}: {record.state}")
     coverage = "-" if whole.coverage is None else f"{whole.coverage:.0%}"
     echo(
         f"  {whole.predicted:,} predicted, {whole.labelled:,} labelled ({coverage}), "
@@ -215,7 +220,7 @@ def _window(record: Any, past: list[Any], metrics: tuple[str, ...]) -> None:
     heads = ["SLICE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics), *(["UNSEEN"] if unseen else [])]
     rows = [
         [
-            f"{f.slice}={f.value}" if f.slice else "all",
+            f"{f.slice}={_named(f.value, titles.value(f.slice, f.value))}" if f.slice else "all",
             f"{f.predicted:,}",
             f"{f.labelled:,}",
             *(_number(f.metrics.get(m)) for m in metrics),
@@ -315,6 +320,10 @@ def _run(run: dict[str, Any]) -> None:
     echo(f"  parameters  {parameters_text(run['parameters']) or '-'}")
     echo(f"  code        {str(run['code'])[:12]}{commit}")
     echo(f"  data        {', '.join(f'{n} at version {v}' for n, v in run['tables'].items()) or '-'}")
+
+
+def _named(text: str, name: str) -> str:
+    return f"{text} ({name})" if name else text
 
 
 def _number(value: float | None) -> str:

@@ -12,6 +12,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}\Z")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LETTERS = "abcdefghjkmnpqrs"
 RUN_ID_LENGTH = 12
+LONGEST_TITLE = 200
 
 
 def check_name(kind: str, name: object, *, where: str | None = None) -> str:
@@ -29,6 +30,19 @@ def check_name(kind: str, name: object, *, where: str | None = None) -> str:
         f"{shown} can't name a {kind}",
         where=where,
         next="use a letter, then letters, digits, _ and -, at most 100 characters",
+    )
+
+
+def check_title(kind: str, text: object) -> str:
+    """Return `text` if it can be what people call something: a line of at most 200 characters, or "".
+
+    Raises:
+        UsageError: if it is anything else; `kind` is the argument that it was given as.
+    """
+    if isinstance(text, str) and text.isprintable() and len(text) <= LONGEST_TITLE:
+        return text
+    raise UsageError(
+        f"{kind}= must be one line of at most {LONGEST_TITLE} characters", next=f'{kind}="People, monthly"'
     )
 
 

@@ -1,4 +1,4 @@
-"""`Metric`: a metric of the author's own, with its name and which way is better."""
+"""`Metric`: a metric of the author's own, with its name and which way is better; and what people call a metric."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from trikk.core.errors import DefinitionError
+from trikk.core.errors import DefinitionError, UsageError
+from trikk.core.names import check_title
 from trikk.pipeline.location import caller
 
 BETTER = ("lower", "higher", "zero")
@@ -14,24 +15,45 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class Metric:
-    """A metric of your own: `Monitor(..., metrics=["mae", Metric(within_3, better="higher")])`.
+    """A metric of your own, or with a title: `Monitor(..., metrics=["mae", Metric(within_3, better="higher")])`.
 
     Args:
         function: takes truths and values, numpy arrays of one length without missing ones; gives a number. At the
-            top level of a module, where workers find it.
+            top level of a module, where workers find it. Or the name of one of trikk's metrics, to say what people
+            call it: Metric("f1", title="How well leaks are found").
         better: "lower", "higher", or "zero" for the nearer to zero. If it is not given, no figure of it is called
             better or worse than another.
         name: what it is called in figures, conditions, tables and reports; the function's name if not given.
+        title: what reports call it.
+        unit: what reports write behind its figures, such as "persons".
+        customer_name: what a customer's page calls it; its title if not given.
 
     Raises:
         DefinitionError: if something in it can't work.
     """
 
     def __init__(
-        self, function: Callable[..., Any], *, better: str | None = None, name: str | None = None
+        self,
+        function: Callable[..., Any] | str,
+        *,
+        better: str | None = None,
+        name: str | None = None,
+        title: str = "",
+        unit: str = "",
+        customer_name: str = "",
     ) -> None:
-        self.function = place_of(function)
+        self.called = _called(title=title, unit=unit, customer_name=customer_name)
         self.better = better or ""
+        if isinstance(function, str) and ":" not in function:
+            self.function, self.name = "", function
+            if better is not None or name is not None:
+                raise DefinitionError(
+                    f"{function} has a name, and it is known which way is better",
+                    where=caller(),
+                    next=f'leave out name= and better=: Metric("{function}", title="...")',
+                )
+            return
+        self.function = function if isinstance(function, str) else place_of(function)
         self.name = short(self.function) if name is None else name
         if self.better not in ("", *BETTER):
             raise DefinitionError(f"better={better!r}", where=caller(), next=f"use one of {', '.join(BETTER)}")
@@ -44,6 +66,14 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"Metric({self.name!r}, better={self.better or None!r})"
+
+
+def _called(**given: str) -> dict[str, str]:
+    """What a metric is called, as far as it is given."""
+    try:
+        return {kind: check_title(kind, text) for kind, text in given.items() if text != ""}
+    except UsageError as error:
+        raise DefinitionError(error.what, where=caller(), next=error.next) from error
 
 
 def place_of(function: object) -> str:

@@ -68,7 +68,7 @@ def better_by(
     if better is not None and better not in BETTER:
         raise UsageError(f"better={better!r}", next=f"use one of {', '.join(BETTER)}")
     if isinstance(metric, Own):
-        better, metric = better or metric.better or None, metric.function
+        better, metric = better or metric.better or None, metric.function or metric.name
     elif not isinstance(metric, str):
         metric = place_of(metric)
     if ":" not in metric:

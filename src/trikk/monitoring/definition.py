@@ -16,6 +16,7 @@ from trikk.models.metrics import Metric, check_fit, metric_of
 from trikk.models.own import Metric as OwnMetric
 from trikk.models.task import PROBABILITY, ClassValue, Task
 from trikk.monitoring.metric_names import Own, named, renewed
+from trikk.monitoring.titles import Slice, Titles, titles_of
 from trikk.monitoring.windows import KINDS, zone_of
 
 TIME_PARTS = ("hour", "weekday", "month", "date")
@@ -70,6 +71,7 @@ class MonitorSpec:
         task: what is predicted; None if the model or the data says so.
         positive: of two classes the one that probability, precision and recall are about; None if known otherwise.
         probability: the predictions' column of that probability, and how those of several classes begin.
+        titles: what people call it and its parts, as JSON (`called`).
     """
 
     name: str
@@ -97,6 +99,12 @@ class MonitorSpec:
     task: Task | None = None
     positive: ClassValue | None = None
     probability: str = PROBABILITY
+    titles: dict[str, JSON] = field(default_factory=dict)
+
+    @property
+    def called(self) -> Titles:
+        """What people call it and its parts."""
+        return Titles(**self.titles)  # type: ignore[arg-type]
 
     @property
     def label_delay(self) -> timedelta:
@@ -105,7 +113,7 @@ class MonitorSpec:
 
     @property
     def figured(self) -> str:
-        """Names everything that figures depend on, and nothing else: not alarms, drift, delays or limits."""
+        """Names everything that figures depend on, and nothing else: no alarms, drift, delays, limits, titles."""
         facts = {name: self.to_json()[name] for name in _FIGURED}
         metrics: list[JSON] = [
             f"{name}={self.own[name]['function']}" if name in self.own else name for name in sorted(self.metrics)
@@ -184,9 +192,10 @@ def specified(
     key: str | Sequence[str],
     label_delay: float | str | timedelta,
     metrics: Sequence[str | OwnMetric | Callable[..., float]],
-    slices: Sequence[str],
+    slices: Sequence[str | Slice],
     windows: Sequence[str],
     task: str | None,
+    titles: Mapping[str, str],
     where: str,
     **more: Any,
 ) -> MonitorSpec:
@@ -221,7 +230,8 @@ def specified(
             delay=delay,
             metrics=names,
             own=own,
-            slices=tuple(slices),
+            slices=tuple(one.column if isinstance(one, Slice) else one for one in slices),
+            titles=titles_of(metrics, slices, **titles).to_json(),
             windows=tuple(dict.fromkeys(windows)),
             task=meant,
             **more,

@@ -45,10 +45,10 @@ def named(metrics: Sequence[str | Metric | Callable[..., float]]) -> tuple[tuple
     names: list[str] = []
     own: Own = {}
     for metric in metrics:
-        if isinstance(metric, str) and ":" not in metric:
-            name = metric_of(metric).name
+        found = metric if isinstance(metric, Metric) else None
+        if (isinstance(metric, str) and ":" not in metric) or (found and not found.function):
+            name = metric_of(found.name if found else str(metric)).name
         else:
-            found = metric if isinstance(metric, Metric) else None
             function = found.function if found else metric if isinstance(metric, str) else place_of(metric)
             name = found.name if found else short(function)
             _check_free(name)

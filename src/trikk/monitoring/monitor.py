@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trikk.models.task import ClassValue
     from trikk.monitoring.definition import Alarmed, MonitorSpec
     from trikk.monitoring.drift_definition import Drift
+    from trikk.monitoring.titles import Slice
 
 
 class Monitor:
@@ -40,7 +41,8 @@ class Monitor:
         label_delay: how long after a window's end its labels are expected, such as "1d".
         metrics: names (see `trikk.models.metrics`), or your own (`trikk.Metric`, or just a function of truths and
             predictions, numpy arrays); the first is the one that matters most.
-        slices: columns of either table; or hour, weekday, month or date of the slot's local time.
+        slices: columns of either table; or hour, weekday, month or date of the slot's local time; `trikk.Slice`
+            says what people call one.
         windows: hour, day, week.
         timezone: whose days and hours.
         baseline: a column of the predictions with what another rule or model predicts.
@@ -59,6 +61,10 @@ class Monitor:
             say so.
         probability: the predictions' column with the probability of the positive class; those of several classes
             are called so with `_` and the class behind it.
+        title: what reports call it; its name if not given.
+        unit: of the values, such as "persons": reports write it behind mae, rmse, bias, median_error, quantiles.
+        customer_name: what a customer's page calls it; its title if not given.
+        baseline_title: what reports call the baseline; its column's name if not given.
 
     Raises:
         DefinitionError: if something in it can't work.
@@ -77,7 +83,7 @@ class Monitor:
         made: str = "predicted_at",
         label_delay: float | str | timedelta = 0,
         metrics: Sequence[str | Metric | Callable[..., float]] = ("mae", "bias"),
-        slices: Sequence[str] = (),
+        slices: Sequence[str | Slice] = (),
         windows: Sequence[str] = ("day",),
         timezone: str = "UTC",
         baseline: str = "",
@@ -91,6 +97,10 @@ class Monitor:
         task: str | None = None,
         positive: ClassValue | None = None,
         probability: str = "probability",
+        title: str = "",
+        unit: str = "",
+        customer_name: str = "",
+        baseline_title: str = "",
     ) -> None:
         from trikk.monitoring.definition import specified, with_alarms
 
@@ -118,6 +128,7 @@ class Monitor:
             task=task,
             positive=positive,
             probability=probability,
+            titles={"title": title, "unit": unit, "customer_name": customer_name, "baseline": baseline_title},
             where=(where := caller()),
         )
         self.spec = with_alarms(self.spec, alarms, where)

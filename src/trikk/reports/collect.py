@@ -168,6 +168,7 @@ def page(spec: ReportSpec, found: Facts, customer: str) -> Content:
         incidents=found.troubles if inside else (),
         actions=tuple(actions(spec.name, period.label, sections, found.troubles)) if inside else (),
         again=_again(spec.name, period.label, customer, as_of),
+        customer_name=spec.customer_name.get(customer, ""),
     )
 
 

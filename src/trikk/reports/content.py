@@ -25,6 +25,7 @@ class Metric:
         verdict: better, worse, same or "" against the period before.
         better: whether lower, higher or the nearer to zero is better; "" if that is not known.
         exact: False if it is a mean of the windows' values, weighted by cases.
+        unit: what is written behind its figures; "" for none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Metric:
     verdict: str = ""
     better: str = ""
     exact: bool = True
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Slice:
         labelled: labelled cases.
         share: of the worst one's metric, for a bar.
         few: fewer cases than the monitor relies on.
+        name: what people call the value; "" if nothing is said of it.
     """
 
     value: str
@@ -90,14 +93,16 @@ class Slice:
     labelled: int
     share: float
     few: bool
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceTable:
-    """All values of a slice, the worst first."""
+    """All values of a slice, the worst first; and what people call the slice, "" for the column's name."""
 
     column: str
     rows: tuple[Slice, ...]
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ class Section:
     """What one monitor has found.
 
     Attributes:
-        monitor: its name.
+        monitor: its name; `title` is what people call it.
         watches: which tables, in words.
         window: the kind of window in the picture.
         sentence: how good it was, in words.
@@ -168,6 +173,7 @@ class Section:
     slices: tuple[SliceTable, ...] = ()
     restated: tuple[Restated, ...] = ()
     notes: tuple[str, ...] = ()
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +217,7 @@ class Content:
         title: what stands on top.
         project: the project's name.
         customer: for whom; "*" for everything.
+        customer_name: what people call them; "" for the same.
         kind: month, week or day.
         period: the period's label.
         period_title: for people.
@@ -241,6 +248,7 @@ class Content:
     incidents: tuple[Trouble, ...] = ()
     actions: tuple[Action, ...] = ()
     again: str = ""
+    customer_name: str = ""
 
     def to_json(self) -> dict[str, JSON]:
         """The page as JSON."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from trikk.core.cron import checked_cron
 from trikk.core.errors import DefinitionError, TrikkError, UnknownName, UsageError
-from trikk.core.names import check_name
+from trikk.core.names import check_name, check_title
 from trikk.core.values import JSON
 from trikk.monitoring.windows import zone_of
 from trikk.reports.addresses import ALL, check_recipients
@@ -33,6 +33,7 @@ class ReportSpec:
         models: the models whose changes are told; None for all.
         customer_slice: the column that says whose a case is; "" without customers.
         customers: that column's values by customer.
+        customer_name: what a customer's page calls them, by customer.
         recipients: addresses by customer, "*" for those who get the report on everything.
         schedule: when it is made and sent, as a cron line by the clock of `timezone`; "" for never.
     """
@@ -50,6 +51,7 @@ class ReportSpec:
     customers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     recipients: dict[str, tuple[str, ...]] = field(default_factory=dict)
     schedule: str = ""
+    customer_name: dict[str, str] = field(default_factory=dict)
 
     def audiences(self) -> list[str]:
         """For whom there is a page: "*", then the customers."""
@@ -68,13 +70,13 @@ class ReportSpec:
 
 def _listed(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: list(part) for key, part in value.items()}
+        return {key: part if isinstance(part, str) else list(part) for key, part in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
 def _tupled(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: tuple(part) for key, part in value.items()}
+        return {key: part if isinstance(part, str) else tuple(part) for key, part in value.items()}
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -93,6 +95,7 @@ def specified(
     customers: Mapping[str, Sequence[str]],
     recipients: Mapping[str, Sequence[str]],
     schedule: str | None,
+    customer_name: Mapping[str, str],
     where: str,
 ) -> ReportSpec:
     """Check an author's definition; arguments as of `Report`.
@@ -109,8 +112,7 @@ def specified(
         if period not in KINDS:
             raise UnknownName("period", str(period), KINDS)
         zone_of(timezone)
-        if not (isinstance(title, str) and title.isprintable() and len(title) <= 200):
-            raise UsageError("title= must be one line of at most 200 characters", next='title="People, monthly"')
+        check_title("title", title)
         if template:
             check_file_name(template, "template")
         if notebook:
@@ -129,7 +131,11 @@ def specified(
             customers=_customers(customers, customer_slice),
             recipients=check_recipients(recipients),
             schedule="" if schedule is None else checked_cron(schedule),
+            customer_name={who: check_title("customer_name", name) for who, name in customer_name.items()},
         )
+        for customer in spec.customer_name:
+            if customer not in spec.customers:
+                raise UnknownName("customer", customer, spec.customers)
         unknown = sorted(set(spec.recipients) - {ALL, *spec.customers})
         if unknown:
             raise UsageError(

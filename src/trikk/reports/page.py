@@ -153,7 +153,7 @@ def corrections(section: Section) -> tuple[list[Restated], str]:
 
 def by_slice(table: SliceTable, better: str) -> str:
     """What stands above a table of slices, by whether it is known which of them are worse."""
-    return f"By {table.column}, " + ("worst first" if better else "largest first")
+    return f"By {table.title or table.column}, " + ("worst first" if better else "largest first")
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -163,6 +163,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "count": words.count,
     "counted": words.counted,
     "slice_text": words.slice_text,
+    "headed": words.headed,
     "window_text": words.window_text,
     "caveats": caveats,
     "against_baseline": words.against_baseline,

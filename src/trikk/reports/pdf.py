@@ -16,7 +16,7 @@ from trikk.core.errors import MissingExtra
 from trikk.core.text import printable, printable_lines
 from trikk.reports import words
 from trikk.reports.addresses import ALL
-from trikk.reports.content import Content, Section
+from trikk.reports.content import Content, Metric, Section
 from trikk.reports.page import SHOWN_SLICES, by_slice, caveats, corrections
 
 FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
@@ -96,7 +96,9 @@ class Sheet:
 
     def top(self, content: Content) -> list[Any]:
         """Title, period, and as of when."""
-        whose = content.project + ("" if content.customer == ALL else f" · for {content.customer}")
+        whose = content.project + (
+            "" if content.customer == ALL else f" · for {content.customer_name or content.customer}"
+        )
         found = [
             self.text(whose, 8.5, SOFT),
             self.text(f"{content.title}: {content.period_title}", 18, INK, bold=True, after=2),
@@ -116,7 +118,7 @@ class Sheet:
             f"{words.count(section.unpredicted)} truths have no prediction."
         )
         found = [
-            self.text(section.monitor, 13, INK, bold=True, before=12, after=3),
+            self.text(_title(content, section), 13, INK, bold=True, before=12, after=3, marked=True),
             self.text(section.sentence, 10.5, INK, after=8),
             self.tiles(content, section),
             Spacer(1, 10),
@@ -175,17 +177,17 @@ class Sheet:
         metric = section.metric
         change = f"{words.signed(metric.change)} on {content.before_title}"
         change = change if metric.change is not None else "nothing to compare with"
-        tiles = [(metric.title, words.number(metric.value, metric.name), change, metric.verdict)]
+        tiles = [(metric.title, self.figure(metric, metric.value), change, metric.verdict)]
         if section.baseline:
             note, side = words.against_baseline(metric)
-            value = words.number(metric.baseline, metric.name)
+            value = self.figure(metric, metric.baseline)
             tiles.append((f"Baseline {section.baseline}", value, note, side))
         labelled = f"{words.count(section.labelled)} of {words.count(section.predicted)} predictions"
-        tiles.append(("Labelled", words.percent(section.coverage), labelled, ""))
+        tiles.append(("Labelled", escape(words.percent(section.coverage)), labelled, ""))
         cells = [
             [
                 self.text(label, 8, SOFT),
-                self.text(value, 18, INK, bold=True),
+                self.text(value, 18, INK, bold=True, marked=True),
                 self.text(note, 8.5, COLOURS.get(verdict, SOFT)),
             ]
             for label, value, note, verdict in tiles
@@ -202,13 +204,18 @@ class Sheet:
         style += [("BOTTOMPADDING", (0, 0), (-1, -1), 8), ("LEFTPADDING", (0, 0), (-1, -1), 9)]
         return Table([row], colWidths=widths, style=TableStyle(style))
 
+    def figure(self, metric: Metric, value: float | None) -> str:
+        """A figure with its unit in small letters, marked up."""
+        unit = f' <font name="{FONT}" size="10">{escape(metric.unit)}</font>' if metric.unit else ""
+        return escape(words.number(value, metric.name)) + unit * (value is not None)
+
     def metrics(self, content: Content, section: Section) -> Any:
         """All metrics with those before and the baseline's."""
         compared, against = _compared(section), bool(section.baseline)
         head = ["Metric", f"This {content.kind}", *["Before", "Change"] * compared]
         rows: list[list[Any]] = [head + [section.baseline] * against]
         for m in section.metrics:
-            row: list[Any] = [m.title + ("" if m.exact else " (approx.)"), words.number(m.value, m.name)]
+            row: list[Any] = [words.headed(m) + ("" if m.exact else " (approx.)"), words.number(m.value, m.name)]
             if compared:
                 row += [words.number(m.before, m.name), self.judged(m.verdict, words.signed(m.change))]
             rows.append(row + [words.number(m.baseline, m.name)] * against)
@@ -220,9 +227,15 @@ class Sheet:
         name = section.metric.name
         table = next(table for table in section.slices if table.column == column)
         compared = _compared(section)
-        rows: list[list[Any]] = [[column, section.metric.title, "", *["Change"] * compared, "Cases"]]
+        rows: list[list[Any]] = [
+            [table.title or column, words.headed(section.metric), "", *["Change"] * compared, "Cases"]
+        ]
         for row in table.rows[:SHOWN_SLICES]:
-            made = [words.slice_text(column, row.value), self.bar(row.share), words.number(row.metric, name)]
+            made = [
+                words.slice_text(column, row.value, row.name),
+                self.bar(row.share),
+                words.number(row.metric, name),
+            ]
             made += [self.judged(row.verdict, words.signed(row.change))] * compared
             rows.append([*made, words.count(row.labelled) + (" few" if row.few else "")])
         rest = [0.22, *[0.14] * (len(rows[0]) - 2)]
@@ -310,6 +323,14 @@ class Sheet:
             splitLongWords=True,
         )
         return Paragraph(printable_lines(text if marked else escape(text)), style)
+
+
+def _title(content: Content, section: Section) -> str:
+    """What a monitor is called, marked up; on pages on everything its name, too, which commands take."""
+    title = section.title or section.monitor
+    if content.customer != ALL or title == section.monitor:
+        return escape(title)
+    return f'{escape(title)} <font name="{FONT}" size="8.5" color="{SOFT}">{section.monitor}</font>'
 
 
 def _compared(section: Section) -> bool:

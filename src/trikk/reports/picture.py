@@ -57,6 +57,7 @@ def png(fill: Callable[[Any], None], size: tuple[float, float]) -> bytes:
         raise MissingExtra("a picture", "reports") from None
     with mpl.rc_context():
         mpl.rcdefaults()
+        mpl.rcParams["text.parse_math"] = False  # a title is a text, whatever signs of a dollar are in it
         figure = Figure(figsize=size, dpi=_DPI, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         fill(figure)
@@ -68,15 +69,15 @@ def png(fill: Callable[[Any], None], size: tuple[float, float]) -> bytes:
 def described(section: Section) -> str:
     """The picture in words, for those who do not see it."""
     values = [(p.value, p.label) for p in section.points if p.value is not None]
-    name, title = section.metric.name, section.metric.title
+    title, whose = section.metric.title, section.title or section.monitor
     if not values:
-        return f"{title} of {section.monitor}: no {section.window} has labelled cases."
+        return f"{title} of {whose}: no {section.window} has labelled cases."
     low, high = min(values), max(values)
-    told = (
-        f"{title} of {section.monitor} by {section.window}: from {words.number(values[0][0], name)} on "
-        f"{values[0][1]} to {words.number(values[-1][0], name)} on {values[-1][1]}, lowest "
-        f"{words.number(low[0], name)} on {low[1]}, highest {words.number(high[0], name)} on {high[1]}."
+    first, last, least, most = (
+        f"{words.number(value, section.metric.name, section.metric.unit)} on {label}"
+        for value, label in (values[0], values[-1], low, high)
     )
+    told = f"{title} of {whose} by {section.window}: from {first} to {last}, lowest {least}, highest {most}."
     return told + (f" The baseline is {section.baseline}." if section.baseline else "")
 
 
@@ -91,7 +92,7 @@ def _fill(axes: Any, section: Section) -> None:
     axes.plot(places, [_or_nan(p.value) for p in points], color=BLUE, linewidth=2, label="prediction", zorder=3)
     _marks(axes, points)
     axes.set_title(
-        f"{section.metric.title} per {section.window}",
+        f"{words.headed(section.metric)} per {section.window}",
         loc="left",
         fontsize=9.5,
         color=INK,

@@ -36,6 +36,7 @@ class Report:
         models: names of the models whose changes are told; all if not given.
         customer_slice: the slice that says whose a case is.
         customers: its values by customer: each customer's page has figures of these alone.
+        customer_name: what a customer's page calls them, by customer: {"acme": "Acme Water Ltd"}.
         recipients: addresses by customer; "*" for those who get the report on everything. More can stand in
             trikk.toml.
         schedule: a cron line, such as "0 6 1 * *", by the clock of `timezone`: `trikk watch` makes and sends the
@@ -59,6 +60,7 @@ class Report:
         models: Sequence[str] | None = None,
         customer_slice: str = "",
         customers: Mapping[str, Sequence[str]] | None = None,
+        customer_name: Mapping[str, str] | None = None,
         recipients: Mapping[str, Sequence[str]] | None = None,
         schedule: str | None = None,
         timezone: str | None = None,
@@ -80,6 +82,7 @@ class Report:
             customers=customers or {},
             recipients=recipients or {},
             schedule=schedule,
+            customer_name=customer_name or {},
             where=(where := caller()),
         )
         self.name = name

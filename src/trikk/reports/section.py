@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from trikk.monitoring.definition import MonitorSpec
@@ -62,11 +62,12 @@ def section(
         slices: columns; None for all that the monitor has.
         part: the cases that count; None for all.
     """
-    spec = known.spec
+    spec, titles, customer = known.spec, known.spec.called, part is not None
     zone = zone_of(spec.timezone)
     whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)
     names = [*spec.metrics, *(name for name in _ADDED if name in whole.metrics)]
-    metrics = [_metric(spec, name, whole, earlier) for name in names]
+    metrics = [_metric(spec, name, whole, earlier, customer=customer) for name in names]
+    baseline = spec.baseline and (titles.baseline or spec.baseline)
     restated = _restated(now.pictured, part, spec.metrics[0], period.zone)
     times = Counter(one.label for one in restated if one.moved)
     points = [_point(seen, part, spec.metrics[0], zone, times[seen.label]) for seen in now.pictured]
@@ -75,10 +76,10 @@ def section(
         monitor=spec.name,
         watches=f"{spec.predictions} against {spec.truth}",
         window=known.kind_for(period.kind),
-        sentence=words.sentence(metrics[0], spec.baseline, period.before.short),
+        sentence=words.sentence(metrics[0], baseline, period.before.short),
         metric=metrics[0],
         metrics=tuple(metrics),
-        baseline=spec.baseline,
+        baseline=baseline,
         points=tuple(points),
         predicted=whole.predicted,
         observed=whole.observed,
@@ -88,20 +89,26 @@ def section(
         unpredicted=whole.observed - whole.labelled,
         states={state: sum(point.state == state for point in points) for state in STATES},
         worst=worst.label if worst else "",
-        worst_text=f"{words.window_text(worst.label)}, {words.number(worst.value, names[0])}" if worst else "",
+        worst_text=_worst_text(worst, metrics[0]) if worst else "",
         slices=tuple(_slices(known, now, before, slices, part)),
         restated=tuple(restated),
-        notes=tuple(_notes(known, whole, now, before, period)),
+        notes=tuple(_notes(known, metrics, now, before, period)),
+        title=titles.monitor(customer=customer) or spec.name,
     )
 
 
-def _metric(spec: MonitorSpec, name: str, whole: Pooled, earlier: Pooled) -> Metric:
+def _worst_text(worst: Point, metric: Metric) -> str:
+    return f"{words.window_text(worst.label)}, {words.number(worst.value, metric.name, metric.unit)}"
+
+
+def _metric(spec: MonitorSpec, name: str, whole: Pooled, earlier: Pooled, *, customer: bool) -> Metric:
     value, better = whole.metrics.get(name), spec.better(name)
     before = earlier.metrics.get(name) if earlier.labelled >= spec.minimum else None
     baseline, own = whole.baseline.get(name), whole.own.get(name)
     return Metric(
         name=name,
-        title=words.title_of(name),
+        title=spec.called.metric(name, customer=customer) or words.title_of(name),
+        unit=spec.called.unit_of(name),
         value=value,
         before=before,
         baseline=baseline,
@@ -159,20 +166,25 @@ def _slices(
         values = {f.value for w in now.counted for f in w.figures if f.slice == column}
         if part is not None:
             values &= set(part[1])
-        rows = [_slice(known, now, before, (column, (value,))) for value in sorted(values)]
+        parts = [(column, (value,)) for value in sorted(values)]
+        rows = [_slice(known, now, before, one, customer=part is not None) for one in parts]
         if rows:
-            found.append(SliceTable(column, tuple(_ordered(rows, known.spec.better(known.spec.metrics[0])))))
+            ordered = tuple(_ordered(rows, known.spec.better(known.spec.metrics[0])))
+            found.append(SliceTable(column, ordered, known.spec.called.column(column)))
     return found
 
 
-def _slice(known: Known, now: Span, before: Span, one: Part) -> Slice:
+def _slice(known: Known, now: Span, before: Span, one: Part, *, customer: bool) -> Slice:
     metric, least = known.spec.metrics[0], known.spec.minimum
     better = known.spec.better(metric)
     whole, earlier = pooled_over(now.counted, one), pooled_over(before.counted, one)
     value = whole.metrics.get(metric)
     then = earlier.metrics.get(metric) if earlier.labelled >= least else None
+    text = one[1][0]
+    name = known.spec.called.value(one[0], text)
     return Slice(
-        value=one[1][0],
+        value=text,
+        name=name if customer or not name else f"{name} ({text})",
         metric=value,
         before=then,
         change=words.change(better, value, then),
@@ -192,19 +204,7 @@ def _ordered(rows: list[Slice], better: str) -> list[Slice]:
 
     most = max((abs(row.metric) for row in rows if row.metric is not None), default=0.0)
     ordered = sorted(rows, key=key)
-    return [
-        Slice(
-            row.value,
-            row.metric,
-            row.before,
-            row.change,
-            row.verdict,
-            row.labelled,
-            round(abs(row.metric or 0.0) / most, 4) if most else 0.0,
-            row.few,
-        )
-        for row in ordered
-    ]
+    return [replace(row, share=round(abs(row.metric or 0.0) / most, 4) if most else 0.0) for row in ordered]
 
 
 def _restated(pictured: Sequence[Seen], part: Part | None, metric: str, zone: ZoneInfo) -> list[Restated]:
@@ -221,15 +221,15 @@ def _restated(pictured: Sequence[Seen], part: Part | None, metric: str, zone: Zo
     return found
 
 
-def _notes(known: Known, whole: Pooled, now: Span, before: Span, period: Period) -> list[str]:
+def _notes(known: Known, metrics: Sequence[Metric], now: Span, before: Span, period: Period) -> list[str]:
     found = []
-    rough = [words.title_of(name) for name in whole.rough if name in (*known.spec.metrics, *_ADDED)]
+    rough = [metric.title for metric in metrics if not metric.exact]
     if rough:
         found.append(
             f"{', '.join(rough)}: the mean of the windows' values, weighted by their cases, since it does not "
             "follow exactly from them."
         )
-    found += _lacking(known, now)
+    found += _lacking(known.spec.metrics, metrics, now)
     counts = [sum(bool(r and r.whole.labelled) for r in _records(s)) for s in (now, before)]
     if 0 < counts[1] < _HALF * counts[0]:
         kind = known.kind_for(period.kind)
@@ -240,15 +240,15 @@ def _notes(known: Known, whole: Pooled, now: Span, before: Span, period: Period)
     return found
 
 
-def _lacking(known: Known, now: Span) -> list[str]:
+def _lacking(names: Sequence[str], metrics: Sequence[Metric], now: Span) -> list[str]:
     """Which metrics the windows of the period lack, since they were made under another definition."""
     labelled = [record.whole for record in now.counted if record.whole.labelled]
     found = []
-    for name in known.spec.metrics:
-        lacking = sum(name not in figures.metrics for figures in labelled)
+    for metric in metrics:
+        lacking = sum(metric.name not in figures.metrics for figures in labelled) if metric.name in names else 0
         if lacking:
             found.append(
-                f"{words.title_of(name)}: {words.count(lacking)} of the {len(labelled):,} windows were made under "
+                f"{metric.title}: {words.count(lacking)} of the {len(labelled):,} windows were made under "
                 "another definition, without it."
             )
     return found

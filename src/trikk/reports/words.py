@@ -36,6 +36,11 @@ def title_of(metric: str) -> str:
     return TITLES.get(metric, metric.rpartition(":")[2])
 
 
+def headed(metric: Metric) -> str:
+    """A metric's title with its unit, as it stands over figures: "Bias (persons)"."""
+    return f"{metric.title} ({metric.unit})" if metric.unit else metric.title
+
+
 def badness(better: str, value: float) -> float:
     """A value such that more is worse, by which way is better: "lower", "higher" or the nearer to "zero"."""
     return -value if better == "higher" else abs(value) if better == "zero" else value
@@ -75,20 +80,20 @@ def against_baseline(metric: Metric) -> tuple[str, str]:
         return f"predictions {percent(abs(metric.gain))} {side}", judged
     if metric.own is None or metric.baseline is None:
         return "nothing to compare with", ""
-    return f"predictions {number(metric.own, metric.name)} on the same", ""
+    return f"predictions {number(metric.own, metric.name, metric.unit)} on the same", ""
 
 
-def number(value: float | None, metric: str = "") -> str:
-    """A figure for people: three significant digits, shares in percent, an en dash for none."""
+def number(value: float | None, metric: str = "", unit: str = "") -> str:
+    """A figure for people: three significant digits and a unit, shares in percent, an en dash for none."""
     if value is None:
         return NONE
     if metric in _SHARES:
         return percent(value)
-    size = abs(value)
+    size, behind = abs(value), f"\u00a0{unit}" if unit else ""
     if size >= 1000:
-        return f"{value:,.0f}".replace("-", "\u2212")
+        return f"{value:,.0f}{behind}".replace("-", "\u2212", 1)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    return f"{value:.{digits}f}".replace("-", "\u2212")
+    return f"{value:.{digits}f}{behind}".replace("-", "\u2212", 1)
 
 
 def percent(value: float | None) -> str:
@@ -132,8 +137,10 @@ def window_text(label: str) -> str:
     return f"{day}, {local:%H:%M}" if "T" in label else day
 
 
-def slice_text(column: str, value: str) -> str:
-    """A slice's value for people: hours and weekdays in words, anything else as it is."""
+def slice_text(column: str, value: str, name: str = "") -> str:
+    """A slice's value for people: by its name, else hours and weekdays in words, anything else as it is."""
+    if name:
+        return name
     if column == "hour" and value.isdecimal():
         return f"{int(value):02}:00 to {(int(value) + 1) % 24:02}:00"
     if column in ("weekday", "month") and value.isdecimal():
@@ -152,18 +159,18 @@ def sentence(metric: Metric, baseline: str, before_title: str) -> str:
     """How good predictions were, in one or two sentences."""
     if metric.value is None:
         return "No labelled cases: nothing can be said of how good the predictions were."
-    told = f"{metric.title} {number(metric.value, metric.name)}"
+    told = f"{metric.title} {number(metric.value, metric.name, metric.unit)}"
     if metric.before is not None and metric.verdict:
         word = "about as in" if metric.verdict == "same" else f"{metric.verdict} than in"
-        told += f": {word} {before_title} ({number(metric.before, metric.name)}"
+        told += f": {word} {before_title} ({number(metric.before, metric.name, metric.unit)}"
         told += f", {signed(metric.change)})." if metric.change is not None else ")."
     elif metric.before is not None:
-        told += f"; it was {number(metric.before, metric.name)} in {before_title}."
+        told += f"; it was {number(metric.before, metric.name, metric.unit)} in {before_title}."
     else:
         told += f". There are no figures of {before_title} to compare with."
     if metric.gain is None or not baseline:
         return told
-    against = f"{baseline} ({number(metric.baseline, metric.name)})"
+    against = f"{baseline} ({number(metric.baseline, metric.name, metric.unit)})"
     if abs(metric.gain) <= _SAME:
         return f"{told} Predictions were as good as the baseline {against}."
     side = "better" if metric.gain > 0 else "worse"

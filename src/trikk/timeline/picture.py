@@ -13,6 +13,7 @@ from trikk.alerts.book import Book
 from trikk.alerts.incident import Incident
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.registry import Registry
+from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.windows import zone_of
 from trikk.reports import words
 from trikk.reports.chronicle import CHAMPION
@@ -47,6 +48,7 @@ class Story:
         champions: when which version became champion.
         lanes: incidents by cause.
         end: where the picture ends.
+        title: of the monitor and the figure.
     """
 
     monitor: str
@@ -57,6 +59,7 @@ class Story:
     champions: tuple[tuple[datetime, str], ...]
     lanes: tuple[Lane, ...]
     end: datetime
+    title: str
 
 
 def story(
@@ -107,7 +110,14 @@ def story(
         tuple(_champions(ledger, environment, start, end)),
         tuple(_lanes(ledger, monitor, start, end)),
         end,
+        _title(known.spec, metric),
     )
+
+
+def _title(spec: MonitorSpec, metric: str) -> str:
+    titles, unit = spec.called, spec.called.unit_of(metric)
+    name = titles.metric(metric) or words.title_of(metric).lower()
+    return f"{titles.monitor() or spec.name}: {name}{f' ({unit})' if unit else ''}"
 
 
 def draw(found: Story) -> bytes:
@@ -200,7 +210,7 @@ def _figures(axes: Any, found: Story) -> None:
     elif found.better == "lower":
         axes.set_ylim(bottom=0)
     axes.set_title(
-        f"{found.monitor}: {words.title_of(found.metric).lower()} per {found.window}{scale}",
+        f"{found.title} per {found.window}{scale}",
         loc="left",
         fontsize=9.5,
         color=INK,
