@@ -117,7 +117,7 @@ def test_an_estimator_of_lightgbm_has_a_spare_in_its_own_text_where_that_is_exac
         made = ModelVersion.read(register_model(fitted, "trees", inputs=x))
         label = register_model(LGBMClassifier(**about).fit(x, y > 0.5), "label", inputs=x)
     assert made.spare is not None
-    assert (made.artifact.codec, made.spare.codec, label["spare"]) == ("pickle", "lightgbm", None)
+    assert (made.artifact.codec, made.spare.codec, label["spare"]["codec"]) == ("pickle", "lightgbm", "lightgbm")
     assert type(made.load(context.artifacts)) is LGBMRegressor
     assert ModelVersion.read({k: v for k, v in made.to_json().items() if k != "spare"}).spare is None
     lost = replace(made, artifact=written_under(context.artifacts, Moved(), lightgbm="1.0"))

@@ -28,6 +28,9 @@ def register_model(
     description: str = "",
     nullable: Sequence[str] = (),
     method: str = "predict",
+    task: str | None = None,
+    positive: Any = None,
+    classes: Sequence[Any] | None = None,
     step: str | None = None,
     after: object = (),
 ) -> Any:
@@ -46,7 +49,13 @@ def register_model(
         metrics: finite numbers by name.
         description: in your words.
         nullable: inputs that may be missing in a row although none is in these.
-        method: "predict", or "predict_proba" where the value is the probability of the second class.
+        method: "predict"; or "predict_proba" where the value of a prediction shall be the probability of the
+            positive class, and nothing else comes with it.
+        task: "regression", "binary" or "multiclass", where the model does not say.
+        positive: of two classes the one that `probability`, precision and recall are about; needed unless they are
+            false and true, or 0 and 1.
+        classes: the classes in the order of the model's probabilities, where it does not say them: texts, whole
+            numbers or truth values. A model of the numbers 0, 1, 2, ... of encoded classes gets their names so.
         step: the step's name; "register_model", "register_model-2", ... if not given.
         after: steps that must be over before.
 
@@ -54,9 +63,11 @@ def register_model(
         In the run the version as a dict (`ModelVersion.to_json`); what takes a version takes this dict.
 
     Raises:
-        UsageError: if a metric is no finite number, or this is called outside of a run.
-        SignatureError: if `inputs` are not what the model was fitted on.
-        PredictionError: if the model can't predict these rows, or gives NaN for them.
+        UsageError: if a metric is no finite number, there is but one class, nobody says which of two is the
+            positive one, or this is called outside of a run.
+        SignatureError: if `inputs` are not what the model was fitted on, or `task` or `classes` not the model's.
+        PredictionError: if the model can't predict these rows, gives NaN for them, a class that is none of its
+            classes, or probabilities that are outside of 0 to 1 or together not 1.
         CodecError: if the model can't be stored.
     """
     _check("model", name)
@@ -68,6 +79,7 @@ def register_model(
         "description": description,
         "nullable": _plain(nullable),
         "method": method,
+        **_task(task, positive, classes),
     }
     if current() is None:
         from trikk.models.register import register
@@ -169,6 +181,20 @@ def _steps() -> Mapping[str, Step[..., Any]]:
         "promote_if": Step(promote, name="promote_if", effect=True),
         "predict": Step(predict_frame, name="predict"),
     }
+
+
+def _task(task: object, positive: Any, classes: Any) -> dict[str, Any]:
+    """What is said of a task, as JSON has it; nothing where nothing is said, as in steps of older builds."""
+    from trikk.models.task import Task
+
+    if task is not None and not isinstance(task, Symbol) and task not in [*Task]:
+        raise DefinitionError(f"task={task!r}", where=caller(), next=f"use one of {', '.join(Task)}")
+    if classes is not None and not isinstance(classes, Symbol):
+        classes = [one.item() if hasattr(one, "item") else one for one in classes]
+    if hasattr(positive, "item"):  # numpy's own
+        positive = positive.item()
+    said = {"task": str(task) if isinstance(task, Task) else task, "positive": positive, "classes": classes}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _plain(names: object) -> object:

@@ -1,4 +1,4 @@
-"""Which columns a model was fitted on: asked of the model itself, once for each that is loaded.
+"""What a model was fitted on, above all which columns: asked of the model itself, once for each that is loaded.
 
 Most libraries take columns by position and answer all the same if two are swapped. What the model says of itself
 counts, also against a signature that was recorded in another order.
@@ -10,11 +10,13 @@ import contextlib
 import functools
 import types
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import SignatureError
+from trikk.models.classifier import Stated, stated_by
+from trikk.models.libraries import is_of, is_session, lightgbm_of, xgboost_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +28,7 @@ _DATA = ("builtins", "numpy", "pandas", "polars", "pyarrow", "scipy")
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a model says of the columns that it was fitted on.
+    """What a model says of what it was fitted on.
 
     Attributes:
         names: in the model's order; None if it does not know.
@@ -35,6 +37,7 @@ class Fitted:
         blanks_lost: whether blanks in the names have become underscores, as LightGBM has it.
         by_place: whether the names may be nobody's, such as those that a library gives to the columns of an array:
             where they are not among the columns, these are taken as they come.
+        target: what it says of its task and classes.
     """
 
     names: tuple[str, ...] | None = None
@@ -42,10 +45,15 @@ class Fitted:
     whole: bool = True
     blanks_lost: bool = False
     by_place: bool = False
+    target: Stated = field(default_factory=Stated)
 
 
 def fitted_on(model: Any) -> Fitted:
-    """What a model knows of its columns: its own word, else that of the one model that it holds."""
+    """What a model knows of its columns (its own word, else that of the one model that it holds) and its task."""
+    return replace(_columns(model), target=stated_by(model))
+
+
+def _columns(model: Any) -> Fitted:
     stated = _stated(model) or Fitted()
     if stated.names is not None:
         return stated
@@ -73,7 +81,7 @@ def inputs_of(
     Raises:
         SignatureError: if a column is not there, two may be meant by one name, or their number is another.
     """
-    known = known or fitted_on(model)
+    known = known or _columns(model)
     names = _named(known, columns)
     if names is not None and known.whole:
         return names
@@ -98,31 +106,11 @@ def inputs_of(
     return [next(ordered) if column in names else column for column in others]
 
 
-def is_of(model: Any, library: str, name: str | None = None) -> bool:
-    """Whether a model's class, or a base of it, comes from a library (and has that name)."""
-    return any(
-        base.__module__.partition(".")[0] == library and name in (None, base.__name__)
-        for base in type(model).__mro__
-    )
-
-
-def is_session(model: Any) -> bool:
-    """Whether it is an ONNX session, which takes each input by its name."""
-    return is_of(model, "onnxruntime", "InferenceSession")
-
-
-def booster_of(model: Any) -> Any | None:
-    """The booster of a model of LightGBM; None if it is none."""
-    if not is_of(model, "lightgbm"):
-        return None
-    return model if is_of(model, "lightgbm", "Booster") else getattr(model, "booster_", None)
-
-
 def is_coded(model: Any) -> bool:
     """Whether a model of LightGBM or XGBoost was fitted on categories of pandas, and takes those only."""
-    if getattr(booster_of(model), "pandas_categorical", None):
+    if getattr(lightgbm_of(model), "pandas_categorical", None):
         return True
-    return "c" in (getattr(_xgboost_of(model), "feature_types", None) or ())
+    return "c" in (getattr(xgboost_of(model), "feature_types", None) or ())
 
 
 def categories_of(model: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
@@ -140,8 +128,8 @@ def categories_of(model: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
     """
     if not is_coded(model):
         return {}
-    xgboost = _xgboost_of(model)
-    found = _of_lightgbm(booster_of(model), rows) if xgboost is None else _of_xgboost(xgboost)
+    xgboost = xgboost_of(model)
+    found = _of_lightgbm(lightgbm_of(model), rows) if xgboost is None else _of_xgboost(xgboost)
     for name, values in found.items():
         if values and _is_number(rows, name) == isinstance(values[0], str):
             raise SignatureError(
@@ -190,13 +178,6 @@ def _of_xgboost(booster: Any) -> dict[str, list[Any]]:
             next="fit it again, on a pandas frame and with XGBoost 3.1 or newer",
         )
     return found
-
-
-def _xgboost_of(model: Any) -> Any | None:
-    """The booster of a model of XGBoost; None if it is none, or not fitted."""
-    if not is_of(model, "xgboost"):
-        return None
-    return model if is_of(model, "xgboost", "Booster") else getattr(model, "_Booster", None)
 
 
 def _is_number(rows: pl.DataFrame, name: str) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import MissingExtra, PredictionError, SignatureError, TrikkError, UsageError
-from trikk.models.columns import Fitted, categories_of, inputs_of, is_coded, is_of, is_session
+from trikk.models.classifier import Gives, stated_by
+from trikk.models.columns import Fitted, categories_of, inputs_of, is_coded
 from trikk.models.dtypes import as_dtype, dtype_of, is_number
+from trikk.models.libraries import is_of, is_session
+from trikk.models.outcome import as_series, columns_of, refuse_nan
 from trikk.models.signature import Signature
+from trikk.models.task import Classes
 from trikk.storage.codecs.pickled import note_of
 from trikk.storage.frames import as_kind
 
@@ -17,6 +21,60 @@ if TYPE_CHECKING:
     import polars as pl
 
 _GIVEN = {"array": "a numpy array", "polars": "a polars frame", "pandas": "a pandas frame"}
+
+
+def predictions(
+    model: Any,
+    frame: pl.DataFrame,
+    signature: Signature | None = None,
+    *,
+    keys: pl.DataFrame | None = None,
+    allow_nan: bool = False,
+    known: Fitted | None = None,
+) -> pl.DataFrame:
+    """What a model gives for each row: its value, and of a classifier the probabilities of its classes.
+
+    Args:
+        model: anything with the signature's method (`predict`), or a function of a polars frame.
+        frame: the rows; with a signature, any frame that has its inputs, in any order.
+        signature: what the model takes and gives; without one the frame is given as it is, and gives values only.
+        keys: columns that name the rows in an error, as long as `frame`.
+        allow_nan: whether NaN, infinities and nulls may come out; a missing probability is NaN.
+        known: what `fitted_on` said of the model, for those who call it many times; it is asked if not given.
+
+    Returns:
+        As many rows as `frame`, with the columns of the signature's `outputs` in their types: `value`, of a
+        classifier the class that the model says; and right after it a Float64 from 0 to 1 for each column of
+        probabilities, if it gives them: `probability` (of the positive class) for two classes, else
+        `probability_<class>` for each class, in the order of the classes.
+
+    Raises:
+        SignatureError: if the rows or the values do not fit the signature.
+        PredictionError: if the model fails, gives another number of values, one that is no number (unless that is
+            allowed), a class that is none of its classes, or probabilities that are none.
+        UsageError: if it is nothing that predicts.
+    """
+    import polars as pl
+
+    if signature is None or signature.classes is None:
+        return _values(model, frame, signature, keys, known, allow_nan=allow_nan).to_frame()
+    rows = signature.check(frame)
+    if not frame.height:
+        return pl.DataFrame(schema={field.name: dtype_of(field.dtype) for field in signature.outputs})
+    given = as_taken(model, rows, signature.takes, known)
+    found = class_answers(
+        model, given, signature.takes, signature.method, signature.classes, keys=keys, known=known
+    )
+    if not allow_nan:
+        for column in found.get_columns():
+            refuse_nan(column, keys)
+    if found.columns != [field.name for field in signature.outputs]:
+        raise SignatureError(
+            f"the model gives {', '.join(found.columns)}, and when it was registered it gave "
+            f"{', '.join(field.name for field in signature.outputs)}",
+            next="register it again",
+        )
+    return found.with_columns(as_dtype(found["value"], "value", signature.output.dtype))
 
 
 def predict_values(
@@ -28,25 +86,22 @@ def predict_values(
     allow_nan: bool = False,
     known: Fitted | None = None,
 ) -> pl.Series:
-    """What a model gives for each row.
+    """The column `value` of `predictions`; arguments and errors as there."""
+    if signature is None or signature.classes is None:
+        return _values(model, frame, signature, keys, known, allow_nan=allow_nan)
+    return predictions(model, frame, signature, keys=keys, allow_nan=allow_nan, known=known)["value"]
 
-    Args:
-        model: anything with the signature's method (`predict`), or a function of a polars frame.
-        frame: the rows; with a signature, any frame that has its inputs, in any order.
-        signature: what the model takes; without one the frame is given as it is.
-        keys: columns that name the rows in an error, as long as `frame`.
-        allow_nan: whether NaN, infinities and nulls may come out.
-        known: what `fitted_on` said of the model, for those who call it many times; it is asked if not given.
 
-    Returns:
-        A Series "value", as long as the frame, of the signature's output type if there is one.
-
-    Raises:
-        SignatureError: if the rows or the values do not fit the signature.
-        PredictionError: if the model fails, gives another number of values, or one that is no number (unless
-            that is allowed).
-        UsageError: if it is nothing that predicts.
-    """
+def _values(
+    model: Any,
+    frame: pl.DataFrame,
+    signature: Signature | None,
+    keys: pl.DataFrame | None,
+    known: Fitted | None,
+    *,
+    allow_nan: bool,
+) -> pl.Series:
+    """One value for each row of what is no classifier, or of which it is not known."""
     import polars as pl
 
     rows = signature.check(frame) if signature else frame
@@ -55,9 +110,14 @@ def predict_values(
     if signature:
         values = raw_values(model, rows, signature.takes, signature.method, allow_nan=True, known=known)
     else:
-        _, values = tried_values(model, rows, ways_of(model, rows), allow_nan=True, known=known)
+
+        def ask(takes: str) -> pl.DataFrame:
+            return raw_values(model, rows, takes, allow_nan=True, known=known).to_frame()
+
+        _, found = in_some_way(ways_of(model, rows), ask)
+        values = found["value"]
     if not allow_nan:
-        _refuse_nan(values, keys)
+        refuse_nan(values, keys)
     return as_dtype(values, "value", signature.output.dtype) if signature else values
 
 
@@ -70,47 +130,56 @@ def raw_values(
     allow_nan: bool = False,
     known: Fitted | None = None,
 ) -> pl.Series:
-    """What a model gives for rows of the right types; arguments and errors as for `predict_values`.
+    """What a model gives for rows of the right types, one value for each; errors as for `predictions`.
 
     The columns come in any order: the model gets those that it was fitted on, in its own (`inputs_of`).
     """
-    call = caller_of(model, method)
-    wanted = inputs_of(model, rows.columns, known=known)
-    if wanted != rows.columns:  # a query wakes a thread, which is longer than many models take
-        rows = rows.select(wanted)
-    arranged = _arranged(model, rows, takes)
-    try:
-        given = call(arranged)
-    except TrikkError:
-        raise
-    except Exception as error:
-        raise PredictionError(
-            f"the model ({type(model).__name__}) failed on {rows.height:,} rows, given as "
-            f"{_GIVEN[takes]}: {type(error).__name__}: {error}",
-            next=note_of(model)
-            or "try it on these rows by hand; if it was fitted on a frame of another library, register it with "
-            "inputs= as such a frame",
-        ) from error
-    values = as_series(given, rows.height, method)
+    given = as_taken(model, rows, takes, known)
+    values = as_series(called(model, method, given, takes), rows.height, method)
     if not allow_nan:
-        _refuse_nan(values, None)
+        refuse_nan(values, None)
     return values
 
 
-def tried_values(
+def class_answers(
     model: Any,
-    rows: pl.DataFrame,
-    ways: Sequence[str],
-    method: str = "predict",
+    given: Any,
+    takes: str,
+    method: str,
+    classes: Classes,
     *,
-    allow_nan: bool = False,
+    keys: pl.DataFrame | None = None,
     known: Fitted | None = None,
-) -> tuple[str, pl.Series]:
-    """The first way to give the rows that the model can take, and its values; the first way's error if none."""
+) -> pl.DataFrame:
+    """What a classifier gives for rows that are as it takes them (`as_taken`): the columns of `predictions`.
+
+    The values are of a type of its classes, NaN and nulls come out; errors as for `predictions`.
+    """
+    stated = known.target if known else stated_by(model)
+
+    def call(name: str, some: Any = given) -> Any:
+        return called(model, name, some, takes)
+
+    labels: Any = None
+    matrix: Any = None
+    if stated.gives is Gives.SESSION:
+        labels, matrix = call("run")[:2]
+    elif stated.gives is Gives.PROBABILITIES:
+        matrix = call("predict")
+    elif stated.gives is Gives.CLASSES or method == "predict":
+        labels = None if stated.gives is Gives.LIKELIEST else call(method)
+    if stated.gives in (Gives.BOTH, Gives.LIKELIEST):
+        matrix = call("predict_proba")
+    again = (lambda some: call("predict", some)) if stated.gives is Gives.LIKELIEST else None
+    return columns_of(labels, matrix, given, classes, stated.values, method=method, keys=keys, again=again)
+
+
+def in_some_way(ways: Sequence[str], ask: Callable[[str], pl.DataFrame]) -> tuple[str, pl.DataFrame]:
+    """The first way to give the rows that the model can take, and what it gives; the first way's error if none."""
     first: PredictionError | None = None
     for takes in ways:
         try:
-            return takes, raw_values(model, rows, takes, method, allow_nan=allow_nan, known=known)
+            return takes, ask(takes)
         except MissingExtra:
             if first is None:
                 raise
@@ -140,10 +209,38 @@ def ways_of(model: Any, inputs: Any) -> list[str]:
     return ["array"] if all(is_number(dtype) for dtype in frame.dtypes) else frames
 
 
+def called(model: Any, method: str, given: Any, takes: str) -> Any:
+    """What a model's method gives for rows that are as it takes them.
+
+    Raises:
+        PredictionError: if the model fails.
+        UsageError: if it has no such method.
+    """
+    call = caller_of(model, method)
+    try:
+        return call(given)
+    except TrikkError:
+        raise
+    except Exception as error:
+        raise PredictionError(
+            f"the model ({type(model).__name__}) failed on {len(given):,} rows, given as "
+            f"{_GIVEN[takes]}: {type(error).__name__}: {error}",
+            next=note_of(model)
+            or "try it on these rows by hand; if it was fitted on a frame of another library, register it with "
+            "inputs= as such a frame",
+        ) from error
+
+
 def caller_of(model: Any, method: str) -> Any:
-    """The function that takes rows and gives values; raises UsageError if the model has none."""
-    if method == "predict" and is_session(model):
-        return functools.partial(_run_session, model)
+    """The function that takes rows and gives values; raises UsageError if the model has none.
+
+    Args:
+        model: the model.
+        method: "predict", "predict_proba", or of an ONNX session "run" for all that it gives.
+    """
+    if is_session(model) and method in ("predict", "run"):
+        run = functools.partial(_run_session, model)
+        return run if method == "run" else lambda rows: run(rows)[0]
     found = getattr(model, method, None)
     if callable(found):
         return functools.partial(_from_dmatrix, model, found) if is_of(model, "xgboost", "Booster") else found
@@ -155,8 +252,11 @@ def caller_of(model: Any, method: str) -> Any:
     )
 
 
-def _arranged(model: Any, rows: pl.DataFrame, takes: str) -> Any:
+def as_taken(model: Any, rows: pl.DataFrame, takes: str, known: Fitted | None = None) -> Any:
     """The rows as the model wants them, its columns in its order."""
+    wanted = inputs_of(model, rows.columns, known=known)
+    if wanted != rows.columns:  # a query wakes a thread, which is longer than many models take
+        rows = rows.select(wanted)
     categories = categories_of(model, rows)
     if takes == "array" and not categories:
         return matrix(rows)
@@ -195,7 +295,7 @@ _ONNX = {
 
 
 def _run_session(session: Any, rows: Any) -> Any:
-    """ONNX: each named input its own column, or one input all of them; the first output is the value."""
+    """ONNX: each named input its own column, or one input all of them; gives all outputs."""
     import numpy as np
 
     inputs = session.get_inputs()
@@ -208,7 +308,7 @@ def _run_session(session: Any, rows: Any) -> Any:
             )
         array = np.ascontiguousarray(column, dtype=_ONNX.get(one.type))
         given[one.name] = array if len(one.shape) > 1 else array.ravel()
-    return session.run(None, given)[0]
+    return session.run(None, given)
 
 
 def matrix(rows: pl.DataFrame) -> Any:
@@ -228,51 +328,3 @@ def matrix(rows: pl.DataFrame) -> Any:
             )
     wanted = pl.Float32 if all(dtype == pl.Float32 for dtype in rows.dtypes) else pl.Float64
     return rows.cast(wanted).to_numpy()
-
-
-def as_series(given: Any, rows: int, method: str = "predict") -> pl.Series:
-    """What a model gave as one Series "value".
-
-    Raises:
-        PredictionError: if it is not one value for each of so many rows.
-    """
-    import numpy as np
-    import polars as pl
-
-    if isinstance(given, pl.Series):
-        values = given.alias("value")
-    else:
-        array = np.asarray(given)
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        elif array.ndim == 2 and array.shape[1] == 2 and method == "predict_proba":
-            array = array[:, 1]
-        if array.ndim != 1:
-            raise PredictionError(
-                f"the model gave values of shape {array.shape} for {rows:,} rows",
-                next="give one value for each row: wrap the model in a class whose predict picks it",
-            )
-        values = pl.Series("value", array.tolist() if array.dtype == object else array)
-    if len(values) != rows:
-        raise PredictionError(
-            f"the model gave {len(values):,} values for {rows:,} rows", next="give one value for each row"
-        )
-    return values
-
-
-def _refuse_nan(values: pl.Series, keys: pl.DataFrame | None) -> None:
-    bad = values.is_null()
-    if values.dtype.is_float():
-        bad = bad | ~values.is_finite().fill_null(value=True)
-    count = int(bad.sum())
-    if not count:
-        return
-    row = bad.arg_max() or 0
-    named = (
-        "" if keys is None else ", ".join(f"{name}={value}" for name, value in keys.row(row, named=True).items())
-    )
-    raise PredictionError(
-        f"the model gave no number for {count:,} of {len(values):,} rows, "
-        f"first {values[row]} for {named or f'row {row}'}",
-        next="mend the inputs of these rows, or give allow_nan=True",
-    )

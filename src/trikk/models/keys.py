@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 RESERVED = ("prediction_id", "predicted_at", "value", "model", "model_version", "run")
 
 
-def check_columns(schema: pl.Schema, key: Sequence[str], slot: str | None, keep: Sequence[str]) -> None:
+def check_columns(
+    schema: pl.Schema,
+    key: Sequence[str],
+    slot: str | None,
+    keep: Sequence[str],
+    reserved: Sequence[str] = RESERVED,
+) -> None:
     """Refuse columns that are not there, are named twice, take a name of the result, or can't name a row.
 
     Raises:
@@ -25,7 +31,7 @@ def check_columns(schema: pl.Schema, key: Sequence[str], slot: str | None, keep:
     for name in named:
         if name not in schema:
             raise UsageError(f"there is no column {name!r}", next=f"there are: {', '.join(schema)}")
-        if name in RESERVED:
+        if name in reserved:
             raise UsageError(f"{name!r} is a column of the predictions themselves", next="rename it before")
         if named.count(name) > 1:
             raise UsageError(f"{name!r} is named twice", next="name it as key, slot or keep")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import PredictionError, SignatureError, UsageError
 from trikk.models.columns import Fitted, fitted_on, inputs_of
-from trikk.models.invoke import predict_values
-from trikk.models.keys import check_columns, check_keys, key_text
+from trikk.models.invoke import predictions
+from trikk.models.keys import RESERVED, check_columns, check_keys, key_text
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion, as_version
 from trikk.runs.context import StepContext, current_step
@@ -68,8 +68,9 @@ def predict_frame(
     lazy = lazy_of(frame)
     schema = lazy.collect_schema()
     keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
-    check_columns(schema, keys, slot, kept)
     job = _job(model, context, keys, slot, kept, allow_nan)
+    outputs = [field.name for field in job.signature.outputs] if job.signature else []
+    check_columns(schema, keys, slot, kept, [*RESERVED, *outputs])
     check_keys(lazy, job.about)
     needed = job.signature.names if job.signature else _others(job, schema.names())
     wanted = list(dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in schema)]))
@@ -126,21 +127,21 @@ def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame
     keys = rows.select(job.about)
     given = rows if job.signature else rows.select(inputs)
     try:
-        values = predict_values(
-            job.model, given, job.signature, keys=keys, allow_nan=job.allow_nan, known=job.known
-        )
+        found = predictions(job.model, given, job.signature, keys=keys, allow_nan=job.allow_nan, known=job.known)
     except (SignatureError, PredictionError) as error:
         error.where = job.where
         raise
     return keys.with_columns(
         prediction_id=pl.Series(prediction_ids(job.identity, keys), dtype=pl.String),
         predicted_at=pl.lit(job.now, pl.Datetime("us", "UTC")),
-        value=values,
+        **{column.name: column for column in found.get_columns()},
         model=pl.lit(job.name),
         model_version=pl.lit(job.version, pl.Int64),
         run=pl.lit(job.run),
         **{name: rows[name] for name in job.keep},
-    ).select("prediction_id", *job.about, "predicted_at", "value", "model", "model_version", "run", *job.keep)
+    ).select(
+        "prediction_id", *job.about, "predicted_at", *found.columns, "model", "model_version", "run", *job.keep
+    )
 
 
 def prediction_ids(identity: str, keys: pl.DataFrame) -> list[str]:

@@ -7,14 +7,27 @@ import logging
 import math
 import numbers
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.digests import digest_json
-from trikk.core.errors import MissingExtra, PermanentError, PredictionError, SignatureError, UsageError
-from trikk.models.columns import booster_of, inputs_of, is_of
-from trikk.models.invoke import as_series, caller_of, raw_values, tried_values, ways_of
+from trikk.core.errors import (
+    MissingExtra,
+    PermanentError,
+    PredictionError,
+    SignatureError,
+    TrikkError,
+    UsageError,
+)
+from trikk.models.classifier import Gives, classes_of, plain_values
+from trikk.models.columns import Fitted, fitted_on, inputs_of
+from trikk.models.dtypes import dtype_text
+from trikk.models.invoke import as_taken, called, class_answers, in_some_way, predictions, raw_values, ways_of
+from trikk.models.libraries import is_of, lightgbm_of
+from trikk.models.outcome import as_series, dtype_of_classes, refuse_nan
 from trikk.models.registry import Registry
 from trikk.models.signature import MOST_CATEGORIES, Signature
+from trikk.models.task import Classes, Task
 from trikk.models.version import ModelVersion
 from trikk.runs.context import StepContext, step_context
 from trikk.runs.state import RunState
@@ -47,6 +60,9 @@ def register(
     description: str = "",
     nullable: Sequence[str] = (),
     method: str = "predict",
+    task: str | None = None,
+    positive: Any = None,
+    classes: Sequence[Any] | None = None,
     stored: Artifact | None = None,
 ) -> dict[str, Any]:
     """Register a model as the next version of a name; see `trikk.register_model`. It may be `stored` already."""
@@ -55,7 +71,11 @@ def register(
     if model is None:
         raise UsageError(f"None can't be registered as {name}", next="give the fitted model")
     numbers_by_name = finite(metrics or {})
-    signature = None if inputs is None else infer(model, inputs, nullable=nullable, method=method)
+    said = {"task": task, "positive": positive, "classes": classes}
+    said = {name: value for name, value in said.items() if value is not None}
+    if said and inputs is None:
+        raise UsageError(f"{next(iter(said))}= needs inputs=", next="give rows that the model was fitted on")
+    signature = None if inputs is None else infer(model, inputs, nullable=nullable, method=method, **said)
     artifact = stored or context.artifacts.save(model)
     spare = None if signature is None else _exact_text(model, lazy_of(inputs), signature, context.artifacts)
     if artifact.codec == "pickle" and spare is None:
@@ -80,13 +100,22 @@ def register(
         created=context.time(),
         spare=spare,
     )
-    taken = (
-        None if signature is None else signature.with_categories({}).to_json()
-    )  # as it was before these were kept
-    shown = digest_json([artifact.digest, taken, {**numbers_by_name}, description])
+    taken = None if signature is None else _before_tasks(signature, model, inputs)
+    shown = digest_json([artifact.digest, taken, {**numbers_by_name}, description, *([said] if said else [])])
     version = Registry(context.journal).register(made, identity=f"{context.identity}/{shown[:16]}")
     context.notes.append(f"{name} version {version.version}")
     return version.to_json()
+
+
+def _before_tasks(signature: Signature, model: Any, inputs: Any) -> dict[str, Any]:
+    """The signature as builds without classes recorded it: a run that they began gets its version again."""
+    plain = replace(signature.with_categories({}), task=None, classes=None, probabilities=False)
+    if signature.classes is not None:
+        rows = lazy_of(inputs).select(signature.names).head(_SAMPLE).collect()
+        with contextlib.suppress(TrikkError):  # they could not register it at all
+            raw = raw_values(model, rows, signature.takes, signature.method, allow_nan=True)
+            plain = replace(plain, output=replace(plain.output, dtype=dtype_text(raw)))
+    return plain.to_json()
 
 
 def _bound_to(name: str, model: Any, artifact: Artifact) -> str:
@@ -94,7 +123,7 @@ def _bound_to(name: str, model: Any, artifact: Artifact) -> str:
     packages: Any = artifact.summary.get("packages") or {}
     versions = [f"{distribution_of(package)} {packages[package]}" for package in packages if package not in _OWN]
     named = " or ".join([*versions, f"Python {packages.get('python')}"])
-    better = booster_of(model) is not None
+    better = lightgbm_of(model) is not None
     return f"model {name} is kept as a pickle, which another minor release of {named} may not read: " + (
         "register its booster_, which is kept as LightGBM's own text" if better else "keep its run's packages"
     )
@@ -102,21 +131,28 @@ def _bound_to(name: str, model: Any, artifact: Artifact) -> str:
 
 def _exact_text(model: Any, inputs: pl.LazyFrame, signature: Signature, artifacts: Artifacts) -> Artifact | None:
     """The booster of an estimator of LightGBM, stored as text, if it gives exactly the same for the rows."""
-    booster = None if is_of(model, "lightgbm", "Booster") else booster_of(model)
-    if booster is None or signature.method != "predict":
+    booster = None if is_of(model, "lightgbm", "Booster") else lightgbm_of(model)
+    if booster is None or (signature.method != "predict" and signature.classes is None):
         return None
     saved = artifacts.save(booster)
     rows = inputs.select(signature.names).head(_SAMPLE).collect()
     try:
-        one, two = (
-            raw_values(each, rows, signature.takes, allow_nan=True) for each in (model, artifacts.load(saved))
-        )
+        one, two = (predictions(each, rows, signature, allow_nan=True) for each in (model, artifacts.load(saved)))
     except PredictionError:
         return None
     return saved if one.equals(two) else None
 
 
-def infer(model: Any, inputs: Any, *, nullable: Sequence[str] = (), method: str = "predict") -> Signature:
+def infer(
+    model: Any,
+    inputs: Any,
+    *,
+    nullable: Sequence[str] = (),
+    method: str = "predict",
+    task: str | None = None,
+    positive: Any = None,
+    classes: Sequence[Any] | None = None,
+) -> Signature:
     """The signature of a fitted model, found by letting it predict some of the rows that it was fitted on.
 
     Args:
@@ -124,15 +160,20 @@ def infer(model: Any, inputs: Any, *, nullable: Sequence[str] = (), method: str 
         inputs: a frame of any kind; columns that the model does not know by name are left out.
         nullable: inputs whose values may be missing although none of these is.
         method: what is called.
+        task: as for `trikk.register_model`, and so are the others.
+        positive: of two classes the one that probabilities are about.
+        classes: where the model does not say them.
 
     Raises:
-        SignatureError: if the columns are not those that the model was fitted on.
+        SignatureError: if the columns are not those that the model was fitted on, or the task is not the model's.
         PredictionError: if the model can't predict these rows.
+        UsageError: if which of two classes is positive is not known, or there is but one.
     """
     import polars as pl
 
+    known = fitted_on(model)
     lazy = lazy_of(inputs)
-    names = inputs_of(model, lazy.collect_schema().names())
+    names = inputs_of(model, lazy.collect_schema().names(), known=known)
     lazy = lazy.select(names)
     sample = lazy.head(_SAMPLE).collect()
     if not sample.height:
@@ -143,10 +184,52 @@ def infer(model: Any, inputs: Any, *, nullable: Sequence[str] = (), method: str 
     ]
     some = lazy.select(column.any() for column in empty).collect(engine="streaming").row(0)
     found = [name for name, has in zip(names, some, strict=True) if has]
-    takes, output = _proved(model, inputs, sample, method)
+    known_classes = _classes(model, inputs, sample, known, task=task, positive=positive, classes=classes)
+    if known_classes is not None and known_classes.task is Task.MULTICLASS and method != "predict":
+        raise SignatureError(
+            f"{method} gives a probability for each of the classes {known_classes.listed}",
+            next="leave out method=: predictions have the class and a column for each probability",
+        )
+    takes, output = _proved(model, inputs, sample, method, known_classes, known)
     unknown = sorted(set(nullable) - set(names))
-    given = Signature.infer(sample, output, takes=takes, method=method, nullable=[*unknown, *found, *nullable])
-    return given.with_categories(_categories(lazy))
+    given = Signature.infer(
+        sample, output["value"], takes=takes, method=method, nullable=[*unknown, *found, *nullable]
+    )
+    given = given.with_categories(_categories(lazy))
+    if known_classes is None:
+        return replace(given, task=Task(task) if task else known.target.task)
+    return replace(given, task=known_classes.task, classes=known_classes, probabilities=output.width > 1)
+
+
+def _classes(
+    model: Any, inputs: Any, sample: pl.DataFrame, known: Fitted, *, task: str | None, **said: Any
+) -> Classes | None:
+    """The model's classes; where neither it nor its author says them, those that its answers show for certain."""
+    guessed = None
+    stated = known.target
+    wanted = Task(task) if task else None
+    asked_for = stated.gives is Gives.SESSION or wanted is Task.BINARY
+    if stated.values is None and said["classes"] is None and asked_for:
+        ways = ways_of(model, inputs if is_of(inputs, "pandas") else sample)
+
+        def ask(takes: str) -> pl.DataFrame:
+            return raw_values(model, sample, takes, known=known).to_frame()
+
+        takes, output = in_some_way(ways, ask)
+        guessed = _guessed(output["value"])
+        if stated.gives is Gives.SESSION:
+            each = called(model, "run", as_taken(model, sample, takes, known), takes)[1]
+            guessed = plain_values(each[0]) if isinstance(each, list) else None
+    return classes_of(stated, task=wanted, guessed=guessed, **said)
+
+
+def _guessed(values: pl.Series) -> list[Any] | None:
+    """Two classes that need not be said: false and true, or 0 and 1."""
+    import polars as pl
+
+    if values.dtype == pl.Boolean:
+        return [False, True]
+    return [0, 1] if values.dtype.is_integer() and values.is_in([0, 1]).all() else None
 
 
 def _categories(rows: pl.LazyFrame) -> dict[str, list[str]]:
@@ -163,8 +246,10 @@ def _categories(rows: pl.LazyFrame) -> dict[str, list[str]]:
     return found
 
 
-def _proved(model: Any, inputs: Any, sample: pl.DataFrame, method: str) -> tuple[str, pl.Series]:
-    """How a model takes its rows, and what it gives for the sample.
+def _proved(
+    model: Any, inputs: Any, sample: pl.DataFrame, method: str, classes: Classes | None, known: Fitted
+) -> tuple[str, pl.DataFrame]:
+    """How a model takes its rows, and what it gives for the sample: the columns of predictions.
 
     Rows are kept as polars has them, and a model gets them made from that. So it has to give the same as for the
     very frame that it was fitted on; and where both libraries' frames work, the same for both.
@@ -173,27 +258,52 @@ def _proved(model: Any, inputs: Any, sample: pl.DataFrame, method: str) -> tuple
         SignatureError: if it does not.
         PredictionError: if it predicts in no way.
     """
+
+    def answer(given: Any, takes: str) -> pl.DataFrame:
+        if classes is not None:
+            return class_answers(model, given, takes, method, classes, known=known)
+        return as_series(called(model, method, given, takes), len(given), method).to_frame()
+
+    def ask(takes: str) -> pl.DataFrame:
+        output = answer(as_taken(model, sample, takes, known), takes)
+        for column in output.get_columns():
+            refuse_nan(column, None)
+        return output
+
     ways = ways_of(model, inputs if is_of(inputs, "pandas") else sample)
-    takes, output = tried_values(model, sample, ways, method)
-    second: pl.Series | None = None
+    takes, output = in_some_way(ways, ask)
+    second: pl.DataFrame | None = None
     if takes == "pandas" and is_of(inputs, "pandas"):
-        frame = inputs[sample.columns].head(_SAMPLE)
-        second = as_series(caller_of(model, method)(frame), len(frame), method)
+        second = answer(inputs[sample.columns].head(_SAMPLE), takes)
     elif takes == "polars" and hasattr(model, "feature_names_in_"):
         with contextlib.suppress(PredictionError, MissingExtra):
-            second = raw_values(model, sample, "pandas", method, allow_nan=True)
-    row = None if second is None else first_difference(output, second)
-    if second is not None and row is not None:
+            second = answer(as_taken(model, sample, "pandas", known), "pandas")
+    if second is not None:
+        _refuse_difference(output, second, takes)
+    if classes is None or known.target.gives is Gives.CLASSES:
+        return takes, output
+    with contextlib.suppress(PredictionError, UsageError):  # of many classes a booster gives no value but a matrix
+        raw = raw_values(model, sample, takes, method, allow_nan=True, known=known).dtype
+        wanted = raw if method == "predict_proba" else dtype_of_classes(classes, raw)
+        output = output.with_columns(output["value"].cast(wanted))
+    return takes, output
+
+
+def _refuse_difference(output: pl.DataFrame, second: pl.DataFrame, takes: str) -> None:
+    """Raise SignatureError if a model does not give the same from two frames."""
+    for name in output.columns:
+        row = first_difference(output[name], second[name])
+        if row is None:
+            continue
         given = (
             "a polars and from a pandas frame" if takes == "polars" else "the rows as they are kept and as given"
         )
         raise SignatureError(
-            f"the model gives {output[row]!r} and {second[row]!r} for row {row} from {given}",
+            f"the model gives {output[name][row]!r} and {second[name][row]!r} for row {row} from {given}",
             next="give inputs= as the frame that it was fitted on: a pandas frame if that was one"
             if takes == "polars"
             else "fit it on text or numbers where there are categories or objects",
         )
-    return takes, output
 
 
 def first_difference(one: pl.Series, two: pl.Series) -> int | None:

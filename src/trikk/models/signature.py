@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import SignatureError, StorageError
+from trikk.core.errors import SignatureError, StorageError, UsageError
 from trikk.core.values import JSON
 from trikk.models.dtypes import as_dtype, dtype_of, dtype_text
+from trikk.models.task import Classes, ClassValue, Task
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,19 +46,26 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A model's inputs in their order, and its output.
+    """A model's inputs in their order, and its outputs.
 
     Attributes:
         inputs: the fields, in the order in which the model was fitted on them.
-        output: what one row gives.
+        output: what one row gives: of a classifier the class.
         takes: how the model wants its rows: "array" (a numpy matrix of floats), "polars" or "pandas" (a frame).
-        method: what is called: "predict", or "predict_proba", whose second column is the value.
+        method: what is called: "predict"; or "predict_proba", where the value is the probability of the positive
+            class (of the second one, where the classes are not known).
+        task: what the model predicts; None if that is not known, as of versions that older builds registered.
+        classes: of a classifier its classes and the positive one.
+        probabilities: whether it gives the probabilities of its classes beside the value.
     """
 
     inputs: tuple[Field, ...]
     output: Field
     takes: str = "array"
     method: str = "predict"
+    task: Task | None = None
+    classes: Classes | None = None
+    probabilities: bool = False
 
     @classmethod
     def infer(
@@ -112,6 +120,17 @@ class Signature:
         """The inputs' names, in order."""
         return [field.name for field in self.inputs]
 
+    @property
+    def positive(self) -> ClassValue | None:
+        """Of two classes the one that probabilities and precision are about."""
+        return None if self.classes is None else self.classes.positive
+
+    @property
+    def outputs(self) -> tuple[Field, ...]:
+        """What one row gives: the field "value", and a field for each column of probabilities (Float64)."""
+        names = self.classes.columns() if self.classes is not None and self.probabilities else {}
+        return (self.output, *(Field(name, "Float64", self.output.nullable) for name in names))
+
     def schema(self) -> dict[str, pl.DataType]:
         """The inputs' polars dtypes by name, in order: what a CSV or JSON is best read with."""
         return {field.name: dtype_of(field.dtype) for field in self.inputs}
@@ -140,11 +159,17 @@ class Signature:
 
     def to_json(self) -> dict[str, JSON]:
         """The signature as JSON."""
+        known: dict[str, JSON] = {} if self.task is None else {"task": str(self.task)}
+        if self.classes is not None:
+            known |= self.classes.to_json()
+        if self.probabilities:
+            known["outputs"] = [field.to_json() for field in self.outputs]
         return {
             "inputs": [field.to_json() for field in self.inputs],
             "output": self.output.to_json(),
             "takes": self.takes,
             "method": self.method,
+            **known,
         }
 
     @classmethod
@@ -158,8 +183,16 @@ class Signature:
             inputs = tuple(Field(f["name"], f["dtype"], bool(f["nullable"]), _texts(f)) for f in data["inputs"])
             out = data["output"]
             output = Field(out["name"], out["dtype"], bool(out["nullable"]))
-            return cls(inputs, output, str(data["takes"]), str(data["method"]))
-        except (KeyError, TypeError) as error:
+            return cls(
+                inputs,
+                output,
+                str(data["takes"]),
+                str(data["method"]),
+                Task(data["task"]) if "task" in data else None,
+                Classes.read(data) if "classes" in data else None,
+                "outputs" in data,
+            )
+        except (KeyError, TypeError, ValueError, UsageError) as error:
             raise StorageError(
                 "this is no description of a signature", next="look for a damaged entry of the model"
             ) from error

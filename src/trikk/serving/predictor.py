@@ -147,7 +147,7 @@ class Predictor:
     def _values(self, rows: pl.DataFrame) -> pl.Series:
         """One value for each row; the errors are those of `predict_values`."""
         signature = self._version.signature
-        if signature is None or not is_exact(rows, signature.inputs):
+        if signature is None or signature.classes is not None or not is_exact(rows, signature.inputs):
             nullable = signature is not None and signature.output.nullable
             return predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)
         values = raw_values(self.model, rows, signature.takes, signature.method, allow_nan=True, known=self._known)
