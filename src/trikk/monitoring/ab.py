@@ -188,7 +188,7 @@ def compare(
     rules, loss = rules or Rules(), loss_of(chosen)
     sides = (read_side(first), read_side(second))
     parts = [parts_of(side, spec, tables, registry, environment) for side in sides]
-    pairs, out = paired(spec, list(zip(sides, parts, strict=True)), tables.scan(spec.truth), start, end)
+    pairs, out = paired(spec, list(zip(sides, parts, strict=True)), tables.scan(spec.truth), start, end, registry)
     places = [
         told for side, of_side in zip(sides, parts, strict=True) if (told := told_where(side, of_side, spec))
     ]

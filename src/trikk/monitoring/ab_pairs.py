@@ -18,6 +18,8 @@ from trikk.monitoring.windows import zone_of
 if TYPE_CHECKING:
     import polars as pl
 
+    from trikk.models.registry import Registry
+
 OTHER = "_other"
 DAY = "_day"
 _FOREVER = (datetime(1900, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
@@ -54,6 +56,7 @@ def paired(
     truth: pl.LazyFrame,
     start: date | None,
     end: date | None,
+    registry: Registry | None = None,
 ) -> tuple[pl.DataFrame, LeftOut]:
     """The cases that both sides predicted and whose truth is known, with the local day of each in `_day`.
 
@@ -63,6 +66,7 @@ def paired(
         truth: the monitor's truth.
         start: the first local day of slots; from the beginning if None.
         end: the last local day, included.
+        registry: of the models, for `cases`.
 
     Raises:
         UsageError: if the period is empty, the tables can't be joined, or it is not clear which prediction counts.
@@ -71,7 +75,7 @@ def paired(
 
     period = _period(spec, start, end)
     by, happened = [*spec.key, spec.slot], pl.col(OBSERVED).is_not_null()
-    (left, meant), (right, _) = (_predicted(spec, side, parts, truth, period) for side, parts in sides)
+    (left, meant), (right, _) = (_predicted(spec, side, parts, truth, period, registry) for side, parts in sides)
     left, right = _alike([left, right], spec.key)
     extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
     both = left.join(right.select(*by, pl.col(PREDICTED).alias(OTHER), *extra), on=by).sort(by)
@@ -86,7 +90,12 @@ def paired(
 
 
 def _predicted(
-    spec: MonitorSpec, side: Side, parts: Sequence[Part], truth: pl.LazyFrame, period: tuple[datetime, datetime]
+    spec: MonitorSpec,
+    side: Side,
+    parts: Sequence[Part],
+    truth: pl.LazyFrame,
+    period: tuple[datetime, datetime],
+    registry: Registry | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The cases that a side predicted, in whichever table; and all cases with a truth.
 
@@ -99,7 +108,7 @@ def _predicted(
     for part in parts:
         if part.frame is not None:
             plain = narrowed(spec, part.table, [*part.frame.collect_schema().names(), *others])
-            joined.append(cases(plain, part.frame, truth, *period))
+            joined.append(cases(plain, part.frame, truth, *period, registry=registry))
     frames = _alike([rows.filter(pl.col(PREDICTED).is_not_null()) for rows in joined], spec.key)
     if len(frames) == 1:
         return frames[0], joined[0]

@@ -211,12 +211,12 @@ def _of_model(
     why = ""
     if not side.alias:
         own = rows.filter(_is_version(side.version or 0))
-    elif isinstance(made := schema.get(spec.made), pl.Datetime):
-        moment = pl.col(spec.made) if made.time_zone else pl.col(spec.made).dt.replace_time_zone("UTC")
+    elif isinstance(made := schema.get(spec.made_at), pl.Datetime):
+        moment = pl.col(spec.made_at) if made.time_zone else pl.col(spec.made_at).dt.replace_time_zone("UTC")
         own = rows.filter(_held(moment, moves))
     else:
         own = rows.filter(pl.any_horizontal(*(_is_version(move.version) for move in moves)))
-        why = f"it has no time {spec.made!r}, so that nobody knows who held {side.alias} then"
+        why = f"it has no time {spec.made_at!r}, so that nobody knows who held {side.alias} then"
     count = _count(own)
     if not count:
         return None

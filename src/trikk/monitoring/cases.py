@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
-from trikk.monitoring.definition import TIME_PARTS, MonitorSpec
+from trikk.monitoring.definition import TIME_PARTS, Made, MonitorSpec
+from trikk.monitoring.nowcasts import HINDSIGHT, MADE, made_later, nowcasts
 from trikk.monitoring.unseen import UNSEEN, Unseen
 from trikk.monitoring.windows import zone_of
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from trikk.models.registry import Registry
 
 PREDICTED, OBSERVED, BASELINE, LOWER, UPPER = "_predicted", "_observed", "_baseline", "_lower", "_upper"
 EXPECTED = "_expected_error"
@@ -29,12 +32,14 @@ def cases(
     start: datetime,
     end: datetime,
     unseen: Unseen | None = None,
+    registry: Registry | None = None,
 ) -> pl.DataFrame:
     """Join the predictions for the slots from `start` to `end` (not included) with their truth.
 
     Of several predictions for a slot the last one counts that was made before it, as people could act on that one;
     one that was made later counts only where there is no other. Of predictions made at one time, and of several
-    truths, the last row counts, which is the one that was written last.
+    truths, the last row counts, which is the one that was written last. Of predictions that are made after their
+    slot, the first counts (`nowcasts`).
 
     Args:
         spec: the monitor.
@@ -43,13 +48,15 @@ def cases(
         start: with its zone.
         end: with its zone.
         unseen: what says which predictions are of categories that are new to their model.
+        registry: of the models; without it no prediction is known to be made later than it says.
 
     Returns:
         The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; what is not finite
         is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; `_probability`, or
         `_probability_<class>` for each class, if the predictions have them; the slices, those of a truth without
         a prediction as the truth has them; and, where the predictions have them, prediction_id, model,
-        model_version and run; and `_unseen`, if that is known of any model.
+        model_version and run; and `_unseen`, if that is known of any model. Of predictions that are made after
+        their slot also `_too_late`, `_too_early`, `_corrections` and `_correction` (`nowcasts`).
 
     A key that the predictions have as text and the truth as whole numbers or dates (as endpoints logged them
     before they knew the truth's types) is compared as text, exactly as the truth's value is written: "7" is 7, and
@@ -72,7 +79,7 @@ def cases(
     values |= probabilities(spec, have)
     own = [name for name in spec.slices if name in have and name not in by]
     kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
-    order = _order(spec, have)
+    order = _order(spec, made, have, registry)
     known = [_known(name, have).alias(alias) for alias, name in values.items()]
     is_new = None if unseen is None else unseen.expression(made, have)
     known += [] if is_new is None else [is_new.alias(UNSEEN)]
@@ -81,7 +88,9 @@ def cases(
     both = [name for name in own if name in others and others[name] == have[name]]
     slices = (pl.col(name).alias(_THEIRS + name) for name in both)
     right = came.select(*by, _known(spec.observed, others).alias(OBSERVED), *theirs, *slices)
-    joined = _joined(left, right, by, list(order)).with_columns(
+    values |= {} if is_new is None else {UNSEEN: UNSEEN}
+    chosen = _chosen(spec, left.collect(), list(values), by, list(order))
+    joined = _joined(chosen, right.collect(), by).with_columns(
         pl.coalesce(name, _THEIRS + name).alias(name) for name in both
     )
     return joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
@@ -114,28 +123,42 @@ def _is_written_one_way(dtype: pl.DataType) -> bool:
     return dtype.is_integer() or dtype == pl.Date
 
 
-def _order(spec: MonitorSpec, have: pl.Schema) -> dict[str, pl.Expr]:
-    """By what predictions for one slot are put in order, so that the last of them counts."""
+def _order(
+    spec: MonitorSpec, rows: pl.LazyFrame, have: pl.Schema, registry: Registry | None
+) -> dict[str, pl.Expr]:
+    """What of a prediction says whether it counts among those for one slot."""
     import polars as pl
 
-    if spec.made not in have:
+    if spec.made_at not in have:
         return {}
-    made, kind = pl.col(spec.made), have[spec.made]
+    made, kind = pl.col(spec.made_at), have[spec.made_at]
     if not isinstance(kind, pl.Datetime):
-        return {spec.made: made}
+        return {spec.made_at: made}
     moment = made if kind.time_zone else made.dt.replace_time_zone("UTC")
-    return {_FORETOLD: (moment <= pl.col(spec.slot)).fill_null(value=False), spec.made: made}
+    if spec.made is Made.AFTER:
+        moment = moment.dt.convert_time_zone("UTC")
+        return {MADE: moment, HINDSIGHT: made_later(registry, rows, have, moment)}
+    return {_FORETOLD: (moment <= pl.col(spec.slot)).fill_null(value=False), spec.made_at: made}
 
 
-def _joined(left: pl.LazyFrame, right: pl.LazyFrame, by: list[str], order: list[str]) -> pl.DataFrame:
-    """Join each row once; of rows with the same key the last counts."""
-    made, came = left.collect(), right.collect()
-    if not _is_unique(made, by):
+def _chosen(
+    spec: MonitorSpec, made: pl.DataFrame, values: list[str], by: list[str], order: list[str]
+) -> pl.DataFrame:
+    """The prediction that counts for each entity and slot."""
+    unique = _is_unique(made, by)
+    if spec.made is Made.AFTER:
+        return nowcasts(spec, made, PREDICTED, values, by, unique=unique)
+    if not unique:
         newest = made.sort(order, maintain_order=True) if order else made
         made = newest.lazy().group_by(by).agg(_last(made, by)).collect()
+    return made.drop(order)
+
+
+def _joined(made: pl.DataFrame, came: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Join each prediction with its truth; of truths with the same key the last counts."""
     if not _is_unique(came, by):
         came = came.lazy().group_by(by).agg(_last(came, by)).collect()
-    return made.lazy().drop(order).join(came.lazy(), on=by, how="full", coalesce=True).collect()
+    return made.lazy().join(came.lazy(), on=by, how="full", coalesce=True).collect()
 
 
 def _is_unique(rows: pl.DataFrame, by: list[str]) -> bool:
@@ -260,6 +283,11 @@ def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
                 f"column {spec.slot!r} of table {table} is {schema[spec.slot]}, not a time",
                 next="a slot is a Datetime",
             )
+    if spec.made is Made.AFTER and not isinstance(made.get(spec.made_at), pl.Datetime):
+        raise UsageError(
+            f"table {spec.predictions} has no time in {spec.made_at!r}, which says when a prediction was made",
+            next=f'name the column to monitor {spec.name}: made_at="..."; it has {", ".join(made.names())}',
+        )
     for name in (*spec.key, spec.slot):
         if not _joins(made[name], came[name]):
             raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 
 from trikk.core.digests import digest_json
@@ -41,6 +42,13 @@ FORETOLD = ("precision", "recall", "f1", "brier", "auc")
 """Metrics that calibrated probabilities foretell."""
 
 
+class Made(StrEnum):
+    """When predictions are made: before their slot, which they foretell, or after it, which they tell apart."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
 @dataclass(frozen=True, slots=True)
 class MonitorSpec:
     """What is watched, and how.
@@ -53,7 +61,9 @@ class MonitorSpec:
         slot: the column with the time that a prediction is for, in both tables.
         prediction: the column of predicted values.
         observed: the truth table's column of values.
-        made: the predictions' column of the time at which they were made: of several for a slot the last counts.
+        made: of several predictions for a slot the last one before it counts, or the first after it.
+        made_at: the predictions' column of the time at which they were made.
+        within: seconds after a slot in which predictions count that are made after it; None for any time.
         delay: seconds after a window's end by which its labels are expected.
         metrics: names, the first is the one that matters most.
         slices: columns of either table, or hour, weekday, month, date of the slot's local time.
@@ -81,7 +91,9 @@ class MonitorSpec:
     slot: str
     observed: str
     prediction: str = "value"
-    made: str = "predicted_at"
+    made: Made = Made.BEFORE
+    made_at: str = "predicted_at"
+    within: float | None = None
     delay: float = 0.0
     metrics: tuple[str, ...] = ("mae", "bias")
     slices: tuple[str, ...] = ()
@@ -108,13 +120,18 @@ class MonitorSpec:
 
     @property
     def label_delay(self) -> timedelta:
-        """The delay as a timedelta."""
-        return timedelta(seconds=self.delay)
+        """How long after a window's end its labels are expected: not before its predictions."""
+        return max(timedelta(seconds=self.delay), self.settling)
+
+    @property
+    def settling(self) -> timedelta:
+        """How long after a window's end predictions may come in that count."""
+        return timedelta(seconds=self.within or 0)
 
     @property
     def figured(self) -> str:
         """Names everything that figures depend on, and nothing else: no alarms, drift, delays, limits, titles."""
-        facts = {name: self.to_json()[name] for name in _FIGURED}
+        facts = {name: self.to_json()[name] for name in _FIGURED} | {"made": self.made_at}
         metrics: list[JSON] = [
             f"{name}={self.own[name]['function']}" if name in self.own else name for name in sorted(self.metrics)
         ]
@@ -125,7 +142,13 @@ class MonitorSpec:
     def _newer(self) -> dict[str, JSON]:
         """What figures depend on since later releases; None where they are as they were before."""
         probability = None if self.probability == PROBABILITY else self.probability
-        return {"task": self.task, "positive": self.positive, "probability": probability}
+        nowcasts: list[JSON] | None = None if self.made is Made.BEFORE else [self.made, self.within]
+        return {
+            "task": self.task,
+            "positive": self.positive,
+            "probability": probability,
+            "nowcasts": nowcasts,
+        }
 
     def metric(self, name: str) -> Metric:
         """A metric by its name.
@@ -148,6 +171,7 @@ class MonitorSpec:
     def to_json(self) -> dict[str, JSON]:
         """The definition as JSON."""
         found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        found |= {"made": self.made.value, "task": self.task and self.task.value}  # no enums: they travel as such
         return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
     @classmethod
@@ -156,8 +180,11 @@ class MonitorSpec:
         now = renewed(data) if "metrics" in data else data
         given = ((name, now[name]) for name in cls.__slots__ if name in now)
         found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given}
+        if "made_at" not in found and "made" in found:  # of a release in which `made` was the column
+            found |= {"made_at": found["made"], "made": Made.BEFORE}
         task = found.get("task")
-        return cls(**found | {"task": None if task is None else Task(task)})
+        found |= {"task": None if task is None else Task(task), "made": Made(found.get("made", Made.BEFORE))}
+        return cls(**found)
 
 
 class Alarmed(Protocol):
@@ -196,6 +223,9 @@ def specified(
     windows: Sequence[str],
     task: str | None,
     titles: Mapping[str, str],
+    made: str,
+    made_at: str,
+    within: float | str | timedelta | None,
     where: str,
     **more: Any,
 ) -> MonitorSpec:
@@ -234,6 +264,7 @@ def specified(
             titles=titles_of(metrics, slices, **titles).to_json(),
             windows=tuple(dict.fromkeys(windows)),
             task=meant,
+            **_timing(made, made_at, within),
             **more,
         )
     except TrikkError as error:
@@ -248,6 +279,18 @@ def _task(given: str | None, positive: ClassValue | None) -> Task | None:
     if positive is not None and task not in (None, Task.BINARY):
         raise UsageError(f"positive={positive!r} is for two classes, not for {task}", next="leave it out")
     return task if positive is None else Task.BINARY
+
+
+def _timing(made: str, made_at: str, within: float | str | timedelta | None) -> dict[str, Any]:
+    """When predictions are made; `made` was the column of that time in earlier releases, and still may be."""
+    if made not in [*Made]:
+        if made_at:
+            raise UsageError(f"made={made!r} is no time to predict", next='use made="before" or made="after"')
+        made, made_at = Made.BEFORE, made
+    if within is not None and made != Made.AFTER:
+        raise UsageError("within= is for predictions that are made after their slot", next='add made="after"')
+    limit = None if within is None else seconds(within, what="within")
+    return {"made": Made(made), "made_at": made_at or "predicted_at", "within": limit}
 
 
 def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:

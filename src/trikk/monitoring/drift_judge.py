@@ -10,7 +10,7 @@ from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.values import JSON
 from trikk.drift import ColumnDrift, Profile, Verdict, compare
 from trikk.models.registry import Registry
-from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.definition import Made, MonitorSpec
 from trikk.monitoring.drift_days import Compared, compared_with, farthest
 from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_records import DayProfile, DriftRecord, DriftRecords
@@ -46,8 +46,9 @@ class Look:
 
 def definition_of(spec: MonitorSpec, drift: Drift) -> str:
     """Names what of a monitor is compared with what, and by which limits."""
-    own = spec.to_json()
-    return fingerprint([drift.to_json(), *(own[name] for name in _OF_SPEC)])
+    own = spec.to_json() | {"made": spec.made_at}
+    nowcasts = [] if spec.made is Made.BEFORE else [[spec.made, spec.within]]
+    return fingerprint([drift.to_json(), *(own[name] for name in _OF_SPEC), *nowcasts])
 
 
 def basis_of(spec: MonitorSpec, drift: Drift) -> str:

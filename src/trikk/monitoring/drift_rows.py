@@ -20,6 +20,8 @@ from trikk.monitoring.windows import Window, state_of
 if TYPE_CHECKING:
     import polars as pl
 
+    from trikk.models.registry import Registry
+
 ROLES = ("prediction", "truth", "error")
 _IDS = ("prediction_id", "model", "model_version", "run")
 
@@ -30,7 +32,7 @@ def features_of(spec: MonitorSpec, drift: Drift, schema: pl.Schema) -> list[str]
         return []
     if drift.columns is not None:
         return [name for name in dict.fromkeys(drift.columns) if name in schema]
-    own = {*spec.key, spec.slot, spec.prediction, spec.made, spec.baseline, spec.expected_error, *spec.interval}
+    own = {*spec.key, spec.slot, spec.prediction, spec.made_at, spec.baseline, spec.expected_error, *spec.interval}
     return [
         name
         for name, dtype in schema.items()
@@ -49,10 +51,11 @@ def case_rows(
     predictions: pl.LazyFrame,
     truth: pl.LazyFrame,
     windows: Sequence[Window],
+    registry: Registry,
 ) -> pl.DataFrame:
     """The cases of neighbouring days, each with its features."""
     bare = replace(spec, slices=tuple(features), baseline="", interval=(), expected_error="")
-    return cases(bare, predictions, truth, windows[0].start, windows[-1].end)
+    return cases(bare, predictions, truth, windows[0].start, windows[-1].end, registry=registry)
 
 
 def within(spec: MonitorSpec, rows: Any, window: Window) -> Any:
@@ -90,7 +93,7 @@ def day_profile(
     both = predicted.filter(pl.col(OBSERVED).is_not_null())
     observed = rows[OBSERVED].drop_nulls()
     counts = predicted.height, len(observed), both.height
-    state = state_of(window, *counts, delay=spec.label_delay, now=now, least=spec.least)
+    state = state_of(window, *counts, delay=spec.label_delay, now=now, least=spec.least, settling=spec.settling)
     labels = state == "final"
     given = predicted if features is None else features
     columns = {_feature(name): ColumnProfile.of(given[name]) for name in names}

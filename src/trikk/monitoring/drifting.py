@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import JournalError
+from trikk.models.registry import Registry
 from trikk.monitoring.ahead import row_days
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
@@ -125,8 +126,9 @@ def _summed(look: Look, source: Source, features: pl.LazyFrame | None, days: Seq
     schema = (features if features is not None else source.predictions).collect_schema()
     names = features_of(look.spec, look.drift, schema)
     own = names if features is None else []
+    registry = Registry(look.records.ledger)
     for batch in batches(days, BATCH["day"]):
-        rows = case_rows(look.spec, own, source.predictions, source.truth, batch)
+        rows = case_rows(look.spec, own, source.predictions, source.truth, batch, registry)
         for day in batch:
             try:
                 new = _day(look, day, rows, features, names, found)

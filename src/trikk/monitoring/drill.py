@@ -51,7 +51,9 @@ def worst(
 
     records = Records(project.journal, monitor)
     spec, record = records.spec(), the_window(records, kind, label)
-    joined = cases(spec, *_tables(project, spec, record), record.start, record.end)
+    joined = cases(
+        spec, *_tables(project, spec, record), record.start, record.end, registry=Registry(project.journal)
+    )
     if slice_ is not None:
         column, value = slice_
         if column not in spec.slices:
@@ -201,7 +203,7 @@ def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: 
     found.monitor = spec.name
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(row[name])) for name in (*spec.key, spec.slot))
     others = project.tables.scan(spec.predictions).filter(same & (pl.col(ID) != row[ID]))
-    order = [spec.made] if spec.made in row else []
+    order = [spec.made_at] if spec.made_at in row else []
     rows = others.sort(order).collect() if order else others.collect()
     found.others = [_plain(other) for other in rows.to_dicts()]
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from trikk.models.registry import Registry
 from trikk.monitoring.ahead import dated_ahead, row_days
 from trikk.monitoring.cases import cases, check_tables
 from trikk.monitoring.changes import Source, changes
@@ -105,7 +106,7 @@ def _evaluated(
     import polars as pl
 
     start, end, unseen = batch[0].start, batch[-1].end, Unseen(records.ledger)
-    joined = cases(spec, source.predictions, source.truth, start, end, unseen)
+    joined = cases(spec, source.predictions, source.truth, start, end, unseen, Registry(records.ledger))
     slot = pl.col(spec.slot)
     found = []
     for window in batch:
@@ -136,6 +137,7 @@ def _judged(
         delay=spec.label_delay,
         now=now,
         least=spec.least,
+        settling=spec.settling,
     )
     record = WindowRecord(
         monitor=spec.name,
@@ -154,5 +156,5 @@ def _judged(
     why = restated(before, record)
     if redefined:
         return replace(record, why=why and REDEFINED, restated=before.restated if before else 0), True
-    counts = before is not None and before.state == "final" and before.figures != record.figures
+    counts = before is not None and before.state == "final" and before.judged != record.judged
     return replace(record, why=why, restated=(before.restated if before else 0) + counts), True

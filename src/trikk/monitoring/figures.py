@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
@@ -13,6 +13,7 @@ from trikk.models.metrics import Metric
 from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
 from trikk.monitoring.estimate_figures import ECE, estimated, estimates
 from trikk.monitoring.metric_names import renewed_figures
+from trikk.monitoring.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
 from trikk.monitoring.slices import slice_text
 from trikk.monitoring.unseen import UNSEEN
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _DIGITS = 9
 _BY_METRIC = ("metrics", "baseline", "own")
-_PARTS = ("confusion", "sums", "scores", "reasons")
+_PARTS = ("confusion", "sums", "scores", "reasons", "nowcasts")
 _LOG = logging.getLogger("trikk.monitor")
 
 
@@ -50,6 +51,9 @@ class Figures:
             and below the line, with all their digits, that it is the quotient of.
         scores: a mergeable histogram of the probabilities of each class, where a figure needs it.
         reasons: by metric, why it has no value.
+        nowcasts: of predictions that are made after their slot, how many cases were predicted `too_late` only, or
+            `too_early` only, how many `corrected` ones have later predictions, and how many of these would be
+            `judged_otherwise`; empty for a monitor of forecasts.
     """
 
     slice: str
@@ -68,6 +72,7 @@ class Figures:
     sums: dict[str, list[float]] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    nowcasts: dict[str, int] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
@@ -83,6 +88,11 @@ class Figures:
     def coverage(self) -> float | None:
         """The share of predicted cases that have a truth; None if nothing was predicted."""
         return self.labelled / self.predicted if self.predicted else None
+
+    @property
+    def judged(self) -> Figures:
+        """The figures without what later predictions say, which is told and judges nothing."""
+        return replace(self, nowcasts={})
 
     def to_json(self) -> dict[str, JSON]:
         """The figures as JSON; what they are summed from only where there is something."""
@@ -167,6 +177,8 @@ class _Made:
         ]
         if UNSEEN in self.joined.columns:
             found.append(pl.col(UNSEEN).filter(predicted.is_not_null()).mean().alias("unseen"))
+        if TOO_LATE in self.joined.columns:
+            found += self._nowcasts()
         found += self._expressions("m", PREDICTED, both)
         if self.spec.interval:
             within = (observed >= pl.col(LOWER)) & (observed <= pl.col(UPPER))
@@ -177,6 +189,20 @@ class _Made:
             found += self._expressions("b", BASELINE, paired)
             found += self._expressions("o", PREDICTED, paired)
         return found + estimates(self.spec)
+
+    def _nowcasts(self) -> list[pl.Expr]:
+        """How many cases have predictions that do not count, by what they are."""
+        import polars as pl
+
+        is_class = self.spec.task is not None and self.spec.task.has_classes
+        otherwise = judged_otherwise(OBSERVED, PREDICTED, self.joined.schema, has_classes=is_class)
+        counts = {
+            "too_late": pl.col(TOO_LATE),
+            "too_early": pl.col(TOO_EARLY),
+            "corrected": pl.col(CORRECTIONS) > 0,
+            "judged_otherwise": otherwise,
+        }
+        return [expression.sum().alias(f"n:{name}") for name, expression in counts.items()]
 
     def _expressions(self, prefix: str, column: str, where: pl.Expr) -> list[pl.Expr]:
         """Each metric of a column of values against the truth, over some cases."""
@@ -221,6 +247,7 @@ class _Made:
             {name: _number(value) for name, value in estimated(spec, row, "e").items()},
             {name: _number(value) for name, value in estimated(spec, row, "l").items()},
             _number(row.get("unseen")),
+            nowcasts={name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
         )
 
     def _one(

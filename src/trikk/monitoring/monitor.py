@@ -31,13 +31,16 @@ class Monitor:
 
     Args:
         name: the monitor's name.
-        predictions: the table of predictions; of several for one entity and slot, the one made last counts.
+        predictions: the table of predictions; of several for one entity and slot, `made` says which counts.
         truth: the table of ground truth.
         key: the columns that name an entity, in both tables.
         slot: the column with the time that a prediction is for, in both tables.
         observed: the truth's column of values.
         prediction: the predictions' column of values.
-        made: the predictions' column of the time at which they were made.
+        made: "before": predictions foretell their slot, and of several the last one before it counts; "after":
+            they say what was the case then, and the first one from the slot on counts.
+        made_at: the predictions' column of the time at which they were made.
+        within: how long after its slot a prediction counts that is made after it, such as "1h".
         label_delay: how long after a window's end its labels are expected, such as "1d".
         metrics: names (see `trikk.models.metrics`), or your own (`trikk.Metric`, or just a function of truths and
             predictions, numpy arrays); the first is the one that matters most.
@@ -80,7 +83,9 @@ class Monitor:
         slot: str,
         observed: str,
         prediction: str = "value",
-        made: str = "predicted_at",
+        made: str = "before",
+        made_at: str = "",
+        within: float | str | timedelta | None = None,
         label_delay: float | str | timedelta = 0,
         metrics: Sequence[str | Metric | Callable[..., float]] = ("mae", "bias"),
         slices: Sequence[str | Slice] = (),
@@ -113,6 +118,8 @@ class Monitor:
             observed=observed,
             prediction=prediction,
             made=made,
+            made_at=made_at,
+            within=within,
             label_delay=label_delay,
             metrics=metrics,
             slices=slices,

@@ -64,6 +64,11 @@ class WindowRecord:
         """The figures of all its cases."""
         return self.figures[0]
 
+    @property
+    def judged(self) -> list[Figures]:
+        """The figures without what later predictions say."""
+        return [one.judged for one in self.figures]
+
     def of(self, column: str, value: str) -> Figures | None:
         """The figures of a slice; None if the window has none."""
         return next((f for f in self.figures if (f.slice, f.value) == (column, value)), None)
@@ -254,8 +259,11 @@ def restated(before: WindowRecord | None, now: WindowRecord) -> str:
     """In words, what made the figures of a window others than they were; "" if nothing that was final changed."""
     if before is None or before.state not in ("final", "overdue"):
         return ""
-    if before.figures == now.figures:
+    if before.judged == now.judged:
         return "" if before.state == now.state else f"it is {now.state} now"
+    late = [one.whole.nowcasts.get("too_late", 0) for one in (before, now)]
+    if (gone := before.whole.predicted - now.whole.predicted) > 0 and late[1] > late[0]:
+        return f"{gone} prediction{'' if gone == 1 else 's'} made in time {'is' if gone == 1 else 'are'} gone"
     return reason_for(now.whole.labelled - before.whole.labelled)
 
 

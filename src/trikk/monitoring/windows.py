@@ -118,7 +118,15 @@ def _of_days(kind: str, first: date, zone: ZoneInfo) -> Window:
 
 
 def state_of(
-    window: Window, predicted: int, observed: int, labelled: int, *, delay: timedelta, now: datetime, least: float
+    window: Window,
+    predicted: int,
+    observed: int,
+    labelled: int,
+    *,
+    delay: timedelta,
+    now: datetime,
+    least: float,
+    settling: timedelta = timedelta(),
 ) -> str:
     """What a window's figures are worth now.
 
@@ -130,6 +138,7 @@ def state_of(
         delay: how long after the window's end its labels are expected.
         now: the time.
         least: the share of labelled cases, of those predicted, below which labels are missing.
+        settling: how long after the window's end predictions may come in.
 
     Returns:
         empty: neither predictions nor labels. pending: labels have yet to come. partial: some have. final: all
@@ -138,7 +147,7 @@ def state_of(
     due = now >= window.end + delay
     if not predicted and not observed:
         return "empty"
-    if now >= window.end and predicted and labelled == predicted:
+    if now >= window.end + settling and predicted and labelled == predicted:
         return "final"
     if due:
         return "final" if not predicted or labelled >= least * predicted else "overdue"

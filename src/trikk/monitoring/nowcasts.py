@@ -1,0 +1,138 @@
+"""Which of several predictions counts where they are about the present, and what the others are.
+
+A forecast is worth something because it came before its slot; a nowcast because it was the first to be said.
+Whoever predicts a past slot again has a model that may have seen its truth: such a prediction is a correction, or
+too late, and changes no figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from trikk.core.errors import UnknownName
+from trikk.monitoring.definition import MonitorSpec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trikk.models.registry import Registry
+
+MADE, HINDSIGHT = "_made", "_hindsight"
+TOO_LATE, TOO_EARLY, CORRECTIONS, CORRECTION = "_too_late", "_too_early", "_corrections", "_correction"
+_COUNTS, _LATER = "_counts", "_later"
+_BY = ("model", "model_version", "run")
+_SKEW = timedelta(minutes=1)  # between the clocks of those who register and those who predict
+
+
+def nowcasts(
+    spec: MonitorSpec,
+    rows: pl.DataFrame,
+    predicted: str,
+    values: Collection[str],
+    by: Sequence[str],
+    *,
+    unique: bool,
+) -> pl.DataFrame:
+    """One row for each entity and slot: the first prediction made in time, or none, and what came besides.
+
+    In time is from the slot on, for as long as the monitor says. Of predictions made at one moment the one that
+    was written first counts.
+
+    Args:
+        spec: the monitor.
+        rows: predictions in the order in which they were written; `_made` and the slot in UTC, and `_hindsight`.
+        predicted: the column of predicted values, null where there is none.
+        values: the columns that are no value where no prediction counts, `predicted` among them.
+        by: the columns of entity and slot.
+        unique: whether no two rows agree in these.
+
+    Returns:
+        The rows without `_made` and `_hindsight`, and with `_too_late` and `_too_early` (whether all that there is
+        was made after that time, or some of it, or before the slot), `_corrections` (how many predictions followed
+        the one that counts) and `_correction` (what the last of them says).
+    """
+    import polars as pl
+
+    moment, slot, known = pl.col(MADE), pl.col(spec.slot), pl.col(predicted).is_not_null()
+    early = (moment < slot).fill_null(value=False)
+    in_time = ~early & moment.is_not_null() & ~pl.col(HINDSIGHT)
+    if spec.within is not None:
+        in_time &= moment <= slot + timedelta(seconds=spec.within)
+    marked = rows.with_columns((in_time & known).alias(_COUNTS), (known & ~early).alias(_LATER))
+    said = pl.col(predicted).filter(_LATER)
+    extra = [said.len().alias(CORRECTIONS), said.slice(1).last().alias(CORRECTION), known.any().alias(TOO_EARLY)]
+    if unique:
+        nothing = pl.lit(None, rows.schema[predicted])
+        found = marked.with_columns(
+            pl.lit(1).alias(CORRECTIONS), nothing.alias(CORRECTION), known.alias(TOO_EARLY)
+        )
+    else:
+        ordered = marked.lazy().sort(~pl.col(_COUNTS), MADE, nulls_last=True, maintain_order=True)
+        firsts = [pl.col(name).first() for name in marked.columns if name not in (*by, _LATER)]
+        found = ordered.group_by(by).agg(*firsts, pl.col(_LATER).any(), *extra).collect()
+    counts = pl.col(_COUNTS)
+    found = found.with_columns(
+        *(pl.when(counts).then(pl.col(name)).alias(name) for name in values),
+        (~counts & pl.col(_LATER)).alias(TOO_LATE),
+        (~counts & ~pl.col(_LATER) & pl.col(TOO_EARLY)).alias(TOO_EARLY),
+        pl.when(counts).then(pl.col(CORRECTIONS).cast(pl.Int64) - 1).otherwise(0).alias(CORRECTIONS),
+        pl.when(counts).then(CORRECTION).alias(CORRECTION),
+    )
+    return found.drop(_COUNTS, _LATER, MADE, HINDSIGHT)
+
+
+def made_later(registry: Registry | None, made: pl.LazyFrame, have: pl.Schema, moment: pl.Expr) -> pl.Expr:
+    """Whether a prediction is of a version that was registered after the time that the prediction names.
+
+    So it is in a past that is filled in again (`--at`), and the version may have learned from the slot's truth.
+    Where no version was there yet, a past is filled in for the first time, which is not meant; nor is a run that
+    registers a version and predicts with it.
+
+    Args:
+        registry: of the models; None if it is not to be asked.
+        made: the predictions.
+        have: their columns.
+        moment: when they were made, in UTC.
+    """
+    import polars as pl
+
+    never = pl.lit(value=False)
+    if registry is None or not set(_BY) <= set(have):
+        return never
+    model, version, run = (pl.col(name) for name in _BY)
+    found = []
+    pairs = made.select(model.cast(pl.String), version.cast(pl.Int64)).drop_nulls().unique().collect()
+    for name, number in pairs.iter_rows():
+        try:
+            state = registry.state(name)
+            own, first = state.get(number), min(state.versions.values(), key=lambda one: one.created)
+        except UnknownName:
+            continue
+        is_own = (model.cast(pl.String) == name) & (version == number) & run.ne_missing(pl.lit(own.run))
+        there = moment >= datetime.fromtimestamp(first.created, UTC)
+        found.append(is_own & there & (moment + _SKEW < datetime.fromtimestamp(own.created, UTC)))
+    return reduce(lambda some, one: some | one, found, never).fill_null(value=False)
+
+
+def judged_otherwise(observed: str, predicted: str, schema: pl.Schema, *, has_classes: bool) -> pl.Expr:
+    """Whether the last correction would be judged otherwise than the prediction that counts.
+
+    Numbers, if they differ; classes, if one is right and the other is not.
+
+    Args:
+        observed: the column of truths.
+        predicted: the column of predictions that count.
+        schema: of the cases.
+        has_classes: whether numbers are classes.
+    """
+    import polars as pl
+
+    names = (observed, predicted, CORRECTION)
+    are_numbers = all(schema[name].is_numeric() or schema[name] == pl.Boolean for name in names)
+    kind = pl.Float64 if are_numbers else pl.String
+    truth, said, corrected = (pl.col(name).cast(kind) for name in names)
+    differs = (said == truth) != (corrected == truth) if has_classes or not are_numbers else said != corrected
+    return (pl.col(CORRECTIONS) > 0) & differs
