@@ -14,6 +14,7 @@ from trikk.alerts.figures import of_figures, of_labels
 from trikk.alerts.reading import Reading, cause
 from trikk.alerts.rule import Rule, checked
 from trikk.alerts.runs import of_failures, of_gates, of_lengths, of_missing
+from trikk.alerts.watch import unjudged
 from trikk.execution.project import Project
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import Figures
@@ -178,6 +179,29 @@ def test_an_alarm_on_an_estimate_says_how_far_estimates_were_to_be_trusted() -> 
     past = [foretold(n, 2.0, 1.0, estimated_labelled={"mae": 2.0}) for n in range(9)]
     reading = read([*past, foretold(9, 9.0)], "estimated(mae) > 3")
     assert str(reading.points[-1].facts["the estimate of mae"]).startswith("don't trust: ")
+
+
+def test_an_estimate_that_is_not_known_neither_opens_nor_closes_and_says_so() -> None:
+    unknown = foretold(4, None, reasons={"estimated(mae)": "leak was never predicted"})  # type: ignore[arg-type]
+    windows = [foretold(n, 9.0 if n > 1 else 1.0) for n in range(4)]
+    for when, points in (("estimated(mae) > 3", "..xx"), ("not estimated(mae) <= 3", "..xx")):
+        reading = read([*windows, unknown], when, days=5)
+        assert shape(reading) == points
+        said = "day 2020-03-05: estimated(mae) is not known: leak was never predicted"
+        assert reading.unknown == said
+        assert unjudged([reading]) == [f"people.loss was not judged: {said}"]
+    assert read(windows, "estimated(mae) > 3", days=5).unknown == ""
+    assert read([*windows, unknown], "estimated(mae) > 3", days=5, min_labelled=101).unknown == ""
+    assert read([*windows, unknown, foretold(5, 1.0)], "estimated(mae) > 3", days=5).unknown == ""
+    assert shape(read([*windows, unknown, foretold(5, 9.0)], "estimated(mae) > 3 for 3 windows")) == "..xxx"
+
+
+def test_of_many_slices_that_are_not_judged_a_few_are_named() -> None:
+    rule = checked({"name": "loss", "monitor": "people", "when": "estimated(mae) > 3", "slice": "sensor"})
+    every = [Reading(rule, "people", "", (), ("sensor", f"s{n}"), "day 2020-03-05: why") for n in range(5)]
+    found = unjudged(every)
+    assert found[0] == "people.loss at sensor s0 was not judged: day 2020-03-05: why"
+    assert (len(found), found[-1]) == (4, "people.loss was not judged at 2 more")
 
 
 def test_each_value_of_a_slice_is_a_cause_of_its_own() -> None:

@@ -12,10 +12,9 @@ import pytest
 
 from trikk import Monitor, Table, estimate_error
 from trikk.core.errors import DefinitionError, SignatureError, UsageError
-from trikk.models.metrics import metric_of
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
-from trikk.monitoring.estimate_figures import EXPECTATIONS, calibration_error
+from trikk.monitoring.estimate_figures import calibration_error
 from trikk.monitoring.estimate_model import ErrorModel
 from trikk.monitoring.estimate_trust import trust, trusts
 from trikk.monitoring.records import Records
@@ -113,24 +112,6 @@ def test_a_registered_model_is_asked_by_its_signature(tmp_path: Any) -> None:
 def test_a_model_of_unknown_inputs_is_refused() -> None:
     with pytest.raises(UsageError, match="inputs"):
         estimate_error(lambda rows: rows["usual"], world(300, 1), world(3, 2), truth="count")
-
-
-@pytest.mark.parametrize("name", EXPECTATIONS)
-def test_calibrated_probabilities_foretell_the_metric(name: str) -> None:
-    generator = np.random.default_rng(7)
-    p = generator.beta(0.8, 1.2, 200_000).round(3)
-    rows = pl.DataFrame({"p": p, "t": (generator.random(len(p)) < p).astype(float)})
-    real = rows.select(metric_of(name).expression(pl.col("t"), pl.col("p"))).item()
-    assert rows.select(EXPECTATIONS[name](pl.col("p"))).item() == pytest.approx(real, abs=0.005)
-
-
-def test_the_expected_area_counts_each_pair_whatever_the_ties() -> None:
-    p = np.array([0.1, 0.3, 0.3, 0.8, 0.8, 0.8])
-    above = sum(
-        a * (1 - b) * ((a > b) + 0.5 * (a == b)) for i, a in enumerate(p) for j, b in enumerate(p) if i != j
-    )
-    pairs = sum(a * (1 - b) for i, a in enumerate(p) for j, b in enumerate(p) if i != j)
-    assert pl.DataFrame({"p": p}).select(EXPECTATIONS["auc"](pl.col("p"))).item() == pytest.approx(above / pairs)
 
 
 def test_the_calibration_error_is_the_gap_weighed_by_bin() -> None:

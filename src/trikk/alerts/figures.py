@@ -35,13 +35,15 @@ def of_figures(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -
     kind = rule.window or spec.windows[0]
     back = _BACK if any(name.kind == "usual" for name in rule.condition.names()) else _least(rule)
     windows = recent(records, spec, kind, now, back, lambda w: _is_judged(spec, rule, w, w.whole))
+    newest: list[WindowRecord] = []
     if _is_foretelling(rule):
+        newest = recent(records, spec, kind, now, 1, lambda w: w.whole.predicted > 0, _AHEAD)
         ahead = recent(records, spec, kind, now, _least(rule), lambda w: _is_foretold(rule, w.whole), _AHEAD)
         windows = sorted({w.label: w for w in (*windows, *ahead)}.values(), key=lambda w: w.start)
     if not rule.slice:
-        return [_reading(spec, rule, windows, None)]
-    values = dict.fromkeys(f.value for w in windows for f in w.figures if f.slice == rule.slice)
-    return [_reading(spec, rule, windows, (rule.slice, value)) for value in values]
+        return [_reading(spec, rule, windows, newest, None)]
+    values = dict.fromkeys(f.value for w in (*windows, *newest) for f in w.figures if f.slice == rule.slice)
+    return [_reading(spec, rule, windows, newest, (rule.slice, value)) for value in values]
 
 
 def of_labels(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
@@ -106,7 +108,11 @@ def _least(rule: Rule) -> int:
 
 
 def _reading(
-    spec: MonitorSpec, rule: Rule, windows: Sequence[WindowRecord], part: tuple[str, str] | None
+    spec: MonitorSpec,
+    rule: Rule,
+    windows: Sequence[WindowRecord],
+    newest: Sequence[WindowRecord],
+    part: tuple[str, str] | None,
 ) -> Reading:
     points = []
     condition = rule.condition
@@ -129,7 +135,20 @@ def _reading(
         if measured and not holds:
             good.append(figures)
     where = "" if part is None else f" at {part[0]} {_named(part[1], spec.called.value(*part))}"
-    return Reading(rule, spec.name, f"{spec.name}{where}: {rule.when}", tuple(points), part)
+    unknown = "; ".join(_unknown(rule, window, part) for window in newest)
+    return Reading(rule, spec.name, f"{spec.name}{where}: {rule.when}", tuple(points), part, unknown)
+
+
+def _unknown(rule: Rule, window: WindowRecord, part: tuple[str, str] | None) -> str:
+    """Why a window can't be judged before labels, of estimates that are not known; "" if it can."""
+    figures = window.whole if part is None else window.of(*part)
+    if figures is None or figures.predicted < rule.min_labelled:
+        return ""
+    names = dict.fromkeys(one.name for one in rule.condition.names() if one.kind == "estimated")
+    missing = [name for name in names if figures.estimated.get(name) is None]
+    why = [(f"estimated({name})", figures.reasons.get(f"estimated({name})")) for name in missing]
+    said = ", ".join(f"{name} is not known" + (f": {reason}" if reason else "") for name, reason in why)
+    return f"{window.kind} {window.label}: {said}" if said else ""
 
 
 def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Figures) -> bool:

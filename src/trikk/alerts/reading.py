@@ -59,6 +59,7 @@ class Reading:
         part: a slice of it, as (column, value); None for all of it.
         title: what is wrong, if it is, such as "people: wape is too high".
         points: oldest first.
+        unknown: why the newest window makes no point although it was looked at; "" if it does.
     """
 
     rule: Rule
@@ -66,6 +67,7 @@ class Reading:
     title: str
     points: tuple[Point, ...]
     part: tuple[str, str] | None = None
+    unknown: str = ""
 
     @property
     def cause(self) -> str:

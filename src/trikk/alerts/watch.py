@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from trikk.pipeline.graph import Graph
 
 _ROUNDS = 50
 _RUNS = 500
+_NAMED = 3
 
 
 @dataclass(slots=True)
@@ -77,6 +78,7 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
     seen = see(project, rules, monitors, pipelines, now, broken)
     looked.errors += seen.errors
     causes = book.causes()
+    looked.notes += unjudged(seen.readings)
     for reading in seen.readings:
         if reading.bad < reading.rule.windows and reading.cause not in causes:
             continue  # nothing is wrong, and nothing was: as it is with most of some thousand devices
@@ -101,6 +103,18 @@ def _code(session: Session) -> tuple[Mapping[str, Graph], TrikkError | None]:
         return session.executor.graphs(), None
     except UsageError as error:  # a host that was killed, say, is no verdict on the code: nothing was looked at
         return {}, error
+
+
+def unjudged(readings: Sequence[Reading]) -> list[str]:
+    """Rules whose newest window can't be judged, and why; of the values of a slice a few."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in readings:
+        if one.unknown:
+            where = f"{one.subject}.{one.rule.name}" + (f" at {one.part[0]} {one.part[1]}" if one.part else "")
+            found.setdefault((one.subject, one.rule.name), []).append(f"{where} was not judged: {one.unknown}")
+    more = {cause: len(notes) - _NAMED for cause, notes in found.items()}
+    named = [note for notes in found.values() for note in notes[:_NAMED]]
+    return named + [f"{'.'.join(cause)} was not judged at {n} more" for cause, n in more.items() if n > 0]
 
 
 def _once_run(project: Project) -> list[str]:

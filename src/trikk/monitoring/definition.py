@@ -16,6 +16,7 @@ from trikk.core.values import JSON
 from trikk.models.metrics import Metric, check_fit, metric_of
 from trikk.models.own import Metric as OwnMetric
 from trikk.models.task import PROBABILITY, ClassValue, Task
+from trikk.monitoring.estimate_classes import is_expected
 from trikk.monitoring.metric_names import Own, named, renewed
 from trikk.monitoring.titles import Slice, Titles, titles_of
 from trikk.monitoring.windows import KINDS, zone_of
@@ -37,9 +38,6 @@ _FIGURED = (
     "expected_error",
     "calibrated",
 )
-
-FORETOLD = ("precision", "recall", "f1", "brier", "auc")
-"""Metrics that calibrated probabilities foretell."""
 
 
 class Made(StrEnum):
@@ -75,7 +73,7 @@ class MonitorSpec:
         least: the share of labelled cases below which a window is overdue when its time is over.
         alarms: rules on its figures, as JSON (`trikk.alerts.rule`).
         expected_error: a column of the predictions with the absolute error to expect; "" for none.
-        calibrated: whether predictions are probabilities whose own uncertainty tells what metrics to expect.
+        calibrated: whether probabilities are right as they are, so that they tell what metrics to expect.
         drift: what of its days is compared with earlier ones, as JSON (`trikk.Drift`); None for nothing.
         own: the metrics that are the author's own, by name: where to find them, and which way is better.
         task: what is predicted; None if the model or the data says so.
@@ -296,7 +294,7 @@ def _timing(made: str, made_at: str, within: float | str | timedelta | None) -> 
 def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:
     if more.get("expected_error") and "mae" not in metrics:
         raise UsageError("expected_error estimates mae, which is not among the metrics", next='add "mae"')
-    if more.get("calibrated") and not set(metrics) & set(FORETOLD):
+    if more.get("calibrated") and not any(map(is_expected, metrics)):
         raise UsageError(
-            f"calibrated estimates none of {', '.join(metrics)}", next=f"add one of {', '.join(FORETOLD)}"
+            f"calibrated estimates none of {', '.join(metrics)}", next='add one, such as "f1" or "auc"'
         )

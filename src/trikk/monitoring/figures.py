@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.values import JSON
 from trikk.models.metrics import Metric
 from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
-from trikk.monitoring.estimate_figures import ECE, estimated, estimates
+from trikk.monitoring.estimate_classes import Expected
+from trikk.monitoring.estimate_figures import ECE, calibrated_gap, estimable, estimates
 from trikk.monitoring.metric_names import renewed_figures
 from trikk.monitoring.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
 from trikk.monitoring.slices import slice_text
@@ -155,15 +156,22 @@ class _Made:
         wanted = self._aggregates()
         if column is None:
             row = self.joined.lazy().select(wanted).collect().row(0, named=True)
-            return [self._figures("", "", row, self.joined)]
+            return [self._figures("", "", row, self.joined, self._foretold(None))]
         by = pl.col(column)
         rows = self.joined.lazy().group_by(by).agg(wanted).sort(column, nulls_last=True).collect()
         own = any(metric.function for metric in self.metrics)
+        foretold = self._foretold(column)
         found = []
         for row in rows.iter_rows(named=True):
             members = self.joined.filter(by.eq_missing(row[column])) if own else self.joined
-            found.append(self._figures(column, slice_text(row[column]), row, members))
+            found.append(self._figures(column, slice_text(row[column]), row, members, foretold, row[column]))
         return found
+
+    def _foretold(self, column: str | None) -> list[dict[Any, Expected]]:
+        """The estimates of all predictions and of those with a truth, by the column's value."""
+        if not estimable(self.spec):
+            return []
+        return [estimates(self.spec, self.joined, column, labelled=labelled) for labelled in (False, True)]
 
     def _aggregates(self) -> list[pl.Expr]:
         import polars as pl
@@ -188,7 +196,9 @@ class _Made:
             found.append(paired.sum().alias("cases"))
             found += self._expressions("b", BASELINE, paired)
             found += self._expressions("o", PREDICTED, paired)
-        return found + estimates(self.spec)
+        if self.spec.calibrated:
+            found.append(calibrated_gap(self.spec, self.joined).alias(f"m:{ECE}"))
+        return found
 
     def _nowcasts(self) -> list[pl.Expr]:
         """How many cases have predictions that do not count, by what they are."""
@@ -223,7 +233,15 @@ class _Made:
             if metric.function is None
         ]
 
-    def _figures(self, column: str, value: str, row: Mapping[str, Any], members: pl.DataFrame) -> Figures:
+    def _figures(
+        self,
+        column: str,
+        value: str,
+        row: Mapping[str, Any],
+        members: pl.DataFrame,
+        foretold: Sequence[Mapping[Any, Expected]],
+        key: Any = None,
+    ) -> Figures:
         spec = self.spec
         metrics = {m.name: self._one(m, row, "m", members, PREDICTED) for m in self.metrics}
         if spec.interval:
@@ -234,6 +252,8 @@ class _Made:
         if spec.baseline:
             baseline = {m.name: self._one(m, row, "b", members, BASELINE) for m in self.metrics}
             own = {m.name: self._one(m, row, "o", members, PREDICTED) for m in self.metrics}
+        alone = Expected(dict.fromkeys(estimable(spec)))
+        every, labelled = [one.get(key, alone) for one in foretold] or (alone, alone)
         return Figures(
             column,
             value,
@@ -244,10 +264,11 @@ class _Made:
             baseline,
             own,
             int(row.get("cases") or 0),
-            {name: _number(value) for name, value in estimated(spec, row, "e").items()},
-            {name: _number(value) for name, value in estimated(spec, row, "l").items()},
+            {name: _number(every.values[name]) for name in estimable(spec)},
+            {name: _number(labelled.values[name]) for name in estimable(spec)},
             _number(row.get("unseen")),
             nowcasts={name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
+            reasons={f"estimated({name})": why for name, why in every.reasons.items()},
         )
 
     def _one(

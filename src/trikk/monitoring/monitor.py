@@ -55,8 +55,8 @@ class Monitor:
         alarms: when its figures are wrong, and what follows (`trikk.Alarm`).
         expected_error: a column of the predictions with the absolute error to expect (`trikk.estimate_error`), so
             that `mae` is estimated before labels.
-        calibrated: predictions are calibrated probabilities, so that precision, recall, f1, brier and auc are
-            estimated before labels; adds the metric `ece`.
+        calibrated: probabilities are right as they are, so that metrics of classes are estimated from them before
+            labels; adds the metric `ece`.
         drift: compare each day's values with those of earlier days (`trikk.Drift`).
         task: "regression", "binary" or "multiclass", if neither the models that made the predictions nor the
             metrics say so.
