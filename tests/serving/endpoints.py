@@ -11,6 +11,7 @@ import sys
 import time
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import polars as pl
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
 from trikk.models.signature import Field, Signature
+from trikk.models.task import Classes
 from trikk.models.version import ModelVersion
 from trikk.runs.bundle import capture
 
@@ -40,6 +42,21 @@ class Shape:
         values = factor * frame["a"] + frame["b"]
         return values if {fits} else 1 / 0
 """
+CLASSES = """
+class Shape:
+    '''Says the class at place `a`, sure to that degree.'''
+
+    def __init__(self, classes, sure):
+        self.classes_, self.sure = classes, sure
+
+    def predict(self, frame):
+        return [self.classes_[int(place)] for place in frame["a"]]
+
+    def predict_proba(self, frame):
+        rest = (1 - self.sure) / (len(self.classes_) - 1)
+        places = range(len(self.classes_))
+        return [[self.sure if place == int(a) else rest for place in places] for a in frame["a"]]
+"""
 
 
 class Served:
@@ -57,17 +74,32 @@ class Served:
         self, factor: float, *, fits: bool = True, signature: Signature | None = SIGNATURE, first: str = ""
     ) -> int:
         """Register a version whose code gives `factor` * a + b, and runs `first` when it is loaded; its number."""
-        (self.root / "shapes.py").write_text(CODE.format(factor=factor, fits=fits, first=first))
+        kept = CODE.format(factor=factor, fits=fits, first=first)
+        source = CODE.format(factor=factor, fits=fits, first="")
+        return self.register_code(source, signature, kept=kept, run=f"run{factor:g}")
+
+    def register_classes(self, *values: Any, positive: Any = None, sure: float = 0.5) -> int:
+        """Register a version that says values[a], with a probability of `sure`, and shares the rest out."""
+        classes = Classes(values, positive)
+        output = Field("value", str(pl.Series([*values]).dtype))
+        signature = replace(SIGNATURE, output=output, task=classes.task, classes=classes, probabilities=True)
+        return self.register_code(CLASSES, signature, made=f"Shape({[*values]!r}, {sure!r})")
+
+    def register_code(
+        self, source: str, signature: Signature | None, *, made: str = "Shape()", kept: str = "", run: str = "run"
+    ) -> int:
+        """Register what `made` gives in a module of that source; the project keeps it, or the one `kept`."""
+        (self.root / "shapes.py").write_text(kept or source)
         module = types.ModuleType("shapes")
-        exec(CODE.format(factor=factor, fits=fits, first=""), module.__dict__)
+        exec(source, module.__dict__)
         sys.modules["shapes"] = module
         try:
-            artifact = self.project.artifacts.save(module.Shape())
+            artifact = self.project.artifacts.save(eval(made, module.__dict__))
         finally:
             del sys.modules["shapes"]
         code = capture(self.root, self.project.settings.code, self.project.store)
-        made = ModelVersion("shape", 0, artifact, signature, run=f"run{factor:g}", code=code, created=time.time())
-        return self.registry.register(made).version
+        version = ModelVersion("shape", 0, artifact, signature, run=run, code=code, created=time.time())
+        return self.registry.register(version).version
 
     def promote(self, version: int, alias: str = "champion") -> None:
         """Move the alias."""

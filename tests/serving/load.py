@@ -11,13 +11,14 @@ import httpx
 
 @dataclass
 class Load:
-    """Some threads, each with a connection of its own, asking for a = 1, 2, 3 ... and b = 0.
+    """Some threads, each with a connection of its own, asking for a = 1, 2, 3 ... (`most`, and again) and b = 0.
 
     Used as a context: they stop at its end.
     """
 
     url: str
     clients: int = 4
+    most: int = 2**53
     answers: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -42,7 +43,7 @@ class Load:
         a = 0.0
         with httpx.Client(base_url=self.url, timeout=60) as client:
             while not self._stop.is_set():
-                a += 1
+                a = a % self.most + 1
                 try:
                     answer = client.post("/invocations", json=[{"a": a, "b": 0}])
                 except httpx.TransportError as error:

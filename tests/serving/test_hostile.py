@@ -289,3 +289,15 @@ def test_what_is_refused_says_how_to_go_on(shared: Endpoint, place: Served) -> N
     answer = shared.client.get("/ping", headers={"host": "model.example"})
     assert "--allow-host model.example" in json.loads(answer.content)["error"]["next"]
     assert "--allow-host" in place.log()  # for whoever looks why a deployment does not answer
+
+
+def test_what_two_workers_give_goes_into_one_log(tmp_path: Path) -> None:
+    """A worker knows nothing of the other's texts; together they would keep each other's rows out of the table."""
+    served = Served(tmp_path)
+    code = "class Shape:\n    def predict(self, frame):\n        return frame['a']\n"
+    version = served.register_code(code, None)
+    with served.endpoint("--workers", "2", reference=f"shape:{version}") as endpoint:
+        assert endpoint.ask({"a": 1.5}).status_code == 200
+        assert [endpoint.ask({"a": "x"}).status_code for _ in range(6)] == [500] * 6
+        assert endpoint.ask({"a": 2}).status_code == 200
+    assert served.rows()["value"].to_list() == [1.5, 2.0]

@@ -132,11 +132,20 @@ def _options(given: dict[str, Any], **more: Any) -> Options:
 def _announce(reference: str, *, as_json: bool) -> Callable[[Started], None]:
     def started(found: Started) -> None:
         if as_json:
-            told = {"url": found.url, "model": found.model, "model_version": found.version, "table": found.table}
-            echo(json.dumps(told))
+            echo(json.dumps({"url": found.url, "model": found.model, **found.about, "table": found.table}))
             return
-        version = "waits for a version" if found.version is None else f"version {found.version}"
         log = "not logged" if found.table is None else f"logged to {found.table}"
-        echo(f"{reference}, {version}, on {found.url}; predictions are {log}")
+        echo(f"{reference}, {_version_text(found.about)}, on {found.url}; predictions are {log}")
 
     return started
+
+
+def _version_text(about: dict[str, Any]) -> str:
+    """The version that answers, with its task and classes: version 3 (binary: leak, ok)."""
+    from trikk.models.task import class_text
+
+    if about["model_version"] is None:
+        return "waits for a version"
+    classes = f": {', '.join(map(class_text, about['classes']))}" if "classes" in about else ""
+    task = f" ({about['task']}{classes})" if "task" in about else ""
+    return f"version {about['model_version']}{task}"

@@ -88,9 +88,9 @@ class App:
     async def _ping(self, send: Send) -> None:
         fleet = self._dispatcher.fleet
         ready = fleet is not None and bool(fleet.idle or fleet.busy)
-        body = {"status": "ready" if ready else "no model", "model": self._options.model}
-        version = None if fleet is None else fleet.version.version
-        await _send(send, 200 if ready else 503, json.dumps({**body, "model_version": version}).encode())
+        about = {"model_version": None} if fleet is None else fleet.about
+        body = {"status": "ready" if ready else "no model", "model": self._options.model, **about}
+        await _send(send, 200 if ready else 503, json.dumps(body).encode())
 
     async def _invoke(self, scope: Scope, receive: Receive, send: Send, more: Headers) -> None:
         given = dict(scope["headers"])

@@ -181,9 +181,8 @@ class Reader:
 
     def _has_header(self, names: list[str], parameters: str) -> bool:
         """As the media type says (RFC 4180); else whether the first line names every field."""
-        said = parameters.replace(" ", "").replace('"', "").lower().split(";")
-        if "header=present" in said or "header=absent" in said:
-            return "header=present" in said
+        if (said := header_said(parameters)) is not None:
+            return said
         return self.everything or {field.name for field in self.fields} <= set(names)
 
     def _arrow(self, data: bytes) -> pl.DataFrame:
@@ -251,6 +250,12 @@ def _check_shape(columns: Sequence[str], rows: int, size: int) -> None:
         raise Refused(413, f"{rows:,} rows of {len(columns):,} columns are too many", next="send it in pieces")
     if any(len(name) > _LONGEST_NAME for name in columns):
         raise Refused(400, f"a column's name has more than {_LONGEST_NAME:,} characters", next="shorten it")
+
+
+def header_said(parameters: str) -> bool | None:
+    """Whether a media type's parameters say that a CSV has a header (RFC 4180); None if they do not say."""
+    said = parameters.replace(" ", "").replace('"', "").lower().split(";")
+    return "header=present" in said if {"header=present", "header=absent"} & {*said} else None
 
 
 def too_large(limit: int) -> Refused:

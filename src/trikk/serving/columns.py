@@ -178,3 +178,15 @@ def _as_text(column: pl.Series, field: Field) -> pl.Series:
     import polars as pl
 
     return column.cast(pl.String) if field.dtype == "String" and column.dtype.is_integer() else column
+
+
+def value_as(values: pl.Series, wanted: pl.DataType) -> pl.Series:
+    """Values in the type that a table has for them where none is lost, else as they are."""
+    import polars as pl
+
+    if wanted == pl.String or (values.dtype == pl.Boolean and wanted.is_float()):
+        return values.cast(wanted)
+    try:
+        return as_dtype(values, values.name, str(wanted))
+    except SignatureError:
+        return values

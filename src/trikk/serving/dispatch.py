@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from trikk.core.errors import TrikkError
+from trikk.core.errors import PredictionError, TrikkError
 from trikk.serving.answers import Answer, refusal
 from trikk.serving.batching import Batching
 from trikk.serving.fleet import Fleet
@@ -31,7 +31,7 @@ _log = logging.getLogger("trikk.endpoint")
 _SWEEP = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0
 
-Keep = Callable[[bytes, int], Awaitable[None]]
+Keep = Callable[[bytes, int, str], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +64,8 @@ class Dispatcher:
     Args:
         options: limits.
         metrics: where things are counted.
-        keep: stores a batch's log rows before its answers are given; None if nothing is logged.
+        keep: stores a batch's log rows, so many and with values of that type, before its answers are given; None
+            if nothing is logged.
     """
 
     def __init__(self, options: Options, metrics: Metrics, keep: Keep | None) -> None:
@@ -195,13 +196,13 @@ class Dispatcher:
         self._metrics.batch_seconds.add(head["seconds"])
         if self._keep is not None and rows:
             try:
-                await self._keep(answered.parts[-1], rows)
-            except OSError as error:
+                await self._keep(answered.parts[-1], rows, head["value"])
+            except (OSError, PredictionError) as error:
                 _log.error("predictions can't be logged, and are not given out: %s", error)
                 what = "the prediction can't be logged, and is not given out"
+                full = Refused(503, what, next="the endpoint's disk may be full")
                 for waiting in batch:
-                    told = Refused(503, what, next="the endpoint's disk may be full")
-                    _give(waiting, Served(refusal(told), version))
+                    _give(waiting, Served(refusal(full if isinstance(error, OSError) else error), version))
                 return
         self._metrics.rows.add(by=rows)
         for waiting, (status, kind, count, one), body in zip(

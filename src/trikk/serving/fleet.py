@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import TrikkError
+from trikk.core.values import JSON
 from trikk.models.version import ModelVersion
 from trikk.serving.link import Link
 
@@ -75,6 +76,15 @@ class Fleet:
         self.idle: list[Link] = []
         self.busy: set[Link] = set()
         self.retired = False
+
+    @property
+    def about(self) -> dict[str, JSON]:
+        """What is said of its version: the number, and as far as they are known, the task and the classes."""
+        found: dict[str, JSON] = {"model_version": self.version.version}
+        signature = self.version.signature
+        if signature is not None and signature.task is not None:
+            found["task"] = str(signature.task)
+        return found if signature is None or signature.classes is None else found | signature.classes.to_json()
 
     async def open(self) -> None:
         """Start the first worker; raises VersionFailed if the version can't be loaded."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import SignatureError, TableError, UnknownName
-from trikk.models.dtypes import dtype_of
+from trikk.models.dtypes import dtype_of, is_number
+from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
+from trikk.serving.columns import value_as
 from trikk.serving.spool import Segment
-from trikk.storage.table_types import check_fit, storable
+from trikk.storage.table_types import check_fit, storable, stored_type
 from trikk.storage.table_write import Write
 
 if TYPE_CHECKING:
@@ -52,10 +54,12 @@ def logged_fields(
         TableError: if a column has a name that the table uses for something else, or a type that no field has.
     """
     names = (*key, slot) if slot else key
-    own = {f.name: f.dtype for f in version.signature.inputs} if version.signature else {}
+    signature = version.signature
+    own = {f.name: str(stored_type(f.name, dtype_of(f.dtype))) for f in signature.inputs} if signature else {}
+    taken = {*_FIXED, *(field.name for field in signature.outputs)} if signature else {*_FIXED}
     found = []
     for name in names:
-        if name in _FIXED:
+        if name in taken:
             raise TableError(f"{name!r} is a column of every predictions table", next="rename the field")
         wanted = str(there[name]) if name in there else own.get(name, _SLOT if name == slot else "String")
         joined = truth.get(name) if name not in there and name != slot else None
@@ -87,13 +91,13 @@ def check_fits(
     import polars as pl
 
     schema: dict[str, Any] = {"prediction_id": pl.String, **{name: dtype_of(dtype) for name, dtype in fields}}
-    schema |= {"predicted_at": dtype_of(_SLOT), "model": pl.String, "model_version": pl.Int64, "run": pl.String}
+    schema |= {"predicted_at": dtype_of(_SLOT), **outputs(version.signature, there.get("value"))}
+    schema |= {"model": pl.String, "model_version": pl.Int64, "run": pl.String}
     schema |= {"inputs": pl.String} if inputs else {}
-    if version.signature:
-        schema["value"] = pl.Float64 if is_number(version.signature.output.dtype) else pl.String
-    given = storable(pl.LazyFrame(schema=schema)).collect_schema()
     try:  # not `fitted`: columns without values fit any table
+        given = storable(pl.LazyFrame(schema=schema)).collect_schema()
         check_fit(given, pl.Schema(there or given), "append", "merge")
+        _check_values(there)
     except TableError as error:
         raise TableError(
             f"version {version.version} can't be logged there: {error.what}",
@@ -102,14 +106,60 @@ def check_fits(
     return {**there, **given}
 
 
-def is_number(dtype: str) -> bool:
-    """Whether values of that type are logged as Float64."""
-    found = dtype_of(dtype)
-    return found.is_numeric() or dtype == "Boolean"
+def _check_values(there: Mapping[str, pl.DataType]) -> None:
+    """Refuse a table whose values are of a type that no model gives, whatever the version's signature says."""
+    import polars as pl
+
+    dtype = there.get("value", pl.Float64())
+    if dtype != pl.String and (dtype.is_decimal() or not is_number(dtype)):
+        raise TableError(f"'value' is {dtype}, which no model's values can be")
 
 
-def put(tables: Tables, name: str, segment: Segment, origin: dict[str, str]) -> int:
+def outputs(signature: Signature | None, there: pl.DataType | None) -> dict[str, pl.DataType]:
+    """The columns of what a version predicts, as the table holds them; none for one without a signature.
+
+    Numbers are Float64, so that versions of one model share a table. Classes keep their own type, but where a
+    table of numbers, such as an older build's, holds each of them.
+
+    Args:
+        signature: the version's.
+        there: the type of the table's values; None if there are none.
+    """
+    import polars as pl
+
+    if signature is None:
+        return {}
+    found = {field.name: dtype_of(field.dtype) for field in signature.outputs}
+    value, classes = found["value"], signature.classes
+    if not is_number(value):
+        found["value"] = pl.String()
+    elif classes is None or value.is_float():
+        found["value"] = pl.Float64()
+    elif there is not None and _holds(there, value, classes.values):
+        found["value"] = there
+    return found
+
+
+def _holds(table: pl.DataType, own: pl.DataType, values: Sequence[Any]) -> bool:
+    """Whether numbers of a table can be the classes, which are whole numbers or truth values."""
+    import polars as pl
+
+    if not (table.is_float() or (table.is_integer() and own.is_integer())):
+        return False
+    return pl.Series(values, dtype=own, strict=False).cast(table, strict=False).to_list() == [*values]
+
+
+def put(
+    tables: Tables, name: str, segment: Segment, origin: dict[str, str], wanted: Mapping[str, pl.DataType]
+) -> int:
     """Put a log file into the table, if it is not there yet; returns its rows.
+
+    Args:
+        tables: the project's.
+        name: the table's name.
+        segment: the file.
+        origin: what the commit says of who wrote it.
+        wanted: the columns that the table will have, where it has none yet.
 
     Raises:
         TableError: if the table does not take them; nothing of them is there then.
@@ -117,16 +167,26 @@ def put(tables: Tables, name: str, segment: Segment, origin: dict[str, str]) -> 
     """
     import polars as pl
 
-    frames = [_plain(pl.read_ipc_stream(io.BytesIO(record))) for record in segment.records()]
+    there = schema_of(tables, name)
+    value = there.get("value", wanted.get("value"))
+    frames = [_logged(pl.read_ipc_stream(io.BytesIO(record)), value) for record in segment.records()]
     if not frames:
         return 0
-    rows = _as_there(pl.concat(frames, how="diagonal_relaxed"), schema_of(tables, name))
+    rows = _as_there(pl.concat(frames, how="diagonal_relaxed"), there)
     tables.write(name, Write("append", rows, schema_mode="merge"), identity=segment.identity, origin=origin)
     return rows.height
 
 
+def _logged(frame: pl.DataFrame, wanted: pl.DataType | None) -> pl.DataFrame:
+    """With values of the type that the table has; else numbers as Float64, and all others as texts."""
+    import polars as pl
+
+    dtype = pl.Float64() if is_number(frame["value"].dtype) else pl.String()
+    return frame.with_columns(value_as(frame["value"], wanted or dtype))
+
+
 def _as_there(rows: pl.DataFrame, there: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Numbers as texts, or texts that are nothing else as whole numbers, where the table has them so.
+    """Whole numbers as texts, or texts that are nothing else as whole numbers, where the table has them so.
 
     A file that an endpoint left behind may be older than the table, or the table older than the truth's types.
     """
@@ -135,21 +195,9 @@ def _as_there(rows: pl.DataFrame, there: Mapping[str, pl.DataType]) -> pl.DataFr
     found = []
     for column in rows.get_columns():
         wanted = there.get(column.name, column.dtype)
-        if wanted == pl.String and (
-            column.dtype.is_integer() or (column.dtype.is_float() and column.name == "value")
-        ):
+        if wanted == pl.String and column.dtype.is_integer():
             found.append(column.cast(pl.String))
         elif wanted.is_integer() and column.dtype == pl.String:
             numbers = column.cast(wanted, strict=False)
             found += [numbers] if numbers.cast(pl.String).equals(column) else []
     return rows.with_columns(found)
-
-
-def _plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """With values of all kinds of numbers as Float64, so that versions of one model share a table."""
-    import polars as pl
-
-    dtype = frame["value"].dtype
-    return frame.with_columns(
-        pl.col("value").cast(pl.Float64 if dtype.is_numeric() or dtype == pl.Boolean else pl.String)
-    )

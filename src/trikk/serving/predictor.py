@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PredictionError
 from trikk.models.columns import fitted_on
-from trikk.models.invoke import predict_values, raw_values
+from trikk.models.dtypes import dtype_of, is_number
+from trikk.models.invoke import predict_values, predictions, raw_values
 from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
 from trikk.serving.answers import Answer, answer, chosen_type, ids, refusal
 from trikk.serving.bodies import Body, Columns, Reader
-from trikk.serving.columns import frame_of, is_exact, logged_columns, with_times
+from trikk.serving.columns import frame_of, is_exact, logged_columns, value_as, with_times
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,11 +38,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An answered batch: an answer for each request, and the log's rows as an Arrow stream (empty for none)."""
+    """An answered batch.
+
+    Attributes:
+        answers: one for each request.
+        log: the log's rows as an Arrow stream; empty for none.
+        rows: how many were predicted.
+        value: the type in which a model without a signature has its values logged; "" for others, and for no rows.
+    """
 
     answers: list[Answer]
     log: bytes
     rows: int
+    value: str = ""
 
 
 @dataclass(slots=True)
@@ -61,12 +70,12 @@ class Logging:
     Attributes:
         fields: the key's columns and the slot's, in order, as the table holds them.
         inputs: whether the model's inputs are, as JSON.
-        numbers: whether the table has numbers as values already, so that nothing else goes into it.
+        value: the type of the table's values; "" where it is not known yet.
     """
 
     fields: Sequence[Field] = ()
     inputs: bool = True
-    numbers: bool = False
+    value: str = ""
 
 
 class Predictor:
@@ -92,7 +101,7 @@ class Predictor:
         extra = [field for field in (logging.fields if logging else ()) if field.name not in own]
         fields = (*self._inputs, *extra)
         self._fields = {field.name: field for field in fields}
-        self._numbers = logging is not None and logging.numbers
+        self._logged = dtype_of(logging.value) if logging and logging.value else None
         self._reader = Reader(fields, version.signature is None, max_bytes, max_rows)
 
     def answer(self, requests: Sequence[Request]) -> Done:
@@ -112,7 +121,9 @@ class Predictor:
         for group in groups.values():
             self._group(group, answers, logs)
         finished = [one for one in answers if one is not None]
-        return Done(finished, _stream(logs), sum(one.rows for one in finished))
+        kinds = [] if self._version.signature else [is_number(log["value"].dtype) for log in logs]
+        value = "" if not kinds else "Float64" if all(kinds) else "String"
+        return Done(finished, _stream(logs), sum(one.rows for one in finished), value)
 
     def _group(self, group: list[_Read], answers: list[Answer | None], logs: list[pl.DataFrame]) -> None:
         try:
@@ -132,43 +143,47 @@ class Predictor:
         """The answers of requests of one form, and their rows in the log."""
         frame = with_times(self._merged(group), list(self._fields.values()))
         extra = logged_columns(frame, self._logging.fields) if self._logging else []
-        values = self._values(self._given(frame))
+        columns = self._outputs(self._given(frame))
         if self._logging and self._version.signature is None:
-            self._check_logged(values)
+            self._check_logged(columns[0])
         found, at, names = [], 0, []
         for one in group:
             rows = len(next(iter(one.rows.values()))) if isinstance(one.rows, dict) else one.rows.height
-            part = values if len(group) == 1 else values.slice(at, rows)
+            part = columns if len(group) == 1 else [column.slice(at, rows) for column in columns]
             found.append(answer(one.kind, one.id, part, self._version.name, self._version.version))
             names += ids(one.id, rows)
             at += rows
-        return found, [self._log(names, frame, extra, values)] if self._logging else []
+        return found, [self._log(names, frame, extra, columns)] if self._logging else []
 
-    def _values(self, rows: pl.DataFrame) -> pl.Series:
-        """One value for each row; the errors are those of `predict_values`."""
+    def _outputs(self, rows: pl.DataFrame) -> list[pl.Series]:
+        """What is predicted: "value", and a classifier's probabilities; the errors are those of `predictions`."""
         signature = self._version.signature
-        if signature is None or signature.classes is not None or not is_exact(rows, signature.inputs):
+        if signature is not None and signature.classes is not None:
+            nullable = signature.output.nullable
+            made = predictions(self.model, rows, signature, allow_nan=nullable, known=self._known)
+            return made.get_columns()
+        if signature is None or not is_exact(rows, signature.inputs):
             nullable = signature is not None and signature.output.nullable
-            return predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)
+            return [predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)]
         values = raw_values(self.model, rows, signature.takes, signature.method, allow_nan=True, known=self._known)
         if is_exact(values.to_frame(), (signature.output,)):
-            return values
+            return [values]
         nullable = signature.output.nullable
-        return predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)
+        return [predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)]
 
     def _check_logged(self, values: pl.Series) -> None:
         """Refuse what the table can't hold: one such row would keep all others of its file out of it."""
         import polars as pl
 
-        dtype, is_number = values.dtype, values.dtype.is_numeric() or values.dtype == pl.Boolean
+        dtype = values.dtype
+        if self._logged is None and dtype != pl.Null:
+            self._logged = pl.Float64() if is_number(dtype) else pl.String()
         nested = dtype.is_nested() or dtype in (pl.Binary, pl.Object)
-        if nested or (self._numbers and not is_number and dtype != pl.Null):
-            log = "numbers" if self._numbers else "numbers or texts"
+        if nested or (self._logged is not None and value_as(values, self._logged).dtype != self._logged):
             raise PredictionError(
-                f"the model gives {dtype}, and the log of predictions holds {log}",
+                f"the model gives {dtype}, and the log of predictions holds {self._logged}",
                 next="register the model with inputs=, so that only what it takes reaches it",
             )
-        self._numbers |= is_number
 
     def _given(self, frame: pl.DataFrame) -> pl.DataFrame:
         """What the model gets: its inputs, or, where they are not known, everything that is not only logged."""
@@ -193,7 +208,7 @@ class Predictor:
         return frame_of(merged, self._fields)
 
     def _log(
-        self, names: list[str], frame: pl.DataFrame, extra: list[pl.Series], values: pl.Series
+        self, names: list[str], frame: pl.DataFrame, extra: list[pl.Series], outputs: list[pl.Series]
     ) -> pl.DataFrame:
         import polars as pl
 
@@ -204,7 +219,7 @@ class Predictor:
             pl.Series("prediction_id", names),
             *extra,
             pl.Series("predicted_at", [time.time_ns() // 1000] * rows, pl.Datetime("us", "UTC")),
-            values.alias("value"),
+            *outputs,
             pl.Series("model", [version.name]).new_from_index(0, rows),
             pl.Series("model_version", [version.version], pl.Int64).new_from_index(0, rows),
             pl.Series("run", [version.run]).new_from_index(0, rows),

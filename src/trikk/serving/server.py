@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import MissingExtra, UnknownName, UsageError
+from trikk.core.errors import MissingExtra, PredictionError, UnknownName, UsageError
 from trikk.execution.project import Project
+from trikk.models.dtypes import dtype_of, is_number
 from trikk.models.registry import Registry
+from trikk.models.task import class_text
 from trikk.models.version import ModelVersion
 from trikk.runs.bundle import restore
 from trikk.serving.app import App
@@ -45,13 +47,14 @@ class Started:
     Attributes:
         url: where it is.
         model: the model's name.
-        version: the version that answers; None while the alias has no holder.
+        about: of the version that answers its number, task and classes (`Fleet.about`); no number while the alias
+            has no holder.
         table: where predictions are logged.
     """
 
     url: str
     model: str
-    version: int | None
+    about: dict[str, Any]
     table: str | None
 
 
@@ -129,24 +132,24 @@ class Endpoint:
 
     async def _build(self, version: ModelVersion) -> Fleet:
         """An open fleet of a version; raises TrikkError if it can't be had."""
-        spec, options = await asyncio.to_thread(self._spec, version), self._options
+        (spec, logged), options = await asyncio.to_thread(self._spec, version), self._options
         fleet = Fleet(version, spec, options.workers, self._spares, options.load_timeout)
         await fleet.open()
+        self._logged = logged
         return fleet
 
-    def _spec(self, version: ModelVersion) -> dict[str, Any]:
-        """What a worker needs to load a version."""
+    def _spec(self, version: ModelVersion) -> tuple[dict[str, Any], dict[str, pl.DataType]]:
+        """What a worker needs to load a version, and the columns that the log has then."""
         project, options = self._project, self._options
         code = restore(project.store, version.code, project.state_dir / "code") if version.code else project.root
-        log = None
+        log, logged = None, self._logged
         if options.table is not None:
-            there = schema_of(project.tables, options.table) or self._logged
+            there = {**self._logged, **schema_of(project.tables, options.table)}
             truth = schema_of(project.tables, options.truth) if options.truth else {}
             fields = logged_fields(version, options.key, options.slot, there, truth)
-            self._logged = check_fits(version, fields, options.log_inputs, there)
-            numbers = "value" in there and there["value"].is_numeric()
-            log = {"fields": fields, "inputs": options.log_inputs, "numbers": numbers}
-        return {
+            logged = check_fits(version, fields, options.log_inputs, there)
+            log = {"fields": fields, "inputs": options.log_inputs, "value": str(logged.get("value", ""))}
+        spec = {
             "version": version.to_json(),
             "code": str(code),
             "artifacts": project.settings.location("artifacts"),
@@ -154,6 +157,7 @@ class Endpoint:
             "max_bytes": options.max_body,
             "max_rows": options.max_rows,
         }
+        return spec, logged
 
     def _open_log(self) -> None:
         table = self._options.table
@@ -162,20 +166,28 @@ class Endpoint:
         tables, origin = self._project.tables, {"endpoint": self._options.reference}
 
         def put_away(segment: Segment) -> int:
-            return put(tables, table, segment, origin)
+            return put(tables, table, segment, origin, self._logged)
 
         self._spool = Spool(self._project.state_dir / "endpoints" / table, durable=self._options.durable)
         self._flusher = Flusher(self._spool, put_away, self._options.flush, self._told(asyncio.get_running_loop()))
         self._flusher.start()
 
-    async def _keep(self, record: bytes, rows: int) -> None:
+    async def _keep(self, record: bytes, rows: int, value: str) -> None:
         assert self._spool is not None
         assert self._flusher is not None
+        if value:
+            self._check_value(dtype_of(value))
         if self._options.durable:
             await asyncio.to_thread(self._spool.append, record, rows)
         else:
             self._spool.append(record, rows)  # into the page cache: microseconds
         self._flusher.notice()
+
+    def _check_value(self, dtype: pl.DataType) -> None:
+        """Hold what a model without a signature gives against what is logged: its worker may not know."""
+        logged = self._logged.setdefault("value", dtype)
+        if is_number(logged) and not is_number(dtype):
+            raise PredictionError(f"the model gives {dtype}, and the log of predictions holds {logged}")
 
     def _told(self, loop: asyncio.AbstractEventLoop) -> Callable[[int | None], None]:
         def count(rows: int | None) -> None:
@@ -194,13 +206,13 @@ class Endpoint:
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         fleet = self._dispatcher.fleet
-        version = None if fleet is None else fleet.version.version
-        return Started(f"http://{shown}:{port}", self._options.model, version, self._options.table)
+        about = {"model_version": None} if fleet is None else fleet.about
+        return Started(f"http://{shown}:{port}", self._options.model, about, self._options.table)
 
     def _gauges(self) -> None:
         def info() -> dict[str, str] | None:
             fleet = self._dispatcher.fleet
-            return None if fleet is None else {"model": fleet.version.name, "version": str(fleet.version.version)}
+            return None if fleet is None else {"model": fleet.version.name, **_labels(fleet.about)}
 
         add = self._metrics.gauge
         add("model_info", "The version that answers.", info)
@@ -211,6 +223,16 @@ class Endpoint:
             "Log files not yet in the table.",
             lambda: self._flusher.backlog if self._flusher else 0,
         )
+
+
+def _labels(about: dict[str, Any]) -> dict[str, str]:
+    """What is said of a version, as Prometheus has it: texts."""
+    found = {"version": str(about["model_version"])}
+    if "task" in about:
+        found["task"] = about["task"]
+    if "classes" in about:
+        found["classes"] = ",".join(map(class_text, about["classes"]))
+    return found if about.get("positive") is None else {**found, "positive": class_text(about["positive"])}
 
 
 def serve(project: Project, options: Options, started: Callable[[Started], None]) -> bool:

@@ -4,7 +4,7 @@
                       {"do": "serve", ...}                       load a version and try it
                       {"do": "answer", "requests": [...]} + bodies
     worker -> front   {"ready": {"modules": [...], "note": ...}} or {"error": {...}}
-                      {"answers": [...], "rows": n} + bodies, log
+                      {"answers": [...], "rows": n, "value": type} + bodies, log
 
 It ends when the front hangs up or dies.
 """
@@ -76,6 +76,7 @@ class Worker:
         head = {
             "answers": [[a.status, a.content_type, a.rows, a.id] for a in done.answers],
             "rows": done.rows,
+            "value": done.value,
             "seconds": time.perf_counter() - began,
         }
         self._sock.sendall(pack(head, [*(a.body for a in done.answers), done.log]))
@@ -97,7 +98,7 @@ def _predictor(spec: dict[str, Any], version: ModelVersion) -> Predictor:
     logging = None
     if log is not None:
         fields = tuple(Field(name, dtype) for name, dtype in log["fields"])
-        logging = Logging(fields, log["inputs"], log["numbers"])
+        logging = Logging(fields, log["inputs"], log["value"])
     return Predictor(model, version, logging, max_bytes=spec["max_bytes"], max_rows=spec["max_rows"])
 
 
