@@ -123,3 +123,40 @@ def test_the_examples_hold_no_data() -> None:
         ".md",
         ".toml",
     }
+
+
+def test_the_example_of_nowcasts_runs_as_it_is_written(tmp_path: Path) -> None:
+    page = (EXAMPLES.parent / "docs" / "nowcasts.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    (tmp_path / "trikk.toml").write_text('name = "pumps"\npipelines = ["leaks"]\n')
+    (tmp_path / "leaks.py").write_text(code)
+    slots = pl.datetime_range(
+        pl.datetime(2026, 3, 1), pl.datetime(2026, 3, 1, 1), "1h", time_zone="UTC", eager=True
+    )
+    pumps = pl.DataFrame({"pump": ["a", "b"]}).join(pl.DataFrame({"slot": slots}), how="cross")
+    pumps.with_columns(bar=pl.Series([3.0, 3.0, 5.0, 5.0])).write_parquet(tmp_path / "readings.parquet")
+    pumps.with_columns(leak=pl.Series([True, False, False, False])).write_parquet(tmp_path / "checked.parquet")
+    for name in ("readings", "checked"):
+        trikk("ingest", name, f"{name}.parquet", cwd=tmp_path)
+    night = ("--from", "2026-03-01", "--to", "2026-03-01", "--at")
+    trikk("backfill", "hourly", *night, "00:10", "-p", "hour=2026-03-01T00:00:00+00:00", cwd=tmp_path)
+    trikk("run", "watch_leaks", cwd=tmp_path)
+    day: Any
+    (day,) = trikk("monitor", "leaks", cwd=tmp_path)["windows"]  # type: ignore[misc]
+    before = day["figures"][0]
+    assert (before["predicted"], before["metrics"]["accuracy"]) == (2, 1.0)
+    # the rule has learned, and the day is run again: the hour that was predicted, and the one that was missed
+    (tmp_path / "leaks.py").write_text(code.replace('rows["bar"] < 4.0', 'rows["bar"] < 0.0'))
+    for hour in ("00", "01"):
+        trikk("run", "hourly", "-p", f"hour=2026-03-01T{hour}:00:00+00:00", cwd=tmp_path)
+    trikk("run", "watch_leaks", cwd=tmp_path)
+    (day,) = trikk("monitor", "leaks", cwd=tmp_path)["windows"]  # type: ignore[misc]
+    after = day["figures"][0]
+    assert (after["predicted"], after["metrics"], day["restated"]) == (2, before["metrics"], 0)
+    assert after["nowcasts"] == {"too_late": 2, "too_early": 0, "corrected": 2, "judged_otherwise": 1}
+    shown = run("-m", "trikk.cli.main", "monitor", "leaks", cwd=tmp_path).stdout
+    assert "too late: 2" in shown
+    assert "predicted again later: 2 cases, 1 would be judged otherwise" in shown
+    (case, *_) = trikk("monitor", "leaks", "--worst", "9", cwd=tmp_path)["cases"]  # type: ignore[misc]
+    found: Any = trikk("explain", case["prediction_id"], cwd=tmp_path)
+    assert (found["counts_as"], [one["counts_as"] for one in found["others"]]) == ("counts", ["correction"])

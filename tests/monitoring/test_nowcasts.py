@@ -9,12 +9,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from trikk import Drift, Table
+from trikk import Alarm, Drift, Table
+from trikk.alerts.figures import of_figures
+from trikk.alerts.rule import Rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.monitoring import Monitor
+from trikk.monitoring.ab import compare
+from trikk.monitoring.ahead import told_ahead
 from trikk.monitoring.cases import cases
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_judge import definition_of
@@ -255,3 +259,57 @@ def test_drift_of_an_older_definition_is_not_compared_anew() -> None:
 def test_what_can_not_work_is_refused(options: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
         monitor(**options)
+
+
+def test_a_clock_that_is_wrong_ends_no_window_and_is_told_of_predictions_too() -> None:
+    world = World()
+    ahead = said(*(("b", 5 + n, "ok") for n in range(30))).with_columns(
+        slot=pl.lit(datetime(2031, 1, 1, tzinfo=UTC)) + pl.int_range(30) * timedelta(hours=1)
+    )
+    world.add("said", ahead)
+    world.add("seen", seen(a="ok", b="ok"))
+    assert world.look(2 * DAY).state == "final"
+    until_now = ["2026-03-29", "2026-03-30", "2026-03-31"]
+    assert world.records.labels("day") == until_now
+    assert told_ahead(world.records.cursor().ahead) == "predictions dated in the future: 30, pump b"
+    world.add("seen", seen(c="ok").with_columns(slot=pl.lit(datetime(2031, 1, 1, tzinfo=UTC))))
+    world.add("said", said(("c", 5, "ok")).with_columns(pl.col("slot") + timedelta(days=1)))
+    world.look(2 * DAY)
+    assert world.records.labels("day") == until_now
+    both = "truths dated in the future: 1, pump c; predictions dated in the future: 30, pump b"
+    assert told_ahead(world.records.cursor().ahead) == both
+
+
+def test_alarms_ask_for_what_came_too_late_before_there_are_labels() -> None:
+    alarms = [
+        Alarm("slow", when="too_late > 1", min_labelled=1),
+        Alarm("again", when="corrected >= 1", slice="pump"),
+    ]
+    world = World(slices=["pump"], label_delay="30d", alarms=alarms)
+    world.add("said", said(*((pump, 90, "ok") for pump in "cde")))
+    world.look(2 * DAY)
+    now = SLOT + timedelta(days=2)
+    slow = Rule.read(world.monitor.spec.alarms[0])
+    (reading,) = of_figures(world.records, world.monitor.spec, slow, now)
+    assert [(point.bad, point.text) for point in reading.points] == [
+        (True, "day 2026-03-29: too_late > 1 (it is 3)")
+    ]
+    assert world.records.window("day", "2026-03-29").of("pump", "c").nowcasts["too_late"] == 1  # type: ignore[union-attr]
+
+
+def test_two_versions_are_compared_on_what_each_of_them_said_first() -> None:
+    journal = MemoryJournal()
+    spec = monitor(metrics=["accuracy"]).spec
+    rows = [
+        said(*((f"p{n}", 5, "ok") for n in range(40)), version=1),
+        said(*((f"p{n}", 6, "leak") for n in range(40)), version=2),
+        said(*((f"p{n}", 9 * DAY, "ok") for n in range(40)), version=2),
+    ]
+    registry = Registry(journal)
+    for n in (1, 2):
+        artifact = Artifact("d" * 64, "pickle", 1, {})
+        registry.register(ModelVersion("pumps", 0, artifact, created=float(n)), identity=str(n))
+    truth = seen(**{f"p{n}": "ok" for n in range(40)})
+    tables = MemoryTables({"said": pl.concat(rows), "seen": truth})
+    found = compare(spec, tables, registry, "pumps:1", "pumps:2")
+    assert (found.whole.cases, found.whole.first, found.whole.second) == (40, 1.0, 0.0)

@@ -11,7 +11,10 @@ import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-COUNTS = ("coverage", "interval_coverage", "waiting", "unpredicted", "predicted", "observed", "labelled", "unseen")
+NOWCASTS = ("too_late", "too_early", "corrected")
+UNLABELLED = ("unseen", "predicted", *NOWCASTS)
+"""What is known of predictions as soon as they are there."""
+COUNTS = ("coverage", "interval_coverage", "waiting", "unpredicted", "observed", "labelled", *UNLABELLED)
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,

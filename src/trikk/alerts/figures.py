@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from trikk.alerts.expression import Compared, Name
+from trikk.alerts.expression import NOWCASTS, UNLABELLED, Compared, Name
 from trikk.alerts.reading import Point, Reading
 from trikk.alerts.rule import Rule
 from trikk.core.values import JSON
@@ -156,8 +156,9 @@ def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Fig
 
     One on categories that are new needs nothing but predictions.
     """
-    if all(name.name in ("unseen", "predicted") for name in rule.condition.names()):
-        return figures.predicted >= max(1, rule.min_labelled)
+    if all(name.name in UNLABELLED for name in rule.condition.names()):
+        late = figures.nowcasts.get("too_late", 0) + figures.nowcasts.get("too_early", 0)
+        return figures.predicted + late >= max(1, rule.min_labelled)
     if all(name.kind == "count" and name.name != "interval_coverage" for name in rule.condition.names()):
         return window.state in ("final", "overdue")
     enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least
@@ -195,9 +196,7 @@ def value_of(
         sizes = [_sizes(one, name.name) for one in (figures, *good)]
         return value_of(replace(name, beside=False), sizes[0], sizes[1:])
     if name.kind == "count":
-        found = (
-            figures.metrics.get("coverage") if name.name == "interval_coverage" else getattr(figures, name.name)
-        )
+        found = _count(name.name, figures)
         return None if found is None else float(found)
     if name.kind == "baseline":
         return figures.baseline.get(name.name)
@@ -208,6 +207,15 @@ def value_of(
         values = [value for value in known if value is not None]
         return median(values) if len(values) >= USUAL_LEAST else None
     return (figures.own if name.paired else figures.metrics).get(name.name)
+
+
+def _count(name: str, figures: Figures) -> float | None:
+    if name in NOWCASTS:
+        return figures.nowcasts.get(name)
+    found: float | None = (
+        figures.metrics.get("coverage") if name == "interval_coverage" else getattr(figures, name)
+    )
+    return found
 
 
 def _sizes(figures: Figures, metric: str) -> Figures:

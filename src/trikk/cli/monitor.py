@@ -56,6 +56,7 @@ def monitor(
     from trikk.monitoring.drill import worst as worst_cases
     from trikk.monitoring.estimate_figures import estimable
     from trikk.monitoring.estimate_trust import trusts
+    from trikk.monitoring.nowcasts import told
     from trikk.monitoring.records import Records, names
 
     project = Project.open()
@@ -99,6 +100,9 @@ def monitor(
             echo(f"unseen: not known: {unknown}")
         if ahead := told_ahead(records.cursor().ahead):
             echo(ahead)
+        shown_figures = [w.of(*chosen) if chosen else w.whole for w in windows]
+        for line in told(figures.nowcasts for figures in shown_figures if figures is not None):
+            echo(line)
         for one in trusted:
             echo(f"estimate: {one.state}: {one.reason}")
 
@@ -203,6 +207,8 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
 
 
 def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
+    from trikk.monitoring.nowcasts import told
+
     whole, metrics, titles = record.whole, spec.metrics, spec.called
     title = f" ({titles.monitor()})" if titles.monitor() else ""
     echo(f"{record.monitor}{title}, {record.kind} {record.label}: {record.state}")
@@ -213,6 +219,8 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     )
     if whole.unseen is not None:
         echo(f"  {whole.unseen:.2%} of the predictions are for categories that their model was not fitted on")
+    for line in told([whole.nowcasts]):
+        echo(f"  {line}")
     for earlier in past:
         shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
         echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
@@ -264,6 +272,8 @@ def explain(prediction_id: str, table_: str | None, with_rows: bool, as_json: bo
     if found.observed is not None:
         error = "" if found.error is None else f", error {found.error:+.4g}"
         echo(f"truth         {_cell(found.observed)}{error}")
+    if found.counts_as:
+        echo(f"counts as     {found.counts_as}")
     _others(found.prediction, found.others)
     for where, rows in found.inputs.items():
         echo(f"given as {where}" + (f", {len(rows)} rows" if len(rows) > 1 else ""))

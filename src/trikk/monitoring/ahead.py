@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
 from trikk.monitoring.cases import within
 from trikk.monitoring.changes import Changes, Source
-from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.definition import Made, MonitorSpec
 from trikk.monitoring.due import RowDay
 from trikk.monitoring.windows import window_named, zone_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _SHOWN = 5
 _INSTANT = timedelta(microseconds=1)
@@ -19,7 +22,9 @@ _NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def dated_ahead(spec: MonitorSpec, source: Source, new: Changes, now: datetime) -> dict[str, JSON]:
-    """How many rows of the truth are dated after a time, and of which entities most are.
+    """How many rows are dated after a time, and of which entities most are: truths, and predictions about now.
+
+    A forecast is about the future and says nothing of anybody's clock.
 
     Args:
         spec: the monitor.
@@ -29,13 +34,20 @@ def dated_ahead(spec: MonitorSpec, source: Source, new: Changes, now: datetime) 
 
     Returns:
         `rows`, and `most`, the counts of the five entities with most of them by name; empty if there are none.
+        The same of predictions as `predictions`.
     """
-    import polars as pl
+    found = _ahead(spec, spec.truth, source.truth, new, now)
+    if spec.made is Made.AFTER and (more := _ahead(spec, spec.predictions, source.predictions, new, now)):
+        found["predictions"] = more
+    return found
 
-    reach = new.reach.get(f"{spec.truth}.{spec.slot} {spec.timezone}")
+
+def _ahead(spec: MonitorSpec, table: str, scanned: pl.LazyFrame, new: Changes, now: datetime) -> dict[str, JSON]:
+
+    reach = new.reach.get(f"{table}.{spec.slot} {spec.timezone}")
     if not reach or datetime.fromisoformat(reach[1]) <= now:
         return {}
-    rows = within(spec, source.truth, source.truth.collect_schema(), now + _INSTANT, _NEVER)
+    rows = within(spec, scanned, scanned.collect_schema(), now + _INSTANT, _NEVER)
     counts: pl.DataFrame = rows.group_by(*spec.key).len("rows").collect()
     total = int(counts["rows"].sum())
     most = counts.sort("rows", *spec.key, descending=[True, *[False] * len(spec.key)]).head(_SHOWN)
@@ -47,6 +59,10 @@ def dated_ahead(spec: MonitorSpec, source: Source, new: Changes, now: datetime) 
 
 def told_ahead(ahead: dict[str, Any]) -> str:
     """The same in words: "dated in the future: 30, device b"; "" if there are none."""
+    if "predictions" in ahead:
+        predictions = f"predictions {told_ahead(ahead['predictions'])}"
+        truths = {name: value for name, value in ahead.items() if name != "predictions"}
+        return f"truths {told_ahead(truths)}; {predictions}" if truths else predictions
     if not ahead:
         return ""
     most, total = ahead["most"], ahead["rows"]

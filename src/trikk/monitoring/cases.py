@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.monitoring.definition import TIME_PARTS, Made, MonitorSpec
-from trikk.monitoring.nowcasts import HINDSIGHT, MADE, made_later, nowcasts
+from trikk.monitoring.nowcasts import HINDSIGHT, MADE, Standing, made_later, nowcasts, standing
 from trikk.monitoring.unseen import UNSEEN, Unseen
 from trikk.monitoring.windows import zone_of
 
@@ -139,6 +139,13 @@ def _order(
         moment = moment.dt.convert_time_zone("UTC")
         return {MADE: moment, HINDSIGHT: made_later(registry, rows, have, moment)}
     return {_FORETOLD: (moment <= pl.col(spec.slot)).fill_null(value=False), spec.made_at: made}
+
+
+def standings(spec: MonitorSpec, rows: pl.DataFrame, registry: Registry) -> list[Standing]:
+    """What each of the predictions for one entity and slot counts as, of a monitor of predictions about now."""
+    order = _order(spec, rows.lazy(), rows.schema, registry)
+    value = _known(spec.prediction, rows.schema).alias(PREDICTED)
+    return standing(spec, rows.select(moment_of(spec, rows.schema), value, **order), PREDICTED)
 
 
 def _chosen(

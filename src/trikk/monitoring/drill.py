@@ -11,8 +11,8 @@ from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
-from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors, moment_of, with_texts
-from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors, moment_of, standings, with_texts
+from trikk.monitoring.definition import Made, MonitorSpec
 from trikk.monitoring.inputs import ID, Inputs
 from trikk.monitoring.records import Records, WindowRecord, names
 from trikk.monitoring.slices import slice_texts
@@ -105,7 +105,8 @@ class Explanation:
         monitor: the monitor that watches it; "" for none.
         observed: the truth, or None.
         error: prediction minus truth, or None.
-        others: the other predictions for the same entity and slot, oldest first.
+        counts_as: of a prediction about now: counts, correction, too late or too early; else "".
+        others: the other predictions for the same entity and slot, oldest first, each with its `counts_as`.
         inputs: the rows that the model was given, by the name of the step's argument.
         model: the registered version, as JSON; None if it was not registered.
         run: id, pipeline, state, parameters, when it was made, code, commit and versions of tables and models.
@@ -118,6 +119,7 @@ class Explanation:
     monitor: str = ""
     observed: JSON = None
     error: float | None = None
+    counts_as: str = ""
     others: list[dict[str, JSON]] = field(default_factory=list)
     inputs: dict[str, list[dict[str, JSON]]] = field(default_factory=dict)
     model: dict[str, JSON] | None = None
@@ -202,10 +204,13 @@ def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: 
 
     found.monitor = spec.name
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(row[name])) for name in (*spec.key, spec.slot))
-    others = project.tables.scan(spec.predictions).filter(same & (pl.col(ID) != row[ID]))
-    order = [spec.made_at] if spec.made_at in row else []
-    rows = others.sort(order).collect() if order else others.collect()
-    found.others = [_plain(other) for other in rows.to_dicts()]
+    alike = project.tables.scan(spec.predictions).filter(same).collect()
+    if spec.made_at in row:
+        alike = alike.sort(spec.made_at, maintain_order=True)
+    if spec.made is Made.AFTER:
+        alike = alike.with_columns(counts_as=pl.Series(standings(spec, alike, Registry(project.journal))))
+        found.counts_as = alike.filter(pl.col(ID) == row[ID])["counts_as"][-1]
+    found.others = [_plain(other) for other in alike.filter(pl.col(ID) != row[ID]).to_dicts()]
     try:
         truth = _truth_of(spec, project.tables.scan(spec.truth), row)
     except UnknownName:

@@ -7,8 +7,10 @@ too late, and changes no figure.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -56,11 +58,8 @@ def nowcasts(
     """
     import polars as pl
 
-    moment, slot, known = pl.col(MADE), pl.col(spec.slot), pl.col(predicted).is_not_null()
-    early = (moment < slot).fill_null(value=False)
-    in_time = ~early & moment.is_not_null() & ~pl.col(HINDSIGHT)
-    if spec.within is not None:
-        in_time &= moment <= slot + timedelta(seconds=spec.within)
+    known = pl.col(predicted).is_not_null()
+    early, in_time = _timing(spec)
     marked = rows.with_columns((in_time & known).alias(_COUNTS), (known & ~early).alias(_LATER))
     said = pl.col(predicted).filter(_LATER)
     extra = [said.len().alias(CORRECTIONS), said.slice(1).last().alias(CORRECTION), known.any().alias(TOO_EARLY)]
@@ -82,6 +81,41 @@ def nowcasts(
         pl.when(counts).then(CORRECTION).alias(CORRECTION),
     )
     return found.drop(_COUNTS, _LATER, MADE, HINDSIGHT)
+
+
+class Standing(StrEnum):
+    """What a prediction about now counts as."""
+
+    COUNTS = "counts"
+    CORRECTION = "correction"
+    TOO_LATE = "too late"
+    TOO_EARLY = "too early"
+
+
+def standing(spec: MonitorSpec, rows: pl.DataFrame, predicted: str) -> list[Standing]:
+    """What each of the predictions for one entity and slot counts as; columns and order as for `nowcasts`."""
+    import polars as pl
+
+    early, in_time = _timing(spec)
+    marks = rows.select(MADE, early=early, counts=in_time & pl.col(predicted).is_not_null()).with_row_index()
+    first = marks.filter("counts").sort(MADE, maintain_order=True)["index"].head(1).to_list()
+    later = Standing.CORRECTION if first else Standing.TOO_LATE
+    return [
+        Standing.COUNTS if index in first else Standing.TOO_EARLY if is_early else later
+        for index, is_early in marks.select("index", "early").iter_rows()
+    ]
+
+
+def _timing(spec: MonitorSpec) -> tuple[pl.Expr, pl.Expr]:
+    """Whether a prediction was made before its slot, and whether in the time in which one counts."""
+    import polars as pl
+
+    moment, slot = pl.col(MADE), pl.col(spec.slot)
+    early = (moment < slot).fill_null(value=False)
+    in_time = ~early & moment.is_not_null() & ~pl.col(HINDSIGHT)
+    if spec.within is not None:
+        in_time &= moment <= slot + timedelta(seconds=spec.within)
+    return early, in_time
 
 
 def made_later(registry: Registry | None, made: pl.LazyFrame, have: pl.Schema, moment: pl.Expr) -> pl.Expr:
@@ -115,6 +149,23 @@ def made_later(registry: Registry | None, made: pl.LazyFrame, have: pl.Schema, m
         there = moment >= datetime.fromtimestamp(first.created, UTC)
         found.append(is_own & there & (moment + _SKEW < datetime.fromtimestamp(own.created, UTC)))
     return reduce(lambda some, one: some | one, found, never).fill_null(value=False)
+
+
+def told(counts: Iterable[Mapping[str, int]]) -> list[str]:
+    """What later predictions, and those that do not count, come to in several windows, in words.
+
+    Args:
+        counts: the `nowcasts` of each window's figures.
+    """
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    found = [f"too late: {total['too_late']:,}"] if total["too_late"] else []
+    found += [f"made before their slot: {total['too_early']:,}"] if total["too_early"] else []
+    if total["corrected"]:
+        cases = f"{total['corrected']:,} case{'' if total['corrected'] == 1 else 's'}"
+        found.append(f"predicted again later: {cases}, {total['judged_otherwise']:,} would be judged otherwise")
+    return found
 
 
 def judged_otherwise(observed: str, predicted: str, schema: pl.Schema, *, has_classes: bool) -> pl.Expr:

@@ -83,18 +83,17 @@ class Known:
 
 def figures_of(record: WindowRecord, part: Part | None) -> Pooled:
     """A window's figures: of all its cases, or of a part."""
+    return pooled(figures_in(record, part))
+
+
+def figures_in(record: WindowRecord, part: Part | None) -> list[Figures]:
+    """A window's figures of all its cases, or of each value of a part."""
     if part is None:
-        return pooled([record.whole])
-    return pooled(_of(record, part))
-
-
-def _of(record: WindowRecord, part: Part) -> Iterable[Figures]:
+        return [record.whole]
     column, values = part
     return [f for f in record.figures if f.slice == column and f.value in values]
 
 
 def pooled_over(records: Iterable[WindowRecord], part: Part | None) -> Pooled:
     """The figures of several windows taken together."""
-    if part is None:
-        return pooled(record.whole for record in records)
-    return pooled(figures for record in records for figures in _of(record, part))
+    return pooled(figures for record in records for figures in figures_in(record, part))

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.estimate_figures import ECE
+from trikk.monitoring.nowcasts import told
 from trikk.monitoring.records import WindowRecord, reason_for
 from trikk.monitoring.windows import zone_of
 from trikk.reports import words
 from trikk.reports.content import Metric, Point, Restated, Section, Slice, SliceTable
-from trikk.reports.known import Known, Part, Seen, figures_of, pooled_over
+from trikk.reports.known import Known, Part, Seen, figures_in, figures_of, pooled_over
 from trikk.reports.periods import Period
 from trikk.reports.pooling import Pooled
 
@@ -92,7 +93,7 @@ def section(
         worst_text=_worst_text(worst, metrics[0]) if worst else "",
         slices=tuple(_slices(known, now, before, slices, part)),
         restated=tuple(restated),
-        notes=tuple(_notes(known, metrics, now, before, period)),
+        notes=tuple(_notes(known, metrics, now, before, period, part)),
         title=titles.monitor(customer=customer) or spec.name,
     )
 
@@ -221,7 +222,9 @@ def _restated(pictured: Sequence[Seen], part: Part | None, metric: str, zone: Zo
     return found
 
 
-def _notes(known: Known, metrics: Sequence[Metric], now: Span, before: Span, period: Period) -> list[str]:
+def _notes(
+    known: Known, metrics: Sequence[Metric], now: Span, before: Span, period: Period, part: Part | None
+) -> list[str]:
     found = []
     rough = [metric.title for metric in metrics if not metric.exact]
     if rough:
@@ -230,6 +233,8 @@ def _notes(known: Known, metrics: Sequence[Metric], now: Span, before: Span, per
             "follow exactly from them."
         )
     found += _lacking(known.spec.metrics, metrics, now)
+    parts = [figures for record in now.counted for figures in figures_in(record, part)]
+    found += [f"{line[0].upper()}{line[1:]}." for line in told(figures.nowcasts for figures in parts)]
     counts = [sum(bool(r and r.whole.labelled) for r in _records(s)) for s in (now, before)]
     if 0 < counts[1] < _HALF * counts[0]:
         kind = known.kind_for(period.kind)
