@@ -69,7 +69,7 @@ def test_rows_without_a_truth_are_left_out_and_counted() -> None:
 
 
 def test_a_metric_that_is_no_number_is_an_error() -> None:
-    with pytest.raises(PredictionError, match="auc of 2 rows is nan"):
+    with pytest.raises(PredictionError, match="auc of 2 rows is not defined: every case is true"):
         own("auc", [True, True], [0.1, 0.2])
 
 

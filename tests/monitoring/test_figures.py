@@ -25,6 +25,7 @@ from trikk.testing import MemoryTables
 DRAW = np.random.default_rng(5)
 CHANCE, HAPPENED = DRAW.random(300).round(2), DRAW.random(300) < 0.4
 COUNTED, GUESSED = DRAW.integers(0, 4, 300), DRAW.integers(0, 4, 300)
+OF_TWO = ("precision", "recall", "f1", "auc", "logloss", "brier", "calibration")
 EVERY = (*(name for name, one in METRICS.items() if one.above or one.whole), "quantile_0.9")
 
 
@@ -54,6 +55,13 @@ def made(predicted: pl.Series, observed: pl.Series, *metrics: str, **more: Any) 
 @pytest.mark.parametrize("name", EVERY)
 def test_monitors_gates_and_comparisons_have_one_definition(name: str, predicted: Any, observed: Any) -> None:
     values, truths = pl.Series("v", predicted), pl.Series("t", observed)
+    if observed is COUNTED and name in OF_TWO:
+        with pytest.raises(UsageError, match=f"{name} is of two classes, 0 and 1, and 't' has 0, 1, 2"):
+            score(metric_of(name), truths, values)
+        figure = found(values, truths, name, baseline="b")
+        assert (figure.metrics[name], figure.baseline[name]) == (None, None)
+        assert "two classes" in figure.reasons[name]
+        return
     gate = score(metric_of(name), truths, values).value
     whole = found(values, truths, name, baseline="b").metrics[name]
     assert whole == pytest.approx(gate, rel=1e-8)
@@ -111,7 +119,7 @@ def test_accuracy_compares_classes_as_they_are_and_probabilities_with_a_half() -
 )
 def test_what_is_not_defined_has_no_value_anywhere(name: str, predicted: list[float], observed: list[Any]) -> None:
     assert found(predicted, observed, name).metrics[name] is None
-    with pytest.raises(PredictionError, match=f"{name} of 2 rows is nan"):
+    with pytest.raises(PredictionError, match=f"{name} of 2 rows is not defined"):
         score(metric_of(name), pl.Series(observed), pl.Series(predicted))
 
 
@@ -130,7 +138,7 @@ def test_no_type_of_numbers_overflows(kind: Any, most: Any) -> None:
 def test_what_can_not_be_compared_is_named() -> None:
     with pytest.raises(UsageError, match=r"mae takes numbers, and 't.y' is String"):
         found([1.0], ["a"], "mae")
-    with pytest.raises(UsageError, match=r"accuracy compares values of one type, and 't.y' is String, 'p.value'"):
+    with pytest.raises(UsageError, match=r"compared as values of one type, and 't.y' is String, and 'p.value'"):
         found([1.0], ["a"], "accuracy")
     assert found(pl.Series([None, None]), ["a", "b"], "accuracy").metrics["accuracy"] is None
 

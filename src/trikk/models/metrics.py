@@ -153,36 +153,46 @@ class Score:
         return {"value": self.value, "rows": self.rows, "dropped": self.dropped}
 
 
-def score(metric: Metric, truth: pl.Series, values: pl.Series) -> Score:
-    """Score values against the truth, row by row; rows whose truth is null or NaN are left out and counted.
+def score(
+    metric: Metric, truth: pl.Series, predictions: pl.Series | pl.DataFrame, classes: Classes | None = None
+) -> Score:
+    """Score predictions against the truth, row by row; rows whose truth is null or NaN are left out and counted.
 
     Args:
         metric: from `metric_of`.
         truth: what happened.
-        values: what was predicted, as long.
+        predictions: what was predicted, as long: the values, or a frame of `value` and the columns of
+            probabilities that `classes.columns()` names.
+        classes: the model's; None if they are not known, so that of 0/1 truths a value is a probability.
 
     Raises:
-        PredictionError: if no row has a truth, a row that has one has no value, or the metric is no finite number.
-        UsageError: if a metric of numbers gets something else.
+        PredictionError: if no row has a truth, a row that has one has no value, or the metric is not defined.
+        UsageError: if the metric does not fit the classes, or the types of truth and predictions.
     """
+    import polars as pl
+
+    check_fit(metric, None if classes is None else classes.task, classes)
+    rows = predictions.alias("value").to_frame() if isinstance(predictions, pl.Series) else predictions
     known = _is_there(truth)
-    truths, found = truth.filter(known), values.filter(known)
+    truths, found = truth.filter(known), rows.filter(known)
     dropped = len(truth) - len(truths)
     if not len(truths):
         raise PredictionError(
             f"none of {dropped:,} rows has a truth in {truth.name!r}, so {metric.name} can't be computed",
             next="give rows whose truth is known",
         )
-    missing = len(found) - int(_is_there(found).sum())
+    missing = len(truths) - int(pl.select(pl.all_horizontal(map(_is_there, found))).to_series().sum())
     if missing:
         raise PredictionError(
             f"{missing:,} of {len(truths):,} rows have no value, so {metric.name} can't be computed",
             next="look at these rows' inputs",
         )
-    value = _computed(metric, truths, found)
-    if not math.isfinite(value):
+    name = predictions.name if isinstance(predictions, pl.Series) else "value"
+    value, why = _computed(metric, truths, found, classes, name or "value")
+    if value is None or not math.isfinite(value):
         raise PredictionError(
-            f"{metric.name} of {len(truths):,} rows is {value}", next="look at these rows' values"
+            f"{metric.name} of {len(truths):,} rows is not defined{': ' * bool(why)}{why}",
+            next="look at these rows' values",
         )
     return Score(value, len(truths), dropped)
 
@@ -193,17 +203,45 @@ def _is_there(column: pl.Series) -> pl.Series:
     return there & column.is_not_nan() if column.dtype.is_float() else there
 
 
-def _computed(metric: Metric, truths: pl.Series, values: pl.Series) -> float:
-    """The metric of columns without missing values; NaN where it is not defined."""
+def _computed(
+    metric: Metric, truths: pl.Series, found: pl.DataFrame, classes: Classes | None, name: str
+) -> tuple[float | None, str]:
+    """The metric of columns without missing values; None where it is not defined, and why."""
     import polars as pl
 
+    from trikk.models.class_metrics import Tallies, valued
+    from trikk.models.labels import Labels, labels_of
+
     if metric.function is not None:
-        return float(metric.function(truths.to_numpy(), values.to_numpy()))
-    kinds = {truths.name or "truth": truths.dtype, values.name or "value": values.dtype}
+        return float(metric.function(truths.to_numpy(), found["value"].to_numpy())), ""
+    rows = found.with_columns(truths.alias("truth"))
+    called = {"truth": truths.name or "truth", "value": name}
+    labels = labels_of(rows, Labels(None, "truth", "value", classes=classes, called=called), [metric])
+    if labels is not None and is_of_classes(metric):
+        return valued(metric, Tallies(rows, labels, [metric]).over(None)[None], labels.of)
+    kinds = {called[column]: rows.schema[column] for column in ("truth", "value")}
     operands = metric.operands(pl.col("truth"), pl.col("value"), kinds)
-    rows = pl.DataFrame([truths.alias("truth"), values.alias("value")])
-    found = rows.select(metric.expression(*operands)).item()
-    return math.nan if found is None else float(found)
+    check_two(metric, truths)
+    value = rows.select(metric.expression(*operands)).item()
+    return (None, "") if value is None else (float(value), "")
+
+
+def check_two(metric: Metric, truth: pl.Series) -> None:
+    """Refuse a metric of two classes where the truth has other numbers than 0 and 1.
+
+    Raises:
+        UsageError: with the numbers that it has.
+    """
+    import polars as pl
+
+    if metric.numeric and Task.BINARY in metric.tasks and truth.dtype != pl.Boolean:
+        others = truth.drop_nulls().unique().sort()
+        if len(others) and not set(others.head(3)) <= {0, 1}:
+            shown = ", ".join(f"{one:g}" for one in others.head(3)) + (", ..." if len(others) > 3 else "")
+            raise UsageError(
+                f"{metric.name} is of two classes, 0 and 1, and {truth.name or 'the truth'!r} has {shown}",
+                next="register the model with its task, or choose a metric of numbers, such as mae",
+            )
 
 
 def metric_of(name: str, better: str | None = None) -> Metric:
@@ -335,6 +373,11 @@ METRICS = {
 def fitting(task: Task) -> list[str]:
     """The names of the metrics that fit a task."""
     return [*(name for name, metric in METRICS.items() if task in metric.tasks), *_like(task)]
+
+
+def is_of_classes(metric: Metric) -> bool:
+    """Whether a metric fits a task of classes; an author's own is not said to."""
+    return Task.BINARY in metric.tasks or Task.MULTICLASS in metric.tasks
 
 
 def _like(task: Task) -> list[str]:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from trikk.models.labels import Labels
 from trikk.models.registry import Registry
 from trikk.monitoring.ahead import dated_ahead, row_days
 from trikk.monitoring.cases import cases, check_tables
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.due import batches, due
-from trikk.monitoring.figures import figures
+from trikk.monitoring.figures import agree, figures
 from trikk.monitoring.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
+from trikk.monitoring.tasks import labels_known
 from trikk.monitoring.unseen import Unseen
 from trikk.monitoring.windows import Window, state_of, zone_of
 
@@ -106,12 +108,14 @@ def _evaluated(
     import polars as pl
 
     start, end, unseen = batch[0].start, batch[-1].end, Unseen(records.ledger)
-    joined = cases(spec, source.predictions, source.truth, start, end, unseen, Registry(records.ledger))
+    registry = Registry(records.ledger)
+    joined = cases(spec, source.predictions, source.truth, start, end, unseen, registry)
+    labels = labels_known(spec, registry, joined)
     slot = pl.col(spec.slot)
     found = []
     for window in batch:
         rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined
-        found.append(_judged(spec, records, window, rows, now, run, redefined))
+        found.append(_judged(spec, records, window, rows, labels, now, run, redefined))
     return found
 
 
@@ -120,6 +124,7 @@ def _judged(
     records: Records,
     window: Window,
     rows: pl.DataFrame,
+    labels: Labels,
     now: datetime,
     run: str,
     redefined: bool,
@@ -127,7 +132,7 @@ def _judged(
     before = records.window(window.kind, window.label)
     mark = fingerprint([spec.figured, rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
     same = before is not None and before.fingerprint == mark
-    made = before.figures if before is not None and same else tuple(figures(spec, rows))
+    made = before.figures if before is not None and same else tuple(figures(spec, rows, labels))
     whole = made[0]
     state = state_of(
         window,
@@ -151,7 +156,7 @@ def _judged(
         run=run,
         fingerprint=mark,
     )
-    if before is not None and (before.figures, before.state) == (record.figures, record.state):
+    if before is not None and before.state == record.state and agree(before.figures, record.figures):
         return before, False
     why = restated(before, record)
     if redefined:

@@ -8,14 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.models.metrics import Metric
-from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
+from trikk.models.class_metrics import Tallies, Tally, valued
+from trikk.models.confusion import Confusion
+from trikk.models.labels import Labels, labels_of, of_other
+from trikk.models.metrics import Metric, check_two, is_of_classes
+from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, PROBABILITY, UPPER
 from trikk.monitoring.estimate_classes import Expected
 from trikk.monitoring.estimate_figures import ECE, calibrated_gap, estimable, estimates
 from trikk.monitoring.metric_names import renewed_figures
 from trikk.monitoring.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
 from trikk.monitoring.slices import slice_text
+from trikk.monitoring.tasks import labels_given
 from trikk.monitoring.unseen import UNSEEN
 
 if TYPE_CHECKING:
@@ -26,7 +31,10 @@ if TYPE_CHECKING:
 _DIGITS = 9
 _BY_METRIC = ("metrics", "baseline", "own")
 _PARTS = ("confusion", "sums", "scores", "reasons", "nowcasts")
+SIDES = {"m": "", "b": "baseline:", "o": "own:"}
+"""What the names of sums begin with, of the metrics, of the baseline's, and of the prediction's beside it."""
 _LOG = logging.getLogger("trikk.monitor")
+_Tallies = Mapping[str, tuple[Labels, Tally]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +77,10 @@ class Figures:
     estimated: dict[str, float | None] = field(default_factory=dict)
     estimated_labelled: dict[str, float | None] = field(default_factory=dict)
     unseen: float | None = None
-    confusion: list[list[Any]] | None = None
-    sums: dict[str, list[float]] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
+    confusion: list[list[Any]] | None = field(default=None, compare=False)
+    sums: dict[str, list[float]] = field(default_factory=dict, compare=False)
+    scores: dict[str, Any] = field(default_factory=dict, compare=False)
+    reasons: dict[str, str] = field(default_factory=dict, compare=False)
     nowcasts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -107,7 +115,7 @@ class Figures:
         return cls(**found | {name: renewed_figures(found[name]) for name in _BY_METRIC if name in found})
 
 
-def figures(spec: MonitorSpec, joined: pl.DataFrame) -> list[Figures]:
+def figures(spec: MonitorSpec, joined: pl.DataFrame, given: Labels | None = None) -> list[Figures]:
     """All figures of a window: of all cases first, then of each slice's values in order.
 
     An author's own metric that raises has no value there; why is logged, once for each window.
@@ -115,11 +123,12 @@ def figures(spec: MonitorSpec, joined: pl.DataFrame) -> list[Figures]:
     Args:
         spec: the monitor.
         joined: as `cases` gives it.
+        given: what is known of the models' classes (`trikk.monitoring.tasks`); None for what the definition says.
 
     Raises:
         UsageError: if a metric can't be had of columns of such types, or can't be imported.
     """
-    made = _Made(spec, [spec.metric(name) for name in spec.metrics], joined)
+    made = _Made(spec, [spec.metric(name) for name in spec.metrics], joined, given or labels_given(spec))
     found = [figure for column in (None, *spec.slices) for figure in made.over(column)]
     for name, errors in made.failures.items():
         _LOG.warning(
@@ -134,6 +143,24 @@ def figures(spec: MonitorSpec, joined: pl.DataFrame) -> list[Figures]:
     return found
 
 
+def agree(before: Sequence[Figures], now: Sequence[Figures]) -> bool:
+    """Whether figures are the same; what they are summed from only where both have kept it."""
+    if len(before) != len(now):
+        return False
+    return all(one == other and _sums_agree(one, other) for one, other in zip(before, now, strict=True))
+
+
+def _sums_agree(one: Figures, other: Figures) -> bool:
+    """Sums are the same up to the order in which they were summed."""
+    if one.confusion and other.confusion and one.confusion != other.confusion:
+        return False
+    return all(
+        math.isclose(first, second, rel_tol=10**-_DIGITS, abs_tol=1e-12)
+        for name in one.sums.keys() & other.sums.keys()
+        for first, second in zip(one.sums[name], other.sums[name], strict=True)
+    )
+
+
 class _Made:
     """The figures of a window in the making.
 
@@ -141,22 +168,49 @@ class _Made:
         spec: the monitor.
         metrics: its metrics.
         joined: its cases.
+        given: what is known of the models' classes.
     """
 
-    def __init__(self, spec: MonitorSpec, metrics: Sequence[Metric], joined: pl.DataFrame) -> None:
+    def __init__(self, spec: MonitorSpec, metrics: Sequence[Metric], joined: pl.DataFrame, given: Labels) -> None:
         self.spec = spec
         self.metrics = metrics
         self.joined = joined
         self.failures: dict[str, list[str]] = {}
+        self.sides = {"m": PREDICTED} | ({"b": BASELINE, "o": PREDICTED} if spec.baseline else {})
+        labels = labels_of(joined, given, metrics, PROBABILITY)
+        self.of_classes = [m for m in metrics if labels is not None and is_of_classes(m)]
+        self.of_numbers = [m for m in metrics if m.function is None and m not in self.of_classes]
+        self.counted = self._counted(labels) if labels is not None and self.of_classes else {}
+        self.refused = {m.name: why for m in self.of_numbers if (why := self._refused(m))}
+
+    def _counted(self, labels: Labels) -> dict[str, tuple[Labels, Tallies]]:
+        """The classes of the prediction, of the baseline, and of the prediction beside it."""
+        import polars as pl
+
+        found = {}
+        for side, column in self.sides.items():
+            rows = self.joined if side == "m" else self.joined.filter(_paired(pl.col(PREDICTED), pl.col(BASELINE)))
+            read = labels if column == PREDICTED else of_other(rows, labels, column)
+            found[side] = read, Tallies(rows, read, self.of_classes, self.spec.slices)
+        return found
+
+    def _refused(self, metric: Metric) -> str:
+        """Why a metric of two classes has no value, where the truth has others and nobody says which there are."""
+        try:
+            check_two(metric, self.joined[OBSERVED])
+        except UsageError as error:
+            return error.what
+        return ""
 
     def over(self, column: str | None) -> list[Figures]:
         """The figures of all cases, or of each value of a column."""
         import polars as pl
 
         wanted = self._aggregates()
+        tallies = {side: (labels, made.over(column)) for side, (labels, made) in self.counted.items()}
         if column is None:
             row = self.joined.lazy().select(wanted).collect().row(0, named=True)
-            return [self._figures("", "", row, self.joined, self._foretold(None))]
+            return [self._figures("", "", row, self.joined, _at(tallies, None), self._foretold(None))]
         by = pl.col(column)
         rows = self.joined.lazy().group_by(by).agg(wanted).sort(column, nulls_last=True).collect()
         own = any(metric.function for metric in self.metrics)
@@ -164,7 +218,8 @@ class _Made:
         found = []
         for row in rows.iter_rows(named=True):
             members = self.joined.filter(by.eq_missing(row[column])) if own else self.joined
-            found.append(self._figures(column, slice_text(row[column]), row, members, foretold, row[column]))
+            text, mine = slice_text(row[column]), _at(tallies, row[column])
+            found.append(self._figures(column, text, row, members, mine, foretold, row[column]))
         return found
 
     def _foretold(self, column: str | None) -> list[dict[Any, Expected]]:
@@ -184,13 +239,14 @@ class _Made:
             both.sum().alias("labelled"),
         ]
         if UNSEEN in self.joined.columns:
-            found.append(pl.col(UNSEEN).filter(predicted.is_not_null()).mean().alias("unseen"))
+            new = pl.col(UNSEEN).filter(predicted.is_not_null())
+            found += [new.sum().alias("+unseen"), new.count().alias("#unseen")]
         if TOO_LATE in self.joined.columns:
             found += self._nowcasts()
         found += self._expressions("m", PREDICTED, both)
         if self.spec.interval:
             within = (observed >= pl.col(LOWER)) & (observed <= pl.col(UPPER))
-            found.append(within.mean().alias("m:coverage"))
+            found += [within.sum().alias("+coverage"), within.count().alias("#coverage")]
         if self.spec.baseline:
             paired = both & pl.col(BASELINE).is_not_null()
             found.append(paired.sum().alias("cases"))
@@ -215,7 +271,7 @@ class _Made:
         return [expression.sum().alias(f"n:{name}") for name, expression in counts.items()]
 
     def _expressions(self, prefix: str, column: str, where: pl.Expr) -> list[pl.Expr]:
-        """Each metric of a column of values against the truth, over some cases."""
+        """What each metric of a column of values against the truth is made of, over some cases."""
         import polars as pl
 
         spec = self.spec
@@ -225,13 +281,19 @@ class _Made:
             f"{spec.predictions}.{values}": self.joined.schema[column],
         }
         truth, value = (pl.when(where).then(pl.col(one)) for one in (OBSERVED, column))
-        return [
-            metric.expression(*metric.operands(truth, value, kinds))
-            .cast(pl.Float64)
-            .alias(f"{prefix}:{metric.name}")
-            for metric in self.metrics
-            if metric.function is None
-        ]
+        found = []
+        for metric in self.of_numbers:
+            if metric.name in self.refused:
+                continue
+            operands = metric.operands(truth, value, kinds)
+            if metric.above is None:
+                found.append(metric.expression(*operands).cast(pl.Float64).alias(f"{prefix}:{metric.name}"))
+                continue
+            found.append(metric.above(*operands).cast(pl.Float64).sum().alias(f"{prefix}+{metric.name}"))
+            if metric.below is not None:
+                below = metric.below(*operands).cast(pl.Float64).sum()
+                found.append(below.alias(f"{prefix}#{metric.name}"))
+        return found
 
     def _figures(
         self,
@@ -239,21 +301,29 @@ class _Made:
         value: str,
         row: Mapping[str, Any],
         members: pl.DataFrame,
+        tallies: _Tallies,
         foretold: Sequence[Mapping[Any, Expected]],
         key: Any = None,
     ) -> Figures:
         spec = self.spec
-        metrics = {m.name: self._one(m, row, "m", members, PREDICTED) for m in self.metrics}
+        sums: dict[str, list[float]] = {}
+        reasons: dict[str, str] = {}
+        made = {
+            side: {m.name: self._one(m, row, side, members, tallies, sums, reasons) for m in self.metrics}
+            for side in self.sides
+        }
+        metrics = made["m"]
         if spec.interval:
-            metrics["coverage"] = _number(row["m:coverage"])
-        if spec.calibrated:
+            sums["coverage"] = [row["+coverage"], row["#coverage"]]
+            metrics["coverage"] = _number(quotient(sums["coverage"]))
+        if spec.calibrated and ECE not in metrics:
             metrics[ECE] = _number(row[f"m:{ECE}"])
-        baseline, own = {}, {}
-        if spec.baseline:
-            baseline = {m.name: self._one(m, row, "b", members, BASELINE) for m in self.metrics}
-            own = {m.name: self._one(m, row, "o", members, PREDICTED) for m in self.metrics}
         alone = Expected(dict.fromkeys(estimable(spec)))
         every, labelled = [one.get(key, alone) for one in foretold] or (alone, alone)
+        reasons |= {f"estimated({name})": why for name, why in every.reasons.items()}
+        if "#unseen" in row:
+            sums["unseen"] = [row["+unseen"], row["#unseen"]]
+        counts = tallies["m"][1].counts if "m" in tallies else None
         return Figures(
             column,
             value,
@@ -261,30 +331,84 @@ class _Made:
             int(row["observed"]),
             int(row["labelled"]),
             metrics,
-            baseline,
-            own,
+            made.get("b", {}),
+            made.get("o", {}),
             int(row.get("cases") or 0),
             {name: _number(every.values[name]) for name in estimable(spec)},
             {name: _number(labelled.values[name]) for name in estimable(spec)},
-            _number(row.get("unseen")),
-            nowcasts={name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
-            reasons={f"estimated({name})": why for name, why in every.reasons.items()},
+            _number(quotient(sums["unseen"])) if "unseen" in sums else None,
+            None if counts is None else counts.to_json(),
+            {name: pair for name, pair in sums.items() if pair[1]},
+            {side: scores for side, (_, one) in tallies.items() if (scores := one.scores())},
+            reasons,
+            {name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
         )
 
     def _one(
-        self, metric: Metric, row: Mapping[str, Any], prefix: str, members: pl.DataFrame, column: str
+        self,
+        metric: Metric,
+        row: Mapping[str, Any],
+        side: str,
+        members: pl.DataFrame,
+        tallies: _Tallies,
+        sums: dict[str, list[float]],
+        reasons: dict[str, str],
     ) -> float | None:
-        """A metric from a row of aggregates, or an author's own of the members of a group."""
-        if metric.function is None:
-            return _number(row[f"{prefix}:{metric.name}"])
-        known = members.drop_nulls([OBSERVED, PREDICTED, *([] if prefix == "m" else [BASELINE])])
-        if not known.height:
+        """A metric from a row of aggregates or from counts, or an author's own of the members of a group."""
+        name, head = metric.name, SIDES[side]
+        if side in tallies and metric in self.of_classes:
+            labels, tally = tallies[side]
+            value, why = valued(metric, tally, labels.of)
+            if name in tally.sums:
+                sums[head + name] = tally.sums[name]
+            if why and row["labelled"]:
+                reasons[head + name] = why
+            return _number(value)
+        if metric.function is not None:
+            return self._own(metric, side, members)
+        if name in self.refused:
+            if row["labelled"]:
+                reasons[head + name] = self.refused[name]
+            return None
+        if metric.above is None:
+            return _number(row[f"{side}:{name}"])
+        cases = row["labelled"] if side == "m" else row["cases"]
+        sums[head + name] = [row[f"{side}+{name}"], row.get(f"{side}#{name}", cases)]
+        value = quotient(sums[head + name], root=metric.root)
+        if value is None and cases:
+            reasons[head + name] = "what it is divided by is 0"
+        return _number(value)
+
+    def _own(self, metric: Metric, side: str, members: pl.DataFrame) -> float | None:
+        """An author's own metric of the members of a group."""
+        known = members.drop_nulls([OBSERVED, PREDICTED, *([] if side == "m" else [BASELINE])])
+        if not known.height or metric.function is None:
             return None
         try:
-            return _number(metric.function(known[OBSERVED].to_numpy(), known[column].to_numpy()))
+            return _number(metric.function(known[OBSERVED].to_numpy(), known[self.sides[side]].to_numpy()))
         except Exception as error:  # noqa: BLE001 - an author's function may raise anything
             self.failures.setdefault(metric.name, []).append(f"{type(error).__name__}: {error}")
             return None
+
+
+def _paired(*columns: pl.Expr) -> pl.Expr:
+    """Whether a case has a value in all columns."""
+    import polars as pl
+
+    return pl.all_horizontal(column.is_not_null() for column in columns)
+
+
+def _at(tallies: Mapping[str, tuple[Labels, dict[Any, Tally]]], key: object) -> _Tallies:
+    """The tally of a slice on each side; one of no cases where it has none."""
+    return {side: (labels, found.get(key) or Tally(Confusion())) for side, (labels, found) in tallies.items()}
+
+
+def quotient(sums: Sequence[float], *, root: bool = False) -> float | None:
+    """A metric from the sums above and below the line; None where it is not defined."""
+    above, below = sums
+    if not below > 0:
+        return None
+    return math.sqrt(above / below) if root else above / below
 
 
 def _number(value: Any) -> float | None:

@@ -1,0 +1,105 @@
+"""What says a monitor's task and classes: its definition, else its models' signatures, else its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trikk.core.errors import UnknownName, UsageError
+from trikk.models.labels import Labels
+from trikk.models.metrics import misfit
+from trikk.models.registry import Registry
+from trikk.models.signature import Signature
+from trikk.models.task import Classes, ClassValue, Task, class_text
+from trikk.monitoring.cases import OBSERVED, PREDICTED
+from trikk.monitoring.definition import MonitorSpec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_MADE_BY = ("model", "model_version")
+
+
+def labels_given(spec: MonitorSpec) -> Labels:
+    """What a monitor's definition says of its classes."""
+    called = {
+        OBSERVED: f"{spec.truth}.{spec.observed}",
+        PREDICTED: f"{spec.predictions}.{spec.prediction}",
+    }
+    return Labels(spec.task, OBSERVED, PREDICTED, positive=spec.positive, called=called)
+
+
+def labels_known(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> Labels:
+    """What a monitor's definition and the models that made its rows say of its classes.
+
+    Args:
+        spec: the monitor.
+        registry: where the models are.
+        rows: cases, with `model` and `model_version` where the predictions have them.
+
+    Returns:
+        How to read the rows; without task and classes where neither says them, so that the rows have to.
+
+    Raises:
+        UsageError: if a metric does not fit the models' task.
+    """
+    given = labels_given(spec)
+    signatures = _signatures(registry, rows)
+    tasks = {one.task for one in signatures if one.task is not None}
+    task = spec.task or (tasks.pop() if len(tasks) == 1 else None)
+    if task is None or (not task.has_classes and spec.task is not None):
+        return given
+    classes = _classes([one.classes for one in signatures if one.classes is not None], spec.positive)
+    if classes is not None and classes.task is not task:
+        classes = None
+    _check(spec, task, classes, rows)
+    return replace(given, task=task, classes=classes)
+
+
+def _signatures(registry: Registry, rows: pl.DataFrame) -> list[Signature]:
+    """The signatures of the versions that made rows, by name and version."""
+    import polars as pl
+
+    if not set(_MADE_BY) <= set(rows.columns) or not registry.names():
+        return []
+    model, version = (pl.col(name) for name in _MADE_BY)
+    pairs = rows.select(model.cast(pl.String), version.cast(pl.Int64)).drop_nulls().unique().sort(pl.all())
+    found = []
+    for name, number in pairs.iter_rows():
+        try:
+            signature = registry.get(name, number).signature
+        except UnknownName:
+            continue
+        found += [] if signature is None else [signature]
+    return found
+
+
+def _classes(found: Sequence[Classes], positive: ClassValue | None) -> Classes | None:
+    """The classes of all versions, those of the newest first; None if there are none."""
+    values: dict[str, ClassValue] = {}
+    for classes in reversed(found):
+        values = values | {class_text(one): one for one in classes.values if class_text(one) not in values}
+    if not values or len({isinstance(one, str) for one in values.values()}) > 1:
+        return found[-1] if found else None
+    if len(values) > 2:
+        return Classes(tuple(values.values()))
+    known = found[-1].positive if positive is None else positive
+    return Classes(tuple(values.values()), known)
+
+
+def _check(spec: MonitorSpec, task: Task, classes: Classes | None, rows: pl.DataFrame) -> None:
+    """Refuse metrics that do not fit the models' task; those of numbers may be of 0/1, as they always were."""
+    numbers = all(kind.is_numeric() or str(kind) in ("Boolean", "Null") for kind in _kinds(rows).values())
+    for name in spec.metrics:
+        if name in spec.own:
+            continue
+        metric = spec.metric(name)
+        wrong = misfit(metric, task, classes)
+        if wrong and not (task is Task.BINARY and numbers and Task.REGRESSION in metric.tasks):
+            what, _, instead = wrong.partition("; ")
+            raise UsageError(f"monitor {spec.name}: {what}", next=f"{instead}: Monitor(metrics=[...])")
+
+
+def _kinds(rows: pl.DataFrame) -> Mapping[str, pl.DataType]:
+    return {name: rows.schema[name] for name in (OBSERVED, PREDICTED)}
