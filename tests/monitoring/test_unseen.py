@@ -15,9 +15,10 @@ from trikk.core.errors import DefinitionError
 from trikk.models.register import infer
 from trikk.models.registry import Registry
 from trikk.models.signature import MOST_CATEGORIES, Field, Signature
+from trikk.models.task import Classes
 from trikk.models.version import ModelVersion
 from trikk.monitoring.records import Records
-from trikk.monitoring.unseen import why_unknown
+from trikk.monitoring.unseen import Unseen, new_classes, why_class_unknown, why_unknown
 from trikk.quality import GateBlocked, seen_in_training
 from trikk.runs.memory import MemoryJournal
 from trikk.storage.artifact import Artifact
@@ -206,3 +207,132 @@ def test_without_categories_the_figure_is_absent_and_it_is_said_why() -> None:
     assert "keep=[...]" in why_unknown(spec, known.journal, [c for c in columns if c != "line"])
     assert "does not say which model" in why_unknown(spec, known.journal, columns[:4])
     assert known.look(["1A", "9"], model_version=7).whole.unseen is None
+
+
+STATES = (3, 20, 100)
+
+
+def classifier(number: int, classes: Any, name: str = "state") -> ModelVersion:
+    kind = "String" if isinstance(classes[0], str) else "Int64"
+    known = Classes(tuple(classes))
+    signature = Signature(
+        (Field("hour", "Int64"),), Field("value", kind), "polars", task=known.task, classes=known
+    )
+    return ModelVersion(name, number, Artifact("0" * 64, "pickle", 9, {}), signature, created=float(number))
+
+
+class Rig:
+    """A monitor of a classifier, by device, whose truths come at will."""
+
+    def __init__(self, *versions: ModelVersion, when: str = "unseen_class > 0", **alarm: Any) -> None:
+        self.monitor = Monitor(
+            "state",
+            predictions=Table("p"),
+            truth=Table("t"),
+            key="device",
+            slot="slot",
+            observed="state",
+            label_delay="3d",
+            metrics=["accuracy"],
+            slices=["device"],
+            alarms=[Alarm("new_class", when=when, **alarm)],
+        )
+        self.journal, self.tables, self.writes = MemoryJournal(), MemoryTables(), 0
+        for one in versions:
+            Registry(self.journal).register(one)
+
+    def add(self, table: str, day: int = 0, **columns: Any) -> None:
+        self.writes += 1
+        rows = pl.DataFrame(columns).with_columns(slot=pl.lit(START + timedelta(days=day)))
+        self.tables.write(table, Write("append", rows), identity=str(self.writes), origin={})
+
+    def predict(self, said: list[Any], version: int = 1, model: str = "state", day: int = 0) -> None:
+        made = {"model": [model] * len(said), "model_version": [version] * len(said)}
+        self.add("p", day, device=[f"{model}{version}.{n}" for n in range(len(said))], value=said, **made)
+
+    def look(self, day: int = 0, *, now: int = 1) -> Any:
+        self.now = START + timedelta(days=now)
+        run = run_inline(self.monitor.pipeline, tables=self.tables, journal=self.journal, now=self.now)
+        assert run.state == "succeeded", run.error
+        return Records(self.journal, "state").window("day", f"{START + timedelta(days=day):%Y-%m-%d}")
+
+    def readings(self) -> dict[str, list[bool]]:
+        (rule,) = (Rule.read(alarm) for alarm in self.monitor.spec.alarms)
+        found = of_figures(Records(self.journal, "state"), self.monitor.spec, rule, self.now)
+        return {one.part[1] if one.part else "": [point.bad for point in one.points] for one in found}
+
+
+def test_truths_of_a_class_that_their_version_does_not_know_are_counted_and_named() -> None:
+    rig = Rig(classifier(1, STATES), classifier(2, (*STATES, 55)), slice="device")
+    rig.predict([3, 20, 100])
+    rig.predict([55, 3], version=2)
+    names = ["state1.0", "state1.1", "state1.2", "state2.0", "state2.1", "nobody"]
+    rig.add("t", device=names, state=[55, 77, 100, 55, 77, 88])
+    record = rig.look(now=5)
+    assert (record.whole.unseen_class, record.whole.unseen_classes) == (3, {"77": 2, "55": 1})
+    assert record.classes == ("3", "20", "100", "55")
+    counts = {f.value: (f.unseen_class, f.unseen_classes) for f in record.figures[1:]}
+    assert counts["state1.0"] == (1, {"55": 1})
+    assert (counts["state2.0"], counts["nobody"]) == ((0, {}), (None, {}))
+    again = type(record).read(record.to_json())
+    assert again == record
+    assert rig.readings() == {
+        "state1.0": [True],
+        "state1.1": [True],
+        "state1.2": [False],
+        "state2.0": [False],
+        "state2.1": [True],
+        "nobody": [],
+    }
+
+
+def test_a_new_class_is_told_when_it_comes_and_none_is_told_when_all_labels_are_there() -> None:
+    rig = Rig(classifier(1, STATES))
+    rig.predict([3, 20, 100, 3])
+    rig.add("t", device=["state1.0"], state=[3])
+    assert (rig.look().state, rig.look().whole.unseen_class, rig.readings()) == ("partial", 0, {"": []})
+    rig.add("t", device=["state1.1"], state=[55])
+    assert (rig.look().state, rig.look().whole.unseen_classes, rig.readings()) == (
+        "partial",
+        {"55": 1},
+        {"": [True]},
+    )
+    rig.add("t", device=["state1.1"], state=[20])
+    assert rig.look().whole.unseen_class == 0
+    rig.look(now=5)
+    assert rig.readings() == {"": [False]}
+
+
+@pytest.mark.parametrize(
+    ("classes", "truths", "new"),
+    [
+        (("ok", "leak"), ["leak", "ok", "burst"], {"burst": 1}),
+        ((0, 1, 2), [1.0, 2.0, 3.0], {"3": 1}),
+        ((0, 1), [True, False, True], {}),
+        ((False, True), [1, 0, 2], {"2": 1}),
+        (("ok", "leak"), pl.Series(["leak", "ok", "burst"], dtype=pl.Categorical), {"burst": 1}),
+        (("ok", "leak"), ["leak", None, "leak"], {}),
+    ],
+)
+def test_a_class_is_the_same_whatever_type_it_has(classes: Any, truths: Any, new: dict[str, int]) -> None:
+    cases = pl.DataFrame({"truth": truths, "said": classes[:1] * 3, "model": "m", "model_version": 1})
+    two = Classes(classes, classes[1] if len(classes) == 2 else None)
+    journal = MemoryJournal()
+    signature = Signature((Field("x", "Int64"),), Field("value", "Int64"), task=two.task, classes=two)
+    Registry(journal).register(ModelVersion("m", 1, Artifact("0" * 64, "pickle", 9, {}), signature, created=1.0))
+    found = Unseen(journal).with_classes(cases, "said", "truth")
+    assert found["_unseen_class"].sum() == sum(new.values())
+    assert new_classes(found, "truth", None).get(None, {}) == new
+
+
+def test_where_no_version_s_classes_are_known_the_figure_is_absent_and_it_is_said_why() -> None:
+    rig = Rig(version(name="state"))
+    rig.predict([3, 20])
+    rig.add("t", device=["state1.0", "state1.1"], state=[3, 55])
+    record = rig.look(now=5)
+    assert (record.whole.unseen_class, record.classes, rig.readings()) == (None, (), {"": []})
+    assert not {"unseen_class", "unseen_classes", "classes"} & {*record.whole.to_json(), *record.to_json()}
+    spec, columns = rig.monitor.spec, ["device", "slot", "value", "model", "model_version"]
+    assert "registered with its classes" in why_class_unknown(spec, rig.journal, columns)
+    assert "does not say which model" in why_class_unknown(spec, rig.journal, columns[:3])
+    assert "are not known" in why_class_unknown(spec, Rig(classifier(1, STATES)).journal, columns)

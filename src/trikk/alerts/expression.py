@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 NOWCASTS = ("too_late", "too_early", "corrected")
 UNLABELLED = ("unseen", "predicted", *NOWCASTS)
 """What is known of predictions as soon as they are there."""
-COUNTS = ("coverage", "interval_coverage", "waiting", "unpredicted", "observed", "labelled", *UNLABELLED)
+COUNTS = (
+    "coverage",
+    "interval_coverage",
+    "waiting",
+    "unpredicted",
+    "observed",
+    "labelled",
+    "unseen_class",
+    *UNLABELLED,
+)
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,

@@ -154,13 +154,14 @@ def _unknown(rule: Rule, window: WindowRecord, part: tuple[str, str] | None) -> 
 def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Figures) -> bool:
     """Whether enough is known; a rule on counts alone needs no labels but that their time is over.
 
-    One on categories that are new needs nothing but predictions.
+    One on categories that are new needs nothing but predictions; a class that is new is so whatever labels come.
     """
     if all(name.name in UNLABELLED for name in rule.condition.names()):
         late = figures.nowcasts.get("too_late", 0) + figures.nowcasts.get("too_early", 0)
         return figures.predicted + late >= max(1, rule.min_labelled)
     if all(name.kind == "count" and name.name != "interval_coverage" for name in rule.condition.names()):
-        return window.state in ("final", "overdue")
+        is_new = any(name.name == "unseen_class" for name in rule.condition.names()) and figures.unseen_class
+        return bool(is_new) or window.state in ("final", "overdue")
     enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least
     return enough and figures.labelled >= rule.min_labelled
 

@@ -55,8 +55,8 @@ def cases(
         is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; `_probability`, or
         `_probability_<class>` for each class, if the predictions have them; the slices, those of a truth without
         a prediction as the truth has them; and, where the predictions have them, prediction_id, model,
-        model_version and run; and `_unseen`, if that is known of any model. Of predictions that are made after
-        their slot also `_too_late`, `_too_early`, `_corrections` and `_correction` (`nowcasts`).
+        model_version and run; and `_unseen`, `_unseen_class`, if that is known of any model. Of predictions that
+        are made after their slot also `_too_late`, `_too_early`, `_corrections` and `_correction` (`nowcasts`).
 
     A key that the predictions have as text and the truth as whole numbers or dates (as endpoints logged them
     before they knew the truth's types) is compared as text, exactly as the truth's value is written: "7" is 7, and
@@ -93,7 +93,8 @@ def cases(
     joined = _joined(chosen, right.collect(), by).with_columns(
         pl.coalesce(name, _THEIRS + name).alias(name) for name in both
     )
-    return joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
+    joined = joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
+    return joined if unseen is None else unseen.with_classes(joined, PREDICTED, OBSERVED)
 
 
 def probabilities(spec: MonitorSpec, have: pl.Schema) -> dict[str, str]:

@@ -115,7 +115,8 @@ def _evaluated(
     found = []
     for window in batch:
         rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined
-        found.append(_judged(spec, records, window, rows, labels, now, run, redefined))
+        record, is_new = _judged(spec, records, window, rows, labels, now, run, redefined)
+        found.append((replace(record, classes=unseen.classes(rows)) if is_new else record, is_new))
     return found
 
 

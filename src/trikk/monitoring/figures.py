@@ -21,7 +21,7 @@ from trikk.monitoring.metric_names import renewed_figures
 from trikk.monitoring.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
 from trikk.monitoring.slices import slice_text
 from trikk.monitoring.tasks import labels_given
-from trikk.monitoring.unseen import UNSEEN
+from trikk.monitoring.unseen import UNSEEN, UNSEEN_CLASS, new_classes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _DIGITS = 9
 _BY_METRIC = ("metrics", "baseline", "own")
-_PARTS = ("confusion", "sums", "scores", "reasons", "nowcasts")
+_PARTS = ("confusion", "sums", "scores", "reasons", "nowcasts", "unseen_class", "unseen_classes")
 SIDES = {"m": "", "b": "baseline:", "o": "own:"}
 """What the names of sums begin with, of the metrics, of the baseline's, and of the prediction's beside it."""
 _LOG = logging.getLogger("trikk.monitor")
@@ -63,6 +63,9 @@ class Figures:
         nowcasts: of predictions that are made after their slot, how many cases were predicted `too_late` only, or
             `too_early` only, how many `corrected` ones have later predictions, and how many of these would be
             `judged_otherwise`; empty for a monitor of forecasts.
+        unseen_class: how many of the labelled cases are of a class that is new to the version that predicted them;
+            None if no version's classes are known.
+        unseen_classes: these classes, as texts, with how many cases are of each.
     """
 
     slice: str
@@ -82,6 +85,8 @@ class Figures:
     scores: dict[str, Any] = field(default_factory=dict, compare=False)
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
     nowcasts: dict[str, int] = field(default_factory=dict)
+    unseen_class: int | None = None
+    unseen_classes: dict[str, int] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
@@ -106,7 +111,7 @@ class Figures:
     def to_json(self) -> dict[str, JSON]:
         """The figures as JSON; what they are summed from only where there is something."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in values.items() if value or name not in _PARTS}
+        return {name: value for name, value in values.items() if value not in (None, {}) or name not in _PARTS}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Figures:
@@ -206,10 +211,10 @@ class _Made:
         """The figures of all cases, or of each value of a column."""
         import polars as pl
 
-        wanted = self._aggregates()
+        wanted, new = self._aggregates(), new_classes(self.joined, OBSERVED, column)
         tallies = {side: (labels, made.over(column)) for side, (labels, made) in self.counted.items()}
         if column is None:
-            row = self.joined.lazy().select(wanted).collect().row(0, named=True)
+            row = self.joined.lazy().select(wanted).collect().row(0, named=True) | {"_new": new.get(None, {})}
             return [self._figures("", "", row, self.joined, _at(tallies, None), self._foretold(None))]
         by = pl.col(column)
         rows = self.joined.lazy().group_by(by).agg(wanted).sort(column, nulls_last=True).collect()
@@ -218,6 +223,7 @@ class _Made:
         found = []
         for row in rows.iter_rows(named=True):
             members = self.joined.filter(by.eq_missing(row[column])) if own else self.joined
+            row |= {"_new": new.get(row[column], {})}
             text, mine = slice_text(row[column]), _at(tallies, row[column])
             found.append(self._figures(column, text, row, members, mine, foretold, row[column]))
         return found
@@ -241,6 +247,9 @@ class _Made:
         if UNSEEN in self.joined.columns:
             new = pl.col(UNSEEN).filter(predicted.is_not_null())
             found += [new.sum().alias("+unseen"), new.count().alias("#unseen")]
+        if UNSEEN_CLASS in self.joined.columns:
+            is_new = pl.col(UNSEEN_CLASS)
+            found.append(pl.when(is_new.count() > 0).then(is_new.sum()).alias("unseen_class"))
         if TOO_LATE in self.joined.columns:
             found += self._nowcasts()
         found += self._expressions("m", PREDICTED, both)
@@ -342,6 +351,8 @@ class _Made:
             {side: scores for side, (_, one) in tallies.items() if (scores := one.scores())},
             reasons,
             {name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
+            row.get("unseen_class"),
+            row["_new"],
         )
 
     def _one(

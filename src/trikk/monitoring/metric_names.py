@@ -23,6 +23,7 @@ RESERVED = (
     "too_late",
     "too_early",
     "corrected",
+    "unseen_class",
     "baseline",
     "usual",
     "estimated",

@@ -44,6 +44,7 @@ class WindowRecord:
         fingerprint: of the rows that it was made of.
         why: why it has other figures or another state than it had when its labels were due; "" if it has not.
         restated: how many times figures that were final have changed, by another definition excepted.
+        classes: those that the versions know that predicted its cases, as texts, in the order of the newest.
     """
 
     monitor: str
@@ -58,6 +59,7 @@ class WindowRecord:
     fingerprint: str = ""
     why: str = ""
     restated: int = 0
+    classes: tuple[str, ...] = ()
 
     @property
     def whole(self) -> Figures:
@@ -77,6 +79,7 @@ class WindowRecord:
         """The record as JSON."""
         found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         found |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
+        found |= {"classes": [*self.classes]} if found.pop("classes") else {}
         return found | {"figures": [one.to_json() for one in self.figures]}
 
     @classmethod
@@ -84,6 +87,7 @@ class WindowRecord:
         """The record that `to_json` wrote."""
         found = {name: data[name] for name in cls.__slots__ if name in data}
         found |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
+        found |= {"classes": tuple(data.get("classes", ()))}
         return cls(**{**found, "figures": tuple(Figures.read(one) for one in data["figures"])})
 
 
