@@ -6,8 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
+from sklearn.naive_bayes import GaussianNB
 from tests.execution.command import Folder
+from tests.models.making import version
+
+from trikk.execution.project import Project
+from trikk.models.register import infer
+from trikk.models.registry import Registry
 
 PIPELINES = """
 import polars as pl
@@ -99,8 +107,8 @@ def test_a_promotion_of_a_past_that_is_filled_in_counts_from_when_it_is_told(tmp
     assert "from 2020-03-01 00:00:00 NZDT on" in said, "a day begins by the project's clock"
     assert (then("2020-02-29"), then("2020-03-01T00:00"), then("2020-03-03")) == (None, 1, 1)
     assert "already" in folder.trikk("models", "promote", "people", "1", "--at", "2020-03-02").out
-    for version in ("1", "2"):  # whether it is the holder or not
-        assert "to come" in folder.refused("models", "promote", "people", version, "--at", "2999-01-01")["what"]
+    for number in ("1", "2"):  # whether it is the holder or not
+        assert "to come" in folder.refused("models", "promote", "people", number, "--at", "2999-01-01")["what"]
     assert "no time" in folder.refused("models", "promote", "people", "2", "--at", "monday")["what"]
     move = folder.good("models", "promote", "people", "2", "--alias", "past", "--at", "2020-04-01T12:00Z")["move"]
     assert move["at"] == datetime(2020, 4, 1, 12, tzinfo=UTC).timestamp()
@@ -181,3 +189,36 @@ def test_without_models_the_command_says_how_the_first_is_made(tmp_path: Path) -
     folder.write(trikk='name = "empty"\n', pipelines="")
     assert "register_model" in folder.trikk("models").out
     assert "register_model" in folder.refused("models", "people")["next"]
+
+
+def test_task_classes_and_the_positive_class_are_shown(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(trikk='name = "rig"\n')
+    registry = Registry(Project.open(tmp_path).journal)
+    rows = pl.DataFrame({"x": [0.0, 0.1, 0.9, 1.0]})
+    cases: list[tuple[list[Any], Any]] = [(["leak", "ok"], "leak"), ([3, 20], 20), ([False, True], None)]
+    for values, positive in cases:
+        model = GaussianNB().fit(rows.to_numpy(), np.repeat(values, 2))
+        registry.register(version("valve", signature=infer(model, rows, positive=positive)))
+    registry.register(version("valve"))
+    shown = folder.trikk("models", "valve").out
+    for text in (
+        "binary: leak (positive), ok",
+        "binary: 3, 20 (positive)",
+        "binary: false, true (positive)",
+        " - ",
+    ):
+        assert text in shown
+    assert "positive" not in folder.trikk("models").out  # the newest has no task
+    lines = folder.trikk("models", "valve:1").out
+    for label, text in (("task", "binary"), ("classes", "leak, ok"), ("positive", "leak")):
+        assert any(line.split(maxsplit=1) == [label, text] for line in lines.splitlines()), label
+    found = folder.good("models", "compare", "valve", "1", "2", "4")["lines"]
+    by_name = {line["name"]: line["values"] for line in found}
+    assert by_name["classes"] == [["leak", "ok"], [3, 20], None]
+    assert (by_name["task"], by_name["positive"]) == (["binary", "binary", None], ["leak", 20, None])
+    assert by_name["probability"] == ["Float64", "Float64", None]
+    one = folder.good("models", "valve:3")["signature"]
+    assert (one["task"], one["classes"], one["positive"]) == ("binary", [False, True], True)
+    [listed] = folder.good("models")["models"]
+    assert (listed["task"], listed["classes"], listed["positive"]) == (None, None, None)

@@ -18,11 +18,13 @@ from trikk.execution.project import Project
 from trikk.models.compare import side_by_side
 from trikk.models.registry import Registry
 from trikk.models.state import ModelState, Move
+from trikk.models.task import class_text
 from trikk.models.version import ModelVersion
 from trikk.pipeline.model import split_reference
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CUT = 28
+_LONGEST_CLASSES = 48
 
 
 class _Models(click.Group):
@@ -76,12 +78,13 @@ def list_models(environment: str | None, as_json: bool) -> None:
             s.name,
             str(len(s.versions)),
             ", ".join(f"{alias}: {version}" for alias, version in s.aliases(where).items()) or "-",
+            _task(s.versions[max(s.versions)]),
             when(s.versions[max(s.versions)].created),
             f"{sum(place[0] == where for place in s.pending)} to approve" if s.pending else "",
         ]
         for s in states
     ]
-    table(["MODEL", "VERSIONS", f"ALIASES IN {where}", "REGISTERED", ""], rows, right=["VERSIONS"])
+    table(["MODEL", "VERSIONS", f"ALIASES IN {where}", "TASK", "REGISTERED", ""], rows, right=["VERSIONS"])
 
 
 @models.command()
@@ -241,11 +244,15 @@ def _moment(text: str, *, day_ends: bool = False) -> float:
 
 def _summary(state: ModelState, environment: str) -> dict[str, Any]:
     newest = state.versions[max(state.versions)]
+    signature = newest.signature
+    classes = None if signature is None else signature.classes
     return {
         "name": state.name,
         "environment": environment,
         "versions": len(state.versions),
         "registered": newest.created,
+        "task": None if signature is None or signature.task is None else str(signature.task),
+        **(classes.to_json() if classes else {"classes": None, "positive": None}),
         "aliases": state.aliases(environment),
         "pending": [m.to_json() for (where, _), m in state.pending.items() if where == environment],
     }
@@ -271,9 +278,18 @@ def _show_model(state: ModelState, environment: str) -> None:
         aliases = ", ".join(alias for alias, number in held.items() if number == v.version)
         metrics = [_number(v.metrics.get(name)) for name in names]
         rows.append(
-            [str(v.version), aliases, *metrics, when(v.created), v.run or "-", v.pipeline or "-", _kind(v)]
+            [
+                str(v.version),
+                aliases,
+                *metrics,
+                _task(v),
+                when(v.created),
+                v.run or "-",
+                v.pipeline or "-",
+                _kind(v),
+            ]
         )
-    columns = ["VERSION", f"ALIASES IN {environment}", *names, "REGISTERED", "RUN", "PIPELINE", "TYPE"]
+    columns = ["VERSION", f"ALIASES IN {environment}", *names, "TASK", "REGISTERED", "RUN", "PIPELINE", "TYPE"]
     table(columns, rows, right=["VERSION", *names])
     moves = [move for move in state.moves if move.environment == environment]
     if moves:
@@ -315,6 +331,18 @@ def _show_version(version: ModelVersion, *, as_json: bool) -> None:
             echo(f"  {label:<24}  {_text(line.values[0])}")
 
 
+def _task(version: ModelVersion) -> str:
+    """A version's task and classes in a cell: "binary: leak (positive), ok"."""
+    signature = version.signature
+    if signature is None or signature.task is None:
+        return "-"
+    if signature.classes is None:
+        return str(signature.task)
+    positive = signature.positive
+    named = [f"{class_text(v)} (positive)" if v is positive else class_text(v) for v in signature.classes.values]
+    return f"{signature.task}: {shorten(', '.join(named), _LONGEST_CLASSES)}"
+
+
 def _kind(version: ModelVersion) -> str:
     return str(version.artifact.summary.get("type", version.artifact.codec)).rpartition(".")[2]
 
@@ -326,6 +354,10 @@ def _number(value: float | None) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return class_text(value)
+    if isinstance(value, list):
+        return shorten(", ".join(map(class_text, value)), _LONGEST_CLASSES)
     text = _number(value) if isinstance(value, float) else str(plain(value))
     return text[:12] if len(text) == 64 else shorten(text, _CUT)
 

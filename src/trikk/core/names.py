@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 from trikk.core.errors import UsageError
 from trikk.core.text import shorten
@@ -31,6 +32,17 @@ def check_name(kind: str, name: object, *, where: str | None = None) -> str:
         where=where,
         next="use a letter, then letters, digits, _ and -, at most 100 characters",
     )
+
+
+def step_name(name: Any, step: Any) -> Any:
+    """The name of a step by name=, or by step=, as older projects have it.
+
+    Raises:
+        UsageError: if both are given.
+    """
+    if name is not None and step is not None:
+        raise UsageError("name= and step= are the same, and both are given", next="leave out step=")
+    return step if name is None else name
 
 
 def check_title(kind: str, text: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trikk.core.errors import DefinitionError, UsageError
-from trikk.core.names import check_name
+from trikk.core.names import check_name, step_name
 from trikk.models.own import Metric
 from trikk.models.rule import BetterBy, better_by
 from trikk.models.version import ModelVersion
@@ -96,6 +96,7 @@ def promote_if(
     target: str,
     alias: str = "champion",
     why: str = "",
+    name: str | None = None,
     step: str | None = None,
     after: object = (),
 ) -> Any:
@@ -111,7 +112,8 @@ def promote_if(
         target: the column of the truth.
         alias: the alias.
         why: an addition to the reason that the rule gives.
-        step: the step's name; "promote_if", "promote_if-2", ... if not given.
+        name: the step's name; "promote_if", "promote_if-2", ... if not given.
+        step: the same, in older projects.
         after: steps that must be over before.
 
     Returns:
@@ -127,7 +129,7 @@ def promote_if(
     _check("alias", alias)
     if not isinstance(rule, BetterBy):
         raise DefinitionError(f"{rule!r} is no rule", where=caller(), next='use better_by(0.02, metric="mae")')
-    made = _steps()["promote_if"].options(name=step, after=after)
+    made = _steps()["promote_if"].options(name=step_name(name, step), after=after)
     return made(rule.to_json(), candidate, rows, target=target, alias=alias, why=why)
 
 
@@ -139,6 +141,7 @@ def predict(
     slot: str | None = None,
     keep: Sequence[str] = (),
     allow_nan: bool = False,
+    name: str | None = None,
     step: str | None = None,
     after: object = (),
 ) -> Any:
@@ -152,7 +155,8 @@ def predict(
         slot: the column with the time that the value is for.
         keep: more columns to keep, after the others.
         allow_nan: whether the model may give NaN, infinities and nulls.
-        step: the step's name; "predict", "predict-2", ... if not given.
+        name: the step's name; "predict", "predict-2", ... if not given.
+        step: the same, in older projects.
         after: steps that must be over before.
 
     Returns:
@@ -166,7 +170,7 @@ def predict(
         SignatureError: if the rows do not fit the model's signature; the input is named.
         PredictionError: if the model gives NaN; the first such row's key is named.
     """
-    made = _steps()["predict"].options(name=step, after=after)
+    made = _steps()["predict"].options(name=step_name(name, step), after=after)
     return made(model, frame, key=_plain(key), slot=slot, keep=_plain(keep), allow_nan=allow_nan)
 
 

@@ -64,15 +64,11 @@ _XGBOOST_NUMBERS = ("reg:", "count:", "survival:")
 
 def stated_by(model: Any) -> Stated:
     """What a model says of its task and classes; nothing, where it does not know."""
-    with contextlib.suppress(Exception):  # each library has an error of its own for "not fitted"
-        if is_of(model, "lightgbm", "Booster"):
-            return _of_lightgbm(str(model.dump_model(num_iteration=1).get("objective", "")))
-        if is_of(model, "xgboost", "Booster"):
-            return _of_xgboost(json.loads(model.save_config())["learner"])
-        if is_session(model):
-            return _of_session(model.get_outputs())
-        return _of_estimator(model)
-    return Stated()
+    if is_of(model, "lightgbm", "Booster"):
+        return _of_lightgbm(str(model.dump_model(num_iteration=1).get("objective", "")))
+    if is_of(model, "xgboost", "Booster"):
+        return _of_xgboost(json.loads(model.save_config())["learner"])
+    return _of_session(model.get_outputs()) if is_session(model) else _of_estimator(model)
 
 
 def _of_lightgbm(objective: str) -> Stated:
@@ -103,37 +99,44 @@ def _of_session(outputs: Any) -> Stated:
     """Labels and probabilities, as converters of classifiers have it; which classes, a run may say."""
     if len(outputs) < 2 or outputs[0].type not in ("tensor(int64)", "tensor(string)"):
         return Stated()
-    gives = outputs[1].type == "tensor(float)" or outputs[1].type.startswith("seq(map(")
-    return Stated(gives=Gives.SESSION) if gives else Stated()
+    second = outputs[1]
+    matrix = second.type == "tensor(float)" and second.shape[-1:] != [1]  # one column is a score
+    return Stated(gives=Gives.SESSION) if matrix or second.type.startswith("seq(map(") else Stated()
 
 
 def _of_estimator(model: Any) -> Stated:
-    classes = getattr(model, "classes_", None)
-    if classes is None:
-        kind = _kind(model)
-        if kind == "outlier_detector":
-            return Stated(Task.BINARY, (-1, 1))
-        likely = callable(getattr(model, "predict_proba", None))
-        return (
-            Stated(Task.REGRESSION)
-            if kind == "regressor"
-            else Stated(gives=Gives.BOTH if likely else Gives.CLASSES)
-        )
-    values = tuple(plain_values(classes))
+    classes = _attribute(model, "classes_")
+    values = tuple(plain_values(classes)) if isinstance(classes, Iterable) else ()
+    likely = callable(_attribute(model, "predict_proba"))
+    if is_of(model, "catboost") and not likely:  # it has classes, and gives numbers all the same
+        values = ()
     if any(isinstance(value, list | tuple) or getattr(value, "ndim", 0) for value in values):
         return Stated(several=True)
-    gives = Gives.CLASSES
-    if callable(getattr(model, "predict_proba", None)):
-        gives = Gives.LIKELIEST if _says_likeliest(model) else Gives.BOTH
-    return Stated(Task.MULTICLASS if len(values) > 2 else Task.BINARY, values, gives)
+    gives = Gives.BOTH if likely else Gives.CLASSES
+    if values:
+        if likely and _says_likeliest(model):
+            gives = Gives.LIKELIEST
+        return Stated(Task.MULTICLASS if len(values) > 2 else Task.BINARY, values, gives)
+    kind = _kind(model)
+    if kind == "outlier_detector":
+        return Stated(Task.BINARY, (-1, 1))
+    return Stated(Task.REGRESSION) if kind == "regressor" else Stated(gives=gives)
+
+
+def _attribute(model: Any, name: str) -> Any:
+    """What a model has under a name; None where it does not, or not yet."""
+    with contextlib.suppress(Exception):  # each library has an error of its own for "not fitted"
+        return getattr(model, name, None)
+    return None
 
 
 def _kind(model: Any) -> str | None:
     """scikit-learn's word for what an estimator is; None for what is none, or says nothing."""
-    stated = getattr(model, "_estimator_type", None)
-    if stated is None and hasattr(model, "__sklearn_tags__"):
-        stated = model.__sklearn_tags__().estimator_type
-    return stated
+    stated = _attribute(model, "_estimator_type")
+    if stated is None:
+        with contextlib.suppress(Exception):  # its tags are asked of all that it holds
+            stated = model.__sklearn_tags__().estimator_type
+    return None if stated is None else str(stated)
 
 
 def _says_likeliest(model: Any) -> bool:

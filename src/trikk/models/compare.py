@@ -14,7 +14,8 @@ class Line:
     """One thing, and what it is in each version (None where a version does not have it).
 
     Attributes:
-        kind: "metric", "parameter", "table", "model", "input", "output", "code", "run" or "artifact".
+        kind: "metric", "parameter", "table", "model", "input", "output", "task", "classes", "positive", "code",
+            "run" or "artifact".
         name: which one.
         values: one for each version.
     """
@@ -42,7 +43,11 @@ def side_by_side(versions: Sequence[ModelVersion]) -> list[Line]:
         ("model", [dict(v.models) for v in versions]),
         ("", [_made(v) for v in versions]),
         ("input", [_inputs(v) for v in versions]),
-        ("output", [{} if v.signature is None else {"value": v.signature.output.dtype} for v in versions]),
+        ("", [_task(v) for v in versions]),
+        (
+            "output",
+            [{} if v.signature is None else {f.name: f.dtype for f in v.signature.outputs} for v in versions],
+        ),
     ]
     lines: list[Line] = []
     for kind, columns in parts:
@@ -59,6 +64,16 @@ def _made(version: ModelVersion) -> dict[str, JSON]:
         "pipeline": version.pipeline,
         "run": version.run,
     }
+
+
+def _task(version: ModelVersion) -> dict[str, JSON]:
+    signature = version.signature
+    if signature is None or signature.task is None:
+        return {}
+    if signature.classes is None:
+        return {"task": str(signature.task)}
+    found: dict[str, JSON] = {"task": str(signature.task), "classes": [*signature.classes.values]}
+    return found if signature.positive is None else {**found, "positive": signature.positive}
 
 
 def _inputs(version: ModelVersion) -> dict[str, JSON]:

@@ -39,7 +39,8 @@ def as_series(given: Any, rows: int, method: str = "predict") -> pl.Series:
         if array.ndim != 1:
             raise PredictionError(
                 f"the model gave values of shape {array.shape} for {rows:,} rows",
-                next="give one value for each row: wrap the model in a class whose predict picks it",
+                next="give one value for each row: wrap a model of several outputs or labels in a class whose "
+                "predict picks one",
             )
         values = pl.Series("value", array.tolist() if array.dtype == object else array)
     if len(values) != rows:
@@ -80,7 +81,9 @@ def matrix_of(given: Any, classes: Classes, rows: int) -> Any:
     import numpy as np
 
     if isinstance(given, list) and given and isinstance(given[0], dict):
-        given = [[*row.values()] for row in given]
+        by_text = {class_text(key): key for key in given[0]}
+        keys = [by_text[text] for text in classes.texts] if set(by_text) == {*classes.texts} else [*given[0]]
+        given = [[row[key] for key in keys] for row in given]
     array = np.asarray(given, dtype=float)
     if array.ndim == 2 and array.shape[1] == 1 and len(classes.values) == 2:
         array = array[:, 0]
@@ -122,6 +125,7 @@ def columns_of(
     import polars as pl
 
     own = classes if stated is None else in_own_words(stated, classes)
+    values = None if labels is None else labels_of(as_series(labels, len(given)), own, keys)
     columns: list[pl.Series] = []
     if matrix is not None:
         matrix = matrix_of(matrix, own, len(given))
@@ -129,10 +133,8 @@ def columns_of(
         columns = _kept(matrix, classes)
         if method == "predict_proba":
             return columns[0].alias("value").to_frame()
-    if labels is None:
+    if values is None:
         values = _likeliest(matrix, given, own, keys, again)
-    else:
-        values = labels_of(as_series(labels, len(given)), own, keys)
     return pl.DataFrame([values if own is classes else _renamed(values, own, classes), *columns])
 
 
@@ -227,6 +229,8 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
         by_text = dict(zip(classes.texts, _typed(classes, wanted), strict=True))
         if wanted == pl.Boolean:
             by_text |= {"1": True, "0": False}
+        elif values.dtype.is_numeric() and not any(text.isdigit() for text in by_text):  # the numbers of places
+            by_text = {str(place): text for place, text in enumerate(classes.texts)}
         found = pl.Series("value", [by_text.get(text or "") for text in texts], dtype=wanted)
         known = found.is_not_null()
     missing = values.is_null()
@@ -238,8 +242,8 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
         raise PredictionError(
             f"the model gave {values[row]!r} for {row_name(row, keys)}, which is none of its classes: "
             f"{classes.listed}",
-            next="register it with the classes that it gives: classes=[...]; "
-            'numbers that are no classes need task="regression"',
+            next="let its predict give one of these (and predict_proba the probabilities), or name those that it "
+            "gives: classes=[...]",
         )
     return found.cast(wanted, strict=False).alias("value")
 

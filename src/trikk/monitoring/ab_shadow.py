@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError
-from trikk.models.version import ModelVersion
+from trikk.core.names import step_name
+from trikk.models.version import ModelVersion, as_version
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
 from trikk.pipeline.table import Table
@@ -30,6 +31,7 @@ def shadow(
     keep: Sequence[str] = (),
     allow_nan: bool = False,
     timeout: Duration | None = None,
+    name: str | None = None,
     step: str | None = None,
     after: object = (),
 ) -> Any:
@@ -39,7 +41,8 @@ def shadow(
     NaN, it takes too long or too much memory) fails its step, and the run goes on without it (`allow_failure`).
 
     Args:
-        model: `Model("people@challenger", optional=True)`; nothing is done where there is no challenger.
+        model: as for `predict`; with `Model("people@challenger", optional=True)` nothing is done where there is no
+            challenger.
         rows: as for `predict`.
         into: the table; not the one that the champion's predictions go to.
         key: as for `predict`.
@@ -47,7 +50,8 @@ def shadow(
         keep: as for `predict`.
         allow_nan: as for `predict`.
         timeout: how long the challenger may take, such as "10m"; the pipeline's if not given.
-        step: the step's name; "shadow", "shadow-2", ... if not given.
+        name: the step's name; "shadow", "shadow-2", ... if not given.
+        step: the same, in older projects.
         after: steps that must be over before.
 
     Returns:
@@ -63,7 +67,7 @@ def shadow(
             next="call it in a pipeline's body; predict works anywhere",
         )
     keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
-    made, count = _SHADOW.options(name=step, after=after, timeout=timeout)(
+    made, count = _SHADOW.options(name=step_name(name, step), after=after, timeout=timeout)(
         model, rows, key=keys, slot=slot, keep=kept, allow_nan=allow_nan
     )
     with when(count > 0):
@@ -72,11 +76,11 @@ def shadow(
 
 
 def shadow_frame(
-    model: ModelVersion | None, frame: Any, *, key: list[str], slot: str, keep: list[str], allow_nan: bool = False
+    model: ModelVersion | Any, frame: Any, *, key: list[str], slot: str, keep: list[str], allow_nan: bool = False
 ) -> tuple[Any, int]:
     """The step of `shadow`: the challenger's predictions and how many they are; none where there is no challenger.
 
-    Numbers come as Float64, so that challengers of several kinds share a table.
+    Numbers come as Float64, so that challengers of several kinds share a table; a class stays what it is.
     """
     import polars as pl
 
@@ -86,7 +90,9 @@ def shadow_frame(
         _LOG.info("there is no challenger")
         return _nothing(), 0
     made: pl.LazyFrame = predict_frame(model, frame, key=key, slot=slot, keep=keep, allow_nan=allow_nan)
-    if made.collect_schema()["value"].is_numeric():
+    version = as_version(model)
+    classes = version is not None and version.signature is not None and version.signature.classes is not None
+    if not classes and made.collect_schema()["value"].is_numeric():
         made = made.with_columns(pl.col("value").cast(pl.Float64))
     return made, int(made.select(pl.len()).collect().item())
 

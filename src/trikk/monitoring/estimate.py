@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import SignatureError, UsageError
+from trikk.core.names import step_name
 from trikk.models.version import ModelVersion, as_version
 from trikk.pipeline.step import Step
 from trikk.runs.context import current_step
@@ -30,6 +31,7 @@ def estimate_error(
     truth: str,
     also: Sequence[str] = (),
     least: int = 200,
+    name: str | None = None,
     step: str | None = None,
     after: object = (),
 ) -> Any:
@@ -47,7 +49,8 @@ def estimate_error(
         truth: the holdout's column of the truth.
         also: more columns of both that errors may depend on, such as the key.
         least: how many rows with a truth are asked for; with fewer, the column is empty.
-        step: the step's name; "estimate_error", "estimate_error-2", ... if not given.
+        name: the step's name; "estimate_error", "estimate_error-2", ... if not given.
+        step: the same, in older projects.
         after: steps that must be over before.
 
     Returns:
@@ -59,7 +62,7 @@ def estimate_error(
         UsageError: if it is not known which columns are the model's inputs.
         MissingExtra: if scikit-learn is not there.
     """
-    made = _steps()["estimate_error"].options(name=step, after=after)
+    made = _steps()["estimate_error"].options(name=step_name(name, step), after=after)
     names = list(also) if isinstance(also, tuple) else also
     return made(model, holdout, rows, truth=truth, also=names, least=least)
 
