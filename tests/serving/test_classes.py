@@ -152,6 +152,20 @@ def test_answers_and_log_have_the_columns_and_types_of_batch_predictions(name: s
     assert table.select(expected.columns).head(15).equals(pl.concat([expected] * 3))
 
 
+def test_requests_of_a_batch_cost_one_call_of_the_model_where_that_says_class_and_probabilities(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sklearn.ensemble._forest import ForestClassifier  # whose method it is
+
+    calls, before = [], ForestClassifier.predict_proba
+    model, about = fitted(["ok", "leak", "full"])
+    version = version_of(model, **about)
+    monkeypatch.setattr(ForestClassifier, "predict_proba", lambda *given: calls.append(1) or before(*given))
+    done = answered(model, version, asked(ROWS.head(1)), asked(ROWS.tail(1)), asked(ROWS.slice(5, 1)))
+    assert [one.status for one in done.answers] == [200] * 3
+    assert len(calls) == 1
+
+
 def test_versions_of_several_kinds_share_a_table_as_far_as_their_values_go(tmp_path: Path) -> None:
     tables = Tables(str(tmp_path / "tables"))
     numbers, more = fitted([3, 20, 100]), fitted([3, 20, 4000])

@@ -55,6 +55,10 @@ _LIKELIEST = {  # the classes of libraries whose predict is the argmax of their 
     "HistGradientBoostingClassifier",
     "GradientBoostingClassifier",
     "BaggingClassifier",
+    "BaseDecisionTree",
+    "DecisionTreeClassifier",
+    "LinearClassifierMixin",
+    "LogisticRegression",
     "LGBMClassifier",
     "XGBClassifier",
 }

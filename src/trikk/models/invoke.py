@@ -61,10 +61,7 @@ def predictions(
     rows = signature.check(frame)
     if not frame.height:
         return pl.DataFrame(schema={field.name: dtype_of(field.dtype) for field in signature.outputs})
-    given = as_taken(model, rows, signature.takes, known)
-    found = class_answers(
-        model, given, signature.takes, signature.method, signature.classes, keys=keys, known=known
-    )
+    found = raw_predictions(model, rows, signature, keys=keys, known=known)
     if not allow_nan:
         for column in found.get_columns():
             refuse_nan(column, keys)
@@ -75,6 +72,23 @@ def predictions(
             next="register it again",
         )
     return found.with_columns(as_dtype(found["value"], "value", signature.output.dtype))
+
+
+def raw_predictions(
+    model: Any,
+    rows: pl.DataFrame,
+    signature: Signature,
+    *,
+    keys: pl.DataFrame | None = None,
+    known: Fitted | None = None,
+) -> pl.DataFrame:
+    """The columns of `predictions` as the model gives them for rows of the right types: NaN and nulls come out."""
+    if signature.classes is None:
+        return raw_values(model, rows, signature.takes, signature.method, allow_nan=True, known=known).to_frame()
+    given = as_taken(model, rows, signature.takes, known)
+    return class_answers(
+        model, given, signature.takes, signature.method, signature.classes, keys=keys, known=known
+    )
 
 
 def predict_values(

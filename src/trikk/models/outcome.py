@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _ROUNDING = 1e-4  # of the sum of many float32
+_FEW = 1000
 _TIE = 1e-5  # of a sum of float32, and of scores that are equal but for rounding
 
 
@@ -219,7 +220,7 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
     import polars as pl
 
     wanted = dtype_of_classes(classes, values.dtype)
-    if values.dtype == wanted and wanted == pl.Boolean:
+    if values.dtype == wanted and (wanted == pl.Boolean or _are_few_of(values, classes)):
         return values
     if values.dtype == wanted or (values.dtype.is_numeric() and wanted.is_numeric()):
         found = values
@@ -246,6 +247,11 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
             "gives: classes=[...]",
         )
     return found.cast(wanted, strict=False).alias("value")
+
+
+def _are_few_of(values: pl.Series, classes: Classes) -> bool:
+    """Whether they are a few, and all of the classes; a query wakes a thread, which takes as long as a model."""
+    return len(values) <= _FEW and {*values.to_list()} <= {*classes.values}
 
 
 def _text(value: Any) -> str:

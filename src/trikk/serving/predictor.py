@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import PredictionError
 from trikk.models.columns import fitted_on
 from trikk.models.dtypes import dtype_of, is_number
-from trikk.models.invoke import predict_values, predictions, raw_values
+from trikk.models.invoke import predictions, raw_predictions
 from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
 from trikk.serving.answers import Answer, answer, chosen_type, ids, refusal
@@ -158,18 +158,12 @@ class Predictor:
     def _outputs(self, rows: pl.DataFrame) -> list[pl.Series]:
         """What is predicted: "value", and a classifier's probabilities; the errors are those of `predictions`."""
         signature = self._version.signature
-        if signature is not None and signature.classes is not None:
-            nullable = signature.output.nullable
-            made = predictions(self.model, rows, signature, allow_nan=nullable, known=self._known)
-            return made.get_columns()
-        if signature is None or not is_exact(rows, signature.inputs):
-            nullable = signature is not None and signature.output.nullable
-            return [predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)]
-        values = raw_values(self.model, rows, signature.takes, signature.method, allow_nan=True, known=self._known)
-        if is_exact(values.to_frame(), (signature.output,)):
-            return [values]
-        nullable = signature.output.nullable
-        return [predict_values(self.model, rows, signature, allow_nan=nullable, known=self._known)]
+        if signature is not None and is_exact(rows, signature.inputs):
+            made = raw_predictions(self.model, rows, signature, known=self._known)
+            if is_exact(made, signature.outputs):
+                return made.get_columns()
+        nullable = signature is not None and signature.output.nullable
+        return predictions(self.model, rows, signature, allow_nan=nullable, known=self._known).get_columns()
 
     def _check_logged(self, values: pl.Series) -> None:
         """Refuse what the table can't hold: one such row would keep all others of its file out of it."""
