@@ -116,7 +116,10 @@ class Binder:
             step, node = self.state.steps[name], self.graph.nodes[name]
             if step.outputs is not None and node.write is not None:
                 writes.append({**node.write.to_json(), "artifact": step.outputs[0]})
-        return {"table": ref.table, "version": self.state.lock["tables"].get(ref.table), "writes": writes}
+        version = self.state.lock["tables"].get(ref.table)
+        if ref.optional and version is None and not writes:
+            return {"value": None}
+        return {"table": ref.table, "version": version, "writes": writes}
 
     def _item(self, argument: Argument, item: int) -> dict[str, Any]:
         if isinstance(argument, Group):

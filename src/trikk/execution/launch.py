@@ -175,7 +175,7 @@ def pin_tables(project: Project, graph: Graph) -> dict[str, int | None]:
     pinned = {name: project.tables.version(name) for name in graph.tables_read()}
     for node in graph.nodes.values():
         for ref in node.tables():
-            if pinned[ref.table] is None and not ref.writes:
+            if pinned[ref.table] is None and not ref.writes and not ref.optional:
                 raise TableError(
                     f"step {node.name} reads table {ref.table}, which does not exist yet",
                     where=node.where,

@@ -14,7 +14,8 @@ from trikk.models.version import ModelVersion
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
-from trikk.pipeline.tracing import current
+from trikk.pipeline.table import Table
+from trikk.pipeline.tracing import current, when
 
 __all__ = ["Metric", "ModelVersion", "better_by", "predict", "promote_if", "register_model"]
 
@@ -141,6 +142,9 @@ def predict(
     slot: str | None = None,
     keep: Sequence[str] = (),
     allow_nan: bool = False,
+    on_invalid: str = "fail",
+    invalid: Table | None = None,
+    at_most: float = 1.0,
     name: str | None = None,
     step: str | None = None,
     after: object = (),
@@ -155,6 +159,13 @@ def predict(
         slot: the column with the time that the value is for.
         keep: more columns to keep, after the others.
         allow_nan: whether the model may give NaN, infinities and nulls.
+        on_invalid: "fail", or "set aside": rows that can't be predicted don't stop the others. Those are rows with
+            a key that is empty or came before, with an input that is missing, of no value of its type or not
+            finite where the model doesn't take that, on which the model fails, or of which it says nothing.
+        invalid: the table that these are appended to, "set_aside" if not given: as that of a quarantine, `at`,
+            `run`, `pipeline`, `gate` (the step), `reason` and `row` (JSON text), and the key and the slot. Outside
+            of a pipeline no table is written.
+        at_most: the share of the rows, 0 to 1, that may be set aside; if there are more, the step fails.
         name: the step's name; "predict", "predict-2", ... if not given.
         step: the same, in older projects.
         after: steps that must be over before.
@@ -166,17 +177,51 @@ def predict(
         (Int64, null for a model that is not registered), `run` (String), and those to keep.
 
     Raises:
-        UsageError: if a key is missing, empty or occurs twice.
+        UsageError: if a key is missing; and, unless it is set aside, empty or twice.
         SignatureError: if the rows do not fit the model's signature; the input is named.
-        PredictionError: if the model gives NaN; the first such row's key is named.
+        PredictionError: if the model gives NaN; the first such row's key is named. With rows set aside: if there
+            are more than `at_most`, or the model fails on all rows.
+        DefinitionError: if `on_invalid` is neither, or what belongs to it is given without it.
     """
-    made = _steps()["predict"].options(name=step_name(name, step), after=after)
-    return made(model, frame, key=_plain(key), slot=slot, keep=_plain(keep), allow_nan=allow_nan)
+    given = {"key": _plain(key), "slot": slot, "keep": _plain(keep), "allow_nan": allow_nan}
+    called = step_name(name, step)
+    if not _sets_aside(on_invalid, invalid, at_most):
+        return _steps()["predict"].options(name=called, after=after)(model, frame, **given)
+    found, rejected, count = _steps()["predict_valid"].options(name=called, after=after)(
+        model, frame, **given, at_most=at_most
+    )
+    if current() is not None:
+        with when(count > 0):
+            (invalid or Table("set_aside")).append(rejected, schema_mode="merge")
+    return found
+
+
+def _sets_aside(on_invalid: object, invalid: object, at_most: object) -> bool:
+    """Whether invalid rows are set aside; DefinitionError if something about that can't work."""
+    if on_invalid not in ("fail", "set aside"):
+        raise DefinitionError(
+            f"on_invalid={on_invalid!r}", where=caller(), next='use on_invalid="fail" or on_invalid="set aside"'
+        )
+    if invalid is not None and not isinstance(invalid, Table):
+        raise DefinitionError(
+            f"invalid={invalid!r}", where=caller(), next='give a table: invalid=Table("set_aside")'
+        )
+    is_share = isinstance(at_most, int | float) and not isinstance(at_most, bool) and 0 <= at_most <= 1
+    if not is_share and not isinstance(at_most, Symbol):
+        raise DefinitionError(f"at_most={at_most!r}", where=caller(), next="give a share of the rows, 0 to 1")
+    sets_aside = on_invalid == "set aside"
+    if not sets_aside and (invalid is not None or isinstance(at_most, Symbol) or at_most != 1):
+        raise DefinitionError(
+            "invalid= and at_most= are for rows that are set aside",
+            where=caller(),
+            next='add on_invalid="set aside"',
+        )
+    return sets_aside
 
 
 @functools.cache
 def _steps() -> Mapping[str, Step[..., Any]]:
-    from trikk.models.predict import predict_frame
+    from trikk.models.predict import predict_frame, predict_valid
     from trikk.models.promote import promote
     from trikk.models.register import register_given
 
@@ -184,6 +229,7 @@ def _steps() -> Mapping[str, Step[..., Any]]:
         "register_model": Step(register_given, name="register_model", effect=True),
         "promote_if": Step(promote, name="promote_if", effect=True),
         "predict": Step(predict_frame, name="predict"),
+        "predict_valid": Step(predict_valid, name="predict"),
     }
 
 

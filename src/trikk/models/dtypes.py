@@ -80,12 +80,30 @@ def as_dtype(column: pl.Series, name: str, text: str) -> pl.Series:
     Raises:
         SignatureError: if the types do not go together, or a value does not fit.
     """
+    made, lost = converted(column, name, text)
+    if lost is not None and lost.any():
+        row = lost.arg_max() or 0
+        raise SignatureError(
+            f"{name!r} should be {text}, and {int(lost.sum()):,} of {len(column):,} values do not fit, "
+            f"first {column[row]!r} in row {row}",
+            field=name,
+            next=f"give values that {text} holds exactly",
+        )
+    return made
+
+
+def converted(column: pl.Series, name: str, text: str) -> tuple[pl.Series, pl.Series | None]:
+    """A column as the type that `text` names, and which of its values do not fit; None if all do.
+
+    Raises:
+        SignatureError: if the types do not go together.
+    """
     import polars as pl
 
     wanted = dtype_of(text)
     column = column.alias(name)
     if (fitting := in_type(column, wanted)) is not None:
-        return fitting
+        return fitting, None
     if not _goes(column.dtype, wanted):
         raise SignatureError(
             f"{name!r} should be {text}, not {column.dtype}", field=name, next=f"give it as {text}"
@@ -96,15 +114,7 @@ def as_dtype(column: pl.Series, name: str, text: str) -> pl.Series:
         lost = lost | (made.is_infinite() & column.is_finite()).fill_null(value=False)
     elif column.dtype != pl.Null and not column.dtype.is_decimal():
         lost = lost | made.cast(column.dtype, strict=False).ne_missing(column)
-    if lost.any():
-        row = lost.arg_max() or 0
-        raise SignatureError(
-            f"{name!r} should be {text}, and {int(lost.sum()):,} of {len(column):,} values do not fit, "
-            f"first {column[row]!r} in row {row}",
-            field=name,
-            next=f"give values that {text} holds exactly",
-        )
-    return made
+    return made, lost
 
 
 def _goes(have: pl.DataType, wanted: pl.DataType) -> bool:

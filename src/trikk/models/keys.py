@@ -53,7 +53,7 @@ def check_keys(lazy: pl.LazyFrame, names: list[str]) -> None:
     import polars as pl
 
     missing = pl.any_horizontal(pl.col(name).is_null() for name in names)
-    hashed = pl.struct(names).hash()
+    hashed = _hashed(names)
     seen = lazy.select(hashed.alias("hash"), missing.alias("missing")).collect(engine="streaming")
     if seen["missing"].any():
         row = seen["missing"].arg_max()
@@ -61,8 +61,7 @@ def check_keys(lazy: pl.LazyFrame, names: list[str]) -> None:
         raise UsageError(
             f"{count:,} rows have no {' or '.join(names)}, the first is row {row}", next="fill or drop these rows"
         )
-    ordered = seen["hash"].sort()
-    twice = ordered.filter(ordered == ordered.shift()).unique()
+    twice = _twice(seen["hash"])
     if not len(twice):
         return
     suspects = lazy.select(names).filter(hashed.is_in(twice.implode())).collect(engine="streaming")
@@ -74,6 +73,22 @@ def check_keys(lazy: pl.LazyFrame, names: list[str]) -> None:
             f"{repeated.height:,} keys occur more than once, the first is {shown}, {first['len']} times",
             next="make the rows unique, or name more columns in key= or slot=",
         )
+
+
+def repeated_keys(lazy: pl.LazyFrame, names: list[str]) -> pl.Series:
+    """The hashes (`pl.struct(names).hash()`) that come more than once: of equal keys, seldom of different ones."""
+    return _twice(lazy.select(_hashed(names).alias("hash")).collect(engine="streaming")["hash"])
+
+
+def _hashed(names: list[str]) -> pl.Expr:
+    import polars as pl
+
+    return pl.struct(names).hash()
+
+
+def _twice(hashes: pl.Series) -> pl.Series:
+    ordered = hashes.sort()
+    return ordered.filter(ordered == ordered.shift()).unique()
 
 
 def key_text(keys: pl.DataFrame) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +17,20 @@ from trikk.core.digests import digest_bytes
 from trikk.core.errors import PredictionError, SignatureError, UsageError
 from trikk.models.columns import Fitted, fitted_on, inputs_of
 from trikk.models.invoke import predictions
-from trikk.models.keys import RESERVED, check_columns, check_keys, key_text
+from trikk.models.keys import RESERVED, check_columns, check_keys, key_text, repeated_keys
+from trikk.models.set_aside import INDEX, REASON, Parted, Repeated, told, unfit
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion, as_version
 from trikk.runs.context import StepContext, current_step
 from trikk.storage.batches import batches
 from trikk.storage.frames import lazy_of
+from trikk.storage.rejected import rejected_rows
 
 if TYPE_CHECKING:
     import polars as pl
 
 ID_LENGTH = 32
+_LOG = logging.getLogger("trikk.predict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,112 @@ def predict_frame(
     if not parts:
         return _predicted(job, lazy.select(wanted).collect(), needed).lazy()
     return pl.scan_ipc(parts, glob=False)
+
+
+def predict_valid(
+    model: ModelVersion | Any,
+    frame: Any,
+    *,
+    key: str | Sequence[str],
+    slot: str | None = None,
+    keep: str | Sequence[str] = (),
+    allow_nan: bool = False,
+    at_most: float = 1.0,
+) -> tuple[Any, Any, int]:
+    """Predict the rows that can be predicted; see `trikk.predict`.
+
+    Returns:
+        The predictions; the other rows as their table has them; and how many these are.
+    """
+    import polars as pl
+
+    context = current_step()
+    lazy = lazy_of(frame)
+    schema = lazy.collect_schema()
+    keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
+    job = _job(model, context, keys, slot, kept, allow_nan)
+    outputs = [field.name for field in job.signature.outputs] if job.signature else []
+    check_columns(schema, keys, slot, kept, [*RESERVED, *outputs])
+    job = replace(job, allow_nan=True)  # what has no value is set aside, if it must have one
+    needed = job.signature.names if job.signature else _others(job, schema.names())
+
+    def values(made: pl.DataFrame) -> list[str]:
+        return [] if allow_nan else made.columns[len(job.about) + 2 : made.columns.index("model")]
+
+    parted = Parted(lambda rows: _predicted(job, rows, needed), needed, values)
+    repeated = Repeated(job.about, repeated_keys(lazy, job.about))
+    folder, about = _folder(context), _about(context, job.now)
+    good: list[Path] = []
+    bad: list[Path] = []
+    reasons: Counter[str] = Counter()
+    total = 0
+    for n, batch in enumerate(batches(lazy)):
+        made, why = _parted(job, batch, parted, repeated)
+        total += batch.height
+        if made.height:
+            good.append(folder / f"{n:06}.arrow")
+            made.write_ipc(good[-1])
+        reasons.update(why.drop_nulls())
+        if why.null_count() < batch.height:
+            bad.append(folder / f"{n:06}.aside.arrow")
+            rejected_rows(batch.lazy(), pl.lit(why), about, job.about).write_ipc(bad[-1])
+    if parted.error is not None and parted.failed == total:
+        raise parted.error
+    count = sum(reasons.values())
+    _tell(context, reasons, total, at_most)
+    nothing = lazy.clear()
+    made_all = pl.scan_ipc(good, glob=False) if good else _predicted(job, nothing.collect(), needed).lazy()
+    aside = rejected_rows(nothing, pl.lit(None, pl.String), about, job.about).lazy()
+    return made_all, pl.scan_ipc(bad, glob=False) if bad else aside, count
+
+
+def _parted(job: _Job, batch: pl.DataFrame, parted: Parted, repeated: Repeated) -> tuple[pl.DataFrame, pl.Series]:
+    """The predictions of a batch, and of each of its rows why it has none; null where it has one."""
+    import polars as pl
+
+    try:
+        why = unfit(batch, job.about, job.signature)
+        fit = batch.with_row_index(INDEX).filter(why.is_null())
+        made = parted.of(fit) if fit.height else _predicted(job, batch.clear(), parted.inputs)
+    except (SignatureError, PredictionError) as error:
+        error.where = job.where
+        raise
+    if not fit.height:
+        return made, why
+    good = made.filter(made[REASON].is_null())
+    again = {good[INDEX][place] for place in repeated.of(good)}
+    key = ", ".join(job.about)
+    later = {
+        index: reason or (f"{key} came before" if index in again else None)
+        for index, reason in zip(made[INDEX], made[REASON], strict=True)
+    }
+    all_reasons = [later.get(n, reason) for n, reason in enumerate(why)]
+    chosen = good.filter(~good[INDEX].is_in(list(again))).drop(INDEX, REASON)
+    return chosen, pl.Series(REASON, all_reasons, pl.String)
+
+
+def _about(context: StepContext | None, now: datetime) -> dict[str, Any]:
+    """When, in what run and at which step rows were set aside."""
+    if context is None:
+        return {"at": now, "run": None, "pipeline": None, "gate": "predict"}
+    return {"at": now, "run": context.run, "pipeline": context.pipeline, "gate": context.step}
+
+
+def _tell(context: StepContext | None, reasons: Counter[str], total: int, at_most: float) -> None:
+    """Say what was set aside; PredictionError if it is too much."""
+    count = sum(reasons.values())
+    if not count:
+        return
+    text = told(reasons, total)
+    if count > at_most * total:
+        raise PredictionError(
+            f"{text}; that is {count / total:.1%}, and at_most={at_most:g} may be set aside",
+            next="mend these rows, or raise at_most=",
+        )
+    if context is not None:
+        context.notes.append(text)
+    if count == total:
+        _LOG.warning("nothing is predicted: %s", text)
 
 
 def _job(

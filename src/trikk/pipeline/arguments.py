@@ -56,14 +56,19 @@ class OutputRef:
 
 @dataclass(frozen=True, slots=True)
 class TableRef:
-    """A table at the run's version of it, with what the run's own `writes` (names of steps) did to it since."""
+    """A table at the run's version of it, with what the run's own `writes` (names of steps) did to it since.
+
+    None in the run if it is `optional` and was not there.
+    """
 
     table: str
     writes: tuple[str, ...] = ()
+    optional: bool = False
 
     def to_json(self) -> dict[str, JSON]:
         """This argument as JSON."""
-        return {"table": self.table, "writes": list(self.writes)}
+        optional: dict[str, JSON] = {"optional": True} if self.optional else {}
+        return {"table": self.table, "writes": list(self.writes), **optional}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ def read_argument(data: Mapping[str, Any]) -> Argument:
     if "step" in data:
         return OutputRef(data["step"], data.get("index"), tuple(data.get("path", ())))
     if "table" in data:
-        return TableRef(data["table"], tuple(data["writes"]))
+        return TableRef(data["table"], tuple(data["writes"]), bool(data.get("optional")))
     if "model" in data:
         return ModelRef(data["model"], bool(data.get("optional")))
     keys = data.get("keys")

@@ -26,11 +26,17 @@ class Table:
     In a pipeline's body `append`, `overwrite` and `merge` are ordinary steps: they are retried, resumed,
     logged, and make each write once however often they are tried.
 
+    Args:
+        name: the table's name.
+        optional: where there is no such table yet, a step that reads it gets None; without it the run is refused
+            before anything starts.
+
     Raises:
         UsageError: if the name can't name a table.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, optional: bool = False) -> None:
+        self.optional = optional
         self.table_name = check_name("table", name, where=caller())
 
     def append(self, rows: object, *, schema_mode: SchemaMode = "strict", after: object = ()) -> Any:

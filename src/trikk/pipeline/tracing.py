@@ -69,7 +69,8 @@ class Trace:
             )
         table = getattr(value, "table_name", None)
         if isinstance(table, str):
-            return TableRef(table, tuple(self.writes.get(table, ())))
+            optional = bool(getattr(value, "optional", False))
+            return TableRef(table, tuple(self.writes.get(table, ())), optional)
         model = getattr(value, "model_reference", None)
         if isinstance(model, str):
             return ModelRef(model, bool(getattr(value, "optional", False)))

@@ -6,25 +6,17 @@ first that is good otherwise stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from trikk.quality.check import Check
 from trikk.quality.plan import Plan
-from trikk.quality.row_json import as_json
 from trikk.quality.rows import is_pandas
+from trikk.storage.rejected import SCHEMA, rejected_rows
 
-SCHEMA = {
-    "at": pl.Datetime("us", "UTC"),
-    "run": pl.String(),
-    "pipeline": pl.String(),
-    "gate": pl.String(),
-    "reason": pl.String(),
-    "row": pl.String(),
-}
-"""The table of rejected rows: one for the rows of all gates, since a row is JSON text whatever its columns."""
+__all__ = ["SCHEMA", "Sorted", "good_rows", "reason_of", "rejected_rows"]
 
 
 class Sorted(NamedTuple):
@@ -64,23 +56,3 @@ def good_rows(rows: pl.LazyFrame, reason: pl.Expr, given: Any) -> Any:
         return given[good.to_numpy()] if is_pandas(given) else given.filter(good.to_arrow())
     left = rows.filter(reason.is_null())
     return left.collect() if isinstance(given, pl.DataFrame) else left
-
-
-def rejected_rows(rows: pl.LazyFrame, reason: pl.Expr, about: Mapping[str, Any]) -> pl.DataFrame:
-    """The rows with a reason, in the form of the quarantine's table.
-
-    Args:
-        rows: all rows.
-        reason: as `reason_of` gives it.
-        about: `at` (UTC), `run`, `pipeline`, `gate`.
-    """
-    schema = rows.collect_schema()
-    marked = rows.select(pl.struct(pl.all()).alias("row"), reason.alias("reason"))
-    failing = marked.filter(pl.col("reason").is_not_null())
-    found = failing.with_columns(as_json(pl.col("row"), pl.Struct(schema)).alias("row")).collect(
-        engine="streaming"
-    )
-    return found.select(
-        pl.lit(about[name], dtype=dtype).alias(name) if name in about else pl.col(name)
-        for name, dtype in SCHEMA.items()
-    )

@@ -206,7 +206,7 @@ def _pinned(graph: Graph, tables: Any) -> dict[str, int | None]:
     pinned = {name: tables.version(name) for name in graph.tables_read()}
     for node in graph.nodes.values():
         for ref in node.tables():
-            if pinned[ref.table] is None and not ref.writes:
+            if pinned[ref.table] is None and not ref.writes and not ref.optional:
                 error = UnknownName("table", ref.table, tables.names())
                 error.where = node.where
                 raise error
