@@ -17,11 +17,12 @@ from trikk.models.metrics import metric_of
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.monitoring.ab import Comparison, compare
-from trikk.monitoring.ab_loss import LOSSES, loss_of
-from trikk.monitoring.ab_pairs import LeftOut
+from trikk.monitoring.ab_loss import GROUP, NUMBER, OTHER, Extent, Loss, Quotient, quotient, stretches
+from trikk.monitoring.ab_pairs import Excluded
 from trikk.monitoring.ab_resample import Spread, outside, spread, student_cdf, student_quantile
 from trikk.monitoring.ab_sides import read_side
 from trikk.monitoring.ab_verdict import Rules, days_for, judge
+from trikk.monitoring.cases import OBSERVED, PREDICTED
 from trikk.monitoring.definition import MonitorSpec
 from trikk.runs.memory import MemoryJournal
 from trikk.storage.artifact import Artifact
@@ -80,7 +81,7 @@ def test_only_cases_that_both_predicted_and_whose_truth_is_known_count() -> None
     )
     found = versus("people:1", "people:2", {"predictions": made, "counts": counts})
     assert (found.whole.cases, found.whole.spread.days) == (7 * 24, 7)
-    assert found.left_out == LeftOut((48, 0), unlabelled=24, unpredicted=0)
+    assert found.left_out == Excluded((48, 0), unlabelled=24, unpredicted=0)
     assert (found.whole.first, found.whole.second, found.whole.spread.difference) == (2.0, 1.0, -1.0)
     assert (found.whole.share, found.days) == (-0.5, (date(2020, 3, 3), date(2020, 3, 9)))
 
@@ -91,7 +92,7 @@ def test_what_is_left_out_is_counted_by_its_reason() -> None:
     made = made.filter((hours != 5) | (pl.col("model_version") == 2))
     counts = truth(12).filter(hours != 7)
     found = versus("people:1", "people:2", {"predictions": made, "counts": counts})
-    assert found.left_out == LeftOut((0, 8), unlabelled=8, unpredicted=8)
+    assert found.left_out == Excluded((0, 8), unlabelled=8, unpredicted=8)
     assert found.left_out.told("a", "b") == [
         "8 that only b predicted",
         "8 that both predicted and whose truth is not known",
@@ -324,16 +325,73 @@ def test_what_is_no_side_is_refused(text: str) -> None:
         read_side(text)
 
 
-def test_metrics_that_are_no_mean_over_cases_are_refused() -> None:
-    for name in ("auc", "median_error"):
-        with pytest.raises(UsageError, match="no mean over cases"):
-            loss_of(metric_of(name))
-    made = {"predictions": rows(8, np.full(192, 12.0)), "counts": truth(8)}
-    own = replace(SPEC, own={"off": {"function": "math:dist", "better": "lower"}})
-    with pytest.raises(UsageError, match="off is no mean over cases"):
-        versus("people:1", "people:1", made, spec=own, metric="off")
-    with pytest.raises(UnknownName):
-        versus("people:1", "people:1", made, metric="maee")
+def off(truths: Any, values: Any) -> float:
+    return float(np.mean(np.abs(truths - values)))
+
+
+def middle(truths: Any, values: Any) -> float:
+    return float(np.median(np.abs(truths - values)))
+
+
+def broken(truths: Any, values: Any) -> float:
+    raise ZeroDivisionError("no such case")
+
+
+def only_of_some(truths: Any, values: Any) -> float:
+    if len(truths) < 100:
+        raise ValueError("too few")
+    return off(truths, values)
+
+
+def own(name: str, better: str = "lower") -> MonitorSpec:
+    about: Any = {"own": {"function": f"{__name__}:{name}", "better": better}}
+    return replace(SPEC, metrics=("own",), own=about, slices=("hour",))
+
+
+def test_a_metric_of_the_author_s_own_is_compared_by_what_it_is_without_each_day() -> None:
+    made = pl.concat([rows(14, 10 + noise(14, 3.0)), rows(14, 10 + noise(14, 2.0, seed=1), 2)])
+    tables = {"predictions": made, "counts": truth(14)}
+    mine, known = (
+        versus("people:1", "people:2", tables, **how) for how in ({"spec": own("off")}, {"metric": "mae"})
+    )
+    assert (mine.metric, mine.better, mine.whole.verdict.state) == ("own", "lower", "better")
+    assert (mine.whole.first, mine.whole.second) == pytest.approx((known.whole.first, known.whole.second))
+    assert mine.whole.spread.error == pytest.approx(known.whole.spread.error, rel=0.05)
+    assert mine.whole.spread.days == 14
+    assert len(mine.slices) == 24
+    place = versus("people:1", "people:2", tables, metric=f"{__name__}:off", better="lower")
+    assert place.whole.spread == mine.whole.spread
+    by_name = versus("people:1", "people:2", tables, spec=own("middle"))
+    median = versus("people:1", "people:2", tables, metric="median_error")
+    assert by_name.whole.spread == median.whole.spread
+    assert median.whole.first == pytest.approx(np.median(np.abs(noise(14, 3.0))))
+
+
+def test_an_own_metric_that_can_not_decide_says_why() -> None:
+    made = pl.concat([rows(8, 10 + noise(8, 3.0)), rows(8, 10 + noise(8, 2.0, seed=1), 2)])
+    tables = {"predictions": made, "counts": truth(8)}
+    with pytest.raises(UsageError, match="which way own is better") as refused:
+        versus("people:1", "people:2", tables, spec=own("off", better=""))
+    assert "--better higher" in str(refused.value.next)
+    with pytest.raises(UsageError, match="broken raised ZeroDivisionError: no such case"):
+        versus("people:1", "people:2", tables, spec=own("broken"))
+    found = versus("people:1", "people:2", tables, spec=own("only_of_some"))
+    assert [one.first for one in found.slices] == [None] * 24
+    assert found.whole.first is not None
+    with pytest.raises(UnknownName, match="no metric 'maee'") as unknown:
+        versus("people:1", "people:1", tables, metric="maee")
+    assert "own" not in str(unknown.value.next)
+
+
+def test_of_more_than_a_hundred_days_some_stand_together() -> None:
+    assert stretches(100) == list(range(100))
+    assert stretches(101)[:5] == [0, 0, 1, 1, 2]
+    assert max(stretches(365)) < 100
+    made = pl.concat([rows(120, 10 + noise(120, 3.0)), rows(120, 10 + noise(120, 2.0, seed=1), 2)])
+    found = versus("people:1", "people:2", {"predictions": made, "counts": truth(120)}, metric="median_error")
+    assert (found.whole.spread.days, found.whole.verdict.state) == (120, "better")
+    single = versus("people:1", "people:2", {"predictions": made, "counts": truth(120)}, metric="mae")
+    assert found.whole.spread.of_a_day == pytest.approx(single.whole.spread.of_a_day, rel=0.6)
 
 
 def test_truth_values_are_numbers_and_texts_are_compared_by_accuracy_only() -> None:
@@ -354,15 +412,21 @@ def test_predictions_without_end_decide_nothing() -> None:
         versus("people:1", "people:2", {"predictions": made, "counts": truth(8)})
 
 
-@pytest.mark.parametrize("name", [*LOSSES, "quantile_0.9"])
+@pytest.mark.parametrize("name", ["mae", "rmse", "bias", "wape", "quantile_0.9"])
 def test_a_metric_from_sums_is_the_monitor_s_metric(name: str) -> None:
-    generator = np.random.default_rng(3)
-    frame = pl.DataFrame({"t": generator.integers(0, 2, 200).astype(float), "p": generator.random(200).round(1)})
-    loss, t, p = loss_of(metric_of(name)), pl.col("t"), pl.col("p")
-    sums = frame.select(a=loss.above(t, p).cast(pl.Float64).sum(), b=loss.below(t, p).cast(pl.Float64).sum())
-    assert float(loss.of(sums.to_numpy()[0])) == pytest.approx(
-        frame.select(metric_of(name).expression(t, p)).item()
+    generator, metric = np.random.default_rng(3), metric_of(name)
+    frame = pl.DataFrame({OBSERVED: generator.integers(0, 9, 200).astype(float), PREDICTED: generator.random(200)})
+    frame = frame.with_columns(
+        (pl.col(PREDICTED) + 1).alias(OTHER), pl.Series(NUMBER, range(200)) % 5, **{GROUP: 0}
     )
+    measure = Quotient(metric)
+    sums = measure.sums(frame, Extent(5, 1)).sum(axis=0)[0]
+    for side, column in enumerate((PREDICTED, OTHER)):
+        expected = frame.select(metric.expression(pl.col(OBSERVED), pl.col(column))).item()
+        assert float(measure.loss.of(sums[side])) == pytest.approx(expected)
+
+
+MEAN = Loss("mae", "lower", quotient)
 
 
 def table(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -380,7 +444,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
             hard = cases * (10 + generator.normal(0, 2, count))  # a day is hard for both
             gain = cases * (0.5 + generator.normal(0, 1, count) + generator.normal(0, 2 / np.sqrt(cases)))
             sums = np.stack([np.stack([hard, cases], 1), np.stack([hard + gain, cases], 1)], 1)[:, None]
-            found = spread(sums, loss_of(metric_of("mae")), resamples=600, seed=seed)[0]
+            found = spread(sums, MEAN, resamples=600, seed=seed)[0]
             days[count] += found.low <= 0.5 <= found.high  # type: ignore[operator]
     assert all(0.91 <= hits / held <= 0.985 for hits in days.values()), days
 
@@ -392,9 +456,7 @@ def test_days_that_are_like_their_neighbours_widen_the_interval() -> None:
         daily = np.zeros(80)
         for day in range(1, 80):
             daily[day] = 0.5 * daily[day - 1] + steps[day]
-        found = spread(
-            table(np.full(60, 9.0), 9 + daily[20:]), loss_of(metric_of("mae")), resamples=400, seed=seed
-        )[0]
+        found = spread(table(np.full(60, 9.0), 9 + daily[20:]), MEAN, resamples=400, seed=seed)[0]
         held += found.low <= 0 <= found.high  # type: ignore[operator]
     assert held / 200 > 0.88  # days alone would hold it three times in four
 
@@ -407,7 +469,7 @@ def test_the_days_that_are_asked_for_find_the_difference_about_as_often_as_plann
     for seed in range(200):
         one = spread(
             table(np.full(needed, 9.0), 9 + generator.normal(1, 2, needed)),
-            loss_of(metric_of("mae")),
+            MEAN,
             resamples=400,
             seed=seed,
         )
@@ -417,8 +479,8 @@ def test_the_days_that_are_asked_for_find_the_difference_about_as_often_as_plann
 
 def test_the_same_seed_gives_the_same_interval() -> None:
     sums = table(noise(1, 2.0), noise(1, 1.0, seed=1))
-    assert spread(sums, loss_of(metric_of("mae")), seed=3) == spread(sums, loss_of(metric_of("mae")), seed=3)
-    assert spread(sums, loss_of(metric_of("mae")), seed=3) != spread(sums, loss_of(metric_of("mae")), seed=4)
+    assert spread(sums, MEAN, seed=3) == spread(sums, MEAN, seed=3)
+    assert spread(sums, MEAN, seed=3) != spread(sums, MEAN, seed=4)
 
 
 @given(st.integers(1, 300), st.floats(-20, 20))

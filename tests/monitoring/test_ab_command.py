@@ -14,10 +14,23 @@ from trikk.monitoring.ab_resample import Spread
 from trikk.monitoring.ab_verdict import OPEN, Verdict
 
 PIPELINES = """
-from trikk import Monitor, Table
+from measures import near
+from trikk import Metric, Monitor, Table
 
 people = Monitor("people", predictions=Table("predictions"), truth=Table("counts"), key="sensor", slot="slot",
                  observed="count", slices=["sensor"], minimum=10, expected_error="expected")
+own = Monitor("own", predictions=Table("predictions"), truth=Table("counts"), key="sensor", slot="slot",
+              observed="count", metrics=[Metric(near, better="higher")])
+"""
+MEASURES = """
+import numpy as np
+
+def near(truths, values):
+    print("looking")
+    return float(np.mean(np.abs(truths - values) <= 1.25))
+
+def broken(truths, values):
+    return 1 / 0
 """
 
 
@@ -37,7 +50,7 @@ def folder(tmp_path: Path) -> Folder:
     counts.with_columns(typed).write_parquet(tmp_path / "counts.parquet")
     predictions.with_columns(typed).write_parquet(tmp_path / "predictions.parquet")
     made = Folder(tmp_path)
-    made.write(trikk='name = "city"\npipelines = ["pipelines"]\n', pipelines=PIPELINES)
+    made.write(trikk='name = "city"\npipelines = ["pipelines"]\n', pipelines=PIPELINES, measures=MEASURES)
     for table in ("counts", "predictions"):
         assert made.trikk("ingest", table, f"{table}.parquet").code == 0, table
     assert made.trikk("run", "watch_people").code == 0
@@ -60,6 +73,24 @@ def test_it_says_who_is_better_for_people_and_as_json(folder: Folder) -> None:
     assert "ESTIMATED MAE" in shown.out
     assert "estimate: trust: the estimate of mae was off by 5% in the last 8 windows (5% too high" in shown.out
     assert folder.trikk("monitor", "people", "--json").json["estimates"][0]["state"] == "trust"
+
+
+def test_a_metric_of_the_author_s_own_is_called_in_a_worker(folder: Folder) -> None:
+    assert folder.trikk("run", "watch_own").code == 0
+    told = folder.trikk("ab", "own", "column:naive", "column:value")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.startswith("column:naive against column:value by near, on the same 240 cases\n")
+    assert "0 -> 0.6: +0.6\n" in told.out
+    assert "column:value is better than column:naive: the difference lies between +0." in told.out
+    asked = folder.trikk("ab", "people", "column:naive", "column:value", "--metric", "measures:near")
+    assert (asked.code, "--better higher" in asked.err) == (2, True)
+    broken = ("ab", "own", "column:naive", "column:value", "--better", "lower", "--json", "--metric")
+    error = folder.trikk(*broken, "measures:broken").error
+    assert error["what"] == "the metric measures:broken raised ZeroDivisionError: division by zero"
+    assert error["where"] == "measures.py:9 in broken"
+    assert "can't be imported" in folder.trikk(*broken, "measures:far").error["what"]
+    folder.write(measures="def near(")
+    assert "module 'pipelines' can't be imported" in folder.trikk("ab", "own", "column:naive", "column:value").err
 
 
 def test_of_many_slices_the_decided_ones_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

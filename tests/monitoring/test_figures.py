@@ -16,7 +16,6 @@ from sklearn import metrics as peer
 from trikk.core.errors import PredictionError, UsageError
 from trikk.models.metrics import METRICS, metric_of, score
 from trikk.monitoring.ab import compare
-from trikk.monitoring.ab_loss import LOSSES
 from trikk.monitoring.cases import BASELINE, OBSERVED, PREDICTED
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import Figures, figures
@@ -66,13 +65,14 @@ def test_monitors_gates_and_comparisons_have_one_definition(name: str, predicted
     whole = found(values, truths, name, baseline="b").metrics[name]
     assert whole == pytest.approx(gate, rel=1e-8)
     assert found(values, truths, name, baseline="b").baseline[name] == whole
-    if name in LOSSES:
+    if metric_of(name).above is not None:
         frame = pl.DataFrame({"k": range(len(truths)), "value": values, "other": values, "y": truths})
         frame = frame.with_columns(slot=pl.lit(datetime(2020, 3, 1, tzinfo=UTC)))
         tables = MemoryTables({"p": frame.drop("y"), "t": frame.select("k", "slot", "y")})
         spec = MonitorSpec("m", "p", "t", ("k",), "slot", "y", metrics=(name,))
         sides = compare(spec, tables, None, "column:value", "column:other").whole  # type: ignore[arg-type]
-        assert (sides.first, sides.second) == (pytest.approx(gate), sides.first)
+        assert (sides.first, sides.second) == (pytest.approx(gate), pytest.approx(gate))
+        assert sides.spread.difference == 0
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,11 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.argument("first")
 @click.argument("second")
 @click.option("--metric", default="", help="mae, rmse, wape, f1, ...; the monitor's first by default.")
+@click.option(
+    "--better",
+    type=click.Choice(["lower", "higher", "zero"]),
+    help="Which way is better of a metric of your own, if it does not say so.",
+)
 @click.option("--from", "start", type=_DATE, metavar="DATE", help="The first day of slots.")
 @click.option("--to", "end", type=_DATE, metavar="DATE", help="The last day of slots, included.")
 @click.option("--least-days", type=click.IntRange(2), default=7, show_default=True, help="Decide on no fewer.")
@@ -42,7 +47,9 @@ def ab(
     monitor: str,
     first: str,
     second: str,
+    *,
     metric: str,
+    better: str | None,
     start: datetime | None,
     end: datetime | None,
     least_days: int,
@@ -59,23 +66,27 @@ def ab(
     """
     from trikk.models.registry import Registry
     from trikk.monitoring.ab import compare
+    from trikk.monitoring.ab_function import Workers
     from trikk.monitoring.ab_verdict import Rules
     from trikk.monitoring.records import Records
 
     project = Project.open()
-    found = compare(
-        Records(project.journal, monitor).spec(),
-        project.tables,
-        Registry(project.journal),
-        first,
-        second,
-        environment=project.settings.environment,
-        metric=metric,
-        start=start.date() if start else None,
-        end=end.date() if end else None,
-        rules=Rules(least_days=least_days, confidence=confidence, matters=matters),
-        seed=seed,
-    )
+    with Workers(project) as call:
+        found = compare(
+            Records(project.journal, monitor).spec(),
+            project.tables,
+            Registry(project.journal),
+            first,
+            second,
+            environment=project.settings.environment,
+            metric=metric,
+            better=better or "",
+            call=call,
+            start=start.date() if start else None,
+            end=end.date() if end else None,
+            rules=Rules(least_days=least_days, confidence=confidence, matters=matters),
+            seed=seed,
+        )
     if as_json:
         print_json(found.to_json())
         return

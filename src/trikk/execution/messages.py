@@ -42,6 +42,7 @@ class StepCall:
         cpus: the cores that the step takes; bounds the threads of numerical libraries.
         log: where stdout, stderr and logging go: a path, or "" to leave them.
         on: the exception classes that are tried again, by name; None for no retry.
+        ready_made: a `Step` of trikk's own as "module:name", which a command has done beside all runs; else "".
     """
 
     run: str
@@ -60,6 +61,7 @@ class StepCall:
     cpus: float = 1.0
     log: str = ""
     on: list[str] | None = None
+    ready_made: str = ""
 
     @property
     def identity(self) -> str:

@@ -6,6 +6,7 @@ Nothing that it leaves half-done is visible: artifacts appear whole, a table wri
 
 from __future__ import annotations
 
+import importlib
 import numbers
 import os
 import time
@@ -59,18 +60,27 @@ def run_call(call: StepCall, place: Workplace) -> StepResult:
     """Do one attempt; whatever the author's code raises becomes a result."""
     began = time.monotonic()
     try:
-        pipeline = place.loaded.pipeline(call.pipeline)
         if call.write is not None:
             outputs, write = _write(call, place)
             note = ""
         else:
-            step = pipeline.steps[call.step]
-            assert step is not None
-            specs = {s.name: s for s in pipeline.graph.parameters}
+            step, specs = _step(call, place)
             outputs, note, write = *_call(call, step, place, specs), None
     except _Failed as failed:
         return failed.result
     return StepResult([o.to_json() for o in outputs], seconds=time.monotonic() - began, write=write, note=note)
+
+
+def _step(call: StepCall, place: Workplace) -> tuple[Step[..., Any], dict[str, ParameterSpec]]:
+    """The step of a call, and the parameters of its pipeline."""
+    if call.ready_made:
+        module, _, name = call.ready_made.partition(":")
+        found: Step[..., Any] = getattr(importlib.import_module(module), name)
+        return found, {}
+    pipeline = place.loaded.pipeline(call.pipeline)
+    step = pipeline.steps[call.step]
+    assert step is not None
+    return step, {s.name: s for s in pipeline.graph.parameters}
 
 
 class _Failed(Exception):

@@ -6,18 +6,33 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import UsageError
+from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.drift.correction import adjusted
+from trikk.models.metrics import METRICS, Metric
+from trikk.models.own import short
 from trikk.models.registry import Registry
-from trikk.monitoring.ab_loss import Loss, loss_of
-from trikk.monitoring.ab_pairs import DAY, OTHER, LeftOut, operands, paired
+from trikk.monitoring.ab_classes import labels_of_sides, of_classes
+from trikk.monitoring.ab_function import Call, here
+from trikk.monitoring.ab_loss import (
+    GROUP,
+    NUMBER,
+    Extent,
+    LeftOut,
+    Loss,
+    Measure,
+    Quotient,
+    by_expression,
+    each_without,
+    stretches,
+)
+from trikk.monitoring.ab_pairs import DAY, Excluded, operands, paired
 from trikk.monitoring.ab_resample import Spread, spread, two_sided
 from trikk.monitoring.ab_sides import Part, Side, parts_of, read_side, told_where
 from trikk.monitoring.ab_verdict import OPEN, Rules, Verdict, detectable, judge
-from trikk.monitoring.cases import OBSERVED, PREDICTED
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.slices import slice_texts
 
@@ -111,7 +126,7 @@ class Comparison:
     days: tuple[date, date] | None
     whole: Effect
     slices: tuple[Effect, ...] = ()
-    left_out: LeftOut = field(default_factory=LeftOut)
+    left_out: Excluded = field(default_factory=Excluded)
     detectable: float | None = None
     over: str = "days"
     rules: Rules = field(default_factory=Rules)
@@ -160,6 +175,8 @@ def compare(
     *,
     environment: str = "main",
     metric: str = "",
+    better: str = "",
+    call: Call = here,
     start: date | None = None,
     end: date | None = None,
     rules: Rules | None = None,
@@ -174,7 +191,9 @@ def compare(
         first: the side to beat; see `read_side`.
         second: the side that is judged.
         environment: whose aliases.
-        metric: a name; the monitor's first by default.
+        metric: a name, or "module:function" of the author's own; the monitor's first by default.
+        better: which way is better of an author's own, where it does not say so itself.
+        call: what calls an author's function; in this process by default.
         start: the first local day of slots; from the beginning if not given.
         end: the last local day, included.
         rules: when a difference counts.
@@ -184,14 +203,13 @@ def compare(
         UnknownName: if a side names what is not there.
         UsageError: if it can't be compared by that metric, or the sides share no case with a truth.
     """
-    chosen = spec.metric(metric or spec.metrics[0])
-    rules, loss = rules or Rules(), loss_of(chosen)
+    chosen, place = _chosen(spec, metric or spec.metrics[0], better)
+    rules = rules or Rules()
     sides = (read_side(first), read_side(second))
     parts = [parts_of(side, spec, tables, registry, environment) for side in sides]
-    pairs, out = paired(spec, list(zip(sides, parts, strict=True)), tables.scan(spec.truth), start, end, registry)
-    places = [
-        told for side, of_side in zip(sides, parts, strict=True) if (told := told_where(side, of_side, spec))
-    ]
+    made = list(zip(sides, parts, strict=True))
+    pairs, out, rows = paired(spec, made, tables.scan(spec.truth), start, end, registry)
+    places = [where for side, of_side in made if (where := told_where(side, of_side, spec))]
     if pairs.is_empty():
         told = ", ".join(out.told(first, second)) or "none at all"
         where = f" ({'; '.join(places)})" if places else ""
@@ -199,29 +217,61 @@ def compare(
             f"{first} and {second} share no case whose truth is known{where}",
             next=f"there are {told}; let one of them predict in shadow, or wait for the truth",
         )
-    found = _compared(spec, loss, sides, operands(pairs, chosen), out, rules, seed)
+    labels = None if place else labels_of_sides(spec, registry, chosen, (first, second), rows, pairs)
+    if place:
+        measure: Measure = LeftOut(chosen, partial(call, place))
+    elif labels is not None:
+        measure = of_classes(chosen, labels, (first, second))
+    else:
+        pairs = operands(pairs, chosen)
+        measure = (
+            Quotient(chosen) if chosen.above else LeftOut(chosen, partial(each_without, by_expression(chosen)))
+        )
+    found = _compared(spec, measure, sides, pairs, out, rules, seed)
     return replace(found, sources=tuple(map(tuple, parts)), places=tuple(places))
+
+
+def _chosen(spec: MonitorSpec, name: str, better: str) -> tuple[Metric, str]:
+    """The metric, and where it is the author's own: "module:function", which is not imported here."""
+    own = spec.own.get(name)
+    if own is None and (":" not in name or "[" in name):
+        try:
+            return spec.metric(name), ""
+        except UnknownName as error:
+            raise UnknownName("metric", name, [*spec.metrics, *METRICS]) from error
+    place = name if own is None else str(own["function"])
+    better = better or ("" if own is None else str(own["better"]))
+    if not better:
+        raise UsageError(
+            f"it is not known which way {name} is better",
+            next=f'say it: Metric({short(name)}, better="higher") in the monitor, or --better higher',
+        )
+    return Metric(name, better, numeric=False), place
 
 
 def _compared(
     spec: MonitorSpec,
-    loss: Loss,
+    measure: Measure,
     sides: tuple[Side, Side],
     pairs: pl.DataFrame,
-    out: LeftOut,
+    out: Excluded,
     rules: Rules,
     seed: int,
 ) -> Comparison:
-    days = pairs[DAY].unique().sort()
-    sums = _sums(loss, pairs, days, None)[1]
+    days, loss = pairs[DAY].unique().sort(), measure.loss
+    sums = _grouped(measure, pairs, days, None)[1]
     found = spread(sums, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
+    found = replace(found, days=len(days))
     weekly, over = _by_week(loss, sums, days, rules, seed), "days"
     if weekly is not None and weekly.error > found.error:
         found, over = replace(weekly, days=found.days), "weeks"
     first, second = (_metric(loss, sums.sum(axis=0)[0, side]) for side in (0, 1))
-    whole = Effect("", "", pairs.height, first, second, found, judge(found, loss.better, rules, first or 0.0))
+    verdict = judge(found, loss.better, rules, first or 0.0)
+    if first is None or second is None:
+        verdict = replace(verdict, reason=measure.why(pairs) or verdict.reason)
+    whole = Effect("", "", pairs.height, first, second, found, verdict)
     slices = [effect for column in spec.slices if column in pairs.columns
-              for effect in _sliced(column, loss, pairs, days, rules, seed)]  # fmt: skip
+              for effect in _sliced(column, measure, pairs, days, rules, seed)]  # fmt: skip
     return Comparison(
         spec.name,
         loss.name,
@@ -238,41 +288,31 @@ def _compared(
     )
 
 
-def _sums(
-    loss: Loss, pairs: pl.DataFrame, days: pl.Series, column: str | None
-) -> tuple[list[tuple[str, int]], np.ndarray[Any, Any]]:
-    """Each group's name and cases, and each day's sums of shape (days, groups, 2 sides, 2)."""
-    import numpy as np
+def _grouped(
+    measure: Measure, pairs: pl.DataFrame, days: pl.Series, column: str | None
+) -> tuple[list[tuple[str, int, int]], np.ndarray[Any, Any]]:
+    """Each group's name, cases and days; and what each day, or stretch of days, adds."""
     import polars as pl
 
-    truth = pl.col(OBSERVED)
-    parts = [
-        part(truth, pl.col(side)).cast(pl.Float64).sum().alias(f"{number}")
-        for number, (side, part) in enumerate(
-            (side, part) for side in (PREDICTED, OTHER) for part in (loss.above, loss.below)
-        )
-    ]
-    group = pl.lit("") if column is None else slice_texts(pairs[column])
+    name = pl.lit("") if column is None else slice_texts(pairs[column])
     order = pl.lit(0) if column is None else pl.col(column)
-    by = pairs.lazy().with_columns(group.alias("_group")).group_by("_group", DAY)
-    found = by.agg(pl.len().alias("cases"), order.first().alias("_order"), *parts).collect()
-    groups = found.group_by("_group").agg(pl.col("cases").sum(), pl.col("_order").first())
-    groups = groups.sort("_order", "_group", nulls_last=True).drop("_order")
-    where = {name: number for number, name in enumerate(groups["_group"])}
-    sums = np.zeros((len(days), len(where), 4))
-    at = days.search_sorted(found[DAY]).to_numpy()
-    to = np.array([where[name] for name in found["_group"]])
-    sums[at, to] = found.select("0", "1", "2", "3").to_numpy()
-    return [(name, int(count)) for name, count in groups.iter_rows()], sums.reshape(len(days), len(where), 2, 2)
+    named = pairs.with_columns(name.alias("_name"), order.alias("_order"))
+    groups = named.group_by("_name").agg(pl.len(), pl.col(DAY).n_unique(), pl.col("_order").first())
+    groups = groups.sort("_order", "_name", nulls_last=True).drop("_order").with_row_index(GROUP)
+    numbers = pl.Series(stretches(len(days)) if measure.by_stretch else range(len(days)), dtype=pl.Int64)
+    rows = named.join(groups.select("_name", GROUP), on="_name", maintain_order="left")
+    rows = rows.with_columns(numbers.gather(days.search_sorted(rows[DAY])).alias(NUMBER))
+    sums = measure.sums(rows.drop("_name", "_order"), Extent(int(numbers[-1]) + 1, groups.height))
+    return [(text, int(count), int(of_days)) for _, text, count, of_days in groups.iter_rows()], sums
 
 
 def _by_week(loss: Loss, sums: np.ndarray[Any, Any], days: pl.Series, rules: Rules, seed: int) -> Spread | None:
-    """The difference with whole weeks resampled; None where there are too few of them."""
+    """The difference with whole weeks resampled; None where there are too few of them, or days stand together."""
     import numpy as np
 
     weeks = days.dt.truncate("1w").rank("dense").to_numpy().astype(np.int64) - 1
     count = int(weeks[-1]) + 1
-    if count < LEAST_WEEKS:
+    if count < LEAST_WEEKS or len(sums) < len(days):
         return None
     whole = np.zeros((count, *sums.shape[1:]))
     np.add.at(whole, weeks, sums)
@@ -280,13 +320,15 @@ def _by_week(loss: Loss, sums: np.ndarray[Any, Any], days: pl.Series, rules: Rul
 
 
 def _sliced(
-    column: str, loss: Loss, pairs: pl.DataFrame, days: pl.Series, rules: Rules, seed: int
+    column: str, measure: Measure, pairs: pl.DataFrame, days: pl.Series, rules: Rules, seed: int
 ) -> list[Effect]:
-    named, sums = _sums(loss, pairs, days, column)
+    loss = measure.loss
+    named, sums = _grouped(measure, pairs, days, column)
     spreads = spread(sums, loss, confidence=rules.confidence, resamples=SLICE_RESAMPLES, seed=seed)
     whole = sums.sum(axis=0)
     found = []
-    for number, ((value, count), one) in enumerate(zip(named, spreads, strict=True)):
+    for number, ((value, count, of_days), per_unit) in enumerate(zip(named, spreads, strict=True)):
+        one = replace(per_unit, days=of_days)
         first, second = (_metric(loss, whole[number, side]) for side in (0, 1))
         verdict = judge(one, loss.better, rules, first or 0.0)
         found.append(Effect(column, value, count, first, second, one, verdict, _chance(one)))

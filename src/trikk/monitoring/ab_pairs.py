@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from trikk.core.errors import UsageError
 from trikk.core.zones import day_start
 from trikk.models.metrics import Metric
+from trikk.monitoring.ab_loss import OTHER
 from trikk.monitoring.ab_sides import Part, Side, narrowed
-from trikk.monitoring.cases import OBSERVED, PREDICTED, cases
+from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY, cases
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.windows import zone_of
 
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
 
     from trikk.models.registry import Registry
 
-OTHER = "_other"
 DAY = "_day"
 _FOREVER = (datetime(1900, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Excluded:
     """How many cases two sides are not compared on.
 
     Attributes:
@@ -57,12 +57,15 @@ def paired(
     start: date | None,
     end: date | None,
     registry: Registry | None = None,
-) -> tuple[pl.DataFrame, LeftOut]:
+) -> tuple[pl.DataFrame, Excluded, tuple[pl.DataFrame, pl.DataFrame]]:
     """The cases that both sides predicted and whose truth is known, with the local day of each in `_day`.
+
+    With them how many are left out, and all cases that each side predicted.
 
     Args:
         spec: the monitor.
-        sides: the first and the second side with their predictions; the second's values become `_other`.
+        sides: the first and the second side with their predictions; the second's values become `_other`, its
+            probabilities `_other_probability...`.
         truth: the monitor's truth.
         start: the first local day of slots; from the beginning if None.
         end: the last local day, included.
@@ -78,15 +81,16 @@ def paired(
     (left, meant), (right, _) = (_predicted(spec, side, parts, truth, period, registry) for side, parts in sides)
     left, right = _alike([left, right], spec.key)
     extra = [name for name in spec.slices if name in right.columns and name not in left.columns]
-    both = left.join(right.select(*by, pl.col(PREDICTED).alias(OTHER), *extra), on=by).sort(by)
+    shares = [pl.col(name).alias(OTHER + name) for name in right.columns if name.startswith(PROBABILITY)]
+    both = left.join(right.select(*by, pl.col(PREDICTED).alias(OTHER), *shares, *extra), on=by).sort(by)
     known = both.filter(happened)
     slots = pl.concat([rows[spec.slot] for rows in (left, right)])
     meant = meant.filter(pl.col(spec.slot).is_between(slots.min(), slots.max()))
     truths, first, second = (int(rows.select(happened.sum()).item()) for rows in (meant, left, right))
     alone = (first - known.height, second - known.height)
-    out = LeftOut(alone, both.height - known.height, truths - known.height - sum(alone))
+    out = Excluded(alone, both.height - known.height, truths - known.height - sum(alone))
     local = pl.col(spec.slot).dt.convert_time_zone(spec.timezone)
-    return known.with_columns(local.dt.date().alias(DAY)), out
+    return known.with_columns(local.dt.date().alias(DAY)), out, (left, right)
 
 
 def _predicted(
@@ -108,7 +112,9 @@ def _predicted(
     for part in parts:
         if part.frame is not None:
             plain = narrowed(spec, part.table, [*part.frame.collect_schema().names(), *others])
-            joined.append(cases(plain, part.frame, truth, *period, registry=registry))
+            rows = cases(plain, part.frame, truth, *period, registry=registry)
+            model_s = [name for name in rows.columns if side.column and name.startswith(PROBABILITY)]
+            joined.append(rows.drop(model_s))
     frames = _alike([rows.filter(pl.col(PREDICTED).is_not_null()) for rows in joined], spec.key)
     if len(frames) == 1:
         return frames[0], joined[0]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NORMAL = NormalDist()
 _BLOCK = 4_000_000  # numbers that a block of resamples may take
+_EQUAL = 1e-12
 _LEAST_ALIKE = 7  # days from which neighbours are looked at
 _MANY = 400  # degrees of freedom from which Student's distribution is taken for normal
 
@@ -56,7 +57,7 @@ def spread(
     sqrt((1 + r) / (1 - r)) of a first-order autocorrelation r (F. Zwiers, H. von Storch, J. Climate 8 (1995)).
 
     Args:
-        sums: float64 of shape (days, groups, 2 sides, 2): each day's sums, in the order of time.
+        sums: float64 of shape (days, groups, 2 sides, numbers): what each day adds, in the order of time.
         loss: the metric.
         confidence: of the interval.
         resamples: how many.
@@ -68,7 +69,7 @@ def spread(
     import numpy as np
 
     count = sums.shape[0]
-    present = sums[:, :, 0, 1] + sums[:, :, 1, 1] > 0
+    present = (sums != 0).any(axis=(2, 3))
     with np.errstate(invalid="ignore"):  # infinite losses make NaN, which is told
         point = _difference(loss, sums.sum(axis=0))
         drawn = np.concatenate([_difference(loss, part) for part in _resampled(sums, resamples, seed)])
@@ -93,12 +94,16 @@ def spread(
 
 
 def _difference(loss: Loss, sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The second side's worth minus the first's; 0 where only the order of summation makes a difference."""
+    import numpy as np
+
     worth = loss.worth(sums)
-    return worth[..., 1] - worth[..., 0]  # type: ignore[no-any-return]
+    found: np.ndarray[Any, Any] = worth[..., 1] - worth[..., 0]
+    return np.where(np.abs(found) <= _EQUAL * np.abs(worth).min(axis=-1), 0.0, found)
 
 
 def _resampled(sums: np.ndarray[Any, Any], resamples: int, seed: int) -> Iterator[np.ndarray[Any, Any]]:
-    """Sums over days drawn with replacement, in blocks of shape (resamples, groups, 2, 2)."""
+    """Sums over days drawn with replacement, in blocks of shape (resamples, groups, 2, numbers)."""
     import numpy as np
 
     days, width = sums.shape[0], int(np.prod(sums.shape[1:]))

@@ -57,6 +57,8 @@ def judge(found: Spread, better: str, rules: Rules, first: float) -> Verdict:
     """
     if not math.isfinite(found.difference):
         return Verdict(OPEN, "the metric is no number on these cases")
+    if found.low is None and found.days > 1:
+        return Verdict(OPEN, "without some of the days the metric is not defined")
     if found.low is None or found.high is None:
         return Verdict(OPEN, f"{_days(found.days)} with cases are too few", max(1, rules.least_days - found.days))
     between = f"between {found.low:+.4g} and {found.high:+.4g} at {rules.confidence:.0%}"
