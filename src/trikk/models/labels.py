@@ -137,7 +137,8 @@ def _is_chance(rows: pl.DataFrame, found: Labels) -> bool:
     classes = found.classes.values if found.classes is not None else (0, 1)
     if {*classes} == {0, 1}:
         return _are_chances(rows, found.predicted)
-    return not bool(rows[found.predicted].is_in(list(classes)).all())
+    numbers = [float(one) for one in classes if not isinstance(one, str)]
+    return not bool(rows[found.predicted].is_in(numbers).all())
 
 
 def _are_flags(rows: pl.DataFrame, name: str) -> bool:

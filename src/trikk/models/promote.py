@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import Conflict, SignatureError, UsageError
+from trikk.core.errors import Conflict, PredictionError, SignatureError, UsageError
 from trikk.core.values import JSON
-from trikk.models.columns import fitted_on
-from trikk.models.invoke import predict_values
-from trikk.models.metrics import Score, metric_of, score
+from trikk.models.class_metrics import needs_probabilities
+from trikk.models.classifier import Gives
+from trikk.models.columns import Fitted, fitted_on
+from trikk.models.invoke import predictions
+from trikk.models.metrics import Metric, check_fit, metric_of, score
 from trikk.models.register import refuse_dry
 from trikk.models.registry import Registry
 from trikk.models.rule import BetterBy, decide
+from trikk.models.signature import Signature
 from trikk.models.state import Move
+from trikk.models.task import Classes, class_text
 from trikk.models.version import ModelVersion, need_version
 from trikk.runs.context import StepContext, step_context
 from trikk.storage.batches import batches
@@ -100,18 +105,25 @@ def compare(
     """Score both versions on the same rows and judge; the decision as JSON, and whether to promote.
 
     Raises:
+        UsageError: before anything is predicted, if the metric does not fit the task, or the two versions tell
+            other classes apart.
         SignatureError: if the rows lack an input of either, or the target.
-        PredictionError: if a model gives NaN, or no row has a truth.
+        PredictionError: if a model gives NaN, no row has a truth, or the truth has classes that the models do not
+            know and the metric is made of their probabilities.
     """
     metric = metric_of(rule.metric, rule.better)
-    versions = [candidate] if holder is None else [candidate, holder]
-    models = [(version, version.load(context.artifacts)) for version in versions]
-    truth, values = predicted(models, lazy_of(rows), target)
-    scores: list[Score] = [score(metric, truth, value) for value in values]
+    sides = [_Side(version) for version in ([candidate] if holder is None else [candidate, holder])]
+    classes = _checked_classes(metric, [side.version for side in sides])
+    for side in sides:
+        side.load(context, sides[0].version.signature)
+    truth, found = predicted(sides, lazy_of(rows), target, probabilities=needs_probabilities(metric))
+    scores = [score(metric, truth, one, classes) for one in found]
+    unseen = {} if classes is None else unseen_classes(truth, classes)
+    _refuse_unseen(metric, unseen, classes, target)
     against = scores[1] if holder is not None else None
     verdict = decide(rule, metric, scores[0], against, held_by=None if holder is None else holder.version)
-    found: dict[str, JSON] = {
-        "reason": verdict.reason,
+    decision: dict[str, JSON] = {
+        "reason": "; ".join([verdict.reason, *_unseen_text(unseen)]),
         "former": None if holder is None else holder.version,
         "metric": metric.name,
         "better": metric.better,
@@ -121,13 +133,112 @@ def compare(
         "dropped": scores[0].dropped,
         "rule": {"better_by": rule.margin, "relative": rule.relative},
     }
-    return found, verdict.promote
+    if classes is not None:
+        decision["unseen_classes"] = {**unseen}
+    return decision, verdict.promote
+
+
+class _Side:
+    """A version that is compared.
+
+    Attributes:
+        version: the version.
+        model: the fitted model, once it is loaded.
+        known: what it says of itself.
+        signature: what it is asked with; of a version that an older build has registered, that of a classifier if
+            its model says the classes.
+    """
+
+    def __init__(self, version: ModelVersion) -> None:
+        self.version = version
+        self.signature = version.signature
+        self.model: Any = None
+        self.known = Fitted()
+
+    def load(self, context: StepContext, newer: Signature | None) -> None:
+        """Load the model."""
+        self.model = self.version.load(context.artifacts)
+        self.known = fitted_on(self.model)
+        own, classes = self.signature, None if newer is None else newer.classes
+        if own is None or newer is None or classes is None or own.task is not None:
+            return
+        stated = self.known.target
+        if stated.values is None or {*map(class_text, stated.values)} != {*classes.texts}:
+            return
+        self.signature = replace(own, task=newer.task, classes=Classes(stated.values, classes.positive))
+        if own.method == "predict":
+            gives = stated.gives is not Gives.CLASSES
+            self.signature = replace(self.signature, output=newer.output, probabilities=gives)
+
+
+def _checked_classes(metric: Metric, versions: Sequence[ModelVersion]) -> Classes | None:
+    """The classes of versions that are compared; None if none is known to tell classes apart.
+
+    Raises:
+        UsageError: if the metric does not fit one, or they differ.
+    """
+    known = [(v, v.signature) for v in versions if v.signature is not None and v.signature.task is not None]
+    for version, signature in known:
+        try:
+            check_fit(metric, signature.task, signature.classes)
+        except UsageError as error:
+            error.where = f"model {version.reference}"
+            raise
+    said = {_said(signature): version.reference for version, signature in known}
+    if len(said) > 1:
+        (one, first), (two, second), *_ = said.items()
+        raise UsageError(
+            f"{first} ({one}) and {second} ({two}) can't be compared",
+            next=f"look at both, and move the alias by hand: trikk models promote {versions[0].name} VERSION",
+        )
+    return next((signature.classes for _, signature in known), None)
+
+
+def _said(signature: Signature) -> str:
+    """A task and its classes in words, the same for the same classes in another order."""
+    if signature.classes is None:
+        return str(signature.task)
+    positive = "" if signature.positive is None else f", positive {class_text(signature.positive)}"
+    return f"{signature.task}: {', '.join(sorted(signature.classes.texts))}{positive}"
+
+
+def unseen_classes(truth: pl.Series, classes: Classes) -> dict[str, int]:
+    """The classes that the truth has and a model does not know, as texts, and how many rows have each."""
+    import polars as pl
+
+    values = truth.cast(pl.String) if isinstance(truth.dtype, pl.Categorical | pl.Enum) else truth
+    values = values.drop_nans() if values.dtype.is_float() else values
+    counts = values.drop_nulls().value_counts(sort=True, name="count").rows()
+    return {
+        class_text(value): count
+        for value, count in counts
+        if value not in classes.values and class_text(value) not in classes.texts
+    }
+
+
+def _unseen_text(unseen: Mapping[str, int]) -> list[str]:
+    if not unseen:
+        return []
+    named = ", ".join(f"{text} ({count:,})" for text, count in unseen.items())
+    return [f"of classes that no model here knows, and counted as wrong: {named}"]
+
+
+def _refuse_unseen(metric: Metric, unseen: Mapping[str, int], classes: Classes | None, target: str) -> None:
+    if not unseen or classes is None or not needs_probabilities(metric):
+        return
+    named = ", ".join(f"{text} ({count:,} rows)" for text, count in unseen.items())
+    raise PredictionError(
+        f"{target!r} has classes that the models do not know, so that {metric.name} has no probability of them: "
+        f"{named}",
+        next=f"fit the candidate on rows of all classes, or choose a metric of classes, such as "
+        f"{'f1' if classes.positive is not None else 'f1_macro'}",
+    )
 
 
 def predicted(
-    models: list[tuple[ModelVersion, Any]], rows: pl.LazyFrame, target: str
-) -> tuple[pl.Series, list[pl.Series]]:
-    """The truth, and each model's values, of exactly the same rows; a batch of rows is in memory at a time."""
+    sides: Sequence[_Side], rows: pl.LazyFrame, target: str, *, probabilities: bool
+) -> tuple[pl.Series, list[pl.DataFrame]]:
+    """The truth, and each model's predictions, of exactly the same rows, which are read a batch at a time."""
     import polars as pl
 
     if target not in rows.collect_schema().names():
@@ -136,20 +247,20 @@ def predicted(
             field=target,
             next=f"there are: {', '.join(rows.collect_schema().names())}",
         )
-    known = [fitted_on(model) for _, model in models]
     truths: list[pl.Series] = []
-    values: list[list[pl.Series]] = [[] for _ in models]
+    found: list[list[pl.DataFrame]] = [[] for _ in sides]
     for batch in batches(rows):
         truths.append(batch[target])
-        for (version, model), about, into in zip(models, known, values, strict=True):
+        for side, into in zip(sides, found, strict=True):
             try:
-                into.append(predict_values(model, batch, version.signature, known=about))
-            except SignatureError as error:
-                error.where = f"model {version.reference}"
+                made = predictions(side.model, batch, side.signature, known=side.known)
+            except (SignatureError, PredictionError) as error:
+                error.where = f"model {side.version.reference}"
                 raise
+            into.append(made if probabilities else made.select("value"))
     if not truths:
         raise UsageError("there are no rows to compare on", next="give rows that neither model was fitted on")
-    return pl.concat(truths), [pl.concat(parts) for parts in values]
+    return pl.concat(truths), [pl.concat(parts) for parts in found]
 
 
 def _decision(state: str, reason: str, version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:

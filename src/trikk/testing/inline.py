@@ -120,7 +120,8 @@ def run_inline(
         tables: frames by table name, or a `MemoryTables` (or `Tables`) to use.
         models: fitted models by reference, such as {"people@champion": model}, registered before the run. A model
             that does not know its columns by name comes with rows of them, (model, inputs), as `register_model`
-            takes them. "people" is the newest version; before "people:3" versions 1 and 2 are the same model.
+            takes them, and a classifier with what it takes beside: (model, inputs, {"positive": "leak"}). "people"
+            is the newest version; before "people:3" versions 1 and 2 are the same model.
         journal: where events go; in memory if not given.
         store: where artifacts go; in memory if not given.
         clock: time; a `ManualClock` if not given.
@@ -187,10 +188,11 @@ def _register(
     for reference in sorted(models, key=numbered_first):
         name, alias, number = references[reference]
         given = models[reference]
-        model, inputs = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        parts = given if isinstance(given, tuple) and len(given) in (2, 3) else (given, None)
+        model, inputs, more = (*parts, {})[:3]
         if model is None:
             raise UsageError(f"models has None for {reference}", next="leave it out where there is to be no model")
-        artifact, signature = artifacts.save(model), None if inputs is None else infer(model, inputs)
+        artifact, signature = artifacts.save(model), None if inputs is None else infer(model, inputs, **more)
         about = ModelVersion(name, 0, artifact, signature, environment=environment, created=now)
         there = len(registry.versions(name)) if name in registry.names() else 0
         for _ in range(there + 1, number or 0):
