@@ -172,10 +172,11 @@ def test_a_classifiers_rows_have_their_probabilities() -> None:
     assert (values, reasons) == ({"p0": "ok", "p2": "leak"}, {"p1": "bar is missing"})
 
 
-def test_a_key_that_is_called_like_a_column_of_the_table_has_another_name_there() -> None:
+def test_a_key_that_is_called_like_a_column_of_the_table_keeps_its_name() -> None:
     rows = frame(NAN).rename({"slot": "at"})
     _, bad, _ = predict_valid(fitted(), rows, key="pump", slot="at")
-    assert bad.collect().columns[-2:] == ["pump", "set_aside_at"]
+    assert bad.collect().columns == ["set_aside_at", "run", "pipeline", "gate", "reason", "row", "pump", "at"]
+    assert bad.collect()["at"].to_list() == [SLOT]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 NOWCASTS = ("too_late", "too_early", "corrected")
-UNLABELLED = ("unseen", "predicted", *NOWCASTS)
+UNLABELLED = ("unseen", "predicted", "set_aside", *NOWCASTS)
 """What is known of predictions as soon as they are there."""
 COUNTS = (
     "coverage",

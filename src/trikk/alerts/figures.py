@@ -158,7 +158,8 @@ def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Fig
     """
     if all(name.name in UNLABELLED for name in rule.condition.names()):
         late = figures.nowcasts.get("too_late", 0) + figures.nowcasts.get("too_early", 0)
-        return figures.predicted + late >= max(1, rule.min_labelled)
+        aside = figures.sums.get("set_aside", [0])[0]
+        return figures.predicted + late + aside >= max(1, rule.min_labelled)
     if all(name.kind == "count" and name.name != "interval_coverage" for name in rule.condition.names()):
         is_new = any(name.name == "unseen_class" for name in rule.condition.names()) and figures.unseen_class
         return bool(is_new) or window.state in ("final", "overdue")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SOURCE_ROWS = 5  # of each table that lie behind a prediction
 _JUDGED = 32  # windows by which an estimate is judged: more than count, as some may have too few labels
+_SHARES = {"unseen": "UNSEEN", "set_aside": "SET ASIDE"}
 _STATES = {
     "final": "green",
     "partial": "yellow",
@@ -56,7 +57,7 @@ def monitor(
     from trikk.monitoring.drill import worst as worst_cases
     from trikk.monitoring.estimate_figures import estimable
     from trikk.monitoring.estimate_trust import trusts
-    from trikk.monitoring.nowcasts import told
+    from trikk.monitoring.figures import told
     from trikk.monitoring.records import Records, names
 
     project = Project.open()
@@ -101,7 +102,7 @@ def monitor(
         if ahead := told_ahead(records.cursor().ahead):
             echo(ahead)
         shown_figures = [w.of(*chosen) if chosen else w.whole for w in windows]
-        for line in told(figures.nowcasts for figures in shown_figures if figures is not None):
+        for line in told([figures for figures in shown_figures if figures is not None]):
             echo(line)
         for one in trusted:
             echo(f"estimate: {one.state}: {one.reason}")
@@ -188,8 +189,8 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
     heads += ["BASELINE"] if baseline else []
     guessed = next((name for w in windows for name in w.whole.estimated), None)
     heads += [f"ESTIMATED {guessed.upper()}"] if guessed else []
-    unseen = any(w.whole.unseen is not None for w in windows)
-    heads += ["UNSEEN"] if unseen else []
+    shares = [name for name in _SHARES if any(getattr(w.whole, name) is not None for w in windows)]
+    heads += [_SHARES[name] for name in shares]
     rows = []
     for record in windows:
         figures = record.of(*chosen) if chosen else record.whole
@@ -201,13 +202,12 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
         row += [_number(figures.metrics.get(m)) for m in metrics]
         row += [_number(figures.baseline.get(metrics[0]))] if baseline else []
         row += [_number(figures.estimated.get(guessed))] if guessed else []
-        share = "-" if figures.unseen is None else f"{figures.unseen:.2%}"
-        rows.append(row + ([share] if unseen else []))
+        rows.append(row + [_share(getattr(figures, name)) for name in shares])
     table(heads, rows, right=heads[2:])
 
 
 def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
-    from trikk.monitoring.nowcasts import told
+    from trikk.monitoring.figures import told
 
     whole, metrics, titles = record.whole, spec.metrics, spec.called
     title = f" ({titles.monitor()})" if titles.monitor() else ""
@@ -219,20 +219,20 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     )
     if whole.unseen is not None:
         echo(f"  {whole.unseen:.2%} of the predictions are for categories that their model was not fitted on")
-    for line in told([whole.nowcasts]):
+    for line in told([whole]):
         echo(f"  {line}")
     for earlier in past:
         shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
         echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
-    unseen = any(f.unseen is not None for f in record.figures)
-    heads = ["SLICE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics), *(["UNSEEN"] if unseen else [])]
+    shares = [name for name in _SHARES if any(getattr(f, name) is not None for f in record.figures)]
+    heads = ["SLICE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics), *(_SHARES[name] for name in shares)]
     rows = [
         [
             f"{f.slice}={_named(f.value, titles.value(f.slice, f.value))}" if f.slice else "all",
             f"{f.predicted:,}",
             f"{f.labelled:,}",
             *(_number(f.metrics.get(m)) for m in metrics),
-            *(["-" if f.unseen is None else f"{f.unseen:.2%}"] if unseen else []),
+            *(_share(getattr(f, name)) for name in shares),
         ]
         for f in record.figures
     ]
@@ -334,6 +334,10 @@ def _run(run: dict[str, Any]) -> None:
 
 def _named(text: str, name: str) -> str:
     return f"{text} ({name})" if name else text
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
 
 
 def _number(value: float | None) -> str:

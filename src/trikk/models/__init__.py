@@ -167,8 +167,8 @@ def predict(
             a key that is empty or came before, with an input that is missing, of no value of its type or not
             finite where the model doesn't take that, on which the model fails, or of which it says nothing.
         invalid: the table that these are appended to, "set_aside" if not given: as that of a quarantine, `at`,
-            `run`, `pipeline`, `gate` (the step), `reason` and `row` (JSON text), and the key and the slot. Outside
-            of a pipeline no table is written.
+            `run`, `pipeline`, `gate` (the step), `reason` and `row` (JSON text), and the key, the slot and the
+            columns to keep. Outside of a pipeline no table is written.
         at_most: the share of the rows, 0 to 1, that may be set aside; if there are more, the step fails.
         name: the step's name; "predict", "predict-2", ... if not given.
         step: the same, in older projects.

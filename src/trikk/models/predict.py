@@ -121,7 +121,7 @@ def predict_valid(
 
     parted = Parted(lambda rows: _predicted(job, rows, needed), needed, values)
     repeated = Repeated(job.about, repeated_keys(lazy, job.about))
-    folder, about = _folder(context), _about(context, job.now)
+    folder, about, beside = _folder(context), _about(context, job.now), [*job.about, *job.keep]
     good: list[Path] = []
     bad: list[Path] = []
     reasons: Counter[str] = Counter()
@@ -135,14 +135,14 @@ def predict_valid(
         reasons.update(why.drop_nulls())
         if why.null_count() < batch.height:
             bad.append(folder / f"{n:06}.aside.arrow")
-            rejected_rows(batch.lazy(), pl.lit(why), about, job.about).write_ipc(bad[-1])
+            rejected_rows(batch.lazy(), pl.lit(why), about, beside).write_ipc(bad[-1])
     if parted.error is not None and parted.failed == total:
         raise parted.error
     count = sum(reasons.values())
     _tell(context, reasons, total, at_most)
     nothing = lazy.clear()
     made_all = pl.scan_ipc(good, glob=False) if good else _predicted(job, nothing.collect(), needed).lazy()
-    aside = rejected_rows(nothing, pl.lit(None, pl.String), about, job.about).lazy()
+    aside = rejected_rows(nothing, pl.lit(None, pl.String), about, beside).lazy()
     return made_all, pl.scan_ipc(bad, glob=False) if bad else aside, count
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import UsageError
 from trikk.monitoring.definition import TIME_PARTS, Made, MonitorSpec
 from trikk.monitoring.nowcasts import HINDSIGHT, MADE, Standing, made_later, nowcasts, standing
+from trikk.monitoring.set_aside import set_aside_rows, with_set_aside
 from trikk.monitoring.unseen import UNSEEN, Unseen
 from trikk.monitoring.windows import zone_of
 
@@ -33,6 +34,7 @@ def cases(
     end: datetime,
     unseen: Unseen | None = None,
     registry: Registry | None = None,
+    aside: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     """Join the predictions for the slots from `start` to `end` (not included) with their truth.
 
@@ -48,6 +50,7 @@ def cases(
         start: with its zone.
         end: with its zone.
         unseen: what says which predictions are of categories that are new to their model.
+        aside: the rows that could not be predicted; None if the monitor does not ask.
         registry: of the models; without it no prediction is known to be made later than it says.
 
     Returns:
@@ -90,6 +93,9 @@ def cases(
     right = came.select(*by, _known(spec.observed, others).alias(OBSERVED), *theirs, *slices)
     values |= {} if is_new is None else {UNSEEN: UNSEEN}
     chosen = _chosen(spec, left.collect(), list(values), by, list(order))
+    if aside is not None:
+        rows = set_aside_rows(spec, within(spec, aside, _with_slot(spec, aside), start, end), have)
+        chosen = with_set_aside(chosen, rows.collect(), by)
     joined = _joined(chosen, right.collect(), by).with_columns(
         pl.coalesce(name, _THEIRS + name).alias(name) for name in both
     )
@@ -102,6 +108,19 @@ def probabilities(spec: MonitorSpec, have: pl.Schema) -> dict[str, str]:
     head = spec.probability
     names = [name for name in have if name == head or name.startswith(f"{head}_")]
     return {PROBABILITY + name.removeprefix(head): name for name in names if head and have[name].is_float()}
+
+
+def _with_slot(spec: MonitorSpec, aside: pl.LazyFrame) -> pl.Schema:
+    """The columns of the table of rows that were set aside; UsageError if the slot is not among them."""
+    import polars as pl
+
+    schema = aside.collect_schema()
+    if isinstance(schema.get(spec.slot), pl.Datetime):
+        return schema
+    raise UsageError(
+        f"table {spec.set_aside} has no time in {spec.slot!r}, by which monitor {spec.name} finds its rows",
+        next="give predict(..., slot=) the same column",
+    )
 
 
 def with_texts(

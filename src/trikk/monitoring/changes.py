@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The rows of a monitor's two tables at the versions that are read, and what their logs say of them."""
+    """The rows of a monitor's tables at the versions that are read, and what their logs say of them.
+
+    `aside` has those that could not be predicted; None if the monitor does not ask.
+    """
 
     predictions: pl.LazyFrame
     truth: pl.LazyFrame
     tables: Any
     versions: Mapping[str, int | None]
+    aside: pl.LazyFrame | None = None
 
 
 @dataclass(slots=True)

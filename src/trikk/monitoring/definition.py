@@ -78,6 +78,7 @@ class MonitorSpec:
         own: the metrics that are the author's own, by name: where to find them, and which way is better.
         task: what is predicted; None if the model or the data says so.
         positive: of two classes the one that probability, precision and recall are about; None if known otherwise.
+        set_aside: the table of rows that could not be predicted; "" for none.
         probability: the predictions' column of that probability, and how those of several classes begin.
         titles: what people call it and its parts, as JSON (`called`).
     """
@@ -109,6 +110,7 @@ class MonitorSpec:
     task: Task | None = None
     positive: ClassValue | None = None
     probability: str = PROBABILITY
+    set_aside: str = ""
     titles: dict[str, JSON] = field(default_factory=dict)
 
     @property
@@ -146,6 +148,7 @@ class MonitorSpec:
             "positive": self.positive,
             "probability": probability,
             "nowcasts": nowcasts,
+            "set_aside": self.set_aside or None,
         }
 
     def metric(self, name: str) -> Metric:

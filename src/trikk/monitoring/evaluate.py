@@ -60,7 +60,7 @@ def evaluate(
     redefined = cursor.is_of_another(spec)
     if redefined:
         cursor = Cursor()
-    new = changes(spec, source, cursor)
+    new = changes(spec, source, cursor, [spec.set_aside] if spec.set_aside else [])
     made: list[WindowRecord] = []
     states: list[tuple[Window, str]] = []
     until = dict(cursor.until)
@@ -109,7 +109,7 @@ def _evaluated(
 
     start, end, unseen = batch[0].start, batch[-1].end, Unseen(records.ledger)
     registry = Registry(records.ledger)
-    joined = cases(spec, source.predictions, source.truth, start, end, unseen, registry)
+    joined = cases(spec, source.predictions, source.truth, start, end, unseen, registry, source.aside)
     labels = labels_known(spec, registry, joined)
     slot = pl.col(spec.slot)
     found = []

@@ -19,6 +19,9 @@ from trikk.monitoring.estimate_classes import Expected
 from trikk.monitoring.estimate_figures import ECE, calibrated_gap, estimable, estimates
 from trikk.monitoring.metric_names import renewed_figures
 from trikk.monitoring.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
+from trikk.monitoring.nowcasts import told as told_nowcasts
+from trikk.monitoring.set_aside import SET_ASIDE
+from trikk.monitoring.set_aside import told as told_aside
 from trikk.monitoring.slices import slice_text
 from trikk.monitoring.tasks import labels_given
 from trikk.monitoring.unseen import UNSEEN, UNSEEN_CLASS, new_classes
@@ -63,6 +66,8 @@ class Figures:
         nowcasts: of predictions that are made after their slot, how many cases were predicted `too_late` only, or
             `too_early` only, how many `corrected` ones have later predictions, and how many of these would be
             `judged_otherwise`; empty for a monitor of forecasts.
+        set_aside: the share, 0 to 1, of the rows that could not be predicted, of these and those that were; None
+            if the monitor does not ask.
         unseen_class: how many of the labelled cases are of a class that is new to the version that predicted them;
             None if no version's classes are known.
         unseen_classes: these classes, as texts, with how many cases are of each.
@@ -87,6 +92,7 @@ class Figures:
     nowcasts: dict[str, int] = field(default_factory=dict)
     unseen_class: int | None = None
     unseen_classes: dict[str, int] = field(default_factory=dict)
+    set_aside: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -105,8 +111,9 @@ class Figures:
 
     @property
     def judged(self) -> Figures:
-        """The figures without what later predictions say, which is told and judges nothing."""
-        return replace(self, nowcasts={})
+        """The figures without what is told beside them: later predictions, and rows that have none."""
+        sums = {name: pair for name, pair in self.sums.items() if name != "set_aside"}
+        return replace(self, nowcasts={}, set_aside=None, sums=sums)
 
     def to_json(self) -> dict[str, JSON]:
         """The figures as JSON; what they are summed from only where there is something."""
@@ -164,6 +171,11 @@ def _sums_agree(one: Figures, other: Figures) -> bool:
         for name in one.sums.keys() & other.sums.keys()
         for first, second in zip(one.sums[name], other.sums[name], strict=True)
     )
+
+
+def told(found: Sequence[Figures]) -> list[str]:
+    """What of several windows is no metric and to be said: predictions that don't count, rows that have none."""
+    return [*told_nowcasts(one.nowcasts for one in found), *told_aside(one.sums for one in found)]
 
 
 class _Made:
@@ -250,6 +262,8 @@ class _Made:
         if UNSEEN_CLASS in self.joined.columns:
             is_new = pl.col(UNSEEN_CLASS)
             found.append(pl.when(is_new.count() > 0).then(is_new.sum()).alias("unseen_class"))
+        if SET_ASIDE in self.joined.columns:
+            found += [pl.col(SET_ASIDE).sum().alias("+set_aside"), pl.col(SET_ASIDE).count().alias("#set_aside")]
         if TOO_LATE in self.joined.columns:
             found += self._nowcasts()
         found += self._expressions("m", PREDICTED, both)
@@ -332,6 +346,8 @@ class _Made:
         reasons |= {f"estimated({name})": why for name, why in every.reasons.items()}
         if "#unseen" in row:
             sums["unseen"] = [row["+unseen"], row["#unseen"]]
+        if "#set_aside" in row:
+            sums["set_aside"] = [row["+set_aside"], row["#set_aside"]]
         counts = tallies["m"][1].counts if "m" in tallies else None
         return Figures(
             column,
@@ -353,6 +369,7 @@ class _Made:
             {name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
             row.get("unseen_class"),
             row["_new"],
+            _number(quotient(sums["set_aside"])) if "set_aside" in sums else None,
         )
 
     def _one(

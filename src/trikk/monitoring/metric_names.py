@@ -20,6 +20,7 @@ RESERVED = (
     "observed",
     "labelled",
     "unseen",
+    "set_aside",
     "too_late",
     "too_early",
     "corrected",

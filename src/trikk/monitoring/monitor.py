@@ -68,6 +68,8 @@ class Monitor:
         unit: of the values, such as "persons": reports write it behind mae, rmse, bias, median_error, quantiles.
         customer_name: what a customer's page calls it; its title if not given.
         baseline_title: what reports call the baseline; its column's name if not given.
+        set_aside: the table of rows that could not be predicted (`predict(..., invalid=...)`); their share is the
+            figure `set_aside`.
 
     Raises:
         DefinitionError: if something in it can't work.
@@ -102,6 +104,7 @@ class Monitor:
         task: str | None = None,
         positive: ClassValue | None = None,
         probability: str = "probability",
+        set_aside: Table | None = None,
         title: str = "",
         unit: str = "",
         customer_name: str = "",
@@ -135,6 +138,7 @@ class Monitor:
             task=task,
             positive=positive,
             probability=probability,
+            set_aside="" if set_aside is None else set_aside.table_name,
             titles={"title": title, "unit": unit, "customer_name": customer_name, "baseline": baseline_title},
             where=(where := caller()),
         )
@@ -142,7 +146,9 @@ class Monitor:
         self.name = name
 
         def watch(now: datetime | None = None) -> None:
-            _EVALUATE(self.spec.to_json(), predictions, truth, now, drift.table if drift else None)
+            features = drift.table if drift else None
+            aside = {} if set_aside is None else {"aside": Table(set_aside.table_name, optional=True)}
+            _EVALUATE(self.spec.to_json(), predictions, truth, now, features, **aside)
 
         watch.__doc__ = f"Evaluate monitor {name}: predictions against what has come in by now."
         self.pipeline = Pipeline(watch, name=f"watch_{name}", where=where)
@@ -161,6 +167,7 @@ def evaluate_monitor(
     truth: pl.LazyFrame,
     now: datetime | None,
     features: pl.LazyFrame | None = None,
+    aside: pl.LazyFrame | None = None,
 ) -> dict[str, Any]:
     """The step that evaluates a monitor; see `trikk.monitoring.evaluate`.
 
@@ -181,7 +188,8 @@ def evaluate_monitor(
     created: Any = context.journal.events(context.recorded_in)[0].body
     records = Records(context.journal, read.name)
     records.define(read, moment.timestamp())
-    source = Source(predictions, truth, context.tables, created["lock"]["tables"])
+    aside = predictions.clear() if read.set_aside and aside is None else aside
+    source = Source(predictions, truth, context.tables, created["lock"]["tables"], aside)
     found = evaluate(read, source, records, now=moment, run=context.run, identity=context.identity)
     windows: list[JSON] = [
         {"kind": w.kind, "label": w.label, "state": w.state, "why": w.why, **w.whole.to_json()}

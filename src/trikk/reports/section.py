@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.estimate_figures import ECE
-from trikk.monitoring.nowcasts import told
+from trikk.monitoring.figures import told
 from trikk.monitoring.records import WindowRecord, reason_for
 from trikk.monitoring.windows import zone_of
 from trikk.reports import words
@@ -234,7 +234,7 @@ def _notes(
         )
     found += _lacking(known.spec.metrics, metrics, now)
     parts = [figures for record in now.counted for figures in figures_in(record, part)]
-    found += [f"{line[0].upper()}{line[1:]}." for line in told(figures.nowcasts for figures in parts)]
+    found += [f"{line[0].upper()}{line[1:]}." for line in told(parts)]
     counts = [sum(bool(r and r.whole.labelled) for r in _records(s)) for s in (now, before)]
     if 0 < counts[1] < _HALF * counts[0]:
         kind = known.kind_for(period.kind)

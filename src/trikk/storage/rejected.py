@@ -29,12 +29,11 @@ def rejected_rows(
         rows: all rows.
         reason: why each is rejected; null for a good one.
         about: `at` (UTC), `run`, `pipeline`, `gate`.
-        beside: more columns to keep in their own types, behind the others. One that is called like a column of
-            the table has `set_aside_` before its name.
+        beside: more columns to keep in their own types, behind the others. A column of the table that is called
+            like one of them has `set_aside_` before its name.
     """
     schema = rows.collect_schema()
-    kept = {name: f"set_aside_{name}" if name in SCHEMA else name for name in beside}
-    own = [pl.col(name).alias(f"_{alias}") for name, alias in kept.items()]
+    own = [pl.col(name).alias(f"_{name}") for name in beside]
     marked = rows.select(pl.struct(pl.all()).alias("row"), reason.alias("reason"), *own)
     failing = marked.filter(pl.col("reason").is_not_null())
     found = failing.with_columns(as_json(pl.col("row"), pl.Struct(schema)).alias("row")).collect(
@@ -42,8 +41,10 @@ def rejected_rows(
     )
     return found.select(
         *(
-            pl.lit(about[name], dtype=dtype).alias(name) if name in about else pl.col(name)
+            (pl.lit(about[name], dtype=dtype) if name in about else pl.col(name)).alias(
+                f"set_aside_{name}" if name in beside else name
+            )
             for name, dtype in SCHEMA.items()
         ),
-        *(pl.col(f"_{alias}").alias(alias) for alias in kept.values()),
+        *(pl.col(f"_{name}").alias(name) for name in beside),
     )
