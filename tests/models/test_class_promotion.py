@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import lightgbm
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 from tests.models.test_steps import Place
 
 from trikk import better_by, promote_if, register_model
+from trikk.core.digests import digest_json
 from trikk.core.errors import PredictionError, UsageError
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
@@ -228,3 +231,47 @@ def test_a_holder_of_an_older_build_is_asked_for_the_same_class(bench: Bench, me
     assert bench.add(bayes(truth), truth, "auc")["holder"] == pytest.approx(roc_auc_score(truth, likely))
     kept = bench.add(always(value=True, truth=truth), truth, "accuracy")
     assert (kept["state"], kept["former"] in (1, 2)) == ("kept", True)
+
+
+def _texts() -> Any:
+    return bayes(states(["leak", "ok"]))
+
+
+def _booster() -> Any:
+    about = {"objective": "binary", "verbose": -1, "num_threads": 1}
+    return lightgbm.train(about, lightgbm.Dataset(INPUTS.to_numpy(), NOISY > 0), 2)
+
+
+def _short() -> Any:
+    return RandomForestClassifier(2, random_state=0).fit(INPUTS.to_numpy(), (NOISY > 0).astype("int8"))
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "dtype", "about"),
+    [
+        (_texts, "predict", "String", {"positive": "leak"}),
+        (_short, "predict", "Int8", {}),
+        (_short, "predict_proba", "Float64", {}),
+        (_booster, "predict", "Float64", {}),
+    ],
+)
+def test_a_run_that_an_older_build_began_gets_the_version_that_it_made(
+    bench: Bench, model: Any, method: str, dtype: str, about: dict[str, Any]
+) -> None:
+    """The identity of a registration is made of the signature as older builds had it."""
+    fitted = model()
+    artifact = bench.context.artifacts.save(fitted)
+    inputs = [{"name": name, "dtype": "Float64", "nullable": False} for name in INPUTS.columns]
+    output = {"name": "value", "dtype": dtype, "nullable": False}
+    old = {"inputs": inputs, "output": output, "takes": "array", "method": method}
+    shown = digest_json([artifact.digest, old, {"mae": 1.0}, "words"])[:16]
+    made = ModelVersion("valve", 0, artifact, Signature.read(old))
+    bench.place.registry.register(made, identity=f"{bench.context.identity}/{shown}")
+    with entered(bench.context):
+        again = register_model(
+            fitted, "valve", inputs=INPUTS, method=method, metrics={"mae": 1.0}, description="words", **about
+        )
+    if about:  # they could not say which class is positive, so it is another registration
+        assert (again["version"], again["signature"]["positive"]) == (2, "leak")
+    else:
+        assert again == bench.place.registry.get("valve", 1).to_json()

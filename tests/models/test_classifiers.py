@@ -257,6 +257,12 @@ def test_a_model_of_one_class_or_of_several_outputs_is_refused() -> None:
         infer(several, X)
 
 
+def test_classes_that_no_table_can_hold_side_by_side_are_refused() -> None:
+    with pytest.raises(UsageError, match="differ in case only"):
+        infer(GaussianNB().fit(X.to_numpy(), labels(["Leak", "leak", "ok"])), X)
+    assert infer(GaussianNB().fit(X.to_numpy(), labels(["Leak", "leak"])), X, positive="leak").positive == "leak"
+
+
 @pytest.mark.parametrize(
     ("likely", "words"),
     [

@@ -7,9 +7,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from sklearn.naive_bayes import GaussianNB
 
 from trikk import Model, Table, pipeline, predict, shadow
 from trikk.core.errors import DefinitionError
+from trikk.models.register import infer
 from trikk.models.registry import Registry
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
@@ -123,3 +125,22 @@ def test_challengers_of_several_kinds_share_a_table() -> None:
 def test_outside_of_a_pipeline_it_is_refused() -> None:
     with pytest.raises(DefinitionError, match="part of pipelines"):
         shadow(Twice(), tomorrow(), into=Table("shadow"), key="sensor", slot="slot")
+
+
+def test_classes_stay_what_they_are_unless_an_older_table_has_numbers() -> None:
+    rows = tomorrow().select("usual")
+    model = GaussianNB().fit(rows.to_numpy(), [3] * 8 + [20] * 8 + [100] * 8)
+    for before, kind in ((None, pl.Int64), (Whole(), pl.Float64)):
+        world = World()
+        if before is not None:
+            world.give(before, "challenger")
+            assert world.run().state == "succeeded"
+        artifact = Artifacts(world.store).save(model)
+        registry = Registry(world.journal)
+        made = registry.register(ModelVersion("people", 0, artifact, infer(model, rows)))
+        registry.move("people", "challenger", made.version, "main", by="me", why="", at=2.0)
+        run = world.run()
+        assert run.state == "succeeded", run.error
+        found = run.table("shadow").filter(pl.col("model_version") == made.version)
+        assert (found["value"].dtype, sorted(found["value"].unique())) == (kind, [3, 20, 100])
+        assert found["probability_20"].dtype == pl.Float64

@@ -191,6 +191,7 @@ def infer(
             next="leave out method=: predictions have the class and a column for each probability",
         )
     takes, output = _proved(model, inputs, sample, method, known_classes, known)
+    _refuse_cases(output.columns)
     unknown = sorted(set(nullable) - set(names))
     given = Signature.infer(
         sample, output["value"], takes=takes, method=method, nullable=[*unknown, *found, *nullable]
@@ -221,6 +222,17 @@ def _classes(
             each = called(model, "run", as_taken(model, sample, takes, known), takes)[1]
             guessed = plain_values(each[0]) if isinstance(each, list) else None
     return classes_of(stated, task=wanted, guessed=guessed, **said)
+
+
+def _refuse_cases(columns: Sequence[str]) -> None:
+    """Raise UsageError if two columns differ in case only, since no table can hold both."""
+    seen: dict[str, str] = {}
+    for name in columns:
+        if (other := seen.setdefault(name.lower(), name)) != name:
+            raise UsageError(
+                f"two classes differ in case only, and no table has columns {other!r} and {name!r}",
+                next="give one of the classes another name before fitting",
+            )
 
 
 def _guessed(values: pl.Series) -> list[Any] | None:

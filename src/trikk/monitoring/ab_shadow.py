@@ -14,6 +14,7 @@ from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
 from trikk.pipeline.table import Table
 from trikk.pipeline.tracing import current, when
+from trikk.runs.context import current_step
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,7 +69,7 @@ def shadow(
         )
     keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
     made, count = _SHADOW.options(name=step_name(name, step), after=after, timeout=timeout)(
-        model, rows, key=keys, slot=slot, keep=kept, allow_nan=allow_nan
+        model, rows, key=keys, slot=slot, keep=kept, allow_nan=allow_nan, into=into.table_name
     )
     with when(count > 0):
         into.append(made, schema_mode="merge")
@@ -76,11 +77,19 @@ def shadow(
 
 
 def shadow_frame(
-    model: ModelVersion | Any, frame: Any, *, key: list[str], slot: str, keep: list[str], allow_nan: bool = False
+    model: ModelVersion | Any,
+    frame: Any,
+    *,
+    key: list[str],
+    slot: str,
+    keep: list[str],
+    allow_nan: bool = False,
+    into: str | None = None,
 ) -> tuple[Any, int]:
     """The step of `shadow`: the challenger's predictions and how many they are; none where there is no challenger.
 
-    Numbers come as Float64, so that challengers of several kinds share a table; a class stays what it is.
+    Numbers come as Float64, so that challengers of several kinds share a table. A class stays what it is, unless
+    the table has Float64 already, as older builds made it.
     """
     import polars as pl
 
@@ -90,11 +99,21 @@ def shadow_frame(
         _LOG.info("there is no challenger")
         return _nothing(), 0
     made: pl.LazyFrame = predict_frame(model, frame, key=key, slot=slot, keep=keep, allow_nan=allow_nan)
-    version = as_version(model)
-    classes = version is not None and version.signature is not None and version.signature.classes is not None
-    if not classes and made.collect_schema()["value"].is_numeric():
+    if made.collect_schema()["value"].is_numeric() and not _keeps_classes(model, into):
         made = made.with_columns(pl.col("value").cast(pl.Float64))
     return made, int(made.select(pl.len()).collect().item())
+
+
+def _keeps_classes(model: Any, into: str | None) -> bool:
+    """Whether the values are classes, and the table takes them as they are."""
+    import polars as pl
+
+    version, context = as_version(model), current_step()
+    if version is None or version.signature is None or version.signature.classes is None:
+        return False
+    if into is None or context is None or context.tables.version(into) is None:
+        return True
+    return bool(context.tables.scan(into).collect_schema().get("value") != pl.Float64)
 
 
 def _nothing() -> pl.DataFrame:
