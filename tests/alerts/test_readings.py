@@ -196,6 +196,35 @@ def test_an_estimate_that_is_not_known_neither_opens_nor_closes_and_says_so() ->
     assert shape(read([*windows, unknown, foretold(5, 9.0)], "estimated(mae) > 3 for 3 windows")) == "..xxx"
 
 
+def test_a_figure_of_a_class_that_has_none_neither_opens_nor_closes_and_says_why() -> None:
+    spec = replace(SPEC, metrics=("f1[two words]", "auc"), expected_error="")
+    said = "no case is two words, and it was never predicted"
+
+    def day(number: int, f1: float | None) -> WindowRecord:
+        reasons = {"auc": "every case is ok"} | ({} if f1 is not None else {"f1[two words]": said})
+        whole = Figures("", "", 100, 100, 100, {"f1[two words]": f1, "auc": None}, reasons=reasons)
+        start = START + timedelta(days=number)
+        end = start + timedelta(days=1)
+        return WindowRecord("people", "day", f"{start:%Y-%m-%d}", start, end, "final", (whole,), at=0.0)
+
+    def seen(when: str, *values: float | None) -> Reading:
+        rule = checked({"name": "loss", "monitor": "people", "when": when, "min_labelled": 10})
+        windows = [day(number, value) for number, value in enumerate(values)]
+        return of_figures(recorded(*windows), spec, rule, START + timedelta(days=60))[0]
+
+    reading = seen('f1["two words"] < 0.7', 0.9, 0.5, None, 0.6, None)
+    assert shape(reading) == ".xx"
+    assert (reading.bad, reading.good) == (2, 0)
+    assert reading.points[-1].text == 'day 2020-03-04: f1["two words"] < 0.7 (it is 0.6)'
+    facts = reading.points[-1].facts
+    assert (facts["f1[two words]"], facts["auc"]) == ("0.6", "- (every case is ok)")
+    assert unjudged([reading]) == [
+        f"people.loss was not judged: day 2020-03-05: f1[two words] is not known: {said}",
+    ]
+    assert unjudged([seen("f1[two words] < 0.7", None, 0.5)]) == []
+    assert unjudged([seen("f1[two words] < 0.7 or coverage > 0.5", None)]) == []
+
+
 def test_of_many_slices_that_are_not_judged_a_few_are_named() -> None:
     rule = checked({"name": "loss", "monitor": "people", "when": "estimated(mae) > 3", "slice": "sensor"})
     every = [Reading(rule, "people", "", (), ("sensor", f"s{n}"), "day 2020-03-05: why") for n in range(5)]

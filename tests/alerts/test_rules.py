@@ -68,6 +68,40 @@ def test_a_monitor_refuses_an_alarm_that_does_not_fit_it(alarms: list[Any], what
 
 
 @pytest.mark.parametrize(
+    ("task", "when", "what", "instead"),
+    [
+        (
+            "multiclass",
+            "f1 < 0.7",
+            "rule loss: f1 does not fit many classes",
+            "f1_macro, f1_weighted or f1[CLASS]",
+        ),
+        ("multiclass", "mae > 3", "rule loss: mae does not fit many classes", "balanced_accuracy"),
+        ("binary", "rmse > usual", "rule loss: rmse does not fit two classes", "recall"),
+        ("binary", "estimated(top_2_accuracy) < 1", "rule loss: top_2_accuracy does not fit two", "recall"),
+        ("multiclass", "f1[worn] < 0.7", "names 'f1[worn]', which the monitor does not measure", "f1[two words]"),
+        ("multiclass", "f2 < 0.7", "names 'f2', which the monitor does not measure", "accuracy"),
+    ],
+)
+def test_an_alarm_on_a_metric_that_does_not_fit_is_refused(task: str, when: str, what: str, instead: str) -> None:
+    tables: dict[str, Any] = {"predictions": Table("p"), "truth": Table("t"), "task": task}
+    metrics = ["accuracy", *(["f1[two words]", "recall[a:b.c]"] if task == "multiclass" else [])]
+
+    def made(condition: str) -> Monitor:
+        alarms = [Alarm("loss", when=condition)]
+        return Monitor("m", **tables, key="k", slot="s", observed="o", metrics=metrics, alarms=alarms)
+
+    with pytest.raises(DefinitionError) as refused:
+        made(when)
+    assert what in str(refused.value)
+    assert instead in str(refused.value.next)
+    if task == "multiclass":
+        spec = made('f1["two words"] < 0.7 and recall[a:b.c] > 0').spec
+        assert MonitorSpec.read(spec.to_json()) == spec
+        assert (spec.metrics, spec.own) == (("accuracy", "f1[two words]", "recall[a:b.c]"), {})
+
+
+@pytest.mark.parametrize(
     ("given", "what"),
     [
         ({"when": "mae >"}, "is wrong at character 6"),

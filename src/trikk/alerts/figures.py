@@ -135,20 +135,34 @@ def _reading(
         if measured and not holds:
             good.append(figures)
     where = "" if part is None else f" at {part[0]} {_named(part[1], spec.called.value(*part))}"
-    unknown = "; ".join(_unknown(rule, window, part) for window in newest)
+    judged = {point.mark for point in points}
+    left = [window for window in newest or windows[-1:] if window.label not in judged]
+    unknown = "; ".join(filter(None, (_unknown(spec, rule, window, part) for window in left)))
     return Reading(rule, spec.name, f"{spec.name}{where}: {rule.when}", tuple(points), part, unknown)
 
 
-def _unknown(rule: Rule, window: WindowRecord, part: tuple[str, str] | None) -> str:
-    """Why a window can't be judged before labels, of estimates that are not known; "" if it can."""
+def _unknown(spec: MonitorSpec, rule: Rule, window: WindowRecord, part: tuple[str, str] | None) -> str:
+    """Why a window that could be judged is not: of figures that are not known; "" if there are too few cases."""
     figures = window.whole if part is None else window.of(*part)
-    if figures is None or figures.predicted < rule.min_labelled:
+    if figures is None or not (_is_foretelling(rule) or _is_judged(spec, rule, window, figures)):
         return ""
-    names = dict.fromkeys(one.name for one in rule.condition.names() if one.kind == "estimated")
-    missing = [name for name in names if figures.estimated.get(name) is None]
-    why = [(f"estimated({name})", figures.reasons.get(f"estimated({name})")) for name in missing]
-    said = ", ".join(f"{name} is not known" + (f": {reason}" if reason else "") for name, reason in why)
-    return f"{window.kind} {window.label}: {said}" if said else ""
+    if figures.predicted < rule.min_labelled:
+        return ""
+    said = []
+    for name in dict.fromkeys(rule.condition.names()):
+        if name.kind in _REASONS and value_of(name, figures) is None:
+            shown_as, key = (form.format(name.name) for form in _REASONS[name.kind])
+            reason = figures.reasons.get(key)
+            said.append(f"{shown_as} is not known" + (f": {reason}" if reason else ""))
+    return f"{window.kind} {window.label}: {', '.join(said)}" if said else ""
+
+
+_REASONS = {
+    "metric": ("{}", "{}"),
+    "baseline": ("baseline({})", "baseline:{}"),
+    "estimated": ("estimated({})", "estimated({})"),
+}
+"""By kind of name, what a figure is called, and where its reason is."""
 
 
 def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Figures) -> bool:
@@ -244,9 +258,11 @@ def _point(
     facts: dict[str, JSON] = {"title": titles.monitor()} if titles.monitor() else {}
     facts |= {"window": window.label, "state": window.state}
     facts |= {"labelled": f"{figures.labelled:,} of {figures.predicted:,}"}
-    facts |= {name: _named(shown(value), titles.metric(name)) for name, value in figures.metrics.items()}
-    facts |= {f"{name} of the baseline": shown(value) for name, value in figures.baseline.items()}
-    facts |= {f"{name} as estimated": shown(value) for name, value in figures.estimated.items()} | more
+    facts |= {n: _named(_fact(figures, n, value), titles.metric(n)) for n, value in figures.metrics.items()}
+    facts |= {f"{n} of the baseline": _fact(figures, f"baseline:{n}", v) for n, v in figures.baseline.items()}
+    facts |= {
+        f"{n} as estimated": _fact(figures, f"estimated({n})", v) for n, v in figures.estimated.items()
+    } | more
     return Point(
         mark=window.label,
         start=window.start.timestamp() if window.end.timestamp() <= window.at else window.at,
@@ -256,6 +272,12 @@ def _point(
         badness=max((one.excess for one in compared), default=0.0) if bad else 0.0,
         facts=facts,
     )
+
+
+def _fact(figures: Figures, name: str, value: float | None) -> str:
+    """A figure for people; where there is none, with the reason."""
+    why = figures.reasons.get(name, "") if value is None else ""
+    return f"{shown(value)} ({why})" if why else shown(value)
 
 
 def _named(text: str, title: str) -> str:

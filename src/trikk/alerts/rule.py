@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import time
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.alerts.expression import COUNTS, Condition
 from trikk.alerts.language import parse
 from trikk.core.durations import seconds
-from trikk.core.errors import UsageError
+from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
 
@@ -183,6 +184,7 @@ def check_against(rule: Rule, spec: MonitorSpec) -> None:
         )
     for name in rule.condition.names() if rule.kind == FIGURES else ():
         if name.kind != "count" and name.name not in spec.metrics:
+            _check_fits(rule, name.name, spec)
             raise UsageError(
                 f"rule {rule.name} names {name.name!r}, which the monitor does not measure",
                 next=f"there are: {', '.join((*spec.metrics, *COUNTS, 'baseline', 'usual', 'estimated'))}",
@@ -197,6 +199,19 @@ def check_against(rule: Rule, spec: MonitorSpec) -> None:
                 f"rule {rule.name} names the estimate of {name.name}, which the monitor does not make",
                 next="give the monitor expected_error= (for mae) or calibrated=True",
             )
+
+
+def _check_fits(rule: Rule, metric: str, spec: MonitorSpec) -> None:
+    """Refuse a metric that would not fit the monitor's task; UsageError that names those that do."""
+    from trikk.models.metrics import metric_of, misfit
+    from trikk.models.own import is_place
+
+    if is_place(metric):
+        return
+    with suppress(UnknownName):
+        wrong, _, instead = misfit(metric_of(metric), spec.task).partition("; ")
+        if wrong:
+            raise UsageError(f"rule {rule.name}: {wrong}", next=f"{instead}: Monitor(metrics=[...])")
 
 
 def _kind(data: Mapping[str, Any]) -> str:

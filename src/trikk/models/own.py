@@ -44,7 +44,7 @@ class Metric:
     ) -> None:
         self.called = _called(title=title, unit=unit, customer_name=customer_name)
         self.better = better or ""
-        if isinstance(function, str) and ":" not in function:
+        if isinstance(function, str) and not is_place(function):
             self.function, self.name = "", function
             if better is not None or name is not None:
                 raise DefinitionError(
@@ -99,5 +99,9 @@ def place_of(function: object) -> str:
 
 def short(name: str) -> str:
     """What a metric is called where nothing else is said: of "module:function" the function."""
-    is_place = ":" in name and "[" not in name  # f1[a:b] is a class's
-    return name.rpartition(":")[2].rpartition(".")[2] if is_place else name
+    return name.rpartition(":")[2].rpartition(".")[2] if is_place(name) else name
+
+
+def is_place(name: str) -> bool:
+    """Whether a metric's name is the place of an author's function, "module:function"; f1[a:b] is of a class."""
+    return ":" in name.partition("[")[0]

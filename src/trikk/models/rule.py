@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.models.own import BETTER, place_of
+from trikk.models.own import BETTER, is_place, place_of
 from trikk.models.own import Metric as Own
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def better_by(
         better, metric = better or metric.better or None, metric.function or metric.name
     elif not isinstance(metric, str):
         metric = place_of(metric)
-    if ":" not in metric:
+    if not is_place(metric):
         metric_of(metric)
     return BetterBy(float(margin), metric, relative, better)
 

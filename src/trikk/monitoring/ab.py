@@ -13,7 +13,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.drift.correction import adjusted
 from trikk.models.metrics import METRICS, Metric
-from trikk.models.own import short
+from trikk.models.own import is_place, short
 from trikk.models.registry import Registry
 from trikk.monitoring.ab_classes import labels_of_sides, of_classes
 from trikk.monitoring.ab_function import Call, here
@@ -234,7 +234,7 @@ def compare(
 def _chosen(spec: MonitorSpec, name: str, better: str) -> tuple[Metric, str]:
     """The metric, and where it is the author's own: "module:function", which is not imported here."""
     own = spec.own.get(name)
-    if own is None and (":" not in name or "[" in name):
+    if own is None and not is_place(name):
         try:
             return spec.metric(name), ""
         except UnknownName as error:

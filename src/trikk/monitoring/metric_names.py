@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trikk.core.errors import UsageError
+from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
-from trikk.models.metrics import METRICS, metric_of
-from trikk.models.own import Metric, place_of, short
+from trikk.models.metrics import metric_of
+from trikk.models.own import Metric, is_place, place_of, short
 
 RESERVED = (
     "coverage",
@@ -51,7 +51,7 @@ def named(metrics: Sequence[str | Metric | Callable[..., float]]) -> tuple[tuple
     own: Own = {}
     for metric in metrics:
         found = metric if isinstance(metric, Metric) else None
-        if (isinstance(metric, str) and ":" not in metric) or (found and not found.function):
+        if (isinstance(metric, str) and not is_place(metric)) or (found and not found.function):
             name = metric_of(found.name if found else str(metric)).name
         else:
             function = found.function if found else metric if isinstance(metric, str) else place_of(metric)
@@ -69,25 +69,32 @@ def named(metrics: Sequence[str | Metric | Callable[..., float]]) -> tuple[tuple
 
 
 def _check_free(name: str) -> None:
-    if name in METRICS or name in RESERVED or name.startswith("quantile_"):
+    if _means_something(name) or name in RESERVED or name.startswith("quantile_"):
         raise UsageError(
             f"{name!r} can't be the name of a metric of one's own, as it means something already",
             next=f'name it otherwise: Metric({name}, name="my_{name}")',
         )
 
 
+def _means_something(name: str) -> bool:
+    try:
+        return bool(metric_of(name).name)
+    except UnknownName:
+        return False
+
+
 def renewed(data: Mapping[str, Any]) -> dict[str, Any]:
     """A definition's metrics as they are named now; once an author's own had the name "module:function"."""
     names = [str(name) for name in data["metrics"]]
     called = [short(name) for name in names]
-    old = {n: new if called.count(new) == 1 else n for n, new in zip(names, called, strict=True) if ":" in n}
+    old = {n: new if called.count(new) == 1 else n for n, new in zip(names, called, strict=True) if is_place(n)}
     own = {**data.get("own", {}), **{new: {"function": name, "better": ""} for name, new in old.items()}}
     return {**data, "metrics": tuple(old.get(name, name) for name in names), "own": own}
 
 
 def renewed_figures(figures: Mapping[str, float | None]) -> dict[str, float | None]:
     """Figures by the names that metrics have now."""
-    if not any(":" in name for name in figures):
+    if not any(map(is_place, figures)):
         return dict(figures)
     names = [short(name) for name in figures]
     return {short(name) if names.count(short(name)) == 1 else name: value for name, value in figures.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from trikk.models.own import short
 from trikk.reports.content import Metric
 from trikk.reports.periods import DAYS, MONTHS
 
@@ -33,7 +34,7 @@ def title_of(metric: str) -> str:
     """A metric's name for people."""
     if metric.startswith("quantile_"):
         return f"Pinball loss at {metric.removeprefix('quantile_')}"
-    return TITLES.get(metric, metric.rpartition(":")[2])
+    return TITLES.get(metric, short(metric))
 
 
 def headed(metric: Metric) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON, encode
 from trikk.models.metrics import metric_of
+from trikk.models.own import is_place
 from trikk.runs.journal import RunRow
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord, read_record
@@ -119,7 +120,7 @@ def better_of(metric: str) -> str:
             quantile_0.9.
     """
     while metric:
-        if ":" not in metric.partition("[")[0]:
+        if not is_place(metric):
             with suppress(UsageError):
                 return metric_of(metric).better
         metric = metric.partition(".")[2]
