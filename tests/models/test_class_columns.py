@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 from sklearn.naive_bayes import GaussianNB
 from tests.execution.command import Folder
-from tests.models.rig import CLASSES, nightly_of, states
+from tests.models.rig import AT, CLASSES, nightly_of, states
+from tests.serving.endpoints import Served
 
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 PIPELINES = """
 from tests.models.rig import nightly_of
-nightly = nightly_of(["texts"])
+nightly = nightly_of(["texts", "flag", "wholes"])
 """
 
 
@@ -67,7 +68,7 @@ def test_a_run_in_memory_has_what_the_model_gave(kind: str) -> None:
     assert {"now_" + kind, "beside_" + kind} <= {*done.run.steps}
 
 
-@pytest.mark.parametrize("kind", ["texts"])
+@pytest.mark.parametrize("kind", ["texts", "flag", "wholes"])
 def test_tables_streams_features_and_explanations_have_what_the_model_gave(rig: Folder, kind: str) -> None:
     project, right = Project.open(rig.root), expected(kind)
     check(project.tables.scan(f"predictions_{kind}").collect(), kind)
@@ -82,7 +83,20 @@ def test_tables_streams_features_and_explanations_have_what_the_model_gave(rig: 
     assert {name: said.prediction[name] for name in right.columns} == right.row(7, named=True)
     assert said.model is not None
     task: Any = said.model["signature"]
-    assert (task["classes"], task["positive"]) == (CLASSES[kind], "leak" if kind == "text" else None)
+    assert (task["classes"], task["positive"]) == (CLASSES[kind], {"text": "leak", "flag": True}.get(kind))
+
+
+@pytest.mark.parametrize("kind", ["flag", "wholes"])  # texts: tests/serving/test_classes.py
+def test_an_endpoint_answers_and_logs_what_the_run_predicted(rig: Folder, kind: str) -> None:
+    right, asked = expected(kind), [{"pump": f"p{n}", "slot": str(AT), "x": n / 59} for n in range(60)]
+    served = Served(rig.root, fresh=False)
+    with served.endpoint("--key", "pump", "--slot", "slot", reference=kind) as endpoint:
+        for row, answer in zip(right.to_dicts(), endpoint.ask(*asked).json()["predictions"], strict=True):
+            assert {name: value for name, value in answer.items() if name != "prediction_id"} == row
+            assert type(answer["value"]) is type(row["value"])
+    log, batch = served.rows(f"{kind}_predictions"), served.rows(f"predictions_{kind}")
+    assert log.drop("inputs").schema == batch.drop("x").schema  # the same columns in the same order
+    assert log.select("pump", "slot", *right.columns).equals(batch.select("pump", "slot", *right.columns))
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -60,13 +60,14 @@ class Shape:
 
 
 class Served:
-    """A project's folder in which versions of the model "shape" are registered."""
+    """A project's folder with versions of the model "shape"; a `fresh` one is begun for that."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, fresh: bool = True) -> None:
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
-        (root / "trikk.toml").write_text('name = "served"\n')
-        (root / "pipelines.py").write_text("")
+        if fresh:
+            root.mkdir(parents=True, exist_ok=True)
+            (root / "trikk.toml").write_text('name = "served"\n')
+            (root / "pipelines.py").write_text("")
         self.project = Project.open(root)
         self.registry = Registry(self.project.journal)
 

@@ -141,11 +141,11 @@ def _announce(reference: str, *, as_json: bool) -> Callable[[Started], None]:
 
 
 def _version_text(about: dict[str, Any]) -> str:
-    """The version that answers, with its task and classes: version 3 (binary: leak, ok)."""
-    from trikk.models.task import class_text
+    """The version that answers, with its task and classes: version 3 (binary: leak (positive), ok)."""
+    from trikk.models.task import Classes
 
     if about["model_version"] is None:
         return "waits for a version"
-    classes = f": {', '.join(map(class_text, about['classes']))}" if "classes" in about else ""
+    classes = f": {Classes.read(about).named}" if "classes" in about else ""
     task = f" ({about['task']}{classes})" if "task" in about else ""
     return f"version {about['model_version']}{task}"

@@ -338,9 +338,7 @@ def _task(version: ModelVersion) -> str:
         return "-"
     if signature.classes is None:
         return str(signature.task)
-    positive = signature.positive
-    named = [f"{class_text(v)} (positive)" if v is positive else class_text(v) for v in signature.classes.values]
-    return f"{signature.task}: {shorten(', '.join(named), _LONGEST_CLASSES)}"
+    return f"{signature.task}: {shorten(signature.classes.named, _LONGEST_CLASSES)}"
 
 
 def _kind(version: ModelVersion) -> str:
