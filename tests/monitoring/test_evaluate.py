@@ -322,7 +322,7 @@ def test_an_author_s_own_metric_and_an_interval() -> None:
         {"key": []},
         {"metrics": ["maee"]},
         {"metrics": []},
-        {"windows": ["month"]},
+        {"windows": ["year"]},
         {"timezone": "Europe/Atlantis"},
         {"label_delay": "soon"},
         {"interval": ["low"]},

@@ -35,7 +35,7 @@ _STATES = {
 @click.option(
     "--window", metavar="LABEL", help="One window, such as 2020-03-26: its slices, and how it came about."
 )
-@click.option("--kind", default=None, help="hour, day or week; the monitor's first by default.")
+@click.option("--kind", default=None, help="hour, day, week or month; the monitor's first by default.")
 @click.option("--slice", "slice_", metavar="COLUMN=VALUE", help="Only this slice.")
 @click.option("--worst", type=click.IntRange(1), metavar="N", help="The N cases with the largest errors.")
 @click.option("--last", type=click.IntRange(1), default=14, show_default=True, help="How many windows.")

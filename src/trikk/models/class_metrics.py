@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from trikk.models.confusion import BY_CLASS, Confusion, counted, undefined
+from trikk.models.confusion import BY_CLASS, Confusion, counted, parts_of, undefined
 from trikk.models.labels import Labels, Texts
 from trikk.models.metrics import Metric
 from trikk.models.score_bins import Bins, bin_of, to_flat
@@ -19,11 +19,14 @@ from trikk.models.task import Task
 
 if TYPE_CHECKING:
     import polars as pl
+    from polars._typing import EngineType
 
 SUMMED = ("logloss", "brier", "calibration")
 RANKED = ("auc", "average_precision")
 GAPS = 10
 """Bins of the expected calibration error (Naeini, Cooper, Hauskrecht, AAAI 2015)."""
+_MANY = 100_000
+"""Of so many rows a query is worth the threads that it wakes."""
 _LEAST = 2.0**-52  # a probability of 0 would cost infinitely much; scikit-learn clips there, too
 _TRUTH, _SAID, _ROWS, _SHARE, _CONFIDENCE = "_truth", "_said", "_rows", "_share_", "_confidence"
 
@@ -48,9 +51,19 @@ class Tally:
     gaps: list[float] = field(default_factory=list)
     flaw: str = ""
 
-    def scores(self) -> dict[str, Any]:
-        """What figures of probabilities can be taken together from, as JSON; empty if nothing needs it."""
-        found: dict[str, Any] = {}
+    def sums_of(self, metric: Metric, of: str | None) -> list[float] | None:
+        """The sums above and below the line of a metric; None if it is no quotient of sums."""
+        if metric.name in self.sums or needs_probabilities(metric):
+            return self.sums.get(metric.name)
+        return parts_of(metric.name.partition("[")[0], self.counts, metric.of or of)
+
+    def scores(self, *, counts: bool = False) -> dict[str, Any]:
+        """What figures of probabilities can be taken together from, as JSON; empty if nothing needs it.
+
+        Args:
+            counts: whether the counts are wanted, too.
+        """
+        found: dict[str, Any] = {"counts": self.counts.to_json()} if counts and self.counts.total else {}
         if self.bins:
             found["bins"] = {name: to_flat(bins) for name, bins in sorted(self.bins.items())}
         if self.gaps:
@@ -131,8 +144,12 @@ class Tallies:
         wanted = any(needs_probabilities(metric) for metric in metrics)
         self.flaw = _flaw(rows, [*labels.probabilities]) if wanted else "no figure of probabilities was asked for"
         self.ranked = [name for name in RANKED if name in self.names and not self.flaw]
+        self.lacks = not self.flaw and _lacks(rows, labels)
         self.slices = list(dict.fromkeys(slices))
-        self.cases = self._cases(rows)
+        losses = self._losses()
+        self.losses = [*losses]
+        self.engine: EngineType = "streaming" if rows.height > _MANY else "in-memory"
+        self.cases = self._cases(rows, losses)
         self._cells: dict[str, list[tuple[Any, ...]]] = {}
 
     def over(self, by: str | None) -> dict[Any, Tally]:
@@ -155,56 +172,57 @@ class Tallies:
         import polars as pl
 
         if by not in self._cells:
-            sums = [*self._losses()]
-            both = [[pl.col(name).sum(), pl.col(name).count().alias(f"#{name}")] for name in sums]
+            both = [[pl.col(name).sum(), pl.col(name).count().alias(f"#{name}")] for name in self.losses]
             wanted = [pl.len().alias(_ROWS), *(one for pair in both for one in pair)]
             slice_ = pl.col(by) if by else pl.lit(None).alias("_all")
-            grouped = self.cases.lazy().group_by(slice_, pl.col(_TRUTH), pl.col(_SAID)).agg(wanted)
-            self._cells[by] = grouped.collect().rows()
+            grouped = self.cases.group_by(slice_, pl.col(_TRUTH), pl.col(_SAID)).agg(wanted)
+            self._cells[by] = grouped.collect(engine=self.engine).rows()
         return self._cells[by]
 
     def _tally(self, rows: Sequence[tuple[Any, ...]]) -> Tally:
         truth, said = self.texts.truth, self.texts.said
         tally = Tally(Confusion.of((truth(row[0]), said(row[1]), row[2]) for row in rows), flaw=self.flaw)
-        for place, name in enumerate(self._losses()):
+        for place, name in enumerate(self.losses):
             above = math.fsum(row[3 + 2 * place] for row in rows)
             tally.sums[name] = [above, sum(row[4 + 2 * place] for row in rows)]
         return tally
 
-    def _cases(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _cases(self, rows: pl.DataFrame, losses: Mapping[str, pl.Expr]) -> pl.LazyFrame:
         """The slices, truth and prediction, and what each case adds to a sum; all only where both are there."""
         import polars as pl
 
         truth, predicted = pl.col(self.labels.truth), pl.col(self.labels.predicted)
         said = predicted >= 0.5 if self.labels.by_chance else predicted
         wanted = [*map(pl.col, self.slices), truth.alias(_TRUTH), said.alias(_SAID)]
-        wanted += [part.cast(pl.Float64).alias(name) for name, part in self._losses().items()]
+        wanted += [part.cast(pl.Float64).alias(name) for name, part in losses.items()]
         if self.ranked:
             wanted += [share.alias(_SHARE + text) for text, share in self._shares().items()]
         if "ece" in self.names and not self.flaw:
             wanted.append(self._confidence().alias(_CONFIDENCE))
-        both = truth.is_not_null() & predicted.is_not_null()
-        return rows.lazy().filter(both).select(wanted).collect()
+        cases = rows.lazy().select(wanted)
+        if rows[self.labels.truth].null_count() or rows[self.labels.predicted].null_count():
+            cases = cases.filter(pl.col(_TRUTH).is_not_null() & pl.col(_SAID).is_not_null())
+        is_needed_once = len(self.slices) <= 1 and not self.ranked and "ece" not in self.names
+        return cases if is_needed_once else cases.collect().lazy()
 
     def _shares(self) -> dict[str, pl.Expr]:
         """The probability of each class; 0 if its model does not know it, null where there is none of any."""
         import polars as pl
 
-        columns = self.labels.probabilities
-        if len(columns) == 1:
-            return {text: pl.col(name).cast(pl.Float64) for name, text in columns.items()}
-        known = pl.any_horizontal(pl.col(name).is_not_null() for name in columns)
-        return {
-            text: pl.when(known).then(pl.col(name).cast(pl.Float64).fill_null(0.0))
-            for name, text in columns.items()
-        }
+        shares = {text: pl.col(name).cast(pl.Float64) for name, text in self.labels.probabilities.items()}
+        if len(shares) == 1 or not self.lacks:
+            return shares
+        known = pl.any_horizontal(share.is_not_null() for share in shares.values())
+        return {text: pl.when(known).then(share.fill_null(0.0)) for text, share in shares.items()}
 
     def _chosen(self, of: pl.Expr, kind: pl.DataType) -> pl.Expr:
         """The probability of the class that a column names, 0 of one that the model does not know."""
         import polars as pl
 
         shares = self._shares()
-        chosen: pl.Expr = pl.when(pl.any_horizontal(s.is_not_null() for s in shares.values())).then(0.0)
+        chosen: pl.Expr = pl.lit(0.0)
+        if self.lacks:
+            chosen = pl.when(pl.any_horizontal(share.is_not_null() for share in shares.values())).then(0.0)
         for text, share in shares.items():
             chosen = pl.when(self.texts.is_class(of, kind, text)).then(share).otherwise(chosen)
         return chosen
@@ -267,7 +285,7 @@ class Tallies:
 
         number = (pl.col(_CONFIDENCE) * GAPS).floor().clip(0, GAPS - 1).cast(pl.Int8).alias("_bin")
         keys = [pl.lit(None).alias("_all") if by is None else pl.col(by), number, pl.col(_TRUTH), pl.col(_SAID)]
-        known = self.cases.lazy().filter(pl.col(_CONFIDENCE).is_not_null())
+        known = self.cases.filter(pl.col(_CONFIDENCE).is_not_null())
         for key, place, truth, said, total, count in (
             known.group_by(keys).agg(pl.col(_CONFIDENCE).sum(), pl.len()).sort(pl.all()).collect().iter_rows()
         ):
@@ -287,7 +305,7 @@ class Tallies:
         exact: dict[Any, dict[str, list[float | None]]] = {key: {n: [] for n in self.ranked} for key in found}
         for text in texts:
             share = pl.col(_SHARE + text)
-            cases = self.cases.lazy().filter(share.is_not_null())
+            cases = self.cases.filter(share.is_not_null())
             own = self.texts.is_class(pl.col(_TRUTH), kind, text)
             figures = [_RANKS[name](own, share).alias(name) for name in self.ranked]
             bins = cases.group_by(slice_, bin_of(share).alias("_bin")).agg((~own).sum().alias("others"), own.sum())
@@ -316,13 +334,26 @@ def _add_unknown(tally: Tally, exact: Mapping[str, list[float | None]]) -> None:
                 values.append((0.5 if total > own else None) if name == "auc" else own / total)
 
 
+def _lacks(rows: pl.DataFrame, labels: Labels) -> bool:
+    """Whether a case with truth and prediction lacks a probability of some class."""
+    import polars as pl
+
+    missing = pl.any_horizontal(pl.col(name).is_null() for name in labels.probabilities)
+    both = pl.col(labels.truth).is_not_null() & pl.col(labels.predicted).is_not_null()
+    return bool(rows.select((both & missing).any()).item())
+
+
 def _flaw(rows: pl.DataFrame, columns: Sequence[str]) -> str:
     """Why nothing can be said of the probabilities of some rows."""
     import polars as pl
 
     if not columns:
         return "the predictions have no probabilities"
-    least, most = (rows.select(one(pl.col(name)) for name in columns).row(0) for one in (pl.Expr.min, pl.Expr.max))
+    ends = rows.select(
+        *(pl.col(name).min().alias(f"-{name}") for name in columns),
+        *(pl.col(name).max().alias(f"+{name}") for name in columns),
+    ).row(0)
+    least, most = ends[: len(columns)], ends[len(columns) :]
     low = min((value for value in least if value is not None), default=0.0)
     high = max((value for value in most if value is not None), default=0.0)
     return f"probabilities are outside 0 to 1 ({low:.6g} to {high:.6g})" if low < 0 or high > 1 else ""

@@ -130,6 +130,29 @@ def counted(name: str, counts: Confusion, of: str | None = None) -> float | None
     return math.fsum(values[c] * n for c, n in counts.true.items()) / counts.total
 
 
+def follows(name: str) -> bool:
+    """Whether a metric follows from counts alone, without a word on which class is meant."""
+    single, _, average = name.partition("_")
+    return name in WHOLE or (single in BY_CLASS and average in AVERAGES)
+
+
+def parts_of(name: str, counts: Confusion, of: str | None = None) -> list[float] | None:
+    """The sums above and below the line of a metric that is a quotient of counts; None for others.
+
+    Args:
+        name: accuracy, precision, recall or f1.
+        counts: of all cases that are meant.
+        of: the class, for all but accuracy.
+    """
+    if name == "accuracy":
+        return [counts.hits, counts.total]
+    if name not in BY_CLASS or of is None:
+        return None
+    hits, true, said = counts.cells[of, of], counts.true[of], counts.said[of]
+    below = {"precision": said, "recall": true, "f1": true + said}[name]
+    return [2 * hits if name == "f1" else hits, below]
+
+
 def undefined(name: str, counts: Confusion, of: str | None = None) -> str:
     """Why a metric from counts has no value."""
     if not counts.total:

@@ -8,7 +8,7 @@ figure comes with the most that it can be off by.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -65,6 +65,14 @@ def merged(parts: Iterable[Bins]) -> Bins:
             before = found.get(number, (0, 0))
             found[number] = before[0] + others, before[1] + own
     return found
+
+
+def complete(classes: Mapping[str, Bins], name: str) -> Bins:
+    """The bins of a class; where nobody knew of it, all cases are of other classes and had probability 0 of it."""
+    if name in classes:
+        return classes[name]
+    total = sum(map(sum, next(iter(classes.values()), {}).values()))
+    return {0: (total, 0)} if total else {}
 
 
 def to_flat(bins: Bins) -> list[int]:

@@ -65,7 +65,7 @@ class MonitorSpec:
         delay: seconds after a window's end by which its labels are expected.
         metrics: names, the first is the one that matters most.
         slices: columns of either table, or hour, weekday, month, date of the slot's local time.
-        windows: hour, day, week.
+        windows: hour, day, week, month.
         timezone: whose days.
         baseline: a column of the predictions with another prediction, such as a naive rule's; "" for none.
         interval: columns of the predictions with the lower and upper end of an interval; empty for none.

@@ -17,7 +17,12 @@ RowDay = tuple[datetime, datetime, datetime | None]
 
 FAR = 400
 """So many windows without a row between two that have some are not made, but left out."""
-_LENGTH = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+_LENGTH = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "month": timedelta(days=30),
+}
 _FINEST = timedelta(milliseconds=1)  # to which a table's log rounds times
 
 
@@ -77,7 +82,7 @@ def due(
     """Choose windows; a decision that costs as much as there are windows to look at.
 
     Args:
-        kind: hour, day or week.
+        kind: hour, day, week or month.
         cursor: how far evaluation has come.
         touched: spans in which the tables have changed since.
         whole: the span of the predictions and truths; None if there are none.
@@ -108,7 +113,7 @@ def near(kind: str, days: Sequence[RowDay]) -> list[Span]:
     A row that is years away from all others, by a wrong clock, is a part of its own.
 
     Args:
-        kind: hour, day or week; parts are `FAR` windows of it apart.
+        kind: hour, day, week or month; parts are `FAR` windows of it apart.
         days: the days with rows, in order.
     """
     parts: list[list[RowDay]] = []

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 AHEAD = timedelta(days=14)
 REDEFINED = "the definition has changed"
-BATCH = {"hour": 24 * 7, "day": 31, "week": 4}
+BATCH = {"hour": 24 * 7, "day": 31, "week": 4, "month": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ _BY_METRIC = ("metrics", "baseline", "own")
 _PARTS = ("confusion", "sums", "scores", "reasons", "nowcasts", "unseen_class", "unseen_classes")
 SIDES = {"m": "", "b": "baseline:", "o": "own:"}
 """What the names of sums begin with, of the metrics, of the baseline's, and of the prediction's beside it."""
+SCORES = {"m": "metrics", "b": "baseline", "o": "own"}
 _LOG = logging.getLogger("trikk.monitor")
 _Tallies = Mapping[str, tuple[Labels, Tally]]
 
@@ -61,7 +62,8 @@ class Figures:
             record is of before they were kept.
         sums: by metric ("baseline:NAME" of the baseline, "own:NAME" of the prediction beside it) the sums above
             and below the line, with all their digits, that it is the quotient of.
-        scores: a mergeable histogram of the probabilities of each class, where a figure needs it.
+        scores: by "metrics", "baseline", "own" what else can be added up: `bins`, a histogram of the probabilities
+            of each class (`score_bins`), `gaps` (`class_metrics`), `counts` as `confusion`; only what is needed.
         reasons: by metric, why it has no value.
         nowcasts: of predictions that are made after their slot, how many cases were predicted `too_late` only, or
             `too_early` only, how many `corrected` ones have later predictions, and how many of these would be
@@ -196,7 +198,8 @@ class _Made:
         self.sides = {"m": PREDICTED} | ({"b": BASELINE, "o": PREDICTED} if spec.baseline else {})
         labels = labels_of(joined, given, metrics, PROBABILITY)
         self.of_classes = [m for m in metrics if labels is not None and is_of_classes(m)]
-        self.of_numbers = [m for m in metrics if m.function is None and m not in self.of_classes]
+        names = {m.name for m in self.of_classes}
+        self.of_numbers = [m for m in metrics if m.function is None and m.name not in names]
         self.counted = self._counted(labels) if labels is not None and self.of_classes else {}
         self.refused = {m.name: why for m in self.of_numbers if (why := self._refused(m))}
 
@@ -363,8 +366,8 @@ class _Made:
             {name: _number(labelled.values[name]) for name in estimable(spec)},
             _number(quotient(sums["unseen"])) if "unseen" in sums else None,
             None if counts is None else counts.to_json(),
-            {name: pair for name, pair in sums.items() if pair[1]},
-            {side: scores for side, (_, one) in tallies.items() if (scores := one.scores())},
+            sums if row["labelled"] else {name: pair for name, pair in sums.items() if pair[1]},
+            {SCORES[side]: kept for side, (_, one) in tallies.items() if (kept := one.scores(counts=side != "m"))},
             reasons,
             {name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
             row.get("unseen_class"),
@@ -384,11 +387,11 @@ class _Made:
     ) -> float | None:
         """A metric from a row of aggregates or from counts, or an author's own of the members of a group."""
         name, head = metric.name, SIDES[side]
-        if side in tallies and metric in self.of_classes:
+        if side in tallies and is_of_classes(metric):
             labels, tally = tallies[side]
             value, why = valued(metric, tally, labels.of)
-            if name in tally.sums:
-                sums[head + name] = tally.sums[name]
+            if (pair := tally.sums_of(metric, labels.of)) is not None:
+                sums[head + name] = pair
             if why and row["labelled"]:
                 reasons[head + name] = why
             return _number(value)

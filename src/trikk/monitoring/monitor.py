@@ -46,7 +46,7 @@ class Monitor:
             predictions, numpy arrays); the first is the one that matters most.
         slices: columns of either table; or hour, weekday, month or date of the slot's local time; `trikk.Slice`
             says what people call one.
-        windows: hour, day, week.
+        windows: hour, day, week, month.
         timezone: whose days and hours.
         baseline: a column of the predictions with what another rule or model predicts.
         interval: two columns of the predictions, a lower and an upper end; adds the metric `coverage`.

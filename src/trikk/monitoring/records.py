@@ -33,7 +33,7 @@ class WindowRecord:
 
     Attributes:
         monitor: the monitor.
-        kind: hour, day or week.
+        kind: hour, day, week or month.
         label: what the window is called.
         start: its first moment.
         end: the moment after its last.
@@ -221,7 +221,7 @@ def backwards(
     Args:
         look: what there is by a window's label.
         spec: the monitor, whose days count.
-        kind: hour, day or week.
+        kind: hour, day, week or month.
         until: the end of the last window, as the cursor has it.
         most: how many are wanted.
         wanted: which.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from trikk.core.errors import UsageError
 from trikk.core.zones import day_of, day_start, hour_of, moment_of
 
-KINDS = ("hour", "day", "week")
+_MONTH = re.compile(r"\d{4}-\d{2}")
+KINDS = ("hour", "day", "week", "month")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,8 +23,8 @@ class Window:
     Attributes:
         start: the first moment, in UTC.
         end: the moment after the last, in UTC.
-        kind: hour, day, or week (from Monday).
-        label: how people call it: "2020-03-26", or "2020-03-26T07:00+13:00" for an hour.
+        kind: hour, day, week (from Monday), or month.
+        label: how people call it: "2020-03-26", "2020-03-26T07:00+13:00" for an hour, or "2020-03" for a month.
     """
 
     start: datetime
@@ -44,7 +47,7 @@ def window_at(kind: str, moment: datetime, zone: ZoneInfo) -> Window:
     Days have 23 to 25 hours where clocks change by one, and an hour is cut in two by a change of half an hour.
 
     Args:
-        kind: hour, day or week.
+        kind: hour, day, week or month.
         moment: with its zone.
         zone: whose midnights and Mondays count.
     """
@@ -53,7 +56,8 @@ def window_at(kind: str, moment: datetime, zone: ZoneInfo) -> Window:
         local = start.astimezone(zone)
         return Window(start, end, kind, local.isoformat(timespec="seconds" if local.second else "minutes"))
     day = day_of(moment, zone)
-    return _of_days(kind, day - timedelta(days=day.weekday() if kind == "week" else 0), zone)
+    first = {"week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}
+    return _of_days(kind, first.get(kind, day), zone)
 
 
 def windows_between(kind: str, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[Window]:
@@ -65,16 +69,16 @@ def windows_between(kind: str, first: datetime, last: datetime, zone: ZoneInfo) 
 
 
 def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
-    """The window that a label names; a date in a week names that week.
+    """The window that a label names; a date in a week or a month names that one.
 
     Raises:
         UsageError: if it names none, such as a day that a place's clocks left out.
     """
     try:
-        moment = datetime.fromisoformat(label)
+        moment = datetime.fromisoformat(f"{label}-01" if _MONTH.fullmatch(label) and kind == "month" else label)
     except ValueError as error:
         raise UsageError(
-            f"{label!r} names no {kind}", next="write it as 2020-03-26 or 2020-03-26T07:00"
+            f"{label!r} names no {kind}", next="write it as 2020-03-26, 2020-03 or 2020-03-26T07:00"
         ) from error
     window = window_at(kind, moment_of(moment, zone), zone)
     if kind == "day" and moment.tzinfo is None:
@@ -112,9 +116,9 @@ def _left_out(time: datetime, zone: ZoneInfo) -> timedelta:
 
 
 def _of_days(kind: str, first: date, zone: ZoneInfo) -> Window:
-    days = 7 if kind == "week" else 1
+    days = {"week": 7, "month": monthrange(first.year, first.month)[1]}.get(kind, 1)
     start, end = (day_start(day, zone) for day in (first, first + timedelta(days=days)))
-    return Window(start, end, kind, first.isoformat())
+    return Window(start, end, kind, f"{first:%Y-%m}" if kind == "month" else first.isoformat())
 
 
 def state_of(

@@ -24,7 +24,9 @@ class Metric:
         gain: how much better than the baseline, as a share; negative if worse.
         verdict: better, worse, same or "" against the period before.
         better: whether lower, higher or the nearer to zero is better; "" if that is not known.
-        exact: False if it is a mean of the windows' values, weighted by cases.
+        exact: False if it is a mean of the windows' values, weighted by cases, as of records of older builds.
+        error: what the value is off by at most; 0 if it is exact.
+        reason: why there is no value; "" if that needs no word.
         unit: what is written behind its figures; "" for none.
     """
 
@@ -40,6 +42,8 @@ class Metric:
     better: str = ""
     exact: bool = True
     unit: str = ""
+    error: float = 0.0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Slice:
         share: of the worst one's metric, for a bar.
         few: fewer cases than the monitor relies on.
         name: what people call the value; "" if nothing is said of it.
+        error: what the metric is off by at most; 0 if it is exact.
     """
 
     value: str
@@ -94,6 +99,7 @@ class Slice:
     share: float
     few: bool
     name: str = ""
+    error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from trikk.runs.ledger import Ledger
 
 Part = tuple[str, tuple[str, ...]]
 """A column and the values of it that count."""
-_FINER = {"month": ("day", "hour", "week"), "week": ("day", "hour", "week"), "day": ("hour", "day")}
+_FINER = {"month": ("day", "hour", "week", "month"), "week": ("day", "hour", "week"), "day": ("hour", "day")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": words.number,
     "percent": words.percent,
     "signed": words.signed,
+    "margin": words.margin,
     "count": words.count,
     "counted": words.counted,
     "slice_text": words.slice_text,

@@ -177,7 +177,8 @@ class Sheet:
         metric = section.metric
         change = f"{words.signed(metric.change)} on {content.before_title}"
         change = change if metric.change is not None else "nothing to compare with"
-        tiles = [(metric.title, self.figure(metric, metric.value), change, metric.verdict)]
+        value = self.figure(metric, metric.value) + words.margin(metric.error)
+        tiles = [(metric.title, value, change, metric.verdict)]
         if section.baseline:
             note, side = words.against_baseline(metric)
             value = self.figure(metric, metric.baseline)
@@ -215,7 +216,10 @@ class Sheet:
         head = ["Metric", f"This {content.kind}", *["Before", "Change"] * compared]
         rows: list[list[Any]] = [head + [section.baseline] * against]
         for m in section.metrics:
-            row: list[Any] = [words.headed(m) + ("" if m.exact else " (approx.)"), words.number(m.value, m.name)]
+            row: list[Any] = [
+                words.headed(m) + ("" if m.exact else " (approx.)"),
+                words.number(m.value, m.name) + words.margin(m.error),
+            ]
             if compared:
                 row += [words.number(m.before, m.name), self.judged(m.verdict, words.signed(m.change))]
             rows.append(row + [words.number(m.baseline, m.name)] * against)
@@ -234,7 +238,7 @@ class Sheet:
             made = [
                 words.slice_text(column, row.value, row.name),
                 self.bar(row.share),
-                words.number(row.metric, name),
+                words.number(row.metric, name) + words.margin(row.error),
             ]
             made += [self.judged(row.verdict, words.signed(row.change))] * compared
             rows.append([*made, words.count(row.labelled) + (" few" if row.few else "")])

@@ -16,7 +16,7 @@ from trikk.reports import words
 from trikk.reports.content import Metric, Point, Restated, Section, Slice, SliceTable
 from trikk.reports.known import Known, Part, Seen, figures_in, figures_of, pooled_over
 from trikk.reports.periods import Period
-from trikk.reports.pooling import Pooled
+from trikk.reports.pooling import NOT_ADDABLE, Pooled
 
 STATES = ("final", "partial", "pending", "overdue", "empty", "missing")
 _ADDED = ("coverage", ECE)
@@ -119,6 +119,8 @@ def _metric(spec: MonitorSpec, name: str, whole: Pooled, earlier: Pooled, *, cus
         verdict=words.verdict(better, value, before),
         better=better,
         exact=name not in whole.rough,
+        error=whole.errors.get(name, 0.0),
+        reason="" if value is not None else whole.reasons.get(name, ""),
     )
 
 
@@ -187,6 +189,7 @@ def _slice(known: Known, now: Span, before: Span, one: Part, *, customer: bool) 
         value=text,
         name=name if customer or not name else f"{name} ({text})",
         metric=value,
+        error=whole.errors.get(metric, 0.0),
         before=then,
         change=words.change(better, value, then),
         verdict=words.verdict(better, value, then),
@@ -229,9 +232,10 @@ def _notes(
     rough = [metric.title for metric in metrics if not metric.exact]
     if rough:
         found.append(
-            f"{', '.join(rough)}: the mean of the windows' values, weighted by their cases, since it does not "
-            "follow exactly from them."
+            f"{', '.join(rough)}: the mean of the windows' values, weighted by their cases, as an older build has "
+            "kept no more of them."
         )
+    found += [f"{m.title}: {_why(known.spec, m, period, customer=part is not None)}." for m in metrics if m.reason]
     found += _lacking(known.spec.metrics, metrics, now)
     parts = [figures for record in now.counted for figures in figures_in(record, part)]
     found += [f"{line[0].upper()}{line[1:]}." for line in told(parts)]
@@ -243,6 +247,15 @@ def _notes(
             f"{words.count(counts[0])}: take the comparison with care."
         )
     return found
+
+
+def _why(spec: MonitorSpec, metric: Metric, period: Period, *, customer: bool) -> str:
+    """Why a metric has no value; and to those who declare monitors, what would give it one."""
+    why = f"{words.NONE}, as {metric.reason}"
+    if metric.reason != NOT_ADDABLE or period.kind in spec.windows or customer:
+        return why
+    windows = ", ".join(f'"{kind}"' for kind in (*spec.windows, period.kind))
+    return f"{why}; with windows=[{windows}] the monitor makes it of all cases of a {period.kind}"
 
 
 def _lacking(names: Sequence[str], metrics: Sequence[Metric], now: Span) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -97,6 +98,11 @@ def number(value: float | None, metric: str = "", unit: str = "") -> str:
     return f"{value:.{digits}f}{behind}".replace("-", "\u2212", 1)
 
 
+def margin(error: float) -> str:
+    """What a figure is off by at most, to be written behind it: " ± 0.002", rounded up; "" if it is exact."""
+    return f"\u00a0\u00b1\u00a0{math.ceil(error * 1000) / 1000:g}" if error > 0 else ""
+
+
 def percent(value: float | None) -> str:
     """A share in percent: "27 %", "0.4 %"."""
     if value is None:
@@ -129,11 +135,13 @@ def counted(value: int, one: str, many: str = "") -> str:
 
 
 def window_text(label: str) -> str:
-    """A window's label for people: "26 March", "26 March, 07:00" for an hour."""
+    """A window's label for people: "26 March", "26 March, 07:00" for an hour, "March 2020" for a month."""
     try:
-        local = datetime.fromisoformat(label)
+        local = datetime.fromisoformat(f"{label}-01" if (is_month := len(label) == len("2020-03")) else label)
     except ValueError:
         return label
+    if is_month:
+        return f"{MONTHS[local.month - 1]} {local.year}"
     day = f"{local.day} {MONTHS[local.month - 1]}"
     return f"{day}, {local:%H:%M}" if "T" in label else day
 
@@ -158,9 +166,11 @@ def moment_text(at: float, zone: ZoneInfo) -> str:
 
 def sentence(metric: Metric, baseline: str, before_title: str) -> str:
     """How good predictions were, in one or two sentences."""
+    if metric.value is None and metric.reason:
+        return f"{metric.title} can't be told: {metric.reason}."
     if metric.value is None:
         return "No labelled cases: nothing can be said of how good the predictions were."
-    told = f"{metric.title} {number(metric.value, metric.name, metric.unit)}"
+    told = f"{metric.title} {number(metric.value, metric.name, metric.unit)}{margin(metric.error)}"
     if metric.before is not None and metric.verdict:
         word = "about as in" if metric.verdict == "same" else f"{metric.verdict} than in"
         told += f": {word} {before_title} ({number(metric.before, metric.name, metric.unit)}"
