@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.confusion import reasons_of, show_matrix, show_reasons
 from trikk.cli.drift import show_drift
 from trikk.cli.output import CELL, echo, json_option, parameters_text, print_json, style, table, value_text, when
 from trikk.core.errors import TrikkError, UnknownName
@@ -15,9 +17,11 @@ from trikk.execution.project import Project
 
 if TYPE_CHECKING:
     from trikk.monitoring.definition import MonitorSpec
+    from trikk.monitoring.matrix import Matrix
     from trikk.monitoring.records import Records, WindowRecord
     from trikk.monitoring.source_rows import SourceRows
 
+SURE = "probability_of_predicted"
 _SOURCE_ROWS = 5  # of each table that lie behind a prediction
 _JUDGED = 32  # windows by which an estimate is judged: more than count, as some may have too few labels
 _SHARES = {"unseen": "UNSEEN", "set_aside": "SET ASIDE"}
@@ -38,6 +42,10 @@ _STATES = {
 @click.option("--kind", default=None, help="hour, day, week or month; the monitor's first by default.")
 @click.option("--slice", "slice_", metavar="COLUMN=VALUE", help="Only this slice.")
 @click.option("--worst", type=click.IntRange(1), metavar="N", help="The N cases with the largest errors.")
+@click.option(
+    "--truth", metavar="CLASS", help="Of classes: only cases that are of CLASS, the surest mistakes first."
+)
+@click.option("--predicted", metavar="CLASS", help="Of classes: only cases of which CLASS was predicted.")
 @click.option("--last", type=click.IntRange(1), default=14, show_default=True, help="How many windows.")
 @click.option("--drift", is_flag=True, help="How each day's values differ from earlier days'.")
 @json_option
@@ -47,17 +55,14 @@ def monitor(
     kind: str | None,
     slice_: str | None,
     worst: int | None,
+    truth: str | None,
+    predicted: str | None,
     last: int,
     drift: bool,
     as_json: bool,
 ) -> None:
     """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
-    from trikk.monitoring.ahead import told_ahead
     from trikk.monitoring.drill import slice_named, the_window
-    from trikk.monitoring.drill import worst as worst_cases
-    from trikk.monitoring.estimate_figures import estimable
-    from trikk.monitoring.estimate_trust import trusts
-    from trikk.monitoring.figures import told
     from trikk.monitoring.records import Records, names
 
     project = Project.open()
@@ -72,53 +77,116 @@ def monitor(
     kind = kind or spec.windows[0]
     chosen = slice_named(slice_) if slice_ else None
     _check(spec, kind, chosen)
-    if worst is not None or (window and chosen):
-        label = window or _newest_label(records, spec, kind)
-        found = worst_cases(project, name, kind, label, slice_=chosen, most=worst or 20)
-        _cases(found, as_json=as_json)
+    cell = {"truth": truth, "predicted": predicted}
+    if worst is not None or any(value is not None for value in cell.values()) or (window and chosen):
+        record = the_window(records, kind, window or _newest_label(records, spec, kind))
+        is_whole = worst is None and truth is None and predicted is None
+        _drill(project, record, chosen, {**cell, "most": worst or 20}, with_matrix=is_whole, as_json=as_json)
     elif window:
         record = the_window(records, kind, window)
         past = records.past(kind, record.label)
         if as_json:
-            print_json({**record.to_json(), "past": [p.to_json() for p in past]})
-            return
-        _window(spec, record, past)
+            print_json({**_with_matrices(record), "past": [p.to_json() for p in past]})
+        else:
+            _window(spec, record, past)
     else:
-        windows = records.newest(spec, kind, last)
-        trusted = trusts(spec, records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else [])
-        unknown = _why_unseen_unknown(project, spec, windows)
-        if as_json:
-            shown: dict[str, Any] = {"monitor": spec.to_json(), "kind": kind}
-            shown |= {"windows": [w.to_json() for w in windows]}
-            shown |= {"estimates": [one.to_json() for one in trusted], "unseen_unknown": unknown}
-            print_json({**shown, "dated_in_the_future": records.cursor().ahead})
-            return
-        _check_value(windows, chosen)
-        if title := spec.called.monitor():
-            echo(f"{spec.name}: {title}")
-        _timeline(windows, spec.metrics, chosen)
-        if unknown and any("unseen" in str(alarm.get("when", "")) for alarm in spec.alarms):
-            echo(f"unseen: not known: {unknown}")
-        if ahead := told_ahead(records.cursor().ahead):
-            echo(ahead)
-        shown_figures = [w.of(*chosen) if chosen else w.whole for w in windows]
-        for line in told([figures for figures in shown_figures if figures is not None]):
-            echo(line)
-        for one in trusted:
-            echo(f"estimate: {one.state}: {one.reason}")
+        _history(project, spec, kind, chosen, last, as_json=as_json)
 
 
-def _why_unseen_unknown(project: Project, spec: MonitorSpec, windows: list[Any]) -> str | None:
-    """Why none of the windows says how many categories are new; None if one does."""
-    from trikk.monitoring.unseen import why_unknown
+def _history(
+    project: Project, spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None, last: int, *, as_json: bool
+) -> None:
+    """Show the last windows, or a slice of them, and what they come to together."""
+    from trikk.monitoring.ahead import told_ahead
+    from trikk.monitoring.estimate_figures import estimable
+    from trikk.monitoring.estimate_trust import trusts
+    from trikk.monitoring.figures import told
+    from trikk.monitoring.matrix import matrix_of
+    from trikk.monitoring.records import Records
 
-    if any(window.whole.unseen is not None for window in windows):
-        return None
+    records = Records(project.journal, spec.name)
+    windows, ahead = records.newest(spec, kind, last), records.cursor().ahead
+    trusted = trusts(spec, records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else [])
+    unknown = _why_unseen_unknown(project, spec, windows)
+    parts = [(w.label, part) for w in windows if (part := w.of(*chosen) if chosen else w.whole) is not None]
+    order = next((w.classes for w in reversed(windows) if w.classes), ())
+    matrix = matrix_of([part for _, part in parts], order)
+    if as_json:
+        shown: dict[str, Any] = {"monitor": spec.to_json(), "kind": kind}
+        shown |= {"windows": [w.to_json() for w in windows]}
+        shown |= {"estimates": [one.to_json() for one in trusted], "unseen_unknown": unknown["unseen"]}
+        shown |= {"unseen_class_unknown": unknown["unseen_class"], "dated_in_the_future": ahead}
+        print_json(shown | ({"confusion_matrix": matrix.to_json()} if matrix else {}))
+        return
+    _check_value(windows, chosen)
+    if title := spec.called.monitor():
+        echo(f"{spec.name}: {title}")
+    _timeline(windows, spec.metrics, chosen)
+    lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
+    lines += [told_ahead(ahead), *told([part for _, part in parts])]
+    lines += [f"estimate: {one.state}: {one.reason}" for one in trusted]
+    for line in filter(None, lines):
+        echo(line)
+    show_reasons(reasons_of(parts))
+    if matrix is not None:
+        whose = f"{'='.join(chosen)}, " if chosen else ""
+        show_matrix(matrix, f"{whose}{kind}s {windows[0].label} to {windows[-1].label}")
+
+
+def _drill(
+    project: Project,
+    record: WindowRecord,
+    chosen: tuple[str, str] | None,
+    wanted: dict[str, Any],
+    *,
+    with_matrix: bool,
+    as_json: bool,
+) -> None:
+    """Show the cases of a window, a slice, or a cell of its confusion matrix."""
+    from trikk.monitoring.drill import worst
+    from trikk.monitoring.matrix import matrix_of
+
+    found = worst(project, record.monitor, record.kind, record.label, slice_=chosen, **wanted)
+    part = record.of(*chosen) if chosen else record.whole
+    matrix = matrix_of([part] if part else [], record.classes)
+    if as_json:
+        print_json({"cases": found, **({"confusion_matrix": matrix.to_json()} if matrix else {})})
+        return
+    if with_matrix and matrix is not None and chosen:
+        show_matrix(matrix, f"{'='.join(chosen)}, {record.kind} {record.label}")
+    _cases(found)
+
+
+def _with_matrices(record: WindowRecord) -> dict[str, Any]:
+    """A window as JSON, with the confusion matrix of all its cases and of each slice."""
+    from trikk.monitoring.matrix import matrix_of
+
+    found: dict[str, Any] = record.to_json()
+    for part, figures in zip(found["figures"], record.figures, strict=True):
+        if matrix := matrix_of([figures], record.classes):
+            part["confusion_matrix"] = matrix.to_json()
+    return found
+
+
+def _why_unseen_unknown(project: Project, spec: MonitorSpec, windows: list[Any]) -> dict[str, str | None]:
+    """Why none of the windows says how many categories, and truths of a class, are new; None if one does."""
+    from trikk.monitoring.unseen import why_class_unknown, why_unknown
+
+    reasons: dict[str, Any] = {"unseen": why_unknown, "unseen_class": why_class_unknown}
+    lacking = [name for name in reasons if all(getattr(window.whole, name) is None for window in windows)]
     try:
-        columns = project.tables.scan(spec.predictions).collect_schema().names()
+        columns = project.tables.scan(spec.predictions).collect_schema().names() if lacking else []
     except TrikkError as error:
-        return error.what
-    return why_unknown(spec, project.journal, columns)
+        return {name: error.what if name in lacking else None for name in reasons}
+    return {n: why(spec, project.journal, columns) if n in lacking else None for n, why in reasons.items()}
+
+
+def _is_asked_for(figure: str, spec: MonitorSpec) -> bool:
+    """Whether an alarm names a figure."""
+    from trikk.alerts.rule import FIGURES, Rule
+
+    rules = [Rule.read(alarm) for alarm in spec.alarms]
+    return any(name.name == figure for rule in rules if rule.kind == FIGURES for name in rule.condition.names())
 
 
 def _check(spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None) -> None:
@@ -185,10 +253,10 @@ def _list(project: Project, names: list[str], *, as_json: bool) -> None:
 
 def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, str] | None) -> None:
     baseline = any(w.whole.baseline for w in windows)
-    heads = ["WINDOW", "STATE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics)]
+    heads = ["WINDOW", "STATE", "PREDICTED", "LABELLED", *map(_head, metrics)]
     heads += ["BASELINE"] if baseline else []
     guessed = next((name for w in windows for name in w.whole.estimated), None)
-    heads += [f"ESTIMATED {guessed.upper()}"] if guessed else []
+    heads += [f"ESTIMATED {_head(guessed)}"] if guessed else []
     shares = [name for name in _SHARES if any(getattr(w.whole, name) is not None for w in windows)]
     heads += [_SHARES[name] for name in shares]
     rows = []
@@ -208,6 +276,7 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
 
 def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     from trikk.monitoring.figures import told
+    from trikk.monitoring.matrix import matrix_of
 
     whole, metrics, titles = record.whole, spec.metrics, spec.called
     title = f" ({titles.monitor()})" if titles.monitor() else ""
@@ -225,7 +294,7 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
         shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
         echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
     shares = [name for name in _SHARES if any(getattr(f, name) is not None for f in record.figures)]
-    heads = ["SLICE", "PREDICTED", "LABELLED", *(m.upper() for m in metrics), *(_SHARES[name] for name in shares)]
+    heads = ["SLICE", "PREDICTED", "LABELLED", *map(_head, metrics), *(_SHARES[name] for name in shares)]
     rows = [
         [
             f"{f.slice}={_named(f.value, titles.value(f.slice, f.value))}" if f.slice else "all",
@@ -237,17 +306,34 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
         for f in record.figures
     ]
     table(heads, rows, right=heads[1:])
-    echo(f"next: trikk monitor {record.monitor} --window {record.label} --worst 20")
+    parts = [(f"{f.slice}={f.value}" if f.slice else "all", f) for f in record.figures]
+    show_reasons(reasons_of(parts))
+    matrix = matrix_of([whole], record.classes)
+    if matrix is not None:
+        show_matrix(matrix, f"all cases of {record.kind} {record.label}")
+    kind = "" if record.kind == spec.windows[0] else f" --kind {record.kind}"
+    command = f"trikk monitor {record.monitor}{kind} --window {record.label}"
+    echo(f"next: {command} {_worst_cell(matrix) or '--worst 20'}")
 
 
-def _cases(found: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        print_json({"cases": found})
-        return
+def _worst_cell(matrix: Matrix | None) -> str:
+    """The options that show the cases of the most frequent mistake; "" if there is none."""
+    cells = [] if matrix is None else matrix.mistakes()
+    return f"--truth {shlex.quote(cells[0][0])} --predicted {shlex.quote(cells[0][1])}" if cells else ""
+
+
+def _head(metric: str) -> str:
+    """A metric over its column; a class in its name stays as it is."""
+    name, bracket, rest = metric.partition("[")
+    return name.upper() + bracket + rest
+
+
+def _cases(found: list[dict[str, Any]]) -> None:
     if not found:
         echo("no cases")
         return
-    heads = [name for name in found[0] if not name.startswith("run")]
+    heads = [name for name in found[0] if not name.startswith(("run", "probability_"))]
+    heads += [SURE] if SURE in found[0] else []
     table([h.upper() for h in heads], [[_cell(row[h]) for h in heads] for row in found])
     if found[0].get("prediction_id"):
         echo(f"next: trikk explain {found[0]['prediction_id']}")

@@ -12,6 +12,7 @@ from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
 from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors, moment_of, standings, with_texts
+from trikk.monitoring.class_cases import SAID, TRUTH, in_cell, with_classes, worst_first
 from trikk.monitoring.definition import Made, MonitorSpec
 from trikk.monitoring.inputs import ID, Inputs
 from trikk.monitoring.records import Records, WindowRecord, names
@@ -26,11 +27,20 @@ _SOME = 8
 
 
 def worst(
-    project: Project, monitor: str, kind: str, label: str, *, slice_: tuple[str, str] | None = None, most: int = 20
+    project: Project,
+    monitor: str,
+    kind: str,
+    label: str,
+    *,
+    slice_: tuple[str, str] | None = None,
+    truth: str | None = None,
+    predicted: str | None = None,
+    most: int = 20,
 ) -> list[dict[str, JSON]]:
     """The cases behind a window's figures, the largest errors first, then those without truth or prediction.
 
-    They are read at the versions of the tables that the figures were made of, as long as those can be read.
+    Of classes, mistakes come first, those first that the model was surest of. Cases are read at the versions of
+    the tables that the figures were made of, as long as those can be read.
 
     Args:
         project: the project.
@@ -38,22 +48,25 @@ def worst(
         kind: hour, day or week.
         label: the window's label.
         slice_: a slice's column and value as text; all cases if None.
+        truth: of classes, the one that was true, as text; any if None.
+        predicted: the same of the one that was said.
         most: how many cases.
 
     Returns:
         Dicts of key, slot, predicted, observed, error and what else is known. The error is predicted - observed,
-        or whether they differ if they are no numbers.
+        or whether they differ if they are classes or no numbers; of classes, `probability_of_predicted` says how
+        sure the model was.
 
     Raises:
-        UnknownName: if there is no such monitor, window or slice.
+        UnknownName: if there is no such monitor, window, slice or class.
+        UsageError: if a class is named, and the monitor is of numbers.
     """
-    import polars as pl
-
     records = Records(project.journal, monitor)
     spec, record = records.spec(), the_window(records, kind, label)
-    joined = cases(
-        spec, *_tables(project, spec, record), record.start, record.end, registry=Registry(project.journal)
-    )
+    registry = Registry(project.journal)
+    joined = cases(spec, *_tables(project, spec, record), record.start, record.end, registry=registry)
+    of_classes = with_classes(spec, joined, registry)
+    joined = joined if of_classes is None else of_classes
     if slice_ is not None:
         column, value = slice_
         if column not in spec.slices:
@@ -62,11 +75,23 @@ def worst(
         if joined.is_empty():
             held = [f.value for f in record.figures if f.slice == column]
             raise UnknownName(f"{column}", value, held)
-    error = errors(joined[PREDICTED], joined[OBSERVED]).alias("error")
-    size = pl.col("error").cast(pl.Float64).abs()
-    ordered = joined.with_columns(error).sort(size, descending=True, nulls_last=True, maintain_order=True)
-    shown = ordered.head(most).rename({PREDICTED: "predicted", OBSERVED: "observed"})
+    if of_classes is not None:
+        joined = in_cell(
+            joined, truth, predicted, {*record.classes, *of_classes[TRUTH], *of_classes[SAID]} - {None}
+        )
+    elif truth is not None or predicted is not None:
+        raise UsageError(f"monitor {monitor} is of numbers, not of classes", next="leave out --truth, --predicted")
+    shown = (worst_first if of_classes is not None else _largest_first)(joined).head(most)
+    shown = shown.drop(TRUTH, SAID, strict=False).rename({PREDICTED: "predicted", OBSERVED: "observed"})
     return [_plain(row) for row in shown.rename({c: c[1:] for c in shown.columns if c[0] == "_"}).to_dicts()]
+
+
+def _largest_first(cases_: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    error = errors(cases_[PREDICTED], cases_[OBSERVED]).alias("error")
+    size = pl.col("error").cast(pl.Float64).abs()
+    return cases_.with_columns(error).sort(size, descending=True, nulls_last=True, maintain_order=True)
 
 
 def the_window(records: Records, kind: str, label: str) -> WindowRecord:

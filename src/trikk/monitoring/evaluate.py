@@ -115,8 +115,7 @@ def _evaluated(
     found = []
     for window in batch:
         rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined
-        record, is_new = _judged(spec, records, window, rows, labels, now, run, redefined)
-        found.append((replace(record, classes=unseen.classes(rows)) if is_new else record, is_new))
+        found.append(_judged(spec, records, window, rows, labels, now, run, redefined))
     return found
 
 
@@ -156,6 +155,7 @@ def _judged(
         at=now.timestamp(),
         run=run,
         fingerprint=mark,
+        classes=() if labels.classes is None else tuple(labels.classes.texts),
     )
     if before is not None and before.state == record.state and agree(before.figures, record.figures):
         return before, False

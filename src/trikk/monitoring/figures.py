@@ -24,7 +24,7 @@ from trikk.monitoring.set_aside import SET_ASIDE
 from trikk.monitoring.set_aside import told as told_aside
 from trikk.monitoring.slices import slice_text
 from trikk.monitoring.tasks import labels_given
-from trikk.monitoring.unseen import UNSEEN, UNSEEN_CLASS, new_classes
+from trikk.monitoring.unseen import UNSEEN, UNSEEN_CLASS, new_classes, told_classes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -176,8 +176,9 @@ def _sums_agree(one: Figures, other: Figures) -> bool:
 
 
 def told(found: Sequence[Figures]) -> list[str]:
-    """What of several windows is no metric and to be said: predictions that don't count, rows that have none."""
-    return [*told_nowcasts(one.nowcasts for one in found), *told_aside(one.sums for one in found)]
+    """What of several windows is no metric: predictions that don't count, rows that have none, new classes."""
+    lines = [*told_nowcasts(one.nowcasts for one in found), *told_aside(one.sums for one in found)]
+    return [*lines, *filter(None, [told_classes(one.unseen_classes for one in found)])]
 
 
 class _Made:

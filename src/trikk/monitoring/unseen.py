@@ -6,7 +6,8 @@ among those that it was fitted on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,6 @@ class Unseen:
         if is_new is None:
             return cases
         return cases.with_columns(pl.when(pl.col(predicted).is_not_null()).then(is_new).alias(UNSEEN_CLASS))
-
-    def classes(self, cases: pl.DataFrame) -> tuple[str, ...]:
-        """The classes, as texts, of the versions that predicted the cases, in the order of the newest one."""
-        known = [signature.classes for _, signature in self._makers(cases.lazy())]
-        return tuple(dict.fromkeys(text for one in known if one is not None for text in one.texts))
 
     def _makers(self, rows: pl.LazyFrame) -> Iterator[tuple[pl.Expr, Signature]]:
         """Which rows are of which version, as far as it has a signature; the newest versions first."""
@@ -171,3 +167,12 @@ def why_class_unknown(spec: MonitorSpec, ledger: Ledger, columns: Sequence[str])
     if not any(v.signature is not None and v.signature.classes is not None for v in versions):
         return "no model was registered with its classes: register_model(..., inputs=, task=)"
     return "its predictions are of models whose classes are not known"
+
+
+def told_classes(found: Iterable[Mapping[str, int]]) -> str:
+    """In words, which classes are new to the model in figures taken together, and how often; "" if none is."""
+    counts: Counter[str] = Counter()
+    for classes in found:
+        counts.update(classes)
+    named = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    return f"of a class that the model was not fitted on: {named}" if named else ""

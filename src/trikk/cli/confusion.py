@@ -1,0 +1,94 @@
+"""A confusion matrix on a terminal, and why figures have no value."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from trikk.cli.output import echo, table
+from trikk.core.text import printable, shorten
+
+if TYPE_CHECKING:
+    from trikk.monitoring.figures import Figures
+    from trikk.monitoring.matrix import Matrix
+
+_WIDTH, _LABEL = 120, 30
+_FEWEST = 3
+
+
+def show_matrix(matrix: Matrix, whose: str) -> None:
+    """Print a confusion matrix with totals, the recall of each class beside its row, precision under its column.
+
+    As many classes are shown as the terminal is wide for, those with most mistakes; the others are counted
+    together.
+
+    Args:
+        matrix: the matrix.
+        whose: of what it is, such as "14 days".
+    """
+    most = len(matrix.classes)
+    limit = shutil.get_terminal_size((_WIDTH, 24)).columns if sys.stdout.isatty() else _WIDTH
+    heads, rows = _cells(matrix)
+    while _width(heads, rows) > limit and most > _FEWEST:
+        most -= 1
+        heads, rows = _cells(matrix.bounded(most))
+    echo("")
+    echo(f"{whose}: rows are the truth, columns what was predicted")
+    table(heads, rows, right=heads[1:])
+    if most < len(matrix.classes):
+        echo(f"the {most - 1} of {len(matrix.classes)} classes with most mistakes; --json has all")
+    show_reasons(
+        {f"{metric} of {one.name}": why for one in matrix.by_class for metric, why in one.reasons.items()}
+    )
+
+
+def _cells(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
+    labels = matrix.labels()
+    heads = ["TRUTH", *(printable(over) for _, over in labels), "CASES", "RECALL"]
+    told = {one.name: one for one in matrix.by_class}
+    rows = []
+    for (before, _), name, counts in zip(labels, matrix.classes, matrix.counts, strict=True):
+        recall = _share(told[name].recall) if name in told else ""
+        rows.append([shorten(before, _LABEL), *map(_count, counts), f"{sum(counts):,}", recall])
+    said = [sum(column) for column in zip(*matrix.counts, strict=True)]
+    rows.append(["predicted", *map(_count, said), f"{matrix.total:,}", ""])
+    precision = [_share(told[name].precision) if name in told else "" for name in matrix.classes]
+    rows.append(["precision", *precision, "", ""])
+    return heads, rows
+
+
+def _width(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    return sum(2 + max(map(len, column)) for column in zip(heads, *rows, strict=True)) - 2
+
+
+def _count(count: int) -> str:
+    return f"{count:,}" if count else "."
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def show_reasons(reasons: Mapping[str, str]) -> None:
+    """Print why figures have no value, a line for each reason, with the figures that it is of."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        by_reason.setdefault(why, []).append(name)
+    for why, names in by_reason.items():
+        echo(f"-: {', '.join(names)}: {why}")
+
+
+def reasons_of(parts: Iterable[tuple[str, Figures]]) -> dict[str, str]:
+    """Why figures have no value, by the figure's name and by where that is so."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for where, figures in parts:
+        for name, why in figures.reasons.items():
+            found.setdefault((name, why), []).append(where)
+    return {f"{name} ({_some(places)})": why for (name, why), places in found.items()}
+
+
+def _some(places: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(places) - most} more" if len(places) > most else ""
+    return ", ".join(places[:most]) + more

@@ -1,0 +1,106 @@
+"""Cases by the class that was true and the class that was said, and how sure the model was of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import UnknownName
+from trikk.models.labels import Labels, Texts, labels_of
+from trikk.models.metrics import is_of_classes
+from trikk.models.registry import Registry
+from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.tasks import labels_known
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TRUTH, SAID, SURE = "_truth_class", "_predicted_class", "_probability_of_predicted"
+
+
+def with_classes(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> pl.DataFrame | None:
+    """The cases with their classes as texts.
+
+    Args:
+        spec: the monitor.
+        cases: its cases.
+        registry: where the models are that predicted them.
+
+    Returns:
+        The cases with `_truth_class`, `_predicted_class` (String, null where there is none) and
+        `_probability_of_predicted` (Float64, null where it is not known) instead of the columns of probabilities
+        of two classes; None if the monitor's metrics take them as numbers.
+
+    Raises:
+        UsageError: if truth and predictions can't be compared.
+    """
+    import polars as pl
+
+    metrics = [spec.metric(name) for name in spec.metrics]
+    labels = labels_of(cases, labels_known(spec, registry, cases), metrics, PROBABILITY)
+    if labels is None or not any(map(is_of_classes, metrics)):
+        return None
+    texts = Texts(cases.schema, labels)
+    value = pl.col(PREDICTED) >= 0.5 if labels.by_chance else pl.col(PREDICTED)
+    truth = _as_texts(cases[OBSERVED], texts.truth).alias(TRUTH)
+    said = _as_texts(cases.select(value).to_series(), texts.said).alias(SAID)
+    marked = cases.with_columns(truth, said)
+    return marked.with_columns(_sure(labels).alias(SURE))
+
+
+def _as_texts(column: pl.Series, text: Callable[[Any], str]) -> pl.Series:
+    import polars as pl
+
+    known = {value: text(value) for value in column.unique() if value is not None}
+    return pl.Series([None if value is None else known[value] for value in column], dtype=pl.String)
+
+
+def _sure(labels: Labels) -> pl.Expr:
+    """The probability of the class that was said; of two classes one has a column."""
+    import polars as pl
+
+    found, said = pl.lit(None, dtype=pl.Float64), pl.col(SAID)
+    for name, text in labels.probabilities.items():
+        one = pl.col(name).cast(pl.Float64)
+        rest = 1 - one if len(labels.probabilities) == 1 else found
+        found = pl.when(said == text).then(one).when(said.is_not_null()).then(rest)
+    return found
+
+
+def in_cell(cases: pl.DataFrame, truth: str | None, predicted: str | None, known: Collection[str]) -> pl.DataFrame:
+    """The cases of which a class was true, or was said, or both.
+
+    Args:
+        cases: as `with_classes` gives them.
+        truth: the class as text; None for any.
+        predicted: the same.
+        known: all classes that there are.
+
+    Raises:
+        UnknownName: if there is no such class.
+    """
+    import polars as pl
+
+    for column, wanted in ((TRUTH, truth), (SAID, predicted)):
+        if wanted is not None and wanted not in known:
+            raise UnknownName("class in this window", wanted, sorted(known))
+        cases = cases if wanted is None else cases.filter(pl.col(column) == wanted)
+    return cases
+
+
+def worst_first(cases: pl.DataFrame) -> pl.DataFrame:
+    """The cases, mistakes first, the surest of them first; then right ones, the least sure first; then the others.
+
+    Args:
+        cases: as `with_classes` gives them.
+
+    Returns:
+        The same with `error`, whether the classes differ (null where one is missing).
+    """
+    import polars as pl
+
+    is_wrong = pl.col("error")
+    by = [is_wrong, pl.when(is_wrong).then(pl.col(SURE)).otherwise(-pl.col(SURE))]
+    found = cases.with_columns(error=pl.col(TRUTH) != pl.col(SAID))
+    return found.sort(by, descending=True, nulls_last=True, maintain_order=True)

@@ -1,0 +1,220 @@
+"""Confusion matrices for people, and from a cell to its cases, the surest mistakes first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tests.monitoring.test_drill import City
+
+from trikk.cli.confusion import show_matrix
+from trikk.cli.monitor import monitor
+from trikk.core.errors import UnknownName, UsageError
+from trikk.monitoring.figures import Figures
+from trikk.monitoring.matrix import Matrix, matrix_of, natural
+
+
+def part(*cells: tuple[str, str, int]) -> Figures:
+    return Figures("", "", 0, 0, 0, confusion=[list(cell) for cell in cells])
+
+
+def made(*cells: tuple[str, str, int], order: Any = ()) -> Matrix:
+    found = matrix_of([part(*cells)], order)
+    assert found is not None
+    return found
+
+
+def test_windows_are_added_and_classes_are_in_the_order_of_the_model() -> None:
+    parts = [part(("3", "3", 4), ("3", "20", 1)), part(("100", "3", 2), ("3", "20", 2)), Figures("", "", 5, 5, 5)]
+    found = matrix_of(parts, ("100", "3", "20"))
+    assert found is not None
+    assert (found.classes, found.counts) == (("100", "3", "20"), ((0, 2, 0), (0, 4, 3), (0, 0, 0)))
+    shown: Any = found.to_json()
+    assert shown["by_class"] == [
+        {
+            "class": "100",
+            "support": 2,
+            "predicted": 0,
+            "precision": None,
+            "recall": 0.0,
+            "f1": 0.0,
+            "reasons": {"precision": "100 was never predicted"},
+        },
+        {
+            "class": "3",
+            "support": 7,
+            "predicted": 6,
+            "precision": 4 / 6,
+            "recall": 4 / 7,
+            "f1": 8 / 13,
+            "reasons": {},
+        },
+        {
+            "class": "20",
+            "support": 0,
+            "predicted": 3,
+            "precision": 0.0,
+            "recall": None,
+            "f1": 0.0,
+            "reasons": {"recall": "no case is 20"},
+        },
+    ]
+    assert found.mistakes() == [("3", "20", 3), ("100", "3", 2)]
+    assert matrix_of([Figures("", "", 5, 5, 5)], ("a", "b")) is None
+
+
+def test_without_a_model_s_order_people_s_is_taken() -> None:
+    texts = ["100", "20", "3", "-1.5", "pump 10", "pump 2", "Leak", "ok", "nan", "true"]
+    ordered = ["-1.5", "3", "20", "100", "Leak", "nan", "ok", "pump 2", "pump 10", "true"]
+    assert sorted(texts, key=natural) == ordered
+    assert made(("20", "3", 1), ("100", "x", 1), order=("x",)).classes == ("x", "3", "20", "100")
+
+
+def test_of_many_classes_those_with_most_mistakes_are_shown_and_the_others_together() -> None:
+    cells = [(f"c{n}", f"c{n}", 10) for n in range(20)] + [("c7", "c3", 5), ("c12", "c3", 4), ("c1", "c2", 1)]
+    whole = made(*cells)
+    found = whole.bounded(4)
+    assert found.classes == ("c3", "c7", "c12", "17 others")
+    assert found.counts == ((10, 0, 0, 0), (5, 10, 0, 0), (4, 0, 10, 0), (0, 0, 0, 171))
+    assert (found.total, whole.total, found.others) == (210, 210, 17)
+    assert [one.name for one in found.by_class] == ["c3", "c7", "c12"]
+    assert whole.bounded(20) == whole
+
+
+def test_long_classes_have_numbers_over_their_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    inner, outer = "worn bearing, inner ring", "worn bearing, outer ring\x1b[31m"
+    show_matrix(made((inner, outer, 3), (outer, outer, 1200)), "two days")
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "two days: rows are the truth, columns what was predicted",
+        "TRUTH                           1      2  CASES  RECALL",
+        "1: worn bearing, inner ring     .      3      3    0.0%",
+        "2: worn bearing, outer ring...  .  1,200  1,200  100.0%",
+        "predicted                       .  1,203  1,203",
+        "precision                       -  99.8%",
+        "-: precision of worn bearing, inner ring: worn bearing, inner ring was never predicted",
+    ]
+
+
+def test_a_matrix_of_many_classes_is_no_wider_than_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show_matrix(made(*((f"state {n}", f"state {n % 9}", 10**n % 977) for n in range(40))), "all")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 120
+    assert any("others" in line for line in lines)
+    assert any("of 40 classes with most mistakes; --json has all" in line for line in lines)
+
+
+class Plant(City):
+    """A project whose monitor is of classes."""
+
+    def __init__(self, root: Path, said: list[Any], truth: list[Any], sure: Any, **more: Any) -> None:
+        super().__init__(root, **{"metrics": ("accuracy",), **more})
+        ids = [f"{n}" for n in range(len(said))]
+        self.add(
+            "p", place=ids, value=said, prediction_id=ids, pump=[f"pump_{n % 2}" for n in range(len(said))], **sure
+        )
+        self.add("t", place=ids, count=truth)
+        self.look()
+
+    def order(self, **how: Any) -> list[tuple[str, Any, Any]]:
+        return [(c["prediction_id"], c["error"], c["probability_of_predicted"]) for c in self.worst(**how)]
+
+
+SAID = ["ok", "ok", "leak", "leak", "ok", "ok"]
+TRUE = ["ok", "leak", "ok", "leak", "leak", None]
+CHANCE = [0.1, 0.4, 0.75, 0.9, 0.125, 0.2]
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Plant:
+    return Plant(tmp_path, SAID, TRUE, {"probability": CHANCE}, slices=("pump",), positive="leak")
+
+
+def test_the_surest_mistakes_come_first_and_then_the_least_sure_that_are_right(plant: Plant) -> None:
+    found = [("4", True, 0.875), ("2", True, 0.75), ("1", True, 0.6), ("0", False, 0.9), ("3", False, 0.9)]
+    assert plant.order() == [*found, ("5", None, 0.8)]
+    assert plant.order(truth="leak") == [found[0], found[2], found[4]]
+    assert plant.order(truth="leak", predicted="ok") == [found[0], found[2]]
+    assert plant.order(truth="leak", predicted="ok", slice_=("pump", "pump_1")) == [found[2]]
+    assert plant.order(truth="ok", predicted="leak", slice_=("pump", "pump_1")) == []
+    assert plant.order(predicted="leak", most=1) == [found[1]]
+    with pytest.raises(UnknownName, match="no class in this window 'burst'"):
+        plant.order(truth="burst")
+
+
+def test_of_many_classes_it_is_the_probability_of_the_one_that_was_said(tmp_path: Path) -> None:
+    sure = {
+        "probability_3": [0.5, 0.2, 0.1],
+        "probability_20": [0.3, 0.7, 0.1],
+        "probability_100": [0.2, 0.1, 0.8],
+    }
+    plant = Plant(tmp_path, [3, 20, 100], [20, 3, 100], sure)
+    assert plant.order() == [("1", True, 0.7), ("0", True, 0.5), ("2", False, 0.8)]
+    assert plant.order(truth="20") == [("0", True, 0.5)], "100 less 3 is no error of 97"
+
+
+@pytest.mark.parametrize(
+    ("said", "truth", "sure", "more", "wanted"),
+    [
+        (
+            [True, False],
+            [1, 1],
+            {"probability": [0.9, 0.3]},
+            {"positive": True},
+            [("1", True, 0.7), ("0", False, 0.9)],
+        ),
+        ([0.9, 0.2], [0, 1], {}, {"metrics": ("f1",)}, [("0", True, 0.9), ("1", True, 0.8)]),
+        (["a", "b"], ["b", "b"], {}, {}, [("0", True, None), ("1", False, None)]),
+    ],
+    ids=["flags and numbers", "values that are probabilities", "without probabilities"],
+)
+def test_classes_of_other_kinds_are_put_in_order_alike(
+    tmp_path: Path, said: Any, truth: Any, sure: Any, more: Any, wanted: Any
+) -> None:
+    assert Plant(tmp_path, said, truth, sure, **more).order() == wanted
+
+
+def test_a_class_is_refused_where_values_are_numbers(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, [1.0, 2.0], [1.0, 4.0], {}, metrics=("mae",))
+    with pytest.raises(UsageError, match="is of numbers, not of classes"):
+        plant.worst(truth="1")
+    assert [case["error"] for case in plant.worst()] == [-2.0, 0.0]
+
+
+def test_the_command_shows_the_matrix_by_window_and_slice_and_its_cells(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(plant.project.settings.root)
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(monitor, ["m", *words])
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    lines = run("--window", "2020-03-01").splitlines()
+    assert [line for line in lines if line.startswith(("TRUTH", "leak ", "ok ", "predicted", "precision"))] == [
+        "TRUTH       leak     ok  CASES  RECALL",
+        "leak           1      2      3   33.3%",
+        "ok             1      1      2   50.0%",
+        "predicted      2      3      5",
+        "precision  50.0%  33.3%",
+    ]
+    assert lines[-1] == "next: trikk monitor m --window 2020-03-01 --truth leak --predicted ok"
+    assert "leak           1      2      3   33.3%" in run()
+    cases = run("--window", "2020-03-01", "--truth", "leak", "--predicted", "ok", "--worst", "1").splitlines()
+    assert cases[0].endswith("PROBABILITY_OF_PREDICTED")
+    assert (len(cases), cases[-1]) == (3, "next: trikk explain 4")
+    sliced = json.loads(run("--window", "2020-03-01", "--slice", "pump=pump_1", "--json"))
+    assert sliced["confusion_matrix"]["counts"] == [[1, 1], [0, 0]]
+    whole = json.loads(run("--window", "2020-03-01", "--json"))
+    assert [one["confusion_matrix"]["counts"] for one in whole["figures"]] == [
+        [[1, 2], [1, 1]],
+        [[0, 1], [1, 1]],
+        [[1, 1], [0, 0]],
+    ]
+    together = json.loads(run("--json", "--last", "3"))
+    assert together["confusion_matrix"]["classes"] == ["leak", "ok"]
+    assert together["unseen_class_unknown"] == "table p does not say which model made a row"
