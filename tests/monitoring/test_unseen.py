@@ -286,6 +286,13 @@ def test_truths_of_a_class_that_their_version_does_not_know_are_counted_and_name
     }
 
 
+def test_before_any_label_of_a_window_no_class_is_new() -> None:
+    rig = Rig(classifier(1, STATES))
+    rig.predict([3, 20])
+    rig.add("t", device=["state1.0"], state=[77], day=-3)
+    assert (rig.look().state, rig.look().whole.unseen_class) == ("pending", 0)
+
+
 def test_a_new_class_is_told_when_it_comes_and_none_is_told_when_all_labels_are_there() -> None:
     rig = Rig(classifier(1, STATES))
     rig.predict([3, 20, 100, 3])

@@ -75,7 +75,8 @@ class Unseen:
         for own, signature in self._makers(cases.lazy()):
             if signature.classes is not None:
                 values = cases.filter(own).select(truth.unique().drop_nulls()).to_series()
-                new = [value not in signature.classes.values for value in values]  # 1, 1.0 and True are one
+                known = signature.classes.values  # 1, 1.0 and True are one
+                new = pl.Series([value not in known for value in values], dtype=pl.Boolean)
                 found.append((own, truth.is_in(values.filter(new).implode()).fill_null(value=False)))
         is_new = _chosen(found)
         if is_new is None:
