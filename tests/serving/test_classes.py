@@ -344,8 +344,12 @@ def test_swaps_between_kinds_of_models_are_logged_or_refused_with_the_reason(tmp
         for number, wrong in enumerate([(3, 20, 100), (False, True)], 1):
             served.promote(served.register_classes(*wrong))
             eventually(lambda n=number: endpoint.metric("swap_failures_total") == n, "the failure is not counted")
+        served.promote(served.register_classes("leak", "ok", positive="ok"))
+        eventually(lambda: endpoint.metric("swap_failures_total") == 3, "the failure is not counted")
         three = swapped(served.register_classes("ok", "large", positive="large"))
         assert [*three.items()][1:] == [("value", "ok"), ("probability", 0.5)]
+    what = "version 5 can't be logged there: its probability is that of ok, and version 1 has that of leak there"
+    assert what in served.log()
     for kind in ("Int64", "Boolean"):
         assert f"'value' is {kind}, the table has String" in served.log()
     assert "next: log to another table: --table NAME" in served.log()
@@ -358,7 +362,7 @@ def test_swaps_between_kinds_of_models_are_logged_or_refused_with_the_reason(tmp
     for found, given in zip(logged, (one, two, three), strict=True):
         assert {name: found[name] for name in given} == given
         assert len(found) == len(given) + 5
-    assert rows["model_version"].to_list() == [1, 2, 5]
+    assert rows["model_version"].to_list() == [1, 2, 6]
     assert "stays in the log" not in served.log()
 
 

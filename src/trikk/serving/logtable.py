@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import SignatureError, TableError, UnknownName
 from trikk.models.dtypes import dtype_of, is_number
 from trikk.models.signature import Signature
+from trikk.models.task import PROBABILITY, class_text
 from trikk.models.version import ModelVersion
 from trikk.serving.columns import value_as
 from trikk.serving.spool import Segment
@@ -113,6 +114,40 @@ def _check_values(there: Mapping[str, pl.DataType]) -> None:
     dtype = there.get("value", pl.Float64())
     if dtype != pl.String and (dtype.is_decimal() or not is_number(dtype)):
         raise TableError(f"'value' is {dtype}, which no model's values can be")
+
+
+def versions_in(tables: Tables, name: str) -> list[tuple[str, int]]:
+    """The versions, by model and number, whose probabilities of one class a table holds."""
+    import polars as pl
+
+    if not {PROBABILITY, "model", "model_version"} <= set(schema_of(tables, name)):
+        return []
+    rows = tables.scan(name).filter(pl.col(PROBABILITY).is_not_null()).select("model", "model_version")
+    return rows.unique().drop_nulls().sort(pl.all()).collect(engine="streaming").rows()
+
+
+def check_positive(version: ModelVersion, others: Iterable[ModelVersion]) -> None:
+    """Refuse a probability of the one class in a column that holds the other one's: nobody could tell them apart.
+
+    Args:
+        version: one of two classes.
+        others: those that the log has rows of.
+
+    Raises:
+        TableError: if the positive class of another is the negative one of this.
+    """
+    classes = version.signature.classes if version.signature else None
+    for other in others:
+        theirs = other.signature.positive if other.signature else None
+        if classes is None or theirs is None or classes.positive is None:
+            continue
+        own, text = class_text(classes.positive), class_text(theirs)
+        if text != own and text in classes.texts:
+            raise TableError(
+                f"version {version.version} can't be logged there: its {PROBABILITY} is that of {own}, and "
+                f"version {other.version} has that of {text} there",
+                next=f"register it with positive={theirs!r}, or log to another table: --table NAME",
+            )
 
 
 def outputs(signature: Signature | None, there: pl.DataType | None) -> dict[str, pl.DataType]:

@@ -23,7 +23,7 @@ from trikk.serving.app import App
 from trikk.serving.dispatch import Dispatcher
 from trikk.serving.fleet import Fleet, Spares
 from trikk.serving.flusher import Flusher
-from trikk.serving.logtable import check_fits, logged_fields, put, schema_of
+from trikk.serving.logtable import check_fits, check_positive, logged_fields, put, schema_of, versions_in
 from trikk.serving.metrics import Metrics
 from trikk.serving.options import Options
 from trikk.serving.spool import Segment, Spool
@@ -148,6 +148,8 @@ class Endpoint:
             truth = schema_of(project.tables, options.truth) if options.truth else {}
             fields = logged_fields(version, options.key, options.slot, there, truth)
             logged = check_fits(version, fields, options.log_inputs, there)
+            if version.signature is not None and version.signature.positive is not None:
+                check_positive(version, self._logged_versions(options.table))
             log = {"fields": fields, "inputs": options.log_inputs, "value": str(logged.get("value", ""))}
         spec = {
             "version": version.to_json(),
@@ -158,6 +160,15 @@ class Endpoint:
             "max_rows": options.max_rows,
         }
         return spec, logged
+
+    def _logged_versions(self, table: str) -> list[ModelVersion]:
+        """Those of two classes whose probabilities are in the table, or on their way there."""
+        registry, fleet = Registry(self._project.journal), self._dispatcher.fleet
+        found = [] if fleet is None else [fleet.version]
+        for name, number in versions_in(self._project.tables, table):
+            with contextlib.suppress(UnknownName):
+                found.append(registry.get(name, number))
+        return found
 
     def _open_log(self) -> None:
         table = self._options.table
