@@ -143,6 +143,9 @@ def test_a_version_that_was_not_there_yet_has_made_no_prediction_then() -> None:
     assert joined(rows, registry=registered(-60 * MINUTE, 4 * MINUTE))["_predicted"].to_list() == ["ok"]
     # a past that is filled in before there was any version, and a run that registers what it predicts with
     assert joined(rows, registry=registered(200 * MINUTE, 300 * MINUTE))["_predicted"].to_list() == ["ok"]
+    both = pl.concat([rows, said(("b", -9000, "ok"), version=1)])  # but one of an earlier version is here already
+    found = joined(both, registry=registered(200 * MINUTE, 300 * MINUTE))
+    assert found["_predicted"].to_list() == [None, None]
     own = registered(-60 * MINUTE, 300 * MINUTE, runs=("run-1", "run-2"))
     assert joined(rows, registry=own)["_predicted"].to_list() == ["ok"]
     late = joined(said(("a", 6, "leak"), ("a", 5, "ok")), registry=registered(-MINUTE))

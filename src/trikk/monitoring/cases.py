@@ -82,7 +82,7 @@ def cases(
     values |= probabilities(spec, have)
     own = [name for name in spec.slices if name in have and name not in by]
     kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
-    order = _order(spec, made, have, registry)
+    order = _order(spec, made, predictions, have, registry)
     known = [_known(name, have).alias(alias) for alias, name in values.items()]
     is_new = None if unseen is None else unseen.expression(made, have)
     known += [] if is_new is None else [is_new.alias(UNSEEN)]
@@ -144,7 +144,11 @@ def _is_written_one_way(dtype: pl.DataType) -> bool:
 
 
 def _order(
-    spec: MonitorSpec, rows: pl.LazyFrame, have: pl.Schema, registry: Registry | None
+    spec: MonitorSpec,
+    rows: pl.LazyFrame,
+    everything: pl.LazyFrame,
+    have: pl.Schema,
+    registry: Registry | None,
 ) -> dict[str, pl.Expr]:
     """What of a prediction says whether it counts among those for one slot."""
     import polars as pl
@@ -157,13 +161,15 @@ def _order(
     moment = made if kind.time_zone else made.dt.replace_time_zone("UTC")
     if spec.made is Made.AFTER:
         moment = moment.dt.convert_time_zone("UTC")
-        return {MADE: moment, HINDSIGHT: made_later(registry, rows, have, moment)}
+        return {MADE: moment, HINDSIGHT: made_later(registry, rows, everything, have, moment)}
     return {_FORETOLD: (moment <= pl.col(spec.slot)).fill_null(value=False), spec.made_at: made}
 
 
-def standings(spec: MonitorSpec, rows: pl.DataFrame, registry: Registry) -> list[Standing]:
+def standings(
+    spec: MonitorSpec, rows: pl.DataFrame, predictions: pl.LazyFrame, registry: Registry
+) -> list[Standing]:
     """What each of the predictions for one entity and slot counts as, of a monitor of predictions about now."""
-    order = _order(spec, rows.lazy(), rows.schema, registry)
+    order = _order(spec, rows.lazy(), predictions, rows.schema, registry)
     value = _known(spec.prediction, rows.schema).alias(PREDICTED)
     return standing(spec, rows.select(moment_of(spec, rows.schema), value, **order), PREDICTED)
 

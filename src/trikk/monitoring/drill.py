@@ -232,11 +232,14 @@ def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: 
 
     found.monitor = spec.name
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(row[name])) for name in (*spec.key, spec.slot))
-    alike = project.tables.scan(spec.predictions).filter(same).collect()
+    predictions = project.tables.scan(spec.predictions)
+    alike = predictions.filter(same).collect()
     if spec.made_at in row:
         alike = alike.sort(spec.made_at, maintain_order=True)
     if spec.made is Made.AFTER:
-        alike = alike.with_columns(counts_as=pl.Series(standings(spec, alike, Registry(project.journal))))
+        alike = alike.with_columns(
+            counts_as=pl.Series(standings(spec, alike, predictions, Registry(project.journal)))
+        )
         found.counts_as = alike.filter(pl.col(ID) == row[ID])["counts_as"][-1]
     found.others = [_plain(other) for other in alike.filter(pl.col(ID) != row[ID]).to_dicts()]
     try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trikk.models.registry import Registry
+    from trikk.models.version import ModelVersion
 
 MADE, HINDSIGHT = "_made", "_hindsight"
 TOO_LATE, TOO_EARLY, CORRECTIONS, CORRECTION = "_too_late", "_too_early", "_corrections", "_correction"
@@ -118,16 +119,19 @@ def _timing(spec: MonitorSpec) -> tuple[pl.Expr, pl.Expr]:
     return early, in_time
 
 
-def made_later(registry: Registry | None, made: pl.LazyFrame, have: pl.Schema, moment: pl.Expr) -> pl.Expr:
+def made_later(
+    registry: Registry | None, made: pl.LazyFrame, everything: pl.LazyFrame, have: pl.Schema, moment: pl.Expr
+) -> pl.Expr:
     """Whether a prediction is of a version that was registered after the time that the prediction names.
 
-    So it is in a past that is filled in again (`--at`), and the version may have learned from the slot's truth.
-    Where no version was there yet, a past is filled in for the first time, which is not meant; nor is a run that
-    registers a version and predicts with it.
+    So it is in a past that is filled in again (`--at`), and the version may have learned from the slot's truth. A
+    past that is filled in for the first time is not meant: by a version before which the model had none then, and
+    none that has predictions here. Nor is a run that registers a version and predicts with it.
 
     Args:
         registry: of the models; None if it is not to be asked.
         made: the predictions.
+        everything: all rows of their table, which are read only where a version is younger than a prediction.
         have: their columns.
         moment: when they were made, in UTC.
     """
@@ -137,18 +141,34 @@ def made_later(registry: Registry | None, made: pl.LazyFrame, have: pl.Schema, m
     if registry is None or not set(_BY) <= set(have):
         return never
     model, version, run = (pl.col(name) for name in _BY)
+    pair = model.cast(pl.String).alias("name"), version.cast(pl.Int64).alias("number")
+    firsts = made.group_by(pair).agg(moment.min().alias("first")).drop_nulls().collect()
+    young = [
+        (own, first) for name, number, first in firsts.iter_rows() if (own := _version(registry, name, number))
+    ]
+    young = [(own, first) for own, first in young if first + _SKEW < _time(own)]
+    if not young:
+        return never
+    there = set(everything.select(pair).drop_nulls().unique().collect().iter_rows())
     found = []
-    pairs = made.select(model.cast(pl.String), version.cast(pl.Int64)).drop_nulls().unique().collect()
-    for name, number in pairs.iter_rows():
-        try:
-            state = registry.state(name)
-            own, first = state.get(number), min(state.versions.values(), key=lambda one: one.created)
-        except UnknownName:
-            continue
-        is_own = (model.cast(pl.String) == name) & (version == number) & run.ne_missing(pl.lit(own.run))
-        there = moment >= datetime.fromtimestamp(first.created, UTC)
-        found.append(is_own & there & (moment + _SKEW < datetime.fromtimestamp(own.created, UTC)))
-    return reduce(lambda some, one: some | one, found, never).fill_null(value=False)
+    for own in young:
+        versions = registry.state(own.name).versions.values()
+        again = any((one.name, one.version) in there and one.created < own.created for one in versions)
+        existed = pl.lit(value=True) if again else moment >= min(_time(one) for one in versions)
+        is_own = (model.cast(pl.String) == own.name) & (version == own.version) & run.ne_missing(pl.lit(own.run))
+        found.append(is_own & existed & (moment + _SKEW < _time(own)))
+    return reduce(lambda some, one: some | one, found).fill_null(value=False)
+
+
+def _version(registry: Registry, name: str, number: int) -> ModelVersion | None:
+    try:
+        return registry.get(name, number)
+    except UnknownName:
+        return None
+
+
+def _time(version: ModelVersion) -> datetime:
+    return datetime.fromtimestamp(version.created, UTC)
 
 
 def told(counts: Iterable[Mapping[str, int]]) -> list[str]:
