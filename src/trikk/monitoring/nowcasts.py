@@ -143,10 +143,8 @@ def made_later(
     model, version, run = (pl.col(name) for name in _BY)
     pair = model.cast(pl.String).alias("name"), version.cast(pl.Int64).alias("number")
     firsts = made.group_by(pair).agg(moment.min().alias("first")).drop_nulls().collect()
-    young = [
-        (own, first) for name, number, first in firsts.iter_rows() if (own := _version(registry, name, number))
-    ]
-    young = [(own, first) for own, first in young if first + _SKEW < _time(own)]
+    known = [(_version(registry, name, number), first) for name, number, first in firsts.iter_rows()]
+    young = [own for own, first in known if own is not None and first + _SKEW < _time(own)]
     if not young:
         return never
     there = set(everything.select(pair).drop_nulls().unique().collect().iter_rows())
