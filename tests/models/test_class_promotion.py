@@ -103,6 +103,10 @@ def test_a_model_that_always_says_three_is_not_made_champion(bench: Bench) -> No
 def test_a_model_of_one_class_is_not_registered(bench: Bench) -> None:
     with pytest.raises(UsageError, match="one class, 3"):
         bench.add(bayes(np.full(300, 3)), np.full(300, 3), "accuracy")
+    with pytest.raises(UsageError, match="one class, 3"), entered(bench.context):
+        register_model(bayes(np.full(300, 3)), "valve")
+    with pytest.raises(UsageError, match="positive= needs inputs="), entered(bench.context):
+        register_model(bayes(states([3, 20])), "valve", positive=20)
     assert not bench.place.registry.names()
 
 

@@ -213,6 +213,22 @@ def test_classes_that_nobody_states_are_said() -> None:
     assert infer(lambda rows: rows["a"] > 0, X, task="binary").positive is True
 
 
+def test_classes_in_another_order_than_the_probabilities_are_refused() -> None:
+    for values in (["leak", "ok"], ["a", "b", "c"], [3, 20, 100]):
+        inner = GaussianNB().fit(X.to_numpy(), labels(values))
+        said, likely = inner.predict(X.to_numpy()), inner.predict_proba(X.to_numpy())
+        model = Own(said.tolist(), likely)
+        about = {"positive": values[0]} if len(values) == 2 else {}
+        with pytest.raises(SignatureError, match="another class's"):
+            infer(model, X, classes=[*values[1:], values[0]], **about)
+        right = predictions(model, X, infer(model, X, classes=values, **about))
+        assert right.to_series(1).to_list() == likely[:, 0].tolist()
+    early = FixedThresholdClassifier(GaussianNB(), threshold=0.02, pos_label=True)
+    late = FixedThresholdClassifier(GaussianNB(), threshold=0.98, pos_label=True)
+    for model in (early, late, DummyClassifier(strategy="stratified", random_state=1)):
+        assert len(infer(model.fit(X.to_numpy(), labels([False, True])), X).outputs) == 2
+
+
 @pytest.mark.parametrize("kind", ["estimator", "regressor", "booster", "function"])
 def test_a_task_that_is_not_the_models_is_refused(kind: str) -> None:
     models = {
@@ -331,3 +347,37 @@ def test_a_signature_of_an_older_build_gives_what_it_gave() -> None:
         assert (signature.task, signature.classes, signature.to_json()) == (None, None, old)
         own = model.predict(X.to_numpy()) if method == "predict" else model.predict_proba(X.to_numpy())[:, 1]
         assert predictions(model, X, signature).to_dict(as_series=False) == {"value": own.tolist()}
+
+
+@pytest.mark.parametrize("values", [["leak", "ok"], [0, 1], [3, 20, 100], ["a", "b", "c"]], ids=str)
+def test_a_classifier_of_onnx_says_its_classes_or_is_told_them(values: list[Any]) -> None:
+    runtime, skl2onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("skl2onnx")
+    model, rows = LogisticRegression().fit(X.to_numpy(), labels(values)), X.cast(pl.Float32)
+    about: dict[str, Any] = {"positive": "leak"} if "leak" in values else {}
+    for zipped in (True, False):
+        options = {id(model): {"zipmap": zipped}}
+        made = skl2onnx.to_onnx(model, rows.to_numpy()[:1], options=options)
+        session = runtime.InferenceSession(made.SerializeToString())
+        if not zipped:
+            with pytest.raises(SignatureError, match="does not say"):
+                infer(session, rows, **about)
+            about["classes"] = values
+        found = predictions(session, rows, infer(session, rows, **about))
+        assert found["value"].to_list() == model.predict(X.to_numpy()).tolist()
+        place = {"leak": 0}.get(values[0], 1) if len(values) == 2 else 0
+        assert np.allclose(found.to_series(1).to_numpy(), model.predict_proba(X.to_numpy())[:, place], atol=1e-5)
+
+
+@pytest.mark.parametrize("values", [["leak", "ok"], [False, True], [3, 20, 100]], ids=str)
+def test_a_classifier_of_catboost(values: list[Any]) -> None:
+    catboost = pytest.importorskip("catboost")
+    about = {"iterations": 3, "verbose": 0, "allow_writing_files": False}
+    model = catboost.CatBoostClassifier(**about).fit(X.to_numpy(), labels(values))
+    found = predictions(model, X, infer(model, X, positive="leak" if "leak" in values else None))
+    assert [str(value) for value in found["value"]] == [
+        str(value) for value in model.predict(X.to_numpy()).ravel()
+    ]
+    assert found["value"].dtype == pl.Series(values).dtype
+    assert infer(catboost.CatBoostRegressor(**about).fit(X.to_numpy(), PLACE), X).task is Task.REGRESSION
+    margins = catboost.CatBoost({**about, "loss_function": "Logloss"}).fit(X.to_numpy(), PLACE > 1)
+    assert infer(margins, X).task is None

@@ -19,7 +19,7 @@ from trikk.core.errors import (
     TrikkError,
     UsageError,
 )
-from trikk.models.classifier import Gives, classes_of, plain_values
+from trikk.models.classifier import Gives, classes_of, plain_values, stated_by
 from trikk.models.columns import Fitted, fitted_on, inputs_of
 from trikk.models.dtypes import dtype_text
 from trikk.models.invoke import as_taken, called, class_answers, in_some_way, predictions, raw_values, ways_of
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _SAMPLE = 1000
 _ROUNDING = 1e-6
 _LONGEST = 200  # bytes of a category
+_FEWEST = 5  # rows, to compare means
+_SURE = 4.0  # standard errors: a model that guesses gets past it, but for one in 30,000
 _OWN = ("python", "trikk")
 _LOG = logging.getLogger("trikk.models")
 
@@ -75,6 +77,8 @@ def register(
     said = {name: value for name, value in said.items() if value is not None}
     if said and inputs is None:
         raise UsageError(f"{next(iter(said))}= needs inputs=", next="give rows that the model was fitted on")
+    if inputs is None and len(values := stated_by(model).values or ()) == 1:
+        Classes(values)  # which says what is wrong with one class
     signature = None if inputs is None else infer(model, inputs, nullable=nullable, method=method, **said)
     artifact = stored or context.artifacts.save(model)
     spare = None if signature is None else _exact_text(model, lazy_of(inputs), signature, context.artifacts)
@@ -192,6 +196,8 @@ def infer(
         )
     takes, output = _proved(model, inputs, sample, method, known_classes, known)
     _refuse_cases(output.columns)
+    if known_classes is not None and output.width > 1:
+        _refuse_order(output, known_classes)
     unknown = sorted(set(nullable) - set(names))
     given = Signature.infer(
         sample, output["value"], takes=takes, method=method, nullable=[*unknown, *found, *nullable]
@@ -232,6 +238,27 @@ def _refuse_cases(columns: Sequence[str]) -> None:
             raise UsageError(
                 f"two classes differ in case only, and no table has columns {other!r} and {name!r}",
                 next="give one of the classes another name before fitting",
+            )
+
+
+def _refuse_order(output: pl.DataFrame, classes: Classes) -> None:
+    """Refuse probabilities that are lower where the model says their class: the classes are in another order.
+
+    A model may say a class before it is the likeliest (a threshold of its own), but never the less, the likelier.
+    """
+    import numpy as np
+
+    for name, value in classes.columns().items():
+        likely, says = output[name].to_numpy(), (output["value"] == value).to_numpy()
+        own, others = likely[says], likely[~says]
+        if min(len(own), len(others)) < _FEWEST:
+            continue
+        gap = others.mean() - own.mean()
+        if gap > _ROUNDING and gap > _SURE * np.sqrt(own.var() / len(own) + others.var() / len(others)):
+            raise SignatureError(
+                f"the probability of {value!r} is {own.mean():.3g} on average where the model says {value!r}, and "
+                f"{others.mean():.3g} elsewhere, so that it is another class's",
+                next="give classes= (or classes_) in the order of the model's probabilities",
             )
 
 

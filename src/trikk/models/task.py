@@ -66,11 +66,11 @@ class Classes:
             if not {*self.values} <= {0, 1}:
                 raise UsageError(
                     f"which of the classes {self.listed} is the positive one is not known",
-                    next=f"say so: positive={self.values[1]!r}",
+                    next=f"say so: positive={self.values[0]!r}, or positive={self.values[1]!r}",
                 )
             return next(value for value in self.values if value == 1)
         for value in self.values:
-            if class_text(value) == class_text(self.positive):
+            if value == self.positive or class_text(value) == class_text(self.positive):
                 return value
         raise UsageError(
             f"positive={self.positive!r} is none of the classes {self.listed}", next="name one of them"
