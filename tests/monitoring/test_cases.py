@@ -9,9 +9,15 @@ import polars as pl
 import pytest
 
 from trikk.core.errors import UsageError
+from trikk.models.registry import Registry
+from trikk.models.signature import Field, Signature
+from trikk.models.task import Classes
+from trikk.models.version import ModelVersion
 from trikk.monitoring.cases import cases
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import figures
+from trikk.runs.memory import MemoryJournal
+from trikk.storage.artifact import Artifact
 
 START = datetime(2020, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -118,3 +124,35 @@ def test_probabilities_come_along_under_the_names_of_their_classes() -> None:
     other = joined(spec(probability="p"), made((1, 1.0, HOUR), p_3=[0.8], probability=[0.1]), came((1, 1.0)))
     assert other.select(pl.selectors.starts_with("_probability")).rows(named=True) == [{"_probability_3": 0.8}]
     assert "_probability" not in joined(spec(), made((1, 1.0, HOUR)), came((1, 1.0))).columns
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, [0.75, 0.5, 0.9]),  # the newest version's: leak
+        ({"positive": "leak"}, [0.75, 0.5, 0.9]),
+        ({"positive": "ok"}, [0.25, 0.5, 0.1]),
+        ({"positive": "ok", "probability": "said"}, [0.1, 0.2, 0.3]),  # the author's own column
+    ],
+)
+def test_a_probability_is_that_of_the_monitors_positive_class_whichever_a_version_gave(
+    more: dict[str, Any], expected: list[float]
+) -> None:
+    registry = Registry(MemoryJournal())
+    for positive in ("ok", "leak"):
+        known = Classes(("leak", "ok"), positive)
+        signature = Signature(
+            (Field("x", "Float64"),), Field("value", "String"), task=known.task, classes=known, probabilities=True
+        )
+        artifact = Artifact("0" * 64, "pickle", 1, {"type": "Model"})
+        registry.register(ModelVersion("leaks", 0, artifact, signature))
+    rows = made((1, 0, HOUR), (2, 0, HOUR), (3, 0, HOUR), model="leaks", model_version=[1, 1, 2]).with_columns(
+        value=pl.Series(["leak", "ok", "leak"]),
+        probability=pl.Series([0.25, 0.5, 0.9]),
+        said=pl.Series([0.1, 0.2, 0.3]),
+    )
+    truth = came((1, 0), (2, 0), (3, 0)).with_columns(load=pl.lit("leak"))
+    one = spec(metrics=("auc",), **more)
+    found = cases(one, rows, truth, START, START + timedelta(days=1), registry=registry).sort("trip")
+    assert found["_probability"].to_list() == pytest.approx(expected)
+    assert found.columns == cases(one, rows, truth, START, START + timedelta(days=1)).columns

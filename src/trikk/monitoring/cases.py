@@ -55,8 +55,9 @@ def cases(
 
     Returns:
         The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; what is not finite
-        is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; `_probability`, or
-        `_probability_<class>` for each class, if the predictions have them; the slices, those of a truth without
+        is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; `_probability` (of
+        the monitor's positive class, whichever a model calls so), or `_probability_<class>` for each class, if the
+        predictions have them; the slices, those of a truth without
         a prediction as the truth has them; and, where the predictions have them, prediction_id, model,
         model_version and run; and `_unseen`, `_unseen_class`, if that is known of any model. Of predictions that
         are made after their slot also `_too_late`, `_too_early`, `_corrections` and `_correction` (`nowcasts`).
@@ -100,7 +101,12 @@ def cases(
         pl.coalesce(name, _THEIRS + name).alias(name) for name in both
     )
     joined = joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
-    return joined if unseen is None else unseen.with_classes(joined, PREDICTED, OBSERVED)
+    joined = joined if unseen is None else unseen.with_classes(joined, PREDICTED, OBSERVED)
+    if registry is None or PROBABILITY not in joined.columns:
+        return joined
+    from trikk.monitoring.tasks import of_positive  # late, since that reads cases
+
+    return of_positive(spec, registry, joined)
 
 
 def probabilities(spec: MonitorSpec, have: pl.Schema) -> dict[str, str]:

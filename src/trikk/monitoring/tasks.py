@@ -11,8 +11,9 @@ from trikk.models.labels import Labels
 from trikk.models.metrics import misfit
 from trikk.models.registry import Registry
 from trikk.models.signature import Signature
+from trikk.models.task import PROBABILITY as COLUMN
 from trikk.models.task import Classes, ClassValue, Task, class_text
-from trikk.monitoring.cases import OBSERVED, PREDICTED
+from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.definition import MonitorSpec
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def labels_known(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> L
         UsageError: if a metric does not fit the models' task.
     """
     given = labels_given(spec)
-    signatures = _signatures(registry, rows)
+    signatures = [*_signatures(registry, rows).values()]
     tasks = {one.task for one in signatures if one.task is not None}
     task = spec.task or (tasks.pop() if len(tasks) == 1 else None)
     if task is None or (not task.has_classes and spec.task is not None):
@@ -57,21 +58,57 @@ def labels_known(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> L
     return replace(given, task=task, classes=classes)
 
 
-def _signatures(registry: Registry, rows: pl.DataFrame) -> list[Signature]:
-    """The signatures of the versions that made rows, by name and version."""
+def of_positive(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> pl.DataFrame:
+    """Cases with the probability of the monitor's positive class, also where a version gave the other class's.
+
+    A monitor may name another positive class than the model, and a later version another than an earlier one.
+
+    Args:
+        spec: the monitor; a column of probabilities that its author names is of its own positive class.
+        registry: where the models are.
+        rows: cases with `_probability`.
+    """
+    import polars as pl
+
+    signatures = _signatures(registry, rows)
+    known = {made_by: one.classes for made_by, one in signatures.items() if one.classes and one.probabilities}
+    classes = _classes([*known.values()], spec.positive) if spec.probability == COLUMN else None
+    if classes is None or classes.positive is None:
+        return rows
+    wanted = class_text(classes.positive)
+    others = [m for m, one in known.items() if one.positive is not None and class_text(one.positive) != wanted]
+    model, version = _made_by()
+    theirs = [(model == name) & (version == number) for name, number in others]
+    if not theirs:
+        return rows
+    likely = pl.col(PROBABILITY)
+    return rows.with_columns(
+        pl.when(pl.any_horizontal(theirs)).then(1 - likely).otherwise(likely).alias(PROBABILITY)
+    )
+
+
+def _made_by() -> tuple[pl.Expr, pl.Expr]:
+    import polars as pl
+
+    model, version = (pl.col(name) for name in _MADE_BY)
+    return model.cast(pl.String), version.cast(pl.Int64)
+
+
+def _signatures(registry: Registry, rows: pl.DataFrame) -> dict[tuple[str, int], Signature]:
+    """The signatures of the versions that made rows, by name and version, in their order."""
     import polars as pl
 
     if not set(_MADE_BY) <= set(rows.columns) or not registry.names():
-        return []
-    model, version = (pl.col(name) for name in _MADE_BY)
-    pairs = rows.select(model.cast(pl.String), version.cast(pl.Int64)).drop_nulls().unique().sort(pl.all())
-    found = []
+        return {}
+    pairs = rows.select(_made_by()).drop_nulls().unique().sort(pl.all())
+    found = {}
     for name, number in pairs.iter_rows():
         try:
             signature = registry.get(name, number).signature
         except UnknownName:
             continue
-        found += [] if signature is None else [signature]
+        if signature is not None:
+            found[name, number] = signature
     return found
 
 
