@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 SUMMED = ("logloss", "brier", "calibration")
 RANKED = ("auc", "average_precision")
+_OF_PROBABILITIES = frozenset((*SUMMED, *RANKED, "ece"))
 GAPS = 10
 """Bins of the expected calibration error (Naeini, Cooper, Hauskrecht, AAAI 2015)."""
 _MANY = 100_000
 """Of so many rows a query is worth the threads that it wakes."""
 _LEAST = 2.0**-52  # a probability of 0 would cost infinitely much; scikit-learn clips there, too
+_KEY = "_slice"
 _TRUTH, _SAID, _ROWS, _SHARE, _CONFIDENCE = "_truth", "_said", "_rows", "_share_", "_confidence"
 
 
@@ -73,7 +75,7 @@ class Tally:
 
 def needs_probabilities(metric: Metric) -> bool:
     """Whether a metric of classes is made of probabilities, not of the classes that were said."""
-    return metric.name in (*SUMMED, *RANKED, "ece") or metric.top > 0
+    return metric.top > 0 or metric.name in _OF_PROBABILITIES
 
 
 def valued(metric: Metric, tally: Tally, of: str | None) -> tuple[float | None, str]:
@@ -150,15 +152,21 @@ class Tallies:
         self.losses = [*losses]
         self.engine: EngineType = "streaming" if rows.height > _MANY else "in-memory"
         self.cases = self._cases(rows, losses)
-        self._cells: dict[str, list[tuple[Any, ...]]] = {}
+        self._cells: dict[str, pl.DataFrame] = {}
 
     def over(self, by: str | None) -> dict[Any, Tally]:
         """The tallies by the values of a column that was asked for; None: of all cases, under the key None."""
-        through = by if by is not None else next(iter(self.slices), "")
+        import polars as pl
+
         found: dict[Any, Tally] = {} if by is not None else {None: Tally(Confusion(), flaw=self.flaw)}
         cells: dict[Any, list[tuple[Any, ...]]] = {}
-        for key, *row in self._counted(through):
-            cells.setdefault(None if by is None else key, []).append(tuple(row))
+        if by is None:
+            counted = self._counted(next(iter(self.slices), "")).drop(_KEY)
+            rows = counted.group_by(_TRUTH, _SAID).agg(pl.all().sum()).rows()
+            cells |= {None: rows} if rows else {}
+        else:
+            for row in self._counted(by).iter_rows():
+                cells.setdefault(row[0], []).append(row[1:])
         for key, rows in cells.items():
             found[key] = self._tally(rows)
         if "ece" in self.names and not self.flaw:
@@ -167,28 +175,30 @@ class Tallies:
             self._add_ranks(found, by)
         return found
 
-    def _counted(self, by: str) -> list[tuple[Any, ...]]:
-        """Rows of slice, truth, predicted, cases, and for each sum what is above and below the line."""
+    def _counted(self, by: str) -> pl.DataFrame:
+        """The slice, truth, predicted, how many cases, and for each sum what is above and below the line."""
         import polars as pl
 
         if by not in self._cells:
             both = [[pl.col(name).sum(), pl.col(name).count().alias(f"#{name}")] for name in self.losses]
             wanted = [pl.len().alias(_ROWS), *(one for pair in both for one in pair)]
-            slice_ = pl.col(by) if by else pl.lit(None).alias("_all")
+            slice_ = (pl.col(by) if by else pl.lit(None)).alias(_KEY)
             grouped = self.cases.group_by(slice_, pl.col(_TRUTH), pl.col(_SAID)).agg(wanted)
-            self._cells[by] = grouped.collect(engine=self.engine).rows()
+            cells = grouped.collect(engine=self.engine)  # less is copied than if cases were left out before
+            self._cells[by] = cells.drop_nulls([_TRUTH, _SAID])
         return self._cells[by]
 
     def _tally(self, rows: Sequence[tuple[Any, ...]]) -> Tally:
-        truth, said = self.texts.truth, self.texts.said
-        tally = Tally(Confusion.of((truth(row[0]), said(row[1]), row[2]) for row in rows), flaw=self.flaw)
+        true = {value: self.texts.truth(value) for value in {row[0] for row in rows}}
+        said = {value: self.texts.said(value) for value in {row[1] for row in rows}}
+        tally = Tally(Confusion.of((true[row[0]], said[row[1]], row[2]) for row in rows), flaw=self.flaw)
         for place, name in enumerate(self.losses):
             above = math.fsum(row[3 + 2 * place] for row in rows)
             tally.sums[name] = [above, sum(row[4 + 2 * place] for row in rows)]
         return tally
 
     def _cases(self, rows: pl.DataFrame, losses: Mapping[str, pl.Expr]) -> pl.LazyFrame:
-        """The slices, truth and prediction, and what each case adds to a sum; all only where both are there."""
+        """The slices, truth and prediction, and what each case adds to a sum."""
         import polars as pl
 
         truth, predicted = pl.col(self.labels.truth), pl.col(self.labels.predicted)
@@ -200,8 +210,6 @@ class Tallies:
         if "ece" in self.names and not self.flaw:
             wanted.append(self._confidence().alias(_CONFIDENCE))
         cases = rows.lazy().select(wanted)
-        if rows[self.labels.truth].null_count() or rows[self.labels.predicted].null_count():
-            cases = cases.filter(pl.col(_TRUTH).is_not_null() & pl.col(_SAID).is_not_null())
         is_needed_once = len(self.slices) <= 1 and not self.ranked and "ece" not in self.names
         return cases if is_needed_once else cases.collect().lazy()
 
@@ -285,7 +293,7 @@ class Tallies:
 
         number = (pl.col(_CONFIDENCE) * GAPS).floor().clip(0, GAPS - 1).cast(pl.Int8).alias("_bin")
         keys = [pl.lit(None).alias("_all") if by is None else pl.col(by), number, pl.col(_TRUTH), pl.col(_SAID)]
-        known = self.cases.filter(pl.col(_CONFIDENCE).is_not_null())
+        known = self.cases.drop_nulls([_TRUTH, _SAID, _CONFIDENCE])
         for key, place, truth, said, total, count in (
             known.group_by(keys).agg(pl.col(_CONFIDENCE).sum(), pl.len()).sort(pl.all()).collect().iter_rows()
         ):
@@ -305,7 +313,7 @@ class Tallies:
         exact: dict[Any, dict[str, list[float | None]]] = {key: {n: [] for n in self.ranked} for key in found}
         for text in texts:
             share = pl.col(_SHARE + text)
-            cases = self.cases.filter(share.is_not_null())
+            cases = self.cases.drop_nulls([_TRUTH, _SAID, _SHARE + text])
             own = self.texts.is_class(pl.col(_TRUTH), kind, text)
             figures = [_RANKS[name](own, share).alias(name) for name in self.ranked]
             bins = cases.group_by(slice_, bin_of(share).alias("_bin")).agg((~own).sum().alias("others"), own.sum())

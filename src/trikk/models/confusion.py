@@ -30,13 +30,14 @@ class Confusion:
     @classmethod
     def of(cls, cells: Iterable[tuple[str, str, int]]) -> Confusion:
         """From rows of truth, predicted and count; a pair may come several times."""
-        made = cls()
+        pairs, true, said = dict[tuple[str, str], int](), dict[str, int](), dict[str, int]()
         for truth, predicted, count in cells:
             if count:
-                made.cells[truth, predicted] += count
-                made.true[truth] += count
-                made.said[predicted] += count
-        return made
+                pair = (truth, predicted)
+                pairs[pair] = pairs.get(pair, 0) + count
+                true[truth] = true.get(truth, 0) + count
+                said[predicted] = said.get(predicted, 0) + count
+        return cls(Counter(pairs), Counter(true), Counter(said))
 
     @property
     def total(self) -> int:
