@@ -11,6 +11,7 @@ from trikk.cli.output import echo, json_option, print_json, table, when
 from trikk.core.errors import TrikkError, UsageError
 from trikk.execution.project import Project
 from trikk.features import actions
+from trikk.features.cells import Missing
 from trikk.features.definition import Definition
 from trikk.features.online import State, open_online
 from trikk.features.place import Place
@@ -51,8 +52,18 @@ def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as
     text = store.state()
     types = ["String"] * len(definition.entity) if text is None else State.read(text).entity
     key = _key(definition, types, keys)
-    row = Server(definition, store).rows([key], _moment(at), None)[0]
-    print_json({column: _shown(value) for column, value in row.items()})
+    server = Server(definition, store)
+    row = server.rows([key], _moment(at), None)[0]
+    shown = {column: _shown(value) for column, value in row.items()}
+    missing = server.missing(key, _moment(at))
+    if missing is not None:
+        shown["_missing"] = missing[0].value
+        why = "nothing of it is online, or nothing by then"
+        if missing[0] is Missing.EXPIRED:
+            why = f"the newest features are of {missing[1]}, which is longer ago than the feature table's ttl"
+        named = ", ".join(f"{column}={_shown(value)}" for column, value in key.items())
+        echo(f"{name}: {named} is {missing[0]}: {why}", err=True)
+    print_json(shown)
 
 
 @features.command()

@@ -8,11 +8,19 @@ sync) most cells need one version; another that is not available yet waits behin
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Any
 
 from trikk.core.errors import UsageError
 
 Version = list[Any]  # [available, rank, values]
+
+
+class Missing(StrEnum):
+    """Why there are no values of an entity: there are none by then, or they are older than the ttl."""
+
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
 
 
 class Contradiction(Exception):
@@ -69,10 +77,25 @@ def pick(cell: str | bytes | None, moment: int, ttl: int | None) -> list[Any] | 
         moment: microseconds since 1970, not before the horizon.
         ttl: how much older than the moment the rank may be, in microseconds.
     """
-    if cell is None:
-        return None
-    for available, rank, values in reversed(json.loads(cell)):
-        if available <= moment:
-            fresh = ttl is None or moment - rank <= ttl
-            return list(values) if fresh else None
-    return None
+    newest = _newest(cell, moment)
+    return list(newest[2]) if newest is not None and _is_fresh(newest, moment, ttl) else None
+
+
+def why_none(cell: str | bytes | None, moment: int, ttl: int | None) -> tuple[Missing, int] | None:
+    """Why no values count at a moment, and of an expired cell the rank of the newest; None if some do.
+
+    Arguments as for `pick`.
+    """
+    newest = _newest(cell, moment)
+    if newest is None:
+        return Missing.UNKNOWN, 0
+    return None if _is_fresh(newest, moment, ttl) else (Missing.EXPIRED, newest[1])
+
+
+def _newest(cell: str | bytes | None, moment: int) -> Version | None:
+    versions: list[Version] = [] if cell is None else json.loads(cell)
+    return next((version for version in reversed(versions) if version[0] <= moment), None)
+
+
+def _is_fresh(version: Version, moment: int, ttl: int | None) -> bool:
+    return ttl is None or moment - version[1] <= ttl

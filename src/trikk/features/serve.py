@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UnknownName, UsageError
-from trikk.features.cells import pick
+from trikk.features.cells import Missing, pick, why_none
 from trikk.features.definition import Definition
 from trikk.features.encoding import (
     Convert,
@@ -145,6 +145,19 @@ class Server:
                 answer[name] = value if value is None or convert is None else convert(value)
             answers.append(answer)
         return answers
+
+    def missing(self, key: Mapping[str, Any], at: datetime | None) -> tuple[Missing, str] | None:
+        """Why there are no features of an entity at a moment, and of expired ones from when the newest are."""
+        view = view_of(self._definition, self._store.state())
+        entity = _entity(view, key)
+        if entity is None:
+            return Missing.UNKNOWN, ""
+        (cell,) = self._store.read([entity])[1]
+        found = why_none(cell, view.moment(at), self._definition.ttl)
+        if found is None:
+            return None
+        why, rank = found
+        return why, "" if why is Missing.UNKNOWN else show_moment(rank, view.state.aware)
 
     def frame(self, keys: Any, at: datetime | None, features: Sequence[str] | None) -> pl.DataFrame:
         """Answers for keys that are rows of a frame, as `FeatureTable.latest` describes."""
