@@ -179,6 +179,21 @@ def test_the_error_of_an_f1_is_that_of_the_jackknife() -> None:
     assert found.error / wider == pytest.approx(error, rel=0.25)
 
 
+@pytest.mark.parametrize("metric", ["auc", "average_precision"])
+@pytest.mark.parametrize("kind", ["texts", "three texts"])
+def test_what_a_day_makes_of_a_ranking_is_what_it_is_without_it(metric: str, kind: str) -> None:
+    cases = Cases(KINDS[kind])
+    day, errors = np.arange(COUNT) // 24, []
+    for left in range(DAYS):
+        part = Cases(KINDS[kind])
+        part.truth, part.shares = part.truth[day != left], [share[day != left] for share in part.shares]
+        part.said = [said[day != left] for said in part.said]
+        errors.append(expected(metric, part, 1) - expected(metric, part, 0))
+    error = float(np.sqrt((DAYS - 1) / DAYS * ((np.array(errors) - np.mean(errors)) ** 2).sum()))
+    found = cases.versus(metric).whole.spread
+    assert found.error / np.sqrt((1 + found.alike) / (1 - found.alike)) == pytest.approx(error, rel=0.03)
+
+
 def test_what_is_not_defined_says_why() -> None:
     cases = Cases(Classes(("leak", "ok"), "leak"))
     cases.said[1][:] = 1

@@ -238,7 +238,7 @@ def _chosen(spec: MonitorSpec, name: str, better: str) -> tuple[Metric, str]:
         try:
             return spec.metric(name), ""
         except UnknownName as error:
-            raise UnknownName("metric", name, [*spec.metrics, *METRICS]) from error
+            raise UnknownName("metric", name, {*spec.metrics, *METRICS}) from error
     place = name if own is None else str(own["function"])
     better = better or ("" if own is None else str(own["better"]))
     if not better:
