@@ -22,7 +22,7 @@ from trikk.models.register import infer
 from trikk.models.signature import Field, Signature
 from trikk.models.version import ModelVersion
 from trikk.serving.bodies import ARROW_TYPE, Body
-from trikk.serving.logtable import check_fits, logged_fields, put
+from trikk.serving.logtable import check_fits, check_positive, logged_fields, put
 from trikk.serving.predictor import Done, Logging, Predictor, Request
 from trikk.serving.spool import Spool
 from trikk.storage.artifact import Artifact
@@ -83,6 +83,11 @@ MODELS: dict[str, tuple[Callable[[], tuple[Any, dict[str, Any]]], pl.DataType, l
     "two numbers": (lambda: fitted([20, 3], positive=3), pl.Int64(), ["probability"]),
     "truth values": (lambda: fitted([False, True]), pl.Boolean(), ["probability"]),
     "lightgbm": (lambda: booster("lightgbm", 3), pl.Int64(), [f"probability_{n}" for n in range(3)]),
+    "lightgbm with names": (
+        lambda: (booster("lightgbm", 3)[0], {"classes": ["dry", "leak", "full"]}),
+        pl.String(),
+        ["probability_dry", "probability_leak", "probability_full"],
+    ),
     "lightgbm of two": (lambda: booster("lightgbm", 2), pl.Int64(), ["probability"]),
     "xgboost": (lambda: booster("xgboost", 3), pl.Int64(), [f"probability_{n}" for n in range(3)]),
     "no probabilities": (without_probabilities, pl.String(), []),
@@ -150,6 +155,39 @@ def test_answers_and_log_have_the_columns_and_types_of_batch_predictions(name: s
     assert stream.schema == pl.Schema({"prediction_id": pl.String, **expected.schema})
     table = logged(Tables(str(tmp_path / "tables")), tmp_path / "spool", (version, done))
     assert table.select(expected.columns).head(15).equals(pl.concat([expected] * 3))
+
+
+@pytest.mark.parametrize(
+    ("classes", "logged_as"),
+    [(["leak", "ok"], pl.String()), ([False, True], pl.Float64()), ([3, 20], pl.Float64())],
+)
+def test_of_a_classifier_without_a_signature_values_are_given_and_logged_as_ever(
+    classes: list[Any], logged_as: pl.DataType, tmp_path: Path
+) -> None:
+    model, _ = fitted(classes)
+    version = ModelVersion("state", 1, Artifact("0" * 64, "pickle", 1, {"type": "Forest"}))
+    done = answered(model, version, asked(ASKED))
+    given = json.loads(done.answers[0].body)["predictions"]
+    assert [row["value"] for row in given] == model.predict(ASKED.to_numpy()).tolist()
+    assert [*given[0]] == ["prediction_id", "value"]
+    assert {type(row["value"]) for row in given} == {type(classes[0])}
+    table = logged(Tables(str(tmp_path / "tables")), tmp_path / "spool", (version, done))
+    assert table["value"].dtype == logged_as
+
+
+def test_another_positive_class_is_refused_where_it_changes_what_a_column_means() -> None:
+    forest, ridge = fitted(["ok", "leak"])[0], without_probabilities()[0]
+    leak, ok = version_of(forest, 1, positive="leak"), version_of(forest, 2, positive="ok")
+    for newer, older in (
+        (ok, leak),
+        (leak, ok),
+        (version_of(forest, 3, positive="ok", method="predict_proba"), leak),
+    ):
+        with pytest.raises(TableError, match="can't be logged there: its probability is that of"):
+            check_positive(newer, [older])
+    check_positive(version_of(forest, 3, positive="leak"), [leak])
+    check_positive(version_of(ridge, 3, positive="ok"), [leak])
+    check_positive(version_of(fitted(["ok", "full"])[0], 3, positive="full"), [leak])
 
 
 def test_requests_of_a_batch_cost_one_call_of_the_model_where_that_says_class_and_probabilities(

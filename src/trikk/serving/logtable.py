@@ -136,18 +136,24 @@ def check_positive(version: ModelVersion, others: Iterable[ModelVersion]) -> Non
     Raises:
         TableError: if the positive class of another is the negative one of this.
     """
-    classes = version.signature.classes if version.signature else None
+    classes, own = _positive(version)
     for other in others:
-        theirs = other.signature.positive if other.signature else None
-        if classes is None or theirs is None or classes.positive is None:
-            continue
-        own, text = class_text(classes.positive), class_text(theirs)
-        if text != own and text in classes.texts:
+        _, theirs = _positive(other)
+        if theirs is not None and theirs != own and theirs in classes:
             raise TableError(
                 f"version {version.version} can't be logged there: its {PROBABILITY} is that of {own}, and "
-                f"version {other.version} has that of {text} there",
-                next=f"register it with positive={theirs!r}, or log to another table: --table NAME",
+                f"version {other.version} has that of {theirs} there",
+                next=f"register it with {theirs} as the positive class, or log to another table: --table NAME",
             )
+
+
+def _positive(version: ModelVersion) -> tuple[list[str], str | None]:
+    """The classes of a version as texts, and of two the one whose probability it gives; None if it gives none."""
+    signature = version.signature
+    if signature is None or signature.classes is None or signature.positive is None:
+        return [], None
+    likely = signature.probabilities or signature.method == "predict_proba"
+    return (signature.classes.texts, class_text(signature.positive)) if likely else ([], None)
 
 
 def outputs(signature: Signature | None, there: pl.DataType | None) -> dict[str, pl.DataType]:
