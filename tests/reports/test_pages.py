@@ -115,7 +115,7 @@ def test_what_was_restated_by_less_than_is_shown_is_counted_only(corrected: Worl
     body = page.html(content, lambda _: "")
     assert "and 4 more and 2 by less than can be seen here</p>" in body
     assert "Restated: and 4 more and 2 by less than can be seen here" in page.text(content)
-    document = Sheet(500).section(content, section, picture.draw(section))
+    document = Sheet(500).section(content, section, {"people": picture.draw(section)})
     texts = [part.text for part in document if hasattr(part, "text")]
     assert "and 4 more and 2 by less than can be seen here" in texts
 

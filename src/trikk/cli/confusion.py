@@ -45,18 +45,11 @@ def show_matrix(matrix: Matrix, whose: str) -> None:
 
 
 def _cells(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
-    labels = matrix.labels()
-    heads = ["TRUTH", *(printable(over) for _, over in labels), "CASES", "RECALL"]
-    told = {one.name: one for one in matrix.by_class}
-    rows = []
-    for (before, _), name, counts in zip(labels, matrix.classes, matrix.counts, strict=True):
-        recall = _share(told[name].recall) if name in told else ""
-        rows.append([shorten(before, _LABEL), *map(_count, counts), f"{sum(counts):,}", recall])
-    said = [sum(column) for column in zip(*matrix.counts, strict=True)]
-    rows.append(["predicted", *map(_count, said), f"{matrix.total:,}", ""])
-    precision = [_share(told[name].precision) if name in told else "" for name in matrix.classes]
-    rows.append(["precision", *precision, "", ""])
-    return heads, rows
+    from trikk.monitoring.matrix import table_of
+
+    heads, rows = table_of(matrix, _count, _share)
+    heads = [heads[0].upper(), *map(printable, heads[1:-2]), *map(str.upper, heads[-2:])]
+    return heads, [[shorten(printable(row[0]), _LABEL), *row[1:]] for row in rows]
 
 
 def _width(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> int:

@@ -6,7 +6,7 @@ Counts of windows and slices are added, so that it is that of all their cases.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,33 @@ class Matrix:
         if max(map(len, self.classes)) <= longest:
             return [(name, name) for name in self.classes]
         return [(f"{number}: {name}", str(number)) for number, name in enumerate(self.classes, 1)]
+
+
+def table_of(
+    matrix: Matrix, count: Callable[[int], str], share: Callable[[float | None], str], longest: int = _LONG
+) -> tuple[list[str], list[list[str]]]:
+    """A matrix as a table: its headings, and a row for each class, for what was predicted, and for precision.
+
+    Args:
+        matrix: the matrix.
+        count: how a number of cases is written.
+        share: how precision and recall are; None for none.
+        longest: characters of a class that still stand over a column.
+    """
+    labels = matrix.labels(longest)
+    told = {one.name: one for one in matrix.by_class}
+
+    def metric(name: str, which: str) -> str:
+        return share(getattr(told[name], which)) if name in told else ""
+
+    rows = [
+        [before, *map(count, counts), count(sum(counts)), metric(name, "recall")]
+        for (before, _), name, counts in zip(labels, matrix.classes, matrix.counts, strict=True)
+    ]
+    said = [sum(column) for column in zip(*matrix.counts, strict=True)]
+    rows.append(["predicted", *map(count, said), count(matrix.total), ""])
+    rows.append(["precision", *(metric(name, "precision") for name in matrix.classes), "", ""])
+    return ["truth", *(over for _, over in labels), "cases", "recall"], rows
 
 
 def matrix_of(parts: Iterable[Figures], order: Iterable[str] = ()) -> Matrix | None:

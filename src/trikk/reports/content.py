@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from trikk.core.values import JSON
+from trikk.monitoring.matrix import Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class Section:
         slices: the tables of slices.
         restated: figures that changed after they were final.
         notes: what to keep in mind about the figures.
+        confusion: of classes, how often which was said where which was true; of many those with most mistakes.
     """
 
     monitor: str
@@ -180,6 +183,7 @@ class Section:
     restated: tuple[Restated, ...] = ()
     notes: tuple[str, ...] = ()
     title: str = ""
+    confusion: Matrix | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +284,9 @@ def _read(kind: Any, data: Mapping[str, Any]) -> Any:
 
 
 def _part(hint: Any, value: Any) -> Any:
-    if is_dataclass(hint):
+    if isinstance(hint, UnionType):  # of a dataclass and None
+        hint = get_args(hint)[0]
+    if is_dataclass(hint) and value is not None:
         return _read(hint, value)
     if isinstance(value, list):
         return tuple(_part(get_args(hint)[0], one) for one in value)

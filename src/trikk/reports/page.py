@@ -165,6 +165,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "counted": words.counted,
     "slice_text": words.slice_text,
     "headed": words.headed,
+    "confused": words.confused,
+    "confusion_rows": words.confusion_rows,
     "window_text": words.window_text,
     "caveats": caveats,
     "against_baseline": words.against_baseline,

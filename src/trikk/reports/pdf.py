@@ -14,10 +14,12 @@ from xml.sax.saxutils import escape
 
 from trikk.core.errors import MissingExtra
 from trikk.core.text import printable, printable_lines
+from trikk.monitoring.matrix import Matrix
 from trikk.reports import words
 from trikk.reports.addresses import ALL
 from trikk.reports.content import Content, Metric, Section
 from trikk.reports.page import SHOWN_SLICES, by_slice, caveats, corrections
+from trikk.reports.picture import CONFUSION
 
 FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
 _FILES = {FONT: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}
@@ -60,7 +62,7 @@ def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
     sheet = Sheet(document.width - 2 * _FRAME)
     story = sheet.top(content)
     for section in content.sections:
-        story += sheet.section(content, section, pictures[section.monitor])
+        story += sheet.section(content, section, pictures)
     story += sheet.end(content)
 
     def foot(canvas: Any, made: Any) -> None:
@@ -107,9 +109,9 @@ class Sheet:
             found.append(self.text(f"Figures as of {content.as_of_text} ({content.timezone})", 8.5, SOFT))
         return found
 
-    def section(self, content: Content, section: Section, picture: bytes) -> list[Any]:
+    def section(self, content: Content, section: Section, pictures: Mapping[str, bytes]) -> list[Any]:
         """One monitor's part."""
-        from reportlab.platypus import Image, Spacer
+        from reportlab.platypus import Spacer
 
         told = [f"Worst {section.window}: {section.worst_text}."] if section.worst else []
         told.append(f"Not final: {caveats(section)}." if caveats(section) else f"Every {section.window} is final.")
@@ -122,11 +124,13 @@ class Sheet:
             self.text(section.sentence, 10.5, INK, after=8),
             self.tiles(content, section),
             Spacer(1, 10),
-            Image(io.BytesIO(picture), width=self.width, height=self.width * 520 / 1280),
+            self.picture(pictures[section.monitor]),
             self.text(" ".join([*told, *section.notes]), 8.5, SOFT, before=4),
         ]
         if len(section.metrics) > 1:
             found += [self.heading("All metrics"), self.metrics(content, section)]
+        if section.confusion is not None:
+            found += self.confusion(section.confusion, pictures[CONFUSION.format(section.monitor)])
         for table in section.slices:
             found += self.together(by_slice(table, section.metric.better), self.slices(section, table.column))
             if (more := len(table.rows) - SHOWN_SLICES) > 0:
@@ -147,6 +151,28 @@ class Sheet:
             if others:
                 found.append(self.text(f"{'and ' if rows else ''}{others}", 8.5, SOFT, before=3))
         return found
+
+    def picture(self, png: bytes) -> Any:
+        """A picture as wide as the page."""
+        from reportlab.lib.utils import ImageReader
+        from reportlab.platypus import Image
+
+        wide, high = ImageReader(io.BytesIO(png)).getSize()
+        return Image(io.BytesIO(png), width=self.width, height=self.width * high / wide)
+
+    def confusion(self, matrix: Matrix, png: bytes) -> list[Any]:
+        """A confusion matrix: its picture, its table, and a sentence."""
+        from reportlab.platypus import KeepTogether
+
+        rows = words.confusion_rows(matrix)
+        each = min(0.1, 0.7 / (len(rows[0]) - 1))
+        widths = [1 - each * (len(rows[0]) - 1), *[each] * (len(rows[0]) - 1)]
+        about = f"Rows are the truth, columns what was predicted. {words.confused(matrix)}"
+        return [
+            KeepTogether([self.heading("Which class was predicted for which"), self.picture(png)]),
+            self.table(rows, widths, head=True),
+            self.text(about, 8.5, SOFT, before=3),
+        ]
 
     def end(self, content: Content) -> list[Any]:
         """Models, incidents, what to do, and how to have this page again."""

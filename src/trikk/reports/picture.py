@@ -12,16 +12,22 @@ from itertools import pairwise
 from typing import Any
 
 from trikk.core.errors import MissingExtra
+from trikk.core.text import printable, shorten
+from trikk.monitoring.matrix import Matrix
 from trikk.reports import words
 from trikk.reports.content import Point, Section
 
 BLUE, GREY, RED, INK, FAINT = "#1d5fa8", "#7b8794", "#b42318", "#1f2933", "#d9dee4"
+CONFUSION = "{}.confusion"
+"""What the picture of a monitor's confusion matrix is called; a monitor's name has no dot."""
 BANDS = {
     "pending": ("#dfe5ec", "pending"),
     "overdue": ("#fbe3e0", "overdue"),
     "missing": ("#f4f5f7", "not evaluated"),
 }
 _SIZE, _DPI = (6.4, 2.6), 200
+_MOST_CLASSES, _TABLED = 20, 8
+_CELL, _LONGEST, _SHORT = 0.33, 34, 3
 _MOST_TICKS = 16
 _PLACES = (
     ((7, 3), "left", "bottom"),
@@ -64,6 +70,58 @@ def png(fill: Callable[[Any], None], size: tuple[float, float]) -> bytes:
         data = io.BytesIO()
         figure.savefig(data, format="png", metadata={"Software": None})
         return data.getvalue()
+
+
+def draw_confusion(matrix: Matrix) -> bytes:
+    """The picture of a confusion matrix as PNG, 1280 pixels wide, coloured by the share of each class.
+
+    Raises:
+        MissingExtra: if matplotlib is not installed.
+    """
+    shown = matrix.bounded(_MOST_CLASSES)
+    height = min(6.4, 1.1 + _CELL * len(shown.classes))
+    return png(lambda figure: _fill_confusion(figure.add_subplot(), shown), (_SIZE[0], height))
+
+
+def _fill_confusion(axes: Any, matrix: Matrix) -> None:
+    size, labels = len(matrix.classes), matrix.labels()
+    shares = [[count / (sum(row) or 1) for count in row] for row in matrix.counts]
+    colours = [[_shade(share, right=x == y) for x, share in enumerate(row)] for y, row in enumerate(shares)]
+    axes.imshow(colours, aspect="auto")
+    font = 8.5 if size <= _TABLED else 6.5 if size <= _TABLED * 2 else 5.5
+    for down, row in enumerate(matrix.counts):
+        for across, count in enumerate(row):
+            if count:
+                colour = "white" if shares[down][across] > 0.55 else INK
+                strong = "bold" if down == across else "normal"
+                axes.text(
+                    across,
+                    down,
+                    f"{count:,}",
+                    ha="center",
+                    va="center",
+                    fontsize=font,
+                    color=colour,
+                    weight=strong,
+                ).set_in_layout(False)
+    axes.set_xticks(range(size), [printable(over) for _, over in labels])
+    axes.set_yticks(range(size), [shorten(printable(before), _LONGEST) for before, _ in labels])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=font, labelcolor=INK)
+    if size > _TABLED and max(len(over) for _, over in labels) > _SHORT:
+        axes.tick_params(axis="x", rotation=45)
+    axes.set_xlabel("predicted", fontsize=8.5, color=INK, loc="left")
+    axes.xaxis.set_label_position("top")
+    axes.set_ylabel("truth", fontsize=8.5, color=INK, loc="top")
+    for side in axes.spines.values():
+        side.set_color(FAINT)
+
+
+def _shade(share: float, *, right: bool) -> list[float]:
+    """A colour between white and blue for what is right, red for mistakes; the stronger, the larger the share."""
+    from matplotlib.colors import to_rgb
+
+    return [1 - share * (1 - part) for part in to_rgb(BLUE if right else RED)]
 
 
 def described(section: Section) -> str:

@@ -14,7 +14,7 @@ from trikk.reports.addresses import ALL
 from trikk.reports.content import Content
 from trikk.reports.definition import ReportSpec
 from trikk.reports.pdf import pdf
-from trikk.reports.picture import draw
+from trikk.reports.picture import CONFUSION, draw, draw_confusion
 from trikk.runs import logged
 from trikk.runs.context import StepContext, current_step
 from trikk.steps.workfolder import work_folder
@@ -40,6 +40,7 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
     content = Content.read(data)
     step = current_step()
     pictures = {section.monitor: draw(section) for section in content.sections}
+    pictures |= {CONFUSION.format(s.monitor): draw_confusion(s.confusion) for s in content.sections if s.confusion}
     body = page.html(content, page.as_data(pictures), spec.template)
     document = pdf(content, pictures)
     attached = {_file_name(content, ".pdf"): document}

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.estimate_figures import ECE
 from trikk.monitoring.figures import told
+from trikk.monitoring.matrix import Matrix, matrix_of
 from trikk.monitoring.records import WindowRecord, reason_for
 from trikk.monitoring.windows import zone_of
 from trikk.reports import words
@@ -21,6 +22,7 @@ from trikk.reports.pooling import NOT_ADDABLE, Pooled
 STATES = ("final", "partial", "pending", "overdue", "empty", "missing")
 _ADDED = ("coverage", ECE)
 _HALF = 0.5
+_MOST_CLASSES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,15 @@ def section(
         restated=tuple(restated),
         notes=tuple(_notes(known, metrics, now, before, period, part)),
         title=titles.monitor(customer=customer) or spec.name,
+        confusion=_confusion(now.counted, part),
     )
+
+
+def _confusion(records: Sequence[WindowRecord], part: Part | None) -> Matrix | None:
+    """The confusion matrix of all cases, classes in the order of the newest model."""
+    order = next((record.classes for record in reversed(records) if record.classes), ())
+    found = matrix_of([figures for record in records for figures in figures_in(record, part)], order)
+    return None if found is None else found.bounded(_MOST_CLASSES)
 
 
 def _worst_text(worst: Point, metric: Metric) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from trikk.models.own import short
+from trikk.monitoring.matrix import Matrix, table_of
 from trikk.reports.content import Metric
 from trikk.reports.periods import DAYS, MONTHS
 
@@ -25,17 +27,37 @@ TITLES = {
     "calibration": "Calibration",
     "auc": "AUC",
     "coverage": "Interval coverage",
+    "balanced_accuracy": "Balanced accuracy",
+    "mcc": "Matthews correlation",
+    "average_precision": "Average precision",
+    "ece": "Expected calibration error",
 }
-_SHARES = ("wape", "accuracy", "precision", "recall", "coverage")
+_AVERAGES = {"macro": "mean of classes", "weighted": "weighted mean of classes"}
+_SHARES = ("wape", "accuracy", "balanced_accuracy", "precision", "recall", "coverage")
+_BY_CLASS = re.compile(r"(precision|recall|f1)(?:_(macro|weighted)|\[(.+)\])", re.DOTALL)
+_TOP = re.compile(r"top_(\d+)_accuracy")
 _SAME = 0.005
 NONE = "\u2013"
+TABLED = 8
+"""Classes for which a table of a page is wide enough."""
+_OVER = 6  # characters over its columns
 
 
 def title_of(metric: str) -> str:
     """A metric's name for people."""
     if metric.startswith("quantile_"):
         return f"Pinball loss at {metric.removeprefix('quantile_')}"
+    if match := _BY_CLASS.fullmatch(metric):
+        single, average, of = match.groups()
+        return f"{TITLES[single]} of {of}" if of else f"{TITLES[single]}, {_AVERAGES[average]}"
+    if match := _TOP.fullmatch(metric):
+        return f"Right class among the first {match[1]}"
     return TITLES.get(metric, short(metric))
+
+
+def _is_share(metric: str) -> bool:
+    match = _BY_CLASS.fullmatch(metric)
+    return (match[1] if match else metric) in _SHARES or bool(_TOP.fullmatch(metric))
 
 
 def headed(metric: Metric) -> str:
@@ -89,7 +111,7 @@ def number(value: float | None, metric: str = "", unit: str = "") -> str:
     """A figure for people: three significant digits and a unit, shares in percent, an en dash for none."""
     if value is None:
         return NONE
-    if metric in _SHARES:
+    if _is_share(metric):
         return percent(value)
     size, behind = abs(value), f"\u00a0{unit}" if unit else ""
     if size >= 1000:
@@ -132,6 +154,26 @@ def count(value: int) -> str:
 def counted(value: int, one: str, many: str = "") -> str:
     """A number of things: "1 day", "3 days"."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def confusion_rows(matrix: Matrix) -> list[list[str]]:
+    """A confusion matrix as rows of texts, its headings first; of many classes those with most mistakes."""
+    heads, rows = table_of(
+        matrix.bounded(TABLED), lambda value: f"{value:,}" if value else "\u00b7", percent, _OVER
+    )
+    *classes, predicted, precision = rows
+    last = [[predicted[0].capitalize(), *predicted[1:]], [precision[0].capitalize(), *precision[1:]]]
+    return [[heads[0].capitalize(), *heads[1:-2], *map(str.capitalize, heads[-2:])], *classes, *last]
+
+
+def confused(matrix: Matrix) -> str:
+    """In a sentence, how well classes are told apart, and which mistake is most frequent."""
+    told = [f"{one.name} {percent(one.recall)} of {one.support:,}" for one in matrix.by_class if one.support]
+    more = f" and {len(told) - TABLED} more classes" if len(told) > TABLED else ""
+    sentence = f"Predicted rightly: {'; '.join(told[:TABLED])}{more}."
+    for truth, said, number_ in matrix.mistakes()[:1]:
+        sentence += f" The most frequent mistake: {truth} was taken for {said}, {counted(number_, 'time')}."
+    return sentence
 
 
 def window_text(label: str) -> str:
