@@ -42,3 +42,26 @@ def test_files_without_a_key_types_and_texts_for_nothing(folder: Folder) -> None
     assert folder.good("ingest", "u", "b.csv", "--separator", r"\t")["columns"] == {"id": "Int64", "x": "Int64"}
     for wrong in (["--merge"], ["--merge", "--overwrite", "--key", "id"], ["--types", "x"], ["--types", "x=int"]):
         folder.refused("ingest", "t", "a.csv", *wrong)
+
+
+def test_no_rows_make_no_table_and_no_version(folder: Folder) -> None:
+    write(folder, "none.csv", "id,x\n")
+    assert "0 rows from 1 file: nothing to make table t of" in folder.trikk("ingest", "t", "none.csv").out
+    assert folder.good("ingest", "t", "none.csv")["version"] is None
+    write(folder, "one.csv", "id,x\n1,a\n")
+    assert folder.good("ingest", "t", "one.csv", "--key", "id")["version"] == 0
+    for more in ((), ("--key", "id"), ("--key", "id", "--merge"), ("--again",)):
+        report = folder.good("ingest", "t", "none.csv", *more)
+        assert (report["new"], report["version"]) == (0, 0)
+    assert folder.good("ingest", "t", "one.csv", "none.csv", "--key", "id")["version"] == 0
+
+
+def test_a_duplicate_that_contradicts_is_told_apart_from_an_equal_one(folder: Folder) -> None:
+    write(folder, "a.csv", "id,x\n1,a\n1,a\n2,b\n2,c\n")
+    report = folder.good("ingest", "t", "a.csv", "--key", "id")
+    assert (report["new"], report["equal"], report["different"]) == (2, 1, 1)
+    write(folder, "b.csv", "id,x\n1,a\n2,c\n")
+    again = folder.trikk("ingest", "t", "b.csv", "--key", "id").out
+    assert "left out 1 whose key was there with the same values" in again
+    assert "left out 1 whose key was there with other values" in again
+    assert "id=2 has x b and c" in again

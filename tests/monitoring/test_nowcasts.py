@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -23,6 +24,9 @@ from trikk.monitoring.cases import cases
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_judge import definition_of
 from trikk.monitoring.records import Records
+from trikk.reports.known import Known
+from trikk.reports.periods import period_named
+from trikk.reports.section import section, span
 from trikk.runs.memory import MemoryJournal
 from trikk.storage.artifact import Artifact
 from trikk.storage.table_write import Write
@@ -190,6 +194,12 @@ def test_whoever_runs_a_past_day_again_changes_no_figure() -> None:
     assert again.whole.nowcasts == {"too_late": 1, "too_early": 0, "corrected": 2, "judged_otherwise": 1}
     assert again.of("pump", "a").nowcasts["judged_otherwise"] == 1
     assert again.of("pump", "c").nowcasts["too_late"] == 1
+    march, known = period_named("month", "2026-03", ZoneInfo("UTC")), Known(world.journal, "leaks")
+    spans = span(known, march), span(known, march.before)
+    assert section(known, *spans, march, None, None).notes == (
+        "Too late: 1.", "Predicted again later: 2 cases, 1 would be judged otherwise.",
+    )  # fmt: skip
+    assert section(known, *spans, march, None, ("pump", ("c",))).notes == ("Too late: 1.",)
 
 
 def test_a_merge_over_the_first_ones_is_told_and_gains_nothing() -> None:
