@@ -304,6 +304,29 @@ def test_classes_without_a_signature_are_read_from_the_rows() -> None:
     )
 
 
+@pytest.mark.parametrize("metric", ["f1", "auc", "brier", "calibration"])
+def test_counts_are_no_two_classes(metric: str) -> None:
+    made = pl.concat([rows(DAYS, np.full(COUNT, 3.0), version) for version in (1, 2)])
+    counts = made.head(COUNT).select("sensor", "slot", (pl.col("slot").dt.hour() % 3 * 10.0).alias("count"))
+    tables = MemoryTables({"predictions": made, "counts": counts})
+    with pytest.raises(UsageError, match=f"{metric} is of two classes, 0 and 1, and 'counts.count' has 0, 10, 20"):
+        compare(replace(SPEC, metrics=(metric,)), tables, registry(None, None), "people:1", "people:2")
+
+
+def test_the_monitor_s_positive_class_is_that_of_both_sides() -> None:
+    cases = Cases(Classes(("leak", "ok"), "leak"))
+    tables = cases.tables()["predictions"].with_columns(
+        pl.when(pl.col("model_version") == 2)
+        .then(1 - pl.col("probability"))
+        .otherwise("probability")
+        .alias("probability")
+    )
+    known = registry(Classes(("leak", "ok"), "leak"), Classes(("leak", "ok"), "ok"))
+    found = cases.versus("brier", replace(SPEC, positive="leak"), known=known, tables={"predictions": tables})
+    both = (expected("brier", cases, 0), expected("brier", cases, 1))
+    assert (found.whole.first, found.whole.second) == pytest.approx(both)
+
+
 def agreement(truths: Any, values: Any) -> float:
     return float(np.mean(truths == values))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.drift.correction import adjusted
-from trikk.models.metrics import METRICS, Metric
+from trikk.models.metrics import METRICS, Metric, check_two
 from trikk.models.own import is_place, short
 from trikk.models.registry import Registry
 from trikk.monitoring.ab_classes import labels_of_sides, of_classes
@@ -33,6 +33,7 @@ from trikk.monitoring.ab_pairs import DAY, Excluded, operands, paired
 from trikk.monitoring.ab_resample import Spread, spread, two_sided
 from trikk.monitoring.ab_sides import Part, Side, parts_of, read_side, told_where
 from trikk.monitoring.ab_verdict import OPEN, Rules, Verdict, detectable, judge
+from trikk.monitoring.cases import OBSERVED
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.slices import slice_texts
 
@@ -223,6 +224,9 @@ def compare(
     elif labels is not None:
         measure = of_classes(chosen, labels, (first, second))
     else:
+        truths = pairs[OBSERVED].alias(f"{spec.truth}.{spec.observed}")
+        if truths.dtype.is_numeric():
+            check_two(chosen, truths)
         pairs = operands(pairs, chosen)
         measure = (
             Quotient(chosen) if chosen.above else LeftOut(chosen, partial(each_without, by_expression(chosen)))

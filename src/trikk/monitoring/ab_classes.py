@@ -99,7 +99,7 @@ def _check_same(names: Sequence[str], known: Sequence[Labels]) -> None:
     if _positive(one.classes) != _positive(other.classes):
         raise UsageError(
             f"the sides have another positive class: {told}",
-            next="register one of them anew with the same positive=",
+            next="say in the monitor which is meant: Monitor(positive=...)",
         )
 
 
