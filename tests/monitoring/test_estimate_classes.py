@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trikk.models.labels import labels_of
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.estimate_calibration import Calibration, Curve, curve, helps
 from trikk.monitoring.estimate_classes import Chances, Expected, expected, is_expected
-from trikk.monitoring.estimate_figures import estimates
+from trikk.monitoring.estimate_figures import by_value, estimates
+from trikk.monitoring.tasks import labels_given
 
 NAMES = ("ok", "leak", "worn", "stuck")
 OF_ALL = ["accuracy", "balanced_accuracy", "mcc", "logloss", "brier", "auc", "average_precision"]
@@ -165,7 +167,7 @@ def test_the_curve_is_the_isotonic_regression_of_scikit_learn(rows: int, digits:
     score = generator.beta(0.4, 1.0, rows).round(digits)
     truth = (generator.random(rows) < score**1.7).astype(float)
     said, place = np.unique(score, return_inverse=True)
-    ours = curve(said, np.bincount(place).astype(float), np.bincount(place, truth))
+    ours = curve(np.column_stack([said, said]), np.bincount(place).astype(float), np.bincount(place, truth))
     theirs = isotonic.IsotonicRegression(out_of_bounds="clip").fit(score, truth)
     grid = np.linspace(0, 1, 999)
     assert ours.of(grid) == pytest.approx(theirs.predict(grid), abs=1e-9)
@@ -175,7 +177,7 @@ def test_the_curve_is_the_isotonic_regression_of_scikit_learn(rows: int, digits:
 def test_a_curve_is_used_only_where_it_helps(power: float, wanted: bool) -> None:
     said = np.arange(1, 10) / 10
     cases = np.full(9, 1000.0)
-    assert helps(said, [(cases, np.round(said**power * 1000))] * 10) is wanted
+    assert helps(np.column_stack([said, said]), [(cases, np.round(said**power * 1000))] * 10) is wanted
 
 
 def spec(*metrics: str, **more: Any) -> MonitorSpec:
@@ -187,9 +189,16 @@ def joined(said: list[Any], truth: list[Any] | None = None, **probabilities: Any
     return pl.DataFrame({"_predicted": said, "_observed": observed, **probabilities}, strict=False)
 
 
+def foretold(spec: MonitorSpec, rows: pl.DataFrame, group: str | None, *more: Any) -> dict[Any, Expected]:
+    """The estimates as a window's figures have them."""
+    metrics = [spec.metric(name) for name in spec.metrics]
+    labels = labels_of(rows, labels_given(spec), metrics, "_probability") or by_value(rows)
+    return estimates(spec, rows, group, labels, *more)
+
+
 def value(rows: pl.DataFrame, metric: str, **more: Any) -> float | str | None:
     """The estimate, or why it is not known."""
-    found = estimates(spec(metric, **more), rows, None)[None]
+    found = foretold(spec(metric, **more), rows, None)[None]
     return found.values[metric] if metric not in found.reasons else found.reasons[metric]
 
 
@@ -232,6 +241,8 @@ def test_many_classes_are_no_numbers() -> None:
         (joined([3, 20, 100]), "the predictions have no probabilities"),
         (joined([True, False]), "the predictions have no probabilities"),
         (joined(["leak", "ok"], _probability=[0.3, 0.4]), "which class is the positive one is not known"),
+        (joined([1.0, 0.0, 1.0]), "the predictions have no probabilities"),
+        (joined([1, 0, 1], [1, 0, 1]), "the predictions have no probabilities"),
         (joined([3.0, 20.0, 100.0]), "3 of 3 predictions have none that are between 0 and 1 and sum to 1"),
         (joined([1.7, -0.2, 0.5]), "2 of 3 predictions have none that are between 0 and 1 and sum to 1"),
         (joined([1, 0, 1], _probability=[0.9, None, 0.6]), "1 of 3 predictions have no probability"),
@@ -267,16 +278,16 @@ def test_probabilities_as_older_projects_have_them_are_the_value_itself() -> Non
 def test_a_calibration_counts_for_what_is_expected_and_not_for_what_is_said() -> None:
     halved = Calibration({"leak": Curve((0.0, 1.0), (0.0, 0.5))}, cases=300)
     rows = joined(["leak", "ok", "leak", "ok"], **TWO)
-    found = estimates(spec("precision", "auc", positive="leak"), rows, None, halved)[None].values
+    found = foretold(spec("precision", "auc", positive="leak"), rows, None, halved)[None].values
     assert found["precision"] == pytest.approx(0.75 / 2)
-    few = estimates(spec("precision", positive="leak"), rows, None, Calibration(cases=12))[None]
+    few = foretold(spec("precision", positive="leak"), rows, None, Calibration(cases=12))[None]
     assert few.values == {"precision": None}
     assert few.reasons["precision"] == "the reference has 12 labelled cases, and 200 are asked for"
 
 
 def test_slices_with_wrong_probabilities_do_not_spoil_others() -> None:
     rows = joined([1, 0, 1, 0], **TWO | {"_probability": [0.9, 0.2, None, 0.3], "device": ["a", "a", None, "b"]})
-    found = estimates(spec("accuracy"), rows, "device")
+    found = foretold(spec("accuracy"), rows, "device")
     assert found["a"].values["accuracy"] == pytest.approx(0.85)
     assert found["b"].values["accuracy"] == pytest.approx(0.7)
     assert found[None].reasons["accuracy"] == "the predictions have no probabilities"

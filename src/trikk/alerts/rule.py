@@ -197,7 +197,7 @@ def check_against(rule: Rule, spec: MonitorSpec) -> None:
         if name.kind == "estimated" and name.name not in estimable(spec):
             raise UsageError(
                 f"rule {rule.name} names the estimate of {name.name}, which the monitor does not make",
-                next="give the monitor expected_error= (for mae) or calibrated=True",
+                next='give the monitor expected_error= (for mae), calibrate="84d" or calibrated=True',
             )
 
 

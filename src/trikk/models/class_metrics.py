@@ -131,22 +131,30 @@ class Tallies:
         labels: how they are to be read.
         metrics: what is wanted of them.
         slices: the columns that are asked for.
+        keep_bins: whether the histograms of all cases are kept even if no metric needs them.
 
     Raises:
         UsageError: if truth and predictions can't be compared.
     """
 
     def __init__(
-        self, rows: pl.DataFrame, labels: Labels, metrics: Sequence[Metric], slices: Sequence[str] = ()
+        self,
+        rows: pl.DataFrame,
+        labels: Labels,
+        metrics: Sequence[Metric],
+        slices: Sequence[str] = (),
+        *,
+        keep_bins: bool = False,
     ) -> None:
         self.labels = labels
         self.texts = Texts(rows.schema, labels)
         self.names = {metric.name for metric in metrics if not metric.top}
         self.tops = {metric.name: metric.top for metric in metrics if metric.top}
-        wanted = any(needs_probabilities(metric) for metric in metrics)
+        wanted = keep_bins or any(needs_probabilities(metric) for metric in metrics)
         self.flaw = _flaw(rows, [*labels.probabilities]) if wanted else "no figure of probabilities was asked for"
         self.ranked = [name for name in RANKED if name in self.names and not self.flaw]
         self.lacks = not self.flaw and _lacks(rows, labels)
+        self.keeps_bins = bool(self.ranked) or (keep_bins and not self.flaw)
         self.slices = list(dict.fromkeys(slices))
         losses = self._losses()
         self.losses = [*losses]
@@ -171,7 +179,7 @@ class Tallies:
             found[key] = self._tally(rows)
         if "ece" in self.names and not self.flaw:
             self._add_gaps(found, by)
-        if self.ranked:
+        if self.ranked or (self.keeps_bins and by is None):
             self._add_ranks(found, by)
         return found
 
@@ -205,12 +213,12 @@ class Tallies:
         said = predicted >= 0.5 if self.labels.by_chance else predicted
         wanted = [*map(pl.col, self.slices), truth.alias(_TRUTH), said.alias(_SAID)]
         wanted += [part.cast(pl.Float64).alias(name) for name, part in losses.items()]
-        if self.ranked:
+        if self.keeps_bins:
             wanted += [share.alias(_SHARE + text) for text, share in self._shares().items()]
         if "ece" in self.names and not self.flaw:
             wanted.append(self._confidence().alias(_CONFIDENCE))
         cases = rows.lazy().select(wanted)
-        is_needed_once = len(self.slices) <= 1 and not self.ranked and "ece" not in self.names
+        is_needed_once = len(self.slices) <= 1 and not self.keeps_bins and "ece" not in self.names
         return cases if is_needed_once else cases.collect().lazy()
 
     def _shares(self) -> dict[str, pl.Expr]:

@@ -57,6 +57,24 @@ def _tail(p: pl.Expr) -> pl.Expr:
     return number.clip(1, _TAIL - 1).replace(float("nan"), 1).cast(pl.Int16) * (p > 0).cast(pl.Int16)
 
 
+def ends_of(number: int) -> tuple[float, float]:
+    """The least and the greatest probability in a bin."""
+    if number in (0, LAST):
+        return float(number == LAST), float(number == LAST)
+    if number <= LAST - _TAIL:
+        return _least(number), math.nextafter(_least(number + 1), 0)
+    first, last = ends_of(LAST - number)
+    return math.nextafter(1 - math.nextafter(last, 1), 1), min(1 - first, math.nextafter(1, 0))
+
+
+def _least(number: int) -> float:
+    """The least probability of a bin that is in the middle or below it."""
+    if number >= _TAIL:
+        return (number - _TAIL + _FINE) / MIDDLE
+    power, part = divmod(number - 2, _FINE)
+    return math.ldexp(1 + part / _FINE, power - _EDGE - _BINADES) if number > 1 else math.ulp(0)
+
+
 def merged(parts: Iterable[Bins]) -> Bins:
     """The bins of all cases of several parts."""
     found: Bins = {}

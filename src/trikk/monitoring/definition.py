@@ -74,6 +74,8 @@ class MonitorSpec:
         alarms: rules on its figures, as JSON (`trikk.alerts.rule`).
         expected_error: a column of the predictions with the absolute error to expect; "" for none.
         calibrated: whether probabilities are right as they are, so that they tell what metrics to expect.
+        calibrate: of how many seconds before a day the labelled cases say how far probabilities are right; 0 if
+            they are right, or nothing is to be expected.
         drift: what of its days is compared with earlier ones, as JSON (`trikk.Drift`); None for nothing.
         own: the metrics that are the author's own, by name: where to find them, and which way is better.
         task: what is predicted; None if the model or the data says so.
@@ -105,6 +107,7 @@ class MonitorSpec:
     alarms: tuple[dict[str, JSON], ...] = ()
     expected_error: str = ""
     calibrated: bool = False
+    calibrate: float = 0.0
     drift: dict[str, JSON] | None = None
     own: Own = field(default_factory=dict)
     task: Task | None = None
@@ -129,6 +132,11 @@ class MonitorSpec:
         return timedelta(seconds=self.within or 0)
 
     @property
+    def is_probable(self) -> bool:
+        """Whether metrics of classes are estimated from probabilities."""
+        return self.calibrated or self.calibrate > 0
+
+    @property
     def figured(self) -> str:
         """Names everything that figures depend on, and nothing else: no alarms, drift, delays, limits, titles."""
         facts = {name: self.to_json()[name] for name in _FIGURED} | {"made": self.made_at}
@@ -149,6 +157,7 @@ class MonitorSpec:
             "probability": probability,
             "nowcasts": nowcasts,
             "set_aside": self.set_aside or None,
+            "calibrate": self.calibrate or None,
         }
 
     def metric(self, name: str) -> Metric:
@@ -251,6 +260,7 @@ def specified(
         zone_of(more.get("timezone", "UTC"))
         if len(tuple(more.get("interval", ()))) not in (0, 2):
             raise UsageError("interval takes two columns", next='interval=("lower", "upper")')
+        more["calibrate"] = seconds(more.get("calibrate", 0), what="calibrate")
         _check_estimates(names, more)
         delay = seconds(label_delay, what="label_delay")
         return MonitorSpec(
@@ -297,7 +307,13 @@ def _timing(made: str, made_at: str, within: float | str | timedelta | None) -> 
 def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:
     if more.get("expected_error") and "mae" not in metrics:
         raise UsageError("expected_error estimates mae, which is not among the metrics", next='add "mae"')
-    if more.get("calibrated") and not any(map(is_expected, metrics)):
+    ways = [name for name in ("calibrated", "calibrate") if more.get(name)]
+    if len(ways) > 1:
         raise UsageError(
-            f"calibrated estimates none of {', '.join(metrics)}", next='add one, such as "f1" or "auc"'
+            "calibrated says that probabilities are right, and calibrate that they are to be made so",
+            next="leave one of them out",
+        )
+    if ways and not any(map(is_expected, metrics)):
+        raise UsageError(
+            f"{ways[0]} estimates none of {', '.join(metrics)}", next='add one, such as "f1" or "auc"'
         )

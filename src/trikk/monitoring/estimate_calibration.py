@@ -7,21 +7,21 @@ there were near each probability, and how many of them were of the class: counts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
+from trikk.models.score_bins import Bins, ends_of, merged
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[tuple[int], np.dtype[np.float64]]
+    Array = np.ndarray[Any, np.dtype[np.float64]]
 
-FOLDS, GROUPS = 10, 10
+FOLDS = 10
 LEAST = 200
 """So many labelled cases make a reference; `estimate_error` asks for as many."""
-_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,38 @@ class Calibration:
         return cls(curves, data["cases"], data["first"], data["last"])
 
 
-def curve(said: Array, cases: Array, hits: Array) -> Curve:
+def fitted(windows: Sequence[Mapping[str, Bins]]) -> dict[str, Curve]:
+    """The curve of each class for which one helps, of histograms of probabilities.
+
+    A class that the reference never has, or has alone, is taken at its word, as in NannyML. Whether a curve helps
+    is asked of ten parts, each of every tenth window; of one window nobody asks.
+
+    Args:
+        windows: for each window of the reference the histograms by class as text.
+    """
+    import numpy as np
+
+    found = {}
+    for name in sorted({name for window in windows for name in window}):
+        parts = [merged(window.get(name, {}) for window in windows[first::FOLDS]) for first in range(FOLDS)]
+        places = sorted({place for part in parts for place in part})
+        counts = [np.array([part.get(place, (0, 0)) for place in places], np.float64) for part in parts if part]
+        folds = [(count.sum(axis=1), count[:, 1]) for count in counts]
+        cases, hits = (np.sum([fold[side] for fold in folds], axis=0) for side in (0, 1))
+        ends = np.array([ends_of(place) for place in places])
+        if 0 < hits.sum() < cases.sum() and (len(folds) == 1 or helps(ends, folds)):
+            found[name] = curve(ends, cases, hits)
+    return found
+
+
+def curve(ends: Array, cases: Array, hits: Array) -> Curve:
     """The isotonic regression of hits on probabilities, as scikit-learn's `IsotonicRegression` gives it.
 
     Pool adjacent violators (Barlow, Bartholomew, Bremner and Brunk, 1972): neighbours that descend are taken
-    together until none does. Of the places taken together the first and the last are points.
+    together until none does. What is taken together is level, from where the first begins to where the last ends.
 
     Args:
-        said: distinct probabilities, ascending.
+        ends: ranges of probabilities that do not overlap, ascending: two columns, the least and the greatest.
         cases: how many cases there are at each, more than 0.
         hits: how many of them were of the class.
     """
@@ -95,41 +119,31 @@ def curve(said: Array, cases: Array, hits: Array) -> Curve:
             before = blocks.pop()
             block = (before[0] + block[0], before[1] + block[1], before[2], block[3])
         blocks.append(block)
-    ends = [(place, hit / count) for hit, count, *places in blocks for place in sorted(set(places))]
-    return Curve(tuple(round(float(said[place]), _DIGITS) for place, _ in ends), tuple(y for _, y in ends))
+    points = [
+        (float(ends[place, side]), hit / count)
+        for hit, count, *places in blocks
+        for side, place in enumerate(places)
+    ]
+    return Curve(tuple(said for said, _ in points), tuple(right for _, right in points))
 
 
-def helps(said: Array, folds: Sequence[tuple[Array, Array]]) -> bool:
-    """Whether a curve is nearer to the truth than the probabilities themselves, on cases it was not fitted on.
+def helps(ends: Array, folds: Sequence[tuple[Array, Array]]) -> bool:
+    """Whether a curve is nearer to the truth (Brier score) than the probabilities, on cases it was not fitted on.
 
     Args:
-        said: distinct probabilities, ascending.
+        ends: as of `curve`.
         folds: at least two parts of the reference, each with its cases and hits at each probability.
     """
     import numpy as np
 
+    said = ends.mean(axis=1)
     cases, hits = (np.sum([fold[part] for fold in folds], axis=0) for part in (0, 1))
-    found, weights, came = [], [], []
+    gained = 0.0
     for fold_cases, fold_hits in folds:
         rest = cases - fold_cases
-        seen, tested = rest > 0, fold_cases > 0
+        seen = rest > 0
         if not seen.any():
             return False
-        fitted = curve(said[seen], rest[seen], (hits - fold_hits)[seen])
-        found.append(fitted.of(said[tested]))
-        weights.append(fold_cases[tested])
-        came.append(fold_hits[tested])
-    after = _gap(np.concatenate(found), np.concatenate(weights), np.concatenate(came))
-    return _gap(said, cases, hits) > after
-
-
-def _gap(said: Array, cases: Array, hits: Array) -> float:
-    """The expected calibration error over ten groups of about as many cases each."""
-    import numpy as np
-
-    order = np.argsort(said, kind="stable")
-    said, cases, hits = said[order], cases[order], hits[order]
-    middle = (np.cumsum(cases) - cases / 2) / cases.sum()
-    group = np.minimum((middle * GROUPS).astype(int), GROUPS - 1)
-    gaps = np.abs(np.bincount(group, said * cases - hits, minlength=GROUPS))
-    return float(gaps.sum() / cases.sum())
+        right = curve(ends[seen], rest[seen], (hits - fold_hits)[seen]).of(said)
+        gained += float(np.sum(fold_cases * (said**2 - right**2) - 2 * fold_hits * (said - right)))
+    return gained > 0

@@ -7,10 +7,10 @@ are taken at their word or made right by a reference. A figure that can't be kno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trikk.models.task import Task, class_text
+from trikk.models.labels import Labels, Texts
+from trikk.models.task import Task
 from trikk.monitoring.cases import EXPECTED, OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.estimate_classes import Chances, Expected, expected, is_expected
 
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 BINS = 10
 ECE = "ece"
 _NONE = "the predictions have no probabilities"
-_USUAL = {"0": "1", "1": "1", "false": "true", "true": "true"}
-_ROUNDING = 1e-3  # by how much probabilities of single precision, and rounded ones, may miss 1
+_ROUNDING, _SLACK = (
+    0.01,
+    1e-6,
+)  # by how much rounded probabilities may miss 1, and those of single precision 0 and 1
 
 
 def estimable(spec: MonitorSpec) -> list[str]:
     """The metrics that are estimated for a monitor, the one that matters most first."""
-    foretold = [name for name in spec.metrics if spec.calibrated and is_expected(name)]
+    foretold = [name for name in spec.metrics if spec.is_probable and is_expected(name)]
     return [*(["mae"] if spec.expected_error else []), *foretold]
 
 
@@ -45,44 +47,18 @@ def calibration_error(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
     return pl.sum_horizontal(gaps) / value.count()
 
 
-def calibrated_gap(spec: MonitorSpec, joined: pl.DataFrame) -> pl.Expr:
-    """The calibration error of the positive class's probability, where there is one; else null."""
-    import polars as pl
-
-    labels = _labels(spec, joined)
-    if isinstance(labels, str) or labels.positive is None:
-        return pl.lit(None, pl.Float64)
-    value = pl.col(labels.columns[labels.positive])
-    both = value.is_not_null() & pl.col(OBSERVED).is_not_null()
-    truth = _text(joined.schema[OBSERVED], OBSERVED) == labels.positive
-    gap = calibration_error(truth.filter(both).cast(pl.Float64), value.filter(both))
-    return pl.when(value.filter(both).is_between(0, 1).all()).then(gap)
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """How cases tell classes apart.
-
-    Attributes:
-        columns: the column of each class's probability, by the class as text; of two classes the positive one's.
-        positive: of two, the positive one; None for more.
-        negative: of two, the other one.
-    """
-
-    columns: dict[str, str]
-    positive: str | None = None
-    negative: str = ""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes, the positive one last."""
-        return (*self.columns,) if self.positive is None else (self.negative, self.positive)
+def by_value(joined: pl.DataFrame) -> Labels | None:
+    """How to read predictions whose values alone can be probabilities, those of 1; None if they can't be."""
+    if not joined.schema[PREDICTED].is_float():
+        return None
+    return Labels(Task.BINARY, OBSERVED, PREDICTED, {PREDICTED: "1"}, positive=1)
 
 
 def estimates(
     spec: MonitorSpec,
     joined: pl.DataFrame,
     group: str | None,
+    labels: Labels | None,
     calibration: Calibration | None = None,
     *,
     labelled: bool = False,
@@ -93,6 +69,7 @@ def estimates(
         spec: the monitor.
         joined: its cases.
         group: for each value of this column; None for all cases.
+        labels: how classes are to be read; None if that is not known.
         calibration: what makes probabilities right; None if they are.
         labelled: whether only cases with a truth count.
 
@@ -111,28 +88,28 @@ def estimates(
             found[value].values["mae"] = mean
     names = [name for name in estimable(spec) if name != "mae"]
     if names:
-        _add(found, names, _labels(spec, joined), rows, calibration)
+        _add(found, names, labels, rows, calibration)
     return found
 
 
 def _add(
     found: dict[Any, Expected],
     names: Sequence[str],
-    labels: Labels | str,
+    labels: Labels | None,
     rows: pl.DataFrame,
     calibration: Calibration | None,
 ) -> None:
     """Add what is to be expected of classes to each group, or why that is not known."""
     import polars as pl
 
-    why = labels if isinstance(labels, str) else "" if calibration is None else calibration.lack
-    lacks = dict.fromkeys(found, why) if isinstance(labels, str) or why else _lacks(labels, rows)
+    why = _unreadable(labels, rows) or ("" if calibration is None else calibration.lack)
+    lacks = dict.fromkeys(found, why) if labels is None or why else _lacks(labels, rows)
     for value, lack in lacks.items():
         if lack:
             found[value].values |= dict.fromkeys(names)
             found[value].reasons |= dict.fromkeys(names, lack)
     known = pl.DataFrame({"group": [one for one in lacks if not lacks[one]]}, {"group": rows.schema["group"]})
-    if isinstance(labels, str) or not known.height:
+    if labels is None or not known.height:
         return
     chances = _chances(labels, rows.join(known, on="group", how="semi", nulls_equal=True), calibration)
     for value, one in expected(chances, names).items():
@@ -140,43 +117,26 @@ def _add(
         found[value].reasons |= one.reasons
 
 
-def _labels(spec: MonitorSpec, joined: pl.DataFrame) -> Labels | str:
-    """How cases tell classes apart, or why they do not."""
-    head = f"{PROBABILITY}_"
-    columns = {name.removeprefix(head): name for name in joined.columns if name.startswith(head)}
-    has_one = PROBABILITY in joined.columns and joined[PROBABILITY].count() > 0
-    if spec.task is Task.MULTICLASS or (spec.task is None and not has_one and len(columns) > 1):
-        return Labels(columns) if columns else _NONE
-    if not has_one and not joined.schema[PREDICTED].is_float():
-        return _NONE
-    sides = (PREDICTED, OBSERVED) if has_one else (OBSERVED,)
-    seen = {text for name in sides for text in joined.select(_text(joined.schema[name], name).unique())[name]}
-    usual = _USUAL.get(max(seen - {None}, default="1"), None if has_one else "1")
-    positive = usual if spec.positive is None else class_text(spec.positive)
-    if positive is None:
+def _unreadable(labels: Labels | None, rows: pl.DataFrame) -> str:
+    """Why cases do not say how probable which class is; "" if they do."""
+    if labels is not None and labels.task is Task.BINARY and labels.of is None and PROBABILITY in rows.columns:
         return "which class is the positive one is not known: give the monitor positive="
-    others = seen - {None, positive}
-    negative = others.pop() if len(others) == 1 else f"not {positive}"
-    return Labels({positive: PROBABILITY if has_one else PREDICTED}, positive, negative)
-
-
-def _text(dtype: pl.DataType, name: str) -> pl.Expr:
-    """A class as text, as `class_text` writes it."""
-    import polars as pl
-
-    column = pl.col(name)
-    if not dtype.is_float():
-        return column.cast(pl.String)
-    whole = column.cast(pl.Int64, strict=False)
-    return pl.when(whole == column).then(whole.cast(pl.String)).otherwise(column.cast(pl.String))
+    if labels is None or not labels.probabilities:
+        return _NONE
+    values = rows[PREDICTED]
+    if labels.by_chance and (not values.dtype.is_float() or values.is_in([0.0, 1.0]).all()):
+        return _NONE  # they are classes, called 0 and 1
+    return ""
 
 
 def _scores(labels: Labels) -> list[pl.Expr]:
     """The probability of each class, as the model gives it; none of a class whose column came later."""
     import polars as pl
 
-    columns = [pl.col(name).cast(pl.Float64) for name in labels.columns.values()]
-    return [1 - columns[0], columns[0]] if labels.positive is not None else [one.fill_null(0.0) for one in columns]
+    columns = [pl.col(name).cast(pl.Float64) for name in labels.probabilities]
+    if labels.task is Task.BINARY:
+        return [1 - columns[0], columns[0]]
+    return [one.fill_null(0.0) for one in columns]
 
 
 def _lacks(labels: Labels, rows: pl.DataFrame) -> dict[Any, str]:
@@ -184,10 +144,9 @@ def _lacks(labels: Labels, rows: pl.DataFrame) -> dict[Any, str]:
     import polars as pl
 
     scores = _scores(labels)
-    names = list(labels.columns.values())
-    is_there = pl.any_horizontal(pl.col(name).is_not_null() for name in names)
+    is_there = pl.any_horizontal(pl.col(name).is_not_null() for name in labels.probabilities)
     total = pl.sum_horizontal(scores)
-    within = pl.all_horizontal(one.is_between(-_ROUNDING, 1 + _ROUNDING) for one in scores)
+    within = pl.all_horizontal(one.is_between(-_SLACK, 1 + _SLACK) for one in scores)
     is_right = (within & ((total - 1).abs() <= _ROUNDING)).fill_null(value=False)
     found = {}
     counts = rows.group_by("group").agg(
@@ -205,24 +164,37 @@ def _chances(labels: Labels, rows: pl.DataFrame, calibration: Calibration | None
     import numpy as np
     import polars as pl
 
+    is_binary = labels.task is Task.BINARY
+    said, classes = _said(labels, rows)
     scores = rows.select(one.clip(0, 1).alias(str(n)) for n, one in enumerate(_scores(labels))).to_numpy()
     right = scores.copy()
     curves = {} if calibration is None else calibration.curves
-    for number, name in enumerate(labels.classes):
+    for number, name in enumerate(classes):
         if name in curves:
             right[:, number] = curves[name].of(scores[:, number])
-    if labels.positive is not None:
+    if is_binary:
         right[:, 0] = 1 - right[:, 1]
     total = right.sum(axis=1, keepdims=True)
-    right = np.where(total > 0, right / np.where(total > 0, total, 1), scores)
-    if labels.columns == {labels.positive: PREDICTED}:
-        said = pl.when(pl.col(PREDICTED) >= 0.5).then(pl.lit(labels.positive)).otherwise(pl.lit(labels.negative))
-    elif labels.positive is not None:
-        text = _text(rows.schema[PREDICTED], PREDICTED)
-        said = pl.when(text == labels.positive).then(text).otherwise(pl.lit(labels.negative))
-    else:
-        said = _text(rows.schema[PREDICTED], PREDICTED)
-    columns = {f"score_{n}": scores[:, n] for n in range(scores.shape[1])}
-    columns |= {f"chance_{n}": right[:, n] for n in range(right.shape[1])}
-    shown = rows.select("group", said.alias("said")).with_columns(**{k: pl.Series(v) for k, v in columns.items()})
-    return Chances(shown, labels.classes, None if labels.positive is None else 1)
+    right = np.divide(right, total, out=scores / scores.sum(axis=1, keepdims=True), where=total > 0)
+    columns = {f"score_{n}": scores[:, n] for n in range(len(classes))}
+    columns |= {f"chance_{n}": right[:, n] for n in range(len(classes))}
+    shown = rows.select("group").with_columns(said, **{name: pl.Series(one) for name, one in columns.items()})
+    return Chances(shown, classes, 1 if is_binary else None)
+
+
+def _said(labels: Labels, rows: pl.DataFrame) -> tuple[pl.Series, tuple[str, ...]]:
+    """The class of each prediction, as text; and all classes, of two the positive one last."""
+    import polars as pl
+
+    texts = Texts(rows.schema, labels)
+    values = (rows[PREDICTED] >= 0.5) if labels.by_chance else rows[PREDICTED]
+    named = {value: texts.said(value) for value in values.unique().to_list()}
+    said = values.replace_strict(list(named), list(named.values()), return_dtype=pl.String).alias("said")
+    if labels.task is not Task.BINARY:
+        return said, (*labels.probabilities.values(),)
+    positive = str(labels.of)
+    known = [] if labels.classes is None else labels.classes.texts
+    came = [texts.truth(value) for value in rows[OBSERVED].drop_nulls().unique().to_list()]
+    others = {one for one in (*known, *named.values(), *came) if one != positive}
+    negative = others.pop() if len(others) == 1 else texts.said(False) if labels.by_chance else f"not {positive}"
+    return said.replace(dict.fromkeys(set(named.values()) - {positive}, negative)), (negative, positive)

@@ -15,6 +15,7 @@ from trikk.monitoring.cases import cases, check_tables
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.due import batches, due
+from trikk.monitoring.estimate_reference import Reference
 from trikk.monitoring.figures import agree, figures
 from trikk.monitoring.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
 from trikk.monitoring.tasks import labels_known
@@ -65,13 +66,14 @@ def evaluate(
     states: list[tuple[Window, str]] = []
     until = dict(cursor.until)
     unchanged = 0
+    reference = Reference(spec, records)
     days = functools.partial(row_days, spec, (source.predictions, source.truth), records.labels)
-    for kind in spec.windows:
+    for kind in reference.kinds:
         rows_of = functools.partial(days, kind)
         windows = due(kind, cursor, new.spans, new.whole, now + AHEAD, zone, rows_of).windows
         left: list[tuple[Window, str]] = []  # for their time: open, if others after them are not
         for batch in batches(windows, BATCH[kind]):
-            for record, is_new in _evaluated(spec, source, records, batch, now, run, redefined):
+            for record, is_new in _evaluated(spec, source, records, reference, batch, now, run, redefined):
                 window = Window(record.start, record.end, kind, record.label)
                 if _is_nothing_yet(records, record, now):
                     left.append((window, "pending"))
@@ -99,6 +101,7 @@ def _evaluated(
     spec: MonitorSpec,
     source: Source,
     records: Records,
+    reference: Reference,
     batch: Sequence[Window],
     now: datetime,
     run: str,
@@ -115,13 +118,15 @@ def _evaluated(
     found = []
     for window in batch:
         rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined
-        found.append(_judged(spec, records, window, rows, labels, now, run, redefined))
+        found.append(_judged(spec, records, reference, window, rows, labels, now, run, redefined))
+        reference.add(found[-1][0])
     return found
 
 
 def _judged(
     spec: MonitorSpec,
     records: Records,
+    reference: Reference,
     window: Window,
     rows: pl.DataFrame,
     labels: Labels,
@@ -132,7 +137,10 @@ def _judged(
     before = records.window(window.kind, window.label)
     mark = fingerprint([spec.figured, rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
     same = before is not None and before.fingerprint == mark
-    made = before.figures if before is not None and same else tuple(figures(spec, rows, labels))
+    if before is not None and same:
+        made = before.figures
+    else:
+        made = tuple(figures(spec, rows, labels, reference.calibration(window, now)))
     whole = made[0]
     state = state_of(
         window,

@@ -13,10 +13,10 @@ from trikk.core.values import JSON
 from trikk.models.class_metrics import Tallies, Tally, valued
 from trikk.models.confusion import Confusion
 from trikk.models.labels import Labels, labels_of, of_other
-from trikk.models.metrics import Metric, check_two, is_of_classes
+from trikk.models.metrics import Metric, check_two, is_of_classes, metric_of
 from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, PROBABILITY, UPPER
 from trikk.monitoring.estimate_classes import Expected
-from trikk.monitoring.estimate_figures import ECE, calibrated_gap, estimable, estimates
+from trikk.monitoring.estimate_figures import ECE, by_value, estimable, estimates
 from trikk.monitoring.metric_names import renewed_figures
 from trikk.monitoring.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
 from trikk.monitoring.nowcasts import told as told_nowcasts
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trikk.monitoring.definition import MonitorSpec
+    from trikk.monitoring.estimate_calibration import Calibration
 
 _DIGITS = 9
 _BY_METRIC = ("metrics", "baseline", "own")
@@ -129,7 +130,9 @@ class Figures:
         return cls(**found | {name: renewed_figures(found[name]) for name in _BY_METRIC if name in found})
 
 
-def figures(spec: MonitorSpec, joined: pl.DataFrame, given: Labels | None = None) -> list[Figures]:
+def figures(
+    spec: MonitorSpec, joined: pl.DataFrame, given: Labels | None = None, calibration: Calibration | None = None
+) -> list[Figures]:
     """All figures of a window: of all cases first, then of each slice's values in order.
 
     An author's own metric that raises has no value there; why is logged, once for each window.
@@ -138,11 +141,13 @@ def figures(spec: MonitorSpec, joined: pl.DataFrame, given: Labels | None = None
         spec: the monitor.
         joined: as `cases` gives it.
         given: what is known of the models' classes (`trikk.monitoring.tasks`); None for what the definition says.
+        calibration: what makes probabilities right for estimates; None if they are.
 
     Raises:
         UsageError: if a metric can't be had of columns of such types, or can't be imported.
     """
-    made = _Made(spec, [spec.metric(name) for name in spec.metrics], joined, given or labels_given(spec))
+    metrics = [spec.metric(name) for name in spec.metrics]
+    made = _Made(spec, metrics, joined, given or labels_given(spec), calibration)
     found = [figure for column in (None, *spec.slices) for figure in made.over(column)]
     for name, errors in made.failures.items():
         _LOG.warning(
@@ -189,15 +194,26 @@ class _Made:
         metrics: its metrics.
         joined: its cases.
         given: what is known of the models' classes.
+        calibration: what makes probabilities right for estimates.
     """
 
-    def __init__(self, spec: MonitorSpec, metrics: Sequence[Metric], joined: pl.DataFrame, given: Labels) -> None:
+    def __init__(
+        self,
+        spec: MonitorSpec,
+        metrics: Sequence[Metric],
+        joined: pl.DataFrame,
+        given: Labels,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.spec = spec
         self.metrics = metrics
         self.joined = joined
         self.failures: dict[str, list[str]] = {}
         self.sides = {"m": PREDICTED} | ({"b": BASELINE, "o": PREDICTED} if spec.baseline else {})
         labels = labels_of(joined, given, metrics, PROBABILITY)
+        if spec.calibrated and labels is not None and ECE not in spec.metrics:
+            self.metrics = metrics = [*metrics, metric_of(ECE)]
+        self.labels, self.calibration = labels or by_value(joined), calibration
         self.of_classes = [m for m in metrics if labels is not None and is_of_classes(m)]
         names = {m.name for m in self.of_classes}
         self.of_numbers = [m for m in metrics if m.function is None and m.name not in names]
@@ -212,7 +228,8 @@ class _Made:
         for side, column in self.sides.items():
             rows = self.joined if side == "m" else self.joined.filter(_paired(pl.col(PREDICTED), pl.col(BASELINE)))
             read = labels if column == PREDICTED else of_other(rows, labels, column)
-            found[side] = read, Tallies(rows, read, self.of_classes, self.spec.slices)
+            keep = side == "m" and self.spec.calibrate > 0
+            found[side] = read, Tallies(rows, read, self.of_classes, self.spec.slices, keep_bins=keep)
         return found
 
     def _refused(self, metric: Metric) -> str:
@@ -248,7 +265,8 @@ class _Made:
         """The estimates of all predictions and of those with a truth, by the column's value."""
         if not estimable(self.spec):
             return []
-        return [estimates(self.spec, self.joined, column, labelled=labelled) for labelled in (False, True)]
+        read = (column, self.labels, self.calibration)
+        return [estimates(self.spec, self.joined, *read, labelled=labelled) for labelled in (False, True)]
 
     def _aggregates(self) -> list[pl.Expr]:
         import polars as pl
@@ -279,8 +297,6 @@ class _Made:
             found.append(paired.sum().alias("cases"))
             found += self._expressions("b", BASELINE, paired)
             found += self._expressions("o", PREDICTED, paired)
-        if self.spec.calibrated:
-            found.append(calibrated_gap(self.spec, self.joined).alias(f"m:{ECE}"))
         return found
 
     def _nowcasts(self) -> list[pl.Expr]:
@@ -343,8 +359,8 @@ class _Made:
         if spec.interval:
             sums["coverage"] = [row["+coverage"], row["#coverage"]]
             metrics["coverage"] = _number(quotient(sums["coverage"]))
-        if spec.calibrated and ECE not in metrics:
-            metrics[ECE] = _number(row[f"m:{ECE}"])
+        if spec.calibrated:
+            metrics.setdefault(ECE, None)
         alone = Expected(dict.fromkeys(estimable(spec)))
         every, labelled = [one.get(key, alone) for one in foretold] or (alone, alone)
         reasons |= {f"estimated({name})": why for name, why in every.reasons.items()}

@@ -57,6 +57,8 @@ class Monitor:
             that `mae` is estimated before labels.
         calibrated: probabilities are right as they are, so that metrics of classes are estimated from them before
             labels; adds the metric `ece`.
+        calibrate: how long before a day the labelled cases are its reference, such as "84d": probabilities are
+            made right by them, and metrics of classes estimated before labels. Instead of `calibrated`.
         drift: compare each day's values with those of earlier days (`trikk.Drift`).
         task: "regression", "binary" or "multiclass", if neither the models that made the predictions nor the
             metrics say so.
@@ -100,6 +102,7 @@ class Monitor:
         alarms: Sequence[Alarmed] = (),
         expected_error: str = "",
         calibrated: bool = False,
+        calibrate: float | str | timedelta = 0,
         drift: Drift | None = None,
         task: str | None = None,
         positive: ClassValue | None = None,
@@ -134,6 +137,7 @@ class Monitor:
             least=least,
             expected_error=expected_error,
             calibrated=calibrated,
+            calibrate=calibrate,
             drift=None if drift is None else drift.to_json(),
             task=task,
             positive=positive,

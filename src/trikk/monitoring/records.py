@@ -1,8 +1,8 @@
 """What a monitor has found, as entries of the ledger: each window's figures with all that they were before.
 
 Subjects: `monitor/NAME` has the definitions, `monitor/NAME/cursor` how far evaluation has come,
-`monitor/NAME/window/KIND/LABEL` a window's figures. A window that is evaluated anew gets another entry; the last
-one holds.
+`monitor/NAME/window/KIND/LABEL` a window's figures, `monitor/NAME/calibration/DAY` what a day's estimates rest on.
+A window that is evaluated anew gets another entry; the last one holds.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ DEFINED = "monitor.defined"
 EVALUATED = "window.evaluated"
 RESTATED = "window.restated"
 ADVANCED = "monitor.advanced"
+CALIBRATED = "monitor.calibrated"
 _GAP, _INSTANT = 84, timedelta(microseconds=1)
 
 
@@ -173,6 +174,16 @@ class Records:
         kind = RESTATED if record.why else EVALUATED
         subject = self._of(record.kind, record.label)
         self.ledger.add(subject, kind, record.to_json(), at=record.at, identity=identity)
+
+    def calibration(self, day: str, definition: str) -> dict[str, JSON] | None:
+        """What estimates of a day rest on, if that was written down for a definition (`MonitorSpec.figured`)."""
+        entries = self.ledger.entries(f"{self._subject}/calibration/{day}")
+        return next((entry.body for entry in entries if entry.identity == definition), None)
+
+    def calibrate(self, day: str, definition: str, body: dict[str, JSON], at: float) -> dict[str, JSON]:
+        """Write down what estimates of a day rest on; the first to do so is right, and its body is returned."""
+        subject = f"{self._subject}/calibration/{day}"
+        return self.ledger.add(subject, CALIBRATED, body, at=at, identity=definition).entry.body
 
     def past(self, kind: str, label: str) -> list[WindowRecord]:
         """Everything that a window's figures have been, oldest first."""
