@@ -263,7 +263,7 @@ def check_fit(
         if name in given and given[name] != dtype
     ]
     if schema_mode == "merge":
-        _check_names(list(dict.fromkeys([*table, *given])), where)  # a table with both could not be read any more
+        _check_names(list(dict.fromkeys([*table, *given])), where)
         absent: list[str] = []
     else:
         absent = [f"{name!r} ({dtype}) is missing" for name, dtype in table.items() if name not in given]
