@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.monitoring.test_drill import City
 from trikk.cli.confusion import show_matrix
 from trikk.cli.monitor import monitor
 from trikk.core.errors import UnknownName, UsageError
+from trikk.models.task import Task
+from trikk.monitoring.drill import explain
 from trikk.monitoring.figures import Figures
 from trikk.monitoring.matrix import Matrix, matrix_of, natural
 
@@ -154,6 +157,11 @@ def test_of_many_classes_it_is_the_probability_of_the_one_that_was_said(tmp_path
     plant = Plant(tmp_path, [3, 20, 100], [20, 3, 100], sure)
     assert plant.order() == [("1", True, 0.7), ("0", True, 0.5), ("2", False, 0.8)]
     assert plant.order(truth="20") == [("0", True, 0.5)], "100 less 3 is no error of 97"
+    assert explain(plant.project, "0").error == -17.0
+    known = replace(plant.spec, task=Task.MULTICLASS)
+    plant.records.define(known, 1.0)
+    told = explain(plant.project, "0")
+    assert (told.observed, told.error) == (20, None)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -129,7 +130,7 @@ class Explanation:
         prediction: its row.
         monitor: the monitor that watches it; "" for none.
         observed: the truth, or None.
-        error: prediction minus truth, or None.
+        error: prediction minus truth; None where either is missing or they are classes.
         counts_as: of a prediction about now: counts, correction, too late or too early; else "".
         others: the other predictions for the same entity and slot, oldest first, each with its `counts_as`.
         inputs: the rows that the model was given, by the name of the step's argument.
@@ -252,8 +253,20 @@ def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: 
         found.notes.append("its truth has not come in" if len(truth) < 2 else "its truth was taken back")
         return
     found.observed = _value(value)
-    if isinstance(value, int | float) and isinstance(row[spec.prediction], int | float):
+    numbers = isinstance(value, int | float) and isinstance(row[spec.prediction], int | float)
+    if numbers and not _is_class(project, spec, row):
         found.error = float(row[spec.prediction]) - float(value)
+
+
+def _is_class(project: Project, spec: MonitorSpec, row: dict[str, Any]) -> bool:
+    """Whether a prediction is a class, so that 100 less 3 is no error of 97."""
+    signature = None
+    if row.get("model") and row.get("model_version"):
+        with contextlib.suppress(TrikkError):
+            signature = Registry(project.journal).get(str(row["model"]), int(row["model_version"])).signature
+    task = spec.task or (signature.task if signature is not None else None)
+    gives_chances = signature is not None and signature.method != "predict"
+    return task is not None and task.has_classes and not gives_chances
 
 
 def _truth_of(spec: MonitorSpec, truth: pl.LazyFrame, row: dict[str, Any]) -> list[Any]:
