@@ -144,3 +144,25 @@ def test_classes_stay_what_they_are_unless_an_older_table_has_numbers() -> None:
         found = run.table("shadow").filter(pl.col("model_version") == made.version)
         assert (found["value"].dtype, sorted(found["value"].unique())) == (kind, [3, 20, 100])
         assert found["probability_20"].dtype == pl.Float64
+
+
+@step
+def with_a_gap() -> pl.DataFrame:
+    slots = [START + timedelta(hours=h) for h in range(3)]
+    return pl.DataFrame({"sensor": ["north"] * 3, "slot": slots, "usual": [1.0, None, 3.0]})
+
+
+@pipeline
+def with_gaps() -> None:
+    shadow(
+        Model("people@challenger", optional=True), with_a_gap(), into=Table("shadow"), key="sensor", slot="slot",
+        on_invalid="set aside", invalid=Table("aside"),
+    )  # fmt: skip
+
+
+def test_a_challengers_rows_that_can_not_be_predicted_are_set_aside() -> None:
+    run = run_inline(with_gaps, models={"people@challenger": (Twice(), pl.DataFrame({"usual": [1.0, 2.0]}))})
+    assert run.state == "succeeded", run.error
+    assert run.tables.scan("shadow").collect()["value"].to_list() == [2.0, 6.0]
+    assert run.tables.scan("aside").collect().select("reason", "gate").rows() == [("usual is missing", "shadow")]
+    assert run_inline(with_gaps).state == "succeeded"

@@ -189,7 +189,7 @@ def predict(
     """
     given = {"key": _plain(key), "slot": slot, "keep": _plain(keep), "allow_nan": allow_nan}
     called = step_name(name, step)
-    if not _sets_aside(on_invalid, invalid, at_most):
+    if not sets_aside(on_invalid, invalid, at_most):
         return _steps()["predict"].options(name=called, after=after)(model, frame, **given)
     found, rejected, count = _steps()["predict_valid"].options(name=called, after=after)(
         model, frame, **given, at_most=at_most
@@ -200,7 +200,7 @@ def predict(
     return found
 
 
-def _sets_aside(on_invalid: object, invalid: object, at_most: object) -> bool:
+def sets_aside(on_invalid: object, invalid: object, at_most: object) -> bool:
     """Whether invalid rows are set aside; DefinitionError if something about that can't work."""
     if on_invalid not in ("fail", "set aside"):
         raise DefinitionError(
@@ -213,14 +213,14 @@ def _sets_aside(on_invalid: object, invalid: object, at_most: object) -> bool:
     is_share = isinstance(at_most, int | float) and not isinstance(at_most, bool) and 0 <= at_most <= 1
     if not is_share and not isinstance(at_most, Symbol):
         raise DefinitionError(f"at_most={at_most!r}", where=caller(), next="give a share of the rows, 0 to 1")
-    sets_aside = on_invalid == "set aside"
-    if not sets_aside and (invalid is not None or isinstance(at_most, Symbol) or at_most != 1):
+    wanted = on_invalid == "set aside"
+    if not wanted and (invalid is not None or isinstance(at_most, Symbol) or at_most != 1):
         raise DefinitionError(
             "invalid= and at_most= are for rows that are set aside",
             where=caller(),
             next='add on_invalid="set aside"',
         )
-    return sets_aside
+    return wanted
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError
 from trikk.core.names import step_name
+from trikk.models import sets_aside
 from trikk.models.version import ModelVersion, as_version
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
@@ -31,6 +32,9 @@ def shadow(
     slot: str,
     keep: Sequence[str] = (),
     allow_nan: bool = False,
+    on_invalid: str = "fail",
+    invalid: Table | None = None,
+    at_most: float = 1.0,
     timeout: Duration | None = None,
     name: str | None = None,
     step: str | None = None,
@@ -50,6 +54,9 @@ def shadow(
         slot: as for `predict`.
         keep: as for `predict`.
         allow_nan: as for `predict`.
+        on_invalid: as for `predict`.
+        invalid: as for `predict`.
+        at_most: as for `predict`.
         timeout: how long the challenger may take, such as "10m"; the pipeline's if not given.
         name: the step's name; "shadow", "shadow-2", ... if not given.
         step: the same, in older projects.
@@ -68,9 +75,14 @@ def shadow(
             next="call it in a pipeline's body; predict works anywhere",
         )
     keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
-    made, count = _SHADOW.options(name=step_name(name, step), after=after, timeout=timeout)(
-        model, rows, key=keys, slot=slot, keep=kept, allow_nan=allow_nan, into=into.table_name
-    )
+    given = {"key": keys, "slot": slot, "keep": kept, "allow_nan": allow_nan, "into": into.table_name}
+    options: dict[str, Any] = {"name": step_name(name, step), "after": after, "timeout": timeout}
+    if not sets_aside(on_invalid, invalid, at_most):
+        made, count = _SHADOW.options(**options)(model, rows, **given)
+    else:
+        made, count, aside, others = _SHADOW_VALID.options(**options)(model, rows, **given, at_most=at_most)
+        with when(others > 0):
+            (invalid or Table("set_aside")).append(aside, schema_mode="merge")
     with when(count > 0):
         into.append(made, schema_mode="merge")
     return count
@@ -91,14 +103,31 @@ def shadow_frame(
     Numbers come as Float64, so that challengers of several kinds share a table. A class stays what it is, unless
     the table has Float64 already, as older builds made it.
     """
-    import polars as pl
-
     from trikk.models.predict import predict_frame
 
     if model is None:
         _LOG.info("there is no challenger")
         return _nothing(), 0
-    made: pl.LazyFrame = predict_frame(model, frame, key=key, slot=slot, keep=keep, allow_nan=allow_nan)
+    return _counted(model, predict_frame(model, frame, key=key, slot=slot, keep=keep, allow_nan=allow_nan), into)
+
+
+def shadow_valid(
+    model: ModelVersion | Any, frame: Any, *, into: str | None = None, **how: Any
+) -> tuple[Any, int, Any, int]:
+    """The same, and the rows that can't be predicted, and how many these are."""
+    from trikk.models.predict import predict_valid
+
+    if model is None:
+        _LOG.info("there is no challenger")
+        return _nothing(), 0, _nothing(), 0
+    made, aside, others = predict_valid(model, frame, **how)
+    return *_counted(model, made, into), aside, others
+
+
+def _counted(model: Any, made: pl.LazyFrame, into: str | None) -> tuple[pl.LazyFrame, int]:
+    """The predictions as the table takes them, and how many they are."""
+    import polars as pl
+
     if made.collect_schema()["value"].is_numeric() and not _keeps_classes(model, into):
         made = made.with_columns(pl.col("value").cast(pl.Float64))
     return made, int(made.select(pl.len()).collect().item())
@@ -123,3 +152,4 @@ def _nothing() -> pl.DataFrame:
 
 
 _SHADOW: Step[..., Any] = Step(shadow_frame, name="shadow", allow_failure=True)
+_SHADOW_VALID: Step[..., Any] = Step(shadow_valid, name="shadow", allow_failure=True)
