@@ -304,6 +304,9 @@ def test_a_new_class_is_told_when_it_comes_and_none_is_told_when_all_labels_are_
         {"55": 1},
         {"": [True]},
     )
+    (rule,) = (Rule.read(alarm) for alarm in rig.monitor.spec.alarms)
+    (reading,) = of_figures(Records(rig.journal, "state"), rig.monitor.spec, rule, rig.now)
+    assert reading.points[-1].facts["unseen classes"] == "55 1"
     rig.add("t", device=["state1.1"], state=[20])
     assert rig.look().whole.unseen_class == 0
     rig.look(now=5)

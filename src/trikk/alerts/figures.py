@@ -258,6 +258,8 @@ def _point(
     facts: dict[str, JSON] = {"title": titles.monitor()} if titles.monitor() else {}
     facts |= {"window": window.label, "state": window.state}
     facts |= {"labelled": f"{figures.labelled:,} of {figures.predicted:,}"}
+    if figures.unseen_classes:
+        facts |= {"unseen classes": ", ".join(f"{name} {n:,}" for name, n in figures.unseen_classes.items())}
     facts |= {n: _named(_fact(figures, n, value), titles.metric(n)) for n, value in figures.metrics.items()}
     facts |= {f"{n} of the baseline": _fact(figures, f"baseline:{n}", v) for n, v in figures.baseline.items()}
     facts |= {
