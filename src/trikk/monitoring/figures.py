@@ -37,6 +37,8 @@ _BY_METRIC = ("metrics", "baseline", "own")
 _PARTS = ("confusion", "sums", "scores", "reasons", "nowcasts", "unseen_class", "unseen_classes")
 SIDES = {"m": "", "b": "baseline:", "o": "own:"}
 """What the names of sums begin with, of the metrics, of the baseline's, and of the prediction's beside it."""
+MOST_CLASSES = 200
+"""Of more classes no counts are kept: such texts rather name things than sort them."""
 SCORES = {"m": "metrics", "b": "baseline", "o": "own"}
 _LOG = logging.getLogger("trikk.monitor")
 _Tallies = Mapping[str, tuple[Labels, Tally]]
@@ -382,9 +384,13 @@ class _Made:
             {name: _number(every.values[name]) for name in estimable(spec)},
             {name: _number(labelled.values[name]) for name in estimable(spec)},
             _number(quotient(sums["unseen"])) if "unseen" in sums else None,
-            None if counts is None else counts.to_json(),
+            None if counts is None or len(counts.true) > MOST_CLASSES else counts.to_json(),
             sums if row["labelled"] else {name: pair for name, pair in sums.items() if pair[1]},
-            {SCORES[side]: kept for side, (_, one) in tallies.items() if (kept := one.scores(counts=side != "m"))},
+            {
+                SCORES[side]: kept
+                for side, (_, one) in tallies.items()
+                if (kept := one.scores(counts=side != "m" and len(one.counts.true) <= MOST_CLASSES))
+            },
             reasons,
             {name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
             row.get("unseen_class"),

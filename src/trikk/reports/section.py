@@ -68,7 +68,7 @@ def section(
     spec, titles, customer = known.spec, known.spec.called, part is not None
     zone = zone_of(spec.timezone)
     whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)
-    names = [*spec.metrics, *(name for name in _ADDED if name in whole.metrics)]
+    names = [*spec.metrics, *(name for name in _ADDED if name in whole.metrics and name not in spec.metrics)]
     metrics = [_metric(spec, name, whole, earlier, customer=customer) for name in names]
     baseline = spec.baseline and (titles.baseline or spec.baseline)
     restated = _restated(now.pictured, part, spec.metrics[0], period.zone)

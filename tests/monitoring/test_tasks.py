@@ -1,0 +1,111 @@
+"""A monitor's task and classes: said by its definition, else by the models of its rows, else by the rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+from sklearn import metrics as peer
+
+from trikk.core.errors import UsageError
+from trikk.models.registry import Registry
+from trikk.models.signature import Field, Signature
+from trikk.models.task import Classes, Task
+from trikk.monitoring.cases import OBSERVED, PREDICTED
+from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.figures import MOST_CLASSES, Figures, figures
+from trikk.monitoring.tasks import labels_known
+from trikk.reports.pooling import pooled
+from trikk.runs.memory import MemoryJournal
+
+TWO = Classes(("leak", "ok"), "leak")
+SLOT = pl.lit(datetime(2020, 3, 1, tzinfo=UTC)).alias("slot")
+
+
+def registry(*all_classes: Classes | None) -> Registry:
+    ledger: Any = MemoryJournal()
+    for number, classes in enumerate(all_classes, 1):
+        task = None if classes is None else classes.task
+        signature = Signature((Field("x", "Float64"),), Field("value", "String"), task=task, classes=classes)
+        artifact = {"digest": "0" * 64, "codec": "json", "size": 1, "summary": {"type": "x"}}
+        body = {"name": "m", "version": number, "artifact": artifact, "signature": signature.to_json()}
+        ledger.add("model/m", "version.registered", body, at=1.0)
+    return Registry(ledger)
+
+
+def spec(*metrics: str, **more: Any) -> MonitorSpec:
+    return MonitorSpec("pumps", "p", "t", ("k",), "slot", "y", metrics=metrics, **more)
+
+
+def rows(truth: list[Any], said: list[Any], versions: list[int], **more: Any) -> pl.DataFrame:
+    made = {OBSERVED: truth, PREDICTED: said, "model": ["m"] * len(truth), "model_version": versions, **more}
+    return pl.DataFrame(made).with_columns(SLOT)
+
+
+def of(one: MonitorSpec, made: pl.DataFrame, *all_classes: Classes | None) -> Figures:
+    return figures(one, made, labels_known(one, registry(*all_classes), made))[0]
+
+
+def test_the_model_says_which_class_is_positive() -> None:
+    truth, said = ["leak", "ok", "leak", "ok"], ["leak", "leak", "ok", "ok"]
+    made = rows(truth, said, [1] * 4, _probability=[0.9, 0.6, 0.4, 0.1])
+    found = of(spec("precision", "auc", "f1[ok]"), made, TWO).metrics
+    assert found["auc"] == peer.roc_auc_score([1, 0, 1, 0], [0.9, 0.6, 0.4, 0.1])
+    assert (found["precision"], found["f1[ok]"]) == (0.5, 0.5)
+    other = spec("auc", task=Task.BINARY, positive="ok")
+    assert of(other, made, TWO).metrics["auc"] == pytest.approx(1 - (found["auc"] or 0))
+
+
+def test_classes_of_all_versions_count() -> None:
+    made = rows([3, 20, 100, 7], [3, 20, 3, 7], [1, 1, 2, 2])
+    known = labels_known(spec("f1_macro"), registry(Classes((3, 20, 100)), Classes((3, 7, 20))), made)
+    assert known.classes == Classes((3, 7, 20, 100))
+    assert known.task is Task.MULTICLASS
+
+
+@pytest.mark.parametrize(
+    ("metric", "instead"), [("f1", "f1_macro"), ("mae", "accuracy"), ("f1[21]", "3, 20, 100")]
+)
+def test_a_metric_that_does_not_fit_the_models_task_is_refused(metric: str, instead: str) -> None:
+    made = rows([3, 20], [3, 3], [1, 1])
+    with pytest.raises(UsageError, match="monitor pumps: ") as refused:
+        of(spec(metric), made, Classes((3, 20, 100)))
+    assert instead in str(refused.value.next)
+
+
+def test_an_older_project_has_the_figures_that_it_had() -> None:
+    """Probabilities as values, whether its models say their classes or not; and errors of them."""
+    truth, chance = [1, 0, 1, 0, 1], [0.9, 0.6, 0.4, 0.1, 0.7]
+    made = rows(truth, chance, [1] * 5)
+    names = ("f1", "accuracy", "auc", "logloss", "brier", "mae")
+    said = [value >= 0.5 for value in chance]
+    expected = {
+        "f1": peer.f1_score(truth, said),
+        "accuracy": peer.accuracy_score(truth, said),
+        "auc": peer.roc_auc_score(truth, chance),
+        "logloss": peer.log_loss(truth, chance),
+        "brier": peer.brier_score_loss(truth, chance),
+        "mae": peer.mean_absolute_error(truth, chance),
+    }
+    for known in ((None,), (), (Classes((0, 1)),), (Classes((False, True)),)):
+        found = of(spec(*names), made, *known)
+        assert {name: found.metrics[name] for name in names} == pytest.approx(expected)
+        assert found.confusion is not None
+    scores = rows(truth, [3.0, -1.0, 0.5, -2.0, 8.0], [1] * 5)  # of a decision function, no probabilities
+    assert of(spec("auc"), scores, None).metrics["auc"] == 1.0
+
+
+def test_the_calibration_error_of_days_is_that_of_their_cases() -> None:
+    one = spec("f1", "brier", calibrated=True)
+    parts = [rows([1, 0, 1], [0.9, 0.6, 0.4], [1] * 3), rows([0, 0, 1], [0.95, 0.61, 0.2], [1] * 3)]
+    whole = of(one, pl.concat(parts), None)
+    assert pooled(of(one, part, None) for part in parts).metrics["ece"] == pytest.approx(whole.metrics["ece"])
+
+
+def test_of_names_that_are_no_classes_no_counts_are_kept() -> None:
+    names = [f"trip {number}" for number in range(MOST_CLASSES + 1)]
+    found = of(spec("accuracy"), rows(names, names[::-1], [1] * len(names)), None)
+    assert found.confusion is None
+    assert pooled([found, found]).metrics["accuracy"] == found.metrics["accuracy"] == pytest.approx(1 / len(names))
