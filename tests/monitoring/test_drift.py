@@ -363,7 +363,7 @@ def test_a_rule_sees_days_that_drift_and_settled_days_that_do_not() -> None:
     with pytest.raises(UsageError):
         of_drift(Records(world.journal, "people"), monitor(None).spec, rule, at(14))
     with pytest.raises(DefinitionError):
-        monitor(None, windows=["month"])
+        monitor(None, windows=["year"])
 
 
 def test_other_limits_are_another_definition_on_the_same_basis() -> None:
