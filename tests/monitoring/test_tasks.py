@@ -97,6 +97,14 @@ def test_an_older_project_has_the_figures_that_it_had() -> None:
     assert of(spec("auc"), scores, None).metrics["auc"] == 1.0
 
 
+def test_of_probabilities_of_a_text_the_other_class_is_that_of_the_truth() -> None:
+    made = rows(["leak", "ok", "leak", "ok"], [0.9, 0.2, 0.4, 0.1], [1] * 4)
+    found = figures(spec("accuracy", "recall", "f1_macro", task=Task.BINARY, positive="leak"), made)[0].metrics
+    assert (found["accuracy"], found["recall"]) == (0.75, 0.5)
+    expected = peer.f1_score([1, 0, 1, 0], [1, 0, 0, 0], average="macro")
+    assert found["f1_macro"] == pytest.approx(expected)
+
+
 def test_the_calibration_error_of_days_is_that_of_their_cases() -> None:
     one = spec("f1", "brier", calibrated=True)
     parts = [rows([1, 0, 1], [0.9, 0.6, 0.4], [1] * 3), rows([0, 0, 1], [0.95, 0.61, 0.2], [1] * 3)]

@@ -113,3 +113,13 @@ def test_merged_spans_hold_the_same_hours_and_do_not_overlap(pairs: list[tuple[i
     for hour in range(62):
         moment = DAY.start + timedelta(hours=hour)
         assert any(a <= moment <= b for a, b in spans) == any(a <= moment <= b for a, b in found)
+
+
+def test_a_month_is_named_as_reports_name_it_and_ends_where_the_next_begins() -> None:
+    zone = ZoneInfo("Europe/Oslo")
+    window = window_named("month", "2020-03", zone)
+    assert window == window_named("month", "2020-03-26", zone)
+    assert (window.label, window.start) == ("2020-03", datetime(2020, 2, 29, 23, tzinfo=UTC))
+    assert window.end == datetime(2020, 3, 31, 22, tzinfo=UTC) == window_at("month", window.end, zone).start
+    between = windows_between("month", window.start - timedelta(days=40), window.end, zone)
+    assert [one.label for one in between] == ["2020-01", "2020-02", "2020-03", "2020-04"]

@@ -92,7 +92,19 @@ def labels_of(
     found = replace(given, task=task, positive=positive)
     if found.of is not None and probability in rows.columns:
         return replace(found, probabilities={probability: found.of})
-    return _by_chance(found) if given.task is None and positive in (True, 1) else chances(rows, found)
+    if given.task is None and positive in (True, 1):
+        return _by_chance(found)
+    return chances(rows, _with_other(rows, found))
+
+
+def _with_other(rows: pl.DataFrame, found: Labels) -> Labels:
+    """The same, with both classes if the truth shows one beside the positive one."""
+    if found.positive is None or found.positive in (0, 1):
+        return found
+    others = [one for one in rows[found.truth].drop_nulls().unique() if class_text(one) != found.of]
+    if len(others) != 1 or not isinstance(others[0], str | int):
+        return found
+    return replace(found, classes=Classes((others[0], found.positive), found.positive))
 
 
 def _task_of(
