@@ -18,6 +18,7 @@ import trikk.testing
 from trikk import PermanentError, Retry, Table, pipeline, step, when
 from trikk.core.clock import Clock, SystemClock
 from trikk.core.errors import DefinitionError, ParameterError, UnknownName
+from trikk.runs.context import step_context
 from trikk.storage.local import LocalStore
 from trikk.storage.tables import Tables
 from trikk.testing import ManualClock, MemoryJournal, MemoryStore, MemoryTables, run_inline
@@ -392,3 +393,17 @@ def test_a_frame_inside_a_result_arrives_as_the_kind_that_is_asked_for():
         lazy(both()["x"])
 
     assert run_inline(picking).output("lazy") == "LazyFrame"
+
+
+def test_what_a_run_writes_down_has_the_time_of_its_clock() -> None:
+    @step
+    def note() -> float:
+        return step_context("this test").time()
+
+    @pipeline
+    def noting() -> None:
+        note()
+
+    done = run_inline(noting, clock=ManualClock(1000.0))
+    assert done.state == "succeeded", done.error
+    assert done.output("note") == 1000.0

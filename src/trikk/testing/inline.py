@@ -124,7 +124,7 @@ def run_inline(
             is the newest version; before "people:3" versions 1 and 2 are the same model.
         journal: where events go; in memory if not given.
         store: where artifacts go; in memory if not given.
-        clock: time; a `ManualClock` if not given.
+        clock: time, also when a version is registered; a `ManualClock` if not given.
         seed: of the run.
         keep_going: after a failure, finish what does not depend on it.
         environment: whose aliases of models it sees.
@@ -139,7 +139,7 @@ def run_inline(
     """
     graph = pipeline.graph
     given = parameters_for(graph, {**(parameters or {}), **more})
-    clock = clock or ManualClock()
+    told, clock = clock is not None, clock or ManualClock()
     journal = journal or MemoryJournal()
     kept: Any = tables if hasattr(tables, "view") else MemoryTables(tables)
     artifacts = Artifacts(store or MemoryStore())
@@ -147,7 +147,7 @@ def run_inline(
     _register(models or {}, Registry(journal), artifacts, environment, clock.now())
     run = new_run_id()
     locked = pin_models(journal, graph, environment)
-    lock = Lock(tables=pinned, models=locked, run=run, moment=clock.now(), seed=seed)
+    lock = Lock(tables=pinned, models=locked, run=run, moment=clock.now(), as_of=told, seed=seed)
     body: dict[str, JSON] = {"parameters": given, "lock": lock.to_json(), "environment": environment}
     journal.create(run, graph.pipeline, body, at=clock.now())
     lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=clock.now())
