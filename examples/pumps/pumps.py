@@ -11,8 +11,26 @@ from datetime import date, datetime, timedelta
 from importlib.metadata import distribution
 
 import polars as pl
+from sklearn.ensemble import RandomForestClassifier
 
-from trikk import PermanentError, Table, pipeline, quality_gate, step
+from trikk import (
+    Alarm,
+    Metric,
+    Model,
+    Monitor,
+    PermanentError,
+    Report,
+    Slice,
+    Table,
+    better_by,
+    pipeline,
+    predict,
+    promote_if,
+    quality_gate,
+    register_model,
+    step,
+    when,
+)
 from trikk.quality import has_columns, not_null, one_of, row_count, unique
 
 ZONE = "Europe/Berlin"
@@ -25,7 +43,14 @@ NORMAL, ANOMALY = "normal", "anomaly"
 FIRST_NIGHT = date(2026, 2, 22)
 FIRST_READING = timedelta(hours=23)  # after midnight, local time; then every ten minutes
 PUMPS, CYCLE = 40, 6  # readings of a night: 240
-CUSTOMERS = ["brewery", "dairy", "harbour", "hospital", "waterworks"]  # eight pumps each
+CUSTOMERS = {  # eight pumps each
+    "brewery": "Hill Brewery",
+    "dairy": "Green Valley Dairy",
+    "harbour": "Harbour Authority",
+    "hospital": "St. Anne's Hospital",
+    "waterworks": "City Waterworks",
+}
+FLEET = {f"P{n + 1:02}": [*CUSTOMERS][n * len(CUSTOMERS) // PUMPS] for n in range(PUMPS)}  # whose each pump is
 CABLE_CUT = {"pump": "P17", "channel": "f3", "from": date(2026, 3, 10), "until": date(2026, 3, 14)}
 
 READINGS = [
@@ -38,6 +63,50 @@ FINDINGS = [not_null(*KEY, "state"), unique(*KEY), one_of("state", [NORMAL, ANOM
 
 readings = Table("readings")  # pump, at (UTC), customer, f1 ... f9; null where a channel sent nothing
 findings = Table("findings")  # pump, at (UTC), state: what the fitters found
+predictions = Table("predictions")  # pump, at, value, probability, model_version, run ..., customer
+set_aside = Table("set_aside")  # readings that could not be predicted, with the reason
+
+condition = Monitor(
+    "condition",
+    title="Condition of the pumps",
+    predictions=predictions,
+    truth=findings,
+    key="pump",
+    slot="at",
+    observed="state",
+    positive=ANOMALY,
+    made="after",  # a prediction says what was the case at its slot
+    within="1h",
+    label_delay="1d",
+    metrics=[
+        Metric("recall", title="Anomalies that were seen"),
+        Metric("precision", title="Alerts that were right"),
+        Metric("f1", title="F1"),
+        Metric("average_precision", title="Average precision"),
+        Metric("ece", title="Calibration error"),
+    ],
+    slices=[Slice("customer", title="Customer", customer_name=CUSTOMERS), Slice("pump", title="Pump")],
+    windows=["day", "month"],
+    timezone=ZONE,
+    calibrated=True,  # so that metrics are estimated before the fitters come
+    set_aside=set_aside,
+    alarms=[
+        Alarm("missed", when="recall < 0.8 for 2 windows", starts="train"),
+        Alarm("unseen_state", when="unseen_class > 0"),
+        Alarm("silent", when="set_aside > 0.5", slice="pump", min_labelled=CYCLE, severity="warning"),
+    ],
+)
+
+monthly = Report(
+    "monthly",
+    title="Your pumps",
+    monitors=[condition],
+    models=["pumps"],
+    customer_slice="pump",
+    customers={customer: [p for p in FLEET if FLEET[p] == customer] for customer in CUSTOMERS},
+    customer_name=CUSTOMERS,
+    schedule="0 6 2 * *",
+)
 
 
 def replayed(source: str) -> pl.DataFrame:
@@ -49,10 +118,10 @@ def replayed(source: str) -> pl.DataFrame:
     first = datetime.combine(FIRST_NIGHT, datetime.min.time()) + FIRST_READING
     local = pl.lit(first) + pl.duration(days=night, minutes=10 * cycle)
     return file.select(
-        pl.format("P{}", (pump + 1).cast(pl.String).str.zfill(2)).alias("pump"),
+        pl.lit(pl.Series([*FLEET])).gather(pump).alias("pump"),
         local.dt.cast_time_unit("us").dt.replace_time_zone(ZONE).dt.convert_time_zone("UTC").alias("at"),
         local.dt.date().alias("night"),
-        pl.lit(pl.Series(CUSTOMERS)).gather(pump * len(CUSTOMERS) // PUMPS).alias("customer"),
+        pl.lit(pl.Series([*FLEET.values()])).gather(pump).alias("customer"),
         *CHANNELS,
         pl.when(pl.col("anomaly") == 1).then(pl.lit(ANOMALY)).otherwise(pl.lit(NORMAL)).alias("state"),
     )
@@ -90,3 +159,57 @@ def ingest(day: date, days: int = 1, source: str = PACKAGE):
     states = found(source, day=day, days=days)
     quality_gate(states, FINDINGS)
     findings.merge(states, key=KEY)
+
+
+@step
+def split(
+    readings: pl.LazyFrame, findings: pl.LazyFrame, day: date, nights: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Readings whose state is known: what to learn from, and the last nights, from which no model has learnt."""
+    known = readings.join(findings, on=KEY).drop_nulls(CHANNELS).sort(KEY).collect()
+    recent = pl.col("at").dt.convert_time_zone(ZONE).dt.date() >= day - timedelta(days=nights)
+    return known.filter(~recent), known.filter(recent)
+
+
+@step
+def fit(rows: pl.DataFrame) -> RandomForestClassifier:
+    return RandomForestClassifier(50, min_samples_leaf=2, random_state=0).fit(rows.select(CHANNELS), rows["state"])
+
+
+@step
+def is_due(day: date, weekday: int) -> bool:
+    return weekday in (0, day.isoweekday())
+
+
+@pipeline
+def train(day: date, nights: int = 3, weekday: int = 0):
+    """Learn from all that is known; champion is who tells the states apart better in the last nights.
+
+    A weekday from 1 (Monday) to 7 lets only those days be trained on; 0 any.
+    """
+    with when(is_due(day, weekday)):
+        learn, recent = split(readings, findings, day=day, nights=nights)
+        version = register_model(fit(learn), "pumps", inputs=learn, positive=ANOMALY)
+        promote_if(better_by(0.0, metric="f1"), version, rows=recent, target="state")
+
+
+@step
+def tonight(readings: pl.LazyFrame, day: date) -> pl.DataFrame:
+    """The readings of the night of `day`."""
+    return readings.filter(pl.col("at").dt.convert_time_zone(ZONE).dt.date() == day).sort(KEY).collect()
+
+
+@pipeline
+def nightly(day: date):
+    """Say of each reading of tonight in which state its pump is."""
+    rows = tonight(readings, day=day)
+    made = predict(
+        Model("pumps@champion"),
+        rows,
+        key="pump",
+        slot="at",
+        keep=["customer"],
+        on_invalid="set aside",
+        invalid=set_aside,
+    )
+    predictions.append(made, schema_mode="merge")

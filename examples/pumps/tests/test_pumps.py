@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
-from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pumps
 import pytest
 
 from trikk import PermanentError
-from trikk.testing import MemoryTables, run_inline
+from trikk.testing import InlineRun, ManualClock, MemoryJournal, MemoryStore, MemoryTables, run_inline
 
 NIGHT = date(2026, 3, 1)
+CUT = date(2026, 3, 10)  # the first night on which the cable is cut
 
 
 @pytest.fixture(scope="session")
@@ -77,4 +78,79 @@ def test_the_real_file_is_what_the_readme_says() -> None:
     assert (rows["state"] == pumps.ANOMALY).sum() == 3_511
     assert rows["night"].max() == date(2026, 9, 14)
     assert rows.null_count().sum_horizontal().item() == 0
-    assert Path(pumps.__file__).parent.joinpath("README.md").exists()
+
+
+class Project:
+    """A project in memory, at any night."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.kept: dict[str, Any] = {"journal": MemoryJournal(), "store": MemoryStore(), "tables": MemoryTables()}
+
+    def run(self, pipeline: Any, day: date, **more: Any) -> InlineRun:
+        """A run on the night of a day, at 23:59."""
+        if pipeline is pumps.ingest:
+            more["source"] = self.source
+        done = run_inline(pipeline, **self.kept, clock=ManualClock(night_of(day).timestamp()), day=day, **more)
+        assert done.state == "succeeded", done.error
+        return done
+
+    def nights(self, first: date, last: date) -> None:
+        """Take in, and say of each reading in which state its pump is, night after night."""
+        for number in range((last - first).days + 1):
+            self.run(pumps.ingest, first + timedelta(days=number))
+            self.run(pumps.nightly, first + timedelta(days=number))
+
+    def table(self, name: str) -> pl.DataFrame:
+        """A table's rows."""
+        return self.kept["tables"].scan(name).collect()
+
+    def watched(self, day: date) -> list[dict[str, Any]]:
+        """What the monitor makes of a day as of the night after; nothing if nothing is new."""
+        now = night_of(day + timedelta(days=1))
+        windows = run_inline(pumps.condition.pipeline, **self.kept, now=now).output("evaluate")["windows"]
+        return [w for w in windows if (w["kind"], w["label"]) == ("day", str(day))]
+
+
+def night_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 22, 59, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def project(source: str) -> Project:
+    """Trained on the last of February, and then two nights on which a cable is cut."""
+    project = Project(source)
+    project.run(pumps.ingest, CUT - timedelta(days=1), days=16)
+    project.run(pumps.train, CUT - timedelta(days=1))
+    project.nights(CUT, CUT + timedelta(days=1))
+    return project
+
+
+def test_a_prediction_is_a_class_with_the_probability_of_the_anomaly(project: Project) -> None:
+    made = project.table("predictions")
+    assert made.columns[4:6] == ["value", "probability"]
+    assert made.schema["value"] == pl.String
+    assert made.filter(pl.col("value") == pumps.ANOMALY)["probability"].min() >= 0.5
+    assert made.filter(pl.col("value") == pumps.NORMAL)["probability"].max() <= 0.5
+
+
+def test_the_pump_with_the_cut_cable_is_set_aside_and_the_others_are_predicted(project: Project) -> None:
+    made, aside = project.table("predictions"), project.table("set_aside")
+    assert (made.height, aside.height) == (2 * 234, 2 * 6)
+    assert "P17" not in made["pump"]
+    assert aside.select("pump", "reason").unique().rows() == [("P17", "f3 is missing")]
+
+
+def all_well(rows: pl.DataFrame) -> pl.Series:
+    """A model that sees no anomaly."""
+    return pl.Series([pumps.NORMAL] * rows.height)
+
+
+def test_the_monitor_judges_what_was_said_first(project: Project) -> None:
+    (day,) = project.watched(CUT)
+    assert (day["state"], day["predicted"], day["labelled"]) == ("final", 234, 234)
+    assert day["metrics"]["recall"] == day["metrics"]["precision"] == 1
+    later = ManualClock(night_of(CUT + timedelta(days=2)).timestamp())
+    again = run_inline(pumps.nightly, **project.kept, clock=later, models={"pumps@champion": all_well}, day=CUT)
+    assert again.state == "succeeded", again.error
+    assert all(once_more["metrics"] == day["metrics"] for once_more in project.watched(CUT))
