@@ -88,7 +88,7 @@ condition = Monitor(
     slices=[Slice("customer", title="Customer", customer_name=CUSTOMERS), Slice("pump", title="Pump")],
     windows=["day", "month"],
     timezone=ZONE,
-    calibrated=True,  # so that metrics are estimated before the fitters come
+    calibrate="14d",  # metrics are estimated before the fitters come, from probabilities made right by two weeks
     set_aside=set_aside,
     alarms=[
         Alarm("missed", when="recall < 0.8 for 2 windows", starts="train"),
