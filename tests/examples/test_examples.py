@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,27 @@ def test_trip_loads_runs_from_a_file_to_a_window(project: Path) -> None:
     assert (whole["predicted"], whole["labelled"]) == (40, 40)
     assert whole["metrics"]["mae"] < whole["baseline"]["mae"] + 1
     assert len(trikk("models", "loads", cwd=project)["versions"]) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("project", ["pumps"], indirect=True)
+def test_pumps_runs_from_the_real_readings_to_a_customers_page(project: Path) -> None:
+    if find_spec("river") is None:
+        pytest.skip("the package river is not installed")
+    first = ["--from", "2026-02-28", "--to", "2026-02-28", "--at", "23:59", "-p", "days=7"]
+    trikk("backfill", "ingest", "train", *first, cwd=project)
+    nights = ["--from", "2026-03-10", "--to", "2026-03-11", "--at", "23:59", "--watch"]
+    trikk("backfill", "ingest", "nightly", *nights, cwd=project)
+    day: Any = trikk("monitor", "condition", "--window", "2026-03-10", cwd=project)
+    whole = day["figures"][0]
+    assert (day["state"], whole["predicted"], whole["labelled"]) == ("final", 234, 234)
+    assert whole["metrics"]["recall"] > 0.8
+    assert sum(count for *_, count in whole["confusion"]) == 234
+    (incident,) = trikk("incidents", cwd=project)["incidents"]  # type: ignore[misc]
+    assert incident["id"] == "condition.silent.pump.P17-1"
+    trikk("report", "monthly", "--for", "2026-03", "--customer", "harbour", cwd=project)
+    (page,) = project.glob(".trikk/reports/monthly/2026-03/harbour/report.html")
+    assert "Harbour Authority" in page.read_text()
+    assert "P01" not in page.read_text()
 
 
 def test_the_demo_ends_by_itself_and_can_be_run_again(tmp_path: Path) -> None:
