@@ -13,9 +13,10 @@ import polars as pl
 import pytest
 from sklearn.naive_bayes import GaussianNB
 from tests.execution.command import Folder
-from tests.models.rig import AT, CLASSES, nightly_of, states
+from tests.models.rig import AT, CLASSES, fit, inputs, nightly_of, rows, states
 from tests.serving.endpoints import Served
 
+from trikk import Table, pipeline, predict, register_model
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 from trikk.monitoring.drill import explain
@@ -114,3 +115,26 @@ def test_messages_carry_classes_in_their_own_type(kind: str) -> None:
 def test_a_name_is_given_once() -> None:
     with pytest.raises(UsageError, match="name= and step="):
         run_inline(nightly_of(["text"], outside=False, step="beside"))
+
+
+def test_a_table_takes_the_column_that_a_new_class_brings() -> None:
+    """A night is not to fail because a model has learned one more state."""
+    said = Table("said")
+
+    @pipeline
+    def nights() -> None:
+        for kind in ("text", "texts"):
+            given = rows(kind)
+            positive = "leak" if kind == "text" else None
+            version = register_model(fit(given), "pump", inputs=inputs(given), positive=positive)
+            said.append(predict(version, given, key="pump", slot="slot"))
+
+    done = run_inline(nights)
+    assert done.state == "succeeded", done.error
+    columns = ["probability", *(f"probability_{one}" for one in CLASSES["texts"])]
+    known = (
+        done.table("said")
+        .group_by(pl.col("probability").is_null())
+        .agg(pl.col(columns).count().name.suffix("_known"))
+    )
+    assert known.sort("probability").drop("probability").rows() == [(60, 0, 0, 0), (0, 60, 60, 60)]

@@ -74,7 +74,7 @@ class FeatureTable(Table):
             raise DefinitionError(error.what, where=caller(), next=error.next) from error
         self._servers: dict[str | Path, Server] = {}
 
-    def append(self, rows: object, *, schema_mode: SchemaMode = "strict", after: object = ()) -> Any:
+    def append(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
         """Add rows, in a pipeline's body: a step that checks them, then a step that writes them.
 
         What was known at a moment does not change: a row whose entity and times are in the table already is left
@@ -93,7 +93,7 @@ class FeatureTable(Table):
         """
         return self._write("append", self._checked(rows), self.definition.keys, schema_mode, after)
 
-    def overwrite(self, rows: object, *, schema_mode: SchemaMode = "strict", after: object = ()) -> Any:
+    def overwrite(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
         """Replace all rows, checked first; arguments and result as for `append`."""
         return super().overwrite(self._checked(rows), schema_mode=schema_mode, after=after)
 
@@ -102,7 +102,7 @@ class FeatureTable(Table):
         rows: object,
         *,
         key: str | Sequence[str] | None = None,
-        schema_mode: SchemaMode = "strict",
+        schema_mode: SchemaMode | None = None,
         after: object = (),
     ) -> Any:
         """Replace the rows with the same key, the entity and the times if not given, and add the others.

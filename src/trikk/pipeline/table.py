@@ -11,9 +11,11 @@ from trikk.pipeline.arguments import Constant, OutputRef, ParameterRef
 from trikk.pipeline.graph import Node, WriteTo
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
-from trikk.pipeline.tracing import current, step_names
+from trikk.pipeline.tracing import Trace, current, step_names
 
 SchemaMode = Literal["strict", "merge"]
+_OF_MODELS = ("trikk.models.predict:predict_frame", "trikk.models.predict:predict_valid")
+"""Steps whose rows have one more column after a model with one more class: a night shall not fail of that."""
 
 
 class Table:
@@ -39,12 +41,13 @@ class Table:
         self.optional = optional
         self.table_name = check_name("table", name, where=caller())
 
-    def append(self, rows: object, *, schema_mode: SchemaMode = "strict", after: object = ()) -> Any:
+    def append(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
         """Add rows.
 
         Args:
             rows: a frame, or a list of frames with the same columns.
-            schema_mode: "strict" refuses rows whose columns are not the table's; "merge" adds new columns.
+            schema_mode: "strict" refuses rows whose columns are not the table's; "merge" adds new columns. "merge"
+                for what `predict` returns, if not given, else "strict".
             after: steps that must be over before.
 
         Returns:
@@ -55,12 +58,12 @@ class Table:
         """
         return self._write("append", rows, (), schema_mode, after)
 
-    def overwrite(self, rows: object, *, schema_mode: SchemaMode = "strict", after: object = ()) -> Any:
+    def overwrite(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
         """Replace all rows; earlier versions stay readable. Arguments and result as for `append`."""
         return self._write("overwrite", rows, (), schema_mode, after)
 
     def merge(
-        self, rows: object, *, key: str | Sequence[str], schema_mode: SchemaMode = "strict", after: object = ()
+        self, rows: object, *, key: str | Sequence[str], schema_mode: SchemaMode | None = None, after: object = ()
     ) -> Any:
         """Replace the rows whose key is in `rows` and add the others; the same rows twice change nothing.
 
@@ -79,7 +82,9 @@ class Table:
             raise DefinitionError("merge needs a key", where=caller(), next='name columns: key=["sensor", "slot"]')
         return self._write("merge", rows, columns, schema_mode, after)
 
-    def _write(self, mode: str, rows: object, key: tuple[str, ...], schema_mode: str, after: object) -> Output:
+    def _write(
+        self, mode: str, rows: object, key: tuple[str, ...], schema_mode: str | None, after: object
+    ) -> Output:
         where = caller()
         trace = current()
         if trace is None:
@@ -88,7 +93,7 @@ class Table:
                 where=where,
                 next="call it in a pipeline's body, or load files with `trikk ingest`",
             )
-        if schema_mode not in ("strict", "merge"):
+        if schema_mode not in (None, "strict", "merge"):
             raise DefinitionError(f"schema_mode={schema_mode!r}", where=where, next='use "strict" or "merge"')
         argument = trace.argument(rows, f"the rows for table {self.table_name}")
         if isinstance(argument, Constant | ParameterRef) or _is_surely_no_frame(rows):
@@ -97,6 +102,8 @@ class Table:
                 where=where,
                 next="give it the output of a step that returns a frame, or a list of such",
             )
+        if schema_mode is None:
+            schema_mode = "merge" if _is_of_a_model(argument, trace) else "strict"
         base = f"{mode}_{self.table_name}"[:96]
         earlier = trace.writes.setdefault(self.table_name, [])
         retry = trace.defaults.get("retry")
@@ -117,6 +124,12 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.table_name!r})"
+
+
+def _is_of_a_model(argument: object, trace: Trace) -> bool:
+    if not isinstance(argument, OutputRef):
+        return False
+    return any(node.name == argument.step and node.function in _OF_MODELS for node in trace.nodes)
 
 
 def _is_surely_no_frame(rows: object) -> bool:

@@ -17,14 +17,21 @@ from trikk.reports.page import Image
 POLICY = email.policy.SMTP
 
 
-def cid_of(content: Content, monitor: str) -> str:
-    """The name by which the page in a mail finds a picture that comes with it."""
-    return f"{monitor}.{digest_json(content.to_json())[:16]}@trikk"
+def mark_of(data: Mapping[str, Any]) -> str:
+    """What tells the pictures of one page from those of another: a digest of its content as it was stored.
+
+    Not of what is read of it, which has more fields with each release: a replay is to give the same mail.
+    """
+    return digest_json(dict(data))[:16]
 
 
-def as_parts(content: Content) -> Image:
-    """Pictures that come with the mail."""
-    return lambda monitor: f"cid:{cid_of(content, monitor)}"
+def as_parts(mark: str) -> Image:
+    """Pictures that come with the mail, as its page addresses them."""
+    return lambda monitor: f"cid:{_cid(mark, monitor)}"
+
+
+def _cid(mark: str, monitor: str) -> str:
+    return f"{monitor}.{mark}@trikk"
 
 
 def subject_of(content: Content) -> str:
@@ -39,6 +46,7 @@ def message(
     page: str,
     pictures: Mapping[str, bytes],
     files: Mapping[str, bytes],
+    mark: str,
     identity: str,
     at: datetime,
 ) -> bytes:
@@ -50,6 +58,7 @@ def message(
         page: the page, its pictures addressed as `as_parts` does.
         pictures: PNG by the monitor's name.
         files: what is attached, by file name.
+        mark: as `mark_of` gives it.
         identity: makes its Message-ID, so that a mail that comes twice can be known for the same.
         at: its date.
     """
@@ -65,7 +74,7 @@ def message(
     made.add_alternative(page, subtype="html", cte="quoted-printable")
     html: Any = made.get_payload(1)
     for monitor, picture in pictures.items():
-        cid = f"<{cid_of(content, monitor)}>"
+        cid = f"<{_cid(mark, monitor)}>"
         html.add_related(picture, "image", "png", cid=cid, disposition="inline", filename=f"{monitor}.png")
     for name, data in files.items():
         kind = ("application", "pdf") if name.endswith(".pdf") else ("text", "html")

@@ -44,7 +44,8 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
     body = page.html(content, page.as_data(pictures), spec.template)
     document = pdf(content, pictures)
     attached = {_file_name(content, ".pdf"): document}
-    mailed = page.html(content, mail.as_parts(content), spec.template)
+    mark = mail.mark_of(data)
+    mailed = page.html(content, mail.as_parts(mark), spec.template)
     if spec.notebook:
         body = _notebook_page(spec, content)
         attached[_file_name(content, ".html")] = body.encode()
@@ -54,6 +55,7 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
         page=mailed,
         pictures=pictures,
         files=attached,
+        mark=mark,
         identity=identity_of(content, body),
         at=step.now if step is not None else _as_of(content),
     )
