@@ -147,9 +147,12 @@ def test_a_version_that_was_not_there_yet_has_made_no_prediction_then() -> None:
     assert joined(rows, registry=registered(-60 * MINUTE, 4 * MINUTE))["_predicted"].to_list() == ["ok"]
     # a past that is filled in before there was any version, and a run that registers what it predicts with
     assert joined(rows, registry=registered(200 * MINUTE, 300 * MINUTE))["_predicted"].to_list() == ["ok"]
-    both = pl.concat([rows, said(("b", -9000, "ok"), version=1)])  # but one of an earlier version is here already
-    found = joined(both, registry=registered(200 * MINUTE, 300 * MINUTE))
+    earlier = said(("b", -9000, "ok"), version=1)  # but one of an earlier version is here already
+    found = joined(pl.concat([earlier, rows]), registry=registered(200 * MINUTE, 300 * MINUTE))
     assert found["_predicted"].to_list() == [None, None]
+    # what an earlier version fills in afterwards takes nothing from those that count
+    found = joined(pl.concat([rows, earlier]), registry=registered(200 * MINUTE, 300 * MINUTE))
+    assert found["_predicted"].to_list() == ["ok", None]
     own = registered(-60 * MINUTE, 300 * MINUTE, runs=("run-1", "run-2"))
     assert joined(rows, registry=own)["_predicted"].to_list() == ["ok"]
     late = joined(said(("a", 6, "leak"), ("a", 5, "ok")), registry=registered(-MINUTE))
@@ -326,3 +329,20 @@ def test_two_versions_are_compared_on_what_each_of_them_said_first() -> None:
     tables = MemoryTables({"said": pl.concat(rows), "seen": truth})
     found = compare(spec, tables, registry, "pumps:1", "pumps:2")
     assert (found.whole.cases, found.whole.first, found.whole.second) == (40, 1.0, 0.0)
+
+
+def test_what_is_too_late_for_the_monitor_is_no_case_of_a_comparison() -> None:
+    """Version 1 fills in a history; version 2, which may know its truth, fills in the hours that were left out."""
+    journal = MemoryJournal()
+    registry = Registry(journal)
+    for n in (1, 2):
+        after = (SLOT + n * 2 * DAY * MINUTE).timestamp()
+        one = ModelVersion("pumps", 0, Artifact("d" * 64, "pickle", 1, {}), run=f"t{n}", created=after)
+        registry.register(one, identity=str(n))
+    filled = said(*((f"p{n}", 5, "ok") for n in range(40)), version=1)
+    rows = pl.concat([filled, said(*((f"p{n}", 5, "ok") for n in range(20, 60)), version=2)])
+    truth = seen(**{f"p{n}": "ok" for n in range(60)})
+    spec = monitor(metrics=["accuracy"]).spec
+    assert joined(rows, truth, registry=registry)["_too_late"].sum() == 20
+    with pytest.raises(UsageError, match="share no case whose truth is known"):
+        compare(spec, MemoryTables({"said": rows, "seen": truth}), registry, "pumps:1", "pumps:2")

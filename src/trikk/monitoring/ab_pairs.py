@@ -112,7 +112,7 @@ def _predicted(
     for part in parts:
         if part.frame is not None:
             plain = narrowed(spec, part.table, [*part.frame.collect_schema().names(), *others])
-            rows = cases(plain, part.frame, truth, *period, registry=registry)
+            rows = cases(plain, part.frame, truth, *period, registry=registry, everything=part.everything)
             model_s = [name for name in rows.columns if side.column and name.startswith(PROBABILITY)]
             joined.append(rows.drop(model_s))
     frames = _alike([rows.filter(pl.col(PREDICTED).is_not_null()) for rows in joined], spec.key)

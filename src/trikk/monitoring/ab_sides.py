@@ -81,12 +81,14 @@ class Part:
         rows: how many predictions.
         frame: as the monitor's table, with the side's rows and the side's values; None if they can't be compared.
         why: why they can't; "" if they can.
+        everything: what the table has of all versions of the side's model; None if `frame` does.
     """
 
     table: str
     rows: int
     frame: pl.LazyFrame | None = field(repr=False)
     why: str = ""
+    everything: pl.LazyFrame | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, JSON]:
         """The part as JSON."""
@@ -224,7 +226,7 @@ def _of_model(
         check_tables(narrowed(spec, table, [*schema.names(), *truth.names()]), schema, truth)
     except UsageError as error:
         why = why or error.what
-    return Part(table, count, None if why else own, why)
+    return Part(table, count, None if why else own, why, rows)
 
 
 def _by_model(model: str, rows: pl.LazyFrame) -> pl.LazyFrame | None:

@@ -35,6 +35,7 @@ def cases(
     unseen: Unseen | None = None,
     registry: Registry | None = None,
     aside: pl.LazyFrame | None = None,
+    everything: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     """Join the predictions for the slots from `start` to `end` (not included) with their truth.
 
@@ -52,6 +53,7 @@ def cases(
         unseen: what says which predictions are of categories that are new to their model.
         aside: the rows that could not be predicted; None if the monitor does not ask.
         registry: of the models; without it no prediction is known to be made later than it says.
+        everything: the table that the predictions are a part of; None if they are all of it.
 
     Returns:
         The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; what is not finite
@@ -83,7 +85,7 @@ def cases(
     values |= probabilities(spec, have)
     own = [name for name in spec.slices if name in have and name not in by]
     kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
-    order = _order(spec, made, predictions, have, registry)
+    order = _order(spec, made, predictions if everything is None else everything, have, registry)
     known = [_known(name, have).alias(alias) for alias, name in values.items()]
     is_new = None if unseen is None else unseen.expression(made, have)
     known += [] if is_new is None else [is_new.alias(UNSEEN)]

@@ -126,7 +126,7 @@ def made_later(
 
     So it is in a past that is filled in again (`--at`), and the version may have learned from the slot's truth. A
     past that is filled in for the first time is not meant: by a version before which the model had none then, and
-    none that has predictions here. Nor is a run that registers a version and predicts with it.
+    none had predictions here. Nor is a run that registers a version and predicts with it.
 
     Args:
         registry: of the models; None if it is not to be asked.
@@ -147,11 +147,14 @@ def made_later(
     young = [own for own, first in known if own is not None and first + _SKEW < _time(own)]
     if not young:
         return never
-    there = set(everything.select(pair).drop_nulls().unique().collect().iter_rows())
+    written = everything.select(pair).with_row_index("place").drop_nulls()
+    firsts_written = written.group_by("name", "number").min().collect()
+    places = {(name, number): place for name, number, place in firsts_written.iter_rows()}
     found = []
     for own in young:
         versions = registry.state(own.name).versions.values()
-        again = any((one.name, one.version) in there and one.created < own.created for one in versions)
+        older = [(one.name, one.version) for one in versions if one.created < own.created]
+        again = any(places[one] < places[own.name, own.version] for one in older if one in places)
         existed = pl.lit(value=True) if again else moment >= min(_time(one) for one in versions)
         is_own = (model.cast(pl.String) == own.name) & (version == own.version) & run.ne_missing(pl.lit(own.run))
         found.append(is_own & existed & (moment + _SKEW < _time(own)))
