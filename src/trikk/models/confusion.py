@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +77,6 @@ def _mcc(counts: Confusion) -> float | None:
     return agreed / math.sqrt(true * said) if true and said else None
 
 
-def _precision(counts: Confusion, of: str) -> float | None:
-    return counts.cells[of, of] / counts.said[of] if counts.said[of] else None
-
-
-def _recall(counts: Confusion, of: str) -> float | None:
-    return counts.cells[of, of] / counts.true[of] if counts.true[of] else None
-
-
-def _f1(counts: Confusion, of: str) -> float | None:
-    both = counts.true[of] + counts.said[of]
-    return 2 * counts.cells[of, of] / both if both else None
-
-
 WHOLE: dict[str, Callable[[Confusion], float | None]] = {
     "accuracy": _accuracy,
     "balanced_accuracy": _balanced_accuracy,
@@ -96,12 +84,15 @@ WHOLE: dict[str, Callable[[Confusion], float | None]] = {
 }
 """Metrics of all classes."""
 
-BY_CLASS: dict[str, Callable[[Confusion, str], float | None]] = {
-    "precision": _precision,
-    "recall": _recall,
-    "f1": _f1,
+BY_CLASS: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
+    "precision": lambda hits, true, said: (hits, said),  # noqa: ARG005
+    "recall": lambda hits, true, said: (hits, true),  # noqa: ARG005
+    "f1": lambda hits, true, said: (2 * hits, true + said),
 }
-"""Metrics of one class."""
+"""Metrics of one class: what is above and below the line, of its hits, its cases and how often it was said.
+
+Numbers or arrays of one shape.
+"""
 
 AVERAGES = ("macro", "weighted")
 
@@ -122,13 +113,22 @@ def counted(name: str, counts: Confusion, of: str | None = None) -> float | None
     if name in WHOLE:
         return WHOLE[name](counts)
     single, _, average = name.partition("_")
-    part = BY_CLASS[single]
     if not average:
-        return None if of is None else part(counts, of)
-    values = {c: part(counts, c) or 0.0 for c in counts.classes}
+        return None if of is None else of_class(single, counts, of)
+    values = {c: of_class(single, counts, c) or 0.0 for c in counts.classes}
     if average == "macro":
         return math.fsum(values.values()) / len(values)
     return math.fsum(values[c] * n for c, n in counts.true.items()) / counts.total
+
+
+def of_class(name: str, counts: Confusion, of: str) -> float | None:
+    """Precision, recall or f1 of a class; None where it is not defined."""
+    above, below = _parts(name, counts, of)
+    return above / below if below else None
+
+
+def _parts(name: str, counts: Confusion, of: str) -> tuple[int, int]:
+    return BY_CLASS[name](counts.cells[of, of], counts.true[of], counts.said[of])
 
 
 def follows(name: str) -> bool:
@@ -149,9 +149,7 @@ def parts_of(name: str, counts: Confusion, of: str | None = None) -> list[float]
         return [counts.hits, counts.total]
     if name not in BY_CLASS or of is None:
         return None
-    hits, true, said = counts.cells[of, of], counts.true[of], counts.said[of]
-    below = {"precision": said, "recall": true, "f1": true + said}[name]
-    return [2 * hits if name == "f1" else hits, below]
+    return [*_parts(name, counts, of)]
 
 
 def undefined(name: str, counts: Confusion, of: str | None = None) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.models.class_metrics import RANKED, SUMMED, Tallies, Tally, needs_probabilities, valued
+from trikk.models.confusion import BY_CLASS
 from trikk.models.labels import Labels, labels_of
 from trikk.models.metrics import METRICS, Metric, check_fit, is_of_classes
 from trikk.models.registry import Registry
@@ -286,7 +287,7 @@ class _Counted:
             return _mean(_divided(hits, true), true > 0)
         if name == "mcc":
             return _mcc(hits, true, said)
-        values = _BY_CLASS[single](hits, true, said)
+        values = _divided(*BY_CLASS[single](hits, true, said))
         if not average:
             of = self.metric.of or self.labels[0].of
             return values[..., self.classes.index(of)] if of in self.classes else _divided(values[..., 0] * 0, 0)
@@ -328,10 +329,3 @@ def _mcc(
     agreed = hits.sum(axis=-1) * total - (true * said).sum(axis=-1)
     both = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (said**2).sum(axis=-1))
     return _divided(agreed, np.sqrt(both))
-
-
-_BY_CLASS = {
-    "precision": lambda hits, true, said: _divided(hits, said),  # noqa: ARG005
-    "recall": lambda hits, true, said: _divided(hits, true),  # noqa: ARG005
-    "f1": lambda hits, true, said: _divided(2 * hits, true + said),
-}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from trikk.models.confusion import AVERAGES, BY_CLASS, WHOLE, Confusion, counted, undefined
+from trikk.models.confusion import AVERAGES, BY_CLASS, WHOLE, Confusion, counted, of_class, undefined
 
 if TYPE_CHECKING:
     import polars as pl
@@ -109,7 +109,7 @@ def _value(name: str, chances: Chances, counts: Confusion, likely: Confusion, pa
     if match := _AVERAGE.fullmatch(name):
         if match["average"] == "weighted":
             return _share(counted(name, counts))
-        values = [BY_CLASS[match["metric"]](counts, one) or 0.0 for one in likely.classes]
+        values = [of_class(match["metric"], counts, one) or 0.0 for one in likely.classes]
         return _share(math.fsum(values) / len(values))
     if match := _OF_CLASS.fullmatch(name):
         return _of_class(match["metric"], match["label"], chances, counts, likely)
@@ -134,7 +134,7 @@ def _of_class(metric: str, label: str | None, chances: Chances, counts: Confusio
         raise _Unknown(f"no case of {one} is to be expected")
     if metric != "recall" and not counts.said[one]:
         raise _Unknown(f"{one} was never predicted")
-    return _share(BY_CLASS[metric](counts, one))
+    return _share(of_class(metric, counts, one))
 
 
 def _ranked(name: str, chances: Chances, likely: Confusion, parts: Mapping[str, float]) -> float:
