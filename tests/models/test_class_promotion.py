@@ -12,7 +12,16 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    recall_score,
+    roc_auc_score,
+)
 from sklearn.naive_bayes import GaussianNB
 from tests.models.test_steps import Place
 
@@ -164,8 +173,8 @@ def test_a_regression_has_no_f1(bench: Bench) -> None:
     ("about", "truth", "words"),
     [
         ({"positive": "ok"}, states(["leak", "ok"]), "positive ok"),
-        ({"positive": "no leak"}, states(["leak", "no leak"]), "no leak"),
-        ({}, states(["leak", "ok", "worn"]), "multiclass"),
+        ({"positive": "dry"}, states(["dry", "no leak"]), "no class in common"),
+        ({}, states([3, 20, 100]), "of the other numbers"),
     ],
 )
 def test_sides_that_tell_other_classes_apart_are_not_compared(
@@ -178,6 +187,62 @@ def test_sides_that_tell_other_classes_apart_are_not_compared(
     assert words in caught.value.what
     assert "trikk models promote valve VERSION" in str(caught.value.next)
     assert bench.champion == 1
+
+
+def _figures(model: Any, truth: Any, values: list[str]) -> dict[str, float]:
+    """What scikit-learn says of a model with a probability of 0 for classes that it does not know."""
+    said = model.predict(INPUTS.to_numpy())
+    known = model.predict_proba(INPUTS.to_numpy())
+    share = np.zeros((300, len(values)))
+    share[:, [values.index(one) for one in model.classes_]] = known
+    hot = np.array(values) == np.asarray(truth)[:, None]
+    return {
+        "accuracy": accuracy_score(truth, said),
+        "balanced_accuracy": balanced_accuracy_score(truth, said),
+        "mcc": matthews_corrcoef(truth, said),
+        "f1_macro": f1_score(truth, said, average="macro"),
+        "recall_weighted": recall_score(truth, said, average="weighted", zero_division=0),
+        "f1[leak]": f1_score(truth, said, labels=["leak"], average="macro"),
+        "f1[worn]": f1_score(truth, said, labels=["worn"], average="macro"),
+        "brier": float(((share - hot) ** 2).sum(axis=1).mean()),
+        "auc": roc_auc_score(truth, share, multi_class="ovr"),
+        "average_precision": average_precision_score(hot, share, average="macro"),
+    }
+
+
+@pytest.mark.parametrize("values", [["leak", "ok", "worn"], ["dry", "leak", "ok", "worn"]], ids=str)
+def test_a_version_that_knows_one_class_more_is_held_against_its_elder(values: list[str]) -> None:
+    truth = np.array(values)[np.digitize(NOISY, np.linspace(-0.8, 0.8, len(values) - 1))]
+    is_old = truth != "worn"
+    elder = GaussianNB().fit(INPUTS.to_numpy()[is_old], truth[is_old])
+    younger = bayes(truth)
+    about = {"positive": "leak"} if len(values) == 3 else {}
+    old, new = _figures(elder, truth, values), _figures(younger, truth, values)
+    worn = int((~is_old).sum())
+    for metric in new:
+        bench = Bench()
+        bench.add(elder, truth, "accuracy", **about)
+        if about and metric in ("brier", "auc", "average_precision"):
+            with pytest.raises(UsageError, match="of two classes it is about the positive one") as caught:
+                bench.add(younger, truth, metric)
+            assert "f1_macro" in str(caught.value.next)
+            assert "brier" not in str(caught.value.next)
+            continue
+        found = bench.add(younger, truth, metric)
+        assert (found["candidate"], found["holder"]) == pytest.approx((new[metric], old[metric])), metric
+        is_better = (new[metric] < old[metric]) if metric == "brier" else (new[metric] > old[metric])
+        assert (found["state"], bench.champion) == (("promoted", 2) if is_better else ("kept", 1)), metric
+        assert found["unseen_classes"] == {"worn": worn}
+        assert f"valve:1 does not know, and counted as wrong for it: worn ({worn})" in found["reason"]
+    bench = Bench()
+    assert bench.add(younger, truth, "accuracy")["state"] == "promoted"
+    back = bench.add(elder, truth, "accuracy", **about)
+    assert (back["state"], back["unseen_classes"]) == ("kept", {"worn": worn})
+    with pytest.raises(UsageError, match="logloss does not compare valve:3"):
+        bench.add(elder, truth, "logloss", **about)
+    with pytest.raises(UsageError, match=r"f1\[rust\]: there is no such class"):
+        bench.add(elder, truth, "f1[rust]", **about)
+    assert bench.add(elder, truth, missed_leaks, margin=-5, **about)["former"] == 1
 
 
 def test_classes_in_another_order_are_the_same(bench: Bench) -> None:

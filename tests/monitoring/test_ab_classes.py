@@ -218,25 +218,62 @@ def test_a_class_on_one_day_only_gives_a_figure_and_no_verdict() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "told"),
     [
-        (
-            Classes(("leak", "ok"), "leak"),
-            Classes(("leak", "ok"), "ok"),
-            "another positive class: people:1 leak, ok",
-        ),
-        (Classes(("leak", "ok"), "leak"), Classes(("leak", "fine"), "leak"), "tell apart other classes: people:1"),
-        (Classes(TEXTS), Classes((*TEXTS, "worn")), r"people:2 dry, leak, two words, worn"),
-        (
-            Classes(("leak", "ok"), "leak"),
-            Classes((*TEXTS, "ok")),
-            "people:1 is a model of binary and people:2 is",
-        ),
+        (Classes(("leak", "ok"), "leak"), Classes(("leak", "ok"), "ok"), "another positive class"),
+        (Classes(("leak", "ok"), "leak"), Classes(("dry", "worn"), "dry"), "no class in common"),
+        (Classes(TEXTS), Classes((3, 20, 100)), "the classes of one are texts, of the other numbers"),
     ],
 )
 def test_sides_that_are_about_other_classes_are_not_compared(first: Classes, second: Classes, told: str) -> None:
     cases = Cases(first)
-    with pytest.raises(UsageError, match=told) as refused:
+    with pytest.raises(UsageError, match=f"people:1 .* and people:2 .* can't be compared: .*{told}") as refused:
         cases.versus("accuracy", known=registry(first, second))
-    assert refused.value.next
+    assert "positive=" in str(refused.value.next)
+
+
+def of_one_more(first: int) -> tuple[Cases, Any]:
+    """Cases of classes of which the first version knows only the first two or three, and a registry of both."""
+    values = ("leak", "ok", "dry", "worn")[: first + 1]
+    cases = Cases(Classes(values))
+    share = cases.shares[0][:, :first]
+    share = share / share.sum(axis=1, keepdims=True)
+    cases.shares[0] = np.hstack([share, np.zeros((COUNT, 1))])
+    cases.said[0] = share.argmax(axis=1)
+    return cases, registry(Classes(values[:first], "leak" if first == 2 else None), Classes(values))
+
+
+@pytest.mark.parametrize("first", [2, 3])
+def test_a_version_that_knows_one_class_more_is_compared(first: int) -> None:
+    cases, known = of_one_more(first)
+    predictions = cases.tables()["predictions"]
+    is_first = pl.col("model_version") == 1
+    new = f"probability_{cases.classes.texts[-1]}"
+    predictions = predictions.with_columns(pl.when(~is_first).then(new).alias(new))  # it has no such column
+    if first == 2:
+        names = [name for name in predictions.columns if name.startswith("probability_")]
+        likely = pl.when(is_first).then("probability_leak").alias("probability")
+        predictions = predictions.with_columns(likely, *(pl.when(~is_first).then(n).alias(n) for n in names))
+    tables = {"predictions": predictions}
+    of_counts = ("accuracy", "balanced_accuracy", "mcc", "f1_macro", "precision_weighted", "f1[leak]")
+    for metric in (*of_counts, *(("brier", "auc", "average_precision", "top_2_accuracy") if first > 2 else ())):
+        found = cases.versus(metric, known=known, tables=tables)
+        both = (expected(metric, cases, 0), expected(metric, cases, 1))
+        assert (found.whole.first, found.whole.second) == pytest.approx(both), metric
+        count = int((cases.truth == first).sum())
+        assert found.to_json()["unseen_classes"] == {cases.classes.texts[-1]: count}
+        words = f"people:1 does not know, and counted as wrong for it: {cases.classes.texts[-1]} ({count})"
+        assert found.unseen_words == (f"of classes that {words}",)
+    new_one = cases.versus(f"f1[{cases.classes.texts[-1]}]", known=known, tables=tables).whole
+    assert new_one.first == 0
+    with pytest.raises(UsageError, match="logloss does not compare people:1") as refused:
+        cases.versus("logloss", known=known, tables=tables)
+    fit = str(refused.value.next)
+    assert "f1_macro" in fit
+    assert ("auc" in fit, "top_2_accuracy" in fit, "logloss" in fit) == (first > 2, first > 2, False)
+    if first == 2:
+        with pytest.raises(UsageError, match=r"auc does not compare .* the positive one"):
+            cases.versus("auc", known=known, tables=tables)
+        with pytest.raises(UsageError, match="f1 does not fit many classes"):
+            cases.versus("f1", known=known, tables=tables)
 
 
 def test_the_order_of_classes_makes_no_difference() -> None:

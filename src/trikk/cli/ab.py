@@ -103,6 +103,8 @@ def _show(found: Comparison, *, every: bool) -> None:
         echo(f"  {place}")
     for number, told in enumerate(found.left_out.told(found.first, found.second)):
         echo(f"  {'         ' if number else 'left out:'} {told}")
+    for told in found.unseen_words:
+        echo(f"  {told}")
     echo(f"  {_number(whole.first)} -> {_number(whole.second)}: {_difference(whole)}")
     if spread.low is not None:
         widened = f", widened: neighbouring {found.over} are alike ({spread.alike:.2f})" if spread.alike else ""

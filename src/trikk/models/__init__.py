@@ -121,15 +121,15 @@ def promote_if(
         In the run a dict: `state` ("promoted", "pending", "kept" or "same" where it is the holder), `promoted`,
         `reason`, `model`, `version`, `alias`, `environment`, and, where something was compared, `former`,
         `metric`, `candidate` and `holder` (their scores), `rows`, `dropped` and `rule`; of classifiers also
-        `unseen_classes`: the classes that the truth has and the models do not know, as texts, with how many rows
-        are of each. These count as wrong. The move's entry holds it too.
+        `unseen_classes`: the classes that the truth has and a model does not know, as texts, with how many rows
+        are of each. These count as wrong for it. The move's entry holds it too.
 
     Raises:
         UsageError: before anything is predicted, if the metric does not fit the task (the error names those that
-            do), or the versions tell other classes apart or have another positive class.
+            do), or the versions have no class in common, or another positive one of the same two.
         SignatureError: if the rows lack an input of either version, or the target.
         PredictionError: if a model gives NaN, no row has a truth, or the metric is made of probabilities and the
-            truth has a class that the models do not know.
+            truth has a class that neither model knows.
     """
     _check("alias", alias)
     if not isinstance(rule, BetterBy):

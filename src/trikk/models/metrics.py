@@ -154,7 +154,11 @@ class Score:
 
 
 def score(
-    metric: Metric, truth: pl.Series, predictions: pl.Series | pl.DataFrame, classes: Classes | None = None
+    metric: Metric,
+    truth: pl.Series,
+    predictions: pl.Series | pl.DataFrame,
+    classes: Classes | None = None,
+    together: Classes | None = None,
 ) -> Score:
     """Score predictions against the truth, row by row; rows whose truth is null or NaN are left out and counted.
 
@@ -164,6 +168,7 @@ def score(
         predictions: what was predicted, as long: the values, or a frame of `value` and the columns of
             probabilities that `classes.columns()` names.
         classes: the model's; None if they are not known, so that of 0/1 truths a value is a probability.
+        together: what the metric is to fit, where the model is compared with one of other classes: all of both.
 
     Raises:
         PredictionError: if no row has a truth, a row that has one has no value, or the metric is not defined.
@@ -171,7 +176,8 @@ def score(
     """
     import polars as pl
 
-    check_fit(metric, None if classes is None else classes.task, classes)
+    fits = together or classes
+    check_fit(metric, None if fits is None else fits.task, fits)
     rows = predictions.alias("value").to_frame() if isinstance(predictions, pl.Series) else predictions
     known = _is_there(truth)
     truths, found = truth.filter(known), rows.filter(known)

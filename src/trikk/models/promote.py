@@ -11,8 +11,9 @@ from trikk.core.values import JSON
 from trikk.models.class_metrics import needs_probabilities
 from trikk.models.classifier import Gives
 from trikk.models.columns import Fitted, fitted_on
+from trikk.models.comparable import check_comparable, unseen_by_side, unseen_classes
 from trikk.models.invoke import predictions
-from trikk.models.metrics import Metric, check_fit, metric_of, score
+from trikk.models.metrics import Metric, Score, check_fit, metric_of, score
 from trikk.models.register import refuse_dry
 from trikk.models.registry import Registry
 from trikk.models.rule import BetterBy, decide
@@ -105,25 +106,26 @@ def compare(
     """Score both versions on the same rows and judge; the decision as JSON, and whether to promote.
 
     Raises:
-        UsageError: before anything is predicted, if the metric does not fit the task, or the two versions tell
-            other classes apart.
+        UsageError: before anything is predicted, if the metric does not fit the task, or the two versions can't be
+            compared by it (`check_comparable`).
         SignatureError: if the rows lack an input of either, or the target.
         PredictionError: if a model gives NaN, no row has a truth, or the truth has classes that the models do not
             know and the metric is made of their probabilities.
     """
     metric = metric_of(rule.metric, rule.better)
     sides = [_Side(version) for version in ([candidate] if holder is None else [candidate, holder])]
-    classes = _checked_classes(metric, [side.version for side in sides])
+    together = _together(metric, [side.version for side in sides])
     for side in sides:
         side.load(context, sides[0].version.signature)
     truth, found = predicted(sides, lazy_of(rows), target, probabilities=needs_probabilities(metric))
-    scores = [score(metric, truth, one, classes) for one in found]
-    unseen = {} if classes is None else unseen_classes(truth, classes)
-    _refuse_unseen(metric, unseen, classes, target)
+    anyone = next((side.classes for side in sides if side.classes is not None), None)
+    _refuse_unseen(metric, truth, together or anyone, target)
+    scores = [_scored(metric, truth, one, side, anyone, together) for one, side in zip(found, sides, strict=True)]
+    unseen, words = unseen_by_side(truth, {s.version.reference: s.classes for s in sides if s.classes is not None})
     against = scores[1] if holder is not None else None
     verdict = decide(rule, metric, scores[0], against, held_by=None if holder is None else holder.version)
     decision: dict[str, JSON] = {
-        "reason": "; ".join([verdict.reason, *_unseen_text(unseen)]),
+        "reason": "; ".join([verdict.reason, *words]),
         "former": None if holder is None else holder.version,
         "metric": metric.name,
         "better": metric.better,
@@ -133,7 +135,7 @@ def compare(
         "dropped": scores[0].dropped,
         "rule": {"better_by": rule.margin, "relative": rule.relative},
     }
-    if classes is not None:
+    if anyone is not None:
         decision["unseen_classes"] = {**unseen}
     return decision, verdict.promote
 
@@ -155,6 +157,11 @@ class _Side:
         self.model: Any = None
         self.known = Fitted()
 
+    @property
+    def classes(self) -> Classes | None:
+        """The classes that it tells apart; None if they are not known."""
+        return None if self.signature is None else self.signature.classes
+
     def load(self, context: StepContext, newer: Signature | None) -> None:
         """Load the model."""
         self.model = self.version.load(context.artifacts)
@@ -171,60 +178,46 @@ class _Side:
             self.signature = replace(self.signature, output=newer.output, probabilities=gives)
 
 
-def _checked_classes(metric: Metric, versions: Sequence[ModelVersion]) -> Classes | None:
-    """The classes of versions that are compared; None if none is known to tell classes apart.
+def _scored(
+    metric: Metric,
+    truth: pl.Series,
+    predictions: pl.DataFrame,
+    side: _Side,
+    others: Classes | None,
+    together: Classes | None,
+) -> Score:
+    """The score of one side, read by its own classes; by the other's where it does not know them."""
+    try:
+        return score(metric, truth, predictions, side.classes or others, together)
+    except PredictionError as error:
+        error.where = f"model {side.version.reference}"
+        raise
+
+
+def _together(metric: Metric, versions: Sequence[ModelVersion]) -> Classes | None:
+    """The classes of all versions that are compared, if they differ.
 
     Raises:
-        UsageError: if the metric does not fit one, or they differ.
+        UsageError: if the metric does not fit one, or they can't be compared.
     """
-    known = [(v, v.signature) for v in versions if v.signature is not None and v.signature.task is not None]
-    for version, signature in known:
+    known = {
+        v.reference: v.signature for v in versions if v.signature is not None and v.signature.task is not None
+    }
+    name = versions[0].name
+    instead = f"look at both, and move the alias by hand: trikk models promote {name} VERSION"
+    sides = {reference: (one.task, one.classes) for reference, one in known.items()}
+    together = check_comparable(metric, sides, instead)
+    for reference, signature in known.items() if together is None else ():
         try:
             check_fit(metric, signature.task, signature.classes)
         except UsageError as error:
-            error.where = f"model {version.reference}"
+            error.where = f"model {reference}"
             raise
-    said = {_said(signature): version.reference for version, signature in known}
-    if len(said) > 1:
-        (one, first), (two, second), *_ = said.items()
-        raise UsageError(
-            f"{first} ({one}) and {second} ({two}) can't be compared",
-            next=f"look at both, and move the alias by hand: trikk models promote {versions[0].name} VERSION",
-        )
-    return next((signature.classes for _, signature in known), None)
+    return together
 
 
-def _said(signature: Signature) -> str:
-    """A task and its classes in words, the same for the same classes in another order."""
-    if signature.classes is None:
-        return str(signature.task)
-    positive = "" if signature.positive is None else f", positive {class_text(signature.positive)}"
-    return f"{signature.task}: {', '.join(sorted(signature.classes.texts))}{positive}"
-
-
-def unseen_classes(truth: pl.Series, classes: Classes) -> dict[str, int]:
-    """The classes that the truth has and a model does not know, as texts, and how many rows have each."""
-    import polars as pl
-
-    values = truth.cast(pl.String) if isinstance(truth.dtype, pl.Categorical | pl.Enum) else truth
-    values = values.drop_nans() if values.dtype.is_float() else values
-    counts = values.drop_nulls().value_counts(sort=True, name="count").rows()
-    return {
-        class_text(value): count
-        for value, count in counts
-        if value not in classes.values and class_text(value) not in classes.texts
-    }
-
-
-def _unseen_text(unseen: Mapping[str, int]) -> list[str]:
-    if not unseen:
-        return []
-    named = ", ".join(f"{text} ({count:,})" for text, count in unseen.items())
-    return [f"of classes that no model here knows, and counted as wrong: {named}"]
-
-
-def _refuse_unseen(metric: Metric, unseen: Mapping[str, int], classes: Classes | None, target: str) -> None:
-    if not unseen or classes is None or not needs_probabilities(metric):
+def _refuse_unseen(metric: Metric, truth: pl.Series, classes: Classes | None, target: str) -> None:
+    if classes is None or not needs_probabilities(metric) or not (unseen := unseen_classes(truth, classes)):
         return
     named = ", ".join(f"{text} ({count:,} rows)" for text, count in unseen.items())
     raise PredictionError(

@@ -120,6 +120,21 @@ class Classes:
         return cls(tuple(data["classes"]), data["positive"])
 
 
+def united(known: Sequence[Classes], positive: ClassValue | None = None) -> Classes:
+    """All classes of several models, those of the last first.
+
+    Args:
+        known: one or more; texts all, or none.
+        positive: of two classes the positive one; that of the last if not given.
+    """
+    values: dict[str, ClassValue] = {}
+    for classes in reversed(known):
+        values = values | {class_text(one): one for one in classes.values if class_text(one) not in values}
+    if len(values) > _BOTH:
+        return Classes(tuple(values.values()))
+    return Classes(tuple(values.values()), known[-1].positive if positive is None else positive)
+
+
 def class_text(value: ClassValue) -> str:
     """How a class is written as text: true, 3 (also for 3.0), leak."""
     if isinstance(value, bool):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.drift.correction import adjusted
+from trikk.models.comparable import unseen_by_side
 from trikk.models.metrics import METRICS, Metric, check_two
 from trikk.models.own import is_place, short
 from trikk.models.registry import Registry
-from trikk.monitoring.ab_classes import labels_of_sides, of_classes
+from trikk.monitoring.ab_classes import classes_known, labels_of_sides, of_classes
 from trikk.monitoring.ab_function import Call, here
 from trikk.monitoring.ab_loss import (
     GROUP,
@@ -117,6 +118,8 @@ class Comparison:
         rules: when a difference counts.
         sources: what each side's tables have of it.
         places: the same in words, for versions and aliases that are not in the monitor's table alone.
+        unseen: the classes of the truth that a side does not know, as texts, with how many cases have each.
+        unseen_words: the same in words, by side.
     """
 
     monitor: str
@@ -133,6 +136,8 @@ class Comparison:
     rules: Rules = field(default_factory=Rules)
     sources: tuple[tuple[Part, ...], ...] = ()
     places: tuple[str, ...] = ()
+    unseen: Mapping[str, int] = field(default_factory=dict)
+    unseen_words: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -161,6 +166,7 @@ class Comparison:
             "unpaired": list(self.left_out.unpaired),
             "unlabelled": self.left_out.unlabelled,
             "unpredicted": self.left_out.unpredicted,
+            "unseen_classes": {**self.unseen},
             "sentence": self.sentence,
             "tables": [[part.to_json() for part in parts] for parts in self.sources],
             "slices": [one.to_json() for one in self.slices],
@@ -232,6 +238,9 @@ def compare(
             Quotient(chosen) if chosen.above else LeftOut(chosen, partial(each_without, by_expression(chosen)))
         )
     found = _compared(spec, measure, sides, pairs, out, rules, seed)
+    of_models = {side.text: of_side for side, of_side in zip(sides, rows, strict=True) if not side.column}
+    unseen, words = unseen_by_side(pairs[OBSERVED], classes_known(spec, registry, of_models))
+    found = replace(found, unseen=unseen, unseen_words=tuple(words))
     return replace(found, sources=tuple(map(tuple, parts)), places=tuple(places))
 
 

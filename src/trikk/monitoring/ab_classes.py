@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.models.class_metrics import RANKED, SUMMED, Tallies, Tally, needs_probabilities, valued
+from trikk.models.comparable import check_comparable
 from trikk.models.confusion import BY_CLASS
 from trikk.models.labels import Labels, labels_of
 from trikk.models.metrics import METRICS, Metric, check_fit, is_of_classes
 from trikk.models.registry import Registry
 from trikk.models.score_bins import Bins, auc, average_precision, complete, merged
-from trikk.models.task import Classes, Task, class_text
+from trikk.models.task import Classes, Task
 from trikk.monitoring.ab_loss import GROUP, NUMBER, OTHER, Extent, LeftOut, Loss, Measure, each_without, quotient
 from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.definition import MonitorSpec
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CELL = "_cell"
+_INSTEAD = "compare versions of one task that share classes; of two, say in the monitor which is meant: positive="
 
 
 def labels_of_sides(
@@ -55,12 +57,14 @@ def labels_of_sides(
     """
     plain = replace(spec, metrics=())
     known = [labels_known(plain, registry, of_side) for of_side in rows]
-    _check_same(names, known)
+    sides = {name: (one.task, one.classes) for name, one in zip(names, known, strict=True) if one.task}
+    together = check_comparable(metric, sides, _INSTEAD)
     known = [one if one.task or one.classes else replace(other, predicted=one.predicted)
              for one, other in (known, known[::-1])]  # fmt: skip
     found = []
     for one, name, column in zip(known, names, (PREDICTED, OTHER), strict=True):
-        _check_fit(metric, one, pairs, column)
+        if together is None:
+            _check_fit(metric, one, pairs, column)
         head = PROBABILITY if column == PREDICTED else OTHER + PROBABILITY
         called = {OBSERVED: f"{spec.truth}.{spec.observed}", column: f"the value of {name}"}
         labels = labels_of(pairs, replace(one, predicted=column, called=called), [metric], head)
@@ -70,6 +74,19 @@ def labels_of_sides(
     return found
 
 
+def classes_known(spec: MonitorSpec, registry: Registry, sides: Mapping[str, pl.DataFrame]) -> dict[str, Classes]:
+    """The classes of sides whose models' are known, by what people call the sides.
+
+    Args:
+        spec: the monitor.
+        registry: where the models are.
+        sides: the cases that each predicted.
+    """
+    plain = replace(spec, metrics=())
+    found = {name: labels_known(plain, registry, rows).classes for name, rows in sides.items()}
+    return {name: classes for name, classes in found.items() if classes is not None}
+
+
 def _check_fit(metric: Metric, known: Labels, pairs: pl.DataFrame, column: str) -> None:
     """Refuse a metric that does not fit the task; one of numbers may be of 0/1, as it always was."""
     kinds = [pairs.schema[name] for name in (OBSERVED, column)]
@@ -77,40 +94,6 @@ def _check_fit(metric: Metric, known: Labels, pairs: pl.DataFrame, column: str) 
     if known.task is Task.BINARY and numbers and Task.REGRESSION in metric.tasks:
         return
     check_fit(metric, known.task, known.classes)
-
-
-def _check_same(names: Sequence[str], known: Sequence[Labels]) -> None:
-    """Refuse to compare what is about other classes."""
-    one, other = known
-    if one.task and other.task and one.task is not other.task:
-        told = " and ".join(
-            f"{name} is a model of {labels.task}" for name, labels in zip(names, known, strict=True)
-        )
-        raise UsageError(f"{told}: no metric fits both", next="compare models of one task")
-    if one.classes is None or other.classes is None:
-        return
-    told = ", ".join(
-        f"{name} {_listed(labels.classes)}" for name, labels in zip(names, known, strict=True) if labels.classes
-    )
-    if {*one.classes.texts} != {*other.classes.texts}:
-        raise UsageError(
-            f"the sides tell apart other classes: {told}",
-            next="compare versions of the same classes, or both as promote_if does, on rows that you choose",
-        )
-    if _positive(one.classes) != _positive(other.classes):
-        raise UsageError(
-            f"the sides have another positive class: {told}",
-            next="say in the monitor which is meant: Monitor(positive=...)",
-        )
-
-
-def _positive(classes: Classes) -> str:
-    return "" if classes.positive is None else class_text(classes.positive)
-
-
-def _listed(classes: Classes) -> str:
-    texts, positive = ", ".join(sorted(classes.texts)), _positive(classes)
-    return f"{texts} (positive: {positive})" if positive else texts
 
 
 def of_classes(metric: Metric, labels: Sequence[Labels], names: Sequence[str]) -> Measure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from trikk.models.metrics import misfit
 from trikk.models.registry import Registry
 from trikk.models.signature import Signature
 from trikk.models.task import PROBABILITY as COLUMN
-from trikk.models.task import Classes, ClassValue, Task, class_text
+from trikk.models.task import Classes, ClassValue, Task, class_text, united
 from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.definition import MonitorSpec
 
@@ -48,20 +48,30 @@ def labels_known(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> L
     given = labels_given(spec)
     signatures = [*_signatures(registry, rows).values()]
     tasks = {one.task for one in signatures if one.task is not None}
-    task = spec.task or (tasks.pop() if len(tasks) == 1 else None)
+    classes = _classes([one.classes for one in signatures if one.classes is not None], spec.positive)
+    task = spec.task or _common_task(tasks, classes)
     if task is None or (not task.has_classes and spec.task is not None):
         return given
-    classes = _classes([one.classes for one in signatures if one.classes is not None], spec.positive)
     if classes is not None and classes.task is not task:
         classes = None
     _check(spec, task, classes, rows)
     return replace(given, task=task, classes=classes)
 
 
+def _common_task(tasks: Collection[Task], classes: Classes | None) -> Task | None:
+    """The task of versions together: one of two classes and one of three tell three apart."""
+    if Task.REGRESSION in tasks:
+        return Task.REGRESSION if len(tasks) == 1 else None
+    if classes is not None:
+        return classes.task
+    return next(iter(tasks)) if len(tasks) == 1 else None
+
+
 def of_positive(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> pl.DataFrame:
     """Cases with the probability of the monitor's positive class, also where a version gave the other class's.
 
     A monitor may name another positive class than the model, and a later version another than an earlier one.
+    Where a later version knows a third class, there is a probability of each class for the rows of all.
 
     Args:
         spec: the monitor; a column of probabilities that its author names is of its own positive class.
@@ -73,8 +83,10 @@ def of_positive(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> pl
     signatures = _signatures(registry, rows)
     known = {made_by: one.classes for made_by, one in signatures.items() if one.classes and one.probabilities}
     classes = _classes([*known.values()], spec.positive) if spec.probability == COLUMN else None
-    if classes is None or classes.positive is None:
+    if classes is None:
         return rows
+    if classes.positive is None:
+        return _of_each(rows, classes, known)
     wanted = class_text(classes.positive)
     others = [m for m, one in known.items() if one.positive is not None and class_text(one.positive) != wanted]
     model, version = _made_by()
@@ -85,6 +97,23 @@ def of_positive(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> pl
     return rows.with_columns(
         pl.when(pl.any_horizontal(theirs)).then(1 - likely).otherwise(likely).alias(PROBABILITY)
     )
+
+
+def _of_each(rows: pl.DataFrame, classes: Classes, known: Mapping[tuple[str, int], Classes]) -> pl.DataFrame:
+    """Cases with a probability of each class instead of the positive one's of versions that know two."""
+    import polars as pl
+
+    model, version = _made_by()
+    shares = []
+    for name, one in classes.columns(PROBABILITY).items():
+        share = pl.col(name) if name in rows.columns else pl.lit(None, dtype=pl.Float64)
+        for (made_by, number), own in known.items():
+            if own.positive is not None and class_text(one) in own.texts:
+                likely = pl.col(PROBABILITY)
+                likely = likely if class_text(one) == class_text(own.positive) else 1 - likely
+                share = pl.when((model == made_by) & (version == number)).then(likely).otherwise(share)
+        shares.append(share.alias(name))
+    return rows.with_columns(shares).drop(PROBABILITY)
 
 
 def _made_by() -> tuple[pl.Expr, pl.Expr]:
@@ -114,15 +143,9 @@ def _signatures(registry: Registry, rows: pl.DataFrame) -> dict[tuple[str, int],
 
 def _classes(found: Sequence[Classes], positive: ClassValue | None) -> Classes | None:
     """The classes of all versions, those of the newest first; None if there are none."""
-    values: dict[str, ClassValue] = {}
-    for classes in reversed(found):
-        values = values | {class_text(one): one for one in classes.values if class_text(one) not in values}
-    if not values or len({isinstance(one, str) for one in values.values()}) > 1:
-        return found[-1] if found else None
-    if len(values) > 2:
-        return Classes(tuple(values.values()))
-    known = found[-1].positive if positive is None else positive
-    return Classes(tuple(values.values()), known)
+    if len({isinstance(value, str) for classes in found for value in classes.values}) > 1:
+        return found[-1]
+    return united(found, positive) if found else None
 
 
 def _check(spec: MonitorSpec, task: Task, classes: Classes | None, rows: pl.DataFrame) -> None:
