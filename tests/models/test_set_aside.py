@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from trikk import Model, Table, pipeline, predict
+from trikk import Model, Table, pipeline, predict, quality_gate
 from trikk.core.errors import DefinitionError, PredictionError, SignatureError
 from trikk.models.predict import predict_valid
+from trikk.quality import not_null
 from trikk.testing import run_inline
 
 NAN, INF = float("nan"), float("inf")
@@ -104,8 +105,10 @@ def test_rows_on_which_the_model_fails_are_found_without_asking_for_each() -> No
 
 def test_a_model_that_fails_on_all_rows_fails_the_step() -> None:
     for bars in ([-1.0], [-1.0, -2.0, -3.0], [-1.0] * 1000):
+        model = Picky()
         with pytest.raises(PredictionError, match="below nothing"):
-            parted(Picky(), frame(*bars))
+            parted(model, frame(*bars))
+        assert model.calls < 500  # and not some for each row
 
 
 def test_nan_may_come_out_where_it_is_allowed() -> None:
@@ -177,6 +180,51 @@ def test_a_key_that_is_called_like_a_column_of_the_table_keeps_its_name() -> Non
     _, bad, _ = predict_valid(fitted(), rows, key="pump", slot="at")
     assert bad.collect().columns == ["set_aside_at", "run", "pipeline", "gate", "reason", "row", "pump", "at"]
     assert bad.collect()["at"].to_list() == [SLOT]
+
+
+def test_columns_that_are_called_like_inner_ones_are_kept() -> None:
+    for name in ("_row", "_reason", "_place", "reason", "row"):
+        rows = frame(1.0, NAN, 2.0, 3.0).with_columns(pump=pl.Series(["a", "b", "c", "c"])).rename({"pump": name})
+        good, bad, _ = predict_valid(fitted(), rows, key=name, slot="slot")
+        assert good.collect()[name].to_list() == ["a", "c"]
+        assert bad.collect()[name].to_list() == ["b", "c"]
+
+
+class Strict(Picky):
+    """As an encoder that knows no other classes: fails on one pump, which is of a new kind."""
+
+    def predict(self, rows: pl.DataFrame) -> Any:
+        self.calls += 1
+        if (rows["kind"] == "new").any():
+            raise ValueError("unknown kind")
+        return rows["bar"].to_numpy()
+
+
+def test_a_device_of_a_kind_that_is_new_to_the_model_stops_no_other_one() -> None:
+    """A day of 500 pumps by the hour, one of them new: its 24 rows lie apart."""
+    kinds = ["new" if n % 500 == 123 else "old" for n in range(12_000)]
+    values, reasons = parted(Strict(), frame(*(float(n) for n in range(12_000)), kind=kinds))
+    assert sorted(reasons) == sorted(f"p{n}" for n in range(123, 12_000, 500))
+    assert len(values) == 12_000 - 24
+    kinds = ["new"] * 400 + ["old"] * 2_000  # or its rows come first
+    assert len(parted(Strict(), frame(*(float(n) for n in range(2_400)), kind=kinds))[1]) == 400
+
+
+def test_a_gate_and_a_prediction_share_a_table() -> None:
+    @pipeline
+    def both() -> None:
+        found = predict(Model("pumps"), readings, key="pump", slot="slot", on_invalid="set aside", invalid=aside)
+        made.append(found)
+        quality_gate(readings, not_null("bar"), quarantine=aside, after=found)
+
+    tables = {"readings": frame(0.5, NAN, None)}
+    done = run_inline(both, tables=tables, models={"pumps": (fitted(), KNOWN)})
+    assert done.state == "succeeded", done.error
+    bad = done.tables.scan("aside").collect()
+    assert bad.select("gate", "reason", "pump").rows() == [
+        ("predict", "bar is missing", "p1"), ("predict", "bar is missing", "p2"),
+        ("quality_gate", "not_null(bar)", None), ("quality_gate", "not_null(bar)", None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

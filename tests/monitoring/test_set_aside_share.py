@@ -13,6 +13,7 @@ from trikk.alerts.figures import of_figures
 from trikk.alerts.rule import Rule
 from trikk.monitoring.figures import told
 from trikk.monitoring.records import Records
+from trikk.monitoring.set_aside import set_aside_rows
 from trikk.runs.memory import MemoryJournal
 from trikk.storage.table_write import Write
 from trikk.testing import MemoryTables, run_inline
@@ -136,3 +137,15 @@ def test_a_table_without_the_key_or_the_slot_is_named() -> None:
         world.tables.write("aside", Write("overwrite", bad.lazy()), identity="y", origin={})
         run = run_inline(world.monitor.pipeline, tables=world.tables, journal=world.journal, now=DAY + 48 * HOUR)
         assert (run.state, why in str(run.error)) == ("failed", True)
+
+
+def test_rows_of_a_gate_that_shares_the_table_are_not_of_the_time_at_which_it_was() -> None:
+    by_predict = pl.DataFrame({"pump": ["a"], "at": [DAY], "row": ["{}"], "set_aside_at": [DAY + 30 * HOUR]})
+    by_gate = pl.DataFrame({"at": [DAY + HOUR], "row": ["{1}"], "pump": [None], "set_aside_at": [None]})
+    spec = Monitor(
+        "loads", predictions=said, truth=Table("seen"), key="pump", slot="at", observed="load",
+        metrics=["mae"], label_delay="1d", set_aside=aside,
+    ).spec  # fmt: skip
+    both = pl.concat([by_predict, by_gate], how="diagonal_relaxed")
+    like = pl.Schema({"pump": pl.String(), "at": pl.Datetime("us", "UTC")})
+    assert set_aside_rows(spec, both.lazy(), like).collect().rows() == [("a", DAY)]

@@ -40,6 +40,8 @@ def set_aside_rows(spec: MonitorSpec, aside: pl.LazyFrame, like: pl.Schema) -> p
             f"table {spec.set_aside} has no column {missing[0]!r}, which monitor {spec.name} needs",
             next='let predict(..., on_invalid="set aside", invalid=...) write it, with the same key',
         )
+    if f"set_aside_{spec.slot}" in have:  # a gate that shares the table has its own time by that name
+        aside = aside.filter(pl.col(f"set_aside_{spec.slot}").is_not_null())
     nameless = pl.any_horizontal(pl.col(name).is_null() for name in spec.key)
     row = pl.col("row") if have.get("row") == pl.String else pl.lit(None, pl.String)
     once = aside.with_columns(pl.when(nameless).then(row).alias(_ROW)).unique(subset=[*by, _ROW], keep="last")

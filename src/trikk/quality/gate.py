@@ -79,7 +79,7 @@ def quality_gate(
         trace.hold("rows", replaced=quarantine is not None)
     if trace is not None and quarantine is not None:
         with when(result.result["set_aside"] > 0):
-            quarantine.append(result.rejected)
+            quarantine.append(result.rejected, schema_mode="merge")  # `predict` may share it
     return result
 
 
