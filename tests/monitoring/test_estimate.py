@@ -12,9 +12,9 @@ import pytest
 
 from trikk import Monitor, Table, estimate_error
 from trikk.core.errors import DefinitionError, SignatureError, UsageError
+from trikk.models.metrics import metric_of, score
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
-from trikk.monitoring.estimate_figures import calibration_error
 from trikk.monitoring.estimate_model import ErrorModel
 from trikk.monitoring.estimate_trust import trust, trusts
 from trikk.monitoring.records import Records
@@ -116,8 +116,8 @@ def test_a_model_of_unknown_inputs_is_refused() -> None:
 
 def test_the_calibration_error_is_the_gap_weighed_by_bin() -> None:
     rows = pl.DataFrame({"p": [0.05, 0.05, 1.0, 0.95], "t": [0.0, 1.0, 1.0, 1.0]})
-    found = rows.select(calibration_error(pl.col("t"), pl.col("p"))).item()
-    assert found == pytest.approx((abs(0.1 - 1.0) + abs(1.95 - 2.0)) / 4)
+    found = score(metric_of("ece"), rows["t"], rows["p"])
+    assert found.value == pytest.approx((abs(0.1 - 1.0) + abs(1.95 - 2.0)) / 4)
 
 
 def watched(days: int, **options: Any) -> Records:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.models.confusion import BY_CLASS, Confusion, counted, parts_of, undefined
 from trikk.models.labels import Labels, Texts
-from trikk.models.metrics import Metric
+from trikk.models.metrics import Metric, auc_of, clipped
 from trikk.models.score_bins import Bins, bin_of, to_flat
 from trikk.models.task import Task
 
@@ -25,10 +25,12 @@ SUMMED = ("logloss", "brier", "calibration")
 RANKED = ("auc", "average_precision")
 _OF_PROBABILITIES = frozenset((*SUMMED, *RANKED, "ece"))
 GAPS = 10
-"""Bins of the expected calibration error (Naeini, Cooper, Hauskrecht, AAAI 2015)."""
+"""Bins of the expected calibration error (Naeini, Cooper, Hauskrecht, AAAI 2015).
+
+Of few cases it is too high: of 100 cases, some 0.05 by chance alone.
+"""
 _MANY = 100_000
 """Of so many rows a query is worth the threads that it wakes."""
-_LEAST = 2.0**-52  # a probability of 0 would cost infinitely much; scikit-learn clips there, too
 _KEY = "_slice"
 _TRUTH, _SAID, _ROWS, _SHARE, _CONFIDENCE = "_truth", "_said", "_rows", "_share_", "_confidence"
 
@@ -255,7 +257,7 @@ class Tallies:
 
         (text, share), *_ = self._shares().items()
         positive = self._is_true(text)
-        likely = share.clip(_LEAST, 1 - _LEAST)
+        likely = clipped(share)
         gap = share - positive.cast(pl.Float64)
         return {
             "logloss": -pl.when(positive).then(likely).otherwise(1 - likely).log(),
@@ -269,7 +271,7 @@ class Tallies:
         shares = self._shares()
         true = self._chosen(pl.col(self.labels.truth), self.texts.truth_kind)
         squares = pl.sum_horizontal(share**2 for share in shares.values())
-        made = {"logloss": -true.clip(_LEAST, 1 - _LEAST).log(), "brier": squares - 2 * true + 1}
+        made = {"logloss": -clipped(true).log(), "brier": squares - 2 * true + 1}
         ahead = pl.sum_horizontal((share > true).cast(pl.Int32) for share in shares.values())
         ties = pl.lit(0)
         behind: list[str] = []
@@ -375,15 +377,6 @@ def _flaw(rows: pl.DataFrame, columns: Sequence[str]) -> str:
     return f"probabilities are outside 0 to 1 ({low:.6g} to {high:.6g})" if low < 0 or high > 1 else ""
 
 
-def _auc(own: pl.Expr, share: pl.Expr) -> pl.Expr:
-    """The share of pairs of a case of the class and another that are ranked rightly (Mann and Whitney's U)."""
-    import polars as pl
-
-    hits, misses = own.sum().cast(pl.Float64), (~own).sum().cast(pl.Float64)
-    ranks = share.rank("average").filter(own).sum()
-    return pl.when((hits > 0) & (misses > 0)).then((ranks - hits * (hits + 1) / 2) / (hits * misses))
-
-
 def _average_precision(own: pl.Expr, share: pl.Expr) -> pl.Expr:
     """The mean over the cases of the class of the precision at their probability."""
     called = share.rank("max", descending=True).filter(own)
@@ -391,4 +384,4 @@ def _average_precision(own: pl.Expr, share: pl.Expr) -> pl.Expr:
     return (hits / called).mean()
 
 
-_RANKS = {"auc": _auc, "average_precision": _average_precision}
+_RANKS = {"auc": auc_of, "average_precision": _average_precision}

@@ -328,24 +328,38 @@ def _was_and_called(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
     return (truth != 0).cast(pl.Float64) + (value >= 0.5).cast(pl.Float64)
 
 
+def clipped(probability: pl.Expr) -> pl.Expr:
+    """A probability of which there is a logarithm: 0 would cost infinitely much; scikit-learn clips there, too."""
+    least = 2.0**-52
+    return probability.clip(least, 1 - least)
+
+
 def _logloss(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
     import polars as pl
 
-    least = 2.0**-52  # a probability of 0 would cost infinitely much; scikit-learn clips there, too
-    likely = value.clip(least, 1 - least)
+    likely = clipped(value)
     return -pl.when(truth != 0).then(likely).otherwise(1 - likely).log()
 
 
 def _auc(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
-    """The share of pairs of a positive and a negative row that are ranked rightly (Mann and Whitney's U)."""
+    return auc_of(truth.drop_nulls() != 0, value.drop_nulls())
+
+
+def auc_of(own: pl.Expr, score: pl.Expr) -> pl.Expr:
+    """The share of pairs of a case of a class and another that are ranked rightly (Mann and Whitney's U).
+
+    Args:
+        own: whether a case is of the class; no nulls.
+        score: what the cases are ranked by; no nulls.
+
+    Returns:
+        Float64 from 0 to 1; null where there is no pair.
+    """
     import polars as pl
 
-    truth, value = truth.drop_nulls(), value.drop_nulls()
-    positive = truth != 0
-    hits, misses = positive.sum().cast(pl.Float64), (~positive).sum().cast(pl.Float64)
-    ranks = value.rank("average").filter(positive).sum()
-    found = (ranks - hits * (hits + 1) / 2) / (hits * misses)
-    return pl.when((hits > 0) & (misses > 0)).then(found)
+    hits, misses = own.sum().cast(pl.Float64), (~own).sum().cast(pl.Float64)
+    ranks = score.rank("average").filter(own).sum()
+    return pl.when((hits > 0) & (misses > 0)).then((ranks - hits * (hits + 1) / 2) / (hits * misses))
 
 
 _NUMBERS, _TWO, _CLASSES = (Task.REGRESSION,), (Task.BINARY,), (Task.BINARY, Task.MULTICLASS)

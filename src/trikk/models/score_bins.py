@@ -8,7 +8,7 @@ figure comes with the most that it can be off by.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -149,6 +149,24 @@ def average_precision(bins: Bins) -> Measured | None:
             worst += hits - wrong * _harmonic(true + wrong, hits)
         true, called = true + hits, called + hits + misses
     return Measured((best + worst) / 2 / own, (best - worst) / 2 / own)
+
+
+RANKS: dict[str, Callable[[Bins], Measured | None]] = {"auc": auc, "average_precision": average_precision}
+
+
+def over_classes(name: str, bins: Mapping[str, Bins]) -> Measured | None:
+    """AUC or average precision, of more than two classes the mean over classes; None if one has none.
+
+    Args:
+        name: "auc" or "average_precision".
+        bins: by class as text; of two classes those of the positive one alone.
+    """
+    every = [RANKS[name](one) for one in bins.values()]
+    known = [one for one in every if one is not None]
+    if not known or len(known) < len(every):
+        return None
+    value, error = (math.fsum(getattr(one, part) for one in known) / len(known) for part in ("value", "error"))
+    return Measured(value, error)
 
 
 def _harmonic(after: int, count: int) -> float:

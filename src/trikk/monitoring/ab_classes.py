@@ -19,7 +19,7 @@ from trikk.models.confusion import BY_CLASS
 from trikk.models.labels import Labels, labels_of
 from trikk.models.metrics import METRICS, Metric, check_fit, is_of_classes
 from trikk.models.registry import Registry
-from trikk.models.score_bins import Bins, auc, average_precision, complete, merged
+from trikk.models.score_bins import Bins, complete, merged, over_classes
 from trikk.models.task import Classes, Task
 from trikk.monitoring.ab_loss import GROUP, NUMBER, OTHER, Extent, LeftOut, Loss, Measure, each_without, quotient
 from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY
@@ -176,10 +176,8 @@ class _Ranked(_Whole):
                 for day, bins in parts.items()}  # fmt: skip
 
     def _of(self, bins: Mapping[str, Bins]) -> float:
-        """The metric, of more than two classes the mean over classes; NaN where one has none."""
-        rank = auc if self.metric.name == "auc" else average_precision
-        found = [rank(one) for one in bins.values()]
-        return sum(math.nan if one is None else one.value for one in found) / len(found) if found else math.nan
+        measured = over_classes(self.metric.name, bins)
+        return math.nan if measured is None else measured.value
 
 
 def _less(whole: Bins, part: Bins) -> Bins:

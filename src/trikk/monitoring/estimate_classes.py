@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from trikk.models.class_metrics import RANKED
 from trikk.models.confusion import AVERAGES, BY_CLASS, WHOLE, Confusion, counted, of_class, undefined
+from trikk.models.metrics import clipped
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +27,6 @@ FEWEST = 0.5
 _SINGLE = "|".join(BY_CLASS)
 _OF_CLASS = re.compile(rf"(?P<metric>{_SINGLE})(\[(?P<label>.+)\])?", re.DOTALL)
 _AVERAGE = re.compile(rf"(?P<metric>{_SINGLE})_(?P<average>{'|'.join(AVERAGES)})")
-_RANKED = ("auc", "average_precision")
 
 
 class _Unknown(Exception):
@@ -59,7 +60,7 @@ class Expected:
 def is_expected(metric: str) -> bool:
     """Whether a metric can be estimated from probabilities."""
     patterns = (_OF_CLASS, _AVERAGE)
-    return metric in (*WHOLE, *_CASES, *_RANKED) or any(one.fullmatch(metric) for one in patterns)
+    return metric in (*WHOLE, *_CASES, *RANKED) or any(one.fullmatch(metric) for one in patterns)
 
 
 def expected(chances: Chances, metrics: Sequence[str]) -> dict[Any, Expected]:
@@ -104,7 +105,7 @@ def _value(name: str, chances: Chances, counts: Confusion, likely: Confusion, pa
     """A metric from expected counts, all of them and those of classes of which cases are likely to come."""
     if name in _CASES:
         return parts[name]
-    if name in _RANKED:
+    if name in RANKED:
         return _ranked(name, chances, likely, parts)
     if match := _AVERAGE.fullmatch(name):
         if match["average"] == "weighted":
@@ -158,7 +159,7 @@ def _parts(chances: Chances, metrics: Sequence[str]) -> dict[Any, dict[str, floa
     """What needs every case: by group, means over cases, and for each class what the order of its scores makes."""
     import polars as pl
 
-    ranked = [name for name in _RANKED if name in metrics]
+    ranked = [name for name in RANKED if name in metrics]
     means = [_CASES[name](chances).mean().alias(name) for name in _CASES if name in metrics]
     frames = [chances.rows.group_by("group").agg(pl.len(), *means)]
     numbers = range(len(chances.classes)) if chances.positive is None else (chances.positive,)
@@ -177,10 +178,8 @@ def _logloss(chances: Chances) -> pl.Expr:
     """The cross entropy of what is believed and what the model says, clipped where scikit-learn clips."""
     import polars as pl
 
-    least = 2.0**-52
     numbers = range(len(chances.classes))
-    scores = [pl.col(f"score_{n}").clip(least, 1 - least) for n in numbers]
-    return -pl.sum_horizontal(pl.col(f"chance_{n}") * scores[n].log() for n in numbers)
+    return -pl.sum_horizontal(pl.col(f"chance_{n}") * clipped(pl.col(f"score_{n}")).log() for n in numbers)
 
 
 def _brier(chances: Chances) -> pl.Expr:

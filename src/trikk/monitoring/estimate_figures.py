@@ -20,31 +20,16 @@ if TYPE_CHECKING:
     from trikk.monitoring.definition import MonitorSpec
     from trikk.monitoring.estimate_calibration import Calibration
 
-BINS = 10
 ECE = "ece"
 _NONE = "the predictions have no probabilities"
-_ROUNDING, _SLACK = (
-    0.01,
-    1e-6,
-)  # by how much rounded probabilities may miss 1, and those of single precision 0 and 1
+_ROUNDING = 0.01  # by how much the sum of rounded probabilities may miss 1
+_SLACK = 1e-6  # by how much one of single precision may miss 0 or 1
 
 
 def estimable(spec: MonitorSpec) -> list[str]:
     """The metrics that are estimated for a monitor, the one that matters most first."""
     foretold = [name for name in spec.metrics if spec.is_probable and is_expected(name)]
     return [*(["mae"] if spec.expected_error else []), *foretold]
-
-
-def calibration_error(truth: pl.Expr, value: pl.Expr) -> pl.Expr:
-    """The expected calibration error over ten bins of equal width (Naeini, Cooper, Hauskrecht, AAAI 2015).
-
-    Of few cases it is too high: of 100 cases, some 0.05 by chance alone.
-    """
-    import polars as pl
-
-    number = (value * BINS).floor().clip(0, BINS - 1)
-    gaps = [(value - (truth != 0).cast(pl.Float64)).filter(number == one).sum().abs() for one in range(BINS)]
-    return pl.sum_horizontal(gaps) / value.count()
 
 
 def by_value(joined: pl.DataFrame) -> Labels | None:

@@ -9,13 +9,13 @@ figures and their number of cases is exact all the same, and for the rest the me
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.models.class_metrics import RANKED, gap_of, unranked
 from trikk.models.confusion import Confusion, counted, follows, undefined
-from trikk.models.score_bins import Bins, auc, average_precision, complete, from_flat, merged
+from trikk.models.score_bins import Bins, complete, from_flat, merged, over_classes
 from trikk.monitoring.figures import Figures, quotient
 
 _MEANS = ("mae", "bias", "accuracy", "brier", "logloss", "calibration")
@@ -160,18 +160,14 @@ def _confusion(parts: Sequence[Figures], side: str) -> Confusion:
     return Confusion.of((truth, said, count) for one in rows for truth, said, count in one)
 
 
-_RANKS: dict[str, Callable[[Bins], Any]] = {"auc": auc, "average_precision": average_precision}
-
-
 def _ranked(name: str, parts: Sequence[Mapping[str, Bins]]) -> _Value:
-    """AUC or average precision from histograms, of more than two classes the mean over classes."""
+    """AUC or average precision from histograms."""
     classes = dict.fromkeys(text for one in parts for text in one)
     bins = {text: merged(complete(one, text) for one in parts) for text in classes}
-    found = [_RANKS[name](one) for one in bins.values()]
-    if not found or None in found:
+    measured = over_classes(name, bins)
+    if measured is None:
         return _Value(None, reason=unranked(name, bins))
-    value, error = (math.fsum(getattr(one, side) for one in found) / len(found) for side in ("value", "error"))
-    return _Value(value, error)
+    return _Value(measured.value, measured.error)
 
 
 def _mean(name: str, side: str, parts: Sequence[Figures]) -> _Value:
