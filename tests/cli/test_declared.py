@@ -76,7 +76,7 @@ def test_a_mistake_is_told_with_the_author_s_line(folder: Folder, line: str, wha
 
 
 def test_a_monitor_that_is_not_there_is_guessed(folder: Folder) -> None:
-    mend = "there is no monitor yet; trikk watch --once evaluates those that are declared"
+    mend = "there is no evaluated monitor yet; trikk watch --once evaluates those that are declared"
     assert folder.refused("monitor", "load")["next"] == mend
     spec = MonitorSpec("loads", "p", "t", ("k",), "s", "o")
     Records(Project.open(folder.root).journal, "loads").define(spec, 0.0)

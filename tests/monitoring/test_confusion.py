@@ -11,11 +11,12 @@ import pytest
 from click.testing import CliRunner
 from tests.monitoring.test_drill import City
 
-from trikk.cli.confusion import show_matrix
-from trikk.cli.monitor import monitor
+from trikk.cli.confusion import reasons_of, show_matrix
+from trikk.cli.monitor import monitor, trust_lines
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.task import Task
 from trikk.monitoring.drill import explain
+from trikk.monitoring.estimate_trust import Trust
 from trikk.monitoring.figures import Figures
 from trikk.monitoring.matrix import Matrix, matrix_of, natural
 
@@ -226,3 +227,22 @@ def test_the_command_shows_the_matrix_by_window_and_slice_and_its_cells(
     together = json.loads(run("--json", "--last", "3"))
     assert together["confusion_matrix"]["classes"] == ["leak", "ok"]
     assert together["unseen_class_unknown"] == "table p does not say which model made a row"
+
+
+def test_figures_that_lack_a_value_for_one_reason_at_the_same_windows_share_a_line() -> None:
+    few, none = "12 labelled cases, and 200 are asked for", "no case of anomaly"
+    first = replace(part(), reasons={"estimated(f1)": few, "estimated(auc)": few, "recall": none})
+    second = replace(part(), reasons={"estimated(f1)": few, "estimated(auc)": few})
+    assert reasons_of([("1 May", first), ("2 May", second)]) == {
+        "estimated(f1), estimated(auc) (1 May, 2 May)": few,
+        "recall (1 May)": none,
+    }
+
+
+def test_a_judgement_that_estimates_share_is_one_line_with_their_metrics() -> None:
+    off = Trust("mcc", "trust", "the estimate of mcc was off by 4%")
+    unknown = [Trust(metric, "not yet known", "too few labels") for metric in ("recall", "f1")]
+    assert trust_lines([off, *unknown]) == [
+        "estimate: trust: the estimate of mcc was off by 4%",
+        "estimate: not yet known: too few labels (recall, f1)",
+    ]

@@ -58,7 +58,7 @@ def test_what_can_not_be_made_is_refused_before_there_is_a_run(folder: Folder) -
     assert whats[:2] == ["'2020-3' names no month", "there is no customer 'east'"]
     assert "as_known_at" in whats[2]
     early = folder.refused("report", "monthly", "--as-known-at", "2019-01-01")
-    assert early["what"] == "there is no monitor 'people'"
+    assert early["what"] == "there is no evaluated monitor 'people'"
     assert folder.good("runs") == {"runs": []}
     assert folder.trikk("report", "monthly", "--retry", "--send").code == 2
     assert folder.good("report", "--retry") == {"deliveries": []}

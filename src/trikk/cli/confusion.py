@@ -74,12 +74,15 @@ def show_reasons(reasons: Mapping[str, str]) -> None:
 
 
 def reasons_of(parts: Iterable[tuple[str, Figures]]) -> dict[str, str]:
-    """Why figures have no value, by the figure's name and by where that is so."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """Why figures have no value, by the figures' names and by where that is so."""
+    places: dict[tuple[str, str], list[str]] = {}
     for where, figures in parts:
         for name, why in figures.reasons.items():
-            found.setdefault((name, why), []).append(where)
-    return {f"{name} ({_some(places)})": why for (name, why), places in found.items()}
+            places.setdefault((name, why), []).append(where)
+    names: dict[tuple[str, str], list[str]] = {}
+    for (name, why), found in places.items():
+        names.setdefault((_some(found), why), []).append(name)
+    return {f"{', '.join(together)} ({where})": why for (where, why), together in names.items()}
 
 
 def _some(places: Sequence[str], most: int = 3) -> str:

@@ -268,7 +268,8 @@ def _everything(state: ModelState) -> dict[str, Any]:
 
 def _show_model(state: ModelState, environment: str) -> None:
     held = state.aliases(environment)
-    echo(f"model {state.name}: {len(state.versions)} versions")
+    count = len(state.versions)
+    echo(f"model {state.name}: {count} version{'s' * (count != 1)}")
     guarded = [alias for where, alias in sorted(state.guarded) if where == environment]
     if guarded:
         echo(f"  in {environment}, moving {', '.join(guarded)} requires approval")

@@ -17,6 +17,7 @@ from trikk.execution.project import Project
 
 if TYPE_CHECKING:
     from trikk.monitoring.definition import MonitorSpec
+    from trikk.monitoring.estimate_trust import Trust
     from trikk.monitoring.matrix import Matrix
     from trikk.monitoring.records import Records, WindowRecord
     from trikk.monitoring.source_rows import SourceRows
@@ -124,13 +125,24 @@ def _history(
     _timeline(windows, spec.metrics, chosen)
     lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
     lines += [told_ahead(ahead), *told([part for _, part in parts])]
-    lines += [f"estimate: {one.state}: {one.reason}" for one in trusted]
+    lines += trust_lines(trusted)
     for line in filter(None, lines):
         echo(line)
     show_reasons(reasons_of(parts))
     if matrix is not None:
         whose = f"{'='.join(chosen)}, " if chosen else ""
-        show_matrix(matrix, f"{whose}{kind}s {windows[0].label} to {windows[-1].label}")
+        first, last_one = windows[0].label, windows[-1].label
+        show_matrix(
+            matrix, f"{whose}{kind} {first}" if first == last_one else f"{whose}{kind}s {first} to {last_one}"
+        )
+
+
+def trust_lines(trusted: Sequence[Trust]) -> list[str]:
+    """Whether estimates are to be trusted: a line for each judgement, with the metrics that share it."""
+    metrics: dict[str, list[str]] = {}
+    for one in trusted:
+        metrics.setdefault(f"estimate: {one.state}: {one.reason}", []).append(one.metric)
+    return [f"{line} ({', '.join(of)})" if len(of) > 1 else line for line, of in metrics.items()]
 
 
 def _drill(

@@ -259,7 +259,7 @@ def backwards(
 
 def unknown_monitor(name: str, known: Iterable[str]) -> UnknownName:
     """That no monitor of a name was evaluated; and what could be meant, or how they are evaluated."""
-    error = UnknownName("monitor", name, known)
+    error = UnknownName("evaluated monitor", name, known)
     if not error.close:
         error.next = f"{error.next}; trikk watch --once evaluates those that are declared"
     return error
