@@ -149,3 +149,27 @@ def test_rows_of_a_gate_that_shares_the_table_are_not_of_the_time_at_which_it_wa
     both = pl.concat([by_predict, by_gate], how="diagonal_relaxed")
     like = pl.Schema({"pump": pl.String(), "at": pl.Datetime("us", "UTC")})
     assert set_aside_rows(spec, both.lazy(), like).collect().rows() == [("a", DAY)]
+
+
+def test_a_row_that_is_mended_after_its_time_stays_set_aside_of_nowcasts() -> None:
+    """Whoever runs a past day again, with better rows, changes no figure."""
+    for made, share in (("after", 0.25), ("before", 0.0)):
+        world = World(made=made)
+        world.predicted(rows(1.0, 2.0, 3.0, 4.0))
+        (first,) = world.tables.scan("said").filter(pl.col("pump") == "b").collect().partition_by("pump")
+        hour_by_hour = world.tables.scan("said").filter(pl.col("pump") != "b").collect()
+        world.tables = MemoryTables(
+            {
+                "seen": world.tables.scan("seen").collect(),
+                "said": pl.concat(
+                    [
+                        hour_by_hour.with_columns(pl.lit(DAY + HOUR).alias("predicted_at")),
+                        first.with_columns(pl.lit(DAY + 40 * HOUR).alias("predicted_at")),
+                    ]
+                ),
+                "aside": pl.DataFrame({"pump": ["b"], "slot": [DAY + HOUR], "row": ["{}"], "line": [2]}),
+            }
+        )
+        limited = {"within": "1h"} if made == "after" else {}
+        world.monitor = monitor(made=made, **limited)
+        assert world.look().whole.set_aside == share

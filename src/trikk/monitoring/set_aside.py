@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
 from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.nowcasts import TOO_LATE
 
 if TYPE_CHECKING:
     import polars as pl
 
 SET_ASIDE = "_set_aside"
-_SAID, _ROW, _ASIDE = "_said", "_row_text", "_aside_"
+_SAID, _IS_ASIDE, _ROW, _ASIDE = "_said", "_is_aside", "_row_text", "_aside_"
 
 
 def set_aside_rows(spec: MonitorSpec, aside: pl.LazyFrame, like: pl.Schema) -> pl.LazyFrame:
@@ -54,7 +55,7 @@ def set_aside_rows(spec: MonitorSpec, aside: pl.LazyFrame, like: pl.Schema) -> p
 
 
 def with_set_aside(chosen: pl.DataFrame, aside: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Predictions and, by `_set_aside`, rows that have none; one that was mended and predicted has one.
+    """Predictions and, by `_set_aside`, rows that have none; one that was mended and predicted (in time) has one.
 
     Args:
         chosen: one row for each entity and slot with predictions.
@@ -63,10 +64,13 @@ def with_set_aside(chosen: pl.DataFrame, aside: pl.DataFrame, by: Sequence[str])
     """
     import polars as pl
 
-    both = chosen.with_columns(pl.lit(value=True).alias(_SAID)).join(aside, on=by, how="full", coalesce=True)
+    said = ~pl.col(TOO_LATE) if TOO_LATE in chosen.columns else pl.lit(value=True)
+    rows = aside.with_columns(pl.lit(value=True).alias(_IS_ASIDE))
+    both = chosen.with_columns(said.alias(_SAID)).join(rows, on=by, how="full", coalesce=True)
+    is_aside = ~pl.col(_SAID).fill_null(value=False) & pl.col(_IS_ASIDE).fill_null(value=False)
     slices = [name for name in aside.columns if name.startswith(_ASIDE)]
     named = [pl.coalesce(name.removeprefix(_ASIDE), name).alias(name.removeprefix(_ASIDE)) for name in slices]
-    return both.with_columns(pl.col(_SAID).is_null().alias(SET_ASIDE), *named).drop(_SAID, *slices)
+    return both.with_columns(is_aside.alias(SET_ASIDE), *named).drop(_SAID, _IS_ASIDE, *slices)
 
 
 def told(sums: Iterable[Mapping[str, Sequence[float]]]) -> list[str]:
