@@ -127,6 +127,41 @@ def test_a_reference_that_is_too_small_makes_estimates_unknown() -> None:
     assert delayed[-1].whole.estimated == {"f1": None}  # the labels of the day before are not due when it begins
 
 
+def by_version(made: Made, version: pl.Expr) -> pl.DataFrame:
+    return made.rows.with_columns(model=pl.lit("pumps"), model_version=version.cast(pl.Int64))
+
+
+def test_after_a_promotion_the_reference_is_of_the_new_version_or_there_is_none() -> None:
+    worse, better = overconfident(2, 14, 300), overconfident(2, 14, 300, seed=6)
+    is_new = (worse.day >= 9)[:, None]
+    exact = better.scores ** (1 / 1.9)
+    exact /= exact.sum(axis=1, keepdims=True)  # the tilt is left, so its curve is another one
+    scores = np.where(
+        is_new, exact, np.random.default_rng(4).permutation(worse.scores)
+    )  # the old one knows nothing
+    made = Made(worse.names, scores, np.where(is_new[:, 0], better.truth, worse.truth), worse.day)
+    rows = by_version(made, pl.when(pl.col("day") < 9).then(1).otherwise(2))
+    records = watched(rows, made.rows, 14, calibrate="60d", metrics=["accuracy"], windows=["day", "week"])
+    days = [window.whole for window in records.windows("day")]
+    why = "the reference has 0 labelled cases of the version that predicted, and 200 are asked for"
+    assert (days[9].estimated["accuracy"], days[9].reasons["estimated(accuracy)"]) == (None, why)
+    for number in (4, 5, 6, 7, 8, 10, 11, 12, 13):
+        assert days[number].estimated["accuracy"] == pytest.approx(days[number].metrics["accuracy"], abs=0.08)
+    assert days[13].metrics["accuracy"] > days[8].metrics["accuracy"] + 0.15  # type: ignore[operator]
+    mixed = records.windows("week")[-1]
+    assert (mixed.label, mixed.versions) == ("2020-03-09", {"pumps 1": 300, "pumps 2": 1500})
+    assert mixed.whole.estimated["accuracy"] is None
+
+
+def test_of_a_fleet_of_models_one_new_version_leaves_the_reference_and_a_shift_does_not() -> None:
+    made, number, day = overconfident(2, 8, 300), pl.col("machine") % 20, pl.col("day")
+    one_new = by_version(made, 1 + number + pl.when((number == 3) & (day == 7)).then(100).otherwise(0))
+    half_new = by_version(made, pl.when((number < 10) & (day == 7)).then(2).otherwise(1))
+    for rows, known in ((one_new, True), (half_new, False)):
+        last = watched(rows, made.rows, 8, calibrate="60d", metrics=["accuracy"]).windows("day")[-1].whole
+        assert (last.estimated["accuracy"] is not None) is known
+
+
 def test_weeks_and_hours_rest_on_the_reference_of_the_day_in_which_they_begin() -> None:
     made = overconfident(2, 16, 120)
     options: dict[str, Any] = {"calibrate": "60d", "metrics": ["accuracy"], "windows": ["week", "hour", "day"]}

@@ -52,17 +52,20 @@ class Calibration:
         cases: how many labelled cases of the reference it was made of.
         first: the label of the reference's first window; "" without one.
         last: the label of its last.
+        others: how many windows were left out, as other versions predicted in them.
     """
 
     curves: dict[str, Curve] = field(default_factory=dict)
     cases: int = 0
     first: str = ""
     last: str = ""
+    others: int = 0
 
     @property
     def lack(self) -> str:
         """Why nothing can be estimated by it; "" if it can."""
-        few = f"the reference has {self.cases:,} labelled cases, and {LEAST} are asked for"
+        of = " of the version that predicted" if self.others else ""
+        few = f"the reference has {self.cases:,} labelled cases{of}, and {LEAST} are asked for"
         return few if self.cases < LEAST else ""
 
     def to_json(self) -> dict[str, JSON]:

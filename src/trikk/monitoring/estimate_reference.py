@@ -2,6 +2,7 @@
 
 A window's calibration is made when the window is first looked at, of what was known before it began, and kept:
 labels that come late count for the windows after them, and no estimate is improved when its own labels are in.
+It is made of windows that the same versions predicted: what another one's probabilities were worth says nothing.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trikk.models.score_bins import from_flat
+from trikk.monitoring.cases import PREDICTED
 from trikk.monitoring.estimate_calibration import LEAST, Calibration, fitted
 from trikk.monitoring.figures import SCORES, Figures
+from trikk.monitoring.records import fingerprint
 from trikk.monitoring.windows import Window, window_at, windows_between, zone_of
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from trikk.monitoring.definition import MonitorSpec
     from trikk.monitoring.records import Records, WindowRecord
 
 _INSTANT = timedelta(microseconds=1)
+_ALIKE = 0.9  # of the predictions are of the same versions: of a fleet's many models some are always new
 
 
 class Reference:
@@ -39,55 +45,76 @@ class Reference:
         self.kinds = [self._kind, *(kind for kind in spec.windows if kind != self._kind)]
         if not spec.calibrate:
             self.kinds = [*spec.windows]
-        self._seen: dict[str, Figures | None] = {}
-        self._made: dict[str, Calibration] = {}
+        self._seen: dict[str, WindowRecord | None] = {}
+        self._made: dict[tuple[str, str], Calibration] = {}
 
     def add(self, record: WindowRecord) -> None:
         """Take notice of a window as it is now, which may not be in the ledger yet."""
         if self._spec.calibrate and record.kind == self._kind:
-            self._seen[record.label] = record.whole
+            self._seen[record.label] = record
 
-    def calibration(self, window: Window, now: datetime) -> Calibration | None:
+    def calibration(self, window: Window, versions: dict[str, int], now: datetime) -> Calibration | None:
         """The calibration of a window: that of the day in which it begins; None if the monitor wants none.
 
         Args:
             window: the window.
+            versions: how many of its predictions each version made.
             now: as of when it is written down.
         """
         if not self._spec.calibrate:
             return None
         day, definition = window_at("day", window.start, self._zone), self._spec.figured
-        if day.label not in self._made:
+        definition += f" {fingerprint([*versions])}" if versions else ""
+        if (day.label, definition) not in self._made:
             kept = self._records.calibration(day.label, definition)
             if kept is None:
-                found = self._fitted(day)
+                found = self._fitted(day, versions)
                 if not found.lack:
                     kept = self._records.calibrate(day.label, definition, found.to_json(), now.timestamp())
-            self._made[day.label] = found if kept is None else Calibration.read(kept)
-        return self._made[day.label]
+            self._made[day.label, definition] = found if kept is None else Calibration.read(kept)
+        return self._made[day.label, definition]
 
-    def _fitted(self, day: Window) -> Calibration:
-        """A calibration of the windows whose labels were due before a day began."""
+    def _fitted(self, day: Window, versions: dict[str, int]) -> Calibration:
+        """A calibration of the windows of the same versions whose labels were due before a day began."""
         until = day.start - self._spec.label_delay
         since = day.start - timedelta(seconds=self._spec.calibrate)
         labels = []
         if since < until:
             near = windows_between(self._kind, since, until - _INSTANT, self._zone)
             labels = [one.label for one in near if since <= one.start and one.end <= until]
-        figures = [(label, self._figures(label)) for label in labels]
-        known = [(label, one) for label, one in figures if one is not None and _bins(one)]
+        every = [one for label in labels if (one := self._window(label)) is not None and _bins(one.whole)]
+        known = [one for one in every if _alike(one.versions, versions)]
+        others = len(every) - len(known)
         if not known:
-            return Calibration()
-        bins = [{name: from_flat(flat) for name, flat in _bins(one).items()} for _, one in known]
+            return Calibration(others=others)
+        bins = [{name: from_flat(flat) for name, flat in _bins(one.whole).items()} for one in known]
         cases = sum(max(sum(map(sum, one.values())) for one in window.values()) for window in bins)
         curves = fitted(bins) if cases >= LEAST else {}
-        return Calibration(curves, cases, known[0][0], known[-1][0])
+        return Calibration(curves, cases, known[0].label, known[-1].label, others)
 
-    def _figures(self, label: str) -> Figures | None:
+    def _window(self, label: str) -> WindowRecord | None:
         if label not in self._seen:
-            record = self._records.window(self._kind, label)
-            self._seen[label] = None if record is None else record.whole
+            self._seen[label] = self._records.window(self._kind, label)
         return self._seen[label]
+
+
+def versions_of(rows: pl.DataFrame) -> dict[str, int]:
+    """How many of the predictions each version made, by "model version"; empty where the rows do not say it."""
+    import polars as pl
+
+    if not {"model", "model_version"} <= set(rows.columns):
+        return {}
+    name = pl.concat_str(pl.col("model").cast(pl.String), pl.col("model_version").cast(pl.String), separator=" ")
+    counts = rows.filter(pl.col(PREDICTED).is_not_null()).group_by(name.fill_null("").alias("of")).len().sort("of")
+    return dict(counts.iter_rows())
+
+
+def _alike(one: dict[str, int], other: dict[str, int]) -> bool:
+    """Whether nearly as large a part of the predictions of both is of each version."""
+    if not one or not other:
+        return one == other
+    totals = sum(one.values()), sum(other.values())
+    return sum(min(n / totals[0], other.get(name, 0) / totals[1]) for name, n in one.items()) >= _ALIKE
 
 
 def _bins(figures: Figures) -> dict[str, list[int]]:

@@ -15,7 +15,7 @@ from trikk.monitoring.cases import cases, check_tables
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.due import batches, due
-from trikk.monitoring.estimate_reference import Reference
+from trikk.monitoring.estimate_reference import Reference, versions_of
 from trikk.monitoring.figures import agree, figures
 from trikk.monitoring.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
 from trikk.monitoring.tasks import labels_known
@@ -135,12 +135,13 @@ def _judged(
     redefined: bool,
 ) -> tuple[WindowRecord, bool]:
     before = records.window(window.kind, window.label)
+    versions = versions_of(rows) if spec.calibrate else {}
     mark = fingerprint([spec.figured, rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
     same = before is not None and before.fingerprint == mark
     if before is not None and same:
         made = before.figures
     else:
-        made = tuple(figures(spec, rows, labels, reference.calibration(window, now)))
+        made = tuple(figures(spec, rows, labels, reference.calibration(window, versions, now)))
     whole = made[0]
     state = state_of(
         window,
@@ -164,6 +165,7 @@ def _judged(
         run=run,
         fingerprint=mark,
         classes=() if labels.classes is None else tuple(labels.classes.texts),
+        versions=versions,
     )
     if before is not None and before.state == record.state and agree(before.figures, record.figures):
         return before, False

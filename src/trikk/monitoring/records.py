@@ -46,6 +46,7 @@ class WindowRecord:
         why: why it has other figures or another state than it had when its labels were due; "" if it has not.
         restated: how many times figures that were final have changed, by another definition excepted.
         classes: those that the versions know that predicted its cases, as texts, in the order of the newest.
+        versions: how many of its predictions each version made, where estimates rest on earlier windows.
     """
 
     monitor: str
@@ -61,6 +62,7 @@ class WindowRecord:
     why: str = ""
     restated: int = 0
     classes: tuple[str, ...] = ()
+    versions: dict[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> Figures:
@@ -81,6 +83,7 @@ class WindowRecord:
         found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         found |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
         found |= {"classes": [*self.classes]} if found.pop("classes") else {}
+        found |= {"versions": self.versions} if found.pop("versions") else {}
         return found | {"figures": [one.to_json() for one in self.figures]}
 
     @classmethod
