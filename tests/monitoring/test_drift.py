@@ -15,6 +15,7 @@ from trikk.alerts.drifts import of_drift
 from trikk.alerts.rule import Rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.drift import FixedWindow, SlidingWindow, TrainingData
+from trikk.drift.categories import Categories
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.records import Records
@@ -237,6 +238,32 @@ def test_errors_of_classes_are_whether_they_are_right() -> None:
         ("truth", "drift"),
         ("error", "drift"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "true", "wrong", "kind"),
+    [
+        ([3, 20, 100], [20, 3, 100], {"true": 80, "false": 40}, "flag"),
+        ([3.0, 20.0, 100.0], [3, 20, 100], {"false": 120}, "flag"),
+        ([1, 0, 1], [True, False, False], {"true": 40, "false": 80}, "flag"),
+        ([0.75, 0.25, 0.5], [1, 0, 0], None, "number"),
+    ],
+    ids=["numbers", "floats", "flags", "probabilities"],
+)
+def test_the_error_of_a_class_that_is_a_number_is_no_difference(
+    said: list[Any], true: list[Any], wrong: dict[str, int] | None, kind: str
+) -> None:
+    made = [predicted(n).with_columns(value=pl.Series(said * 40)) for n in range(2)]
+    came = [counted(n).with_columns(count=pl.Series(true * 40)) for n in range(2)]
+    world = World(monitor(Drift(), metrics=["accuracy", "mcc"]))
+    world.tables = MemoryTables({"predictions": pl.concat(made), "counts": pl.concat(came)})
+    world.look(at(10))
+    kept = world.drift.profiled(label(1))
+    assert kept is not None
+    error = kept[0].profile.columns["error"]
+    assert error.kind == kind
+    if wrong is not None:
+        assert error.summary == Categories(120, wrong)
 
 
 def test_few_rows_are_insufficient_data() -> None:

@@ -37,9 +37,8 @@ def with_classes(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> 
     """
     import polars as pl
 
-    metrics = [spec.metric(name) for name in spec.metrics]
-    labels = labels_of(cases, labels_known(spec, registry, cases), metrics, PROBABILITY)
-    if labels is None or not any(map(is_of_classes, metrics)):
+    labels = _labels(spec, cases, registry)
+    if labels is None:
         return None
     texts = Texts(cases.schema, labels)
     value = pl.col(PREDICTED) >= 0.5 if labels.by_chance else pl.col(PREDICTED)
@@ -47,6 +46,18 @@ def with_classes(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> 
     said = _as_texts(cases.select(value).to_series(), texts.said).alias(SAID)
     marked = cases.with_columns(truth, said)
     return marked.with_columns(_sure(labels).alias(SURE))
+
+
+def is_of_chances(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> bool:
+    """Whether predictions are probabilities, so that they are off by a number; arguments as of `with_classes`."""
+    labels = _labels(spec, cases, registry)
+    return labels is not None and labels.by_chance and cases.schema[PREDICTED].is_float()
+
+
+def _labels(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> Labels | None:
+    metrics = [spec.metric(name) for name in spec.metrics]
+    labels = labels_of(cases, labels_known(spec, registry, cases), metrics, PROBABILITY)
+    return labels if any(map(is_of_classes, metrics)) else None
 
 
 def _as_texts(column: pl.Series, text: Callable[[Any], str]) -> pl.Series:

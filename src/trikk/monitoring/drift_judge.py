@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.values import JSON
 from trikk.drift import ColumnDrift, Profile, Verdict, compare
+from trikk.models.metrics import is_of_classes
 from trikk.models.registry import Registry
 from trikk.monitoring.definition import Made, MonitorSpec
 from trikk.monitoring.drift_days import Compared, compared_with, farthest
@@ -48,7 +49,8 @@ def definition_of(spec: MonitorSpec, drift: Drift) -> str:
     """Names what of a monitor is compared with what, and by which limits."""
     own = spec.to_json() | {"made": spec.made_at}
     nowcasts = [] if spec.made is Made.BEFORE else [[spec.made, spec.within]]
-    return fingerprint([drift.to_json(), *(own[name] for name in _OF_SPEC), *nowcasts])
+    of_classes = ["mistakes"] if any(is_of_classes(spec.metric(name)) for name in spec.metrics) else []
+    return fingerprint([drift.to_json(), *(own[name] for name in _OF_SPEC), *nowcasts, *of_classes])
 
 
 def basis_of(spec: MonitorSpec, drift: Drift) -> str:

@@ -12,6 +12,7 @@ from trikk.drift.column import ColumnProfile
 from trikk.drift.kinds import CALENDAR, kind_of
 from trikk.monitoring.cases import OBSERVED, PREDICTED, cases, errors
 from trikk.monitoring.cases import within as in_time
+from trikk.monitoring.class_cases import SAID, TRUTH, is_of_chances, with_classes
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_definition import Drift
 from trikk.monitoring.drift_records import DayProfile
@@ -53,9 +54,11 @@ def case_rows(
     windows: Sequence[Window],
     registry: Registry,
 ) -> pl.DataFrame:
-    """The cases of neighbouring days, each with its features."""
+    """The cases of neighbouring days, each with its features; classes as texts, too."""
     bare = replace(spec, slices=tuple(features), baseline="", interval=(), expected_error="")
-    return cases(bare, predictions, truth, windows[0].start, windows[-1].end, registry=registry)
+    found = cases(bare, predictions, truth, windows[0].start, windows[-1].end, registry=registry)
+    of_classes = None if is_of_chances(bare, found, registry) else with_classes(bare, found, registry)
+    return found if of_classes is None else of_classes
 
 
 def within(spec: MonitorSpec, rows: Any, window: Window) -> Any:
@@ -101,7 +104,7 @@ def day_profile(
     if "truth" in drift.of:
         columns["truth"] = ColumnProfile.of(observed if labels else observed.clear())
     if "error" in drift.of:
-        off = errors(both[PREDICTED], both[OBSERVED])
+        off = both[TRUTH] != both[SAID] if TRUTH in both.columns else errors(both[PREDICTED], both[OBSERVED])
         columns["error"] = ColumnProfile.of(off if labels else off.clear())
     return DayProfile(window.label, Profile(predicted.height, columns), labels, *_model(predicted))
 
