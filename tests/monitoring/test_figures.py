@@ -169,3 +169,29 @@ def test_a_metric_of_an_author_s_that_raises_has_no_value_there_and_says_so(
         "area raised 3 times and has no value there: ValueError: Only one class present in y_true",
         "nothing raised 12 times and has no value there: TypeError: must be real number, not str",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "shown"),
+    [
+        ("f1", [3, 3, 3], "3"),
+        ("precision", [1.0, 2.0, 2.0], "2"),
+        ("brier", [0.4, 1.5, 0.2], "1.5"),
+        ("logloss", [0.4, -3.0, 2.0], "-3, 2"),
+        ("calibration", [0.4, -3.0, 2.0], "-3, 2"),
+    ],
+)
+def test_classes_are_no_probabilities_even_where_all_truths_are_0_or_1(name: str, values: Any, shown: str) -> None:
+    """A day of a model of 1, 2 and 3 whose truths are all 1: as numbers, 3 would say 1."""
+    why = f"{name} is of two classes, 0 and 1, and 'v' has {shown}"
+    with pytest.raises(UsageError, match=why):
+        score(metric_of(name), pl.Series("t", [1, 1, 1]), pl.Series("v", values))
+    figure = found(values, [1, 1, 1], name)
+    assert figure.metrics == {name: None}
+    assert figure.reasons[name].endswith(f"has {shown}")
+
+
+def test_a_score_of_another_scale_still_ranks_and_says_one_from_a_half_on() -> None:
+    values, truths = pl.Series("v", [1.25, -0.3, 0.6]), pl.Series("t", [1, 0, 1])
+    assert score(metric_of("f1"), truths, values).value == 1.0
+    assert score(metric_of("auc"), truths, values).value == 1.0

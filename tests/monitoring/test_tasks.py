@@ -117,3 +117,45 @@ def test_of_names_that_are_no_classes_no_counts_are_kept() -> None:
     found = of(spec("accuracy"), rows(names, names[::-1], [1] * len(names)), None)
     assert found.confusion is None
     assert pooled([found, found]).metrics["accuracy"] == found.metrics["accuracy"] == pytest.approx(1 / len(names))
+
+
+def test_of_classes_that_a_model_knows_counts_are_kept_however_many() -> None:
+    names = [f"part {number}" for number in range(MOST_CLASSES + 1)]
+    made = rows(names, [*names[1:], names[0]], [1] * len(names))
+    found = of(spec("f1_macro", "mcc"), made, Classes(tuple(names)))
+    again = pooled(
+        [found, of(spec("f1_macro", "mcc"), rows(names, names, [1] * len(names)), Classes(tuple(names)))]
+    )
+    assert again.metrics["f1_macro"] == 0.5
+
+
+def test_figures_about_another_class_are_not_taken_together() -> None:
+    """A version with another positive class, or with a third one, came between two days."""
+    names = ("precision", "auc", "brier", "accuracy", "logloss", "top_2_accuracy")
+    versions = (TWO, Classes(("leak", "ok"), "ok"), Classes(("leak", "ok", "worn")))
+    truth, said = ["leak", "ok", "leak", "ok"], ["leak", "leak", "ok", "ok"]
+    chances = {1: [0.9, 0.6, 0.4, 0.1], 2: [0.1, 0.4, 0.6, 0.9]}
+    days = [rows(truth, said, [n] * 4, _probability=one) for n, one in chances.items()]
+    many = {"leak": [0.9, 0.6, 0.3, 0.1], "ok": [0.1, 0.4, 0.6, 0.8], "worn": [0.0, 0.0, 0.1, 0.1]}
+    three = [*truth[:3], "worn"]
+    days.append(rows(three, said, [3] * 4, **{f"_probability_{name}": one for name, one in many.items()}))
+    one, other, third = (of(spec(*names), day, *versions) for day in days)
+    assert one.metrics["precision"] == other.metrics["precision"] == 0.5
+    assert one.reasons["top_2_accuracy"] == "top_2_accuracy does not fit the classes of these cases"
+    for parts, about in (((one, other), "leak, ok"), ((one, third), "each of many, leak")):
+        found = pooled(parts)
+        for name in ("auc", "brier"):
+            assert found.metrics[name] is None
+            assert found.reasons[name] == f"its parts are about other classes: {about}"
+    assert pooled([one, other]).metrics["precision"] is None
+    assert pooled([one, other]).metrics["accuracy"] == 0.5
+    assert pooled([one, one]).metrics["auc"] == one.metrics["auc"] == 0.75
+
+
+def test_a_metric_that_fits_a_later_version_does_not_fail_on_days_of_an_earlier_one() -> None:
+    made = rows([3, 20, 100], [3, 3, 100], [1, 1, 1])
+    found = of(spec("f1[115]", "accuracy"), made, Classes((3, 20, 100)), Classes((3, 20, 100, 115)))
+    assert (found.metrics["f1[115]"], found.metrics["accuracy"]) == (None, pytest.approx(2 / 3))
+    assert found.reasons["f1[115]"] == "no case is 115, and it was never predicted"
+    with pytest.raises(UsageError, match=r"f1\[116\]: there is no such class"):
+        of(spec("f1[116]"), made, Classes((3, 20, 100)), Classes((3, 20, 100, 115)))

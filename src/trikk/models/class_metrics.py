@@ -80,6 +80,11 @@ def needs_probabilities(metric: Metric) -> bool:
     return metric.top > 0 or metric.name in _OF_PROBABILITIES
 
 
+def about_one(name: str) -> bool:
+    """Whether a metric of two classes is about the positive one, so that those of another don't add up with it."""
+    return name in BY_CLASS or name in ("brier", "calibration", "ece", *RANKED)
+
+
 def valued(metric: Metric, tally: Tally, of: str | None) -> tuple[float | None, str]:
     """A metric of a slice; or None, and why.
 
@@ -105,6 +110,8 @@ def valued(metric: Metric, tally: Tally, of: str | None) -> tuple[float | None, 
         return value, "" if value is not None else unranked(name, tally.bins)
     if name == "ece":
         return gap_of(tally.gaps), ""
+    if name not in tally.sums:  # rows of a version that told fewer classes apart, or more
+        return None, f"{name} does not fit the classes of these cases"
     above, below = tally.sums[name]
     return (above / below, "") if below else (None, "no case has a probability")
 

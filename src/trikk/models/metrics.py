@@ -227,27 +227,37 @@ def _computed(
         return valued(metric, Tallies(rows, labels, [metric]).over(None)[None], labels.of)
     kinds = {called[column]: rows.schema[column] for column in ("truth", "value")}
     operands = metric.operands(pl.col("truth"), pl.col("value"), kinds)
-    check_two(metric, truths)
+    check_two(metric, truths, rows["value"].alias(name))
     value = rows.select(metric.expression(*operands)).item()
     return (None, "") if value is None else (float(value), "")
 
 
-def check_two(metric: Metric, truth: pl.Series) -> None:
-    """Refuse a metric of two classes where the truth has other numbers than 0 and 1.
+def check_two(metric: Metric, truth: pl.Series, value: pl.Series) -> None:
+    """Refuse a metric of two classes of numbers that are none of 0 and 1, and no probability from 0 to 1.
+
+    The order alone is what AUC is about, and whatever is 0.5 or more says 1; but other whole numbers are classes.
 
     Raises:
-        UsageError: with the numbers that it has.
+        UsageError: with the numbers that there are.
     """
     import polars as pl
 
-    if metric.numeric and Task.BINARY in metric.tasks and truth.dtype != pl.Boolean:
-        others = truth.drop_nulls().unique().sort()
-        if len(others) and not set(others.head(3)) <= {0, 1}:
-            shown = ", ".join(f"{one:g}" for one in others.head(3)) + (", ..." if len(others) > 3 else "")
-            raise UsageError(
-                f"{metric.name} is of two classes, 0 and 1, and {truth.name or 'the truth'!r} has {shown}",
-                next="register the model with its task, or choose a metric of numbers, such as mae",
-            )
+    if not metric.numeric or Task.BINARY not in metric.tasks:
+        return
+    instead = "register the model with its task, or choose a metric of numbers, such as mae"
+    for column, name in ((truth, truth.name or "the truth"), (value, value.name or "value")):
+        if not column.dtype.is_numeric() or (column is value and metric.name in ("auc", "average_precision")):
+            continue
+        numbers = column.drop_nulls().cast(pl.Float64).drop_nans()
+        others = numbers.filter(~numbers.is_in([0.0, 1.0]))
+        if column is value and metric.name in BY_CLASS:
+            others = others.clear() if (others != others.floor()).any() else others
+        elif column is value:
+            others = others.filter(~others.is_between(0, 1))
+        if len(others):
+            shown = numbers.unique().sort() if column is truth else others.unique().sort()
+            listed = ", ".join(f"{one:g}" for one in shown.head(3)) + ", ..." * (len(shown) > 3)
+            raise UsageError(f"{metric.name} is of two classes, 0 and 1, and {name!r} has {listed}", next=instead)
 
 
 def metric_of(name: str, better: str | None = None) -> Metric:

@@ -21,6 +21,7 @@ from trikk.monitoring.ab_function import Call, here
 from trikk.monitoring.ab_loss import (
     GROUP,
     NUMBER,
+    OTHER,
     Extent,
     LeftOut,
     Loss,
@@ -34,7 +35,7 @@ from trikk.monitoring.ab_pairs import DAY, Excluded, operands, paired
 from trikk.monitoring.ab_resample import Spread, spread, two_sided
 from trikk.monitoring.ab_sides import Part, Side, parts_of, read_side, told_where
 from trikk.monitoring.ab_verdict import OPEN, Rules, Verdict, detectable, judge
-from trikk.monitoring.cases import OBSERVED
+from trikk.monitoring.cases import OBSERVED, PREDICTED
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.slices import slice_texts
 
@@ -231,8 +232,8 @@ def compare(
         measure = of_classes(chosen, labels, (first, second))
     else:
         truths = pairs[OBSERVED].alias(f"{spec.truth}.{spec.observed}")
-        if truths.dtype.is_numeric():
-            check_two(chosen, truths)
+        for side, column in ((first, PREDICTED), (second, OTHER)):
+            check_two(chosen, truths, pairs[column].alias(side))
         pairs = operands(pairs, chosen)
         measure = (
             Quotient(chosen) if chosen.above else LeftOut(chosen, partial(each_without, by_expression(chosen)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.models.class_metrics import Tallies, Tally, valued
+from trikk.models.class_metrics import Tallies, Tally, about_one, valued
 from trikk.models.confusion import Confusion
 from trikk.models.labels import Labels, labels_of, of_other
 from trikk.models.metrics import Metric, check_two, is_of_classes, metric_of
@@ -38,7 +38,7 @@ _PARTS = ("confusion", "sums", "scores", "reasons", "nowcasts", "unseen_class", 
 SIDES = {"m": "", "b": "baseline:", "o": "own:"}
 """What the names of sums begin with, of the metrics, of the baseline's, and of the prediction's beside it."""
 MOST_CLASSES = 200
-"""Of more classes no counts are kept: such texts rather name things than sort them."""
+"""Of more texts no counts are kept, unless a model says that they are classes: they rather name things."""
 SCORES = {"m": "metrics", "b": "baseline", "o": "own"}
 _LOG = logging.getLogger("trikk.monitor")
 _Tallies = Mapping[str, tuple[Labels, Tally]]
@@ -67,6 +67,7 @@ class Figures:
             and below the line, with all their digits, that it is the quotient of.
         scores: by "metrics", "baseline", "own" what else can be added up: `bins`, a histogram of the probabilities
             of each class (`score_bins`), `gaps` (`class_metrics`), `counts` as `confusion`; only what is needed.
+            And `of`, of two classes the one that figures are about.
         reasons: by metric, why it has no value.
         nowcasts: of predictions that are made after their slot, how many cases were predicted `too_late` only, or
             `too_early` only, how many `corrected` ones have later predictions, and how many of these would be
@@ -237,7 +238,8 @@ class _Made:
     def _refused(self, metric: Metric) -> str:
         """Why a metric of two classes has no value, where the truth has others and nobody says which there are."""
         try:
-            check_two(metric, self.joined[OBSERVED])
+            both = self.joined.drop_nulls([OBSERVED, PREDICTED])
+            check_two(metric, both[OBSERVED], both[PREDICTED])
         except UsageError as error:
             return error.what
         return ""
@@ -370,7 +372,7 @@ class _Made:
             sums["unseen"] = [row["+unseen"], row["#unseen"]]
         if "#set_aside" in row:
             sums["set_aside"] = [row["+set_aside"], row["#set_aside"]]
-        counts = tallies["m"][1].counts if "m" in tallies else None
+        counts = _kept_counts(tallies.get("m"))
         return Figures(
             column,
             value,
@@ -384,19 +386,22 @@ class _Made:
             {name: _number(every.values[name]) for name in estimable(spec)},
             {name: _number(labelled.values[name]) for name in estimable(spec)},
             _number(quotient(sums["unseen"])) if "unseen" in sums else None,
-            None if counts is None or len(counts.true) > MOST_CLASSES else counts.to_json(),
+            None if counts is None else counts.to_json(),
             sums if row["labelled"] else {name: pair for name, pair in sums.items() if pair[1]},
-            {
-                SCORES[side]: kept
-                for side, (_, one) in tallies.items()
-                if (kept := one.scores(counts=side != "m" and len(one.counts.true) <= MOST_CLASSES))
-            },
+            {SCORES[side]: kept for side, one in tallies.items() if (kept := self._scores(side, one))},
             reasons,
             {name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
             row.get("unseen_class"),
             row["_new"],
             _number(quotient(sums["set_aside"])) if "set_aside" in sums else None,
         )
+
+    def _scores(self, side: str, counted: tuple[Labels, Tally]) -> dict[str, Any]:
+        """What else than sums can be added up; and of two classes the one that figures are about."""
+        labels, tally = counted
+        found = tally.scores(counts=side != "m" and _kept_counts(counted) is not None)
+        is_of_one = labels.of is not None and any(about_one(metric.name) for metric in self.of_classes)
+        return found | ({"of": labels.of} if is_of_one and tally.counts.total else {})
 
     def _one(
         self,
@@ -443,6 +448,14 @@ class _Made:
         except Exception as error:  # noqa: BLE001 - an author's function may raise anything
             self.failures.setdefault(metric.name, []).append(f"{type(error).__name__}: {error}")
             return None
+
+
+def _kept_counts(counted: tuple[Labels, Tally] | None) -> Confusion | None:
+    """The counts to keep; None if there are none, or texts that name things."""
+    if counted is None:
+        return None
+    labels, tally = counted
+    return tally.counts if labels.classes is not None or len(tally.counts.true) <= MOST_CLASSES else None
 
 
 def _paired(*columns: pl.Expr) -> pl.Expr:

@@ -46,7 +46,8 @@ def labels_known(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> L
         UsageError: if a metric does not fit the models' task.
     """
     given = labels_given(spec)
-    signatures = [*_signatures(registry, rows).values()]
+    made_by = _signatures(registry, rows)
+    signatures = [*made_by.values()]
     tasks = {one.task for one in signatures if one.task is not None}
     classes = _classes([one.classes for one in signatures if one.classes is not None], spec.positive)
     task = spec.task or _common_task(tasks, classes)
@@ -54,7 +55,8 @@ def labels_known(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> L
         return given
     if classes is not None and classes.task is not task:
         classes = None
-    _check(spec, task, classes, rows)
+    versions = [one.signature for name in {name for name, _ in made_by} for one in registry.versions(name)]
+    _check(spec, [one for one in versions if one is not None], rows)
     return replace(given, task=task, classes=classes)
 
 
@@ -148,8 +150,18 @@ def _classes(found: Sequence[Classes], positive: ClassValue | None) -> Classes |
     return united(found, positive) if found else None
 
 
-def _check(spec: MonitorSpec, task: Task, classes: Classes | None, rows: pl.DataFrame) -> None:
-    """Refuse metrics that do not fit the models' task; those of numbers may be of 0/1, as they always were."""
+def _check(spec: MonitorSpec, versions: Sequence[Signature], rows: pl.DataFrame) -> None:
+    """Refuse metrics that fit no version of the models; those of numbers may be of 0/1, as they always were.
+
+    One that fits a later version only has no value where an earlier one predicted.
+    """
+    tasks = {one.task for one in versions if one.task is not None}
+    if len(tasks) != 1:
+        return
+    task, classes = (
+        tasks.pop(),
+        _classes([one.classes for one in versions if one.classes is not None], spec.positive),
+    )
     numbers = all(kind.is_numeric() or str(kind) in ("Boolean", "Null") for kind in _kinds(rows).values())
     for name in spec.metrics:
         if name in spec.own:

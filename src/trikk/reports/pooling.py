@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trikk.models.class_metrics import RANKED, gap_of, unranked
+from trikk.models.class_metrics import RANKED, about_one, gap_of, unranked
 from trikk.models.confusion import Confusion, counted, follows, undefined
 from trikk.models.score_bins import Bins, complete, from_flat, merged, over_classes
 from trikk.monitoring.figures import Figures, quotient
@@ -110,6 +110,9 @@ def _value(name: str, side: str, parts: Sequence[Figures]) -> _Value:
         return _Value(None)
     if len(parts) == 1:
         return _Value(_metrics(parts[0], side).get(name), reason=parts[0].reasons.get(head + name, ""))
+    about = {one.scores.get(side or "metrics", {}).get("of") for one in parts if one.confusion is not None}
+    if about_one(name) and len(about) > 1:
+        return _Value(None, reason=f"its parts are about other classes: {', '.join(sorted(map(_about, about)))}")
     sums = [_sums(name, side, one) for one in parts]
     if all(sums):
         above, below = (math.fsum(pair[place] for pair in sums if pair) for place in (0, 1))
@@ -127,6 +130,10 @@ def _value(name: str, side: str, parts: Sequence[Figures]) -> _Value:
     if name in _ROUGH and any(not one.sums for one in parts):
         return _mean(name, side, parts)
     return _Value(None, reason=_why(name, head, parts) or NOT_ADDABLE)
+
+
+def _about(of: str | None) -> str:
+    return "each of many" if of is None else of
 
 
 def _why(name: str, head: str, parts: Sequence[Figures]) -> str:
