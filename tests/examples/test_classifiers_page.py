@@ -12,13 +12,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "classifiers.md"
 
 def test_the_snippets_make_a_project_that_loads(tmp_path: Path) -> None:
     snippets = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    assert len(snippets) == 5
+    assert len(snippets) == 6
     (tmp_path / "pumps.py").write_text("\n".join(snippets))
     (tmp_path / "trikk.toml").write_text('name = "pumps"\npipelines = ["pumps"]\n')
     command = [sys.executable, "-m", "trikk.cli.main", "pipelines"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("train", "nightly", "watch_condition", "watch_cooler", "report_monthly"):
+    for name in ("train", "nightly", "challenged", "watch_condition", "watch_cooler", "report_monthly"):
         assert name in done.stdout
 
 

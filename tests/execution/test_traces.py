@@ -16,8 +16,9 @@ import pytest
 from tests.execution.command import Folder, steps_of
 
 from trikk import PermanentError, pipeline, step
-from trikk.core.errors import TableError
+from trikk.core.errors import TableError, UsageError
 from trikk.execution.traces import headline, own_line, own_traceback
+from trikk.models.task import Classes
 from trikk.testing import run_inline
 
 HERE = Path(__file__)
@@ -151,6 +152,13 @@ def test_a_foreseen_error_shows_neither_trikks_frames_nor_the_librarys_error(tmp
         scope["call"](foreseen)
     assert "ColumnNotFoundError" in own_traceback(caught.value, HERE.parent)  # raised in the author's code
     assert "ColumnNotFoundError" not in own_traceback(caught.value, tmp_path)
+
+
+def test_a_mistake_that_a_dataclass_of_trikk_refuses_is_a_foreseen_error_without_frames(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refused:
+        Classes(("leak", "ok"), positive="leek")
+    refused.value.__traceback__ = refused.value.__traceback__.tb_next  # type: ignore[union-attr]  # this test's frame
+    assert own_traceback(refused.value, tmp_path) == ""
 
 
 def test_terminal_and_show_name_class_and_line_and_a_ready_made_step_its_call(tmp_path: Path) -> None:

@@ -114,7 +114,13 @@ def _prune(shown: TracebackException, folder: Path, *, foreseen: bool) -> None:
 
 
 def _others(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
-    return [frame for frame in frames if not frame.filename.startswith(_OWN)]
+    kept: list[FrameSummary] = []
+    for frame in frames:
+        if not frame.filename.startswith(_OWN):
+            kept.append(frame)
+        elif kept and kept[-1].filename == "<string>":
+            kept.pop()  # the __init__ that Python has written for a dataclass of ours
+    return kept
 
 
 def _leaf(error: BaseException) -> BaseException:
