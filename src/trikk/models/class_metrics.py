@@ -218,9 +218,8 @@ class Tallies:
         """The slices, truth and prediction, and what each case adds to a sum."""
         import polars as pl
 
-        truth, predicted = pl.col(self.labels.truth), pl.col(self.labels.predicted)
-        said = predicted >= 0.5 if self.labels.by_chance else predicted
-        wanted = [*map(pl.col, self.slices), truth.alias(_TRUTH), said.alias(_SAID)]
+        truth = pl.col(self.labels.truth)
+        wanted = [*map(pl.col, self.slices), truth.alias(_TRUTH), self.labels.said.alias(_SAID)]
         wanted += [part.cast(pl.Float64).alias(name) for name, part in losses.items()]
         if self.keeps_bins:
             wanted += [share.alias(_SHARE + text) for text, share in self._shares().items()]

@@ -6,7 +6,7 @@ categories); a class is one class all the same. Texts and numbers are never take
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,14 @@ class Labels:
     def by_chance(self) -> bool:
         """Whether the predictions are probabilities themselves, which say the positive class from 0.5 on."""
         return self.predicted in self.probabilities
+
+    @property
+    def said(self) -> pl.Expr:
+        """The class that was said; of a probability, whether it says the positive class."""
+        import polars as pl
+
+        column = pl.col(self.predicted)
+        return column >= 0.5 if self.by_chance else column
 
     @property
     def of(self) -> str | None:
@@ -214,6 +222,14 @@ class Texts:
             return str(of)
         return next((text for text in self._texts.values() if text != of), f"not {of}")
 
+    def truths(self, rows: pl.DataFrame) -> pl.Series:
+        """The classes that were true, as texts: String, null where there is none."""
+        return _replaced(rows[self.labels.truth], self.truth)
+
+    def all_said(self, rows: pl.DataFrame) -> pl.Series:
+        """The classes that were said, as texts: String, null where there is none."""
+        return _replaced(rows.select(self.labels.said).to_series(), self.said)
+
     def is_class(self, column: pl.Expr, kind: pl.DataType, text: str) -> pl.Expr:
         """Whether a column of a kind has the class of a text."""
         import polars as pl
@@ -254,6 +270,13 @@ def _family(kind: pl.DataType) -> str:
     if name in ("String", "Categorical", "Enum"):
         return "text"
     return "number" if kind.is_numeric() or name == "Boolean" else str(kind)
+
+
+def _replaced(column: pl.Series, text: Callable[[Any], str]) -> pl.Series:
+    import polars as pl
+
+    known = {value: text(value) for value in column.unique() if value is not None}
+    return column.replace_strict([*known], [*known.values()], default=None, return_dtype=pl.String)
 
 
 def _plain(value: Any) -> Any:

@@ -20,11 +20,11 @@ from trikk.models.labels import Labels, labels_of
 from trikk.models.metrics import METRICS, Metric, check_fit, is_of_classes
 from trikk.models.registry import Registry
 from trikk.models.score_bins import Bins, complete, merged, over_classes
-from trikk.models.task import Classes, Task
+from trikk.models.task import Classes
 from trikk.monitoring.ab_loss import GROUP, NUMBER, OTHER, Extent, LeftOut, Loss, Measure, each_without, quotient
 from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.tasks import labels_known
+from trikk.monitoring.tasks import is_of_flags, labels_known
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,8 +63,9 @@ def labels_of_sides(
              for one, other in (known, known[::-1])]  # fmt: skip
     found = []
     for one, name, column in zip(known, names, (PREDICTED, OTHER), strict=True):
-        if together is None:
-            _check_fit(metric, one, pairs, column)
+        kinds = [pairs.schema[OBSERVED], pairs.schema[column]]
+        if together is None and not is_of_flags(metric, one.task, kinds):
+            check_fit(metric, one.task, one.classes)
         head = PROBABILITY if column == PREDICTED else OTHER + PROBABILITY
         called = {OBSERVED: f"{spec.truth}.{spec.observed}", column: f"the value of {name}"}
         labels = labels_of(pairs, replace(one, predicted=column, called=called), [metric], head)
@@ -85,15 +86,6 @@ def classes_known(spec: MonitorSpec, registry: Registry, sides: Mapping[str, pl.
     plain = replace(spec, metrics=())
     found = {name: labels_known(plain, registry, rows).classes for name, rows in sides.items()}
     return {name: classes for name, classes in found.items() if classes is not None}
-
-
-def _check_fit(metric: Metric, known: Labels, pairs: pl.DataFrame, column: str) -> None:
-    """Refuse a metric that does not fit the task; one of numbers may be of 0/1, as it always was."""
-    kinds = [pairs.schema[name] for name in (OBSERVED, column)]
-    numbers = all(kind.is_numeric() or str(kind) in ("Boolean", "Null") for kind in kinds)
-    if known.task is Task.BINARY and numbers and Task.REGRESSION in metric.tasks:
-        return
-    check_fit(metric, known.task, known.classes)
 
 
 def of_classes(metric: Metric, labels: Sequence[Labels], names: Sequence[str]) -> Measure:

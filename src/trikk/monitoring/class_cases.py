@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from trikk.core.errors import UnknownName
 from trikk.models.labels import Labels, Texts, labels_of
 from trikk.models.metrics import is_of_classes
 from trikk.models.registry import Registry
-from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY
+from trikk.monitoring.cases import PREDICTED, PROBABILITY
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.tasks import labels_known
 
@@ -35,16 +35,11 @@ def with_classes(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> 
     Raises:
         UsageError: if truth and predictions can't be compared.
     """
-    import polars as pl
-
     labels = _labels(spec, cases, registry)
     if labels is None:
         return None
     texts = Texts(cases.schema, labels)
-    value = pl.col(PREDICTED) >= 0.5 if labels.by_chance else pl.col(PREDICTED)
-    truth = _as_texts(cases[OBSERVED], texts.truth).alias(TRUTH)
-    said = _as_texts(cases.select(value).to_series(), texts.said).alias(SAID)
-    marked = cases.with_columns(truth, said)
+    marked = cases.with_columns(texts.truths(cases).alias(TRUTH), texts.all_said(cases).alias(SAID))
     return marked.with_columns(_sure(labels).alias(SURE))
 
 
@@ -58,13 +53,6 @@ def _labels(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> Label
     metrics = [spec.metric(name) for name in spec.metrics]
     labels = labels_of(cases, labels_known(spec, registry, cases), metrics, PROBABILITY)
     return labels if any(map(is_of_classes, metrics)) else None
-
-
-def _as_texts(column: pl.Series, text: Callable[[Any], str]) -> pl.Series:
-    import polars as pl
-
-    known = {value: text(value) for value in column.unique() if value is not None}
-    return pl.Series([None if value is None else known[value] for value in column], dtype=pl.String)
 
 
 def _sure(labels: Labels) -> pl.Expr:

@@ -169,17 +169,14 @@ def _chances(labels: Labels, rows: pl.DataFrame, calibration: Calibration | None
 
 def _said(labels: Labels, rows: pl.DataFrame) -> tuple[pl.Series, tuple[str, ...]]:
     """The class of each prediction, as text; and all classes, of two the positive one last."""
-    import polars as pl
-
     texts = Texts(rows.schema, labels)
-    values = (rows[PREDICTED] >= 0.5) if labels.by_chance else rows[PREDICTED]
-    named = {value: texts.said(value) for value in values.unique().to_list()}
-    said = values.replace_strict(list(named), list(named.values()), return_dtype=pl.String).alias("said")
+    said = texts.all_said(rows).alias("said")
+    named = {*said.unique()}
     if labels.task is not Task.BINARY:
         return said, (*labels.probabilities.values(),)
     positive = str(labels.of)
     known = [] if labels.classes is None else labels.classes.texts
     came = [texts.truth(value) for value in rows[OBSERVED].drop_nulls().unique().to_list()]
-    others = {one for one in (*known, *named.values(), *came) if one != positive}
+    others = {one for one in (*known, *named, *came) if one != positive}
     negative = others.pop() if len(others) == 1 else texts.said(False) if labels.by_chance else f"not {positive}"
-    return said.replace(dict.fromkeys(set(named.values()) - {positive}, negative)), (negative, positive)
+    return said.replace(dict.fromkeys(named - {positive}, negative)), (negative, positive)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.labels import Labels
-from trikk.models.metrics import misfit
+from trikk.models.metrics import Metric, misfit
 from trikk.models.registry import Registry
 from trikk.models.signature import Signature
 from trikk.models.task import PROBABILITY as COLUMN
@@ -151,27 +151,33 @@ def _classes(found: Sequence[Classes], positive: ClassValue | None) -> Classes |
 
 
 def _check(spec: MonitorSpec, versions: Sequence[Signature], rows: pl.DataFrame) -> None:
-    """Refuse metrics that fit no version of the models; those of numbers may be of 0/1, as they always were.
+    """Refuse metrics that fit no version of the models.
 
     One that fits a later version only has no value where an earlier one predicted.
     """
     tasks = {one.task for one in versions if one.task is not None}
     if len(tasks) != 1:
         return
-    task, classes = (
-        tasks.pop(),
-        _classes([one.classes for one in versions if one.classes is not None], spec.positive),
-    )
-    numbers = all(kind.is_numeric() or str(kind) in ("Boolean", "Null") for kind in _kinds(rows).values())
+    task = tasks.pop()
+    classes = _classes([one.classes for one in versions if one.classes is not None], spec.positive)
+    kinds = [rows.schema[OBSERVED], rows.schema[PREDICTED]]
     for name in spec.metrics:
         if name in spec.own:
             continue
         metric = spec.metric(name)
         wrong = misfit(metric, task, classes)
-        if wrong and not (task is Task.BINARY and numbers and Task.REGRESSION in metric.tasks):
+        if wrong and not is_of_flags(metric, task, kinds):
             what, _, instead = wrong.partition("; ")
             raise UsageError(f"monitor {spec.name}: {what}", next=f"{instead}: Monitor(metrics=[...])")
 
 
-def _kinds(rows: pl.DataFrame) -> Mapping[str, pl.DataType]:
-    return {name: rows.schema[name] for name in (OBSERVED, PREDICTED)}
+def is_of_flags(metric: Metric, task: Task | None, kinds: Iterable[pl.DataType]) -> bool:
+    """Whether a metric of numbers is of 0/1 classes, which it always could be.
+
+    Args:
+        metric: the metric.
+        task: the models'.
+        kinds: the types of truth and predictions.
+    """
+    numbers = all(kind.is_numeric() or str(kind) in ("Boolean", "Null") for kind in kinds)
+    return task is Task.BINARY and numbers and Task.REGRESSION in metric.tasks
