@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,16 @@ def test_cases_of_texts_are_shown_wrong_ones_first(tmp_path: Path) -> None:
     assert city.look().whole.metrics == {"accuracy": 0.5}
     found = [(row["place"], row["error"]) for row in city.worst()]
     assert found == [("b", True), ("a", False), ("c", None)]
+
+
+def test_cases_are_shown_without_the_code_of_the_author_s_own_metrics(tmp_path: Path) -> None:
+    own = {"within_3": {"function": "nowhere.pipelines:within_3", "better": "higher"}}
+    city = City(tmp_path, metrics=("mae",))
+    city.add("p", place=["a", "b"], value=[1.0, 5.0])
+    city.add("t", place=["a", "b"], count=[1.0, 2.0])
+    city.look()
+    city.records.define(replace(city.spec, metrics=("mae", "within_3"), own=own), 1.0)
+    assert [(row["place"], row["error"]) for row in city.worst()] == [("b", 3.0), ("a", 0.0)]
 
 
 def test_a_slice_is_named_as_its_figures_name_it(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def is_of_chances(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) ->
 
 
 def _labels(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> Labels | None:
-    metrics = [spec.metric(name) for name in spec.metrics]
+    metrics = [spec.metric(name) for name in spec.metrics if name not in spec.own]  # whose code may not be loaded
     labels = labels_of(cases, labels_known(spec, registry, cases), metrics, PROBABILITY)
     return labels if any(map(is_of_classes, metrics)) else None
 

@@ -239,7 +239,8 @@ class _Made:
         """Why a metric of two classes has no value, where the truth has others and nobody says which there are."""
         try:
             both = self.joined.drop_nulls([OBSERVED, PREDICTED])
-            check_two(metric, both[OBSERVED], both[PREDICTED])
+            called = f"{self.spec.truth}.{self.spec.observed}"
+            check_two(metric, both[OBSERVED].alias(called), both[PREDICTED])
         except UsageError as error:
             return error.what
         return ""
