@@ -100,6 +100,12 @@ def test_the_command_syncs_by_the_definition_that_the_pipeline_has_used(folder: 
     unknown = folder.trikk("features", "get", "loads", "line=4", "stop=77", "--at", "2024-03-01T13:00Z")
     assert json.loads(unknown.out) == {"line": "4", "stop": 77, "mean": None, "_missing": "unknown"}
     assert "loads: line=4, stop=77 is unknown" in unknown.err
+    folder.good("features", "sync", "loads", "--rebuild")  # what is too old by now is not online any more
+    expired = folder.trikk("features", "get", "loads", "line=4", "stop=1")
+    assert json.loads(expired.out)["_missing"] == "expired"
+    assert "loads: line=4, stop=1 is expired: the newest features are of 2024-03-01T" in expired.err
+    never = folder.trikk("features", "get", "loads", "line=4", "stop=77")
+    assert json.loads(never.out)["_missing"] == "unknown"
     assert "stop=x is not of type" in folder.refused("features", "get", "loads", "line=4", "stop=x")["what"]
     assert "no part of the key" in folder.refused("features", "get", "loads", "stap=1")["what"]
     assert "there is no feature table" in folder.refused("features", "get", "laods", "line=4")["what"]

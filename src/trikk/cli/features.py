@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import click
@@ -56,6 +56,9 @@ def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as
     row = server.rows([key], _moment(at), None)[0]
     shown = {column: _shown(value) for column, value in row.items()}
     missing = server.missing(key, _moment(at))
+    if missing is not None and missing[0] is Missing.UNKNOWN and text is not None:
+        left_out = _left_out(project, definition, State.read(text), key, _moment(at))
+        missing = (Missing.EXPIRED, left_out) if left_out else missing
     if missing is not None:
         shown["_missing"] = missing[0].value
         why = "nothing of it is online, or nothing by then"
@@ -144,6 +147,23 @@ def _key(definition: Definition, types: list[str], given: tuple[str, ...]) -> di
         texts[column] = text
     kinds = dict(zip(definition.entity, types, strict=True))
     return {column: _value(column, text, kinds[column]) for column, text in texts.items()}
+
+
+def _left_out(
+    project: Project, definition: Definition, state: State, key: dict[str, Any], at: datetime | None
+) -> str:
+    """From when an entity's newest features are that are in the table, and too old to be online; "" for none."""
+    import polars as pl
+
+    try:
+        rows = project.tables.scan(definition.name, state.version)
+    except TrikkError:
+        return ""
+    moment = (at or datetime.now(UTC)) - timedelta(microseconds=definition.delay)
+    own = [pl.col(column) == value for column, value in key.items()]
+    by_then = pl.col(definition.time) <= (moment if state.aware else moment.replace(tzinfo=None))
+    newest = rows.filter(*own, by_then).select(pl.col(definition.event or definition.time).max())
+    return "".join(one.isoformat() for one in newest.collect().to_series() if one is not None)
 
 
 def _value(column: str, text: str, kind: str) -> Any:
