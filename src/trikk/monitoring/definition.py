@@ -295,7 +295,7 @@ def _task(given: str | None, positive: ClassValue | None) -> Task | None:
 def _timing(made: str, made_at: str, within: float | str | timedelta | None) -> dict[str, Any]:
     """When predictions are made; `made` was the column of that time in earlier releases, and still may be."""
     if made not in [*Made]:
-        if made_at:
+        if made_at or str(made).lower() in [*Made]:
             raise UsageError(f"made={made!r} is no time to predict", next='use made="before" or made="after"')
         made, made_at = Made.BEFORE, made
     if within is not None and made != Made.AFTER:
