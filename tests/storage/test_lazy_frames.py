@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trikk.core.errors import CodecError
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.batches import batches
 from trikk.storage.codecs import polars_ipc
@@ -91,3 +93,13 @@ def test_a_last_piece_of_one_flag_has_its_bytes_in_the_whole(tmp_path: Path, las
     polars_ipc.write(frame, tmp_path / "whole")
     polars_ipc.write_lazy(frame.lazy(), tmp_path / "pieces")
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "pieces").read_bytes()
+
+
+def test_a_lazy_frame_that_fails_when_it_is_computed_says_so() -> None:
+    hours = pl.LazyFrame({"at": [datetime(2026, 3, 6, 8, tzinfo=UTC)]})
+    without_zone = pl.lit("2026-03-06T08:00").str.to_datetime()
+    with pytest.raises(CodecError) as refused:
+        Artifacts(MemoryStore()).save(hours.filter(pl.col("at") == without_zone))
+    assert refused.value.what.startswith("the LazyFrame can't be computed: SchemaError: ")
+    assert "\n" not in refused.value.what
+    assert "collect()" in str(refused.value.next)

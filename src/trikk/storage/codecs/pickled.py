@@ -96,7 +96,13 @@ def stamp(packages: set[str]) -> dict[str, str]:
 
 
 def refused(value: object, error: Exception) -> CodecError:
-    """The error for a value that no codec takes."""
+    """The error for a value that no codec takes, or for a LazyFrame that fails when it is computed."""
+    if type_name(value) == "polars.LazyFrame":
+        first = (str(error).splitlines() or [""])[0]
+        return CodecError(
+            f"the LazyFrame can't be computed: {type(error).__name__}: {first}",
+            next="mend its expressions; return it with .collect(), and the step's own line is named",
+        )
     return CodecError(
         f"a value of type {type_name(value)} can't be stored: {type(error).__name__}: {error}",
         next="return a frame, an array, a file's Path, plain data or a picklable object, "
