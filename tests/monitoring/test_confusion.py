@@ -86,6 +86,16 @@ def test_of_many_classes_those_with_most_mistakes_are_shown_and_the_others_toget
     assert (found.total, whole.total, found.others) == (210, 210, 17)
     assert [one.name for one in found.by_class] == ["c3", "c7", "c12"]
     assert whole.bounded(20) == whole
+    again = whole.bounded(10).bounded(4)
+    assert again == found, "those that were counted together before are as many as they were"
+
+
+def test_a_long_class_has_one_number_in_the_picture_and_in_the_shorter_table() -> None:
+    whole = made(*((f"worn bearing {n}", f"worn bearing {n % 9}", 1 + n) for n in range(12)))
+    found = [row for row, _ in whole.bounded(4).labels()]
+    assert found == ["3: worn bearing 2", "11: worn bearing 10", "12: worn bearing 11", "9 others"]
+    assert set(found[:3]) < {row for row, _ in whole.labels()}
+    assert [over for _, over in whole.bounded(4).labels()] == ["3", "11", "12", "others"]
 
 
 def test_long_classes_have_numbers_over_their_columns(capsys: pytest.CaptureFixture[str]) -> None:

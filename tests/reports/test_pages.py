@@ -367,7 +367,7 @@ def test_content_survives_json(made: Any) -> None:
 
 def test_a_monitor_that_was_never_evaluated_is_named(world: World) -> None:
     run = world.make(monthly(monitors=["poeple"]), period="2020-03")
-    assert (run.state, "no monitor 'poeple'" in str(run.error)) == ("failed", True)
+    assert (run.state, "no evaluated monitor 'poeple'" in str(run.error)) == ("failed", True)
 
 
 def test_an_unknown_customer_or_period_is_refused(world: World) -> None:

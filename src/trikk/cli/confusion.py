@@ -70,7 +70,7 @@ def show_reasons(reasons: Mapping[str, str]) -> None:
     for name, why in reasons.items():
         by_reason.setdefault(why, []).append(name)
     for why, names in by_reason.items():
-        echo(f"-: {', '.join(names)}: {why}")
+        echo(printable(f"-: {', '.join(names)}: {why}"))
 
 
 def reasons_of(parts: Iterable[tuple[str, Figures]]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from trikk.cli.confusion import reasons_of, show_matrix, show_reasons
 from trikk.cli.drift import show_drift
 from trikk.cli.output import CELL, echo, json_option, parameters_text, print_json, style, table, value_text, when
 from trikk.core.errors import TrikkError, UnknownName
-from trikk.core.text import shorten
+from trikk.core.text import printable, shorten
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def _history(
     lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
     lines += [told_ahead(ahead), *told([part for _, part in parts])]
     lines += trust_lines(trusted)
-    for line in filter(None, lines):
-        echo(line)
+    for line in dict.fromkeys(filter(None, lines)):
+        echo(printable(line))
     show_reasons(reasons_of(parts))
     if matrix is not None:
         whose = f"{'='.join(chosen)}, " if chosen else ""
@@ -301,7 +301,7 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     if whole.unseen is not None:
         echo(f"  {whole.unseen:.2%} of the predictions are for categories that their model was not fitted on")
     for line in told([whole]):
-        echo(f"  {line}")
+        echo(f"  {printable(line)}")
     for earlier in past:
         shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
         echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())

@@ -57,12 +57,14 @@ class Matrix:
         counts: a row for each class that was true, with a number for each that was said.
         by_class: how well each is told, those of the others together left out.
         others: how many classes are counted together.
+        numbers: of the classes but these, the number of each in the whole matrix; 1, 2, ... if empty.
     """
 
     classes: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
     by_class: tuple[OfClass, ...]
     others: int = 0
+    numbers: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
@@ -99,23 +101,30 @@ class Matrix:
         kept = {one.name for one in ranked[: most - 1]}
         places = [place for place, name in enumerate(self.classes) if name in kept]
         rest = [place for place, name in enumerate(self.classes) if name not in kept]
+        others = len(rest) + max(0, self.others - 1)  # those that were counted together before are one row
+        numbers = self.numbers or range(1, len(self.classes) + 1)
 
         def row(counts: Sequence[int]) -> tuple[int, ...]:
             return (*(counts[place] for place in places), sum(counts[place] for place in rest))
 
         last = [sum(column) for column in zip(*(self.counts[place] for place in rest), strict=True)]
         return Matrix(
-            (*(self.classes[place] for place in places), f"{len(rest)} others"),
+            (*(self.classes[place] for place in places), f"{others} others"),
             (*(row(self.counts[place]) for place in places), row(last)),
             tuple(self.by_class[place] for place in places),
-            len(rest),
+            others,
+            tuple(numbers[place] for place in places),
         )
 
     def labels(self, longest: int = _LONG) -> list[tuple[str, str]]:
         """What stands before each row and over its column: the class; a number over it where one is long."""
         if max(map(len, self.classes)) <= longest:
             return [(name, name) for name in self.classes]
-        return [(f"{number}: {name}", str(number)) for number, name in enumerate(self.classes, 1)]
+        numbers = self.numbers or range(1, len(self.classes) + 1)
+        numbered = [
+            (f"{number}: {name}", str(number)) for number, name in zip(numbers, self.classes, strict=False)
+        ]
+        return numbered + [(self.classes[-1], "others")] * bool(self.others)
 
 
 def table_of(

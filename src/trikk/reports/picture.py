@@ -86,7 +86,10 @@ def draw_confusion(matrix: Matrix) -> bytes:
 def _fill_confusion(axes: Any, matrix: Matrix) -> None:
     size, labels = len(matrix.classes), matrix.labels()
     shares = [[count / (sum(row) or 1) for count in row] for row in matrix.counts]
-    colours = [[_shade(share, right=x == y) for x, share in enumerate(row)] for y, row in enumerate(shares)]
+    right = [BLUE] * (size - 1) + [GREY if matrix.others else BLUE]  # among the others may be mistakes
+    colours = [
+        [_shade(share, right[y] if x == y else RED) for x, share in enumerate(row)] for y, row in enumerate(shares)
+    ]
     axes.imshow(colours, aspect="auto")
     font = 8.5 if size <= _TABLED else 6.5 if size <= _TABLED * 2 else 5.5
     for down, row in enumerate(matrix.counts):
@@ -117,11 +120,11 @@ def _fill_confusion(axes: Any, matrix: Matrix) -> None:
         side.set_color(FAINT)
 
 
-def _shade(share: float, *, right: bool) -> list[float]:
+def _shade(share: float, colour: str) -> list[float]:
     """A colour between white and blue for what is right, red for mistakes; the stronger, the larger the share."""
     from matplotlib.colors import to_rgb
 
-    return [1 - share * (1 - part) for part in to_rgb(BLUE if right else RED)]
+    return [1 - share * (1 - part) for part in to_rgb(colour)]
 
 
 def described(section: Section) -> str:
