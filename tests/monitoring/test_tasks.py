@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from sklearn import metrics as peer
@@ -16,7 +17,7 @@ from trikk.models.task import Classes, Task
 from trikk.monitoring.cases import OBSERVED, PREDICTED
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.figures import MOST_CLASSES, Figures, figures
-from trikk.monitoring.tasks import labels_known
+from trikk.monitoring.tasks import labels_known, of_positive
 from trikk.reports.pooling import pooled
 from trikk.runs.memory import MemoryJournal
 
@@ -24,11 +25,12 @@ TWO = Classes(("leak", "ok"), "leak")
 SLOT = pl.lit(datetime(2020, 3, 1, tzinfo=UTC)).alias("slot")
 
 
-def registry(*all_classes: Classes | None) -> Registry:
+def registry(*all_classes: Classes | None, probabilities: bool = False) -> Registry:
     ledger: Any = MemoryJournal()
     for number, classes in enumerate(all_classes, 1):
         task = None if classes is None else classes.task
-        signature = Signature((Field("x", "Float64"),), Field("value", "String"), task=task, classes=classes)
+        fields = (Field("x", "Float64"),), Field("value", "String")
+        signature = Signature(*fields, task=task, classes=classes, probabilities=probabilities)
         artifact = {"digest": "0" * 64, "codec": "json", "size": 1, "summary": {"type": "x"}}
         body = {"name": "m", "version": number, "artifact": artifact, "signature": signature.to_json()}
         ledger.add("model/m", "version.registered", body, at=1.0)
@@ -63,6 +65,33 @@ def test_classes_of_all_versions_count() -> None:
     known = labels_known(spec("f1_macro"), registry(Classes((3, 20, 100)), Classes((3, 7, 20))), made)
     assert known.classes == Classes((3, 7, 20, 100))
     assert known.task is Task.MULTICLASS
+
+
+def test_a_version_of_two_classes_and_one_of_three_tell_three_apart() -> None:
+    three = Classes(("leak", "ok", "worn"))
+    truth, said = ["leak", "ok", "worn", "leak", "ok", "worn"], ["leak", "leak", "ok", "leak", "ok", "worn"]
+    likely = [0.9, 0.6, 0.2, None, None, None]
+    of_three = {
+        "_probability_leak": [None, None, None, 0.7, 0.2, 0.1],
+        "_probability_ok": [None, None, None, 0.2, 0.7, 0.2],
+        "_probability_worn": [None, None, None, 0.1, 0.1, 0.7],
+    }
+    made = rows(truth, said, [1, 1, 1, 2, 2, 2], _probability=likely, **of_three)
+    known = registry(TWO, three, probabilities=True)
+    both = of_positive(spec("auc"), known, made)
+    share = np.array(
+        [[0.9, 0.1, 0], [0.6, 0.4, 0], [0.2, 0.8, 0], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]]
+    )
+    one = spec("accuracy", "f1_macro", "auc", "brier", "f1[worn]")
+    found = figures(one, both, labels_known(one, known, both))[0].metrics
+    hot = np.array(truth)[:, None] == np.array(three.values)
+    assert found["auc"] == pytest.approx(peer.roc_auc_score(truth, share, multi_class="ovr"))
+    assert found["brier"] == pytest.approx(((share - hot) ** 2).sum(axis=1).mean())
+    assert found["f1_macro"] == pytest.approx(peer.f1_score(truth, said, average="macro"))
+    assert found["f1[worn]"] == pytest.approx(2 / 3)
+    first = made.head(3)  # a class that only a later version knows is no misfit of an earlier window
+    figure = figures(one, first, labels_known(one, known, first))[0].metrics
+    assert (figure["f1[worn]"], figure["accuracy"]) == (0, pytest.approx(1 / 3))
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from trikk.models.labels import Labels
 from trikk.models.registry import Registry
+from trikk.models.task import Task
 from trikk.monitoring.ahead import dated_ahead, row_days
-from trikk.monitoring.cases import cases, check_tables
+from trikk.monitoring.cases import PROBABILITY, cases, check_tables
 from trikk.monitoring.changes import Source, changes
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.due import batches, due
 from trikk.monitoring.estimate_reference import Reference, versions_of
 from trikk.monitoring.figures import agree, figures
 from trikk.monitoring.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
-from trikk.monitoring.tasks import labels_known
+from trikk.monitoring.tasks import labels_known, of_positive
 from trikk.monitoring.unseen import Unseen
 from trikk.monitoring.windows import Window, state_of, zone_of
 
@@ -118,9 +119,25 @@ def _evaluated(
     found = []
     for window in batch:
         rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined
-        found.append(_judged(spec, records, reference, window, rows, labels, now, run, redefined))
+        rows, own = _of_window(spec, registry, rows, labels)
+        found.append(_judged(spec, records, reference, window, rows, own, now, run, redefined))
         reference.add(found[-1][0])
     return found
+
+
+def _of_window(
+    spec: MonitorSpec, registry: Registry, rows: pl.DataFrame, together: Labels
+) -> tuple[pl.DataFrame, Labels]:
+    """A window's rows, and how to read them: by the versions that predicted in it, not in others of its batch.
+
+    Else what a window says would depend on which others are evaluated with it: without a case of a class that only
+    later versions know there is no AUC.
+    """
+    own = labels_known(spec, registry, rows) if together.task is Task.MULTICLASS else together
+    if own.classes is None:
+        return rows, together
+    is_of_two = own.task is Task.BINARY and together.task is Task.MULTICLASS
+    return (of_positive(spec, registry, rows) if is_of_two and PROBABILITY in rows.columns else rows), own
 
 
 def _judged(

@@ -102,7 +102,7 @@ def of_positive(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> pl
 
 
 def _of_each(rows: pl.DataFrame, classes: Classes, known: Mapping[tuple[str, int], Classes]) -> pl.DataFrame:
-    """Cases with a probability of each class instead of the positive one's of versions that know two."""
+    """Cases with a probability of each class, also of versions that know two; that of the positive one stays."""
     import polars as pl
 
     model, version = _made_by()
@@ -115,7 +115,7 @@ def _of_each(rows: pl.DataFrame, classes: Classes, known: Mapping[tuple[str, int
                 likely = likely if class_text(one) == class_text(own.positive) else 1 - likely
                 share = pl.when((model == made_by) & (version == number)).then(likely).otherwise(share)
         shares.append(share.alias(name))
-    return rows.with_columns(shares).drop(PROBABILITY)
+    return rows.with_columns(shares)
 
 
 def _made_by() -> tuple[pl.Expr, pl.Expr]:
