@@ -100,6 +100,6 @@ def test_a_lazy_frame_that_fails_when_it_is_computed_says_so() -> None:
     without_zone = pl.lit("2026-03-06T08:00").str.to_datetime()
     with pytest.raises(CodecError) as refused:
         Artifacts(MemoryStore()).save(hours.filter(pl.col("at") == without_zone))
-    assert refused.value.what.startswith("the LazyFrame can't be computed: SchemaError: ")
+    assert refused.value.what.startswith("the polars.LazyFrame can't be computed: SchemaError: ")
     assert "\n" not in refused.value.what
     assert "collect()" in str(refused.value.next)

@@ -100,7 +100,7 @@ def refused(value: object, error: Exception) -> CodecError:
     if type_name(value) == "polars.LazyFrame":
         first = (str(error).splitlines() or [""])[0]
         return CodecError(
-            f"the LazyFrame can't be computed: {type(error).__name__}: {first}",
+            f"the polars.LazyFrame can't be computed: {type(error).__name__}: {first}",
             next="mend its expressions; return it with .collect(), and the step's own line is named",
         )
     return CodecError(
