@@ -114,12 +114,12 @@ class Workers:
         log = str(Path(arguments["folder"]) / "log")  # what the function prints does not belong to the command
         call = StepCall("", "", place, None, 1, given, log=log, ready_made=f"{__name__}:FROM_FOLDER")
         self._executor.start(place, call)
-        while not (ended := self._executor.poll(_WAIT)):
+        while not (finished := self._executor.poll(_WAIT)):
             continue
-        result = ended[0].result
+        result = finished[0].result
         if result is None:
             raise _failed(
-                place, f"has ended its process (status {os.waitstatus_to_exitcode(ended[0].status)})", ""
+                place, f"has ended its process (status {os.waitstatus_to_exitcode(finished[0].status)})", ""
             )
         if result.error is not None:
             kind, message = result.error["type"], result.error["message"]

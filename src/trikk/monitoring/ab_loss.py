@@ -170,9 +170,8 @@ class LeftOut:
         for group in range(extent.groups):
             days = np.flatnonzero(there[:, group])
             whole, left = values[0, group], values[1:, group][days]
-            if not np.isfinite(
-                left
-            ).all():  # without one of them it is not defined: there is a value, and no spread
+            if not np.isfinite(left).all():
+                # Without one of the days it is not defined: there is a value, and no spread.
                 days, left = days[:1], whole[None]
             sums[days, group, :, 0] = whole + (len(days) - 1) * (left.mean(axis=0) - left)
             sums[days, group, :, 1] = 1.0

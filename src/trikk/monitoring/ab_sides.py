@@ -99,8 +99,8 @@ def told_where(side: Side, parts: Sequence[Part], spec: MonitorSpec) -> str:
     """Where the predictions of a version or an alias are, in words; "" if only in the monitor's table."""
     if not side.model or [part.table for part in parts] == [spec.predictions]:
         return ""
-    told = [f"{part.rows:,} in {part.table}" + (f", left out: {part.why}" if part.why else "") for part in parts]
-    return f"{side.text}: {'; '.join(told)}"
+    words = [f"{part.rows:,} in {part.table}" + (f", left out: {part.why}" if part.why else "") for part in parts]
+    return f"{side.text}: {'; '.join(words)}"
 
 
 def parts_of(side: Side, spec: MonitorSpec, tables: Any, registry: Registry, environment: str) -> list[Part]:
@@ -147,56 +147,56 @@ def narrowed(spec: MonitorSpec, table: str, columns: Sequence[str]) -> MonitorSp
 def _found(side: Side, spec: MonitorSpec, tables: Any, moves: Sequence[Move]) -> list[Part]:
     """A version's or alias's rows, wherever they are."""
     others = [name for name in tables.names() if name not in (spec.predictions, spec.truth)]
-    looked = [side.table] if side.table else [spec.predictions, *others]
+    searched = [side.table] if side.table else [spec.predictions, *others]
     truth = tables.scan(spec.truth).collect_schema()
     parts = [
         part
-        for name in looked
+        for name in searched
         if (part := _of_model(side, spec, name, truth, _by_model(side.model, tables.scan(name)), moves))
     ]
     if not parts:
-        raise _nothing(side, tables, moves, looked)
+        raise _nothing(side, tables, moves, searched)
     fit = [part for part in parts if part.frame is not None]
     if not fit:
         needed = ", ".join((*spec.key, spec.slot, spec.prediction))
-        told = "; ".join(f"{part.rows:,} in table {part.table}, but {part.why}" for part in parts)
+        words = "; ".join(f"{part.rows:,} in table {part.table}, but {part.why}" for part in parts)
         raise UsageError(
-            f"the predictions of {side.text} can't be compared by monitor {spec.name}: {told}",
+            f"the predictions of {side.text} can't be compared by monitor {spec.name}: {words}",
             next=f"predict with {needed}, as table {spec.predictions} has them",
         )
     return [*fit, *(part for part in parts if part.frame is None)]
 
 
-def _nothing(side: Side, tables: Any, moves: Sequence[Move], looked: Sequence[str]) -> UsageError:
+def _nothing(side: Side, tables: Any, moves: Sequence[Move], searched: Sequence[str]) -> UsageError:
     """That there are no predictions of a side; of an alias, since when it is held, and what could be compared."""
     where = f" in table {side.table}" if side.table else ""
     what = f"there are no predictions of {side.text}{where}"
     if not moves:
         made = _made_by(side, [side.version or 0], tables, tables.names()) if side.table else []
         if made:
-            told = ", ".join(f"{rows:,} in table {name}" for _, name, rows in made)
+            words = ", ".join(f"{rows:,} in table {name}" for _, name, rows in made)
             mend = f"leave the table out: {side.model}:{side.version}"
-            return UsageError(f"{what}; there are {told}", next=mend)
+            return UsageError(f"{what}; there are {words}", next=mend)
         mend = "let it predict beside the champion (`shadow`), or compare on given rows (`promote_if`)"
         return UsageError(what, next=mend)
     last = moves[-1]
     what += f": version {last.version} has held {side.alias} since {_moment(last.at):%Y-%m-%d %H:%M} UTC"
-    made = _made_by(side, sorted({move.version for move in moves}), tables, looked)
+    made = _made_by(side, sorted({move.version for move in moves}), tables, searched)
     if not made:
         return UsageError(what, next="wait for predictions that it makes from then on (`shadow`)")
-    told = ", ".join(f"{rows:,} by version {version} in {name}" for version, name, rows in made)
+    words = ", ".join(f"{rows:,} by version {version} in {name}" for version, name, rows in made)
     version, name, _ = next((one for one in made if one[0] == last.version), made[0])
     return UsageError(
-        f"{what}, and whatever was predicted before does not count: {told}",
+        f"{what}, and whatever was predicted before does not count: {words}",
         next=f"compare what the version has made: {side.model}:{version}, or table:{name}",
     )
 
 
 def _made_by(
-    side: Side, versions: Sequence[int], tables: Any, looked: Sequence[str]
+    side: Side, versions: Sequence[int], tables: Any, searched: Sequence[str]
 ) -> list[tuple[int, str, int]]:
     """How many rows versions have made, by version and table."""
-    own = {name: rows for name in looked if (rows := _by_model(side.model, tables.scan(name))) is not None}
+    own = {name: rows for name in searched if (rows := _by_model(side.model, tables.scan(name))) is not None}
     counts = [(v, name, _count(rows.filter(_is_version(v)))) for v in versions for name, rows in own.items()]
     return [one for one in counts if one[2]]
 
@@ -213,8 +213,8 @@ def _of_model(
     why = ""
     if not side.alias:
         own = rows.filter(_is_version(side.version or 0))
-    elif isinstance(made := schema.get(spec.made_at), pl.Datetime):
-        moment = pl.col(spec.made_at) if made.time_zone else pl.col(spec.made_at).dt.replace_time_zone("UTC")
+    elif isinstance(dtype := schema.get(spec.made_at), pl.Datetime):
+        moment = pl.col(spec.made_at) if dtype.time_zone else pl.col(spec.made_at).dt.replace_time_zone("UTC")
         own = rows.filter(_held(moment, moves))
     else:
         own = rows.filter(pl.any_horizontal(*(_is_version(move.version) for move in moves)))
