@@ -188,7 +188,7 @@ def test_classes_are_no_probabilities_even_where_all_truths_are_0_or_1(name: str
         score(metric_of(name), pl.Series("t", [1, 1, 1]), pl.Series("v", values))
     figure = found(values, [1, 1, 1], name)
     assert figure.metrics == {name: None}
-    assert figure.reasons[name].endswith(f"has {shown}")
+    assert figure.reasons[name] == f"{name} is of two classes, 0 and 1, and 'p.value' has {shown}"
 
 
 def test_a_score_of_another_scale_still_ranks_and_says_one_from_a_half_on() -> None:

@@ -239,8 +239,8 @@ class _Made:
         """Why a metric of two classes has no value, where the truth has others and nobody says which there are."""
         try:
             both = self.joined.drop_nulls([OBSERVED, PREDICTED])
-            called = f"{self.spec.truth}.{self.spec.observed}"
-            check_two(metric, both[OBSERVED].alias(called), both[PREDICTED])
+            called = labels_given(self.spec).called
+            check_two(metric, *(both[column].alias(called[column]) for column in (OBSERVED, PREDICTED)))
         except UsageError as error:
             return error.what
         return ""
