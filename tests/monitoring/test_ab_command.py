@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sklearn.metrics import f1_score
 from tests.execution.command import Folder
 
 from trikk.cli.ab import _show
@@ -107,3 +108,59 @@ def test_of_many_slices_the_decided_ones_are_shown(capsys: pytest.CaptureFixture
     assert shown == [f"hour={hour}" for hour in range(12, 24)]
     _show(found, every=True)
     assert capsys.readouterr().out.count("hour=") == 24
+
+
+VERSIONS = """
+import polars as pl
+from trikk import Model, Monitor, Table, pipeline, predict, register_model, step
+
+readings, one, other = Table("readings"), Table("one"), Table("other")
+pump = Monitor("pump", predictions=one, truth=readings, key="pump", slot="slot", observed="state",
+               metrics=["f1_macro"])
+
+
+class Likely:
+    def __init__(self, classes):
+        self.classes_ = classes
+
+    def predict(self, rows):
+        return [self.classes_[int(n) % len(self.classes_)] for n in rows["x"]]
+
+
+@step
+def fitted(classes: str) -> Likely:
+    return Likely(classes.split())
+
+
+@pipeline
+def train(classes: str):
+    register_model(fitted(classes), "pump", inputs=readings)
+
+
+@pipeline
+def night():
+    one.append(predict(Model("pump:1"), readings, key="pump", slot="slot"))
+    other.append(predict(Model("pump:2"), readings, key="pump", slot="slot"))
+"""
+
+
+def test_a_version_that_knows_a_class_more_is_compared_from_the_shell(tmp_path: Path) -> None:
+    slots = pl.datetime_range(pl.datetime(2020, 3, 1), pl.datetime(2020, 3, 10), "6h", time_zone="UTC", eager=True)
+    rows = pl.DataFrame({"pump": "north", "slot": slots, "x": [float(n) for n in range(len(slots))]})
+    states = [("dry", "leak", "ok", "worn")[n % 4] for n in range(len(slots))]
+    rows.with_columns(state=pl.Series(states)).write_parquet(tmp_path / "readings.parquet")
+    made = Folder(tmp_path)
+    made.write(trikk='name = "city"\npipelines = ["pipelines"]\n', pipelines=VERSIONS)
+    assert made.trikk("ingest", "readings", "readings.parquet").code == 0
+    for classes in ("dry leak ok", "dry leak ok worn"):
+        assert made.trikk("run", "train", "-p", f"classes={classes}").code == 0
+    for pipeline in ("night", "watch_pump"):
+        assert made.trikk("run", pipeline).code == 0
+    told = made.trikk("ab", "pump", "pump:1", "pump:2")
+    unseen = states.count("worn")
+    assert told.code == 0, told.err
+    assert f"of classes that pump:1 does not know, and counted as wrong for it: worn ({unseen})" in told.out
+    found = made.trikk("ab", "pump", "pump:1", "pump:2", "--json").json
+    said = [("dry", "leak", "ok")[n % 3] for n in range(len(slots))]
+    assert found["first"] == pytest.approx(f1_score(states, said, average="macro"))
+    assert (found["second"], found["unseen_classes"]) == (1, {"worn": unseen})
