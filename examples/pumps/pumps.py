@@ -212,4 +212,4 @@ def nightly(day: date):
         on_invalid="set aside",
         invalid=set_aside,
     )
-    predictions.append(made, schema_mode="merge")
+    predictions.append(made)
