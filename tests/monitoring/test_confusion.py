@@ -224,7 +224,9 @@ def test_the_command_shows_the_matrix_by_window_and_slice_and_its_cells(
     assert lines[-1] == "next: trikk monitor m --window 2020-03-01 --truth leak --predicted ok"
     assert "leak           1      2      3   33.3%" in run()
     cases = run("--window", "2020-03-01", "--truth", "leak", "--predicted", "ok", "--worst", "1").splitlines()
-    assert cases[0].endswith("PROBABILITY_OF_PREDICTED")
+    heads = cases[0].split()
+    assert heads[heads.index("PREDICTED") :][:3] == ["PREDICTED", "OBSERVED", "PROBABILITY_OF_PREDICTED"]
+    assert not {"CORRECTIONS", "TOO_LATE"} & {*heads}
     assert (len(cases), cases[-1]) == (3, "next: trikk explain 4")
     sliced = json.loads(run("--window", "2020-03-01", "--slice", "pump=pump_1", "--json"))
     assert sliced["confusion_matrix"]["counts"] == [[1, 1], [0, 0]]

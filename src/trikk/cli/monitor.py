@@ -26,6 +26,7 @@ SURE = "probability_of_predicted"
 _SOURCE_ROWS = 5  # of each table that lie behind a prediction
 _JUDGED = 32  # windows by which an estimate is judged: more than count, as some may have too few labels
 _SHARES = {"unseen": "UNSEEN", "set_aside": "SET ASIDE"}
+_OF_NOWCASTS = ("corrections", "correction", "too_early", "too_late")  # columns of a case
 _STATES = {
     "final": "green",
     "partial": "yellow",
@@ -344,11 +345,21 @@ def _cases(found: list[dict[str, Any]]) -> None:
     if not found:
         echo("no cases")
         return
-    heads = [name for name in found[0] if not name.startswith(("run", "probability_"))]
-    heads += [SURE] if SURE in found[0] else []
+    together = [name for name in ("predicted", "observed", SURE) if name in found[0]]
+    heads: list[str] = []
+    for name in found[0]:
+        if name == "predicted":
+            heads += together
+        elif name not in together and not name.startswith(("run", "probability_")) and _is_shown(name, found):
+            heads.append(name)
     table([h.upper() for h in heads], [[_cell(row[h]) for h in heads] for row in found])
     if found[0].get("prediction_id"):
         echo(f"next: trikk explain {found[0]['prediction_id']}")
+
+
+def _is_shown(column: str, rows: list[dict[str, Any]]) -> bool:
+    """Whether a column says something: one about later or late predictions does where there are some."""
+    return column not in _OF_NOWCASTS or any(row[column] for row in rows)
 
 
 @click.command()
