@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -16,6 +17,7 @@ from trikk.alerts.rule import Rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.models.registry import Registry
+from trikk.models.task import Classes, Task
 from trikk.models.version import ModelVersion
 from trikk.monitoring import Monitor
 from trikk.monitoring.ab import compare
@@ -23,7 +25,9 @@ from trikk.monitoring.ahead import told_ahead
 from trikk.monitoring.cases import cases
 from trikk.monitoring.definition import MonitorSpec
 from trikk.monitoring.drift_judge import definition_of
+from trikk.monitoring.figures import figures
 from trikk.monitoring.records import Records
+from trikk.monitoring.tasks import labels_given
 from trikk.reports.known import Known
 from trikk.reports.periods import period_named
 from trikk.reports.section import section, span
@@ -237,6 +241,15 @@ def test_numbers_are_judged_otherwise_where_they_differ_and_classes_where_one_is
         world = World(task=task, metrics=[metric])
         world.tables = MemoryTables({"said": rows, "seen": truth})
         assert world.look(2 * DAY).whole.nowcasts["judged_otherwise"] == expected
+
+
+def test_numbers_of_a_model_that_tells_classes_apart_are_classes_though_the_monitor_does_not_say_so() -> None:
+    rows = said(("a", 5, None), ("b", 5, None)).with_columns(value=pl.Series([3, 20]))
+    rows = pl.concat([rows, rows.with_columns(pl.col("predicted_at") + MINUTE, value=pl.Series([20, 100]))])
+    spec = monitor(metrics=["accuracy"]).spec
+    read = replace(labels_given(spec), task=Task.MULTICLASS, classes=Classes((3, 20, 100)))
+    whole = figures(spec, joined(rows, seen(a="", b="").with_columns(leak=pl.Series([3, 3]))), read)[0]
+    assert whole.nowcasts["judged_otherwise"] == 1
 
 
 def test_a_definition_of_an_older_release_names_a_column_and_means_the_same() -> None:

@@ -217,6 +217,7 @@ class _Made:
         if spec.calibrated and labels is not None and ECE not in spec.metrics:
             self.metrics = metrics = [*metrics, metric_of(ECE)]
         self.labels, self.calibration = labels or by_value(joined), calibration
+        self.says_classes = labels is not None and not labels.by_chance
         self.of_classes = [m for m in metrics if labels is not None and is_of_classes(m)]
         names = {m.name for m in self.of_classes}
         self.of_numbers = [m for m in metrics if m.function is None and m.name not in names]
@@ -308,8 +309,7 @@ class _Made:
         """How many cases have predictions that do not count, by what they are."""
         import polars as pl
 
-        is_class = self.spec.task is not None and self.spec.task.has_classes
-        otherwise = judged_otherwise(OBSERVED, PREDICTED, self.joined.schema, has_classes=is_class)
+        otherwise = judged_otherwise(OBSERVED, PREDICTED, self.joined.schema, has_classes=self.says_classes)
         counts = {
             "too_late": pl.col(TOO_LATE),
             "too_early": pl.col(TOO_EARLY),
@@ -375,26 +375,26 @@ class _Made:
             sums["set_aside"] = [row["+set_aside"], row["#set_aside"]]
         counts = _kept_counts(tallies.get("m"))
         return Figures(
-            column,
-            value,
-            int(row["predicted"]),
-            int(row["observed"]),
-            int(row["labelled"]),
-            metrics,
-            made.get("b", {}),
-            made.get("o", {}),
-            int(row.get("cases") or 0),
-            {name: _number(every.values[name]) for name in estimable(spec)},
-            {name: _number(labelled.values[name]) for name in estimable(spec)},
-            _number(quotient(sums["unseen"])) if "unseen" in sums else None,
-            None if counts is None else counts.to_json(),
-            sums if row["labelled"] else {name: pair for name, pair in sums.items() if pair[1]},
-            {SCORES[side]: kept for side, one in tallies.items() if (kept := self._scores(side, one))},
-            reasons,
-            {name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
-            row.get("unseen_class"),
-            row["_new"],
-            _number(quotient(sums["set_aside"])) if "set_aside" in sums else None,
+            slice=column,
+            value=value,
+            predicted=int(row["predicted"]),
+            observed=int(row["observed"]),
+            labelled=int(row["labelled"]),
+            metrics=metrics,
+            baseline=made.get("b", {}),
+            own=made.get("o", {}),
+            cases=int(row.get("cases") or 0),
+            estimated={name: _number(every.values[name]) for name in estimable(spec)},
+            estimated_labelled={name: _number(labelled.values[name]) for name in estimable(spec)},
+            unseen=_number(quotient(sums["unseen"])) if "unseen" in sums else None,
+            confusion=None if counts is None else counts.to_json(),
+            sums=sums if row["labelled"] else {name: pair for name, pair in sums.items() if pair[1]},
+            scores={SCORES[side]: kept for side, one in tallies.items() if (kept := self._scores(side, one))},
+            reasons=reasons,
+            nowcasts={name[2:]: int(count) for name, count in row.items() if name.startswith("n:")},
+            unseen_class=row.get("unseen_class"),
+            unseen_classes=row["_new"],
+            set_aside=_number(quotient(sums["set_aside"])) if "set_aside" in sums else None,
         )
 
     def _scores(self, side: str, counted: tuple[Labels, Tally]) -> dict[str, Any]:
