@@ -59,7 +59,7 @@ class Tally:
         """The sums above and below the line of a metric; None if it is no quotient of sums."""
         if metric.name in self.sums or needs_probabilities(metric):
             return self.sums.get(metric.name)
-        return parts_of(metric.name.partition("[")[0], self.counts, metric.of or of)
+        return parts_of(metric.single, self.counts, metric.of or of)
 
     def scores(self, *, counts: bool = False) -> dict[str, Any]:
         """What figures of probabilities can be taken together from, as JSON; empty if nothing needs it.
@@ -97,12 +97,11 @@ def valued(metric: Metric, tally: Tally, of: str | None) -> tuple[float | None, 
     if not tally.counts.total:
         return None, "no case has both a prediction and a truth"
     if not needs_probabilities(metric):
-        single = name.partition("[")[0]
         of = metric.of or of
-        if single in BY_CLASS and of is None:
+        if metric.single in BY_CLASS and of is None:
             return None, "which class is positive is not known: say positive="
-        value = counted(single, tally.counts, of)
-        return value, "" if value is not None else undefined(single, tally.counts, of)
+        value = counted(metric.single, tally.counts, of)
+        return value, "" if value is not None else undefined(metric.single, tally.counts, of)
     if tally.flaw:
         return None, tally.flaw
     if name in RANKED:

@@ -74,22 +74,18 @@ def _apart(sides: Sides) -> str:
         return "the classes of one are texts, of the other numbers"
     if known and not set.intersection(*({*one.texts} for one in known)):
         return "they have no class in common"
-    if len({frozenset(one.texts) for one in known}) == 1 and len({_positive(one) for one in known}) > 1:
+    if len({frozenset(one.texts) for one in known}) == 1 and len({one.positive_text for one in known}) > 1:
         return "they have another positive class"
     if len(tasks) > 1 and len(known) < len(sides):
         return "not all classes are known"
     return ""
 
 
-def _positive(classes: Classes) -> str:
-    return "" if classes.positive is None else class_text(classes.positive)
-
-
 def _said(task: Task | None, classes: Classes | None) -> str:
     """A task and its classes in words, the same for the same classes in another order."""
     if classes is None:
         return str(task or "classes not known")
-    positive = f", positive {_positive(classes)}" if classes.positive is not None else ""
+    positive = f", positive {classes.positive_text}" if classes.positive is not None else ""
     return f"{classes.task}: {', '.join(sorted(classes.texts))}{positive}"
 
 

@@ -62,6 +62,11 @@ class Metric:
     of: str = ""
     top: int = 0
 
+    @property
+    def single(self) -> str:
+        """The name without a class: f1 of f1[leak]."""
+        return self.name.removesuffix(f"[{self.of}]")
+
     def expression(self, truth: pl.Expr, value: pl.Expr) -> pl.Expr:
         """One expression that aggregates to the metric, a Float64; null or NaN where that is not defined.
 

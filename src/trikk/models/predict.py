@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,14 +71,10 @@ def predict_frame(
 
     context = current_step()
     lazy = lazy_of(frame)
-    schema = lazy.collect_schema()
-    keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
-    job = _job(model, context, keys, slot, kept, allow_nan)
-    outputs = [field.name for field in job.signature.outputs] if job.signature else []
-    check_columns(schema, keys, slot, kept, [*RESERVED, *outputs])
+    job, needed = _planned(model, lazy, key, slot, keep, allow_nan)
     check_keys(lazy, job.about)
-    needed = job.signature.names if job.signature else _others(job, schema.names())
-    wanted = list(dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in schema)]))
+    names = lazy.collect_schema().names()
+    wanted = list(dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in names)]))
     folder = _folder(context)
     parts: list[Path] = []
     for batch in batches(lazy.select(wanted)):
@@ -108,13 +104,8 @@ def predict_valid(
 
     context = current_step()
     lazy = lazy_of(frame)
-    schema = lazy.collect_schema()
-    keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
-    job = _job(model, context, keys, slot, kept, allow_nan)
-    outputs = [field.name for field in job.signature.outputs] if job.signature else []
-    check_columns(schema, keys, slot, kept, [*RESERVED, *outputs])
-    job = replace(job, allow_nan=True)  # what has no value is set aside, if it must have one
-    needed = job.signature.names if job.signature else _others(job, schema.names())
+    # what has no value is set aside, if it must have one
+    job, needed = _planned(model, lazy, key, slot, keep, allow_nan=True)
 
     def values(made: pl.DataFrame) -> list[str]:
         return [] if allow_nan else made.columns[len(job.about) + 2 : made.columns.index("model")]
@@ -193,6 +184,23 @@ def _tell(context: StepContext | None, reasons: Counter[str], total: int, at_mos
         context.notes.append(text)
     if count == total:
         _LOG.warning("nothing is predicted: %s", text)
+
+
+def _planned(
+    model: Any,
+    rows: pl.LazyFrame,
+    key: str | Sequence[str],
+    slot: str | None,
+    keep: str | Sequence[str],
+    allow_nan: bool,
+) -> tuple[_Job, list[str]]:
+    """What is the same for all rows, and the names of the model's inputs; refuses columns that can't be these."""
+    schema = rows.collect_schema()
+    keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
+    job = _job(model, current_step(), keys, slot, kept, allow_nan)
+    outputs = [field.name for field in job.signature.outputs] if job.signature else []
+    check_columns(schema, keys, slot, kept, [*RESERVED, *outputs])
+    return job, job.signature.names if job.signature else _others(job, schema.names())
 
 
 def _job(

@@ -87,6 +87,11 @@ class Classes:
         return [class_text(value) for value in self.values]
 
     @property
+    def positive_text(self) -> str | None:
+        """The positive class as text."""
+        return None if self.positive is None else class_text(self.positive)
+
+    @property
     def listed(self) -> str:
         """The classes in a sentence."""
         return ", ".join(map(repr, self.values))

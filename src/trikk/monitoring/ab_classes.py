@@ -252,7 +252,7 @@ class _Counted:
     def _of(self, sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         count = len(self.classes)
         hits, true, said = (sums[..., place * count : (place + 1) * count] for place in range(3))
-        name = self.metric.name.partition("[")[0]
+        name = self.metric.single
         single, _, average = name.partition("_")
         if name == "accuracy":
             return _divided(hits.sum(axis=-1), true.sum(axis=-1))

@@ -89,8 +89,7 @@ def of_positive(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> pl
         return rows
     if classes.positive is None:
         return _of_each(rows, classes, known)
-    wanted = class_text(classes.positive)
-    others = [m for m, one in known.items() if one.positive is not None and class_text(one.positive) != wanted]
+    others = [m for m, one in known.items() if one.positive_text not in (None, classes.positive_text)]
     model, version = _made_by()
     theirs = [(model == name) & (version == number) for name, number in others]
     if not theirs:
@@ -112,7 +111,7 @@ def _of_each(rows: pl.DataFrame, classes: Classes, known: Mapping[tuple[str, int
         for (made_by, number), own in known.items():
             if own.positive is not None and class_text(one) in own.texts:
                 likely = pl.col(PROBABILITY)
-                likely = likely if class_text(one) == class_text(own.positive) else 1 - likely
+                likely = likely if class_text(one) == own.positive_text else 1 - likely
                 share = pl.when((model == made_by) & (version == number)).then(likely).otherwise(share)
         shares.append(share.alias(name))
     return rows.with_columns(shares)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import SignatureError, TableError, UnknownName
 from trikk.models.dtypes import dtype_of, is_number
 from trikk.models.signature import Signature
-from trikk.models.task import PROBABILITY, class_text
+from trikk.models.task import PROBABILITY
 from trikk.models.version import ModelVersion
 from trikk.serving.columns import value_as
 from trikk.serving.spool import Segment
@@ -153,7 +153,7 @@ def _positive(version: ModelVersion) -> tuple[list[str], str | None]:
     if signature is None or signature.classes is None or signature.positive is None:
         return [], None
     likely = signature.probabilities or signature.method == "predict_proba"
-    return (signature.classes.texts, class_text(signature.positive)) if likely else ([], None)
+    return (signature.classes.texts, signature.classes.positive_text) if likely else ([], None)
 
 
 def outputs(signature: Signature | None, there: pl.DataType | None) -> dict[str, pl.DataType]:
