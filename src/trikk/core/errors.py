@@ -149,6 +149,12 @@ class StorageError(TrikkError):
     code = "storage"
 
 
+class RecordError(StorageError):
+    """What was written down does not read as what it should be: it is damaged, or something else wrote it."""
+
+    code = "record-unreadable"
+
+
 class ArtifactMissing(StorageError):
     """An artifact is not in the store any more."""
 

@@ -1,0 +1,55 @@
+"""Records: values that are their fields, and the one way in which such a value becomes JSON and a value again.
+
+Everything that is written down (events, ledger entries, locks, graphs, messages between processes) is a record.
+msgspec reads and writes it from the annotations alone, in C, so that a new field is named once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import msgspec
+
+from trikk.core.errors import RecordError
+from trikk.core.values import JSON
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A frozen value whose JSON is its fields by name, in their order.
+
+    A subclass chooses by class options what its JSON looks like (they are inherited):
+
+    - `omit_defaults=True` leaves out fields that have their default; a field that was never written reads as it,
+      so a field that is added later needs a default, and older records read on.
+    - a single field that is left out when it is unknown, beside others that are always written, is
+      `name: T | msgspec.UnsetType = msgspec.UNSET`.
+    - `rename={"field": "key"}` where the key is no good name; `kw_only=True`; `tag=...` and `tag_field=...` for unions.
+
+    Enums are written as their values, tuples as lists; a field that holds any JSON is annotated `Any`. Keys that no
+    field has are ignored: a newer build may have written them. `msgspec.structs.replace` gives a changed copy;
+    `__post_init__` may check, and sets by `msgspec.structs.force_setattr` what it derives.
+    """
+
+    def to_json(self) -> dict[str, JSON]:
+        """The record as JSON: plain dicts, lists, texts and numbers."""
+        return _with_lists(msgspec.to_builtins(self))  # type: ignore[no-any-return]
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Self:
+        """The record that `to_json` wrote.
+
+        Raises:
+            RecordError: if the JSON does not fit the fields; the place in it is named.
+        """
+        try:
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            raise RecordError(f"{cls.__name__} can't be read from its record: {error}") from error
+
+
+def _with_lists(value: Any) -> Any:
+    """The value with its tuples as lists, so that JSON that was never written equals JSON that was read back."""
+    if isinstance(value, dict):
+        return {key: _with_lists(inner) for key, inner in value.items()}
+    return [_with_lists(inner) for inner in value] if isinstance(value, list | tuple) else value

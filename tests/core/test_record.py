@@ -1,0 +1,56 @@
+"""Records go to JSON and back by their fields; what does not fit is refused and named."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import pytest
+
+from trikk.core.errors import RecordError
+from trikk.core.record import Record
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Inner(Record, omit_defaults=True):
+    name: str
+    weight: float | None = None
+
+
+class Outer(Record):
+    colour: Colour
+    parts: tuple[Inner, ...] = ()
+    about: Any = None
+    unknown: int | msgspec.UnsetType = msgspec.UNSET
+
+
+def test_a_record_is_its_fields_in_their_order_and_reads_back_equal():
+    record = Outer(Colour.RED, (Inner("a"), Inner("b", 2.5)), {"x": [1, None, "y"]})
+    data = record.to_json()
+    assert data == {
+        "colour": "red",
+        "parts": [{"name": "a"}, {"name": "b", "weight": 2.5}],
+        "about": {"x": [1, None, "y"]},
+    }
+    assert list(data) == ["colour", "parts", "about"]
+    assert Outer.read(data) == record
+    assert type(Outer.read(data).colour) is Colour
+    assert Outer(Colour.RED, unknown=3).to_json()["unknown"] == 3
+
+
+def test_keys_of_a_newer_build_are_ignored_and_missing_ones_have_their_default():
+    assert Outer.read({"colour": "red", "shape": "round"}) == Outer(Colour.RED)
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [({}, "colour"), ({"colour": "blue"}, "colour"), ({"colour": "red", "parts": [{"name": 3}]}, "parts[0].name")],
+)
+def test_what_does_not_fit_is_refused_and_its_place_is_named(data: dict[str, Any], place: str):
+    with pytest.raises(RecordError, match="Outer can't be read from its record") as refused:
+        Outer.read(data)
+    assert place in str(refused.value)
