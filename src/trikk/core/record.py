@@ -24,10 +24,10 @@ class Record(msgspec.Struct, frozen=True):
       so a field that is added later needs a default, and older records read on.
     - a single field that is left out when it is unknown, beside others that are always written, is
       `name: T | msgspec.UnsetType = msgspec.UNSET`.
-    - `rename={"field": "key"}` where the key is no good name; `kw_only=True`; `tag=...` and `tag_field=...` for unions.
+    - `rename={"field": "key"}` where the key is no good name; `kw_only=True`; `tag=...` for unions.
 
-    Enums are written as their values, tuples as lists; a field that holds any JSON is annotated `Any`. Keys that no
-    field has are ignored: a newer build may have written them. `msgspec.structs.replace` gives a changed copy;
+    Enums are written as their values, tuples as lists; a field that holds any JSON is annotated `Any`. Keys of no
+    field are ignored: a newer build may have written them. `msgspec.structs.replace` gives a changed copy;
     `__post_init__` may check, and sets by `msgspec.structs.force_setattr` what it derives.
     """
 
