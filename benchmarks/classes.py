@@ -24,12 +24,12 @@ import numpy as np
 import polars as pl
 
 from benchmarks import machine
-from trikk.models.confusion import BY_CLASS
-from trikk.models.labels import Labels
+from trikk.models.metrics.confusion import BY_CLASS
+from trikk.models.metrics.labels import Labels
 from trikk.models.task import Classes
-from trikk.monitoring.cases import OBSERVED, PREDICTED, PROBABILITY
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import figures
+from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED, PROBABILITY
+from trikk.monitoring.figures.window_figures import figures
+from trikk.monitoring.monitor_definition import MonitorSpec
 
 Table = dict[str, dict[str, float]]
 """By slice ("" for all cases) and metric; a class that never was said has no precision, which is 0 here."""

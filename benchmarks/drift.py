@@ -28,7 +28,7 @@ import polars as pl
 from benchmarks import machine
 from benchmarks.places import BIN, ENVIRONMENTS, FLOWS, REPOSITORY
 from trikk.drift import DriftReport, compare, profile
-from trikk.drift.report import Method
+from trikk.drift.drift_report import Method
 
 METHODS: dict[str, Method] = {
     **{f"number{i}": "wasserstein" for i in range(25)},

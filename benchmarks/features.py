@@ -28,13 +28,13 @@ import polars as pl
 from tests.servers_redis import PASSWORD, NoServer, running
 
 from trikk import FeatureTable
-from trikk.features.address import resolve
-from trikk.features.encoding import entity_text
-from trikk.features.place import Place
+from trikk.features.cell_encoding import entity_text
+from trikk.features.project_place import Place
+from trikk.features.store_address import resolve
 from trikk.features.sync import sync
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.table_write import Write
-from trikk.storage.tables import Tables
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.tables.table_write import Write
+from trikk.storage.tables.versioned_tables import Tables
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 SPAN = 30 * 86_400 * 10**6

@@ -19,14 +19,14 @@ from typing import NamedTuple
 
 import polars as pl
 
-from trikk.monitoring.cases import cases
-from trikk.monitoring.changes import Source
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.evaluate import evaluate
-from trikk.monitoring.figures import figures
-from trikk.monitoring.records import Records
-from trikk.runs.sqlite import SqliteJournal
-from trikk.storage.tables import Tables, Write
+from trikk.monitoring.cases.case_join import cases
+from trikk.monitoring.cases.changes import Source
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.figures.window_figures import figures
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.monitoring.window_evaluation import evaluate
+from trikk.runs.journals.sqlite_journal import SqliteJournal
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 METRICS = ("mae", "rmse", "bias", "wape", "median_error")

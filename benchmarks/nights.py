@@ -20,21 +20,21 @@ from benchmarks import process
 from benchmarks.jobs import Command
 from benchmarks.monitoring import START, rows
 from benchmarks.places import REPOSITORY
-from trikk.alerts.book import Book
-from trikk.alerts.evaluate import declared
-from trikk.alerts.lifecycle import decide
-from trikk.alerts.rule import Rule
-from trikk.alerts.sources import MONITOR_KINDS
-from trikk.execution.how import How
+from trikk.alerts.evaluations import declared
+from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.lifecycle import decide
+from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.sources import MONITOR_KINDS
 from trikk.execution.project import Project
+from trikk.execution.run_options import How
 from trikk.execution.session import Session
-from trikk.monitoring.changes import Source
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.drift_records import DriftRecords
-from trikk.monitoring.drifting import drifting
-from trikk.monitoring.evaluate import evaluate
-from trikk.monitoring.records import Records
-from trikk.storage.tables import Write
+from trikk.monitoring.cases.changes import Source
+from trikk.monitoring.day_drift.day_comparison import drifting
+from trikk.monitoring.day_drift.drift_records import DriftRecords
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.monitoring.window_evaluation import evaluate
+from trikk.storage.tables.versioned_tables import Write
 
 PIPELINES = """
 from trikk import Alarm, Drift, Monitor, Report, Table

@@ -29,7 +29,7 @@ from tests.servers_java import stop
 from tests.servers_kafka import Kafka, start
 
 from trikk.publishing import publish
-from trikk.publishing.encoding import encode
+from trikk.publishing.row_encoding import encode
 
 TARGET = 1.3
 _SETTINGS = {"log_level": 0, "linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 2_000_000}

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.execution.project import Project
-from trikk.runs.state import RunState
+from trikk.runs.run_state import RunState
 
 SOURCE = Path(__file__).parent / "execution" / "crash_project"
 NIGHTS = (1, 2, 3)
@@ -99,7 +99,7 @@ def children(pid: int) -> list[int]:
 
 def family(pid: int) -> tuple[list[int], list[int]]:
     """The hosts and workers below a driver."""
-    hosts = [c for c in children(pid) if b"trikk.execution.host" in cmdline(c)]
+    hosts = [c for c in children(pid) if b"trikk.execution.workers.host" in cmdline(c)]
     return hosts, [w for h in hosts for w in children(h)]
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from trikk.core.settings import load_settings
-from trikk.runs.open import open_journal
+from trikk.runs.journals.open_journal import open_journal
 
 START = 1_700_000_000.0
 MINUTE = 60.0

@@ -5,17 +5,17 @@ Everything an author of pipelines needs is here; importing it loads no library b
 
 from trikk.alerts import Alarm
 from trikk.core.errors import PermanentError, TrikkError
-from trikk.core.version import __version__ as __version__
+from trikk.core.package_version import __version__ as __version__
 from trikk.features import FeatureTable
 from trikk.models import Metric, ModelVersion, better_by, predict, promote_if, register_model
 from trikk.monitoring import Drift, Monitor, Slice, estimate_error, shadow
 from trikk.pipeline.cache import Cache
-from trikk.pipeline.model import Model
+from trikk.pipeline.model_reference import Model
 from trikk.pipeline.pipeline import Pipeline, pipeline
 from trikk.pipeline.resources import Resources
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step, step
-from trikk.pipeline.table import Table
+from trikk.pipeline.table_reference import Table
 from trikk.pipeline.tracing import when
 from trikk.publishing import publish
 from trikk.quality import quality_gate

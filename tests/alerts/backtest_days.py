@@ -8,14 +8,14 @@ from typing import Any
 
 from tests.alerts.backtest_past import SPEC, day, evening, midnight
 
-from trikk.alerts.rule import Rule, checked
+from trikk.alerts.rules.rule import Rule, checked
 from trikk.drift import ColumnDrift
-from trikk.drift.measure import Measured
-from trikk.drift.verdict import Facts, Limits, decide
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.drift_definition import Drift
-from trikk.monitoring.drift_judge import basis_of, concluded, definition_of
-from trikk.monitoring.drift_records import DriftRecord
+from trikk.drift.drift_verdict import Facts, Limits, decide
+from trikk.drift.measures.measure import Measured
+from trikk.monitoring.day_drift.drift_definition import Drift
+from trikk.monitoring.day_drift.drift_records import DriftRecord
+from trikk.monitoring.day_drift.judgement import basis_of, concluded, definition_of
+from trikk.monitoring.monitor_definition import MonitorSpec
 
 
 def declared(drift: Drift | None = None) -> MonitorSpec:
@@ -32,7 +32,7 @@ def column(
     missing_p: float | None = None,
     method: Any = "",
 ) -> ColumnDrift:
-    """What `trikk.drift.compare` would find; no effect: too few values."""
+    """What `trikk.drift.column_comparison` would find; no effect: too few values."""
     method = method or ("ks" if name == "error" else "wasserstein")
     measured = None if effect is None else Measured(method, effect, effect, p_value, 0.0, "mean 1 -> 2; new: a")
     values = 10 if effect is None else 400

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from trikk.alerts.rule import Rule, checked
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import Figures
-from trikk.monitoring.records import WindowRecord
+from trikk.alerts.rules.rule import Rule, checked
+from trikk.monitoring.figures.records import WindowRecord
+from trikk.monitoring.figures.window_figures import Figures
+from trikk.monitoring.monitor_definition import MonitorSpec
 
 FIRST = date(2020, 3, 1)
 SPEC = MonitorSpec(

@@ -13,19 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.alerts.backtest_past import FIRST, SPEC, day, evening, figures, midnight, record, rule, watched
 
-from trikk.alerts.backtest import Episode, replay
-from trikk.alerts.backtest_answer import Backtest
-from trikk.alerts.backtest_bounds import Accepted
-from trikk.alerts.backtest_figures import FigureSweep
-from trikk.alerts.backtest_past import Known, Night, known_of, nights
-from trikk.alerts.backtest_question import Question, choose
-from trikk.alerts.backtest_run import answer
-from trikk.alerts.backtest_sweep import Days
-from trikk.alerts.backtest_table import outcome
-from trikk.alerts.backtest_template import Template
-from trikk.alerts.rule import Rule
+from trikk.alerts.backtest.answer import Backtest
+from trikk.alerts.backtest.bounds import Accepted
+from trikk.alerts.backtest.figure_replay import FigureSweep
+from trikk.alerts.backtest.night_replay import Episode, replay
+from trikk.alerts.backtest.past import Known, Night, known_of, nights
+from trikk.alerts.backtest.question import Question, choose
+from trikk.alerts.backtest.runner import answer
+from trikk.alerts.backtest.table import outcome
+from trikk.alerts.backtest.template import Template
+from trikk.alerts.backtest.threshold_sweep import Days
+from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import UnknownName, UsageError
-from trikk.monitoring.records import WindowRecord
+from trikk.monitoring.figures.records import WindowRecord
 
 ZONE = ZoneInfo("UTC")
 ACCEPTED = Accepted.read("1/month")

@@ -7,9 +7,9 @@ import math
 import pytest
 from tests.alerts.backtest_past import rule
 
-from trikk.alerts.backtest_bounds import Accepted, rate_bound, share_bound
-from trikk.alerts.backtest_suggest import suggest
-from trikk.alerts.backtest_table import Outcome
+from trikk.alerts.backtest.bounds import Accepted, rate_bound, share_bound
+from trikk.alerts.backtest.suggestion import suggest
+from trikk.alerts.backtest.table import Outcome
 from trikk.core.errors import UsageError
 
 scipy_stats = pytest.importorskip("scipy.stats")

@@ -11,8 +11,8 @@ from tests.alerts.backtest_past import FIRST, day, evening, rule, watched
 from tests.execution.command import Folder
 
 from trikk.execution.project import Project
-from trikk.monitoring.drift_records import DriftRecords
-from trikk.monitoring.records import Cursor, Records
+from trikk.monitoring.day_drift.drift_records import DriftRecords
+from trikk.monitoring.figures.records import Cursor, Records
 
 WAPES = [round(0.1 + n % 7 / 100, 2) for n in range(40)] + [0.5, 0.6, 0.1]
 

@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 from tests.alerts.backtest_days import column, compared, declared, drift_rule, watched_days
 from tests.alerts.backtest_past import FIRST, SPEC, day, evening, midnight, rule
 
-from trikk.alerts.backtest import Episode, past_of, readings, replay
-from trikk.alerts.backtest_answer import Backtest
-from trikk.alerts.backtest_bounds import Accepted
-from trikk.alerts.backtest_columns import ColumnSeen
-from trikk.alerts.backtest_drift import DriftSweep
-from trikk.alerts.backtest_limits import Limits
-from trikk.alerts.backtest_past import Night, days_known, nights
-from trikk.alerts.backtest_question import Question, choose
-from trikk.alerts.backtest_run import answer
-from trikk.alerts.backtest_sweep import Days
-from trikk.alerts.drifts import of_drift
-from trikk.alerts.rule import Rule
+from trikk.alerts.backtest.answer import Backtest
+from trikk.alerts.backtest.bounds import Accepted
+from trikk.alerts.backtest.columns import ColumnSeen
+from trikk.alerts.backtest.drift_limits import Limits
+from trikk.alerts.backtest.drift_replay import DriftSweep
+from trikk.alerts.backtest.night_replay import Episode, past_of, readings, replay
+from trikk.alerts.backtest.past import Night, days_known, nights
+from trikk.alerts.backtest.question import Question, choose
+from trikk.alerts.backtest.runner import answer
+from trikk.alerts.backtest.threshold_sweep import Days
+from trikk.alerts.rules.drift import of_drift
+from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import UnknownName, UsageError
-from trikk.monitoring.drift_definition import Drift
-from trikk.monitoring.drift_records import DriftRecord, DriftRecords
-from trikk.monitoring.records import Records
-from trikk.runs.memoryledger import MemoryLedger
+from trikk.monitoring.day_drift.drift_definition import Drift
+from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
+from trikk.monitoring.figures.records import Records
+from trikk.runs.journals.memory_ledger import MemoryLedger
 
 ZONE = ZoneInfo("UTC")
 CALM = [(0.05 + n % 4 / 100, 0.06 + n % 5 / 100) for n in range(30)]

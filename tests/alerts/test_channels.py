@@ -14,11 +14,11 @@ import pytest
 from tests.alerts.servers import MailServer, WebServer
 from tests.steps.servers_moto import MotoServer
 
-from trikk.alerts.channels import send
-from trikk.alerts.incident import OPENED, RESOLVED, Incident, Told
-from trikk.alerts.message import Failure, Message, digest, message
-from trikk.alerts.reading import Point
-from trikk.alerts.rule import Rule
+from trikk.alerts.delivery.channels import send
+from trikk.alerts.delivery.message import Failure, Message, digest, message
+from trikk.alerts.incidents.incident import OPENED, RESOLVED, Incident, Told
+from trikk.alerts.rules.reading import Point
+from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import BrokerError, ProjectError
 from trikk.core.settings import Settings
 

@@ -12,18 +12,18 @@ import pytest
 from tests.execution.command import Folder
 
 from trikk.alerts.config import alert_settings
-from trikk.alerts.costs import of_costs, periods
-from trikk.alerts.incident import Incident, Told
-from trikk.alerts.message import commands
-from trikk.alerts.reading import Reading
-from trikk.alerts.rule import Rule, checked
-from trikk.alerts.sources import see
+from trikk.alerts.delivery.message import commands
+from trikk.alerts.incidents.incident import Incident, Told
+from trikk.alerts.rules.costs import of_costs, periods
+from trikk.alerts.rules.reading import Reading
+from trikk.alerts.rules.rule import Rule, checked
+from trikk.alerts.rules.sources import see
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.settings import load_settings
-from trikk.execution.costs import Spending, cost_of
 from trikk.execution.project import Project
+from trikk.execution.upkeep.run_costs import Spending, cost_of
 from trikk.runs.cost import Usage
-from trikk.runs.lease import Holder
+from trikk.runs.journals.lease import Holder
 
 PRICES = '[costs]\ncurrency = "EUR"\ncore_hour = 1.0\n'
 START = datetime(2020, 3, 1, tzinfo=UTC)

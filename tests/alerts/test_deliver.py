@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from tests.alerts.servers import MailServer, WebServer
 
-from trikk.alerts.book import Book
 from trikk.alerts.config import alert_settings
-from trikk.alerts.deliver import deliver
-from trikk.alerts.delivery import GIVE_UP, Delivery, next_step
-from trikk.alerts.incident import SENDING
-from trikk.alerts.lifecycle import decide
-from trikk.alerts.reading import Point, Reading
-from trikk.alerts.rule import Rule
+from trikk.alerts.delivery.message_attempts import GIVE_UP, Delivery, next_step
+from trikk.alerts.delivery.sender import deliver
+from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.incident import SENDING
+from trikk.alerts.incidents.lifecycle import decide
+from trikk.alerts.rules.reading import Point, Reading
+from trikk.alerts.rules.rule import Rule
 from trikk.execution.project import Project
-from trikk.runs.lease import Holder
+from trikk.runs.journals.lease import Holder
 
 HOUR = 3600.0
 DEAD = {"host": "", "boot": "", "pid": 0, "started": 0}

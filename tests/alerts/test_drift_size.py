@@ -11,17 +11,17 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Drift, Monitor, Table
-from trikk.alerts import drifts
-from trikk.alerts.book import Book
-from trikk.alerts.drifts import of_drift
-from trikk.alerts.incident import OPENED, RESOLVED, UPDATED, Incident
-from trikk.alerts.lifecycle import decide
-from trikk.alerts.message import message
-from trikk.alerts.rule import Rule
+from trikk.alerts.delivery.message import message
+from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.incident import OPENED, RESOLVED, UPDATED, Incident
+from trikk.alerts.incidents.lifecycle import decide
+from trikk.alerts.rules import drift as drifts
+from trikk.alerts.rules.drift import of_drift
+from trikk.alerts.rules.rule import Rule
 from trikk.drift import FixedWindow, SlidingWindow, compare
-from trikk.monitoring.records import Records
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.table_write import Write
+from trikk.monitoring.figures.records import Records
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.tables.table_write import Write
 from trikk.testing import MemoryTables, run_inline
 
 START = datetime(2020, 3, 2, tzinfo=UTC)

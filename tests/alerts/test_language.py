@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk.alerts.backtest_template import Template, without_place
-from trikk.alerts.expression import Name
-from trikk.alerts.language import parse, written_name
+from trikk.alerts.backtest.template import Template, without_place
+from trikk.alerts.rules.language import parse, written_name
+from trikk.alerts.rules.rule_condition import Name
 from trikk.core.errors import UsageError
 
 VALUES = {"mae": 4.0, "bias": -3.0, "quantile_0.9": 2.0, "own": 1.0, "coverage": 0.5}

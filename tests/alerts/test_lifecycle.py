@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trikk.alerts.book import Book
-from trikk.alerts.byhand import acknowledge, resolve
-from trikk.alerts.incident import ESCALATED, OPENED, RESOLVED, STARTING, SUPPRESSED, UPDATED
-from trikk.alerts.lifecycle import decide, start_is_due
-from trikk.alerts.reading import Point, Reading
-from trikk.alerts.rule import Rule
+from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.by_hand import acknowledge, resolve
+from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, STARTING, SUPPRESSED, UPDATED
+from trikk.alerts.incidents.lifecycle import decide, start_is_due
+from trikk.alerts.rules.reading import Point, Reading
+from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import JournalError
-from trikk.runs.memory import MemoryJournal
+from trikk.runs.journals.memory_journal import MemoryJournal
 
 HOUR, DAY = 3600.0, 86400.0
 

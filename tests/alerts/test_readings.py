@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from trikk.alerts.figures import of_figures, of_labels
-from trikk.alerts.reading import Reading, cause
-from trikk.alerts.rule import Rule, checked
-from trikk.alerts.runs import of_failures, of_gates, of_lengths, of_missing
-from trikk.alerts.watch import unjudged
+from trikk.alerts.look import unjudged
+from trikk.alerts.rules.figures import of_figures, of_labels
+from trikk.alerts.rules.reading import Reading, cause
+from trikk.alerts.rules.rule import Rule, checked
+from trikk.alerts.rules.runs import of_failures, of_gates, of_lengths, of_missing
 from trikk.execution.project import Project
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import Figures
-from trikk.monitoring.records import Records, WindowRecord
-from trikk.runs.memory import MemoryJournal
+from trikk.monitoring.figures.records import Records, WindowRecord
+from trikk.monitoring.figures.window_figures import Figures
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.memory_journal import MemoryJournal
 
 START = datetime(2020, 3, 1, tzinfo=UTC)
 SPEC = MonitorSpec(

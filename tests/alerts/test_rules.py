@@ -9,10 +9,10 @@ import pytest
 
 from trikk import Alarm, Monitor, Table
 from trikk.alerts.config import alert_settings
-from trikk.alerts.rule import Rule, checked
+from trikk.alerts.rules.rule import Rule, checked
 from trikk.core.errors import DefinitionError, ProjectError, UsageError
 from trikk.core.settings import load_settings
-from trikk.monitoring.definition import MonitorSpec
+from trikk.monitoring.monitor_definition import MonitorSpec
 
 
 def monitor(*alarms: Alarm) -> Monitor:

@@ -13,21 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trikk.alerts import silence_read
 from trikk.alerts.config import alert_settings
-from trikk.alerts.reading import Reading
-from trikk.alerts.rule import Rule, checked
-from trikk.alerts.silence import MANY, Known, newer, readings
-from trikk.alerts.silence_read import of_silence
-from trikk.alerts.sources import see
-from trikk.alerts.watch import Looked, look
+from trikk.alerts.look import Looked, look
+from trikk.alerts.rules import silence_times as silence_read
+from trikk.alerts.rules.reading import Reading
+from trikk.alerts.rules.rule import Rule, checked
+from trikk.alerts.rules.silence import MANY, Known, newer, readings
+from trikk.alerts.rules.silence_times import of_silence
+from trikk.alerts.rules.sources import see
 from trikk.core.errors import ProjectError, TableError, UsageError
 from trikk.core.settings import load_settings
-from trikk.execution.how import How
 from trikk.execution.project import Project
+from trikk.execution.run_options import How
 from trikk.execution.session import Session
-from trikk.storage.table_types import Mode
-from trikk.storage.table_write import Write
+from trikk.storage.tables.table_write import Write
+from trikk.storage.tables.types import Mode
 
 START = datetime(2020, 3, 1, tzinfo=UTC)
 HOUR = 3600

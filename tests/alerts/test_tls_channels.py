@@ -15,8 +15,8 @@ from tests.certificates import Authority
 from tests.servers_java import free_ports
 from tests.servers_tls import PASSWORD, USER, Hook, Mail, Wire, hook, mail, wire
 
-from trikk.alerts.book import Book
-from trikk.alerts.channels import send
+from trikk.alerts.delivery.channels import send
+from trikk.alerts.incidents.book import Book
 from trikk.core.errors import BrokerError, ProjectError, UsageError
 from trikk.core.settings import Settings
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.execution.command import Folder, until
 
-from trikk.runs.sqlite import SqliteJournal
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 
 
 @pytest.fixture

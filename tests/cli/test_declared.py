@@ -8,8 +8,8 @@ import pytest
 from tests.execution.command import Folder
 
 from trikk.execution.project import Project
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.records import Records
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.monitor_definition import MonitorSpec
 
 MONITOR = """
 from trikk import Alarm, Monitor, Report, Table, pipeline, step

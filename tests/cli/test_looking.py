@@ -9,7 +9,7 @@ from tests.execution.command import Folder
 
 from trikk.execution.project import Project
 from trikk.runs import events as e
-from trikk.runs.lease import Holder
+from trikk.runs.journals.lease import Holder
 
 
 def test_a_run_without_a_driver_is_not_passed_off_as_running(folder: Folder) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.execution.command import Folder, make_folder
 
-from trikk.runs.sqlite import SqliteJournal
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 
 WRITES = "run fragile"
 COMMANDS = (
@@ -86,7 +86,7 @@ def can(prefix: list[str], script: str) -> bool:
 def leave_a_log(folder: Folder) -> None:
     """Append an event and die, so that it is in the journal's log only."""
     script = (
-        "import os, signal, sys; from trikk.runs.sqlite import SqliteJournal\n"
+        "import os, signal, sys; from trikk.runs.journals.sqlite_journal import SqliteJournal\n"
         "journal = SqliteJournal('.trikk/journal.db'); journal.create('logged', 'p', {}, at=1.0)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk.core.addresses import encoded_names, fill, holds_secret, refuse_secrets
 from trikk.core.errors import ProjectError, UsageError
+from trikk.core.network.addresses import encoded_names, fill, holds_secret, refuse_secrets
 from trikk.core.settings import load_settings
 
 IN_PLAIN = [

@@ -12,7 +12,7 @@ import pytest
 from tests.certificates import Authority, Certificate
 
 from trikk.core.errors import UsageError
-from trikk.core.tls import client_context, explain, look, trusted
+from trikk.core.network.tls import client_context, explain, look, trusted
 
 
 @contextlib.contextmanager

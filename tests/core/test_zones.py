@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo, available_timezones
 import polars as pl
 import pytest
 
-from trikk.alerts.costs import periods
+from trikk.alerts.rules.costs import periods
 from trikk.core.cron import ticks
 from trikk.core.zones import day_of, day_start, hour_of, moment_of, start_of
 from trikk.drift import SlidingWindow, spans
-from trikk.monitoring.cases import _utc
-from trikk.monitoring.drift_days import compared_with
-from trikk.monitoring.windows import moments, window_at, window_named, windows_between
+from trikk.monitoring.cases.case_join import _utc
+from trikk.monitoring.cases.windows import moments, window_at, window_named, windows_between
+from trikk.monitoring.day_drift.reference_days import compared_with
 from trikk.reports.periods import last_complete
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=number) for number in (1, 60, 3600, 86400))

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drift.samples import NUMBERS, numbers
 
-from trikk.drift.digest import BITS, FINENESS, Digest, key_of, number_of
-from trikk.drift.rows import RowPair
-from trikk.drift.sketches import gap_of
+from trikk.drift.measures.digest import BITS, FINENESS, Digest, key_of, number_of
+from trikk.drift.measures.sketches import gap_of
+from trikk.drift.profile_rows import RowPair
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0)
 PARTS = st.lists(st.lists(FLOATS | st.integers(-5, 5).map(float), max_size=300), min_size=1, max_size=6)

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import JournalError
-from trikk.execution.how import How
 from trikk.execution.once import Job, attempts_of, run_once
 from trikk.execution.project import Project
+from trikk.execution.run_options import How
 from trikk.execution.session import Session
-from trikk.runs.lease import Holder
+from trikk.runs.journals.lease import Holder
 
 NOW = datetime(2020, 4, 1, 6, tzinfo=UTC)
 MOST = 20

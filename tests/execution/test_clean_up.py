@@ -13,15 +13,15 @@ import pytest
 from tests.execution.command import Folder
 from tests.storage.test_table_clean import write
 
-from trikk.execution import cleanup
-from trikk.execution.how import How
 from trikk.execution.project import Project
+from trikk.execution.run_options import How
 from trikk.execution.session import Session
+from trikk.execution.upkeep import cleanup
 from trikk.runs.bundle import contents
-from trikk.runs.state import RunState
-from trikk.storage.local import LocalStore
-from trikk.storage.table_files import LocalFiles
-from trikk.storage.tables import Tables, Write
+from trikk.runs.run_state import RunState
+from trikk.storage.stores.local import LocalStore
+from trikk.storage.tables.data_files import LocalFiles
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 PIPELINES = """
 import polars as pl
@@ -152,7 +152,7 @@ def test_a_run_that_is_resumed_while_clean_up_forgets_keeps_what_it_needs(
     project = Project.open(tmp_path)
     project.tables.write("counts", Write("append", pl.DataFrame({"k": [1]})), identity="0", origin={})
     driven, _ = run(project, 1, 2)
-    from trikk.runs.lease import Holder
+    from trikk.runs.journals.lease import Holder
 
     lease = project.journal.acquire(driven.id, Holder.current(), ttl=60, now=time.time())
     report = cleanup.collect(project, keep_last=1, grace=0)

@@ -16,13 +16,14 @@ from tests.execution.command import Folder, make_folder
 from tests.execution.test_clean_up import once_at
 
 from trikk.core.errors import TableError
-from trikk.execution import checkup, cleanup
 from trikk.execution.project import Project
+from trikk.execution.upkeep import cleanup
+from trikk.execution.upkeep import project_check as checkup
 from trikk.runs.bundle import contents
-from trikk.runs.journal import RunRow
-from trikk.runs.state import RunState
-from trikk.storage import table_sums
-from trikk.storage.tables import Tables, Write
+from trikk.runs.journals.journal import RunRow
+from trikk.runs.run_state import RunState
+from trikk.storage.tables import sums as table_sums
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 
 @pytest.fixture(scope="module")

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from trikk import Retry
 from trikk.execution.driver import LEASE_TTL, Driver, Options
-from trikk.execution.executor import Ended
 from trikk.execution.limits import Capacity
-from trikk.execution.messages import StepCall, StepResult, failure
+from trikk.execution.step_messages import StepCall, StepResult, failure
+from trikk.execution.workers.executor import Ended
 from trikk.pipeline.arguments import Argument, Constant, OutputRef
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.graph import Graph, Node
 from trikk.runs import events as e
-from trikk.runs.journal import Event
-from trikk.runs.lease import Holder
+from trikk.runs.journals.journal import Event
+from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.runs.lock import Lock
-from trikk.runs.memory import MemoryJournal
-from trikk.runs.state import RunState, StepState, Task
+from trikk.runs.run_state import RunState, StepState, Task
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 from trikk.testing import ManualClock
 
 RUN = "run"

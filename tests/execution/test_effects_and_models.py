@@ -9,7 +9,7 @@ from tests.execution.command import Folder, states_of, steps_of
 
 from trikk.core.errors import DefinitionError
 from trikk.pipeline.step import Step
-from trikk.runs.sqlite import SqliteJournal
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 
 CODE = """
 from pathlib import Path

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from trikk import pipeline, step
-from trikk.execution.how import How
 from trikk.execution.once import Job, as_texts, attempts_of, run_once
 from trikk.execution.project import Project
+from trikk.execution.run_options import How
 from trikk.execution.session import Session
 
 ROOT = Path(__file__).parents[2]

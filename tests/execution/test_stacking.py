@@ -13,7 +13,7 @@ import pytest
 from trikk import FeatureTable, Table, pipeline, step
 from trikk.core.errors import CodecError
 from trikk.storage.frames import rows_of
-from trikk.storage.tables import Tables
+from trikk.storage.tables.versioned_tables import Tables
 from trikk.testing import MemoryTables, run_inline
 
 made = Table("made")

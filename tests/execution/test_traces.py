@@ -17,7 +17,7 @@ from tests.execution.command import Folder, steps_of
 
 from trikk import PermanentError, pipeline, step
 from trikk.core.errors import TableError, UsageError
-from trikk.execution.traces import headline, own_line, own_traceback
+from trikk.execution.workers.traces import headline, own_line, own_traceback
 from trikk.models.task import Classes
 from trikk.testing import run_inline
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.servers_redis import PASSWORD, RedisServer, redis_server
 
-from trikk.features.place import Place
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.tables import Tables
+from trikk.features.project_place import Place
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.tables.versioned_tables import Tables
 
 __all__ = ["redis_server"]
 
@@ -42,6 +42,6 @@ def fresh_names() -> Iterator[Callable[[], str]]:
 def client(template: str):
     import redis
 
-    from trikk.features.address import resolve
+    from trikk.features.store_address import resolve
 
     return redis.Redis.from_url(resolve(template).url, decode_responses=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from trikk.features.definition import Definition
+from trikk.features.feature_definition import Definition
 
 
 def naive_join(

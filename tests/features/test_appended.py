@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from tests.servers import S3Server
 
-from trikk.storage.table_write import Write
-from trikk.storage.tables import Tables
-from trikk.testing.tables import MemoryTables
+from trikk.storage.tables.table_write import Write
+from trikk.storage.tables.versioned_tables import Tables
+from trikk.testing.memory_tables import MemoryTables
 
 
 @pytest.fixture(params=["folder", "bucket", "memory"])

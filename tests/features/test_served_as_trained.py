@@ -13,10 +13,10 @@ from tests.features.strategies import MINUTE, START, VALUES, Case, cases, minute
 from trikk.features.cells import dump, survivors
 from trikk.features.join import join_as_of
 from trikk.features.online import open_online
-from trikk.features.place import Place
+from trikk.features.project_place import Place
 from trikk.features.serve import Server
 from trikk.features.sync import sync
-from trikk.storage.table_write import Write
+from trikk.storage.tables.table_write import Write
 
 ZONE = "zoneinfo.ZoneInfo(key='UTC')"
 TOGETHER = settings(

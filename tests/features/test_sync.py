@@ -19,11 +19,11 @@ from tests.features.conftest import client
 from trikk import FeatureTable
 from trikk.core.errors import Conflict, StorageError, UnknownName, UsageError
 from trikk.features.actions import check_rows
-from trikk.features.definition import Definition
+from trikk.features.feature_definition import Definition
 from trikk.features.online import open_online
-from trikk.features.place import Place
+from trikk.features.project_place import Place
 from trikk.features.sync import Synced, sync
-from trikk.storage.table_write import Write
+from trikk.storage.tables.table_write import Write
 
 T0 = datetime(2024, 3, 1, 9, tzinfo=UTC)
 LOADS = FeatureTable("loads", entity="line", time="known")

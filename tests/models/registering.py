@@ -7,7 +7,7 @@ import sys
 from tests.models.making import version
 
 from trikk.models.registry import Registry
-from trikk.runs.open import open_journal
+from trikk.runs.journals.open_journal import open_journal
 
 
 def main(location: str, worker: str, count: int) -> None:

@@ -19,8 +19,8 @@ from tests.serving.endpoints import Served
 from trikk import Table, pipeline, predict, register_model
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
-from trikk.monitoring.drill import explain
-from trikk.publishing.encoding import encode
+from trikk.monitoring.drilldown.drill import explain
+from trikk.publishing.row_encoding import encode
 from trikk.publishing.stream import Stream
 from trikk.testing import run_inline
 

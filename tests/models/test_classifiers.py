@@ -31,7 +31,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from trikk.core.errors import PredictionError, SignatureError, UsageError
-from trikk.models.invoke import predict_values, predictions
+from trikk.models.calling.invoke import predict_values, predictions
 from trikk.models.register import infer
 from trikk.models.signature import Signature
 from trikk.models.task import Task

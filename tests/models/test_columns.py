@@ -23,14 +23,14 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from tests.models.making import version
 
 from trikk.core.errors import PredictionError, SignatureError
-from trikk.models.columns import fitted_on
-from trikk.models.invoke import predict_values
+from trikk.models.calling.invoke import predict_values
+from trikk.models.calling.model_columns import fitted_on
 from trikk.models.predict import predict_frame
 from trikk.models.register import infer
 from trikk.models.signature import Signature
-from trikk.monitoring.estimate import estimate_frame
-from trikk.serving.bodies import Body
-from trikk.serving.predictor import Predictor, Request
+from trikk.monitoring.estimates.estimate_step import estimate_frame
+from trikk.serving.http.bodies import Body
+from trikk.serving.model_processes.predictor import Predictor, Request
 
 random = np.random.default_rng(7)
 ROWS = pl.DataFrame({"lag": random.random(300) * 100, "hour": random.integers(0, 24, 300)})
@@ -257,7 +257,7 @@ def test_a_models_names_are_looked_for_once_where_it_predicts_many_times(monkeyp
     model = ByPosition(booster())
     signature = infer(model, ROWS)
     predictor = Predictor(model, version(signature=signature), None, max_bytes=10_000, max_rows=100)
-    monkeypatch.setattr("trikk.models.columns._stated", pytest.fail)
+    monkeypatch.setattr("trikk.models.calling.model_columns._stated", pytest.fail)
     body = Body(json.dumps({"instances": SWAPPED.head(5).to_dicts()}).encode())
     (answer,) = predictor.answer([Request(body)]).answers
     assert answer.status == 200

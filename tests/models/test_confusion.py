@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as peer
 
 from trikk.core.errors import UsageError
-from trikk.models.confusion import Confusion, counted, undefined
-from trikk.models.metrics import check_fit, fitting, metric_of
+from trikk.models.metrics.by_name import check_fit, fitting, metric_of
+from trikk.models.metrics.confusion import Confusion, counted, undefined
 from trikk.models.task import Classes, Task
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("abcde")), min_size=1, max_size=40)

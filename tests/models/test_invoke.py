@@ -14,7 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 from tests.models.making import Doubles, rows_of
 
 from trikk.core.errors import PredictionError, SignatureError, UsageError
-from trikk.models.invoke import predict_values
+from trikk.models.calling.invoke import predict_values
 from trikk.models.register import infer
 
 ROWS = rows_of()

@@ -12,8 +12,8 @@ from sklearn import metrics as peer
 
 from trikk.core.errors import DefinitionError, PredictionError, TrikkError, UnknownName, UsageError
 from trikk.models import promote_if
-from trikk.models.metrics import METRICS, Score, metric_of, score
-from trikk.models.rule import better_by, decide
+from trikk.models.metrics.by_name import METRICS, Score, metric_of, score
+from trikk.models.promotion_rule import better_by, decide
 
 RANDOM = np.random.default_rng(3)
 TRUTH, VALUE = RANDOM.random(200) * 10, RANDOM.random(200) * 10

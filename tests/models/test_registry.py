@@ -12,8 +12,8 @@ from tests.models.making import ARTIFACT, version, with_versions
 from trikk.core.errors import Conflict, UnknownName, UsageError
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion, as_version, need_version
-from trikk.runs.memory import MemoryJournal
-from trikk.runs.open import open_journal
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.runs.journals.open_journal import open_journal
 
 ME = {"by": "me", "why": "because"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.models import registering
 
 from trikk.models.registry import Registry
-from trikk.runs.open import open_journal
+from trikk.runs.journals.open_journal import open_journal
 
 ROOT = Path(__file__).parents[2]
 COUNT = 8

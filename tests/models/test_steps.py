@@ -16,9 +16,9 @@ from trikk.core.errors import PermanentError, PredictionError, SignatureError, U
 from trikk.models.registry import Registry
 from trikk.models.state import Move
 from trikk.runs.context import StepContext, entered
-from trikk.runs.memory import MemoryJournal
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 from trikk.testing import InlineRun, run_inline
 
 ROWS = rows_of().with_columns(pl.when(pl.col("id") > 3).then("truth"))

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from trikk import Monitor, Table
-from trikk.monitoring.records import Records
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.table_write import Write
+from trikk.monitoring.figures.records import Records
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.tables.table_write import Write
 from trikk.testing import MemoryTables, run_inline
 
 START = datetime(2020, 3, 1, tzinfo=UTC)

@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import UnknownName, UsageError
-from trikk.models.metrics import metric_of
+from trikk.models.metrics.by_name import metric_of
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
-from trikk.monitoring.ab import Comparison, compare
-from trikk.monitoring.ab_loss import GROUP, NUMBER, OTHER, Extent, Loss, Quotient, quotient, stretches
-from trikk.monitoring.ab_pairs import Excluded
-from trikk.monitoring.ab_resample import Spread, outside, spread, student_cdf, student_quantile
-from trikk.monitoring.ab_sides import read_side
-from trikk.monitoring.ab_verdict import Rules, days_for, judge
-from trikk.monitoring.cases import OBSERVED, PREDICTED
-from trikk.monitoring.definition import MonitorSpec
-from trikk.runs.memory import MemoryJournal
+from trikk.monitoring.ab.ab_comparison import Comparison, compare
+from trikk.monitoring.ab.losses import GROUP, NUMBER, OTHER, Extent, Loss, Quotient, quotient, stretches
+from trikk.monitoring.ab.pairs import Excluded
+from trikk.monitoring.ab.resampling import Spread, outside, spread, student_cdf, student_quantile
+from trikk.monitoring.ab.sides import read_side
+from trikk.monitoring.ab.verdict import Rules, days_for, judge
+from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifact import Artifact
 from trikk.testing import MemoryTables
 

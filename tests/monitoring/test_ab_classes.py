@@ -15,9 +15,9 @@ from trikk.models.registry import Registry
 from trikk.models.signature import Field, Signature
 from trikk.models.task import Classes, ClassValue, class_text
 from trikk.models.version import ModelVersion
-from trikk.monitoring.ab import Comparison, compare
-from trikk.monitoring.definition import MonitorSpec
-from trikk.runs.memory import MemoryJournal
+from trikk.monitoring.ab.ab_comparison import Comparison, compare
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.testing import MemoryTables
 
 DAYS = 12

@@ -9,10 +9,10 @@ import pytest
 from sklearn.metrics import f1_score
 from tests.execution.command import Folder
 
-from trikk.cli.ab import _show
-from trikk.monitoring.ab import Comparison, Effect
-from trikk.monitoring.ab_resample import Spread
-from trikk.monitoring.ab_verdict import OPEN, Verdict
+from trikk.cli.model_commands.ab_command import _show
+from trikk.monitoring.ab.ab_comparison import Comparison, Effect
+from trikk.monitoring.ab.resampling import Spread
+from trikk.monitoring.ab.verdict import OPEN, Verdict
 
 PIPELINES = """
 from measures import near

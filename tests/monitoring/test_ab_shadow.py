@@ -16,11 +16,11 @@ from trikk.models.registry import Registry
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
 from trikk.pipeline.step import step
-from trikk.runs.journal import Journal
-from trikk.runs.memory import MemoryJournal
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 from trikk.testing import MemoryTables, run_inline
 
 START = datetime(2020, 3, 1, tzinfo=UTC)

@@ -13,10 +13,10 @@ from trikk.models.registry import Registry
 from trikk.models.signature import Field, Signature
 from trikk.models.task import Classes
 from trikk.models.version import ModelVersion
-from trikk.monitoring.cases import cases
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import figures
-from trikk.runs.memory import MemoryJournal
+from trikk.monitoring.cases.case_join import cases
+from trikk.monitoring.figures.window_figures import figures
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifact import Artifact
 
 START = datetime(2020, 3, 1, tzinfo=UTC)

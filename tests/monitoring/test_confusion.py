@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 from tests.monitoring.test_drill import City
 
-from trikk.cli.confusion import reasons_of, show_matrix
-from trikk.cli.monitor import monitor, trust_lines
+from trikk.cli.monitor_commands.confusion_view import reasons_of, show_matrix
+from trikk.cli.monitor_commands.monitor_view import monitor, trust_lines
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.task import Task
-from trikk.monitoring.drill import explain
-from trikk.monitoring.estimate_trust import Trust
-from trikk.monitoring.figures import Figures
-from trikk.monitoring.matrix import Matrix, matrix_of, natural
+from trikk.monitoring.drilldown.drill import explain
+from trikk.monitoring.estimates.trust import Trust
+from trikk.monitoring.figures.matrix import Matrix, matrix_of, natural
+from trikk.monitoring.figures.window_figures import Figures
 
 
 def part(*cells: tuple[str, str, int]) -> Figures:

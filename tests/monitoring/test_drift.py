@@ -11,17 +11,17 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Drift, Monitor, Table
-from trikk.alerts.drifts import of_drift
-from trikk.alerts.rule import Rule
+from trikk.alerts.rules.drift import of_drift
+from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.drift import FixedWindow, SlidingWindow, TrainingData
-from trikk.drift.categories import Categories
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.drift_records import DriftRecord, DriftRecords
-from trikk.monitoring.records import Records
-from trikk.runs.journal import Journal
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.table_write import Write
+from trikk.drift.measures.category_counts import Categories
+from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.tables.table_write import Write
 from trikk.testing import MemoryTables, run_inline
 
 START = datetime(2020, 3, 2, tzinfo=UTC)  # a Monday

@@ -12,15 +12,15 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from trikk.cli.monitor import monitor
+from trikk.cli.monitor_commands.monitor_view import monitor
 from trikk.execution.project import Project
-from trikk.monitoring.changes import Source
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.drift_definition import Drift
-from trikk.monitoring.drift_records import DriftRecords
-from trikk.monitoring.drifting import drifting
-from trikk.monitoring.records import Records
-from trikk.storage.table_write import Write
+from trikk.monitoring.cases.changes import Source
+from trikk.monitoring.day_drift.day_comparison import drifting
+from trikk.monitoring.day_drift.drift_definition import Drift
+from trikk.monitoring.day_drift.drift_records import DriftRecords
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.storage.tables.table_write import Write
 
 START = datetime(2020, 3, 2, tzinfo=UTC)
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.drift import FixedWindow, SlidingWindow, TrainingData, compare
-from trikk.drift.measure import Measured
-from trikk.drift.verdict import Facts, Limits, decide, decided_anew
-from trikk.monitoring.drift_definition import Drift
-from trikk.monitoring.drift_judge import concluded
-from trikk.monitoring.drift_limits import effects_of, judged_anew
-from trikk.monitoring.drift_records import DriftRecord
-from trikk.pipeline.table import Table
+from trikk.drift.drift_verdict import Facts, Limits, decide, decided_anew
+from trikk.drift.measures.measure import Measured
+from trikk.monitoring.day_drift.drift_definition import Drift
+from trikk.monitoring.day_drift.drift_records import DriftRecord
+from trikk.monitoring.day_drift.judgement import concluded
+from trikk.monitoring.day_drift.other_limits import effects_of, judged_anew
+from trikk.pipeline.table_reference import Table
 
 START = datetime(2020, 3, 2, tzinfo=UTC)
 LIMIT = st.sampled_from([0.0, 0.1, 0.2, 0.5])

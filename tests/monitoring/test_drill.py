@@ -12,13 +12,13 @@ import pytest
 
 from trikk.core.errors import UnknownName
 from trikk.execution.project import Project
-from trikk.monitoring.ab import compare
-from trikk.monitoring.changes import Source
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.drill import explain, worst
-from trikk.monitoring.evaluate import evaluate
-from trikk.monitoring.records import Records, WindowRecord
-from trikk.storage.table_write import Write
+from trikk.monitoring.ab.ab_comparison import compare
+from trikk.monitoring.cases.changes import Source
+from trikk.monitoring.drilldown.drill import explain, worst
+from trikk.monitoring.figures.records import Records, WindowRecord
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.monitoring.window_evaluation import evaluate
+from trikk.storage.tables.table_write import Write
 
 SLOT = datetime(2020, 3, 1, tzinfo=UTC)
 LATER = SLOT + timedelta(days=3)

@@ -12,16 +12,16 @@ import pytest
 
 from trikk import Monitor, Table, estimate_error
 from trikk.core.errors import DefinitionError, SignatureError, UsageError
-from trikk.models.metrics import metric_of, score
+from trikk.models.metrics.by_name import metric_of, score
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
-from trikk.monitoring.estimate_model import ErrorModel
-from trikk.monitoring.estimate_trust import trust, trusts
-from trikk.monitoring.records import Records
+from trikk.monitoring.estimates.error_model import ErrorModel
+from trikk.monitoring.estimates.trust import trust, trusts
+from trikk.monitoring.figures.records import Records
 from trikk.runs.context import StepContext, entered
-from trikk.runs.memory import MemoryJournal
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 from trikk.testing import MemoryTables, run_inline
 
 START = datetime(2020, 3, 1, tzinfo=UTC)
@@ -161,7 +161,7 @@ def test_a_monitor_without_estimates_is_as_it_was() -> None:
 
 
 def test_records_of_earlier_times_can_be_read() -> None:
-    from trikk.monitoring.figures import Figures
+    from trikk.monitoring.figures.window_figures import Figures
 
     old = {"slice": "", "value": "", "predicted": 1, "observed": 1, "labelled": 1, "metrics": {"mae": 1.0}}
     assert Figures.read(old).estimated == {}

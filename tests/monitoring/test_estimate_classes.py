@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trikk.models.labels import labels_of
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.estimate_calibration import Calibration, Curve, curve, helps
-from trikk.monitoring.estimate_classes import Chances, Expected, expected, is_expected
-from trikk.monitoring.estimate_figures import by_value, estimates
-from trikk.monitoring.tasks import labels_given
+from trikk.models.metrics.labels import labels_of
+from trikk.monitoring.cases.tasks import labels_given
+from trikk.monitoring.estimates.calibration import Calibration, Curve, curve, helps
+from trikk.monitoring.estimates.classes import Chances, Expected, expected, is_expected
+from trikk.monitoring.estimates.estimated_figures import by_value, estimates
+from trikk.monitoring.monitor_definition import MonitorSpec
 
 NAMES = ("ok", "leak", "worn", "stuck")
 OF_ALL = ["accuracy", "balanced_accuracy", "mcc", "logloss", "brier", "auc", "average_precision"]

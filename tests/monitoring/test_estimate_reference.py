@@ -13,7 +13,7 @@ import pytest
 from tests.envs import python_of
 from tests.monitoring.probable import Made, World, overconfident, watched
 
-from trikk.models.score_bins import LAST, bin_of, ends_of
+from trikk.models.metrics.score_bins import LAST, bin_of, ends_of
 
 OF_TWO = {"roc_auc": "auc", "f1": "f1", "precision": "precision", "recall": "recall", "accuracy": "accuracy"}
 OF_TWO |= {"average_precision": "average_precision"}

@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Drift, Table
-from trikk.alerts.evaluate import why_due
+from trikk.alerts.evaluations import why_due
 from trikk.core.errors import DefinitionError
 from trikk.monitoring import Monitor
-from trikk.monitoring.ahead import told_ahead
-from trikk.monitoring.records import Records
-from trikk.runs.journal import Journal
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.table_write import Write
+from trikk.monitoring.cases.ahead import told_ahead
+from trikk.monitoring.figures.records import Records
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.tables.table_write import Write
 from trikk.testing import MemoryTables, run_inline
 
 START = datetime(2020, 3, 1, tzinfo=UTC)

@@ -10,15 +10,15 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from trikk.cli.monitor import explain as command
+from trikk.cli.monitor_commands.monitor_view import explain as command
 from trikk.core.errors import UnknownName
-from trikk.execution.how import How
 from trikk.execution.project import Project
+from trikk.execution.run_options import How
 from trikk.execution.session import Session
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.drill import Explanation, explain
-from trikk.monitoring.records import Records
-from trikk.storage.table_write import Write
+from trikk.monitoring.drilldown.drill import Explanation, explain
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.storage.tables.table_write import Write
 
 ZONE = "America/New_York"
 PIPELINES = """

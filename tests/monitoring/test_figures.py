@@ -14,11 +14,11 @@ import pytest
 from sklearn import metrics as peer
 
 from trikk.core.errors import PredictionError, UsageError
-from trikk.models.metrics import METRICS, metric_of, score
-from trikk.monitoring.ab import compare
-from trikk.monitoring.cases import BASELINE, OBSERVED, PREDICTED
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import Figures, figures
+from trikk.models.metrics.by_name import METRICS, metric_of, score
+from trikk.monitoring.ab.ab_comparison import compare
+from trikk.monitoring.cases.case_join import BASELINE, OBSERVED, PREDICTED
+from trikk.monitoring.figures.window_figures import Figures, figures
+from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.testing import MemoryTables
 
 DRAW = np.random.default_rng(5)

@@ -13,17 +13,17 @@ import pytest
 from trikk import Drift, Monitor, Table
 from trikk.core.errors import UsageError
 from trikk.drift import SlidingWindow
-from trikk.monitoring.cases import cases
-from trikk.monitoring.changes import Source
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.drift_records import DriftRecords
-from trikk.monitoring.drifting import drifting
-from trikk.monitoring.evaluate import evaluate
-from trikk.monitoring.records import Records
-from trikk.monitoring.windows import moments, zone_of
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.table_write import Write
-from trikk.storage.tables import Tables
+from trikk.monitoring.cases.case_join import cases
+from trikk.monitoring.cases.changes import Source
+from trikk.monitoring.cases.windows import moments, zone_of
+from trikk.monitoring.day_drift.day_comparison import drifting
+from trikk.monitoring.day_drift.drift_records import DriftRecords
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.monitoring.window_evaluation import evaluate
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.tables.table_write import Write
+from trikk.storage.tables.versioned_tables import Tables
 from trikk.testing import MemoryTables
 
 OSLO = zone_of("Europe/Oslo")

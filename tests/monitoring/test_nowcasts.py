@@ -12,28 +12,28 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Drift, Table
-from trikk.alerts.figures import of_figures
-from trikk.alerts.rule import Rule
+from trikk.alerts.rules.figures import of_figures
+from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.models.registry import Registry
 from trikk.models.task import Classes, Task
 from trikk.models.version import ModelVersion
 from trikk.monitoring import Monitor
-from trikk.monitoring.ab import compare
-from trikk.monitoring.ahead import told_ahead
-from trikk.monitoring.cases import cases
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.drift_judge import definition_of
-from trikk.monitoring.figures import figures
-from trikk.monitoring.records import Records
-from trikk.monitoring.tasks import labels_given
-from trikk.reports.known import Known
+from trikk.monitoring.ab.ab_comparison import compare
+from trikk.monitoring.cases.ahead import told_ahead
+from trikk.monitoring.cases.case_join import cases
+from trikk.monitoring.cases.tasks import labels_given
+from trikk.monitoring.day_drift.judgement import definition_of
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.figures.window_figures import figures
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.reports.known_records import Known
+from trikk.reports.page.section import section, span
 from trikk.reports.periods import period_named
-from trikk.reports.section import section, span
-from trikk.runs.memory import MemoryJournal
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifact import Artifact
-from trikk.storage.table_write import Write
+from trikk.storage.tables.table_write import Write
 from trikk.testing import MemoryTables, run_inline
 
 SLOT = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)  # Europe/Oslo: half an hour before clocks are put forward

@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Metric, Monitor, Table, better_by
-from trikk.alerts.backtest_question import Question, choose
-from trikk.alerts.expression import COUNTS
-from trikk.alerts.language import parse
+from trikk.alerts.backtest.question import Question, choose
+from trikk.alerts.rules.language import parse
+from trikk.alerts.rules.rule_condition import COUNTS
 from trikk.core.errors import DefinitionError, UnknownName, UsageError
-from trikk.models.metrics import METRICS
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.estimate_figures import ECE
-from trikk.monitoring.figures import Figures, figures
-from trikk.monitoring.metric_names import RESERVED
+from trikk.models.metrics.by_name import METRICS
+from trikk.monitoring.estimates.estimated_figures import ECE
+from trikk.monitoring.figures.metric_names import RESERVED
+from trikk.monitoring.figures.window_figures import Figures, figures
+from trikk.monitoring.monitor_definition import MonitorSpec
 
 OWN = f"{__name__}:within_3"
 

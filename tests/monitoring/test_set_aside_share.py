@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Model, Monitor, Table, pipeline, predict
-from trikk.alerts.figures import of_figures
-from trikk.alerts.rule import Rule
-from trikk.monitoring.figures import told
-from trikk.monitoring.records import Records
-from trikk.monitoring.set_aside import set_aside_rows
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.table_write import Write
+from trikk.alerts.rules.figures import of_figures
+from trikk.alerts.rules.rule import Rule
+from trikk.monitoring.cases.rejected_share import set_aside_rows
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.figures.window_figures import told
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.tables.table_write import Write
 from trikk.testing import MemoryTables, run_inline
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -78,7 +78,7 @@ class World:
 
 
 def _store(world: World) -> Any:
-    from trikk.storage.memory import MemoryStore
+    from trikk.storage.stores.memory_store import MemoryStore
 
     if not hasattr(world, "store"):
         world.store = MemoryStore()  # type: ignore[attr-defined]

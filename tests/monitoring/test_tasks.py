@@ -14,12 +14,12 @@ from trikk.core.errors import UsageError
 from trikk.models.registry import Registry
 from trikk.models.signature import Field, Signature
 from trikk.models.task import Classes, Task
-from trikk.monitoring.cases import OBSERVED, PREDICTED
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import MOST_CLASSES, Figures, figures
-from trikk.monitoring.tasks import labels_known, of_positive
+from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
+from trikk.monitoring.cases.tasks import labels_known, of_positive
+from trikk.monitoring.figures.window_figures import MOST_CLASSES, Figures, figures
+from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.pooling import pooled
-from trikk.runs.memory import MemoryJournal
+from trikk.runs.journals.memory_journal import MemoryJournal
 
 TWO = Classes(("leak", "ok"), "leak")
 SLOT = pl.lit(datetime(2020, 3, 1, tzinfo=UTC)).alias("slot")

@@ -9,12 +9,12 @@ import pytest
 from tests.reports.world import SPEC, World, day, files, monthly
 
 from trikk import Alarm, Metric, Monitor, Slice, Table, better_by
-from trikk.alerts.figures import of_figures
-from trikk.alerts.rule import Rule
+from trikk.alerts.rules.figures import of_figures
+from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import DefinitionError, UnknownName
-from trikk.monitoring.definition import MonitorSpec
-from trikk.reports import page
-from trikk.reports.content import Content
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.reports.page import html as page
+from trikk.reports.page.page_content import Content
 
 BAD = "<b>$x$ & $y$</b> \u00e5"
 

@@ -9,20 +9,20 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Model, Monitor, Table, pipeline, quality_gate, register_model, step
-from trikk.alerts.figures import of_figures
-from trikk.alerts.rule import Rule
+from trikk.alerts.rules.figures import of_figures
+from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import DefinitionError
 from trikk.models.register import infer
 from trikk.models.registry import Registry
 from trikk.models.signature import MOST_CATEGORIES, Field, Signature
 from trikk.models.task import Classes
 from trikk.models.version import ModelVersion
-from trikk.monitoring.records import Records
-from trikk.monitoring.unseen import Unseen, new_classes, why_class_unknown, why_unknown
+from trikk.monitoring.cases.unseen import Unseen, new_classes, why_class_unknown, why_unknown
+from trikk.monitoring.figures.records import Records
 from trikk.quality import GateBlocked, seen_in_training
-from trikk.runs.memory import MemoryJournal
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifact import Artifact
-from trikk.storage.table_write import Write
+from trikk.storage.tables.table_write import Write
 from trikk.testing import MemoryTables, run_inline
 
 START = datetime(2020, 3, 2, tzinfo=UTC)

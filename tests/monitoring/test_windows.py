@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
-from trikk.monitoring.due import batches, changed, due, merged
-from trikk.monitoring.records import Cursor
-from trikk.monitoring.windows import Window, state_of, window_at, window_named, windows_between
-from trikk.storage.table_ranges import FileRange
+from trikk.monitoring.cases.due_windows import batches, changed, due, merged
+from trikk.monitoring.cases.windows import Window, state_of, window_at, window_named, windows_between
+from trikk.monitoring.figures.records import Cursor
+from trikk.storage.tables.ranges import FileRange
 
 ZONES = [ZoneInfo(z) for z in ("UTC", "Europe/Oslo", "Pacific/Auckland", "Asia/Kolkata", "America/St_Johns")]
 HOURS = st.floats(0, 3 * 366 * 24)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.publishing.publisher import rows_for
 
-from trikk.publishing.encoding import encode
-from trikk.publishing.messages import Messages
+from trikk.publishing.broker_messages import Messages
+from trikk.publishing.row_encoding import encode
 from trikk.publishing.stream import Stream
 
 

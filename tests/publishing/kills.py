@@ -23,7 +23,7 @@ from tests.servers_java import stop
 from tests.servers_kafka import Kafka, start
 
 from trikk.publishing import publish
-from trikk.publishing.messages import publication_of
+from trikk.publishing.broker_messages import publication_of
 from trikk.runs.context import entered
 
 MOMENTS = ("begin", "produce", "marker", "commit", "sent", "committed")

@@ -22,9 +22,9 @@ import polars as pl
 from trikk.publishing import kafka as transport
 from trikk.publishing import publish
 from trikk.runs.context import StepContext, entered
-from trikk.runs.open import open_journal
+from trikk.runs.journals.open_journal import open_journal
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 
 PUBLISHER = Path(__file__)
 

@@ -4,7 +4,7 @@ import pytest
 
 from trikk import pipeline, publish, step
 from trikk.core.errors import DefinitionError, UsageError
-from trikk.publishing.address import check_address, resolve
+from trikk.publishing.broker_address import check_address, resolve
 
 
 def test_an_address_is_taken_apart() -> None:

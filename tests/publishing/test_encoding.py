@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from trikk.core.errors import PermanentError, UsageError
 from trikk.publishing import publish
-from trikk.publishing.encoding import encode
-from trikk.publishing.messages import Messages
+from trikk.publishing.broker_messages import Messages
+from trikk.publishing.row_encoding import encode
 
 EVERYTHING = pl.DataFrame(
     {

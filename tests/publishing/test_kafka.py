@@ -21,8 +21,8 @@ from tests.servers_kafka import USER, Kafka, start
 from trikk.core.errors import BrokerError, PermanentError
 from trikk.publishing import kafka as transport
 from trikk.publishing import publish
-from trikk.publishing.encoding import encode
-from trikk.publishing.messages import publication_of
+from trikk.publishing.broker_messages import publication_of
+from trikk.publishing.row_encoding import encode
 from trikk.runs.context import StepContext, entered
 
 

@@ -14,8 +14,8 @@ from tests.servers_mqtt import LARGEST, Mqtt, wait_for
 
 from trikk.core.errors import BrokerError, PermanentError, UsageError
 from trikk.publishing import publish
-from trikk.publishing.facts import fold
-from trikk.publishing.messages import publication_of
+from trikk.publishing.broker_messages import publication_of
+from trikk.publishing.publication_records import fold
 from trikk.runs.context import entered
 
 

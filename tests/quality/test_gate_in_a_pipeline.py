@@ -15,7 +15,7 @@ from trikk.core.errors import DefinitionError
 from trikk.quality import between, fresh, holds, like, not_null, one_of, refers_to, row_count, unique
 from trikk.storage.artifact import Artifact
 from trikk.testing import run_inline
-from trikk.testing.inline import InlineRun
+from trikk.testing.inline_run import InlineRun
 
 counts = Table("counts")
 sensors = Table("sensors")

@@ -18,7 +18,7 @@ from trikk.core.errors import DefinitionError
 from trikk.quality import GateBlocked, between, fresh, holds, matches, not_null, refers_to, row_count, unique
 from trikk.quality.quarantine import SCHEMA
 from trikk.testing import run_inline
-from trikk.testing.inline import InlineRun
+from trikk.testing.inline_run import InlineRun
 
 rejected = Table("rejected")
 counts = Table("counts")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.quality import GateBlocked, between, holds, not_null, one_of, quality_gate, row_count
-from trikk.quality.report import report_html
+from trikk.quality.gate_report import report_html
 
 VOID = {"meta", "br"}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trikk.quality.check import between, fresh, has_columns, holds, like, not_null, row_count
-from trikk.quality.verdict import Seen, conclude, finding, judge, why_blocked
+from trikk.quality.check_verdict import Seen, conclude, finding, judge, why_blocked
 
 
 def result(name: str, severity: str, *, passed: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from tests.execution.command import Folder
 from tests.reports.world import World, files, monthly
 
-from trikk.runs.sqlite import SqliteJournal
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 
 pytest.importorskip("reportlab")
 

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from tests.reports.world import SPEC, World, day, files, monthly
 
-from trikk.monitoring.figures import Figures
-from trikk.monitoring.matrix import Matrix, matrix_of
-from trikk.monitoring.records import WindowRecord
-from trikk.reports import page, picture, words
-from trikk.reports.content import Content
+from trikk.monitoring.figures.matrix import Matrix, matrix_of
+from trikk.monitoring.figures.records import WindowRecord
+from trikk.monitoring.figures.window_figures import Figures
+from trikk.reports.page import figure_pictures as picture
+from trikk.reports.page import html as page
+from trikk.reports.page import words
+from trikk.reports.page.page_content import Content
 
 pytest.importorskip("reportlab")
 NORTH = [["leak", "leak", 3], ["leak", "<ok>", 1]]

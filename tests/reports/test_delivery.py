@@ -16,14 +16,14 @@ from tests.reports.world import World, day, monthly, window
 
 from trikk.core.errors import DefinitionError, PermanentError, ProjectError
 from trikk.core.settings import load_settings
-from trikk.reports.config import report_settings
-from trikk.reports.deliver import deliver, send_outstanding
-from trikk.reports.deliveries import Delivery
+from trikk.reports.report_config import report_settings
+from trikk.reports.sending.deliveries import Delivery
+from trikk.reports.sending.send_pages import deliver, send_outstanding
 from trikk.runs.context import StepContext
-from trikk.runs.lease import Holder
-from trikk.runs.memory import MemoryJournal
+from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 
 pytest.importorskip("reportlab")
 

@@ -16,9 +16,10 @@ import pytest
 from tests.reports.world import SPEC, World, day, figures, files, monthly, window
 
 from trikk.core.errors import UsageError
-from trikk.reports import page, picture
-from trikk.reports.content import Content, Point
-from trikk.reports.pdf import Sheet
+from trikk.reports.page import figure_pictures as picture
+from trikk.reports.page import html as page
+from trikk.reports.page.page_content import Content, Point
+from trikk.reports.page.pdf import Sheet
 
 pytest.importorskip("reportlab")
 PAGES = ("report.html", "report.pdf", "people.png", "figures.json")

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as peer
 
-from trikk.models.labels import Labels
+from trikk.models.metrics.labels import Labels
 from trikk.models.task import Classes, Task
-from trikk.monitoring.cases import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import Figures, figures
+from trikk.monitoring.cases.case_join import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
+from trikk.monitoring.figures.window_figures import Figures, figures
+from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.pooling import NOT_ADDABLE, pooled
 
 NUMBERS = ("mae", "rmse", "bias", "wape", "quantile_0.9")

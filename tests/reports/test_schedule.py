@@ -19,17 +19,17 @@ from tests.execution.command import Folder, until
 from tests.reports.mail_server import MailServer
 from tests.reports.world import World, monthly
 
-from trikk.cli.watch import Watched, look_at
+from trikk.cli.monitor_commands.watch_command import Watched, look_at
 from trikk.core.cron import ticks
 from trikk.core.errors import DefinitionError
-from trikk.execution.how import How
 from trikk.execution.project import Project
+from trikk.execution.run_options import How
 from trikk.execution.session import Session
-from trikk.monitoring.windows import zone_of
-from trikk.reports import render as rendering
-from trikk.reports.due import BEGAN, DUE, ENDED, Due, next_entry
-from trikk.runs.ledger import Entry
-from trikk.runs.sqlite import SqliteJournal
+from trikk.monitoring.cases.windows import zone_of
+from trikk.reports.page import render as rendering
+from trikk.reports.schedule import BEGAN, DUE, ENDED, Due, next_entry
+from trikk.runs.journals.ledger import Entry
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 
 PIPELINES = '''
 import os
@@ -37,7 +37,7 @@ import time
 from pathlib import Path
 
 from trikk import Report, pipeline, step
-from trikk.reports import render as rendering
+from trikk.reports.page import render as rendering
 
 ROOT = Path(__file__).parent
 MAIL = b"Subject: People\\r\\nMessage-ID: <1@city.example>\\r\\n\\r\\nall is well\\r\\n"

@@ -16,14 +16,14 @@ from tests.servers_tls import PASSWORD, USER, Mail, Wire, mail, wire
 
 from trikk.core.errors import ProjectError
 from trikk.core.settings import load_settings
-from trikk.reports import post as module
-from trikk.reports.config import report_settings
-from trikk.reports.deliver import send_outstanding
-from trikk.reports.deliveries import QUEUED, Delivery
-from trikk.reports.post import Outcome, Smtp
-from trikk.runs.memory import MemoryJournal
+from trikk.reports.report_config import report_settings
+from trikk.reports.sending import mail_server as module
+from trikk.reports.sending.deliveries import QUEUED, Delivery
+from trikk.reports.sending.mail_server import Outcome, Smtp
+from trikk.reports.sending.send_pages import send_outstanding
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 
 WRONG = "wr0ng-Passw0rd"
 SUBJECT = "Figures that are nobody's business"

@@ -7,17 +7,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from trikk.monitoring.definition import MonitorSpec
-from trikk.monitoring.figures import Figures
-from trikk.monitoring.records import Records, WindowRecord
+from trikk.monitoring.figures.records import Records, WindowRecord
+from trikk.monitoring.figures.window_figures import Figures
+from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports import Report
 from trikk.reports.collect import collect
-from trikk.reports.content import Content
-from trikk.runs.ledger import Ledger
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.memory import MemoryStore
+from trikk.reports.page.page_content import Content
+from trikk.runs.journals.ledger import Ledger
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.stores.memory_store import MemoryStore
 from trikk.testing import ManualClock, run_inline
-from trikk.testing.inline import InlineRun
+from trikk.testing.inline_run import InlineRun
 
 SPEC = MonitorSpec(
     name="people",

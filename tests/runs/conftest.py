@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.servers_postgres import PostgresServer
 
-from trikk.runs.journal import Journal
-from trikk.runs.open import open_journal
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.open_journal import open_journal
 
 BACKENDS = ["memory", "sqlite", "postgres"]
 

@@ -11,9 +11,9 @@ import threading
 import time
 
 from trikk.core.errors import LeaseHeld, RunExists
-from trikk.runs.journal import Journal
-from trikk.runs.lease import Holder
-from trikk.runs.open import open_journal
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.open_journal import open_journal
 
 
 def say(text: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.runs.cost import Cost, Need, Prices, Usage, dearest, graphs_of, money, needs_of, usage
-from trikk.runs.journal import Event
+from trikk.runs.journals.journal import Event
 
 NEEDS = {
     "g": {"fit": Need(2.0, 4e9, 1.0, timeout=600.0), "rows": Need(1.0)},

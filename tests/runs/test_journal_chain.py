@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from trikk.core.errors import JournalError
-from trikk.runs import sqltext
-from trikk.runs.journal import Journal
-from trikk.runs.sqlite import SqliteJournal
-from trikk.runs.sqljournal import SqlJournal
+from trikk.runs.journals import sql_text as sqltext
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.sql_journal import SqlJournal
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 
 
 def fill(journal: Journal) -> None:

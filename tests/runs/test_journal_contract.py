@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from trikk.core.errors import JournalError, LeaseHeld, LeaseLost, RunExists, TrikkError, UnknownName, UsageError
 from trikk.core.names import new_run_id
-from trikk.runs.journal import Event, Journal
-from trikk.runs.lease import Holder
-from trikk.runs.memory import MemoryJournal
-from trikk.runs.open import open_journal
-from trikk.runs.projection import fold
+from trikk.runs.journals.journal import Event, Journal
+from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.runs.journals.open_journal import open_journal
+from trikk.runs.journals.projection import fold
 
 ME = Holder.current()
 ELSEWHERE = Holder("elsewhere", "boot", 7, 1.0)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import LeaseHeld
-from trikk.runs.lease import Holder, Lease, check_free, may_take
+from trikk.runs.journals.lease import Holder, Lease, check_free, may_take
 
 ME = Holder("here", "boot-2", 10, 100.0)
 NOW = 1000.0

@@ -14,10 +14,10 @@ from tests.servers_postgres import PostgresServer
 
 from trikk.core.errors import JournalError, UsageError
 from trikk.execution.project import Project
-from trikk.runs.journal import Journal
-from trikk.runs.open import open_journal
-from trikk.runs.postgres import PostgresJournal
-from trikk.runs.sqltext import script
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.open_journal import open_journal
+from trikk.runs.journals.postgres_journal import PostgresJournal
+from trikk.runs.journals.sql_text import script
 
 SECRET = "hunter2/å?"
 
@@ -216,7 +216,7 @@ def test_without_psycopg_the_install_line_is_given() -> None:
 import sys
 sys.modules["psycopg"] = None
 from trikk.core.errors import MissingExtra
-from trikk.runs.open import open_journal
+from trikk.runs.journals.open_journal import open_journal
 try:
     open_journal("postgres://me:hunter2@host/db")
 except MissingExtra as error:
@@ -228,7 +228,9 @@ except MissingExtra as error:
 
 
 def test_neither_database_driver_is_imported_before_it_is_needed() -> None:
-    code = "import sys, trikk.runs.open; print('psycopg' in sys.modules, 'sqlite3' in sys.modules)"
+    code = (
+        "import sys, trikk.runs.journals.open_journal; print('psycopg' in sys.modules, 'sqlite3' in sys.modules)"
+    )
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert made.stdout.split() == ["False", "False"]
 

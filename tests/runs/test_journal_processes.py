@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from trikk.core.errors import LeaseLost
-from trikk.runs.journal import Journal
-from trikk.runs.lease import Holder
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.lease import Holder
 
 SCRIPT = Path(__file__).with_name("journal_process.py")
 Process = subprocess.Popen[str]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk.runs.journal import Event
-from trikk.runs.projection import fold, kept, row_after
+from trikk.runs.journals.journal import Event
+from trikk.runs.journals.projection import fold, kept, row_after
 
 CREATED = Event(1, "abc", "run.created", 1.0, {"pipeline": "p", "parameters": {"a": 1}})
 KINDS = ["run.started", "run.resumed", "run.succeeded", "run.failed", "run.cancelled"]

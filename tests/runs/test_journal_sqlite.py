@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from trikk.core.errors import JournalError, UsageError
-from trikk.runs.journal import Journal
-from trikk.runs.open import open_journal
-from trikk.runs.sqlite import SCHEMA_VERSION, SqliteJournal
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.open_journal import open_journal
+from trikk.runs.journals.sqlite_journal import SCHEMA_VERSION, SqliteJournal
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_the_folder_is_made_if_it_is_not_there(tmp_path: Path) -> None:
 
 def in_process(code: str, path: Path, **how: Any) -> str:
     """What another process prints that runs this code on the journal at `path`."""
-    program = "import os, sys\nfrom trikk.core.errors import *\nfrom trikk.runs.sqlite import *\n"
+    program = "import os, sys\nfrom trikk.core.errors import *\nfrom trikk.runs.journals.sqlite_journal import *\n"
     command = [sys.executable, "-W", "error", "-c", program + code, str(path)]
     made = subprocess.run(command, capture_output=True, text=True, check=False, **how)
     assert made.returncode == 0, made.stderr

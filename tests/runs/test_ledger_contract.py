@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from trikk.core.errors import Conflict, JournalError, UsageError
-from trikk.runs.journal import Journal
-from trikk.runs.open import open_journal
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.open_journal import open_journal
 
 
 def test_entries_come_back_in_order_and_by_subject(journal: Journal):
@@ -97,7 +97,7 @@ def test_a_closed_ledger_says_so(journal: Journal):
 def test_a_journal_of_the_first_schema_gets_its_ledger(tmp_path: Path, opened: Callable[[str], Journal]):
     import sqlite3
 
-    from trikk.runs import sqltext
+    from trikk.runs.journals import sql_text as sqltext
 
     file = tmp_path / "old.db"
     with sqlite3.connect(file) as old:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk.serving.batching import Batching, Limits
+from trikk.serving.http.batching import Batching, Limits
 
 SIZES = st.lists(st.integers(0, 2_000), min_size=1, max_size=50)
 

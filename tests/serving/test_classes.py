@@ -17,17 +17,17 @@ from tests.serving.load import Load
 from tests.serving.test_endpoint import eventually
 
 from trikk.core.errors import TableError
-from trikk.models.invoke import predictions
+from trikk.models.calling.invoke import predictions
 from trikk.models.register import infer
 from trikk.models.signature import Field, Signature
 from trikk.models.version import ModelVersion
-from trikk.serving.bodies import ARROW_TYPE, Body
-from trikk.serving.logtable import check_fits, check_positive, logged_fields, put
-from trikk.serving.predictor import Done, Logging, Predictor, Request
-from trikk.serving.spool import Spool
+from trikk.serving.http.bodies import ARROW_TYPE, Body
+from trikk.serving.model_processes.predictor import Done, Logging, Predictor, Request
+from trikk.serving.prediction_log.log_table import check_fits, check_positive, logged_fields, put
+from trikk.serving.prediction_log.spool import Spool
 from trikk.storage.artifact import Artifact
-from trikk.storage.table_write import Write
-from trikk.storage.tables import Tables
+from trikk.storage.tables.table_write import Write
+from trikk.storage.tables.versioned_tables import Tables
 
 ROWS = pl.DataFrame({"a": [float(n % 7) for n in range(60)], "b": [n % 5 for n in range(60)]})
 ASKED = ROWS.head(5)

@@ -18,8 +18,8 @@ import pytest
 from tests.serving.endpoints import WAIT, Endpoint, Served
 from tests.serving.load import Load
 
-from trikk.serving.bodies import ARROW_TYPE
-from trikk.storage.table_write import Write
+from trikk.serving.http.bodies import ARROW_TYPE
+from trikk.storage.tables.table_write import Write
 
 
 def eventually(true: Callable[[], bool], what: str) -> None:

@@ -20,10 +20,10 @@ from tests.serving.endpoints import Endpoint, Served
 from uvicorn.server import ServerState
 
 from trikk.core.errors import UsageError
-from trikk.serving.bodies import ARROW_TYPE
-from trikk.serving.callers import Callers
-from trikk.serving.connections import Connections
-from trikk.serving.refusal import Refused
+from trikk.serving.http.bodies import ARROW_TYPE
+from trikk.serving.http.callers import Callers
+from trikk.serving.http.connections import Connections
+from trikk.serving.http.refusal import Refused
 
 BODY = b'[{"a": 1, "b": 1}]'
 

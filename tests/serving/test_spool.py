@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trikk.serving import spool as module
-from trikk.serving.spool import Segment, Spool
+from trikk.serving.prediction_log import spool as module
+from trikk.serving.prediction_log.spool import Segment, Spool
 
 
 def test_records_come_back_in_order(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from tests.steps.servers_moto import MotoServer
 
 from trikk import dynamodb, pipeline
 from trikk.core.errors import DefinitionError, StorageError, UsageError
-from trikk.steps.dynamodb_request import request
-from trikk.steps.dynamodb_types import as_json, column
+from trikk.steps.amazon.dynamodb_request import request
+from trikk.steps.amazon.dynamodb_types import as_json, column
 from trikk.testing import run_inline
 
 

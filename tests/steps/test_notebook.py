@@ -12,10 +12,10 @@ from tests.execution.command import lives, until
 
 from trikk import notebook, pipeline
 from trikk.core.errors import DefinitionError, UsageError
-from trikk.steps.notebook_names import plain
+from trikk.steps.notebooks.parameter_names import plain
 from trikk.storage.artifact import Artifact
 from trikk.testing import run_inline
-from trikk.testing.inline import InlineRun
+from trikk.testing.inline_run import InlineRun
 
 
 def cell(source: str, *, tags: tuple[str, ...] = (), kind: str = "code") -> dict[str, Any]:

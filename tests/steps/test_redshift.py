@@ -7,7 +7,7 @@ from tests.servers_postgres import PostgresServer
 
 from trikk import pipeline, redshift
 from trikk.core.errors import DefinitionError, StorageError
-from trikk.steps.redshift import address
+from trikk.steps.databases.redshift_step import address
 from trikk.testing import run_inline
 
 WHERE = {"host": "127.0.0.1", "database": "postgres", "user": "trikk", "ssl": "disable"}

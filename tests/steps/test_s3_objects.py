@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
-from trikk.steps.aws import check_access, refuse_keys
-from trikk.steps.s3_objects import fill, locate
-from trikk.storage.ingest_read import format_of
+from trikk.steps.amazon.credentials import check_access, refuse_keys
+from trikk.steps.amazon.s3_names import fill, locate
+from trikk.storage.ingest.reader import format_of
 
 KEY = "AKIA" + "IOSFODNN7EXAMPLE"
 PIECES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from trikk import notebook, script
 from trikk.core.errors import DefinitionError, ProgramFailed, StorageError, UsageError
-from trikk.steps.command_line import environment_of, interpreter, refuse_addresses, word
-from trikk.steps.file_names import check_file_name
+from trikk.steps.scripts.command_line import environment_of, interpreter, refuse_addresses, word
+from trikk.steps.scripts.file_names import check_file_name
 
 ROWS = pl.DataFrame({"a": [1, None], "t": ["x,y", "ø"]})
 

@@ -12,7 +12,7 @@ import pytest
 from tests.servers_postgres import PostgresServer
 
 from trikk.core.errors import StorageError, UsageError
-from trikk.steps.sql import read_sql
+from trikk.steps.databases.sql_step import read_sql
 
 LOCAL = datetime(2020, 3, 26, 4)  # noqa: DTZ001  # a timestamp without time zone
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
-from trikk.steps.sql_query import Dialect, bind, tokens
+from trikk.steps.databases.query import Dialect, bind, tokens
 
 LEFT_ALONE = [
     "select '12:30:00', ':a' from t",

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
-from trikk.steps.sql import check_url
-from trikk.steps.sql_url import resolve
+from trikk.steps.databases.database_url import resolve
+from trikk.steps.databases.sql_step import check_url
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import pytest
 from tests.servers_postgres import PostgresServer
 
 from trikk.core.errors import UsageError
-from trikk.steps.sql import read_sql
+from trikk.steps.databases.sql_step import read_sql
 
 ZONES = ("Asia/Tokyo", "America/St_Johns")
 MOMENTS = """
@@ -43,7 +43,7 @@ MOMENTS_READ = (
 )
 PROGRAM = """
 import json, sys, datetime
-from trikk.steps.sql import read_sql
+from trikk.steps.databases.sql_step import read_sql
 given = {"moment": datetime.datetime(2020, 3, 26, 14, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))}
 frame = read_sql(sys.argv[1], sys.argv[2], given)
 print(json.dumps([[str(t) for t in frame.dtypes], repr(frame.row(0))]))

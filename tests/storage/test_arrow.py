@@ -147,7 +147,7 @@ def test_the_number_of_threads_leaves_no_trace() -> None:
     code = (
         "import polars as pl\n"
         "from trikk.storage.artifacts import Artifacts\n"
-        "from trikk.storage.memory import MemoryStore\n"
+        "from trikk.storage.stores.memory_store import MemoryStore\n"
         "frame = pl.DataFrame({'n': range(300_000)})\n"
         "frame = frame.with_columns(l=pl.concat_list('n', 'n'), s=pl.format('{}', 'n'))\n"
         "print(Artifacts(MemoryStore()).save(frame.filter(pl.col('n') % 5 > 0)).digest)\n"

@@ -22,8 +22,8 @@ from trikk.core.errors import ArtifactCorrupt, ArtifactMissing, CodecError, Stor
 from trikk.core.values import JSON
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.local import LocalStore
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.local import LocalStore
+from trikk.storage.stores.memory_store import MemoryStore
 
 
 class Colour(enum.Enum):
@@ -377,7 +377,7 @@ def test_saving_plain_data_imports_no_heavy_library() -> None:
     code = (
         "import sys, pathlib, tempfile\n"
         "from trikk.storage.artifacts import Artifacts\n"
-        "from trikk.storage.local import LocalStore\n"
+        "from trikk.storage.stores.local import LocalStore\n"
         "artifacts = Artifacts(LocalStore(tempfile.mkdtemp()))\n"
         "for value in (1, {'a': [1.5]}, b'x', {1, 2}): artifacts.load(artifacts.save(value))\n"
         "heavy = {'polars', 'pandas', 'numpy', 'pyarrow', 'lightgbm', 'sklearn', 'deltalake', 'obstore'}\n"
@@ -393,7 +393,7 @@ def test_pickles_are_the_same_in_every_process_with_one_hash_seed(tmp_path: Path
         "from fractions import Fraction\n"
         "from collections import OrderedDict, Counter\n"
         "from trikk.storage.artifacts import Artifacts\n"
-        "from trikk.storage.memory import MemoryStore\n"
+        "from trikk.storage.stores.memory_store import MemoryStore\n"
         "value = [{'a', 'b', 'c', 'd'}, OrderedDict(x=Fraction(1, 3)), Counter('hello')]\n"
         "print(Artifacts(MemoryStore()).save(value).digest)\n"
     )

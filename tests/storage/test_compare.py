@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trikk.storage.artifact_compare import compare
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.compare import compare
-from trikk.storage.difference import Difference
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
+from trikk.storage.value_compare import Difference
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import TableError, TrikkError, UsageError
-from trikk.storage.ingest import IngestReport, ingest
-from trikk.storage.tables import Tables, Write
+from trikk.storage.ingest.files_to_table import IngestReport, ingest
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 
 @pytest.fixture

@@ -16,10 +16,11 @@ import polars as pl
 import pytest
 
 from trikk.core.errors import StorageError, TableError, UsageError
-from trikk.storage import ingest_csv, ingest_json
-from trikk.storage.ingest import IngestReport, ingest
-from trikk.storage.ingest_read import Reading, Rows, format_of, read_parts, united
-from trikk.storage.tables import Tables, Write
+from trikk.storage.ingest import csv_text as ingest_csv
+from trikk.storage.ingest import json_lines as ingest_json
+from trikk.storage.ingest.files_to_table import IngestReport, ingest
+from trikk.storage.ingest.reader import Reading, Rows, format_of, read_parts, united
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 BIG = 2**63 - 1
 
@@ -457,9 +458,9 @@ def test_no_rows_make_no_version(tables: Tables, tmp_path: Path, mode: str) -> N
 
 DIES_AFTER_ITS_COMMIT = """
 import os, signal, sys
-from trikk.storage import table_log
-from trikk.storage.ingest import ingest
-from trikk.storage.tables import Tables
+from trikk.storage.tables import delta_log as table_log
+from trikk.storage.ingest.files_to_table import ingest
+from trikk.storage.tables.versioned_tables import Tables
 table_log.sync_commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 ingest(Tables(sys.argv[1]), "t", [sys.argv[2]], origin={})
 """

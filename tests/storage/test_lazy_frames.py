@@ -13,7 +13,7 @@ from trikk.core.errors import CodecError
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.batches import batches
 from trikk.storage.codecs import polars_ipc
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 
 
 @pytest.fixture(autouse=True)

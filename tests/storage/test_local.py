@@ -15,9 +15,9 @@ import pytest
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import UsageError
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.local import LocalStore, storage_error
-from trikk.storage.memory import MemoryStore
-from trikk.storage.stores import open_store
+from trikk.storage.stores.local import LocalStore, storage_error
+from trikk.storage.stores.locations import open_store
+from trikk.storage.stores.memory_store import MemoryStore
 
 DATA = bytes(range(250)) * 800
 
@@ -48,7 +48,7 @@ def test_many_processes_add_the_same_object_at_once(tmp_path: Path) -> None:
 WRITER = """
 import os, sys
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.local import LocalStore
+from trikk.storage.stores.local import LocalStore
 artifacts = Artifacts(LocalStore(sys.argv[1]))
 print("ready", flush=True)
 while True:
@@ -76,7 +76,7 @@ LIMITED = """
 import resource, sys
 from trikk.core.errors import StorageError
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.local import LocalStore
+from trikk.storage.stores.local import LocalStore
 import numpy, pandas, polars, pyarrow, pyarrow.compute, pyarrow.ipc
 artifacts = Artifacts(LocalStore(sys.argv[1]))
 text = "x" * 500_000
@@ -138,7 +138,7 @@ import os, sys
 import numpy, polars
 from trikk.core.errors import StorageError
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.local import LocalStore
+from trikk.storage.stores.local import LocalStore
 artifacts = Artifacts(LocalStore(sys.argv[1]))
 kept = artifacts.save("small")
 for value in ("x" * 900_000, polars.DataFrame({"a": range(100_000)}), numpy.arange(100_000), {"x" * 900_000}):

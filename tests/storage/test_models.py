@@ -12,11 +12,11 @@ import pytest
 from tests.storage.pickles import Moved, written_under
 
 from trikk.core.errors import CodecError, PredictionError
-from trikk.models.invoke import predict_values
+from trikk.models.calling.invoke import predict_values
+from trikk.storage.artifact_compare import compare
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.codecs.pickled import note_of
-from trikk.storage.compare import compare
-from trikk.storage.memory import MemoryStore
+from trikk.storage.stores.memory_store import MemoryStore
 
 RANDOM = np.random.default_rng(7)
 ROWS = RANDOM.normal(size=(200, 3))
@@ -92,7 +92,8 @@ def test_the_same_fit_in_two_processes_gives_the_same_bytes(kind: str) -> None:
     )
     code = (
         f"import numpy as np\nfrom {module} import {name}\n"
-        "from trikk.storage.artifacts import Artifacts\nfrom trikk.storage.memory import MemoryStore\n"
+        "from trikk.storage.artifacts import Artifacts\n"
+        "from trikk.storage.stores.memory_store import MemoryStore\n"
         "rows = np.random.default_rng(1).normal(size=(100, 3))\n"
         f"print(Artifacts(MemoryStore()).save({name}({keywords}).fit(rows, rows[:, 0])).digest)\n"
     )

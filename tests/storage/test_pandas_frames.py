@@ -20,8 +20,8 @@ from trikk.core.errors import CodecError, TableError
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.codecs.pandas_ipc import _all_same
 from trikk.storage.frames import as_kind, rows_of
-from trikk.storage.memory import MemoryStore
-from trikk.storage.tables import Tables, Write
+from trikk.storage.stores.memory_store import MemoryStore
+from trikk.storage.tables.versioned_tables import Tables, Write
 from trikk.testing import run_inline
 
 BIG = 2**53 + 1
@@ -388,7 +388,7 @@ def test_objects_of_polars_are_refused_inside_a_list_too(artifacts: Artifacts) -
 
 
 def test_rows_of_pandas_go_into_a_real_table_and_back(tmp_path: Path) -> None:
-    from trikk.storage.table_write import Write
+    from trikk.storage.tables.table_write import Write
 
     tables = Tables(str(tmp_path))
     frame = pl.DataFrame({"n": [BIG, None], "d": pl.Series([Decimal("1.5"), None], dtype=pl.Decimal(10, 2))})

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from trikk.core.errors import ParameterError
-from trikk.storage.row_filter import equals, rows_where
+from trikk.storage.tables.row_filter import equals, rows_where
 
 ROWS = pl.DataFrame(
     {

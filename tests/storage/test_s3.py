@@ -8,8 +8,8 @@ from tests.servers import S3Server
 
 from trikk.core.errors import StorageError, UsageError
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.s3 import S3Store
-from trikk.storage.stores import open_store
+from trikk.storage.stores.locations import open_store
+from trikk.storage.stores.s3_store import S3Store
 
 
 def use(server: S3Server, monkeypatch: pytest.MonkeyPatch, *, reader: bool = False) -> None:

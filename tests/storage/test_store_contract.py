@@ -10,10 +10,10 @@ from tests.servers import S3Server
 
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import ArtifactCorrupt, ArtifactMissing, StorageError
-from trikk.storage.local import LocalStore
-from trikk.storage.memory import MemoryStore
-from trikk.storage.s3 import S3Store
-from trikk.storage.store import Store
+from trikk.storage.stores.local import LocalStore
+from trikk.storage.stores.memory_store import MemoryStore
+from trikk.storage.stores.s3_store import S3Store
+from trikk.storage.stores.store_port import Store
 
 HOSTILE = [
     "",
@@ -161,7 +161,7 @@ def test_adding_again_makes_an_object_young(place: Place) -> None:
 
 
 def test_touching_makes_an_object_young(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trikk.storage.s3._YOUNG", -1.0)
+    monkeypatch.setattr("trikk.storage.stores.s3_store._YOUNG", -1.0)
     digest = place.put(b"data")
     [first] = place.store.list()
     deadline = time.monotonic() + 10

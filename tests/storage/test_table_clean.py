@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import TableError
-from trikk.storage.table_types import Mode
-from trikk.storage.tables import Tables, Write
+from trikk.storage.tables.types import Mode
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 MODES: list[Mode] = ["append", "overwrite", "merge"]
 

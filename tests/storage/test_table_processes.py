@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 
 from trikk.core.errors import StorageError
-from trikk.storage.locks import file_lock
-from trikk.storage.tables import Tables, Write
+from trikk.storage.stores.locks import file_lock
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 WRITER = """
 import sys
 import polars as pl
-from trikk.storage.tables import Tables, Write
+from trikk.storage.tables.versioned_tables import Tables, Write
 root, mode, tag, count, same = sys.argv[1:]
 tables = Tables(root)
 print("ready", flush=True)
@@ -131,7 +131,7 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_or_the_new_version(tmp_pat
 def test_a_lock_is_freed_when_its_holder_is_killed(tmp_path: Path) -> None:
     lock = tmp_path / "locks" / "t.lock"
     code = (
-        "import sys; from pathlib import Path; from trikk.storage.locks import file_lock\n"
+        "import sys; from pathlib import Path; from trikk.storage.stores.locks import file_lock\n"
         f"with file_lock(Path({str(lock)!r})):\n print('held', flush=True); sys.stdin.readline()"
     )
     holder = subprocess.Popen(

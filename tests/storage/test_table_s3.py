@@ -8,8 +8,8 @@ from tests.servers import S3Server
 from tests.storage.test_table_processes import race, start
 
 from trikk.core.errors import TableError, TrikkError, UnknownName
-from trikk.storage.ingest import ingest
-from trikk.storage.tables import Tables, Write
+from trikk.storage.ingest.files_to_table import ingest
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 TWO = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from polars.testing.parametric import dataframes
 
 from trikk.core.errors import TableError
-from trikk.storage import table_write
 from trikk.storage.frames import rows_of
-from trikk.storage.table_types import storable
-from trikk.storage.tables import Tables, Write
+from trikk.storage.tables import table_write
+from trikk.storage.tables.types import storable
+from trikk.storage.tables.versioned_tables import Tables, Write
 from trikk.testing import MemoryTables
 
 MOMENT = datetime(2020, 3, 26, 4, 0, 0, 123456)  # noqa: DTZ001  # a timestamp without time zone

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import TableError, UnknownName, UsageError
-from trikk.storage.table_types import Mode
-from trikk.storage.tables import Tables, Write
+from trikk.storage.tables.types import Mode
+from trikk.storage.tables.versioned_tables import Tables, Write
 
 ORIGIN = {"run": "r1", "step": "save"}
 TWO = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})
@@ -379,7 +379,7 @@ def test_a_missing_or_short_data_file_is_named(tables: Tables, tmp_path: Path) -
 def test_looking_up_a_version_does_not_load_the_engine(tables: Tables, tmp_path: Path) -> None:
     put(tables, "1")
     code = (
-        "import sys; from trikk.storage.tables import Tables; "
+        "import sys; from trikk.storage.tables.versioned_tables import Tables; "
         f"assert Tables({str(tmp_path / 'tables')!r}).version('t') == 0; "
         "assert not {'deltalake', 'polars'} & set(sys.modules)"
     )

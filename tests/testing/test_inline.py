@@ -19,8 +19,8 @@ from trikk import PermanentError, Retry, Table, pipeline, step, when
 from trikk.core.clock import Clock, SystemClock
 from trikk.core.errors import DefinitionError, ParameterError, UnknownName
 from trikk.runs.context import step_context
-from trikk.storage.local import LocalStore
-from trikk.storage.tables import Tables
+from trikk.storage.stores.local import LocalStore
+from trikk.storage.tables.versioned_tables import Tables
 from trikk.testing import ManualClock, MemoryJournal, MemoryStore, MemoryTables, run_inline
 
 counts = Table("counts")
@@ -210,7 +210,7 @@ def test_a_run_reads_the_version_that_it_is_locked_to(tmp_path: Path) -> None:
 
     @step
     def meddle(n: int) -> int:
-        from trikk.storage.table_write import Write
+        from trikk.storage.tables.table_write import Write
 
         tables.write("counts", Write("append", THREE), identity="somebody else", origin={})
         return n
@@ -219,7 +219,7 @@ def test_a_run_reads_the_version_that_it_is_locked_to(tmp_path: Path) -> None:
     def p() -> None:
         height.options(name="read", after=meddle(1))(counts)
 
-    from trikk.storage.table_write import Write
+    from trikk.storage.tables.table_write import Write
 
     tables.write("counts", Write("append", THREE), identity="before", origin={})
     run = run_inline(p, tables=tables)

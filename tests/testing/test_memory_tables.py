@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.core.errors import TableError, UnknownName, UsageError
-from trikk.storage.table_types import Mode
-from trikk.storage.table_write import Write
-from trikk.storage.tables import Tables
+from trikk.storage.tables.table_write import Write
+from trikk.storage.tables.types import Mode
+from trikk.storage.tables.versioned_tables import Tables
 from trikk.testing import MemoryTables
 
 TWO = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 
 from trikk import Table, pipeline, step
-from trikk.execution.loading import Loaded
-from trikk.execution.messages import StepCall
-from trikk.execution.worker import Workplace, run_call
-from trikk.runs.memory import MemoryJournal
+from trikk.execution.code.loading import Loaded
+from trikk.execution.step_messages import StepCall
+from trikk.execution.workers.attempt import Workplace, run_call
+from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.memory import MemoryStore
-from trikk.storage.tables import Tables
+from trikk.storage.stores.memory_store import MemoryStore
+from trikk.storage.tables.versioned_tables import Tables
 from trikk.testing import MemoryTables
 
 counts = Table("counts")

@@ -11,11 +11,11 @@ from tests.execution.command import Folder
 
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
-from trikk.runs.memory import MemoryJournal
-from trikk.runs.sqlite import SqliteJournal
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 from trikk.storage.artifact import Artifact
 from trikk.timeline import happenings
-from trikk.timeline.picture import story
+from trikk.timeline.timeline_picture import story
 
 PROJECT = Path(__file__).parent.parent / "alerts" / "watched_project"
 

@@ -10,10 +10,10 @@ import pytest
 from tests.execution.command import Folder
 
 from trikk.runs.context import StepContext
-from trikk.runs.journal import Journal
-from trikk.runs.sqlite import SqliteJournal
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.local import LocalStore
+from trikk.storage.stores.local import LocalStore
 
 RUN = "arun"
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from tests.execution.command import Folder
 
-from trikk.runs.state import RunState
-from trikk.tracking.compare import Facts, lay_out
+from trikk.runs.run_state import RunState
 from trikk.tracking.fold import RunRecord
+from trikk.tracking.run_table import Facts, lay_out
 
 
 def facts(packages: dict[str, str] | None = None, **more: Any) -> Facts:

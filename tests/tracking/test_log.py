@@ -20,7 +20,7 @@ import trikk
 from trikk.core.errors import JournalError, UsageError
 from trikk.core.values import decode
 from trikk.runs.context import StepContext, entered
-from trikk.runs.journal import Journal
+from trikk.runs.journals.journal import Journal
 from trikk.storage.artifacts import Artifacts
 from trikk.tracking.fold import RunRecord, read_record
 
@@ -236,7 +236,7 @@ def test_outside_of_a_run_logging_is_only_pythons_logging(
 def test_a_runs_metric_is_the_last_value_of_the_last_attempt(points: list[tuple[int, str, float]]) -> None:
     from trikk.runs import events as e
     from trikk.runs import logged
-    from trikk.runs.journal import Event
+    from trikk.runs.journals.journal import Event
 
     points = sorted(points, key=lambda p: p[0])
     events = []

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.command import Folder
 
-import trikk.tracking.mirror as mirrors
+import trikk.tracking.mlflow.mirror as mirrors
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
-from trikk.runs.journal import Event
-from trikk.runs.state import RunState
+from trikk.runs.journals.journal import Event
+from trikk.runs.run_state import RunState
 from trikk.testing import ManualClock
-from trikk.tracking.content import RunContent, content_of, fit_name
 from trikk.tracking.fold import RunRecord
-from trikk.tracking.mirror import Away, Mirror, Refused
-from trikk.tracking.mlflow_target import check_uri
+from trikk.tracking.mlflow.mirror import Away, Mirror, Refused
+from trikk.tracking.mlflow.run_content import RunContent, content_of, fit_name
+from trikk.tracking.mlflow.target import check_uri
 
 URI = "http://server"
 

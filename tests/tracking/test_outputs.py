@@ -15,7 +15,7 @@ from tests.tracking.conftest import RUN
 import trikk
 from trikk.core.errors import UsageError
 from trikk.runs.context import StepContext, entered
-from trikk.runs.journal import Journal
+from trikk.runs.journals.journal import Journal
 from trikk.storage.artifacts import Artifacts
 from trikk.tracking.fold import read_record
 from trikk.tracking.outputs import export, file_name

@@ -11,7 +11,7 @@ from trikk.core.values import JSON
 from trikk.pipeline.location import caller, located
 
 if TYPE_CHECKING:
-    from trikk.monitoring.definition import MonitorSpec
+    from trikk.monitoring.monitor_definition import MonitorSpec
 
 
 class Alarm:
@@ -54,7 +54,7 @@ class Alarm:
         escalate_after: float | str | timedelta | None = None,
         min_labelled: int | None = None,
     ) -> None:
-        from trikk.alerts.rule import OF_MONITORS, checked
+        from trikk.alerts.rules.rule import OF_MONITORS, checked
 
         given: dict[str, Any] = {
             "name": name,
@@ -85,7 +85,7 @@ class Alarm:
         Raises:
             UsageError: if the monitor does not have what it names.
         """
-        from trikk.alerts.rule import FIGURES, LABELS, check_against, checked
+        from trikk.alerts.rules.rule import FIGURES, LABELS, check_against, checked
 
         rule = checked({**self._given, "monitor": spec.name}, default_minimum=spec.minimum)
         if rule.kind in (FIGURES, LABELS):

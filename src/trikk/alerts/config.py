@@ -46,7 +46,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trikk.alerts.rule import CODE, FAILED, FIGURES, LABELS, Rule, checked
+from trikk.alerts.rules.rule import CODE, FAILED, FIGURES, LABELS, Rule, checked
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
 from trikk.core.settings import FILE, Settings

@@ -10,39 +10,54 @@ import sys
 import click
 
 from trikk.core.errors import TrikkError, UsageError
-from trikk.core.version import __version__
+from trikk.core.package_version import __version__
 
 COMMANDS = {
-    "init": ("trikk.cli.setup", "Make a project, empty or from an example."),
-    "pipelines": ("trikk.cli.look", "List the project's pipelines, their parameters and steps."),
-    "run": ("trikk.cli.act", "Run a pipeline."),
-    "backfill": ("trikk.cli.backfill", "Run pipelines for each day of a period."),
-    "runs": ("trikk.cli.look", "List runs, the newest first."),
-    "show": ("trikk.cli.look", "Show a run: its steps, what they made, what it is locked to."),
-    "logs": ("trikk.cli.logs", "Print the logs of a run or a step; -f follows them."),
-    "resume": ("trikk.cli.act", "Go on with a run from what is unfinished."),
-    "replay": ("trikk.cli.act", "Execute a run again from its lock and prove the results identical."),
-    "cancel": ("trikk.cli.act", "Stop a run."),
-    "compare": ("trikk.cli.experiments", "Show runs side by side: parameters, metrics, data."),
-    "artifacts": ("trikk.cli.experiments", "List what a run made and logged; write or open one of them."),
-    "sweep": ("trikk.cli.experiments", "Search for good parameters: a run for each, ranked."),
-    "mirror": ("trikk.cli.experiments", "Copy finished runs to an MLflow server."),
-    "tables": ("trikk.cli.data", "List tables, or show one: columns, rows, versions."),
-    "models": ("trikk.cli.models", "List registered models, show and compare versions, move aliases."),
-    "monitor": ("trikk.cli.monitor", "Show how good predictions were: windows, slices, the worst cases."),
-    "watch": ("trikk.cli.watch", "Evaluate monitors, open and resolve incidents, tell people, make reports."),
-    "incidents": ("trikk.cli.incidents", "List incidents, show one, acknowledge or resolve it."),
-    "timeline": ("trikk.cli.timeline", "Tell what happened: alarms, what they started, models, reports."),
-    "explain": ("trikk.cli.monitor", "Show everything behind one prediction."),
-    "backtest": ("trikk.cli.backtest", "Replay which alarms would have fired; choose a threshold on evidence."),
-    "ab": ("trikk.cli.ab", "Compare two models, or a model and a rule, on exactly the same cases."),
-    "report": ("trikk.cli.report", "List reports, make one for a past period, send it."),
-    "ingest": ("trikk.cli.data", "Load files into a table."),
-    "tail": ("trikk.cli.tail", "Print the messages of a stream; -f follows it."),
-    "endpoint": ("trikk.cli.endpoint", "Serve a registered model over HTTP."),
-    "features": ("trikk.cli.features", "List feature tables, show an entity's features, sync them."),
-    "gc": ("trikk.cli.data", "Remove what no kept run needs."),
-    "doctor": ("trikk.cli.setup", "Check the project, its journal, artifacts and tables."),
+    "init": ("project_commands", "Make a project, empty or from an example."),
+    "pipelines": ("run_commands.inspect", "List the project's pipelines, their parameters and steps."),
+    "run": ("run_commands.execute", "Run a pipeline."),
+    "backfill": ("run_commands.backfill", "Run pipelines for each day of a period."),
+    "runs": ("run_commands.inspect", "List runs, the newest first."),
+    "show": ("run_commands.inspect", "Show a run: its steps, what they made, what it is locked to."),
+    "logs": ("run_commands.log_command", "Print the logs of a run or a step; -f follows them."),
+    "resume": ("run_commands.execute", "Go on with a run from what is unfinished."),
+    "replay": ("run_commands.execute", "Execute a run again from its lock and prove the results identical."),
+    "cancel": ("run_commands.execute", "Stop a run."),
+    "compare": ("run_commands.experiments", "Show runs side by side: parameters, metrics, data."),
+    "artifacts": ("run_commands.experiments", "List what a run made and logged; write or open one of them."),
+    "sweep": ("run_commands.experiments", "Search for good parameters: a run for each, ranked."),
+    "mirror": ("run_commands.experiments", "Copy finished runs to an MLflow server."),
+    "tables": ("table_commands", "List tables, or show one: columns, rows, versions."),
+    "models": (
+        "model_commands.registered_models",
+        "List registered models, show and compare versions, move aliases.",
+    ),
+    "monitor": (
+        "monitor_commands.monitor_view",
+        "Show how good predictions were: windows, slices, the worst cases.",
+    ),
+    "watch": (
+        "monitor_commands.watch_command",
+        "Evaluate monitors, open and resolve incidents, tell people, make reports.",
+    ),
+    "incidents": ("monitor_commands.incident_commands", "List incidents, show one, acknowledge or resolve it."),
+    "timeline": (
+        "monitor_commands.timeline_command",
+        "Tell what happened: alarms, what they started, models, reports.",
+    ),
+    "explain": ("monitor_commands.monitor_view", "Show everything behind one prediction."),
+    "backtest": (
+        "monitor_commands.backtest_command",
+        "Replay which alarms would have fired; choose a threshold on evidence.",
+    ),
+    "ab": ("model_commands.ab_command", "Compare two models, or a model and a rule, on exactly the same cases."),
+    "report": ("monitor_commands.report_command", "List reports, make one for a past period, send it."),
+    "ingest": ("table_commands", "Load files into a table."),
+    "tail": ("run_commands.tail", "Print the messages of a stream; -f follows it."),
+    "endpoint": ("model_commands.endpoint", "Serve a registered model over HTTP."),
+    "features": ("model_commands.feature_tables", "List feature tables, show an entity's features, sync them."),
+    "gc": ("table_commands", "Remove what no kept run needs."),
+    "doctor": ("project_commands", "Check the project, its journal, artifacts and tables."),
 }
 
 
@@ -57,7 +72,7 @@ class Commands(click.Group):
         """A command by name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        found: click.Command = getattr(importlib.import_module(f"trikk.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
         return found
 
     def resolve_command(

@@ -20,7 +20,7 @@
 
     [alerts]                           # rules, channels and routes: see trikk.alerts.config
 
-    [reports]                          # mail server, sender, subscribers: see trikk.reports.config
+    [reports]                          # mail server, sender, subscribers: see trikk.reports.report_config
 
     [costs]                            # what an hour costs: runs are priced by what their steps ask for
     currency = "EUR"
@@ -41,10 +41,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trikk.core.addresses import fill, refuse_secrets, texts_in
 from trikk.core.durations import bytes_of
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
+from trikk.core.network.addresses import fill, refuse_secrets, texts_in
 
 FILE = "trikk.toml"
 STATE = ".trikk"

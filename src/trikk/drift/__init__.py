@@ -12,11 +12,11 @@ what is compared with what, and when, is for the monitors to say.
 
 from __future__ import annotations
 
-from trikk.drift.compare import compare
+from trikk.drift.column_comparison import compare
+from trikk.drift.day_windows import FixedWindow, Reference, SlidingWindow, TrainingData, spans
+from trikk.drift.drift_report import ColumnDrift, DriftReport, Method, Verdict
+from trikk.drift.measures.series import ks, psi
 from trikk.drift.profile import Profile, profile
-from trikk.drift.report import ColumnDrift, DriftReport, Method, Verdict
-from trikk.drift.series import ks, psi
-from trikk.drift.windows import FixedWindow, Reference, SlidingWindow, TrainingData, spans
 
 __all__ = [
     "ColumnDrift",

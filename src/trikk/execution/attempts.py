@@ -10,11 +10,11 @@ from pathlib import Path
 
 from trikk.core.clock import Clock
 from trikk.core.durations import show_bytes, show_seconds
-from trikk.execution.executor import Ended, Executor
 from trikk.execution.limits import Capacity, oom_kills
-from trikk.execution.messages import StepCall, StepResult, failure
+from trikk.execution.step_messages import StepCall, StepResult, failure
+from trikk.execution.workers.executor import Ended, Executor
 from trikk.pipeline.graph import Node
-from trikk.runs.state import Task
+from trikk.runs.run_state import Task
 
 GRACE = 5.0
 _END = 64_000  # bytes of a cut log's end that are kept

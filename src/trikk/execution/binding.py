@@ -8,7 +8,7 @@ from trikk.core.errors import RunError
 from trikk.core.values import JSON, decode, encode
 from trikk.pipeline.arguments import Argument, Constant, Group, ModelRef, OutputRef, ParameterRef, TableRef
 from trikk.pipeline.graph import Graph, Node
-from trikk.runs.state import RunState
+from trikk.runs.run_state import RunState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 

@@ -9,7 +9,7 @@ from trikk.core.errors import LeaseHeld, RunError
 from trikk.execution.launch import leased
 from trikk.execution.project import Project
 from trikk.runs import events as e
-from trikk.runs.state import OVER, RunState
+from trikk.runs.run_state import OVER, RunState
 
 _WAIT = 15.0
 _LOOK_EVERY = 0.1

@@ -20,18 +20,18 @@ from trikk.core.values import JSON
 from trikk.execution import frontier as f
 from trikk.execution.attempts import Attempt, Attempts, judge
 from trikk.execution.binding import Binder
-from trikk.execution.executor import Ended, Executor
+from trikk.execution.code.reuse import Hit, StepCache
 from trikk.execution.limits import Capacity
-from trikk.execution.messages import StepCall, StepResult, failure
-from trikk.execution.reuse import Hit, StepCache
-from trikk.execution.traces import headline
+from trikk.execution.step_messages import StepCall, StepResult, failure
+from trikk.execution.workers.executor import Ended, Executor
+from trikk.execution.workers.traces import headline
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.retry import delay_after
 from trikk.runs import events as e
-from trikk.runs.journal import Event, Journal
-from trikk.runs.lease import Lease
+from trikk.runs.journals.journal import Event, Journal
+from trikk.runs.journals.lease import Lease
 from trikk.runs.lock import step_seed
-from trikk.runs.state import RunState, Task
+from trikk.runs.run_state import RunState, Task
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 

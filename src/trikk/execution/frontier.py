@@ -15,7 +15,7 @@ from trikk.core.errors import TrikkError
 from trikk.pipeline.arguments import Argument
 from trikk.pipeline.condition import Condition, evaluate
 from trikk.pipeline.graph import Graph, Node
-from trikk.runs.state import RunState, Task
+from trikk.runs.run_state import RunState, Task
 
 
 @dataclass(frozen=True, slots=True)

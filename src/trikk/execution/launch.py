@@ -13,18 +13,18 @@ from trikk.core.errors import StorageError, TableError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.driver import LEASE_TTL, Driver, Options
-from trikk.execution.how import How, ProjectExecutor
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
+from trikk.execution.run_options import How, ProjectExecutor
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs import events as e
 from trikk.runs.bundle import capture, commit_of, touch
-from trikk.runs.journal import Journal
-from trikk.runs.lease import Holder, Lease
-from trikk.runs.ledger import Ledger
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.lease import Holder, Lease
+from trikk.runs.journals.ledger import Ledger
 from trikk.runs.lock import Lock, installed_packages, new_seed, platform_name, python_version
-from trikk.runs.state import RunState
+from trikk.runs.run_state import RunState
 
 BY_SIGNAL = ("Ctrl-C", "a signal to end")
 """What a run is cancelled by that a signal has ended, SIGINT or SIGTERM."""

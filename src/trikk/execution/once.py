@@ -26,8 +26,8 @@ from zoneinfo import ZoneInfo
 
 from trikk.core.errors import Conflict, TrikkError
 from trikk.core.values import JSON
-from trikk.runs.lease import Holder, is_at_it
-from trikk.runs.ledger import Entry
+from trikk.runs.journals.lease import Holder, is_at_it
+from trikk.runs.journals.ledger import Entry
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project

@@ -9,17 +9,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.addresses import encoded_names
 from trikk.core.errors import JournalError, ProjectError, RunError, StorageError, UnknownName
+from trikk.core.network.addresses import encoded_names
 from trikk.core.settings import Settings, find_project, load_settings
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
-    from trikk.runs.journal import Journal
-    from trikk.runs.state import RunState
+    from trikk.runs.journals.journal import Journal
+    from trikk.runs.run_state import RunState
     from trikk.storage.artifacts import Artifacts
-    from trikk.storage.store import Store
-    from trikk.storage.tables import Tables
+    from trikk.storage.stores.store_port import Store
+    from trikk.storage.tables.versioned_tables import Tables
 
 
 class Project:
@@ -75,7 +75,7 @@ class Project:
     @functools.cached_property
     def journal(self) -> Journal:
         """The project's journal."""
-        from trikk.runs.open import open_journal
+        from trikk.runs.journals.open_journal import open_journal
 
         _ = self.state_dir
         try:
@@ -88,7 +88,7 @@ class Project:
     @functools.cached_property
     def store(self) -> Store:
         """Where artifacts, graphs and code bundles are."""
-        from trikk.storage.stores import open_store
+        from trikk.storage.stores.locations import open_store
 
         _ = self.state_dir
         return open_store(self.settings.location("artifacts"))
@@ -103,7 +103,7 @@ class Project:
     @functools.cached_property
     def tables(self) -> Tables:
         """The project's tables; their libraries are imported when one is touched."""
-        from trikk.storage.lazy import LazyTables
+        from trikk.storage.tables.lazy_tables import LazyTables
 
         found: Any = LazyTables(self.settings.location("tables"))
         return found  # type: ignore[no-any-return]
@@ -128,7 +128,7 @@ class Project:
 
     def run(self, run: str) -> RunState:
         """The state of a run, by its full id, with all steps of its graph."""
-        from trikk.runs.state import RunState
+        from trikk.runs.run_state import RunState
 
         state = RunState.fold(run, self.journal.events(run))
         try:

@@ -13,17 +13,17 @@ from typing import Any
 
 from trikk.core.errors import RunError, StorageError, TrikkError
 from trikk.core.values import JSON
-from trikk.execution.how import How
 from trikk.execution.launch import create, drive, driver_of, leased
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.resume import source_folder
+from trikk.execution.run_options import How
 from trikk.execution.session import open_executor
 from trikk.pipeline.graph import Graph, Node
 from trikk.runs import events as e
 from trikk.runs.bundle import touch
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
-from trikk.runs.state import RunState
+from trikk.runs.run_state import RunState
 from trikk.storage.artifact import Artifact
 
 _PACKAGES_NAMED = 8
@@ -243,7 +243,7 @@ def _compare_step(project: Project, node: Node, old: RunState, new: RunState) ->
     if was.outputs is None or now.outputs is None:
         same = was.state == now.state
         return StepComparison(name, same, "identical" if same else "missing", f"was {was.state}, is {now.state}")
-    from trikk.storage.compare import compare
+    from trikk.storage.artifact_compare import compare
 
     found = [
         compare(project.artifacts, Artifact.from_json(a), Artifact.from_json(b))

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from trikk.core.errors import RunError, TrikkError, UnknownName
 from trikk.core.values import JSON
-from trikk.execution.code_since import Since, code_since
-from trikk.execution.how import How
+from trikk.execution.code.code_since import Since, code_since
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
+from trikk.execution.run_options import How
 from trikk.execution.session import open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
 from trikk.pipeline.graph import Graph, Node
@@ -22,7 +22,7 @@ from trikk.pipeline.pipeline import parameters_for
 from trikk.runs import events as e
 from trikk.runs.bundle import bundle_digest, capture, commit_of, contents, manifest, restore
 from trikk.runs.lock import Lock
-from trikk.runs.state import RunState, StepState, TaskState
+from trikk.runs.run_state import RunState, StepState, TaskState
 from trikk.storage.artifact import Artifact
 
 Code = Literal["locked", "current"]

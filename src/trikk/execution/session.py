@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from trikk.core.values import JSON
-from trikk.execution.how import How, ProjectExecutor
-from trikk.execution.process import ProcessExecutor
 from trikk.execution.project import Project
+from trikk.execution.run_options import How, ProjectExecutor
+from trikk.execution.workers.process_executor import ProcessExecutor
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
     from trikk.runs.lock import Lock
-    from trikk.runs.state import RunState
+    from trikk.runs.run_state import RunState
 
 
 def open_executor(project: Project, how: How, code: Path | None = None) -> ProjectExecutor:
     """The executor that `how` asks for; a host process begins to import the project at once."""
     if how.inline:
-        from trikk.execution.child import workplace
-        from trikk.execution.inline import InlineExecutor
-        from trikk.execution.loading import load
+        from trikk.execution.code.loading import load
+        from trikk.execution.workers.child import workplace
+        from trikk.execution.workers.inline_executor import InlineExecutor
 
         return InlineExecutor(workplace(project.settings, load(project.settings, code)), how.clock)
     return ProcessExecutor(project.settings, code)

@@ -3,7 +3,7 @@
 Independent of the other ready-made parts; reads runs, tables and the ledger below it.
 """
 
-from trikk.features.definition import Definition
-from trikk.features.table import FeatureTable
+from trikk.features.feature_definition import Definition
+from trikk.features.feature_table import FeatureTable
 
 __all__ = ["Definition", "FeatureTable"]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PermanentError, UnknownName
 from trikk.core.values import JSON
-from trikk.features.definition import Definition
+from trikk.features.feature_definition import Definition
 from trikk.runs.context import current_step
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from trikk.runs.ledger import Ledger
+    from trikk.runs.journals.ledger import Ledger
 
 DEFINED = "feature.defined"
 
@@ -29,12 +29,12 @@ def check_rows(rows: Any, definition: Mapping[str, Any]) -> pl.DataFrame:
     """Refuse rows that could not be joined or served, before they are written; write the definition down.
 
     Raises:
-        UsageError: as `trikk.features.facts.facts`, and if two rows contradict each other.
+        UsageError: as `trikk.features.feature_rows.facts`, and if two rows contradict each other.
     """
-    from trikk.features.encoding import check_types
-    from trikk.features.facts import facts, in_declared_types, known_late
+    from trikk.features.cell_encoding import check_types
+    from trikk.features.feature_rows import facts, in_declared_types, known_late
     from trikk.storage.frames import rows_of
-    from trikk.storage.table_types import storable
+    from trikk.storage.tables.types import storable
 
     wanted = Definition.read(definition)
     frame = rows_of(rows)
@@ -73,7 +73,7 @@ def sync_rows(
     written: object = None,  # noqa: ARG001 - an edge of the graph: what has to be written before
 ) -> dict[str, JSON]:
     """Bring the online store up to the table's newest version, as a step."""
-    from trikk.features.place import place
+    from trikk.features.project_place import place
     from trikk.features.sync import sync
 
     wanted = Definition.read(definition)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UnknownName, UsageError
-from trikk.features.definition import Definition
-from trikk.features.facts import Facts, as_key, check_time, check_zones, facts, microseconds, refuse_nulls
+from trikk.features.feature_definition import Definition
+from trikk.features.feature_rows import Facts, as_key, check_time, check_zones, facts, microseconds, refuse_nulls
 from trikk.storage.frames import rows_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trikk.core.errors import StorageError
-from trikk.features.definition import Definition
+from trikk.features.feature_definition import Definition
 
 FORMAT = 1
 
@@ -110,7 +110,7 @@ def open_online(
         UsageError: if the address is of an unknown kind, or a variable that it names is not set.
         MissingExtra: if it is Redis and its client is not installed.
     """
-    from trikk.features.address import resolve
+    from trikk.features.store_address import resolve
 
     address = to or definition.online
     if address is None:
@@ -119,12 +119,12 @@ def open_online(
     resolved = resolve(address)
     if resolved.scheme == "sqlite":
         return _sqlite(resolved.path)
-    from trikk.features.redis import RedisOnline
+    from trikk.features.redis_store import RedisOnline
 
     return RedisOnline(resolved, definition.name)
 
 
 def _sqlite(path: Path) -> OnlineStore:
-    from trikk.features.sqlite import SqliteOnline
+    from trikk.features.sqlite_store import SqliteOnline
 
     return SqliteOnline(path)

@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UnknownName, UsageError
-from trikk.features.cells import Missing, pick, why_none
-from trikk.features.definition import Definition
-from trikk.features.encoding import (
+from trikk.features.cell_encoding import (
     Convert,
     entity_text,
     from_wire,
@@ -22,6 +20,8 @@ from trikk.features.encoding import (
     to_wire,
     wire_type,
 )
+from trikk.features.cells import Missing, pick, why_none
+from trikk.features.feature_definition import Definition
 from trikk.features.online import OnlineStore, State
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _entity(view: View, key: Mapping[str, Any]) -> str | None:
 def _entities(view: View, frame: pl.DataFrame) -> list[str | None]:
     import polars as pl
 
-    from trikk.features.facts import as_key
+    from trikk.features.feature_rows import as_key
 
     types = [read_type(text) for text in view.state.entity]
     typed = [as_key(c, t, view.where) for c, t in zip(frame.get_columns(), types, strict=True)]

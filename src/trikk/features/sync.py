@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import Conflict, UnknownName, UsageError
 from trikk.core.values import JSON
+from trikk.features.cell_encoding import check_types, entity_text, moment_of, show_moment, to_wire
 from trikk.features.cells import dump, merged
-from trikk.features.definition import Definition
-from trikk.features.encoding import check_types, entity_text, moment_of, show_moment, to_wire
-from trikk.features.facts import Facts, facts
+from trikk.features.feature_definition import Definition
+from trikk.features.feature_rows import Facts, facts
 from trikk.features.online import OnlineStore, State, open_online
-from trikk.features.place import Place
+from trikk.features.project_place import Place
 
 if TYPE_CHECKING:
     import polars as pl

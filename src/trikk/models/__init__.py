@@ -8,13 +8,13 @@ from typing import Any
 
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.names import check_name, step_name
-from trikk.models.own import Metric
-from trikk.models.rule import BetterBy, better_by
+from trikk.models.metrics.own_metric import Metric
+from trikk.models.promotion_rule import BetterBy, better_by
 from trikk.models.version import ModelVersion
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
-from trikk.pipeline.table import Table
+from trikk.pipeline.table_reference import Table
 from trikk.pipeline.tracing import current, when
 
 __all__ = ["Metric", "ModelVersion", "better_by", "predict", "promote_if", "register_model"]

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import PredictionError, SignatureError, UsageError
-from trikk.models.columns import Fitted, fitted_on, inputs_of
-from trikk.models.invoke import predictions
+from trikk.models.calling.invoke import predictions
+from trikk.models.calling.model_columns import Fitted, fitted_on, inputs_of
+from trikk.models.calling.set_aside import INDEX, REASON, Parted, Repeated, told, unfit
 from trikk.models.keys import RESERVED, check_columns, check_keys, key_text, repeated_keys
-from trikk.models.set_aside import INDEX, REASON, Parted, Repeated, told, unfit
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion, as_version
 from trikk.runs.context import StepContext, current_step
 from trikk.storage.batches import batches
 from trikk.storage.frames import lazy_of
-from trikk.storage.rejected import rejected_rows
+from trikk.storage.tables.rejected import rejected_rows
 
 if TYPE_CHECKING:
     import polars as pl

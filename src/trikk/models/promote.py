@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import Conflict, PredictionError, SignatureError, UsageError
 from trikk.core.values import JSON
-from trikk.models.class_metrics import needs_probabilities
-from trikk.models.classifier import Gives
-from trikk.models.columns import Fitted, fitted_on
-from trikk.models.comparable import check_comparable, unseen_by_side, unseen_classes
-from trikk.models.invoke import predictions
-from trikk.models.metrics import Metric, Score, check_fit, metric_of, score
+from trikk.models.calling.classifier import Gives
+from trikk.models.calling.invoke import predictions
+from trikk.models.calling.model_columns import Fitted, fitted_on
+from trikk.models.metrics.by_name import Metric, Score, check_fit, metric_of, score
+from trikk.models.metrics.class_metrics import needs_probabilities
+from trikk.models.metrics.comparable import check_comparable, unseen_by_side, unseen_classes
+from trikk.models.promotion_rule import BetterBy, decide
 from trikk.models.register import refuse_dry
 from trikk.models.registry import Registry
-from trikk.models.rule import BetterBy, decide
 from trikk.models.signature import Signature
 from trikk.models.state import Move
 from trikk.models.task import Classes, class_text

@@ -19,18 +19,26 @@ from trikk.core.errors import (
     TrikkError,
     UsageError,
 )
-from trikk.models.classifier import Gives, classes_of, plain_values, stated_by
-from trikk.models.columns import Fitted, fitted_on, inputs_of
-from trikk.models.dtypes import dtype_text
-from trikk.models.invoke import as_taken, called, class_answers, in_some_way, predictions, raw_values, ways_of
-from trikk.models.libraries import is_of, lightgbm_of
-from trikk.models.outcome import as_series, dtype_of_classes, refuse_nan
+from trikk.models.calling.classifier import Gives, classes_of, plain_values, stated_by
+from trikk.models.calling.dtypes import dtype_text
+from trikk.models.calling.invoke import (
+    as_taken,
+    called,
+    class_answers,
+    in_some_way,
+    predictions,
+    raw_values,
+    ways_of,
+)
+from trikk.models.calling.libraries import is_of, lightgbm_of
+from trikk.models.calling.model_columns import Fitted, fitted_on, inputs_of
+from trikk.models.calling.outcome import as_series, dtype_of_classes, refuse_nan
 from trikk.models.registry import Registry
 from trikk.models.signature import MOST_CATEGORIES, Signature
 from trikk.models.task import Classes, Task
 from trikk.models.version import ModelVersion
 from trikk.runs.context import StepContext, step_context
-from trikk.runs.state import RunState
+from trikk.runs.run_state import RunState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.codecs.pickled import distribution_of

@@ -17,8 +17,8 @@ from trikk.core.values import JSON
 from trikk.models import state as s
 from trikk.models.state import ModelState, Move
 from trikk.models.version import ModelVersion
-from trikk.pipeline.model import split_reference
-from trikk.runs.ledger import Added, Ledger
+from trikk.pipeline.model_reference import split_reference
+from trikk.runs.journals.ledger import Added, Ledger
 
 _PREFIX = "model/"
 _TRIES = 200

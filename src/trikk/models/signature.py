@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import SignatureError, StorageError, UsageError
 from trikk.core.values import JSON
-from trikk.models.dtypes import as_dtype, dtype_of, dtype_text
+from trikk.models.calling.dtypes import as_dtype, dtype_of, dtype_text
 from trikk.models.task import Classes, ClassValue, Task
 
 if TYPE_CHECKING:

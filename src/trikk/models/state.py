@@ -17,7 +17,7 @@ from typing import Any
 from trikk.core.errors import UnknownName
 from trikk.core.values import JSON
 from trikk.models.version import ModelVersion
-from trikk.runs.ledger import Entry
+from trikk.runs.journals.ledger import Entry
 
 VERSION_REGISTERED = "version.registered"
 ALIAS_MOVED = "alias.moved"

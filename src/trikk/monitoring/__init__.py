@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trikk.monitoring.ab_shadow import shadow
-from trikk.monitoring.drift_definition import Drift
-from trikk.monitoring.estimate import estimate_error
+from trikk.monitoring.ab.shadow import shadow
+from trikk.monitoring.day_drift.drift_definition import Drift
+from trikk.monitoring.estimates.estimate_step import estimate_error
+from trikk.monitoring.figures.titles import Slice
 from trikk.monitoring.monitor import Monitor
-from trikk.monitoring.titles import Slice
 
 __all__ = ["Drift", "Monitor", "Slice", "estimate_error", "shadow"]

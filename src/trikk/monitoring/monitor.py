@@ -10,17 +10,17 @@ from trikk.core.values import JSON
 from trikk.pipeline.location import caller
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
-from trikk.pipeline.table import Table
+from trikk.pipeline.table_reference import Table
 from trikk.runs.context import step_context
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from trikk.models.own import Metric
+    from trikk.models.metrics.own_metric import Metric
     from trikk.models.task import ClassValue
-    from trikk.monitoring.definition import Alarmed, MonitorSpec
-    from trikk.monitoring.drift_definition import Drift
-    from trikk.monitoring.titles import Slice
+    from trikk.monitoring.day_drift.drift_definition import Drift
+    from trikk.monitoring.figures.titles import Slice
+    from trikk.monitoring.monitor_definition import Alarmed, MonitorSpec
 
 
 class Monitor:
@@ -42,8 +42,8 @@ class Monitor:
         made_at: the predictions' column of the time at which they were made.
         within: how long after its slot a prediction counts that is made after it, such as "1h".
         label_delay: how long after a window's end its labels are expected, such as "1d".
-        metrics: names (see `trikk.models.metrics`), or your own (`trikk.Metric`, or just a function of truths and
-            predictions, numpy arrays); the first is the one that matters most.
+        metrics: names (see `trikk.models.metrics.by_name`), or your own (`trikk.Metric`, or just a function of
+            truths and predictions, numpy arrays); the first is the one that matters most.
         slices: columns of either table; or hour, weekday, month or date of the slot's local time; `trikk.Slice`
             says what people call one.
         windows: hour, day, week, month.
@@ -113,7 +113,7 @@ class Monitor:
         customer_name: str = "",
         baseline_title: str = "",
     ) -> None:
-        from trikk.monitoring.definition import specified, with_alarms
+        from trikk.monitoring.monitor_definition import specified, with_alarms
 
         self.spec: MonitorSpec = specified(
             name,
@@ -173,17 +173,17 @@ def evaluate_monitor(
     features: pl.LazyFrame | None = None,
     aside: pl.LazyFrame | None = None,
 ) -> dict[str, Any]:
-    """The step that evaluates a monitor; see `trikk.monitoring.evaluate`.
+    """The step that evaluates a monitor; see `trikk.monitoring.window_evaluation`.
 
     Returns:
         monitor, now, unchanged (how many windows are as they were), and windows: for each that has new figures or
         a new state its kind, label, state, why, and the counts and metrics of all its cases; and drift, if that is
         declared: for each day with a new verdict its label, verdict and headline.
     """
-    from trikk.monitoring.changes import Source
-    from trikk.monitoring.definition import MonitorSpec
-    from trikk.monitoring.evaluate import evaluate
-    from trikk.monitoring.records import Records
+    from trikk.monitoring.cases.changes import Source
+    from trikk.monitoring.figures.records import Records
+    from trikk.monitoring.monitor_definition import MonitorSpec
+    from trikk.monitoring.window_evaluation import evaluate
 
     context = step_context("evaluating a monitor")
     read = MonitorSpec.read(spec)
@@ -203,8 +203,8 @@ def evaluate_monitor(
     answer["unchanged"] = found.unchanged
     context.notes.append(f"{read.name}: {len(windows)} windows with something new, {found.unchanged} as they were")
     if read.drift is not None:
-        from trikk.monitoring.drift_records import DriftRecords
-        from trikk.monitoring.drifting import drifting
+        from trikk.monitoring.day_drift.day_comparison import drifting
+        from trikk.monitoring.day_drift.drift_records import DriftRecords
 
         kept, run = DriftRecords(context.journal, read.name), context.run
         days = drifting(read, source, features, kept, now=moment, run=run, identity=context.identity)

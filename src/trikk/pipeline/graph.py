@@ -16,7 +16,7 @@ from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.pipeline.arguments import Argument, ModelRef, OutputRef, ParameterRef, TableRef, read_argument, walk
 from trikk.pipeline.condition import Condition
-from trikk.pipeline.kinds import Kind
+from trikk.pipeline.parameter_kinds import Kind
 
 _PLAIN = "outputs mapped retry timeout resources cache source effect allow_failure where".split()  # noqa: SIM905
 

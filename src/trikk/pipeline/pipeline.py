@@ -15,8 +15,8 @@ from trikk.core.values import JSON
 from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import ParameterRef
 from trikk.pipeline.graph import Graph, ParameterSpec
-from trikk.pipeline.kinds import kind_of
 from trikk.pipeline.location import caller, check_plain, of_function
+from trikk.pipeline.parameter_kinds import kind_of
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Parameter

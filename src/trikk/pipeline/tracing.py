@@ -12,8 +12,8 @@ from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.pipeline.arguments import Argument, Constant, Group, ModelRef, OutputRef, TableRef
 from trikk.pipeline.condition import Condition, condition_of
+from trikk.pipeline.gating import Hold, held_back, hold_of, replaced_by
 from trikk.pipeline.graph import Node
-from trikk.pipeline.holds import Hold, held_back, hold_of, replaced_by
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
 

@@ -10,7 +10,7 @@ from trikk.core.errors import DefinitionError, UsageError
 from trikk.pipeline.location import caller
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
-from trikk.publishing.address import check_address
+from trikk.publishing.broker_address import check_address
 from trikk.publishing.publication import publish_rows
 from trikk.publishing.stream import Stream
 

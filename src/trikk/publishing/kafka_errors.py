@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import BrokerError, PermanentError, TrikkError
-from trikk.core.tls import Trouble, client_context, explain, look
+from trikk.core.network.tls import Trouble, client_context, explain, look
 
 if TYPE_CHECKING:
-    from trikk.publishing.address import Address
+    from trikk.publishing.broker_address import Address
     from trikk.publishing.publication import Job
 
 PREFIX = "trikk-"

@@ -8,8 +8,8 @@ from trikk.core.errors import PermanentError
 from trikk.publishing.kafka_errors import Seen, quiet
 
 if TYPE_CHECKING:
-    from trikk.publishing.address import Address
-    from trikk.publishing.messages import Messages
+    from trikk.publishing.broker_address import Address
+    from trikk.publishing.broker_messages import Messages
 
 LARGEST = 1_000_000
 """Bytes of a message where the broker does not tell its limit: the client's own default."""
@@ -43,7 +43,7 @@ def configuration(address: Address, seen: Seen, patience: float) -> dict[str, An
 
 def _encrypted(address: Address) -> dict[str, str]:
     """The files for TLS; they are tried first, as the client's own words for a wrong one are hard to read."""
-    from trikk.core.tls import client_context, trusted
+    from trikk.core.network.tls import client_context, trusted
 
     ca, cert, key = address.files
     client_context(ca, cert, key)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from trikk.publishing.messages import Messages
+from trikk.publishing.broker_messages import Messages
 
 _ROWS = 20_000
 

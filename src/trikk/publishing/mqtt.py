@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from trikk.core.errors import BrokerError, MissingExtra, PermanentError, UsageError
-from trikk.publishing.encoding import refused
-from trikk.publishing.messages import Message
+from trikk.publishing.broker_messages import Message
 from trikk.publishing.mqtt_client import Client
 from trikk.publishing.publication import Job
+from trikk.publishing.row_encoding import refused
 
 _LARGEST = 268_435_455  # of a packet: MQTT 5, 1.5.5
 _ROOM = 64

@@ -10,9 +10,9 @@ from collections import deque
 from typing import Any
 
 from trikk.core.errors import BrokerError, PermanentError
-from trikk.core.tls import Trouble, client_context, explain
-from trikk.publishing.address import Address
-from trikk.publishing.messages import Message
+from trikk.core.network.tls import Trouble, client_context, explain
+from trikk.publishing.broker_address import Address
+from trikk.publishing.broker_messages import Message
 
 _REFUSALS = {
     "Unsupported protocol version": "it does not speak MQTT 5: put ?version=3.1.1 behind the address",

@@ -12,10 +12,10 @@ from trikk.core.durations import Duration, seconds, show_bytes
 from trikk.core.errors import CodecError, PermanentError, UsageError
 from trikk.core.settings import find_project, load_settings
 from trikk.core.values import JSON
-from trikk.publishing.address import Address, resolve
-from trikk.publishing.encoding import FORMATS, encode
-from trikk.publishing.facts import Facts
-from trikk.publishing.messages import Messages, publication_of
+from trikk.publishing.broker_address import Address, resolve
+from trikk.publishing.broker_messages import Messages, publication_of
+from trikk.publishing.publication_records import Facts
+from trikk.publishing.row_encoding import FORMATS, encode
 from trikk.runs.context import StepContext, current_step
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from typing import IO, Any
 
 from trikk.core.errors import PermanentError, StorageError, UnknownName
 from trikk.core.names import check_name
+from trikk.publishing.broker_messages import Messages
 from trikk.publishing.lines import encode_lines
-from trikk.publishing.messages import Messages
-from trikk.storage.locks import file_lock
+from trikk.storage.stores.locks import file_lock
 
 SEGMENT_BYTES = 64_000_000
 _LOOK_EVERY = 0.2

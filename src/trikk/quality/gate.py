@@ -8,10 +8,10 @@ from typing import Any
 
 from trikk.core.errors import DefinitionError
 from trikk.pipeline.location import caller, located
-from trikk.pipeline.model import Model
+from trikk.pipeline.model_reference import Model
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
-from trikk.pipeline.table import Table
+from trikk.pipeline.table_reference import Table
 from trikk.pipeline.tracing import current, when
 from trikk.quality.check import Check
 from trikk.quality.foreign import check_of
@@ -66,7 +66,7 @@ def quality_gate(
     if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
         raise DefinitionError(f"sample={sample!r}", where=caller(), next="give a number of rows, 0 for none")
     _check_quarantine(quarantine, at_most)
-    from trikk.quality.step import gate_step
+    from trikk.quality.gate_step import gate_step
 
     trace = current()
     label = name or (_free(trace) if trace else NAME)
@@ -88,7 +88,7 @@ def _with_categories(check: Check) -> Check:
     model = check.settings.get("model")
     if not isinstance(model, Model):
         return check
-    from trikk.models.categories import known_categories
+    from trikk.models.calling.trained_categories import known_categories
 
     step: Step[..., Any] = Step(known_categories, name="categories")
     return replace(check, settings={**check.settings, "model": step(model)})

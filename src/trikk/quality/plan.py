@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 
 from trikk.core.errors import UsageError
-from trikk.models.categories import known_categories, unseen
+from trikk.models.calling.trained_categories import known_categories, unseen
 from trikk.models.version import as_version
 from trikk.quality.check import Check
+from trikk.quality.check_verdict import Seen, in_short
 from trikk.quality.distribution import distance
-from trikk.quality.rows import FAILURES, lazy_of
-from trikk.quality.verdict import Seen, in_short
+from trikk.quality.row_frames import FAILURES, lazy_of
 
 Values = Mapping[str, Any]
 TIMES = "times"

@@ -13,8 +13,8 @@ import polars as pl
 
 from trikk.quality.check import Check
 from trikk.quality.plan import Plan
-from trikk.quality.rows import is_pandas
-from trikk.storage.rejected import SCHEMA, rejected_rows
+from trikk.quality.row_frames import is_pandas
+from trikk.storage.tables.rejected import SCHEMA, rejected_rows
 
 __all__ = ["SCHEMA", "Sorted", "good_rows", "reason_of", "rejected_rows"]
 

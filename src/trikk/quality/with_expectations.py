@@ -14,8 +14,8 @@ import polars as pl
 
 from trikk.core.errors import MissingExtra, UsageError
 from trikk.quality.check import SEVERITIES, Check
-from trikk.quality.rows import FAILURES, sample_of, shown, to_pandas
-from trikk.quality.verdict import finding, in_short, problem_of, share_text
+from trikk.quality.check_verdict import finding, in_short, problem_of, share_text
+from trikk.quality.row_frames import FAILURES, sample_of, shown, to_pandas
 
 _SEVERITY = {"critical": "block", "warning": "warn", "info": "info"}
 

@@ -11,8 +11,8 @@ import polars as pl
 
 from trikk.core.errors import MissingExtra
 from trikk.quality.check import Check
-from trikk.quality.rows import FAILURES, sample_of, to_pandas
-from trikk.quality.verdict import finding, in_short, problem_of, share_text
+from trikk.quality.check_verdict import finding, in_short, problem_of, share_text
+from trikk.quality.row_frames import FAILURES, sample_of, to_pandas
 
 _SCHEMA = "rows that fit the schema"
 _WORDS = {"column_in_dataframe": "no column", "column_in_schema": "unexpected column"}

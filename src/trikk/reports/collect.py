@@ -10,18 +10,18 @@ from trikk.core.errors import UnknownName
 from trikk.core.settings import FILE, load_settings
 from trikk.core.values import JSON
 from trikk.core.zones import moment_of
-from trikk.monitoring.windows import zone_of
-from trikk.reports.addresses import ALL
-from trikk.reports.advice import actions
-from trikk.reports.chronicle import champions, incidents
-from trikk.reports.content import Content, Holder, Section, Trouble
-from trikk.reports.definition import ReportSpec
-from trikk.reports.known import Known, Part
+from trikk.monitoring.cases.windows import zone_of
+from trikk.reports.known_records import Known, Part
+from trikk.reports.page.advice import actions
+from trikk.reports.page.chronicle import champions, incidents
+from trikk.reports.page.page_content import Content, Holder, Section, Trouble
+from trikk.reports.page.section import Span, section, span
+from trikk.reports.page.words import moment_text
 from trikk.reports.periods import Period, last_complete, period_named
-from trikk.reports.section import Span, section, span
-from trikk.reports.words import moment_text
+from trikk.reports.report_definition import ReportSpec
+from trikk.reports.sending.mail_addresses import ALL
 from trikk.runs.context import StepContext
-from trikk.runs.ledger import Ledger
+from trikk.runs.journals.ledger import Ledger
 
 DEFINED = "report.defined"
 

@@ -15,7 +15,7 @@ from trikk.pipeline.tracing import when
 from trikk.runs.context import step_context
 
 if TYPE_CHECKING:
-    from trikk.reports.definition import ReportSpec
+    from trikk.reports.report_definition import ReportSpec
 
 
 class Report:
@@ -65,7 +65,7 @@ class Report:
         schedule: str | None = None,
         timezone: str | None = None,
     ) -> None:
-        from trikk.reports.definition import specified
+        from trikk.reports.report_definition import specified
 
         zones = [monitor.spec.timezone for monitor in monitors if isinstance(monitor, Monitor)]
         self.spec: ReportSpec = specified(
@@ -118,20 +118,20 @@ def collect_report(
         What is on each page, as JSON: the page on everything first, then those of the customers.
     """
     from trikk.reports.collect import collect
-    from trikk.reports.definition import ReportSpec
+    from trikk.reports.report_definition import ReportSpec
 
     context = step_context("collecting a report")
     return collect(ReportSpec.read(spec), context, period=period, customer=customer, as_known_at=as_known_at)
 
 
 def render_report(content: dict[str, Any], spec: dict[str, Any]) -> Path:
-    """The step that makes a page; see `trikk.reports.render`.
+    """The step that makes a page; see `trikk.reports.page.render`.
 
     Returns:
         A folder with report.html, report.pdf, mail.eml, figures.json and a picture for each monitor.
     """
-    from trikk.reports.definition import ReportSpec
-    from trikk.reports.render import render
+    from trikk.reports.page.render import render
+    from trikk.reports.report_definition import ReportSpec
 
     return render(ReportSpec.read(spec), content)
 
@@ -139,13 +139,13 @@ def render_report(content: dict[str, Any], spec: dict[str, Any]) -> Path:
 def deliver_report(
     spec: dict[str, Any], contents: list[dict[str, Any]], folders: list[Path]
 ) -> list[dict[str, Any]]:
-    """The step that sends pages to those who subscribe to them; see `trikk.reports.deliver`.
+    """The step that sends pages to those who subscribe to them; see `trikk.reports.sending.send_pages`.
 
     Returns:
         For each page its customer, whom it has reached, whom not (yet), and why.
     """
-    from trikk.reports.definition import ReportSpec
-    from trikk.reports.deliver import deliver
+    from trikk.reports.report_definition import ReportSpec
+    from trikk.reports.sending.send_pages import deliver
 
     return deliver(ReportSpec.read(spec), contents, folders, step_context("delivering a report"))
 

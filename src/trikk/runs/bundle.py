@@ -17,7 +17,7 @@ from trikk.core.digests import digest_bytes
 from trikk.core.errors import ArtifactCorrupt, ArtifactMissing, StorageError
 from trikk.core.settings import STATE
 from trikk.core.values import JSON, canonical
-from trikk.storage.store import Store
+from trikk.storage.stores.store_port import Store
 
 _LEFT_OUT = {STATE, ".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints", ".tox"}
 _LARGEST = 10_000_000

@@ -19,7 +19,7 @@ from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 
 if TYPE_CHECKING:
-    from trikk.runs.journal import Journal
+    from trikk.runs.journals.journal import Journal
     from trikk.storage.artifact import Artifact
     from trikk.storage.artifacts import Artifacts
 

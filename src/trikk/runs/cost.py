@@ -15,8 +15,8 @@ from typing import Any
 from trikk.core.values import JSON
 from trikk.pipeline.resources import Resources
 from trikk.runs import events as e
-from trikk.runs.journal import Event
-from trikk.runs.state import Task
+from trikk.runs.journals.journal import Event
+from trikk.runs.run_state import Task
 
 HOUR = 3600.0
 GB = 10**9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trikk.serving.batching import Limits
+from trikk.serving.http.batching import Limits
 
 MAX_BODY = 6_000_000
 """Bytes of a body; SageMaker's own limit for real-time inference is 6 MB (docs.aws.amazon.com, hosting FAQs)."""

@@ -14,26 +14,33 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import MissingExtra, PredictionError, UnknownName, UsageError
 from trikk.execution.project import Project
-from trikk.models.dtypes import dtype_of, is_number
+from trikk.models.calling.dtypes import dtype_of, is_number
 from trikk.models.registry import Registry
 from trikk.models.task import class_text
 from trikk.models.version import ModelVersion
 from trikk.runs.bundle import restore
-from trikk.serving.app import App
-from trikk.serving.dispatch import Dispatcher
-from trikk.serving.fleet import Fleet, Spares
-from trikk.serving.flusher import Flusher
-from trikk.serving.logtable import check_fits, check_positive, logged_fields, put, schema_of, versions_in
-from trikk.serving.metrics import Metrics
+from trikk.serving.http.app import App
+from trikk.serving.http.counters import Metrics
+from trikk.serving.http.dispatch import Dispatcher
+from trikk.serving.model_processes.alias_watch import Watch
+from trikk.serving.model_processes.fleet import Fleet, Spares
 from trikk.serving.options import Options
-from trikk.serving.spool import Segment, Spool
-from trikk.serving.watch import Watch
+from trikk.serving.prediction_log.flusher import Flusher
+from trikk.serving.prediction_log.log_table import (
+    check_fits,
+    check_positive,
+    logged_fields,
+    put,
+    schema_of,
+    versions_in,
+)
+from trikk.serving.prediction_log.spool import Segment, Spool
 
 if TYPE_CHECKING:
     import polars as pl
     import uvicorn
 
-    from trikk.serving.connections import Connections
+    from trikk.serving.http.connections import Connections
 
 _BACKLOG, _ACCEPTED = 2048, 64
 _FILES, _OWN_FILES, _LEAST_ROOM = 4096, 128, 16
@@ -254,7 +261,7 @@ def serve(project: Project, options: Options, started: Callable[[Started], None]
 def _connections(options: Options) -> Connections:
     """As many as wanted, and as the process may open files beside those that it needs itself."""
     try:
-        from trikk.serving.connections import Connections
+        from trikk.serving.http.connections import Connections
     except ImportError:
         raise MissingExtra("an endpoint", "serve") from None
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -8,14 +8,14 @@ from typing import Any
 from trikk.core.durations import Duration
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
+from trikk.steps.amazon.dynamodb_step import dynamodb
+from trikk.steps.amazon.s3_step import s3
+from trikk.steps.databases.database_url import check_url
+from trikk.steps.databases.redshift_step import redshift
+from trikk.steps.databases.sql_step import read_sql
 from trikk.steps.defining import defining
-from trikk.steps.dynamodb import dynamodb
-from trikk.steps.notebook import notebook
-from trikk.steps.redshift import redshift
-from trikk.steps.s3 import s3
-from trikk.steps.script import script
-from trikk.steps.sql import read_sql
-from trikk.steps.sql_url import check_url
+from trikk.steps.notebooks.notebook_step import notebook
+from trikk.steps.scripts.script_step import script
 
 __all__ = ["dynamodb", "notebook", "redshift", "s3", "script", "sql"]
 

@@ -18,8 +18,8 @@ from trikk.storage.codecs.files import FileCodec, copy_out, files_of
 from trikk.storage.codecs.manifest import KINDS, Manifest, inner_path
 from trikk.storage.codecs.pickled import refused
 from trikk.storage.codecs.plain import JsonCodec, is_tuple, item
-from trikk.storage.local import is_full, storage_error
-from trikk.storage.store import Store
+from trikk.storage.stores.local import is_full, storage_error
+from trikk.storage.stores.store_port import Store
 
 
 class Artifacts:

@@ -8,10 +8,10 @@ def test_nightly_predicts_every_sensor():
     assert run.table("predictions").height == 21 * 24
 """
 
-from trikk.runs.memory import MemoryJournal
-from trikk.storage.memory import MemoryStore
-from trikk.testing.clock import ManualClock
-from trikk.testing.inline import InlineRun, run_inline
-from trikk.testing.tables import MemoryTables
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.storage.stores.memory_store import MemoryStore
+from trikk.testing.inline_run import InlineRun, run_inline
+from trikk.testing.manual_clock import ManualClock
+from trikk.testing.memory_tables import MemoryTables
 
 __all__ = ["InlineRun", "ManualClock", "MemoryJournal", "MemoryStore", "MemoryTables", "run_inline"]

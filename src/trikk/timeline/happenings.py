@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trikk.alerts import incident as i
-from trikk.alerts.book import Book
-from trikk.alerts.incident import Incident
+from trikk.alerts.incidents import incident as i
+from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.incident import Incident
 from trikk.core.values import JSON
 from trikk.execution import once
 from trikk.models.registry import Registry
 from trikk.models.state import VERSION_REGISTERED, Move
 from trikk.models.version import ModelVersion
-from trikk.reports import deliveries
-from trikk.runs.ledger import Entry, Ledger
+from trikk.reports.sending import deliveries
+from trikk.runs.journals.ledger import Entry, Ledger
 
 MODEL, INCIDENT, MESSAGE, RUN, REPORT = "model", "incident", "message", "run", "report"
 

@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 from trikk.core.errors import UnknownName
 from trikk.core.values import JSON, decode
 from trikk.runs import events as e
-from trikk.runs.journal import Event, Journal
-from trikk.runs.state import Task
+from trikk.runs.journals.journal import Event, Journal
+from trikk.runs.run_state import Task
 from trikk.storage.artifact import Artifact
 
 T = TypeVar("T", bound="Point | Param | LoggedArtifact")

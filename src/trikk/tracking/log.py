@@ -88,7 +88,7 @@ def log_figure(name: str, figure: Any) -> None:
         StorageError: if it can't be stored.
         JournalError: if the run's journal can't be written.
     """
-    from trikk.tracking.figures import draw
+    from trikk.tracking.figure_files import draw
 
     checked = logged.check_label("a figure", name)
     context = current_step()

@@ -13,7 +13,7 @@ from typing import Any
 
 from trikk.core.errors import StorageError, UnknownName, UsageError
 from trikk.core.values import JSON
-from trikk.runs.state import RunState, TaskState
+from trikk.runs.run_state import RunState, TaskState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.codecs.files import copy_out

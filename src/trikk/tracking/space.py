@@ -20,7 +20,7 @@ from typing import Any
 from trikk.core.errors import ParameterError, UnknownName
 from trikk.core.values import JSON
 from trikk.pipeline.graph import ParameterSpec
-from trikk.pipeline.kinds import Kind
+from trikk.pipeline.parameter_kinds import Kind
 
 _RANGE = re.compile(r"(?P<log>log:)?(?P<low>[^.\s][^\s]*?)\.\.(?P<high>[^\s]+)\Z")
 MOST_TRIALS = 10_000

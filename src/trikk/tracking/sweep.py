@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from trikk.core.errors import RunError, StorageError, TrikkError, UsageError
 from trikk.core.names import new_run_id
-from trikk.execution.how import How
 from trikk.execution.limits import Capacity
+from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs import events as e
 from trikk.runs.lock import Lock
-from trikk.runs.state import OVER
-from trikk.storage.locks import file_lock
+from trikk.runs.run_state import OVER
+from trikk.storage.stores.locks import file_lock
 from trikk.tracking.propose import Grid, Optuna, Proposer
 from trikk.tracking.space import Choices, read_space
 from trikk.tracking.trials import CREATED, Plan, Trial, check_direction, rank, rows_of, trial_of

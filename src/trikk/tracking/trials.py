@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON, encode
-from trikk.models.metrics import metric_of
-from trikk.models.own import is_place
-from trikk.runs.journal import RunRow
+from trikk.models.metrics.by_name import metric_of
+from trikk.models.metrics.own_metric import is_place
+from trikk.runs.journals.journal import RunRow
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord, read_record
 from trikk.tracking.outputs import plain
@@ -20,7 +20,7 @@ from trikk.tracking.space import Space
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project
-    from trikk.runs.state import RunState
+    from trikk.runs.run_state import RunState
 
 CREATED = "sweep.created"
 

@@ -1,0 +1,195 @@
+"""What a monitor had found, as it was known at a moment of the past. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from trikk.core.zones import day_start
+from trikk.monitoring.day_drift.drift_definition import Drift
+from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
+from trikk.monitoring.day_drift.judgement import basis_of, definition_of
+from trikk.monitoring.day_drift.other_limits import judged_anew
+from trikk.monitoring.figures.records import Records, WindowRecord
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.memory_ledger import MemoryLedger
+
+LATE = timedelta(days=2)
+"""How long after its labels were due a window may be evaluated first and still count as watched at the time."""
+
+R = TypeVar("R", WindowRecord, DriftRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[R]):
+    """What was found of a window and since when it was known.
+
+    Attributes:
+        record: the figures, or what drifts.
+        since: from this moment on, seconds since 1970.
+        assumed: nobody watched then: it is taken to be known when its labels were due.
+    """
+
+    record: R
+    since: float
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A moment at which the past is looked at: a local day's last evaluation, or its end if there was none."""
+
+    day: date
+    moment: datetime
+
+
+def nights(first: date, last: date, evaluated: Iterable[float], zone: ZoneInfo) -> list[Night]:
+    """The moments at which the past is looked at, one for each local day.
+
+    Args:
+        first: the first day.
+        last: the last, included.
+        evaluated: the times as of which the monitor was evaluated, seconds since 1970.
+        zone: whose days.
+    """
+    latest: dict[date, float] = {}
+    for at in sorted(evaluated):
+        latest[datetime.fromtimestamp(at, zone).date()] = at
+    found = []
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        if day in latest:
+            moment = datetime.fromtimestamp(latest[day], UTC)
+        else:
+            moment = day_start(day + timedelta(days=1), zone)
+        found.append(Night(day, moment))
+    return found
+
+
+def known_of(records: Iterable[WindowRecord], spec: MonitorSpec) -> list[Known[WindowRecord]]:
+    """When each of a monitor's records was known.
+
+    A record is known from the time as of which it was made. A window whose first record was made more than `LATE`
+    after its labels were due was not watched then: that one is taken to be known from when they were due.
+
+    Args:
+        records: everything that windows' figures have been, in any order.
+        spec: the monitor.
+    """
+    return _known(records, lambda first: first.end + spec.label_delay)
+
+
+def days_known(records: Iterable[DriftRecord], spec: MonitorSpec) -> list[Known[DriftRecord]]:
+    """When each verdict on a day was known, as `known_of`; a day without labels is over when it ends.
+
+    If a day was compared in the way that is declared now, what other ways have found of it is left out; other
+    limits are no other way. So a new method is judged on all days that were compared anew by it.
+
+    Args:
+        records: everything that was found of days, in any order.
+        spec: the monitor; its drift is declared.
+    """
+    is_of_now = compared_now(spec)
+    by_day: dict[str, list[DriftRecord]] = defaultdict(list)
+    for record in records:
+        by_day[record.label].append(record)
+    chosen: list[DriftRecord] = []
+    for past in by_day.values():
+        chosen += [one for one in past if is_of_now(one)] or past
+
+    def due(first: DriftRecord) -> datetime:
+        waits = any(column.column in ("truth", "error") for column in first.columns)
+        return first.end + spec.label_delay if waits else first.end
+
+    return _known(chosen, due)
+
+
+def compared_now(spec: MonitorSpec) -> Callable[[DriftRecord], bool]:
+    """What tells whether a day was compared in the way that is declared now, if perhaps with other limits."""
+    drift = Drift.read(spec.drift or {})
+    basis, definition = basis_of(spec, drift), definition_of(spec, drift)
+    return lambda record: record.basis == basis or record.definition in (definition, basis)
+
+
+def _known(records: Iterable[R], due: Callable[[R], datetime]) -> list[Known[R]]:
+    by_window: dict[tuple[str, str], list[R]] = defaultdict(list)
+    for record in records:
+        by_window[record.kind, record.label].append(record)
+    found: list[Known[R]] = []
+    for past in by_window.values():
+        past.sort(key=lambda r: r.at)
+        first = past[0]
+        ended = due(first).timestamp()
+        assumed = first.at > ended + LATE.total_seconds()
+        found.append(Known(first, ended if assumed else first.at, assumed))
+        found.extend(Known(record, record.at) for record in past[1:])
+    return found
+
+
+class Versions(Generic[R]):
+    """All that was known of windows, and what of it was known at the moment that is looked at.
+
+    Args:
+        known: the records; nothing of them is known before `now` is set.
+    """
+
+    def __init__(self, known: Iterable[Known[R]]) -> None:
+        self._by_window: dict[tuple[str, str], list[Known[R]]] = defaultdict(list)
+        for one in sorted(known, key=lambda k: k.since):
+            self._by_window[one.record.kind, one.record.label].append(one)
+        self.now = -math.inf
+
+    def of(self, kind: str, label: str) -> R | None:
+        """A window as it was known then; None if it was not."""
+        for one in reversed(self._by_window.get((kind, label), ())):
+            if one.since <= self.now:
+                return one.record
+        return None
+
+
+class Past(Records):
+    """A monitor's windows as they were known at a moment, for what reads `Records.window`.
+
+    Args:
+        monitor: the monitor's name.
+        known: its records; nothing of them is known before `look`.
+    """
+
+    def __init__(self, monitor: str, known: Iterable[Known[WindowRecord]]) -> None:
+        super().__init__(MemoryLedger(), monitor)
+        self._versions = Versions(known)
+
+    def look(self, now: datetime) -> None:
+        """Take another moment for the present."""
+        self._versions.now = now.timestamp()
+
+    def window(self, kind: str, label: str) -> WindowRecord | None:
+        """A window as it was known then; None if it was not."""
+        return self._versions.of(kind, label)
+
+
+class PastDays(DriftRecords):
+    """What a monitor knew of drift at a moment, judged by the limits of today.
+
+    Args:
+        spec: the monitor; its drift has the limits.
+        known: its days; nothing of them is known before `look`.
+    """
+
+    def __init__(self, spec: MonitorSpec, known: Iterable[Known[DriftRecord]]) -> None:
+        super().__init__(MemoryLedger(), spec.name)
+        drift = Drift.read(spec.drift or {})
+        self._versions = Versions(replace(one, record=judged_anew(one.record, drift)) for one in known)
+
+    def look(self, now: datetime) -> None:
+        """Take another moment for the present."""
+        self._versions.now = now.timestamp()
+
+    def window(self, kind: str, label: str) -> DriftRecord | None:
+        """A day as it was known then; None if it was not."""
+        return self._versions.of(kind, label)

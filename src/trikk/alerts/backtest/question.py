@@ -1,0 +1,167 @@
+"""What is asked of the past, and the rule that it is about. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from trikk.alerts.backtest.bounds import Accepted
+from trikk.alerts.backtest.template import without_place
+from trikk.alerts.backtest.threshold_sweep import Days
+from trikk.alerts.rules.language import written_name
+from trikk.alerts.rules.rule import DRIFT, FIGURES, Rule, check_against, checked
+from trikk.core.errors import UnknownName, UsageError
+from trikk.models.metrics.own_metric import short
+from trikk.monitoring.monitor_definition import MonitorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the past.
+
+    Attributes:
+        monitor: the monitor.
+        when: a condition; X stands for the threshold to be found. "" for the alarm's or the metric's.
+        alarm: the name of one of the monitor's alarms; "" for none.
+        metric: a metric to find a threshold for; "" for none.
+        limits: names of limits of drift to find a number for, or to replay with one, as "wasserstein=0.3".
+        window: hour, day or week; "" for the rule's.
+        slice: a column of which each value is a cause of its own; "" for the rule's.
+        windows: how many in a row open and resolve; None for the rule's.
+        min_labelled: labelled cases below which a window is not judged; None for the rule's.
+        first: the first night; None for the first that anything was known on.
+        last: the last night; None for the last on which anything became known.
+        good: days that are known to have been good; None for those before the first event, or all.
+        events: days of events that should have raised an alarm.
+        accepted: how many false alarms are accepted.
+    """
+
+    monitor: str
+    when: str = ""
+    alarm: str = ""
+    metric: str = ""
+    limits: tuple[str, ...] = ()
+    window: str = ""
+    slice: str = ""
+    windows: int | None = None
+    min_labelled: int | None = None
+    first: date | None = None
+    last: date | None = None
+    good: Days | None = None
+    events: tuple[date, ...] = ()
+    accepted: Accepted = field(default_factory=lambda: Accepted.read("1/month"))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The rule that is asked about.
+
+    Attributes:
+        rule: the rule.
+        text: its condition, with or without X; "" for a rule without one.
+        origin: where it comes from, in words.
+    """
+
+    rule: Rule
+    text: str
+    origin: str
+
+
+def choose(question: Question, spec: MonitorSpec, written: Sequence[Rule]) -> Chosen:
+    """The rule that is asked about.
+
+    Args:
+        question: the question.
+        spec: the monitor.
+        written: the rules on it, wherever they are written.
+
+    Raises:
+        UnknownName: if the monitor has no such alarm.
+        UsageError: if the rule can't work, or what is asked does not go with it.
+    """
+    if sum(map(bool, (question.when, question.alarm, question.metric))) > 1:
+        raise UsageError("a condition, an alarm and a metric are given at once", next="give one of them")
+    if question.limits and (question.when or question.metric):
+        raise UsageError("--limit is for drift, and a condition or a metric is given", next="give one of them")
+    found = _existing(question, written) or _made(question, spec)
+    rule = found.rule
+    _check_asked(question, rule)
+    rule = replace(
+        rule,
+        monitor=spec.name,
+        window=question.window or rule.window,
+        slice=question.slice or rule.slice,
+        windows=question.windows or rule.windows,
+        min_labelled=question.min_labelled or rule.min_labelled,
+    )
+    check_against(rule, spec)
+    if rule.kind == DRIFT and spec.drift is None:
+        raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
+    return Chosen(rule, found.text, found.origin)
+
+
+def _existing(question: Question, written: Sequence[Rule]) -> Chosen | None:
+    """The alarm that is named, or the first of the kind that is asked about; None if there is none."""
+    if question.alarm:
+        rule = next((rule for rule in written if rule.name == question.alarm), None)
+        if rule is None:
+            raise UnknownName("alarm", question.alarm, [rule.name for rule in written])
+    elif question.when or question.metric:
+        return None
+    else:
+        kind = DRIFT if question.limits else FIGURES
+        rule = next((rule for rule in written if rule.kind == kind), None)
+        if rule is None:
+            return None
+    return Chosen(rule, rule.when, f"the monitor's alarm {rule.name}")
+
+
+def _made(question: Question, spec: MonitorSpec) -> Chosen:
+    """A rule of the condition, the metric or the limits that were given, or of the monitor's first metric."""
+    given = {"name": "backtest", "monitor": spec.name}
+    if question.limits:
+        return Chosen(checked({**given, "kind": DRIFT}), "", "the monitor has no alarm on it")
+    text, origin = question.when, "the condition that was given"
+    if not text:
+        text = _of_metric(question.metric or spec.metrics[0], spec)
+        origin = (
+            "the metric that was given" if question.metric else "the monitor's first metric, as it has no alarm"
+        )
+    rule = checked(
+        {**given, "when": without_place(text), "windows": question.windows}, default_minimum=spec.minimum
+    )
+    return Chosen(rule, text[: len(rule.when)], origin)
+
+
+def _of_metric(metric: str, spec: MonitorSpec) -> str:
+    """The condition that a metric suggests: worse than so many times the baseline, or than a number."""
+    metric = short(metric)
+    if metric not in spec.metrics:
+        raise UnknownName("metric", metric, spec.metrics)
+    better = spec.better(metric)
+    if not better:
+        raise UsageError(
+            f"it is not known which way {metric} is better",
+            next=f'say it: Metric({metric}, better="higher"), or give a condition: --when "{metric} < X"',
+        )
+    named = written_name(metric)
+    if better == "zero":
+        return f"abs({named}) > X"
+    return f"{named} {'>' if better == 'lower' else '<'} X{' * baseline' if spec.baseline else ''}"
+
+
+def _check_asked(question: Question, rule: Rule) -> None:
+    """Refuse what a rule of this kind would pass over."""
+    given = (
+        ("--limit", bool(question.limits), DRIFT),
+        ("--slice", bool(question.slice), FIGURES),
+        ("--min-labelled", bool(question.min_labelled), FIGURES),
+    )
+    for option, is_given, kind in given:
+        if is_given and rule.kind != kind:
+            raise UsageError(
+                f"{option} is for rules on {kind}; {rule.name} is one on {rule.kind}", next="leave it out"
+            )
+    if question.window and rule.kind == DRIFT:
+        raise UsageError(f"drift is of days, not of each {question.window}", next="leave out --window")

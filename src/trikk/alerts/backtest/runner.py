@@ -1,0 +1,186 @@
+"""Backtest a project's monitor: what it had found, the rule, its replay, other thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from trikk.alerts.backtest.answer import Backtest
+from trikk.alerts.backtest.columns import ColumnSeen, columns_seen
+from trikk.alerts.backtest.drift_limits import Limits
+from trikk.alerts.backtest.drift_replay import DriftSweep
+from trikk.alerts.backtest.figure_replay import FigureSweep
+from trikk.alerts.backtest.night_replay import replay, window_kind
+from trikk.alerts.backtest.notes import notes_on
+from trikk.alerts.backtest.past import Known, Night, compared_now, days_known, known_of, nights
+from trikk.alerts.backtest.question import Chosen, Question, choose
+from trikk.alerts.backtest.suggestion import Suggestion, suggest
+from trikk.alerts.backtest.table import Outcome, candidates, detection, outcome
+from trikk.alerts.backtest.template import Template, has_place
+from trikk.alerts.backtest.threshold_sweep import Days, Sweep
+from trikk.alerts.config import alert_settings
+from trikk.alerts.rules.rule import DRIFT, FIGURES, OF_MONITORS, Rule
+from trikk.alerts.rules.sources import rules_of
+from trikk.core.errors import UsageError
+from trikk.execution.project import Project
+from trikk.monitoring.cases.windows import zone_of
+from trikk.monitoring.day_drift.drift_definition import Drift
+from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
+from trikk.monitoring.figures.records import Records, WindowRecord
+from trikk.monitoring.monitor_definition import MonitorSpec
+
+
+def backtest(project: Project, question: Question) -> Backtest:
+    """Answer a question from a project's ledger.
+
+    Raises:
+        UnknownName: if there is no such monitor, alarm or limit.
+        UsageError: if the rule or the period can't be replayed.
+    """
+    spec = Records(project.journal, question.monitor).spec()
+    rules = rules_of(project, alert_settings(project.settings).rules)
+    chosen = choose(question, spec, [r for r in rules if r.kind in OF_MONITORS and r.monitor in ("", spec.name)])
+    prefix = f"monitor/{spec.name}"
+    evaluated = [entry.at for entry in project.journal.entries(f"{prefix}/cursor")]
+    if chosen.rule.kind == DRIFT:
+        days = days_known(DriftRecords(project.journal, spec.name).history("day"), spec)
+        return answer(question, spec, chosen, days, evaluated)
+    entries = project.journal.history(f"{prefix}/window/{window_kind(spec, chosen.rule)}/")
+    windows = known_of((WindowRecord.read(entry.body) for entry in entries), spec)
+    return answer(question, spec, chosen, windows, evaluated)
+
+
+def answer(
+    question: Question, spec: MonitorSpec, chosen: Chosen, known: Sequence[Known[Any]], evaluated: Sequence[float]
+) -> Backtest:
+    """Answer a question from records; pure.
+
+    Args:
+        question: the question.
+        spec: the monitor.
+        chosen: the rule to replay.
+        known: the monitor's records: of windows, or of days for a rule on drift.
+        evaluated: the times as of which it was evaluated, seconds since 1970.
+
+    Raises:
+        UsageError: if the rule or the period can't be replayed.
+    """
+    over = _nights(question, spec, chosen.rule, known, evaluated)
+    known = [one for one in known if one.since <= over[-1].moment.timestamp()]
+    good = _good(question, over)
+    sweep, note = _sweep(question, spec, chosen, known, over)
+    tried = _Tried() if sweep is None else _tried(question, sweep, good)
+    rule, shown = chosen.rule, chosen.text or chosen.rule.kind
+    if sweep is not None and tried.number is not None:
+        spec, rule = sweep.with_number(tried.number)
+        shown = sweep.text(tried.number)
+    episodes = tuple(replay(known, spec, rule, over)) if sweep is None or tried.number is not None else None
+    zone = zone_of(spec.timezone)
+    opened = [(one.opened, one.resolved, one.start, one.end) for one in episodes or ()]
+    assumed = {one.record.label for one in known if one.assumed}
+    found = Backtest(
+        rule=rule,
+        shown=shown,
+        template="" if sweep is None else sweep.template,
+        held=None if sweep is None else sweep.number,
+        origin=chosen.origin,
+        over=tuple(over),
+        good=good,
+        recorded=len({one.record.label for one in known} - assumed),
+        assumed=len(assumed),
+        episodes=episodes,
+        detections=() if episodes is None else tuple(detection(opened, day, zone) for day in question.events),
+        outcomes=tried.outcomes,
+        columns=_columns(question, spec, rule, known, good),
+        suggestion=tried.suggestion,
+        write=tried.write,
+        accepted=question.accepted,
+        timezone=spec.timezone,
+        notes=(note,) if note else (),
+    )
+    return replace(found, notes=(*notes_on(question, found, sweep, known), *found.notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What came of trying numbers: the outcomes, the suggestion, how to write it, and the number to replay."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    suggestion: Suggestion | None = None
+    write: str = ""
+    number: float | None = None
+
+
+def _tried(question: Question, sweep: Sweep, good: Days) -> _Tried:
+    numbers = candidates(sweep, good)
+    outcomes = tuple(outcome(sweep, x, good, question.events, question.accepted) for x in numbers)
+    suggestion = suggest(outcomes, question.accepted, sweep.rule)
+    number = suggestion.threshold
+    write = "" if number is None else sweep.written(number)
+    return _Tried(outcomes, suggestion, write, number if sweep.number is None else sweep.number)
+
+
+def _sweep(
+    question: Question, spec: MonitorSpec, chosen: Chosen, known: Sequence[Known[Any]], over: Sequence[Night]
+) -> tuple[Sweep | None, str]:
+    """What to try numbers in; or None, and in words why there is nothing."""
+    rule, text = chosen.rule, chosen.text
+    if rule.kind == DRIFT:
+        days = [one.record for one in known]
+        limits = Limits.of(Drift.read(spec.drift or {}), question.limits, days)
+        is_of_now = compared_now(spec)
+        other = {day.label for day in days if day.columns and not is_of_now(day)}
+        note = f"{len(other)} days were compared in another way than now: methods, columns or reference"
+        return DriftSweep(known, spec, rule, limits, over), note if other else ""
+    if rule.kind != FIGURES:
+        return None, f"a rule on {rule.kind} has no threshold to try"
+    try:
+        template = Template.of(text)
+    except UsageError as error:
+        if has_place(text):
+            raise
+        return None, f"no other thresholds were tried: {error.what}; {error.next}"
+    return FigureSweep(known, spec, rule, template, over), ""
+
+
+def _columns(
+    question: Question, spec: MonitorSpec, rule: Rule, known: Sequence[Known[Any]], good: Days
+) -> tuple[ColumnSeen, ...]:
+    if rule.kind != DRIFT:
+        return ()
+    drift = Drift.read(spec.drift or {})
+    return columns_seen((one.record for one in known), drift, good, question.events)
+
+
+def _nights(
+    question: Question, spec: MonitorSpec, rule: Rule, known: Sequence[Known[Any]], evaluated: Sequence[float]
+) -> list[Night]:
+    zone = zone_of(spec.timezone)
+    told = [one.since for one in known if _says_something(one.record, rule)]
+    if not told:
+        raise UsageError(
+            f"no window of {spec.name} could be judged yet: none has labels",
+            next="trikk watch --once evaluates what has come in",
+        )
+    ends = (datetime.fromtimestamp(at, zone).date() for at in (min(told), max(told)))
+    first, last = (asked or end for asked, end in zip((question.first, question.last), ends, strict=True))
+    if last < first:
+        raise UsageError(f"the nights from {first} to {last} are none", next="give --from and --to in order")
+    return nights(first, last, evaluated, zone)
+
+
+def _says_something(record: WindowRecord | DriftRecord, rule: Rule) -> bool:
+    if isinstance(record, DriftRecord):
+        return record.verdict in ("drift", "no drift")
+    foretells = rule.kind == FIGURES and any(name.kind == "estimated" for name in rule.condition.names())
+    return record.whole.labelled > 0 or (foretells and bool(record.whole.estimated))
+
+
+def _good(question: Question, over: Sequence[Night]) -> Days:
+    """The days that are known to be good; those before the events, or all, if nobody has told them."""
+    if question.good is not None:
+        return question.good
+    earliest = over[0].day - timedelta(days=31)  # windows that the first night shows
+    return Days(earliest, min(question.events) - timedelta(days=1) if question.events else over[-1].day)

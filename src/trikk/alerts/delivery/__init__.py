@@ -1,0 +1,1 @@
+"""From an incident to people: messages, the channels that carry them, and their attempts."""

@@ -1,0 +1,235 @@
+"""What people are told: what is wrong, since when, how bad, the end of the failed step's log, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from trikk.alerts.delivery.times import lasting, moment
+from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
+from trikk.alerts.rules.rule import ALL_PIPELINES, DRIFT, OF_MONITORS, OF_PIPELINES, OF_TABLES
+from trikk.core.text import printable, shorten
+from trikk.core.values import JSON
+
+_HEADS = {OPENED: "", UPDATED: "worse: ", ESCALATED: "still open: ", RESOLVED: "resolved: "}
+_COLOURS = {"alarm": "#b42318", "warning": "#b54708", "info": "#175cd3"}
+_GREEN = "#067647"
+_LINES = 15
+_LONGEST = 2_000  # characters of a text that users wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a run failed.
+
+    Attributes:
+        step: the step.
+        error: one line.
+        log: the last lines of its log, or of its stack trace.
+        next: the command that goes on with the run.
+    """
+
+    step: str
+    error: str
+    log: tuple[str, ...] = ()
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, ready for any channel.
+
+    Attributes:
+        key: unique in the project, and the same at every attempt.
+        severity: info, warning or alarm.
+        resolved: whether it is an all-clear.
+        subject: one line.
+        text: for channels that show plain text.
+        html: the same for mail.
+        data: the same for programs.
+    """
+
+    key: str
+    severity: str
+    resolved: bool
+    subject: str
+    text: str
+    html: str
+    data: dict[str, JSON]
+
+
+def message(
+    incident: Incident, told: Told, *, project: str, zone: str, url: str = "", failure: Failure | None = None
+) -> Message:
+    """Put what is told of an incident into words.
+
+    Args:
+        incident: the incident.
+        told: what of it.
+        project: the project's name.
+        zone: the time zone of the times that are shown.
+        url: where the console is; "" for nowhere.
+        failure: how the run failed that it is about, if it is.
+    """
+    is_over = told.kind == RESOLVED
+    mark = "resolved" if is_over else incident.severity.upper()
+    title = _shown(incident.title)
+    subject = f"[{project}] {mark}: {_HEADS[told.kind] if not is_over else ''}{title}"
+    facts = _facts(incident, told, zone)
+    next_ = [] if is_over else commands(incident, told, failure)
+    link = f"{url}/incidents/{incident.id}" if url else ""
+    width = max(len(name) for name, _ in facts) + 3
+    about = [f"incident {incident.id} of project {project}, rule {incident.rule.name}"]
+    text = "\n".join(
+        [
+            title,
+            "",
+            *(f"{name + ':':<{width}}{value}" for name, value in facts),
+            *_failure_text(failure),
+            *(["", "next:", *(f"  {line}" for line in next_)] if next_ else []),
+            *(["", link] if link else []),
+            "",
+            *about,
+        ]
+    )
+    data: dict[str, JSON] = {
+        "incident": incident.id,
+        "message": told.key,
+        "kind": told.kind.rpartition(".")[2],
+        "severity": incident.severity,
+        "title": incident.title,
+        "why": told.why,
+        "since": incident.since,
+        "at": told.at,
+        "facts": dict(told.point.facts) if told.point else {},
+        "step": failure.step if failure else None,
+        "log": list(failure.log) if failure else [],
+        "next": list(next_),
+        "link": link or None,
+        "project": project,
+    }
+    colour = _GREEN if is_over else _COLOURS[incident.severity]
+    html = page(f"{mark}: {title}", colour, facts, failure, next_, link, about[0])
+    return Message(f"{incident.id}/{told.key}", incident.severity, is_over, subject, text, html, data)
+
+
+def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Message:
+    """Many messages as one: a line for each, the worst first."""
+    order = {"alarm": 0, "warning": 1, "info": 2}
+    ranked = sorted(messages, key=lambda m: (m.resolved, order[m.severity]))
+    over = sum(m.resolved for m in ranked)
+    counts = [f"{len(ranked) - over} open or worse"] if over < len(ranked) else []
+    counts += [f"{over} resolved"] if over else []
+    subject = f"[{project}] {len(ranked)} incidents: {', '.join(counts)}"
+    lines = [(m.subject.removeprefix(f"[{project}] "), _shown(str(m.data["why"]))) for m in ranked]
+    text = "\n".join([subject, "", *(f"{head}\n  {why}" for head, why in lines), "", "next:", "  trikk incidents"])
+    first = next((m for m in ranked if not m.resolved), ranked[0])
+    colour = _GREEN if first.resolved else _COLOURS[first.severity]
+    html = page(
+        f"{len(ranked)} incidents: {', '.join(counts)}",
+        colour,
+        lines,
+        None,
+        ["trikk incidents"],
+        url,
+        f"project {project}",
+    )
+    data: dict[str, JSON] = {"kind": "digest", "project": project, "messages": [m.data for m in ranked]}
+    key = f"digest/{len(ranked)}/{ranked[0].key}"
+    return Message(key, first.severity, first.resolved, subject, text, html, data)
+
+
+def run_of(told: Told) -> str:
+    """The run that a message is about; "" if it is about none."""
+    return str(told.point.facts.get("run", "")) if told.point and told.point.bad else ""
+
+
+def commands(incident: Incident, told: Told, failure: Failure | None = None) -> list[str]:
+    """What to do about it, as commands; `failure` as of `message`."""
+    rule, found = incident.rule, []
+    if rule.kind in OF_MONITORS and told.point is not None:
+        kind = f" --kind {rule.window}" if rule.window else ""
+        what = "--drift --window" if rule.kind == DRIFT else "--window"
+        worst = "" if rule.kind == DRIFT else " --worst 20"
+        found.append(f"trikk monitor {incident.subject}{kind} {what} {told.point.mark}{worst}")
+    if rule.kind in OF_PIPELINES:
+        run = run_of(told)
+        of = "" if incident.subject == ALL_PIPELINES else f" --pipeline {incident.subject}"
+        found += [f"trikk show {run}"] if run else [f"trikk runs{of}"]
+        resume = failure.next if failure is not None and failure.next else f"trikk resume {run}"
+        found += [resume] if run and rule.kind == "run failed" else []
+    if rule.kind in OF_TABLES:
+        found.append(f"trikk tables {incident.subject}")
+    return [*found, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]
+
+
+def _shown(text: str) -> str:
+    """What users wrote, on one line that is not too long to read."""
+    return shorten(printable(text), _LONGEST)
+
+
+def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
+    found = [("what", _shown(told.why)), ("since", moment(incident.since, zone))]
+    if told.kind == RESOLVED:
+        lasted = lasting(max(0.0, (incident.resolved or told.at) - incident.opened))
+        found.append(("was open for", lasted))
+    else:
+        found.append(("severity", incident.severity))
+    if told.point is not None:
+        found += [(_shown(name.replace("_", " ")), _shown(str(value))) for name, value in told.point.facts.items()]
+    for start in incident.starts:
+        run = f"run {start.run} {start.state}" if start.run else start.why or start.state
+        found.append(("started", _shown(f"{start.pipeline}: {run}")))
+    if incident.rule.starts and not incident.starts and told.kind != RESOLVED:
+        found.append(("starts", incident.rule.starts))
+    return found
+
+
+def _failure_text(failure: Failure | None) -> list[str]:
+    if failure is None:
+        return []
+    log = ["the end of its log:", *(f"  | {_shown(line)}" for line in failure.log[-_LINES:])]
+    return ["", f"failed step:  {failure.step}: {_shown(failure.error)}", *(log if failure.log else [])]
+
+
+_CELL = "padding:4px 16px 4px 0;vertical-align:top;"
+_PRE = (
+    "background:#f2f4f7;padding:12px;border-radius:4px;white-space:pre-wrap;"
+    "font:12px/1.5 monospace;margin:4px 0 0;"
+)
+
+
+def page(
+    title: str,
+    colour: str,
+    facts: Sequence[tuple[str, str]],
+    failure: Failure | None,
+    next_: Sequence[str],
+    link: str,
+    about: str,
+) -> str:
+    """A page that mail programs show: tables, styles within the elements, nothing fetched from elsewhere."""
+    rows = "".join(
+        f'<tr><td style="{_CELL}color:#667085;">{escape(name)}</td><td style="{_CELL}">{escape(value)}</td></tr>'
+        for name, value in facts
+    )
+    parts = [
+        f'<h2 style="margin:0 0 12px;font-size:18px;color:{colour};">{escape(title)}</h2>',
+        f'<table style="border-collapse:collapse;font-size:14px;">{rows}</table>',
+    ]
+    if failure is not None:
+        parts.append(f"<p><b>Failed step {escape(failure.step)}</b>: {escape(_shown(failure.error))}</p>")
+        if failure.log:
+            lines = escape("\n".join(map(_shown, failure.log[-_LINES:])))
+            parts.append(f'<p style="margin:12px 0 0;">The end of its log</p><pre style="{_PRE}">{lines}</pre>')
+    if next_:
+        shown = escape("\n".join(next_))
+        parts.append(f'<p style="margin:12px 0 0;">Next</p><pre style="{_PRE}">{shown}</pre>')
+    if link:
+        parts.append(f'<p><a href="{escape(link, quote=True)}">Open it in the console</a></p>')
+    parts.append(f'<p style="color:#667085;font-size:12px;">{escape(about)}</p>')
+    return (
+        '<div style="font-family:system-ui,-apple-system,Segoe UI,sans-serif;color:#101828;max-width:720px;'
+        f'border-left:4px solid {colour};padding:4px 0 4px 20px;">{"".join(parts)}</div>'
+    )

@@ -1,0 +1,166 @@
+"""Which declared monitors are due, and their evaluation by the pipelines that they bring."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from trikk.core.errors import Conflict, TrikkError
+from trikk.core.values import JSON
+from trikk.execution.project import Project
+from trikk.execution.session import Session
+from trikk.monitoring.cases.windows import window_named, zone_of
+from trikk.monitoring.figures.records import Cursor, Records
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.pipeline.arguments import Constant
+from trikk.pipeline.graph import Graph
+from trikk.runs.journals.journal import RunRow
+from trikk.runs.journals.lease import Holder, is_at_it
+from trikk.runs.journals.ledger import Ledger
+
+EVALUATES = "trikk.monitoring.monitor:evaluate_monitor"
+_TRIES, _FIRST, _LONGEST = 12, 60.0, 6 * 3600.0
+_CLAIMED, _RELEASED = "watch.claimed", "watch.released"
+
+
+def declared(graphs: Mapping[str, Graph]) -> dict[str, MonitorSpec]:
+    """The monitors that the project's code declares, by the pipelines that evaluate them."""
+    found = {}
+    for name, graph in graphs.items():
+        for node in graph.nodes.values():
+            spec = node.arguments.get("spec")
+            if node.function == EVALUATES and isinstance(spec, Constant) and isinstance(spec.value, Mapping):
+                found[name] = MonitorSpec.read(spec.value)
+    return found
+
+
+def why_due(
+    spec: MonitorSpec, held: MonitorSpec | None, cursor: Cursor, versions: Mapping[str, int | None], now: datetime
+) -> str:
+    """Why a monitor has to be evaluated now; "" if nothing can have changed. Pure.
+
+    Args:
+        spec: as it is declared.
+        held: as it was evaluated last; None if it never was.
+        cursor: how far evaluation has come.
+        versions: its tables' versions now.
+        now: the time.
+    """
+    if held is None or cursor.at is None:
+        return "it was never evaluated"
+    if held != spec or cursor.is_of_another(spec):
+        return "its definition has changed"
+    changed = [table for table, version in versions.items() if cursor.versions.get(table) != version]
+    if changed:
+        return f"table {changed[0]} has changed"
+    zone = zone_of(spec.timezone)
+    for kind, labels in cursor.open.items():
+        for label in labels:
+            end = window_named(kind, label, zone).end
+            if any(cursor.at < at.timestamp() <= now.timestamp() for at in (end, end + spec.label_delay)):
+                return f"the time of {kind} {label} is over"
+    return ""
+
+
+def evaluate_due(
+    project: Project, session: Session, graphs: Mapping[str, Graph], now: datetime
+) -> tuple[list[dict[str, JSON]], list[str]]:
+    """Run the pipelines of monitors that are due.
+
+    Returns:
+        For each that was run monitor, run, state and why; and what could not be done, in sentences.
+    """
+    done: list[dict[str, JSON]] = []
+    notes: list[str] = []
+    for pipeline, spec in declared(graphs).items():
+        missing = [t for t in (spec.predictions, spec.truth) if project.tables.version(t) is None]
+        if missing:
+            notes.append(f"monitor {spec.name} can't be evaluated yet: there is no table {missing[0]}")
+            continue
+        if not _why(project, spec, now):
+            continue
+        is_run = functools.partial(_is_run, project, pipeline)
+        with claimed(project.journal, f"watch/{spec.name}", now.timestamp(), is_run) as mine:
+            why = _why(project, spec, now) if mine else ""
+            if not why or not _may_try(project, session, pipeline, now):
+                continue
+            origin: dict[str, JSON] = {"kind": "watch", "at": now.timestamp()}
+            try:
+                state = session.run(pipeline, {}, origin=origin, as_of=now.timestamp())
+            except TrikkError as error:
+                notes.append(f"monitor {spec.name} could not be evaluated: {error.what}")
+                continue
+            done.append({"monitor": spec.name, "run": state.id, "state": state.state, "why": why})
+            if state.state != "succeeded":
+                notes.append(f"monitor {spec.name} could not be evaluated: see trikk show {state.id}")
+    return done, notes
+
+
+def _may_try(project: Project, session: Session, pipeline: str, now: datetime) -> bool:
+    """Whether an evaluation that has failed on the same tables and the same code may be tried again by now."""
+    failed = list(itertools.takewhile(_has_failed, project.journal.runs(pipeline=pipeline, limit=_TRIES)))
+    if not failed:
+        return True
+    lock, current = project.run(failed[0].id).lock, session.pin(pipeline)
+    if (lock["tables"], lock["code"]) != (current.tables, current.code):
+        return True
+    last = failed[0].origin.get("at") or failed[0].created
+    return pause_over(len(failed), float(str(last)), now.timestamp())
+
+
+def _has_failed(row: RunRow) -> bool:
+    return row.state == "failed" and row.origin.get("kind") == "watch"
+
+
+def pause_over(failures: int, last: float, now: float) -> bool:
+    """Whether it is time for another attempt after so many failures: one minute, two, four ... six hours."""
+    return now >= last + min(_FIRST * 2.0 ** (failures - 1), _LONGEST)
+
+
+def _is_run(project: Project, pipeline: str) -> bool:
+    """Whether a run of a pipeline is being driven, wherever."""
+    return any(project.is_driven(row.id) for row in project.journal.runs(pipeline=pipeline, state="running"))
+
+
+def _why(project: Project, spec: MonitorSpec, now: datetime) -> str:
+    records = Records(project.journal, spec.name)
+    entry = project.journal.last(f"monitor/{spec.name}")
+    held: Any = None if entry is None else MonitorSpec.read(entry.body)
+    versions = {t: project.tables.version(t) for t in (spec.predictions, spec.truth)}
+    return why_due(spec, held, records.cursor(), versions, now)
+
+
+@contextlib.contextmanager
+def claimed(ledger: Ledger, subject: str, at: float, is_busy: Callable[[], bool]) -> Iterator[bool]:
+    """Have something for oneself for a while; False if a process that may be alive has it.
+
+    Args:
+        ledger: where it is written down.
+        subject: what is taken.
+        at: the time, seconds since 1970.
+        is_busy: whether a process of which nothing is known for long is seen to be at it all the same.
+    """
+    last, now = ledger.last(subject), time.time()
+    body: Any = {} if last is None else last.body
+    if last is not None and last.kind == _CLAIMED:
+        alive = Holder(**body["holder"]).is_alive()
+        if is_at_it(alive, body.get("since", 0.0), now) or (alive is None and is_busy()):
+            yield False
+            return
+    claim: dict[str, JSON] = {"holder": asdict(Holder.current()), "since": now}
+    try:
+        mine = ledger.add(subject, _CLAIMED, claim, at=at, after=last.seq if last else 0).entry
+    except Conflict:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with contextlib.suppress(Conflict):
+            ledger.add(subject, _RELEASED, {}, at=at, after=mine.seq)

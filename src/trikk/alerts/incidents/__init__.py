@@ -1,0 +1,1 @@
+"""An incident's life: what is decided of it, and its record in the ledger."""

@@ -1,0 +1,169 @@
+"""Incidents in the ledger: `incident/ID` has what happened to one, `incidents` lists openings and closings.
+
+A cause's incidents are numbered. The opening of a number is one entry whose identity is cause and number, so that
+of many processes one opens it; everything after that is added on condition that nobody else has added meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from trikk.alerts.incidents.incident import OPENED, Incident
+from trikk.alerts.incidents.lifecycle import Decision
+from trikk.core.errors import Conflict, UnknownName
+from trikk.core.values import JSON
+from trikk.runs.journals.ledger import Ledger
+
+INDEX = "incidents"
+_LISTED, _CLOSED = "incident.listed", "incident.closed"
+
+
+class Book:
+    """The project's incidents.
+
+    Args:
+        ledger: where entries are; every journal is one.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._numbers: dict[str, int] = {}
+        self._closed: set[str] = set()
+        self._read = 0
+
+    def latest(self, cause: str) -> Incident | None:
+        """The newest incident of a cause as it is now; None if it never had one."""
+        self._refresh()
+        number = self._numbers.get(cause)
+        return None if number is None else self._fold(cause, number)
+
+    def causes(self) -> set[str]:
+        """The causes that have, or had, an incident."""
+        self._refresh()
+        return set(self._numbers)
+
+    def get(self, incident: str) -> Incident:
+        """An incident by its id.
+
+        Raises:
+            UnknownName: if there is none.
+        """
+        found = {one.id: one for one in self._listed()}
+        if incident not in found:
+            raise UnknownName("incident", incident, found, next=None if found else "trikk watch --once opens them")
+        return self._fold(found[incident].cause, found[incident].number)
+
+    def all(self) -> list[Incident]:
+        """Every incident, the oldest opening first."""
+        found = (self._fold(one.cause, one.number) for one in self._listed())
+        return [incident for incident in found if incident.state]
+
+    def unfinished(self) -> list[Incident]:
+        """The incidents that are open or have something to tell yet; the others are listed as closed, once."""
+        found = [self._fold(one.cause, one.number) for one in self._listed() if one.id not in self._closed]
+        for incident in found:
+            if incident.is_finished:
+                at, identity = incident.resolved or 0.0, f"closed {incident.id}"
+                self.ledger.add(INDEX, _CLOSED, {"incident": incident.id}, at=at, identity=identity)
+        return [incident for incident in found if incident.state and not incident.is_finished]
+
+    def apply(
+        self, latest: Incident | None, cause: str, decision: Decision, *, at: float, channels: Sequence[str]
+    ) -> Incident | None:
+        """Write a decision down.
+
+        Args:
+            latest: what it was made from.
+            cause: the cause.
+            decision: the decision.
+            at: the time, seconds since 1970.
+            channels: names of the channels that are told, if anybody is.
+
+        Returns:
+            The incident as it is then; None if somebody else has done something meanwhile, so that it has to be
+            decided anew.
+        """
+        body: dict[str, JSON] = {**decision.body, "why": decision.why}
+        if decision.tell:
+            body["tell"] = list(channels)
+        number = 1 if latest is None else latest.number
+        after = 0 if latest is None else latest.seq
+        if decision.kind == OPENED:
+            if latest is not None and latest.state:
+                number, after = latest.number + 1, 0
+            listed: dict[str, JSON] = {"cause": cause, "number": number}
+            self.ledger.add(INDEX, _LISTED, listed, at=at, identity=f"{cause}#{number}")
+        subject = subject_of(f"{cause}-{number}")
+        try:
+            added = self.ledger.add(subject, decision.kind, body, at=at, identity=decision.key, after=after)
+        except Conflict:
+            return None
+        if added.repeated:
+            return None
+        return self._fold(cause, number)
+
+    def note(
+        self,
+        incident: Incident,
+        kind: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        identity: str,
+        alone: bool = False,
+    ) -> bool:
+        """Add what is no decision: an attempt to send or to start, its outcome, what was done by hand.
+
+        Args:
+            incident: the incident, which takes the entry in.
+            kind: the entry's kind.
+            body: what it says.
+            at: the time, seconds since 1970.
+            identity: makes it unique in the incident.
+            alone: refuse if anything was added since the incident was read.
+
+        Returns:
+            Whether this call added it; False if it was there before, or somebody else was faster.
+        """
+        after = incident.seq if alone else None
+        try:
+            added = self.ledger.add(subject_of(incident.id), kind, body, at=at, identity=identity, after=after)
+        except Conflict:
+            return False
+        if not added.repeated:
+            incident.apply(added.entry)
+        return not added.repeated
+
+    def entries(self, incident: Incident) -> list[dict[str, JSON]]:
+        """Everything that happened to an incident, oldest first: kind, at and what each says."""
+        found: list[dict[str, JSON]] = []
+        for entry in self.ledger.entries(subject_of(incident.id)):
+            body = {key: value for key, value in entry.body.items() if key not in ("holder", "rule", "token")}
+            found.append({"kind": entry.kind, "at": entry.at, **body})
+        return found
+
+    def _listed(self) -> list[Incident]:
+        self._refresh()
+        pairs: Iterable[tuple[str, int]] = (
+            (cause, number) for cause, last in self._numbers.items() for number in range(1, last + 1)
+        )
+        return [Incident(f"{cause}-{number}", cause, number) for cause, number in pairs]
+
+    def _refresh(self) -> None:
+        """Read what is new in the index."""
+        for entry in self.ledger.entries(INDEX, after=self._read):
+            body: Any = entry.body
+            if entry.kind == _LISTED:
+                self._numbers[body["cause"]] = max(self._numbers.get(body["cause"], 0), body["number"])
+            elif entry.kind == _CLOSED:
+                self._closed.add(body["incident"])
+            self._read = entry.seq
+
+    def _fold(self, cause: str, number: int) -> Incident:
+        return Incident.fold(cause, number, self.ledger.entries(subject_of(f"{cause}-{number}")))
+
+
+def subject_of(incident: str) -> str:
+    """The ledger's subject of an incident, by its id."""
+    return f"incident/{incident}"

@@ -1,0 +1,172 @@
+"""What becomes of an incident: a pure function from what is known and what is seen, with the time passed in.
+
+             bad for `windows` points                good for `windows` points, or by hand
+    (none) ---------------------------> open ----------------------------------------------> resolved
+              ^                        |    ^                                                   |
+              |                        +----+ updated, escalated                                |
+              +-------------- bad again, after the cool-down, as the cause's next incident -----+
+
+`decide` gives one decision at a time; whoever applies it looks again, until there is none. Every decision changes
+what is known in such a way that it is not made twice.
+
+People are told of an opening, of the all-clear, and between the two at most once in a cool-down, only when it has
+become clearly worse than they know, or is unresolved for too long. An incident that somebody has acknowledged is
+told again when it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trikk.alerts.delivery.times import lasting
+from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, SUPPRESSED, UPDATED, Incident
+from trikk.alerts.rules.reading import Point, Reading
+from trikk.alerts.rules.rule import DRIFT
+from trikk.core.values import JSON
+
+CLEARLY_WORSE = 1.1
+"""By what factor something must be worse than was told before it is told again."""
+
+CLEARLY_MORE_DRIFT = 1.5
+"""The same for drift: one day's rows are a sample, and its distance varies by more than a tenth by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One thing to do with an incident.
+
+    Attributes:
+        kind: the entry's kind.
+        key: the entry's identity in the incident.
+        why: the reason.
+        tell: whether people are told.
+        body: what else the entry says.
+    """
+
+    kind: str
+    key: str
+    why: str
+    tell: bool = False
+    body: dict[str, JSON] = field(default_factory=dict)
+
+
+def decide(latest: Incident | None, reading: Reading, now: float) -> Decision | None:
+    """What to do next about a cause; None if nothing.
+
+    Args:
+        latest: the cause's newest incident; None if it never had one.
+        reading: what is seen of the cause.
+        now: the time, seconds since 1970.
+    """
+    if not reading.points:
+        return None
+    if latest is None or not latest.state:
+        return _opened(reading) if reading.bad >= reading.rule.windows else None
+    seen = latest.point
+    if seen is not None and reading.points[-1].at < seen.at:
+        return None  # somebody has seen more than this already
+    if now < max(latest.opened, latest.resolved or 0.0) and not latest.resolved_by:
+        return None  # it happened after the time that is asked about
+    return _of_open(latest, reading, now) if latest.is_open else _of_resolved(latest, reading, now)
+
+
+def withdrawn(why: str) -> Decision:
+    """The end of an incident whose rule or subject is there no more."""
+    return Decision(RESOLVED, "resolved", why, tell=True)
+
+
+def start_is_due(incident: Incident) -> bool:
+    """Whether the incident's pipeline is still to be started."""
+    return incident.is_open and bool(incident.rule.starts) and not incident.starts
+
+
+def _opened(reading: Reading) -> Decision:
+    rule, last = reading.rule, reading.points[-1]
+    first = reading.points[-reading.bad]
+    why = last.text if rule.windows == 1 else f"{last.text}, the {_nth(reading.bad)} time in a row"
+    part: Any = list(reading.part) if reading.part else None
+    body: dict[str, JSON] = {
+        "rule": rule.to_json(),
+        "subject": reading.subject,
+        "part": part,
+        "title": reading.title,
+        "severity": rule.severity,
+        "since": first.start,
+        "point": last.to_json(),
+    }
+    return Decision(OPENED, "opened", why, tell=True, body=body)
+
+
+def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | None:
+    rule, last = reading.rule, reading.points[-1]
+    if reading.good >= rule.windows:
+        times = "" if rule.windows == 1 else f", the {_nth(reading.good)} good one in a row"
+        return Decision(RESOLVED, "resolved", f"{last.text}{times}", tell=True, body={"point": last.to_json()})
+    told = incident.told[-1].at if incident.told else incident.opened
+    is_quiet = bool(incident.acknowledged) or now < told + rule.cooldown
+    is_worse = last.bad and last.unit == incident.worst_unit and last.badness > _clearly_worse(incident)
+    is_new = incident.point is None or _differs(incident.point, last)
+    if is_new or (is_worse and not is_quiet):
+        return _updated(incident, reading, now, tell=is_worse and not is_quiet)
+    if rule.escalate_after and last.bad and now >= _escalation_due(incident) and not is_quiet:
+        why = f"unresolved for {lasting(now - incident.opened)} and not acknowledged"
+        return Decision(ESCALATED, f"escalated/{incident.escalations + 1}", why, tell=True)
+    return None
+
+
+def _clearly_worse(incident: Incident) -> float:
+    """Beyond which badness there is something to tell."""
+    return incident.worst_told * (CLEARLY_MORE_DRIFT if incident.rule.kind == DRIFT else CLEARLY_WORSE)
+
+
+def _escalation_due(incident: Incident) -> float:
+    """When it is told again: after the rule's time, then whenever twice as much has gone by as the last time."""
+    lasted = incident.rule.escalate_after
+    if incident.escalated is not None:
+        lasted = max(lasted, 2 * (incident.escalated - incident.opened))
+    return incident.opened + lasted
+
+
+def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) -> Decision:
+    rule, last = reading.rule, reading.points[-1]
+    told = incident.told[-1].at if incident.told else incident.opened
+    if not last.bad:
+        why = f"{last.text}: good {reading.good} of {rule.windows} times that resolve it"
+    elif tell:
+        why = f"{last.text}: worse than was told"
+    elif last.unit != incident.worst_unit or last.badness <= _clearly_worse(incident):
+        why = f"{last.text}: no worse than was told"
+    elif incident.acknowledged:
+        why = f"{last.text}: worse, not told since {incident.acknowledged} knows"
+    else:
+        left = lasting(told + rule.cooldown - now)
+        why = f"{last.text}: worse, told in {left} at the earliest (cool-down)"
+    return Decision(UPDATED, f"updated/{incident.updates + 1}", why, tell=tell, body={"point": last.to_json()})
+
+
+def _of_resolved(incident: Incident, reading: Reading, now: float) -> Decision | None:
+    rule, last = reading.rule, reading.points[-1]
+    if reading.bad < rule.windows:
+        return None
+    if incident.resolved_by and incident.point is not None and last.at <= incident.point.at:
+        return _held_back(incident, last, f"nothing new since {incident.resolved_by} resolved it")
+    until = (incident.resolved or 0.0) + rule.cooldown
+    if now < until:
+        return _held_back(incident, last, f"bad again within the cool-down of {lasting(rule.cooldown)}")
+    return _opened(reading)
+
+
+def _held_back(incident: Incident, last: Point, why: str) -> Decision | None:
+    if last.mark in incident.suppressed:
+        return None
+    return Decision(SUPPRESSED, f"suppressed/{last.mark}", f"{last.text}: {why}", body={"mark": last.mark})
+
+
+def _differs(before: Point, now: Point) -> bool:
+    return (before.mark, before.bad, before.text) != (now.mark, now.bad, now.text)
+
+
+def _nth(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10 if number % 100 not in (11, 12, 13) else 0, "th")
+    return f"{number}{ending}"

@@ -1,0 +1,1 @@
+"""The kinds of rules: what each watches, and what it sees."""

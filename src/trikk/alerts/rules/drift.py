@@ -1,0 +1,87 @@
+"""Readings of drift: each day's verdict. It says that something is different, not that predictions are worse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from trikk.alerts.rules.reading import Point, Reading
+from trikk.alerts.rules.rule import Rule
+from trikk.core.errors import UsageError
+from trikk.core.values import JSON
+from trikk.drift import SlidingWindow
+from trikk.monitoring.cases.windows import window_named, zone_of
+from trikk.monitoring.day_drift.drift_definition import Drift
+from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords, drift_observations
+from trikk.monitoring.day_drift.reference_days import compared_with
+from trikk.monitoring.figures.records import Records
+from trikk.monitoring.monitor_definition import MonitorSpec
+
+_UNIT = "limits"  # an earlier build counted columns
+_CRISIS = 0.1
+"""The share of a reference's days from which on it has slid into a drift."""
+
+
+def of_drift(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
+    """A reading of a monitor's days.
+
+    Raises:
+        UsageError: if the monitor declares no drift.
+    """
+    return of_days(DriftRecords(records.ledger, spec.name), spec, rule, now)
+
+
+def of_days(days: DriftRecords, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
+    """Bad for a day of which a column drifts, good for one of which none does; other days are left out.
+
+    Raises:
+        UsageError: if the monitor declares no drift.
+    """
+    if spec.drift is None:
+        raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
+    found = drift_observations(days, spec, now, most=max(14, 2 * rule.windows + 1))
+    points = [_point(day) for day in found]
+    if found and not points[-1].bad:
+        points[-1] = _with_crisis(points[-1], found[-1], days, spec)
+    return [Reading(rule, spec.name, f"{spec.name}: values drift", tuple(points))]
+
+
+def _point(day: DriftRecord) -> Point:
+    facts: dict[str, JSON] = {"window": day.label, "verdict": day.headline}
+    facts |= {column.column: column.reason for column in day.drifted}
+    return Point(
+        mark=day.label,
+        start=min(day.start.timestamp(), day.at),
+        at=day.end.timestamp(),
+        bad=day.verdict == "drift",
+        text=f"day {day.label}: {day.verdict}: {day.headline}",
+        badness=max((column.size for column in day.drifted), default=0.0),
+        facts=facts,
+        unit=_UNIT,
+    )
+
+
+def _with_crisis(point: Point, day: DriftRecord, days: DriftRecords, spec: MonitorSpec) -> Point:
+    """A good day; if its reference has slid into days that drifted, that is said, with one that does not slide."""
+    reference, zone = Drift.read(spec.drift or {}).matched, zone_of(spec.timezone)
+    if not isinstance(reference, SlidingWindow):
+        return point
+    window = window_named("day", day.label, zone)
+    every, mine = (
+        compared_with(one, window, zone, None, same_weekday=False).days
+        for one in (replace(reference, matching=None), reference)
+    )
+    known = {label: record.verdict for label in every if (record := days.window("day", label)) is not None}
+    compared = [known[label] for label in mine if label in known]
+    drifted = compared.count("drift")
+    if not drifted or drifted < _CRISIS * len(compared):
+        return point
+    said = f"{drifted} of the {len(compared)} days that it is compared with drifted themselves"
+    until = date.fromisoformat(next(label for label, verdict in known.items() if verdict == "drift"))
+    since = until - timedelta(days=reference.days)
+    start, end = (f"datetime({d.year}, {d.month}, {d.day})" for d in (since, until))
+    facts: dict[str, JSON] = {
+        "its reference": f"{said}: it has slid into the change, which may go on",
+        "one that does not slide": f"Drift(reference=FixedWindow({start}, {end}))",
+    }
+    return replace(point, text=f"{point.text}; {said}", facts={**point.facts, **facts})

@@ -1,0 +1,188 @@
+"""The newest times in a table, kept in the ledger, so that a look reads only what was appended since.
+
+`silence/TABLE/RULE` has what is known as of some version of the table. It is written at most once an hour, since
+it names every device; a look in between reads again what came after it. A table that was rewritten is scanned, but
+not further back than a device is known for.
+
+A row that is dated more than `TOLERANCE` ahead says that its device lives, not when: it counts as of the look that
+reads it, and as of its own time when that has come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from trikk.alerts.rules.reading import Reading
+from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.silence import Known, newer, readings
+from trikk.core.errors import Conflict, TableError, UsageError
+from trikk.execution.project import Project
+from trikk.runs.journals.ledger import Entry
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TOLERANCE = 3600.0
+MOST = 5000
+"""How many values of a slice a rule may have to do with."""
+
+SEEN = "silence.seen"
+_EVERY = 3600.0
+_FARTHEST = 100
+_BACK = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What some rows say: the newest time of each value, and the values of which rows are dated ahead."""
+
+    times: dict[str, int]
+    ahead: list[str]
+
+
+def of_silence(project: Project, rule: Rule, now: datetime) -> list[Reading]:
+    """Readings of a table: as a whole, and of each value of the rule's slice.
+
+    Raises:
+        UsageError: if the table does not have the columns, or the slice has too many values.
+    """
+    at = now.timestamp()
+    known = _looked_up(project, rule, at)
+    return readings(rule, known, at, project.settings.timezone)
+
+
+def _looked_up(project: Project, rule: Rule, now: float) -> Known:
+    """What is known of the table now; written down if it is time."""
+    subject = f"silence/{rule.table}/{rule.name}"
+    basis: dict[str, Any] = {"time": rule.time, "slice": rule.slice}
+    last = project.journal.last(subject)
+    entry = None if last is None or last.body["of"] != basis else last
+    before = Known(now) if entry is None else Known.read(entry.body)
+    known, scanned = _read(project, rule, before, now)
+    kept = known.times
+    if rule.slice:
+        kept = {value: at for value, at in known.times.items() if now - at <= 2 * rule.known_for}
+        if len(kept) > MOST:
+            raise UsageError(
+                f"column {rule.slice} of table {rule.table} has more than {MOST:,} values",
+                next="slice by something coarser, or leave slice out",
+            )
+    if entry is None or _is_due(entry, before, known, now, scanned=scanned):
+        body = {**replace(known, times=kept).to_json(), "of": basis, "scanned": scanned}
+        with contextlib.suppress(Conflict):  # another look has written the same
+            project.journal.add(subject, SEEN, body, at=now, after=last.seq if last else 0)
+    return known
+
+
+def _is_due(entry: Entry, before: Known, known: Known, now: float, *, scanned: bool) -> bool:
+    """Whether what came since the last entry is worth another one. Pure.
+
+    The first of several scans is, so that one write over a table is not scanned again and again; a table that is
+    merged into all the time is scanned at each look anyway.
+    """
+    if known.version == before.version:
+        return False
+    if known.version is None or before.version is None or abs(now - entry.at) >= _EVERY:
+        return True
+    return not entry.body["scanned"] if scanned else known.version - before.version > _FARTHEST // 2
+
+
+def _read(project: Project, rule: Rule, before: Known, now: float) -> tuple[Known, bool]:
+    """What is known when everything up to the newest version is read, and whether it took a scan."""
+    tables = project.tables
+    version = tables.version(rule.table)
+    limit = now + TOLERANCE
+    if version is None:
+        return replace(before, version=None), False
+    times, ahead = dict(before.times), before.ahead
+    more: Any = None
+    if before.version is not None and 0 <= version - before.version <= _FARTHEST:
+        more = tables.appended(rule.table, before.version, version) if version > before.version else _NOTHING
+    if more is None:
+        found = _scanned(tables.scan(rule.table, version), rule, now)
+        times = newer(times, found.times)
+        alive = {value: int(now) for value in found.ahead if value not in times}
+        return Known(before.first, version, {**times, **alive}, limit, bool(found.ahead)), True
+    if before.ahead and limit != before.until:
+        due = tables.scan(rule.table, version)
+        found = newest(due.filter(_from(due, rule, before.until)), rule, limit)
+        times, ahead = newer(times, found.times), bool(found.ahead)
+    if more is not _NOTHING:
+        found = newest(more, rule, limit)
+        alive = dict.fromkeys(found.ahead, int(now))
+        times, ahead = newer(newer(times, found.times), alive), ahead or bool(found.ahead)
+    return Known(before.first, version, times, limit, ahead), False
+
+
+_NOTHING = object()
+
+
+def _scanned(frame: pl.LazyFrame, rule: Rule, now: float) -> Rows:
+    """What the rows say of the time for which a device is known; of a whole table, if these say nothing, all."""
+    limit = now + TOLERANCE
+    back = max(rule.known_for, _BACK if not rule.slice else 0.0)
+    found = newest(frame.filter(_from(frame, rule, now - back)), rule, limit)
+    return newest(frame, rule, limit) if not (rule.slice or found.times) else found
+
+
+def newest(frame: pl.LazyFrame, rule: Rule, limit: float) -> Rows:
+    """The newest time of each value among rows that are dated up to a limit, and the values of those beyond.
+
+    Rows without a time or a value say nothing; a time before 1970 counts as 1970.
+
+    Raises:
+        UsageError: if a column is missing or of a type that can't be used.
+        TableError: if the rows can't be read.
+    """
+    import polars as pl
+
+    _check(frame.collect_schema(), rule)
+    value = pl.col(rule.slice).cast(pl.String) if rule.slice else pl.lit("")
+    at = pl.col("at")
+    seconds = pl.col(rule.time).dt.epoch("s").clip(lower_bound=0)
+    rows = frame.select(seconds.alias("at"), value.alias("value")).drop_nulls()
+    believed = at <= limit
+    found = rows.group_by("value").agg(at.filter(believed).max().alias("at"), (~believed).any().alias("ahead"))
+    try:
+        made = found.collect()
+    except Exception as error:  # polars and deltalake have no common base
+        what = f"table {rule.table} can't be read: {str(error).partition(chr(10))[0]}"
+        raise TableError(what, next="trikk doctor looks at all its files") from error
+    times = made.drop_nulls("at")
+    return Rows(
+        dict(zip(times["value"].to_list(), times["at"].to_list(), strict=True)),
+        made.filter("ahead")["value"].to_list(),
+    )
+
+
+def _from(frame: pl.LazyFrame, rule: Rule, moment: float) -> pl.Expr:
+    """The rows from a moment on, in the column's own type, so that whole files are left out by their ranges."""
+    import polars as pl
+
+    schema = frame.collect_schema()
+    _check(schema, rule)
+    zone = schema[rule.time].time_zone  # type: ignore[attr-defined]
+    bound = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=max(0.0, moment))
+    return pl.col(rule.time) >= (bound.astimezone(UTC) if zone else bound.replace(tzinfo=None))
+
+
+def _check(schema: pl.Schema, rule: Rule) -> None:
+    import polars as pl
+
+    for column in (rule.time, rule.slice):
+        if column and column not in schema:
+            listed = ", ".join(list(schema)[:12])
+            raise UsageError(f"table {rule.table} has no column {column!r}", next=f"it has: {listed}")
+    if not isinstance(schema[rule.time], pl.Datetime):
+        raise UsageError(
+            f"column {rule.time} of table {rule.table} is {schema[rule.time]}, and no time",
+            next="name a column of type Datetime: time = ...",
+        )
+    if rule.slice and (schema[rule.slice].is_nested() or schema[rule.slice] == pl.Binary):
+        raise UsageError(
+            f"column {rule.slice} of table {rule.table} is {schema[rule.slice]}, which names no device",
+            next="slice by a column of texts or numbers",
+        )

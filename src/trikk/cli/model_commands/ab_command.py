@@ -1,0 +1,163 @@
+"""`trikk ab`: two sides' predictions compared on exactly the same cases."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from trikk.cli.output import echo, json_option, print_json, style, table
+from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.monitoring.ab.ab_comparison import Comparison, Effect
+
+_COLOURS = {"better": "green", "worse": "red", "not yet known": "yellow"}
+_SLICES = 12
+_DATE = click.DateTime(formats=["%Y-%m-%d"])
+
+
+@click.command()
+@click.argument("monitor")
+@click.argument("first")
+@click.argument("second")
+@click.option("--metric", default="", help="mae, rmse, wape, f1, ...; the monitor's first by default.")
+@click.option(
+    "--better",
+    type=click.Choice(["lower", "higher", "zero"]),
+    help="Which way is better of a metric of your own, if it does not say so.",
+)
+@click.option("--from", "start", type=_DATE, metavar="DATE", help="The first day of slots.")
+@click.option("--to", "end", type=_DATE, metavar="DATE", help="The last day of slots, included.")
+@click.option("--least-days", type=click.IntRange(2), default=7, show_default=True, help="Decide on no fewer.")
+@click.option(
+    "--confidence", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of the interval."
+)
+@click.option(
+    "--matters",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SHARE",
+    help="The least difference that matters, such as 0.02; days still needed are planned for it.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
+@click.option("--all", "every", is_flag=True, help="Show all slices.")
+@json_option
+def ab(
+    monitor: str,
+    first: str,
+    second: str,
+    *,
+    metric: str,
+    better: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    least_days: int,
+    confidence: float,
+    matters: float | None,
+    seed: int,
+    every: bool,
+    as_json: bool,
+) -> None:
+    """Is SECOND better than FIRST? Both on exactly the same cases, by MONITOR's truth.
+
+    A side is people:3 (a version), people@champion (whoever held the alias when a prediction was made),
+    people@champion/staging, column:last_week, table:shadow, or table:shadow/people:4.
+    """
+    from trikk.models.registry import Registry
+    from trikk.monitoring.ab.ab_comparison import compare
+    from trikk.monitoring.ab.metric_in_worker import Workers
+    from trikk.monitoring.ab.verdict import Rules
+    from trikk.monitoring.figures.records import Records
+
+    project = Project.open()
+    with Workers(project) as call:
+        found = compare(
+            Records(project.journal, monitor).spec(),
+            project.tables,
+            Registry(project.journal),
+            first,
+            second,
+            environment=project.settings.environment,
+            metric=metric,
+            better=better or "",
+            call=call,
+            start=start.date() if start else None,
+            end=end.date() if end else None,
+            rules=Rules(least_days=least_days, confidence=confidence, matters=matters),
+            seed=seed,
+        )
+    if as_json:
+        print_json(found.to_json())
+        return
+    _show(found, every=every)
+
+
+def _show(found: Comparison, *, every: bool) -> None:
+    whole, spread = found.whole, found.whole.spread
+    echo(f"{found.first} against {found.second} by {found.metric}, on the same {whole.cases:,} cases")
+    if found.days:
+        days = "1 day" if spread.days == 1 else f"{spread.days:,} days"
+        echo(f"  {found.days[0]} to {found.days[1]}, {days}")
+    for place in found.places:
+        echo(f"  {place}")
+    for number, told in enumerate(found.left_out.told(found.first, found.second)):
+        echo(f"  {'         ' if number else 'left out:'} {told}")
+    for told in found.unseen_words:
+        echo(f"  {told}")
+    echo(f"  {_number(whole.first)} -> {_number(whole.second)}: {_difference(whole)}")
+    if spread.low is not None:
+        widened = f", widened: neighbouring {found.over} are alike ({spread.alike:.2f})" if spread.alike else ""
+        echo(
+            f"  {found.rules.confidence:.0%} interval {spread.low:+.4g} to {spread.high:+.4g}, "
+            f"over {found.over}{widened}"
+        )
+    echo(style(found.sentence, fg=_COLOURS[whole.verdict.state]))
+    if found.slices:
+        _slices(found, every=every)
+
+
+def _slices(found: Comparison, *, every: bool) -> None:
+    """The slices that were decided, and then the nearest to it; in their own order."""
+    from trikk.monitoring.ab.verdict import OPEN
+
+    order = sorted(
+        range(len(found.slices)), key=lambda i: (found.slices[i].verdict.state == OPEN, _rank(found, i))
+    )
+    decided = sum(one.verdict.state != OPEN for one in found.slices)
+    most = len(order) if every else max(_SLICES, decided)
+    heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
+    echo("")
+    table(heads, [_slice(found.slices[i]) for i in sorted(order[:most])], right=heads[1:7])
+    if len(order) > most:
+        echo(f"{len(order) - most} more, of which nothing is known yet: --all shows them")
+    many = f", corrected for there being {len(order)} slices" if len(order) > 1 else ""
+    echo(f"CHANCE: the probability of such a difference if both were equally good{many}")
+
+
+def _rank(found: Comparison, place: int) -> float:
+    chance = found.slices[place].chance
+    return 1.0 if chance is None else chance
+
+
+def _slice(one: Effect) -> list[str]:
+    low, high = one.spread.low, one.spread.high
+    return [
+        f"{one.slice}={one.value}",
+        f"{one.cases:,}",
+        _number(one.first),
+        _number(one.second),
+        _difference(one),
+        "-" if low is None else f"{low:+.4g} to {high:+.4g}",
+        "-" if one.chance is None else f"{one.chance:.3f}",
+        style(one.verdict.state, fg=_COLOURS[one.verdict.state]),
+    ]
+
+
+def _difference(one: Effect) -> str:
+    share = "" if one.share is None else f" ({one.share:+.1%})"
+    return f"{one.spread.difference:+.4g}{share}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,151 @@
+"""The command that serves a model over HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.output import echo
+from trikk.core.durations import bytes_of, seconds
+from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.logs import log_to_stderr
+from trikk.core.names import check_name
+from trikk.execution.project import Project
+from trikk.pipeline.model_reference import split_reference
+
+if TYPE_CHECKING:
+    from trikk.serving.options import Options
+    from trikk.serving.server import Started
+
+_LEAST = 0.1  # seconds
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@click.command()
+@click.argument("reference", metavar="MODEL@ALIAS")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for a free one.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that predict."
+)
+@click.option("--wait", is_flag=True, help="Start although no version holds the alias yet.")
+@click.option("--table", metavar="NAME", help="Where predictions are logged; MODEL_predictions by default.")
+@click.option("--no-log", is_flag=True, help="Log no predictions.")
+@click.option("--key", metavar="A,B", default="", help="Fields that say what a prediction is about; logged.")
+@click.option("--slot", metavar="FIELD", help="The field with the time that a prediction is about; logged.")
+@click.option("--truth", metavar="TABLE", help="Whose types the key is logged in; a monitor's by default.")
+@click.option("--no-inputs", is_flag=True, help="Leave the model's inputs out of the log.")
+@click.option("--durable", is_flag=True, help="Sync the log to the disk before each answer.")
+@click.option("--flush", default="10s", show_default=True, help="How often logged predictions go into the table.")
+@click.option("--max-body", default="6MB", show_default=True, help="The largest body; larger ones get 413.")
+@click.option("--max-rows", type=click.IntRange(1), default=100_000, show_default=True, help="Rows of a request.")
+@click.option("--batch-wait", default="2ms", show_default=True, help="How long a request waits for company.")
+@click.option("--queue", type=click.IntRange(1), default=1000, show_default=True, help="Requests that may wait.")
+@click.option("--timeout", default="60s", show_default=True, help="How long a request may wait, and then work.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name that it may be called by; * for any.")
+@click.option("--allow-origin", multiple=True, metavar="URL", help="A web page that may ask.")
+@click.option("--connections", type=click.IntRange(1), default=1000, show_default=True, help="How many at once.")
+@click.option("--load-timeout", default="5m", show_default=True, help="How long loading a version may take.")
+@click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
+def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json: bool, **given: Any) -> int:
+    """Serve a model over HTTP: /ping, /invocations and /metrics.
+
+    MODEL@ALIAS is followed as it moves; MODEL is the newest version, MODEL:3 that one. SIGTERM or Ctrl-C finishes
+    what was accepted, puts the log into the table, and exits 0.
+    """
+    from trikk.serving.server import serve
+
+    model, _, _ = split_reference(reference)
+    if no_log and (table or key or given["slot"] or given["truth"]):
+        raise click.UsageError("--no-log goes with none of --table, --key, --slot and --truth")
+    project = Project.open()
+    log_to_stderr(project.settings.timezone, logging.WARNING)
+    logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
+    log = None if no_log else check_name("table", table or f"{model}_predictions")
+    fields = tuple(name.strip() for name in key.split(",") if name.strip())
+    options = _options(
+        given,
+        reference=reference,
+        environment=project.settings.environment,
+        table=log,
+        key=fields,
+        truth=_truth(project, given.pop("truth"), log) if log and fields else "",
+    )
+    if options.host not in _LOOPBACK:
+        logging.getLogger("trikk.endpoint").warning("%s: whoever reaches it may ask", options.host)
+    if not serve(project, options, _announce(reference, as_json=as_json)):
+        raise TrikkError(
+            "some logged predictions are not in the table yet",
+            where=str(project.state_dir / "endpoints"),
+            next="nothing is lost: the next start puts them there; the log above says what was wrong",
+        )
+    return 0
+
+
+def _truth(project: Project, given: str | None, log: str) -> str:
+    """The table with the truth that a log is joined with: given, else a monitor's; "" if none is needed."""
+    from trikk.alerts.evaluations import declared
+    from trikk.execution.workers.process_executor import ProcessExecutor
+
+    if given is not None:
+        if given not in project.tables.names():
+            raise UnknownName("table", given, project.tables.names())
+        return given
+    if project.tables.version(log) is not None:
+        return ""  # the log has its types
+    executor = ProcessExecutor(project.settings)
+    try:
+        monitors = declared(executor.graphs()).values()
+    except TrikkError as error:  # the model's own code may be whole all the same
+        what = "no monitor is known, so that the key is logged as text: %s; --truth TABLE names its types"
+        logging.getLogger("trikk.endpoint").warning(what, error.what)
+        return ""
+    finally:
+        executor.close()
+    return next((spec.truth for spec in monitors if spec.predictions == log), "")
+
+
+def _options(given: dict[str, Any], **more: Any) -> Options:
+    """The settings of what the command line gives."""
+    from trikk.serving.http.batching import Limits
+    from trikk.serving.options import Options
+
+    names = ("host", "port", "workers", "wait", "slot", "durable", "max_rows", "queue", "connections")
+    return Options(
+        **{name: given[name] for name in names},
+        allow_hosts=given["allow_host"],
+        allow_origins=given["allow_origin"],
+        log_inputs=not given["no_inputs"],
+        flush=max(_LEAST, seconds(given["flush"], what="--flush")),
+        timeout=max(_LEAST, seconds(given["timeout"], what="--timeout")),
+        load_timeout=max(_LEAST, seconds(given["load_timeout"], what="--load-timeout")),
+        max_body=bytes_of(given["max_body"], what="--max-body"),
+        batch=Limits(wait=seconds(given["batch_wait"], what="--batch-wait")),
+        **more,
+    )
+
+
+def _announce(reference: str, *, as_json: bool) -> Callable[[Started], None]:
+    def started(found: Started) -> None:
+        if as_json:
+            echo(json.dumps({"url": found.url, "model": found.model, **found.about, "table": found.table}))
+            return
+        log = "not logged" if found.table is None else f"logged to {found.table}"
+        echo(f"{reference}, {_version_text(found.about)}, on {found.url}; predictions are {log}")
+
+    return started
+
+
+def _version_text(about: dict[str, Any]) -> str:
+    """The version that answers, with its task and classes: version 3 (binary: leak (positive), ok)."""
+    from trikk.models.task import Classes
+
+    if about["model_version"] is None:
+        return "waits for a version"
+    classes = f": {Classes.read(about).named}" if "classes" in about else ""
+    task = f" ({about['task']}{classes})" if "task" in about else ""
+    return f"version {about['model_version']}{task}"

@@ -1,0 +1,1 @@
+"""Commands on monitors, incidents and reports."""

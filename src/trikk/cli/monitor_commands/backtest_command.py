@@ -1,0 +1,216 @@
+"""`trikk backtest`: which alarms a rule would have raised in the past, and which threshold to take."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.output import echo, json_option, print_json, style, table
+from trikk.core.errors import UsageError
+from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.alerts.backtest.answer import Backtest
+    from trikk.alerts.backtest.table import Detection, Outcome
+    from trikk.alerts.backtest.threshold_sweep import Days
+
+_AROUND = 6
+_COLUMNS = 12
+_WIDTH = 100
+_COLOURS = {"supported": "green", "tentative": "yellow"}
+
+
+def _day(context: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 - click's signature
+    """An option's dates, of which click makes times."""
+    if isinstance(value, tuple):
+        return tuple(sorted(one.date() for one in value))
+    return None if value is None else value.date()
+
+
+_DATE = click.DateTime(formats=["%Y-%m-%d"])
+
+
+@click.command()
+@click.argument("monitor")
+@click.option(
+    "--when", default="", help='A condition; X is the threshold to find: "wape > X", "mae > 1.3 * usual".'
+)
+@click.option("--alarm", default="", metavar="NAME", help="One of the monitor's alarms.")
+@click.option(
+    "--metric", default="", help="A metric to find a threshold for, against the baseline if there is one."
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME[=NUMBER]",
+    help="Of drift, a limit to find: a method, a column, or missing; replayed with NUMBER. Else all at once.",
+)
+@click.option("--window", default="", help="hour, day or week.")
+@click.option("--slice", default="", metavar="COLUMN", help="Each of its values alarms on its own.")
+@click.option("--windows", type=click.IntRange(1), help="How many in a row must be bad to open an incident.")
+@click.option("--min-labelled", type=click.IntRange(1), metavar="N", help="Judge no window with fewer labels.")
+@click.option("--from", "first", type=_DATE, callback=_day, metavar="DATE", help="The first night.")
+@click.option("--to", "last", type=_DATE, callback=_day, metavar="DATE", help="The last night.")
+@click.option("--known-ok", default="", metavar="FROM:TO", help="Days without anything wrong: an alarm is false.")
+@click.option(
+    "--event",
+    "events",
+    type=_DATE,
+    callback=_day,
+    multiple=True,
+    metavar="DATE",
+    help="When something went wrong.",
+)
+@click.option(
+    "--accept", default="1/month", show_default=True, help="False alarms: 1/month, 2/week; 0.02: share of nights."
+)
+@click.option("--all", "every", is_flag=True, help="Show all thresholds and columns.")
+@json_option
+def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **asked: Any) -> None:
+    """Replay MONITOR's past night by night: which alarms would have fired, and which threshold to take."""
+    from trikk.alerts.backtest.bounds import Accepted
+    from trikk.alerts.backtest.question import Question
+    from trikk.alerts.backtest.runner import backtest as answer
+
+    good = _days(known_ok) if known_ok else None
+    found = answer(Project.open(), Question(good=good, accepted=Accepted.read(accept), **asked))
+    if as_json:
+        print_json(found.to_json())
+        return
+    _head(found)
+    _incidents(found)
+    _thresholds(found, every=every)
+    _columns(found, every=every)
+    _suggestion(found)
+
+
+def _days(text: str) -> Days:
+    from trikk.alerts.backtest.threshold_sweep import Days
+
+    try:
+        first, last = (date.fromisoformat(part) for part in text.split(":"))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no period", next="write --known-ok 2020-03-01:2020-03-20") from error
+    if last < first:
+        raise UsageError(f"{text!r} ends before it begins", next="write the earlier day first")
+    return Days(first, last)
+
+
+def _say(text: str) -> None:
+    """Print a sentence, wrapped where the terminal ends, or before."""
+    width = min(_WIDTH, shutil.get_terminal_size((_WIDTH, 24)).columns)
+    echo(textwrap.indent(textwrap.fill(text, width - 2, break_on_hyphens=False), "  "))
+
+
+def _head(found: Backtest) -> None:
+    rule = found.rule
+    shown = f"drift by {found.shown}" if rule.kind == "drift" else found.shown
+    often = f" for {rule.windows} windows" if rule.windows > 1 else ""
+    each = f", each {rule.slice}" if rule.slice else ""
+    echo(f"{rule.monitor}{each}: {shown}{often} ({found.origin})")
+    windows = "days" if rule.kind == "drift" else "windows"
+    known = f"{found.recorded} {windows} as they were known at the time"
+    if found.assumed:
+        known += f", {found.assumed} that nobody watched then: taken to be known when their labels were due"
+    _say(f"{len(found.over)} nights from {found.over[0].day} to {found.over[-1].day}; {known}")
+    for note in found.notes:
+        _say(f"note: {note}")
+
+
+def _incidents(found: Backtest) -> None:
+    from trikk.alerts.delivery.times import lasting
+
+    if found.episodes is None:
+        return
+    echo()
+    if not found.episodes:
+        echo("No alarm would have fired.")
+    else:
+        rows = [
+            [
+                one.opened.day.isoformat(),
+                "-" if one.resolved is None else one.resolved.day.isoformat(),
+                "still open" if one.days is None else lasting(one.days * 86400),
+                str(one.messages),
+                "false alarm" if found.is_false(one) else "",
+                ("" if one.part is None else f"{one.part[0]} {one.part[1]}: ") + one.why,
+            ]
+            for one in found.episodes
+        ]
+        table(["OPENED", "RESOLVED", "LASTED", "MESSAGES", "", "WHY"], rows, right=["MESSAGES"])
+    for met in found.detections:
+        earlier = f"an alarm of {met.night} was open, which an earlier day had opened"
+        echo(f"Event of {met.event}: {earlier if met.early else _met(met)}")
+
+
+def _thresholds(found: Backtest, *, every: bool) -> None:
+    shown = list(found.outcomes) if every else _beside(found)
+    if not shown:
+        return
+    chosen = found.suggestion.threshold if found.suggestion else None
+    heads = ["X", "FALSE ALARMS", "PER MONTH", "FALSE NIGHTS", "ALARMS", "NIGHTS"]
+    rows = []
+    for one in shown:
+        per_month = "-" if one.per_month is None else f"{one.per_month:.2g}"
+        row = [f"{one.threshold:.6g}", str(one.false_alarms), per_month, f"{one.false_nights} of {one.good_days}"]
+        row += [str(one.alarms), str(one.alarm_nights), *(_met(met) for met in one.detections)]
+        marks = ["suggested"] * (one.threshold == chosen) + ["now"] * (one.threshold == found.held)
+        rows.append([*row, f"<- {', '.join(marks)}" if marks else ""])
+    events = [str(one.event) for one in shown[0].detections]
+    echo(f"\n{found.template}:")
+    table([*heads, *events, ""], rows, right=heads)
+    if len(shown) < len(found.outcomes):
+        echo(f"{len(found.outcomes)} numbers were tried: --all shows them")
+
+
+def _beside(found: Backtest) -> list[Outcome]:
+    """Those near the suggested threshold and the rule's own, and the ends."""
+    outcomes = list(found.outcomes)
+    wanted = {found.suggestion.threshold if found.suggestion else None}
+    places = [i for i, one in enumerate(outcomes) if one.threshold in wanted] or [len(outcomes) // 2]
+    own = [i for i, one in enumerate(outcomes) if one.threshold == found.held]
+    near = {i for place in places for i in range(place - _AROUND, place + _AROUND + 1)}
+    return [one for i, one in enumerate(outcomes) if i in near | set(own) | {0, len(outcomes) - 1}]
+
+
+def _met(detection: Detection) -> str:
+    if detection.days is None or detection.night is None:
+        return "never"
+    if detection.early:
+        is_same_year = detection.night.year == detection.event.year
+        return f"earlier ({detection.night:{'%m-%d' if is_same_year else '%Y-%m-%d'}})"
+    if detection.days == 0:
+        return "the same night"
+    return f"after {detection.days} d" if detection.days > 0 else f"{-detection.days} d before"
+
+
+def _columns(found: Backtest, *, every: bool) -> None:
+    shown = found.columns if every else found.columns[:_COLUMNS]
+    if not shown:
+        return
+    rows = []
+    for one in shown:
+        row = [one.column, f"{one.method} {one.limit:.6g}", str(one.good_days), str(one.good_drifts)]
+        row += ["-" if one.largest is None else f"{one.largest:.3g} on {one.largest_day}"]
+        rows.append([*row, *("-" if size is None else f"{size:.3g}" for _, size in one.events)])
+    echo("\nThe columns: significant effects, and the limit that each must reach to drift")
+    heads = ["COLUMN", "LIMIT", "GOOD DAYS", "DRIFT", "LARGEST", *(str(day) for day, _ in shown[0].events)]
+    table(heads, rows, right=["GOOD DAYS", "DRIFT", *heads[5:]])
+    if len(shown) < len(found.columns):
+        echo(f"{len(found.columns) - len(shown)} more: --all shows them")
+
+
+def _suggestion(found: Backtest) -> None:
+    one = found.suggestion
+    if one is None:
+        return
+    verdict = style(one.verdict, fg=_COLOURS.get(one.verdict, "red"))
+    echo("\n", verdict, f"{': ' if one.when else ''}{one.when}")
+    _say(one.why)
+    if found.write:
+        echo(f"  write: {found.write}")

@@ -1,0 +1,125 @@
+"""`trikk incidents`: what is wrong, one incident's timeline, and what people do about it."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.monitor_commands.watch_command import moment_of
+from trikk.cli.output import echo, json_option, print_json, style, table, when
+from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.alerts.incidents.book import Book
+    from trikk.alerts.incidents.incident import Incident
+
+_COLOURS = {"alarm": "red", "warning": "yellow", "info": "cyan"}
+_ACTIONS = ("ack", "resolve")
+
+
+@click.command()
+@click.argument("what", nargs=-1, metavar="[ack|resolve] [ID]")
+@click.option("--all", "everything", is_flag=True, help="Resolved ones, too.")
+@click.option("--why", default="", help="The reason, for ack and resolve.")
+@click.option("--by", default="", help="Who does it; the user's name by default.")
+@click.option("--now", metavar="TIME", help="When it is done, for a simulated time; the present by default.")
+@json_option
+def incidents(what: tuple[str, ...], everything: bool, why: str, by: str, now: str | None, as_json: bool) -> None:
+    """List open incidents, show one, acknowledge it (`ack ID`) or resolve it by hand (`resolve ID --why TEXT`)."""
+    from trikk.alerts.incidents.book import Book
+
+    project = Project.open()
+    book = Book(project.journal)
+    action, ids = (what[0], what[1:]) if what and what[0] in _ACTIONS else ("", what)
+    if len(ids) > 1 or (action and not ids):
+        raise click.UsageError("name one incident")
+    if action:
+        _act(project, book, action, ids[0], why=why, by=by or _user(), now=now, as_json=as_json)
+    elif ids:
+        _show(book, ids[0], as_json=as_json)
+    else:
+        found = [i for i in (book.all() if everything else book.unfinished()) if everything or i.is_open]
+        _list(found, everything=everything, as_json=as_json)
+
+
+def _act(
+    project: Project, book: Book, action: str, incident: str, *, why: str, by: str, now: str | None, as_json: bool
+) -> None:
+    from trikk.alerts.incidents.by_hand import acknowledge, resolve
+
+    at = time.time() if now is None else moment_of(now, project).timestamp()
+    if action == "resolve" and not why:
+        raise click.UsageError("resolving an incident by hand takes --why")
+    done = (acknowledge if action == "ack" else resolve)(book, incident, by=by, why=why, at=at)
+    if as_json:
+        print_json(done.to_json())
+    else:
+        echo(f"{incident}: {'acknowledged' if action == 'ack' else 'resolved'} by {by}")
+
+
+def _list(found: list[Incident], *, everything: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"incidents": [incident.to_json() for incident in found]})
+        return
+    if not found:
+        echo("no incidents" if everything else "no open incidents")
+        return
+    table(
+        ["INCIDENT", "SEVERITY", "STATE", "SINCE", "WHAT"],
+        [
+            [
+                i.id,
+                style(i.severity, fg=_COLOURS[i.severity]),
+                f"{i.state}{' (acknowledged)' if i.acknowledged and i.is_open else ''}",
+                when(i.since),
+                f"{i.title}; {i.resolved_why if i.state == 'resolved' else i.point.text if i.point else ''}",
+            ]
+            for i in found
+        ],
+    )
+
+
+def _show(book: Book, incident: str, *, as_json: bool) -> None:
+    found = book.get(incident)
+    entries: list[Any] = book.entries(found)
+    if as_json:
+        print_json({**found.to_json(), "timeline": entries})
+        return
+    echo(f"{found.id}: {found.title}")
+    severity = style(found.severity, fg=_COLOURS[found.severity])
+    echo("  ", severity, f", {found.state}, since {when(found.since)}")
+    for entry in entries:
+        echo(f"  {when(entry['at'])}  {_said(entry)}")
+    if found.told and found.is_open:
+        from trikk.alerts.delivery.message import commands
+
+        echo(f"next: {commands(found, found.told[-1])[0]}")
+
+
+def _said(entry: dict[str, Any]) -> str:
+    """One entry of a timeline in words."""
+    kind = entry["kind"].rpartition(".")[2]
+    why = f": {entry['why']}" if entry.get("why") else ""
+    if entry["kind"].startswith("message."):
+        attempt = f", attempt {entry['attempt']}" if entry.get("attempt", 1) > 1 else ""
+        digest = f" (in a digest of {entry['digest']})" if entry.get("digest") else ""
+        verb = {"sending": "sending", "failed": "not delivered", "given_up": "given up"}.get(kind, kind)
+        return (
+            f"  {verb} {entry['message']} on {entry['channel']}{attempt}{digest}{why if kind != 'sending' else ''}"
+        )
+    if entry["kind"].startswith("start."):
+        run = f"run {entry['run']} {entry['state']}" if entry.get("run") else kind
+        return f"  {entry['pipeline']} {'is being started' if kind == 'claimed' else run}{why}"
+    by = f" by {entry['by']}" if entry.get("by") else ""
+    told = f" (told: {', '.join(entry['tell']) or 'nobody'})" if "tell" in entry else ""
+    return f"{kind}{by}{why}{told}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"

@@ -1,0 +1,457 @@
+"""Commands that look at monitors: `trikk monitor` and `trikk explain`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.monitor_commands.confusion_view import reasons_of, show_matrix, show_reasons
+from trikk.cli.monitor_commands.drift_view import show_drift
+from trikk.cli.output import CELL, echo, json_option, parameters_text, print_json, style, table, value_text, when
+from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.text import printable, shorten
+from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.monitoring.drilldown.source_rows import SourceRows
+    from trikk.monitoring.estimates.trust import Trust
+    from trikk.monitoring.figures.matrix import Matrix
+    from trikk.monitoring.figures.records import Records, WindowRecord
+    from trikk.monitoring.monitor_definition import MonitorSpec
+
+SURE = "probability_of_predicted"
+_SOURCE_ROWS = 5  # of each table that lie behind a prediction
+_JUDGED = 32  # windows by which an estimate is judged: more than count, as some may have too few labels
+_SHARES = {"unseen": "UNSEEN", "set_aside": "SET ASIDE"}
+_OF_NOWCASTS = ("corrections", "correction", "too_early", "too_late")  # columns of a case
+_STATES = {
+    "final": "green",
+    "partial": "yellow",
+    "pending": "bright_black",
+    "overdue": "red",
+    "empty": "bright_black",
+}
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--window", metavar="LABEL", help="One window, such as 2020-03-26: its slices, and how it came about."
+)
+@click.option("--kind", default=None, help="hour, day, week or month; the monitor's first by default.")
+@click.option("--slice", "slice_", metavar="COLUMN=VALUE", help="Only this slice.")
+@click.option("--worst", type=click.IntRange(1), metavar="N", help="The N cases with the largest errors.")
+@click.option(
+    "--truth", metavar="CLASS", help="Of classes: only cases that are of CLASS, the surest mistakes first."
+)
+@click.option("--predicted", metavar="CLASS", help="Of classes: only cases of which CLASS was predicted.")
+@click.option("--last", type=click.IntRange(1), default=14, show_default=True, help="How many windows.")
+@click.option("--drift", is_flag=True, help="How each day's values differ from earlier days'.")
+@json_option
+def monitor(
+    name: str | None,
+    window: str | None,
+    kind: str | None,
+    slice_: str | None,
+    worst: int | None,
+    truth: str | None,
+    predicted: str | None,
+    last: int,
+    drift: bool,
+    as_json: bool,
+) -> None:
+    """List monitors, or show one: its windows, one window's slices, and the cases behind them."""
+    from trikk.monitoring.drilldown.drill import slice_named, the_window
+    from trikk.monitoring.figures.records import Records, names
+
+    project = Project.open()
+    if name is None:
+        _list(project, names(project.journal), as_json=as_json)
+        return
+    records = Records(project.journal, name)
+    spec = records.spec()
+    if drift:
+        show_drift(project, spec, window, last, as_json=as_json)
+        return
+    kind = kind or spec.windows[0]
+    chosen = slice_named(slice_) if slice_ else None
+    _check(spec, kind, chosen)
+    cell = {"truth": truth, "predicted": predicted}
+    if worst is not None or any(value is not None for value in cell.values()) or (window and chosen):
+        record = the_window(records, kind, window or _newest_label(records, spec, kind))
+        is_whole = worst is None and truth is None and predicted is None
+        _drill(project, record, chosen, {**cell, "most": worst or 20}, with_matrix=is_whole, as_json=as_json)
+    elif window:
+        record = the_window(records, kind, window)
+        past = records.past(kind, record.label)
+        if as_json:
+            print_json({**_with_matrices(record), "past": [p.to_json() for p in past]})
+        else:
+            _window(spec, record, past)
+    else:
+        _history(project, spec, kind, chosen, last, as_json=as_json)
+
+
+def _history(
+    project: Project, spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None, last: int, *, as_json: bool
+) -> None:
+    """Show the last windows, or a slice of them, and what they come to together."""
+    from trikk.monitoring.cases.ahead import told_ahead
+    from trikk.monitoring.estimates.estimated_figures import estimable
+    from trikk.monitoring.estimates.trust import trusts
+    from trikk.monitoring.figures.matrix import matrix_of
+    from trikk.monitoring.figures.records import Records
+    from trikk.monitoring.figures.window_figures import told
+
+    records = Records(project.journal, spec.name)
+    windows, ahead = records.newest(spec, kind, last), records.cursor().ahead
+    trusted = trusts(spec, records.newest(spec, kind, _JUDGED, _foretold) if estimable(spec) else [])
+    unknown = _why_unseen_unknown(project, spec, windows)
+    parts = [(w.label, part) for w in windows if (part := w.of(*chosen) if chosen else w.whole) is not None]
+    order = next((w.classes for w in reversed(windows) if w.classes), ())
+    matrix = matrix_of([part for _, part in parts], order)
+    if as_json:
+        shown: dict[str, Any] = {"monitor": spec.to_json(), "kind": kind}
+        shown |= {"windows": [w.to_json() for w in windows]}
+        shown |= {"estimates": [one.to_json() for one in trusted], "unseen_unknown": unknown["unseen"]}
+        shown |= {"unseen_class_unknown": unknown["unseen_class"], "dated_in_the_future": ahead}
+        print_json(shown | ({"confusion_matrix": matrix.to_json()} if matrix else {}))
+        return
+    _check_value(windows, chosen)
+    if title := spec.called.monitor():
+        echo(f"{spec.name}: {title}")
+    _timeline(windows, spec.metrics, chosen)
+    lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
+    lines += [told_ahead(ahead), *told([part for _, part in parts])]
+    lines += trust_lines(trusted)
+    for line in dict.fromkeys(filter(None, lines)):
+        echo(printable(line))
+    show_reasons(reasons_of(parts))
+    if matrix is not None:
+        whose = f"{'='.join(chosen)}, " if chosen else ""
+        first, last_one = windows[0].label, windows[-1].label
+        show_matrix(
+            matrix, f"{whose}{kind} {first}" if first == last_one else f"{whose}{kind}s {first} to {last_one}"
+        )
+
+
+def trust_lines(trusted: Sequence[Trust]) -> list[str]:
+    """Whether estimates are to be trusted: a line for each judgement, with the metrics that share it."""
+    metrics: dict[str, list[str]] = {}
+    for one in trusted:
+        metrics.setdefault(f"estimate: {one.state}: {one.reason}", []).append(one.metric)
+    return [f"{line} ({', '.join(of)})" if len(of) > 1 else line for line, of in metrics.items()]
+
+
+def _drill(
+    project: Project,
+    record: WindowRecord,
+    chosen: tuple[str, str] | None,
+    wanted: dict[str, Any],
+    *,
+    with_matrix: bool,
+    as_json: bool,
+) -> None:
+    """Show the cases of a window, a slice, or a cell of its confusion matrix."""
+    from trikk.monitoring.drilldown.drill import worst
+    from trikk.monitoring.figures.matrix import matrix_of
+
+    found = worst(project, record.monitor, record.kind, record.label, slice_=chosen, **wanted)
+    part = record.of(*chosen) if chosen else record.whole
+    matrix = matrix_of([part] if part else [], record.classes)
+    if as_json:
+        print_json({"cases": found, **({"confusion_matrix": matrix.to_json()} if matrix else {})})
+        return
+    if with_matrix and matrix is not None and chosen:
+        show_matrix(matrix, f"{'='.join(chosen)}, {record.kind} {record.label}")
+    _cases(found)
+
+
+def _with_matrices(record: WindowRecord) -> dict[str, Any]:
+    """A window as JSON, with the confusion matrix of all its cases and of each slice."""
+    from trikk.monitoring.figures.matrix import matrix_of
+
+    found: dict[str, Any] = record.to_json()
+    for part, figures in zip(found["figures"], record.figures, strict=True):
+        if matrix := matrix_of([figures], record.classes):
+            part["confusion_matrix"] = matrix.to_json()
+    return found
+
+
+def _why_unseen_unknown(project: Project, spec: MonitorSpec, windows: list[Any]) -> dict[str, str | None]:
+    """Why none of the windows says how many categories, and truths of a class, are new; None if one does."""
+    from trikk.monitoring.cases.unseen import why_class_unknown, why_unknown
+
+    reasons: dict[str, Any] = {"unseen": why_unknown, "unseen_class": why_class_unknown}
+    lacking = [name for name in reasons if all(getattr(window.whole, name) is None for window in windows)]
+    try:
+        columns = project.tables.scan(spec.predictions).collect_schema().names() if lacking else []
+    except TrikkError as error:
+        return {name: error.what if name in lacking else None for name in reasons}
+    return {n: why(spec, project.journal, columns) if n in lacking else None for n, why in reasons.items()}
+
+
+def _is_asked_for(figure: str, spec: MonitorSpec) -> bool:
+    """Whether an alarm names a figure."""
+    from trikk.alerts.rules.rule import FIGURES, Rule
+
+    rules = [Rule.read(alarm) for alarm in spec.alarms]
+    return any(name.name == figure for rule in rules if rule.kind == FIGURES for name in rule.condition.names())
+
+
+def _check(spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None) -> None:
+    """Refuse a kind of window or a column that the monitor does not have."""
+    if kind not in spec.windows:
+        raise UnknownName("kind of window", kind, spec.windows)
+    if chosen is not None and chosen[0] not in spec.slices:
+        raise UnknownName("slice", chosen[0], spec.slices)
+
+
+def _check_value(windows: Sequence[WindowRecord], chosen: tuple[str, str] | None) -> None:
+    """Refuse a value of a slice that none of the windows has."""
+    if chosen is None or not windows:
+        return
+    known = {figures.value for window in windows for figures in window.figures if figures.slice == chosen[0]}
+    if chosen[1] not in known:
+        raise UnknownName(f"value of {chosen[0]} in these windows", chosen[1], known)
+
+
+def _newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
+    """The label of the last window that has labels, or of the last one if none has; "" without windows."""
+    found = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
+    return found[0].label if found else ""
+
+
+def _foretold(window: WindowRecord) -> bool:
+    return window.state == "final" and bool(window.whole.estimated_labelled)
+
+
+def _list(project: Project, names: list[str], *, as_json: bool) -> None:
+    from trikk.monitoring.figures.records import Records
+
+    found = []
+    for name in names:
+        records = Records(project.journal, name)
+        spec, cursor = records.spec(), records.cursor()
+        newest = records.newest(spec, spec.windows[0], 1, lambda w: w.whole.labelled)
+        found.append((spec, cursor, newest[0] if newest else None))
+    if as_json:
+        shown = [
+            {"monitor": s.to_json(), "evaluated": c.at, "newest": n.to_json() if n else None} for s, c, n in found
+        ]
+        print_json({"monitors": shown})
+        return
+    if not found:
+        echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
+        return
+    titled = any(s.called.monitor() for s, _, _ in found)
+    table(
+        ["MONITOR", *["TITLE"] * titled, "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""],
+        [
+            [
+                s.name,
+                *[s.called.monitor() or "-"] * titled,
+                f"{s.predictions} against {s.truth}",
+                when(c.at),
+                n.label if n else "-",
+                f"{s.metrics[0]} {_number(n.whole.metrics.get(s.metrics[0]))}" if n else "-",
+            ]
+            for s, c, n in found
+        ],
+    )
+
+
+def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, str] | None) -> None:
+    baseline = any(w.whole.baseline for w in windows)
+    heads = ["WINDOW", "STATE", "PREDICTED", "LABELLED", *map(_head, metrics)]
+    heads += ["BASELINE"] if baseline else []
+    guessed = next((name for w in windows for name in w.whole.estimated), None)
+    heads += [f"ESTIMATED {_head(guessed)}"] if guessed else []
+    shares = [name for name in _SHARES if any(getattr(w.whole, name) is not None for w in windows)]
+    heads += [_SHARES[name] for name in shares]
+    rows = []
+    for record in windows:
+        figures = record.of(*chosen) if chosen else record.whole
+        if figures is None:
+            continue
+        state = style(record.state, fg=_STATES.get(record.state))
+        notes = f" (restated {record.restated}x)" if record.restated else ""
+        row = [record.label, state + notes, f"{figures.predicted:,}", f"{figures.labelled:,}"]
+        row += [_number(figures.metrics.get(m)) for m in metrics]
+        row += [_number(figures.baseline.get(metrics[0]))] if baseline else []
+        row += [_number(figures.estimated.get(guessed))] if guessed else []
+        rows.append(row + [_share(getattr(figures, name)) for name in shares])
+    table(heads, rows, right=heads[2:])
+
+
+def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
+    from trikk.monitoring.figures.matrix import matrix_of
+    from trikk.monitoring.figures.window_figures import told
+
+    whole, metrics, titles = record.whole, spec.metrics, spec.called
+    title = f" ({titles.monitor()})" if titles.monitor() else ""
+    echo(f"{record.monitor}{title}, {record.kind} {record.label}: {record.state}")
+    coverage = "-" if whole.coverage is None else f"{whole.coverage:.0%}"
+    echo(
+        f"  {whole.predicted:,} predicted, {whole.labelled:,} labelled ({coverage}), "
+        f"{whole.waiting:,} without truth, {whole.unpredicted:,} without prediction"
+    )
+    if whole.unseen is not None:
+        echo(f"  {whole.unseen:.2%} of the predictions are for categories that their model was not fitted on")
+    for line in told([whole]):
+        echo(f"  {printable(line)}")
+    for earlier in past:
+        shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
+        echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
+    shares = [name for name in _SHARES if any(getattr(f, name) is not None for f in record.figures)]
+    heads = ["SLICE", "PREDICTED", "LABELLED", *map(_head, metrics), *(_SHARES[name] for name in shares)]
+    rows = [
+        [
+            f"{f.slice}={_named(f.value, titles.value(f.slice, f.value))}" if f.slice else "all",
+            f"{f.predicted:,}",
+            f"{f.labelled:,}",
+            *(_number(f.metrics.get(m)) for m in metrics),
+            *(_share(getattr(f, name)) for name in shares),
+        ]
+        for f in record.figures
+    ]
+    table(heads, rows, right=heads[1:])
+    parts = [(f"{f.slice}={f.value}" if f.slice else "all", f) for f in record.figures]
+    show_reasons(reasons_of(parts))
+    matrix = matrix_of([whole], record.classes)
+    if matrix is not None:
+        show_matrix(matrix, f"all cases of {record.kind} {record.label}")
+    kind = "" if record.kind == spec.windows[0] else f" --kind {record.kind}"
+    command = f"trikk monitor {record.monitor}{kind} --window {record.label}"
+    echo(f"next: {command} {_worst_cell(matrix) or '--worst 20'}")
+
+
+def _worst_cell(matrix: Matrix | None) -> str:
+    """The options that show the cases of the most frequent mistake; "" if there is none."""
+    cells = [] if matrix is None else matrix.mistakes()
+    return f"--truth {shlex.quote(cells[0][0])} --predicted {shlex.quote(cells[0][1])}" if cells else ""
+
+
+def _head(metric: str) -> str:
+    """A metric over its column; a class in its name stays as it is."""
+    name, bracket, rest = metric.partition("[")
+    return name.upper() + bracket + rest
+
+
+def _cases(found: list[dict[str, Any]]) -> None:
+    if not found:
+        echo("no cases")
+        return
+    together = [name for name in ("predicted", "observed", SURE) if name in found[0]]
+    heads: list[str] = []
+    for name in found[0]:
+        if name == "predicted":
+            heads += together
+        elif name not in together and not name.startswith(("run", "probability_")) and _is_shown(name, found):
+            heads.append(name)
+    table([h.upper() for h in heads], [[_cell(row[h]) for h in heads] for row in found])
+    if found[0].get("prediction_id"):
+        echo(f"next: trikk explain {found[0]['prediction_id']}")
+
+
+def _is_shown(column: str, rows: list[dict[str, Any]]) -> bool:
+    """Whether a column says something: one about later or late predictions does where there are some."""
+    return column not in _OF_NOWCASTS or any(row[column] for row in rows)
+
+
+@click.command()
+@click.argument("prediction_id")
+@click.option("--table", "table_", help="The table to look in; all by default.")
+@click.option("--rows", "with_rows", is_flag=True, help="The rows of the tables that its run and its model read.")
+@json_option
+def explain(prediction_id: str, table_: str | None, with_rows: bool, as_json: bool) -> None:
+    """Show everything behind one prediction: inputs, earlier predictions, truth, model, run, code and data."""
+    from trikk.monitoring.drilldown.drill import explain as explained
+
+    found = explained(Project.open(), prediction_id, table_, rows=_SOURCE_ROWS if with_rows else 0)
+    if as_json:
+        print_json(found.to_json())
+        return
+    named = dict(found.prediction)
+    echo(f"prediction {named.pop('prediction_id')}")
+    _values(named)
+    if found.observed is not None:
+        error = "" if found.error is None else f", error {found.error:+.4g}"
+        echo(f"truth         {_cell(found.observed)}{error}")
+    if found.counts_as:
+        echo(f"counts as     {found.counts_as}")
+    _others(found.prediction, found.others)
+    for where, rows in found.inputs.items():
+        echo(f"given as {where}" + (f", {len(rows)} rows" if len(rows) > 1 else ""))
+        for row in rows:
+            _values(row)
+    if found.model:
+        version = f"{found.model['name']} version {found.model['version']}"
+        echo(f"model         {version}, made by run {found.model['run']}")
+    if found.run:
+        _run(found.run)
+        echo(f"replay        {found.replay}")
+    for source in found.sources:
+        _source(source)
+    for note in found.notes:
+        echo(f"note          {note}")
+
+
+def _source(source: SourceRows) -> None:
+    """The rows of one table, and the command that shows them all."""
+    which = f", {source.where}" if source.where else ", of all entities"
+    echo(f"read for the {source.use} by run {source.run}: {source.table} at version {source.version}{which}")
+    if source.head:
+        heads = list(source.head[0])
+        table(
+            [f"  {name.upper()}" for name in heads], [[f"  {_cell(row[n])}" for n in heads] for row in source.head]
+        )
+    echo(f"  {source.rows:,} rows in all: {source.command}")
+
+
+def _values(row: dict[str, Any]) -> None:
+    """A row, a line for each column."""
+    width = max(map(len, row), default=0)
+    for name, value in row.items():
+        echo(f"  {name:{width}}  {shorten(_cell(value), CELL)}")
+
+
+def _others(prediction: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    """The other predictions of the same, by what they do not share with it."""
+    if not others:
+        return
+    echo(f"also predicted {_times(len(others))}, by what differs")
+    heads = [n for n in others[0] if any(other.get(n) != prediction.get(n) for other in others)]
+    table([f"  {name.upper()}" for name in heads], [[f"  {_cell(o.get(n))}" for n in heads] for o in others])
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
+
+
+def _run(run: dict[str, Any]) -> None:
+    git = run.get("git") or {}
+    commit = f", commit {git['commit'][:10]}" if git.get("commit") else ""
+    echo(f"run           {run['id']} of {run['pipeline']}, {when(run['created'])}, {run['state']}")
+    echo(f"  parameters  {parameters_text(run['parameters']) or '-'}")
+    echo(f"  code        {str(run['code'])[:12]}{commit}")
+    echo(f"  data        {', '.join(f'{n} at version {v}' for n, v in run['tables'].items()) or '-'}")
+
+
+def _named(text: str, name: str) -> str:
+    return f"{text} ({name})" if name else text
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else value_text(value)

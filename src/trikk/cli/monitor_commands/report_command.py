@@ -1,0 +1,268 @@
+"""`trikk report`: list reports, make one for any past period, send it, send what could not be sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.output import echo, json_option, print_json, table, when
+from trikk.core.errors import UnknownName
+from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+    from trikk.reports.report_definition import ReportSpec
+    from trikk.reports.sending.deliveries import Delivery
+    from trikk.runs.run_state import RunState
+
+_PREFIX = "report_"
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--for", "period", metavar="PERIOD", help="2020-03, 2020-W13 or 2020-03-26; the last that is over.")
+@click.option("--customer", help='Only this customer\'s page; "*" for the one on everything. All by default.')
+@click.option("--as-known-at", metavar="TIME", help="With the figures as they were at TIME, in the report's zone.")
+@click.option("--send", is_flag=True, help="Mail it to those who subscribe to it and do not have it.")
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files there.")
+@click.option("--retry", is_flag=True, help="Make nothing: send again what has not come to everybody.")
+@json_option
+def report(
+    name: str | None,
+    period: str | None,
+    customer: str | None,
+    as_known_at: str | None,
+    send: bool,
+    show: bool,
+    out: Path | None,
+    retry: bool,
+    as_json: bool,
+) -> int:
+    """List reports, or make the one called NAME: page, PDF and mail. Exit code 1 if a mail could not be sent."""
+    project = Project.open()
+    making = period or customer or as_known_at or send or show or out
+    if retry:
+        if making:
+            raise click.UsageError("--retry makes nothing: leave the other options out")
+        return _retry(project, name, as_json=as_json)
+    if name is None:
+        if making:
+            raise click.UsageError("name the report to make; `trikk report` lists them")
+        _list(project, as_json=as_json)
+        return 0
+    given = {"period": period, "customer": customer, "as_known_at": as_known_at, "send": "true" if send else None}
+    return _make(
+        project, name, {k: v for k, v in given.items() if v is not None}, show=show, out=out, as_json=as_json
+    )
+
+
+def _list(project: Project, *, as_json: bool) -> None:
+    specs = _declared(project)
+    made = set(project.journal.children("report/"))
+    found = [_described(project, name, specs.get(name)) for name in sorted({*specs, *made})]
+    if as_json:
+        print_json({"reports": found})
+    elif not found:
+        echo('no reports yet: declare one: Report("monthly", monitors=[people])')
+    else:
+        rows = [
+            [
+                one["name"] + ("" if one["declared"] else " (no longer declared)"),
+                str(one["period"] or "-"),
+                one["schedule"] or "-",
+                _next(one),
+                ", ".join(one["monitors"]) or "-",
+                when(one["made"]),
+                str(one["outstanding"]),
+            ]
+            for one in found
+        ]
+        heads = ["REPORT", "PERIOD", "SCHEDULE", "NEXT", "MONITORS", "LAST MADE", "MAILS TO SEND"]
+        table(heads, rows, right=["MAILS TO SEND"])
+
+
+def _declared(project: Project) -> dict[str, ReportSpec]:
+    """The reports that the project's code declares, by name."""
+    from trikk.execution.workers.process_executor import ProcessExecutor
+    from trikk.reports.due_reports import declared
+
+    executor = ProcessExecutor(project.settings)
+    try:
+        return {spec.name: spec for spec in declared(executor.graphs()).values()}
+    finally:
+        executor.close()
+
+
+def _next(one: dict[str, Any]) -> str:
+    """When a report comes due, by its own clock."""
+    if one["due"]:
+        return f"due since {datetime.fromisoformat(one['due']):%Y-%m-%d %H:%M}"
+    return f"{datetime.fromisoformat(one['next']):%Y-%m-%d %H:%M}" if one["next"] else "-"
+
+
+def _described(project: Project, name: str, declared: ReportSpec | None) -> dict[str, Any]:
+    from trikk.reports.due_reports import moments
+    from trikk.reports.report_config import has_server, report_settings
+    from trikk.reports.sending.deliveries import Delivery
+    from trikk.reports.sending.send_pages import subscribers
+
+    held = project.journal.last(f"report/{name}")
+    spec: dict[str, Any] = declared.to_json() if declared else held.body if held else {}
+    due, coming = moments(project.journal, declared, datetime.now(UTC)) if declared else (None, None)
+    last = project.journal.runs(pipeline=_PREFIX + name, limit=1)
+    settings = report_settings(project.settings, with_server=False)
+    kind = "smtp" if has_server(project.settings) else "file"
+    deliveries = [
+        Delivery.fold(subject, project.journal.entries(subject))
+        for subject in project.journal.subjects(f"report/{name}/delivery/")
+    ]
+    return {
+        "name": name,
+        "declared": declared is not None,
+        "title": spec.get("title"),
+        "period": spec.get("period"),
+        "monitors": spec.get("monitors", []),
+        "customers": sorted(spec.get("customers", {})),
+        "schedule": (spec.get("schedule") or None) if declared else None,
+        "next": coming.isoformat() if coming else None,
+        "due": due.isoformat() if due else None,
+        "made": last[0].created if last else None,
+        "outstanding": sum(
+            len(one.outstanding(kind, subscribers(declared, settings, one.customer))) for one in deliveries
+        ),
+    }
+
+
+def _make(
+    project: Project, name: str, given: dict[str, str], *, show: bool, out: Path | None, as_json: bool
+) -> int:
+    from trikk.cli.run_commands.execute import explain
+    from trikk.cli.run_commands.progress import Progress
+    from trikk.execution.run_options import How
+    from trikk.execution.session import Session
+
+    with Progress(quiet=as_json) as progress, Session(project, How(listener=progress)) as session:
+        _check(project, session.executor.graphs(), name, given)
+        state = session.run(_PREFIX + name, given, text=True)
+    if state.state != "succeeded":
+        if as_json:
+            print_json(state.to_json())
+        else:
+            explain(project, state)
+        return 1
+    pages = _pages(project, state, out)
+    sent = _output(project, state, "deliver") if "send" in given else []
+    if as_json:
+        print_json({"run": state.id, "pages": pages, "deliveries": sent})
+    else:
+        _tell(state.id, pages, sent)
+    if show:
+        _open(Path(pages[0]["html"]))
+    return 1 if any(one["failed"] or one["refused"] for one in sent) else 0
+
+
+def _check(project: Project, graphs: Mapping[str, Graph], name: str, given: dict[str, str]) -> None:
+    """Refuse a report that can't be made before there is a run for it."""
+    from trikk.pipeline.pipeline import parameters_for
+    from trikk.reports.collect import asked, check
+    from trikk.reports.due_reports import declared
+
+    specs = {spec.name: (spec, graphs[pipeline]) for pipeline, spec in declared(graphs).items()}
+    if name not in specs:
+        raise UnknownName("report", name, specs)
+    spec, graph = specs[name]
+    values: Any = parameters_for(graph, given, text=True)
+    known_at = values["as_known_at"]
+    wanted = asked(
+        spec,
+        period=values["period"],
+        customer=values["customer"],
+        as_known_at=datetime.fromisoformat(known_at) if known_at else None,
+        now=datetime.now(UTC),
+    )
+    check(spec, project.journal, wanted)
+
+
+def _output(project: Project, state: RunState, step: str) -> Any:
+    from trikk.storage.artifact import Artifact
+
+    outputs = state.steps[step].outputs or []
+    return project.artifacts.load(Artifact.from_json(outputs[0]))
+
+
+def _pages(project: Project, state: RunState, out: Path | None) -> list[dict[str, str]]:
+    """Copies of the files: in `.trikk/reports`, or in `out`, with a folder for each page if there are several."""
+    from trikk.reports.due_reports import copied
+
+    found = []
+    for target, content in copied(project, state, out):
+        files = {"html": "report.html", "pdf": "report.pdf", "mail": "mail.eml", "figures": "figures.json"}
+        found.append(
+            {
+                "customer": content["customer"],
+                "period": content["period"],
+                "as_of": content["as_of"],
+                "said": " ".join(section["sentence"] for section in content["sections"]),
+                **{kind: str(target / file) for kind, file in files.items()},
+            }
+        )
+    return found
+
+
+def _tell(run: str, pages: list[dict[str, str]], sent: list[dict[str, Any]]) -> None:
+    for page in pages:
+        whose = "" if page["customer"] == "*" else f" for {page['customer']}"
+        echo(f"{page['period']}{whose}: {page['said']}")
+        echo(f"  {page['html']}\n  {page['pdf']}")
+    echo(f"made by run {run}: trikk show {run}")
+    _tell_sent(sent)
+
+
+def _tell_sent(sent: list[dict[str, Any]]) -> None:
+    for one in sent:
+        whose = "the whole report" if one["customer"] == "*" else f"the page for {one['customer']}"
+        if not one["recipients"]:
+            echo(f"nobody subscribes to {whose}")
+            continue
+        echo(f"{whose}: {len(one['reached'])} of {len(one['recipients'])} have it")
+        for who, why in one["refused"].items():
+            echo(f"  {who} is refused: {why}", err=True)
+        for who, why in one["failed"].items():
+            echo(f"  {who} has it not yet: {why}", err=True)
+    if any(one["failed"] for one in sent):
+        echo("  next: trikk report --retry", err=True)
+
+
+def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
+    from trikk.reports.sending.send_pages import send_outstanding, told
+
+    tried: list[Delivery] = send_outstanding(
+        project.journal,
+        project.artifacts,
+        project.settings,
+        project.state_dir,
+        _declared(project),
+        at=time.time(),
+        report=name,
+    )
+    sent = [{"report": one.report, "period": one.period, **told(one)} for one in tried]
+    if as_json:
+        print_json({"deliveries": sent})
+    elif not sent:
+        echo("every mail has been sent")
+    else:
+        _tell_sent(sent)
+    return 1 if any(one["failed"] or one["refused"] for one in sent) else 0
+
+
+def _open(page: Path) -> None:
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        echo("no browser was found; open the file yourself", err=True)

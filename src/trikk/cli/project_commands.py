@@ -1,0 +1,129 @@
+"""Commands around a project: init and doctor."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trikk.cli.output import echo, json_option, print_json
+from trikk.core.errors import UnknownName, UsageError
+from trikk.core.settings import FILE
+from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.execution.upkeep.project_check import Finding
+
+_PIPELINES = '''"""The project's pipelines. Try: trikk run hello -p name=you; then trikk show last."""
+
+from trikk import Table, pipeline, step
+
+greetings = Table("greetings")
+
+
+@step
+def greet(name: str) -> dict[str, str]:
+    print(f"greeting {name}")
+    return {"name": name, "text": f"Hello, {name}!"}
+
+
+@step
+def rows(greeting: dict[str, str]) -> "pl.DataFrame":
+    return pl.DataFrame([greeting])
+
+
+@pipeline
+def hello(name: str = "world"):
+    """Greet someone, and keep the greeting in a table."""
+    greetings.append(rows(greet(name)))
+'''.replace("from trikk", "import polars as pl\n\nfrom trikk", 1).replace('"pl.DataFrame"', "pl.DataFrame")
+
+_IGNORED = """# What trikk keeps beside the code: runs, artifacts, tables
+.trikk/
+__pycache__/
+"""
+
+
+def examples_folder() -> Path:
+    """Where the examples are: inside the installed package, or beside its source."""
+    package = Path(__file__).parents[1]
+    installed = package / "examples"
+    return installed if installed.is_dir() else package.parents[1] / "examples"
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--example", metavar="NAME", help="Copy an example project: city, trip_loads.")
+def init(folder: str, example: str | None) -> None:
+    """Make a project in DIR, which must not hold one already."""
+    if "\0" in folder:
+        raise UsageError("a folder's name can't hold a NUL")
+    target = Path(folder)
+    try:
+        if (target / FILE).exists():
+            raise UsageError(f"{target} is a trikk project already", next="choose another folder")
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UsageError(f"{target} is not an empty folder", next="choose another one")
+    except OSError as error:
+        raise UsageError(f"{target} can't be made: {error.strerror}", next="choose another folder") from error
+    if example is None:
+        _write_new(target)
+    else:
+        _copy_example(example, target)
+    echo(f"made {target}; next: cd {target} && trikk pipelines")
+
+
+def _write_new(target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^\w .-]", "-", target.resolve().name)
+        (target / FILE).write_text(f'name = "{name}"\npipelines = ["pipelines"]\n')
+        (target / "pipelines.py").write_text(_PIPELINES)
+        (target / ".gitignore").write_text(_IGNORED)
+    except OSError as error:
+        raise UsageError(f"{target} can't be made: {error.strerror}", next="choose another folder") from error
+
+
+def _copy_example(example: str, target: Path) -> None:
+    folder = examples_folder()
+    known = sorted(p.parent.name for p in folder.glob(f"*/{FILE}"))
+    if example not in known:
+        raise UnknownName("example", example, known)
+    left_out = shutil.ignore_patterns("__pycache__", ".trikk", "*.pyc")
+    try:
+        shutil.copytree(folder / example, target, ignore=left_out, dirs_exist_ok=True)
+        (target / ".gitignore").write_text(_IGNORED)
+    except OSError as error:
+        raise UsageError(f"{target} can't be made: {error}", next="choose another folder") from error
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Check settings, code, names, journal, artifacts, tables and channels; exit code 1 if anything is wrong."""
+    findings = []
+    for finding in _findings(Project.open()):
+        findings.append(finding)
+        if not as_json:
+            echo(f"{'ok  ' if finding.good else 'BAD '} {finding.subject}: {finding.text}")
+            if finding.next:
+                echo(f"       next: {finding.next}")
+    healthy = all(finding.good for finding in findings)
+    if as_json:
+        print_json({"healthy": healthy, "findings": [finding.to_json() for finding in findings]})
+    return 0 if healthy else 1
+
+
+def _findings(project: Project) -> Iterator[Finding]:
+    """All findings, each as soon as it is there: on a large project the next may take its time."""
+    from trikk.alerts import channel_check as of_alerts
+    from trikk.cli import declaration_check as of_code
+    from trikk.execution.upkeep.project_check import examine
+
+    yield from examine(project)
+    yield from of_alerts.examine(project)
+    yield from of_code.examine(project)

@@ -1,0 +1,1 @@
+"""Commands on runs: start, look at, go on, compare."""

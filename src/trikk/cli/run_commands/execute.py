@@ -1,0 +1,272 @@
+"""Commands that make something happen: run, resume, replay, cancel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.output import echo, json_option, print_json, took
+from trikk.cli.run_commands.progress import Progress
+from trikk.core.tails import tail_of
+from trikk.execution.project import Project
+from trikk.execution.run_options import How
+from trikk.execution.session import Session
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+    from trikk.runs.run_state import RunState
+
+_TAIL = 15
+
+
+def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for value in values:
+        name, sign, text = value.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"-p {value!r} is not name=value")
+        if name in found:
+            raise click.UsageError(f"-p {name} is given twice")
+        found[name] = text
+    return found
+
+
+parameter_option = click.option(
+    "-p", "parameters", multiple=True, metavar="NAME=VALUE", callback=_parameters, help="A parameter; repeatable."
+)
+keep_going_option = click.option(
+    "--keep-going", is_flag=True, help="After a failure, finish every step that does not depend on it."
+)
+inline_option = click.option("--inline", is_flag=True, help="Run steps in this process, so that breakpoints work.")
+parallel_option = click.option("--max-parallel", type=click.IntRange(1), help="How many steps run at once.")
+
+
+@click.command()
+@click.argument("pipeline")
+@parameter_option
+@keep_going_option
+@inline_option
+@parallel_option
+@json_option
+def run(
+    pipeline: str,
+    parameters: dict[str, str],
+    keep_going: bool,
+    inline: bool,
+    max_parallel: int | None,
+    as_json: bool,
+) -> int:
+    """Run PIPELINE to its end; exit code 0 if it succeeded, 1 if not."""
+    project = Project.open()
+    with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
+        how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+        with Session(project, how) as session:
+            warn_of_effects(session, session.graph(pipeline), parameters)
+            state = session.run(pipeline, parameters, text=True)
+    return _finish(project, state, as_json=as_json)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--with-current-code", "code", flag_value="current", help="What is left runs the code as it is now.")
+@click.option("--with-locked-code", "code", flag_value="locked", help="What is left runs the run's own code.")
+@click.option("--with-current-data", "data", is_flag=True, help="Read the tables as they are now, not as locked.")
+@click.option("--again", multiple=True, metavar="STEP", help="Run STEP again, though it has succeeded.")
+@click.option(
+    "--keep", multiple=True, metavar="STEP", help="Keep STEP's result, though its code has changed since."
+)
+@keep_going_option
+@inline_option
+@parallel_option
+@json_option
+def resume(
+    run: str,
+    code: Any,
+    data: bool,
+    again: tuple[str, ...],
+    keep: tuple[str, ...],
+    keep_going: bool,
+    inline: bool,
+    max_parallel: int | None,
+    as_json: bool,
+) -> int:
+    """Go on with RUN (an id, its beginning, or `last`) from its failed or unfinished steps."""
+    from trikk.execution.resume import Answer, Planned, changed_files, code_changed
+    from trikk.execution.resume import resume as go_on
+
+    project = Project.open()
+    found = project.find_run(run)
+    state = project.run(found)
+    asks = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
+    changed = changed_files(project, state) if code is None and state.state != "succeeded" else []
+    if changed:
+        if not asks:
+            raise code_changed(found, changed)
+        echo(f"The project's code is no longer that of run {found}: {', '.join(changed[:8])}", err=True)
+        asked = click.prompt("Go on with which code?", type=click.Choice(["current", "locked", "stop"]), err=True)
+        if asked == "stop":
+            raise click.Abort
+        code = asked
+
+    def announce(plan: list[Planned]) -> None:
+        if as_json:
+            return
+        echo(f"resuming run {found} of {state.pipeline}", err=True)
+        for planned in plan:
+            verb = "reuse" if planned.reuse else "run"
+            echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
+
+    def ask(opened: list[Planned]) -> Answer:
+        echo(f"Not with their code as it is: {', '.join(p.step for p in opened)}", err=True)
+        choice = click.Choice(["again", "keep", "stop"])
+        answer = click.prompt("Run them again, or keep their results?", type=choice, err=True)
+        if answer == "stop":
+            raise click.Abort
+        return "again" if answer == "again" else "keep"
+
+    with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
+        how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
+        made = go_on(
+            project,
+            found,
+            how,
+            code=code,
+            confirm=announce,
+            current_data=data,
+            again=again,
+            keep=keep,
+            ask=ask if asks else None,
+        )
+    return _finish(project, made, as_json=as_json)
+
+
+@click.command()
+@click.argument("run")
+@parallel_option
+@json_option
+def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
+    """Execute RUN again as a new run, from its locked data, code, parameters and seed, and compare every artifact.
+
+    Tables are not written. Exit code 0 only if every step's results are identical.
+    """
+    from trikk.execution.replay import replay as again
+
+    project = Project.open()
+    found = project.find_run(run)
+    with Progress(quiet=as_json) as progress:
+        how = How(max_parallel=max_parallel, listener=progress, keep_going=True)
+        made = again(project, found, how, lambda text: echo(f"note: {text}", err=True))
+    if as_json:
+        print_json(made.to_json())
+        return 0 if made.identical else 1
+    for step in made.steps:
+        echo(f"  {step.name}: {step.verdict}{': ' + step.detail if step.verdict != 'identical' else ''}")
+    if made.run.state != made.was.state:
+        explain(project, made.run)
+    same = sum(s.identical for s in made.steps)
+    verdict = "identical" if made.identical else "NOT identical"
+    echo(f"run {made.run.id} is {verdict} to run {found}: {same} of {len(made.steps)} steps")
+    return 0 if made.identical else 1
+
+
+@click.command()
+@click.argument("run")
+@json_option
+def cancel(run: str, as_json: bool) -> int:
+    """Stop RUN: its steps are asked to end, then ended; it can be resumed later. Exit code 1 if it goes on."""
+    from trikk.execution.cancel import cancel as stop
+
+    project = Project.open()
+    state = stop(project, project.find_run(run))
+    if as_json:
+        print_json(state.to_json())
+    else:
+        echo(f"run {state.id}: {state.state}")
+    return 1 if state.state in ("queued", "running") else 0
+
+
+@contextlib.contextmanager
+def mirroring(project: Project) -> Iterator[None]:
+    """Afterwards, have runs copied to the tracking server that trikk.toml names, in the background."""
+    try:
+        yield
+    finally:
+        if project.settings.mlflow:
+            from trikk.tracking.mlflow.background_mirror import mirror_later
+
+            mirror_later(project)
+
+
+@contextlib.contextmanager
+def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
+    """Steps that run in this very process find the project's folder as theirs, and leave stdout to the JSON."""
+    if not inline:
+        yield
+        return
+    os.chdir(project.root)
+    if not as_json:
+        yield
+        return
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
+def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
+    good = state.state == "succeeded"
+    if as_json:
+        from trikk.tracking.fold import read_record
+
+        print_json({**state.to_json(), **read_record(project.journal, state.id).to_json()})
+    elif good:
+        lost = ", ".join(name for name, step in state.steps.items() if step.allowed)
+        though = f" though {lost} failed, as it may," if lost else ""
+        time = took(state.started, state.ended)
+        echo(f"run {state.id} succeeded{though} in {time}; look: trikk show {state.id}")
+    else:
+        explain(project, state)
+    return 0 if good else 1
+
+
+def warn_of_effects(session: Session, graph: Graph, given: Mapping[str, str]) -> None:
+    """Say so if a run with these parameters is unfinished that has changed something, which another does again."""
+    from trikk.execution.code.earlier import left_with_effects
+
+    left = left_with_effects(session.project, graph, given, now=session.how.clock.now())
+    if left.unfinished is not None:
+        effects = ", ".join(left.effects[:5]) + (", ..." if len(left.effects) > 5 else "")
+        echo(
+            f"warning: run {left.unfinished.id} has these parameters and is {left.unfinished.state}, and its work "
+            f"outside is done: {effects}. A new run does it again; to go on instead: "
+            f"trikk resume {left.unfinished.id}",
+            err=True,
+        )
+
+
+def explain(project: Project, state: RunState) -> None:
+    """The failed step, the last lines of its log, and the command that helps."""
+    from trikk.execution.upkeep.next_command import way_on
+
+    echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)
+    culprit = state.culprit()
+    if culprit is not None:
+        failed = culprit[1]
+        tail = tail_of(project.settings.state / failed.log, _TAIL) if failed.log else []
+        if failed.log and tail:
+            echo(f"  the end of {project.settings.state / failed.log}:", err=True)
+            for line in tail:
+                echo(f"  | {line}".rstrip(), err=True)
+        elif failed.error:
+            for line in str(failed.error["traceback"] or failed.error["message"]).splitlines()[-_TAIL:]:
+                echo(f"  | {line}".rstrip(), err=True)
+    echo(f"  next: {way_on(project, state)}", err=True)

@@ -1,0 +1,97 @@
+"""The `logs` command."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from trikk.cli.output import echo, json_option, print_json
+from trikk.core.errors import RunError, UnknownName, UsageError
+from trikk.execution.project import Project
+from trikk.runs.run_state import OVER, RunState
+
+_LOOK_EVERY = 0.2
+
+
+@click.command()
+@click.argument("run")
+@click.argument("step", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the run is over.")
+@json_option
+def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
+    """Print what the steps of RUN, or STEP (`name` or `name[3]`), wrote to stdout, stderr and logging."""
+    if follow and as_json:
+        raise UsageError("a log that is followed is no JSON document", next="leave out -f, or --json")
+    project = Project.open()
+    found = project.find_run(run)
+    printed: dict[str, int] = {}
+    while True:
+        driven = project.is_driven(found)
+        state = project.run(found)
+        if step is not None:
+            _check(state, step)
+        if as_json:
+            print_json({"run": found, "logs": [_as_json(n, p) for n, p in _logs_of(project, state, step)]})
+            return 0
+        for label, log in _logs_of(project, state, step):
+            _print_new(label if step is None else None, log, printed)
+        if not follow or state.state in OVER:
+            return 0
+        if state.state == "running" and not driven:
+            raise RunError(f"run {found} is {state.state}, but its driver is gone", next=f"trikk resume {found}")
+        time.sleep(_LOOK_EVERY)
+
+
+def _as_json(label: str, log: Path) -> dict[str, str]:
+    try:
+        text = log.read_bytes().decode(errors="replace")
+    except OSError:
+        text = ""
+    return {"step": label, "path": str(log), "text": text}
+
+
+def _check(state: RunState, step: str) -> None:
+    name, bracket, rest = step.partition("[")
+    if name not in state.steps:
+        raise UnknownName("step", name, state.steps)
+    if bracket and rest not in {f"{i}]" for i in state.steps[name].items}:
+        raise UsageError(
+            f"step {name} has no item {step[len(name) :]}", next=f"it has {state.steps[name].count or 0}"
+        )
+
+
+def _logs_of(project: Project, state: RunState, step: str | None) -> list[tuple[str, Path]]:
+    """Every attempt's log in the order of steps, items and attempts, with a label."""
+    folder = project.settings.state / "runs" / state.id
+    found = []
+    for (name, item), task in state.tasks():
+        label = name if item is None else f"{name}[{item}]"
+        if step is not None and step not in (label, name):
+            continue
+        if state.steps[name].count is not None and item is None:
+            continue
+        middle = "" if item is None else f".{item}"
+        for attempt in range(1, task.attempts + 1):
+            shown = label if task.attempts == 1 else f"{label}, attempt {attempt}"
+            found.append((shown, folder / f"{name}{middle}.{attempt}.log"))
+    return found
+
+
+def _print_new(label: str | None, log: Path, printed: dict[str, int]) -> None:
+    try:
+        with log.open("rb") as file:
+            file.seek(printed.get(str(log), 0))
+            data = file.read()
+    except OSError:
+        return
+    if not data:
+        return
+    first = str(log) not in printed
+    printed[str(log)] = printed.get(str(log), 0) + len(data)
+    if label and first:
+        echo(f"--- {label} ---")
+    # Progress bars go back to the beginning of their line; here each of their states has a line of its own.
+    text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    echo(text.removesuffix("\n"), whole=True)

@@ -1,0 +1,223 @@
+"""Commands on what is stored: tables, ingest, gc."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.output import echo, json_option, print_json, table, value_text, when
+from trikk.core.durations import seconds, show_bytes
+from trikk.core.errors import UnknownName, UsageError
+from trikk.execution.project import Project
+
+if TYPE_CHECKING:
+    from trikk.storage.ingest.files_to_table import IngestReport
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--version", type=click.IntRange(0), help="An earlier version of the table.")
+@click.option("--where", metavar="SQL", help="Only rows for which this holds, such as \"sensor = 'north'\".")
+@click.option("-n", "--rows", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show.")
+@json_option
+def tables(name: str | None, version: int | None, where: str | None, rows: int, as_json: bool) -> None:
+    """List tables, or show the one called NAME: columns, first rows, who wrote it when."""
+    project = Project.open()
+    names = project.tables.names()
+    if name is None:
+        infos = [project.tables.describe(n, history=1) for n in names]
+        if as_json:
+            print_json({"tables": [asdict(i) for i in infos]})
+        elif not infos:
+            echo("no tables yet: trikk ingest TABLE FILE, or run a pipeline that writes one")
+        else:
+            found = [
+                [i.name, str(i.version), f"{i.rows:,}", str(len(i.columns)), show_bytes(i.bytes), when(i.written)]
+                for i in infos
+            ]
+            columns = ["TABLE", "VERSION", "ROWS", "COLUMNS", "SIZE", "WRITTEN"]
+            table(columns, found, right=columns[1:5])
+        return
+    if name not in names:
+        raise UnknownName("table", name, names)
+    info = project.tables.describe(name, version)
+    if where is not None:
+        _show_rows(project, name, info.version, where, rows, as_json=as_json)
+        return
+    head = project.tables.scan(name, info.version).head(rows).collect()
+    if as_json:
+        shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
+        print_json({**asdict(info), "head": shown})
+        return
+    echo(f"table {name}, version {info.version}: {info.rows:,} rows, {show_bytes(info.bytes)}")
+    for column, kind in info.columns.items():
+        echo(f"  {column}: {kind}")
+    if head.height:
+        table(list(head.columns), [[value_text(v) for v in row] for row in head.rows()])
+    history = [
+        [str(h.version), when(h.at), h.mode, "-" if h.rows is None else f"{h.rows:,}", h.run or "-", h.step or "-"]
+        for h in info.history
+    ]
+    table(["VERSION", "WRITTEN", "HOW", "ROWS", "RUN", "STEP"], history, right=["VERSION", "ROWS"])
+
+
+def _show_rows(project: Project, name: str, version: int, where: str, most: int, *, as_json: bool) -> None:
+    """The first rows for which a condition holds, and how many there are."""
+    import polars as pl
+
+    from trikk.storage.tables.row_filter import rows_where
+
+    selected = rows_where(project.tables.scan(name, version), where)
+    count, head = pl.collect_all([selected.select(pl.len()), selected.head(most)])
+    if as_json:
+        shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
+        print_json({"name": name, "version": version, "where": where, "rows": int(count.item()), "head": shown})
+        return
+    if head.height:
+        table(list(head.columns), [[value_text(v) for v in row] for row in head.rows()])
+    of = f"{head.height:,} of {count.item():,}" if head.height < count.item() else f"{head.height:,}"
+    echo(f"{of} rows of {name} at version {version}")
+
+
+@click.command()
+@click.argument("name", metavar="TABLE")
+@click.argument("files", nargs=-1, required=True)
+@click.option("--key", multiple=True, help="Drop rows whose key is there already; repeat for several columns.")
+@click.option(
+    "--merge", "merges", is_flag=True, help="Rows take the place of those with the same --key: corrections."
+)
+@click.option("--overwrite", is_flag=True, help="Put the rows in the place of all that are there.")
+@click.option("--types", metavar="COLUMN=TYPE,...", multiple=True, help="What values can't say, such as x=Int64.")
+@click.option("--null", "nulls", multiple=True, help="A text in CSV that means no value, such as NA.")
+@click.option("--separator", help="Between the values of CSV; a comma if not given.")
+@click.option("--again", is_flag=True, help="Put rows in once more that were put in from the same files before.")
+@json_option
+def ingest(
+    name: str,
+    files: tuple[str, ...],
+    key: tuple[str, ...],
+    merges: bool,
+    overwrite: bool,
+    types: tuple[str, ...],
+    nulls: tuple[str, ...],
+    separator: str | None,
+    again: bool,
+    as_json: bool,
+) -> None:
+    """Load FILES (CSV, Parquet, JSON lines; globs; s3://) into TABLE, all or nothing, in one commit."""
+    from trikk.storage.ingest.files_to_table import ingest as load
+    from trikk.storage.ingest.reader import Reading
+
+    if merges and overwrite:
+        raise UsageError("--merge and --overwrite exclude each other", next="leave one of them out")
+    if merges and not key:
+        raise UsageError("--merge needs a key", next="name the columns that tell rows apart: --key day,line")
+    project = Project.open()
+    _ = project.state_dir
+    before = project.tables.version(name)
+    report = load(
+        project.tables,
+        name,
+        files,
+        key=_listed(key),
+        mode="merge" if merges else "overwrite" if overwrite else "append",
+        again=again,
+        reading=Reading(types=_types(types), nulls=nulls, separator="\t" if separator == "\\t" else separator),
+        origin={"by": _user(), "step": "ingest"},
+    )
+    if as_json:
+        print_json(asdict(report))
+        return
+    for line in _told(name, report, is_new=before is None):
+        echo(line)
+
+
+def _told(name: str, report: IngestReport, *, is_new: bool) -> Iterator[str]:
+    """What an ingest came to, in lines."""
+    count = f"{len(report.files)} {'file' if len(report.files) == 1 else 'files'}"
+    if report.repeated:
+        yield (
+            f"0 new, 0 changed: the rows of {count} are in {name} since version {report.version}; "
+            "if you mean them once more: --again"
+        )
+        return
+    if not report.rows and report.version is None:
+        yield f"0 rows from {count}: nothing to make table {name} of"
+    elif not report.rows:
+        yield f"0 new, 0 changed from {count}: {name} stays at version {report.version}"
+    else:
+        what = f"{report.new:,} new" + (f", {report.changed:,} changed" if report.changed else "")
+        rows = f"{report.rows:,} of {report.rows + report.dropped:,} rows"
+        yield f"{what}: {rows} from {count} into {name}, version {report.version}"
+    if report.equal:
+        yield f"  left out {report.equal:,} whose key was there with the same values"
+    if report.different:
+        yield f"  left out {report.different:,} whose key was there with other values"
+    yield from (f"  {example}" for example in report.examples)
+    if any(example.startswith("in the table") for example in report.examples):
+        yield "  corrections take the place of what is in the table: --merge"
+    if is_new and report.rows:
+        yield "  columns: " + ", ".join(f"{column} {dtype}" for column, dtype in report.columns.items())
+    yield from (f"  {doubt}" for doubt in report.doubts)
+
+
+def _listed(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part for text in given for part in text.split(",") if part)
+
+
+def _types(given: tuple[str, ...]) -> dict[str, str]:
+    """COLUMN=TYPE, as often as wanted, as a dict."""
+    found = {}
+    for pair in _listed(given):
+        column, equals, dtype = pair.rpartition("=")
+        if not equals or not column:
+            raise UsageError(
+                f"--types {pair!r} is no COLUMN=TYPE", next="write it as in --types id=Int64,note=String"
+            )
+        found[column] = dtype
+    return found
+
+
+@click.command()
+@click.option("--keep-last", type=click.IntRange(1), help="Keep only this many runs of each pipeline.")
+@click.option("--older-than", metavar="TIME", help="Forget only runs that ended longer ago, such as 30d.")
+@click.option("--grace", default="1h", show_default=True, help="Spare what is younger than this.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@json_option
+def gc(keep_last: int | None, older_than: str | None, grace: str, dry_run: bool, as_json: bool) -> None:
+    """Remove artifacts, logs and table versions that no kept run needs; without options every run is kept."""
+    from trikk.execution.upkeep.cleanup import collect
+
+    project = Project.open()
+    report = collect(
+        project,
+        keep_last=keep_last,
+        older_than=None if older_than is None else seconds(older_than, what="time"),
+        grace=seconds(grace, what="time"),
+        dry_run=dry_run,
+    )
+    if as_json:
+        print_json(report.to_json())
+        return
+    verb = "would remove" if dry_run else "removed"
+    echo(
+        f"kept {report.kept} runs; {verb} {report.forgotten} runs, {report.artifacts} artifacts "
+        f"({show_bytes(report.bytes)}) and {report.table_files} files of old table versions"
+    )
+    for reason in report.reasons:
+        echo(f"  {reason}")
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "someone"

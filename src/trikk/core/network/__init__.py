@@ -1,0 +1,1 @@
+"""Addresses and TLS: what every connection to a server needs."""

@@ -1,0 +1,157 @@
+"""From numbers to a verdict: pure, and the only place where one is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from trikk.drift.drift_report import ColumnDrift, Verdict
+from trikk.drift.measures.measure import Measured
+
+_MISSING = "missing values "
+_LEAST = 1e-9  # for a limit of nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a column.
+
+    Attributes:
+        column: its name.
+        trouble: why it can't be compared; None if it can.
+        measured: what was measured of its values; None if there were too few.
+        reference_values: how many there are in the reference.
+        current_values: how many in the current rows.
+        reference_missing: share of rows without a value.
+        current_missing: the same of the current rows.
+        missing_p: p-value of the change in that share; None where nothing is missing or rows are too few.
+    """
+
+    column: str
+    trouble: str | None = None
+    measured: Measured | None = None
+    reference_values: int = 0
+    current_values: int = 0
+    reference_missing: float = 0.0
+    current_missing: float = 0.0
+    missing_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a verdict asks for.
+
+    Attributes:
+        threshold: the least effect that counts.
+        missing: the least change in the share of missing values that counts.
+        alpha: the level of significance.
+        minimum: the least number of values on each side.
+    """
+
+    threshold: float
+    missing: float
+    alpha: float
+    minimum: int
+
+
+def decide(facts: Facts, adjusted: float | None, missing_adjusted: float | None, limits: Limits) -> ColumnDrift:
+    """The verdict on a column, with its reason.
+
+    Args:
+        facts: what was measured.
+        adjusted: the corrected p-value of the measurement; None if there is none.
+        missing_adjusted: the corrected p-value of the change in missing values; None if there is none.
+        limits: what is asked for.
+    """
+    found = ColumnDrift(
+        facts.column,
+        *_values_verdict(facts, adjusted, limits),
+        reference_rows=facts.reference_values,
+        current_rows=facts.current_values,
+        reference_missing=facts.reference_missing,
+        current_missing=facts.current_missing,
+        missing_adjusted=missing_adjusted if facts.trouble is None else None,
+    )
+    if (measured := facts.measured) is not None:
+        found = replace(
+            found,
+            method=measured.method,
+            statistic=measured.statistic,
+            effect=measured.effect,
+            threshold=limits.threshold,
+            p_value=measured.p_value,
+            adjusted=adjusted,
+            error=measured.error,
+            distance=measured.distance,
+        )
+    return _with_missing(_sized(found), limits)
+
+
+def decided_anew(found: ColumnDrift, limits: Limits) -> ColumnDrift:
+    """The verdict that a finding would have with other limits; what could not be measured stays so.
+
+    Findings of before `missing_adjusted` was kept tell by their reason whether missing values had drifted.
+
+    Args:
+        found: the finding.
+        limits: what is asked for now; `minimum` is that of before.
+    """
+    if found.reason.startswith(_MISSING):
+        tested = 0.0 if found.missing_adjusted is None else found.missing_adjusted
+        few = min(found.reference_rows, found.current_rows) < limits.minimum
+        was: Verdict = "insufficient data" if few else "not comparable"
+        found = replace(found, verdict=was, reason=found.reason.partition("; ")[2], missing_adjusted=tested)
+    if found.effect is not None and found.adjusted is not None:
+        size, change = f"{found.method} {found.effect:.3g}", found.reason.partition("; ")[2]
+        verdict, reason = _judged(size, found.effect, found.adjusted, f"; {change}" if change else "", limits)
+        found = replace(found, verdict=verdict, reason=reason, threshold=limits.threshold)
+    return _with_missing(_sized(found), limits)
+
+
+def missing_changed(found: ColumnDrift, alpha: float) -> float | None:
+    """By how much the share of missing values has changed, 0 to 1; None if that may be chance."""
+    tested = found.missing_adjusted
+    if tested is None and found.reason.startswith(_MISSING):
+        tested = 0.0
+    if tested is None or tested > alpha:
+        return None
+    return abs(found.current_missing - found.reference_missing)
+
+
+def _with_missing(found: ColumnDrift, limits: Limits) -> ColumnDrift:
+    """The finding, which drifts as well if the share of missing values does."""
+    change = missing_changed(found, limits.alpha)
+    if change is None or change < limits.missing:
+        return found
+    missing = f"{_MISSING}{found.reference_missing:.1%} -> {found.current_missing:.1%}"
+    size = max(found.times_limit, change / max(limits.missing, _LEAST))
+    return replace(found, verdict="drift", reason=f"{missing}; {found.reason}", times_limit=size)
+
+
+def _sized(found: ColumnDrift) -> ColumnDrift:
+    """The finding with the size of its drift; effects up to 1 go on growing with the distance of the numbers."""
+    if found.verdict != "drift" or found.effect is None or found.threshold is None:
+        return replace(found, times_limit=0.0)
+    far = 1.0 if found.method == "wasserstein" else max(1.0, found.distance or 0.0)
+    return replace(found, times_limit=far * found.effect / max(found.threshold, _LEAST))
+
+
+def _values_verdict(facts: Facts, adjusted: float | None, limits: Limits) -> tuple[Verdict, str]:
+    if facts.trouble is not None:
+        return "not comparable", facts.trouble
+    if min(facts.reference_values, facts.current_values) < limits.minimum:
+        sizes = f"{facts.reference_values:,} values in the reference, {facts.current_values:,} now"
+        return "insufficient data", f"{sizes}; at least {limits.minimum:,} are needed on each side"
+    measured = facts.measured
+    if measured is None or adjusted is None:
+        return "not comparable", "nearly every value occurs once, or they are too large to add up"
+    change = f"; {measured.change}" if measured.change else ""
+    return _judged(f"{measured.method} {measured.effect:.3g}", measured.effect, adjusted, change, limits)
+
+
+def _judged(size: str, effect: float, adjusted: float, change: str, limits: Limits) -> tuple[Verdict, str]:
+    p_value = f"p = {adjusted:.2g}" if adjusted >= 1e-9 else "p < 1e-9"
+    if adjusted > limits.alpha:
+        return "no drift", f"{size}, {p_value}: may well be chance{change}"
+    if effect < limits.threshold:
+        return "no drift", f"{size} is below {limits.threshold:g}{change}"
+    return "drift", f"{size} is {limits.threshold:g} or more, {p_value}{change}"

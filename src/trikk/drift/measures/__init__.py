@@ -1,0 +1,1 @@
+"""What is measured of a column's values, and how two measurements are compared."""

@@ -1,0 +1,155 @@
+"""What to measure of a column, and the measuring."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from trikk.drift.drift_report import Method
+from trikk.drift.measures.column_kinds import NUMERIC
+from trikk.drift.measures.counts import chi_square, cramers_v, jensen_shannon, pooled, psi
+from trikk.drift.measures.pair import Counts, Pair
+from trikk.drift.measures.special_values import kolmogorov_survival
+
+SMALL = 1000
+"""Up to so many values in the reference a test of significance is the method, above it a distance."""
+THRESHOLDS: dict[str, float] = {
+    "ks": 0.1,
+    "wasserstein": 0.1,
+    "jensen-shannon": 0.1,
+    "chi-square": 0.1,
+    "psi": 0.1,
+    "missing": 0.1,
+}
+"""The least effect that counts."""
+OF_NUMBERS: tuple[Method, ...] = ("ks", "wasserstein")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a method found.
+
+    Attributes:
+        method: which.
+        statistic: in its own units.
+        effect: without units; for distances of counts, rare categories pooled, without what chance gives.
+        p_value: of Kolmogorov and Smirnov's test for distances of distribution functions, of the chi-square
+            test for distances of counts.
+        error: how far `effect` may be from the truth; None where no bound is known.
+        change: what has changed, in words.
+        distance: of numbers, however measured, how far apart they are in standard deviations of the reference.
+    """
+
+    method: Method
+    statistic: float
+    effect: float
+    p_value: float
+    error: float | None
+    change: str
+    distance: float | None = None
+
+
+def suited(pair: Pair, counts: Counts | None) -> Method:
+    """The method for a column: by its type, the number of its values, and how many of them differ.
+
+    Few different values: chi-square, and Jensen-Shannon for more than 1,000 values in the reference. Else
+    Kolmogorov-Smirnov, and Wasserstein for more than 1,000: with many values every test is significant, and a
+    distance says how much it matters. These are Evidently's choices, so that one can come from there.
+    """
+    many = pair.reference.values > SMALL
+    if counts is not None:
+        return "jensen-shannon" if many else "chi-square"
+    return "wasserstein" if many else "ks"
+
+
+def measure(pair: Pair, method: Method | None = None) -> Measured | None:
+    """Measure a column that has values on both sides.
+
+    Args:
+        pair: the column.
+        method: None for the one that suits; for a column of categories not one of `OF_NUMBERS`.
+
+    Returns:
+        What was found; None where nothing can be said, since nearly every value occurs once, or values are so
+        large that they can't be added.
+    """
+    if method in OF_NUMBERS:
+        return _distance(pair, method)
+    counts = pair.few()
+    method = method or suited(pair, counts)
+    if method in OF_NUMBERS:
+        return _distance(pair, method)
+    found = _counted(counts or pair.bins(), method)
+    if found is None or pair.reference.kind not in NUMERIC:
+        return found
+    far = _distance(pair, "wasserstein")
+    return replace(found, distance=None if far is None else far.effect)
+
+
+def _distance(pair: Pair, method: Method) -> Measured | None:
+    gap = pair.gap()
+    mean, spread, now, _ = moments = pair.moments()
+    p_value = kolmogorov_survival(gap.ks, pair.reference.values, pair.current.values)
+    change = f"mean {mean:.4g} -> {now:.4g}"
+    scale = next((part for part in (spread, moments[3], abs(mean), abs(now)) if part > 0), 1.0)
+    effect = gap.area / scale
+    is_known = math.isfinite(effect) and math.isfinite(scale)
+    if method == "ks":
+        return Measured(method, gap.ks, gap.ks, p_value, gap.ks_error, change, effect if is_known else None)
+    if not is_known:
+        return None
+    return Measured(method, gap.area, effect, p_value, gap.area_error / scale, change, effect)
+
+
+def _counted(counts: Counts, method: Method) -> Measured | None:
+    before, now = pooled(counts.reference, counts.current)
+    test = chi_square(before, now)
+    if test.degrees == 0 and sum(a + b > 0 for a, b in zip(counts.reference, counts.current, strict=True)) > 1:
+        return None
+    chance = test.degrees * (1 / math.fsum(before) + 1 / math.fsum(now))
+    if method == "chi-square":
+        statistic = chi_square(counts.reference, counts.current).statistic
+        effect = _without(cramers_v(before, now) ** 2, chance / 4) ** 0.5
+    elif method == "psi":
+        statistic = psi(counts.reference, counts.current)
+        effect = _without(psi(before, now), chance)
+    else:
+        statistic = jensen_shannon(counts.reference, counts.current)
+        effect = _without(jensen_shannon(before, now) ** 2, chance / (8 * math.log(2))) ** 0.5
+    return Measured(method, statistic, effect, test.p_value, 0.0 if counts.exact else None, _changed(counts))
+
+
+def _without(found: float, chance: float) -> float:
+    """A squared distance without what two samples of one distribution show on average.
+
+    All three are chi-square to the first order, whose mean is its degrees of freedom; compare W. Bergsma, A
+    bias-correction for Cramer's V, J. Korean Stat. Soc. 42 (2013) 323-328.
+    """
+    return max(0.0, found - chance)
+
+
+def _changed(counts: Counts) -> str:
+    """What is new, what is gone, and otherwise the share that changed most."""
+    before, now = sum(counts.reference), sum(counts.current)
+    shares = [
+        (label, a / before, b / now)
+        for label, a, b in zip(counts.labels, counts.reference, counts.current, strict=True)
+    ]
+    parts = []
+    for word, found in (
+        ("new", [(label, b) for label, a, b in shares if a == 0 < b]),
+        ("gone", [(label, a) for label, a, b in shares if b == 0 < a]),
+    ):
+        if counts.exact and found:
+            named = sorted(found, key=lambda item: -item[1])[:3]
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            parts.append(f"{word}: {', '.join(f'{label} ({share:.1%})' for label, share in named)}{more}")
+    label, a, b = max(shares, key=lambda item: abs(item[1] - item[2]))
+    if not label.startswith("hash ") and a > 0 and b > 0:
+        parts.append(f"{label}: {a:.1%} -> {b:.1%}")
+    return "; ".join(parts)
+
+
+def fits(method: Method, pair: Pair) -> bool:
+    """Whether a method can measure columns of this kind."""
+    return method not in OF_NUMBERS or pair.reference.kind in NUMERIC

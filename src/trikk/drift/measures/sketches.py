@@ -1,0 +1,124 @@
+"""A column of two profiles, compared within the bounds that their digests give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from trikk.drift.measures.category_counts import Categories
+from trikk.drift.measures.column import ColumnProfile
+from trikk.drift.measures.digest import Digest, number_of
+from trikk.drift.measures.number_columns import Numbers
+from trikk.drift.measures.pair import BINS, FEW, Counts, Gap, Side
+
+
+class SketchPair:
+    """One column of two profiles."""
+
+    def __init__(self, reference: ColumnProfile, current: ColumnProfile) -> None:
+        self._there, self._here = reference.summary, current.summary
+        self.reference = _side(reference)
+        self.current = _side(current)
+
+    def few(self) -> Counts | None:
+        """As `Pair.few`; categories of which one side has too many are compared by their hashes."""
+        there, here = self._there, self._here
+        if isinstance(there, Categories) and isinstance(here, Categories):
+            return _categories(there, here)
+        there, here = self._numbers()
+        if there.values is None or here.values is None:
+            return None
+        values = sorted({*there.values, *here.values})
+        if len(values) > FEW or any(value % 1 for value in values):
+            return None
+        before, now = ([float(held.get(value, 0)) for value in values] for held in (there.values, here.values))
+        return Counts([f"{value:g}" for value in values], before, now)
+
+    def bins(self) -> Counts:
+        """As `Pair.bins`: the bins end at the edges of the reference's digest that are next above its deciles."""
+        there, here = (side.digest for side in self._numbers())
+        edges = sorted(there.edges())
+        wanted = [there.count * i / BINS for i in range(1, BINS)]
+        chosen: list[int] = []
+        for edge, (below, _, _) in zip(edges, there.counts_below(edges), strict=True):
+            if wanted and below >= wanted[0]:
+                chosen.append(edge)
+                wanted = [share for share in wanted if share > below]
+        labels = [f"below {number_of(edge):g}" for edge in chosen] + ["above"]
+        counts = []
+        for digest in (there, here):
+            ends = [0.0, *(below for below, _, _ in digest.counts_below(chosen)), float(digest.count)]
+            counts.append([max(0.0, after - before) for before, after in pairwise(ends)])
+        return Counts(labels, counts[0], counts[1], exact=False)
+
+    def gap(self) -> Gap:
+        """As `Pair.gap`."""
+        there, here = (side.digest for side in self._numbers())
+        return gap_of(there, here)
+
+    def moments(self) -> tuple[float, float, float, float]:
+        """As `Pair.moments`."""
+        there, here = self._numbers()
+        return there.mean, there.deviation, here.mean, here.deviation
+
+    def _numbers(self) -> tuple[Numbers, Numbers]:
+        there, here = self._there, self._here
+        assert isinstance(there, Numbers)
+        assert isinstance(here, Numbers)
+        return there, here
+
+
+def gap_of(reference: Digest, current: Digest) -> Gap:
+    """The distance of two distribution functions, and how far it may be from that of the values.
+
+    Between two neighbouring edges of nodes both functions are taken to be straight. The bounds follow from the
+    bounds at the edges alone: a function only rises.
+    """
+    edges = sorted(reference.edges() | current.edges())
+    low, high = min(reference.low, current.low), max(reference.high, current.high)
+    there = [[part / reference.count for part in found] for found in reference.counts_below(edges)]
+    here = [[part / current.count for part in found] for found in current.counts_below(edges)]
+    gaps = [a[0] - b[0] for a, b in zip(there, here, strict=True)]
+    ks = max(abs(gap) for gap in gaps)
+    least = max(max(a[1] - b[2], b[1] - a[2]) for a, b in zip(there, here, strict=True))
+    most, area, error = 0.0, 0.0, 0.0
+    for i in range(len(edges) - 1):
+        a, b = i, i + 1 if edges[i + 1] - edges[i] > 1 else i  # one key wide: nothing happens inside
+        most = max(most, there[b][2] - here[a][1], here[b][2] - there[a][1])
+        left, right = max(low, number_of(edges[i])), min(high, number_of(edges[i + 1]))
+        if right > left:
+            width = right - left
+            area += width * _mean_height(gaps[i], gaps[i + 1])
+            error += width * (_unsure(there[i], there[i + 1]) + _unsure(here[i], here[i + 1]))
+    most = max(most, *(max(a[2] - b[1], b[2] - a[1]) for a, b in zip(there, here, strict=True)))
+    return Gap(ks, max(most - ks, ks - max(0.0, least)), area, error)
+
+
+def _unsure(left: Sequence[float], right: Sequence[float]) -> float:
+    """How far a rising function may be on average from the straight line between two estimates with their bounds.
+
+    A function that rises from one end of the line to the other is at most half its height away; outside of that
+    height it is at most as far as the bounds are from the estimates.
+    """
+    ends = (left[0] - left[1], left[2] - left[0], right[0] - right[1], right[2] - right[0])
+    return (right[0] - left[0]) / 2 + max(ends)
+
+
+def _mean_height(left: float, right: float) -> float:
+    """The mean of |f| where f goes straight from `left` to `right`."""
+    if left * right >= 0:
+        return abs(left + right) / 2
+    return (left * left + right * right) / (2 * (abs(left) + abs(right)))
+
+
+def _categories(there: Categories, here: Categories) -> Counts:
+    if there.counts is not None and here.counts is not None:
+        labels = sorted({*there.counts, *here.counts})
+        before, now = ([float(side.get(label, 0)) for label in labels] for side in (there.counts, here.counts))
+        return Counts(labels, before, now)
+    bins = [[float(held) for held in side.hashed().bins] for side in (there, here)]
+    return Counts([f"hash {i}" for i in range(len(bins[0]))], bins[0], bins[1], exact=False)
+
+
+def _side(column: ColumnProfile) -> Side:
+    return Side(column.dtype, column.kind, column.rows, column.missing)

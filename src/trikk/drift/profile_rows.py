@@ -1,0 +1,105 @@
+"""A column of two frames, compared row by row: exact."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from trikk.drift.measures.column_kinds import NUMERIC, kind_of, numbers, texts
+from trikk.drift.measures.pair import BINS, FEW, Counts, Gap, Side
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class RowPair:
+    """One column of two frames."""
+
+    def __init__(self, reference: pl.Series, current: pl.Series) -> None:
+        self._there, self._here = _values(reference), _values(current)
+        self.reference = _side(reference, self._there)
+        self.current = _side(current, self._here)
+
+    @cached_property
+    def _ordered(self) -> tuple[pl.Series, pl.Series]:
+        return self._there.sort(), self._here.sort()
+
+    def few(self) -> Counts | None:
+        """As `Pair.few`."""
+        numeric = self.reference.kind in NUMERIC
+        if numeric and any(_distinct(values) > 2 * FEW for values in (self._there, self._here)):
+            return None
+        there, here = _counted(self._there, "there"), _counted(self._here, "here")
+        both = there.join(here, on="value", how="full", coalesce=True).fill_null(0).sort("value")
+        if numeric and (both.height > FEW or (both["value"] % 1 != 0).any()):
+            return None
+        labels = [f"{value:g}" for value in both["value"]] if numeric else both["value"].to_list()
+        return Counts(labels, both["there"].to_list(), both["here"].to_list())
+
+    def bins(self) -> Counts:
+        """As `Pair.bins`: the bins end with the reference's deciles, which belong to them."""
+        import polars as pl
+
+        there, here = self._ordered
+        deciles = [there.quantile(i / BINS, "lower") for i in range(1, BINS)]
+        edges = pl.Series(sorted({edge for edge in deciles if edge is not None}), dtype=pl.Float64)
+        labels = [f"up to {edge:g}" for edge in edges] + ["above"]
+        counts = []
+        for ordered in (there, here):
+            ends = [0, *ordered.search_sorted(edges, side="right").to_list(), len(ordered)]
+            counts.append([float(after - before) for before, after in pairwise(ends)])
+        return Counts(labels, counts[0], counts[1], exact=False)
+
+    def gap(self) -> Gap:
+        """As `Pair.gap`."""
+        import polars as pl
+
+        there, here = self._ordered
+        up = pl.LazyFrame({"value": there}).with_columns(step=pl.lit(len(here), pl.Int64))
+        down = pl.LazyFrame({"value": here}).with_columns(step=pl.lit(-len(there), pl.Int64))
+        height, value = pl.col("step").cum_sum().abs(), pl.col("value")
+        last = (value != value.shift(-1)).fill_null(value=True)
+        ks, area = (
+            up.merge_sorted(down, "value")
+            .select(
+                height.filter(last).max().alias("ks"),
+                (height.cast(pl.Float64) * (value.shift(-1) - value)).sum().alias("area"),
+            )
+            .collect()
+            .row(0)
+        )
+        total = len(there) * len(here)
+        return Gap(ks / total, 0.0, area / total, 0.0)
+
+    def moments(self) -> tuple[float, float, float, float]:
+        """As `Pair.moments`."""
+        found = [
+            float(moment or 0.0)  # type: ignore[arg-type]
+            for values in (self._there, self._here)
+            for moment in (values.mean(), values.std(ddof=0))
+        ]
+        return found[0], found[1], found[2], found[3]
+
+
+def _values(column: pl.Series) -> pl.Series:
+    kind = kind_of(column.dtype)
+    if kind in NUMERIC:
+        there = numbers(column).drop_nulls()
+        return there.filter(there.is_finite())
+    if kind in ("category", "flag"):
+        return texts(column).drop_nulls()
+    return column.clear()
+
+
+def _side(column: pl.Series, values: pl.Series) -> Side:
+    return Side(str(column.dtype), kind_of(column.dtype), len(column), len(column) - len(values))
+
+
+def _distinct(values: pl.Series) -> int:
+    """About how many different values: right where there are few."""
+    return int(values.approx_n_unique())  # type: ignore[arg-type]
+
+
+def _counted(values: pl.Series, name: str) -> pl.DataFrame:
+    return values.alias("value").value_counts(name=name)

@@ -1,0 +1,1 @@
+"""The author's code: loaded, fingerprinted, and compared with what it was when it ran."""

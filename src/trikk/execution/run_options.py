@@ -1,0 +1,42 @@
+"""How runs are carried out, beside what they do; and what that needs of an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trikk.core.clock import Clock, SystemClock
+from trikk.execution.workers.executor import Executor
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+
+
+class ProjectExecutor(Executor, Protocol):
+    """An executor that also knows the project's pipelines."""
+
+    def graphs(self) -> dict[str, Graph]:
+        """The project's pipelines as graphs."""
+
+    def codes(self, pipeline: str) -> dict[str, str]:
+        """For each step the digest of the code that it reaches in the project."""
+
+
+@dataclass(slots=True)
+class How:
+    """How a run is carried out, beside what it does.
+
+    Attributes:
+        inline: everything in this process, one step after the other.
+        keep_going: after a failure, finish what does not depend on it.
+        max_parallel: how many steps at once; the project's setting if None.
+        listener: told of every event.
+        clock: time.
+    """
+
+    inline: bool = False
+    keep_going: bool = False
+    max_parallel: int | None = None
+    listener: Callable[[Any, Any], None] | None = None
+    clock: Clock = field(default_factory=SystemClock)

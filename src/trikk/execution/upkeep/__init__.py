@@ -1,0 +1,1 @@
+"""Keeping a project sound: checks, clean-up, costs, and which command helps next."""

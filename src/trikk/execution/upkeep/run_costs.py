@@ -1,0 +1,123 @@
+"""What a project's runs took, read from their events once and kept in the ledger.
+
+`cost/DAY` has the runs that ended in a day (UTC). A run that is resumed ends anew, and is read anew. What was read
+outlives the run's events, which clean-up drops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from trikk.core.errors import StorageError
+from trikk.core.values import JSON
+from trikk.execution.project import Project
+from trikk.runs.cost import Cost, Need, Prices, Usage, graphs_of, needs_of, usage
+from trikk.runs.journals.journal import Event, RunRow
+
+SPENT = "runs.spent"
+_BATCH = 200
+_DIGITS = 3
+
+Spent = dict[str, Usage]
+"""What each step of a run took."""
+
+
+class Spending:
+    """Reads what runs took.
+
+    Args:
+        project: whose runs.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._graphs: dict[str, dict[str, Need]] = {}
+        self._days: dict[str, dict[str, tuple[float, Spent]]] = {}
+
+    def of(self, run: str, now: float) -> Spent:
+        """What a run took up to a time (seconds since 1970), from its events."""
+        events = self._project.journal.events(run)
+        return self._read(events, self._alive(run, now, events[-1].at))
+
+    def ended(self, rows: Sequence[RunRow], now: float) -> dict[str, Spent]:
+        """What runs that are over took, by run; one that was forgotten before it was read is left out."""
+        found: dict[str, Spent] = {}
+        new: dict[str, dict[str, JSON]] = {}
+        for row in rows:
+            if row.ended is None:
+                continue
+            day = f"{datetime.fromtimestamp(row.ended, UTC):%Y-%m-%d}"
+            kept = self._kept(day).get(row.id)
+            if kept is not None and kept[0] == row.ended:
+                found[row.id] = kept[1]
+            elif not row.forgotten:
+                found[row.id] = self._read(self._project.journal.events(row.id), row.ended)
+                self._days[day][row.id] = row.ended, found[row.id]
+                new.setdefault(day, {})[row.id] = {"ended": row.ended, "steps": _plain(found[row.id])}
+        for day, runs in new.items():
+            self._keep(day, runs, now)
+        return found
+
+    def _read(self, events: Sequence[Event], until: float) -> Spent:
+        for digest in graphs_of(events):
+            if digest not in self._graphs:
+                try:
+                    self._graphs[digest] = needs_of(self._project.read_json(digest))
+                except StorageError:
+                    self._graphs[digest] = {}  # it is lost: each step counts as one core
+        return usage(events, self._graphs, until)
+
+    def _alive(self, run: str, now: float, last: float) -> float:
+        """Up to when a run was surely driven: its driver may have died without a word."""
+        lease = self._project.journal.lease(run)
+        if lease is None:
+            return last
+        return now if lease.holder.is_alive() else min(now, lease.expires)
+
+    def _kept(self, day: str) -> dict[str, tuple[float, Spent]]:
+        if day not in self._days:
+            found: dict[str, tuple[float, Spent]] = {}
+            for entry in self._project.journal.entries(_subject(day)):
+                runs: Any = entry.body["runs"]
+                found |= {run: (one["ended"], _usages(one["steps"])) for run, one in runs.items()}
+            self._days[day] = found
+        return self._days[day]
+
+    def _keep(self, day: str, runs: dict[str, JSON], now: float) -> None:
+        names = list(runs)
+        for first in range(0, len(names), _BATCH):
+            some: dict[str, JSON] = {name: runs[name] for name in names[first : first + _BATCH]}
+            self._project.journal.add(_subject(day), SPENT, {"runs": some}, at=now)
+
+
+def cost_of(project: Project, run: str, now: float) -> Cost | None:
+    """What a run costs up to a time; None if no prices are set, or it was forgotten before that was read."""
+    prices = Prices.read(project.settings.costs)
+    if prices is None:
+        return None
+    spending, row = Spending(project), project.journal.row(run)
+    spent = spending.ended([row], now).get(run) if row.forgotten else spending.of(run, now)
+    return None if spent is None else Cost.of(spent, prices)
+
+
+def added(spent: Iterable[Spent]) -> Spent:
+    """What several runs took together, by step."""
+    found: Spent = {}
+    for one in spent:
+        for step, taken in one.items():
+            found[step] = found.get(step, Usage()) + taken
+    return found
+
+
+def _subject(day: str) -> str:
+    return f"cost/{day}"
+
+
+def _plain(spent: Spent) -> dict[str, JSON]:
+    return {step: [round(n, _DIGITS) for n in (u.core, u.gb, u.gpu)] for step, u in spent.items()}
+
+
+def _usages(steps: dict[str, list[float]]) -> Spent:
+    return {step: Usage(*numbers) for step, numbers in steps.items()}

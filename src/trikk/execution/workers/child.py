@@ -1,0 +1,110 @@
+"""A worker's process: from the fork, or a fresh interpreter, to the answer on the pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from trikk.core.logs import log_to_stderr
+from trikk.core.settings import Settings, load_settings
+from trikk.execution.code.loading import Loaded, load
+from trikk.execution.step_messages import StepCall, StepResult, failure
+from trikk.execution.workers.attempt import Workplace, raised, run_call
+from trikk.execution.workers.descendants import die_with_parent, end_children, has_children, take_in_orphans
+from trikk.execution.workers.threads import limit_threads
+from trikk.runs.journals.lazy_journal import LazyJournal
+from trikk.storage.artifacts import Artifacts
+from trikk.storage.stores.locations import open_store
+from trikk.storage.tables.lazy_tables import LazyTables
+
+
+def workplace(settings: Settings, loaded: Loaded) -> Workplace:
+    """Where the workers of a project store things; connections are made at their first use."""
+    artifacts = Artifacts(open_store(settings.location("artifacts")), loaded.codecs)
+    return Workplace(
+        loaded,
+        artifacts,
+        LazyTables(settings.location("tables")),
+        LazyJournal(settings.location("journal")),
+        settings.root,
+        settings.state,
+        settings.environment,
+    )
+
+
+def work(data: dict[str, Any], root: Path, place: Workplace, pipe: int) -> NoReturn:
+    """Do the call, answer on the pipe and end the process."""
+    call = StepCall.read(data)
+    try:
+        if call.log:
+            _redirect(call.log)
+        os.chdir(root)
+        limit_threads(call.cpus)
+        result = run_call(call, place)
+    except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
+        result = raised("raised", error, replace(call, on=None), place)
+    if result.error is not None:
+        with contextlib.suppress(Exception):  # the step may have closed its log
+            print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201
+    place.artifacts.release()
+    if has_children():
+        end_children()  # before the step counts as over: what it has left behind writes no more
+    _answer(pipe, result)
+    finish(0)
+
+
+def finish(status: int) -> NoReturn:
+    """End this process now, its output flushed; nothing that the host had registered is run."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(status)
+
+
+def _answer(pipe: int, result: StepResult) -> None:
+    data = memoryview(json.dumps(result.to_json(), separators=(",", ":")).encode())
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def _redirect(log: str) -> None:
+    """Take stdin from nowhere; send stdout and stderr to the log, which others read while it grows."""
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.close(out)
+    os.close(nothing)
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def main() -> None:
+    """`python -m trikk.execution.workers.child`: in a fresh interpreter; what to do comes as JSON on stdin."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the host, which ignores it, has passed that on
+    die_with_parent(True)
+    take_in_orphans()
+    given = json.load(sys.stdin)
+    root, code = Path(given["root"]), Path(given["code"])
+    try:
+        if given["call"].get("log"):
+            _redirect(given["call"]["log"])
+        settings = load_settings(root, stored=True)
+        loaded = load(settings, code)
+        log_to_stderr(settings.timezone)
+        place = workplace(settings, loaded)
+    except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
+        _answer(given["pipe"], failure("loaded", str(error), retryable=False, type=type(error).__name__))
+        finish(0)
+    work(given["call"], root, place, given["pipe"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,317 @@
+"""The process that holds the author's code: it imports the project once and does nothing else.
+
+A driver starts it, asks it what the pipelines look like, and has it fork a worker for each attempt, so that
+the imports are paid once and a step still has a process of its own. It never runs a step itself; a fork of it
+is therefore a fresh process. Where forking is unsafe it starts fresh interpreters instead, and says why.
+
+When the driver goes away, it ends every worker's process group and itself.
+
+    driver -> host   {"do": "start", "call": StepCall}   {"do": "kill", "task": id, "signal": n}
+    host -> driver   {"ready": {...}} or {"error": {...}}
+                     {"ended": id, "status": wait status, "result": StepResult or null, "peak": bytes}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from trikk.core.errors import ProjectError, TrikkError
+from trikk.core.logs import log_to_stderr
+from trikk.core.settings import load_settings
+from trikk.execution.code.loading import Loaded, load
+from trikk.execution.step_messages import failure
+from trikk.execution.workers.attempt import Workplace
+from trikk.execution.workers.child import finish, work, workplace
+from trikk.execution.workers.descendants import (
+    children,
+    die_with_parent,
+    end_children,
+    has_children,
+    take_in_orphans,
+)
+from trikk.execution.workers.fork_safety import why_not_fork
+from trikk.execution.workers.spare import Spare, fork_spare
+from trikk.execution.workers.wire import Wire
+
+_PIPE = 1 << 16
+
+
+@dataclass(slots=True)
+class _Child:
+    task: str
+    pid: int
+    pipe: int
+    answer: bytearray = field(default_factory=bytearray)
+
+
+class Host:
+    """Serves one driver until it hangs up."""
+
+    def __init__(self, wire: Wire, root: Path, code: Path) -> None:
+        self.wire = wire
+        self.root = root
+        self.code = code
+        self.pid = os.getpid()
+        self.children: dict[int, _Child] = {}
+        self.imported: set[int] = set()  # processes that importing the project has started
+        self.selector = selectors.DefaultSelector()
+        self.fresh: str | None = None
+        self.loaded = Loaded()
+        self.place: Workplace
+        self.spare: Spare | None = None
+
+    def serve(self) -> None:
+        """Import the project, report, and start and watch workers until the driver is gone."""
+        settings = load_settings(self.root, stored=True)
+        die_with_parent(True)  # a module that hangs on import must not outlive its driver
+        try:
+            self.loaded = load(settings, self.code)
+            log_to_stderr(settings.timezone)
+            self.place = workplace(settings, self.loaded)
+        except TrikkError as error:
+            self.wire.send({"error": {**error.to_json()}})
+            return
+        except KeyboardInterrupt:  # not Ctrl-C, which this process ignores
+            told = ProjectError(
+                "a module of the project raises KeyboardInterrupt", next="let it raise another error"
+            )
+            self.wire.send({"error": {**told.to_json()}})
+            return
+        self.imported = children(self.pid) if has_children() else set()
+        take_in_orphans()
+        die_with_parent(False)  # from now on it notices by itself, and ends what the workers have started
+        self.fresh = None if settings.isolation == "fork" else why_not_fork()
+        if settings.isolation == "fresh":
+            self.fresh = "trikk.toml says so"
+        self.wire.send({"ready": self._description()})
+        _warm(self.loaded)
+        gc.collect()
+        gc.freeze()
+        awake, wake = os.pipe()
+        for end in (awake, wake):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.selector.register(self.wire, selectors.EVENT_READ, "wire")
+        self.selector.register(awake, selectors.EVENT_READ, "child")
+        self._make_spare()
+        while self._turn(awake):
+            pass
+        self._end_all()
+
+    def _turn(self, awake: int) -> bool:
+        for key, _ in self.selector.select():
+            if key.data == "wire":
+                messages = self.wire.receive()
+                if messages is None:
+                    return False
+                for message in messages:
+                    self._obey(message)
+            elif key.data == "child":
+                os.read(awake, 4096)
+                self._reap()
+            else:
+                self._read(key.data)
+        return True
+
+    def _description(self) -> dict[str, Any]:
+        prefix = f"{self.code}{os.sep}"
+        graphs = {}
+        for name, pipeline in self.loaded.pipelines.items():
+            graph = pipeline.graph.to_json()
+            for node in graph["nodes"]:  # type: ignore[union-attr]
+                node["where"] = node["where"].removeprefix(prefix)  # type: ignore[index,call-overload,union-attr]
+            graphs[name] = graph
+        return {"pipelines": graphs, "fresh": self.fresh}
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        if message["do"] == "kill":
+            child = next((c for c in self.children.values() if c.task == message["task"]), None)
+            if child is not None:
+                _signal_group(child.pid, message["signal"])
+        elif message["do"] == "codes":
+            from trikk.execution.code.fingerprint import step_codes
+
+            codes = step_codes(self.loaded.pipeline(message["pipeline"]), self.code)
+            self.wire.send({"codes": codes})
+        elif message["do"] == "parts":
+            from trikk.execution.code.fingerprint import import_digest, step_parts
+
+            parts = step_parts(self.loaded.pipeline(message["pipeline"]), self.code)
+            self.wire.send({"parts": parts, "imports": import_digest(self.code)})
+        elif message["do"] == "start":
+            self._start(message["task"], message["call"])
+
+    def _start(self, task: str, call: dict[str, Any]) -> None:
+        try:
+            pid, answers = self._spawn(call) if self.fresh else self._hand_over(call)
+        except OSError as error:
+            result = failure("exited", f"no process could be started for it: {error.strerror}", retryable=True)
+            self.wire.send({"ended": task, "status": 0, "result": result.to_json(), "peak": 0})
+            return
+        os.set_blocking(answers, False)
+        child = _Child(task, pid, answers)
+        self.children[pid] = child
+        self.selector.register(answers, selectors.EVENT_READ, child)
+        self._make_spare()
+
+    def _hand_over(self, call: dict[str, Any]) -> tuple[int, int]:
+        """Give the call to the spare process, or to a new one; returns its pid and the pipe of its answer."""
+        data = json.dumps(call, separators=(",", ":")).encode()
+        while True:
+            spare = self.spare or fork_spare(self._begin_worker, self._work)
+            self.spare = None
+            if spare.take(data):
+                return spare.pid, spare.answers
+
+    def _make_spare(self) -> None:
+        if self.fresh is None and self.spare is None:
+            with contextlib.suppress(OSError):  # then the next call makes one, or says why not
+                self.spare = fork_spare(self._begin_worker, self._work)
+
+    def _begin_worker(self) -> None:
+        _become_worker(self.pid)
+        self.wire.sock.close()
+        self.selector.close()
+
+    def _work(self, call: dict[str, Any], answer: int) -> NoReturn:
+        work(call, self.root, self.place, answer)
+
+    def _spawn(self, call: dict[str, Any]) -> tuple[int, int]:
+        """Start a fresh interpreter for the call; returns its pid and the pipe of its answer."""
+        answers, answer = os.pipe()
+        given = {"call": call, "root": str(self.root), "code": str(self.code), "pipe": answer}
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "trikk.execution.workers.child"],
+                stdin=subprocess.PIPE,
+                pass_fds=[answer],
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(answers)
+            raise
+        finally:
+            os.close(answer)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(given).encode())
+        process.stdin.close()
+        process.returncode = 0  # it is reaped here, not by Popen
+        return process.pid, answers
+
+    def _read(self, child: _Child) -> None:
+        if child.pipe < 0:
+            return  # it was reaped earlier in this very turn
+        try:
+            while data := os.read(child.pipe, _PIPE):
+                child.answer += data
+        except BlockingIOError:
+            return
+        self.selector.unregister(child.pipe)
+        os.close(child.pipe)
+        child.pipe = -1
+
+    def _reap(self) -> None:
+        while self.children or self.spare is not None:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            _signal_group(found.si_pid, signal.SIGKILL)  # what the step left running
+            _, status, usage = os.wait4(found.si_pid, 0)
+            child = self.children.pop(found.si_pid, None)
+            if child is not None:
+                self._report(child, status, usage.ru_maxrss * 1024)
+            elif self.spare is not None and self.spare.pid == found.si_pid:
+                self.spare.dismiss()
+                self.spare = None
+
+    def _report(self, child: _Child, status: int, peak: int) -> None:
+        if child.pipe >= 0:
+            self._read(child)
+        if child.pipe >= 0:
+            self.selector.unregister(child.pipe)
+            os.close(child.pipe)
+        try:
+            result = json.loads(child.answer) if child.answer else None
+        except ValueError:
+            result = None
+        if result is None:  # it could not end what it had started, which has come to this process
+            self._end_orphans()
+        self.wire.send({"ended": child.task, "status": status, "result": result, "peak": peak})
+
+    def _end_all(self) -> None:
+        if self.spare is not None:
+            self.spare.dismiss()
+        for pid in self.children:
+            _signal_group(pid, signal.SIGKILL)
+        if self.children:
+            self.children.clear()
+            self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        spare = {self.spare.pid} if self.spare is not None else set()
+        end_children({*self.children, *spare, *self.imported})
+
+
+def _become_worker(parent: int) -> None:
+    """Leave the host's signals and session behind, and die with it."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.setsid()
+    die_with_parent(True)
+    take_in_orphans()
+    if os.getppid() != parent:
+        finish(3)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        os.kill(pid, number)
+
+
+def _warm(loaded: Loaded) -> None:
+    """Import, without using, what workers of these pipelines will import anyway."""
+    if any(p.graph.tables_read() or p.graph.tables_written() for p in loaded.pipelines.values()):
+        import deltalake  # noqa: F401
+        import polars as pl  # noqa: F401
+
+        import trikk.storage.frames
+        import trikk.storage.tables.versioned_tables  # noqa: F401
+
+
+def main() -> None:
+    """`python -m trikk.execution.workers.host FD ROOT CODE`: serve the driver at the other end of socket FD."""
+    fd, root, code = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    os.set_inheritable(fd, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        Host(Wire(socket.socket(fileno=fd)), root, code).serve()
+    except (BrokenPipeError, ConnectionResetError):
+        finish(1)  # the driver is gone: so are its workers, by their death signal
+    except OSError as error:
+        print(f"the host of the project's code can't go on: {error}", file=sys.stderr)  # noqa: T201
+        finish(1)
+
+
+if __name__ == "__main__":
+    main()

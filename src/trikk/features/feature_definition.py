@@ -1,0 +1,138 @@
+"""What a feature table is: its entity, its times, its features. Pure, and JSON, so that a command needs no code.
+
+Times are whole microseconds since 1970 here and in everything below; a time with a zone counts in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trikk.core.digests import digest_bytes
+from trikk.core.durations import Duration, seconds
+from trikk.core.errors import UsageError
+from trikk.core.names import check_name
+from trikk.core.values import JSON, canonical
+from trikk.features.store_address import check_address
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A feature table's definition.
+
+    Attributes:
+        name: the table's name.
+        entity: the columns that say whom a row is about.
+        time: the column with the moment at which the row's values became known.
+        event: the column with the moment that the values are about, or None where the last known row counts.
+        features: the features' names, with their type as text ("Float64") or None for any; None: all the others.
+        ttl: how old values may be, in microseconds, or None for any age.
+        delay: how long after `time` a row may be used, in microseconds.
+        online: where rows are served from, secrets by reference; None for the project's own SQLite file.
+    """
+
+    name: str
+    entity: tuple[str, ...]
+    time: str
+    event: str | None = None
+    features: dict[str, str | None] | None = None
+    ttl: int | None = None
+    delay: int = 0
+    online: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that tell a table's rows apart."""
+        return (*self.entity, self.time) if self.event is None else (*self.entity, self.event, self.time)
+
+    @property
+    def meaning(self) -> str:
+        """A digest of all that decides which row is used when; where it is served from does not."""
+        return digest_bytes(canonical({k: v for k, v in self.to_json().items() if k != "online"}))
+
+    def to_json(self) -> dict[str, JSON]:
+        """The definition as JSON; it holds no secret."""
+        return {
+            "name": self.name,
+            "entity": list(self.entity),
+            "time": self.time,
+            "event": self.event,
+            "features": None if self.features is None else dict(self.features),
+            "ttl": self.ttl,
+            "delay": self.delay,
+            "online": self.online,
+        }
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Definition:
+        """The definition that `to_json` wrote."""
+        return cls(**{**data, "entity": tuple(data["entity"])})
+
+
+def define(
+    name: str,
+    *,
+    entity: str | Sequence[str],
+    time: str,
+    event: str | None = None,
+    features: Sequence[str] | Mapping[str, object] | None = None,
+    ttl: Duration | None = None,
+    available_after: Duration = 0,
+    online: str | None = None,
+) -> Definition:
+    """A definition from what an author writes; the arguments are those of `FeatureTable`.
+
+    Raises:
+        UsageError: if a name or duration is wrong, a column has two roles, or no row could ever be used.
+    """
+    check_name("feature table", name)
+    columns = (entity,) if isinstance(entity, str) else tuple(entity)
+    named = _types(features)
+    roles = [*columns, time, *([] if event is None else [event]), *(named or {})]
+    if not columns or not all(isinstance(c, str) and c for c in roles):
+        raise UsageError(
+            f"feature table {name} has a column without a name",
+            next='write entity=["line", "stop"], time="known_at"',
+        )
+    twice = sorted({c for c in roles if roles.count(c) > 1})
+    if twice:
+        raise UsageError(
+            f"column {twice[0]!r} has two roles in feature table {name}", next="name each column once"
+        )
+    if named is not None and not named:
+        raise UsageError(f"feature table {name} has no features", next="name them, or leave features= out for all")
+    if online is not None:
+        check_address(online)
+    age = None if ttl is None else _microseconds(ttl, "ttl")
+    delay = _microseconds(available_after, "available_after")
+    if age is not None and age < delay:
+        raise UsageError(
+            f"no value of feature table {name} could ever be used: it is too old (ttl) before it is available",
+            next="make ttl longer than available_after",
+        )
+    return Definition(name, columns, time, event, named, age, delay, online)
+
+
+def _types(features: Sequence[str] | Mapping[str, object] | None) -> dict[str, str | None] | None:
+    if features is None:
+        return None
+    if isinstance(features, str):
+        return {features: None}
+    if not isinstance(features, Mapping):
+        return dict.fromkeys(features)
+    return {name: None if kind is None else _type_text(kind) for name, kind in features.items()}
+
+
+def _type_text(kind: object) -> str:
+    """A polars type as the text that a stored column of it has."""
+    if isinstance(kind, str):
+        return kind
+    from trikk.storage.tables.types import stored_type
+
+    made: Any = kind() if isinstance(kind, type) else kind
+    return str(stored_type("feature", made))
+
+
+def _microseconds(value: Duration, what: str) -> int:
+    return round(seconds(value, what=what) * 1_000_000)

@@ -1,0 +1,376 @@
+"""A/B: two sides on exactly the same cases, their difference, how sure it is, and what to think of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import UnknownName, UsageError
+from trikk.core.values import JSON
+from trikk.drift.measures.correction import adjusted
+from trikk.models.metrics.by_name import METRICS, Metric, check_two
+from trikk.models.metrics.comparable import unseen_by_side
+from trikk.models.metrics.own_metric import is_place, short
+from trikk.models.registry import Registry
+from trikk.monitoring.ab.class_losses import classes_known, labels_of_sides, of_classes
+from trikk.monitoring.ab.losses import (
+    GROUP,
+    NUMBER,
+    OTHER,
+    Extent,
+    LeftOut,
+    Loss,
+    Measure,
+    Quotient,
+    by_expression,
+    each_without,
+    stretches,
+)
+from trikk.monitoring.ab.metric_in_worker import Call, here
+from trikk.monitoring.ab.pairs import DAY, Excluded, operands, paired
+from trikk.monitoring.ab.resampling import Spread, spread, two_sided
+from trikk.monitoring.ab.sides import Part, Side, parts_of, read_side, told_where
+from trikk.monitoring.ab.verdict import OPEN, Rules, Verdict, detectable, judge
+from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
+from trikk.monitoring.cases.slices import slice_texts
+from trikk.monitoring.monitor_definition import MonitorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+RESAMPLES = 10_000
+SLICE_RESAMPLES = 2_000
+LEAST_WEEKS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What was found on one group of cases.
+
+    Attributes:
+        slice: the slice's column; "" for all cases.
+        value: the slice's value as text; "" for all cases.
+        cases: how many cases both sides predicted and whose truth is known.
+        first: the first side's metric.
+        second: the second side's, on the same cases.
+        spread: their difference (of sizes, for a metric that is best near 0), second minus first.
+        verdict: what to think of the second side.
+        chance: for a slice, the probability of such a difference by chance, corrected for the number of slices.
+    """
+
+    slice: str
+    value: str
+    cases: int
+    first: float | None
+    second: float | None
+    spread: Spread
+    verdict: Verdict
+    chance: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """The difference as a share of the first side's metric."""
+        if not self.first or not math.isfinite(self.spread.difference):
+            return None
+        return self.spread.difference / abs(self.first)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The effect as JSON; `difference` is in the metric's units."""
+        s, v = self.spread, self.verdict
+        interval: list[JSON] | None = None if s.low is None else [s.low, s.high]
+        found: dict[str, JSON] = {
+            "slice": self.slice,
+            "value": self.value,
+            "cases": self.cases,
+            "days": s.days,
+            "first": self.first,
+            "second": self.second,
+            "difference": s.difference,
+            "share": self.share,
+            "interval": interval,
+            "verdict": v.state,
+            "reason": v.reason,
+            "days_needed": v.days_needed,
+        }
+        return found | ({} if self.chance is None else {"chance": self.chance})
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sides compared.
+
+    Attributes:
+        monitor: whose truth, key and days.
+        metric: what they are compared by.
+        better: lower, higher or zero.
+        first: the side to beat, as written.
+        second: the side that is judged.
+        days: the first and the last local day with cases; None without any.
+        whole: all cases.
+        slices: each slice.
+        left_out: how many cases it is not made on, and why.
+        detectable: the least difference that these days would find; None without days.
+        over: "days", or "weeks" where those vary more.
+        rules: when a difference counts.
+        sources: what each side's tables have of it.
+        places: the same in words, for versions and aliases that are not in the monitor's table alone.
+        unseen: the classes of the truth that a side does not know, as texts, with how many cases have each.
+        unseen_words: the same in words, by side.
+    """
+
+    monitor: str
+    metric: str
+    better: str
+    first: str
+    second: str
+    days: tuple[date, date] | None
+    whole: Effect
+    slices: tuple[Effect, ...] = ()
+    left_out: Excluded = field(default_factory=Excluded)
+    detectable: float | None = None
+    over: str = "days"
+    rules: Rules = field(default_factory=Rules)
+    sources: tuple[tuple[Part, ...], ...] = ()
+    places: tuple[str, ...] = ()
+    unseen: Mapping[str, int] = field(default_factory=dict)
+    unseen_words: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in a sentence."""
+        verdict = self.whole.verdict
+        if verdict.state != OPEN:
+            return f"{self.second} is {verdict.state} than {self.first}: {verdict.reason}"
+        more = verdict.days_needed
+        days = "" if more is None else f"; about {more:,} more {'day' if more == 1 else 'days'} would tell"
+        return f"not yet known whether {self.second} is better than {self.first}: {verdict.reason}{days}"
+
+    def to_json(self) -> dict[str, JSON]:
+        """The comparison as JSON: the figures of all cases at the top."""
+        return {
+            "monitor": self.monitor,
+            "metric": self.metric,
+            "better": self.better,
+            "sides": [self.first, self.second],
+            "from": None if self.days is None else self.days[0].isoformat(),
+            "to": None if self.days is None else self.days[1].isoformat(),
+            **{k: v for k, v in self.whole.to_json().items() if k not in ("slice", "value")},
+            "confidence": self.rules.confidence,
+            "over": self.over,
+            "alike": self.whole.spread.alike,
+            "detectable": self.detectable,
+            "unpaired": list(self.left_out.unpaired),
+            "unlabelled": self.left_out.unlabelled,
+            "unpredicted": self.left_out.unpredicted,
+            "unseen_classes": {**self.unseen},
+            "sentence": self.sentence,
+            "tables": [[part.to_json() for part in parts] for parts in self.sources],
+            "slices": [one.to_json() for one in self.slices],
+        }
+
+
+def compare(
+    spec: MonitorSpec,
+    tables: Any,
+    registry: Registry,
+    first: str,
+    second: str,
+    *,
+    environment: str = "main",
+    metric: str = "",
+    better: str = "",
+    call: Call = here,
+    start: date | None = None,
+    end: date | None = None,
+    rules: Rules | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two sides on the cases that both predicted and whose truth is known.
+
+    Args:
+        spec: a monitor: its truth, key, slot, slices and days.
+        tables: the project's.
+        registry: the project's models.
+        first: the side to beat; see `read_side`.
+        second: the side that is judged.
+        environment: whose aliases.
+        metric: a name, or "module:function" of the author's own; the monitor's first by default.
+        better: which way is better of an author's own, where it does not say so itself.
+        call: what calls an author's function; in this process by default.
+        start: the first local day of slots; from the beginning if not given.
+        end: the last local day, included.
+        rules: when a difference counts.
+        seed: of the resampling.
+
+    Raises:
+        UnknownName: if a side names what is not there.
+        UsageError: if it can't be compared by that metric, or the sides share no case with a truth.
+    """
+    chosen, place = _chosen(spec, metric or spec.metrics[0], better)
+    rules = rules or Rules()
+    sides = (read_side(first), read_side(second))
+    parts = [parts_of(side, spec, tables, registry, environment) for side in sides]
+    made = list(zip(sides, parts, strict=True))
+    pairs, out, rows = paired(spec, made, tables.scan(spec.truth), start, end, registry)
+    places = [where for side, of_side in made if (where := told_where(side, of_side, spec))]
+    if pairs.is_empty():
+        told = ", ".join(out.told(first, second)) or "none at all"
+        where = f" ({'; '.join(places)})" if places else ""
+        raise UsageError(
+            f"{first} and {second} share no case whose truth is known{where}",
+            next=f"there are {told}; let one of them predict in shadow, or wait for the truth",
+        )
+    labels = None if place else labels_of_sides(spec, registry, chosen, (first, second), rows, pairs)
+    if place:
+        measure: Measure = LeftOut(chosen, partial(call, place))
+    elif labels is not None:
+        measure = of_classes(chosen, labels, (first, second))
+    else:
+        truths = pairs[OBSERVED].alias(f"{spec.truth}.{spec.observed}")
+        for side, column in ((first, PREDICTED), (second, OTHER)):
+            check_two(chosen, truths, pairs[column].alias(side))
+        pairs = operands(pairs, chosen)
+        measure = (
+            Quotient(chosen) if chosen.above else LeftOut(chosen, partial(each_without, by_expression(chosen)))
+        )
+    found = _compared(spec, measure, sides, pairs, out, rules, seed)
+    of_models = {side.text: of_side for side, of_side in zip(sides, rows, strict=True) if not side.column}
+    unseen, words = unseen_by_side(pairs[OBSERVED], classes_known(spec, registry, of_models))
+    found = replace(found, unseen=unseen, unseen_words=tuple(words))
+    return replace(found, sources=tuple(map(tuple, parts)), places=tuple(places))
+
+
+def _chosen(spec: MonitorSpec, name: str, better: str) -> tuple[Metric, str]:
+    """The metric, and where it is the author's own: "module:function", which is not imported here."""
+    own = spec.own.get(name)
+    if own is None and not is_place(name):
+        try:
+            return spec.metric(name), ""
+        except UnknownName as error:
+            raise UnknownName("metric", name, {*spec.metrics, *METRICS}) from error
+    place = name if own is None else str(own["function"])
+    better = better or ("" if own is None else str(own["better"]))
+    if not better:
+        raise UsageError(
+            f"it is not known which way {name} is better",
+            next=f'say it: Metric({short(name)}, better="higher") in the monitor, or --better higher',
+        )
+    return Metric(name, better, numeric=False), place
+
+
+def _compared(
+    spec: MonitorSpec,
+    measure: Measure,
+    sides: tuple[Side, Side],
+    pairs: pl.DataFrame,
+    out: Excluded,
+    rules: Rules,
+    seed: int,
+) -> Comparison:
+    days, loss = pairs[DAY].unique().sort(), measure.loss
+    sums = _grouped(measure, pairs, days, None)[1]
+    found = spread(sums, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
+    found = replace(found, days=len(days))
+    weekly, over = _by_week(loss, sums, days, rules, seed), "days"
+    if weekly is not None and weekly.error > found.error:
+        found, over = replace(weekly, days=found.days), "weeks"
+    first, second = (_metric(loss, sums.sum(axis=0)[0, side]) for side in (0, 1))
+    verdict = judge(found, loss.better, rules, first or 0.0)
+    if first is None or second is None:
+        verdict = replace(verdict, reason=measure.why(pairs) or verdict.reason)
+    whole = Effect("", "", pairs.height, first, second, found, verdict)
+    slices = [effect for column in spec.slices if column in pairs.columns
+              for effect in _sliced(column, measure, pairs, days, rules, seed)]  # fmt: skip
+    return Comparison(
+        spec.name,
+        loss.name,
+        loss.better,
+        sides[0].text,
+        sides[1].text,
+        (days[0], days[-1]),
+        whole,
+        tuple(_corrected(slices, rules)),
+        out,
+        detectable(found, rules),
+        over,
+        rules,
+    )
+
+
+def _grouped(
+    measure: Measure, pairs: pl.DataFrame, days: pl.Series, column: str | None
+) -> tuple[list[tuple[str, int, int]], np.ndarray[Any, Any]]:
+    """Each group's name, cases and days; and what each day, or stretch of days, adds."""
+    import polars as pl
+
+    name = pl.lit("") if column is None else slice_texts(pairs[column])
+    order = pl.lit(0) if column is None else pl.col(column)
+    named = pairs.with_columns(name.alias("_name"), order.alias("_order"))
+    groups = named.group_by("_name").agg(pl.len(), pl.col(DAY).n_unique(), pl.col("_order").first())
+    groups = groups.sort("_order", "_name", nulls_last=True).drop("_order").with_row_index(GROUP)
+    numbers = pl.Series(stretches(len(days)) if measure.by_stretch else range(len(days)), dtype=pl.Int64)
+    rows = named.join(groups.select("_name", GROUP), on="_name", maintain_order="left")
+    rows = rows.with_columns(numbers.gather(days.search_sorted(rows[DAY])).alias(NUMBER))
+    sums = measure.sums(rows.drop("_name", "_order"), Extent(int(numbers[-1]) + 1, groups.height))
+    return [(text, int(count), int(of_days)) for _, text, count, of_days in groups.iter_rows()], sums
+
+
+def _by_week(loss: Loss, sums: np.ndarray[Any, Any], days: pl.Series, rules: Rules, seed: int) -> Spread | None:
+    """The difference with whole weeks resampled; None where there are too few of them, or days stand together."""
+    import numpy as np
+
+    weeks = days.dt.truncate("1w").rank("dense").to_numpy().astype(np.int64) - 1
+    count = int(weeks[-1]) + 1
+    if count < LEAST_WEEKS or len(sums) < len(days):
+        return None
+    whole = np.zeros((count, *sums.shape[1:]))
+    np.add.at(whole, weeks, sums)
+    return spread(whole, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
+
+
+def _sliced(
+    column: str, measure: Measure, pairs: pl.DataFrame, days: pl.Series, rules: Rules, seed: int
+) -> list[Effect]:
+    loss = measure.loss
+    named, sums = _grouped(measure, pairs, days, column)
+    spreads = spread(sums, loss, confidence=rules.confidence, resamples=SLICE_RESAMPLES, seed=seed)
+    whole = sums.sum(axis=0)
+    found = []
+    for number, ((value, count, of_days), per_unit) in enumerate(zip(named, spreads, strict=True)):
+        one = replace(per_unit, days=of_days)
+        first, second = (_metric(loss, whole[number, side]) for side in (0, 1))
+        verdict = judge(one, loss.better, rules, first or 0.0)
+        found.append(Effect(column, value, count, first, second, one, verdict, _chance(one)))
+    return found
+
+
+def _chance(one: Spread) -> float:
+    """The probability of a difference at least as large if there were none."""
+    if one.days < 2 or not math.isfinite(one.error):
+        return 1.0
+    if one.error == 0:
+        return 1.0 if one.difference == 0 else 0.0
+    return two_sided(one.difference / one.error, one.days - 1)
+
+
+def _corrected(slices: Sequence[Effect], rules: Rules) -> list[Effect]:
+    """Slices judged by their corrected probabilities, since of many some differ by chance."""
+    chances = adjusted([one.chance or 0.0 for one in slices], "benjamini-hochberg")
+    found = []
+    for one, chance in zip(slices, chances, strict=True):
+        verdict = one.verdict
+        if verdict.state != OPEN and chance > 1 - rules.confidence:
+            reason = f"among {len(slices)} slices such a difference is no surprise ({chance:.0%})"
+            verdict = Verdict(OPEN, reason)
+        found.append(replace(one, chance=chance, verdict=verdict))
+    return found
+
+
+def _metric(loss: Loss, sums: np.ndarray[Any, Any]) -> float | None:
+    value = float(loss.of(sums))
+    return value if math.isfinite(value) else None

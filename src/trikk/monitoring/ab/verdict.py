@@ -1,0 +1,108 @@
+"""Whether the second of two sides is better: a decision on numbers, with its reason. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from trikk.monitoring.ab.resampling import Spread
+
+BETTER, WORSE, OPEN = "better", "worse", "not yet known"
+MOST_DAYS = 1000
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When a difference counts.
+
+    Attributes:
+        least_days: days below which nothing is decided.
+        confidence: of the interval that has to leave out 0.
+        power: the probability with which a difference of the expected size is to be found.
+        matters: the least difference that matters, as a share of the first side's metric; None to plan with the
+            difference that was seen.
+    """
+
+    least_days: int = 7
+    confidence: float = 0.95
+    power: float = 0.8
+    matters: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be thought of the second side.
+
+    Attributes:
+        state: better, worse or "not yet known".
+        reason: why, in a sentence.
+        days_needed: days still needed; None if it is decided, or no number of days (up to 1,000) would do.
+    """
+
+    state: str
+    reason: str
+    days_needed: int | None = None
+
+
+def judge(found: Spread, better: str, rules: Rules, first: float) -> Verdict:
+    """Judge the second side against the first.
+
+    Args:
+        found: the difference, second minus first.
+        better: "higher" if more of the metric is better, else less is.
+        rules: when it counts.
+        first: the first side's metric.
+    """
+    if not math.isfinite(found.difference):
+        return Verdict(OPEN, "the metric is no number on these cases")
+    if found.low is None and found.days > 1:
+        return Verdict(OPEN, "without some of the days the metric is not defined")
+    if found.low is None or found.high is None:
+        return Verdict(OPEN, f"{_days(found.days)} with cases are too few", max(1, rules.least_days - found.days))
+    between = f"between {found.low:+.4g} and {found.high:+.4g} at {rules.confidence:.0%}"
+    outside = found.low > 0 or found.high < 0
+    if outside and found.days >= rules.least_days:
+        good = (found.difference > 0) == (better == "higher")
+        return Verdict(BETTER if good else WORSE, f"the difference lies {between}")
+    needed = days_for(found, rules, first)
+    wanted = max(needed or 0, rules.least_days) - found.days
+    if found.days < rules.least_days:
+        reason = f"{_days(found.days)} of the {rules.least_days} that are asked for at least"
+        return Verdict(OPEN, reason, None if needed is None else max(1, wanted))
+    reason = f"the difference lies {between}, on either side of 0"
+    if needed is None:
+        return Verdict(OPEN, f"{reason}; if there is one, it is too small for {MOST_DAYS:,} days to tell")
+    return Verdict(OPEN, reason, max(1, wanted))
+
+
+def days_for(found: Spread, rules: Rules, first: float) -> int | None:
+    """How many days in all would tell such a difference from 0; None if more than a thousand.
+
+    n = ((z(1 - a/2) + z(power)) s / d)^2 + z(1 - a/2)^2 / 2, with s the standard deviation of a day's difference
+    and d the difference: the sample size of a paired comparison (NIST/SEMATECH e-Handbook of Statistical Methods,
+    7.2.2.2), with the correction for s being estimated (W. Guenther, The American Statistician 35 (1981)).
+
+    Args:
+        found: the difference so far.
+        rules: confidence, power and what matters.
+        first: the first side's metric.
+    """
+    expected = abs(found.difference) if rules.matters is None else rules.matters * abs(first)
+    if not expected or not math.isfinite(found.of_a_day):
+        return None
+    sure = _NORMAL.inv_cdf((1 + rules.confidence) / 2)
+    needed = ((sure + _NORMAL.inv_cdf(rules.power)) * found.of_a_day / expected) ** 2 + sure**2 / 2
+    return math.ceil(needed) if needed <= MOST_DAYS else None
+
+
+def detectable(found: Spread, rules: Rules) -> float | None:
+    """The least difference that as many days as there are would find with the rules' power; None without days."""
+    if not math.isfinite(found.error):
+        return None
+    return (_NORMAL.inv_cdf((1 + rules.confidence) / 2) + _NORMAL.inv_cdf(rules.power)) * found.error
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"

@@ -1,0 +1,1 @@
+"""Cases: predictions beside their truth, and which of them count."""

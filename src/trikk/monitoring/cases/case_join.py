@@ -1,0 +1,342 @@
+"""Predictions beside the truth: one row for each entity and slot that either of them names."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import UsageError
+from trikk.monitoring.cases.nowcasts import HINDSIGHT, MADE, Standing, made_later, nowcasts, standing
+from trikk.monitoring.cases.rejected_share import set_aside_rows, with_set_aside
+from trikk.monitoring.cases.unseen import UNSEEN, Unseen
+from trikk.monitoring.cases.windows import zone_of
+from trikk.monitoring.monitor_definition import TIME_PARTS, Made, MonitorSpec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trikk.models.registry import Registry
+
+PREDICTED, OBSERVED, BASELINE, LOWER, UPPER = "_predicted", "_observed", "_baseline", "_lower", "_upper"
+EXPECTED = "_expected_error"
+PROBABILITY = "_probability"
+"""The probability of the positive one of two classes; of several, each with `_` and its class behind."""
+_FORETOLD, _THEIRS = "_foretold", "_truth_"
+_KEPT = ("prediction_id", "model", "model_version", "run")
+_DAY = timedelta(days=1)
+
+
+def cases(
+    spec: MonitorSpec,
+    predictions: pl.LazyFrame,
+    truth: pl.LazyFrame,
+    start: datetime,
+    end: datetime,
+    unseen: Unseen | None = None,
+    registry: Registry | None = None,
+    aside: pl.LazyFrame | None = None,
+    everything: pl.LazyFrame | None = None,
+) -> pl.DataFrame:
+    """Join the predictions for the slots from `start` to `end` (not included) with their truth.
+
+    Of several predictions for a slot the last one counts that was made before it, as people could act on that one;
+    one that was made later counts only where there is no other. Of predictions made at one time, and of several
+    truths, the last row counts, which is the one that was written last. Of predictions that are made after their
+    slot, the first counts (`nowcasts`).
+
+    Args:
+        spec: the monitor.
+        predictions: its predictions.
+        truth: its ground truth.
+        start: with its zone.
+        end: with its zone.
+        unseen: what says which predictions are of categories that are new to their model.
+        aside: the rows that could not be predicted; None if the monitor does not ask.
+        registry: of the models; without it no prediction is known to be made later than it says.
+        everything: the table that the predictions are a part of; None if they are all of it.
+
+    Returns:
+        The key columns; the slot in UTC; `_predicted`, `_observed` (null where there is none; what is not finite
+        is none); `_baseline`, `_lower`, `_upper`, `_expected_error` if the monitor has them; `_probability` (of
+        the monitor's positive class, whichever a model calls so), or `_probability_<class>` for each class, if the
+        predictions have them; the slices, those of a truth without
+        a prediction as the truth has them; and, where the predictions have them, prediction_id, model,
+        model_version and run; and `_unseen`, `_unseen_class`, if that is known of any model. Of predictions that
+        are made after their slot also `_too_late`, `_too_early`, `_corrections` and `_correction` (`nowcasts`).
+
+    A key that the predictions have as text and the truth as whole numbers or dates (as endpoints logged them
+    before they knew the truth's types) is compared as text, exactly as the truth's value is written: "7" is 7, and
+    "007" is not.
+
+    Raises:
+        UsageError: if a column is missing, or the tables' keys or slots are of kinds that can't be joined.
+    """
+    import polars as pl
+
+    have, others = predictions.collect_schema(), truth.collect_schema()
+    check_tables(spec, have, others)
+    truth, others = with_texts(spec, truth, have, others)
+    by = [*spec.key, spec.slot]
+    made, came = within(spec, predictions, have, start, end), within(spec, truth, others, start, end)
+    values = {PREDICTED: spec.prediction}
+    values |= {BASELINE: spec.baseline} if spec.baseline else {}
+    values |= dict(zip((LOWER, UPPER), spec.interval, strict=False))
+    values |= {EXPECTED: spec.expected_error} if spec.expected_error else {}
+    values |= probabilities(spec, have)
+    own = [name for name in spec.slices if name in have and name not in by]
+    kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
+    order = _order(spec, made, predictions if everything is None else everything, have, registry)
+    known = [_known(name, have).alias(alias) for alias, name in values.items()]
+    is_new = None if unseen is None else unseen.expression(made, have)
+    known += [] if is_new is None else [is_new.alias(UNSEEN)]
+    left = made.select(*by, *known, *own, *kept, *(by_.alias(name) for name, by_ in order.items()))
+    theirs = [name for name in spec.slices if name not in have and name in others and name not in by]
+    both = [name for name in own if name in others and others[name] == have[name]]
+    slices = (pl.col(name).alias(_THEIRS + name) for name in both)
+    right = came.select(*by, _known(spec.observed, others).alias(OBSERVED), *theirs, *slices)
+    values |= {} if is_new is None else {UNSEEN: UNSEEN}
+    chosen = _chosen(spec, left.collect(), list(values), by, list(order))
+    if aside is not None:
+        rows = set_aside_rows(spec, within(spec, aside, _with_slot(spec, aside), start, end), have)
+        chosen = with_set_aside(chosen, rows.collect(), by)
+    joined = _joined(chosen, right.collect(), by).with_columns(
+        pl.coalesce(name, _THEIRS + name).alias(name) for name in both
+    )
+    joined = joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
+    joined = joined if unseen is None else unseen.with_classes(joined, PREDICTED, OBSERVED)
+    if registry is None or PROBABILITY not in joined.columns:
+        return joined
+    from trikk.monitoring.cases.tasks import of_positive  # late, since that reads cases
+
+    return of_positive(spec, registry, joined)
+
+
+def probabilities(spec: MonitorSpec, have: pl.Schema) -> dict[str, str]:
+    """The predictions' columns of probabilities, by what they are called among the cases, in the table's order."""
+    head = spec.probability
+    names = [name for name in have if name == head or name.startswith(f"{head}_")]
+    return {PROBABILITY + name.removeprefix(head): name for name in names if head and have[name].is_float()}
+
+
+def _with_slot(spec: MonitorSpec, aside: pl.LazyFrame) -> pl.Schema:
+    """The columns of the table of rows that were set aside; UsageError if the slot is not among them."""
+    import polars as pl
+
+    schema = aside.collect_schema()
+    if isinstance(schema.get(spec.slot), pl.Datetime):
+        return schema
+    raise UsageError(
+        f"table {spec.set_aside} has no time in {spec.slot!r}, by which monitor {spec.name} finds its rows",
+        next="give predict(..., slot=) the same column",
+    )
+
+
+def with_texts(
+    spec: MonitorSpec, truth: pl.LazyFrame, have: pl.Schema, others: pl.Schema
+) -> tuple[pl.LazyFrame, pl.Schema]:
+    """The truth, its whole numbers and dates as texts where the predictions' key is text; and its columns then."""
+    import polars as pl
+
+    texts = [name for name in spec.key if have[name] == pl.String and _is_written_one_way(others[name])]
+    if not texts:
+        return truth, others
+    return truth.with_columns(pl.col(texts).cast(pl.String)), pl.Schema(
+        {**others, **dict.fromkeys(texts, pl.String())}
+    )
+
+
+def _is_written_one_way(dtype: pl.DataType) -> bool:
+    import polars as pl
+
+    return dtype.is_integer() or dtype == pl.Date
+
+
+def _order(
+    spec: MonitorSpec,
+    rows: pl.LazyFrame,
+    everything: pl.LazyFrame,
+    have: pl.Schema,
+    registry: Registry | None,
+) -> dict[str, pl.Expr]:
+    """What of a prediction says whether it counts among those for one slot."""
+    import polars as pl
+
+    if spec.made_at not in have:
+        return {}
+    made, kind = pl.col(spec.made_at), have[spec.made_at]
+    if not isinstance(kind, pl.Datetime):
+        return {spec.made_at: made}
+    moment = made if kind.time_zone else made.dt.replace_time_zone("UTC")
+    if spec.made is Made.AFTER:
+        moment = moment.dt.convert_time_zone("UTC")
+        return {MADE: moment, HINDSIGHT: made_later(registry, rows, everything, have, moment)}
+    return {_FORETOLD: (moment <= pl.col(spec.slot)).fill_null(value=False), spec.made_at: made}
+
+
+def standings(
+    spec: MonitorSpec, rows: pl.DataFrame, predictions: pl.LazyFrame, registry: Registry
+) -> list[Standing]:
+    """What each of the predictions for one entity and slot counts as, of a monitor of predictions about now."""
+    order = _order(spec, rows.lazy(), predictions, rows.schema, registry)
+    value = _known(spec.prediction, rows.schema).alias(PREDICTED)
+    return standing(spec, rows.select(moment_of(spec, rows.schema), value, **order), PREDICTED)
+
+
+def _chosen(
+    spec: MonitorSpec, made: pl.DataFrame, values: list[str], by: list[str], order: list[str]
+) -> pl.DataFrame:
+    """The prediction that counts for each entity and slot."""
+    unique = _is_unique(made, by)
+    if spec.made is Made.AFTER:
+        return nowcasts(spec, made, PREDICTED, values, by, unique=unique)
+    if not unique:
+        newest = made.sort(order, maintain_order=True) if order else made
+        made = newest.lazy().group_by(by).agg(_last(made, by)).collect()
+    return made.drop(order)
+
+
+def _joined(made: pl.DataFrame, came: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Join each prediction with its truth; of truths with the same key the last counts."""
+    if not _is_unique(came, by):
+        came = came.lazy().group_by(by).agg(_last(came, by)).collect()
+    return made.lazy().join(came.lazy(), on=by, how="full", coalesce=True).collect()
+
+
+def _is_unique(rows: pl.DataFrame, by: list[str]) -> bool:
+    """Whether no two rows have the same key, by their hashes: it is never wrong where it says yes."""
+    return rows.select(by).hash_rows().n_unique() == rows.height
+
+
+def _last(rows: pl.DataFrame, by: list[str]) -> list[pl.Expr]:
+    import polars as pl
+
+    return [pl.col(name).last() for name in rows.columns if name not in by]
+
+
+def within(spec: MonitorSpec, rows: Any, schema: pl.Schema, start: datetime, end: datetime) -> Any:
+    """The rows whose slot is in a time, with the slot in UTC.
+
+    A slot without a zone is meant in the monitor's. An hour that comes twice when clocks are put back is the first
+    of the two; one that is left out when they are put forward is told by the clock as it was before.
+
+    Args:
+        spec: the monitor.
+        rows: a frame, lazy or not.
+        schema: its columns.
+        start: with its zone.
+        end: with its zone; not included.
+    """
+    import polars as pl
+
+    slot = pl.col(spec.slot)
+    if schema[spec.slot].time_zone is not None:  # type: ignore[attr-defined]
+        return rows.filter((slot >= start) & (slot < end)).with_columns(slot.dt.convert_time_zone("UTC"))
+    zone = zone_of(spec.timezone)
+    first, last = (moment.astimezone(zone).replace(tzinfo=None) for moment in (start, end))
+    near = rows.filter((slot >= first - _DAY) & (slot < last + _DAY))  # what a table's files can be left out by
+    return near.with_columns(_utc(slot, spec.timezone)).filter((slot >= start) & (slot < end))
+
+
+def moment_of(spec: MonitorSpec, schema: pl.Schema) -> pl.Expr:
+    """The slot in UTC; one without a zone is meant in the monitor's, as `within` says."""
+    import polars as pl
+
+    slot = pl.col(spec.slot)
+    if schema[spec.slot].time_zone is not None:  # type: ignore[attr-defined]
+        return slot.dt.convert_time_zone("UTC")
+    return _utc(slot, spec.timezone)
+
+
+def _utc(slot: pl.Expr, timezone: str) -> pl.Expr:
+    """A time without a zone as the moment that it means in a zone."""
+    import polars as pl
+
+    def moment(local: pl.Expr) -> pl.Expr:
+        zoned = local.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+        return zoned.dt.convert_time_zone("UTC")
+
+    return pl.coalesce(moment(slot), moment(slot - _DAY) + _DAY)
+
+
+def _known(name: str, schema: pl.Schema) -> pl.Expr:
+    """A column in which what is not finite is no value."""
+    import polars as pl
+
+    column = pl.col(name)
+    return pl.when(column.is_finite()).then(column) if schema[name].is_float() else column
+
+
+def _time_parts(spec: MonitorSpec, columns: list[str]) -> list[pl.Expr]:
+    """Slices made of the slot's local time."""
+    import polars as pl
+
+    local = pl.col(spec.slot).dt.convert_time_zone(spec.timezone)
+    parts = {
+        "hour": local.dt.hour(),
+        "weekday": local.dt.weekday(),
+        "month": local.dt.month(),
+        "date": local.dt.date(),
+    }
+    return [parts[name].alias(name) for name in spec.slices if name not in columns and name in TIME_PARTS]
+
+
+def errors(made: pl.Series, came: pl.Series) -> pl.Series:
+    """Predictions minus truths where both are numbers or flags, as Float64; else whether they differ.
+
+    Args:
+        made: the predictions.
+        came: the truths, as many; null where either is null.
+    """
+    import polars as pl
+
+    if all(column.dtype.is_numeric() or column.dtype == pl.Boolean for column in (made, came)):
+        return made.cast(pl.Float64) - came.cast(pl.Float64)
+    return made != came
+
+
+def _joins(made: pl.DataType, came: pl.DataType) -> bool:
+    """Whether a column of the predictions can be joined with the truth's; slots with and without a zone can."""
+    import polars as pl
+
+    if isinstance(made, pl.Datetime) and isinstance(came, pl.Datetime):
+        return made.time_unit == came.time_unit
+    return made == came or (made == pl.String and _is_written_one_way(came))
+
+
+def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
+    """Check that the tables of predictions and truth have what a monitor needs; UsageError if not."""
+    import polars as pl
+
+    optional = [name for name in (spec.baseline, spec.expected_error) if name]
+    wanted = [spec.slot, *spec.key, spec.prediction, *optional, *spec.interval]
+    for table, schema, columns in (
+        (spec.predictions, made, wanted),
+        (spec.truth, came, [spec.slot, *spec.key, spec.observed]),
+    ):
+        missing = [name for name in columns if name not in schema]
+        if missing:
+            raise UsageError(
+                f"table {table} has no column {missing[0]!r}, which monitor {spec.name} needs",
+                next=f"it has {', '.join(schema.names())}; mend the monitor's definition",
+            )
+        if not isinstance(schema[spec.slot], pl.Datetime):
+            raise UsageError(
+                f"column {spec.slot!r} of table {table} is {schema[spec.slot]}, not a time",
+                next="a slot is a Datetime",
+            )
+    if spec.made is Made.AFTER and not isinstance(made.get(spec.made_at), pl.Datetime):
+        raise UsageError(
+            f"table {spec.predictions} has no time in {spec.made_at!r}, which says when a prediction was made",
+            next=f'name the column to monitor {spec.name}: made_at="..."; it has {", ".join(made.names())}',
+        )
+    for name in (*spec.key, spec.slot):
+        if not _joins(made[name], came[name]):
+            raise UsageError(
+                f"column {name!r} is {made[name]} in table {spec.predictions} and {came[name]} in {spec.truth}",
+                next="give it one type in both; a new log (trikk endpoint --table NAME) takes the truth's",
+            )
+    unknown = [n for n in spec.slices if n not in made and n not in came and n not in TIME_PARTS]
+    if unknown:
+        raise UsageError(
+            f"neither table has a column {unknown[0]!r} to slice by", next=f"or use {', '.join(TIME_PARTS)}"
+        )

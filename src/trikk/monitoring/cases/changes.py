@@ -1,0 +1,97 @@
+"""Where a monitor's tables have changed since the last look: work that grows with the change, not with a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from trikk.core.errors import TableError
+from trikk.monitoring.cases.due_windows import Span, changed, merged, span_of
+from trikk.monitoring.cases.windows import zone_of
+from trikk.monitoring.figures.records import Cursor
+from trikk.monitoring.monitor_definition import MonitorSpec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The rows of a monitor's tables at the versions that are read, and what their logs say of them.
+
+    `aside` has those that could not be predicted; None if the monitor does not ask.
+    """
+
+    predictions: pl.LazyFrame
+    truth: pl.LazyFrame
+    tables: Any
+    versions: Mapping[str, int | None]
+    aside: pl.LazyFrame | None = None
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is new in tables.
+
+    Attributes:
+        spans: of time in which rows came, went or were changed.
+        whole: from the first prediction to the last row of any table; None if there are no rows.
+        reach: for the next cursor.
+    """
+
+    spans: list[Span] = field(default_factory=list)
+    whole: Span | None = None
+    reach: dict[str, list[str]] = field(default_factory=dict)
+
+
+def changes(spec: MonitorSpec, source: Source, cursor: Cursor, also: Sequence[str] = ()) -> Changes:
+    """What has changed in the monitor's tables, and in others, since the cursor.
+
+    Where rows were only added, their commits alone are read; else the files of both versions are compared.
+    """
+    zone = zone_of(spec.timezone)
+    found = Changes()
+    wholes: list[Span] = []
+    for table in dict.fromkeys((spec.predictions, spec.truth, *also)):
+        version = source.versions.get(table)
+        if version is None:
+            continue
+        name = f"{table}.{spec.slot} {spec.timezone}"
+        spans, whole = _of_table(spec, source, table, version, cursor, cursor.reach.get(name), zone)
+        found.spans += spans
+        found.reach[name] = [] if whole is None else [moment.isoformat() for moment in whole]
+        wholes += [] if whole is None else [whole]
+    found.spans = merged(found.spans)
+    found.whole = (wholes[0][0], max(whole[1] for whole in wholes)) if wholes else None
+    return found
+
+
+def _of_table(
+    spec: MonitorSpec,
+    source: Source,
+    table: str,
+    version: int,
+    cursor: Cursor,
+    reach: Sequence[str] | None,
+    zone: ZoneInfo,
+) -> tuple[list[Span], Span | None]:
+    """The spans that have changed in one table, and the span of all its rows."""
+    before = cursor.versions.get(table)
+    if before is not None and reach is not None:
+        added = source.tables.added_ranges(table, spec.slot, before, version)
+        if added is not None:
+            spans = changed([], added, zone)
+            known = [(datetime.fromisoformat(reach[0]), datetime.fromisoformat(reach[1]))] if reach else []
+            every = [*known, *spans]
+            return spans, (min(s[0] for s in every), max(s[1] for s in every)) if every else None
+    files = source.tables.ranges(table, spec.slot, version)
+    if before == version:
+        return [], span_of(files, zone)
+    try:
+        earlier = [] if before is None else source.tables.ranges(table, spec.slot, before)
+    except TableError:  # made anew since, or its log was cleared: all of it is new
+        earlier = []
+    return changed(earlier, files, zone), span_of(files, zone)

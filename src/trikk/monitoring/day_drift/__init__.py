@@ -1,0 +1,1 @@
+"""A monitor's days beside earlier ones: how different their values are."""

@@ -1,0 +1,264 @@
+"""What a monitor knows of drift, as entries of the ledger: a profile of each day's values, and each day's verdict.
+
+Subjects: `monitor/NAME/profile/day/LABEL` has a day's profile, `monitor/NAME/drift/day/LABEL` its verdict,
+`monitor/NAME/drift` how far this has come. What changes gets another entry; the last one holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from trikk.core.digests import digest_json
+from trikk.core.errors import StorageError
+from trikk.core.values import JSON, decode
+from trikk.drift import ColumnDrift, Profile, Verdict
+from trikk.monitoring.cases.windows import window_at, zone_of
+from trikk.monitoring.figures.records import Cursor, backwards
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.ledger import Entry, Ledger
+
+PROFILED = "day.profiled"
+COMPARED = "day.compared"
+REACHED = "drift.advanced"
+AHEAD = timedelta(days=2)
+"""How long before it begins a day may say something."""
+GAP = 84
+"""Days in a row that say nothing, after which no more are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayProfile:
+    """A day's values, summed up.
+
+    Attributes:
+        label: the day.
+        profile: of its features, predictions, truths and errors.
+        labels: whether its truths are in; if not, truth and error are empty.
+        model: the model that made most of its predictions; "" if that is not known.
+        version: that model's version.
+    """
+
+    label: str
+    profile: Profile
+    labels: bool
+    model: str = ""
+    version: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no value at all."""
+        return not any(column.rows for column in self.profile.columns.values())
+
+    @property
+    def digest(self) -> str:
+        """Names everything in it."""
+        facts: list[JSON] = [self.profile.to_json(), self.labels, self.model, self.version]
+        return digest_json(facts)[:16]
+
+    def to_json(self) -> dict[str, JSON]:
+        """The day as JSON; the profile compressed, which makes it about 1 kB a column."""
+        packed = zlib.compress(self.profile.dumps().encode(), 9)
+        return {
+            "label": self.label,
+            "labels": self.labels,
+            "model": self.model,
+            "version": self.version,
+            "rows": self.profile.rows,
+            "digest": self.digest,
+            "profile": base64.b85encode(packed).decode("ascii"),
+        }
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> DayProfile:
+        """The day that `to_json` wrote; StorageError if it is damaged."""
+        try:
+            profile = json.loads(zlib.decompress(base64.b85decode(data["profile"])))
+        except (ValueError, zlib.error) as error:
+            raise StorageError(f"the profile of day {data['label']} is damaged") from error
+        return cls(data["label"], Profile.read(profile), data["labels"], data["model"], data["version"])
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRecord:
+    """What was found of a day.
+
+    Attributes:
+        monitor: the monitor.
+        kind: day.
+        label: the day.
+        start: its first moment.
+        end: the moment after its last.
+        verdict: drift if any column drifts; else no drift if any could be judged; else insufficient data, or not
+            comparable.
+        headline: in a sentence: how many columns drift, and which most; or why there is no verdict.
+        columns: each column's finding.
+        reference: the days that it was compared with: `first`, `last`, `days`, and `rows` in them.
+        rows: predictions of the day.
+        settled: whether its labels are in, if they are compared; before that, "no drift" speaks of predictions and
+            features only.
+        at: the time as of which it was compared, seconds since 1970.
+        run: the run that did it.
+        fingerprint: of everything that was compared.
+        own: the digest of the day's profile.
+        definition: names what was to be compared with what.
+        basis: names the same without the limits; "" in records of before it was kept.
+        why: why it was compared anew; "" the first time.
+    """
+
+    monitor: str
+    kind: str
+    label: str
+    start: datetime
+    end: datetime
+    verdict: Verdict
+    headline: str
+    columns: tuple[ColumnDrift, ...] = ()
+    reference: dict[str, JSON] | None = None
+    rows: int = 0
+    settled: bool = False
+    at: float = 0.0
+    run: str = ""
+    fingerprint: str = ""
+    own: str = ""
+    definition: str = ""
+    basis: str = ""
+    why: str = ""
+
+    @property
+    def drifted(self) -> tuple[ColumnDrift, ...]:
+        """The columns that drift, the largest (in units of its limit) first."""
+        found = [column for column in self.columns if column.verdict == "drift"]
+        return tuple(sorted(found, key=lambda c: -c.size))
+
+    def of(self, column: str) -> ColumnDrift | None:
+        """The finding of one column; None if it was not compared."""
+        return next((one for one in self.columns if one.column == column), None)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The record as JSON."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        found |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
+        return found | {"columns": [column.to_json() for column in self.columns]}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> DriftRecord:
+        """The record that `to_json` wrote."""
+        found = {name: data[name] for name in cls.__slots__ if name in data}
+        found |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
+        columns = tuple(_column(column) for column in data["columns"])
+        return cls(**{**found, "columns": columns})
+
+
+def _column(data: Any) -> ColumnDrift:
+    """A column's finding; what a later trikk added is left out."""
+    found: Any = decode(data)
+    return ColumnDrift(**{name: found[name] for name in ColumnDrift.__slots__ if name in found})
+
+
+class DriftRecords:
+    """A monitor's drift in the ledger.
+
+    Args:
+        ledger: where the entries are; every journal is one.
+        monitor: the monitor's name.
+    """
+
+    def __init__(self, ledger: Ledger, monitor: str) -> None:
+        self.ledger = ledger
+        self.monitor = monitor
+        self._subject = f"monitor/{monitor}"
+
+    def window(self, kind: str, label: str) -> DriftRecord | None:
+        """What holds of a window; None if it was not compared."""
+        held = self.ledger.last(f"{self._subject}/drift/{kind}/{label}")
+        return None if held is None else DriftRecord.read(held.body)
+
+    def past(self, kind: str, label: str) -> list[DriftRecord]:
+        """Everything that was found of a window, oldest first."""
+        entries = self.ledger.entries(f"{self._subject}/drift/{kind}/{label}")
+        return [DriftRecord.read(entry.body) for entry in entries]
+
+    def windows(self, kind: str) -> list[DriftRecord]:
+        """What holds of all windows of a kind, in the order of time."""
+        newest: dict[str, Entry] = {}
+        for entry in self.ledger.history(f"{self._subject}/drift/{kind}/"):
+            newest[entry.subject] = entry
+        return sorted((DriftRecord.read(entry.body) for entry in newest.values()), key=lambda w: w.start)
+
+    def history(self, kind: str) -> list[DriftRecord]:
+        """Everything that was found of all windows of a kind, in the order in which it was found."""
+        return [DriftRecord.read(entry.body) for entry in self.ledger.history(f"{self._subject}/drift/{kind}/")]
+
+    def newest(self, spec: MonitorSpec, kind: str, most: int) -> list[DriftRecord]:
+        """What holds of the last windows of a kind, at most so many, in the order of time."""
+        held = self.ledger.last(f"{self._subject}/drift")
+        body: Any = {} if held is None else held.body
+        until = body.get("until", {}).get(kind)
+        found = backwards(lambda label: self.window(kind, label), spec, kind, until, most)
+        return self.windows(kind)[-most:] if found is None else found
+
+    def put(self, record: DriftRecord, *, identity: str) -> None:
+        """Add a window's verdict; once for each identity."""
+        subject = f"{self._subject}/drift/{record.kind}/{record.label}"
+        self.ledger.add(subject, COMPARED, record.to_json(), at=record.at, identity=identity)
+
+    def profiled(self, label: str) -> tuple[DayProfile, str] | None:
+        """A day's profile as it holds, and its digest; None if there is none."""
+        held = self.ledger.last(self._profile(label))
+        return None if held is None else (DayProfile.read(held.body), str(held.body["digest"]))
+
+    def keep(self, day: DayProfile, *, at: float, identity: str) -> bool:
+        """Write a day's profile down, if it is not the one that holds; whether it was written."""
+        body = day.to_json()
+        held = self.ledger.last(self._profile(day.label))
+        if held is not None and held.body["digest"] == body["digest"]:
+            return False
+        self.ledger.add(self._profile(day.label), PROFILED, body, at=at, identity=identity)
+        return True
+
+    def cursor(self, definition: str) -> Cursor:
+        """How far this has come with a definition; a new cursor if that is another than before."""
+        held = self.ledger.last(f"{self._subject}/drift")
+        body: Any = {} if held is None or held.body["definition"] != definition else held.body
+        return Cursor(**{name: body[name] for name in Cursor.__slots__ if name in body})
+
+    def advance(self, cursor: Cursor, definition: str, *, at: float, identity: str) -> None:
+        """Write down how far this has come."""
+        body: dict[str, JSON] = {**cursor.to_json(), "definition": definition}
+        self.ledger.add(f"{self._subject}/drift", REACHED, body, at=at, identity=identity)
+
+    def _profile(self, label: str) -> str:
+        return f"{self._subject}/profile/day/{label}"
+
+
+def drift_observations(
+    records: DriftRecords, spec: MonitorSpec, now: datetime, most: int = 14
+) -> list[DriftRecord]:
+    """The last days that say something, oldest first, for alerts: those that drift, or are settled and do not.
+
+    A day whose predictions drift says so before it begins. Days are looked up by name, backwards, so that it costs
+    the same however long the history is; a gap of 84 days that say nothing ends it.
+
+    Args:
+        records: the monitor's drift.
+        spec: the monitor.
+        now: the time, with its zone.
+        most: how many days at most.
+    """
+    zone = zone_of(spec.timezone)
+    found: list[DriftRecord] = []
+    day, gap = window_at("day", now + AHEAD, zone), 0
+    while len(found) < most and gap < GAP:
+        record = records.window("day", day.label)
+        if record is not None and (record.verdict == "drift" or (record.verdict == "no drift" and record.settled)):
+            found.append(record)
+            gap = 0
+        gap += 1
+        day = window_at("day", day.start - timedelta(seconds=1), zone)
+    return found[::-1]

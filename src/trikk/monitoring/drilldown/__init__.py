@@ -1,0 +1,1 @@
+"""From a figure down to single cases, and to the rows behind them."""

@@ -1,0 +1,85 @@
+"""Whether an estimate made before labels is to be trusted: how far off it was where the truth has come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from trikk.core.values import JSON
+from trikk.monitoring.estimates.estimated_figures import estimable
+from trikk.monitoring.figures.records import WindowRecord
+from trikk.monitoring.monitor_definition import MonitorSpec
+
+TRUST, DISTRUST, OPEN = "trust", "don't trust", "not yet known"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How an estimate has done.
+
+    Attributes:
+        metric: what is estimated.
+        state: "trust", "don't trust" or "not yet known".
+        reason: why, in a sentence.
+        windows: how many windows with labels it rests on.
+        off: by how much the estimates were off, as a share of the real values; None without windows.
+        bias: the same with its sign: below 0 if they were too low.
+        naive: how far off one would have been who takes each window to be as the one before; None without two.
+    """
+
+    metric: str
+    state: str
+    reason: str
+    windows: int = 0
+    off: float | None = None
+    bias: float | None = None
+    naive: float | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """The judgement as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def trusts(
+    spec: MonitorSpec, windows: Sequence[WindowRecord], *, last: int = 8, tolerance: float = 0.2
+) -> list[Trust]:
+    """Judge each estimate of a monitor by its windows whose labels are in; arguments as of `trust`."""
+    known = [w.whole for w in windows if w.state == "final" and w.whole.labelled >= spec.minimum]
+    found = []
+    for metric in estimable(spec):
+        pairs = [(f.estimated_labelled.get(metric), f.metrics.get(metric)) for f in known]
+        whole = [(e, r) for e, r in pairs if e is not None and r is not None]
+        found.append(trust(metric, whole, last=last, tolerance=tolerance))
+    return found
+
+
+def trust(
+    metric: str, pairs: Sequence[tuple[float, float]], *, last: int = 8, least: int = 3, tolerance: float = 0.2
+) -> Trust:
+    """Judge an estimate.
+
+    Args:
+        metric: what is estimated.
+        pairs: for each window with labels, in order of time, the estimate and the real value on the same cases.
+        last: how many windows count, from the end.
+        least: how many are needed.
+        tolerance: up to which share of the real values estimates may be off.
+    """
+    counted = pairs[-last:]
+    size = sum(abs(real) for _, real in counted)
+    if not counted or not size:
+        return Trust(metric, OPEN, "no window with an estimate has enough labels yet", len(counted))
+    off = sum(abs(guess - real) for guess, real in counted) / size
+    bias = sum(guess - real for guess, real in counted) / size
+    steps = list(pairwise(counted))
+    moved = sum(abs(real) for _, (_, real) in steps)
+    naive = sum(abs(now - before) for (_, before), (_, now) in steps) / moved if moved else None
+    words = "1 window" if len(counted) == 1 else f"{len(counted)} windows"
+    reason = f"the estimate of {metric} was off by {off:.0%} in the last {words}"
+    if off >= 0.01:
+        reason += f" ({abs(bias):.0%} too {'low' if bias < 0 else 'high'} on the whole)"
+    if naive is not None:
+        reason += f"; to expect what was before would have been off by {naive:.0%}"
+    state = OPEN if len(counted) < least else TRUST if off <= tolerance else DISTRUST
+    return Trust(metric, state, reason, len(counted), off, bias, naive)

@@ -1,0 +1,309 @@
+"""What a monitor has found, as entries of the ledger: each window's figures with all that they were before.
+
+Subjects: `monitor/NAME` has the definitions, `monitor/NAME/cursor` how far evaluation has come,
+`monitor/NAME/window/KIND/LABEL` a window's figures, `monitor/NAME/calibration/DAY` what a day's estimates rest on.
+A window that is evaluated anew gets another entry; the last one holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from trikk.core.digests import digest_json
+from trikk.core.errors import UnknownName
+from trikk.core.values import JSON
+from trikk.monitoring.cases.windows import Window, window_at, zone_of
+from trikk.monitoring.figures.window_figures import Figures
+from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.runs.journals.ledger import Entry, Ledger
+
+DEFINED = "monitor.defined"
+EVALUATED = "window.evaluated"
+RESTATED = "window.restated"
+ADVANCED = "monitor.advanced"
+CALIBRATED = "monitor.calibrated"
+_GAP, _INSTANT = 84, timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRecord:
+    """A window as it was evaluated.
+
+    Attributes:
+        monitor: the monitor.
+        kind: hour, day, week or month.
+        label: what the window is called.
+        start: its first moment.
+        end: the moment after its last.
+        state: empty, pending, partial, final or overdue.
+        figures: of all cases first, then of the slices.
+        at: the time as of which it was evaluated, seconds since 1970.
+        run: the run that evaluated it.
+        fingerprint: of the rows that it was made of.
+        why: why it has other figures or another state than it had when its labels were due; "" if it has not.
+        restated: how many times figures that were final have changed, by another definition excepted.
+        classes: those that the versions know that predicted its cases, as texts, in the order of the newest.
+        versions: how many of its predictions each version made, where estimates rest on earlier windows.
+    """
+
+    monitor: str
+    kind: str
+    label: str
+    start: datetime
+    end: datetime
+    state: str
+    figures: tuple[Figures, ...]
+    at: float
+    run: str = ""
+    fingerprint: str = ""
+    why: str = ""
+    restated: int = 0
+    classes: tuple[str, ...] = ()
+    versions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> Figures:
+        """The figures of all its cases."""
+        return self.figures[0]
+
+    @property
+    def judged(self) -> list[Figures]:
+        """The figures without what later predictions say."""
+        return [one.judged for one in self.figures]
+
+    def of(self, column: str, value: str) -> Figures | None:
+        """The figures of a slice; None if the window has none."""
+        return next((f for f in self.figures if (f.slice, f.value) == (column, value)), None)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The record as JSON."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        found |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
+        found |= {"classes": [*self.classes]} if found.pop("classes") else {}
+        found |= {"versions": self.versions} if found.pop("versions") else {}
+        return found | {"figures": [one.to_json() for one in self.figures]}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> WindowRecord:
+        """The record that `to_json` wrote."""
+        found = {name: data[name] for name in cls.__slots__ if name in data}
+        found |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
+        found |= {"classes": tuple(data.get("classes", ()))}
+        return cls(**{**found, "figures": tuple(Figures.read(one) for one in data["figures"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a monitor's evaluation has come.
+
+    Attributes:
+        at: the time as of which it was evaluated last, seconds since 1970; None before the first.
+        versions: the version of each table that was read.
+        open: labels of the windows that are pending or partial, by kind.
+        until: by kind, the end of the last window that was looked at.
+        reach: by table, column and zone, the first and last time in the version that was read; empty without rows.
+        definition: names what the figures were made by; "" where that was not kept.
+        ahead: how many truths were dated after that time, `rows`, and of which entities `most`; empty if none.
+    """
+
+    at: float | None = None
+    versions: dict[str, int | None] = field(default_factory=dict)
+    open: dict[str, list[str]] = field(default_factory=dict)
+    until: dict[str, str] = field(default_factory=dict)
+    reach: dict[str, list[str]] = field(default_factory=dict)
+    definition: str = ""
+    ahead: dict[str, JSON] = field(default_factory=dict)
+
+    def is_of_another(self, spec: MonitorSpec) -> bool:
+        """Whether the figures were made by another definition, so that all have to be made anew."""
+        return self.definition not in ("", spec.figured)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The cursor as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Records:
+    """A monitor's part of the ledger.
+
+    Args:
+        ledger: where the entries are; every journal is one.
+        monitor: the monitor's name.
+    """
+
+    def __init__(self, ledger: Ledger, monitor: str) -> None:
+        self.ledger = ledger
+        self.monitor = monitor
+        self._subject = f"monitor/{monitor}"
+
+    def define(self, spec: MonitorSpec, at: float) -> None:
+        """Write the definition down, if it is not the one that holds."""
+        body = spec.to_json()
+        held = self.ledger.last(self._subject)
+        if held is None or held.body != body:
+            self.ledger.add(self._subject, DEFINED, body, at=at)
+
+    def spec(self) -> MonitorSpec:
+        """The definition that holds.
+
+        Raises:
+            UnknownName: if there is no such monitor.
+        """
+        held = self.ledger.last(self._subject)
+        if held is None:
+            raise unknown_monitor(self.monitor, names(self.ledger))
+        return MonitorSpec.read(held.body)
+
+    def cursor(self) -> Cursor:
+        """How far evaluation has come."""
+        held = self.ledger.last(f"{self._subject}/cursor")
+        body: Any = {} if held is None else held.body
+        return Cursor(**{name: body[name] for name in Cursor.__slots__ if name in body})
+
+    def advance(self, cursor: Cursor, *, at: float, identity: str) -> None:
+        """Write down how far evaluation has come."""
+        self.ledger.add(f"{self._subject}/cursor", ADVANCED, cursor.to_json(), at=at, identity=identity)
+
+    def window(self, kind: str, label: str) -> WindowRecord | None:
+        """A window as it was evaluated last; None if it was not."""
+        held = self.ledger.last(self._of(kind, label))
+        return None if held is None else WindowRecord.read(held.body)
+
+    def put(self, record: WindowRecord, *, identity: str) -> None:
+        """Add a window's figures; once for each identity."""
+        kind = RESTATED if record.why else EVALUATED
+        subject = self._of(record.kind, record.label)
+        self.ledger.add(subject, kind, record.to_json(), at=record.at, identity=identity)
+
+    def calibration(self, day: str, definition: str) -> dict[str, JSON] | None:
+        """What estimates of a day rest on, if that was written down for a definition (`MonitorSpec.figured`)."""
+        entries = self.ledger.entries(f"{self._subject}/calibration/{day}")
+        return next((entry.body for entry in entries if entry.identity == definition), None)
+
+    def calibrate(self, day: str, definition: str, body: dict[str, JSON], at: float) -> dict[str, JSON]:
+        """Write down what estimates of a day rest on; the first to do so is right, and its body is returned."""
+        subject = f"{self._subject}/calibration/{day}"
+        return self.ledger.add(subject, CALIBRATED, body, at=at, identity=definition).entry.body
+
+    def past(self, kind: str, label: str) -> list[WindowRecord]:
+        """Everything that a window's figures have been, oldest first."""
+        return [WindowRecord.read(entry.body) for entry in self.ledger.entries(self._of(kind, label))]
+
+    def windows(self, kind: str) -> list[WindowRecord]:
+        """The windows of a kind as they were evaluated last, in the order of time."""
+        newest: dict[str, Entry] = {}
+        for entry in self.ledger.history(f"{self._subject}/window/{kind}/"):
+            newest[entry.subject] = entry
+        return sorted((WindowRecord.read(entry.body) for entry in newest.values()), key=lambda w: w.start)
+
+    def labels(self, kind: str) -> list[str]:
+        """The labels of all windows of a kind that were evaluated."""
+        prefix = self._of(kind, "")
+        return [subject.removeprefix(prefix) for subject in self.ledger.subjects(prefix)]
+
+    def newest(
+        self, spec: MonitorSpec, kind: str, most: int, wanted: Callable[[WindowRecord], object] = bool
+    ) -> list[WindowRecord]:
+        """The last windows of a kind that are wanted, at most so many, in the order of time.
+
+        It costs as much as there are windows to look at, however long the history is.
+        """
+        until = self.cursor().until.get(kind)
+        found = backwards(lambda label: self.window(kind, label), spec, kind, until, most, wanted)
+        return [w for w in self.windows(kind) if wanted(w)][-most:] if found is None else found
+
+    def _of(self, kind: str, label: str) -> str:
+        return f"{self._subject}/window/{kind}/{label}"
+
+
+Found = TypeVar("Found")
+
+
+def backwards(
+    look: Callable[[str], Found | None],
+    spec: MonitorSpec,
+    kind: str,
+    until: str | None,
+    most: int,
+    wanted: Callable[[Found], object] = bool,
+) -> list[Found] | None:
+    """Look windows up by name, from the last one backwards.
+
+    Args:
+        look: what there is by a window's label.
+        spec: the monitor, whose days count.
+        kind: hour, day, week or month.
+        until: the end of the last window, as the cursor has it.
+        most: how many are wanted.
+        wanted: which.
+
+    Returns:
+        What was found, in the order of time; None if so many windows in a row are not there that others may lie
+        before them, so that all have to be read.
+    """
+    if until is None:
+        return None
+    found: list[Found] = []
+    zone, end, gap = zone_of(spec.timezone), datetime.fromisoformat(until), 0
+    while len(found) < most:
+        window = window_at(kind, end - _INSTANT, zone)
+        held = look(window.label)
+        gap = gap + 1 if held is None else 0
+        if gap > _GAP:
+            return None
+        if held is not None and wanted(held):
+            found.append(held)
+        end = window.start
+    return found[::-1]
+
+
+def unknown_monitor(name: str, known: Iterable[str]) -> UnknownName:
+    """That no monitor of a name was evaluated; and what could be meant, or how they are evaluated."""
+    error = UnknownName("evaluated monitor", name, known)
+    if not error.close:
+        error.next = f"{error.next}; trikk watch --once evaluates those that are declared"
+    return error
+
+
+def names(ledger: Ledger) -> list[str]:
+    """The monitors that have been evaluated."""
+    return ledger.children("monitor/")
+
+
+def restated(before: WindowRecord | None, now: WindowRecord) -> str:
+    """In words, what made the figures of a window others than they were; "" if nothing that was final changed."""
+    if before is None or before.state not in ("final", "overdue"):
+        return ""
+    if before.judged == now.judged:
+        return "" if before.state == now.state else f"it is {now.state} now"
+    late = [one.whole.nowcasts.get("too_late", 0) for one in (before, now)]
+    if (gone := before.whole.predicted - now.whole.predicted) > 0 and late[1] > late[0]:
+        return f"{gone} prediction{'' if gone == 1 else 's'} made in time {'is' if gone == 1 else 'are'} gone"
+    return reason_for(now.whole.labelled - before.whole.labelled)
+
+
+def reason_for(more: int) -> str:
+    """Why figures are others than they were, by how many more labels there are."""
+    labels = f"{abs(more)} label{'' if abs(more) == 1 else 's'}"
+    if more > 0:
+        return f"{labels} came late"
+    if more < 0:
+        return f"{labels} {'is' if more == -1 else 'are'} gone"
+    return "values were corrected"
+
+
+def open_labels(records: Iterable[tuple[Window, str]]) -> dict[str, list[str]]:
+    """The labels of windows whose state time alone will change, by kind, from windows and their states."""
+    found: dict[str, list[str]] = {}
+    for window, state in records:
+        if state in ("pending", "partial"):
+            found.setdefault(window.kind, []).append(window.label)
+    return found
+
+
+def fingerprint(parts: object) -> str:
+    """A short digest of what a window's figures were made of."""
+    return digest_json(parts)[:16]  # type: ignore[arg-type]

@@ -1,0 +1,52 @@
+"""What to do after reading a page: few things, each with its command. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trikk.reports.page import words
+from trikk.reports.page.page_content import Action, Section, Trouble
+
+
+def actions(report: str, period: str, sections: Sequence[Section], troubles: Sequence[Trouble]) -> list[Action]:
+    """What the figures ask for, the most urgent first."""
+    found = [
+        Action(f"Incident {trouble.id} is open: {trouble.title}", "trikk incidents")
+        for trouble in troubles
+        if not trouble.resolved
+    ]
+    for section in sections:
+        found += _section(report, period, section)
+    return found
+
+
+def _section(report: str, period: str, section: Section) -> list[Action]:
+    found = []
+    look = f"trikk monitor {section.monitor}"
+    metric = section.metric
+    if overdue := section.states["overdue"]:
+        windows = words.counted(overdue, section.window)
+        found.append(Action(f"Labels of {windows} are overdue: see whether {section.watches} comes in", look))
+    if metric.gain is not None and metric.gain < 0:
+        text = f"The baseline {section.baseline} was better: compare the model with its predecessors"
+        found.append(Action(text, "trikk models"))
+    if section.worst and metric.verdict == "worse":
+        text = f"See which cases made {words.window_text(section.worst)} the worst {section.window}"
+        found.append(Action(text, f"{look} --kind {section.window} --window {section.worst} --worst 20"))
+    if missing := section.states["missing"]:
+        text = f"{words.counted(missing, section.window)} of the period {_are(missing)} not evaluated (yet)"
+        found.append(Action(text, "trikk watch --once"))
+    if waiting := section.states["pending"] + section.states["partial"]:
+        text = (
+            f"{words.counted(waiting, section.window)} {_are(waiting)} without all labels: make this report again"
+        )
+        found.append(Action(text, _again(report, period)))
+    return found
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _again(report: str, period: str) -> str:
+    return f"trikk report {report} --for {period}"

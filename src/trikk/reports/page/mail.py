@@ -1,0 +1,85 @@
+"""A report as a mail: text, the page with its pictures, the PDF attached; the same content, the same bytes."""
+
+from __future__ import annotations
+
+import email.policy
+from collections.abc import Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Any
+
+from trikk.core.digests import digest_json
+from trikk.reports.page.html import Image
+from trikk.reports.page.page_content import Content
+from trikk.reports.sending.mail_addresses import ALL
+
+POLICY = email.policy.SMTP
+
+
+def mark_of(data: Mapping[str, Any]) -> str:
+    """What tells the pictures of one page from those of another: a digest of its content as it was stored.
+
+    Not of what is read of it, which has more fields with each release: a replay is to give the same mail.
+    """
+    return digest_json(dict(data))[:16]
+
+
+def as_parts(mark: str) -> Image:
+    """Pictures that come with the mail, as its page addresses them."""
+    return lambda monitor: f"cid:{_cid(mark, monitor)}"
+
+
+def _cid(mark: str, monitor: str) -> str:
+    return f"{monitor}.{mark}@trikk"
+
+
+def subject_of(content: Content) -> str:
+    """The mail's subject."""
+    return f"{content.title}, {content.period_title}"
+
+
+def message(
+    content: Content,
+    *,
+    plain: str,
+    page: str,
+    pictures: Mapping[str, bytes],
+    files: Mapping[str, bytes],
+    mark: str,
+    identity: str,
+    at: datetime,
+) -> bytes:
+    """The mail, but for who sends it and who gets it.
+
+    Args:
+        content: what it tells.
+        plain: the page as text.
+        page: the page, its pictures addressed as `as_parts` does.
+        pictures: PNG by the monitor's name.
+        files: what is attached, by file name.
+        mark: as `mark_of` gives it.
+        identity: makes its Message-ID, so that a mail that comes twice can be known for the same.
+        at: its date.
+    """
+    made = EmailMessage(policy=POLICY)
+    made["Subject"] = subject_of(content)
+    made["Date"] = format_datetime(at.replace(microsecond=0))
+    made["Message-ID"] = f"<{digest_json([identity])[:32]}@trikk>"
+    made["Auto-Submitted"] = "auto-generated"
+    made["X-Trikk-Report"] = (
+        f"{content.report}/{content.period}/{'all' if content.customer == ALL else content.customer}"
+    )
+    made.set_content(plain, cte="quoted-printable")
+    made.add_alternative(page, subtype="html", cte="quoted-printable")
+    html: Any = made.get_payload(1)
+    for monitor, picture in pictures.items():
+        cid = f"<{_cid(mark, monitor)}>"
+        html.add_related(picture, "image", "png", cid=cid, disposition="inline", filename=f"{monitor}.png")
+    for name, data in files.items():
+        kind = ("application", "pdf") if name.endswith(".pdf") else ("text", "html")
+        made.add_attachment(data, *kind, filename=name)
+    mark = digest_json([identity])[:24]
+    for number, part in enumerate(p for p in made.walk() if p.is_multipart()):
+        part.set_boundary(f"=_{mark}_{number}")
+    return made.as_bytes()

@@ -1,0 +1,172 @@
+"""What a project's trikk.toml says of reports.
+
+    [reports]
+    smtp = "smtp://user:${MAIL_PASSWORD}@mail.city.example:587"   # smtps:// for TLS from the start; ?ca=FILE
+    sender = "City reports <reports@city.example>"
+
+    [reports.subscribers]
+    "*" = ["team@city.example"]                  # get every report on everything
+    acme = ["ops@acme.example"]                  # this customer's page of every report
+
+    [reports.subscribers.monthly]                # of the report `monthly` alone
+    acme = ["boss@acme.example"]
+
+Without smtp, mails are written to files in .trikk/outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from trikk.core.errors import ProjectError, UsageError
+from trikk.core.network.addresses import encoded_names
+from trikk.core.settings import FILE, Settings
+from trikk.reports.sending.mail_addresses import check_recipients, check_sender
+
+_KEYS = ("smtp", "sender", "subscribers")
+_PORTS = {"smtp": 25, "smtps": 465}
+_SENDER = "trikk@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A mail server.
+
+    Attributes:
+        scheme: smtp (TLS from STARTTLS, where the server offers it) or smtps.
+        host: its name.
+        port: its port.
+        user: "" for none.
+        password: never shown.
+        ca: a file with the authority of its certificate, "" for those that are trusted anyway. A server for which
+            it is given is never spoken to without TLS.
+        hint: what may be wrong with its password where it is not taken, "" if nothing is known.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca: str = ""
+    hint: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The address without user and password."""
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """The section, checked.
+
+    Attributes:
+        server: None where mails are written to files.
+        sender: name ("" for none) and address.
+        everywhere: addresses by customer for all reports, "*" for those who get the page on everything.
+        by_report: the same by report.
+    """
+
+    server: Server | None
+    sender: tuple[str, str]
+    everywhere: dict[str, tuple[str, ...]]
+    by_report: dict[str, dict[str, tuple[str, ...]]]
+
+    def subscribers(self, report: str, customer: str) -> tuple[str, ...]:
+        """Who gets a customer's ("*": the whole) page of a report."""
+        own = self.by_report.get(report, {})
+        return tuple(dict.fromkeys([*self.everywhere.get(customer, ()), *own.get(customer, ())]))
+
+
+def report_settings(settings: Settings, *, with_server: bool = True) -> ReportSettings:
+    """Read the section [reports].
+
+    Args:
+        settings: the project's.
+        with_server: whether to read the mail server's address, too, and fill in its variables; `server` is None if
+            not.
+
+    Raises:
+        ProjectError: if something in it can't be used, or a variable is not set.
+    """
+    data: Mapping[str, Any] = settings.reports
+    try:
+        _check(data)
+        smtp = settings.filled("reports.smtp", data.get("smtp", "")) if with_server else ""
+        everywhere, by_report = _subscribers(data.get("subscribers", {}))
+        return ReportSettings(
+            server=_server(smtp, settings.root, encoded_names(data.get("smtp", ""))) if smtp else None,
+            sender=check_sender(data.get("sender") or _SENDER),
+            everywhere=everywhere,
+            by_report=by_report,
+        )
+    except ProjectError:
+        raise
+    except UsageError as error:
+        raise ProjectError(error.what, where=str(settings.root / FILE), next=error.next) from None
+
+
+def has_server(settings: Settings) -> bool:
+    """Whether mails go to a mail server, and not to files; it may not be one that can be used."""
+    return bool(settings.reports.get("smtp"))
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    unknown = sorted(set(data) - set(_KEYS))
+    if unknown:
+        raise UsageError(f"unknown setting reports.{unknown[0]}", next=f"there are: {', '.join(_KEYS)}")
+    for key in ("smtp", "sender"):
+        if not isinstance(data.get(key, ""), str):
+            raise UsageError(f"reports.{key} must be a text", next=f'write {key} = "..."')
+
+
+def _subscribers(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, tuple[str, ...]]]]:
+    if not isinstance(given, dict):
+        raise UsageError(
+            "reports.subscribers must be a section", next='write acme = ["ops@acme.example"] below it'
+        )
+    what = "reports.subscribers"
+    everywhere = {key: value for key, value in given.items() if not isinstance(value, dict)}
+    by_report = {key: value for key, value in given.items() if isinstance(value, dict)}
+    found = {name: check_recipients(value, f"{what}.{name}") for name, value in by_report.items()}
+    return check_recipients(everywhere, what), found
+
+
+def _server(text: str, root: Path, hint: str) -> Server:
+    wrong = UsageError(
+        "reports.smtp names no mail server",
+        next='write smtp = "smtp://user:${PASSWORD}@host:587"; the variable holds the password as it is',
+    )
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)) if parts.query else {}
+    except ValueError:
+        raise wrong from None
+    host = parts.hostname or ""
+    if (
+        parts.scheme not in _PORTS
+        or not host.isascii()
+        or not host
+        or parts.path.strip("/")
+        or parts.fragment
+        or not text.isprintable()
+    ):
+        raise wrong
+    if set(options) - {"ca"} or not options.get("ca", "file"):
+        raise UsageError("reports.smtp has an option that is not known", next="there is: ?ca=FILE")
+    user, password = (unquote(part or "") for part in (parts.username, parts.password))
+    return Server(
+        parts.scheme,
+        host,
+        port or (587 if user and parts.scheme == "smtp" else _PORTS[parts.scheme]),
+        user,
+        password,
+        str(root / options["ca"]) if options else "",
+        hint,
+    )

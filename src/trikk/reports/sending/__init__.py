@@ -1,0 +1,1 @@
+"""To whom pages go, and how they get there."""

@@ -1,0 +1,1 @@
+"""Where events and ledger entries are kept: the port and its databases."""

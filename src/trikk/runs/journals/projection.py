@@ -1,0 +1,82 @@
+"""From events to the line of `trikk runs`: one pure function, used by every backend and by its check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from trikk.core.values import JSON
+from trikk.runs.journals.journal import CREATED, FORGOTTEN, Event, RunRow
+
+_STATES = {
+    "run.started": "running",
+    "run.resumed": "running",
+    "run.succeeded": "succeeded",
+    "run.failed": "failed",
+    "run.cancelled": "cancelled",
+}
+PROJECTED = frozenset(_STATES) | {CREATED, FORGOTTEN}
+
+
+def row_after(row: RunRow, event: Event) -> RunRow:
+    """The row after one more event; kinds that say nothing of the run as a whole leave it as it is."""
+    kind = event.kind
+    if kind not in PROJECTED:
+        return row
+    if kind == CREATED:
+        return first_row(event)
+    if kind == FORGOTTEN:
+        return _forgotten(row, event.body)
+    state = _STATES[kind]
+    started = event.at if row.started is None and state == "running" else row.started
+    if state == "running":
+        return replace(row, state=state, started=started, ended=None, error=None)
+    error = event.body.get("error")
+    return replace(row, state=state, ended=event.at, error=error if isinstance(error, str) else None)
+
+
+def first_row(event: Event) -> RunRow:
+    """The row of a run that has only its `run.created` event."""
+    body = event.body
+    parameters, origin = body.get("parameters"), body.get("origin")
+    return RunRow(
+        id=event.run,
+        pipeline=str(body.get("pipeline")),
+        state="queued",
+        created=event.at,
+        started=None,
+        ended=None,
+        parameters=parameters if isinstance(parameters, dict) else {},
+        origin=origin if isinstance(origin, dict) else {"kind": "manual"},
+        error=None,
+    )
+
+
+def fold(events: Iterable[Event]) -> RunRow | None:
+    """The row that these events of one run give; None if they do not begin with `run.created`."""
+    row: RunRow | None = None
+    for event in events:
+        if row is not None:
+            row = row_after(row, event)
+        elif event.kind == CREATED:
+            row = first_row(event)
+        else:
+            return None
+    return row
+
+
+def kept(row: RunRow) -> dict[str, JSON]:
+    """The body of `run.forgotten`: what the dropped events had made of the row."""
+    return {"state": row.state, "started": row.started, "ended": row.ended, "error": row.error}
+
+
+def _forgotten(row: RunRow, body: dict[str, Any]) -> RunRow:
+    return replace(
+        row,
+        state=str(body.get("state")),
+        started=body.get("started"),
+        ended=body.get("ended"),
+        error=body.get("error"),
+        forgotten=True,
+    )

@@ -1,0 +1,389 @@
+"""The port's methods over SQL, once for both databases; what differs is in `sqlite` and `postgres`.
+
+The statements are data: `sql/*.sql`, with `:name` for a value.
+"""
+
+# ruff: noqa: D102 - the methods are those of the port, described there
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from trikk.core.errors import JournalError, TrikkError
+from trikk.core.names import check_name
+from trikk.core.values import JSON
+from trikk.runs.journals import journal as port
+from trikk.runs.journals import sql_rows as sqlrows
+from trikk.runs.journals import sql_text as sqltext
+from trikk.runs.journals.journal import CREATED, FORGOTTEN, FOUND_AT_MOST, Event, Journal, RunRow
+from trikk.runs.journals.lease import Holder, Lease, check_free
+from trikk.runs.journals.projection import first_row, kept, row_after
+from trikk.runs.journals.sql_ledger import SqlLedger
+
+_EVERYTHING = 1 << 62
+_SHOWN_IDS = 50
+_AT_ONCE = 1000  # rows
+
+
+class SqlJournal(SqlLedger, Journal, ABC):
+    """A journal in an SQL database, with a connection for each thread of each process."""
+
+    def __init__(self, statements: dict[str, str]) -> None:
+        self._sql = statements
+        self._open: list[tuple[threading.Thread, Any]] = []
+        self._inherited: list[Any] = []
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._closed = False
+
+    # ---- what a database provides
+
+    errors: type[Exception] | tuple[type[Exception], ...]
+    begin: str  # a transaction that writes
+    snapshot: str  # one that reads, and sees one moment
+    mark: str  # how a named value is written
+
+    @abstractmethod
+    def _connect(self) -> Any:
+        """A new connection in autocommit mode, its schema ready."""
+
+    @abstractmethod
+    def _failed(self, error: Exception) -> JournalError:
+        """A database's error in words."""
+
+    @abstractmethod
+    def _add_event(self, connection: Any, values: dict[str, Any]) -> int:
+        """Insert one event and return its number."""
+
+    def _stream(self, connection: Any, text: str, values: dict[str, Any] | None = None) -> Iterable[sqlrows.Row]:
+        """A statement's rows one by one."""
+        return connection.execute(text, values or {})  # type: ignore[no-any-return]
+
+    def _is_lost(self, connection: Any) -> bool:  # noqa: ARG002
+        """Whether the database has gone away from a connection."""
+        return False
+
+    # ---- connections and transactions
+
+    def _connection(self) -> Any:
+        if self._pid != os.getpid():
+            self._leave_parent()
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            if self._closed:
+                raise JournalError("the journal is closed")
+            connection = self._connect()
+            self._local.connection = connection
+            with self._lock:
+                ended = [one for thread, one in self._open if not thread.is_alive()]
+                self._open = [pair for pair in self._open if pair[0].is_alive()]
+                self._open.append((threading.current_thread(), connection))
+            for one in ended:
+                one.close()
+        return connection
+
+    def _leave_parent(self) -> None:
+        """After a fork: keep the parent's connections, unused and unclosed, and begin anew."""
+        self._inherited.append(self._open)
+        self._open = []
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def _first(self, text: str, values: dict[str, Any]) -> Any:
+        """Execute what nothing came before; once more on a new connection if the old one was lost."""
+        connection = self._connection()
+        try:
+            return connection.execute(text, values)
+        except self.errors:
+            if not self._is_lost(connection):
+                raise
+            self._drop(connection)
+            return self._connection().execute(text, values)
+
+    @contextmanager
+    def _transaction(self, begin: str | None = None) -> Iterator[Any]:
+        try:
+            self._first(begin or self.begin, {})
+            connection = self._connection()
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, self.errors):
+                raise self._failed(error) from None
+            raise
+
+    def _roll_back(self) -> None:
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            try:
+                connection.execute("ROLLBACK")
+            except self.errors:
+                self._drop(connection)
+
+    def _drop(self, connection: Any) -> None:
+        """Close a connection that no longer serves; the next call opens another."""
+        with self._lock:
+            self._open = [pair for pair in self._open if pair[1] is not connection]
+        self._local.connection = None
+        connection.close()
+
+    def _read(self, name: str, **values: Any) -> list[Any]:
+        return self._select(self._sql[name], values)
+
+    def _select(self, text: str, values: dict[str, Any]) -> list[Any]:
+        try:
+            return list(self._first(text, values).fetchall())
+        except self.errors as error:
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        if self._pid != os.getpid():
+            self._leave_parent()
+        self._closed = True
+        with self._lock:
+            pairs, self._open = self._open, []
+        self._local = threading.local()
+        for _, connection in pairs:
+            connection.close()
+
+    # ---- events
+
+    def create(self, run: str, pipeline: str, body: dict[str, JSON], *, at: float) -> Event:
+        check_name("run", run)
+        port.check_plain("a pipeline's name", pipeline)
+        body = {**body, "pipeline": pipeline}
+        text = port.dump(body)
+        with self._transaction() as connection:
+            event, chain = self._insert(connection, None, run, CREATED, body, text, at)
+            values = {"seq": event.seq, "chain": chain, **sqlrows.columns(first_row(event))}
+            if connection.execute(self._sql["add_run"], values).rowcount != 1:
+                raise port.run_exists(run)
+        return event
+
+    def append(
+        self, run: str, kind: str, body: dict[str, JSON], *, at: float, lease: Lease | None = None
+    ) -> Event:
+        return self.append_many(run, [(kind, body)], at=at, lease=lease)[0]
+
+    def append_many(
+        self,
+        run: str,
+        events: Sequence[tuple[str, dict[str, JSON]]],
+        *,
+        at: float,
+        lease: Lease | None = None,
+    ) -> list[Event]:
+        port.check_kinds(kind for kind, _ in events)
+        texts = [port.dump(body) for _, body in events]
+        with self._transaction() as connection:
+            row, chain = self._locked(connection, run)
+            before = row
+            if lease is not None:
+                self._check_lease(connection, run, lease)
+            made = []
+            for (kind, body), text in zip(events, texts, strict=True):
+                event, chain = self._insert(connection, chain, run, kind, body, text, at)
+                row = row_after(row, event)
+                made.append(event)
+            if row is not before:
+                connection.execute(self._sql["change_run"], sqlrows.columns(row))
+        return made
+
+    def events(self, run: str, *, after: int = 0) -> list[Event]:
+        self._known(run)
+        found = self._read("events", run=run, after=after)
+        if not found:
+            self.row(run)
+        if after == 0 and (sentence := sqlrows.broken_chain(run, found)):
+            raise JournalError(
+                sentence, next="restore a copy of the journal; `trikk doctor` names all that is damaged"
+            )
+        return sqlrows.events(run, (row[1:-1] for row in found))
+
+    def last_seq(self, run: str) -> int:
+        self._known(run)
+        seq = self._read("last_seq", run=run)[0][0]
+        if seq is None:
+            raise self._unknown(run)
+        return int(seq)
+
+    def forget(self, run: str, *, at: float) -> None:
+        with self._transaction() as connection:
+            row, _ = self._locked(connection, run)
+            if row.forgotten:
+                return
+            (first,) = connection.execute(self._sql["first_chain"], {"run": run}).fetchone()
+            epoch, lease = self._lease(connection, run)
+            check_free(lease, Holder.current(), at)
+            if lease is not None:
+                connection.execute(self._sql["release_lease"], {"run": run, "epoch": epoch})
+            body = kept(row)
+            # What lies between is dropped, so that the chain goes from the first event to this one.
+            event, _ = self._insert(connection, first, run, FORGOTTEN, body, port.dump(body), at)
+            connection.execute(self._sql["change_run"], sqlrows.columns(row_after(row, event)))
+            connection.execute(self._sql["drop_events"], {"run": run, "before": event.seq, "keep": CREATED})
+
+    # ---- rows
+
+    def row(self, run: str) -> RunRow:
+        self._known(run)
+        found = self._read("run", run=run)
+        if not found:
+            raise self._unknown(run)
+        return sqlrows.rows(found)[0]
+
+    def runs(
+        self,
+        *,
+        pipeline: str | None = None,
+        state: str | None = None,
+        limit: int | None = 20,
+        offset: int = 0,
+    ) -> list[RunRow]:
+        where, values = sqltext.where(pipeline, state, self.mark)
+        values |= {"limit": _EVERYTHING if limit is None else limit, "offset": offset}
+        with sqlrows.collector_paused():
+            return sqlrows.rows(self._select(self._sql["runs"].replace("$where", where), values))
+
+    def each_run(self, *, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:
+        where, values = sqltext.where(pipeline, state, self.mark)
+        values |= {"limit": _EVERYTHING, "offset": 0}
+        with self._transaction(self.snapshot) as connection:
+            found = iter(self._stream(connection, self._sql["runs"].replace("$where", where), values))
+            while part := list(islice(found, _AT_ONCE)):
+                yield from sqlrows.rows(part)
+
+    def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:
+        where, values = sqltext.where(pipeline, state, self.mark)
+        return int(self._select(self._sql["count"].replace("$where", where), values)[0][0])
+
+    def find(self, prefix: str) -> list[str]:
+        if not prefix:
+            return [run for (run,) in self._read("recent", limit=FOUND_AT_MOST)]
+        if not port.is_run_id(prefix):
+            return []
+        # Ids are ASCII below DEL, so that all that begin with the prefix are in this range.
+        found = self._read("find", low=prefix, high=prefix + "\x7f", limit=FOUND_AT_MOST)
+        return [run for (run,) in found]
+
+    # ---- leases
+
+    def acquire(self, run: str, holder: Holder, *, ttl: float, now: float) -> Lease:
+        with self._transaction() as connection:
+            self._locked(connection, run)
+            epoch, current = self._lease(connection, run)
+            check_free(current, holder, now)
+            lease = Lease(run, epoch + 1, holder, now + ttl, now)
+            values = {"run": run, "epoch": lease.epoch, "expires": lease.expires, "since": now}
+            values |= {"host": holder.host, "boot": holder.boot, "pid": holder.pid, "started": holder.started}
+            connection.execute(self._sql["put_lease"], values)
+        return lease
+
+    def renew(self, lease: Lease, *, ttl: float, now: float) -> Lease:
+        values = {"run": lease.run, "epoch": lease.epoch, "expires": now + ttl}
+        with self._transaction() as connection:
+            if connection.execute(self._sql["renew_lease"], values).rowcount != 1:
+                raise port.lease_lost(lease)
+        return Lease(lease.run, lease.epoch, lease.holder, now + ttl, lease.since)
+
+    def release(self, lease: Lease) -> None:
+        with self._transaction() as connection:
+            connection.execute(self._sql["release_lease"], {"run": lease.run, "epoch": lease.epoch})
+
+    def lease(self, run: str) -> Lease | None:
+        self.row(run)
+        return sqlrows.lease(run, self._read("lease", run=run))[1]
+
+    # ---- the index of step results
+
+    def cache_get(self, key: str) -> dict[str, JSON] | None:
+        if not port.is_plain(key):
+            return None
+        return sqlrows.body(self._read("cache_get", key=key))
+
+    def cache_put(self, key: str, pipeline: str, step: str, body: dict[str, JSON], *, at: float) -> None:
+        for what, text in (("a key", key), ("a pipeline's name", pipeline), ("a step's name", step)):
+            port.check_plain(what, text)
+        values = {"key": key, "pipeline": pipeline, "step": step, "at": at, "body": port.dump(body)}
+        with self._transaction() as connection:
+            connection.execute(self._sql["cache_put"], values)
+
+    def cache_latest(self, pipeline: str, step: str) -> dict[str, JSON] | None:
+        if not (port.is_plain(pipeline) and port.is_plain(step)):
+            return None
+        return sqlrows.body(self._read("cache_latest", pipeline=pipeline, step=step))
+
+    # ---- damage
+
+    def check(self) -> list[str]:
+        with self._transaction(self.snapshot) as connection:
+            every_run = connection.execute(self._sql["every_run"]).fetchall()
+            found = list(sqlrows.compare(self._stream(connection, self._sql["every_event"]), every_run))
+            heads = dict(connection.execute(self._sql["every_head"]).fetchall())
+            entries = self._stream(connection, self._sql["every_entry"])
+            return [*found, *sqlrows.compare_entries(entries, heads)]
+
+    def unchecked(self) -> int:
+        return int(self._read("unchecked")[0][0])
+
+    def _chain_all(self, connection: Any) -> None:
+        """Give checksums to all that an earlier version wrote, in the transaction that migrates it."""
+        for (run,) in connection.execute(self._sql["every_run_id"]).fetchall():
+            last = None
+            for _, seq, kind, at, body, _ in connection.execute(
+                self._sql["events"], {"run": run, "after": 0}
+            ).fetchall():
+                last = sqlrows.link(last, run, kind, at, body)
+                connection.execute(self._sql["put_event_chain"], {"seq": seq, "chain": last})
+            connection.execute(self._sql["put_chain"], {"run": run, "chain": last})
+        for (subject,) in connection.execute(self._sql["every_subject"]).fetchall():
+            last = None
+            for seq, kind, at, body, identity in connection.execute(
+                self._sql["entries"], {"subject": subject, "after": 0}
+            ).fetchall():
+                last = sqlrows.link(last, subject, kind, at, body, identity)
+                connection.execute(self._sql["put_entry_chain"], {"seq": seq, "chain": last})
+            connection.execute(self._sql["put_head"], {"subject": subject, "chain": last})
+
+    # ---- helpers
+
+    def _known(self, run: str) -> None:
+        if not port.is_run_id(run):
+            raise self._unknown(run)
+
+    def _unknown(self, run: str) -> TrikkError:
+        return port.unknown_run(run, [one for (one,) in self._read("recent", limit=_SHOWN_IDS)])
+
+    def _locked(self, connection: Any, run: str) -> tuple[RunRow, str | None]:
+        """The run's row, nobody else's until the transaction's end, and the checksum of its last event."""
+        found = connection.execute(self._sql["lock_run"], {"run": run}).fetchall() if port.is_run_id(run) else []
+        if not found:
+            raise self._unknown(run)
+        return sqlrows.rows([found[0][:-1]])[0], found[0][-1]
+
+    def _lease(self, connection: Any, run: str) -> tuple[int, Lease | None]:
+        return sqlrows.lease(run, connection.execute(self._sql["lease"], {"run": run}).fetchall())
+
+    def _check_lease(self, connection: Any, run: str, lease: Lease) -> None:
+        _, current = self._lease(connection, run)
+        if current is None or (run, current.epoch) != (lease.run, lease.epoch):
+            raise port.lease_lost(lease)
+
+    def _insert(
+        self, connection: Any, before: str | None, run: str, kind: str, body: dict[str, JSON], text: str, at: float
+    ) -> tuple[Event, str]:
+        """Add an event after the one with the checksum `before`; returns it with its own checksum."""
+        chain = sqlrows.link(before, run, kind, at, text)
+        seq = self._add_event(
+            connection, {"run": run, "kind": kind, "at": float(at), "body": text, "chain": chain}
+        )
+        return Event(seq, run, kind, float(at), body), chain

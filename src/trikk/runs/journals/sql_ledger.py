@@ -1,0 +1,102 @@
+"""The ledger in an SQL database, beside the journal and over its connections."""
+
+# ruff: noqa: D102 - the methods are those of the port, described there
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from typing import Any
+
+from trikk.core.values import JSON
+from trikk.runs.journals import journal as port
+from trikk.runs.journals.ledger import Added, Entry, Ledger
+from trikk.runs.journals.sql_rows import link
+
+
+class SqlLedger(Ledger, ABC):
+    """A ledger over whoever provides transactions and statements."""
+
+    _sql: dict[str, str]
+
+    @abstractmethod
+    def _transaction(self, begin: str | None = None) -> AbstractContextManager[Any]:
+        """A transaction on this thread's connection; one that writes unless told otherwise."""
+
+    @abstractmethod
+    def _read(self, name: str, **values: Any) -> list[Any]:
+        """The rows of a statement outside of a transaction."""
+
+    def add(
+        self,
+        subject: str,
+        kind: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        identity: str | None = None,
+        after: int | None = None,
+    ) -> Added:
+        port.check_entry(subject, kind, identity)
+        text = port.dump(body)
+        values = {"subject": subject, "kind": kind, "at": float(at), "body": text, "identity": identity}
+        with self._transaction() as connection:
+            connection.execute(self._sql["lock_subject"], {"subject": subject})
+            if identity is not None:
+                known = {"subject": subject, "identity": identity}
+                found = connection.execute(self._sql["entry_of_identity"], known).fetchall()
+                if found:
+                    return Added(_entry(subject, found[0]), True)
+            if after is not None:
+                last = connection.execute(self._sql["last_entry"], {"subject": subject}).fetchone()[0] or 0
+                if last > after:
+                    raise port.changed_meanwhile(subject)
+            head = connection.execute(self._sql["head"], {"subject": subject}).fetchone()
+            values["chain"] = link(head and head[0], subject, kind, at, text, identity)
+            seq = int(connection.execute(self._sql["add_entry"], values).fetchone()[0])
+            connection.execute(self._sql["put_head"], {"subject": subject, "chain": values["chain"]})
+        return Added(Entry(seq, subject, kind, float(at), port.load(text), identity), False)
+
+    def entries(self, subject: str, *, after: int = 0) -> list[Entry]:
+        if not port.is_plain(subject):
+            return []
+        return [_entry(subject, row) for row in self._read("entries", subject=subject, after=after)]
+
+    def last(self, subject: str) -> Entry | None:
+        if not port.is_plain(subject):
+            return None
+        found = self._read("newest_entry", subject=subject)
+        return _entry(subject, found[0]) if found else None
+
+    def history(self, prefix: str) -> list[Entry]:
+        if prefix and not port.is_plain(prefix):
+            return []
+        return [_entry(row[0], row[1:]) for row in self._read("history", low=prefix, high=_end(prefix))]
+
+    def subjects(self, prefix: str = "") -> list[str]:
+        if prefix and not port.is_plain(prefix):
+            return []
+        return sorted(subject for (subject,) in self._read("subjects", low=prefix, high=_end(prefix)))
+
+    def children(self, prefix: str) -> list[str]:
+        if not port.is_plain(prefix):
+            return []
+        found: set[str] = set()
+        low, high = prefix, _end(prefix)
+        while (subject := self._read("next_subject", low=low, high=high)[0][0]) is not None:
+            child, slash, _ = subject.removeprefix(prefix).partition("/")
+            found.add(child)
+            # No subject has a control character, so nothing lies between it and what it is the beginning of.
+            low = _end(f"{prefix}{child}/") if slash else f"{subject}\x01"
+        return sorted(found - {""})
+
+
+def _end(prefix: str) -> str:
+    """What comes right after all texts that begin with this one, if texts are compared by their characters."""
+    last = ord(prefix[-1]) + 1 if prefix else 0x10FFFF
+    return prefix[:-1] + chr(0xE000 if last == 0xD800 else last)
+
+
+def _entry(subject: str, row: tuple[Any, ...]) -> Entry:
+    seq, kind, at, body, identity = row
+    return Entry(seq, subject, kind, float(at), port.load(body), identity)

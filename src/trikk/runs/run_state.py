@@ -1,0 +1,272 @@
+"""A run's state: the fold of its events, and nothing that is not in them.
+
+    queued ──> running ──> succeeded
+                 │  ▲ ├──> failed ────┐
+                 │  │ └──> cancelled ─┤
+                 │  └──── resumed ────┘
+
+A step is waiting, running, retrying, succeeded, failed, skipped or cancelled. A driver that dies leaves steps
+`running`; the next one starts them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trikk.core.values import JSON
+from trikk.runs import events as e
+from trikk.runs.journals.journal import FORGOTTEN, Event
+
+Task = tuple[str, int | None]
+"""A step's name, and the position of the item if the step is mapped."""
+
+DONE = ("succeeded", "skipped")
+OVER = ("succeeded", "failed", "cancelled")
+
+
+@dataclass(slots=True)
+class TaskState:
+    """What is known of one step, or of one item of a mapped step.
+
+    Attributes:
+        state: see the module.
+        attempts: how many were started.
+        reused: whether the result was there before the run was last started or resumed.
+        outputs: artifacts as JSON; None until it has succeeded.
+        error: the last failure.
+        allowed: whether it has failed and the run goes on (`allow_failure`).
+        reason: why it was skipped, reused or invalidated.
+        log: path of the last attempt's log, relative to the project's `.trikk`.
+        seconds: how long the successful attempt took.
+        started: wall time of the first start, seconds since 1970.
+        ended: wall time at which it was over, seconds since 1970.
+        write: what a write step committed: table, version, rows.
+        peak_memory: bytes, of the successful attempt.
+    """
+
+    state: str = "waiting"
+    attempts: int = 0
+    reused: bool = False
+    outputs: list[dict[str, JSON]] | None = None
+    error: dict[str, Any] | None = None
+    allowed: bool = False
+    reason: str | None = None
+    log: str | None = None
+    seconds: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    write: dict[str, Any] | None = None
+    peak_memory: int | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """What a program wants to know of it."""
+        return {
+            "state": self.state,
+            "attempts": self.attempts,
+            "reused": self.reused,
+            "reason": self.reason,
+            "seconds": self.seconds,
+            "started": self.started,
+            "ended": self.ended,
+            "peak_memory": self.peak_memory,
+            "error": self.error,
+            "allowed": self.allowed,
+            "write": self.write,
+            "log": self.log,
+            "outputs": list(self.outputs) if self.outputs is not None else None,
+        }
+
+
+@dataclass(slots=True)
+class StepState(TaskState):
+    """A `TaskState` of a whole step; a mapped one has `items`, and `count` of them."""
+
+    count: int | None = None
+    items: dict[int, TaskState] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run as its events tell it."""
+
+    id: str
+    pipeline: str = ""
+    state: str = "queued"
+    parameters: dict[str, JSON] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
+    environment: str = ""
+    lock: dict[str, Any] = field(default_factory=dict)
+    graph: str = ""
+    code: str = "locked"
+    isolation: str | None = None
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    error: str | None = None
+    cancel_requested: str | None = None
+    resumed: int = 0
+    forgotten: bool = False
+    seq: int = 0
+    steps: dict[str, StepState] = field(default_factory=dict)
+
+    @classmethod
+    def fold(cls, run: str, events: Iterable[Event], names: Iterable[str] = ()) -> RunState:
+        """The state after these events; `names` lists the graph's steps, so that those not begun are there too."""
+        state = cls(run)
+        for name in names:
+            state.steps[name] = StepState()
+        for event in events:
+            state.apply(event)
+        return state
+
+    def apply(self, event: Event) -> None:
+        """Take one more event in; kinds that it does not know change nothing."""
+        self.seq = event.seq
+        body: Mapping[str, Any] = event.body
+        if event.kind.startswith("step."):
+            self._apply_step(event.kind, event.at, body)
+        elif event.kind in _RUN:
+            _RUN[event.kind](self, event.at, body)
+
+    def task(self, task: Task) -> TaskState:
+        """The state of a step, or of one item of it."""
+        step = self.steps.setdefault(task[0], StepState())
+        return step if task[1] is None else step.items.setdefault(task[1], TaskState())
+
+    def culprit(self) -> tuple[str, StepState] | None:
+        """The first step whose failure the run could not go on from; None if there is none."""
+        return next(((n, s) for n, s in self.steps.items() if s.state == "failed" and not s.allowed), None)
+
+    def tasks(self) -> Iterator[tuple[Task, TaskState]]:
+        """All steps and items that have been touched or are in the graph."""
+        for name, step in self.steps.items():
+            yield (name, None), step
+            for index, item in step.items.items():
+                yield (name, index), item
+
+    def to_json(self) -> dict[str, JSON]:
+        """The run as `trikk show --json` prints it."""
+        return {
+            "id": self.id,
+            "pipeline": self.pipeline,
+            "state": self.state,
+            "parameters": self.parameters,
+            "origin": self.origin,
+            "environment": self.environment,
+            "created": self.created,
+            "started": self.started,
+            "ended": self.ended,
+            "error": self.error,
+            "isolation": self.isolation,
+            "lock": self.lock,
+            "code": self.code,
+            "resumed": self.resumed,
+            "forgotten": self.forgotten,
+            "steps": [_step_json(name, step) for name, step in self.steps.items()],
+        }
+
+    def _apply_step(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
+        name, item = body["step"], body.get("item")
+        task = self.task((name, item))
+        if kind == e.STEP_STARTED:
+            task.state, task.attempts, task.log = "running", body["attempt"], body.get("log")
+            task.started = at if task.started is None else task.started
+            task.reused, task.reason, task.ended, task.allowed = False, None, None, False
+        elif kind in (e.STEP_SUCCEEDED, e.STEP_CACHED):
+            task.state, task.outputs, task.ended = "succeeded", body["outputs"], at
+            task.error, task.seconds, task.write = None, body.get("seconds"), body.get("write")
+            task.reused, task.reason = kind == e.STEP_CACHED, body.get("reason")
+            task.peak_memory = body.get("peak_memory")
+        elif kind == e.STEP_FAILED:
+            task.error = body["error"]
+            final = body.get("retry_in") is None
+            task.state = "failed" if final else "retrying"
+            task.ended = at if final else None
+            task.allowed = bool(body.get("allowed"))
+        elif kind == e.STEP_CANCELLED:
+            task.state, task.ended = "cancelled", at
+        elif kind == e.STEP_SKIPPED:
+            task.state, task.reason, task.ended = "skipped", body["reason"], at
+        elif kind == e.STEP_INVALIDATED:
+            _reset(task, body["reason"])
+            for inside in self.steps[name].items.values() if item is None else ():
+                _reset(inside, body["reason"])
+        elif kind == e.STEP_EXPANDED:
+            self.steps[name].count = body["count"]
+            self.steps[name].state = "running"
+        if item is not None:
+            self._apply_to_whole(name, task)
+
+    def _apply_to_whole(self, name: str, item: TaskState) -> None:
+        step = self.steps[name]
+        step.attempts = max(step.attempts, item.attempts)
+        if item.state in ("failed", "cancelled"):
+            step.state, step.error, step.log, step.allowed = item.state, item.error, item.log, item.allowed
+        elif item.state in ("running", "retrying") and step.state not in ("failed", "cancelled"):
+            step.state = "running"
+            step.started = item.started if step.started is None else step.started
+
+    def _created(self, at: float, body: Mapping[str, Any]) -> None:
+        self.created = at
+        self.pipeline, self.parameters = body["pipeline"], body.get("parameters", {})
+        self.origin, self.lock, self.graph = body.get("origin", {}), body.get("lock", {}), body.get("graph", "")
+        self.environment = body.get("environment", "")
+
+    def _started(self, at: float, body: Mapping[str, Any]) -> None:
+        self.state, self.started, self.ended = "running", at, None
+        self.isolation = body.get("isolation")
+
+    def _resumed(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
+        self.state, self.ended, self.error, self.cancel_requested = "running", None, None, None
+        self.resumed += 1
+        self.isolation = body.get("isolation", self.isolation)
+        self.code = body.get("code", self.code)
+        self.graph = body.get("graph", self.graph)
+        self.lock = body.get("lock", self.lock)
+        for _, task in self.tasks():
+            if task.state == "succeeded":
+                task.reused, task.reason = True, task.reason or "finished before"
+            else:
+                _reset(task, None)
+
+    def _forgotten(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
+        self.forgotten = True
+        self.state, self.error = str(body.get("state")), body.get("error")
+        self.started, self.ended = body.get("started"), body.get("ended")
+
+    def _ended(self, at: float, body: Mapping[str, Any], state: str) -> None:
+        self.state, self.ended, self.error = state, at, body.get("error")
+        for _, task in self.tasks():
+            if task.state == "retrying":  # the run ended before it was tried again
+                task.state = "failed"
+
+
+def _reset(task: TaskState, reason: str | None) -> None:
+    task.state, task.outputs, task.reason, task.reused, task.ended = "waiting", None, reason, False, None
+    task.allowed = False
+
+
+def _step_json(name: str, step: StepState) -> dict[str, JSON]:
+    found: dict[str, JSON] = {"name": name, **step.to_json()}
+    if step.count is not None:
+        found["count"] = step.count
+        found["items"] = [{"item": i, **t.to_json()} for i, t in sorted(step.items.items())]
+    return found
+
+
+def _cancel(state: RunState, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG001 - the table's signature
+    state.cancel_requested = body.get("by") or "someone"
+
+
+_RUN: dict[str, Any] = {
+    e.RUN_CREATED: RunState._created,
+    e.RUN_STARTED: RunState._started,
+    e.RUN_RESUMED: RunState._resumed,
+    e.RUN_CANCEL_REQUESTED: _cancel,
+    FORGOTTEN: RunState._forgotten,
+    e.RUN_SUCCEEDED: lambda s, at, b: s._ended(at, b, "succeeded"),
+    e.RUN_FAILED: lambda s, at, b: s._ended(at, b, "failed"),
+    e.RUN_CANCELLED: lambda s, at, b: s._ended(at, b, "cancelled"),
+}

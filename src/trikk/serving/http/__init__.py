@@ -1,0 +1,1 @@
+"""The HTTP side of an endpoint: requests in, answers out."""

@@ -1,0 +1,1 @@
+"""An endpoint's workers: processes with one model version each."""

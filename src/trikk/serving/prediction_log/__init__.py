@@ -1,0 +1,1 @@
+"""What an endpoint has predicted, on its way into a table."""

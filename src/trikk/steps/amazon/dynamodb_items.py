@@ -1,0 +1,167 @@
+"""Items of a DynamoDB table as rows: all pages, in parts at once if asked, slower when the service says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from trikk.core.errors import UsageError
+from trikk.core.values import JSON
+from trikk.runs.context import current_step
+from trikk.steps.amazon.credentials import check_access, failed, session
+from trikk.steps.amazon.dynamodb_request import check_request, request
+from trikk.steps.amazon.dynamodb_types import Attribute, column
+from trikk.storage.ingest.column_types import dtype_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_ATTEMPTS = 10
+_AT_ONCE = 16
+_OUR_MISTAKES = ("ValidationException", "ResourceNotFoundException")
+
+
+def read_dynamodb(
+    table: str,
+    key: Mapping[str, object] | None = None,
+    filters: Mapping[str, object] | None = None,
+    index: str | None = None,
+    columns: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    segments: int = 1,
+    consistent: bool = False,
+    profile: str | None = None,
+    role: str | None = None,
+    endpoint: str | None = None,
+    region: str | None = None,
+) -> pl.DataFrame:
+    """Read items; arguments as `trikk.dynamodb` describes them.
+
+    A request that is throttled is sent again after a growing, random pause, up to ten times in all (or
+    AWS_MAX_ATTEMPTS). In a run, a "source.read" event says what was read.
+
+    Returns:
+        One row for each item, in the order of the keys; the key's columns first, then the others by name.
+
+    Raises:
+        UsageError: if there is no such table or index, or a key or filter does not fit it.
+        StorageError: if the service refuses or is away, or attributes do not fit into columns.
+        MissingExtra: if boto3 is not installed.
+    """
+    check_request(table, key or {}, segments)
+    check_access(profile, role, endpoint, region)
+    client = _client(profile, role, endpoint, region)
+    keys = _keys(client, table, index)
+    wanted = None if columns is None else list(dict.fromkeys([*keys, *columns]))
+    asked = request(
+        table, index=index, key=key or {}, filters=filters or {}, columns=wanted, consistent=consistent
+    )
+    items = _items(client, asked, segments)
+    frame = _frame(items, keys, wanted, types or {})
+    _record(table, index, client.meta.region_name, frame.height)
+    return frame if columns is None else frame.select(columns)
+
+
+def _client(profile: str | None, role: str | None, endpoint: str | None, region: str | None) -> Any:
+    who = session(profile, role, region)
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", _ATTEMPTS))
+    config = Config(
+        connect_timeout=5,
+        read_timeout=60,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=_AT_ONCE,
+    )
+    try:
+        return who.client("dynamodb", endpoint_url=endpoint, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise failed("DynamoDB", error, endpoint) from None
+
+
+def _keys(client: Any, table: str, index: str | None) -> list[str]:
+    """The names of the key's attributes: the index's first, then the table's."""
+    about = _asked(client.describe_table, {"TableName": table})["Table"]
+    schema = list(about["KeySchema"])
+    if index is not None:
+        known = [*about.get("GlobalSecondaryIndexes", []), *about.get("LocalSecondaryIndexes", [])]
+        found = next((one["KeySchema"] for one in known if one["IndexName"] == index), None)
+        if found is None:
+            names = ", ".join(sorted(one["IndexName"] for one in known)) or "none"
+            raise UsageError(f"table {table} has no index {index!r}", where=table, next=f"there are: {names}")
+        schema = [*found, *schema]
+    return list(dict.fromkeys(part["AttributeName"] for part in schema))
+
+
+def _items(client: Any, asked: dict[str, Any], segments: int) -> list[dict[str, Attribute]]:
+    call = client.query if "KeyConditionExpression" in asked else client.scan
+    if segments == 1:
+        return _pages(call, asked)
+    parts = [{**asked, "Segment": n, "TotalSegments": segments} for n in range(segments)]
+    with ThreadPoolExecutor(min(segments, _AT_ONCE)) as pool:
+        found = pool.map(lambda part: _pages(call, part), parts)
+        return [item for items in found for item in items]
+
+
+def _pages(call: Any, asked: dict[str, Any]) -> list[dict[str, Attribute]]:
+    items: list[dict[str, Attribute]] = []
+    start: dict[str, Any] = {}
+    while True:
+        page = _asked(call, asked | start)
+        items += page["Items"]
+        if not page.get("LastEvaluatedKey"):
+            return items
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def _asked(call: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    where = str(arguments["TableName"])
+    try:
+        answer: dict[str, Any] = call(**arguments)
+    except ClientError as error:
+        about = error.response.get("Error", {})
+        if about.get("Code") in _OUR_MISTAKES:
+            raise UsageError(
+                f"DynamoDB refuses: {about.get('Message') or about['Code']}",
+                where=where,
+                next="check the table, its key's attributes and their types",
+            ) from None
+        raise failed(f"table {where}", error, where) from None
+    except BotoCoreError as error:
+        raise failed(f"table {where}", error, where) from None
+    return answer
+
+
+def _frame(
+    items: list[dict[str, Attribute]], keys: list[str], wanted: list[str] | None, types: Mapping[str, str]
+) -> pl.DataFrame:
+    """The items' attributes as columns; the items are emptied meanwhile, so that they are not held twice."""
+    import polars as pl
+
+    names = wanted or [*keys, *sorted({name for item in items for name in item} | types.keys() - set(keys))]
+    names = list(dict.fromkeys(names))
+    made = []
+    for name in names:
+        values = [item.pop(name, None) for item in items]
+        made.append(column(name, values, dtype_of(types[name]) if name in types else None))
+    frame = pl.DataFrame(made)
+    order = [name for name in keys if not isinstance(frame.schema[name], pl.List)]
+    return frame.sort(order, maintain_order=True)
+
+
+def _record(table: str, index: str | None, region: str | None, rows: int) -> None:
+    step = current_step()
+    if step is not None:
+        body: dict[str, JSON] = {
+            "source": "dynamodb",
+            "table": table,
+            "index": index,
+            "region": region,
+            "rows": rows,
+        }
+        step.record("source.read", body)

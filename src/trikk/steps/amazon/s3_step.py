@@ -1,0 +1,97 @@
+"""`s3(uri)`: rows of CSV, Parquet or JSON-lines objects in a bucket, as a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trikk.core.durations import Duration
+from trikk.core.errors import UsageError
+from trikk.pipeline.retry import Retry
+from trikk.pipeline.step import Step
+from trikk.steps.amazon.credentials import check_access, refuse_keys
+from trikk.steps.amazon.s3_names import check_holes, locate
+from trikk.steps.defining import defining
+
+
+def _read(uri: str, parameters: dict[str, Any], options: dict[str, Any]) -> Any:
+    from trikk.steps.amazon.s3_rows import read_s3
+
+    return read_s3(uri, parameters, **options)
+
+
+_S3: Step[..., Any] = Step(_read, name="s3", source=True)
+
+
+def s3(
+    uri: str,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    format: str | None = None,  # noqa: A002 - the word that authors know
+    columns: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    union: bool = False,
+    nulls: Sequence[str] = (),
+    separator: str | None = None,
+    profile: str | None = None,
+    role: str | None = None,
+    endpoint: str | None = None,
+    region: str | None = None,
+    name: str | None = None,
+    after: object = (),
+    retry: Retry | None = None,
+    timeout: Duration | None = None,
+) -> Any:
+    """Read rows from a bucket, as a step: its result is an artifact of the run, and a replay does not read again.
+
+    Args:
+        uri: s3://bucket/key, a folder (ends with /), or a pattern (`*`, `**`, `?`, `[...]`), read in the order of
+            the keys; `{day}` or `{day:%Y/%m/%d}` stands for a parameter. Or a parameter or output that is one.
+        parameters: values for `{name}`: plain ones, parameters of the pipeline, outputs of steps.
+        format: "csv", "parquet" or "jsonl"; by each object's ending if not given (.gz and .zst may follow).
+        columns: those to read; all if not given.
+        types: columns' types by name, such as {"station": "String"}; by all of the values if not given.
+        union: True if a column that a file lacks is null in its rows; else that is an error.
+        nulls: texts in CSV that mean that there is no value, such as ["NA"]; an empty one does without quotes.
+        separator: between the values of CSV; a comma if not given.
+        profile: a section of the AWS configuration files; the environment or the machine's role if not given.
+        role: the ARN of a role to take on.
+        endpoint: the server's URL; AWS_ENDPOINT_URL if not given.
+        region: the region; AWS_REGION if not given.
+        name: the step's name; "s3", "s3-2", ... if not given.
+        after: steps that must be over before.
+        retry: a `Retry`; the pipeline's default if not given.
+        timeout: how long one attempt may take.
+
+    Returns:
+        The rows; a step gets them as the kind of frame that its annotation asks for. Outside of a pipeline, a
+        polars DataFrame, read at once.
+
+    Raises:
+        DefinitionError: if an argument is wrong, or holds what looks like a key.
+    """
+    from trikk.storage.ingest.reader import FORMATS, Reading
+
+    given = dict(parameters or {})
+    with defining():
+        refuse_keys(uri, *given.values())
+        check_access(profile, role, endpoint, region)
+        Reading(types=types or {}, nulls=list(nulls), separator=separator)
+        if isinstance(uri, str):
+            check_holes(uri, given)
+            locate(uri)
+        if isinstance(format, str) and format not in FORMATS:
+            raise UsageError(f"format={format!r} is not known", next=f"use one of {', '.join(map(repr, FORMATS))}")
+    options = {
+        "format": format,
+        "columns": None if columns is None else list(columns),
+        "types": None if types is None else dict(types),
+        "union": union,
+        "nulls": list(nulls),
+        "separator": separator,
+        "profile": profile,
+        "role": role,
+        "endpoint": endpoint,
+        "region": region,
+    }
+    return _S3.options(name=name, after=after, retry=retry, timeout=timeout)(uri, given, options)

@@ -1,0 +1,1 @@
+"""Scripts and programs as steps."""

@@ -1,0 +1,1 @@
+"""Files into tables: read by one set of rules, and never twice."""

@@ -1,0 +1,170 @@
+"""What a table holds and what can be cleared away: for people, and for the commands that serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from trikk.core.errors import TableError
+from trikk.storage.tables.data_files import Files, logged
+from trikk.storage.tables.table_write import table_schema
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+
+@dataclass(frozen=True, slots=True)
+class TableWrite:
+    """One version in a table's history.
+
+    Attributes:
+        version: the version that the write made.
+        at: when, in seconds since 1970.
+        mode: "append", "overwrite" or "merge", "types" where columns without values took the type of the first;
+            for other programs' writes their operation in lower case.
+        rows: how many rows it was given, None where that was not recorded.
+        run: the run that wrote, None for writes from outside a run.
+        step: the step that wrote, None for writes from outside a run.
+        identity: the identity under which it can't be made again, None for other programs' writes.
+    """
+
+    version: int
+    at: float
+    mode: str
+    rows: int | None
+    run: str | None
+    step: str | None
+    identity: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A table at a version.
+
+    Attributes:
+        name: the table.
+        version: the version described.
+        rows: how many rows it has.
+        columns: polars' type names by column.
+        bytes: size of the data files of this version.
+        files: how many data files this version has.
+        written: when this version was made, in seconds since 1970.
+        history: the writes up to this version, newest first.
+    """
+
+    name: str
+    version: int
+    rows: int
+    columns: dict[str, str]
+    bytes: int
+    files: int
+    written: float
+    history: tuple[TableWrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CleanReport:
+    """What a clean-up removed (or would, if `dry_run`): paths relative to the table, and their bytes.
+
+    `kept` are the versions that it spared, `young` the unreferenced files that are within the grace period, and
+    `young_bytes` their size.
+    """
+
+    name: str
+    removed: tuple[str, ...]
+    bytes: int
+    kept: tuple[int, ...]
+    young: int
+    young_bytes: int
+    dry_run: bool
+
+
+def info(name: str, table: DeltaTable, *, limit: int, newest: int) -> TableInfo:
+    """Describe an open snapshot with its newest `limit` writes, in a table whose newest version is `newest`."""
+    import polars as pl
+
+    actions = pl.DataFrame(table.get_add_actions())
+    counted = "num_records" in actions.columns and actions["num_records"].null_count() == 0
+    rows = actions["num_records"].sum() if counted else pl.scan_delta(table).select(pl.len()).collect().item()
+    later = newest - table.version()
+    entries = table.history(max(limit, 1) + later)  # delta-rs counts from the newest, whatever the snapshot
+    history = tuple(_write(entry) for entry in entries if entry["version"] <= table.version())
+    return TableInfo(
+        name=name,
+        version=table.version(),
+        rows=int(rows),
+        columns={column: str(dtype) for column, dtype in table_schema(table).items()},
+        bytes=int(actions["size_bytes"].sum()),
+        files=actions.height,
+        written=history[0].at,
+        history=history[:limit],
+    )
+
+
+def sweep(
+    name: str, snapshots: Collection[DeltaTable], files: Files, *, before: float, dry_run: bool
+) -> CleanReport:
+    """Remove the data files that no snapshot uses, and that neither were written nor given up since `before`.
+
+    A run that was locked to the version that was the newest then may still be about to say so.
+
+    Raises:
+        TableError: if a file that a snapshot uses is not listed. Nothing is removed then: either the table is
+            damaged, or its paths are not understood.
+    """
+    used: set[str] = set()
+    for snapshot in snapshots:
+        used |= logged(snapshot).keys()
+    found = {file.path: file for file in files.data(name)}
+    missing = sorted(used - found.keys())
+    if missing:
+        raise TableError(
+            f"{len(missing)} data files of table {name!r} are missing, such as {missing[0]}; nothing was removed",
+            where=f"table {name}",
+            next="restore them from a backup, or do without the versions that use them",
+        )
+    unused = [found[path] for path in sorted(found.keys() - used)]
+    lately = removed_since(name, max(snapshot.version() for snapshot in snapshots), files, before)
+    old = [file for file in unused if file.modified < before and file.path not in lately]
+    if not dry_run:
+        files.delete(name, [file.path for file in old])
+    return CleanReport(
+        name=name,
+        removed=tuple(file.path for file in old),
+        bytes=sum(file.size for file in old),
+        kept=tuple(sorted({snapshot.version() for snapshot in snapshots})),
+        young=len(unused) - len(old),
+        young_bytes=sum(file.size for file in unused) - sum(file.size for file in old),
+        dry_run=dry_run,
+    )
+
+
+def removed_since(name: str, newest: int, files: Files, moment: float) -> set[str]:
+    """The data files that versions made since a moment (seconds since 1970) do without, by the log."""
+    found: set[str] = set()
+    for version in range(newest, -1, -1):
+        try:
+            actions = files.commit(name, version)
+        except FileNotFoundError:
+            break  # another program has put the older entries of a bucket's log into a checkpoint
+        made = next((action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action), None)
+        if made is not None and made / 1000 < moment:
+            break
+        found |= {unquote(action["remove"]["path"]) for action in actions if "remove" in action}
+    return found
+
+
+def _write(entry: Mapping[str, Any]) -> TableWrite:
+    metrics = entry.get("operationMetrics") or {}
+    rows = entry.get("trikk.rows", metrics.get("num_added_rows"))
+    return TableWrite(
+        version=int(entry["version"]),
+        at=entry.get("timestamp", 0) / 1000,
+        mode=str(entry.get("trikk.mode") or entry.get("operation", "unknown")).lower(),
+        rows=None if rows is None else int(rows),
+        run=entry.get("trikk.run"),
+        step=entry.get("trikk.step"),
+        identity=entry.get("trikk.identity"),
+    )

@@ -1,0 +1,136 @@
+"""A table's data files as a folder or a bucket lists them, whatever the log says of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
+
+from trikk.core.errors import MissingExtra
+from trikk.storage.tables import delta_log as table_log
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file: its path in the table's folder, its bytes, and when it was written (seconds since 1970)."""
+
+    path: str
+    size: int
+    modified: float
+
+
+class Files(Protocol):
+    """What clean-up needs of a place that holds tables."""
+
+    def tables(self) -> list[str]:
+        """The names of folders that hold a _delta_log."""
+
+    def data(self, table: str) -> Iterator[DataFile]:
+        """All Parquet files of a table, its log's excepted."""
+
+    def delete(self, table: str, paths: Iterable[str]) -> None:
+        """Remove files of a table; those that are gone are no error."""
+
+    def commit(self, table: str, version: int) -> list[dict[str, Any]]:
+        """The actions of one commit in a table's log."""
+
+
+class LocalFiles:
+    """Files under a local root."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def tables(self) -> list[str]:
+        """The names of folders that hold a _delta_log with an entry."""
+        found = self._root.glob("[!.]*/_delta_log/*.json")
+        return sorted({path.parent.parent.name for path in found})
+
+    def data(self, table: str) -> Iterator[DataFile]:
+        """All Parquet files of a table, its log's excepted."""
+        top = self._root / table
+        for folder, folders, names in os.walk(top):
+            folders[:] = [name for name in folders if not name.startswith(("_", "."))]
+            for name in names:
+                if name.endswith(".parquet"):
+                    path = Path(folder, name)
+                    try:
+                        stat = path.stat()
+                    except FileNotFoundError:
+                        continue  # another clean-up was faster
+                    yield DataFile(str(path.relative_to(top)), stat.st_size, stat.st_mtime)
+
+    def delete(self, table: str, paths: Iterable[str]) -> None:
+        """Remove files of a table; those that are gone are no error."""
+        for path in paths:
+            (self._root / table / path).unlink(missing_ok=True)
+
+    def commit(self, table: str, version: int) -> list[dict[str, Any]]:
+        """The actions of one commit in a table's log."""
+        return table_log.read_commit(self._root / table, version)
+
+
+class RemoteFiles:
+    """Files under s3://bucket/prefix, listed with obstore."""
+
+    def __init__(self, root: str, options: dict[str, str]) -> None:
+        self._root = root
+        self._options = options
+
+    def tables(self) -> list[str]:
+        """The names of folders that hold a _delta_log."""
+        import obstore
+
+        store = self._store("")
+        found = obstore.list_with_delimiter(store)["common_prefixes"]
+        names = [str(prefix).rstrip("/").rsplit("/", 1)[-1] for prefix in found]
+        return sorted(name for name in names if next(iter(store.list(f"{name}/_delta_log")), None))
+
+    def data(self, table: str) -> Iterator[DataFile]:
+        """All Parquet files of a table, its log's excepted."""
+        for batch in self._store(table).list():
+            for entry in batch:
+                path = str(entry["path"])
+                if path.endswith(".parquet") and not any(part[0] in "_." for part in path.split("/")):
+                    yield DataFile(path, int(entry["size"]), entry["last_modified"].timestamp())
+
+    def delete(self, table: str, paths: Iterable[str]) -> None:
+        """Remove files of a table; those that are gone are no error."""
+        listed = list(paths)
+        if listed:
+            self._store(table).delete(listed)
+
+    def commit(self, table: str, version: int) -> list[dict[str, Any]]:
+        """The actions of one commit in a table's log."""
+        entry = self._store(table).get(f"_delta_log/{version:020d}.json")
+        return table_log.parse_commit(bytes(entry.bytes()))
+
+    def _store(self, folder: str) -> Any:
+        try:
+            from obstore.store import S3Store
+        except ImportError as error:
+            raise MissingExtra("listing tables in an object store", "s3") from error
+        client = {key: self._options[key] for key in _CLIENT if key in self._options}
+        if self._options.get("aws_allow_http") == "true":
+            client["allow_http"] = "true"
+        rest = {k: v for k, v in self._options.items() if k not in (*_CLIENT, "aws_allow_http")}
+        url = f"{self._root}/{folder}".rstrip("/")
+        return S3Store.from_url(url, config=rest, client_options=client)  # type: ignore[arg-type]
+
+
+_CLIENT = ("timeout", "connect_timeout")
+
+
+def logged(table: DeltaTable) -> dict[str, int]:
+    """The data files that a snapshot is made of: relative paths with their sizes in bytes."""
+    import polars as pl
+    from deltalake import DeltaTable
+
+    actions = pl.DataFrame(DeltaTable.get_add_actions(table))  # InOrder would sort them
+    return {unquote(path): size for path, size in actions.select("path", "size_bytes").iter_rows()}

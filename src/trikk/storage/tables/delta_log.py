@@ -1,0 +1,191 @@
+"""Delta's log folder, read by name: the version of a local table without loading the engine (65 ms and 36 MB).
+
+Format: https://github.com/delta-io/delta/blob/master/PROTOCOL.md. A commit is `_delta_log/` and 20 digits and
+`.json`, one action per line; a checkpoint is 20 digits and `.checkpoint...parquet`. delta-rs takes an empty
+commit file for a commit without actions, which would lose its rows silently; here it is damage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trikk.core.errors import TableError
+from trikk.storage.tables import sums as table_sums
+from trikk.storage.tables.ranges import FileRange
+
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet\Z")
+RESTORE = "restore the file from a backup, or restore the table's folder"
+
+
+def local_version(table: Path, at: int | None = None) -> int | None:
+    """The newest version of the table in folder `table`, None if there is no table.
+
+    Looks at names, at both ends of the entries since the last checkpoint, and into the newest one.
+
+    Args:
+        table: the table's folder.
+        at: check the entries from which this version is read, instead of those of the newest.
+
+    Raises:
+        TableError: if entries after the last checkpoint before the version are missing or cut short, the newest
+            entry is not JSON, or it is older than one that was written here.
+    """
+    commits, checkpoints = _entries(table / "_delta_log")
+    written = table_sums.last_version(table)
+    if written is not None and written > max(commits, default=-1) and table.is_dir() and table_sums.is_of(table):
+        advice = f"{RESTORE}; if an older state was restored on purpose, remove {table_sums.sums_file(table)}"
+        raise _damage(table, f"entry {written:020d}.json is missing, the newest that was written", advice)
+    if not commits:
+        if checkpoints:
+            raise _damage(table, f"it has a checkpoint of version {max(checkpoints)} but no entry")
+        return None
+    newest = max(commits)
+    last = newest if at is None else min(at, newest)
+    start = max((version for version in checkpoints if version <= last), default=-1) + 1
+    for version in range(start, last + 1):
+        if version not in commits:
+            raise _damage(table, f"entry {version:020d}.json is missing")
+        if not _looks_whole(table / "_delta_log" / f"{version:020d}.json"):
+            raise _damage(table, f"entry {version:020d}.json is cut short")
+    read_commit(table, newest)
+    return newest
+
+
+def read_commit(table: Path, version: int) -> list[dict[str, Any]]:
+    """The actions of one commit of a local table, in order; raises TableError if they can't be read."""
+    path = table / "_delta_log" / f"{version:020d}.json"
+    try:
+        return parse_commit(path.read_bytes())
+    except OSError as error:
+        raise _damage(table, f"entry {path.name} can't be read ({error.strerror})") from error
+    except ValueError as error:
+        raise _damage(table, f"entry {path.name} {error}") from error
+
+
+def parse_commit(text: bytes) -> list[dict[str, Any]]:
+    """The actions of a commit's file; raises ValueError if they are none."""
+    try:
+        actions = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError:
+        raise ValueError("is not JSON") from None
+    if not actions or not all(isinstance(action, dict) for action in actions):
+        raise ValueError("holds no actions")
+    return actions
+
+
+def added(actions: list[dict[str, Any]]) -> list[str] | None:
+    """The data files that a commit has added, as paths in the table's folder; None if it did anything else."""
+    from urllib.parse import unquote
+
+    paths = []
+    for action in actions:
+        if {"metaData", "protocol"} & action.keys():
+            return None
+        for kind in ("add", "remove"):
+            done = action.get(kind)
+            if done is None or not done.get("dataChange", True):
+                continue
+            if kind == "remove" or done.get("deletionVector"):
+                return None
+            paths.append(unquote(done["path"]))
+    return paths
+
+
+def ranges_added(actions: list[dict[str, Any]], column: str) -> list[FileRange] | None:
+    """The data files that a commit has added, with the range of a column; None if rows went or may have gone.
+
+    Files that were only put together anew, as by a compaction, are left out: their rows are as they were.
+
+    Args:
+        actions: the commit's.
+        column: its name; times are read from their text, with a zone if that has one.
+    """
+    found = []
+    for action in actions:
+        for kind in ("add", "remove"):
+            done = action.get(kind)
+            if done is None or not done.get("dataChange", True):
+                continue
+            if kind == "remove" or done.get("deletionVector"):
+                return None
+            stats = json.loads(done.get("stats") or "{}")
+            ends = (stats.get(which, {}).get(column) for which in ("minValues", "maxValues"))
+            found.append(FileRange(done["path"], *(_value(end) for end in ends)))
+    return found
+
+
+def _value(end: Any) -> Any:
+    """One end of a range; a text that is a time as a datetime."""
+    if isinstance(end, str):
+        with suppress(ValueError):
+            return datetime.fromisoformat(end)
+    return end
+
+
+def find_damage(table: Path) -> str | None:
+    """What is wrong with a local table's log, None if every entry can be read; reads all of it."""
+    try:
+        local_version(table)
+        for version in sorted(_entries(table / "_delta_log")[0]):
+            read_commit(table, version)
+    except TableError as error:
+        return error.what
+    return None
+
+
+def sync_commit(table: Path, version: int) -> None:
+    """Force one commit of a local table to disk: its data files, its entry, the folders; and keep their digests.
+
+    delta-rs renames without syncing, so that a power cut could take back what was reported as written.
+    """
+    from urllib.parse import unquote
+
+    for action in read_commit(table, version):
+        if "add" in action:
+            _sync(table / unquote(action["add"]["path"]))
+    _sync(table)
+    _sync(table / "_delta_log" / f"{version:020d}.json")
+    _sync(table / "_delta_log")
+    if version == 0:
+        _sync(table.parent)
+    # Digests of the commits before this one as well, if their writers were killed before they had added them;
+    # a write that is found made has them already.
+    last = table_sums.last_version(table)
+    first = version if last is None else last + 1
+    table_sums.add_commits(table, ((v, read_commit(table, v)) for v in range(first, version + 1)))
+
+
+def _looks_whole(entry: Path) -> bool:
+    text = entry.read_bytes().strip()
+    return text.startswith(b"{") and text.endswith(b"}")
+
+
+def _entries(log: Path) -> tuple[set[int], list[int]]:
+    """The versions of commits and of checkpoints."""
+    try:
+        names = os.listdir(log)  # noqa: PTH208  # thousands of names
+    except (FileNotFoundError, NotADirectoryError):
+        return set(), []
+    commits = {int(name[:20]) for name in names if name[20:] == ".json" and name[:20].isdecimal()}
+    others = [name for name in names if not name.endswith(".json")]
+    return commits, [int(match[1]) for name in others if (match := _CHECKPOINT.match(name))]
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _damage(table: Path, what: str, advice: str = RESTORE) -> TableError:
+    return TableError(
+        f"the log of table {table.name!r} is damaged: {what}", where=str(table / "_delta_log"), next=advice
+    )

@@ -1,0 +1,1 @@
+"""The mirror for those who use MLflow."""
