@@ -5,7 +5,7 @@ DEMO_DIR ?= demo
 WORKERS ?= auto
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint format crash bench lock clean
+.PHONY: help setup demo test lint docs format crash bench lock clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -33,6 +33,14 @@ lint: setup  ## check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: setup docs/.env/.ready  ## build the documentation into build/docs; a broken link fails
+	PYTHONPATH=src docs/.env/bin/sphinx-build --quiet --fail-on-warning -c docs . build/docs
+
+docs/.env/.ready: requirements/docs.txt
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python docs/.env
+	$(BIN)/uv pip install --quiet --python docs/.env/bin/python --require-hashes -r requirements/docs.txt
+	@touch $@
+
 format: setup  ## put the code into the project's style
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
@@ -48,7 +56,8 @@ lock: setup  ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/uv.in -o requirements/uv.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra all --extra demo --extra pandera --extra great-expectations --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra mlflow --extra sklearn -o requirements/mlflow.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --group docs -o requirements/docs.txt
 	for peer in evidently nannyml; do $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/$$peer.in -o requirements/$$peer.txt; done
 
 clean:  ## remove what the commands above made
-	rm -rf .venv $(DEMO_DIR) build dist benchmarks/.envs benchmarks/.work tests/.envs
+	rm -rf .venv $(DEMO_DIR) build dist benchmarks/.envs benchmarks/.work tests/.envs docs/.env

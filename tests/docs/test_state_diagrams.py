@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from trikk.runs import events as e
-from trikk.runs.journal import Event
-from trikk.runs.state import RunState
+from trikk.runs.journals.journal import Event
+from trikk.runs.run_state import RunState
 
 DOCS = Path(__file__).parents[2] / "docs"
 STEP = {"step": "fit", "attempt": 1, "outputs": [], "reason": "", "error": {}}

@@ -1,13 +1,15 @@
 """Whether values are distributed as they were: in features, predictions and errors.
 
+Use it like this::
+
     from trikk.drift import compare, profile
 
     report = compare(training_rows, rows_of_today)
     for column in report.drifted:
         print(column.column, column.reason)
 
-Profiles are summaries that can be merged, kept and sent: `compare` takes them in place of rows. All of it is pure;
-what is compared with what, and when, is for the monitors to say.
+Profiles are summaries that can be merged, kept and sent; `compare` accepts them instead of rows. All of this is
+pure: monitors decide what is compared with what, and when.
 """
 
 from __future__ import annotations

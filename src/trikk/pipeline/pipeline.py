@@ -193,13 +193,15 @@ def pipeline(
 def pipeline(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a pipeline; use as `@pipeline` or `@pipeline(retry=Retry(3))`.
 
-    The function's arguments are the pipeline's parameters; its body is run once, at definition, to record the
-    steps that it calls.
+    The function's arguments are the pipeline's parameters. Its body runs once, at definition, to record the steps
+    it calls.
 
     Args:
         function: the function.
-        **options: name: instead of the function's own. retry: the default of steps that have none. timeout:
-            the default of steps that have none, for one attempt.
+        **options: the following.
+        name: instead of the function's own.
+        retry: of steps that have none of their own.
+        timeout: of steps that have none of their own, for one attempt.
 
     Raises:
         DefinitionError: if the body or a parameter can't work, with file, line and what to do.

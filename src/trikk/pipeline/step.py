@@ -282,15 +282,19 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Args:
         function: the function; it stays callable and testable as it is.
-        **options: name: instead of the function's own. retry: a `Retry`; the pipeline's default if not given.
-            timeout: how long one attempt may take, in seconds or as a text such as "10m"; its whole process
-            group is ended then. resources: a `Resources`; one core if not given. cache: True or a `Cache` to
-            reuse an earlier run's result when nothing it depends on has changed; off if not given. source: True
-            if the step reads from outside (a database, a service): a replay takes its result as it was then.
-            effect: True if the step changes something outside (sends, registers, pays): a replay takes its result
-            as it was and does not do it again. allow_failure: True if the run is to go on when the step has failed
-            for good, whatever ended it: steps that need its output are skipped, those that only come `after` it
-            run, and the run succeeds if nothing else fails.
+        **options: the following.
+        name: instead of the function's own.
+        retry: a `Retry`; the pipeline's default if not given.
+        timeout: how long one attempt may take, in seconds or as a text such as "10m"; then its whole process group
+            is ended.
+        resources: a `Resources`; one core if not given.
+        cache: True or a `Cache` to reuse an earlier run's result when nothing it depends on has changed.
+        source: True if the step reads from outside (a database, a service): a replay takes its result as it was.
+        effect: True if the step changes something outside (sends, registers, pays): a replay takes its result as
+            it was and does not do it again.
+        allow_failure: True if the run goes on when the step has failed for good, whatever the reason: steps that
+            need its output are skipped, steps that only come `after` it run, and the run succeeds if nothing
+            else fails.
 
     Raises:
         DefinitionError: if the function can't be a step.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Report:
-    """Tells people how good predictions were in a month, week or day, from the figures of monitors.
+    """A page that tells people how good predictions were in a month, week or day, from the figures of monitors.
 
     Declared at the top level of a module of the project, it adds a pipeline `report_NAME`, which
     `trikk report NAME` runs.
@@ -37,10 +37,10 @@ class Report:
         customer_slice: the slice that says whose a case is.
         customers: its values by customer: each customer's page has figures of these alone.
         customer_name: what a customer's page calls them, by customer: {"acme": "Acme Water Ltd"}.
-        recipients: addresses by customer; "*" for those who get the report on everything. More can stand in
-            trikk.toml.
-        schedule: a cron line, such as "0 6 1 * *", by the clock of `timezone`: `trikk watch` makes and sends the
-            report of the period that ended last when it comes due.
+        recipients: addresses by customer; `"*"` for those who get the report on everything. trikk.toml can add
+            more.
+        schedule: a cron line, such as `0 6 1 * *`, by the clock of `timezone`: `trikk watch` makes and sends the
+            report on the period that ended last, when it is due.
         timezone: whose midnights count.
 
     Raises:
