@@ -57,9 +57,9 @@ def examples_folder() -> Path:
 
 @click.command()
 @click.argument("folder", metavar="DIR")
-@click.option("--example", metavar="NAME", help="Copy an example project: city, trip_loads.")
+@click.option("--example", metavar="NAME", help="Copy an example project: city, trip_loads or pumps.")
 def init(folder: str, example: str | None) -> None:
-    """Make a project in DIR, which must not hold one already."""
+    """Make a project in DIR, which must not hold one yet."""
     if "\0" in folder:
         raise UsageError("a folder's name can't hold a NUL")
     target = Path(folder)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--version", type=click.IntRange(0), help="An earlier version of the table.")
-@click.option("--where", metavar="SQL", help="Only rows for which this holds, such as \"sensor = 'north'\".")
+@click.option("--version", type=click.IntRange(0), help="Show an earlier version of the table.")
+@click.option("--where", metavar="SQL", help="Only rows that meet this condition, such as \"sensor = 'north'\".")
 @click.option("-n", "--rows", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show.")
 @json_option
 def tables(name: str | None, version: int | None, where: str | None, rows: int, as_json: bool) -> None:
@@ -86,15 +86,17 @@ def _show_rows(project: Project, name: str, version: int, where: str, most: int,
 @click.command()
 @click.argument("name", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True)
-@click.option("--key", multiple=True, help="Drop rows whose key is there already; repeat for several columns.")
 @click.option(
-    "--merge", "merges", is_flag=True, help="Rows take the place of those with the same --key: corrections."
+    "--key", multiple=True, help="Leave out rows whose key is there already; repeat for several columns."
 )
-@click.option("--overwrite", is_flag=True, help="Put the rows in the place of all that are there.")
-@click.option("--types", metavar="COLUMN=TYPE,...", multiple=True, help="What values can't say, such as x=Int64.")
+@click.option("--merge", "merges", is_flag=True, help="Corrections: rows replace those with the same --key.")
+@click.option("--overwrite", is_flag=True, help="Replace all rows of the table.")
+@click.option(
+    "--types", metavar="COLUMN=TYPE,...", multiple=True, help="Types that the values don't show, such as x=Int64."
+)
 @click.option("--null", "nulls", multiple=True, help="A text in CSV that means no value, such as NA.")
-@click.option("--separator", help="Between the values of CSV; a comma if not given.")
-@click.option("--again", is_flag=True, help="Put rows in once more that were put in from the same files before.")
+@click.option("--separator", help="What separates the values of CSV; a comma by default.")
+@click.option("--again", is_flag=True, help="Load files again that were loaded before.")
 @json_option
 def ingest(
     name: str,
@@ -184,8 +186,10 @@ def _types(given: tuple[str, ...]) -> dict[str, str]:
 
 @click.command()
 @click.option("--keep-last", type=click.IntRange(1), help="Keep only this many runs of each pipeline.")
-@click.option("--older-than", metavar="TIME", help="Forget only runs that ended longer ago, such as 30d.")
-@click.option("--grace", default="1h", show_default=True, help="Spare what is younger than this.")
+@click.option(
+    "--older-than", metavar="TIME", help="Forget only runs that ended longer ago than this, such as 30d."
+)
+@click.option("--grace", default="1h", show_default=True, help="Keep what is younger than this.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @json_option
 def gc(keep_last: int | None, older_than: str | None, grace: str, dry_run: bool, as_json: bool) -> None:

@@ -26,11 +26,13 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option(
     "--better",
     type=click.Choice(["lower", "higher", "zero"]),
-    help="Which way is better of a metric of your own, if it does not say so.",
+    help="Which way is better, for a metric of your own that does not say so.",
 )
-@click.option("--from", "start", type=_DATE, metavar="DATE", help="The first day of slots.")
-@click.option("--to", "end", type=_DATE, metavar="DATE", help="The last day of slots, included.")
-@click.option("--least-days", type=click.IntRange(2), default=7, show_default=True, help="Decide on no fewer.")
+@click.option("--from", "start", type=_DATE, metavar="DATE", help="The first day.")
+@click.option("--to", "end", type=_DATE, metavar="DATE", help="The last day, included.")
+@click.option(
+    "--least-days", type=click.IntRange(2), default=7, show_default=True, help="Decide on no fewer days."
+)
 @click.option(
     "--confidence", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of the interval."
 )

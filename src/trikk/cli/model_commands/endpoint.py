@@ -32,25 +32,38 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that predict."
 )
-@click.option("--wait", is_flag=True, help="Start although no version holds the alias yet.")
+@click.option("--wait", is_flag=True, help="Start even if no version holds the alias yet.")
 @click.option("--table", metavar="NAME", help="Where predictions are logged; MODEL_predictions by default.")
 @click.option("--no-log", is_flag=True, help="Log no predictions.")
-@click.option("--key", metavar="A,B", default="", help="Fields that say what a prediction is about; logged.")
-@click.option("--slot", metavar="FIELD", help="The field with the time that a prediction is about; logged.")
-@click.option("--truth", metavar="TABLE", help="Whose types the key is logged in; a monitor's by default.")
+@click.option(
+    "--key", metavar="A,B", default="", help="Fields that say what a prediction is about; they are logged."
+)
+@click.option("--slot", metavar="FIELD", help="The field with the time a prediction is about; it is logged.")
+@click.option(
+    "--truth", metavar="TABLE", help="The truth table whose types the key is logged in; a monitor's by default."
+)
 @click.option("--no-inputs", is_flag=True, help="Leave the model's inputs out of the log.")
 @click.option("--durable", is_flag=True, help="Sync the log to the disk before each answer.")
 @click.option("--flush", default="10s", show_default=True, help="How often logged predictions go into the table.")
 @click.option("--max-body", default="6MB", show_default=True, help="The largest body; larger ones get 413.")
-@click.option("--max-rows", type=click.IntRange(1), default=100_000, show_default=True, help="Rows of a request.")
+@click.option(
+    "--max-rows", type=click.IntRange(1), default=100_000, show_default=True, help="The most rows of a request."
+)
 @click.option("--batch-wait", default="2ms", show_default=True, help="How long a request waits for company.")
 @click.option("--queue", type=click.IntRange(1), default=1000, show_default=True, help="Requests that may wait.")
-@click.option("--timeout", default="60s", show_default=True, help="How long a request may wait, and then work.")
-@click.option("--allow-host", multiple=True, metavar="NAME", help="A name that it may be called by; * for any.")
-@click.option("--allow-origin", multiple=True, metavar="URL", help="A web page that may ask.")
-@click.option("--connections", type=click.IntRange(1), default=1000, show_default=True, help="How many at once.")
+@click.option(
+    "--timeout",
+    default="60s",
+    show_default=True,
+    help="How long a request may wait, and how long it may then take.",
+)
+@click.option("--allow-host", multiple=True, metavar="NAME", help="Another name it may be called by; * for any.")
+@click.option("--allow-origin", multiple=True, metavar="URL", help="A web page that may call it.")
+@click.option(
+    "--connections", type=click.IntRange(1), default=1000, show_default=True, help="The most open at once."
+)
 @click.option("--load-timeout", default="5m", show_default=True, help="How long loading a version may take.")
-@click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print where it listens as one line of JSON.")
 def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json: bool, **given: Any) -> int:
     """Serve a model over HTTP: /ping, /invocations and /metrics.
 

@@ -23,7 +23,7 @@ _AT = click.option("--at", metavar="TIME", help="A moment in ISO 8601 instead of
 @click.pass_context
 @json_option
 def features(context: click.Context, as_json: bool) -> None:
-    """List feature tables: what is online of each, and how far it is behind its table."""
+    """List feature tables: what is online, and how far it is behind its table."""
     if context.invoked_subcommand is not None:
         return
     project = Project.open()
@@ -43,7 +43,7 @@ def features(context: click.Context, as_json: bool) -> None:
 @click.option("--online", metavar="ADDRESS", help="Another online store than the definition's.")
 @json_option
 def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as_json: bool) -> None:  # noqa: ARG001
-    """Print the features of one entity of feature table NAME as they are served, as JSON."""
+    """Print the features of one entity of feature table NAME as JSON, as they are served."""
     from trikk.features.serve import Server
 
     project = Project.open()
@@ -75,10 +75,10 @@ def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as
     "--to", metavar="ADDRESS", help="Another online store than the definition's: redis://..., sqlite:///..."
 )
 @_AT
-@click.option("--rebuild", is_flag=True, help="Read the whole table, and forget what is online.")
+@click.option("--rebuild", is_flag=True, help="Read the whole table and replace what is online.")
 @json_option
 def sync(name: str, to: str | None, at: str | None, rebuild: bool, as_json: bool) -> None:
-    """Bring what is online of feature table NAME up to its table, by the definition that its pipeline has used."""
+    """Bring the online store of feature table NAME up to date, by the definition its pipeline used last."""
     from trikk.features.sync import sync as bring_up
 
     project = Project.open()

@@ -139,14 +139,14 @@ def compare(name: str, versions: tuple[str, ...], environment: str | None, as_js
 @_alias_option
 @_why_option
 @click.option(
-    "--at", metavar="TIME", help="When it counts from, for a past that is filled in: a day, or a day and time."
+    "--at", metavar="TIME", help="From when it counts, for a past that is filled in: a day, or a day and time."
 )
 @_environment_option
 @json_option
 def promote(
     name: str, version: str, alias: str, why: str, at: str | None, environment: str | None, as_json: bool
 ) -> None:
-    """Let VERSION of NAME (a number or an alias) hold an alias."""
+    """Move an alias of NAME to VERSION (a number or another alias)."""
     registry, where = _open(environment)
     number = registry.resolve(_reference(name, version), where).version
     now = time.time()
@@ -191,7 +191,7 @@ def rollback(name: str, alias: str, why: str, environment: str | None, as_json: 
 @_environment_option
 @json_option
 def approve(name: str, alias: str, why: str, environment: str | None, as_json: bool) -> None:
-    """Let the move of an alias of NAME that waits for approval happen."""
+    """Approve the waiting move of an alias of NAME."""
     registry, where = _open(environment)
     move = registry.approve(name, alias, where, by=_who(), why=why, at=time.time())
     print_json({"move": move.to_json()}) if as_json else echo(_moved(name, move))
@@ -200,12 +200,12 @@ def approve(name: str, alias: str, why: str, environment: str | None, as_json: b
 @models.command("require-approval")
 @click.argument("name")
 @_alias_option
-@click.option("--off", is_flag=True, help="Let the alias be moved without approval again.")
+@click.option("--off", is_flag=True, help="Require no approval any more.")
 @_why_option
 @_environment_option
 @json_option
 def require_approval(name: str, alias: str, off: bool, why: str, environment: str | None, as_json: bool) -> None:
-    """Let an alias of NAME be moved only with approval."""
+    """Require approval for moving an alias of NAME."""
     registry, where = _open(environment)
     registry.require_approval(name, alias, where, by=_who(), why=why, at=time.time(), required=not off)
     if as_json:

@@ -48,7 +48,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
     "limits",
     multiple=True,
     metavar="NAME[=NUMBER]",
-    help="Of drift, a limit to find: a method, a column, or missing; replayed with NUMBER. Else all at once.",
+    help="For drift, the limit to find: a method, a column or missing; NUMBER replays it. All at once by default.",
 )
 @click.option("--window", default="", help="hour, day or week.")
 @click.option("--slice", default="", metavar="COLUMN", help="Each of its values alarms on its own.")
@@ -56,7 +56,9 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--min-labelled", type=click.IntRange(1), metavar="N", help="Judge no window with fewer labels.")
 @click.option("--from", "first", type=_DATE, callback=_day, metavar="DATE", help="The first night.")
 @click.option("--to", "last", type=_DATE, callback=_day, metavar="DATE", help="The last night.")
-@click.option("--known-ok", default="", metavar="FROM:TO", help="Days without anything wrong: an alarm is false.")
+@click.option(
+    "--known-ok", default="", metavar="FROM:TO", help="Days on which nothing was wrong: any alarm is false."
+)
 @click.option(
     "--event",
     "events",
@@ -72,7 +74,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--all", "every", is_flag=True, help="Show all thresholds and columns.")
 @json_option
 def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **asked: Any) -> None:
-    """Replay MONITOR's past night by night: which alarms would have fired, and which threshold to take."""
+    """Replay MONITOR's past night by night: which alarms would have fired, and which threshold to choose."""
     from trikk.alerts.backtest.bounds import Accepted
     from trikk.alerts.backtest.question import Question
     from trikk.alerts.backtest.runner import backtest as answer

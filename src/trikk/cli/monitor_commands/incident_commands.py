@@ -22,7 +22,7 @@ _ACTIONS = ("ack", "resolve")
 
 @click.command()
 @click.argument("what", nargs=-1, metavar="[ack|resolve] [ID]")
-@click.option("--all", "everything", is_flag=True, help="Resolved ones, too.")
+@click.option("--all", "everything", is_flag=True, help="Show resolved ones, too.")
 @click.option("--why", default="", help="The reason, for ack and resolve.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @click.option("--now", metavar="TIME", help="When it is done, for a simulated time; the present by default.")

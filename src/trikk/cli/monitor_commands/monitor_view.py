@@ -45,9 +45,9 @@ _STATES = {
 @click.option("--slice", "slice_", metavar="COLUMN=VALUE", help="Only this slice.")
 @click.option("--worst", type=click.IntRange(1), metavar="N", help="The N cases with the largest errors.")
 @click.option(
-    "--truth", metavar="CLASS", help="Of classes: only cases that are of CLASS, the surest mistakes first."
+    "--truth", metavar="CLASS", help="For classes: only cases whose truth is CLASS, the surest mistakes first."
 )
-@click.option("--predicted", metavar="CLASS", help="Of classes: only cases of which CLASS was predicted.")
+@click.option("--predicted", metavar="CLASS", help="For classes: only cases predicted as CLASS.")
 @click.option("--last", type=click.IntRange(1), default=14, show_default=True, help="How many windows.")
 @click.option("--drift", is_flag=True, help="How each day's values differ from earlier days'.")
 @json_option
@@ -365,7 +365,9 @@ def _is_shown(column: str, rows: list[dict[str, Any]]) -> bool:
 @click.command()
 @click.argument("prediction_id")
 @click.option("--table", "table_", help="The table to look in; all by default.")
-@click.option("--rows", "with_rows", is_flag=True, help="The rows of the tables that its run and its model read.")
+@click.option(
+    "--rows", "with_rows", is_flag=True, help="Show the rows of the tables that its run and its model read."
+)
 @json_option
 def explain(prediction_id: str, table_: str | None, with_rows: bool, as_json: bool) -> None:
     """Show everything behind one prediction: inputs, earlier predictions, truth, model, run, code and data."""

@@ -28,10 +28,10 @@ _PREFIX = "report_"
 @click.option("--for", "period", metavar="PERIOD", help="2020-03, 2020-W13 or 2020-03-26; the last that is over.")
 @click.option("--customer", help='Only this customer\'s page; "*" for the one on everything. All by default.')
 @click.option("--as-known-at", metavar="TIME", help="With the figures as they were at TIME, in the report's zone.")
-@click.option("--send", is_flag=True, help="Mail it to those who subscribe to it and do not have it.")
+@click.option("--send", is_flag=True, help="Mail it to subscribers who do not have it yet.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files there.")
-@click.option("--retry", is_flag=True, help="Make nothing: send again what has not come to everybody.")
+@click.option("--retry", is_flag=True, help="Make nothing; send what has not reached everybody yet.")
 @json_option
 def report(
     name: str | None,

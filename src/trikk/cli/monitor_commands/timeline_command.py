@@ -23,7 +23,7 @@ _COLOURS = {"alarm": "red", "warning": "yellow", "info": "cyan", "good": "green"
 @click.command()
 @click.option("--from", "first", metavar="DATE", help="The first day; from the beginning if not given.")
 @click.option("--to", "last", metavar="DATE", help="The last day, included.")
-@click.option("--all", "everything", is_flag=True, help="Delivered messages, too.")
+@click.option("--all", "everything", is_flag=True, help="Show delivered messages, too.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw a monitor's story.")
 @click.option("--monitor", default="", help="The monitor to draw; the only one if there is one.")
 @click.option("--metric", default="", help="The figure to draw; the monitor's first by default.")

@@ -34,7 +34,7 @@ _STOPPED = 130
 @click.command()
 @click.option("--once", is_flag=True, help="Look once and end.")
 @click.option("--every", default="5m", show_default=True, metavar="TIME", help="How often to look.")
-@click.option("--now", metavar="TIME", help="Take this for the present, such as 2020-03-26T23:59; with --once.")
+@click.option("--now", metavar="TIME", help="Look as of this time, such as 2020-03-26T23:59; with --once.")
 @json_option
 def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
     """Evaluate the monitors that are due, open and resolve incidents, tell people, start pipelines, make reports.

@@ -73,13 +73,17 @@ def run(
 
 @click.command()
 @click.argument("run")
-@click.option("--with-current-code", "code", flag_value="current", help="What is left runs the code as it is now.")
-@click.option("--with-locked-code", "code", flag_value="locked", help="What is left runs the run's own code.")
-@click.option("--with-current-data", "data", is_flag=True, help="Read the tables as they are now, not as locked.")
-@click.option("--again", multiple=True, metavar="STEP", help="Run STEP again, though it has succeeded.")
 @click.option(
-    "--keep", multiple=True, metavar="STEP", help="Keep STEP's result, though its code has changed since."
+    "--with-current-code", "code", flag_value="current", help="Run the remaining steps with the code as it is now."
 )
+@click.option(
+    "--with-locked-code", "code", flag_value="locked", help="Run the remaining steps with the run's own code."
+)
+@click.option(
+    "--with-current-data", "data", is_flag=True, help="Read the tables as they are now instead of as locked."
+)
+@click.option("--again", multiple=True, metavar="STEP", help="Run STEP again even though it has succeeded.")
+@click.option("--keep", multiple=True, metavar="STEP", help="Keep STEP's result even though its code has changed.")
 @keep_going_option
 @inline_option
 @parallel_option
@@ -95,7 +99,7 @@ def resume(
     max_parallel: int | None,
     as_json: bool,
 ) -> int:
-    """Go on with RUN (an id, its beginning, or `last`) from its failed or unfinished steps."""
+    """Continue RUN (an id, its beginning, or `last`) from its failed or unfinished steps."""
     from trikk.execution.resume import Answer, Planned, changed_files, code_changed
     from trikk.execution.resume import resume as go_on
 
@@ -150,7 +154,7 @@ def resume(
 @parallel_option
 @json_option
 def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
-    """Execute RUN again as a new run, from its locked data, code, parameters and seed, and compare every artifact.
+    """Repeat RUN as a new run, from its locked data, code, parameters and seed, and compare every artifact.
 
     Tables are not written. Exit code 0 only if every step's results are identical.
     """
@@ -178,7 +182,7 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
 @click.argument("run")
 @json_option
 def cancel(run: str, as_json: bool) -> int:
-    """Stop RUN: its steps are asked to end, then ended; it can be resumed later. Exit code 1 if it goes on."""
+    """Stop RUN: its steps are asked to end, then ended. It can be resumed later. Exit code 1 if it goes on."""
     from trikk.execution.cancel import cancel as stop
 
     project = Project.open()

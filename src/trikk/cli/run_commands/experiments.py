@@ -23,7 +23,7 @@ _SHOWABLE = (".html", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf")
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--all", "everything", is_flag=True, help="Also what is equal in all of them.")
+@click.option("--all", "everything", is_flag=True, help="Show what is equal in all of them, too.")
 @json_option
 def compare(runs: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Show RUNs side by side: parameters, metrics, versions of data and models, code, packages."""
@@ -127,14 +127,12 @@ def _open(project: Project, artifact: Artifact, name: str) -> Path:
 @parameter_option
 @click.option("--metric", help="What ranks the runs: a logged metric, or STEP.KEY of what a step returned.")
 @click.option("--maximize", is_flag=True, help="Larger is better.")
-@click.option(
-    "--grid", "as_grid", is_flag=True, help="Go through all combinations; what happens without --optuna."
-)
+@click.option("--grid", "as_grid", is_flag=True, help="Try all combinations; the default without --optuna.")
 @click.option("--optuna", "trials", type=click.IntRange(1), metavar="N", help="Let Optuna choose N combinations.")
 @click.option(
     "--parallel", type=click.IntRange(1), help="How many runs at once; the number of cores if not given."
 )
-@click.option("--resume", "sweep_id", metavar="ID", help="Go on with a search that was stopped.")
+@click.option("--resume", "sweep_id", metavar="ID", help="Continue a search that was stopped.")
 @json_option
 def sweep(
     pipeline: str | None,
@@ -207,7 +205,11 @@ def _ranking(plan: Plan, trials: list[Trial], *, as_json: bool) -> int:
 @click.argument("runs", nargs=-1, metavar="[RUN...]")
 @click.option("--to", "uri", metavar="URI", help="The server; [tracking] mlflow in trikk.toml if not given.")
 @click.option(
-    "--attempts", type=click.IntRange(1), default=3, show_default=True, help="For a server that is away."
+    "--attempts",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="How often to try a server that is away.",
 )
 @json_option
 def mirror(kind: str, runs: tuple[str, ...], uri: str | None, attempts: int, as_json: bool) -> int:

@@ -97,7 +97,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
 @click.command()
 @click.argument("run")
 @click.argument("step", required=False)
-@click.option("--events", is_flag=True, help="Every event of the run, as the journal holds it.")
+@click.option("--events", is_flag=True, help="Every event of the run, as in the journal.")
 @json_option
 def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
     """Show RUN (an id, its beginning, or `last`), or what its STEP made: schema, first rows, size."""

@@ -18,7 +18,7 @@ _LOOK_EVERY = 0.2
 @click.command()
 @click.argument("run")
 @click.argument("step", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on printing until the run is over.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the run is over.")
 @json_option
 def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
     """Print what the steps of RUN, or STEP (`name` or `name[3]`), wrote to stdout, stderr and logging."""

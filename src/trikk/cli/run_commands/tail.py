@@ -19,8 +19,8 @@ _VALUE = 500  # characters of a message that are shown
 
 @click.command()
 @click.argument("stream", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on printing what is published.")
-@click.option("-n", "--lines", type=click.IntRange(0), default=10, show_default=True, help="How many of the last.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing what is published.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=10, show_default=True, help="How many messages.")
 @json_option
 def tail(stream: str | None, follow: bool, lines: int, as_json: bool) -> None:
     """Print the last messages of STREAM: offset, time, id, key, value. Without STREAM, list the streams."""
