@@ -28,7 +28,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.figures.records import Records
-from trikk.runs.journals.memory_ledger import MemoryLedger
+from trikk.runs.journals.memory_journal import MemoryJournal
 
 ZONE = ZoneInfo("UTC")
 CALM = [(0.05 + n % 4 / 100, 0.06 + n % 5 / 100) for n in range(30)]
@@ -148,7 +148,7 @@ def test_a_night_looks_across_83_days_that_say_nothing_and_no_more(apart: int, a
 def test_a_night_shows_what_the_alarm_saw_then(past):
     past = [r for r in past if r.at < r.end.timestamp() + 2 * 86400]
     spec, now = declared(), over(20)[12]
-    ledger = MemoryLedger()
+    ledger = MemoryJournal()
     for number, one in enumerate(sorted(past, key=lambda r: r.at)):
         if one.at <= now.moment.timestamp():
             DriftRecords(ledger, "people").put(one, identity=str(number))

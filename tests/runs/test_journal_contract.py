@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.runs.plain_journal import PlainJournal
 
 from trikk.core.errors import JournalError, LeaseHeld, LeaseLost, RunExists, TrikkError, UnknownName, UsageError
 from trikk.core.names import new_run_id
 from trikk.runs.journals.journal import Event, Journal
 from trikk.runs.journals.lease import Holder
-from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.runs.journals.open_journal import open_journal
 from trikk.runs.journals.projection import fold
 
@@ -526,7 +526,9 @@ operations = st.one_of(
 )
 
 
-def perform(journal: Journal, leases: dict[str, Any], operation: tuple[Any, ...], now: float) -> Any:
+def perform(
+    journal: Journal | PlainJournal, leases: dict[str, Any], operation: tuple[Any, ...], now: float
+) -> Any:
     """One operation's result, or the class of its error; numbers of events are left out."""
     what, *given = operation
     try:
@@ -565,16 +567,18 @@ def bare(event: Event) -> tuple[Any, ...]:
 
 @given(script=st.lists(operations, max_size=40))
 @settings(max_examples=40, deadline=None, database=None)
-def test_sqlite_answers_every_sequence_of_calls_as_memory_does(
+def test_sqlite_answers_every_sequence_of_calls_as_a_plain_model_does(
     tmp_path_factory: pytest.TempPathFactory, script: list[tuple[Any, ...]]
 ) -> None:
-    reference = MemoryJournal()
-    journal = open_journal(str(tmp_path_factory.mktemp("journal") / "journal.db"))
+    reference = PlainJournal()
+    journals = [open_journal(str(tmp_path_factory.mktemp("journal") / "journal.db")), open_journal("memory:")]
     try:
-        mine: dict[str, Any] = {}
-        theirs: dict[str, Any] = {}
+        leases: list[dict[str, Any]] = [{}, {}, {}]
         for now, operation in enumerate(script, start=1):
-            assert perform(journal, mine, operation, now) == perform(reference, theirs, operation, now), operation
-        assert journal.check() == reference.check() == []
+            expected = perform(reference, leases[2], operation, now)
+            for journal, mine in zip(journals, leases, strict=False):
+                assert perform(journal, mine, operation, now) == expected, operation
+        assert [journal.check() for journal in (*journals, reference)] == [[], [], []]
     finally:
-        journal.close()
+        for journal in journals:
+            journal.close()

@@ -17,7 +17,7 @@ from trikk.monitoring.day_drift.judgement import basis_of, definition_of
 from trikk.monitoring.day_drift.other_limits import judged_anew
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.runs.journals.memory_ledger import MemoryLedger
+from trikk.runs.journals.memory_journal import MemoryJournal
 
 LATE = timedelta(days=2)
 """How long after its labels were due a window may be evaluated first and still count as watched at the time."""
@@ -161,7 +161,7 @@ class Past(Records):
     """
 
     def __init__(self, monitor: str, known: Iterable[Known[WindowRecord]]) -> None:
-        super().__init__(MemoryLedger(), monitor)
+        super().__init__(MemoryJournal(), monitor)
         self._versions = Versions(known)
 
     def look(self, now: datetime) -> None:
@@ -182,7 +182,7 @@ class PastDays(DriftRecords):
     """
 
     def __init__(self, spec: MonitorSpec, known: Iterable[Known[DriftRecord]]) -> None:
-        super().__init__(MemoryLedger(), spec.name)
+        super().__init__(MemoryJournal(), spec.name)
         drift = Drift.read(spec.drift or {})
         self._versions = Versions(replace(one, record=judged_anew(one.record, drift)) for one in known)
 

@@ -4,234 +4,49 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
 
-from trikk.core.errors import JournalError, TrikkError
-from trikk.core.names import check_name
-from trikk.core.values import JSON
-from trikk.runs.journals import journal as port
-from trikk.runs.journals.journal import CREATED, FORGOTTEN, FOUND_AT_MOST, Event, Journal, RunRow
-from trikk.runs.journals.lease import Holder, Lease, check_free
-from trikk.runs.journals.memory_ledger import MemoryLedger
-from trikk.runs.journals.projection import first_row, fold, kept, row_after
-
-_SHOWN_IDS = 50
+from trikk.runs.journals.journal import RunRow
+from trikk.runs.journals.sqlite_journal import SqliteJournal
 
 
-class MemoryJournal(MemoryLedger, Journal):
-    """A journal in dicts behind a lock. Bodies are kept as text, so that no caller shares a dict with it."""
+class MemoryJournal(SqliteJournal):
+    """A journal in an SQLite database without a file.
+
+    Such a database belongs to one connection, so that all threads share it and take turns. (SQLite's shared cache
+    would give each thread a connection, but answers SQLITE_LOCKED at once where a file's lock is waited for:
+    https://sqlite.org/sharedcache.html.) After a fork each process goes on with a copy of its own.
+    """
+
+    _per_thread = SimpleNamespace  # not threading.local: one connection for all
 
     def __init__(self) -> None:
-        super().__init__()
-        self._seq = itertools.count(1)
-        self._rows: dict[str, RunRow] = {}  # in order of creation
-        self._events: dict[str, list[tuple[int, str, float, str]]] = {}
-        self._leases: dict[str, Lease] = {}
-        self._epochs: dict[str, int] = {}
-        self._cache: dict[str, tuple[str, str, str]] = {}  # in order of storing
-        self._closed = False
+        self._turn = threading.RLock()
+        super().__init__(":memory:")
 
-    # ---- events
+    def _open_file(self, options: dict[str, Any]) -> sqlite3.Connection:
+        connection: sqlite3.Connection = sqlite3.connect(":memory:", **options)
+        return connection
 
-    def create(self, run: str, pipeline: str, body: dict[str, JSON], *, at: float) -> Event:
-        check_name("run", run)
-        port.check_plain("a pipeline's name", pipeline)
-        body = {**body, "pipeline": pipeline}
-        text = port.dump(body)
-        with self._lock:
-            self._check_open()
-            if run in self._rows:
-                raise port.run_exists(run)
-            self._events[run] = []
-            event = self._add(run, CREATED, body, text, at)
-            self._rows[run] = first_row(_copy(event, text))
-        return event
+    def _leave_parent(self) -> None:
+        self._turn = threading.RLock()  # a thread that is not in this process may have had the parent's
+        self._pid = os.getpid()
 
-    def append(
-        self, run: str, kind: str, body: dict[str, JSON], *, at: float, lease: Lease | None = None
-    ) -> Event:
-        return self.append_many(run, [(kind, body)], at=at, lease=lease)[0]
+    @contextmanager
+    def _transaction(self, begin: str | None = None) -> Iterator[Any]:
+        with self._turn, super()._transaction(begin) as connection:
+            yield connection
 
-    def append_many(
-        self,
-        run: str,
-        events: Sequence[tuple[str, dict[str, JSON]]],
-        *,
-        at: float,
-        lease: Lease | None = None,
-    ) -> list[Event]:
-        port.check_kinds(kind for kind, _ in events)
-        texts = [port.dump(body) for _, body in events]
-        with self._lock:
-            row = self.row(run)
-            if lease is not None:
-                self._check_lease(run, lease)
-            made = []
-            for (kind, body), text in zip(events, texts, strict=True):
-                event = self._add(run, kind, body, text, at)
-                row = row_after(row, event)
-                made.append(event)
-            self._rows[run] = row
-        return made
-
-    def events(self, run: str, *, after: int = 0) -> list[Event]:
-        with self._lock:
-            self.row(run)
-            found = [record for record in self._events[run] if record[0] > after]
-        return [Event(seq, run, kind, at, port.load(text)) for seq, kind, at, text in found]
-
-    def last_seq(self, run: str) -> int:
-        with self._lock:
-            self.row(run)
-            return self._events[run][-1][0]
-
-    def forget(self, run: str, *, at: float) -> None:
-        with self._lock:
-            row = self.row(run)
-            if row.forgotten:
-                return
-            check_free(self._leases.get(run), Holder.current(), at)
-            self._leases.pop(run, None)
-            body = kept(row)
-            event = self._add(run, FORGOTTEN, body, port.dump(body), at)
-            self._rows[run] = row_after(row, event)
-            self._events[run] = [self._events[run][0], self._events[run][-1]]
-
-    # ---- rows
-
-    def row(self, run: str) -> RunRow:
-        with self._lock:
-            self._check_open()
-            row = self._rows.get(run)
-            if row is None:
-                raise self._unknown(run)
-            return _own(row)
-
-    def runs(
-        self,
-        *,
-        pipeline: str | None = None,
-        state: str | None = None,
-        limit: int | None = 20,
-        offset: int = 0,
-    ) -> list[RunRow]:
-        with self._lock:
-            self._check_open()
-            found = [
-                row
-                for row in reversed(self._rows.values())
-                if pipeline in (None, row.pipeline) and state in (None, row.state)
-            ]
-        return [_own(row) for row in found[offset : None if limit is None else offset + limit]]
+    def _select(self, text: str, values: dict[str, Any]) -> list[Any]:
+        with self._turn:
+            return super()._select(text, values)
 
     def each_run(self, *, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:
+        # All at once: whoever takes them one by one must not keep other threads waiting in the meantime.
         yield from self.runs(pipeline=pipeline, state=state, limit=None)
-
-    def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:
-        return len(self.runs(pipeline=pipeline, state=state, limit=None))
-
-    def find(self, prefix: str) -> list[str]:
-        with self._lock:
-            self._check_open()
-            return [run for run in reversed(self._rows) if run.startswith(prefix)][:FOUND_AT_MOST]
-
-    # ---- leases
-
-    def acquire(self, run: str, holder: Holder, *, ttl: float, now: float) -> Lease:
-        with self._lock:
-            self.row(run)
-            check_free(self._leases.get(run), holder, now)
-            lease = Lease(run, self._epochs.get(run, 0) + 1, holder, now + ttl, now)
-            self._epochs[run] = lease.epoch
-            self._leases[run] = lease
-        return lease
-
-    def renew(self, lease: Lease, *, ttl: float, now: float) -> Lease:
-        with self._lock:
-            self._check_open()
-            self._check_lease(lease.run, lease)
-            renewed = replace(lease, expires=now + ttl)
-            self._leases[lease.run] = renewed
-        return renewed
-
-    def release(self, lease: Lease) -> None:
-        with self._lock:
-            self._check_open()
-            current = self._leases.get(lease.run)
-            if current is not None and current.epoch == lease.epoch:
-                del self._leases[lease.run]
-
-    def lease(self, run: str) -> Lease | None:
-        with self._lock:
-            self.row(run)
-            return self._leases.get(run)
-
-    # ---- the index of step results
-
-    def cache_get(self, key: str) -> dict[str, JSON] | None:
-        with self._lock:
-            self._check_open()
-            found = self._cache.get(key)
-        return None if found is None else port.load(found[2])
-
-    def cache_put(self, key: str, pipeline: str, step: str, body: dict[str, JSON], *, at: float) -> None:  # noqa: ARG002
-        for what, text in (("a key", key), ("a pipeline's name", pipeline), ("a step's name", step)):
-            port.check_plain(what, text)
-        text = port.dump(body)
-        with self._lock:
-            self._check_open()
-            self._cache.pop(key, None)
-            self._cache[key] = (pipeline, step, text)
-
-    def cache_latest(self, pipeline: str, step: str) -> dict[str, JSON] | None:
-        with self._lock:
-            self._check_open()
-            for of, by, text in reversed(self._cache.values()):
-                if (of, by) == (pipeline, step):
-                    return port.load(text)
-        return None
-
-    # ---- the rest
-
-    def check(self) -> list[str]:
-        with self._lock:
-            self._check_open()
-            return [
-                f"run {run}: its row is not what its events give"
-                for run, row in self._rows.items()
-                if fold(self.events(run)) != row
-            ]
-
-    def unchecked(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        self._closed = True
-
-    def _add(self, run: str, kind: str, body: dict[str, JSON], text: str, at: float) -> Event:
-        seq = next(self._seq)
-        self._events[run].append((seq, kind, float(at), text))
-        return Event(seq, run, kind, float(at), body)
-
-    def _check_lease(self, run: str, lease: Lease) -> None:
-        current = self._leases.get(run)
-        if current is None or (run, current.epoch) != (lease.run, lease.epoch):
-            raise port.lease_lost(lease)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise JournalError("the journal is closed")
-
-    def _unknown(self, run: str) -> TrikkError:
-        return port.unknown_run(run, itertools.islice(reversed(self._rows), _SHOWN_IDS))
-
-
-def _copy(event: Event, text: str) -> Event:
-    return replace(event, body=port.load(text))
-
-
-def _own(row: RunRow) -> RunRow:
-    """The row with dicts that the caller may change."""
-    return replace(row, parameters=port.load(port.dump(row.parameters)), origin=port.load(port.dump(row.origin)))

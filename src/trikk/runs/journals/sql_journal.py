@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -34,11 +34,13 @@ _AT_ONCE = 1000  # rows
 class SqlJournal(SqlLedger, Journal, ABC):
     """A journal in an SQL database, with a connection for each thread of each process."""
 
+    _per_thread: Callable[[], Any] = threading.local  # makes what a thread finds its connection in
+
     def __init__(self, statements: dict[str, str]) -> None:
         self._sql = statements
         self._open: list[tuple[threading.Thread, Any]] = []
         self._inherited: list[Any] = []
-        self._local = threading.local()
+        self._local = self._per_thread()
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._closed = False
@@ -93,7 +95,7 @@ class SqlJournal(SqlLedger, Journal, ABC):
         """After a fork: keep the parent's connections, unused and unclosed, and begin anew."""
         self._inherited.append(self._open)
         self._open = []
-        self._local = threading.local()
+        self._local = self._per_thread()
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -151,7 +153,7 @@ class SqlJournal(SqlLedger, Journal, ABC):
         self._closed = True
         with self._lock:
             pairs, self._open = self._open, []
-        self._local = threading.local()
+        self._local = self._per_thread()
         for _, connection in pairs:
             connection.close()
 

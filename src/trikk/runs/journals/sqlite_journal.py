@@ -60,11 +60,7 @@ class SqliteJournal(SqlJournal):
             "check_same_thread": False,
         }
         try:
-            if readonly.is_read_only(self.path):
-                connection = readonly.connect(self.path, **options)
-            else:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                connection = sqlite3.connect(self.path, **options)
+            connection = self._open_file(options)
         except (*self.errors, OSError) as error:
             raise self._failed(error) from None
         try:
@@ -75,6 +71,13 @@ class SqliteJournal(SqlJournal):
             if isinstance(error, self.errors):
                 raise self._failed(error) from None
             raise
+        return connection
+
+    def _open_file(self, options: dict[str, Any]) -> sqlite3.Connection:
+        if readonly.is_read_only(self.path):
+            return readonly.connect(self.path, **options)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection: sqlite3.Connection = sqlite3.connect(self.path, **options)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
