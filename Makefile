@@ -25,7 +25,7 @@ demo: setup  ## replay the nights into the lockdown of March 2020 over real peop
 	@$(BIN)/python examples/demo.py $(DEMO_DIR)
 
 test: setup  ## run every test
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: setup  ## check style, types and layers
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from tests.servers_redis import PASSWORD, NoServer, running
+from tests.servers.redis import PASSWORD, NoServer, running
 
 from trikk import FeatureTable
 from trikk.features.cell_encoding import entity_text

@@ -25,8 +25,8 @@ from typing import Any
 
 import confluent_kafka
 import polars as pl
-from tests.servers_java import stop
-from tests.servers_kafka import Kafka, start
+from tests.servers.java import stop
+from tests.servers.kafka import Kafka, start
 
 from trikk.publishing import publish
 from trikk.publishing.row_encoding import encode

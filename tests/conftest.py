@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import settings
 from tests.certificates import authority, stranger
-from tests.servers import s3_server
-from tests.servers_postgres import postgres_server
-from tests.steps.servers_moto import moto_server
+from tests.servers.moto import moto_server
+from tests.servers.postgres import postgres_server
+from tests.servers.s3 import s3_server
 
 # one of each, for all tests of a process
 __all__ = ["authority", "moto_server", "postgres_server", "s3_server", "stranger"]

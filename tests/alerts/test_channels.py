@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.alerts.servers import MailServer, WebServer
-from tests.steps.servers_moto import MotoServer
+from tests.servers.moto import MotoServer
 
 from trikk.alerts.delivery.channels import send
 from trikk.alerts.delivery.message import Failure, Message, digest, message

@@ -12,8 +12,8 @@ import pytest
 from tests.alerts.test_channels import some
 from tests.alerts.test_deliver import Post
 from tests.certificates import Authority
-from tests.servers_java import free_ports
-from tests.servers_tls import PASSWORD, USER, Hook, Mail, Wire, hook, mail, wire
+from tests.servers.shared import free_ports
+from tests.servers.tls import PASSWORD, USER, Hook, Mail, Wire, hook, mail, wire
 
 from trikk.alerts.delivery.channels import send
 from trikk.alerts.incidents.book import Book

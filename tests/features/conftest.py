@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.servers_redis import PASSWORD, RedisServer, redis_server
+from tests.servers.redis import PASSWORD, RedisServer, redis_server
 
 from trikk.features.project_place import Place
 from trikk.runs.journals.memory_journal import MemoryJournal

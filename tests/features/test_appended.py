@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers import S3Server
+from tests.servers.s3 import S3Server
 
 from trikk.storage.tables.table_write import Write
 from trikk.storage.tables.versioned_tables import Tables

@@ -19,8 +19,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.publishing.publisher import context_for, rows_for, start_publisher
-from tests.servers_java import stop
-from tests.servers_kafka import Kafka, start
+from tests.servers.kafka import Kafka, start
+from tests.servers.shared import stop
 
 from trikk.publishing import publish
 from trikk.publishing.broker_messages import publication_of
@@ -85,8 +85,8 @@ def main() -> int:
     chance, kills, missed, rounds = random.Random(options.seed), 0, 0, 0
     with tempfile.TemporaryDirectory() as base:
         (server := Path(base, "kafka")).mkdir()
-        text, process = start(server, os.getpid())
-        kafka = Kafka(*text.split())
+        address, process = start(server, os.getpid())
+        kafka = Kafka(*address)
         try:
             while kills < options.kills:
                 (folder := Path(base, str(rounds))).mkdir()

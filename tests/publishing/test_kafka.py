@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.publishing.kills import MOMENTS, check_each_once, finish, kill_after, kill_at, new_topic, topic_of
 from tests.publishing.publisher import context_for, rows_for
-from tests.servers_java import free_ports, stop
-from tests.servers_kafka import USER, Kafka, start
+from tests.servers.kafka import USER, Kafka, start
+from tests.servers.shared import free_ports, stop
 
 from trikk.core.errors import BrokerError, PermanentError
 from trikk.publishing import kafka as transport
@@ -200,8 +200,8 @@ def test_a_broker_that_dies_midway_fails_the_attempt_and_the_next_one_sends_the_
     place = tmp_path / "own"
     place.mkdir()
     soon = "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n"  # that it may come back
-    host, process = start(place, os.getpid(), settings=soon)
-    own = Kafka(*host.split())
+    address, process = start(place, os.getpid(), settings=soon)
+    own = Kafka(*address)
     try:
         publish(rows_for(1), new_topic(own))  # its coordinators are up now
         to = new_topic(own)

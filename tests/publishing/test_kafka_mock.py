@@ -8,7 +8,7 @@ from typing import Any
 import confluent_kafka
 import pytest
 from tests.publishing.publisher import rows_for
-from tests.servers_kafka import Kafka
+from tests.servers.kafka import Kafka
 
 from trikk.publishing import kafka as transport
 from trikk.publishing import publish

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from tests.execution.command import until
 from tests.publishing.publisher import context_for, rows_for, start_publisher
-from tests.servers_java import free_ports
-from tests.servers_mqtt import LARGEST, Mqtt, wait_for
+from tests.servers.mqtt import LARGEST, Mqtt, wait_for
+from tests.servers.shared import free_ports
 
 from trikk.core.errors import BrokerError, PermanentError, UsageError
 from trikk.publishing import publish

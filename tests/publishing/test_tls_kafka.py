@@ -11,7 +11,7 @@ import pytest
 from tests.certificates import Authority
 from tests.publishing.kills import check_each_once, finish, kill_at, new_topic, topic_of
 from tests.publishing.publisher import context_for, rows_for
-from tests.servers_kafka import USER, Kafka
+from tests.servers.kafka import USER, Kafka
 
 from trikk.core.errors import BrokerError, PermanentError, UsageError
 from trikk.publishing import publish

@@ -14,7 +14,7 @@ import pytest
 from tests.certificates import Authority
 from tests.execution.command import Folder
 from tests.publishing.publisher import context_for, rows_for
-from tests.servers_mqtt import Mqtt, wait_for
+from tests.servers.mqtt import Mqtt, wait_for
 
 from trikk.core.errors import BrokerError, PermanentError, UsageError
 from trikk.publishing import publish

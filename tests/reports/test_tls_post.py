@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from tests.certificates import Authority
 from tests.reports.world import monthly
-from tests.servers_java import free_ports
-from tests.servers_tls import PASSWORD, USER, Mail, Wire, mail, wire
+from tests.servers.shared import free_ports
+from tests.servers.tls import PASSWORD, USER, Mail, Wire, mail, wire
 
 from trikk.core.errors import ProjectError
 from trikk.core.settings import load_settings

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.servers_postgres import PostgresServer
+from tests.servers.postgres import PostgresServer
 
 from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.open_journal import open_journal

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from tests.servers_postgres import PostgresServer
+from tests.servers.postgres import PostgresServer
 
 from trikk.core.errors import JournalError, UsageError
 from trikk.execution.project import Project

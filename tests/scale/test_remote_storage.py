@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import S3Server
-from tests.servers_postgres import PostgresServer
+from tests.servers.postgres import PostgresServer
+from tests.servers.s3 import S3Server
 
 PIPELINES = """
 import polars as pl

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.steps.servers_moto import MotoServer
+from tests.servers.moto import MotoServer
 
 from trikk import dynamodb, pipeline
 from trikk.core.errors import DefinitionError, StorageError, UsageError

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.servers_postgres import PostgresServer
+from tests.servers.postgres import PostgresServer
 
 from trikk import pipeline, redshift
 from trikk.core.errors import DefinitionError, StorageError

@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers import S3Server
-from tests.steps.servers_moto import MotoServer
+from tests.servers.moto import MotoServer
+from tests.servers.s3 import S3Server
 
 from trikk import pipeline, s3, step
 from trikk.core.errors import DefinitionError, StorageError, UsageError

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.servers_postgres import PostgresServer
+from tests.servers.postgres import PostgresServer
 
 from trikk.core.errors import StorageError, UsageError
 from trikk.steps.databases.sql_step import read_sql

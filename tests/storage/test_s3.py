@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.servers import S3Server
+from tests.servers.s3 import S3Server
 
 from trikk.core.errors import StorageError, UsageError
 from trikk.storage.artifacts import Artifacts

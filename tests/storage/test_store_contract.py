@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.servers import S3Server
+from tests.servers.s3 import S3Server
 
 from trikk.core.digests import digest_bytes
 from trikk.core.errors import ArtifactCorrupt, ArtifactMissing, StorageError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.servers import S3Server
+from tests.servers.s3 import S3Server
 from tests.storage.test_table_processes import race, start
 
 from trikk.core.errors import TableError, TrikkError, UnknownName

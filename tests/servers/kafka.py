@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from tests.certificates import Authority
-from tests.servers_java import JAVA, answers, fetch_jars, free_ports, launch, shared, stop
+from tests.servers.java import JAVA, fetch_jars
+from tests.servers.shared import answers, free_ports, launch, shared, stop
 
 VERSION = "4.1.1"
 USER = "publisher"
@@ -123,14 +124,14 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Kafka:
     pytest.importorskip("confluent_kafka", reason="no client of Kafka: confluent-kafka is not installed")
     secured = functools.partial(start, tls=importlib.util.find_spec("cryptography") is not None)
     try:
-        return Kafka(*shared(tmp_path_factory.getbasetemp(), "kafka", secured).split(maxsplit=5))
+        return Kafka(*shared(tmp_path_factory.getbasetemp(), "kafka", secured))
     except (RuntimeError, OSError) as error:
         pytest.skip(f"no Apache Kafka: {error}")
 
 
 def start(
     folder: Path, owner: int, port: int | None = None, settings: str = "", *, tls: bool = False
-) -> tuple[str, subprocess.Popen[bytes]]:
+) -> tuple[list[str], subprocess.Popen[bytes]]:
     """Start a server whose data are in a folder; returns the attributes of `Kafka`, and its process.
 
     Args:
@@ -160,8 +161,7 @@ def start(
         process = launch([*java, "kafka.Kafka", str(config)], log, owner)
         ports = [int(place.rpartition(":")[2]) for place in where]
         if all(answers(process, one, _SECONDS) for one in ports) and _serves(ports[0]):
-            found = [*where[:2], names["password"], *where[2:], *([str(folder)] if tls else [])]
-            return " ".join(found), process
+            return [*where[:2], names["password"], *where[2:], *([str(folder)] if tls else [])], process
         stop(process)
     raise RuntimeError(f"the server did not start: {log.read_text(errors='replace').strip()[-250:]}")
 

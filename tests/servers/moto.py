@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers.shared import answers, free_ports, launch, shared, stop
 
 _SECONDS = 60
 
@@ -47,28 +44,20 @@ class MotoServer:
 
 
 @pytest.fixture(scope="session")
-def moto_server() -> Iterator[MotoServer]:
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> MotoServer:
     """The server; the test is skipped, with the reason, where it can't be had."""
     pytest.importorskip("moto.server", reason="no moto server", exc_type=ImportError)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     try:
-        deadline = time.monotonic() + _SECONDS
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5).close()
-                break
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.skip("no moto server: it did not start")
-            time.sleep(0.1)
-        yield MotoServer(f"http://127.0.0.1:{port}")
-    finally:
-        process.kill()
-        process.wait()
+        return MotoServer(shared(tmp_path_factory.getbasetemp(), "moto", _start))
+    except (OSError, RuntimeError) as error:
+        pytest.skip(f"no moto server: {error}")
+
+
+def _start(folder: Path, owner: int) -> tuple[str, subprocess.Popen[bytes]]:
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = launch(command, folder / "log", owner)
+    if not answers(process, port, _SECONDS):
+        stop(process)
+        raise RuntimeError("it did not start")
+    return f"http://127.0.0.1:{port}", process

@@ -22,7 +22,8 @@ from typing import Any
 
 import pytest
 from tests.certificates import Authority
-from tests.servers_java import JAVA, answers, fetch_jars, free_ports, launch, shared, stop
+from tests.servers.java import JAVA, fetch_jars
+from tests.servers.shared import answers, free_ports, launch, shared, stop
 
 VERSION = "2025.5"
 LARGEST = 10_000
@@ -125,30 +126,31 @@ def _hivemq(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Where it listens, its password, where it listens in TLS, and the file of its authority."""
     pytest.importorskip("paho.mqtt", reason="no client of MQTT: paho-mqtt is not installed")
     try:
-        return shared(tmp_path_factory.getbasetemp(), "mqtt", _start_hivemq).split(maxsplit=3)
+        address: list[str] = shared(tmp_path_factory.getbasetemp(), "mqtt", _start_hivemq)
+        return address
     except (RuntimeError, OSError) as error:
         pytest.skip(f"no broker of MQTT 5: {error}")
 
 
-def _start_hivemq(folder: Path, owner: int) -> tuple[str, subprocess.Popen[bytes]]:
+def _start_hivemq(folder: Path, owner: int) -> tuple[list[str], subprocess.Popen[bytes]]:
     jars = fetch_jars("com.hivemq", "hivemq-community-edition-embedded", VERSION)
     (port, tls), password = free_ports(2), "s3cr3t-" + secrets.token_hex(8)
     for name in ("conf", "data", "extensions"):
         (folder / name).mkdir(exist_ok=True)
-    found, listener = [f"127.0.0.1:{port}", password], ""
+    address, listener = [f"127.0.0.1:{port}", password], ""
     if importlib.util.find_spec("cryptography") is not None:
         authority = Authority(folder / "certificates")
         store = authority.issue("server", ["localhost"]).keystore(password)
-        found += [f"localhost:{tls}", str(authority.ca)]
+        address += [f"localhost:{tls}", str(authority.ca)]
         listener = _TLS.format(port=tls, store=store, word=password)
     (folder / "conf/config.xml").write_text(_CONFIG.format(port=port, tls=listener, largest=LARGEST))
-    source = Path(__file__).parent / "publishing/Broker.java"
+    source = Path(__file__).with_name("Broker.java")
     command = [*JAVA, *_OPENS, "-cp", f"{jars}/*", str(source), str(folder), USER, password]
     process = launch(command, folder / "log", owner)
     if not all(answers(process, one, _SECONDS) for one in ([port, tls] if listener else [port])):
         stop(process)
         raise RuntimeError(f"HiveMQ did not start: {(folder / 'log').read_text(errors='replace').strip()[-250:]}")
-    return " ".join(found), process
+    return address, process
 
 
 @pytest.fixture(scope="session")
@@ -181,8 +183,8 @@ def mqtt_tls(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> 
 def _amqtt(folder: Path, *arguments: object) -> Iterator[None]:
     """A process with a broker; the arguments are those of `_serve`."""
     with (folder / "log").open("wb") as log:
-        command = [sys.executable, "-m", "tests.servers_mqtt", *map(str, arguments)]
-        process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
+        command = [sys.executable, "-m", "tests.servers.mqtt", *map(str, arguments)]
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=log, stderr=log)
     try:
         if not answers(process, int(str(arguments[0])), _SECONDS):
             pytest.skip("no broker of MQTT: amqtt did not start")
