@@ -16,9 +16,9 @@ from trikk.models.signature import Field, Signature
 from trikk.models.task import Classes, Task
 from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
 from trikk.monitoring.cases.tasks import labels_known, of_positive
+from trikk.monitoring.figures.pooling import pooled
 from trikk.monitoring.figures.window_figures import MOST_CLASSES, Figures, figures
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.reports.pooling import pooled
 from trikk.runs.journals.memory_journal import MemoryJournal
 
 TWO = Classes(("leak", "ok"), "leak")

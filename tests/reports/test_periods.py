@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
+from trikk.monitoring.figures.pooling import pooled
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.reports.periods import KINDS, containing, last_complete, period_named
-from trikk.reports.pooling import pooled
 
 OSLO = ZoneInfo("Europe/Oslo")
 

@@ -18,26 +18,20 @@ from trikk.execution.session import Session
 from trikk.monitoring.cases.windows import window_named, zone_of
 from trikk.monitoring.figures.records import Cursor, Records
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.pipeline.arguments import Constant
-from trikk.pipeline.graph import Graph
+from trikk.pipeline.graph import Graph, Role
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.journals.lease import Holder, is_at_it
 from trikk.runs.journals.ledger import Ledger
 
-EVALUATES = "trikk.monitoring.monitor:evaluate_monitor"
 _TRIES, _FIRST, _LONGEST = 12, 60.0, 6 * 3600.0
 _CLAIMED, _RELEASED = "watch.claimed", "watch.released"
 
 
 def declared(graphs: Mapping[str, Graph]) -> dict[str, MonitorSpec]:
     """The monitors that the project's code declares, by the pipelines that evaluate them."""
-    found = {}
-    for name, graph in graphs.items():
-        for node in graph.nodes.values():
-            spec = node.arguments.get("spec")
-            if node.function == EVALUATES and isinstance(spec, Constant) and isinstance(spec.value, Mapping):
-                found[name] = MonitorSpec.read(spec.value)
-    return found
+    return {
+        name: MonitorSpec.read(spec) for name, graph in graphs.items() for spec in graph.declared(Role.MONITOR)
+    }
 
 
 def why_due(

@@ -11,6 +11,7 @@ from trikk.core.names import check_name, step_name
 from trikk.models.metrics.own_metric import Metric
 from trikk.models.promotion_rule import BetterBy, better_by
 from trikk.models.version import ModelVersion
+from trikk.pipeline.graph import Role
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
@@ -232,8 +233,8 @@ def _steps() -> Mapping[str, Step[..., Any]]:
     return {
         "register_model": Step(register_given, name="register_model", effect=True),
         "promote_if": Step(promote, name="promote_if", effect=True),
-        "predict": Step(predict_frame, name="predict"),
-        "predict_valid": Step(predict_valid, name="predict"),
+        "predict": Step(predict_frame, name="predict", role=Role.PREDICTIONS),
+        "predict_valid": Step(predict_valid, name="predict", role=Role.PREDICTIONS),
     }
 
 

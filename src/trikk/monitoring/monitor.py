@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
+from trikk.pipeline.graph import Role
 from trikk.pipeline.location import caller
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
@@ -212,4 +213,4 @@ def evaluate_monitor(
     return answer
 
 
-_EVALUATE: Step[..., Any] = Step(evaluate_monitor, name="evaluate", effect=True)
+_EVALUATE: Step[..., Any] = Step(evaluate_monitor, name="evaluate", effect=True, role=Role.MONITOR)

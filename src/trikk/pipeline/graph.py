@@ -9,16 +9,37 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from trikk.core.errors import DefinitionError, UnknownName
 from trikk.core.names import check_name
-from trikk.core.values import JSON
-from trikk.pipeline.arguments import Argument, ModelRef, OutputRef, ParameterRef, TableRef, read_argument, walk
+from trikk.core.values import JSON, decode
+from trikk.pipeline.arguments import (
+    Argument,
+    Constant,
+    ModelRef,
+    OutputRef,
+    ParameterRef,
+    TableRef,
+    read_argument,
+    walk,
+)
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.parameter_kinds import Kind
 
-_PLAIN = "outputs mapped retry timeout resources cache source effect allow_failure where".split()  # noqa: SIM905
+_PLAIN = "outputs mapped retry timeout resources cache source effect allow_failure role where".split()  # noqa: SIM905
+
+
+class Role(StrEnum):
+    """What a step is to the project, beside a step of its pipeline; authors' own steps have none."""
+
+    MONITOR = "monitor"
+    """It evaluates the monitor that its argument `spec` describes."""
+    REPORT = "report"
+    """It begins the report that its argument `spec` describes."""
+    PREDICTIONS = "predictions"
+    """It returns a model's rows, which have one more column after a model with one more class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +76,7 @@ class Node:
         source: the step reads from outside what a run is locked to; a replay takes its result as it was.
         effect: the step changes something outside; a replay takes its result and does not do it again.
         allow_failure: if the step fails, what needs its output is skipped and the run goes on.
+        role: one of `Role`; "" for steps of no other meaning, and in graphs of earlier builds.
         where: the author's `file:line`.
     """
 
@@ -73,6 +95,7 @@ class Node:
     source: bool = False
     effect: bool = False
     allow_failure: bool = False
+    role: str = ""
     where: str = ""
 
     def data_from(self) -> Iterator[str]:
@@ -126,6 +149,7 @@ class Node:
             "source": self.source or None,
             "effect": self.effect or None,
             "allow_failure": self.allow_failure or None,
+            "role": self.role,
             "where": self.where,
         }
         return {k: v for k, v in found.items() if v not in (None, [], {}, "")}
@@ -208,6 +232,13 @@ class Graph:
     def tables_written(self) -> tuple[str, ...]:
         """Names of the tables that any step writes, each once, sorted."""
         return tuple(sorted({node.write.table for node in self.nodes.values() if node.write}))
+
+    def declared(self, role: Role) -> Iterator[Any]:
+        """What its steps of a role declare: the JSON that their author gave as `spec`."""
+        for node in self.nodes.values():
+            spec = node.arguments.get("spec")
+            if node.role == role and isinstance(spec, Constant):
+                yield decode(spec.value)
 
     def to_json(self) -> dict[str, JSON]:
         """The graph as JSON."""

@@ -14,7 +14,7 @@ from trikk.core.values import decode
 from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, TableRef
 from trikk.pipeline.cache import Cache
-from trikk.pipeline.graph import Node
+from trikk.pipeline.graph import Node, Role
 from trikk.pipeline.location import caller, check_plain, of_function
 from trikk.pipeline.resources import Resources
 from trikk.pipeline.retry import Retry
@@ -31,6 +31,7 @@ class Step(Generic[P, R]):
     Attributes:
         function: the author's function.
         name: the name that its nodes get.
+        role: what it is to the project; None for an author's own step.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Step(Generic[P, R]):
         source: bool = False,
         effect: bool = False,
         allow_failure: bool = False,
+        role: Role | None = None,
         after: object = (),
     ) -> None:
         check_plain("step", function, next="a step returns its result: make it a plain function")
@@ -62,6 +64,7 @@ class Step(Generic[P, R]):
         self.source = source
         self.effect = effect
         self.allow_failure = allow_failure
+        self.role = role
         if effect and self.cache:
             raise DefinitionError(
                 f"step {self.name} has an effect, which a cached result would leave out",
@@ -147,6 +150,7 @@ class Step(Generic[P, R]):
                 source=self.source,
                 effect=self.effect,
                 allow_failure=self.allow_failure if allow_failure is None else allow_failure,
+                role=self.role,
                 after=after,
             )
         except UsageError as error:
@@ -185,6 +189,7 @@ class Step(Generic[P, R]):
             source=self.source,
             effect=self.effect,
             allow_failure=self.allow_failure,
+            role=str(self.role or ""),
             where=where,
         )
         trace.add(node, self)

@@ -8,14 +8,12 @@ from typing import Any, Literal, get_origin
 from trikk.core.errors import DefinitionError
 from trikk.core.names import check_name
 from trikk.pipeline.arguments import Constant, OutputRef, ParameterRef
-from trikk.pipeline.graph import Node, WriteTo
+from trikk.pipeline.graph import Node, Role, WriteTo
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
 from trikk.pipeline.tracing import Trace, current, step_names
 
 SchemaMode = Literal["strict", "merge"]
-_OF_MODELS = ("trikk.models.predict:predict_frame", "trikk.models.predict:predict_valid")
-"""Steps whose rows have one more column after a model with one more class: a night shall not fail of that."""
 
 
 class Table:
@@ -127,9 +125,10 @@ class Table:
 
 
 def _is_of_a_model(argument: object, trace: Trace) -> bool:
+    """Whether rows are a model's; its next version may add a column to them, and no night may fail of that."""
     if not isinstance(argument, OutputRef):
         return False
-    return any(node.name == argument.step and node.function in _OF_MODELS for node in trace.nodes)
+    return any(node.name == argument.step and node.role == Role.PREDICTIONS for node in trace.nodes)
 
 
 def _is_surely_no_frame(rows: object) -> bool:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import Conflict, TrikkError, UnknownName, UsageError
-from trikk.core.values import JSON, decode
+from trikk.core.values import JSON
 from trikk.execution.once import Attempt, Job, attempts_of, run_once
 from trikk.execution.project import Project
 from trikk.execution.session import Session
 from trikk.monitoring.cases.windows import zone_of
-from trikk.pipeline.arguments import Constant
-from trikk.pipeline.graph import Graph
+from trikk.pipeline.graph import Graph, Role
 from trikk.reports.known_records import Known
 from trikk.reports.periods import Period
 from trikk.reports.report_config import report_settings
@@ -31,7 +30,6 @@ from trikk.storage.artifact import Artifact
 if TYPE_CHECKING:
     from trikk.runs.run_state import RunState
 
-COLLECTS = "trikk.reports.report:collect_report"
 ATTEMPTS = 3
 _ROUNDS = 10
 
@@ -56,14 +54,7 @@ class Reported:
 
 def declared(graphs: Mapping[str, Graph]) -> dict[str, ReportSpec]:
     """The reports that the project's code declares, by the pipelines that make them."""
-    found = {}
-    for name, graph in graphs.items():
-        for node in graph.nodes.values():
-            spec = node.arguments.get("spec")
-            if node.function == COLLECTS and isinstance(spec, Constant):
-                value: Any = decode(spec.value)
-                found[name] = ReportSpec.read(value)
-    return found
+    return {name: ReportSpec.read(spec) for name, graph in graphs.items() for spec in graph.declared(Role.REPORT)}
 
 
 def moments(ledger: Ledger, spec: ReportSpec, now: datetime) -> tuple[datetime | None, datetime | None]:

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from trikk.core.errors import UnknownName
 from trikk.monitoring.cases.windows import window_named, windows_between, zone_of
+from trikk.monitoring.figures.pooling import Pooled, pooled
 from trikk.monitoring.figures.records import Records, WindowRecord, names, unknown_monitor
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.reports.pooling import Pooled, pooled
 from trikk.runs.journals.ledger import Ledger
 
 Part = tuple[str, tuple[str, ...]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.monitoring.monitor import Monitor
+from trikk.pipeline.graph import Role
 from trikk.pipeline.location import caller
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
@@ -150,6 +151,6 @@ def deliver_report(
     return deliver(ReportSpec.read(spec), contents, folders, step_context("delivering a report"))
 
 
-_COLLECT: Step[..., Any] = Step(collect_report, name="collect", source=True)
+_COLLECT: Step[..., Any] = Step(collect_report, name="collect", source=True, role=Role.REPORT)
 _RENDER: Step[..., Any] = Step(render_report, name="render")
 _DELIVER: Step[..., Any] = Step(deliver_report, name="deliver", effect=True)

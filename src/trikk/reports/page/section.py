@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.estimates.estimated_figures import ECE
 from trikk.monitoring.figures.matrix import Matrix, matrix_of
+from trikk.monitoring.figures.pooling import NOT_ADDABLE, Pooled
 from trikk.monitoring.figures.records import WindowRecord, reason_for
 from trikk.monitoring.figures.window_figures import told
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -17,7 +18,6 @@ from trikk.reports.known_records import Known, Part, Seen, figures_in, figures_o
 from trikk.reports.page import words
 from trikk.reports.page.page_content import Metric, Point, Restated, Section, Slice, SliceTable
 from trikk.reports.periods import Period
-from trikk.reports.pooling import NOT_ADDABLE, Pooled
 
 STATES = ("final", "partial", "pending", "overdue", "empty", "missing")
 _ADDED = ("coverage", ECE)
