@@ -11,7 +11,7 @@ from tests.alerts.backtest_past import SPEC, day, evening, midnight
 from trikk.alerts.rules.rule import Rule, checked
 from trikk.drift import ColumnDrift
 from trikk.drift.drift_verdict import Facts, Limits, decide
-from trikk.drift.measures.measure import Measured
+from trikk.drift.measures.methods import Measured
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord
 from trikk.monitoring.day_drift.judgement import basis_of, concluded, definition_of

@@ -13,9 +13,9 @@ from scipy.special import gammaincc
 from tests.drift.samples import NUMBERS, numbers
 
 from trikk.drift.measures.correction import adjusted
-from trikk.drift.measures.counts import chi_square, cramers_v, jensen_shannon, psi
-from trikk.drift.measures.special_values import chi_square_survival, kolmogorov_survival
-from trikk.drift.profile_rows import RowPair
+from trikk.drift.measures.count_distances import chi_square, cramers_v, jensen_shannon, psi
+from trikk.drift.measures.row_pair import RowPair
+from trikk.drift.measures.survival import chi_square_survival, kolmogorov_survival
 
 FLOATS = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=3, max_size=60)
 TIES = st.lists(st.integers(-3, 3), min_size=3, max_size=60)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk.drift.measures.counts import pooled
+from trikk.drift.measures.count_distances import pooled
 
 COUNTS = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=30)
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from tests.drift.samples import NUMBERS, numbers
 
 from trikk.drift.measures.digest import BITS, FINENESS, Digest, key_of, number_of
-from trikk.drift.measures.sketches import gap_of
-from trikk.drift.profile_rows import RowPair
+from trikk.drift.measures.row_pair import RowPair
+from trikk.drift.measures.sketch_pair import gap_of
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0)
 PARTS = st.lists(st.lists(FLOATS | st.integers(-5, 5).map(float), max_size=300), min_size=1, max_size=6)
 
 
 def digest(values: object) -> Digest:
-    return Digest.of(pl.Series(values, dtype=pl.Float64).sort())
+    return Digest.of(np.sort(np.asarray(values, dtype=np.float64)))
 
 
 def holds(found: Digest, values: list[float]) -> None:

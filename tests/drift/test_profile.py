@@ -13,7 +13,7 @@ from tests.drift.samples import NUMBERS, numbers, texts
 
 from trikk.core.errors import StorageError, UnknownName
 from trikk.drift import Profile, compare, profile
-from trikk.drift.measures.category_counts import Categories
+from trikk.drift.measures.category_summary import Categories
 
 LIST = st.lists(st.one_of(st.none(), st.floats(), st.integers(-3, 3).map(float)), max_size=80)
 WORDS = st.lists(st.one_of(st.none(), st.integers(0, 300).map(str)), max_size=150)

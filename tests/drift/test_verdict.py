@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from trikk.drift.drift_verdict import Facts, Limits, decide
-from trikk.drift.measures.measure import Measured
+from trikk.drift.measures.methods import Measured
 
 LIMITS = Limits(threshold=0.1, missing=0.1, alpha=0.05, minimum=100)
 

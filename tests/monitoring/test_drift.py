@@ -15,7 +15,7 @@ from trikk.alerts.rules.drift import of_drift
 from trikk.alerts.rules.rule import Rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.drift import FixedWindow, SlidingWindow, TrainingData
-from trikk.drift.measures.category_counts import Categories
+from trikk.drift.measures.category_summary import Categories
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.figures.records import Records
 from trikk.monitoring.monitor_definition import MonitorSpec

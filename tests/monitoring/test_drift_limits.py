@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from trikk.drift import FixedWindow, SlidingWindow, TrainingData, compare
 from trikk.drift.drift_verdict import Facts, Limits, decide, decided_anew
-from trikk.drift.measures.measure import Measured
+from trikk.drift.measures.methods import Measured
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord
 from trikk.monitoring.day_drift.judgement import concluded

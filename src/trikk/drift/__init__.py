@@ -17,7 +17,7 @@ from __future__ import annotations
 from trikk.drift.column_comparison import compare
 from trikk.drift.day_windows import FixedWindow, Reference, SlidingWindow, TrainingData, spans
 from trikk.drift.drift_report import ColumnDrift, DriftReport, Method, Verdict
-from trikk.drift.measures.series import ks, psi
+from trikk.drift.measures.distances_of_series import ks, psi
 from trikk.drift.profile import Profile, profile
 
 __all__ = [

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, get_args
 from trikk.core.errors import UnknownName, UsageError
 from trikk.drift.drift_report import ColumnDrift, DriftReport, Method
 from trikk.drift.drift_verdict import Facts, Limits, decide
-from trikk.drift.measures.column import ColumnProfile
 from trikk.drift.measures.column_kinds import CALENDAR, WORDS, kind_of
+from trikk.drift.measures.column_pair import Pair
+from trikk.drift.measures.column_summary import ColumnProfile
 from trikk.drift.measures.correction import adjusted
-from trikk.drift.measures.counts import chi_square
-from trikk.drift.measures.measure import THRESHOLDS, fits, measure
-from trikk.drift.measures.pair import Pair
-from trikk.drift.measures.sketches import SketchPair
+from trikk.drift.measures.count_distances import chi_square
+from trikk.drift.measures.methods import THRESHOLDS, fits, measure
+from trikk.drift.measures.row_pair import RowPair
+from trikk.drift.measures.sketch_pair import SketchPair
 from trikk.drift.profile import Profile, profile
-from trikk.drift.profile_rows import RowPair
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trikk.drift.drift_report import ColumnDrift, Verdict
-from trikk.drift.measures.measure import Measured
+from trikk.drift.measures.methods import Measured
 
 _MISSING = "missing values "
 _LEAST = 1e-9  # for a limit of nothing

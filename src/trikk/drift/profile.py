@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import StorageError, UnknownName
 from trikk.core.values import JSON, decode, encode
-from trikk.drift.measures.column import ColumnProfile
+from trikk.drift.measures.column_summary import ColumnProfile
 
 if TYPE_CHECKING:
     import polars as pl

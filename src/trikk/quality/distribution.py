@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from trikk.core.errors import UsageError
-from trikk.drift.measures.counts import psi
+from trikk.drift.measures.count_distances import psi
 
 BINS = 10
 TOP = 20

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trikk.core.errors import UsageError
-from trikk.drift.measures.special_values import chi_square_survival
+from trikk.drift.measures.survival import chi_square_survival
 
 CONFIDENCE = 0.95
 LEAST_DAYS, LEAST_WINDOWS = 14, 14

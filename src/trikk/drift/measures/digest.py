@@ -7,6 +7,9 @@ the same, one inside the other, or apart, so merging is adding, whatever the ord
 
 A node that is more than one key holds at most 1/FINENESS of all values. The distribution function at a key is
 thereby known up to the counts of the nodes that the key lies inside; `counts_below` gives that with every value.
+
+Nothing here is random, and all of it is whole numbers: the same values and merges give the same nodes, on every
+machine. It needs numpy and nothing else of trikk's libraries, so that a device can sum up what it measures.
 """
 
 from __future__ import annotations
@@ -21,11 +24,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from trikk.core.values import JSON
 
 if TYPE_CHECKING:
-    import polars as pl
+    import numpy as np
+
+    Floats: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
 FINENESS = 160
 BINADE = 12
-"""The level at which a node lies between two powers of two: as large as a node gets unless nodes are short."""
+"""The level at which a node lies between two powers of two: as large as a node gets unless nodes are short.
+
+A float begins with its sign and the 11 bits of its exponent, so that nodes of this level share both.
+"""
 MOST = 3 * FINENESS
 """Nodes in a digest."""
 BITS = 64
@@ -72,23 +80,32 @@ class Digest:
     nodes: tuple[Node, ...] = ()
 
     @classmethod
-    def of(cls, ordered: pl.Series) -> Digest:
-        """The digest of Float64 values in ascending order, all finite, without -0.0 and nulls."""
+    def of(cls, ordered: Floats) -> Digest:
+        """The digest of some values.
+
+        Args:
+            ordered: float64 of shape (n,), ascending, all finite, without -0.0.
+        """
         count = len(ordered)
         if not count:
             return cls()
         low, high = float(ordered[0]), float(ordered[-1])
         return cls(count, low, high, _tidy(_split(ordered, low, high), count))
 
-    def merge(self, *others: Digest) -> Digest:
-        """The digest of the values of all."""
+    def merge(self, *more: Digest) -> Digest:
+        """The digest of the values of all.
+
+        Digests that are merged at once give the same nodes in any order. Merged in groups, they give nodes that
+        keep the bounds, but others may be left.
+        """
+        digests = (self, *more)
         counts: dict[tuple[int, int], int] = {}
-        for digest in (self, *others):
-            for start, level, held in digest.nodes:
-                counts[start, level] = counts.get((start, level), 0) + held
-        count = sum(digest.count for digest in (self, *others))
-        low, high = min(d.low for d in (self, *others)), max(d.high for d in (self, *others))
-        nodes = [(start, level, held) for (start, level), held in counts.items()]
+        for digest in digests:
+            for start, level, weight in digest.nodes:
+                counts[start, level] = counts.get((start, level), 0) + weight
+        count = sum(digest.count for digest in digests)
+        low, high = min(digest.low for digest in digests), max(digest.high for digest in digests)
+        nodes = [(start, level, weight) for (start, level), weight in counts.items()]
         return Digest(count, low, high, _tidy(nodes, count))
 
     def edges(self) -> set[int]:
@@ -103,18 +120,18 @@ class Digest:
             For each key an estimate, a lower and an upper bound. They are one where the key is inside no node;
             elsewhere a node's values are taken to lie evenly between its ends.
         """
-        found: list[tuple[float, int, int]] = []
+        counts: list[tuple[float, int, int]] = []
         passed, place, inside = 0, 0, list[Node]()
         for key in keys:
             while place < len(self.nodes) and self.nodes[place][0] < key:
                 inside.append(self.nodes[place])
                 place += 1
-            passed += sum(held for start, level, held in inside if start + (1 << (BITS - level)) <= key)
+            passed += sum(weight for start, level, weight in inside if start + (1 << (BITS - level)) <= key)
             inside = [node for node in inside if node[0] + (1 << (BITS - node[1])) > key]
-            unsure = sum(held for _, _, held in inside)
+            unsure = sum(weight for _, _, weight in inside)
             estimate = passed + sum(self._part_below(node, key) for node in inside)
-            found.append((estimate, passed, passed + unsure))
-        return found
+            counts.append((estimate, passed, passed + unsure))
+        return counts
 
     def quantile(self, share: float) -> float:
         """A value that about `share` of the values are below; NaN if there is none."""
@@ -132,11 +149,12 @@ class Digest:
         return self.high
 
     def _part_below(self, node: Node, key: int) -> float:
-        start, level, held = node
+        start, level, weight = node
         left = max(number_of(start), self.low)
         right = min(number_of(start + (1 << (BITS - level))), self.high)
         at = min(max(number_of(key), left), right)
-        return held * (at / 2 - left / 2) / (right / 2 - left / 2) if right > left else float(held)
+        # halves, since the difference of two finite floats may be infinite
+        return weight * (at / 2 - left / 2) / (right / 2 - left / 2) if right > left else float(weight)
 
     def to_json(self) -> dict[str, JSON]:
         """The nodes as four lists: steps from key to key as odd numbers and powers of two; levels; counts."""
@@ -150,7 +168,7 @@ class Digest:
             powers.append(power)
             before = start
         levels: list[JSON] = [level for _, level, _ in self.nodes]
-        counts: list[JSON] = [held for _, _, held in self.nodes]
+        counts: list[JSON] = [weight for _, _, weight in self.nodes]
         return {
             "low": self.low,
             "high": self.high,
@@ -165,19 +183,19 @@ class Digest:
         """The digest that `to_json` wrote; KeyError, TypeError or ValueError if it is none."""
         nodes: list[Node] = []
         start = 0
-        for odd, power, level, held in zip(
+        for odd, power, level, weight in zip(
             data["odds"], data["powers"], data["levels"], data["counts"], strict=True
         ):
             start += odd << power
-            if not (0 <= start <= _MASK and 0 <= level <= BITS and held > 0) or start % (1 << (BITS - level)):
+            if not (0 <= start <= _MASK and 0 <= level <= BITS and weight > 0) or start % (1 << (BITS - level)):
                 raise ValueError("a node that is none")
-            nodes.append((start, level, held))
-        return cls(sum(held for _, _, held in nodes), float(data["low"]), float(data["high"]), tuple(nodes))
+            nodes.append((start, level, weight))
+        return cls(sum(weight for _, _, weight in nodes), float(data["low"]), float(data["high"]), tuple(nodes))
 
 
-def _split(ordered: pl.Series, low: float, high: float) -> list[Node]:
+def _split(ordered: Floats, low: float, high: float) -> list[Node]:
     """Halve the smallest node that holds all values, and its halves, until none holds too much."""
-    import polars as pl
+    import numpy as np
 
     first = key_of(low)
     level = BITS - (first ^ key_of(high)).bit_length()
@@ -185,8 +203,8 @@ def _split(ordered: pl.Series, low: float, high: float) -> list[Node]:
     heavy, nodes = [(first - first % size, 0, len(ordered))], list[Node]()
     while level < BITS and heavy:
         half = 1 << (BITS - 1 - level)
-        middles = pl.Series([number_of(start + half) for start, _, _ in heavy], dtype=pl.Float64)
-        cuts = ordered.search_sorted(middles, side="left").to_list()
+        middles = np.array([number_of(start + half) for start, _, _ in heavy])
+        cuts = np.searchsorted(ordered, middles, side="left").tolist()
         level += 1
         halves = [
             part
@@ -218,41 +236,41 @@ def _folded(nodes: list[Node], allowed: int) -> list[Node]:
     of daily merges stays exact; but it leaves up to BITS * FINENESS nodes in the worst case.
     """
     starts = [start for start, _, _ in nodes]
-    sums = [0, *accumulate(held for _, _, held in nodes)]
+    sums = [0, *accumulate(weight for _, _, weight in nodes)]
     last = max(start + (1 << (BITS - level)) for start, level, _ in nodes) - 1
     root = BITS - (starts[0] ^ last).bit_length()
     size = 1 << (BITS - root)
-    open_parts, found = [(starts[0] - starts[0] % size, root, 0, len(nodes))], list[Node]()
+    open_parts, kept = [(starts[0] - starts[0] % size, root, 0, len(nodes))], list[Node]()
     while open_parts:
         start, level, begin, end = open_parts.pop()
         total = sums[end] - sums[begin]
         if end - begin == 1:
-            found.append(nodes[begin])
+            kept.append(nodes[begin])
         elif total <= (allowed if level >= BINADE else 0):
-            found.append((start, level, total))
+            kept.append((start, level, total))
         elif end > begin:
             if nodes[begin][:2] == (start, level):
-                found.append(nodes[begin])
+                kept.append(nodes[begin])
                 begin += 1
             middle = start + (1 << (BITS - 1 - level))
             cut = bisect_left(starts, middle, begin, end)
             open_parts += [(start, level + 1, begin, cut), (middle, level + 1, cut, end)]
-    return sorted(node for node in found if node[2])
+    return sorted(node for node in kept if node[2])
 
 
 def _compressed(nodes: list[Node], allowed: int) -> list[Node]:
     """Where two halves and their whole hold little, they become the whole: at most 3 * FINENESS nodes remain."""
     levels: list[dict[int, int]] = [{} for _ in range(BITS + 1)]
-    for start, level, held in nodes:
-        levels[level][start] = held
+    for start, level, weight in nodes:
+        levels[level][start] = weight
     for level in range(BITS, 0, -1):
         half = 1 << (BITS - level)
-        here, above = levels[level], levels[level - 1]
-        for start in [*here]:
+        halves, wholes = levels[level], levels[level - 1]
+        for start in [*halves]:
             whole = start & ~half
-            together = here.get(whole, 0) + here.get(whole | half, 0) + above.get(whole, 0)
-            if together <= allowed and start in here:
-                here.pop(whole, None)
-                here.pop(whole | half, None)
-                above[whole] = together
-    return sorted((start, level, held) for level, found in enumerate(levels) for start, held in found.items())
+            together = halves.get(whole, 0) + halves.get(whole | half, 0) + wholes.get(whole, 0)
+            if together <= allowed and start in halves:  # it is gone if it was its sibling's other half
+                halves.pop(whole, None)
+                halves.pop(whole | half, None)
+                wholes[whole] = together
+    return sorted((start, level, weight) for level, kept in enumerate(levels) for start, weight in kept.items())

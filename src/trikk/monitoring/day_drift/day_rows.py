@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from trikk.drift import Profile
-from trikk.drift.measures.column import ColumnProfile
 from trikk.drift.measures.column_kinds import CALENDAR, kind_of
+from trikk.drift.measures.column_summary import ColumnProfile
 from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED, cases, errors
 from trikk.monitoring.cases.case_join import within as in_time
 from trikk.monitoring.cases.class_cases import SAID, TRUTH, is_of_chances, with_classes

@@ -117,7 +117,7 @@ class Drift:
             column: the column, or "error".
             method: what was measured of it.
         """
-        from trikk.drift.measures.measure import OF_NUMBERS, THRESHOLDS
+        from trikk.drift.measures.methods import OF_NUMBERS, THRESHOLDS
 
         limits = {**THRESHOLDS, **self._limits(numeric_error=column == "error" and method in OF_NUMBERS)}
         name = column if column in limits else method
@@ -126,7 +126,7 @@ class Drift:
     @property
     def missing(self) -> float:
         """The limit of the change in the share of missing values."""
-        from trikk.drift.measures.measure import THRESHOLDS
+        from trikk.drift.measures.methods import THRESHOLDS
 
         return self._limits(numeric_error=False).get("missing", THRESHOLDS["missing"])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
-from trikk.drift.measures import counts
+from trikk.drift.measures import count_distances
 from trikk.drift.measures.column_kinds import NUMERIC, WORDS
-from trikk.drift.profile_rows import RowPair
+from trikk.drift.measures.row_pair import RowPair
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,18 +34,16 @@ def psi(reference: pl.Series, current: pl.Series) -> float:
         UsageError: if a side has no values, or the columns can't be compared.
     """
     pair = _pair(reference, current)
-    found = pair.bins() if pair.reference.kind in NUMERIC else pair.few()
-    assert found is not None
-    return counts.psi(found.reference, found.current)
+    counts = pair.bins() if pair.reference.kind in NUMERIC else pair.few()
+    assert counts is not None
+    return count_distances.psi(counts.reference, counts.current)
 
 
 def _pair(reference: pl.Series, current: pl.Series) -> RowPair:
     pair = RowPair(reference, current)
-    there, here = pair.reference, pair.current
-    if not there.values or not here.values:
-        raise UsageError(
-            f"there are no values to compare in {'the reference' if not there.values else 'the rows'}"
-        )
-    if there.kind != here.kind:
-        raise UsageError(f"{WORDS[there.kind]} can't be compared with {WORDS[here.kind]}")
+    for side, name in ((pair.reference, "the reference"), (pair.current, "the rows")):
+        if not side.values:
+            raise UsageError(f"there are no values to compare in {name}")
+    if pair.reference.kind != pair.current.kind:
+        raise UsageError(f"{WORDS[pair.reference.kind]} can't be compared with {WORDS[pair.current.kind]}")
     return pair

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from trikk.drift.measures.category_counts import Categories
-from trikk.drift.measures.column import ColumnProfile
+from trikk.drift.measures.category_summary import Categories
+from trikk.drift.measures.column_pair import BINS, FEW, Counts, Gap, Side
+from trikk.drift.measures.column_summary import ColumnProfile
 from trikk.drift.measures.digest import Digest, number_of
-from trikk.drift.measures.number_columns import Numbers
-from trikk.drift.measures.pair import BINS, FEW, Counts, Gap, Side
+from trikk.drift.measures.number_summary import Numbers
 
 
 class SketchPair:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from trikk.drift.drift_report import Method
 from trikk.drift.measures.column_kinds import NUMERIC
-from trikk.drift.measures.counts import chi_square, cramers_v, jensen_shannon, pooled, psi
-from trikk.drift.measures.pair import Counts, Pair
-from trikk.drift.measures.special_values import kolmogorov_survival
+from trikk.drift.measures.column_pair import Counts, Pair
+from trikk.drift.measures.count_distances import chi_square, cramers_v, jensen_shannon, pooled, psi
+from trikk.drift.measures.survival import kolmogorov_survival
 
 SMALL = 1000
 """Up to so many values in the reference a test of significance is the method, above it a distance."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trikk.drift.measures.special_values import chi_square_survival
+from trikk.drift.measures.survival import chi_square_survival
 
 FLOOR = 1e-4
 """The share that stands in for an empty bin's, whose logarithm would be infinite."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from trikk.drift.measures.column_kinds import NUMERIC, kind_of, numbers, texts
-from trikk.drift.measures.pair import BINS, FEW, Counts, Gap, Side
+from trikk.drift.measures.column_pair import BINS, FEW, Counts, Gap, Side
 
 if TYPE_CHECKING:
     import polars as pl

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
 from trikk.drift.measures.digest import Digest
 
 if TYPE_CHECKING:
-    import polars as pl
+    from trikk.drift.measures.digest import Floats
 
 FEW = 40
 """Up to so many different values are kept one by one."""
@@ -46,38 +47,46 @@ class Numbers:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
     @classmethod
-    def of(cls, finite: pl.Series) -> Numbers:
-        """The summary of Float64 values that are all finite, without nulls."""
-        ordered = finite.sort()
+    def of(cls, ordered: Floats) -> Numbers:
+        """The summary of some numbers.
+
+        Args:
+            ordered: float64 of shape (n,), ascending, all finite, without -0.0.
+        """
+        import numpy as np
+
         count = len(ordered)
         if not count:
             return cls(Digest(), 0.0, 0.0, 0, {})
-        mean = float(ordered.mean())  # type: ignore[arg-type]
-        squares = float(((ordered - mean) ** 2).sum())
-        runs = ordered.head(1).append(ordered.filter(ordered != ordered.shift(1))) if count else ordered
+        with np.errstate(over="ignore"):  # the sum of huge values is infinite, and `methods` tells
+            # of the ordered values, so that another order of the rows comes to the same bits
+            mean = float(ordered.mean())
+            squares = float(((ordered - mean) ** 2).sum())
+        changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
         values = None
-        if len(runs) <= FEW:
-            starts = [*ordered.search_sorted(runs, side="left").to_list(), count]
-            values = {v: starts[i + 1] - starts[i] for i, v in enumerate(runs.to_list())}
-        return cls(Digest.of(ordered), mean, squares, int((ordered == 0).sum()), values)
+        if len(changes) < FEW:
+            ends = pairwise([0, *changes.tolist(), count])
+            values = {float(ordered[start]): end - start for start, end in ends}
+        return cls(Digest.of(ordered), mean, squares, count - int(np.count_nonzero(ordered)), values)
 
-    def merge(self, *others: Numbers) -> Numbers:
+    def merge(self, *more: Numbers) -> Numbers:
         """The summary of all; moments as in Chan, Golub and LeVeque, The American Statistician 37 (1983)."""
+        parts = (self, *more)
         count, mean, squares = 0, 0.0, 0.0
-        for other in (self, *others):
+        for part in parts:
             if not count:
-                count, mean, squares = other.count, other.mean, other.squares
-            elif other.count:
-                apart, count = other.mean - mean, count + other.count
-                mean += apart * (other.count / count)
-                squares += other.squares + apart * apart * (count - other.count) * (other.count / count)
-        digest = self.digest.merge(*(other.digest for other in others))
-        zeros = sum(part.zeros for part in (self, *others))
-        return Numbers(digest, mean, squares, zeros, _together([self.values, *(other.values for other in others)]))
+                count, mean, squares = part.count, part.mean, part.squares
+            elif part.count:
+                apart, count = part.mean - mean, count + part.count
+                mean += apart * (part.count / count)
+                squares += part.squares + apart * apart * (count - part.count) * (part.count / count)
+        digest = self.digest.merge(*(part.digest for part in more))
+        zeros = sum(part.zeros for part in parts)
+        return Numbers(digest, mean, squares, zeros, _added([part.values for part in parts]))
 
     def to_json(self) -> dict[str, JSON]:
         """The summary as JSON."""
-        values: JSON = None if self.values is None else [[value, held] for value, held in self.values.items()]
+        values: JSON = None if self.values is None else [[value, count] for value, count in self.values.items()]
         return {
             "digest": self.digest.to_json(),
             "mean": self.mean,
@@ -95,15 +104,16 @@ class Numbers:
             float(data["mean"]),
             float(data["squares"]),
             int(data["zeros"]),
-            None if values is None else {float(value): int(held) for value, held in values},
+            None if values is None else {float(value): int(count) for value, count in values},
         )
 
 
-def _together(parts: list[dict[float, int] | None]) -> dict[float, int] | None:
-    found: dict[float, int] = {}
+def _added(parts: Sequence[dict[float, int] | None]) -> dict[float, int] | None:
+    """How often each value occurs in all parts; None where one has too many of them, or all together have."""
+    counts: dict[float, int] = {}
     for part in parts:
         if part is None:
             return None
-        for value, held in part.items():
-            found[value] = found.get(value, 0) + held
-    return dict(sorted(found.items())) if len(found) <= FEW else None
+        for value, count in part.items():
+            counts[value] = counts.get(value, 0) + count
+    return dict(sorted(counts.items())) if len(counts) <= FEW else None

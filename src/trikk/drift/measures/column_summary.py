@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from trikk.core.values import JSON
-from trikk.drift.measures.category_counts import Categories
+from trikk.drift.measures.category_summary import Categories
 from trikk.drift.measures.column_kinds import NUMERIC, Kind, kind_of, numbers, texts
-from trikk.drift.measures.number_columns import Numbers
+from trikk.drift.measures.number_summary import Numbers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,10 +47,11 @@ class ColumnProfile:
         """The summary of a column."""
         dtype, kind, rows, nulls = str(column.dtype), kind_of(column.dtype), len(column), column.null_count()
         if kind in NUMERIC:
-            there = numbers(column).drop_nulls()
-            nans = int(there.is_nan().sum())
-            finite = there.filter(there.is_finite())
-            return cls(dtype, kind, rows, nulls, nans, len(there) - nans - len(finite), Numbers.of(finite))
+            values = numbers(column).drop_nulls()
+            nans = int(values.is_nan().sum())
+            finite = values.filter(values.is_finite())
+            summary = Numbers.of(finite.sort().to_numpy())  # polars sorts some times faster than numpy
+            return cls(dtype, kind, rows, nulls, nans, len(values) - nans - len(finite), summary)
         if kind in ("category", "flag"):
             return cls(dtype, kind, rows, nulls, summary=Categories.of(texts(column).drop_nulls()))
         return cls(dtype, kind, rows, nulls)
