@@ -375,7 +375,7 @@ def test_swaps_between_kinds_of_models_are_logged_or_refused_with_the_reason(tmp
         told = {"task": "binary", "classes": ["leak", "ok"], "positive": "leak"}
         assert {**endpoint.told, **told} == endpoint.told
         assert {**endpoint.client.get("/ping").json(), **told} == endpoint.client.get("/ping").json()
-        info = 'model_info{model="shape",version="1",task="binary",classes="leak,ok",positive="leak"} 1'
+        info = 'model_info{classes="leak,ok",model="shape",positive="leak",task="binary",version="1"} 1'
         assert info in endpoint.client.get("/metrics").text
         two = swapped(served.register_classes("ok", "small", "large"))
         assert [*two][1:] == ["value", "probability_ok", "probability_small", "probability_large"]

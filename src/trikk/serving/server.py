@@ -210,9 +210,9 @@ class Endpoint:
     def _told(self, loop: asyncio.AbstractEventLoop) -> Callable[[int | None], None]:
         def count(rows: int | None) -> None:
             if rows is None:
-                self._metrics.log_failures.add()
+                self._metrics.log_failures.inc()
             else:
-                self._metrics.logged.add(by=rows)
+                self._metrics.logged.inc(rows)
 
         def told(rows: int | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -228,12 +228,12 @@ class Endpoint:
         return Started(f"http://{shown}:{port}", self._options.model, about, self._options.table)
 
     def _gauges(self) -> None:
-        def info() -> dict[str, str] | None:
+        def model() -> dict[str, str] | None:
             fleet = self._dispatcher.fleet
             return None if fleet is None else {"model": fleet.version.name, **_labels(fleet.about)}
 
+        self._metrics.info("model", "The version that answers.", model)
         add = self._metrics.gauge
-        add("model_info", "The version that answers.", info)
         add("queue_requests", "Requests that wait for a worker.", lambda: self._dispatcher.waiting)
         add("log_pending_rows", "Logged rows in the open file.", lambda: self._spool.rows if self._spool else 0)
         add(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from trikk.serving.http.answers import Answer, refusal
 from trikk.serving.http.bodies import Body, too_large
 from trikk.serving.http.callers import Callers, Headers
-from trikk.serving.http.counters import CONTENT_TYPE, Metrics
 from trikk.serving.http.dispatch import Dispatcher, Served
 from trikk.serving.http.refusal import JSON_TYPE, Refused
 from trikk.serving.model_processes.predictor import Request
@@ -18,6 +17,7 @@ from trikk.serving.options import Options
 
 if TYPE_CHECKING:
     from trikk.serving.http.connections import Connections
+    from trikk.serving.http.counters import Metrics
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -81,7 +81,8 @@ class App:
         elif path == "/ping":
             await self._ping(send)
         elif path == "/metrics":
-            await _send(send, 200, self._metrics.text().encode(), kind=CONTENT_TYPE)
+            samples, media_type = self._metrics.text()
+            await _send(send, 200, samples, kind=media_type)
         else:
             await self._invoke(scope, receive, send, _shared(origin) if origin else [])
 
@@ -104,13 +105,13 @@ class App:
         except Refused as error:
             served = Served(refusal(error), None)
         except _Disconnected:
-            self._metrics.requests.add("499")
+            self._metrics.requests.labels("499").inc()
             return
         finally:
             self._held -= sum(map(len, parts))
         answer = served.answer
-        self._metrics.requests.add(str(answer.status))
-        self._metrics.seconds.add(time.monotonic() - began)
+        self._metrics.requests.labels(str(answer.status)).inc()
+        self._metrics.seconds.observe(time.monotonic() - began)
         headers = [*self._headers(answer, served.version), *more]
         await _send(send, answer.status, answer.body, headers, answer.content_type)
 

@@ -1,113 +1,101 @@
-"""Counters in Prometheus' text format, version 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
+"""What an endpoint counts, as Prometheus reads it.
 
-Written by hand: four kinds of lines are no reason for a dependency. All are changed in the event loop's thread.
+All is counted in the front's process: workers answer in messages, so nothing is lost when one ends, and
+prometheus_client's mode for many processes, which keeps the series of the dead, is not needed.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import os
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from trikk.core.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from prometheus_client.core import InfoMetricFamily
+
+_NAMESPACE = "trikk_endpoint"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 16384, 65536)
-
-
-class Counter:
-    """A number for each value of its labels, which only grows."""
-
-    kind = "counter"
-
-    def __init__(self, name: str, about: str, *labels: str) -> None:
-        self.name, self.about, self._labels = name, about, labels
-        self._values: dict[tuple[str, ...], float] = {} if labels else {(): 0}
-
-    def add(self, *labels: str, by: float = 1) -> None:
-        """Count `by` more under these label values."""
-        self._values[labels] = self._values.get(labels, 0) + by
-
-    def lines(self) -> Iterator[str]:
-        """Its samples."""
-        for values, number in sorted(self._values.items()):
-            yield f"{self.name}{_shown(dict(zip(self._labels, values, strict=True)))} {number:g}"
-
-
-class Gauge:
-    """A number that is asked for when it is shown; with labels, 1 for the set of them that holds now."""
-
-    kind = "gauge"
-
-    def __init__(self, name: str, about: str, read: Callable[[], float | Mapping[str, str] | None]) -> None:
-        self.name, self.about, self._read = name, about, read
-
-    def lines(self) -> Iterator[str]:
-        """Its samples."""
-        found = self._read()
-        if isinstance(found, Mapping):
-            yield f"{self.name}{_shown(found)} 1"
-        elif found is not None:
-            yield f"{self.name} {found:g}"
-
-
-class Histogram:
-    """How many values fell below each of some bounds."""
-
-    kind = "histogram"
-
-    def __init__(self, name: str, about: str, bounds: tuple[float, ...] = _SECONDS) -> None:
-        self.name, self.about, self._bounds = name, about, bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def add(self, value: float) -> None:
-        """Count a value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def lines(self) -> Iterator[str]:
-        """Its samples."""
-        total = 0
-        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
-            total += count
-            yield f'{self.name}_bucket{{le="{"+Inf" if bound == float("inf") else f"{bound:g}"}"}} {total}'
-        yield f"{self.name}_sum {self._sum:.9g}"
-        yield f"{self.name}_count {total}"
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """Everything that an endpoint counts."""
+    """Everything that an endpoint counts, in a registry of its own.
+
+    Raises:
+        MissingExtra: if prometheus_client is not installed.
+    """
 
     def __init__(self) -> None:
-        p = "trikk_endpoint_"
-        self.requests = Counter(f"{p}requests_total", "Requests to /invocations by status.", "status")
-        self.seconds = Histogram(f"{p}request_seconds", "From a request's last byte to its answer.")
-        self.rows = Counter(f"{p}predictions_total", "Predictions that were answered.")
-        self.batch_requests = Histogram(f"{p}batch_requests", "Requests in a batch.", _ROWS)
-        self.batch_rows = Histogram(f"{p}batch_rows", "Rows in a batch.", _ROWS)
-        self.batch_seconds = Histogram(f"{p}batch_seconds", "A worker's time for a batch.")
-        self.restarts = Counter(f"{p}worker_restarts_total", "Workers that ended and were started again.")
-        self.swaps = Counter(f"{p}swaps_total", "Times that another version took over.")
-        self.swap_failures = Counter(f"{p}swap_failures_total", "Versions that could not take over.")
-        self.ledger_failures = Counter(f"{p}ledger_failures_total", "Times that the registry could not be read.")
-        self.log_failures = Counter(f"{p}log_failures_total", "Times that the table did not take the log.")
-        self.logged = Counter(f"{p}logged_total", "Predictions that are in the table.")
-        self._gauges: list[Gauge] = []
+        _import_for_one_process()
+        from prometheus_client import CollectorRegistry, Counter, Histogram
 
-    def gauge(self, name: str, about: str, read: Callable[[], float | Mapping[str, str] | None]) -> None:
-        """Show what `read` returns: a number, or labels of what holds now; None for nothing."""
-        self._gauges.append(Gauge(f"trikk_endpoint_{name}", about, read))
+        self._registry = registry = CollectorRegistry()
 
-    def text(self) -> str:
-        """All of it as Prometheus reads it."""
-        found = [one for one in vars(self).values() if isinstance(one, Counter | Histogram)]
-        lines = []
-        for one in (*found, *self._gauges):
-            lines += [f"# HELP {one.name} {one.about}", f"# TYPE {one.name} {one.kind}", *one.lines()]
-        return "\n".join(lines) + "\n"
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(name, about, labels, namespace=_NAMESPACE, registry=registry)
+
+        def histogram(name: str, about: str, bounds: tuple[float, ...] = _SECONDS) -> Histogram:
+            return Histogram(name, about, namespace=_NAMESPACE, registry=registry, buckets=bounds)
+
+        self.requests = counter("requests_total", "Requests to /invocations by status.", "status")
+        self.seconds = histogram("request_seconds", "From a request's last byte to its answer.")
+        self.rows = counter("predictions_total", "Predictions that were answered.")
+        self.batch_requests = histogram("batch_requests", "Requests in a batch.", _ROWS)
+        self.batch_rows = histogram("batch_rows", "Rows in a batch.", _ROWS)
+        self.batch_seconds = histogram("batch_seconds", "A worker's time for a batch.")
+        self.restarts = counter("worker_restarts_total", "Workers that ended and were started again.")
+        self.swaps = counter("swaps_total", "Times that another version took over.")
+        self.swap_failures = counter("swap_failures_total", "Versions that could not take over.")
+        self.ledger_failures = counter("ledger_failures_total", "Times that the registry could not be read.")
+        self.log_failures = counter("log_failures_total", "Times that the table did not take the log.")
+        self.logged = counter("logged_total", "Predictions that are in the table.")
+
+    def gauge(self, name: str, about: str, read: Callable[[], float]) -> None:
+        """Show the number that `read` returns at each look."""
+        from prometheus_client import Gauge
+
+        Gauge(name, about, namespace=_NAMESPACE, registry=self._registry).set_function(read)
+
+    def info(self, name: str, about: str, read: Callable[[], Mapping[str, str] | None]) -> None:
+        """Show as `{name}_info` the labels that hold at each look; None for nothing."""
+        self._registry.register(_Info(f"{_NAMESPACE}_{name}", about, read))
+
+    def text(self) -> tuple[bytes, str]:
+        """All of it in Prometheus' text format, and the media type that says so."""
+        from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
-def _shown(labels: Mapping[str, str]) -> str:
-    if not labels:
-        return ""
-    escaped = ((k, v.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')) for k, v in labels.items())
-    return "{" + ",".join(f'{key}="{value}"' for key, value in escaped) + "}"
+class _Info:
+    """Labels that are read when somebody looks: the library's own Info has those of the last time it was set."""
+
+    def __init__(self, name: str, about: str, read: Callable[[], Mapping[str, str] | None]) -> None:
+        self._name, self._about, self._read = name, about, read
+
+    def collect(self) -> Iterator[InfoMetricFamily]:
+        from prometheus_client.core import InfoMetricFamily
+
+        labels = self._read()
+        yield InfoMetricFamily(self._name, self._about, value=None if labels is None else dict(labels))
+
+
+def _import_for_one_process() -> None:
+    """Import the library so that it counts in memory, whatever the environment is set up for.
+
+    It chooses at its import: with the variable set it writes files there, named by the process's id, and in a
+    container, where that is always the same, an endpoint would begin with the counts of the one before.
+    """
+    folder = os.environ.pop(_SHARED, None)
+    try:
+        import prometheus_client
+    except ImportError:
+        raise MissingExtra("an endpoint", "serve") from None
+    finally:
+        if folder is not None:
+            os.environ[_SHARED] = folder
+    # Else each counter and histogram has a second series, of when it began.
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -191,9 +191,9 @@ class Dispatcher:
 
     async def _deliver(self, version: int, batch: list[_Waiting], answered: Message) -> None:
         head, rows = answered.head, answered.head["rows"]
-        self._metrics.batch_requests.add(len(batch))
-        self._metrics.batch_rows.add(rows)
-        self._metrics.batch_seconds.add(head["seconds"])
+        self._metrics.batch_requests.observe(len(batch))
+        self._metrics.batch_rows.observe(rows)
+        self._metrics.batch_seconds.observe(head["seconds"])
         if self._keep is not None and rows:
             try:
                 await self._keep(answered.parts[-1], rows, head["value"])
@@ -204,7 +204,7 @@ class Dispatcher:
                 for waiting in batch:
                     _give(waiting, Served(refusal(full if isinstance(error, OSError) else error), version))
                 return
-        self._metrics.rows.add(by=rows)
+        self._metrics.rows.inc(rows)
         for waiting, (status, kind, count, one), body in zip(
             batch, head["answers"], answered.parts[:-1], strict=True
         ):
@@ -223,7 +223,7 @@ class Dispatcher:
                 self._queue.appendleft(waiting)
                 self._size += len(waiting.request.body.data)
         self._start(running.link.close())
-        self._metrics.restarts.add()
+        self._metrics.restarts.inc()
         self._start(self._add(fleet, self._longer()))
         self._pump()
 

@@ -57,7 +57,7 @@ class Watch:
             try:
                 await self.look()
             except Exception as error:  # noqa: BLE001 - whatever it is, the version that is there goes on answering
-                self._metrics.ledger_failures.add()
+                self._metrics.ledger_failures.inc()
                 if not self._unreadable:
                     _log.error("the registry can't be read; the version that is there stays: %s", error)
                 self._unreadable = True
@@ -86,7 +86,7 @@ class Watch:
         try:
             fleet = await self._build(version)
         except (TrikkError, OSError) as error:
-            self._metrics.swap_failures.add()
+            self._metrics.swap_failures.inc()
             self._failed, self._failed_at = version.version, time.monotonic()
             _log.error("version %d does not take over: %s", version.version, error)
             return
@@ -95,5 +95,5 @@ class Watch:
         first = self._dispatcher.fleet is None
         self._dispatcher.activate(fleet)
         if not first:
-            self._metrics.swaps.add()
+            self._metrics.swaps.inc()
         _log.info("version %d answers, after %.0f ms", version.version, (time.monotonic() - began) * 1000)
