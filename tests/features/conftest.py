@@ -44,4 +44,4 @@ def client(template: str):
 
     from trikk.features.store_address import resolve
 
-    return redis.Redis.from_url(resolve(template).url, decode_responses=True)
+    return redis.Redis.from_url(resolve(template).text, decode_responses=True)

@@ -62,8 +62,8 @@ def test_a_variable_that_is_not_set_is_named() -> None:
 
 def test_a_whole_address_may_come_from_the_environment_and_is_never_shown() -> None:
     found = resolve("${W}", {"W": "postgresql://u:hunter%402@h/d"})
-    assert found.url == "postgresql://u:hunter%402@h/d"
-    for secret in ("hunter%402", "hunter@2", found.url):
+    assert found.text == "postgresql://u:hunter%402@h/d"
+    for secret in ("hunter%402", "hunter@2", found.text):
         assert secret not in found.hide(f"failed with {secret}!")
     assert "hunter" not in repr(found)
 
@@ -73,6 +73,6 @@ def test_any_password_arrives_whole_and_is_hidden(password: str) -> None:
     from urllib.parse import unquote, urlsplit
 
     found = resolve("postgresql://u:${P}@host:5432/db", {"P": password})
-    assert unquote(urlsplit(found.url).password or "") == password
-    assert urlsplit(found.url).hostname == "host"
-    assert password not in found.hide(f"<<{found.url}>>").replace("***", "") or len(password) < 4
+    assert unquote(urlsplit(found.text).password or "") == password
+    assert urlsplit(found.text).hostname == "host"
+    assert password not in found.hide(f"<<{found.text}>>").replace("***", "") or len(password) < 4

@@ -110,7 +110,7 @@ def open_online(
         UsageError: if the address is of an unknown kind, or a variable that it names is not set.
         MissingExtra: if it is Redis and its client is not installed.
     """
-    from trikk.features.store_address import resolve
+    from trikk.features.store_address import resolve, sqlite_path
 
     address = to or definition.online
     if address is None:
@@ -118,7 +118,7 @@ def open_online(
         return _sqlite(folder / "features" / f"{definition.name}.db")
     resolved = resolve(address)
     if resolved.scheme == "sqlite":
-        return _sqlite(resolved.path)
+        return _sqlite(sqlite_path(resolved))
     from trikk.features.redis_store import RedisOnline
 
     return RedisOnline(resolved, definition.name)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from trikk.core.errors import Conflict, MissingExtra, StorageError
-from trikk.features.store_address import Address
+from trikk.core.network.addresses import Filled
 
 _CHUNK = 1_000
 _STATE = "state"  # the state's field; an entity's begins with a bracket
@@ -31,7 +31,7 @@ class RedisOnline:
         MissingExtra: if the client is not installed.
     """
 
-    def __init__(self, address: Address, name: str) -> None:
+    def __init__(self, address: Filled, name: str) -> None:
         try:
             import redis
         except ImportError:
@@ -42,7 +42,7 @@ class RedisOnline:
         self._key = f"trikk:features:{{{name}}}"
         with self._explained():
             self._client: Any = redis.Redis.from_url(
-                address.url, decode_responses=True, socket_connect_timeout=5, socket_timeout=30
+                address.text, decode_responses=True, socket_connect_timeout=5, socket_timeout=30
             )
 
     def state(self) -> str | None:
@@ -118,8 +118,8 @@ class RedisOnline:
             text = self._address.hide(str(error) or type(error).__name__)
             raise StorageError(
                 f"the online store can't be reached or read: {text}",
-                where=self._address.template,
-                next=self._address.filled.advice("check that it runs, and the address"),
+                where=self._address.written,
+                next=self._address.advice("check that it runs, and the address"),
             ) from None
 
 

@@ -67,8 +67,7 @@ class Address:
 
     def hide(self, text: str) -> str:
         """Return `text` with every secret in it replaced by ***."""
-        text = self.filled.hide(text) if self.filled else text
-        return text.replace(self.password, "***") if self.password else text
+        return self.filled.hide(text) if self.filled else text
 
 
 def check_address(to: str) -> None:

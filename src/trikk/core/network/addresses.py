@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from trikk.core.errors import UsageError
 
@@ -60,13 +60,31 @@ class Filled:
     written: str
     values: Mapping[str, str] = field(repr=False)
 
+    @property
+    def scheme(self) -> str:
+        """What stands before ://, or nothing."""
+        scheme, sign, _ = self.text.partition("://")
+        return scheme if sign else ""
+
+    @property
+    def port(self) -> int | None:
+        """The port in the address, None if it names none; raises UsageError if it is no number."""
+        try:
+            return urlsplit(self.text).port
+        except ValueError:
+            raise UsageError("the port in the address is not a number", where=self.written) from None
+
     def advice(self, mend: str) -> str:
         """What to do where a login fails, with what may be wrong with the values."""
         return "; ".join(filter(None, (mend, encoded_names(self.written, self.values))))
 
     def hide(self, text: str) -> str:
-        """`text` with every value in it, encoded or not, replaced by ***."""
-        forms = {form for value in self.values.values() for form in (value, quote(value, safe=""), unquote(value))}
+        """`text` with every value in it, and the password that one of them brought along, replaced by ***.
+
+        A driver may repeat either as it stands in the address, encoded, or decoded.
+        """
+        secrets = (*self.values.values(), _password(self.text))
+        forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), unquote(secret))}
         for secret in sorted(filter(None, forms), key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
@@ -248,6 +266,19 @@ def texts_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 def _is_plain(text: str) -> bool:
     """Whether there is something that is no reference."""
     return bool(REFERENCE.sub("", text))
+
+
+def _password(address: str) -> str:
+    """What stands between the first colon and the last @ of a server's address; "" for none.
+
+    Where the authority has no @ the password may hold / ? or #, which cut it off: then the last @ of all counts.
+    """
+    scheme, sign, rest = address.partition("://")
+    if not sign or scheme not in (*_SERVERS, *_BROKERS):
+        return ""
+    authority = _authority(rest)
+    user = (authority if "@" in authority else rest).rpartition("@")[0]
+    return user.partition(":")[2]
 
 
 def _authority(rest: str) -> str:

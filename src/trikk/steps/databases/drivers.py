@@ -23,7 +23,7 @@ from trikk.steps.databases.query import bind, sql_name
 if TYPE_CHECKING:
     import polars as pl
 
-    from trikk.steps.databases.database_url import Resolved
+    from trikk.core.network.addresses import Filled
 
 CONNECT_SECONDS = 10
 REDSHIFT_PORT = 5439
@@ -31,7 +31,7 @@ _ONE_ZONE = threading.Lock()
 _UNDECODED = re.compile(r"Could not decode to UTF-8 column '(.*?)' with text")
 
 
-def read_sqlite(address: Resolved, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
+def read_sqlite(address: Filled, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
     """Read from a SQLite file, opened read-only.
 
     SQLite has no types for results: a column gets that of its values, String if there are none. Dates are text.
@@ -73,7 +73,7 @@ def _process_in_utc() -> Iterator[None]:
             time.tzset()
 
 
-def read_duckdb(address: Resolved, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
+def read_duckdb(address: Filled, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
     """Read from a DuckDB file, opened read-only, or from none (`duckdb://`), as for queries over Parquet files."""
     import polars as pl
 
@@ -82,7 +82,7 @@ def read_duckdb(address: Resolved, query: str, parameters: Mapping[str, object])
     except ImportError:
         raise MissingExtra("reading from DuckDB", "duckdb") from None
     sql, values = bind(query, parameters, "duckdb")
-    in_memory = address.url in ("duckdb://", "duckdb:///:memory:")
+    in_memory = address.text in ("duckdb://", "duckdb:///:memory:")
     path = ":memory:" if in_memory else str(_existing(address))
     try:
         with closing(duckdb.connect(path, read_only=not in_memory)) as link:
@@ -98,7 +98,7 @@ def read_duckdb(address: Resolved, query: str, parameters: Mapping[str, object])
     return mended(frame, types)
 
 
-def read_postgres(address: Resolved, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
+def read_postgres(address: Filled, query: str, parameters: Mapping[str, object]) -> pl.DataFrame:
     """Read over PostgreSQL's protocol in a read-only transaction; Redshift's default port is 5439."""
     import polars as pl
 
@@ -110,7 +110,7 @@ def read_postgres(address: Resolved, query: str, parameters: Mapping[str, object
     options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
     if address.scheme == "redshift" and address.port is None:
         options["port"] = REDSHIFT_PORT
-    url = "postgresql" + address.url[len(address.scheme) :]
+    url = "postgresql" + address.text[len(address.scheme) :]
     try:
         link = psycopg.connect(url, **options)
     except (psycopg.Error, UnicodeError) as error:
@@ -136,14 +136,14 @@ def read_postgres(address: Resolved, query: str, parameters: Mapping[str, object
     )
 
 
-def _existing(address: Resolved) -> Path:
+def _existing(address: Filled) -> Path:
     """The database's file: sqlite:///relative or sqlite:////absolute."""
-    text = unquote(address.url.partition("://")[2].removeprefix("/"))
+    text = unquote(address.text.partition("://")[2].removeprefix("/"))
     path = Path(text).absolute()
     if not text or not path.is_file():
         raise UsageError(
             f"there is no {address.scheme} file at the address",
-            where=address.template,
+            where=address.written,
             next=f"check the path; {address.scheme}:////home/... with four slashes is absolute",
         )
     return path
@@ -199,13 +199,13 @@ def _no_result() -> UsageError:
     return UsageError("the query gives no rows or columns", next="write a SELECT")
 
 
-def _failed(address: Resolved, error: Exception, *, lost: bool = False) -> StorageError | UsageError:
+def _failed(address: Filled, error: Exception, *, lost: bool = False) -> StorageError | UsageError:
     """What the driver says, with every secret hidden; `lost` tells what may go better later from what can't."""
     text = " ".join(address.hide(str(error)).split()) or type(error).__name__
     if lost:
         return StorageError(
             f"the {address.scheme} database can't be reached: {text}",
-            where=address.template,
-            next=address.filled.advice("check that it runs, and its address and password"),
+            where=address.written,
+            next=address.advice("check that it runs, and its address and password"),
         )
-    return UsageError(f"{address.scheme} refuses the query: {text}", where=address.template, next="mend the query")
+    return UsageError(f"{address.scheme} refuses the query: {text}", where=address.written, next="mend the query")
