@@ -256,8 +256,9 @@ def test_a_profile_and_a_role_lead_to_the_objects(
 
 
 def test_an_object_that_changes_meanwhile_is_not_taken_for_the_listed_one(bucket: Bucket, tmp_path: Path) -> None:
-    from trikk.steps.amazon.s3_names import locate
-    from trikk.steps.amazon.s3_rows import connect, download, list_objects
+    from trikk.steps.amazon.s3_rows import connect
+    from trikk.storage.stores.buckets import download, list_objects
+    from trikk.storage.stores.object_names import locate
 
     uri = bucket.put("x.csv", "a\n1\n")
     link = connect(bucket.name, None, None, None, None)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
 from trikk.steps.amazon.credentials import check_access, refuse_keys
-from trikk.steps.amazon.s3_names import fill, locate
+from trikk.steps.amazon.name_templates import fill
 from trikk.storage.ingest.reader import format_of
+from trikk.storage.stores.object_names import locate
 
 KEY = "AKIA" + "IOSFODNN7EXAMPLE"
 PIECES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,28 +11,16 @@ from trikk.core.errors import MissingExtra, StorageError
 from trikk.core.values import JSON
 from trikk.runs.context import current_step
 from trikk.steps.amazon.credentials import check_access, session
-from trikk.steps.amazon.s3_names import Location, fill, locate
+from trikk.steps.amazon.name_templates import fill
 from trikk.storage.ingest.reader import Part, Reading, Rows, format_of, read_parts, united
+from trikk.storage.stores.buckets import BucketObject, connect_bucket, download, list_objects
+from trikk.storage.stores.object_names import locate
 
 if TYPE_CHECKING:
     import polars as pl
 
-_CHUNK = 8 << 20
-_OBJECTS_IN_EVENT = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An object: its key, and what tells one content of it from another."""
-
-    key: str
-    size: int
-    etag: str | None
-    version: str | None = None
-
-    def to_json(self) -> dict[str, JSON]:
-        """As it stands in the event."""
-        return {"key": self.key, "size": self.size, "etag": self.etag, "version": self.version}
+_PURPOSE = "reading from S3"
+_OBJECTS_IN_EVENT = 500  # so that an event stays below some 100 kB, however many objects there are
 
 
 def read_s3(
@@ -86,14 +70,20 @@ def read_s3(
     check_access(profile, role, endpoint, region)
     bucket = connect(place.bucket, profile, role, endpoint, region)
     objects = list_objects(bucket, place, filled)
-    kinds = [format_of(found.key, format) for found in objects]
+    if not objects:
+        raise StorageError(  # not the author's mistake for sure: it may still arrive
+            f"there is no object {filled}",
+            where=filled,
+            next="check the bucket and the key; a folder ends with /, and * stays in one folder (** does not)",
+        )
+    kinds = [format_of(one.key, format) for one in objects]
     parts: list[Part] = []
-    read: list[Found] = []
+    read: list[BucketObject] = []
     with tempfile.TemporaryDirectory(prefix="trikk-s3-", dir=_scratch()) as folder:
-        for found, (kind, packed) in zip(objects, kinds, strict=True):
-            label = f"s3://{place.bucket}/{found.key}"
+        for listed, (kind, packed) in zip(objects, kinds, strict=True):
+            label = f"s3://{place.bucket}/{listed.key}"
             path = Path(folder, f"object.{kind}")
-            read.append(download(bucket, found, path, label))
+            read.append(download(bucket, listed, path, label))
             parts += read_parts(path, kind, packed, label, reading)
             path.unlink()
     rows = united(parts, reading)
@@ -102,90 +92,28 @@ def read_s3(
 
 
 def connect(bucket: str, profile: str | None, role: str | None, endpoint: str | None, region: str | None) -> Any:
-    """A connection to a bucket.
+    """A connection to a bucket, with the credentials of the environment, a profile or a role.
 
     Raises:
         MissingExtra: if obstore, or boto3 for a profile or a role, is not installed.
         UsageError: if there is no such profile.
         StorageError: if there are no credentials for it.
     """
-    try:
-        from obstore.store import S3Store
-    except ImportError:
-        raise MissingExtra("reading from S3", "s3") from None
-    server = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    options: dict[str, Any] = {}
+    credentials = None
     if profile or role:
-        from obstore.auth.boto3 import Boto3CredentialProvider
-
         who = session(profile, role, region)
-        options["credential_provider"] = Boto3CredentialProvider(who)
+        credentials = _provider(who)
         region = region or who.region_name
-    if server:
-        options["endpoint"] = server
-    known = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    options["region"] = region or known or "us-east-1"
-    return S3Store(
-        bucket,
-        client_options={
-            "allow_http": (server or "").startswith("http://"),
-            "connect_timeout": timedelta(seconds=5),
-            "timeout": timedelta(minutes=10),
-        },
-        retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
-        **options,
-    )
+    return connect_bucket(bucket, _PURPOSE, endpoint=endpoint, region=region, credentials=credentials)
 
 
-def list_objects(bucket: Any, place: Location, shown: str) -> list[Found]:
-    """The objects that an address names, sorted by key.
-
-    Raises:
-        StorageError: if there is none (it may still arrive), or the server refuses or is away.
-    """
-    import obstore
-
-    with _told(shown):
-        if not place.is_pattern and not place.is_folder:
-            try:
-                metas = [obstore.head(bucket, place.key)]
-            except FileNotFoundError:
-                raise _nothing(shown) from None
-        else:
-            pages = obstore.list(bucket, prefix=place.prefix or None)
-            metas = [meta for page in pages for meta in page if place.matches(meta["path"])]
-    if not metas:
-        raise _nothing(shown)
-    found = [Found(m["path"], m["size"], m.get("e_tag"), m.get("version")) for m in metas]
-    return sorted(found, key=lambda one: one.key)
-
-
-def _nothing(shown: str) -> StorageError:
-    return StorageError(
-        f"there is no object {shown}",
-        where=shown,
-        next="check the bucket and the key; a folder ends with /, and * stays in one folder (** does not)",
-    )
-
-
-def download(bucket: Any, found: Found, path: Path, label: str) -> Found:
-    """Bring an object into a file, in pieces; it must still be the one that was listed."""
-    import obstore
-
-    options: Any = {"if_match": found.etag} if found.etag else {}
-    with _told(label):
-        try:
-            got = obstore.get(bucket, found.key, options=options)
-            with path.open("wb") as file:
-                for chunk in got.stream(min_chunk_size=_CHUNK):
-                    file.write(chunk)
-        except (FileNotFoundError, obstore.exceptions.PreconditionError):
-            raise StorageError(
-                f"{label} was changed or removed while it was read", where=label, next="run this again"
-            ) from None
-    if path.stat().st_size != got.meta["size"]:
-        raise StorageError(f"{label} arrived cut off", where=label, next="run this again")
-    return Found(found.key, got.meta["size"], got.meta.get("e_tag"), got.meta.get("version"))
+def _provider(who: Any) -> Any:
+    """What renews a session's credentials before they run out."""
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        raise MissingExtra(_PURPOSE, "s3") from None
+    return Boto3CredentialProvider(who)
 
 
 def _scratch() -> Path | None:
@@ -194,7 +122,7 @@ def _scratch() -> Path | None:
     return None if step is None else step.artifacts.store.workspace()
 
 
-def _record(uri: str, bucket: str, objects: list[Found], rows: Rows) -> None:
+def _record(uri: str, bucket: str, objects: list[BucketObject], rows: Rows) -> None:
     step = current_step()
     if step is None:
         return
@@ -211,18 +139,3 @@ def _record(uri: str, bucket: str, objects: list[Found], rows: Rows) -> None:
     about |= {"columns": dict(rows.types), "doubts": list(rows.doubts)}
     pieces = [objects[at : at + _OBJECTS_IN_EVENT] for at in range(0, len(objects), _OBJECTS_IN_EVENT)]
     step.record_many([("source.read", {**about, "objects": [o.to_json() for o in piece]}) for piece in pieces])
-
-
-@contextmanager
-def _told(label: str) -> Iterator[None]:
-    """Say what was refused; never the library's own text, which may show signed addresses."""
-    import obstore
-
-    try:
-        yield
-    except obstore.exceptions.BaseError as error:
-        raise StorageError(
-            f"{label} can't be read: the server refused or did not answer ({type(error).__name__})",
-            where=label,
-            next="check the endpoint, the bucket's name and the credentials",
-        ) from None

@@ -10,8 +10,9 @@ from trikk.core.errors import UsageError
 from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import check_access, refuse_keys
-from trikk.steps.amazon.s3_names import check_holes, locate
+from trikk.steps.amazon.name_templates import check_holes
 from trikk.steps.defining import defining
+from trikk.storage.stores.object_names import locate
 
 
 def _read(uri: str, parameters: dict[str, Any], options: dict[str, Any]) -> Any:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import glob
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,8 @@ from trikk.core.names import new_run_id
 from trikk.storage.ingest.column_types import name_of
 from trikk.storage.ingest.reader import ENDINGS, Part, Reading, Rows, format_of, read_parts, united
 from trikk.storage.ingest.row_keys import Sorted, by_key
-from trikk.storage.stores.s3_store import connect_bucket
+from trikk.storage.stores.buckets import connect_bucket, download, list_objects
+from trikk.storage.stores.object_names import locate
 from trikk.storage.tables.types import storable, without_text_for_nulls
 from trikk.storage.tables.versioned_tables import Tables, Write
 
@@ -205,36 +204,23 @@ def _files(sources: Sequence[str], folder: Path) -> list[tuple[str, Path]]:
 
 
 def _fetched(url: str, folder: Path) -> list[tuple[str, Path]]:
-    import obstore
-
-    bucket, _, key = url.removeprefix("s3://").partition("/")
-    store = connect_bucket(bucket, "", {}, "reading from S3")
+    place = locate(url)
+    bucket = connect_bucket(place.bucket, "reading from S3")
     try:
-        keys = [key]
-        if glob.has_magic(key):
-            listed = obstore.list(store, prefix=re.split(r"[*?\[]", key)[0].rpartition("/")[0] or None)
-            keys = sorted(m["path"] for page in listed for m in page if _matches(m["path"], key))
-        if not keys:
+        objects = list_objects(bucket, place, url)
+        if not objects and place.is_pattern:
             raise UsageError(f"no object matches {url!r}", next="check the pattern and the bucket")
-        found = []
-        for number, one in enumerate(keys):
+        if not objects:
+            raise TableError(f"there is no object {url}", where=url, next="check the bucket and the key")
+        fetched = []
+        for number, listed in enumerate(objects):
+            label = f"s3://{place.bucket}/{listed.key}"
             path = folder / f"{len(list(folder.iterdir()))}-{number}"
-            with path.open("wb") as file:
-                for chunk in obstore.get(store, one).stream():
-                    file.write(chunk)
-            found.append((f"s3://{bucket}/{one}", path))
-    except (FileNotFoundError, obstore.exceptions.BaseError) as error:
-        raise TableError(
-            f"{url} can't be read: the server refused or has no such object ({type(error).__name__})",
-            where=url,
-            next="check the endpoint, the bucket's name and the AWS_* credentials",
-        ) from None
-    return found
-
-
-def _matches(key: str, pattern: str) -> bool:
-    """Whether an object is meant; as in files' names, `*` stays in one folder."""
-    return fnmatchcase(key, pattern) and ("**" in pattern or key.count("/") == pattern.count("/"))
+            download(bucket, listed, path, label)
+            fetched.append((label, path))
+    except StorageError as error:
+        raise TableError(error.what, where=error.where, next=error.next) from None
+    return fetched
 
 
 def expand(sources: Sequence[str]) -> list[str]:

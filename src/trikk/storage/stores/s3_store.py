@@ -11,17 +11,16 @@ import functools
 import os
 import time
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from trikk.core.digests import digest_bytes
-from trikk.core.errors import ArtifactMissing, MissingExtra, StorageError, UsageError
+from trikk.core.errors import ArtifactMissing, StorageError, UsageError
+from trikk.storage.stores.buckets import CHUNK, connect_bucket
 from trikk.storage.stores.local import LocalStore, storage_error
 from trikk.storage.stores.store_port import StoredObject, checked, missing, verified
 
-_CHUNK = 8 << 20
 _PREFIX = "objects/"
 _YOUNG = 300.0  # seconds for which a touch would change nothing that matters
 
@@ -49,13 +48,21 @@ class S3Store:
         given = dict(options or {})
         self.url = url.rstrip("/")
         self._cache = LocalStore(given.get("cache") or _cache_folder(self.url), durable=False)
-        self._place = (parts.netloc, parts.path.strip("/"), given)
+        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
+        self._endpoint, self._region = given.get("endpoint"), given.get("region")
         self._touched: dict[str, float] = {}
 
     @functools.cached_property
     def _store(self) -> Any:
         """The connection, made at its first use: a process that is forked before has none to share."""
-        return connect_bucket(*self._place, "an artifact store on S3")
+        return connect_bucket(
+            self._bucket,
+            "an artifact store on S3",
+            prefix=self._prefix,
+            endpoint=self._endpoint,
+            region=self._region,
+            minutes=5,
+        )
 
     def workspace(self) -> Path:
         """A local folder beside the cache."""
@@ -67,7 +74,7 @@ class S3Store:
 
         key = _key(digest)
         try:
-            obstore.put(self._store, key, source, chunk_size=_CHUNK)
+            obstore.put(self._store, key, source, chunk_size=CHUNK)
             self._cache.add(source, digest)
         except obstore.exceptions.BaseError as error:
             raise self._error(error) from error
@@ -117,7 +124,7 @@ class S3Store:
             return True
         try:
             if now - self._modified(key) > _YOUNG:
-                obstore.put(self._store, key, self.fetch(digest), chunk_size=_CHUNK)
+                obstore.put(self._store, key, self.fetch(digest), chunk_size=CHUNK)
         except (FileNotFoundError, ArtifactMissing):
             return False
         except obstore.exceptions.BaseError as error:
@@ -169,7 +176,7 @@ class S3Store:
 
         try:
             with target.open("wb") as file:
-                for chunk in obstore.get(self._store, key).stream(min_chunk_size=_CHUNK):
+                for chunk in obstore.get(self._store, key).stream(min_chunk_size=CHUNK):
                     file.write(chunk)
         except FileNotFoundError:
             raise missing(digest, f"{self.url}/{key}") from None
@@ -196,42 +203,3 @@ def _cache_folder(url: str) -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     folder = Path(base) if base else Path.home() / ".cache"
     return folder / "trikk" / "objects" / digest_bytes(url.encode())[:16]
-
-
-def connect_bucket(bucket: str, prefix: str, options: Mapping[str, str], purpose: str) -> Any:
-    """A connection to a bucket, or to what is under a prefix in it; credentials come from the environment.
-
-    Args:
-        bucket: its name.
-        prefix: "" for the whole bucket.
-        options: `endpoint` and `region`, where the environment's are not meant.
-        purpose: what it is for, as the error says if obstore is not installed.
-
-    Raises:
-        MissingExtra: if obstore is not installed.
-    """
-    try:
-        from obstore.store import S3Store as Bucket
-    except ImportError:
-        raise MissingExtra(purpose, "s3") from None
-    endpoint = (
-        options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    )
-    config: dict[str, Any] = {"region": options.get("region") or _region()}
-    if endpoint:
-        config["endpoint"] = endpoint
-    return Bucket(
-        bucket,
-        prefix=prefix or None,
-        client_options={
-            "allow_http": (endpoint or "").startswith("http://"),
-            "connect_timeout": timedelta(seconds=5),
-            "timeout": timedelta(minutes=5),
-        },
-        retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
-        **config,
-    )
-
-
-def _region() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"

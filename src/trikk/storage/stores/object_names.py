@@ -1,16 +1,13 @@
-"""Names of objects in a bucket: templates filled in, patterns matched. Pure."""
+"""Names of objects in a bucket: addresses taken apart, patterns matched. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
 from trikk.core.errors import UsageError
-from trikk.steps.amazon.credentials import refuse_keys
+from trikk.core.network.addresses import refuse_secrets
 
-_HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}]*))?\}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -55,60 +52,13 @@ class Location:
         return key.startswith(self.key) and not any(part.startswith(("_", ".")) for part in inside)
 
 
-def check_holes(uri: str, parameters: Mapping[str, object]) -> None:
-    """Check that the address and the parameters name the same holes.
-
-    Raises:
-        UsageError: if they do not, or if another brace stands in the address.
-    """
-    names = [name for name, _ in _HOLE.findall(uri)]
-    if re.search(r"[{}]", _HOLE.sub("", uri)):
-        raise UsageError(f"{uri!r} has a brace that is no {{name}}", next="write {day} or {day:%Y-%m-%d}")
-    for name in names:
-        if name not in parameters:
-            raise UsageError(f"{{{name}}} in the address has no value", where=uri, next=f"give a value for {name}")
-    unused = sorted(parameters.keys() - set(names))
-    if unused:
-        raise UsageError(
-            f"the address does not use the parameter {unused[0]!r}", where=uri, next=f"write {{{unused[0]}}} in it"
-        )
-
-
-def fill(uri: str, parameters: Mapping[str, object]) -> str:
-    """Put values in the place of `{name}` and `{day:%Y/%m}`.
-
-    A value is a piece of a name: it may hold no `/` and nothing that is a pattern, so that a parameter from
-    outside can't lead to other folders. What the author writes after the colon is strftime's format of a date.
-
-    Raises:
-        UsageError: as `check_holes`, and if a value is no such piece.
-    """
-    check_holes(uri, parameters)
-    return _HOLE.sub(lambda m: _piece(m[1], m[2], parameters[m[1]], uri), uri)
-
-
-def _piece(name: str, form: str | None, value: object, uri: str) -> str:
-    if isinstance(value, date):
-        return value.strftime(form) if form else value.isoformat()
-    if form is not None:
-        raise UsageError(f"{{{name}:{form}}} is a form of a date, not of {type(value).__name__}", where=uri)
-    text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    if not text or not text.isprintable() or re.search(r"[/*?\[\]{}\\]", text) or text in (".", ".."):
-        raise UsageError(
-            f"the value of {{{name}}} can't be a piece of an object's name",
-            where=uri,
-            next="give a date, a number or a text without / and patterns",
-        )
-    return text
-
-
 def locate(uri: str) -> Location:
     """Take an address apart: s3://bucket/key, s3://bucket/folder/ or s3://bucket/folder/*.csv.
 
     Raises:
         UsageError: if it is none, or holds keys.
     """
-    refuse_keys(uri)
+    refuse_secrets(uri, "the address")
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not _BUCKET.fullmatch(bucket):
