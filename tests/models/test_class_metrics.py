@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as peer
 
 from trikk.core.errors import PredictionError, UsageError
-from trikk.models.metrics.by_name import metric_of, score
+from trikk.models.metrics.by_name import metric_of
 from trikk.models.metrics.class_metrics import Tallies, valued
 from trikk.models.metrics.labels import Labels, labels_of
 from trikk.models.metrics.score_bins import auc, average_precision, from_flat, merged, to_flat
+from trikk.models.metrics.scoring import score
 from trikk.models.task import Classes, Task
 
 KINDS: dict[str, tuple[Any, ...]] = {

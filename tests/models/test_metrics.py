@@ -12,7 +12,8 @@ from sklearn import metrics as peer
 
 from trikk.core.errors import DefinitionError, PredictionError, TrikkError, UnknownName, UsageError
 from trikk.models import promote_if
-from trikk.models.metrics.by_name import METRICS, Score, metric_of, score
+from trikk.models.metrics.by_name import METRICS, metric_of
+from trikk.models.metrics.scoring import Score, score
 from trikk.models.promotion_rule import better_by, decide
 
 RANDOM = np.random.default_rng(3)

@@ -12,7 +12,8 @@ import pytest
 
 from trikk import Monitor, Table, estimate_error
 from trikk.core.errors import DefinitionError, SignatureError, UsageError
-from trikk.models.metrics.by_name import metric_of, score
+from trikk.models.metrics.by_name import metric_of
+from trikk.models.metrics.scoring import score
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
 from trikk.monitoring.estimates.error_model import ErrorModel

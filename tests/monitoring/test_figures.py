@@ -14,7 +14,8 @@ import pytest
 from sklearn import metrics as peer
 
 from trikk.core.errors import PredictionError, UsageError
-from trikk.models.metrics.by_name import METRICS, metric_of, score
+from trikk.models.metrics.by_name import METRICS, metric_of
+from trikk.models.metrics.scoring import score
 from trikk.monitoring.ab.ab_comparison import compare
 from trikk.monitoring.cases.case_join import BASELINE, OBSERVED, PREDICTED
 from trikk.monitoring.figures.window_figures import Figures, figures

@@ -11,9 +11,10 @@ from trikk.core.values import JSON
 from trikk.models.calling.classifier import Gives
 from trikk.models.calling.invoke import predictions
 from trikk.models.calling.model_columns import Fitted, fitted_on
-from trikk.models.metrics.by_name import Metric, Score, check_fit, metric_of, score
-from trikk.models.metrics.class_metrics import needs_probabilities
+from trikk.models.metrics.by_name import check_fit, metric_of
 from trikk.models.metrics.comparable import check_comparable, unseen_by_side, unseen_classes
+from trikk.models.metrics.metric import Metric
+from trikk.models.metrics.scoring import Score, score
 from trikk.models.promotion_rule import BetterBy, decide
 from trikk.models.register import refuse_dry
 from trikk.models.registry import Registry
@@ -117,7 +118,7 @@ def compare(
     together = _together(metric, [side.version for side in sides])
     for side in sides:
         side.load(context, sides[0].version.signature)
-    truth, found = predicted(sides, lazy_of(rows), target, probabilities=needs_probabilities(metric))
+    truth, found = predicted(sides, lazy_of(rows), target, probabilities=metric.of_probabilities)
     anyone = next((side.classes for side in sides if side.classes is not None), None)
     _refuse_unseen(metric, truth, together or anyone, target)
     scores = [_scored(metric, truth, one, side, anyone, together) for one, side in zip(found, sides, strict=True)]
@@ -217,7 +218,7 @@ def _together(metric: Metric, versions: Sequence[ModelVersion]) -> Classes | Non
 
 
 def _refuse_unseen(metric: Metric, truth: pl.Series, classes: Classes | None, target: str) -> None:
-    if classes is None or not needs_probabilities(metric) or not (unseen := unseen_classes(truth, classes)):
+    if classes is None or not metric.of_probabilities or not (unseen := unseen_classes(truth, classes)):
         return
     named = ", ".join(f"{text} ({count:,} rows)" for text, count in unseen.items())
     raise PredictionError(

@@ -13,7 +13,8 @@ from trikk.models.metrics.own_metric import BETTER, is_place, place_of
 from trikk.models.metrics.own_metric import Metric as Own
 
 if TYPE_CHECKING:
-    from trikk.models.metrics.by_name import Metric, Score
+    from trikk.models.metrics.metric import Metric
+    from trikk.models.metrics.scoring import Score
 
 
 @dataclass(frozen=True, slots=True)

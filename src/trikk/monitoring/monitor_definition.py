@@ -13,7 +13,8 @@ from trikk.core.durations import seconds
 from trikk.core.errors import DefinitionError, TrikkError, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
-from trikk.models.metrics.by_name import Metric, check_fit, metric_of
+from trikk.models.metrics.by_name import check_fit, metric_of
+from trikk.models.metrics.metric import Metric
 from trikk.models.metrics.own_metric import Metric as OwnMetric
 from trikk.models.task import PROBABILITY, ClassValue, Task
 from trikk.monitoring.cases.windows import KINDS, zone_of

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from trikk.models.metrics.by_name import Metric, auc_of, clipped
 from trikk.models.metrics.confusion import BY_CLASS, Confusion, counted, parts_of, undefined
+from trikk.models.metrics.expressions import auc_of, clipped
 from trikk.models.metrics.labels import Labels, Texts
+from trikk.models.metrics.metric import RANKED, Metric
 from trikk.models.metrics.score_bins import Bins, bin_of, to_flat
 from trikk.models.task import Task
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     import polars as pl
     from polars._typing import EngineType
 
-SUMMED = ("logloss", "brier", "calibration")
-RANKED = ("auc", "average_precision")
-_OF_PROBABILITIES = frozenset((*SUMMED, *RANKED, "ece"))
 GAPS = 10
 """Bins of the expected calibration error (Naeini, Cooper, Hauskrecht, AAAI 2015).
 
@@ -57,7 +55,7 @@ class Tally:
 
     def sums_of(self, metric: Metric, of: str | None) -> list[float] | None:
         """The sums above and below the line of a metric; None if it is no quotient of sums."""
-        if metric.name in self.sums or needs_probabilities(metric):
+        if metric.name in self.sums or metric.of_probabilities:
             return self.sums.get(metric.name)
         return parts_of(metric.single, self.counts, metric.of or of)
 
@@ -73,11 +71,6 @@ class Tally:
         if self.gaps:
             found["gaps"] = self.gaps
         return found
-
-
-def needs_probabilities(metric: Metric) -> bool:
-    """Whether a metric of classes is made of probabilities, not of the classes that were said."""
-    return metric.top > 0 or metric.name in _OF_PROBABILITIES
 
 
 def about_one(name: str) -> bool:
@@ -96,7 +89,7 @@ def valued(metric: Metric, tally: Tally, of: str | None) -> tuple[float | None, 
     name = metric.name
     if not tally.counts.total:
         return None, "no case has both a prediction and a truth"
-    if not needs_probabilities(metric):
+    if not metric.of_probabilities:
         of = metric.of or of
         if metric.single in BY_CLASS and of is None:
             return None, "which class is positive is not known: say positive="
@@ -158,7 +151,7 @@ class Tallies:
         self.texts = Texts(rows.schema, labels)
         self.names = {metric.name for metric in metrics if not metric.top}
         self.tops = {metric.name: metric.top for metric in metrics if metric.top}
-        wanted = keep_bins or any(needs_probabilities(metric) for metric in metrics)
+        wanted = keep_bins or any(metric.of_probabilities for metric in metrics)
         self.flaw = _flaw(rows, [*labels.probabilities]) if wanted else "no figure of probabilities was asked for"
         self.ranked = [name for name in RANKED if name in self.names and not self.flaw]
         self.lacks = not self.flaw and _lacks(rows, labels)

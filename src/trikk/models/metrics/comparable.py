@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
-from trikk.models.metrics.by_name import METRICS, Metric, check_fit, fitting, metric_of
-from trikk.models.metrics.class_metrics import needs_probabilities
+from trikk.models.metrics.by_name import METRICS, check_fit, fitting, metric_of
+from trikk.models.metrics.metric import Metric
 from trikk.models.task import Classes, Task, class_text, united
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _other_meaning(metric: Metric, *, has_two: bool) -> str:
     """Why a metric is not one figure for models of different classes; "" if it is."""
     if metric.name == "logloss":
         return "a class that a model does not know costs what the least probability is taken to be"
-    if has_two and needs_probabilities(metric):
+    if has_two and metric.of_probabilities:
         return "of two classes it is about the positive one, of more about all"
     return ""
 

@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
-from trikk.models.metrics.by_name import Metric, is_of_classes
+from trikk.models.calling.dtypes import is_number
+from trikk.models.metrics.metric import Metric
 from trikk.models.task import PROBABILITY, Classes, ClassValue, Task, class_text
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _task_of(
     """The task of cases whose model says none; None if they are to be read as numbers."""
     if given.positive is not None:
         return Task.BINARY
-    for_classes = [metric for metric in metrics if is_of_classes(metric)]
+    for_classes = [metric for metric in metrics if metric.of_classes]
     if not for_classes:
         return None
     if many:
@@ -269,7 +270,7 @@ def _family(kind: pl.DataType) -> str:
     name = str(kind).partition("(")[0]
     if name in ("String", "Categorical", "Enum"):
         return "text"
-    return "number" if kind.is_numeric() or name == "Boolean" else str(kind)
+    return "number" if is_number(kind) else str(kind)
 
 
 def _replaced(column: pl.Series, text: Callable[[Any], str]) -> pl.Series:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.drift.measures.correction import adjusted
-from trikk.models.metrics.by_name import METRICS, Metric, check_two
+from trikk.models.metrics.by_name import METRICS
 from trikk.models.metrics.comparable import unseen_by_side
+from trikk.models.metrics.metric import Metric
 from trikk.models.metrics.own_metric import is_place, short
+from trikk.models.metrics.scoring import check_two
 from trikk.models.registry import Registry
 from trikk.monitoring.ab.class_losses import classes_known, labels_of_sides, of_classes
 from trikk.monitoring.ab.losses import (

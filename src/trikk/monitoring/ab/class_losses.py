@@ -14,11 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
-from trikk.models.metrics.by_name import METRICS, Metric, check_fit, is_of_classes
-from trikk.models.metrics.class_metrics import RANKED, SUMMED, Tallies, Tally, needs_probabilities, valued
+from trikk.models.metrics.by_name import METRICS, check_fit
+from trikk.models.metrics.class_metrics import Tallies, Tally, valued
 from trikk.models.metrics.comparable import check_comparable
 from trikk.models.metrics.confusion import BY_CLASS
 from trikk.models.metrics.labels import Labels, labels_of
+from trikk.models.metrics.metric import RANKED, SUMMED, Metric
 from trikk.models.metrics.score_bins import Bins, complete, merged, over_classes
 from trikk.models.registry import Registry
 from trikk.models.task import Classes
@@ -71,7 +72,7 @@ def labels_of_sides(
         called = {OBSERVED: f"{spec.truth}.{spec.observed}", column: f"the value of {name}"}
         labels = labels_of(pairs, replace(one, predicted=column, called=called), [metric], head)
         found += [] if labels is None else [labels]
-    if not is_of_classes(metric) or len(found) < 2:
+    if not metric.of_classes or len(found) < 2:
         return None
     return found
 
@@ -101,17 +102,15 @@ def of_classes(metric: Metric, labels: Sequence[Labels], names: Sequence[str]) -
         UsageError: if a side has no probabilities, and the metric is one of them.
     """
     for side, name in zip(labels, names, strict=True):
-        if needs_probabilities(metric) and not side.probabilities:
-            fit = [
-                one for one in METRICS if side.task in METRICS[one].tasks and not needs_probabilities(METRICS[one])
-            ]
+        if metric.of_probabilities and not side.probabilities:
+            fit = [one for one in METRICS if side.task in METRICS[one].tasks and not METRICS[one].of_probabilities]
             raise UsageError(
                 f"{name} has no probabilities, and {metric.name} is made of them",
                 next=f"compare by {', '.join(fit)}, or let it predict with a model that has some",
             )
     if metric.name in SUMMED or metric.top:
         return _Summed(metric, labels)
-    if needs_probabilities(metric):
+    if metric.of_probabilities:
         made = _Ranked(metric, labels) if metric.name in RANKED else _Whole(metric, labels)
         return LeftOut(metric, made.without, partial(why_undefined, metric, labels))
     return _Counted(metric, labels)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trikk.models.metrics.by_name import Metric
+from trikk.models.metrics.metric import Metric
 from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
 
 if TYPE_CHECKING:

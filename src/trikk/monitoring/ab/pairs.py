@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
 from trikk.core.zones import day_start
-from trikk.models.metrics.by_name import Metric
+from trikk.models.metrics.metric import Metric
 from trikk.monitoring.ab.losses import OTHER
 from trikk.monitoring.ab.sides import Part, Side, narrowed
 from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED, PROBABILITY, cases

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UnknownName
-from trikk.models.metrics.by_name import is_of_classes
 from trikk.models.metrics.labels import Labels, Texts, labels_of
 from trikk.models.registry import Registry
 from trikk.monitoring.cases.case_join import PREDICTED, PROBABILITY
@@ -52,7 +51,7 @@ def is_of_chances(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) ->
 def _labels(spec: MonitorSpec, cases: pl.DataFrame, registry: Registry) -> Labels | None:
     metrics = [spec.metric(name) for name in spec.metrics if name not in spec.own]  # whose code may not be loaded
     labels = labels_of(cases, labels_known(spec, registry, cases), metrics, PROBABILITY)
-    return labels if any(map(is_of_classes, metrics)) else None
+    return labels if any(metric.of_classes for metric in metrics) else None
 
 
 def _sure(labels: Labels) -> pl.Expr:

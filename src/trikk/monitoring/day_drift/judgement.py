@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.values import JSON
 from trikk.drift import ColumnDrift, Profile, Verdict, compare
-from trikk.models.metrics.by_name import is_of_classes
 from trikk.models.registry import Registry
 from trikk.monitoring.cases.due_windows import merged
 from trikk.monitoring.cases.windows import Window, windows_between, zone_of
@@ -49,7 +48,7 @@ def definition_of(spec: MonitorSpec, drift: Drift) -> str:
     """Names what of a monitor is compared with what, and by which limits."""
     own = spec.to_json() | {"made": spec.made_at}
     nowcasts = [] if spec.made is Made.BEFORE else [[spec.made, spec.within]]
-    of_classes = ["mistakes"] if any(is_of_classes(spec.metric(name)) for name in spec.metrics) else []
+    of_classes = ["mistakes"] if any(spec.metric(name).of_classes for name in spec.metrics) else []
     return fingerprint([drift.to_json(), *(own[name] for name in _OF_SPEC), *nowcasts, *of_classes])
 
 

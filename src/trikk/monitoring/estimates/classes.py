@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from trikk.models.metrics.by_name import clipped
-from trikk.models.metrics.class_metrics import RANKED
 from trikk.models.metrics.confusion import AVERAGES, BY_CLASS, WHOLE, Confusion, counted, of_class, undefined
+from trikk.models.metrics.expressions import clipped
+from trikk.models.metrics.metric import RANKED
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trikk.models.metrics.class_metrics import RANKED, about_one, gap_of, unranked
+from trikk.models.metrics.class_metrics import about_one, gap_of, unranked
 from trikk.models.metrics.confusion import Confusion, counted, follows, undefined
+from trikk.models.metrics.metric import RANKED
 from trikk.models.metrics.score_bins import Bins, complete, from_flat, merged, over_classes
 from trikk.monitoring.figures.window_figures import Figures, quotient
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.models.metrics.by_name import Metric, check_two, is_of_classes, metric_of
+from trikk.models.metrics.by_name import metric_of
 from trikk.models.metrics.class_metrics import Tallies, Tally, about_one, valued
 from trikk.models.metrics.confusion import Confusion
 from trikk.models.metrics.labels import Labels, labels_of, of_other
+from trikk.models.metrics.metric import Metric
+from trikk.models.metrics.scoring import check_two
 from trikk.monitoring.cases.case_join import BASELINE, LOWER, OBSERVED, PREDICTED, PROBABILITY, UPPER
 from trikk.monitoring.cases.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
 from trikk.monitoring.cases.nowcasts import told as told_nowcasts
@@ -218,7 +220,7 @@ class _Made:
             self.metrics = metrics = [*metrics, metric_of(ECE)]
         self.labels, self.calibration = labels or by_value(joined), calibration
         self.says_classes = labels is not None and not labels.by_chance
-        self.of_classes = [m for m in metrics if labels is not None and is_of_classes(m)]
+        self.of_classes = [m for m in metrics if labels is not None and m.of_classes]
         names = {m.name for m in self.of_classes}
         self.of_numbers = [m for m in metrics if m.function is None and m.name not in names]
         self.counted = self._counted(labels) if labels is not None and self.of_classes else {}
@@ -416,7 +418,7 @@ class _Made:
     ) -> float | None:
         """A metric from a row of aggregates or from counts, or an author's own of the members of a group."""
         name, head = metric.name, SIDES[side]
-        if side in tallies and is_of_classes(metric):
+        if side in tallies and metric.of_classes:
             labels, tally = tallies[side]
             value, why = valued(metric, tally, labels.of)
             if (pair := tally.sums_of(metric, labels.of)) is not None:
