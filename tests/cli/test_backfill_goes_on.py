@@ -105,7 +105,7 @@ def test_a_run_whose_driver_is_gone_is_gone_on_with_and_one_that_is_driven_is_le
     until(lambda: nights.lines("sent") and (nights.root / "hangs").exists())
     done = nights.trikk("backfill", "night", *DAYS, "--missing")
     assert done.code == 1
-    assert "is going on in another process" in done.err
+    assert "is still running in another process" in done.err
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (nights.root / "hang-2020-03-01").unlink()

@@ -122,7 +122,7 @@ def check(folder: Folder, prefix: list[str], left_out: Sequence[str] = ()) -> No
     for command, (code, out, err) in json.loads(done.stdout).items():
         if command == WRITES:
             assert (code, err[:7]) == (1, "error: "), (code, err)
-            assert "mistake in trikk" not in err
+            assert "bug in trikk" not in err
         elif command == "doctor" and logged:
             assert code == 1, out  # the run that was only created has no driver
         else:

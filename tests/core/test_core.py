@@ -147,7 +147,7 @@ def test_a_project_is_found_from_below(tmp_path: Path) -> None:
 
 
 def test_no_project_is_an_error_with_a_way_on(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="is in no trikk project"):
+    with pytest.raises(ProjectError, match="is not in a trikk project"):
         find_project(tmp_path)
     with pytest.raises(ProjectError):
         load_settings(tmp_path)

@@ -206,7 +206,7 @@ def test_on_a_terminal_it_asks(three: Folder, answer: str, code: int, value: lis
     os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == code, seen
     assert b"Traceback" not in seen
-    assert b"Not with their code as it is: scale" in seen
+    assert b"The code of these steps has changed: scale" in seen
     if value is None:
         assert three.good("show", "last")["state"] == "failed"
     else:

@@ -196,7 +196,7 @@ def test_outside_of_a_project_and_without_a_table_the_error_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="is in no trikk project"):
+    with pytest.raises(UsageError, match="is not in a trikk project"):
         LOADS.join_as_of(pl.DataFrame({"line": ["4"], "at": [T0]}), on="at")
-    with pytest.raises(UsageError, match="is in no trikk project"):
+    with pytest.raises(UsageError, match="is not in a trikk project"):
         LOADS.latest([{"line": "4"}])

@@ -108,7 +108,9 @@ def test_a_promotion_of_a_past_that_is_filled_in_counts_from_when_it_is_told(tmp
     assert (then("2020-02-29"), then("2020-03-01T00:00"), then("2020-03-03")) == (None, 1, 1)
     assert "already" in folder.trikk("models", "promote", "people", "1", "--at", "2020-03-02").out
     for number in ("1", "2"):  # whether it is the holder or not
-        assert "to come" in folder.refused("models", "promote", "people", number, "--at", "2999-01-01")["what"]
+        assert (
+            "in the future" in folder.refused("models", "promote", "people", number, "--at", "2999-01-01")["what"]
+        )
     assert "no time" in folder.refused("models", "promote", "people", "2", "--at", "monday")["what"]
     move = folder.good("models", "promote", "people", "2", "--alias", "past", "--at", "2020-04-01T12:00Z")["move"]
     assert move["at"] == datetime(2020, 4, 1, 12, tzinfo=UTC).timestamp()

@@ -44,6 +44,6 @@ def test_a_write_that_was_made_with_other_rows_is_no_success(kind: str, tmp_path
     assert write(1, 2).error is None
     other = write(2, 3)
     assert other.error is not None
-    assert "it has taken other rows from this step of this run before, in version 0" in other.error["message"]
+    assert "this step of this run has already written other rows to it, in version 0" in other.error["message"]
     assert not other.error["retryable"]
     assert tables.scan("counts").collect().rows() == [(1,)]

@@ -171,9 +171,9 @@ def _unforeseen(error: BaseException) -> TrikkError:
 
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return TrikkError(
-        f"trikk met something that it did not expect: {type(error).__name__}: {error}",
+        f"trikk ran into something unexpected: {type(error).__name__}: {error}",
         where=f"{frame.filename}:{frame.lineno}",
-        next="this is a mistake in trikk; TRIKK_DEBUG=1 in front of the command shows the stack",
+        next="this is a bug in trikk; TRIKK_DEBUG=1 in front of the command shows the stack",
     )
 
 

@@ -115,7 +115,7 @@ def ingest(
     from trikk.storage.ingest.reader import Reading
 
     if merges and overwrite:
-        raise UsageError("--merge and --overwrite exclude each other", next="leave one of them out")
+        raise UsageError("--merge and --overwrite can't be combined", next="leave one of them out")
     if merges and not key:
         raise UsageError("--merge needs a key", next="name the columns that tell rows apart: --key day,line")
     project = Project.open()

@@ -154,7 +154,7 @@ def find_project(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
             return folder
-    raise ProjectError(f"{start} is in no trikk project", next="go into one, or make one: trikk init DIR")
+    raise ProjectError(f"{start} is not in a trikk project", next="change into one, or make one: trikk init DIR")
 
 
 def load_settings(root: Path, *, stored: bool = False) -> Settings:
@@ -257,7 +257,7 @@ def _check_tracking(file: Path, tracking: Any) -> None:
     known = isinstance(tracking, dict) and not set(tracking) - _TRACKING
     if not known or not all(isinstance(v, str) and "\0" not in v for v in tracking.values()):
         mend = 'write [tracking], and below it mlflow = "http://host:5000"'
-        raise ProjectError("[tracking] holds something else than mlflow, a text", where=str(file), next=mend)
+        raise ProjectError("[tracking] has something other than mlflow, a text", where=str(file), next=mend)
 
 
 def _check_costs(file: Path, costs: Mapping[str, Any]) -> None:

@@ -230,7 +230,7 @@ def _refuse_effects(state: RunState, graph: Graph, planned: list[Planned]) -> No
         step = state.steps.get(one.step)
         if not one.reuse and graph.nodes[one.step].effect and step is not None and step.state == "succeeded":
             raise RunError(
-                f"step {one.step} has done its work outside, and would do it again: {one.why}",
+                f"step {one.step} has already changed something outside and would do it again: {one.why}",
                 next=f"trikk resume {state.id} --with-current-code --again {one.step}, or --keep {one.step}",
             )
 
@@ -380,8 +380,9 @@ def code_changed(run: str, changed: list[str]) -> RunError:
     """The error that names both ways of going on when the code is no longer the run's."""
     shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
     return RunError(
-        f"the project's code is no longer that of run {run}: {shown}",
-        next=f"trikk resume {run} --with-current-code (what was mended), or --with-locked-code (as it was)",
+        f"the project's code has changed since run {run}: {shown}",
+        next=f"choose which code runs the remaining steps: trikk resume {run} --with-current-code, "
+        "or --with-locked-code (the run's own)",
     )
 
 
@@ -395,7 +396,7 @@ def steps_changed(run: str, opened: list[Planned]) -> RunError:
     again, keep = (" ".join(f"--{word} {name}" for name in names) for word in ("again", "keep"))
     return RunError(
         f"{shown} {have} succeeded in run {run}, {said}",
-        next=f"trikk resume {run} --with-current-code {again} (run it with the code as it is), "
+        next=f"trikk resume {run} --with-current-code {again} (run it with the present code), "
         f"or {keep} (keep the result), step by step",
     )
 

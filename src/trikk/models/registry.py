@@ -278,7 +278,7 @@ class Registry:
 def _check_told(held: Sequence[Move], name: str, version: int, at: float, now: float) -> None:
     """Whether a move may count from a time: what others have decided since then stays true."""
     if at > now:
-        raise UsageError("a promotion can't count from a time that is to come", next="give an earlier time")
+        raise UsageError("a promotion can't take effect in the future", next="give an earlier time")
     later = next((move for move in held if move.at > at and move.version != version), None)
     if later is not None:
         moment = datetime.fromtimestamp(later.at, UTC).isoformat(" ", "seconds")

@@ -311,7 +311,7 @@ def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:
     ways = [name for name in ("calibrated", "calibrate") if more.get(name)]
     if len(ways) > 1:
         raise UsageError(
-            "calibrated says that probabilities are right, and calibrate that they are to be made so",
+            "calibrated says that probabilities are right, and calibrate that they need correcting",
             next="leave one of them out",
         )
     if ways and not any(map(is_expected, metrics)):

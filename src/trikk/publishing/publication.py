@@ -114,7 +114,7 @@ def other_rows(job: Job, sent: int) -> PermanentError:
     return PermanentError(
         f"{sent:,} messages of other rows were published as {job.identity} before",
         where=job.address.label,
-        next="they stay; start a new run to publish the rows that there are now",
+        next="they stay; start a new run to publish the present rows",
     )
 
 

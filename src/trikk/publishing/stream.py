@@ -266,7 +266,7 @@ class Stream:
         raise PermanentError(
             "other rows were published under this identity before",
             where=f"{self.path.name}, {found.identity}",
-            next="they stay; start a new run to publish the rows that there are now",
+            next="they stay; start a new run to publish the present rows",
         )
 
     def _read_batch(self, batch: Batch) -> Iterator[Record]:

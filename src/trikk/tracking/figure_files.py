@@ -68,7 +68,7 @@ def _file(name: str, figure: Any, folder: Path) -> Path:
         figure = getattr(figure, "figure", None)  # matplotlib's axes
     if figure is None or not hasattr(figure, "savefig"):
         raise UsageError(
-            f"figure {name} is nothing that trikk can draw",
+            f"figure {name} is not something trikk can draw",
             next="give a figure of matplotlib or plotly, bytes of an image, or the Path of a file",
         )
     return _saved(folder / _with_ending(name, ".png"), figure)

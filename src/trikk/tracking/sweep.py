@@ -115,7 +115,7 @@ class Sweep:
         session = self._add_session()
         if session.lock.code != plan.lock["code"]:
             raise RunError(
-                f"the project's code is no longer that of sweep {plan.id}", next="begin a new search: trikk sweep"
+                f"the project's code has changed since sweep {plan.id}", next="begin a new search: trikk sweep"
             )
         proposer = proposer_of(plan)
         with self._alone(plan), _signals():
@@ -135,7 +135,9 @@ class Sweep:
                 lock = self.project.state_dir / "sweeps" / f"{plan.id}.lock"
                 stack.enter_context(file_lock(lock, timeout=0.0))
             except StorageError as error:
-                raise RunError(f"sweep {plan.id} goes on in another process", next="wait for it") from error
+                raise RunError(
+                    f"sweep {plan.id} is still running in another process", next="wait for it"
+                ) from error
             yield
 
     # -- runs ---------------------------------------------------------------------------------------

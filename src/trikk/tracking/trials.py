@@ -131,9 +131,9 @@ def check_direction(metric: str, *, maximize: bool) -> None:
     """Refuse a search that would call the worst the best; UsageError."""
     better = better_of(metric)
     if better == "higher" and not maximize:
-        raise UsageError(f"of {metric} larger is better, and the smallest would win", next="add --maximize")
+        raise UsageError(f"a larger {metric} is better, but the smallest would win", next="add --maximize")
     if better == "lower" and maximize:
-        raise UsageError(f"of {metric} less is better, and the largest would win", next="leave out --maximize")
+        raise UsageError(f"a smaller {metric} is better, but the largest would win", next="leave out --maximize")
 
 
 def read_plan(project: Project, sweep: str) -> Plan:

@@ -74,7 +74,7 @@ def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json:
 
     model, _, _ = split_reference(reference)
     if no_log and (table or key or given["slot"] or given["truth"]):
-        raise click.UsageError("--no-log goes with none of --table, --key, --slot and --truth")
+        raise click.UsageError("--no-log can't be combined with --table, --key, --slot or --truth")
     project = Project.open()
     log_to_stderr(project.settings.timezone, logging.WARNING)
     logging.getLogger("trikk.endpoint").setLevel(logging.INFO)

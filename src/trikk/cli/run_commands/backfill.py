@@ -111,7 +111,7 @@ class _Backfill:
                 return None
             if before.driven is not None:
                 raise RunError(
-                    f"run {before.driven.id} of this day is going on in another process",
+                    f"run {before.driven.id} of this day is still running in another process",
                     next=f"wait for it, or end it: trikk cancel {before.driven.id}",
                 )
             if before.unfinished is not None:

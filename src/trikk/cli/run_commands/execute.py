@@ -111,8 +111,10 @@ def resume(
     if changed:
         if not asks:
             raise code_changed(found, changed)
-        echo(f"The project's code is no longer that of run {found}: {', '.join(changed[:8])}", err=True)
-        asked = click.prompt("Go on with which code?", type=click.Choice(["current", "locked", "stop"]), err=True)
+        echo(f"The project's code has changed since run {found}: {', '.join(changed[:8])}", err=True)
+        asked = click.prompt(
+            "Run the remaining steps with which code?", type=click.Choice(["current", "locked", "stop"]), err=True
+        )
         if asked == "stop":
             raise click.Abort
         code = asked
@@ -126,7 +128,7 @@ def resume(
             echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
 
     def ask(opened: list[Planned]) -> Answer:
-        echo(f"Not with their code as it is: {', '.join(p.step for p in opened)}", err=True)
+        echo(f"The code of these steps has changed: {', '.join(p.step for p in opened)}", err=True)
         choice = click.Choice(["again", "keep", "stop"])
         answer = click.prompt("Run them again, or keep their results?", type=choice, err=True)
         if answer == "stop":

@@ -113,7 +113,7 @@ def _open(project: Project, artifact: Artifact, name: str) -> Path:
 
     path = project.state_dir / "opened" / artifact.digest[:16] / file_name(artifact, name)
     if path.suffix.lower() not in _SHOWABLE:
-        raise UsageError(f"{name} is nothing that a browser shows", next="write it to a file: --out FILE")
+        raise UsageError(f"{name} is not something a browser shows", next="write it to a file: --out FILE")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     export(project.artifacts, artifact, path)
@@ -157,7 +157,7 @@ def sweep(
     if sweep_id is not None and (pipeline or parameters or metric or trials or maximize or as_grid):
         raise click.UsageError("--resume takes what to do from the search; leave the rest out")
     if as_grid and trials:
-        raise click.UsageError("--grid and --optuna exclude each other")
+        raise click.UsageError("--grid and --optuna can't be combined")
     project = Project.open()
     with mirroring(project), Sweep(project, parallel=parallel, listener=None if as_json else _announce) as search:
         if sweep_id is not None:

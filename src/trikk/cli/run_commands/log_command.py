@@ -23,7 +23,7 @@ _LOOK_EVERY = 0.2
 def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
     """Print what the steps of RUN, or STEP (`name` or `name[3]`), wrote to stdout, stderr and logging."""
     if follow and as_json:
-        raise UsageError("a log that is followed is no JSON document", next="leave out -f, or --json")
+        raise UsageError("-f and --json can't be combined", next="leave one of them out")
     project = Project.open()
     found = project.find_run(run)
     printed: dict[str, int] = {}

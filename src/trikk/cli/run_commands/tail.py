@@ -25,7 +25,7 @@ _VALUE = 500  # characters of a message that are shown
 def tail(stream: str | None, follow: bool, lines: int, as_json: bool) -> None:
     """Print the last messages of STREAM: offset, time, id, key, value. Without STREAM, list the streams."""
     if follow and as_json:
-        raise UsageError("a stream that is followed is no JSON document", next="leave out -f, or --json")
+        raise UsageError("-f and --json can't be combined", next="leave one of them out")
     settings = Project.open().settings
     if stream is None:
         _list(settings.state, settings.environment, as_json=as_json)

@@ -250,8 +250,8 @@ def _commit(call: StepCall, to: Mapping[str, Any], frame: Any, digest: str, plac
     made = place.tables.write(str(to["table"]), write, identity=call.identity, origin=origin)
     if made.repeated and made.digest not in (None, digest):
         raise PermanentError(
-            f"it has taken other rows from this step of this run before, in version {made.version}",
-            next="they stay; start a new run to write the rows that there are now",
+            f"this step of this run has already written other rows to it, in version {made.version}",
+            next="they stay; start a new run to write the present rows",
         )
     return made
 

@@ -71,7 +71,7 @@ def named(metrics: Sequence[str | Metric | Callable[..., float]]) -> tuple[tuple
 def _check_free(name: str) -> None:
     if _means_something(name) or name in RESERVED or name.startswith("quantile_"):
         raise UsageError(
-            f"{name!r} can't be the name of a metric of one's own, as it means something already",
+            f"{name!r} can't name a metric of your own: it already means something",
             next=f'name it otherwise: Metric({name}, name="my_{name}")',
         )
 
