@@ -28,7 +28,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.monitoring.figures.records import WindowRecord
 
 ZONE = ZoneInfo("UTC")
-ACCEPTED = Accepted.read("1/month")
+ACCEPTED = Accepted.of("1/month")
 
 
 def over(count: int) -> list[Night]:

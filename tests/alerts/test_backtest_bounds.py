@@ -42,19 +42,19 @@ def test_bounds_of_nothing_say_nothing():
     ],
 )
 def test_a_rate_is_read(text, per_day, of_nights):
-    found = Accepted.read(text)
+    found = Accepted.of(text)
     assert (found.per_day, found.of_nights) == (pytest.approx(per_day), of_nights)
 
 
 @pytest.mark.parametrize("text", ["", "often", "0", "1", "-0.1", "1/decade", "0/month", "nan", "inf"])
 def test_what_is_no_rate_is_refused(text):
     with pytest.raises(UsageError, match="no rate of false alarms"):
-        Accepted.read(text)
+        Accepted.of(text)
 
 
 def test_as_many_days_as_are_asked_for_are_enough():
     for text in ("1/month", "1/week", "0.02", "0.3"):
-        accepted = Accepted.read(text)
+        accepted = Accepted.of(text)
         assert accepted.upper(0, accepted.days_needed) <= accepted.per_day
         assert accepted.upper(0, accepted.days_needed - 1) > accepted.per_day
 
@@ -63,7 +63,7 @@ def outcome(
     threshold: float, *, alarms: int, days: int, nights: int | None = None, text: str = "1/month"
 ) -> Outcome:
     false_nights = alarms if nights is None else nights
-    accepted = Accepted.read(text)
+    accepted = Accepted.of(text)
     count = false_nights if accepted.of_nights else alarms
     upper = accepted.upper(count, days)
     return Outcome(
@@ -72,7 +72,7 @@ def outcome(
 
 
 def suggested(outcomes: list[Outcome], text: str = "1/month") -> tuple[str, float | None]:
-    found = suggest(outcomes, Accepted.read(text), rule("wape > 1"))
+    found = suggest(outcomes, Accepted.of(text), rule("wape > 1"))
     assert found.why
     return found.verdict, found.threshold
 

@@ -14,7 +14,7 @@ from tests.alerts.backtest_past import FIRST, SPEC, day, evening, midnight, rule
 
 from trikk.alerts.backtest.answer import Backtest
 from trikk.alerts.backtest.bounds import Accepted
-from trikk.alerts.backtest.columns import ColumnSeen
+from trikk.alerts.backtest.columns import ColumnSeen, OnEvent
 from trikk.alerts.backtest.drift_limits import Limits
 from trikk.alerts.backtest.drift_replay import DriftSweep
 from trikk.alerts.backtest.night_replay import Episode, past_of, readings, replay
@@ -169,7 +169,7 @@ def test_a_limit_is_found_and_written_as_it_is_declared() -> None:
     assert found.write == 'drift=Drift(thresholds={"wasserstein": 0.101})'
     assert "All from here to wasserstein 0.25 meet the events on the same nights" in found.suggestion.why
     assert found.columns[0] == ColumnSeen(
-        "truth", "wasserstein", 0.25, 30, 0, 0.1, found.columns[0].largest_day, ((day(30), 0.4),)
+        "truth", "wasserstein", 0.25, 30, 0, 0.1, found.columns[0].largest_day, (OnEvent(day(30), 0.4),)
     )
 
 
@@ -258,7 +258,7 @@ def test_days_that_nobody_compared_leave_nothing_to_judge() -> None:
     with pytest.raises(UsageError, match="could be judged yet"):
         asked([compared(0, {"prediction": None}, evening(0))], Question("people", alarm="drift"))
     waiting = [compared(n, {"prediction": 0.01}, evening(n), settled=False) for n in range(3)]
-    found = asked(waiting, Question("people", alarm="drift", accepted=Accepted.read("0.1")))
+    found = asked(waiting, Question("people", alarm="drift", accepted=Accepted.of("0.1")))
     assert found.episodes == ()
     assert found.suggestion is not None
     assert found.suggestion.verdict == "not enough history"

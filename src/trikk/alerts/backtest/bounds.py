@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from trikk.core.errors import UsageError
+from trikk.core.record import Record
 from trikk.drift.measures.survival import chi_square_survival
 
 CONFIDENCE = 0.95
@@ -17,11 +17,10 @@ LEAST_EXPECTED = 0.5
 
 _PERIODS = {"day": 1.0, "week": 7.0, "month": 30.0, "quarter": 91.0, "year": 365.0}
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:/|per)\s*(day|week|month|quarter|year)\s*\Z")
-_STEPS = 200
+_STEPS = 200  # of bisection: far more than the bits of a float, and it stops when they are used up
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Record, frozen=True):
     """How many false alarms are accepted.
 
     Attributes:
@@ -35,7 +34,7 @@ class Accepted:
     of_nights: bool = False
 
     @classmethod
-    def read(cls, text: str) -> Accepted:
+    def of(cls, text: str) -> Accepted:
         """Read "1/month", "2 per week", or a share of nights such as "0.02".
 
         Raises:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from trikk.alerts.backtest.threshold_sweep import Days
-from trikk.core.values import JSON
+from trikk.core.record import Record
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord
 from trikk.monitoring.day_drift.other_limits import MISSING, effects_of, is_measured
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnSeen:
+class OnEvent(Record, frozen=True):
+    """The largest significant effect on the day of an event; None if there is none."""
+
+    event: date
+    largest: float | None
+
+
+class ColumnSeen(Record, frozen=True):
     """How large a column's effects were, by one method.
 
     Attributes:
@@ -27,7 +31,7 @@ class ColumnSeen:
         good_drifts: on how many of them it drifts.
         largest: the largest significant effect on these days; None if none is.
         largest_day: that day; None likewise.
-        events: of each event, its day and the largest significant effect on it; None where there is none.
+        events: the same of each event.
     """
 
     column: str
@@ -37,13 +41,7 @@ class ColumnSeen:
     good_drifts: int
     largest: float | None
     largest_day: date | None
-    events: tuple[tuple[date, float | None], ...]
-
-    def to_json(self) -> dict[str, JSON]:
-        """The column as JSON."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        found["largest_day"] = self.largest_day.isoformat() if self.largest_day else None
-        return found | {"events": [{"event": day.isoformat(), "largest": size} for day, size in self.events]}
+    events: tuple[OnEvent, ...]
 
 
 def columns_seen(
@@ -65,27 +63,27 @@ def columns_seen(
             sizes[column, method].setdefault(day, 0.0)
         for effect in effects_of(record, drift):
             method = MISSING if effect.limit == MISSING else methods[effect.column]
-            held = sizes[effect.column, method]
-            held[day] = max(effect.size, held.get(day, 0.0))
-    found = [_seen(column, method, of, drift, good, events) for (column, method), of in sizes.items()]
-    return tuple(sorted(found, key=lambda c: (-(c.largest or 0.0) / (c.limit or 1.0), c.column, c.method)))
+            by_day = sizes[effect.column, method]
+            by_day[day] = max(effect.size, by_day.get(day, 0.0))
+    columns = [_seen(column, method, by_day, drift, good, events) for (column, method), by_day in sizes.items()]
+    return tuple(sorted(columns, key=lambda c: (-(c.largest or 0.0) / (c.limit or 1.0), c.column, c.method)))
 
 
 def _seen(
     column: str, method: str, sizes: dict[date, float], drift: Drift, good: Days, events: Sequence[date]
 ) -> ColumnSeen:
     limit = drift.missing if method == MISSING else drift.limit(column, method)[1]
-    there = {day: size for day, size in sizes.items() if good.first <= day <= good.last}
-    worst = max(there, key=lambda day: there[day], default=None)
-    if worst is not None and not there[worst]:
-        worst = None
+    on_good_days = {day: size for day, size in sizes.items() if good.first <= day <= good.last}
+    worst = max(on_good_days, key=lambda day: on_good_days[day], default=None)
+    if worst is not None and not on_good_days[worst]:
+        worst = None  # it was measured, and no effect was more than chance
     return ColumnSeen(
         column,
         method,
         limit,
-        len(there),
-        sum(size >= limit for size in there.values() if size),
-        None if worst is None else there[worst],
+        len(on_good_days),
+        sum(size >= limit for size in on_good_days.values() if size),
+        None if worst is None else on_good_days[worst],
         worst,
-        tuple((event, sizes.get(event) or None) for event in events),
+        tuple(OnEvent(event, sizes.get(event) or None) for event in events),
     )

@@ -18,19 +18,19 @@ class Limits:
 
     Attributes:
         drift: what the monitor declares, with the numbers that were asked for.
-        held: the limits that X stands for, by their names in `thresholds`, as they are.
+        varied: the limits that X stands for, by their names in `thresholds`, as they are.
     """
 
     drift: Drift
-    held: dict[str, float]
+    varied: dict[str, float]
 
     @classmethod
-    def of(cls, drift: Drift, asked: Sequence[str], days: Iterable[DriftRecord]) -> Limits:
+    def of(cls, drift: Drift, wanted: Sequence[str], days: Iterable[DriftRecord]) -> Limits:
         """Find the limits.
 
         Args:
             drift: what the monitor declares.
-            asked: names of limits, each perhaps with a number, as "wasserstein=0.3": a method, a column, which
+            wanted: names of limits, each perhaps with a number, as "wasserstein=0.3": a method, a column, which
                 gets a limit of its own, or "missing"; empty for all that are in use.
             days: what was found of days.
 
@@ -42,44 +42,45 @@ class Limits:
         if not used:
             raise UsageError("no day could be compared yet", next="trikk watch --once compares what has come in")
         known = {**by_column, MISSING: drift.missing, **used}
-        held: dict[str, float] = {}
-        for text in asked or sorted(used):
+        varied: dict[str, float] = {}
+        for text in wanted or sorted(used):
             name, _, number = text.partition("=")
             if name not in known:
                 raise UnknownName("limit", name, known)
-            held[name] = _number(text, number) if number else known[name]
-        if asked:
-            drift = replace(drift, thresholds={**(drift.thresholds or {}), **held})
-        return cls(drift, held)
+            varied[name] = _number(text, number) if number else known[name]
+        if wanted:
+            # written down as it is, so that a limit that a column gets of its own is there for X too
+            drift = replace(drift, thresholds={**(drift.thresholds or {}), **varied})
+        return cls(drift, varied)
 
     @property
     def is_one(self) -> bool:
         """Whether X is a limit, and not what several are multiplied by."""
-        return len(self.held) == 1
+        return len(self.varied) == 1
 
     @property
     def number(self) -> float:
         """What X is now."""
-        return next(iter(self.held.values())) if self.is_one else 1.0
+        return next(iter(self.varied.values())) if self.is_one else 1.0
 
     @property
     def template(self) -> str:
         """The limits with X."""
         if self.is_one:
-            return f"X for {next(iter(self.held))}"
+            return f"X for {next(iter(self.varied))}"
         return f"X times {self.text(1.0)}"
 
     def at(self, threshold: float) -> dict[str, float]:
         """The limits with a number, by name."""
         if self.is_one:
-            return dict.fromkeys(self.held, threshold)
-        return {name: float(f"{limit * threshold:.4g}") for name, limit in self.held.items()}
+            return dict.fromkeys(self.varied, threshold)
+        return {name: float(f"{limit * threshold:.4g}") for name, limit in self.varied.items()}
 
     def reached(self, sizes: Mapping[str, float]) -> float:
         """The largest number at which effects drift, by the names of their limits; 0 if there is none."""
         if self.is_one:
             return max(sizes.values(), default=0.0)
-        return max((size / self.held[name] for name, size in sizes.items() if self.held[name]), default=0.0)
+        return max((size / self.varied[name] for name, size in sizes.items() if self.varied[name]), default=0.0)
 
     def of_drift(self, threshold: float) -> Drift:
         """What the monitor would declare."""
@@ -105,9 +106,9 @@ def _used(drift: Drift, days: Iterable[DriftRecord]) -> tuple[dict[str, float], 
 
 def _number(text: str, number: str) -> float:
     try:
-        found = float(number)
+        limit = float(number)
     except ValueError:
-        found = math.nan
-    if not (math.isfinite(found) and found > 0):
+        limit = math.nan
+    if not (math.isfinite(limit) and limit > 0):
         raise UsageError(f"{text!r} gives no limit", next="write --limit wasserstein=0.3")
-    return found
+    return limit

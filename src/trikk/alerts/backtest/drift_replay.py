@@ -133,7 +133,7 @@ def _day(record: DriftRecord, drift: Drift, limits: Limits) -> _Day:
     is_fixed = False
     methods = {one.column: one.method or "" for one in record.columns}
     for effect in effects_of(record, drift):
-        if effect.limit in limits.held:
+        if effect.limit in limits.varied:
             sizes[effect.limit] = max(effect.size, sizes.get(effect.limit, 0.0))
         elif effect.limit == MISSING:
             is_fixed = is_fixed or effect.size >= drift.missing

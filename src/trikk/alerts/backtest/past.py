@@ -60,15 +60,15 @@ def nights(first: date, last: date, evaluated: Iterable[float], zone: ZoneInfo) 
     latest: dict[date, float] = {}
     for at in sorted(evaluated):
         latest[datetime.fromtimestamp(at, zone).date()] = at
-    found = []
+    over = []
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
         if day in latest:
             moment = datetime.fromtimestamp(latest[day], UTC)
         else:
             moment = day_start(day + timedelta(days=1), zone)
-        found.append(Night(day, moment))
-    return found
+        over.append(Night(day, moment))
+    return over
 
 
 def known_of(records: Iterable[WindowRecord], spec: MonitorSpec) -> list[Known[WindowRecord]]:
@@ -99,8 +99,8 @@ def days_known(records: Iterable[DriftRecord], spec: MonitorSpec) -> list[Known[
     for record in records:
         by_day[record.label].append(record)
     chosen: list[DriftRecord] = []
-    for past in by_day.values():
-        chosen += [one for one in past if is_of_now(one)] or past
+    for versions in by_day.values():
+        chosen += [record for record in versions if is_of_now(record)] or versions
 
     def due(first: DriftRecord) -> datetime:
         waits = any(column.column in ("truth", "error") for column in first.columns)
@@ -120,15 +120,16 @@ def _known(records: Iterable[R], due: Callable[[R], datetime]) -> list[Known[R]]
     by_window: dict[tuple[str, str], list[R]] = defaultdict(list)
     for record in records:
         by_window[record.kind, record.label].append(record)
-    found: list[Known[R]] = []
-    for past in by_window.values():
-        past.sort(key=lambda r: r.at)
-        first = past[0]
-        ended = due(first).timestamp()
-        assumed = first.at > ended + LATE.total_seconds()
-        found.append(Known(first, ended if assumed else first.at, assumed))
-        found.extend(Known(record, record.at) for record in past[1:])
-    return found
+    known: list[Known[R]] = []
+    for versions in by_window.values():
+        versions.sort(key=lambda r: r.at)
+        first = versions[0]
+        was_due = due(first).timestamp()
+        assumed = first.at > was_due + LATE.total_seconds()
+        known.append(Known(first, was_due if assumed else first.at, assumed))
+        # only the first can be a history that was loaded at once: what followed was known when it was found
+        known.extend(Known(record, record.at) for record in versions[1:])
+    return known
 
 
 class Versions(Generic[R]):

@@ -50,7 +50,7 @@ class Question:
     last: date | None = None
     good: Days | None = None
     events: tuple[date, ...] = ()
-    accepted: Accepted = field(default_factory=lambda: Accepted.read("1/month"))
+    accepted: Accepted = field(default_factory=lambda: Accepted.of("1/month"))
 
 
 @dataclass(frozen=True, slots=True)

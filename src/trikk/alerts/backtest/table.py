@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from trikk.alerts.backtest.bounds import Accepted
 from trikk.alerts.backtest.past import Night
 from trikk.alerts.backtest.threshold_sweep import Days, Flip, Sight, Span, Sweep
 from trikk.core.errors import UsageError
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.monitoring.cases.windows import zone_of
 
@@ -22,12 +22,12 @@ Opened: TypeAlias = tuple[Night, Night | None, float, float]
 MONTH = 30
 OPEN_AT_MOST = 0.1
 """The share of good nights on which a false alarm may be open, if it is opened rarely enough."""
-_CLOSE, _WIDE, _OTHERS = 15, 15, 19
-_FEW = 4  # of each, where every number means reading all nights again
+_CLOSE, _WIDE, _ALL = 15, 15, 19
+"""How many numbers are tried: right above the highest figures of good days, among the rest of them, among all."""
+_FEW = 4  # of each, where every number means judging all nights anew
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(Record, frozen=True):
     """How an event was met.
 
     Attributes:
@@ -42,14 +42,8 @@ class Detection:
     days: int | None
     early: bool = False
 
-    def to_json(self) -> dict[str, JSON]:
-        """The detection as JSON."""
-        night = self.night.isoformat() if self.night else None
-        return {"event": self.event.isoformat(), "night": night, "days": self.days, "early": self.early}
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Record, frozen=True):
     """What a threshold would have done.
 
     Attributes:
@@ -90,13 +84,12 @@ class Outcome:
         """
         count = self.false_nights if accepted.of_nights else self.false_alarms
         is_brief = self.false_nights <= max(OPEN_AT_MOST * self.good_days, windows * self.false_alarms)
+        # 1/month in 30 days is one alarm: a float's rounding must not make it less
         return count <= accepted.per_day * self.good_days * (1 + 1e-9) and is_brief
 
     def to_json(self) -> dict[str, JSON]:
-        """The outcome as JSON."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        found |= {"false_alarms_per_month": self.per_month, "detections": [d.to_json() for d in self.detections]}
-        return found
+        """The outcome as JSON, with the rate."""
+        return {**super().to_json(), "false_alarms_per_month": self.per_month}
 
 
 def candidates(sweep: Sweep, good: Days) -> list[float]:
@@ -110,19 +103,20 @@ def candidates(sweep: Sweep, good: Days) -> list[float]:
         UsageError: if larger numbers do not always mean the same.
     """
     flips = sweep.flips()
-    given = [] if sweep.number is None else [sweep.number]
+    present = [] if sweep.number is None else [sweep.number]
     if not flips:
-        return given
+        return present
     more_is_good = flips[0].more_is_good
     if any(flip.more_is_good is not more_is_good for flip in flips):
         raise UsageError(
             "a larger number means fewer alarms for some windows and more for others",
             next="compare figures that are never negative, such as mae, or abs(bias) with a number",
         )
-    close, wide, others = (_FEW, _FEW, _FEW) if sweep.is_slow else (_CLOSE, _WIDE, _OTHERS)
+    close, wide, whole = (_FEW, _FEW, _FEW) if sweep.is_slow else (_CLOSE, _WIDE, _ALL)
     ordered = _ordered(sweep.flips(good))
-    chosen = [*ordered[-close:], *_spaced(ordered[:-close], wide), *_spaced(_ordered(flips), others)]
-    return sorted({*(_beyond(flip) for flip in chosen), *given}, reverse=not more_is_good)
+    # the highest of the good days decide on false alarms, so none of them may be left out
+    chosen = [*ordered[-close:], *_spaced(ordered[:-close], wide), *_spaced(_ordered(flips), whole)]
+    return sorted({*(_beyond(flip) for flip in chosen), *present}, reverse=not more_is_good)
 
 
 def _ordered(flips: Iterable[Flip]) -> list[Flip]:
@@ -145,10 +139,10 @@ def _beyond(flip: Flip) -> float:
     unit = 10.0 ** (math.floor(math.log10(abs(flip.at))) - 2)
     up = flip.more_is_good
     steps = math.ceil(flip.at / unit) if up else math.floor(flip.at / unit)
-    found = float(f"{steps * unit:.3g}")
-    if found == flip.at and flip.bad_at:
+    number = float(f"{steps * unit:.3g}")
+    if number == flip.at and flip.bad_at:
         return float(f"{(steps + (1 if up else -1)) * unit:.3g}")
-    return found
+    return number
 
 
 def outcome(sweep: Sweep, threshold: float, good: Days, events: Sequence[date], accepted: Accepted) -> Outcome:
@@ -195,12 +189,12 @@ def _good_sights(sweep: Sweep, seen: Sequence[Sight], good: Days) -> list[Sight]
 def _open_nights(spans: Iterable[Span], over: Sequence[Night]) -> set[date]:
     """The nights after whose look an incident was open."""
     moments = [night.moment for night in over]
-    found: set[date] = set()
+    days: set[date] = set()
     for span in spans:
         begin = bisect_left(moments, span.opened.night.moment)
         end = len(over) if span.resolved is None else bisect_left(moments, span.resolved.moment)
-        found.update(night.day for night in over[begin:end])
-    return found
+        days.update(night.day for night in over[begin:end])
+    return days
 
 
 def detection(incidents: Iterable[Opened], event: date, zone: ZoneInfo) -> Detection:
@@ -212,12 +206,12 @@ def detection(incidents: Iterable[Opened], event: date, zone: ZoneInfo) -> Detec
         zone: whose days.
     """
     before = Days(date.min, event - timedelta(days=1))
-    found = [
+    meetings = [
         (opened, early)
         for opened, resolved, start, end in incidents
         if not (early := before.hold(start, end, zone)) or resolved is None or resolved.day > event
     ]
-    if not found:
+    if not meetings:
         return Detection(event, None, None)
-    opened, early = min(found, key=lambda one: one[0].moment)
+    opened, early = min(meetings, key=lambda meeting: meeting[0].moment)
     return Detection(event, opened.day, (opened.day - event).days, early)

@@ -13,7 +13,7 @@ from trikk.core.errors import UsageError
 _PLACE = "X"
 _UP, _DOWN = (">", ">="), ("<", "<=")
 _ROUGH = 1e-9
-_DIGITS = 11  # figures have nine
+_DIGITS = 11  # figures have nine: more would tell apart by rounding what is the same number
 _EXAMPLE = "write X in its place, such as: wape > X and coverage >= 0.8"
 
 
@@ -70,6 +70,7 @@ class Turning:
 
     def __init__(self, template: Template) -> None:
         self._template = template
+        # two numbers give the line on which both sides are even, the third shows whether it is one
         trees = [list(_leaves(parse(template.at(x)))) for x in (1.0, 2.0, 3.0)]
         self._forms = next(forms for forms in zip(*trees, strict=True) if forms[0][0].text != forms[1][0].text)
         leaf, negated = self._forms[0]
@@ -84,13 +85,13 @@ class Turning:
         Raises:
             UsageError: if the comparison is not linear in the number.
         """
-        found = []
+        excesses = []
         for leaf, _ in self._forms:
             left, right = (side.value(values) for side in leaf.sides or ())
             if left is None or right is None:
                 return None
-            found.append(left - right)
-        first, second, third = found
+            excesses.append(left - right)
+        first, second, third = excesses
         slope = second - first
         if abs(third - second - slope) > _ROUGH * max(abs(first), abs(third)):
             raise UsageError(

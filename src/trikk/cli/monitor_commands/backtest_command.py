@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trikk.alerts.backtest.table import Detection, Outcome
     from trikk.alerts.backtest.threshold_sweep import Days
 
-_AROUND = 6
+_AROUND = 6  # thresholds that are shown on either side of the suggested one
 _COLUMNS = 12
 _WIDTH = 100
 _COLOURS = {"supported": "green", "tentative": "yellow"}
@@ -73,22 +73,22 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 )
 @click.option("--all", "every", is_flag=True, help="Show all thresholds and columns.")
 @json_option
-def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **asked: Any) -> None:
+def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **options: Any) -> None:
     """Replay MONITOR's past night by night: which alarms would have fired, and which threshold to choose."""
     from trikk.alerts.backtest.bounds import Accepted
     from trikk.alerts.backtest.question import Question
-    from trikk.alerts.backtest.runner import backtest as answer
+    from trikk.alerts.backtest.runner import backtest as replayed
 
     good = _days(known_ok) if known_ok else None
-    found = answer(Project.open(), Question(good=good, accepted=Accepted.read(accept), **asked))
+    answer = replayed(Project.open(), Question(good=good, accepted=Accepted.of(accept), **options))
     if as_json:
-        print_json(found.to_json())
+        print_json(answer.to_json())
         return
-    _head(found)
-    _incidents(found)
-    _thresholds(found, every=every)
-    _columns(found, every=every)
-    _suggestion(found)
+    _head(answer)
+    _incidents(answer)
+    _thresholds(answer, every=every)
+    _columns(answer, every=every)
+    _suggestion(answer)
 
 
 def _days(text: str) -> Days:
@@ -109,28 +109,28 @@ def _say(text: str) -> None:
     echo(textwrap.indent(textwrap.fill(text, width - 2, break_on_hyphens=False), "  "))
 
 
-def _head(found: Backtest) -> None:
-    rule = found.rule
-    shown = f"drift by {found.shown}" if rule.kind == "drift" else found.shown
+def _head(answer: Backtest) -> None:
+    rule = answer.rule
+    shown = f"drift by {answer.shown}" if rule.kind == "drift" else answer.shown
     often = f" for {rule.windows} windows" if rule.windows > 1 else ""
     each = f", each {rule.slice}" if rule.slice else ""
-    echo(f"{rule.monitor}{each}: {shown}{often} ({found.origin})")
+    echo(f"{rule.monitor}{each}: {shown}{often} ({answer.origin})")
     windows = "days" if rule.kind == "drift" else "windows"
-    known = f"{found.recorded} {windows} as they were known at the time"
-    if found.assumed:
-        known += f", {found.assumed} that nobody watched then: taken to be known when their labels were due"
-    _say(f"{len(found.over)} nights from {found.over[0].day} to {found.over[-1].day}; {known}")
-    for note in found.notes:
+    known = f"{answer.recorded} {windows} as they were known at the time"
+    if answer.assumed:
+        known += f", {answer.assumed} that nobody watched then: taken to be known when their labels were due"
+    _say(f"{len(answer.over)} nights from {answer.over[0].day} to {answer.over[-1].day}; {known}")
+    for note in answer.notes:
         _say(f"note: {note}")
 
 
-def _incidents(found: Backtest) -> None:
+def _incidents(answer: Backtest) -> None:
     from trikk.alerts.delivery.times import lasting
 
-    if found.episodes is None:
+    if answer.episodes is None:
         return
     echo()
-    if not found.episodes:
+    if not answer.episodes:
         echo("No alarm would have fired.")
     else:
         rows = [
@@ -139,48 +139,48 @@ def _incidents(found: Backtest) -> None:
                 "-" if one.resolved is None else one.resolved.day.isoformat(),
                 "still open" if one.days is None else lasting(one.days * 86400),
                 str(one.messages),
-                "false alarm" if found.is_false(one) else "",
+                "false alarm" if answer.is_false(one) else "",
                 ("" if one.part is None else f"{one.part[0]} {one.part[1]}: ") + one.why,
             ]
-            for one in found.episodes
+            for one in answer.episodes
         ]
         table(["OPENED", "RESOLVED", "LASTED", "MESSAGES", "", "WHY"], rows, right=["MESSAGES"])
-    for met in found.detections:
+    for met in answer.detections:
         earlier = f"an alarm of {met.night} was open, which an earlier day had opened"
-        echo(f"Event of {met.event}: {earlier if met.early else _met(met)}")
+        echo(f"Event of {met.event}: {earlier if met.early else _how_met(met)}")
 
 
-def _thresholds(found: Backtest, *, every: bool) -> None:
-    shown = list(found.outcomes) if every else _beside(found)
+def _thresholds(answer: Backtest, *, every: bool) -> None:
+    shown = list(answer.outcomes) if every else _beside(answer)
     if not shown:
         return
-    chosen = found.suggestion.threshold if found.suggestion else None
+    chosen = answer.suggestion.threshold if answer.suggestion else None
     heads = ["X", "FALSE ALARMS", "PER MONTH", "FALSE NIGHTS", "ALARMS", "NIGHTS"]
     rows = []
     for one in shown:
         per_month = "-" if one.per_month is None else f"{one.per_month:.2g}"
         row = [f"{one.threshold:.6g}", str(one.false_alarms), per_month, f"{one.false_nights} of {one.good_days}"]
-        row += [str(one.alarms), str(one.alarm_nights), *(_met(met) for met in one.detections)]
-        marks = ["suggested"] * (one.threshold == chosen) + ["now"] * (one.threshold == found.held)
+        row += [str(one.alarms), str(one.alarm_nights), *(_how_met(met) for met in one.detections)]
+        marks = ["suggested"] * (one.threshold == chosen) + ["now"] * (one.threshold == answer.held)
         rows.append([*row, f"<- {', '.join(marks)}" if marks else ""])
     events = [str(one.event) for one in shown[0].detections]
-    echo(f"\n{found.template}:")
+    echo(f"\n{answer.template}:")
     table([*heads, *events, ""], rows, right=heads)
-    if len(shown) < len(found.outcomes):
-        echo(f"{len(found.outcomes)} numbers were tried: --all shows them")
+    if len(shown) < len(answer.outcomes):
+        echo(f"{len(answer.outcomes)} numbers were tried: --all shows them")
 
 
-def _beside(found: Backtest) -> list[Outcome]:
+def _beside(answer: Backtest) -> list[Outcome]:
     """Those near the suggested threshold and the rule's own, and the ends."""
-    outcomes = list(found.outcomes)
-    wanted = {found.suggestion.threshold if found.suggestion else None}
+    outcomes = list(answer.outcomes)
+    wanted = {answer.suggestion.threshold if answer.suggestion else None}
     places = [i for i, one in enumerate(outcomes) if one.threshold in wanted] or [len(outcomes) // 2]
-    own = [i for i, one in enumerate(outcomes) if one.threshold == found.held]
+    now = [i for i, one in enumerate(outcomes) if one.threshold == answer.held]
     near = {i for place in places for i in range(place - _AROUND, place + _AROUND + 1)}
-    return [one for i, one in enumerate(outcomes) if i in near | set(own) | {0, len(outcomes) - 1}]
+    return [one for i, one in enumerate(outcomes) if i in near | set(now) | {0, len(outcomes) - 1}]
 
 
-def _met(detection: Detection) -> str:
+def _how_met(detection: Detection) -> str:
     if detection.days is None or detection.night is None:
         return "never"
     if detection.early:
@@ -191,28 +191,28 @@ def _met(detection: Detection) -> str:
     return f"after {detection.days} d" if detection.days > 0 else f"{-detection.days} d before"
 
 
-def _columns(found: Backtest, *, every: bool) -> None:
-    shown = found.columns if every else found.columns[:_COLUMNS]
+def _columns(answer: Backtest, *, every: bool) -> None:
+    shown = answer.columns if every else answer.columns[:_COLUMNS]
     if not shown:
         return
     rows = []
     for one in shown:
         row = [one.column, f"{one.method} {one.limit:.6g}", str(one.good_days), str(one.good_drifts)]
         row += ["-" if one.largest is None else f"{one.largest:.3g} on {one.largest_day}"]
-        rows.append([*row, *("-" if size is None else f"{size:.3g}" for _, size in one.events)])
+        rows.append([*row, *("-" if event.largest is None else f"{event.largest:.3g}" for event in one.events)])
     echo("\nThe columns: significant effects, and the limit that each must reach to drift")
-    heads = ["COLUMN", "LIMIT", "GOOD DAYS", "DRIFT", "LARGEST", *(str(day) for day, _ in shown[0].events)]
+    heads = ["COLUMN", "LIMIT", "GOOD DAYS", "DRIFT", "LARGEST", *(str(event.event) for event in shown[0].events)]
     table(heads, rows, right=["GOOD DAYS", "DRIFT", *heads[5:]])
-    if len(shown) < len(found.columns):
-        echo(f"{len(found.columns) - len(shown)} more: --all shows them")
+    if len(shown) < len(answer.columns):
+        echo(f"{len(answer.columns) - len(shown)} more: --all shows them")
 
 
-def _suggestion(found: Backtest) -> None:
-    one = found.suggestion
+def _suggestion(answer: Backtest) -> None:
+    one = answer.suggestion
     if one is None:
         return
     verdict = style(one.verdict, fg=_COLOURS.get(one.verdict, "red"))
     echo("\n", verdict, f"{': ' if one.when else ''}{one.when}")
     _say(one.why)
-    if found.write:
-        echo(f"  write: {found.write}")
+    if answer.write:
+        echo(f"  write: {answer.write}")
