@@ -23,8 +23,8 @@ from benchmarks.places import REPOSITORY
 from trikk.alerts.evaluations import declared
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.lifecycle import decide
-from trikk.alerts.rules.rule import Rule
-from trikk.alerts.rules.sources import MONITOR_KINDS
+from trikk.alerts.rules.kinds import read_rule
+from trikk.alerts.rules.rule import Scene
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
@@ -97,8 +97,9 @@ class Nights:
         evaluate(self.spec, source, records, now=now, run=run, identity=run)
         drifting(self.spec, source, None, DriftRecords(journal, self.spec.name), now=now, run=run, identity=run)
         book, at = Book(journal), now.timestamp()
-        rules = [Rule.read(one) for one in self.spec.alarms]
-        for reading in (r for rule in rules for r in MONITOR_KINDS[rule.kind](records, self.spec, rule, now)):
+        scene = Scene(self.project, now, evaluated=[self.spec.name])
+        rules = [read_rule(alarm) for alarm in self.spec.alarms]
+        for reading in (r for rule in rules for r in rule.readings(scene, self.spec.name)):
             latest = book.latest(reading.cause)
             while (decision := decide(latest, reading, at)) is not None:
                 latest = book.apply(latest, reading.cause, decision, at=at, channels=())

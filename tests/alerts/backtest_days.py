@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.alerts.backtest_past import SPEC, day, evening, midnight
 
-from trikk.alerts.rules.rule import Rule, checked
+from trikk.alerts.rules.drift import DriftRule
+from trikk.alerts.rules.kinds import checked
 from trikk.drift import ColumnDrift
 from trikk.drift.drift_verdict import Facts, Limits, decide
 from trikk.drift.measures.methods import Measured
@@ -84,5 +85,7 @@ def watched_days(effects: Sequence[tuple[float, float]], drift: Drift | None = N
     return found
 
 
-def drift_rule(**more: Any) -> Rule:
-    return checked({"name": "drift", "kind": "drift", "monitor": "people", **more})
+def drift_rule(**more: Any) -> DriftRule:
+    made = checked({"name": "drift", "kind": "drift", "monitor": "people", **more})
+    assert isinstance(made, DriftRule)
+    return made

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from trikk.alerts.rules.rule import Rule, checked
+from trikk.alerts.rules.figures import FigureRule
+from trikk.alerts.rules.kinds import checked
 from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -77,5 +78,7 @@ def watched(wapes: Sequence[float | None]) -> list[WindowRecord]:
     return found
 
 
-def rule(when: str, **more: Any) -> Rule:
-    return checked({"name": "backtest", "monitor": "people", "when": when, **more})
+def rule(when: str, **more: Any) -> FigureRule:
+    made = checked({"name": "backtest", "monitor": "people", "when": when, **more})
+    assert isinstance(made, FigureRule)
+    return made

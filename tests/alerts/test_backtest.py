@@ -23,7 +23,7 @@ from trikk.alerts.backtest.runner import answer
 from trikk.alerts.backtest.table import outcome
 from trikk.alerts.backtest.template import Template
 from trikk.alerts.backtest.threshold_sweep import Days
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.labels import LabelRule
 from trikk.core.errors import UnknownName, UsageError
 from trikk.monitoring.figures.records import WindowRecord
 
@@ -96,13 +96,8 @@ def test_a_night_is_the_days_last_evaluation_or_its_end():
 
 def test_labels_that_did_not_come_can_be_replayed_too():
     records = [record(0, None, evening(2), state="overdue", labelled=3), record(1, 0.1, evening(3))]
-    labels = Rule("labels", "labels overdue", monitor="people")
+    labels = LabelRule(name="labels", monitor="people")
     assert shown(replay(known_of(records, SPEC), SPEC, labels, over(5))) == [(day(2), day(3))]
-
-
-def test_a_rule_on_runs_is_refused():
-    with pytest.raises(UsageError, match="can't be replayed"):
-        replay([], SPEC, Rule("failed", "run failed"), over(2))
 
 
 WAPE = st.one_of(st.none(), st.sampled_from([0.05, 0.1, 0.2, 0.3, 0.5, 0.9]))
@@ -323,7 +318,7 @@ def test_a_number_that_is_no_threshold_is_refused():
 
 
 def test_the_rule_is_the_alarm_then_the_condition_then_the_metric():
-    alarms = [rule("wape > 0.3", windows=2), Rule("labels", "labels overdue")]
+    alarms = [rule("wape > 0.3", windows=2), LabelRule(name="labels")]
     assert choose(Question("people"), SPEC, alarms).rule.windows == 2
     assert choose(Question("people", windows=3), SPEC, alarms).rule.windows == 3
     assert choose(Question("people"), SPEC, []).text == "wape > X * baseline"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.alerts.backtest_days import declared, drift_rule, watched_days
 from tests.alerts.backtest_past import FIRST, day, evening, rule, watched
 from tests.execution.command import Folder
@@ -24,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     found.write(trikk='name = "past"\npipelines = []\n')
     records = Records(Project.open(root).journal, "people")
     loss = rule("wape > 0.3", windows=2)
-    alarms = (replace(loss, name="loss").to_json(), drift_rule().to_json())
+    alarms = (structs.replace(loss, name="loss").to_json(), drift_rule().to_json())
     records.define(replace(declared(), alarms=alarms), evening(0))
     for number, record in enumerate(watched(WAPES)):
         records.put(record, identity=str(number))

@@ -22,8 +22,7 @@ from trikk.alerts.backtest.past import Night, days_known, nights
 from trikk.alerts.backtest.question import Question, choose
 from trikk.alerts.backtest.runner import answer
 from trikk.alerts.backtest.threshold_sweep import Days
-from trikk.alerts.rules.drift import of_drift
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.drift import DriftRule
 from trikk.core.errors import UnknownName, UsageError
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
@@ -102,7 +101,7 @@ def pasts(draw: st.DrawFn) -> list[DriftRecord]:
 
 
 def both(
-    past: list[DriftRecord], limits: Limits, checked: Rule, threshold: float, of: list[Night]
+    past: list[DriftRecord], limits: Limits, checked: DriftRule, threshold: float, of: list[Night]
 ) -> list[Episode]:
     """The incidents of the replay, which are those of the sweep."""
     spec = declared()
@@ -152,7 +151,7 @@ def test_a_night_shows_what_the_alarm_saw_then(past):
     for number, one in enumerate(sorted(past, key=lambda r: r.at)):
         if one.at <= now.moment.timestamp():
             DriftRecords(ledger, "people").put(one, identity=str(number))
-    (then,) = of_drift(Records(ledger, "people"), spec, drift_rule(), now.moment)
+    (then,) = drift_rule().judge(Records(ledger, "people"), spec, now.moment)
     (seen,) = readings(past_of(days_known(past, spec), spec, drift_rule()), spec, drift_rule(), now)
     assert seen == then
 

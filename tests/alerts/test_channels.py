@@ -17,8 +17,8 @@ from tests.servers.moto import MotoServer
 from trikk.alerts.delivery.channels import send
 from trikk.alerts.delivery.message import Failure, Message, digest, message
 from trikk.alerts.incidents.incident import OPENED, RESOLVED, Incident, Told
-from trikk.alerts.rules.reading import Point
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.figures import FigureRule
+from trikk.alerts.rules.rule import Point
 from trikk.core.errors import BrokerError, ProjectError
 from trikk.core.settings import Settings
 
@@ -26,7 +26,7 @@ from trikk.core.settings import Settings
 def some(kind: str = OPENED, **more: Any) -> Message:
     facts: dict[str, Any] = {"window": "2020-03-22", "wape": "0.611", "of <baseline>": "0.94"}
     point = Point("2020-03-22", 1584792000.0, 1584878400.0, True, "wape > 0.3 (it is 0.611)", 1.0, facts)
-    rule = Rule("loss", monitor="people", when="wape > 0.3", starts="train")
+    rule = FigureRule(name="loss", monitor="people", when="wape > 0.3", starts="train")
     incident = Incident("people.loss-1", "people.loss", 1, "open", rule, "people", title="people: wape > 0.3")
     incident.since, incident.opened, incident.resolved = 1584702000.0, 1584878400.0, 1584978400.0
     told = Told("opened", kind, 1584878400.0, "wape > 0.3 (it is 0.611), the 2nd time in a row", point, ("team",))

@@ -14,9 +14,10 @@ from tests.execution.command import Folder
 from trikk.alerts.config import alert_settings
 from trikk.alerts.delivery.message import commands
 from trikk.alerts.incidents.incident import Incident, Told
-from trikk.alerts.rules.costs import of_costs, periods
-from trikk.alerts.rules.reading import Reading
-from trikk.alerts.rules.rule import Rule, checked
+from trikk.alerts.rules.costs import CostRule, Per, periods
+from trikk.alerts.rules.kinds import checked
+from trikk.alerts.rules.rule import Reading, Scene
+from trikk.alerts.rules.runs import FailureRule
 from trikk.alerts.rules.sources import see
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.settings import load_settings
@@ -59,8 +60,9 @@ class Runs:
         return run
 
     def see(self, now: datetime, pipeline: str = "nightly", **more: Any) -> Reading:
-        rule = checked({"name": "dear", "kind": "cost more than", "costs_more_than": 2.5, **more})
-        return of_costs(self.project, rule, pipeline, now)
+        rule: Any = checked({"name": "dear", "kind": "cost more than", "costs_more_than": 2.5, **more})
+        reading: Reading = rule.judge(self.project, pipeline, now)
+        return reading
 
 
 @pytest.fixture
@@ -141,7 +143,7 @@ def test_a_month_over_all_pipelines_names_the_steps_with_their_pipelines(runs: R
     ],
 )
 def test_periods_are_those_of_the_projects_zone(per: str, now: str, labels: list[str]) -> None:
-    found = periods(per, datetime.fromisoformat(now), ZoneInfo("Europe/Oslo"), 2)
+    found = periods(Per(per), datetime.fromisoformat(now), ZoneInfo("Europe/Oslo"), 2)
     assert [one.label for one in found] == labels
     assert all(a.end == b.start for a, b in itertools.pairwise(found))
     assert found[-1].start <= datetime.fromisoformat(now) < found[-1].end
@@ -199,8 +201,8 @@ def test_rows_are_looked_for_only_as_far_back_as_a_period_needs(runs: Runs) -> N
 def test_without_prices_the_rule_is_told_once_and_the_others_go_on(tmp_path: Path) -> None:
     runs = Runs(tmp_path, "")
     runs.add(at(0), 9.0, state="failed")
-    rules = [Rule("dear", "cost more than", costs_more_than=2.5, per="run"), Rule("failed", "run failed")]
-    seen = see(runs.project, rules, [], ["nightly", "hourly"], at(1))
+    rules = [CostRule(name="dear", costs_more_than=2.5), FailureRule(name="failed")]
+    seen = see(rules, Scene(runs.project, at(1), pipelines=["nightly", "hourly"]))
     (error,) = seen.errors
     assert "rule dear (cost more than) can't work: no prices are set" in error
     assert "core_hour = " in error

@@ -15,8 +15,8 @@ from trikk.alerts.delivery.sender import deliver
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import SENDING
 from trikk.alerts.incidents.lifecycle import decide
-from trikk.alerts.rules.reading import Point, Reading
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.figures import FigureRule
+from trikk.alerts.rules.rule import Point, Reading, Severity
 from trikk.execution.project import Project
 from trikk.runs.journals.lease import Holder
 
@@ -37,7 +37,7 @@ class Post:
 
     def open(self, *names: str, severity: str = "alarm") -> None:
         for name in names:
-            rule = Rule(name, when="mae > 1", severity=severity)
+            rule = FigureRule(name=name, when="mae > 1", severity=Severity(severity))
             point = Point("a", self.now, self.now, True, "mae > 1 (it is 2)", 1.0)
             reading = Reading(rule, "people", f"people: {name}", (point,))
             decision = decide(None, reading, self.now)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
+from msgspec import structs
 
 from trikk import Alarm, Drift, Monitor, Table
 from trikk.alerts.delivery.message import message
@@ -16,8 +16,7 @@ from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import OPENED, RESOLVED, UPDATED, Incident
 from trikk.alerts.incidents.lifecycle import decide
 from trikk.alerts.rules import drift as drifts
-from trikk.alerts.rules.drift import of_drift
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.kinds import read_rule
 from trikk.drift import FixedWindow, SlidingWindow, compare
 from trikk.monitoring.figures.records import Records
 from trikk.runs.journals.memory_journal import MemoryJournal
@@ -49,7 +48,7 @@ class Days:
             drift=drift,
             alarms=[Alarm("drift", kind="drift", cooldown=3600)],
         )
-        self.rule = Rule.read(self.monitor.spec.alarms[0])
+        self.rule: Any = read_rule(self.monitor.spec.alarms[0])
         self.journal = MemoryJournal()
         self.tables = MemoryTables()
         self.days = 0
@@ -64,7 +63,7 @@ class Days:
         run = run_inline(self.monitor.pipeline, tables=self.tables, journal=self.journal, now=now)
         assert run.state == "succeeded", run.error
         book = Book(self.journal)
-        (reading,) = of_drift(Records(self.journal, "people"), self.monitor.spec, self.rule, now)
+        (reading,) = self.rule.judge(Records(self.journal, "people"), self.monitor.spec, now)
         while (decision := decide(book.latest(reading.cause), reading, now.timestamp())) is not None:
             book.apply(book.latest(reading.cause), reading.cause, decision, at=now.timestamp(), channels=["team"])
 
@@ -103,7 +102,7 @@ def test_an_incident_of_a_build_that_counted_columns_is_not_told_again_since_siz
         days.add()
     measured = drifts._point
     with monkeypatch.context() as earlier:
-        count = lambda day: replace(measured(day), badness=float(len(day.drifted)), unit="")  # noqa: E731
+        count = lambda day: structs.replace(measured(day), badness=float(len(day.drifted)), unit="")  # noqa: E731
         earlier.setattr(drifts, "_point", count)
         days.add(shift=3.0)
     for _ in range(3):

@@ -14,16 +14,16 @@ from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.by_hand import acknowledge, resolve
 from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, STARTING, SUPPRESSED, UPDATED
 from trikk.alerts.incidents.lifecycle import decide, start_is_due
-from trikk.alerts.rules.reading import Point, Reading
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.figures import FigureRule
+from trikk.alerts.rules.rule import Point, Reading
 from trikk.core.errors import JournalError
 from trikk.runs.journals.memory_journal import MemoryJournal
 
 HOUR, DAY = 3600.0, 86400.0
 
 
-def rule(**more: Any) -> Rule:
-    return Rule(
+def rule(**more: Any) -> FigureRule:
+    return FigureRule(
         **{
             "name": "loss",
             "when": "mae > 1",
@@ -38,7 +38,7 @@ def rule(**more: Any) -> Rule:
 class Life:
     """A cause that is looked at, in a ledger in memory."""
 
-    def __init__(self, of: Rule) -> None:
+    def __init__(self, of: FigureRule) -> None:
         self.rule = of
         self.journal = MemoryJournal()
         self.points: list[Point] = []

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from trikk.alerts.look import unjudged
-from trikk.alerts.rules.figures import of_figures, of_labels
-from trikk.alerts.rules.reading import Reading, cause
-from trikk.alerts.rules.rule import Rule, checked
-from trikk.alerts.rules.runs import of_failures, of_gates, of_lengths, of_missing
+from trikk.alerts.rules.figures import FigureRule
+from trikk.alerts.rules.kinds import checked
+from trikk.alerts.rules.labels import LabelRule
+from trikk.alerts.rules.rule import Reading, cause
+from trikk.alerts.rules.runs import AbsenceRule, FailureRule, GateRule, LengthRule
 from trikk.execution.project import Project
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.figures.window_figures import Figures
@@ -53,9 +54,14 @@ def recorded(*windows: WindowRecord) -> Records:
     return records
 
 
-def read(windows: Sequence[WindowRecord], when: str, *, days: float = 60.0, **more: Any) -> Reading:
+def figure_rule(when: str, **more: Any) -> FigureRule:
     rule = checked({"name": "loss", "monitor": "people", "when": when, "min_labelled": 10, **more})
-    return of_figures(recorded(*windows), SPEC, rule, START + timedelta(days=days))[0]
+    assert isinstance(rule, FigureRule)
+    return rule
+
+
+def read(windows: Sequence[WindowRecord], when: str, *, days: float = 60.0, **more: Any) -> Reading:
+    return figure_rule(when, **more).judge(recorded(*windows), SPEC, START + timedelta(days=days))[0]
 
 
 def shape(reading: Reading) -> str:
@@ -102,8 +108,8 @@ def test_many_pending_windows_do_not_hide_the_last_judged_one() -> None:
 def test_the_baseline_is_compared_on_the_same_cases() -> None:
     windows = [window(0, 9.0, baseline={"mae": 2.0}, own={"mae": 2.5})]
     assert shape(read(windows, "mae > 4.4")) == "x"
-    spec_rule = checked({"name": "loss", "monitor": "people", "when": "mae > 1.3 * baseline", "min_labelled": 10})
-    (reading,) = of_figures(recorded(*windows), SPEC, spec_rule, START + timedelta(days=9))
+    rule = figure_rule("mae > 1.3 * baseline")
+    (reading,) = rule.judge(recorded(*windows), SPEC, START + timedelta(days=9))
     assert shape(reading) == "."
     assert reading.points[0].text == "day 2020-03-01: not mae > 1.3 * baseline (2.5 against 2.6)"
 
@@ -132,8 +138,7 @@ def test_a_bias_is_compared_by_its_size_with_the_baseline_and_with_what_is_usual
     spec = replace(SPEC, metrics=("bias",), baseline="naive", expected_error="")
 
     def seen(when: str) -> Reading:
-        rule = checked({"name": "loss", "monitor": "people", "when": when, "min_labelled": 10})
-        return of_figures(recorded(*records), spec, rule, START + timedelta(days=20))[0]
+        return figure_rule(when).judge(recorded(*records), spec, START + timedelta(days=20))[0]
 
     for when in ("bias > 1.5 * usual", "abs(bias) > 1.5 * usual", "bias > 1.5 * usual(bias)"):
         assert shape(seen(when)) == "...xx..", when
@@ -208,9 +213,8 @@ def test_a_figure_of_a_class_that_has_none_neither_opens_nor_closes_and_says_why
         return WindowRecord("people", "day", f"{start:%Y-%m-%d}", start, end, "final", (whole,), at=0.0)
 
     def seen(when: str, *values: float | None) -> Reading:
-        rule = checked({"name": "loss", "monitor": "people", "when": when, "min_labelled": 10})
         windows = [day(number, value) for number, value in enumerate(values)]
-        return of_figures(recorded(*windows), spec, rule, START + timedelta(days=60))[0]
+        return figure_rule(when).judge(recorded(*windows), spec, START + timedelta(days=60))[0]
 
     reading = seen('f1["two words"] < 0.7', 0.9, 0.5, None, 0.6, None)
     assert shape(reading) == ".xx"
@@ -237,20 +241,20 @@ def test_each_value_of_a_slice_is_a_cause_of_its_own() -> None:
     reading = read([window(0, 2)], "mae > 3", slice="sensor")
     assert (shape(reading), reading.part) == ("x", ("sensor", "North Pier"))
     assert reading.cause.startswith("people.loss.sensor.x-")
-    rule = Rule("loss")
+    rule = FigureRule(name="loss")
     assert cause(rule, "people", ("sensor", "North")) == "people.loss.sensor.North"
     texts = ["a.b", "a-b", "a b", "", "A", "a/b", "x-1"]
     assert len({cause(rule, "people", ("sensor", text)) for text in texts}) == len(texts)
 
 
 def test_labels_are_overdue_when_their_time_is_over() -> None:
-    rule = checked({"name": "late", "monitor": "people", "kind": "labels overdue"})
+    rule = LabelRule(name="late", monitor="people")
     windows = [
         window(0, 1),
         window(1, 1, state="overdue", labelled=20),
         window(2, None, state="pending", labelled=0),
     ]
-    (reading,) = of_labels(recorded(*windows), SPEC, rule, START + timedelta(days=3))
+    (reading,) = rule.judge(recorded(*windows), SPEC, START + timedelta(days=3))
     assert shape(reading) == ".x"
     assert reading.points[-1].text == "day 2020-03-02: 20 of 100 labels came (20%)"
 
@@ -289,12 +293,12 @@ def test_a_failed_run_is_bad_and_so_is_one_whose_process_is_gone(runs: Runs) -> 
     for day, state in enumerate(["succeeded", "failed", "cancelled", "succeeded", "failed", "running"]):
         runs.add(at(day), state)
     runs.add(at(9), "failed", kind="replay")
-    reading = of_failures(runs.project, Rule("failed", "run failed"), "nightly", at(20))
+    reading = FailureRule(name="failed").judge(runs.project, "nightly", at(20))
     assert shape(reading) == ".x.xx"
     assert reading.points[-2].text.endswith("failed: step fit failed")
     assert "is gone" in reading.points[-1].text
     assert [point.badness for point in reading.points] == [0, 1, 0, 1, 2]
-    assert shape(of_failures(runs.project, Rule("failed", "run failed"), "nightly", at(2, 9))) == ".x"
+    assert shape(FailureRule(name="failed").judge(runs.project, "nightly", at(2, 9))) == ".x"
 
 
 def test_replays_and_cancelled_runs_do_not_hide_the_last_run(runs: Runs) -> None:
@@ -302,28 +306,28 @@ def test_replays_and_cancelled_runs_do_not_hide_the_last_run(runs: Runs) -> None
     for _ in range(30):
         runs.add(at(1), kind="replay")
         runs.add(at(1), "cancelled")
-    assert shape(of_failures(runs.project, Rule("failed", "run failed"), "nightly", at(2))) == "x"
+    assert shape(FailureRule(name="failed").judge(runs.project, "nightly", at(2))) == "x"
 
 
 def test_a_run_that_took_longer_than_its_budget_is_bad(runs: Runs) -> None:
     for took in (60.0, 700.0, 50.0):
         runs.add(at(runs.count), took=took)
     runs.add(at(5), "running", took=0)
-    rule = Rule("slow", "took longer than", budget=600.0)
-    assert shape(of_lengths(runs.project, rule, "nightly", at(5, 3.1))) == ".x."
-    late = of_lengths(runs.project, rule, "nightly", at(5, 4))
+    rule = LengthRule(name="slow", budget=600.0)
+    assert shape(rule.judge(runs.project, "nightly", at(5, 3.1))) == ".x."
+    late = rule.judge(runs.project, "nightly", at(5, 4))
     assert shape(late) == ".x.x"
-    assert late.points[-1].text == of_lengths(runs.project, rule, "nightly", at(5, 9)).points[-1].text
+    assert late.points[-1].text == rule.judge(runs.project, "nightly", at(5, 9)).points[-1].text
 
 
 def test_a_run_that_did_not_come_is_bad_until_it_comes(runs: Runs) -> None:
-    rule = Rule("late", "run did not come", pipeline="nightly", by="04:30")  # 03:30 UTC
+    rule = AbsenceRule(name="late", pipeline="nightly", by="04:30")  # 03:30 UTC
     for day in (1, 2, 4):
         runs.add(at(day))
     runs.add(at(3), "failed")
 
     def seen(now: datetime) -> str:
-        return shape(of_missing(runs.project, rule, "nightly", now))
+        return shape(rule.judge(runs.project, "nightly", now))
 
     assert seen(at(2, 3.4)) == "xxxx."
     assert seen(at(3, 3.4)) == "xxx.."
@@ -334,9 +338,9 @@ def test_a_run_that_did_not_come_is_bad_until_it_comes(runs: Runs) -> None:
 
 
 def test_a_day_of_changing_clocks_has_its_deadline_too(runs: Runs) -> None:
-    rule = Rule("late", "run did not come", pipeline="nightly", by="02:30")
+    rule = AbsenceRule(name="late", pipeline="nightly", by="02:30")
     now = datetime(2020, 3, 29, 1, 31, tzinfo=UTC)
-    points = of_missing(runs.project, rule, "nightly", now).points
+    points = rule.judge(runs.project, "nightly", now).points
     assert points[-1].mark == "2020-03-29"
 
 
@@ -349,6 +353,6 @@ def test_a_gate_that_warned_is_bad(runs: Runs) -> None:
         body: dict[str, Any] = {"verdict": verdict, "checks": [check(verdict == "passed")]}
         if verdict:
             runs.project.journal.append(run, "quality.checked", body, at=0.0)
-    reading = of_gates(runs.project, Rule("gate", "gate warned"), "nightly", at(9))
+    reading = GateRule(name="gate").judge(runs.project, "nightly", at(9))
     assert shape(reading) == ".x"
     assert reading.points[-1].text.endswith("the gate warned: dead counters: 0.4 null")

@@ -9,7 +9,7 @@ import pytest
 
 from trikk import Alarm, Monitor, Table
 from trikk.alerts.config import alert_settings
-from trikk.alerts.rules.rule import Rule, checked
+from trikk.alerts.rules.kinds import checked, read_rule
 from trikk.core.errors import DefinitionError, ProjectError, UsageError
 from trikk.core.settings import load_settings
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -38,7 +38,8 @@ def test_an_alarm_is_part_of_its_monitor_and_survives_json() -> None:
     )
     spec = MonitorSpec.read(made.spec.to_json())
     assert spec == made.spec
-    loss, late = (Rule.read(one) for one in spec.alarms)
+    rules: list[Any] = [read_rule(one) for one in spec.alarms]
+    loss, late = rules
     assert (loss.monitor, loss.when, loss.windows, loss.starts, loss.cooldown) == (
         "people",
         "mae > 3",

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from trikk.alerts.config import alert_settings
 from trikk.alerts.look import Looked, look
 from trikk.alerts.rules import silence_times as silence_read
-from trikk.alerts.rules.reading import Reading
-from trikk.alerts.rules.rule import Rule, checked
-from trikk.alerts.rules.silence import MANY, Known, newer, readings
-from trikk.alerts.rules.silence_times import of_silence
+from trikk.alerts.rules.kinds import checked, read_rule
+from trikk.alerts.rules.rule import Reading, Scene
+from trikk.alerts.rules.silence import MANY, SilenceRule
+from trikk.alerts.rules.silence_times import Known, newer
 from trikk.alerts.rules.sources import see
 from trikk.core.errors import ProjectError, TableError, UsageError
 from trikk.core.settings import load_settings
@@ -37,9 +37,15 @@ def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
-def rule(**more: Any) -> Rule:
+def rule(**more: Any) -> SilenceRule:
     given = {"name": "silent", "kind": "data did not come", "table": "readings", "time": "at", "within": "2h"}
-    return checked({**given, "slice": "device", **more})
+    made = checked({**given, "slice": "device", **more})
+    assert isinstance(made, SilenceRule)
+    return made
+
+
+def of_silence(project: Project, silent: SilenceRule, now: datetime) -> list[Reading]:
+    return silent.readings(Scene(project, now), silent.subject)
 
 
 def shape(found: list[Reading]) -> dict[str, bool]:
@@ -52,7 +58,7 @@ def known(**hours: float) -> Known:
 
 
 def judged(of: Known, hours: float, **more: Any) -> list[Reading]:
-    return readings(rule(**more), of, at(hours).timestamp(), "Europe/Oslo")
+    return rule(**more).judge(of, at(hours).timestamp(), "Europe/Oslo")
 
 
 class Table:
@@ -265,7 +271,7 @@ def test_times_without_a_zone_are_taken_as_utc_and_values_of_any_type(table: Tab
 )
 def test_columns_that_are_not_there_are_told(table: Table, more: dict[str, Any], what: str) -> None:
     table.write([(0.0, "north")])
-    seen = see(table.project, [rule(**more)], [], [], at(1))
+    seen = see([rule(**more)], Scene(table.project, at(1)))
     assert (seen.readings, len(seen.errors)) == ([], 1)
     assert what in seen.errors[0]
     assert ("silent", "readings") in seen.watched
@@ -322,7 +328,7 @@ def test_reading_what_was_added_gives_the_same_as_reading_all(
         key = ("device", "at") if mode == "merge" else ()
         table.write([(hour, device) for device, hour in some.items()], mode, key=key)
         if looks:
-            found = silence_read._looked_up(table.project, rule(known_for="99d"), at(now).timestamp())
+            found = silence_read.known_by(table.project, rule(known_for="99d").source, at(now).timestamp())
             frame = table.project.tables.scan("readings").group_by("device").agg(pl.col("at").max()).collect()
             seen = newer(seen, {d: int(moment.timestamp()) for d, moment in frame.iter_rows()})
             assert found.times == seen
@@ -463,7 +469,7 @@ def test_a_rule_is_read_from_the_project_file_and_survives_json(tmp_path: Path) 
     (tmp_path / "trikk.toml").write_text(text)
     found = alert_settings(load_settings(tmp_path)).rules[0]
     assert (found.subject, found.within, found.known_for, found.severity) == ("readings", 7200.0, 0.0, "alarm")
-    assert Rule.read(json.loads(json.dumps(found.to_json()))) == found
+    assert read_rule(json.loads(json.dumps(found.to_json()))) == found
     (tmp_path / "trikk.toml").write_text(text + text)
     with pytest.raises(ProjectError, match="two rules"):
         alert_settings(load_settings(tmp_path))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import polars as pl
 import pytest
 
-from trikk.alerts.rules.costs import periods
+from trikk.alerts.rules.costs import Per, periods
 from trikk.core.cron import ticks
 from trikk.core.zones import day_of, day_start, hour_of, moment_of, start_of
 from trikk.drift import SlidingWindow, spans
@@ -142,7 +142,7 @@ def test_periods_of_costs_and_reports_follow_each_other_in_every_zone() -> None:
         zone = ZoneInfo(name)
         for now in (at - SECOND, at, at + 12 * HOUR, at + 30 * HOUR):
             for per in ("day", "month"):
-                found = periods(per, now, zone, 3)
+                found = periods(Per(per), now, zone, 3)
                 assert all(a.end == b.start for a, b in pairwise(found)), (name, now)
                 assert found[-1].start <= now < found[-1].end
                 complete = last_complete(per, now, zone)

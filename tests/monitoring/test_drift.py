@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Drift, Monitor, Table
-from trikk.alerts.rules.drift import of_drift
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.kinds import read_rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.drift import FixedWindow, SlidingWindow, TrainingData
 from trikk.drift.measures.category_summary import Categories
@@ -382,13 +381,13 @@ def test_a_rule_sees_days_that_drift_and_settled_days_that_do_not() -> None:
     world.add("predictions", predicted(14, 60, 160))
     world.add("predictions", predicted(15))
     world.look(at(14))
-    rule = Rule.read(watched.spec.alarms[0])
-    [reading] = of_drift(Records(world.journal, "people"), watched.spec, rule, at(14))
+    rule: Any = read_rule(watched.spec.alarms[0])
+    [reading] = rule.judge(Records(world.journal, "people"), watched.spec, at(14))
     assert rule.severity == "info"
     assert [(p.mark, p.bad) for p in reading.points[-2:]] == [(label(13), False), (label(14), True)]
     assert (reading.bad, reading.points[-1].start) == (1, at(14).timestamp())
     with pytest.raises(UsageError):
-        of_drift(Records(world.journal, "people"), monitor(None).spec, rule, at(14))
+        rule.judge(Records(world.journal, "people"), monitor(None).spec, at(14))
     with pytest.raises(DefinitionError):
         monitor(None, windows=["year"])
 

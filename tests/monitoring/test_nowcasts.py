@@ -12,8 +12,7 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Drift, Table
-from trikk.alerts.rules.figures import of_figures
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.kinds import read_rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.models.registry import Registry
@@ -319,8 +318,8 @@ def test_alarms_ask_for_what_came_too_late_before_there_are_labels() -> None:
     world.add("said", said(*((pump, 90, "ok") for pump in "cde")))
     world.look(2 * DAY)
     now = SLOT + timedelta(days=2)
-    slow = Rule.read(world.monitor.spec.alarms[0])
-    (reading,) = of_figures(world.records, world.monitor.spec, slow, now)
+    slow: Any = read_rule(world.monitor.spec.alarms[0])
+    (reading,) = slow.judge(world.records, world.monitor.spec, now)
     assert [(point.bad, point.text) for point in reading.points] == [
         (True, "day 2026-03-29: too_late > 1 (it is 3)")
     ]

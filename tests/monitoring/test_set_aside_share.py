@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Model, Monitor, Table, pipeline, predict
-from trikk.alerts.rules.figures import of_figures
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.kinds import read_rule
 from trikk.monitoring.cases.rejected_share import set_aside_rows
 from trikk.monitoring.figures.records import Records
 from trikk.monitoring.figures.window_figures import told
@@ -112,7 +111,8 @@ def test_a_day_of_which_nothing_could_be_predicted_is_all_set_aside() -> None:
     assert (window.whole.predicted, window.whole.set_aside) == (0, 1.0)
     assert window.whole.sums["set_aside"] == [4, 4]  # both without a name, and they count
     spec = world.monitor.spec
-    (reading,) = of_figures(world.records, spec, Rule.read(spec.alarms[0]), DAY + 48 * HOUR)
+    rule: Any = read_rule(spec.alarms[0])
+    (reading,) = rule.judge(world.records, spec, DAY + 48 * HOUR)
     assert [point.text for point in reading.points] == ["day 2026-03-01: set_aside > 0.05 (it is 1)"]
 
 

@@ -9,8 +9,7 @@ import pytest
 from tests.reports.world import SPEC, World, day, files, monthly
 
 from trikk import Alarm, Metric, Monitor, Slice, Table, better_by
-from trikk.alerts.rules.figures import of_figures
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.kinds import read_rule
 from trikk.core.errors import DefinitionError, UnknownName
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.page import html as page
@@ -136,15 +135,15 @@ def test_a_customer_s_page_has_customers_names_alone(world: World) -> None:
 def test_an_incident_names_what_is_wrong_as_people_do_and_figures_stay_where_programs_look() -> None:
     world = World()
     spec = titled(alarms=[Alarm("far", when="mae > 25", slice="sensor", min_labelled=1)]).spec
-    (rule,) = (Rule.read(alarm) for alarm in spec.alarms)
-    readings = of_figures(world.records, spec, rule, day(29))
+    rule: Any = read_rule(spec.alarms[0])
+    readings = rule.judge(world.records, spec, day(29))
     assert [reading.title for reading in readings] == [
         "people at sensor north (Queen Street 30): mae > 25",
         "people at sensor south: mae > 25",
     ]
     facts = readings[0].points[-1].facts
     assert (facts["title"], facts["mae"], facts["wape"]) == (f"People {BAD}", "30 (How far off)", "0.3")
-    bare = of_figures(world.records, replace(spec, titles={}), rule, day(29))
+    bare = rule.judge(world.records, replace(spec, titles={}), day(29))
     assert bare[0].points[-1].facts["mae"] == "30"
     assert "title" not in bare[0].points[-1].facts
     assert SPEC.titles == {}

@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 
 from trikk import Alarm, Model, Monitor, Table, pipeline, quality_gate, register_model, step
-from trikk.alerts.rules.figures import of_figures
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.kinds import read_rule
 from trikk.core.errors import DefinitionError
 from trikk.models.register import infer
 from trikk.models.registry import Registry
@@ -185,8 +184,9 @@ def test_a_monitor_tells_the_share_of_predictions_for_new_categories_and_alarms_
     record = world.look(["1A", "2", "3", "4"], day=1)
     assert record.whole.unseen == 0.5
     assert {f.value: f.unseen for f in record.figures[1:]} == {"1A": 0.0, "2": 0.0, "3": 1.0, "4": 1.0}
-    (rule,) = (Rule.read(alarm) for alarm in world.monitor.spec.alarms)
-    (reading,) = of_figures(Records(world.journal, "people"), world.monitor.spec, rule, world.now)
+    (alarm,) = world.monitor.spec.alarms
+    rule: Any = read_rule(alarm)
+    (reading,) = rule.judge(Records(world.journal, "people"), world.monitor.spec, world.now)
     assert [point.bad for point in reading.points] == [False, True]
     assert reading.points[-1].text == "day 2020-03-03: unseen > 0.1 (it is 0.5)"
 
@@ -257,8 +257,9 @@ class Rig:
         return Records(self.journal, "state").window("day", f"{START + timedelta(days=day):%Y-%m-%d}")
 
     def readings(self) -> dict[str, list[bool]]:
-        (rule,) = (Rule.read(alarm) for alarm in self.monitor.spec.alarms)
-        found = of_figures(Records(self.journal, "state"), self.monitor.spec, rule, self.now)
+        (alarm,) = self.monitor.spec.alarms
+        rule: Any = read_rule(alarm)
+        found = rule.judge(Records(self.journal, "state"), self.monitor.spec, self.now)
         return {one.part[1] if one.part else "": [point.bad for point in one.points] for one in found}
 
 
@@ -304,8 +305,9 @@ def test_a_new_class_is_told_when_it_comes_and_none_is_told_when_all_labels_are_
         {"55": 1},
         {"": [True]},
     )
-    (rule,) = (Rule.read(alarm) for alarm in rig.monitor.spec.alarms)
-    (reading,) = of_figures(Records(rig.journal, "state"), rig.monitor.spec, rule, rig.now)
+    (alarm,) = rig.monitor.spec.alarms
+    rule: Any = read_rule(alarm)
+    (reading,) = rule.judge(Records(rig.journal, "state"), rig.monitor.spec, rig.now)
     assert reading.points[-1].facts["unseen classes"] == "55 1"
     rig.add("t", device=["state1.1"], state=[20])
     assert rig.look().whole.unseen_class == 0

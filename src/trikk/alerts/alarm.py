@@ -54,7 +54,8 @@ class Alarm:
         escalate_after: float | str | timedelta | None = None,
         min_labelled: int | None = None,
     ) -> None:
-        from trikk.alerts.rules.rule import OF_MONITORS, checked
+        from trikk.alerts.rules.kinds import checked
+        from trikk.alerts.rules.monitor_rule import MonitorRule
 
         given: dict[str, Any] = {
             "name": name,
@@ -70,14 +71,16 @@ class Alarm:
             "escalate_after": escalate_after,
             "min_labelled": min_labelled,
         }
-        self._given = {key: value for key, value in given.items() if value is not None}
         self.name = name
-        if located(checked, self._given).kind not in OF_MONITORS:
+        self._has_minimum = min_labelled is not None
+        rule = located(checked, given)
+        if not isinstance(rule, MonitorRule):
             raise UsageError(
                 f"alarm {name} ({kind}) is about runs, not about a monitor",
                 where=caller(),
                 next="write it in trikk.toml: [[alerts.rule]]",
             )
+        self._rule = rule
 
     def of(self, spec: MonitorSpec) -> dict[str, JSON]:
         """The rule as JSON, checked against the monitor that it belongs to.
@@ -85,11 +88,11 @@ class Alarm:
         Raises:
             UsageError: if the monitor does not have what it names.
         """
-        from trikk.alerts.rules.rule import FIGURES, LABELS, check_against, checked
+        from msgspec.structs import replace
 
-        rule = checked({**self._given, "monitor": spec.name}, default_minimum=spec.minimum)
-        if rule.kind in (FIGURES, LABELS):
-            check_against(rule, spec)
+        minimum = self._rule.min_labelled if self._has_minimum else spec.minimum
+        rule = replace(self._rule, monitor=spec.name, min_labelled=minimum)
+        rule.check_against(spec)
         return rule.to_json()
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from trikk.alerts.config import AlertSettings, alert_settings
 from trikk.alerts.delivery.channels import check
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.kinds import read_rule
 from trikk.core.errors import ProjectError, TrikkError, UnknownName
 from trikk.core.settings import FILE, Settings
 from trikk.execution.project import Project
@@ -41,10 +41,10 @@ def of_starts(project: Project, monitors: Iterable[MonitorSpec], pipelines: Coll
         monitors: those that the code declares.
         pipelines: names of those that there are.
     """
-    found = [(f"monitor {spec.name}", Rule.read(one)) for spec in monitors for one in spec.alarms]
+    rules = [(f"monitor {spec.name}", read_rule(alarm)) for spec in monitors for alarm in spec.alarms]
     with contextlib.suppress(TrikkError):  # told above
-        found += [(FILE, rule) for rule in alert_settings(project.settings).rules]
-    for where, rule in found:
+        rules += [(FILE, rule) for rule in alert_settings(project.settings).rules]
+    for where, rule in rules:
         if rule.starts and rule.starts not in pipelines:
             error = UnknownName("pipeline", rule.starts, pipelines)
             yield Finding(
@@ -54,10 +54,10 @@ def of_starts(project: Project, monitors: Iterable[MonitorSpec], pipelines: Coll
 
 def unset(settings: Settings, alerts: AlertSettings) -> list[str]:
     """The channels whose address names a variable that is not set, in sentences."""
-    found = []
+    problems = []
     for name, address in alerts.channels.items():
         try:
             settings.filled(f"alerts.channels.{name}", address)
         except ProjectError as error:
-            found.append(f"channel {name}: {error.what}; {error.next}")
-    return found
+            problems.append(f"channel {name}: {error.what}; {error.next}")
+    return problems

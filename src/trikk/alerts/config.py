@@ -46,17 +46,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trikk.alerts.rules.rule import CODE, FAILED, FIGURES, LABELS, Rule, checked
+from trikk.alerts.rules.code import CodeRule
+from trikk.alerts.rules.kinds import checked
+from trikk.alerts.rules.labels import LabelRule
+from trikk.alerts.rules.rule import DAY, Rule
+from trikk.alerts.rules.runs import FailureRule
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
 from trikk.core.settings import FILE, Settings
 
 FILE_CHANNEL = "file"
 ESCALATION = "escalation"
-DEFAULTS = (
-    Rule("failed", FAILED, escalate_after=86400.0),
-    Rule("labels", LABELS, severity="warning"),
-    Rule("code", CODE, escalate_after=86400.0),
+DEFAULTS: tuple[Rule, ...] = (
+    FailureRule(name="failed", escalate_after=DAY),
+    LabelRule(name="labels"),
+    CodeRule(name="code", escalate_after=DAY),
 )
 _KEYS = ("url", "digest", "defaults", "channels", "routes", "rule")
 _ROUTES = ("info", "warning", "alarm", ESCALATION)
@@ -167,7 +171,7 @@ def _rules(data: Mapping[str, Any]) -> tuple[Rule, ...]:
         same = [r for r in rules if (r.name, r.subject) == (rule.name, rule.subject)]
         if len(same) > 1:
             raise UsageError(f"two rules are named {rule.name!r}", next="rename one")
-        if rule.kind == FIGURES and not rule.monitor:
+        if rule.needs_subject and not rule.subject:
             raise UsageError(f"rule {rule.name} does not say whose figures", next='add monitor = "..."')
     wants = data.get("defaults", True)
     if not isinstance(wants, bool):

@@ -14,8 +14,7 @@ from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import ESCALATED, Incident
 from trikk.alerts.incidents.lifecycle import Decision, decide, withdrawn
 from trikk.alerts.incidents.starts import start
-from trikk.alerts.rules.reading import Reading
-from trikk.alerts.rules.rule import OF_MONITORS
+from trikk.alerts.rules.rule import Reading, Scene
 from trikk.alerts.rules.sources import Seen, rules_of, see
 from trikk.core.errors import TrikkError, UsageError
 from trikk.core.values import JSON
@@ -75,7 +74,8 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
     pipelines = list(graphs) if broken is None else _once_run(project)
     looked.evaluated, looked.notes = evaluate_due(project, session, graphs, now)
     rules = rules_of(project, settings.rules, monitors)
-    seen = see(project, rules, monitors, pipelines, now, broken)
+    scene = Scene(project, now, monitors, pipelines, set(names(project.journal)), broken)
+    seen = see(rules, scene)
     looked.errors += seen.errors
     causes = book.causes()
     looked.notes += unjudged(seen.readings)
@@ -148,7 +148,7 @@ def _ended(book: Book, settings: AlertSettings, seen: Seen, at: float) -> list[d
             continue
         why = _unseen(incident, seen.watched.get((incident.rule.name, incident.subject)))
         is_read = (incident.rule.name, incident.subject) in read
-        if not why and is_read and incident.rule.kind in OF_MONITORS and incident.cause not in causes:
+        if not why and is_read and incident.rule.reads_every_part and incident.cause not in causes:
             why = f"{' '.join(incident.part or ())} is in none of the last windows"
         if not why:
             continue
@@ -172,7 +172,7 @@ def _unseen(incident: Incident, slices: set[str] | None) -> str:
         return f"no rule {rule.name} looks at {incident.subject} any more"
     if incident.part is not None and incident.part[0] not in slices:
         return f"no rule {rule.name} looks at {incident.subject} by {incident.part[0]} any more"
-    if incident.part is None and rule.kind in OF_MONITORS and "" not in slices:
+    if incident.part is None and rule.reads_every_part and "" not in slices:
         return f"rule {rule.name} looks at {incident.subject} by {', '.join(sorted(slices))} now"
     return ""
 

@@ -12,7 +12,7 @@ from trikk.alerts.backtest.past import Night
 from trikk.alerts.backtest.suggestion import Suggestion
 from trikk.alerts.backtest.table import Detection, Outcome
 from trikk.alerts.backtest.threshold_sweep import Days
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.core.values import JSON
 from trikk.monitoring.cases.windows import zone_of
 
@@ -42,7 +42,7 @@ class Backtest:
         notes: what else to know, in sentences.
     """
 
-    rule: Rule
+    rule: MonitorRule
     shown: str
     template: str
     held: float | None

@@ -10,8 +10,8 @@ from datetime import timedelta
 from trikk.alerts.backtest.drift_limits import Limits
 from trikk.alerts.backtest.past import Known, Night, Versions
 from trikk.alerts.backtest.threshold_sweep import Days, Flip, Sight, Sweep
-from trikk.alerts.rules.reading import cause
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.drift import DriftRule
+from trikk.alerts.rules.rule import cause
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import AHEAD, GAP, DriftRecord
@@ -62,11 +62,12 @@ class DriftSweep(Sweep):
         self,
         known: Iterable[Known[DriftRecord]],
         spec: MonitorSpec,
-        rule: Rule,
+        rule: DriftRule,
         limits: Limits,
         over: Sequence[Night],
     ) -> None:
         super().__init__(spec, rule, over)
+        self._rule = rule
         known = list(known)
         self.template, self.number = limits.template, limits.number
         self._limits, self._versions = limits, Versions(known)
@@ -105,9 +106,9 @@ class DriftSweep(Sweep):
         """The monitor's drift as an argument of `Monitor`."""
         return f"drift={self._limits.of_drift(threshold).written()}"
 
-    def with_number(self, threshold: float) -> tuple[MonitorSpec, Rule]:
+    def with_number(self, threshold: float) -> tuple[MonitorSpec, DriftRule]:
         """The monitor with the number in its limits, and the rule."""
-        return replace(self.spec, drift=self._limits.of_drift(threshold).to_json()), self.rule
+        return replace(self.spec, drift=self._limits.of_drift(threshold).to_json()), self._rule
 
     def sights(self, threshold: float) -> dict[str, list[Sight]]:
         """What the nights come to with a number."""

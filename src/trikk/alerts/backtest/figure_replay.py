@@ -6,15 +6,16 @@ import functools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from trikk.alerts.backtest.night_replay import readings, window_kind
+from msgspec.structs import replace
+
+from trikk.alerts.backtest.night_replay import readings
 from trikk.alerts.backtest.past import Known, Night, Past
 from trikk.alerts.backtest.template import Template, Turning
 from trikk.alerts.backtest.threshold_sweep import Days, Flip, Sight, Sweep
-from trikk.alerts.rules.figures import USUAL_WINDOWS, nearest_zero, value_of
-from trikk.alerts.rules.reading import Reading
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.figures import USUAL_WINDOWS, FigureRule, nearest_zero, value_of
+from trikk.alerts.rules.rule import Reading
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.figures.window_figures import Figures
@@ -46,11 +47,12 @@ class FigureSweep(Sweep):
         self,
         known: Iterable[Known[WindowRecord]],
         spec: MonitorSpec,
-        rule: Rule,
+        rule: FigureRule,
         template: Template,
         over: Sequence[Night],
     ) -> None:
         super().__init__(spec, rule, over)
+        self._rule = rule
         self._past, self._template = Past(spec.name, known), template
         self.template, self.number = template.text, template.number
         self._shown: dict[str, list[_Shown]] = defaultdict(list)
@@ -58,7 +60,7 @@ class FigureSweep(Sweep):
         self._by_object: dict[int, int] = {}
         self._by_content: dict[str, int] = {}
         _, start = self.with_number(1.0 if template.number is None else template.number)
-        self.is_slow = any(name.kind == "usual" for name in start.condition.names())
+        self.is_slow = start.names_usual
         self._read(start)
 
     @property
@@ -75,12 +77,12 @@ class FigureSweep(Sweep):
         often = f" for {self.rule.windows} windows" if self.rule.windows > 1 else ""
         return f"when={json.dumps(self.text(threshold) + often)}"
 
-    def with_number(self, threshold: float) -> tuple[MonitorSpec, Rule]:
+    def with_number(self, threshold: float) -> tuple[MonitorSpec, FigureRule]:
         """The monitor, and the rule with a number in its condition."""
-        return self.spec, replace(self.rule, when=self.text(threshold))
+        return self.spec, replace(self._rule, when=self.text(threshold))
 
-    def _read(self, rule: Rule) -> None:
-        kind = window_kind(self.spec, rule)
+    def _read(self, rule: FigureRule) -> None:
+        kind = rule.kind_of_window(self.spec)
         for night in self.nights:
             for reading in readings(self._past, self.spec, rule, night):
                 if not reading.points:
@@ -120,12 +122,12 @@ class FigureSweep(Sweep):
             for cause, nights in self._shown.items()
         }
 
-    def _sights_of_usual(self, rule: Rule) -> dict[str, list[Sight]]:
+    def _sights_of_usual(self, rule: FigureRule) -> dict[str, list[Sight]]:
         found: dict[str, list[Sight]] = defaultdict(list)
         for night in self.nights:
             for reading in readings(self._past, self.spec, rule, night):
                 if reading.points:
-                    times = self._times(window_kind(self.spec, rule), reading)
+                    times = self._times(rule.kind_of_window(self.spec), reading)
                     found[reading.cause].append(Sight(night, reading.bad, reading.good, *times))
         return found
 

@@ -7,7 +7,7 @@ known at a past moment.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,21 +15,15 @@ from typing import Any
 from trikk.alerts.backtest.past import Known, Night, Past, PastDays
 from trikk.alerts.incidents.incident import OPENED, Incident
 from trikk.alerts.incidents.lifecycle import Decision, decide
-from trikk.alerts.rules.drift import of_days
-from trikk.alerts.rules.figures import of_figures, of_labels
-from trikk.alerts.rules.reading import Point, Reading
-from trikk.alerts.rules.rule import DRIFT, FIGURES, LABELS, Rule
-from trikk.core.errors import UsageError
+from trikk.alerts.rules.drift import DriftRule
+from trikk.alerts.rules.monitor_rule import MonitorRule
+from trikk.alerts.rules.rule import Point, Reading
 from trikk.core.values import JSON
 from trikk.monitoring.day_drift.drift_records import DriftRecord
-from trikk.monitoring.figures.records import Records, WindowRecord
+from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.ledger import Entry
 
-_FIGURES: dict[str, Callable[[Records, MonitorSpec, Rule, datetime], list[Reading]]] = {
-    FIGURES: of_figures,
-    LABELS: of_labels,
-}
 _ROUNDS = 50
 
 
@@ -87,34 +81,23 @@ class Episode:
         }
 
 
-def past_of(known: Iterable[Known[Any]], spec: MonitorSpec, rule: Rule) -> Past | PastDays:
-    """A monitor's past, ready to be read by a rule.
-
-    Raises:
-        UsageError: if the rule is not about a monitor, or on drift where none is declared.
-    """
-    if rule.kind not in (DRIFT, *_FIGURES):
-        raise UsageError(
-            f"rule {rule.name} ({rule.kind}) can't be replayed",
-            next=f"rules on a monitor can: {', '.join((*_FIGURES, DRIFT))}",
-        )
-    return PastDays(spec, known) if rule.kind == DRIFT else Past(spec.name, known)
+def past_of(known: Iterable[Known[Any]], spec: MonitorSpec, rule: MonitorRule) -> Past | PastDays:
+    """A monitor's past, ready to be read by a rule."""
+    return PastDays(spec, known) if isinstance(rule, DriftRule) else Past(spec.name, known)
 
 
-def readings(past: Past | PastDays, spec: MonitorSpec, rule: Rule, night: Night) -> list[Reading]:
+def readings(past: Past | PastDays, spec: MonitorSpec, rule: MonitorRule, night: Night) -> list[Reading]:
     """What a rule would have seen on a night."""
     past.look(night.moment)
     if isinstance(past, PastDays):
-        return of_days(past, spec, rule, night.moment)
-    return _FIGURES[rule.kind](past, spec, rule, night.moment)
+        assert isinstance(rule, DriftRule)
+        return rule.judge_days(past, spec, night.moment)
+    return rule.judge(past, spec, night.moment)
 
 
-def window_kind(spec: MonitorSpec, rule: Rule) -> str:
-    """Which windows a rule looks at: hour, day or week."""
-    return "day" if rule.kind == DRIFT else rule.window or spec.windows[0]
-
-
-def replay(known: Iterable[Known[Any]], spec: MonitorSpec, rule: Rule, over: Sequence[Night]) -> list[Episode]:
+def replay(
+    known: Iterable[Known[Any]], spec: MonitorSpec, rule: MonitorRule, over: Sequence[Night]
+) -> list[Episode]:
     """Which incidents a rule would have opened, in the order of their opening.
 
     Args:
@@ -127,7 +110,7 @@ def replay(known: Iterable[Known[Any]], spec: MonitorSpec, rule: Rule, over: Seq
         UsageError: if the rule can't be replayed.
     """
     past = past_of(known, spec, rule)
-    kind = window_kind(spec, rule)
+    kind = rule.kind_of_window(spec)
     files: dict[str, _File] = defaultdict(_File)
     for night in over:
         for reading in readings(past, spec, rule, night):

@@ -9,7 +9,7 @@ from trikk.alerts.backtest.answer import Backtest
 from trikk.alerts.backtest.past import Known
 from trikk.alerts.backtest.question import Question
 from trikk.alerts.backtest.threshold_sweep import Sweep
-from trikk.alerts.rules.rule import DRIFT
+from trikk.alerts.rules.drift import DriftRule
 
 
 def notes_on(
@@ -50,7 +50,7 @@ def _blamed(found: Backtest) -> Iterator[str]:
 
 def _unjudged(sweep: Sweep, known: Sequence[Known[Any]]) -> str:
     rule = sweep.rule
-    if rule.kind == DRIFT:
+    if isinstance(rule, DriftRule):
         return "no day could be judged: none was compared and has its labels"
     figures = (one for k in known for one in k.record.figures if one.slice == rule.slice)
     most = max((one.labelled for one in figures), default=0)

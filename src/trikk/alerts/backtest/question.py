@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
+
+from msgspec.structs import replace
 
 from trikk.alerts.backtest.bounds import Accepted
 from trikk.alerts.backtest.template import without_place
 from trikk.alerts.backtest.threshold_sweep import Days
+from trikk.alerts.rules.drift import DriftRule
+from trikk.alerts.rules.figures import FigureRule
+from trikk.alerts.rules.kinds import checked
 from trikk.alerts.rules.language import written_name
-from trikk.alerts.rules.rule import DRIFT, FIGURES, Rule, check_against, checked
+from trikk.alerts.rules.monitor_rule import MonitorRule
+from trikk.alerts.rules.rule import Kind
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.metrics.own_metric import short
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -63,12 +69,12 @@ class Chosen:
         origin: where it comes from, in words.
     """
 
-    rule: Rule
+    rule: MonitorRule
     text: str
     origin: str
 
 
-def choose(question: Question, spec: MonitorSpec, written: Sequence[Rule]) -> Chosen:
+def choose(question: Question, spec: MonitorSpec, written: Sequence[MonitorRule]) -> Chosen:
     """The rule that is asked about.
 
     Args:
@@ -95,13 +101,13 @@ def choose(question: Question, spec: MonitorSpec, written: Sequence[Rule]) -> Ch
         windows=question.windows or rule.windows,
         min_labelled=question.min_labelled or rule.min_labelled,
     )
-    check_against(rule, spec)
-    if rule.kind == DRIFT and spec.drift is None:
+    rule.check_against(spec)
+    if isinstance(rule, DriftRule) and spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
     return Chosen(rule, found.text, found.origin)
 
 
-def _existing(question: Question, written: Sequence[Rule]) -> Chosen | None:
+def _existing(question: Question, written: Sequence[MonitorRule]) -> Chosen | None:
     """The alarm that is named, or the first of the kind that is asked about; None if there is none."""
     if question.alarm:
         rule = next((rule for rule in written if rule.name == question.alarm), None)
@@ -110,18 +116,17 @@ def _existing(question: Question, written: Sequence[Rule]) -> Chosen | None:
     elif question.when or question.metric:
         return None
     else:
-        kind = DRIFT if question.limits else FIGURES
-        rule = next((rule for rule in written if rule.kind == kind), None)
+        kind = DriftRule if question.limits else FigureRule
+        rule = next((rule for rule in written if isinstance(rule, kind)), None)
         if rule is None:
             return None
-    return Chosen(rule, rule.when, f"the monitor's alarm {rule.name}")
+    return Chosen(rule, rule.when if isinstance(rule, FigureRule) else "", f"the monitor's alarm {rule.name}")
 
 
 def _made(question: Question, spec: MonitorSpec) -> Chosen:
     """A rule of the condition, the metric or the limits that were given, or of the monitor's first metric."""
-    given = {"name": "backtest", "monitor": spec.name}
     if question.limits:
-        return Chosen(checked({**given, "kind": DRIFT}), "", "the monitor has no alarm on it")
+        return Chosen(DriftRule(name="backtest", monitor=spec.name), "", "the monitor has no alarm on it")
     text, origin = question.when, "the condition that was given"
     if not text:
         text = _of_metric(question.metric or spec.metrics[0], spec)
@@ -129,8 +134,10 @@ def _made(question: Question, spec: MonitorSpec) -> Chosen:
             "the metric that was given" if question.metric else "the monitor's first metric, as it has no alarm"
         )
     rule = checked(
-        {**given, "when": without_place(text), "windows": question.windows}, default_minimum=spec.minimum
+        {"name": "backtest", "monitor": spec.name, "when": without_place(text), "windows": question.windows},
+        default_minimum=spec.minimum,
     )
+    assert isinstance(rule, FigureRule)
     return Chosen(rule, text[: len(rule.when)], origin)
 
 
@@ -151,17 +158,17 @@ def _of_metric(metric: str, spec: MonitorSpec) -> str:
     return f"{named} {'>' if better == 'lower' else '<'} X{' * baseline' if spec.baseline else ''}"
 
 
-def _check_asked(question: Question, rule: Rule) -> None:
+def _check_asked(question: Question, rule: MonitorRule) -> None:
     """Refuse what a rule of this kind would pass over."""
     given = (
-        ("--limit", bool(question.limits), DRIFT),
-        ("--slice", bool(question.slice), FIGURES),
-        ("--min-labelled", bool(question.min_labelled), FIGURES),
+        ("--limit", bool(question.limits), Kind.DRIFT),
+        ("--slice", bool(question.slice), Kind.FIGURES),
+        ("--min-labelled", bool(question.min_labelled), Kind.FIGURES),
     )
     for option, is_given, kind in given:
         if is_given and rule.kind != kind:
             raise UsageError(
                 f"{option} is for rules on {kind}; {rule.name} is one on {rule.kind}", next="leave it out"
             )
-    if question.window and rule.kind == DRIFT:
+    if question.window and isinstance(rule, DriftRule):
         raise UsageError(f"drift is of days, not of each {question.window}", next="leave out --window")

@@ -12,7 +12,7 @@ from trikk.alerts.backtest.columns import ColumnSeen, columns_seen
 from trikk.alerts.backtest.drift_limits import Limits
 from trikk.alerts.backtest.drift_replay import DriftSweep
 from trikk.alerts.backtest.figure_replay import FigureSweep
-from trikk.alerts.backtest.night_replay import replay, window_kind
+from trikk.alerts.backtest.night_replay import replay
 from trikk.alerts.backtest.notes import notes_on
 from trikk.alerts.backtest.past import Known, Night, compared_now, days_known, known_of, nights
 from trikk.alerts.backtest.question import Chosen, Question, choose
@@ -21,7 +21,9 @@ from trikk.alerts.backtest.table import Outcome, candidates, detection, outcome
 from trikk.alerts.backtest.template import Template, has_place
 from trikk.alerts.backtest.threshold_sweep import Days, Sweep
 from trikk.alerts.config import alert_settings
-from trikk.alerts.rules.rule import DRIFT, FIGURES, OF_MONITORS, Rule
+from trikk.alerts.rules.drift import DriftRule
+from trikk.alerts.rules.figures import FigureRule
+from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.sources import rules_of
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
@@ -41,13 +43,15 @@ def backtest(project: Project, question: Question) -> Backtest:
     """
     spec = Records(project.journal, question.monitor).spec()
     rules = rules_of(project, alert_settings(project.settings).rules)
-    chosen = choose(question, spec, [r for r in rules if r.kind in OF_MONITORS and r.monitor in ("", spec.name)])
+    chosen = choose(
+        question, spec, [r for r in rules if isinstance(r, MonitorRule) and r.monitor in ("", spec.name)]
+    )
     prefix = f"monitor/{spec.name}"
     evaluated = [entry.at for entry in project.journal.entries(f"{prefix}/cursor")]
-    if chosen.rule.kind == DRIFT:
+    if isinstance(chosen.rule, DriftRule):
         days = days_known(DriftRecords(project.journal, spec.name).history("day"), spec)
         return answer(question, spec, chosen, days, evaluated)
-    entries = project.journal.history(f"{prefix}/window/{window_kind(spec, chosen.rule)}/")
+    entries = project.journal.history(f"{prefix}/window/{chosen.rule.kind_of_window(spec)}/")
     windows = known_of((WindowRecord.read(entry.body) for entry in entries), spec)
     return answer(question, spec, chosen, windows, evaluated)
 
@@ -127,14 +131,14 @@ def _sweep(
 ) -> tuple[Sweep | None, str]:
     """What to try numbers in; or None, and in words why there is nothing."""
     rule, text = chosen.rule, chosen.text
-    if rule.kind == DRIFT:
+    if isinstance(rule, DriftRule):
         days = [one.record for one in known]
         limits = Limits.of(Drift.read(spec.drift or {}), question.limits, days)
         is_of_now = compared_now(spec)
         other = {day.label for day in days if day.columns and not is_of_now(day)}
         note = f"{len(other)} days were compared in another way than now: methods, columns or reference"
         return DriftSweep(known, spec, rule, limits, over), note if other else ""
-    if rule.kind != FIGURES:
+    if not isinstance(rule, FigureRule):
         return None, f"a rule on {rule.kind} has no threshold to try"
     try:
         template = Template.of(text)
@@ -146,16 +150,20 @@ def _sweep(
 
 
 def _columns(
-    question: Question, spec: MonitorSpec, rule: Rule, known: Sequence[Known[Any]], good: Days
+    question: Question, spec: MonitorSpec, rule: MonitorRule, known: Sequence[Known[Any]], good: Days
 ) -> tuple[ColumnSeen, ...]:
-    if rule.kind != DRIFT:
+    if not isinstance(rule, DriftRule):
         return ()
     drift = Drift.read(spec.drift or {})
     return columns_seen((one.record for one in known), drift, good, question.events)
 
 
 def _nights(
-    question: Question, spec: MonitorSpec, rule: Rule, known: Sequence[Known[Any]], evaluated: Sequence[float]
+    question: Question,
+    spec: MonitorSpec,
+    rule: MonitorRule,
+    known: Sequence[Known[Any]],
+    evaluated: Sequence[float],
 ) -> list[Night]:
     zone = zone_of(spec.timezone)
     told = [one.since for one in known if _says_something(one.record, rule)]
@@ -171,10 +179,10 @@ def _nights(
     return nights(first, last, evaluated, zone)
 
 
-def _says_something(record: WindowRecord | DriftRecord, rule: Rule) -> bool:
+def _says_something(record: WindowRecord | DriftRecord, rule: MonitorRule) -> bool:
     if isinstance(record, DriftRecord):
         return record.verdict in ("drift", "no drift")
-    foretells = rule.kind == FIGURES and any(name.kind == "estimated" for name in rule.condition.names())
+    foretells = isinstance(rule, FigureRule) and any(n.kind == "estimated" for n in rule.condition.names())
     return record.whole.labelled > 0 or (foretells and bool(record.whole.estimated))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trikk.alerts.backtest.bounds import LEAST_DAYS, LEAST_EXPECTED, LEAST_WINDOWS, Accepted
 from trikk.alerts.backtest.table import MONTH, Outcome
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.core.values import JSON
 
 SUPPORTED, TENTATIVE, SHORT, NONE = "supported", "tentative", "not enough history", "none"
@@ -36,7 +36,7 @@ class Suggestion:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: Rule) -> Suggestion:
+def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: MonitorRule) -> Suggestion:
     """Choose the threshold that alarms most of those from which on all keep to the accepted rate.
 
     Args:

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from trikk.alerts.backtest.past import LATE, Night
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.core.values import JSON
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -103,7 +103,7 @@ class Sweep(ABC):
     number: float | None
     is_slow = False
 
-    def __init__(self, spec: MonitorSpec, rule: Rule, over: Sequence[Night]) -> None:
+    def __init__(self, spec: MonitorSpec, rule: MonitorRule, over: Sequence[Night]) -> None:
         self.spec, self.rule, self.nights = spec, rule, over
 
     @property
@@ -120,7 +120,7 @@ class Sweep(ABC):
         """The same as it is to be written in Python."""
 
     @abstractmethod
-    def with_number(self, threshold: float) -> tuple[MonitorSpec, Rule]:
+    def with_number(self, threshold: float) -> tuple[MonitorSpec, MonitorRule]:
         """The monitor and the rule with a number."""
 
     @abstractmethod

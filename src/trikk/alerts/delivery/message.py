@@ -8,7 +8,6 @@ from html import escape
 
 from trikk.alerts.delivery.times import lasting, moment
 from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
-from trikk.alerts.rules.rule import ALL_PIPELINES, DRIFT, OF_MONITORS, OF_PIPELINES, OF_TABLES
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 
@@ -142,26 +141,14 @@ def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Messa
 
 def run_of(told: Told) -> str:
     """The run that a message is about; "" if it is about none."""
-    return str(told.point.facts.get("run", "")) if told.point and told.point.bad else ""
+    return told.point.run if told.point else ""
 
 
 def commands(incident: Incident, told: Told, failure: Failure | None = None) -> list[str]:
     """What to do about it, as commands; `failure` as of `message`."""
-    rule, found = incident.rule, []
-    if rule.kind in OF_MONITORS and told.point is not None:
-        kind = f" --kind {rule.window}" if rule.window else ""
-        what = "--drift --window" if rule.kind == DRIFT else "--window"
-        worst = "" if rule.kind == DRIFT else " --worst 20"
-        found.append(f"trikk monitor {incident.subject}{kind} {what} {told.point.mark}{worst}")
-    if rule.kind in OF_PIPELINES:
-        run = run_of(told)
-        of = "" if incident.subject == ALL_PIPELINES else f" --pipeline {incident.subject}"
-        found += [f"trikk show {run}"] if run else [f"trikk runs{of}"]
-        resume = failure.next if failure is not None and failure.next else f"trikk resume {run}"
-        found += [resume] if run and rule.kind == "run failed" else []
-    if rule.kind in OF_TABLES:
-        found.append(f"trikk tables {incident.subject}")
-    return [*found, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]
+    go_on = failure.next if failure is not None else ""
+    of_rule = incident.rule.commands(incident.subject, told.point, go_on)
+    return [*of_rule, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]
 
 
 def _shown(text: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.alerts.delivery.message_attempts import Delivery
-from trikk.alerts.rules.reading import Point
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.kinds import read_rule
+from trikk.alerts.rules.rule import Point, Rule
 from trikk.core.values import JSON
 from trikk.execution.once import CLAIMED, KINDS, Attempt, take_in
 from trikk.runs.journals.ledger import Entry
@@ -83,7 +83,7 @@ class Incident:
     cause: str
     number: int
     state: str = ""
-    rule: Rule = field(default_factory=lambda: Rule(""))
+    rule: Rule = field(default_factory=lambda: Rule(name=""))
     subject: str = ""
     part: tuple[str, str] | None = None
     title: str = ""
@@ -154,7 +154,7 @@ class Incident:
                 self.worst_told, self.worst_unit = self.point.badness, self.point.unit
         if kind == OPENED:
             part = body.get("part")
-            self.rule, self.subject = Rule.read(body["rule"]), body["subject"]
+            self.rule, self.subject = read_rule(body["rule"]), body["subject"]
             self.part = (part[0], part[1]) if part else None
             self.title, self.severity = body["title"], body["severity"]
             self.state, self.opened, self.since, self.opened_why = "open", at, body["since"], body["why"]

@@ -21,15 +21,8 @@ from typing import Any
 
 from trikk.alerts.delivery.times import lasting
 from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, SUPPRESSED, UPDATED, Incident
-from trikk.alerts.rules.reading import Point, Reading
-from trikk.alerts.rules.rule import DRIFT
+from trikk.alerts.rules.rule import Point, Reading
 from trikk.core.values import JSON
-
-CLEARLY_WORSE = 1.1
-"""By what factor something must be worse than was told before it is told again."""
-
-CLEARLY_MORE_DRIFT = 1.5
-"""The same for drift: one day's rows are a sample, and its distance varies by more than a tenth by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +110,7 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
 
 def _clearly_worse(incident: Incident) -> float:
     """Beyond which badness there is something to tell."""
-    return incident.worst_told * (CLEARLY_MORE_DRIFT if incident.rule.kind == DRIFT else CLEARLY_WORSE)
+    return incident.worst_told * incident.rule.clearly_worse
 
 
 def _escalation_due(incident: Incident) -> float:

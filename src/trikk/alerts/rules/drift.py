@@ -1,12 +1,15 @@
-"""Readings of drift: each day's verdict. It says that something is different, not that predictions are worse."""
+"""Drift: each day's verdict. It says that something is different, not that predictions are worse."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import replace as changed
 from datetime import date, datetime, timedelta
+from typing import ClassVar
 
-from trikk.alerts.rules.reading import Point, Reading
-from trikk.alerts.rules.rule import Rule
+from msgspec.structs import replace
+
+from trikk.alerts.rules.monitor_rule import MonitorRule
+from trikk.alerts.rules.rule import Kind, Point, Reading, Severity
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.drift import SlidingWindow
@@ -22,28 +25,35 @@ _CRISIS = 0.1
 """The share of a reference's days from which on it has slid into a drift."""
 
 
-def of_drift(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
-    """A reading of a monitor's days.
+class DriftRule(MonitorRule, frozen=True, kw_only=True):
+    """Bad is a day of which a column drifts, good one of which none does; other days are left out."""
 
-    Raises:
-        UsageError: if the monitor declares no drift.
-    """
-    return of_days(DriftRecords(records.ledger, spec.name), spec, rule, now)
+    kind: ClassVar[Kind] = Kind.DRIFT
+    # one day's rows are a sample, and its distance varies by more than a tenth by chance
+    clearly_worse: ClassVar[float] = 1.5
+    severity: Severity = Severity.INFO
 
+    def kind_of_window(self, spec: MonitorSpec) -> str:  # noqa: ARG002 - whatever windows the monitor makes
+        """Drift is of days."""
+        return "day"
 
-def of_days(days: DriftRecords, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
-    """Bad for a day of which a column drifts, good for one of which none does; other days are left out.
+    def judge(self, records: Records, spec: MonitorSpec, now: datetime) -> list[Reading]:
+        """A reading of a monitor's days; UsageError if it declares no drift."""
+        return self.judge_days(DriftRecords(records.ledger, spec.name), spec, now)
 
-    Raises:
-        UsageError: if the monitor declares no drift.
-    """
-    if spec.drift is None:
-        raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
-    found = drift_observations(days, spec, now, most=max(14, 2 * rule.windows + 1))
-    points = [_point(day) for day in found]
-    if found and not points[-1].bad:
-        points[-1] = _with_crisis(points[-1], found[-1], days, spec)
-    return [Reading(rule, spec.name, f"{spec.name}: values drift", tuple(points))]
+    def judge_days(self, days: DriftRecords, spec: MonitorSpec, now: datetime) -> list[Reading]:
+        """A reading of days; UsageError if the monitor declares no drift."""
+        if spec.drift is None:
+            raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
+        observed = drift_observations(days, spec, now, most=self.least)
+        points = [_point(day) for day in observed]
+        if observed and not points[-1].bad:
+            points[-1] = _with_crisis(points[-1], observed[-1], days, spec)
+        return [Reading(self, spec.name, f"{spec.name}: values drift", tuple(points))]
+
+    def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
+        """The day's drift."""
+        return [] if point is None else [f"{self._monitor_command(subject)} --drift --window {point.mark}"]
 
 
 def _point(day: DriftRecord) -> Point:
@@ -69,7 +79,7 @@ def _with_crisis(point: Point, day: DriftRecord, days: DriftRecords, spec: Monit
     window = window_named("day", day.label, zone)
     every, mine = (
         compared_with(one, window, zone, None, same_weekday=False).days
-        for one in (replace(reference, matching=None), reference)
+        for one in (changed(reference, matching=None), reference)
     )
     known = {label: record.verdict for label in every if (record := days.window("day", label)) is not None}
     compared = [known[label] for label in mine if label in known]

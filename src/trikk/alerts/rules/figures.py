@@ -1,162 +1,29 @@
-"""Readings of monitors: their windows' figures judged by a rule's condition, and labels that are overdue."""
+"""Figures of a monitor's windows, judged by a condition."""
 
 from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 
-from trikk.alerts.rules.reading import Point, Reading
-from trikk.alerts.rules.rule import Rule
-from trikk.alerts.rules.rule_condition import NOWCASTS, UNLABELLED, Compared, Name
+from trikk.alerts.rules.language import parse
+from trikk.alerts.rules.monitor_rule import BACK, MonitorRule, recent
+from trikk.alerts.rules.rule import Kind, Point, Reading
+from trikk.alerts.rules.rule_condition import COUNTS, NOWCASTS, UNLABELLED, Compared, Condition, Name
+from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
-from trikk.monitoring.cases.windows import window_at, zone_of
 from trikk.monitoring.estimates.trust import trusts
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
 
 USUAL_WINDOWS, USUAL_LEAST = 28, 7
-_BACK = 84  # windows that are looked at for what is usual
 _AHEAD = timedelta(days=2)  # up to which windows are estimated that have yet to come
-_FARTHEST = 2000
-
-
-def of_figures(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
-    """A reading of all cases, or one for each value of the rule's slice.
-
-    Windows that have too few labels to be judged are left out, as if they were not there. A condition on estimates
-    needs none: it sees windows that were predicted, even before they begin.
-    """
-    kind = rule.window or spec.windows[0]
-    back = _BACK if any(name.kind == "usual" for name in rule.condition.names()) else _least(rule)
-    windows = recent(records, spec, kind, now, back, lambda w: _is_judged(spec, rule, w, w.whole))
-    newest: list[WindowRecord] = []
-    if _is_foretelling(rule):
-        newest = recent(records, spec, kind, now, 1, lambda w: w.whole.predicted > 0, _AHEAD)
-        ahead = recent(records, spec, kind, now, _least(rule), lambda w: _is_foretold(rule, w.whole), _AHEAD)
-        windows = sorted({w.label: w for w in (*windows, *ahead)}.values(), key=lambda w: w.start)
-    if not rule.slice:
-        return [_reading(spec, rule, windows, newest, None)]
-    values = dict.fromkeys(f.value for w in (*windows, *newest) for f in w.figures if f.slice == rule.slice)
-    return [_reading(spec, rule, windows, newest, (rule.slice, value)) for value in values]
-
-
-def of_labels(records: Records, spec: MonitorSpec, rule: Rule, now: datetime) -> list[Reading]:
-    """A reading of windows whose time is over: good if their labels came, bad if too few did."""
-    kind = rule.window or spec.windows[0]
-    points = []
-    over = recent(
-        records, spec, kind, now, _least(rule), lambda w: w.state in ("final", "overdue") and w.whole.predicted > 0
-    )
-    for window in over:
-        whole = window.whole
-        due = window.end + spec.label_delay
-        share = whole.coverage or 0.0
-        bad = window.state == "overdue"
-        text = f"{whole.labelled:,} of {whole.predicted:,} labels came ({share:.0%})"
-        points.append(
-            Point(
-                mark=window.label,
-                start=due.timestamp(),
-                at=window.end.timestamp(),
-                bad=bad,
-                text=f"{kind} {window.label}: {text}",
-                badness=1 - share if bad else 0.0,
-                facts={"window": window.label, "labels": text, "needed": f"{spec.least:.0%}"},
-            )
-        )
-    return [Reading(rule, spec.name, f"{spec.name}: labels are overdue", tuple(points))]
-
-
-def recent(
-    records: Records,
-    spec: MonitorSpec,
-    kind: str,
-    now: datetime,
-    most: int,
-    wanted: Callable[[WindowRecord], bool],
-    ahead: timedelta = timedelta(),
-) -> list[WindowRecord]:
-    """The last windows that are over by `now` and wanted, at most so many, oldest first.
-
-    With `ahead`, those too that begin no later than so long after now.
-
-    They are looked up by name, backwards, so that it costs the same however long the history is; a gap of 84
-    windows that were never evaluated ends it.
-    """
-    zone = zone_of(spec.timezone)
-    found: list[WindowRecord] = []
-    window = window_at(kind, now + ahead, zone)
-    gap = looked = 0
-    while len(found) < most and gap < _BACK and looked < _FARTHEST:
-        record = records.window(kind, window.label)
-        gap, looked = (gap + 1 if record is None else 0), looked + 1
-        if record is not None and (ahead or record.end <= now) and wanted(record):
-            found.append(record)
-        window = window_at(kind, window.start - timedelta(seconds=1), zone)
-    return found[::-1]
-
-
-def _least(rule: Rule) -> int:
-    """How many windows to look at, so that neither side of a change is missed."""
-    return max(14, 2 * rule.windows + 1)
-
-
-def _reading(
-    spec: MonitorSpec,
-    rule: Rule,
-    windows: Sequence[WindowRecord],
-    newest: Sequence[WindowRecord],
-    part: tuple[str, str] | None,
-) -> Reading:
-    points = []
-    condition = rule.condition
-    foretells = _is_foretelling(rule)
-    facts: dict[str, JSON] = {}
-    if foretells:
-        facts = {f"the estimate of {t.metric}": f"{t.state}: {t.reason}" for t in trusts(spec, windows)}
-    good: deque[Figures] = deque(maxlen=USUAL_WINDOWS)
-    zero = nearest_zero(spec)
-    for window in windows:
-        figures = window.whole if part is None else window.of(*part)
-        if figures is None:
-            continue
-        measured = _is_judged(spec, rule, window, figures)
-        if not measured and not (foretells and _is_foretold(rule, figures)):
-            continue
-        holds, compared = condition.judge(functools.partial(value_of, figures=figures, good=good, zero=zero))
-        if holds is not None:
-            points.append(_point(spec, window, figures, compared, facts, bad=holds))
-        if measured and not holds:
-            good.append(figures)
-    where = "" if part is None else f" at {part[0]} {_named(part[1], spec.called.value(*part))}"
-    judged = {point.mark for point in points}
-    left = [window for window in newest or windows[-1:] if window.label not in judged]
-    unknown = "; ".join(filter(None, (_unknown(spec, rule, window, part) for window in left)))
-    return Reading(rule, spec.name, f"{spec.name}{where}: {rule.when}", tuple(points), part, unknown)
-
-
-def _unknown(spec: MonitorSpec, rule: Rule, window: WindowRecord, part: tuple[str, str] | None) -> str:
-    """Why a window that could be judged is not: of figures that are not known; "" if there are too few cases."""
-    figures = window.whole if part is None else window.of(*part)
-    if figures is None or not (_is_foretelling(rule) or _is_judged(spec, rule, window, figures)):
-        return ""
-    if figures.predicted < rule.min_labelled:
-        return ""
-    said = []
-    for name in dict.fromkeys(rule.condition.names()):
-        if name.kind in _REASONS and value_of(name, figures) is None:
-            shown_as, key = (form.format(name.name) for form in _REASONS[name.kind])
-            reason = figures.reasons.get(key)
-            said.append(f"{shown_as} is not known" + (f": {reason}" if reason else ""))
-    return f"{window.kind} {window.label}: {', '.join(said)}" if said else ""
-
-
 _REASONS = {
     "metric": ("{}", "{}"),
     "baseline": ("baseline({})", "baseline:{}"),
@@ -165,31 +32,171 @@ _REASONS = {
 """By kind of name, what a figure is called, and where its reason is."""
 
 
-def _is_judged(spec: MonitorSpec, rule: Rule, window: WindowRecord, figures: Figures) -> bool:
-    """Whether enough is known; a rule on counts alone needs no labels but that their time is over.
+class FigureRule(MonitorRule, frozen=True, kw_only=True):
+    """Bad is a window for which the condition holds.
 
-    One on categories that are new needs nothing but predictions; a class that is new is so whatever labels come.
+    Attributes:
+        when: the condition.
     """
-    if all(name.name in UNLABELLED for name in rule.condition.names()):
-        late = figures.nowcasts.get("too_late", 0) + figures.nowcasts.get("too_early", 0)
-        aside = figures.sums.get("set_aside", [0])[0]
-        return figures.predicted + late + aside >= max(1, rule.min_labelled)
-    if all(name.kind == "count" and name.name != "interval_coverage" for name in rule.condition.names()):
-        is_new = any(name.name == "unseen_class" for name in rule.condition.names()) and figures.unseen_class
-        return bool(is_new) or window.state in ("final", "overdue")
-    enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least
-    return enough and figures.labelled >= rule.min_labelled
+
+    kind: ClassVar[Kind] = Kind.FIGURES
+    needs_subject: ClassVar[bool] = True
+
+    when: str = ""
+
+    @property
+    def condition(self) -> Condition:
+        """The condition, parsed."""
+        return parse(self.when)
+
+    @property
+    def figures(self) -> frozenset[str]:
+        """The names of the figures that it judges."""
+        return frozenset(name.name for name in self.condition.names())
+
+    @property
+    def is_foretelling(self) -> bool:
+        """Whether it can be judged before labels: it names an estimate, and no figure that is measured."""
+        kinds = {name.kind for name in self.condition.names()}
+        return "estimated" in kinds and not kinds & {"metric", "baseline"}
+
+    @property
+    def names_usual(self) -> bool:
+        """Whether it compares with what was usual."""
+        return any(name.kind == "usual" for name in self.condition.names())
+
+    def check(self) -> None:
+        """Check the condition; UsageError if it is none."""
+        if not self.when:
+            self.refuse("needs a condition", 'when = "mae > 1.3 * baseline"')
+        parse(self.when)
+
+    def check_against(self, spec: MonitorSpec) -> None:
+        """Check the rule against what the monitor has; UsageError if it lacks something."""
+        from trikk.monitoring.estimates.estimated_figures import estimable
+
+        super().check_against(spec)
+        for name in self.condition.names():
+            if name.kind != "count" and name.name not in spec.metrics:
+                self._check_fits(name.name, spec)
+                raise UsageError(
+                    f"rule {self.name} names {name.name!r}, which the monitor does not measure",
+                    next=f"there are: {', '.join((*spec.metrics, *COUNTS, 'baseline', 'usual', 'estimated'))}",
+                )
+            if name.kind == "baseline" and not spec.baseline:
+                raise UsageError(
+                    f"rule {self.name} names the baseline, and the monitor has none",
+                    next="give the monitor baseline=, or compare with `usual`",
+                )
+            if name.kind == "estimated" and name.name not in estimable(spec):
+                raise UsageError(
+                    f"rule {self.name} names the estimate of {name.name}, which the monitor does not make",
+                    next='give the monitor expected_error= (for mae), calibrate="84d" or calibrated=True',
+                )
+
+    def _check_fits(self, metric: str, spec: MonitorSpec) -> None:
+        """Refuse a metric that would not fit the monitor's task; UsageError that names those that do."""
+        from trikk.models.metrics.by_name import metric_of, misfit
+        from trikk.models.metrics.own_metric import is_place
+
+        if is_place(metric):
+            return
+        with suppress(UnknownName):
+            problem, _, instead = misfit(metric_of(metric), spec.task).partition("; ")
+            if problem:
+                raise UsageError(f"rule {self.name}: {problem}", next=f"{instead}: Monitor(metrics=[...])")
+
+    def judge(self, records: Records, spec: MonitorSpec, now: datetime) -> list[Reading]:
+        """A reading of all cases, or one for each value of the rule's slice.
+
+        Windows that have too few labels to be judged are left out, as if they were not there. A condition on
+        estimates needs none: it sees windows that were predicted, even before they begin.
+        """
+        kind = self.kind_of_window(spec)
+        back = BACK if self.names_usual else self.least
+        windows = recent(records, spec, kind, now, back, lambda w: self._is_judged(spec, w, w.whole))
+        newest: list[WindowRecord] = []
+        if self.is_foretelling:
+            newest = recent(records, spec, kind, now, 1, lambda w: w.whole.predicted > 0, _AHEAD)
+            ahead = recent(records, spec, kind, now, self.least, lambda w: self._is_foretold(w.whole), _AHEAD)
+            windows = sorted({w.label: w for w in (*windows, *ahead)}.values(), key=lambda w: w.start)
+        if not self.slice:
+            return [self._reading(spec, windows, newest, None)]
+        values = dict.fromkeys(f.value for w in (*windows, *newest) for f in w.figures if f.slice == self.slice)
+        return [self._reading(spec, windows, newest, (self.slice, value)) for value in values]
+
+    def _reading(
+        self,
+        spec: MonitorSpec,
+        windows: Sequence[WindowRecord],
+        newest: Sequence[WindowRecord],
+        part: tuple[str, str] | None,
+    ) -> Reading:
+        points = []
+        facts: dict[str, JSON] = {}
+        if self.is_foretelling:
+            facts = {f"the estimate of {t.metric}": f"{t.state}: {t.reason}" for t in trusts(spec, windows)}
+        good: deque[Figures] = deque(maxlen=USUAL_WINDOWS)
+        zero = nearest_zero(spec)
+        for window in windows:
+            figures = _of_part(window, part)
+            if figures is None:
+                continue
+            measured = self._is_judged(spec, window, figures)
+            if not measured and not (self.is_foretelling and self._is_foretold(figures)):
+                continue
+            values = functools.partial(value_of, figures=figures, good=good, zero=zero)
+            holds, compared = self.condition.judge(values)
+            if holds is not None:
+                points.append(_point(spec, window, figures, compared, facts, bad=holds))
+            # what is usual must not learn from what it calls bad, nor from estimates: it would follow them
+            if measured and not holds:
+                good.append(figures)
+        where = "" if part is None else f" at {part[0]} {_named(part[1], spec.called.value(*part))}"
+        judged = {point.mark for point in points}
+        left = [window for window in newest or windows[-1:] if window.label not in judged]
+        unknown = "; ".join(filter(None, (self._unknown(spec, window, part) for window in left)))
+        return Reading(self, spec.name, f"{spec.name}{where}: {self.when}", tuple(points), part, unknown)
+
+    def _unknown(self, spec: MonitorSpec, window: WindowRecord, part: tuple[str, str] | None) -> str:
+        """Why a window is not judged: of figures that are not known; "" if there are too few cases."""
+        figures = _of_part(window, part)
+        if figures is None or not (self.is_foretelling or self._is_judged(spec, window, figures)):
+            return ""
+        if figures.predicted < self.min_labelled:
+            return ""
+        notes = []
+        for name in dict.fromkeys(self.condition.names()):
+            if name.kind in _REASONS and value_of(name, figures) is None:
+                shown_as, key = (form.format(name.name) for form in _REASONS[name.kind])
+                reason = figures.reasons.get(key)
+                notes.append(f"{shown_as} is not known" + (f": {reason}" if reason else ""))
+        return f"{window.kind} {window.label}: {', '.join(notes)}" if notes else ""
+
+    def _is_judged(self, spec: MonitorSpec, window: WindowRecord, figures: Figures) -> bool:
+        """Whether enough is known; a rule on counts alone needs no labels but that their time is over.
+
+        One on categories that are new needs nothing but predictions; a class that is new is so whatever labels
+        come.
+        """
+        if all(name.name in UNLABELLED for name in self.condition.names()):
+            late = figures.nowcasts.get("too_late", 0) + figures.nowcasts.get("too_early", 0)
+            aside = figures.sums.get("set_aside", [0])[0]
+            return figures.predicted + late + aside >= max(1, self.min_labelled)
+        if all(name.kind == "count" and name.name != "interval_coverage" for name in self.condition.names()):
+            is_new = "unseen_class" in self.figures and figures.unseen_class
+            return bool(is_new) or window.state in ("final", "overdue")
+        enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least
+        return enough and figures.labelled >= self.min_labelled
+
+    def _is_foretold(self, figures: Figures) -> bool:
+        """Whether there are predictions enough to say what their error is likely to be."""
+        return figures.predicted >= self.min_labelled and any(v is not None for v in figures.estimated.values())
 
 
-def _is_foretelling(rule: Rule) -> bool:
-    """Whether a condition can be judged before labels: it names an estimate, and no figure that is measured."""
-    kinds = {name.kind for name in rule.condition.names()}
-    return "estimated" in kinds and not kinds & {"metric", "baseline"}
-
-
-def _is_foretold(rule: Rule, figures: Figures) -> bool:
-    """Whether there are predictions enough to say what their error is likely to be."""
-    return figures.predicted >= rule.min_labelled and any(v is not None for v in figures.estimated.values())
+def _of_part(window: WindowRecord, part: tuple[str, str] | None) -> Figures | None:
+    """A window's figures: of all cases, or of one value of a slice; None if it has none of that."""
+    return window.whole if part is None else window.of(*part)
 
 
 def nearest_zero(spec: MonitorSpec) -> frozenset[str]:
@@ -212,8 +219,8 @@ def value_of(
         sizes = [_sizes(one, name.name) for one in (figures, *good)]
         return value_of(replace(name, beside=False), sizes[0], sizes[1:])
     if name.kind == "count":
-        found = _count(name.name, figures)
-        return None if found is None else float(found)
+        count = _count(name.name, figures)
+        return None if count is None else float(count)
     if name.kind == "baseline":
         return figures.baseline.get(name.name)
     if name.kind == "estimated":
@@ -228,20 +235,20 @@ def value_of(
 def _count(name: str, figures: Figures) -> float | None:
     if name in NOWCASTS:
         return figures.nowcasts.get(name)
-    found: float | None = (
+    value: float | None = (
         figures.metrics.get("coverage") if name == "interval_coverage" else getattr(figures, name)
     )
-    return found
+    return value
 
 
 def _sizes(figures: Figures, metric: str) -> Figures:
     """Figures with the size of a metric in the place of its value."""
-    found: dict[str, Any] = {}
-    for where in ("metrics", "own", "baseline", "estimated", "estimated_labelled"):
-        values = getattr(figures, where)
+    sizes: dict[str, Any] = {}
+    for group in ("metrics", "own", "baseline", "estimated", "estimated_labelled"):
+        values = getattr(figures, group)
         value = values.get(metric)
-        found[where] = values if value is None else {**values, metric: abs(value)}
-    return replace(figures, **found)
+        sizes[group] = values if value is None else {**values, metric: abs(value)}
+    return replace(figures, **sizes)
 
 
 def _point(
@@ -253,7 +260,7 @@ def _point(
     *,
     bad: bool,
 ) -> Point:
-    told = [one for one in compared if one.holds is bad] or compared
+    decisive = [one for one in compared if one.holds is bad] or compared
     titles = spec.called
     facts: dict[str, JSON] = {"title": titles.monitor()} if titles.monitor() else {}
     facts |= {"window": window.label, "state": window.state}
@@ -270,7 +277,7 @@ def _point(
         start=window.start.timestamp() if window.end.timestamp() <= window.at else window.at,
         at=window.end.timestamp(),
         bad=bad,
-        text=f"{window.kind} {window.label}: " + ", ".join(_said(one, bad=bad) for one in told),
+        text=f"{window.kind} {window.label}: " + ", ".join(_said(one, bad=bad) for one in decisive),
         badness=max((one.excess for one in compared), default=0.0) if bad else 0.0,
         facts=facts,
     )

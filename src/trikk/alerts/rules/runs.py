@@ -1,17 +1,19 @@
-"""Readings of pipelines: runs that failed, did not come, took too long, or whose quality gate warned."""
+"""Runs: those that failed, did not come, took too long, or whose quality gate warned."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from trikk.alerts.rules.reading import Point, Reading
-from trikk.alerts.rules.rule import Rule
+from msgspec.structs import replace
+
+from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity, among
 from trikk.core.durations import show_seconds
+from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.core.zones import start_of
 from trikk.execution.project import Project
@@ -21,92 +23,184 @@ from trikk.runs.journals.journal import RunRow
 
 _PAGE = 100
 _NOT_COUNTED = ("replay", "sweep")
-_STATES = ("succeeded", "failed", "running")
+_OVER = ("succeeded", "failed")
+_STATES = (*_OVER, "running")
 
 
-def of_failures(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
-    """Good for a run that succeeded, bad for one that failed or lost its process; cancelled ones do not count."""
-    points = []
-    for row in recent(project, pipeline, now, _least(rule), _STATES):
-        dead = row.state == "running" and not project.is_driven(row.id)
-        if row.state == "running" and not dead:
-            continue
-        bad = row.state != "succeeded"
-        what = "the process that drove it is gone" if dead else (row.error or "failed")
-        text = f"run {row.id} {'failed: ' + what if bad else 'succeeded'}"
-        points.append(point_of(row, bad=bad, text=text, badness=1.0 if bad else 0.0))
-    return Reading(rule, pipeline, f"{pipeline} failed", _counted(points))
+class PipelineRule(Rule, frozen=True, kw_only=True):
+    """A rule on the runs of a pipeline.
 
-
-def of_lengths(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
-    """Bad for a run that took longer than its budget, or goes on for longer already."""
-    points = []
-    for row in recent(project, pipeline, now, _least(rule), _STATES):
-        if row.started is None:
-            continue
-        took = (row.ended or now.timestamp()) - row.started
-        if row.ended is None and took <= rule.budget:
-            continue
-        bad = took > rule.budget
-        spent = f"took {show_seconds(took)}" if row.ended else f"has been running for more than {_budget(rule)}"
-        facts: dict[str, JSON] = {"took": show_seconds(took), "budget": _budget(rule)} if row.ended else {}
-        badness = took / rule.budget if bad and row.ended else float(bad)
-        points.append(point_of(row, bad=bad, text=f"run {row.id} {spent}", badness=badness, facts=facts))
-    return Reading(rule, pipeline, f"{pipeline} took longer than {_budget(rule)}", tuple(points))
-
-
-def of_gates(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
-    """Bad for a run that a quality gate let pass with a warning; runs without a gate don't count."""
-    points = []
-    rows = recent(project, pipeline, now, _least(rule), _STATES[:2])
-    for row in rows[-2 * rule.windows - 1 :]:
-        if row.forgotten:
-            continue
-        found: list[Any] = [e.body for e in project.journal.events(row.id) if e.kind == QUALITY_CHECKED]
-        if not found:
-            continue
-        warned = [check for body in found if body["verdict"] == "warned" for check in body["checks"]]
-        failing = [check for check in warned if check["ran"] and not check["passed"]]
-        bad = any(body["verdict"] == "warned" for body in found)
-        seen = "; ".join(f"{check['name']}: {check['observed']}" for check in failing)
-        seen = seen or "; ".join(summary(body) for body in found if body["verdict"] == "warned")
-        text = f"run {row.id}: " + (f"the gate warned: {seen}" if bad else "the gate did not warn")
-        facts: dict[str, JSON] = {str(c["name"]): f"{c['observed']} (expected: {c['expected']})" for c in failing}
-        points.append(point_of(row, bad=bad, text=text, badness=float(len(failing)) if bad else 0.0, facts=facts))
-    return Reading(rule, pipeline, f"{pipeline}: a quality gate warned", tuple(points))
-
-
-def of_missing(project: Project, rule: Rule, pipeline: str, now: datetime) -> Reading:
-    """A point for each of the last days: good if a run succeeded since the deadline of the day before.
-
-    A run that comes after the deadline makes its day good as well, until the next deadline.
+    Attributes:
+        pipeline: whose; "" for any.
     """
-    zone = ZoneInfo(project.settings.timezone)
-    deadlines = _deadlines(rule, zone, now, _least(rule))
-    rows = _counting(project, pipeline, deadlines[0].timestamp() if deadlines else 0.0, ("succeeded",))
-    came = sorted((_moment(row), row.id) for row in rows)
-    points = []
-    for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):
-        run = next((i for at, i in came if before.timestamp() < at <= due.timestamp()), "")
-        late = next((i for at, i in came if due.timestamp() < at <= after.timestamp()), "") if after is now else ""
-        day = f"{due:%Y-%m-%d}"
-        bad = not (run or late)
-        said = f"run {run} came in time" if run else f"run {late} came late" if late else f"no run by {rule.by}"
+
+    about: ClassVar[str] = "pipeline"
+
+    pipeline: str = ""
+
+    @property
+    def least(self) -> int:
+        """How many runs to look at, so that neither side of a change is missed."""
+        return max(5, 2 * self.windows + 1)
+
+    def subjects(self, scene: Scene) -> Sequence[str]:
+        """The pipeline that it names, or all; UnknownName if that is not there."""
+        return among(self, scene.pipelines)
+
+    def readings(self, scene: Scene, subject: str) -> list[Reading]:
+        """What it sees of a pipeline."""
+        return [self.judge(scene.project, subject, scene.now)]
+
+    def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
+        """What it sees of a pipeline's runs; UsageError if the project lacks something."""
+        raise NotImplementedError
+
+    def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
+        """The run; if there is none, the pipeline's runs."""
+        run = "" if point is None else point.run
+        return [f"trikk show {run}"] if run else [f"trikk runs --pipeline {subject}"]
+
+
+class FailureRule(PipelineRule, frozen=True, kw_only=True):
+    """Bad is a run that failed or lost its process; cancelled ones do not count."""
+
+    kind: ClassVar[Kind] = Kind.FAILED
+
+    def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
+        """Good for a run that succeeded; each bad one is as bad as there are in a row up to it."""
+        points = []
+        for row in recent(project, pipeline, now, self.least, _STATES):
+            is_dead = row.state == "running" and not project.is_driven(row.id)
+            if row.state == "running" and not is_dead:
+                continue
+            bad = row.state != "succeeded"
+            reason = "the process that drove it is gone" if is_dead else (row.error or "failed")
+            text = f"run {row.id} {'failed: ' + reason if bad else 'succeeded'}"
+            points.append(point_of(row, bad=bad, text=text, badness=float(bad)))
+        return Reading(self, pipeline, f"{pipeline} failed", _counted(points))
+
+    def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:
+        """The run, and how to go on with it."""
+        shown = super().commands(subject, point)
+        return [*shown, go_on or f"trikk resume {point.run}"] if point is not None and point.run else shown
+
+
+class LengthRule(PipelineRule, frozen=True, kw_only=True):
+    """Bad is a run that took longer than its budget, or goes on for longer already.
+
+    Attributes:
+        budget: seconds that a run may take.
+    """
+
+    kind: ClassVar[Kind] = Kind.LONG
+    severity: Severity = Severity.WARNING
+
+    budget: float = 0.0
+
+    def check(self) -> None:
+        """Check that it has a budget; UsageError if not."""
+        if not self.budget:
+            self.refuse("needs a budget", 'longer_than = "20m"')
+
+    def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
+        """A run that goes on counts as soon as it is over its budget, in words that stay the same."""
+        points = []
+        budget = show_seconds(self.budget)
+        for row in recent(project, pipeline, now, self.least, _STATES):
+            if row.started is None:
+                continue
+            took = (row.ended or now.timestamp()) - row.started
+            if row.ended is None and took <= self.budget:
+                continue
+            bad = took > self.budget
+            spent = f"took {show_seconds(took)}" if row.ended else f"has been running for more than {budget}"
+            facts: dict[str, JSON] = {"took": show_seconds(took), "budget": budget} if row.ended else {}
+            badness = took / self.budget if bad and row.ended else float(bad)
+            points.append(point_of(row, bad=bad, text=f"run {row.id} {spent}", badness=badness, facts=facts))
+        return Reading(self, pipeline, f"{pipeline} took longer than {budget}", tuple(points))
+
+
+class GateRule(PipelineRule, frozen=True, kw_only=True):
+    """Bad is a run that a quality gate let pass with a warning; runs without a gate don't count."""
+
+    kind: ClassVar[Kind] = Kind.GATE
+    severity: Severity = Severity.WARNING
+
+    def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
+        """A run is as bad as checks have failed in it."""
+        points = []
+        for row in recent(project, pipeline, now, self.least, _OVER)[-2 * self.windows - 1 :]:
+            if row.forgotten:
+                continue
+            verdicts: list[Any] = [e.body for e in project.journal.events(row.id) if e.kind == QUALITY_CHECKED]
+            if verdicts:
+                points.append(_gate_point(row, verdicts))
+        return Reading(self, pipeline, f"{pipeline}: a quality gate warned", tuple(points))
+
+
+def _gate_point(row: RunRow, verdicts: Sequence[Any]) -> Point:
+    """A run by what its gates said, each as the body of its event."""
+    warned = [body for body in verdicts if body["verdict"] == "warned"]
+    failing = [check for body in warned for check in body["checks"] if check["ran"] and not check["passed"]]
+    reasons = "; ".join(f"{check['name']}: {check['observed']}" for check in failing)
+    reasons = reasons or "; ".join(summary(body) for body in warned)
+    text = f"run {row.id}: " + (f"the gate warned: {reasons}" if warned else "the gate did not warn")
+    facts: dict[str, JSON] = {str(c["name"]): f"{c['observed']} (expected: {c['expected']})" for c in failing}
+    return point_of(row, bad=bool(warned), text=text, badness=float(len(failing)), facts=facts)
+
+
+class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
+    """Bad is a day without a success since the deadline of the day before.
+
+    Attributes:
+        by: the deadline of each day, "HH:MM" in the project's time zone.
+    """
+
+    kind: ClassVar[Kind] = Kind.MISSING
+
+    by: str = ""
+
+    def check(self) -> None:
+        """Check that it names a pipeline and a time of day; UsageError if not."""
+        if not self.pipeline or not self.by:
+            problem = "needs a pipeline and the time of day by which it comes"
+            self.refuse(problem, 'pipeline = "nightly", by = "04:30"')
+        try:
+            time.fromisoformat(self.by)
+        except ValueError as error:
+            raise UsageError(f"by = {self.by!r} is no time of day", next='write "04:30"') from error
+
+    def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
+        """A point for each of the last days.
+
+        A run that comes after the deadline makes its day good as well, until the next deadline.
+        """
+        deadlines = self._deadlines(ZoneInfo(project.settings.timezone), now)
+        rows = _counting(project, pipeline, deadlines[0].timestamp() if deadlines else 0.0, ("succeeded",))
+        came = sorted((_moment(row), row.id) for row in rows)
+        points = []
+        for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):
+            run = next((i for at, i in came if before.timestamp() < at <= due.timestamp()), "")
+            late = next((i for at, i in came if due.timestamp() < at <= after.timestamp()), "")
+            points.append(self._point(due, run, late if after is now else ""))
+        return Reading(self, pipeline, f"{pipeline} did not come by {self.by}", _counted(points))
+
+    def _point(self, due: datetime, run: str, late: str) -> Point:
+        """A day: the run that came by its deadline, or after it; "" for none."""
+        day, bad = f"{due:%Y-%m-%d}", not (run or late)
+        came = f"run {run} came in time" if run else f"run {late} came late" if late else f"no run by {self.by}"
         facts: dict[str, JSON] = {"day": day, "expected by": f"{due:%Y-%m-%d %H:%M %Z}"}
         if not bad:
             facts["run"] = run or late
-        points.append(
-            Point(day, due.timestamp(), due.timestamp(), bad, f"{day}: {said}", 1.0 if bad else 0.0, facts)
-        )
-    return Reading(rule, pipeline, f"{pipeline} did not come by {rule.by}", _counted(points))
+        return Point(day, due.timestamp(), due.timestamp(), bad, f"{day}: {came}", float(bad), facts)
 
-
-def _deadlines(rule: Rule, zone: ZoneInfo, now: datetime, most: int) -> list[datetime]:
-    """The last so many deadlines that are over, oldest first, and the one before."""
-    hour, today = time.fromisoformat(rule.by), now.astimezone(zone).date()
-    days = [today + timedelta(days=1 - back) for back in range(most + 4)]
-    dues = sorted({start_of(datetime.combine(day, hour), zone) for day in days})  # one for a day that is left out
-    return [due.astimezone(zone) for due in dues if due <= now][-most - 1 :]
+    def _deadlines(self, zone: ZoneInfo, now: datetime) -> list[datetime]:
+        """The last deadlines that are over, oldest first, and the one before."""
+        hour, today = time.fromisoformat(self.by), now.astimezone(zone).date()
+        days = [today + timedelta(days=1 - back) for back in range(self.least + 4)]
+        # a set, since a day that a place's clocks leave out begins when the next one does
+        dues = sorted({start_of(datetime.combine(day, hour), zone) for day in days})
+        return [due.astimezone(zone) for due in dues if due <= now][-self.least - 1 :]
 
 
 def recent(
@@ -153,8 +247,8 @@ def _counting(
 
 def _moment(row: RunRow) -> float:
     """When a run was over, or began if it is not; a backfilled one happened at the time that it was told."""
-    told = row.origin.get("at")
-    return float(told) if isinstance(told, int | float) else (row.ended or row.started or row.created)
+    simulated = row.origin.get("at")
+    return float(simulated) if isinstance(simulated, int | float) else (row.ended or row.started or row.created)
 
 
 def point_of(row: RunRow, *, bad: bool, text: str, badness: float, facts: dict[str, JSON] | None = None) -> Point:
@@ -172,18 +266,8 @@ def _plain(parameters: dict[str, JSON]) -> Iterable[tuple[str, JSON]]:
 
 def _counted(points: Iterable[Point]) -> tuple[Point, ...]:
     """Points of which each bad one is as bad as there are bad ones in a row up to it."""
-    from dataclasses import replace
-
-    found, row = [], 0
+    counted, row = [], 0
     for point in points:
         row = row + 1 if point.bad else 0
-        found.append(replace(point, badness=float(row)))
-    return tuple(found)
-
-
-def _budget(rule: Rule) -> str:
-    return show_seconds(rule.budget)
-
-
-def _least(rule: Rule) -> int:
-    return max(5, 2 * rule.windows + 1)
+        counted.append(replace(point, badness=float(row)))
+    return tuple(counted)

@@ -1,4 +1,4 @@
-"""Which data did not come: from the newest time of each device to readings. Pure.
+"""Data that did not come: from the newest time of each device to readings.
 
 A table is a cause, and each value of the rule's slice is one. When more than half of at least `MANY` values are
 silent, that is one cause, the table: those that are silent then are not told one by one.
@@ -6,76 +6,109 @@ silent, that is one cause, the table: those that are silent then are not told on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import ClassVar, Self
+
+from msgspec.structs import replace
 
 from trikk.alerts.delivery.times import lasting, moment
-from trikk.alerts.rules.reading import Point, Reading
-from trikk.alerts.rules.rule import Rule
+from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene
+from trikk.alerts.rules.silence_times import Known, Source, known_by
+from trikk.core.names import check_name
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 
 MANY = 10
 _LONGEST = 63
+_KNOWN_FOR = 30 * 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a table's rows.
+class SilenceRule(Rule, frozen=True, kw_only=True):
+    """Bad is a table, or a device in it, of which no new row has come for too long.
 
     Attributes:
-        first: when the rule was looked at for the first time, seconds since 1970, as are the other times.
-        version: the table's version up to which its rows were read; None if there is no table.
-        times: the newest time of each value of the slice, in whole seconds; of "" for a rule without a slice.
-        until: rows that are dated later were not believed.
-        ahead: whether there are such rows.
+        table: whose rows must go on coming.
+        time: its column with the rows' times.
+        within: seconds that may have passed since the newest row.
+        slice: a column: each of its values is a cause of its own.
+        known_for: seconds after which a value of `slice` that is not seen any more is no longer expected.
     """
 
-    first: float
-    version: int | None = None
-    times: Mapping[str, int] = field(default_factory=dict)
-    until: float = 0.0
-    ahead: bool = False
+    kind: ClassVar[Kind] = Kind.SILENT
+    about: ClassVar[str] = "table"
+    keys: ClassVar[tuple[str, ...]] = ("table", "time", "within", "known_for")
 
-    def to_json(self) -> dict[str, JSON]:
-        """What is known as JSON."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return {**found, "times": dict(self.times)}
+    table: str = ""
+    time: str = ""
+    within: float = 0.0
+    slice: str = ""
+    known_for: float = 0.0
 
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> Known:
-        """What `to_json` wrote."""
-        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+    @property
+    def sliced_by(self) -> str:
+        """The column whose values are causes of their own; "" for none."""
+        return self.slice
+
+    def with_defaults(self, written: Collection[str]) -> Self:
+        """The rule with what holds where somebody has written nothing: devices are known for 30 days."""
+        rule = super().with_defaults(written)
+        return replace(rule, known_for=_KNOWN_FOR) if self.slice and "known_for" not in written else rule
+
+    def check(self) -> None:
+        """Check that the rule can work; UsageError if not."""
+        if not (self.table and self.time and self.within):
+            problem = "needs a table, its column with times, and how old the newest row may be"
+            self.refuse(problem, 'table = "readings", time = "at", within = "2h"')
+        check_name("table", self.table)
+        if self.windows > 1:
+            self.refuse("takes no `windows`", "give it more time: within")
+        if self.known_for and not self.slice:
+            self.refuse("takes `known_for` with `slice` only", 'slice = "device", or leave out known_for')
+        if self.slice and self.known_for <= self.within:
+            problem = f"forgets a {self.slice} before it is silent for too long"
+            self.refuse(problem, "make known_for longer than within")
+
+    @property
+    def source(self) -> Source:
+        """What is read of the table."""
+        return Source(self.name, self.table, self.time, self.slice, self.known_for)
+
+    def readings(self, scene: Scene, subject: str) -> list[Reading]:  # noqa: ARG002 - it has one table
+        """The table as a whole, and each value of the slice.
+
+        Raises:
+            UsageError: if the table does not have the columns, or the slice has too many values.
+        """
+        now = scene.now.timestamp()
+        known = known_by(scene.project, self.source, now)
+        return self.judge(known, now, scene.project.settings.timezone)
+
+    def judge(self, known: Known, now: float, zone: str) -> list[Reading]:
+        """What the newest times come to. Pure.
+
+        Args:
+            known: the newest times.
+            now: the time, seconds since 1970.
+            zone: the time zone of the times in texts.
+        """
+        if not self.slice:
+            return [_of_table(self, known, now, zone)]
+        expected = {value: at for value, at in known.times.items() if now - at <= self.known_for}
+        silent = sum(now - at > self.within for at in expected.values())
+        # a broker that is down would be an incident for each device: they are told as one, and their own wait
+        is_mass = len(expected) >= MANY and 2 * silent > len(expected)
+        if not expected:
+            whole = _of_table(self, known, now, zone)
+        else:
+            whole = _of_many(self, known, now, silent, len(expected), bad=is_mass)
+        return [whole, *_of_values(self, known.times, now, zone, but_silent=is_mass)]
+
+    def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
+        """The table."""
+        return [f"trikk tables {subject}"]
 
 
-def newer(times: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    """The newest time of each value of either; nothing that was seen is taken back."""
-    return {**times, **{value: max(at, times.get(value, at)) for value, at in more.items()}}
-
-
-def readings(rule: Rule, known: Known, now: float, zone: str) -> list[Reading]:
-    """What a rule sees of a table.
-
-    Args:
-        rule: of the kind `SILENT`.
-        known: the newest times.
-        now: the time, seconds since 1970.
-        zone: the time zone of the times in texts.
-    """
-    if not rule.slice:
-        return [_of_table(rule, known, now, zone)]
-    there = {value: at for value, at in known.times.items() if now - at <= rule.known_for}
-    silent = sum(now - at > rule.within for at in there.values())
-    is_mass = len(there) >= MANY and 2 * silent > len(there)
-    if not there:
-        whole = _of_table(rule, known, now, zone)
-    else:
-        whole = _of_many(rule, known, now, silent, len(there), bad=is_mass)
-    return [whole, *_of_values(rule, known.times, now, zone, but_silent=is_mass)]
-
-
-def _of_table(rule: Rule, known: Known, now: float, zone: str) -> Reading:
+def _of_table(rule: SilenceRule, known: Known, now: float, zone: str) -> Reading:
     """The table as a whole: how old its newest row is, or for how long there has been none."""
     newest = max(known.times.values(), default=None)
     since = known.first if newest is None else newest
@@ -91,7 +124,7 @@ def _of_table(rule: Rule, known: Known, now: float, zone: str) -> Reading:
     return Reading(rule, rule.table, f"{rule.table}: no data for more than {lasting(rule.within)}", (point,))
 
 
-def _of_many(rule: Rule, known: Known, now: float, silent: int, expected: int, *, bad: bool) -> Reading:
+def _of_many(rule: SilenceRule, known: Known, now: float, silent: int, expected: int, *, bad: bool) -> Reading:
     """The table as a whole, by how many of its values are silent."""
     said = f"{silent:,} of {expected:,} silent"
     newest = max(known.times.values())
@@ -104,7 +137,7 @@ def _of_many(rule: Rule, known: Known, now: float, silent: int, expected: int, *
 
 
 def _of_values(
-    rule: Rule, times: Mapping[str, int], now: float, zone: str, *, but_silent: bool
+    rule: SilenceRule, times: dict[str, int], now: float, zone: str, *, but_silent: bool
 ) -> Iterator[Reading]:
     """Each value; those that are silent are left out if they are told as one."""
     for value, at in times.items():

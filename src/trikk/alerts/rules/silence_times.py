@@ -11,14 +11,16 @@ reads it, and as of its own time when that has come.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from trikk.alerts.rules.reading import Reading
-from trikk.alerts.rules.rule import Rule
-from trikk.alerts.rules.silence import Known, newer, readings
+from msgspec import field
+from msgspec.structs import replace
+
 from trikk.core.errors import Conflict, TableError, UsageError
+from trikk.core.record import Record
 from trikk.execution.project import Project
 from trikk.runs.journals.ledger import Entry
 
@@ -43,31 +45,66 @@ class Rows:
     ahead: list[str]
 
 
-def of_silence(project: Project, rule: Rule, now: datetime) -> list[Reading]:
-    """Readings of a table: as a whole, and of each value of the rule's slice.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where times are read from.
+
+    Attributes:
+        rule: the name of the rule that asks.
+        table: the table.
+        time: its column with the rows' times.
+        slice: the column of which each value has a time of its own; "" for none.
+        known_for: seconds after which a value that is not seen any more is forgotten.
+    """
+
+    rule: str
+    table: str
+    time: str
+    slice: str
+    known_for: float
+
+
+class Known(Record, frozen=True):
+    """What is known of a table's rows.
+
+    Attributes:
+        first: when the rule was looked at for the first time, seconds since 1970, as are the other times.
+        version: the table's version up to which its rows were read; None if there is no table.
+        times: the newest time of each value of the slice, in whole seconds; of "" for a rule without a slice.
+        until: rows that are dated later were not believed.
+        ahead: whether there are such rows.
+    """
+
+    first: float
+    version: int | None = None
+    times: dict[str, int] = field(default_factory=dict)
+    until: float = 0.0
+    ahead: bool = False
+
+
+def newer(times: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """The newest time of each value of either; nothing that was seen is taken back."""
+    return {**times, **{value: max(at, times.get(value, at)) for value, at in more.items()}}
+
+
+def known_by(project: Project, source: Source, now: float) -> Known:
+    """What is known of a table by now; written down if it is time.
 
     Raises:
         UsageError: if the table does not have the columns, or the slice has too many values.
     """
-    at = now.timestamp()
-    known = _looked_up(project, rule, at)
-    return readings(rule, known, at, project.settings.timezone)
-
-
-def _looked_up(project: Project, rule: Rule, now: float) -> Known:
-    """What is known of the table now; written down if it is time."""
-    subject = f"silence/{rule.table}/{rule.name}"
-    basis: dict[str, Any] = {"time": rule.time, "slice": rule.slice}
+    subject = f"silence/{source.table}/{source.rule}"
+    basis: dict[str, Any] = {"time": source.time, "slice": source.slice}
     last = project.journal.last(subject)
     entry = None if last is None or last.body["of"] != basis else last
     before = Known(now) if entry is None else Known.read(entry.body)
-    known, scanned = _read(project, rule, before, now)
+    known, scanned = _read(project, source, before, now)
     kept = known.times
-    if rule.slice:
-        kept = {value: at for value, at in known.times.items() if now - at <= 2 * rule.known_for}
+    if source.slice:
+        kept = {value: at for value, at in known.times.items() if now - at <= 2 * source.known_for}
         if len(kept) > MOST:
             raise UsageError(
-                f"column {rule.slice} of table {rule.table} has more than {MOST:,} values",
+                f"column {source.slice} of table {source.table} has more than {MOST:,} values",
                 next="slice by something coarser, or leave slice out",
             )
     if entry is None or _is_due(entry, before, known, now, scanned=scanned):
@@ -90,28 +127,28 @@ def _is_due(entry: Entry, before: Known, known: Known, now: float, *, scanned: b
     return not entry.body["scanned"] if scanned else known.version - before.version > _FARTHEST // 2
 
 
-def _read(project: Project, rule: Rule, before: Known, now: float) -> tuple[Known, bool]:
+def _read(project: Project, source: Source, before: Known, now: float) -> tuple[Known, bool]:
     """What is known when everything up to the newest version is read, and whether it took a scan."""
     tables = project.tables
-    version = tables.version(rule.table)
+    version = tables.version(source.table)
     limit = now + TOLERANCE
     if version is None:
         return replace(before, version=None), False
     times, ahead = dict(before.times), before.ahead
     more: Any = None
     if before.version is not None and 0 <= version - before.version <= _FARTHEST:
-        more = tables.appended(rule.table, before.version, version) if version > before.version else _NOTHING
+        more = tables.appended(source.table, before.version, version) if version > before.version else _NOTHING
     if more is None:
-        found = _scanned(tables.scan(rule.table, version), rule, now)
+        found = _scanned(tables.scan(source.table, version), source, now)
         times = newer(times, found.times)
         alive = {value: int(now) for value in found.ahead if value not in times}
         return Known(before.first, version, {**times, **alive}, limit, bool(found.ahead)), True
     if before.ahead and limit != before.until:
-        due = tables.scan(rule.table, version)
-        found = newest(due.filter(_from(due, rule, before.until)), rule, limit)
+        due = tables.scan(source.table, version)
+        found = newest(due.filter(_from(due, source, before.until)), source, limit)
         times, ahead = newer(times, found.times), bool(found.ahead)
     if more is not _NOTHING:
-        found = newest(more, rule, limit)
+        found = newest(more, source, limit)
         alive = dict.fromkeys(found.ahead, int(now))
         times, ahead = newer(newer(times, found.times), alive), ahead or bool(found.ahead)
     return Known(before.first, version, times, limit, ahead), False
@@ -120,15 +157,15 @@ def _read(project: Project, rule: Rule, before: Known, now: float) -> tuple[Know
 _NOTHING = object()
 
 
-def _scanned(frame: pl.LazyFrame, rule: Rule, now: float) -> Rows:
+def _scanned(frame: pl.LazyFrame, source: Source, now: float) -> Rows:
     """What the rows say of the time for which a device is known; of a whole table, if these say nothing, all."""
     limit = now + TOLERANCE
-    back = max(rule.known_for, _BACK if not rule.slice else 0.0)
-    found = newest(frame.filter(_from(frame, rule, now - back)), rule, limit)
-    return newest(frame, rule, limit) if not (rule.slice or found.times) else found
+    back = max(source.known_for, _BACK if not source.slice else 0.0)
+    found = newest(frame.filter(_from(frame, source, now - back)), source, limit)
+    return newest(frame, source, limit) if not (source.slice or found.times) else found
 
 
-def newest(frame: pl.LazyFrame, rule: Rule, limit: float) -> Rows:
+def newest(frame: pl.LazyFrame, source: Source, limit: float) -> Rows:
     """The newest time of each value among rows that are dated up to a limit, and the values of those beyond.
 
     Rows without a time or a value say nothing; a time before 1970 counts as 1970.
@@ -139,17 +176,17 @@ def newest(frame: pl.LazyFrame, rule: Rule, limit: float) -> Rows:
     """
     import polars as pl
 
-    _check(frame.collect_schema(), rule)
-    value = pl.col(rule.slice).cast(pl.String) if rule.slice else pl.lit("")
+    _check(frame.collect_schema(), source)
+    value = pl.col(source.slice).cast(pl.String) if source.slice else pl.lit("")
     at = pl.col("at")
-    seconds = pl.col(rule.time).dt.epoch("s").clip(lower_bound=0)
+    seconds = pl.col(source.time).dt.epoch("s").clip(lower_bound=0)
     rows = frame.select(seconds.alias("at"), value.alias("value")).drop_nulls()
     believed = at <= limit
     found = rows.group_by("value").agg(at.filter(believed).max().alias("at"), (~believed).any().alias("ahead"))
     try:
         made = found.collect()
     except Exception as error:  # polars and deltalake have no common base
-        what = f"table {rule.table} can't be read: {str(error).partition(chr(10))[0]}"
+        what = f"table {source.table} can't be read: {str(error).partition(chr(10))[0]}"
         raise TableError(what, next="trikk doctor looks at all its files") from error
     times = made.drop_nulls("at")
     return Rows(
@@ -158,31 +195,31 @@ def newest(frame: pl.LazyFrame, rule: Rule, limit: float) -> Rows:
     )
 
 
-def _from(frame: pl.LazyFrame, rule: Rule, moment: float) -> pl.Expr:
+def _from(frame: pl.LazyFrame, source: Source, moment: float) -> pl.Expr:
     """The rows from a moment on, in the column's own type, so that whole files are left out by their ranges."""
     import polars as pl
 
     schema = frame.collect_schema()
-    _check(schema, rule)
-    zone = schema[rule.time].time_zone  # type: ignore[attr-defined]
+    _check(schema, source)
+    zone = schema[source.time].time_zone  # type: ignore[attr-defined]
     bound = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=max(0.0, moment))
-    return pl.col(rule.time) >= (bound.astimezone(UTC) if zone else bound.replace(tzinfo=None))
+    return pl.col(source.time) >= (bound.astimezone(UTC) if zone else bound.replace(tzinfo=None))
 
 
-def _check(schema: pl.Schema, rule: Rule) -> None:
+def _check(schema: pl.Schema, source: Source) -> None:
     import polars as pl
 
-    for column in (rule.time, rule.slice):
+    for column in (source.time, source.slice):
         if column and column not in schema:
             listed = ", ".join(list(schema)[:12])
-            raise UsageError(f"table {rule.table} has no column {column!r}", next=f"it has: {listed}")
-    if not isinstance(schema[rule.time], pl.Datetime):
+            raise UsageError(f"table {source.table} has no column {column!r}", next=f"it has: {listed}")
+    if not isinstance(schema[source.time], pl.Datetime):
         raise UsageError(
-            f"column {rule.time} of table {rule.table} is {schema[rule.time]}, and no time",
+            f"column {source.time} of table {source.table} is {schema[source.time]}, and no time",
             next="name a column of type Datetime: time = ...",
         )
-    if rule.slice and (schema[rule.slice].is_nested() or schema[rule.slice] == pl.Binary):
+    if source.slice and (schema[source.slice].is_nested() or schema[source.slice] == pl.Binary):
         raise UsageError(
-            f"column {rule.slice} of table {rule.table} is {schema[rule.slice]}, which names no device",
+            f"column {source.slice} of table {source.table} is {schema[source.slice]}, which names no device",
             next="slice by a column of texts or numbers",
         )

@@ -196,10 +196,9 @@ def _why_unseen_unknown(project: Project, spec: MonitorSpec, windows: list[Any])
 
 def _is_asked_for(figure: str, spec: MonitorSpec) -> bool:
     """Whether an alarm names a figure."""
-    from trikk.alerts.rules.rule import FIGURES, Rule
+    from trikk.alerts.rules.kinds import read_rule
 
-    rules = [Rule.read(alarm) for alarm in spec.alarms]
-    return any(name.name == figure for rule in rules if rule.kind == FIGURES for name in rule.condition.names())
+    return any(figure in read_rule(alarm).figures for alarm in spec.alarms)
 
 
 def _check(spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None) -> None:

@@ -1,0 +1,161 @@
+"""All kinds of rules: a rule from what somebody wrote, and from its JSON."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from trikk.alerts.rules.code import CodeRule
+from trikk.alerts.rules.costs import CostRule, Per
+from trikk.alerts.rules.drift import DriftRule
+from trikk.alerts.rules.figures import FigureRule
+from trikk.alerts.rules.labels import LabelRule
+from trikk.alerts.rules.rule import KEYS, Kind, Rule, Severity
+from trikk.alerts.rules.runs import AbsenceRule, FailureRule, GateRule, LengthRule
+from trikk.alerts.rules.silence import SilenceRule
+from trikk.core.durations import seconds
+from trikk.core.errors import UsageError
+from trikk.core.names import check_name
+
+_CLASSES: tuple[type[Rule], ...] = (
+    FigureRule,
+    FailureRule,
+    AbsenceRule,
+    GateRule,
+    LengthRule,
+    CostRule,
+    SilenceRule,
+    CodeRule,
+    LabelRule,
+    DriftRule,
+)
+KINDS: dict[Kind, type[Rule]] = {cls.kind: cls for cls in _CLASSES}
+_FOR = re.compile(r"(?P<when>.*\S)\s+for\s+(?P<windows>\d+)\s+(?:windows?|runs?|days?)\s*\Z", re.DOTALL)
+
+
+def read_rule(data: Mapping[str, Any]) -> Rule:
+    """The rule that `to_json` wrote; of a kind that only a newer trikk knows, what all kinds have in common."""
+    cls = KINDS.get(data["kind"], Rule)
+    return cls.read(data)
+
+
+def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
+    """A rule from what somebody wrote: an `Alarm`'s arguments, or a table of trikk.toml.
+
+    Durations may be texts, `when` may end with "for 2 windows", `longer_than` is the budget.
+
+    Args:
+        given: what they wrote; None is as if it were not there.
+        default_minimum: labelled cases below which a window is not judged, if they do not say it.
+
+    Raises:
+        UsageError: if something in it can't work.
+    """
+    unknown = sorted(set(given) - KEYS)
+    if unknown:
+        raise UsageError(f"a rule has no {unknown[0]!r}", next=f"there are: {', '.join(sorted(KEYS))}")
+    data = {key: value for key, value in given.items() if value is not None}
+    check_name("rule", data.get("name"))
+    data = _without_for(data)
+    written = {key: _value(data, key) for key in data}
+    cls = KINDS[_kind(written)]
+    _check_keys(cls, written)
+    values = {"min_labelled": default_minimum, "budget": written.get("longer_than", 0.0), **written}
+    rule = cls.read(values).with_defaults(written)
+    rule.check()
+    return rule
+
+
+def _kind(written: Mapping[str, Any]) -> Kind:
+    kind = written.get("kind", Kind.FIGURES if "when" in written else "")
+    if kind in KINDS:
+        return Kind(kind)
+    others = ", ".join(other for other in KINDS if other != Kind.FIGURES)
+    raise UsageError(
+        f"rule {written['name']} is of no kind that is known: {kind!r}",
+        next=f'give it when="mae > 1.3 * baseline", or a kind: {others}',
+    )
+
+
+def _without_for(data: Mapping[str, Any]) -> dict[str, Any]:
+    """With "... for 2 windows" of the condition as an option of its own."""
+    match = _FOR.fullmatch(str(data.get("when", "")))
+    if match is None:
+        return dict(data)
+    if "windows" in data:
+        raise UsageError("`windows` is given twice", next='either when="... for 2 windows" or windows=2')
+    return {**data, "when": match["when"], "windows": int(match["windows"])}
+
+
+def _check_keys(cls: type[Rule], data: Mapping[str, Any]) -> None:
+    for other in KINDS.values():
+        stray = next((key for key in other.keys if key in data and other is not cls), "")
+        if stray:
+            raise UsageError(
+                f"rule {data['name']} ({cls.kind}) takes no `{stray}`", next=f'it belongs to kind = "{other.kind}"'
+            )
+    cls.check_keys(data)
+
+
+def _value(data: Mapping[str, Any], key: str) -> Any:
+    reader = _READ.get(key)
+    return _text(data, key) if reader is None else reader(data, key)
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data[key]
+    if not isinstance(value, str):
+        raise UsageError(f"{key} = {value!r} is no text", next=f'write {key} = "..."')
+    return value
+
+
+def _count(data: Mapping[str, Any], key: str) -> int:
+    value = data[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"rule {data['name']} has {key} = {value!r}", next="use a whole number of at least 1")
+    return value
+
+
+def _duration(data: Mapping[str, Any], key: str) -> float:
+    return seconds(data[key], what=key)
+
+
+def _amount(data: Mapping[str, Any], key: str) -> float:
+    value = data[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UsageError(f"{key} = {value!r} is no amount", next=f"use a number: {key} = 2.5")
+    return float(value)
+
+
+def _parameters(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = data[key]
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{key} must be names and values", next=f"{key} = {{ weeks = 4 }}")
+    return dict(value)
+
+
+def _severity(data: Mapping[str, Any], key: str) -> Severity:
+    text = _text(data, key)
+    if text not in list(Severity):
+        raise UsageError(f"rule {data['name']} has {key} = {text!r}", next=f"use {', '.join(reversed(Severity))}")
+    return Severity(text)
+
+
+def _per(data: Mapping[str, Any], key: str) -> Per:
+    text = _text(data, key)
+    if text not in list(Per):
+        raise UsageError(f"{key} = {text!r}", next=f"use {', '.join(Per)}")
+    return Per(text)
+
+
+_READ: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
+    **dict.fromkeys(("windows", "min_labelled"), _count),
+    **dict.fromkeys(("cooldown", "escalate_after", "longer_than", "within", "known_for"), _duration),
+    "costs_more_than": _amount,
+    "parameters": _parameters,
+    "severity": _severity,
+    "per": _per,
+}
+"""How what somebody wrote is read, by key; other keys are texts."""
