@@ -10,18 +10,19 @@ import pytest
 from tests.alerts.servers import MailServer, WebServer
 
 from trikk.alerts.config import alert_settings
-from trikk.alerts.delivery.message_attempts import GIVE_UP, Delivery, next_step
-from trikk.alerts.delivery.sender import deliver
+from trikk.alerts.delivery.sender import BACK_OFF, deliver
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import SENDING
 from trikk.alerts.incidents.lifecycle import decide
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.rule import Point, Reading, Severity
 from trikk.execution.project import Project
+from trikk.runs.claims import Claim
 from trikk.runs.journals.lease import Holder
+from trikk.runs.outbox import Progress, State, next_step
 
 HOUR = 3600.0
-DEAD = {"host": "", "boot": "", "pid": 0, "started": 0}
+DEAD: dict[str, Any] = {"host": "", "boot": "", "pid": 0, "started": 0.0}
 
 
 class Post:
@@ -49,7 +50,7 @@ class Post:
         """States of the attempts that were made, as "channel state"; and errors."""
         self.now += after
         book = Book(self.project.journal)
-        found, errors = deliver(self.project, self.settings, book, book.unfinished(), self.now)
+        found, errors = deliver(self.project, self.settings, book.unfinished(), self.now)
         return [f"{one['channel']} {one['state']}" for one in found], errors
 
 
@@ -112,10 +113,8 @@ def test_many_at_once_are_one_message(tmp_path: Path, web_server: WebServer) -> 
 def test_of_two_processes_one_sends(tmp_path: Path, web_server: WebServer) -> None:
     post = Post(tmp_path, {"hook": web_server.address()})
     post.open("loss")
-    books = [Book(post.project.journal), Book(post.project.journal)]
-    seen = [book.unfinished() for book in books]
-    for book, incidents in zip(books, seen, strict=True):
-        deliver(post.project, post.settings, book, incidents, post.now)
+    for incidents in [Book(post.project.journal).unfinished() for _ in range(2)]:
+        deliver(post.project, post.settings, incidents, post.now)
     assert len(web_server.got) == 1
 
 
@@ -142,20 +141,22 @@ def test_a_channel_that_is_gone_is_given_up(tmp_path: Path) -> None:
 
 
 def test_who_sends_on_another_host_is_waited_for_but_not_for_ever() -> None:
-    sending = Delivery("sending", 1, at=0.0, holder=DEAD)
-    assert next_step(sending, now=60.0, alive=None).do == "wait"
-    assert next_step(sending, now=1000.0, alive=None).do == "send"
-    assert next_step(sending, now=1e9, alive=True).do == "wait"
-    assert next_step(Delivery("sending", 1, first=1.0, at=1.0), now=1.0 + GIVE_UP, alive=False).do == "give up"
+    sending = Progress()
+    sending.begin(Claim(Holder(**DEAD), since=1.0), at=1.0)
+    assert next_step(sending, BACK_OFF, now=60.0, alive=None).do == "wait"
+    assert next_step(sending, BACK_OFF, now=1000.0, alive=None).do == "send"
+    assert next_step(sending, BACK_OFF, now=1e9, alive=True).do == "wait"
+    assert BACK_OFF.give_up is not None
+    assert next_step(sending, BACK_OFF, now=1.0 + BACK_OFF.give_up, alive=False).do == "give up"
 
 
 def test_a_channel_that_is_away_for_a_weekend_delays_its_message() -> None:
-    delivery, now, tried = Delivery(), 1e9, 0
+    delivery, now, tried = Progress(), 1e9, 0
     while now < 1e9 + 2.5 * 24 * HOUR:
-        if next_step(delivery, now=now, alive=False).do == "send":
+        if next_step(delivery, BACK_OFF, now=now, alive=False).do == "send":
             tried += 1
-            delivery.apply("sending", now, {"attempt": tried, "holder": DEAD})
-            delivery.apply("failed", now, {"why": "away"})
+            delivery.begin(Claim(Holder(**DEAD), now), now)
+            delivery.end(State.FAILED, now, "away")
         now += 60.0
-    assert next_step(delivery, now=now + HOUR, alive=False).do == "send"
+    assert next_step(delivery, BACK_OFF, now=now + HOUR, alive=False).do == "send"
     assert tried < 80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from trikk.alerts.incidents.lifecycle import decide, start_is_due
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.rule import Point, Reading
 from trikk.core.errors import JournalError
+from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.memory_journal import MemoryJournal
 
 HOUR, DAY = 3600.0, 86400.0
@@ -246,7 +248,7 @@ def start(life: Life) -> None:
     for book, due in zip(books, seen, strict=True):
         for one in due:
             number = len(one.starts) + 1
-            body: dict[str, Any] = {"pipeline": "train", "parameters": {}, "holder": {}}
+            body: dict[str, Any] = {"pipeline": "train", "parameters": {}, "holder": asdict(Holder.current())}
             book.note(one, STARTING, body, at=life.now, identity=f"start/{number}", alone=True)
 
 

@@ -7,11 +7,10 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from trikk.core.errors import Conflict, TrikkError
+from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.execution.session import Session
@@ -19,11 +18,13 @@ from trikk.monitoring.cases.windows import window_named, zone_of
 from trikk.monitoring.figures.records import Cursor, Records
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.pipeline.graph import Graph, Role
+from trikk.runs.back_off import BackOff
+from trikk.runs.claims import Claim, Claims, is_at_it
 from trikk.runs.journals.journal import RunRow
-from trikk.runs.journals.lease import Holder, is_at_it
 from trikk.runs.journals.ledger import Ledger
 
-_TRIES, _FIRST, _LONGEST = 12, 60.0, 6 * 3600.0
+_BACK_OFF = BackOff(first=60.0, longest=6 * 3600.0)
+_MOST_FAILURES = 12  # by then the pause has long been the longest
 _CLAIMED, _RELEASED = "watch.claimed", "watch.released"
 
 
@@ -80,7 +81,7 @@ def evaluate_due(
         if not _why(project, spec, now):
             continue
         is_run = functools.partial(_is_run, project, pipeline)
-        with claimed(project.journal, f"watch/{spec.name}", now.timestamp(), is_run) as mine:
+        with _claimed(project.journal, f"watch/{spec.name}", now.timestamp(), is_run) as mine:
             why = _why(project, spec, now) if mine else ""
             if not why or not _may_try(project, session, pipeline, now):
                 continue
@@ -98,23 +99,18 @@ def evaluate_due(
 
 def _may_try(project: Project, session: Session, pipeline: str, now: datetime) -> bool:
     """Whether an evaluation that has failed on the same tables and the same code may be tried again by now."""
-    failed = list(itertools.takewhile(_has_failed, project.journal.runs(pipeline=pipeline, limit=_TRIES)))
+    failed = list(itertools.takewhile(_has_failed, project.journal.runs(pipeline=pipeline, limit=_MOST_FAILURES)))
     if not failed:
         return True
     lock, current = project.run(failed[0].id).lock, session.pin(pipeline)
     if (lock["tables"], lock["code"]) != (current.tables, current.code):
         return True
     last = failed[0].origin.get("at") or failed[0].created
-    return pause_over(len(failed), float(str(last)), now.timestamp())
+    return _BACK_OFF.is_due(len(failed), float(str(last)), now.timestamp())
 
 
 def _has_failed(row: RunRow) -> bool:
     return row.state == "failed" and row.origin.get("kind") == "watch"
-
-
-def pause_over(failures: int, last: float, now: float) -> bool:
-    """Whether it is time for another attempt after so many failures: one minute, two, four ... six hours."""
-    return now >= last + min(_FIRST * 2.0 ** (failures - 1), _LONGEST)
 
 
 def _is_run(project: Project, pipeline: str) -> bool:
@@ -131,30 +127,27 @@ def _why(project: Project, spec: MonitorSpec, now: datetime) -> str:
 
 
 @contextlib.contextmanager
-def claimed(ledger: Ledger, subject: str, at: float, is_busy: Callable[[], bool]) -> Iterator[bool]:
-    """Have something for oneself for a while; False if a process that may be alive has it.
+def _claimed(ledger: Ledger, subject: str, at: float, is_busy: Callable[[], bool]) -> Iterator[bool]:
+    """Have a monitor for oneself for a while; False if a process that may be at it has it.
 
     Args:
         ledger: where it is written down.
-        subject: what is taken.
-        at: the time, seconds since 1970.
-        is_busy: whether a process of which nothing is known for long is seen to be at it all the same.
+        subject: what is claimed.
+        at: the time of the entries, seconds since 1970.
+        is_busy: whether a process on another host, silent for long, is seen to be at it all the same.
     """
     last, now = ledger.last(subject), time.time()
-    body: Any = {} if last is None else last.body
     if last is not None and last.kind == _CLAIMED:
-        alive = Holder(**body["holder"]).is_alive()
-        if is_at_it(alive, body.get("since", 0.0), now) or (alive is None and is_busy()):
+        claim = Claim.read(last.at, last.body)
+        alive = claim.is_alive()
+        if is_at_it(alive, claim.since, now) or (alive is None and is_busy()):
             yield False
             return
-    claim: dict[str, JSON] = {"holder": asdict(Holder.current()), "since": now}
-    try:
-        mine = ledger.add(subject, _CLAIMED, claim, at=at, after=last.seq if last else 0).entry
-    except Conflict:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        with contextlib.suppress(Conflict):
-            ledger.add(subject, _RELEASED, {}, at=at, after=mine.seq)
+    with Claims(ledger, at) as claims:
+        # A look may be as of another day, but how long a process has been silent is told by the clock on the wall.
+        entry = claims.take(subject, _CLAIMED, {}, after=last.seq if last else 0, since=now)
+        try:
+            yield entry is not None
+        finally:
+            if entry is not None:
+                claims.note(subject, _RELEASED, {}, after=entry.seq)

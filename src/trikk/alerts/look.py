@@ -89,7 +89,7 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
         looked.is_broken = True
         looked.errors.append(f"the project's code can't be loaded: {broken.what}")
     unfinished = book.unfinished()
-    looked.delivered, errors = deliver(project, settings, book, unfinished, at)
+    looked.delivered, errors = deliver(project, settings, unfinished, at)
     looked.errors += dict.fromkeys([*errors, *unset(project.settings, settings)])
     for incident in unfinished if broken is None else ():
         started = start(project, session, incident, now)

@@ -71,6 +71,11 @@ def show_seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def lasting(value: float) -> str:
+    """A duration for people: as of `show_seconds`, but days where there are two of them or more: "5 days"."""
+    return show_seconds(value) if value < 2 * _UNITS["d"] else f"{value / _UNITS['d']:.3g} days"
+
+
 def show_bytes(value: float) -> str:
     """A size for people, in powers of ten: "812 B", "56.1 MB"."""
     for unit in ("B", "kB", "MB", "GB"):

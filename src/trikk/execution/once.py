@@ -1,33 +1,38 @@
-"""Runs that are begun once for a cause, whatever dies when: taken on in the ledger, run, their end written down.
+"""Runs that are started once for a cause, whatever dies when: claimed in the ledger, run, their end written down.
 
 A cause is whatever calls for a run and can be named: an incident, a moment of a schedule, an object that has
 arrived. It has a subject in the ledger, and its run has an origin by which it is found again. Of many processes
-one takes an attempt on, by an entry, before it begins. If it dies, the journal tells by the origin whether it had
-begun a run; only if it had not, and the process is dead (or on another host, and long silent), another takes the
-cause on.
-
-A cause has one run, ever. An attempt after one that has begun it resumes it, so that what its steps have done is
-neither lost nor done twice.
+one claims an attempt before it starts anything, and notes its end afterwards:
 
     start.claimed   pipeline, parameters, holder, token, since          identity start/N
     start.done      pipeline, attempt, run, state, why                  identity start/N/end
-    start.failed    the same, where no run was begun
+    start.failed    the same, where no run was started
+
+A cause has one run, ever. What a process leaves that is killed
+
+- before the claim: nothing, and the next look claims the same number;
+- after the claim and before the run's first event: a claim. When nobody is at it any more, another attempt starts;
+- while the run goes on: a run that is found by its origin. It is not started again: the claim's end is noted, and
+  the next attempt resumes the run if the job is one that repeats, so what its steps have done is neither lost nor
+  done twice;
+- after the run's last event: the same, and there is nothing to resume.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from trikk.core.errors import Conflict, TrikkError
+from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
-from trikk.runs.journals.lease import Holder, is_at_it
+from trikk.runs.claims import Claim, Claims, is_at_it
 from trikk.runs.journals.ledger import Entry
+from trikk.runs.run_state import OVER
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project
@@ -36,8 +41,6 @@ if TYPE_CHECKING:
 
 CLAIMED, DONE, NOT_BEGUN = "start.claimed", "start.done", "start.failed"
 KINDS = (CLAIMED, DONE, NOT_BEGUN)
-_OVER = ("succeeded", "failed", "cancelled")
-_HERE: set[str] = set()  # tokens of the attempts that this process is making
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +74,30 @@ class Attempt:
     Attributes:
         pipeline: its name.
         parameters: as they were given, as texts.
-        holder: the process that took it on, as JSON.
+        claim: which process took it on, and when by the clock on the wall.
         state: claimed, or the run's state, or "failed" where there is no run.
         run: the run; "" if there is none (yet).
         why: what went wrong.
-        token: tells attempts of one process apart.
-        since: when it was taken on, by the clock on the wall; 0 if that is not known.
     """
 
     pipeline: str
     parameters: dict[str, JSON]
-    holder: Mapping[str, Any] = field(default_factory=dict)
+    claim: Claim
     state: str = "claimed"
     run: str = ""
     why: str = ""
-    token: str = ""
-    since: float = 0.0
 
-    def is_alive(self) -> bool | None:
-        """Whether the process that took it on is still at it; None if that can't be told from here."""
-        holder = Holder(**self.holder)
-        return self.token in _HERE if holder == Holder.current() else holder.is_alive()
+    @property
+    def is_claimed(self) -> bool:
+        """Whether its end is not noted."""
+        return self.state == "claimed"
 
 
 def take_in(attempts: list[Attempt], entry: Entry) -> None:
     """Take one more entry of a subject into the list of its attempts; of other kinds than `KINDS` none."""
     body: Mapping[str, Any] = entry.body
     if entry.kind == CLAIMED:
-        attempts.append(Attempt(body["pipeline"], body["parameters"], body["holder"]))
-        attempts[-1].token, attempts[-1].since = body.get("token", ""), body.get("since", 0.0)
+        attempts.append(Attempt(body["pipeline"], body["parameters"], Claim.read(entry.at, body)))
     elif entry.kind in KINDS:
         attempt = attempts[body["attempt"] - 1]
         attempt.state = body.get("state", "failed")
@@ -108,10 +106,60 @@ def take_in(attempts: list[Attempt], entry: Entry) -> None:
 
 def attempts_of(entries: Iterable[Entry]) -> list[Attempt]:
     """The attempts that a subject's entries tell of, in order."""
-    found: list[Attempt] = []
+    attempts: list[Attempt] = []
     for entry in entries:
-        take_in(found, entry)
-    return found
+        take_in(attempts, entry)
+    return attempts
+
+
+class Move(StrEnum):
+    """What is to be done for a cause: start its run or resume it, note how the last attempt ended, or nothing."""
+
+    ATTEMPT = "attempt"
+    NOTE = "note"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is seen of the last attempt beside its entries.
+
+    Attributes:
+        alive: whether the process that claimed it is at it; None if that can't be told from here.
+        run: the run that was started; "" if none was.
+        state: the run's state; "" without a run.
+        is_driven: whether a process, whichever, drives the run.
+    """
+
+    alive: bool | None = False
+    run: str = ""
+    state: str = ""
+    is_driven: bool = False
+
+
+def next_move(job: Job, attempts: Sequence[Attempt], seen: Seen, *, wanted: bool, now: float) -> Move:
+    """Decide what is to be done for a cause. Pure.
+
+    Args:
+        job: what it calls for.
+        attempts: what was done for it.
+        seen: what is seen of the last of them.
+        wanted: whether the run is still to be started; what was claimed is noted all the same.
+        now: the time by the clock of the claims, seconds since 1970.
+    """
+    may_attempt = wanted and len(attempts) < job.attempts
+    if not attempts:
+        return Move.ATTEMPT if may_attempt else Move.NOTHING
+    last = attempts[-1]
+    if last.is_claimed and seen.run:
+        return Move.NOTHING if seen.is_driven and seen.state not in OVER else Move.NOTE
+    if last.is_claimed:
+        if is_at_it(seen.alive, last.claim.since, now):
+            return Move.NOTHING
+        return Move.ATTEMPT if may_attempt else Move.NOTE
+    if not (job.repeats and may_attempt) or "succeeded" in (last.state, seen.state) or seen.is_driven:
+        return Move.NOTHING  # somebody may have resumed it by hand, with or without success
+    return Move.ATTEMPT
 
 
 def run_once(
@@ -141,18 +189,18 @@ def run_once(
     Returns:
         How an attempt ended, if this call has written it down: pipeline, attempt, run ("" for none), state, why.
     """
-    one = _Once(project, session, job, attempts, after, now)
-    last = attempts[-1] if attempts else None
-    if last is not None and last.state == "claimed":
-        return one.found_again(last, wanted=wanted)
-    if wanted and (last is None or one.is_to_be_repeated(last)):
-        return one.begin(last.run if last else "")
-    return None
+    with Claims(project.journal, now.timestamp()) as claims:
+        one = _Once(project, session, job, attempts, after, now, claims)
+        seen = one.look()
+        move = next_move(job, attempts, seen, wanted=wanted, now=session.how.clock.now())
+        if move is Move.ATTEMPT:
+            return one.attempt(seen.run)
+        return one.note_lost(seen, wanted=wanted) if move is Move.NOTE else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Once:
-    """One call of `run_once`; its attributes are those arguments."""
+    """One call of `run_once`; its attributes are those arguments, and this process's claims."""
 
     project: Project
     session: Session
@@ -160,43 +208,50 @@ class _Once:
     attempts: Sequence[Attempt]
     after: int
     now: datetime
+    claims: Claims
 
-    def is_to_be_repeated(self, last: Attempt) -> bool:
-        """Whether an attempt that has ended is followed by another."""
-        if not self.job.repeats or last.state == "succeeded" or len(self.attempts) >= self.job.attempts:
-            return False
-        if not last.run:
-            return True
-        row = self.project.journal.row(last.run)  # somebody may have resumed it
-        return row.state != "succeeded" and not self.project.is_driven(last.run)
+    def look(self) -> Seen:
+        """What is seen of the last attempt."""
+        last = self.attempts[-1] if self.attempts else None
+        if last is None or not (last.is_claimed or self.job.repeats) or last.state == "succeeded":
+            return Seen()  # nothing can follow, so nothing is asked
+        alive = last.claim.is_alive() if last.is_claimed else False
+        run = self._run() if last.is_claimed and not alive else last.run
+        if not run:
+            return Seen(alive)
+        # In this order: a driver that ends in between has written the last state of its run before it lets go.
+        is_driven = self.project.is_driven(run)
+        return Seen(alive, run, self.project.journal.row(run).state, is_driven)
 
-    def begin(self, run: str) -> dict[str, JSON] | None:
-        """Take the next attempt on, and carry it out; None if another process was faster."""
+    def attempt(self, run: str) -> dict[str, JSON] | None:
+        """Claim the next attempt, and make it; None if another process was faster.
+
+        Args:
+            run: the run to resume; "" to start one.
+        """
         number, problem = len(self.attempts) + 1, ""
-        given: dict[str, str] = {}
+        texts: dict[str, str] = {}
         try:
-            given = {} if run else self._given()
+            texts = {} if run else self._texts()
         except TrikkError as error:
             problem = error.what
-        token, holder = secrets.token_hex(8), asdict(Holder.current())
-        claim: dict[str, JSON] = {"pipeline": self.job.pipeline, "parameters": dict(given)}
-        _HERE.add(token)
-        try:
-            claim |= {"holder": holder, "token": token, "since": self.session.how.clock.now()}
-            if not self._added(CLAIMED, claim, f"start/{number}", after=self.after):
-                return None
-            if problem:
-                return self._ended(number, "", "failed", problem)
-            return self._ended(number, *self._carried_out(run, given))
-        finally:
-            _HERE.discard(token)
+        claim: dict[str, JSON] = {"pipeline": self.job.pipeline, "parameters": dict(texts)}
+        since = self.session.how.clock.now()
+        # after=: an incident that was acknowledged or resolved meanwhile starts nothing any more
+        if not self.claims.take(
+            self.job.subject, CLAIMED, claim, identity=f"start/{number}", after=self.after, since=since
+        ):
+            return None
+        if problem:
+            return self._noted(number, "", "failed", problem)
+        return self._noted(number, *self._carried_out(run, texts))
 
-    def _given(self) -> dict[str, str]:
+    def _texts(self) -> dict[str, str]:
         graph, zone = self.session.graph(self.job.pipeline), self.project.settings.timezone
         return as_texts(graph, self.job.parameters, self.job.moment, zone)
 
-    def _carried_out(self, run: str, given: dict[str, str]) -> tuple[str, str, str]:
-        """Begin the run, or resume it: the run ("" for none), its state and what went wrong."""
+    def _carried_out(self, run: str, texts: dict[str, str]) -> tuple[str, str, str]:
+        """Start the run, or resume it: the run ("" for none), its state and what went wrong."""
         at = self.now.timestamp()
         origin: dict[str, JSON] = {**self.job.origin, "at": at}
         try:
@@ -204,52 +259,38 @@ class _Once:
                 from trikk.execution.resume import again_without_effects, resume
 
                 how, ask = self.session.how, again_without_effects
-                done = resume(self.project, run, how, code="current", confirm=lambda _: None, ask=ask)
+                ended = resume(self.project, run, how, code="current", confirm=lambda _: None, ask=ask)
             else:
-                done = self.session.run(self.job.pipeline, given, text=True, origin=origin, as_of=at)
+                ended = self.session.run(self.job.pipeline, texts, text=True, origin=origin, as_of=at)
         except TrikkError as error:
             run = run or self._run()
             state = self.project.journal.row(run).state if run else "failed"
-            return run, state if state in _OVER else "failed", error.what
-        return done.id, done.state, done.error or ""
+            return run, state if state in OVER else "failed", error.what
+        return ended.id, ended.state, ended.error or ""
 
-    def found_again(self, last: Attempt, *, wanted: bool) -> dict[str, JSON] | None:
-        """What became of an attempt whose process has not said how it ended."""
-        alive, number = last.is_alive(), len(self.attempts)
-        run = "" if alive else self._run()
-        state = self.project.journal.row(run).state if run else ""
-        if run and state not in _OVER and self.project.is_driven(run):
-            return None
-        if not run and is_at_it(alive, last.since, self.session.how.clock.now()):
-            return None
-        goes_on = number < self.job.attempts and wanted
-        if not run and goes_on:
-            return self.begin("")
-        why = "" if state == "succeeded" else "the process that was to start it is gone"
-        if run and why:
-            mend = "the next look goes on" if goes_on and self.job.repeats else f"go on: trikk resume {run}"
-            why = f"the process that started it is gone; {mend}"
-        return self._ended(number, run, state or "failed", why)
+    def note_lost(self, seen: Seen, *, wanted: bool) -> dict[str, JSON] | None:
+        """Note what became of an attempt whose process has not said how it ended."""
+        number = len(self.attempts)
+        if seen.state == "succeeded":
+            return self._noted(number, seen.run, seen.state, "")
+        if not seen.run:
+            return self._noted(number, "", "failed", "the process that was to start it is gone")
+        goes_on = self.job.repeats and wanted and number < self.job.attempts
+        mend = "the next look goes on" if goes_on else f"go on: trikk resume {seen.run}"
+        return self._noted(number, seen.run, seen.state, f"the process that started it is gone; {mend}")
 
     def _run(self) -> str:
         """The cause's run; "" if none was begun."""
         rows = self.project.journal.runs(pipeline=self.job.pipeline, limit=None)
-        wanted = self.job.origin.items()
-        return next((row.id for row in rows if all(row.origin.get(k) == v for k, v in wanted)), "")
+        origin = self.job.origin.items()
+        return next((row.id for row in rows if all(row.origin.get(k) == v for k, v in origin)), "")
 
-    def _ended(self, number: int, run: str, state: str, why: str) -> dict[str, JSON] | None:
-        ended: dict[str, JSON] = {"pipeline": self.job.pipeline, "attempt": number}
-        ended |= {"run": run, "state": state, "why": why}
-        return ended if self._added(DONE if run else NOT_BEGUN, ended, f"start/{number}/end") else None
-
-    def _added(self, kind: str, body: dict[str, JSON], identity: str, *, after: int | None = None) -> bool:
-        """Add an entry; whether this call has added it."""
-        at = self.now.timestamp()
-        try:
-            added = self.project.journal.add(self.job.subject, kind, body, at=at, identity=identity, after=after)
-        except Conflict:
-            return False
-        return not added.repeated
+    def _noted(self, number: int, run: str, state: str, why: str) -> dict[str, JSON] | None:
+        body: dict[str, JSON] = {"pipeline": self.job.pipeline, "attempt": number}
+        body |= {"run": run, "state": state, "why": why}
+        # By its identity, two processes that both find an attempt's process gone note it once.
+        kind, identity = DONE if run else NOT_BEGUN, f"start/{number}/end"
+        return body if self.claims.note(self.job.subject, kind, body, identity=identity) else None
 
 
 def as_texts(graph: Graph, given: Mapping[str, JSON], moment: datetime, zone: str) -> dict[str, str]:
@@ -261,11 +302,11 @@ def as_texts(graph: Graph, given: Mapping[str, JSON], moment: datetime, zone: st
         moment: what its required dates and times are filled in with, if they are not given.
         zone: the name of the time zone whose day it is.
     """
-    found = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
     for spec in graph.parameters:
-        if spec.required and spec.name not in found:
+        if spec.required and spec.name not in texts:
             if spec.kind.name == "date":
-                found[spec.name] = moment.astimezone(ZoneInfo(zone)).date().isoformat()
+                texts[spec.name] = moment.astimezone(ZoneInfo(zone)).date().isoformat()
             elif spec.kind.name == "datetime":
-                found[spec.name] = moment.isoformat()
-    return found
+                texts[spec.name] = moment.isoformat()
+    return texts

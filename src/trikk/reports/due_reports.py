@@ -176,7 +176,7 @@ def _make(
     done = run_once(project, session, job, attempts, after=entries[-1].seq if entries else 0, now=now)
     what: dict[str, JSON] = {"report": spec.name, "period": due.period, "tick": due.tick.isoformat()}
     if done is None:
-        if attempts and attempts[-1].state == "claimed" and attempts[-1].is_alive() is None:
+        if attempts and attempts[-1].is_claimed and attempts[-1].claim.is_alive() is None:
             reported.notes.append(_elsewhere(spec.name, due, attempts[-1]))
         return
     pages: list[JSON] = []
@@ -260,7 +260,7 @@ def _missed(name: str, due: Due) -> str:
 
 def _elsewhere(name: str, due: Due, attempt: Attempt) -> str:
     """A process on another host has taken it on, of which nothing is known."""
-    process = f"process {attempt.holder['pid']} on {attempt.holder['host']}"
+    process = f"process {attempt.claim.holder.pid} on {attempt.claim.holder.host}"
     return (
         f"report {name} for {due.period} was taken on by {process}, which can't be asked from here; "
         f"it is waited for; if it is known to be gone: {_by_hand(name, due.period)}"

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from trikk.alerts.delivery.times import lasting, moment
+from trikk.alerts.delivery.times import moment
 from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
+from trikk.core.durations import lasting
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 

@@ -2,137 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from trikk.alerts.config import AlertSettings
 from trikk.alerts.delivery.channels import send
 from trikk.alerts.delivery.failure import failure_of
 from trikk.alerts.delivery.message import Message, digest, message, run_of
-from trikk.alerts.delivery.message_attempts import next_step
-from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.book import subject_of
 from trikk.alerts.incidents.incident import DELIVERED, GIVEN_UP, SENDING, UNDELIVERED, Incident, Told
 from trikk.core.errors import TrikkError, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
-from trikk.runs.journals.lease import Holder
+from trikk.runs.back_off import BackOff
+from trikk.runs.journals.ledger import Entry
+from trikk.runs.outbox import Do, Note, Progress, Step, hand_over
 
-
-@dataclass(slots=True)
-class _Due:
-    """A message whose attempt this process has taken on."""
-
-    incident: Incident
-    told: Told
-    attempt: int
-    message: Message
+BACK_OFF = BackOff(first=60.0, longest=3600.0, give_up=3 * 86400.0)
+"""A channel may be away for a weekend; after three days a message tells of what everybody knows."""
 
 
 def deliver(
-    project: Project, settings: AlertSettings, book: Book, incidents: Iterable[Incident], now: float
+    project: Project, settings: AlertSettings, incidents: Iterable[Incident], now: float
 ) -> tuple[list[dict[str, JSON]], list[str]]:
     """Send what is due of these incidents; a channel that fails stops no other, and is tried again later.
 
     Args:
         project: the project.
         settings: its channels.
-        book: its incidents.
-        incidents: those that may have something to tell.
+        incidents: those that may have something to tell; they take in what becomes of it.
         now: the time, seconds since 1970.
 
     Returns:
         For each attempt incident, message, channel, state ("delivered", "failed", "given up") and why; and what is
         wrong with channels, in sentences.
     """
-    due: dict[str, list[_Due]] = {}
-    found: list[dict[str, JSON]] = []
-    for incident in incidents:
-        for told in incident.told:
-            for channel in told.channels:
-                _take(project, settings, book, incident, told, channel, now, due, found)
-    errors: list[str] = []
-    for channel, waiting in due.items():
-        found += _send(project, settings, book, channel, waiting, now, errors)
-    return found, errors
+    sender = _Sender(project, settings)
+    messages = [
+        _Outgoing(incident, told, channel, channel in settings.channels)
+        for incident in incidents
+        for told in incident.told
+        for channel in told.channels
+    ]
+    ends = hand_over(project.journal, messages, sender.send, BACK_OFF, now=now)
+    return [outgoing.outcome(entry) for outgoing, entry in ends], sender.errors
 
 
-def _take(
-    project: Project,
-    settings: AlertSettings,
-    book: Book,
-    incident: Incident,
-    told: Told,
-    channel: str,
-    now: float,
-    due: dict[str, list[_Due]],
-    found: list[dict[str, JSON]],
-) -> None:
-    """Take the next attempt on, if it is due and nobody else was faster."""
-    delivery = incident.delivery(told.key, channel)
-    alive = Holder(**delivery.holder).is_alive() if delivery.state == "sending" else None
-    step = next_step(delivery, now=now, alive=alive)
-    base: dict[str, JSON] = {"message": told.key, "channel": channel}
-    if step.do == "send" and channel not in settings.channels:
-        step = type(step)("give up", f"there is no channel {channel!r} any more")
-    if step.do == "give up":
-        identity = f"{told.key}/{channel}/given_up"
-        if book.note(incident, GIVEN_UP, {**base, "why": step.why}, at=now, identity=identity):
-            found.append({"incident": incident.id, **base, "state": "given up", "why": step.why})
-    elif step.do == "send":
-        attempt = delivery.attempts + 1
-        body = {**base, "attempt": attempt, "holder": asdict(Holder.current()), "why": step.why}
-        if book.note(incident, SENDING, body, at=now, identity=f"{told.key}/{channel}/{attempt}"):
-            written = message(
-                incident,
-                told,
-                project=project.settings.name,
-                zone=project.settings.timezone,
-                url=settings.url,
-                failure=failure_of(project, run_of(told)),
-            )
-            due.setdefault(channel, []).append(_Due(incident, told, attempt, written))
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """What is told of an incident, on its way to one channel."""
+
+    incident: Incident
+    told: Told
+    channel: str
+    has_channel: bool
+
+    @property
+    def subject(self) -> str:
+        return subject_of(self.incident.id)
+
+    @property
+    def progress(self) -> Progress:
+        return self.incident.delivery(self.told.key, self.channel)
+
+    @property
+    def lost(self) -> str:
+        return "" if self.has_channel else f"there is no channel {self.channel!r} any more"
+
+    def note(self, step: Step) -> Note:
+        # Its identity makes one process win, not after=: somebody may acknowledge the incident meanwhile.
+        if step.do is Do.GIVE_UP:
+            return self._note(GIVEN_UP, "given_up", why=step.why)
+        attempt = self.progress.attempts + 1
+        return self._note(SENDING, f"{attempt}", attempt=attempt, why=step.why)
+
+    def end(self, why: str, digested: int) -> Note:
+        """The entry that ends an attempt: `why` it failed ("" if not), and how many were `digested` together."""
+        attempt = self.progress.attempts
+        more: dict[str, JSON] = {"attempt": attempt, **({"why": why} if why else {})}
+        more |= {"digest": digested} if digested > 1 else {}
+        return self._note(UNDELIVERED if why else DELIVERED, f"{attempt}/end", **more)
+
+    def _note(self, kind: str, identity: str, **more: JSON) -> Note:
+        body: dict[str, JSON] = {"message": self.told.key, "channel": self.channel, **more}
+        return Note(kind, body, f"{self.told.key}/{self.channel}/{identity}")
+
+    def take_in(self, entry: Entry) -> None:
+        self.incident.apply(entry)
+
+    def outcome(self, entry: Entry) -> dict[str, JSON]:
+        """What an entry that ends an attempt tells, for people and programs."""
+        return {"incident": self.incident.id, **entry.body, "state": self.progress.state}
 
 
-def _send(
-    project: Project,
-    settings: AlertSettings,
-    book: Book,
-    channel: str,
-    waiting: list[_Due],
-    now: float,
-    errors: list[str],
-) -> list[dict[str, JSON]]:
-    """Send one channel's messages: each by itself, or as a digest if they are many."""
-    if len(waiting) > settings.digest:
-        together = digest([d.message for d in waiting], project=project.settings.name, url=settings.url)
-        groups = [(together, waiting)]
-    else:
-        groups = [(one.message, [one]) for one in waiting]
-    found: list[dict[str, JSON]] = []
-    away = ""
-    for text, members in groups:
-        why = away or _try(project, settings, channel, text, errors)
-        away = why  # the rest of this channel waits for its next attempt too
-        for one in members:
-            base: dict[str, JSON] = {"message": one.told.key, "channel": channel}
-            more: dict[str, JSON] = {"attempt": one.attempt, **({"why": why} if why else {})}
-            more |= {"digest": len(members)} if len(members) > 1 else {}
-            identity = f"{one.told.key}/{channel}/{one.attempt}/end"
-            book.note(one.incident, UNDELIVERED if why else DELIVERED, {**base, **more}, at=now, identity=identity)
-            state = "failed" if why else "delivered"
-            found.append({"incident": one.incident.id, **base, **more, "state": state})
-    return found
+@dataclass(slots=True)
+class _Sender:
+    """Sends through the project's channels, and keeps what is wrong with them."""
 
+    project: Project
+    settings: AlertSettings
+    errors: list[str] = field(default_factory=list)
 
-def _try(project: Project, settings: AlertSettings, channel: str, text: Message, errors: list[str]) -> str:
-    """Send one message; why it failed, or "" if it was taken."""
-    try:
-        send(project.settings, channel, settings.channels[channel], text)
-    except UsageError as error:
-        errors.append(f"channel {channel}: {error.what}; {error.next}")
-        return error.what
-    except TrikkError as error:
-        return error.what
-    except Exception as error:  # noqa: BLE001 - a channel must never stop the others
-        return f"{type(error).__name__} while sending"
-    return ""
+    def send(self, claimed: Sequence[_Outgoing]) -> Iterator[tuple[_Outgoing, Note]]:
+        """Send messages channel by channel: each by itself, or as a digest if they are many."""
+        by_channel: defaultdict[str, list[_Outgoing]] = defaultdict(list)
+        for outgoing in claimed:
+            by_channel[outgoing.channel].append(outgoing)
+        for channel, outgoings in by_channel.items():
+            away = ""
+            for text, members in self._groups(outgoings):
+                # What follows on a channel that is away is not tried: it would wait for each time-out in turn.
+                away = away or self._why_not_sent(channel, text)
+                yield from ((outgoing, outgoing.end(away, len(members))) for outgoing in members)
+
+    def _groups(self, outgoings: Sequence[_Outgoing]) -> list[tuple[Message, Sequence[_Outgoing]]]:
+        """What is sent on a channel, and what each of it tells."""
+        messages = [self._message(outgoing) for outgoing in outgoings]
+        if len(messages) <= self.settings.digest:
+            return [(text, [outgoing]) for text, outgoing in zip(messages, outgoings, strict=True)]
+        return [(digest(messages, project=self.project.settings.name, url=self.settings.url), outgoings)]
+
+    def _message(self, outgoing: _Outgoing) -> Message:
+        return message(
+            outgoing.incident,
+            outgoing.told,
+            project=self.project.settings.name,
+            zone=self.project.settings.timezone,
+            url=self.settings.url,
+            failure=failure_of(self.project, run_of(outgoing.told)),
+        )
+
+    def _why_not_sent(self, channel: str, text: Message) -> str:
+        """Send one message; why it failed, or "" if it was taken."""
+        try:
+            send(self.project.settings, channel, self.settings.channels[channel], text)
+        except UsageError as error:
+            self.errors.append(f"channel {channel}: {error.what}; {error.next}")
+            return error.what
+        except TrikkError as error:
+            return error.what
+        except Exception as error:  # noqa: BLE001 - a channel must never stop the others
+            return f"{type(error).__name__} while sending"
+        return ""

@@ -1,18 +1,9 @@
-"""Times and durations for people."""
+"""Times for people."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
-
-from trikk.core.durations import show_seconds
-
-_DAY = 86400.0
-
-
-def lasting(seconds: float) -> str:
-    """A duration: as elsewhere, but days where there are two of them or more: "5 days"."""
-    return show_seconds(seconds) if seconds < 2 * _DAY else f"{seconds / _DAY:.3g} days"
 
 
 def moment(at: float, zone: str) -> str:

@@ -113,7 +113,7 @@ class Book:
         identity: str,
         alone: bool = False,
     ) -> bool:
-        """Add what is no decision: an attempt to send or to start, its outcome, what was done by hand.
+        """Add what is no decision, but was done by hand.
 
         Args:
             incident: the incident, which takes the entry in.

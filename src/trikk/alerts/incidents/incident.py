@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trikk.alerts.delivery.message_attempts import Delivery
 from trikk.alerts.rules.kinds import read_rule
 from trikk.alerts.rules.rule import Point, Rule
 from trikk.core.values import JSON
 from trikk.execution.once import CLAIMED, KINDS, Attempt, take_in
+from trikk.runs.claims import Claim
 from trikk.runs.journals.ledger import Entry
+from trikk.runs.outbox import Progress, State
 
 OPENED = "incident.opened"
 UPDATED = "incident.updated"
@@ -24,6 +25,7 @@ SENDING = "message.sending"
 DELIVERED = "message.delivered"
 UNDELIVERED = "message.failed"
 GIVEN_UP = "message.given_up"
+_ENDS = {DELIVERED: State.DELIVERED, UNDELIVERED: State.FAILED, GIVEN_UP: State.GIVEN_UP}
 TELLING = (OPENED, UPDATED, ESCALATED, RESOLVED)
 
 
@@ -104,7 +106,7 @@ class Incident:
     worst_unit: str = ""
     suppressed: list[str] = field(default_factory=list)
     starts: list[Attempt] = field(default_factory=list)
-    deliveries: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    deliveries: dict[tuple[str, str], Progress] = field(default_factory=dict)
     seq: int = 0
 
     @classmethod
@@ -123,9 +125,8 @@ class Incident:
     @property
     def is_finished(self) -> bool:
         """Whether it is resolved, and everything that it had to tell has arrived or was given up."""
-        ends = ("delivered", "given up")
         sent = all(
-            self.delivery(told.key, channel).state in ends for told in self.told for channel in told.channels
+            self.delivery(told.key, channel).state.is_over for told in self.told for channel in told.channels
         )
         return self.state == "resolved" and sent
 
@@ -144,8 +145,14 @@ class Incident:
         elif entry.kind in KINDS:
             take_in(self.starts, entry)
         elif entry.kind in (SENDING, DELIVERED, UNDELIVERED, GIVEN_UP):
-            key = body["message"], body["channel"]
-            self.deliveries.setdefault(key, Delivery()).apply(entry.kind.rpartition(".")[2], entry.at, body)
+            self._on_its_way(entry, body)
+
+    def _on_its_way(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        delivery = self.deliveries.setdefault((body["message"], body["channel"]), Progress())
+        if entry.kind == SENDING:
+            delivery.begin(Claim.read(entry.at, body), entry.at)
+        else:
+            delivery.end(_ENDS[entry.kind], entry.at, body.get("why", ""))
 
     def _decided(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
         if body.get("point"):
@@ -214,6 +221,6 @@ class Incident:
             ],
         }
 
-    def delivery(self, message: str, channel: str) -> Delivery:
+    def delivery(self, message: str, channel: str) -> Progress:
         """How far a message has come on a channel."""
-        return self.deliveries.get((message, channel), Delivery())
+        return self.deliveries.get((message, channel), Progress())

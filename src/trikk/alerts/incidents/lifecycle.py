@@ -19,9 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from trikk.alerts.delivery.times import lasting
 from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, SUPPRESSED, UPDATED, Incident
 from trikk.alerts.rules.rule import Point, Reading
+from trikk.core.durations import lasting
 from trikk.core.values import JSON
 
 

@@ -11,9 +11,10 @@ from typing import ClassVar, Self
 
 from msgspec.structs import replace
 
-from trikk.alerts.delivery.times import lasting, moment
+from trikk.alerts.delivery.times import moment
 from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene
 from trikk.alerts.rules.silence_times import Known, Source, known_by
+from trikk.core.durations import lasting
 from trikk.core.names import check_name
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON

@@ -125,7 +125,7 @@ def _head(answer: Backtest) -> None:
 
 
 def _incidents(answer: Backtest) -> None:
-    from trikk.alerts.delivery.times import lasting
+    from trikk.core.durations import lasting
 
     if answer.episodes is None:
         return

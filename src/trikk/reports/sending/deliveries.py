@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.core.values import JSON
+from trikk.runs.back_off import BackOff
+from trikk.runs.claims import Claim
 from trikk.runs.journals.ledger import Entry
+from trikk.runs.outbox import Progress, State
 
 QUEUED, SENDING, ATTEMPTED = "delivery.queued", "delivery.sending", "delivery.attempted"
-_UNKNOWN = 900.0  # seconds after which a sender of whom nothing is known is taken for dead
-_FIRST, _LONGEST = 60.0, 86400.0  # seconds after the first attempt, and at most
+BACK_OFF = BackOff(first=60.0, longest=86400.0)
+"""A mail is never given up: the page is of use as long as its period is, and the next page replaces it."""
 
 
 def subject_of(report: str, period: str, customer: str) -> str:
@@ -40,9 +43,7 @@ class Delivery:
         reached: who has it, by the kind of post.
         refused: who can't get it, and why.
         failed: whom the last attempts did not reach, and why.
-        attempts: how many there were.
-        sending: the process that is sending it, as JSON; None if none is.
-        at: when the last thing happened, seconds since 1970.
+        progress: of the attempts to send this page.
         seq: of the last entry.
     """
 
@@ -56,9 +57,7 @@ class Delivery:
     reached: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    attempts: int = 0
-    sending: Mapping[str, Any] | None = None
-    at: float = 0.0
+    progress: Progress = field(default_factory=Progress)
     seq: int = 0
 
     @classmethod
@@ -73,22 +72,27 @@ class Delivery:
     def apply(self, entry: Entry) -> None:
         """Take one more entry in."""
         body: Mapping[str, Any] = entry.body
-        self.seq, self.at = entry.seq, entry.at
+        self.seq = entry.seq
         if entry.kind == QUEUED:
             if body["digest"] != self.digest:
-                self.reached, self.refused, self.failed, self.attempts = {}, {}, {}, 0
+                self.reached, self.refused, self.failed = {}, {}, {}
+                # Its pauses begin anew; but whoever is sending the page before it is waited for.
+                self.progress.attempts = 0
+                if self.progress.state is not State.SENDING:
+                    self.progress = Progress()
             self.digest, self.message, self.run = body["digest"], body["message"], body["run"]
             self.recipients = list(body["recipients"])
             self.failed = {who: why for who, why in self.failed.items() if who in self.recipients}
         elif entry.kind == SENDING:
-            self.sending = body["holder"]
+            self.progress.begin(Claim.read(entry.at, body), entry.at)
+        elif entry.kind == ATTEMPTED and body["digest"] != self.digest:
+            self.progress = Progress()  # of a page that was replaced while it was sent
         elif entry.kind == ATTEMPTED:
-            self.sending = None
-            if body["digest"] == self.digest:
-                self._attempted(body)
+            # Never delivered for good: those who subscribe later, or have it as a file alone, get it yet.
+            self.progress.end(State.FAILED, entry.at)
+            self._attempted(body)
 
     def _attempted(self, body: Mapping[str, Any]) -> None:
-        self.attempts += 1
         self.reached.setdefault(body["kind"], []).extend(body["reached"])
         self.refused |= body["refused"]
         self.failed = {a: why for a, why in self.failed.items() if a not in body["reached"]} | body["failed"]
@@ -102,16 +106,3 @@ class Delivery:
         """The same without those who have it by another kind of post."""
         reached = {one for people in self.reached.values() for one in people}
         return [one for one in self.outstanding(kind, subscribers) if one not in reached]
-
-    def is_resting(self, now: float) -> bool:
-        """Whether the pause after the last attempt goes on: 1, 2, 4 ... minutes, a day at most."""
-        return self.attempts > 0 and now < self.at + min(_FIRST * 2 ** min(self.attempts - 1, 20), _LONGEST)
-
-    def is_taken(self, alive: bool | None, now: float) -> bool:
-        """Whether another process is sending it.
-
-        Args:
-            alive: whether the process that began to send it lives; None if that can't be told from here.
-            now: the time, seconds since 1970.
-        """
-        return self.sending is not None and (alive is True or (alive is None and now < self.at + _UNKNOWN))

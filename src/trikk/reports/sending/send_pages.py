@@ -7,24 +7,26 @@ arrived; the mail is sent again, under the same Message-ID.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+import functools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trikk.core.digests import digest_file, digest_json
-from trikk.core.errors import Conflict, PermanentError, StorageError
+from trikk.core.errors import PermanentError, StorageError
 from trikk.core.settings import FILE, Settings, load_settings
 from trikk.core.values import JSON
 from trikk.reports.page.page_content import Content
 from trikk.reports.page.render import MAIL, PAGE
 from trikk.reports.report_config import ReportSettings, report_settings
 from trikk.reports.report_definition import ReportSpec
-from trikk.reports.sending.deliveries import ATTEMPTED, QUEUED, SENDING, Delivery, subject_of
+from trikk.reports.sending.deliveries import ATTEMPTED, BACK_OFF, QUEUED, SENDING, Delivery, subject_of
+from trikk.reports.sending.mail_addresses import ALL
 from trikk.reports.sending.mail_server import Outcome, Post, post
 from trikk.runs.context import StepContext
-from trikk.runs.journals.lease import Holder
-from trikk.runs.journals.ledger import Ledger
+from trikk.runs.journals.ledger import Entry, Ledger
+from trikk.runs.outbox import Note, Progress, Step, hand_over
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 
@@ -139,64 +141,76 @@ def send_outstanding(
     Raises:
         ProjectError: if the section [reports] of trikk.toml can't be used.
     """
-    tried = []
     prefix = "report/" if report is None else f"report/{report}/delivery/"
     subjects = [s for s in ledger.subjects(prefix) if s.split("/")[2:3] == ["delivery"]]
     chosen = report_settings(settings)
-    with post(chosen, state_dir / OUTBOX) as given_to:
+    tried: list[Delivery] = []
+    with post(chosen, state_dir / OUTBOX) as mail_post:
+        send = functools.partial(_sent, artifacts, mail_post)
         for subject in subjects:
             delivery = Delivery.fold(subject, ledger.entries(subject))
             today = subscribers(reports.get(delivery.report), chosen, delivery.customer)
             asked = delivery.outstanding if anew is None or subject in anew else delivery.waiting
-            people = asked(given_to.kind, today)
-            if not people or (patient and delivery.is_resting(at)):
-                continue
-            if _take(ledger, subject, delivery, people, given_to.kind, at):
-                _send(ledger, artifacts, subject, delivery, people, given_to, at)
-                tried.append(Delivery.fold(subject, ledger.entries(subject)))
+            people = asked(mail_post.kind, today)
+            # Each is claimed when its turn has come: a process that is killed leaves one attempt without an end.
+            mails = [_Mail(subject, delivery, people, mail_post.kind)] if people else []
+            if hand_over(ledger, mails, send, BACK_OFF, now=at, is_patient=patient):
+                tried.append(delivery)
     return tried
 
 
-def _take(ledger: Ledger, subject: str, delivery: Delivery, people: Sequence[str], kind: str, at: float) -> bool:
-    """Take the next attempt on; False if another process has it."""
-    holder = Holder(**delivery.sending) if delivery.sending else None
-    if delivery.is_taken(holder.is_alive() if holder else None, at):
-        return False
-    me: dict[str, JSON] = asdict(Holder.current())
-    body: dict[str, JSON] = {"digest": delivery.digest, "recipients": [*people], "kind": kind, "holder": me}
-    try:
-        ledger.add(subject, SENDING, body, at=at, after=delivery.seq)
-    except Conflict:
-        return False
-    return True
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """A page on its way to those who have yet to get it."""
+
+    subject: str
+    delivery: Delivery
+    people: Sequence[str]
+    post: str
+    lost: str = ""
+
+    @property
+    def progress(self) -> Progress:
+        return self.delivery.progress
+
+    @property
+    def name(self) -> str:
+        """Of the mail's file, if it becomes one."""
+        delivery = self.delivery
+        whose = "all" if delivery.customer == ALL else delivery.customer
+        return f"{delivery.report}-{delivery.period}-{whose}-{delivery.digest[:8]}.eml"
+
+    def note(self, step: Step) -> Note:  # noqa: ARG002 - a mail is never given up, so it is an attempt
+        # after=: if a newer page was queued meanwhile, or somebody else has claimed this one, nothing is sent.
+        body: dict[str, JSON] = {
+            "digest": self.delivery.digest,
+            "recipients": [*self.people],
+            "kind": self.post,
+        }
+        return Note(SENDING, body, after=self.delivery.seq)
+
+    def take_in(self, entry: Entry) -> None:
+        self.delivery.apply(entry)
 
 
-def _send(
-    ledger: Ledger,
-    artifacts: Artifacts,
-    subject: str,
-    delivery: Delivery,
-    people: Sequence[str],
-    given_to: Post,
-    at: float,
-) -> None:
-    whose = "all" if delivery.customer == "*" else delivery.customer
-    name = f"{delivery.report}-{delivery.period}-{whose}-{delivery.digest[:8]}.eml"
-    try:
-        message = artifacts.load(Artifact.from_json(delivery.message), Path).read_bytes()
-        outcome = given_to.give(message, people, name)
-    except StorageError as error:
-        why = f"the mail is no longer stored ({error.what}): make the report again"
-        outcome = Outcome(failed=dict.fromkeys(people, why))
-    body: dict[str, JSON] = {
-        "digest": delivery.digest,
-        "kind": given_to.kind,
-        "via": given_to.shown,
-        "reached": [*outcome.reached],
-        "refused": {**outcome.refused},
-        "failed": {**outcome.failed},
-    }
-    ledger.add(subject, ATTEMPTED, body, at=at)
+def _sent(artifacts: Artifacts, mail_post: Post, claimed: Sequence[_Mail]) -> Iterator[tuple[_Mail, Note]]:
+    for mail in claimed:
+        delivery = mail.delivery
+        try:
+            message = artifacts.load(Artifact.from_json(delivery.message), Path).read_bytes()
+            outcome = mail_post.give(message, mail.people, mail.name)
+        except StorageError as error:
+            why = f"the mail is no longer stored ({error.what}): make the report again"
+            outcome = Outcome(failed=dict.fromkeys(mail.people, why))
+        body: dict[str, JSON] = {
+            "digest": delivery.digest,
+            "kind": mail_post.kind,
+            "via": mail_post.shown,
+            "reached": [*outcome.reached],
+            "refused": {**outcome.refused},
+            "failed": {**outcome.failed},
+        }
+        yield mail, Note(ATTEMPTED, body)
 
 
 def told(delivery: Delivery) -> dict[str, Any]:

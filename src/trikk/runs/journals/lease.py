@@ -14,8 +14,6 @@ from pathlib import Path
 from trikk.core.clock import iso
 from trikk.core.errors import LeaseHeld
 
-UNKNOWN_FOR = 900.0
-"""Seconds after which a process on another host, of which nothing is heard, is taken for gone."""
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -59,17 +57,6 @@ class Holder:
         if state in ("Z", "X"):
             return False
         return not (self.started and started and self.started != started)
-
-
-def is_at_it(alive: bool | None, since: float, now: float) -> bool:
-    """Whether a process may still be at what it took on and has no lease for.
-
-    Args:
-        alive: whether it lives; None if that can't be told from here.
-        since: when it took it on, wall time in seconds since 1970.
-        now: the time.
-    """
-    return alive is True or (alive is None and now < since + UNKNOWN_FOR)
 
 
 @dataclass(frozen=True, slots=True)

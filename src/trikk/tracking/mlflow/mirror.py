@@ -17,6 +17,7 @@ from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
+from trikk.runs.back_off import BackOff
 from trikk.runs.run_state import OVER
 from trikk.storage.stores.locks import file_lock
 from trikk.tracking.fold import read_record
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 RUN = "run.mirrored"
 MODEL = "model.mirrored"
 ALIAS = "alias.mirrored"
+_BACK_OFF = BackOff(first=1.0, longest=60.0)  # somebody may wait for it at a terminal
 
 
 class Away(TrikkError):
@@ -207,6 +209,6 @@ class Mirror:
             except Away:
                 if attempt == self.attempts:
                     raise
-                self.clock.sleep(2.0 ** (attempt - 1))
+                self.clock.sleep(_BACK_OFF.pause(attempt))
                 continue
             return
