@@ -6,7 +6,7 @@ from tests.drift.samples import numbers, texts
 
 from trikk.core.errors import UsageError
 from trikk.drift import ks, psi
-from trikk.quality import distribution
+from trikk.quality.checks import distribution
 
 SAMPLES = {
     "numbers": ([*numbers("normal", 900, 1).tolist(), None, float("nan")], numbers("normal", 700, 2, 0.4)),

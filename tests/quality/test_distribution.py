@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.quality import like, quality_gate
-from trikk.quality.distribution import distance, ks, psi
+from trikk.quality.checks.distribution import distance, ks, psi
 
 COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12)
 VALUES = st.lists(st.integers(-5, 5) | st.floats(-10, 10, width=32), min_size=1, max_size=60)

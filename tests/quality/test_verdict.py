@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from trikk.quality.check import between, fresh, has_columns, holds, like, not_null, row_count
-from trikk.quality.check_verdict import Seen, conclude, finding, judge, why_blocked
+from trikk.quality import between, fresh, has_columns, holds, like, not_null, row_count
+from trikk.quality.check_verdict import conclude, finding, judge, why_blocked
+from trikk.quality.plan import Seen
 
 
 def result(name: str, severity: str, *, passed: bool) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from typing import Any
 
 import polars as pl
 
-from trikk.quality import with_expectations, with_pandera
-from trikk.quality.check import Check
-from trikk.quality.check_verdict import Seen, conclude, judge, problem_of, share_set_aside
-from trikk.quality.plan import Plan, Scene, plan
+from trikk.quality.check import Check, CountedCheck, Severity
+from trikk.quality.check_verdict import conclude, judge, share_set_aside
+from trikk.quality.foreign.foreign_check import ForeignCheck
+from trikk.quality.phrases import problem_of
+from trikk.quality.plan import Plan, Scene, Seen
 from trikk.quality.quarantine import reason_of
 from trikk.quality.row_frames import FAILURES, sample_of
 
-ADAPTERS = {"pandera": with_pandera.findings, "expectations": with_expectations.findings}
 _LEN = "len"
 
 
@@ -43,30 +43,31 @@ def evaluate(
     Raises:
         MissingExtra: if a library that a check needs is not installed.
     """
-    own = [check for check in checks if check.kind not in ADAPTERS]
-    count, seen, plans = _look(own, rows, now)
+    counted = [check for check in checks if isinstance(check, CountedCheck)]
+    count, seen, plans = _look(counted, rows, now)
     findings = []
     for check in checks:
-        if check.kind in ADAPTERS:
-            findings += ADAPTERS[check.kind](check, rows, given, sample=sample)
+        if isinstance(check, ForeignCheck):
+            findings += check.findings(rows, given, sample=sample)
+        if not isinstance(check, CountedCheck):
             continue
         facts, failing = seen[id(check)]
-        found = judge(check, facts, allow_empty=allow_empty)
-        if found["failing"] and failing is not None and sample:
-            found["sample"] = _sample(failing, rows, check, sample)
-        findings.append(
-            found | {"set_aside": not found["passed"]} if _sorts(check, facts, plans, at_most) else found
-        )
+        finding = judge(check, facts, allow_empty=allow_empty)
+        if finding["failing"] and failing is not None and sample:
+            finding["sample"] = _sample(failing, rows, check, sample)
+        if _sorts(check, facts, plans, at_most):
+            finding["set_aside"] = not finding["passed"]
+        findings.append(finding)
     if at_most is None or not count:
         return conclude(count, findings), None
-    reason = reason_of([(c, plans[id(c)]) for c in own if _sorts(c, seen[id(c)][0], plans, at_most)])
+    reason = reason_of([(c, plans[id(c)]) for c in counted if _sorts(c, seen[id(c)][0], plans, at_most)])
     bad = rows.select(reason.count()).collect(engine="streaming").item()
     return conclude(count, [*findings, share_set_aside(bad, count, at_most, allow_empty=allow_empty)], bad), reason
 
 
-def _sorts(check: Check, seen: Seen, plans: Mapping[int, Plan], at_most: float | None) -> bool:
+def _sorts(check: CountedCheck, seen: Seen, plans: Mapping[int, Plan], at_most: float | None) -> bool:
     """Whether the rows that fail a check are set aside: it is of single rows, blocks, and could run."""
-    if at_most is None or check.severity != "block" or seen.problem is not None or not seen.rows:
+    if at_most is None or check.severity != Severity.BLOCK or seen.problem is not None or not seen.rows:
         return False
     return not seen.facts.get("whole") and (plans[id(check)].bad is not None or bool(plans[id(check)].key))
 
@@ -75,7 +76,7 @@ Failing = Callable[[pl.LazyFrame, int], pl.LazyFrame]
 
 
 def _look(
-    checks: Sequence[Check], rows: pl.LazyFrame, now: datetime
+    checks: Sequence[CountedCheck], rows: pl.LazyFrame, now: datetime
 ) -> tuple[int | None, dict[int, tuple[Seen, Failing | None]], dict[int, Plan]]:
     """The number of rows, and for each check, by its identity, what was seen and how it is done."""
     plans: dict[int, Plan] = {}
@@ -86,12 +87,12 @@ def _look(
         return None, {id(check): (Seen(problem=problem_of(error)), None) for check in checks}, {}
     for check in checks:
         try:
-            plans[id(check)] = plan(check, scene)
+            plans[id(check)] = check.plan(scene)
         except FAILURES as error:
             seen[id(check)] = Seen(problem=_problem(error, check, scene)), None
-    counted = _count(rows, plans)
-    total = counted.pop(_LEN)
-    for key, values in counted.items():
+    counts = _count(rows, plans)
+    total = counts.pop(_LEN)
+    for key, values in counts.items():
         broken = next((v for v in (values, total) if isinstance(v, BaseException)), None)
         if broken is None:
             seen[key] = _read(plans[key], values, total)
@@ -109,9 +110,9 @@ def _problem(error: BaseException, check: Check, scene: Scene) -> str:
     return f"{text}; {', '.join(types)}" if types and isinstance(error, pl.exceptions.PolarsError) else text
 
 
-def _read(made: Plan, values: Mapping[str, Any], total: Mapping[str, int]) -> tuple[Seen, Failing | None]:
+def _read(plan: Plan, values: Mapping[str, Any], total: Mapping[str, int]) -> tuple[Seen, Failing | None]:
     try:
-        return made.read(values, total[_LEN]), made.failing
+        return plan.read(values, total[_LEN]), plan.failing
     except FAILURES as error:
         return Seen(problem=problem_of(error)), None
 
@@ -119,8 +120,8 @@ def _read(made: Plan, values: Mapping[str, Any], total: Mapping[str, int]) -> tu
 def _count(rows: pl.LazyFrame, plans: Mapping[int, Plan]) -> dict[Any, Any]:
     """The values of all aggregates by plan, or the exception of those that can't be had."""
     wanted: dict[Any, Mapping[str, pl.Expr]] = {_LEN: {_LEN: pl.len()}}
-    wanted |= {key: made.counts for key, made in plans.items()}
-    try:
+    wanted |= {key: plan.counts for key, plan in plans.items()}
+    try:  # in one pass; one aggregate that fails takes all down, so that then each is asked alone
         flat = {f"{key}:{name}": e for key, counts in wanted.items() for name, e in counts.items()}
         row = rows.select(e.alias(name) for name, e in flat.items()).collect(engine="streaming").row(0, named=True)
         return {key: {name: row[f"{key}:{name}"] for name in counts} for key, counts in wanted.items()}

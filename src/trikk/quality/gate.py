@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,10 @@ from trikk.pipeline.model_reference import Model
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
 from trikk.pipeline.table_reference import Table
-from trikk.pipeline.tracing import current, when
+from trikk.pipeline.tracing import Trace, current, when
 from trikk.quality.check import Check
-from trikk.quality.foreign import check_of
+from trikk.quality.checks.training_checks import SeenInTraining
+from trikk.quality.foreign.recognised import check_of
 
 NAME = "quality_gate"
 
@@ -63,35 +64,46 @@ def quality_gate(
         MissingExtra: if a library that a check needs is not installed.
     """
     wanted = _checks(checks)
-    if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
-        raise DefinitionError(f"sample={sample!r}", where=caller(), next="give a number of rows, 0 for none")
+    _check_sample(sample)
     _check_quarantine(quarantine, at_most)
-    from trikk.quality.gate_step import gate_step
-
     trace = current()
-    label = name or (_free(trace) if trace else NAME)
-    step = located(gate_step, [check.what for check in wanted], label, sorts=quarantine is not None)
-    given: Any = [_with_categories(check).to_json() for check in wanted]
+    step = _step(wanted, name or (_free(trace) if trace else NAME), quarantine)
     options: dict[str, Any] = {"sample": sample, "allow_empty": allow_empty}
     options |= {} if quarantine is None else {"at_most": at_most}
+    given = [_with_categories(check).to_json() for check in wanted]
     result = step.options(name=name, after=after)(rows, given, **options)
     if trace is not None:
-        trace.hold("rows", replaced=quarantine is not None)
-    if trace is not None and quarantine is not None:
+        _hold(trace, result, quarantine)
+    return result
+
+
+def _step(checks: Sequence[Check], name: str, quarantine: Table | None) -> Step[..., Any]:
+    from trikk.quality.gate_step import gate_step  # late: it needs polars
+
+    return located(gate_step, [check.what for check in checks], name, sorts=quarantine is not None)
+
+
+def _hold(trace: Trace, result: Any, quarantine: Table | None) -> None:
+    """Let what stands below and uses the rows wait for the gate, and append those that are set aside."""
+    trace.hold("rows", replaced=quarantine is not None)
+    if quarantine is not None:
         with when(result.result["set_aside"] > 0):
             quarantine.append(result.rejected, schema_mode="merge")  # `predict` may share it
-    return result
+
+
+def _check_sample(sample: object) -> None:
+    if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
+        raise DefinitionError(f"sample={sample!r}", where=caller(), next="give a number of rows, 0 for none")
 
 
 def _with_categories(check: Check) -> Check:
     """The check with what its model was fitted on in the place of the model, which a step looks up."""
-    model = check.settings.get("model")
-    if not isinstance(model, Model):
+    if not isinstance(check, SeenInTraining) or not isinstance(check.model, Model):
         return check
     from trikk.models.calling.trained_categories import known_categories
 
     step: Step[..., Any] = Step(known_categories, name="categories")
-    return replace(check, settings={**check.settings, "model": step(model)})
+    return replace(check, model=step(check.model))
 
 
 def _check_quarantine(quarantine: object, at_most: object) -> None:
@@ -110,18 +122,18 @@ def _check_quarantine(quarantine: object, at_most: object) -> None:
 
 def _checks(checks: object) -> list[Check]:
     one = isinstance(checks, Check | Mapping | str | type) or not isinstance(checks, Iterable)
-    found = [check_of(item) for item in ([checks] if one else checks)]  # type: ignore[attr-defined]
-    if not found:
+    listed = [check_of(item) for item in ([checks] if one else checks)]  # type: ignore[attr-defined]
+    if not listed:
         raise DefinitionError(
             "a gate has no checks", where=caller(), next='give some: quality_gate(rows, [not_null("id")])'
         )
-    return found
+    return listed
 
 
-def _free(trace: Any) -> str:
+def _free(trace: Trace) -> str:
     """The first of quality_gate, quality_gate-2, ... that no step has."""
-    taken = {node.name for node in trace.nodes}
+    names = {node.name for node in trace.nodes}
     number = 1
-    while (name := NAME if number == 1 else f"{NAME}-{number}") in taken:
+    while (name := NAME if number == 1 else f"{NAME}-{number}") in names:
         number += 1
     return name

@@ -11,8 +11,10 @@ from html import escape
 from typing import Any
 
 from trikk.core.text import printable
+from trikk.quality.check import Severity
+from trikk.quality.check_verdict import Verdict
 
-_WORDS = {"passed": "Passed", "warned": "Passed, with warnings", "blocked": "Blocked"}
+_WORDS = {Verdict.PASSED: "Passed", Verdict.WARNED: "Passed, with warnings", Verdict.BLOCKED: "Blocked"}
 _STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 0 auto; padding: 1.5rem; max-width: 62rem; background: #ffffff; color: #1c2024;
@@ -33,8 +35,9 @@ th { background: #f4f5f7; font-weight: 600; } td { overflow-wrap: anywhere; }
   .good { color: #5bd197; } .bad { color: #ff8f88; } .warn { color: #f0bc5a; } .info { color: #82b7ff; }
 }
 """
-_COLOUR = {"block": "bad", "warn": "warn", "info": "info"}
-_VERDICT = {"passed": "good", "warned": "warn", "blocked": "bad"}
+_COLOUR = {Severity.BLOCK: "bad", Severity.WARN: "warn", Severity.INFO: "info"}
+_MARK = {Severity.BLOCK: "&#10007; blocks", Severity.WARN: "! warns", Severity.INFO: "! info"}
+_VERDICT = {Verdict.PASSED: "good", Verdict.WARNED: "warn", Verdict.BLOCKED: "bad"}
 
 
 def report_html(result: Mapping[str, Any], *, title: str = "Quality gate", about: str = "") -> str:
@@ -99,7 +102,7 @@ def _mark(check: Mapping[str, Any]) -> str:
         return "&#10003; passed"
     if check.get("set_aside"):
         return "! set aside"
-    return {"block": "&#10007; blocks", "warn": "! warns", "info": "! info"}[check["severity"]]
+    return _MARK[check["severity"]]
 
 
 def _colour(check: Mapping[str, Any]) -> str:

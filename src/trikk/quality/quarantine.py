@@ -35,12 +35,13 @@ class Sorted(NamedTuple):
 
 def reason_of(plans: Sequence[tuple[Check, Plan]]) -> pl.Expr:
     """For each row the names of the checks that it fails, joined by "; "; null for a good one."""
-    marks = {n: made.bad.fill_null(value=False) for n, (_, made) in enumerate(plans) if made.bad is not None}
+    marks = {n: plan.bad.fill_null(value=False) for n, (_, plan) in enumerate(plans) if plan.bad is not None}
     bad = pl.any_horizontal(pl.lit(value=False), *marks.values())
-    for n, (_, made) in enumerate(plans):
-        if made.key:
-            counts = ~bad & pl.all_horizontal(pl.col(name).is_not_null() for name in made.key)
-            marks[n] = counts & ~pl.when(counts).then(pl.struct(made.key)).is_first_distinct()
+    # keys last: the first row of a key that is good otherwise is the one that stays
+    for n, (_, plan) in enumerate(plans):
+        if plan.key:
+            counts = ~bad & pl.all_horizontal(pl.col(name).is_not_null() for name in plan.key)
+            marks[n] = counts & ~pl.when(counts).then(pl.struct(plan.key)).is_first_distinct()
             bad = bad | marks[n]
     if not marks:
         return pl.lit(None, dtype=pl.String)

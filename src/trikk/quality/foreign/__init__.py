@@ -1,0 +1,1 @@
+"""Schemas and suites of other libraries as checks."""
