@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from tests.alerts.backtest_past import SPEC, day, evening, midnight
 
 from trikk.alerts.rules.drift import DriftRule

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     records = Records(Project.open(root).journal, "people")
     loss = rule("wape > 0.3", windows=2)
     alarms = (structs.replace(loss, name="loss").to_json(), drift_rule().to_json())
-    records.define(replace(declared(), alarms=alarms), evening(0))
+    records.define(structs.replace(declared(), alarms=alarms), evening(0))
     for number, record in enumerate(watched(WAPES)):
         records.put(record, identity=str(number))
     for number, compared in enumerate(watched_days([(wape / 2, wape) for wape in WAPES])):

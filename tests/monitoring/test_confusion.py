@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from tests.monitoring.test_drill import City
@@ -169,7 +170,7 @@ def test_of_many_classes_it_is_the_probability_of_the_one_that_was_said(tmp_path
     assert plant.order() == [("1", True, 0.7), ("0", True, 0.5), ("2", False, 0.8)]
     assert plant.order(truth="20") == [("0", True, 0.5)], "100 less 3 is no error of 97"
     assert explain(plant.project, "0").error == -17.0
-    known = replace(plant.spec, task=Task.MULTICLASS)
+    known = msgspec.structs.replace(plant.spec, task=Task.MULTICLASS)
     plant.records.define(known, 1.0)
     told = explain(plant.project, "0")
     assert (told.observed, told.error) == (20, None)

@@ -142,9 +142,8 @@ def test_days_on_which_a_figure_is_not_defined_still_count() -> None:
 
 
 def test_what_can_not_be_added_up_has_no_value_and_says_why() -> None:
-    spec = MonitorSpec("m", "p", "t", ("k",), "slot", "y", metrics=("mae", "median_error", "half"))
     own: Any = {"half": {"function": f"{__name__}:half", "better": "lower"}}
-    spec = MonitorSpec(**{**{n: getattr(spec, n) for n in spec.__slots__}, "own": own})
+    spec = MonitorSpec("m", "p", "t", ("k",), "slot", "y", metrics=("mae", "median_error", "half"), own=own)
     found = months(spec, [([1.0, 2.0], [2.0, 2.0]), ([3.0], [5.0])])
     assert (found.metrics["median_error"], found.metrics["half"]) == (None, None)
     assert found.reasons == {"median_error": NOT_ADDABLE, "half": NOT_ADDABLE}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.reports.world import SPEC, World, day, files, monthly
 
 from trikk import Alarm, Metric, Monitor, Slice, Table, better_by
 from trikk.alerts.rules.kinds import read_rule
 from trikk.core.errors import DefinitionError, UnknownName
+from trikk.monitoring.figures.titles import Titles
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.page import html as page
 from trikk.reports.page.page_content import Content
@@ -57,11 +58,11 @@ def test_titles_change_no_figure_and_definitions_without_them_are_read_as_before
     assert MonitorSpec.read(named.to_json()) == named
     old = {name: value for name, value in plain.to_json().items() if name != "titles"}
     assert MonitorSpec.read(old) == plain
-    assert plain.called.metric("mae") == ""
-    assert [named.called.unit_of(name) for name in named.metrics] == ["persons", "", "heads"]
-    assert named.called.metric("mae", customer=True) == "Typical miss"
+    assert plain.titles.metric("mae") == ""
+    assert [named.titles.unit_of(name) for name in named.metrics] == ["persons", "", "heads"]
+    assert named.titles.metric("mae", customer=True) == "Typical miss"
     own = monitor(metrics=[Metric(share, better="higher", title="Right", unit="%")]).spec
-    assert (own.called.metric("share"), own.called.unit_of("share"), own.better("share")) == (
+    assert (own.titles.metric("share"), own.titles.unit_of("share"), own.better("share")) == (
         "Right",
         "%",
         "higher",
@@ -143,7 +144,7 @@ def test_an_incident_names_what_is_wrong_as_people_do_and_figures_stay_where_pro
     ]
     facts = readings[0].points[-1].facts
     assert (facts["title"], facts["mae"], facts["wape"]) == (f"People {BAD}", "30 (How far off)", "0.3")
-    bare = rule.judge(world.records, replace(spec, titles={}), day(29))
+    bare = rule.judge(world.records, replace(spec, titles=Titles()), day(29))
     assert bare[0].points[-1].facts["mae"] == "30"
     assert "title" not in bare[0].points[-1].facts
-    assert SPEC.titles == {}
+    assert SPEC.titles == Titles()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.reports.world import SPEC, World, day, files, monthly
 
 from trikk.monitoring.figures.matrix import Matrix, matrix_of

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.reports.world import SPEC, World, day, figures, files, monthly, window
 
@@ -82,7 +83,7 @@ def test_only_figures_that_were_final_are_told_as_restated() -> None:
 
 def test_windows_of_another_definition_are_named_and_its_metrics_left_out() -> None:
     world = World()
-    world.records.define(replace(SPEC, metrics=("rmse", "mae")), day(31).timestamp())
+    world.records.define(msgspec.structs.replace(SPEC, metrics=("rmse", "mae")), day(31).timestamp())
     new = window(day(6), {"north": 9.0, "south": 9.0}, at=day(31), why="the definition has changed")
     whole = replace(new.whole, metrics={"rmse": 3.0, "mae": 2.0})
     world.put(replace(new, figures=(whole, *new.figures[1:])))
@@ -214,7 +215,7 @@ def test_of_an_own_metric_the_author_says_which_way_is_better(
 ) -> None:
     world = World()
     own: dict[str, Any] = {"mae": {"function": "loads:share", "better": better}}  # under a name that figures have
-    world.records.define(replace(SPEC, own=own), day(1, 4).timestamp())
+    world.records.define(msgspec.structs.replace(SPEC, own=own), day(1, 4).timestamp())
     content = world.told(monthly(), "2020-03")
     section = content.sections[0]
     metric = section.metric

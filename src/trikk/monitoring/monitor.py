@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from trikk.core.durations import Duration, seconds
+from trikk.core.errors import DefinitionError, TrikkError
 from trikk.core.values import JSON
 from trikk.pipeline.graph import Role
 from trikk.pipeline.location import caller
@@ -19,11 +22,12 @@ if TYPE_CHECKING:
 
     from trikk.models.metrics.own_metric import Metric
     from trikk.models.task import ClassValue
+    from trikk.monitoring.cases.slices import Slice
     from trikk.monitoring.day_drift.drift_definition import Drift
-    from trikk.monitoring.figures.titles import Slice
     from trikk.monitoring.monitor_definition import Alarmed, MonitorSpec
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Monitor:
     """Watches predictions against a ground truth that comes later.
 
@@ -78,85 +82,92 @@ class Monitor:
         DefinitionError: if something in it can't work.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        predictions: Table,
-        truth: Table,
-        key: str | Sequence[str],
-        slot: str,
-        observed: str,
-        prediction: str = "value",
-        made: str = "before",
-        made_at: str = "",
-        within: float | str | timedelta | None = None,
-        label_delay: float | str | timedelta = 0,
-        metrics: Sequence[str | Metric | Callable[..., float]] = ("mae", "bias"),
-        slices: Sequence[str | Slice] = (),
-        windows: Sequence[str] = ("day",),
-        timezone: str = "UTC",
-        baseline: str = "",
-        interval: Sequence[str] = (),
-        minimum: int = 30,
-        least: float = 0.5,
-        alarms: Sequence[Alarmed] = (),
-        expected_error: str = "",
-        calibrated: bool = False,
-        calibrate: float | str | timedelta = 0,
-        drift: Drift | None = None,
-        task: str | None = None,
-        positive: ClassValue | None = None,
-        probability: str = "probability",
-        set_aside: Table | None = None,
-        title: str = "",
-        unit: str = "",
-        customer_name: str = "",
-        baseline_title: str = "",
-    ) -> None:
-        from trikk.monitoring.monitor_definition import specified, with_alarms
+    name: str
+    _: KW_ONLY
+    predictions: Table
+    truth: Table
+    key: str | Sequence[str]
+    slot: str
+    observed: str
+    prediction: str = "value"
+    made: str = "before"
+    made_at: str = ""
+    within: Duration | None = None
+    label_delay: Duration = 0
+    metrics: Sequence[str | Metric | Callable[..., float]] = ("mae", "bias")
+    slices: Sequence[str | Slice] = ()
+    windows: Sequence[str] = ("day",)
+    timezone: str = "UTC"
+    baseline: str = ""
+    interval: Sequence[str] = ()
+    minimum: int = 30
+    least: float = 0.5
+    alarms: Sequence[Alarmed] = ()
+    expected_error: str = ""
+    calibrated: bool = False
+    calibrate: Duration = 0
+    drift: Drift | None = None
+    task: str | None = None
+    positive: ClassValue | None = None
+    probability: str = "probability"
+    set_aside: Table | None = None
+    title: str = ""
+    unit: str = ""
+    customer_name: str = ""
+    baseline_title: str = ""
+    spec: MonitorSpec = field(init=False)
+    pipeline: Pipeline = field(init=False)
 
-        self.spec: MonitorSpec = specified(
-            name,
-            predictions=predictions.table_name,
-            truth=truth.table_name,
-            key=key,
-            slot=slot,
-            observed=observed,
-            prediction=prediction,
-            made=made,
-            made_at=made_at,
-            within=within,
-            label_delay=label_delay,
-            metrics=metrics,
-            slices=slices,
-            windows=windows,
-            timezone=timezone,
-            baseline=baseline,
-            interval=tuple(interval),
-            minimum=minimum,
-            least=least,
-            expected_error=expected_error,
-            calibrated=calibrated,
-            calibrate=calibrate,
-            drift=None if drift is None else drift.to_json(),
-            task=task,
-            positive=positive,
-            probability=probability,
-            set_aside="" if set_aside is None else set_aside.table_name,
-            titles={"title": title, "unit": unit, "customer_name": customer_name, "baseline": baseline_title},
-            where=(where := caller()),
-        )
-        self.spec = with_alarms(self.spec, alarms, where)
-        self.name = name
+    def __post_init__(self) -> None:
+        where = caller()
+        try:
+            object.__setattr__(self, "spec", self._specified())
+        except TrikkError as error:
+            raise DefinitionError(error.what, where=where, next=error.next) from error
+        pipeline = Pipeline(self._watching(), name=f"watch_{self.name}", where=where)
+        object.__setattr__(self, "pipeline", pipeline)
+
+    def _specified(self) -> MonitorSpec:
+        """The definition as it is recorded, checked; raises the errors of each rule that it breaks."""
+        from trikk.monitoring import monitor_definition as definition
+        from trikk.monitoring.figures.metric_names import named
+        from trikk.monitoring.figures.titles import columns_of, titles_of
+
+        as_given = {name: getattr(self, name, None) for name in definition.MonitorSpec.__struct_fields__}
+        names, own = named(self.metrics)
+        delays = {"delay": seconds(self.label_delay, what="label_delay")}
+        delays |= {"calibrate": seconds(self.calibrate, what="calibrate")}
+        titles = {"title": self.title, "unit": self.unit, "customer_name": self.customer_name}
+        in_other_form: dict[str, Any] = {
+            "predictions": self.predictions.table_name,
+            "truth": self.truth.table_name,
+            "set_aside": "" if self.set_aside is None else self.set_aside.table_name,
+            "key": (self.key,) if isinstance(self.key, str) else tuple(self.key),
+            "interval": tuple(self.interval),
+            "windows": tuple(dict.fromkeys(self.windows)),
+            "metrics": names,
+            "own": own,
+            "slices": columns_of(self.slices),
+            "titles": titles_of(self.metrics, self.slices, baseline=self.baseline_title, **titles),
+            "task": definition.task_of(self.task, self.positive),
+            "drift": None if self.drift is None else self.drift.to_json(),
+            "alarms": (),
+        }
+        timing = definition.timing_of(self.made, self.made_at, self.within)
+        parts = {**as_given, **in_other_form, **delays, **timing}
+        spec = definition.MonitorSpec(**{name: part for name, part in parts.items() if part is not None})
+        return definition.checked(spec, self.alarms)
+
+    def _watching(self) -> Callable[..., None]:
+        """The body of its pipeline."""
 
         def watch(now: datetime | None = None) -> None:
-            features = drift.table if drift else None
-            aside = {} if set_aside is None else {"aside": Table(set_aside.table_name, optional=True)}
-            _EVALUATE(self.spec.to_json(), predictions, truth, now, features, **aside)
+            features = self.drift.table if self.drift else None
+            aside = {} if self.set_aside is None else {"aside": Table(self.set_aside.table_name, optional=True)}
+            _EVALUATE(self.spec.to_json(), self.predictions, self.truth, now, features, **aside)
 
-        watch.__doc__ = f"Evaluate monitor {name}: predictions against what has come in by now."
-        self.pipeline = Pipeline(watch, name=f"watch_{name}", where=where)
+        watch.__doc__ = f"Evaluate monitor {self.name}: predictions against what has come in by now."
+        return watch
 
     def trikk_pipelines(self) -> list[Pipeline]:
         """The pipelines that come with it."""

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import dataclasses
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
+
+import msgspec
+from msgspec.structs import replace
 
 from trikk.core.digests import digest_json
-from trikk.core.durations import seconds
-from trikk.core.errors import DefinitionError, TrikkError, UsageError
+from trikk.core.durations import Duration, seconds
+from trikk.core.errors import UsageError
 from trikk.core.names import check_name
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.models.metrics.by_name import check_fit, metric_of
 from trikk.models.metrics.metric import Metric
-from trikk.models.metrics.own_metric import Metric as OwnMetric
 from trikk.models.task import PROBABILITY, ClassValue, Task
 from trikk.monitoring.cases.windows import KINDS, zone_of
 from trikk.monitoring.estimates.classes import is_expected
-from trikk.monitoring.figures.metric_names import Own, named, renewed
-from trikk.monitoring.figures.titles import Slice, Titles, titles_of
+from trikk.monitoring.figures.metric_names import Own, renewed
+from trikk.monitoring.figures.titles import Titles
+
+Number = int | float
+"""A number as its author wrote it: JSON tells 1 from 1.0, and definitions are compared and digested as JSON."""
 
 TIME_PARTS = ("hour", "weekday", "month", "date")
 """Slices that are made of the slot's local time where no column has that name."""
@@ -48,9 +54,8 @@ class Made(StrEnum):
     AFTER = "after"
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorSpec:
-    """What is watched, and how.
+class MonitorSpec(Record, frozen=True):
+    """What is watched, and how; a record in graphs and in the ledger, where older builds have left out fields.
 
     Attributes:
         name: the monitor.
@@ -83,7 +88,7 @@ class MonitorSpec:
         positive: of two classes the one that probability, precision and recall are about; None if known otherwise.
         set_aside: the table of rows that could not be predicted; "" for none.
         probability: the predictions' column of that probability, and how those of several classes begin.
-        titles: what people call it and its parts, as JSON (`called`).
+        titles: what people call it and its parts.
     """
 
     name: str
@@ -95,8 +100,8 @@ class MonitorSpec:
     prediction: str = "value"
     made: Made = Made.BEFORE
     made_at: str = "predicted_at"
-    within: float | None = None
-    delay: float = 0.0
+    within: Number | None = None
+    delay: Number = 0.0
     metrics: tuple[str, ...] = ("mae", "bias")
     slices: tuple[str, ...] = ()
     windows: tuple[str, ...] = ("day",)
@@ -104,23 +109,18 @@ class MonitorSpec:
     baseline: str = ""
     interval: tuple[str, ...] = ()
     minimum: int = 30
-    least: float = 0.5
-    alarms: tuple[dict[str, JSON], ...] = ()
+    least: Number = 0.5
+    alarms: tuple[dict[str, Any], ...] = ()
     expected_error: str = ""
     calibrated: bool = False
-    calibrate: float = 0.0
-    drift: dict[str, JSON] | None = None
-    own: Own = field(default_factory=dict)
+    calibrate: Number = 0.0
+    drift: dict[str, Any] | None = None
+    own: Own = msgspec.field(default_factory=dict)
     task: Task | None = None
     positive: ClassValue | None = None
     probability: str = PROBABILITY
     set_aside: str = ""
-    titles: dict[str, JSON] = field(default_factory=dict)
-
-    @property
-    def called(self) -> Titles:
-        """What people call it and its parts."""
-        return Titles(**self.titles)  # type: ignore[arg-type]
+    titles: Titles = Titles()
 
     @property
     def label_delay(self) -> timedelta:
@@ -140,7 +140,8 @@ class MonitorSpec:
     @property
     def figured(self) -> str:
         """Names everything that figures depend on, and nothing else: no alarms, drift, delays, limits, titles."""
-        facts = {name: self.to_json()[name] for name in _FIGURED} | {"made": self.made_at}
+        definition = self.to_json()
+        facts = {name: definition[name] for name in _FIGURED} | {"made": self.made_at}
         metrics: list[JSON] = [
             f"{name}={self.own[name]['function']}" if name in self.own else name for name in sorted(self.metrics)
         ]
@@ -171,7 +172,7 @@ class MonitorSpec:
         own = self.own.get(name)
         if own is None:
             return metric_of(name)
-        return replace(metric_of(str(own["function"])), name=name, better=str(own["better"]))
+        return dataclasses.replace(metric_of(str(own["function"])), name=name, better=str(own["better"]))
 
     def better(self, name: str) -> str:
         """Whether "lower", "higher" or the nearer to "zero" is better of a metric; "" if that is not known."""
@@ -179,23 +180,13 @@ class MonitorSpec:
             return str(self.own[name]["better"])
         return "" if name == "coverage" else "lower" if name == "ece" else metric_of(name).better
 
-    def to_json(self) -> dict[str, JSON]:
-        """The definition as JSON."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        found |= {"made": self.made.value, "task": self.task and self.task.value}  # no enums: they travel as such
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
-
     @classmethod
-    def read(cls, data: Mapping[str, Any]) -> MonitorSpec:
-        """The definition that `to_json` wrote."""
-        now = renewed(data) if "metrics" in data else data
-        given = ((name, now[name]) for name in cls.__slots__ if name in now)
-        found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given}
-        if "made_at" not in found and "made" in found:  # of a release in which `made` was the column
-            found |= {"made_at": found["made"], "made": Made.BEFORE}
-        task = found.get("task")
-        found |= {"task": None if task is None else Task(task), "made": Made(found.get("made", Made.BEFORE))}
-        return cls(**found)
+    def read(cls, data: Mapping[str, Any]) -> Self:
+        """The definition that `to_json` wrote, of this build or an earlier one."""
+        fields = renewed(data) if "metrics" in data else {**data}
+        if "made_at" not in fields and "made" in fields:  # of a release in which `made` was the column
+            fields |= {"made_at": fields["made"], "made": Made.BEFORE}
+        return super().read({name: value for name, value in fields.items() if value is not None})
 
 
 class Alarmed(Protocol):
@@ -205,95 +196,37 @@ class Alarmed(Protocol):
         """The rule as JSON; UsageError if the monitor does not have what it names."""
 
 
-def with_alarms(spec: MonitorSpec, alarms: Sequence[Alarmed], where: str) -> MonitorSpec:
-    """The definition with its alarms.
+def checked(spec: MonitorSpec, alarms: Sequence[Alarmed]) -> MonitorSpec:
+    """An author's definition with its alarms.
+
+    Only what an author declares is checked: a definition of an earlier build is read as it is, whatever rules have
+    come since.
 
     Raises:
-        DefinitionError: if one can't work, or two have one name.
+        TrikkError: if a rule is broken.
     """
-    try:
-        found = tuple(alarm.of(spec) for alarm in alarms)
-        names = [str(one["name"]) for one in found]
-        for name in names:
-            if names.count(name) > 1:
-                raise UsageError(f"two alarms are named {name!r}", next="rename one")
-        return replace(spec, alarms=found)
-    except TrikkError as error:
-        raise DefinitionError(error.what, where=where, next=error.next) from error
+    check_name("monitor", spec.name)
+    for check in _RULES:
+        check(spec)
+    rules = tuple(alarm.of(spec) for alarm in alarms)
+    names = [str(rule["name"]) for rule in rules]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two alarms are named {name!r}", next="rename one")
+    return replace(spec, alarms=rules)
 
 
-def specified(
-    name: str,
-    *,
-    predictions: str,
-    truth: str,
-    key: str | Sequence[str],
-    label_delay: float | str | timedelta,
-    metrics: Sequence[str | OwnMetric | Callable[..., float]],
-    slices: Sequence[str | Slice],
-    windows: Sequence[str],
-    task: str | None,
-    titles: Mapping[str, str],
-    made: str,
-    made_at: str,
-    within: float | str | timedelta | None,
-    where: str,
-    **more: Any,
-) -> MonitorSpec:
-    """Check an author's definition; arguments as of `Monitor`.
-
-    Raises:
-        DefinitionError: if something in it can't work.
-    """
-    try:
-        check_name("monitor", name)
-        keys = (key,) if isinstance(key, str) else tuple(key)
-        if not keys:
-            raise UsageError("a monitor needs a key", next='name the columns of an entity: key=["sensor"]')
-        names, own = named(metrics)
-        meant = _task(task, more.get("positive"))
-        for one in names:
-            if one not in own:
-                check_fit(metric_of(one), meant)
-        for kind in windows:
-            if kind not in KINDS:
-                raise UsageError(f"windows has {kind!r}", next=f"use {', '.join(KINDS)}")
-        zone_of(more.get("timezone", "UTC"))
-        if len(tuple(more.get("interval", ()))) not in (0, 2):
-            raise UsageError("interval takes two columns", next='interval=("lower", "upper")')
-        more["calibrate"] = seconds(more.get("calibrate", 0), what="calibrate")
-        _check_estimates(names, more)
-        delay = seconds(label_delay, what="label_delay")
-        return MonitorSpec(
-            name=name,
-            predictions=predictions,
-            truth=truth,
-            key=keys,
-            delay=delay,
-            metrics=names,
-            own=own,
-            slices=tuple(one.column if isinstance(one, Slice) else one for one in slices),
-            titles=titles_of(metrics, slices, **titles).to_json(),
-            windows=tuple(dict.fromkeys(windows)),
-            task=meant,
-            **_timing(made, made_at, within),
-            **more,
-        )
-    except TrikkError as error:
-        raise DefinitionError(error.what, where=where, next=error.next) from error
-
-
-def _task(given: str | None, positive: ClassValue | None) -> Task | None:
+def task_of(name: str | None, positive: ClassValue | None) -> Task | None:
     """The task that an author names; a positive class alone says that there are two."""
-    if given is not None and given not in [*Task]:
-        raise UsageError(f"task={given!r} is none", next=f"use {', '.join(Task)}")
-    task = None if given is None else Task(given)
+    if name is not None and name not in [*Task]:
+        raise UsageError(f"task={name!r} is none", next=f"use {', '.join(Task)}")
+    task = None if name is None else Task(name)
     if positive is not None and task not in (None, Task.BINARY):
         raise UsageError(f"positive={positive!r} is for two classes, not for {task}", next="leave it out")
     return task if positive is None else Task.BINARY
 
 
-def _timing(made: str, made_at: str, within: float | str | timedelta | None) -> dict[str, Any]:
+def timing_of(made: str, made_at: str, within: Duration | None) -> dict[str, Any]:
     """When predictions are made; `made` was the column of that time in earlier releases, and still may be."""
     if made not in [*Made]:
         if made_at or str(made).lower() in [*Made]:
@@ -305,16 +238,52 @@ def _timing(made: str, made_at: str, within: float | str | timedelta | None) -> 
     return {"made": Made(made), "made_at": made_at or "predicted_at", "within": limit}
 
 
-def _check_estimates(metrics: Sequence[str], more: Mapping[str, Any]) -> None:
-    if more.get("expected_error") and "mae" not in metrics:
+def _has_key(spec: MonitorSpec) -> None:
+    if not spec.key:
+        raise UsageError("a monitor needs a key", next='name the columns of an entity: key=["sensor"]')
+
+
+def _metrics_fit_task(spec: MonitorSpec) -> None:
+    for name in spec.metrics:
+        if name not in spec.own:  # what an author's own metric is of, only its code knows
+            check_fit(metric_of(name), spec.task)
+
+
+def _windows_exist(spec: MonitorSpec) -> None:
+    for kind in spec.windows:
+        if kind not in KINDS:
+            raise UsageError(f"windows has {kind!r}", next=f"use {', '.join(KINDS)}")
+
+
+def _zone_exists(spec: MonitorSpec) -> None:
+    zone_of(spec.timezone)
+
+
+def _interval_has_two_ends(spec: MonitorSpec) -> None:
+    if len(spec.interval) not in (0, 2):
+        raise UsageError("interval takes two columns", next='interval=("lower", "upper")')
+
+
+def _estimates_have_metrics(spec: MonitorSpec) -> None:
+    if spec.expected_error and "mae" not in spec.metrics:
         raise UsageError("expected_error estimates mae, which is not among the metrics", next='add "mae"')
-    ways = [name for name in ("calibrated", "calibrate") if more.get(name)]
+    ways = [name for name in ("calibrated", "calibrate") if getattr(spec, name)]
     if len(ways) > 1:
         raise UsageError(
             "calibrated says that probabilities are right, and calibrate that they need correcting",
             next="leave one of them out",
         )
-    if ways and not any(map(is_expected, metrics)):
+    if ways and not any(map(is_expected, spec.metrics)):
         raise UsageError(
-            f"{ways[0]} estimates none of {', '.join(metrics)}", next='add one, such as "f1" or "auc"'
+            f"{ways[0]} estimates none of {', '.join(spec.metrics)}", next='add one, such as "f1" or "auc"'
         )
+
+
+_RULES = (
+    _has_key,
+    _metrics_fit_task,
+    _windows_exist,
+    _zone_exists,
+    _interval_has_two_ends,
+    _estimates_have_metrics,
+)

@@ -115,7 +115,7 @@ def story(
 
 
 def _title(spec: MonitorSpec, metric: str) -> str:
-    titles, unit = spec.called, spec.called.unit_of(metric)
+    titles, unit = spec.titles, spec.titles.unit_of(metric)
     name = titles.metric(metric) or words.title_of(metric).lower()
     return f"{titles.monitor() or spec.name}: {name}{f' ({unit})' if unit else ''}"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
+
+import msgspec
 
 from trikk.alerts.backtest.drift_limits import Limits
 from trikk.alerts.backtest.past import Known, Night, Versions
@@ -108,7 +110,7 @@ class DriftSweep(Sweep):
 
     def with_number(self, threshold: float) -> tuple[MonitorSpec, DriftRule]:
         """The monitor with the number in its limits, and the rule."""
-        return replace(self.spec, drift=self._limits.of_drift(threshold).to_json()), self._rule
+        return msgspec.structs.replace(self.spec, drift=self._limits.of_drift(threshold).to_json()), self._rule
 
     def sights(self, threshold: float) -> dict[str, list[Sight]]:
         """What the nights come to with a number."""

@@ -152,7 +152,7 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
             # what is usual must not learn from what it calls bad, nor from estimates: it would follow them
             if measured and not holds:
                 good.append(figures)
-        where = "" if part is None else f" at {part[0]} {_named(part[1], spec.called.value(*part))}"
+        where = "" if part is None else f" at {part[0]} {_named(part[1], spec.titles.value(*part))}"
         judged = {point.mark for point in points}
         left = [window for window in newest or windows[-1:] if window.label not in judged]
         unknown = "; ".join(filter(None, (self._unknown(spec, window, part) for window in left)))
@@ -261,7 +261,7 @@ def _point(
     bad: bool,
 ) -> Point:
     decisive = [one for one in compared if one.holds is bad] or compared
-    titles = spec.called
+    titles = spec.titles
     facts: dict[str, JSON] = {"title": titles.monitor()} if titles.monitor() else {}
     facts |= {"window": window.label, "state": window.state}
     facts |= {"labelled": f"{figures.labelled:,} of {figures.predicted:,}"}

@@ -121,7 +121,7 @@ def _history(
         print_json(shown | ({"confusion_matrix": matrix.to_json()} if matrix else {}))
         return
     _check_value(windows, chosen)
-    if title := spec.called.monitor():
+    if title := spec.titles.monitor():
         echo(f"{spec.name}: {title}")
     _timeline(windows, spec.metrics, chosen)
     lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
@@ -246,13 +246,13 @@ def _list(project: Project, names: list[str], *, as_json: bool) -> None:
     if not found:
         echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
         return
-    titled = any(s.called.monitor() for s, _, _ in found)
+    titled = any(s.titles.monitor() for s, _, _ in found)
     table(
         ["MONITOR", *["TITLE"] * titled, "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""],
         [
             [
                 s.name,
-                *[s.called.monitor() or "-"] * titled,
+                *[s.titles.monitor() or "-"] * titled,
                 f"{s.predictions} against {s.truth}",
                 when(c.at),
                 n.label if n else "-",
@@ -290,7 +290,7 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     from trikk.monitoring.figures.matrix import matrix_of
     from trikk.monitoring.figures.window_figures import told
 
-    whole, metrics, titles = record.whole, spec.metrics, spec.called
+    whole, metrics, titles = record.whole, spec.metrics, spec.titles
     title = f" ({titles.monitor()})" if titles.monitor() else ""
     echo(f"{record.monitor}{title}, {record.kind} {record.label}: {record.state}")
     coverage = "-" if whole.coverage is None else f"{whole.coverage:.0%}"

@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from trikk.core.errors import UsageError
 from trikk.models.metrics.by_name import METRICS, check_fit
 from trikk.models.metrics.class_metrics import Tallies, Tally, valued
@@ -57,7 +59,7 @@ def labels_of_sides(
     Raises:
         UsageError: if the sides tell apart other classes, or the metric does not fit them.
     """
-    plain = replace(spec, metrics=())
+    plain = msgspec.structs.replace(spec, metrics=())
     known = [labels_known(plain, registry, of_side) for of_side in rows]
     sides = {name: (one.task, one.classes) for name, one in zip(names, known, strict=True) if one.task}
     together = check_comparable(metric, sides, _INSTEAD)
@@ -85,7 +87,7 @@ def classes_known(spec: MonitorSpec, registry: Registry, sides: Mapping[str, pl.
         registry: where the models are.
         sides: the cases that each predicted.
     """
-    plain = replace(spec, metrics=())
+    plain = msgspec.structs.replace(spec, metrics=())
     found = {name: labels_known(plain, registry, rows).classes for name, rows in sides.items()}
     return {name: classes for name, classes in found.items() if classes is not None}
 

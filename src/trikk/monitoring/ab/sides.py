@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
@@ -141,7 +143,9 @@ def narrowed(spec: MonitorSpec, table: str, columns: Sequence[str]) -> MonitorSp
         columns: those of that table and of the truth.
     """
     slices = tuple(name for name in spec.slices if name in (*columns, *TIME_PARTS))
-    return replace(spec, predictions=table, baseline="", interval=(), expected_error="", slices=slices)
+    return msgspec.structs.replace(
+        spec, predictions=table, baseline="", interval=(), expected_error="", slices=slices
+    )
 
 
 def _found(side: Side, spec: MonitorSpec, tables: Any, moves: Sequence[Move]) -> list[Part]:

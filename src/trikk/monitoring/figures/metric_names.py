@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trikk.core.errors import UnknownName, UsageError
-from trikk.core.values import JSON
 from trikk.models.metrics.by_name import metric_of
 from trikk.models.metrics.own_metric import Metric, is_place, place_of, short
 
@@ -35,7 +34,7 @@ RESERVED = (
 )
 """Names that mean something else in figures or in conditions."""
 
-Own = dict[str, dict[str, JSON]]
+Own = dict[str, dict[str, Any]]
 """By name, `function` ("module:name") and `better` ("" if that is not known)."""
 
 

@@ -5,51 +5,23 @@ Titles are for reading only: no figure depends on them, so that another title ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from trikk.core.errors import DefinitionError, TrikkError, UsageError
+import msgspec
+
+from trikk.core.errors import UsageError
 from trikk.core.names import check_title
+from trikk.core.record import Record
 from trikk.models.metrics.own_metric import Metric
-from trikk.monitoring.cases.slices import slice_text
-from trikk.pipeline.location import caller
+from trikk.monitoring.cases.slices import Slice
 
 _IN_UNIT = ("mae", "rmse", "bias", "median_error")
 Named = dict[str, dict[str, Any]]
 """Of each metric or column what it is called: `title`, `unit`, `customer_name`, as far as they are given."""
 
 
-class Slice:
-    """A column to slice by, and what people call it: `Monitor(..., slices=[Slice("pump", title="Pump")])`.
-
-    Args:
-        column: of either table; or hour, weekday, month or date of the slot's local time.
-        title: what reports call the column.
-        customer_name: by the column's value, what a customer's page calls it: {"pump_7": "Pump 7, north basin"}.
-            Pages on everything show both.
-
-    Raises:
-        DefinitionError: if a title is no line of text.
-    """
-
-    def __init__(self, column: str, *, title: str = "", customer_name: Mapping[Any, str] | None = None) -> None:
-        self.column = column
-        try:
-            self.title = check_title("title", title)
-            self.names = {
-                slice_text(value): check_title("customer_name", name)
-                for value, name in (customer_name or {}).items()
-            }
-        except TrikkError as error:
-            raise DefinitionError(error.what, where=caller(), next=error.next) from error
-
-    def __repr__(self) -> str:
-        return f"Slice({self.column!r}, title={self.title!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Titles:
+class Titles(Record, frozen=True, omit_defaults=True):
     """What a monitor and its parts are called.
 
     Attributes:
@@ -65,8 +37,8 @@ class Titles:
     customer_name: str = ""
     unit: str = ""
     baseline: str = ""
-    metrics: Named = field(default_factory=dict)
-    slices: Named = field(default_factory=dict)
+    metrics: Named = msgspec.field(default_factory=dict)
+    slices: Named = msgspec.field(default_factory=dict)
 
     def monitor(self, *, customer: bool = False) -> str:
         """The monitor's title, on a customer's page or another; "" if it has none."""
@@ -89,9 +61,10 @@ class Titles:
         """What a customer calls a value of a slice; "" if nothing is said of it."""
         return str(self.slices.get(column, {}).get("customer_name", {}).get(text, ""))
 
-    def to_json(self) -> dict[str, Any]:
-        """What is given, as JSON."""
-        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
+
+def columns_of(slices: Sequence[str | Slice]) -> tuple[str, ...]:
+    """The columns that an author slices by."""
+    return tuple(one.column if isinstance(one, Slice) else one for one in slices)
 
 
 def titles_of(
@@ -110,11 +83,7 @@ def titles_of(
             if "unit" in metric.called and not (metric.function or _has_unit(metric.name)):
                 raise UsageError(f"{metric.name} has no unit", next="leave out unit=")
             named[metric.name] = {**metric.called}
-    columns: Named = {}
-    for one in slices:
-        if isinstance(one, Slice):
-            given = {"title": one.title, "customer_name": one.names}
-            columns[one.column] = {name: value for name, value in given.items() if value}
+    columns = {one.column: one.titles for one in slices if isinstance(one, Slice)}
     return Titles(metrics=named, slices=columns, **own)
 
 

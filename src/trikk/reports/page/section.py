@@ -65,7 +65,7 @@ def section(
         slices: columns; None for all that the monitor has.
         part: the cases that count; None for all.
     """
-    spec, titles, customer = known.spec, known.spec.called, part is not None
+    spec, titles, customer = known.spec, known.spec.titles, part is not None
     zone = zone_of(spec.timezone)
     whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)
     names = [*spec.metrics, *(name for name in _ADDED if name in whole.metrics and name not in spec.metrics)]
@@ -118,8 +118,8 @@ def _metric(spec: MonitorSpec, name: str, whole: Pooled, earlier: Pooled, *, cus
     baseline, own = whole.baseline.get(name), whole.own.get(name)
     return Metric(
         name=name,
-        title=spec.called.metric(name, customer=customer) or words.title_of(name),
-        unit=spec.called.unit_of(name),
+        title=spec.titles.metric(name, customer=customer) or words.title_of(name),
+        unit=spec.titles.unit_of(name),
         value=value,
         before=before,
         baseline=baseline,
@@ -183,7 +183,7 @@ def _slices(
         rows = [_slice(known, now, before, one, customer=part is not None) for one in parts]
         if rows:
             ordered = tuple(_ordered(rows, known.spec.better(known.spec.metrics[0])))
-            found.append(SliceTable(column, ordered, known.spec.called.column(column)))
+            found.append(SliceTable(column, ordered, known.spec.titles.column(column)))
     return found
 
 
@@ -194,7 +194,7 @@ def _slice(known: Known, now: Span, before: Span, one: Part, *, customer: bool) 
     value = whole.metrics.get(metric)
     then = earlier.metrics.get(metric) if earlier.labelled >= least else None
     text = one[1][0]
-    name = known.spec.called.value(one[0], text)
+    name = known.spec.titles.value(one[0], text)
     return Slice(
         value=text,
         name=name if customer or not name else f"{name} ({text})",
