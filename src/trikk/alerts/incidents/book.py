@@ -84,9 +84,6 @@ class Book:
             The incident as it is then; None if somebody else has done something meanwhile, so that it has to be
             decided anew.
         """
-        body: dict[str, JSON] = {**decision.body, "why": decision.why}
-        if decision.tell:
-            body["tell"] = list(channels)
         number = 1 if latest is None else latest.number
         after = 0 if latest is None else latest.seq
         if decision.kind == OPENED:
@@ -96,6 +93,7 @@ class Book:
             self.ledger.add(INDEX, _LISTED, listed, at=at, identity=f"{cause}#{number}")
         subject = subject_of(f"{cause}-{number}")
         try:
+            body = decision.recorded(channels)
             added = self.ledger.add(subject, decision.kind, body, at=at, identity=decision.key, after=after)
         except Conflict:
             return None

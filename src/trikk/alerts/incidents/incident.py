@@ -123,6 +123,11 @@ class Incident:
         return self.state == "open"
 
     @property
+    def seen_until(self) -> float | None:
+        """The end of the newest point that it has taken in."""
+        return None if self.point is None else self.point.at
+
+    @property
     def is_finished(self) -> bool:
         """Whether it is resolved, and everything that it had to tell has arrived or was given up."""
         sent = all(

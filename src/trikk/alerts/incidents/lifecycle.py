@@ -6,8 +6,9 @@
               |                        +----+ updated, escalated                                |
               +-------------- bad again, after the cool-down, as the cause's next incident -----+
 
-`decide` gives one decision at a time; whoever applies it looks again, until there is none. Every decision changes
-what is known in such a way that it is not made twice.
+`turn` says what a look means for whether an incident is open; `decide` says what is written down and told of it.
+It gives one decision at a time; whoever applies it looks again, until there is none. Every decision changes what
+is known in such a way that it is not made twice.
 
 People are told of an opening, of the all-clear, and between the two at most once in a cool-down, only when it has
 become clearly worse than they know, or is unresolved for too long. An incident that somebody has acknowledged is
@@ -16,13 +17,51 @@ told again when it ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum, auto
+from typing import Any, Protocol
 
 from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, SUPPRESSED, UPDATED, Incident
-from trikk.alerts.rules.rule import Point, Reading
+from trikk.alerts.rules.rule import Point, Reading, Rule
 from trikk.core.durations import lasting
 from trikk.core.values import JSON
+
+
+class Turn(Enum):
+    """What a look means for whether an incident of its cause is open."""
+
+    OPEN = auto()
+    STAY_OPEN = auto()
+    RESOLVE = auto()
+    WAIT = auto()
+    """It is bad again, within the cool-down."""
+    STAY_RESOLVED = auto()
+    """It is bad, and somebody who resolved it by hand has seen that."""
+
+
+class Standing(Protocol):
+    """What decides, of a cause's newest incident, what a look means for it; times are seconds since 1970."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open; else it was resolved."""
+
+    @property
+    def opened(self) -> float:
+        """When it was opened."""
+
+    @property
+    def resolved(self) -> float | None:
+        """When it was resolved; None while it is open."""
+
+    @property
+    def resolved_by(self) -> str:
+        """Who did it by hand; "" if the condition was good again."""
+
+    @property
+    def seen_until(self) -> float | None:
+        """The end of the newest point that it has taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +82,41 @@ class Decision:
     tell: bool = False
     body: dict[str, JSON] = field(default_factory=dict)
 
+    def recorded(self, channels: Sequence[str]) -> dict[str, JSON]:
+        """The body of its entry.
+
+        Args:
+            channels: names of the channels that are told, if anybody is.
+        """
+        body: dict[str, JSON] = {**self.body, "why": self.why}
+        return {**body, "tell": list(channels)} if self.tell else body
+
+
+def turn(latest: Standing | None, bad: int, good: int, newest: float, rule: Rule, now: float) -> Turn | None:
+    """What a look at a cause means for whether an incident of it is open; None if nothing.
+
+    Args:
+        latest: the cause's newest incident; None if it never had one.
+        bad: how many points in a row were bad, up to the last.
+        good: how many were good.
+        newest: the end of the last point, seconds since 1970.
+        rule: whose `windows` and `cooldown` hold.
+        now: the time, seconds since 1970.
+    """
+    if latest is None:
+        return Turn.OPEN if bad >= rule.windows else None
+    if latest.seen_until is not None and newest < latest.seen_until:
+        return None  # somebody has seen more than this already
+    if now < max(latest.opened, latest.resolved or 0.0) and not latest.resolved_by:
+        return None  # it happened after the time that is asked about
+    if latest.is_open:
+        return Turn.RESOLVE if good >= rule.windows else Turn.STAY_OPEN
+    if bad < rule.windows:
+        return None
+    if latest.resolved_by and latest.seen_until is not None and newest <= latest.seen_until:
+        return Turn.STAY_RESOLVED
+    return Turn.WAIT if now < (latest.resolved or 0.0) + rule.cooldown else Turn.OPEN
+
 
 def decide(latest: Incident | None, reading: Reading, now: float) -> Decision | None:
     """What to do next about a cause; None if nothing.
@@ -54,14 +128,21 @@ def decide(latest: Incident | None, reading: Reading, now: float) -> Decision | 
     """
     if not reading.points:
         return None
-    if latest is None or not latest.state:
-        return _opened(reading) if reading.bad >= reading.rule.windows else None
-    seen = latest.point
-    if seen is not None and reading.points[-1].at < seen.at:
-        return None  # somebody has seen more than this already
-    if now < max(latest.opened, latest.resolved or 0.0) and not latest.resolved_by:
-        return None  # it happened after the time that is asked about
-    return _of_open(latest, reading, now) if latest.is_open else _of_resolved(latest, reading, now)
+    if latest is not None and not latest.state:
+        latest = None
+    rule, last = reading.rule, reading.points[-1]
+    turned = turn(latest, reading.bad, reading.good, last.at, rule, now)
+    if turned is None:
+        return None
+    if latest is None or turned is Turn.OPEN:
+        return _opened(reading)
+    if turned is Turn.RESOLVE:
+        return _resolved(reading)
+    if turned is Turn.STAY_OPEN:
+        return _of_open(latest, reading, now)
+    if turned is Turn.WAIT:
+        return _held_back(latest, last, f"bad again within the cool-down of {lasting(rule.cooldown)}")
+    return _held_back(latest, last, f"nothing new since {latest.resolved_by} resolved it")
 
 
 def withdrawn(why: str) -> Decision:
@@ -91,11 +172,14 @@ def _opened(reading: Reading) -> Decision:
     return Decision(OPENED, "opened", why, tell=True, body=body)
 
 
+def _resolved(reading: Reading) -> Decision:
+    last = reading.points[-1]
+    times = "" if reading.rule.windows == 1 else f", the {_nth(reading.good)} good one in a row"
+    return Decision(RESOLVED, "resolved", f"{last.text}{times}", tell=True, body={"point": last.to_json()})
+
+
 def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | None:
     rule, last = reading.rule, reading.points[-1]
-    if reading.good >= rule.windows:
-        times = "" if rule.windows == 1 else f", the {_nth(reading.good)} good one in a row"
-        return Decision(RESOLVED, "resolved", f"{last.text}{times}", tell=True, body={"point": last.to_json()})
     told = incident.told[-1].at if incident.told else incident.opened
     is_quiet = bool(incident.acknowledged) or now < told + rule.cooldown
     is_worse = last.bad and last.unit == incident.worst_unit and last.badness > _clearly_worse(incident)
@@ -136,18 +220,6 @@ def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) ->
         left = lasting(told + rule.cooldown - now)
         why = f"{last.text}: worse, told in {left} at the earliest (cool-down)"
     return Decision(UPDATED, f"updated/{incident.updates + 1}", why, tell=tell, body={"point": last.to_json()})
-
-
-def _of_resolved(incident: Incident, reading: Reading, now: float) -> Decision | None:
-    rule, last = reading.rule, reading.points[-1]
-    if reading.bad < rule.windows:
-        return None
-    if incident.resolved_by and incident.point is not None and last.at <= incident.point.at:
-        return _held_back(incident, last, f"nothing new since {incident.resolved_by} resolved it")
-    until = (incident.resolved or 0.0) + rule.cooldown
-    if now < until:
-        return _held_back(incident, last, f"bad again within the cool-down of {lasting(rule.cooldown)}")
-    return _opened(reading)
 
 
 def _held_back(incident: Incident, last: Point, why: str) -> Decision | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, ClassVar
@@ -30,6 +30,38 @@ _REASONS = {
     "estimated": ("estimated({})", "estimated({})"),
 }
 """By kind of name, what a figure is called, and where its reason is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgeable:
+    """A window of which enough is known to judge it.
+
+    Attributes:
+        window: the window.
+        figures: its figures, of all cases or of one value of a slice.
+        is_measured: whether enough labels came; else they are judged by what is estimated.
+    """
+
+    window: WindowRecord
+    figures: Figures
+    is_measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What there is to judge of one cause; it depends on which figures a condition names, not on its numbers.
+
+    Attributes:
+        part: the slice, as (column, value); None for all cases.
+        windows: the last windows in which all cases can be judged, oldest first.
+        judgeable: those of them in which the part can be, oldest first.
+        newest: the window that should be judged last, if there is any.
+    """
+
+    part: tuple[str, str] | None
+    windows: Sequence[WindowRecord]
+    judgeable: tuple[Judgeable, ...]
+    newest: Sequence[WindowRecord]
 
 
 class FigureRule(MonitorRule, frozen=True, kw_only=True):
@@ -107,7 +139,11 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
                 raise UsageError(f"rule {self.name}: {problem}", next=f"{instead}: Monitor(metrics=[...])")
 
     def judge(self, records: Records, spec: MonitorSpec, now: datetime) -> list[Reading]:
-        """A reading of all cases, or one for each value of the rule's slice.
+        """A reading of all cases, or one for each value of the rule's slice."""
+        return [self._reading(spec, look) for look in self.looks(records, spec, now)]
+
+    def looks(self, records: Records, spec: MonitorSpec, now: datetime) -> list[Look]:
+        """What there is to judge of all cases, or of each value of the rule's slice.
 
         Windows that have too few labels to be judged are left out, as if they were not there. A condition on
         estimates needs none: it sees windows that were predicted, even before they begin.
@@ -121,42 +157,61 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
             ahead = recent(records, spec, kind, now, self.least, lambda w: self._is_foretold(w.whole), _AHEAD)
             windows = sorted({w.label: w for w in (*windows, *ahead)}.values(), key=lambda w: w.start)
         if not self.slice:
-            return [self._reading(spec, windows, newest, None)]
+            return [self._look(spec, windows, newest, None)]
         values = dict.fromkeys(f.value for w in (*windows, *newest) for f in w.figures if f.slice == self.slice)
-        return [self._reading(spec, windows, newest, (self.slice, value)) for value in values]
+        return [self._look(spec, windows, newest, (self.slice, value)) for value in values]
 
-    def _reading(
+    def _look(
         self,
         spec: MonitorSpec,
         windows: Sequence[WindowRecord],
         newest: Sequence[WindowRecord],
         part: tuple[str, str] | None,
-    ) -> Reading:
-        points = []
-        facts: dict[str, JSON] = {}
-        if self.is_foretelling:
-            facts = {f"the estimate of {t.metric}": f"{t.state}: {t.reason}" for t in trusts(spec, windows)}
-        good: deque[Figures] = deque(maxlen=USUAL_WINDOWS)
-        zero = nearest_zero(spec)
+    ) -> Look:
+        judgeable = []
         for window in windows:
             figures = _of_part(window, part)
             if figures is None:
                 continue
-            measured = self._is_judged(spec, window, figures)
-            if not measured and not (self.is_foretelling and self._is_foretold(figures)):
-                continue
-            values = functools.partial(value_of, figures=figures, good=good, zero=zero)
-            holds, compared = self.condition.judge(values)
-            if holds is not None:
-                points.append(_point(spec, window, figures, compared, facts, bad=holds))
+            is_measured = self._is_judged(spec, window, figures)
+            if is_measured or (self.is_foretelling and self._is_foretold(figures)):
+                judgeable.append(Judgeable(window, figures, is_measured))
+        return Look(part, windows, tuple(judgeable), newest or windows[-1:])
+
+    def verdicts(
+        self, spec: MonitorSpec, judgeable: Iterable[Judgeable]
+    ) -> Iterator[tuple[Judgeable, bool | None, list[Compared]]]:
+        """Judge windows by the condition: whether it holds (None: not known), and what each comparison came to.
+
+        Args:
+            spec: the monitor.
+            judgeable: the windows, oldest first; what is usual is made of the good ones before each.
+        """
+        condition, zero = self.condition, nearest_zero(spec)
+        good: deque[Figures] = deque(maxlen=USUAL_WINDOWS)
+        for one in judgeable:
+            values = functools.partial(value_of, figures=one.figures, good=good, zero=zero)
+            holds, compared = condition.judge(values)
+            yield one, holds, compared
             # what is usual must not learn from what it calls bad, nor from estimates: it would follow them
-            if measured and not holds:
-                good.append(figures)
+            if one.is_measured and not holds:
+                good.append(one.figures)
+
+    def _reading(self, spec: MonitorSpec, look: Look) -> Reading:
+        part = look.part
+        facts: dict[str, JSON] = {}
+        if self.is_foretelling:
+            facts = {f"the estimate of {t.metric}": f"{t.state}: {t.reason}" for t in trusts(spec, look.windows)}
+        points = tuple(
+            _point(spec, one.window, one.figures, compared, facts, bad=holds)
+            for one, holds, compared in self.verdicts(spec, look.judgeable)
+            if holds is not None
+        )
         where = "" if part is None else f" at {part[0]} {_named(part[1], spec.titles.value(*part))}"
         judged = {point.mark for point in points}
-        left = [window for window in newest or windows[-1:] if window.label not in judged]
+        left = [window for window in look.newest if window.label not in judged]
         unknown = "; ".join(filter(None, (self._unknown(spec, window, part) for window in left)))
-        return Reading(self, spec.name, f"{spec.name}{where}: {self.when}", tuple(points), part, unknown)
+        return Reading(self, spec.name, f"{spec.name}{where}: {self.when}", points, part, unknown)
 
     def _unknown(self, spec: MonitorSpec, window: WindowRecord, part: tuple[str, str] | None) -> str:
         """Why a window is not judged: of figures that are not known; "" if there are too few cases."""

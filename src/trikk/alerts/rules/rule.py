@@ -7,7 +7,7 @@ class and list it in `trikk.alerts.rules.kinds`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -282,20 +282,28 @@ class Reading:
     @property
     def bad(self) -> int:
         """How many points in a row were bad, up to the last."""
-        return self._last(wanted=True)
+        return streak(point.bad for point in reversed(self.points))[0]
 
     @property
     def good(self) -> int:
         """How many points in a row were good, up to the last."""
-        return self._last(wanted=False)
+        return streak(point.bad for point in reversed(self.points))[1]
 
-    def _last(self, *, wanted: bool) -> int:
-        count = 0
-        for point in reversed(self.points):
-            if point.bad is not wanted:
-                break
-            count += 1
-        return count
+
+def streak(newest_first: Iterable[bool]) -> tuple[int, int]:
+    """How many points in a row were bad up to the last, and how many good; one of the two is 0.
+
+    Args:
+        newest_first: of each point whether it was bad, the newest first.
+    """
+    count, newest = 0, None
+    for is_bad in newest_first:
+        if newest is None:
+            newest = is_bad
+        elif is_bad is not newest:
+            break
+        count += 1
+    return (count, 0) if newest else (0, count)
 
 
 def cause(rule: Rule, subject: str, part: tuple[str, str] | None = None) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from trikk.core.digests import digest_json
 from trikk.core.errors import StorageError
@@ -30,6 +30,8 @@ AHEAD = timedelta(days=2)
 """How long before it begins a day may say something."""
 GAP = 84
 """Days in a row that say nothing, after which no more are looked for."""
+
+Day = TypeVar("Day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +244,7 @@ def drift_observations(
 ) -> list[DriftRecord]:
     """The last days that say something, oldest first, for alerts: those that drift, or are settled and do not.
 
-    A day whose predictions drift says so before it begins. Days are looked up by name, backwards, so that it costs
-    the same however long the history is; a gap of 84 days that say nothing ends it.
+    A day whose predictions drift says so before it begins.
 
     Args:
         records: the monitor's drift.
@@ -251,14 +252,40 @@ def drift_observations(
         now: the time, with its zone.
         most: how many days at most.
     """
+    return observed(days_back(records, spec, now), _says_something, most)[::-1]
+
+
+def _says_something(record: DriftRecord) -> bool:
+    return record.verdict == "drift" or (record.verdict == "no drift" and record.settled)
+
+
+def days_back(records: DriftRecords, spec: MonitorSpec, now: datetime) -> Iterator[DriftRecord | None]:
+    """What holds of each day (None: nothing) from the last that may say something backwards, without an end.
+
+    Days are looked up by name, so that it costs the same however long the history is.
+    """
     zone = zone_of(spec.timezone)
-    found: list[DriftRecord] = []
-    day, gap = window_at("day", now + AHEAD, zone), 0
-    while len(found) < most and gap < GAP:
-        record = records.window("day", day.label)
-        if record is not None and (record.verdict == "drift" or (record.verdict == "no drift" and record.settled)):
-            found.append(record)
+    day = window_at("day", now + AHEAD, zone)
+    while True:
+        yield records.window("day", day.label)
+        day = window_at("day", day.start - timedelta(seconds=1), zone)
+
+
+def observed(days: Iterable[Day | None], says_something: Callable[[Day], bool], most: int) -> list[Day]:
+    """The days that say something, the newest first; a gap of 84 that say nothing ends it.
+
+    Args:
+        days: each day, the newest first; None where nothing is known.
+        says_something: of a day.
+        most: how many days at most.
+    """
+    newest_first: list[Day] = []
+    gap = 0
+    for day in days:
+        if day is not None and says_something(day):
+            newest_first.append(day)
             gap = 0
         gap += 1
-        day = window_at("day", day.start - timedelta(seconds=1), zone)
-    return found[::-1]
+        if len(newest_first) >= most or gap >= GAP:
+            break
+    return newest_first
