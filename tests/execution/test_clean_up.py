@@ -117,7 +117,7 @@ def test_runs_that_begin_in_any_gap_of_a_clean_up_keep_what_they_name(
         assert state.lock["code"] == was.lock["code"]
         for step in state.steps.values():
             for output in step.outputs or []:
-                project.artifacts.verify(cleanup.Artifact.from_json(output))
+                project.artifacts.verify(cleanup.Artifact.read(output))
         for digest in [state.graph, state.lock["packages"], *contents(project.store, state.lock["code"]).values()]:
             project.store.fetch(digest)
     assert project.tables.scan("counts", pinned.tables["counts"]).collect()["k"].to_list() == [1, 2]
@@ -160,7 +160,7 @@ def test_a_run_that_is_resumed_while_clean_up_forgets_keeps_what_it_needs(
     assert (report.kept, report.forgotten) == (2, 0)
     for step in driven.steps.values():
         for output in step.outputs or []:
-            project.artifacts.verify(cleanup.Artifact.from_json(output))
+            project.artifacts.verify(cleanup.Artifact.read(output))
 
 
 def test_a_version_that_was_the_newest_within_the_grace_period_stays(tmp_path: Path) -> None:

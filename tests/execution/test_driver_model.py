@@ -147,7 +147,7 @@ class World:
         self.done[task] = self.done.get(task, 0) + 1
         if self.done[task] <= plan.fails[call.item or 0]:
             return failure("raised", "bad luck", retryable=True)
-        return StepResult([self.artifacts.save(plan.truth).to_json()])
+        return StepResult([self.artifacts.save(plan.truth)])
 
     def stop(self, task: str, *, force: bool) -> None:
         self.running.pop(task, None)

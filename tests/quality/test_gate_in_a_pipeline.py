@@ -124,9 +124,9 @@ def test_result_and_report_are_kept_also_where_the_gate_blocks() -> None:
     for rows in (GOOD, GOOD.with_columns(id=pl.lit(17))):
         done = run(nightly, rows)
         logged, checked = kept(done)
-        data: Any = done.artifacts.load(Artifact.from_json(logged["quality_gate.json"]["artifact"]))
+        data: Any = done.artifacts.load(Artifact.read(logged["quality_gate.json"]["artifact"]))
         assert data["verdict"] == checked["verdict"] == ("passed" if rows is GOOD else "blocked")
-        page: Path = done.artifacts.load(Artifact.from_json(logged["quality_gate.html"]["artifact"]))
+        page: Path = done.artifacts.load(Artifact.read(logged["quality_gate.html"]["artifact"]))
         assert page.name == "quality_gate.html"
         assert "one_of(id)" in page.read_text()
 

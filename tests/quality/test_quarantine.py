@@ -94,7 +94,7 @@ def test_the_result_the_journal_and_the_report_say_what_was_set_aside() -> None:
     logged = {e.body["name"]: e.body["artifact"] for e in done.events if e.kind == "artifact.logged"}
     from trikk.storage.artifact import Artifact
 
-    page = done.artifacts.load(Artifact.from_json(logged["quality-rows_ok.html"]))  # type: ignore[arg-type]
+    page = done.artifacts.load(Artifact.read(logged["quality-rows_ok.html"]))  # type: ignore[arg-type]
     assert "3 rows are set aside" in page.read_text()
     notes = [e.body["note"] for e in done.events if e.kind == "step.succeeded" and "note" in e.body]
     assert notes[0].startswith(

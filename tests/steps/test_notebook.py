@@ -38,7 +38,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def logged(run: InlineRun) -> dict[str, str]:
     bodies = [e.body for e in run.events if e.kind == "artifact.logged"]
-    return {b["name"]: run.artifacts.load(Artifact.from_json(b["artifact"])).read_text("utf-8") for b in bodies}
+    return {b["name"]: run.artifacts.load(Artifact.read(b["artifact"])).read_text("utf-8") for b in bodies}
 
 
 def test_a_cell_that_fails_is_named_and_the_notebook_kept_so_far(code: Path) -> None:

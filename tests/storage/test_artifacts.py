@@ -73,7 +73,7 @@ def test_plain_values_come_back_equal_and_of_their_type(artifacts: Artifacts, va
     loaded = artifacts.load(artifact)
     assert artifact.codec == "json"
     assert (loaded, repr(loaded)) == (value, repr(value))
-    assert Artifact.from_json(json.loads(json.dumps(artifact.to_json()))) == artifact
+    assert Artifact.read(json.loads(json.dumps(artifact.to_json()))) == artifact
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_hostile_name_in_a_folder_never_becomes_a_path(
 )
 def test_what_is_no_artifact_is_not_read_as_one(data: Any) -> None:
     with pytest.raises(StorageError):
-        Artifact.from_json(data)
+        Artifact.read(data)
 
 
 def test_missing_and_damaged_children_are_found(artifacts: Artifacts) -> None:

@@ -6,6 +6,7 @@ msgspec reads and writes it from the annotations alone, in C, so that a new fiel
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -46,6 +47,39 @@ class Record(msgspec.Struct, frozen=True):
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
             raise RecordError(f"{cls.__name__} can't be read from its record: {error}") from error
+
+    def to_bytes(self) -> bytes:
+        """The record as JSON text, for a pipe or a socket; what is digested is written by `values.canonical`."""
+        try:
+            return msgspec.json.encode(self)
+        except UnicodeEncodeError:
+            # A lone surrogate, as in the name of a file that is no UTF-8: msgspec writes UTF-8, json escapes it.
+            return json.dumps(self.to_json()).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The record that `to_bytes` wrote.
+
+        Raises:
+            RecordError: if it is none.
+        """
+        record: Self = read_bytes(data, cls)
+        return record
+
+
+def read_bytes(data: bytes, kind: Any) -> Any:
+    """The record of a class, or of one of the tagged classes of a union, that `to_bytes` wrote.
+
+    Raises:
+        RecordError: if it is none.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, RecursionError):
+        try:
+            return msgspec.convert(json.loads(data), kind)  # reads lone surrogates, which msgspec does not
+        except (ValueError, RecursionError) as error:
+            raise RecordError(f"this is no {getattr(kind, '__name__', kind)}: {error}") from error
 
 
 def _with_lists(value: Any) -> Any:

@@ -29,15 +29,15 @@ class Binder:
         self.state = state
         self.artifacts = artifacts
         self._kinds = {s.name: s.kind for s in graph.parameters}
-        self._parts: dict[str, list[Artifact]] = {}
+        self._parts: dict[str, list[dict[str, JSON]]] = {}  # of a list, by its digest, the items
 
     def arguments(self, node: Node, item: int | None) -> dict[str, Any]:
-        """A call's arguments for a step, or for one item of it."""
-        found = {name: self._bind(argument) for name, argument in node.arguments.items()}
+        """A call's arguments for a step, or for one item of it. Outputs are handed on as the state has them."""
+        arguments = {name: self._bind(argument) for name, argument in node.arguments.items()}
         if item is not None:
             assert node.mapped is not None
-            found[node.mapped] = self._item(node.arguments[node.mapped], item)
-        return found
+            arguments[node.mapped] = self._item(node.arguments[node.mapped], item)
+        return arguments
 
     def value(self, argument: Argument) -> Any:
         """The real value of a condition's operand.
@@ -50,12 +50,12 @@ class Binder:
         if isinstance(argument, Constant):
             return _comparable(argument.value)
         if isinstance(argument, ParameterRef):
-            kind, given = self._kinds[argument.name], self.state.parameters[argument.name]
-            return given if kind.enum_class else kind.from_json(given)
+            kind, parameter = self._kinds[argument.name], self.state.parameters[argument.name]
+            return parameter if kind.enum_class else kind.from_json(parameter)
         if isinstance(argument, OutputRef):
-            artifact = self.output(argument)
-            kept = artifact.summary
-            value = _comparable(kept["value"]) if "value" in kept else self._plain(artifact)
+            artifact = Artifact.read(self._output(argument))
+            summary = artifact.summary
+            value = _comparable(summary["value"]) if "value" in summary else self._plain(artifact)
             for key in argument.path:
                 value = value[key]
             return value
@@ -80,19 +80,19 @@ class Binder:
         if isinstance(argument, Group):
             return len(argument.items)
         if isinstance(argument, OutputRef) and not argument.path:
-            summary = self.output(argument).summary
+            summary = self._output(argument)["summary"]
             if summary["type"] in ("list", "tuple") and isinstance(summary.get("length"), int):
-                return int(str(summary["length"]))
+                return int(summary["length"])
         value = self.value(argument)
         if not isinstance(value, list | tuple):
             raise RunError(f"map needs a list, not {type(value).__name__}", next="return a list from that step")
         return len(value)
 
-    def output(self, ref: OutputRef) -> Artifact:
-        """The artifact of one output of a finished step."""
+    def _output(self, ref: OutputRef) -> dict[str, Any]:
+        """One output of a finished step, an artifact as JSON."""
         outputs = self.state.steps[ref.step].outputs
         assert outputs is not None
-        return Artifact.from_json(outputs[ref.index or 0])
+        return outputs[ref.index or 0]
 
     def _bind(self, argument: Argument) -> dict[str, Any]:
         if isinstance(argument, Constant):
@@ -108,7 +108,7 @@ class Binder:
             return {"items": [self._bind(i) for i in argument.items], "keys": keys, "tuple": argument.is_tuple}
         if argument.index is None and self.graph.nodes[argument.step].outputs is not None:
             return {"artifacts": self.state.steps[argument.step].outputs}
-        return {"artifact": self.output(argument).to_json(), "path": list(argument.path)}
+        return {"artifact": self._output(argument), "path": list(argument.path)}
 
     def _table(self, ref: TableRef) -> dict[str, Any]:
         writes = []
@@ -125,12 +125,13 @@ class Binder:
         if isinstance(argument, Group):
             return self._bind(argument.items[item])
         if isinstance(argument, OutputRef):
-            artifact = self.output(argument)
-            if not argument.path and artifact.codec != "json":
-                if artifact.digest not in self._parts:
-                    self._parts[artifact.digest] = self.artifacts.parts(artifact)
-                return {"artifact": self._parts[artifact.digest][item].to_json(), "path": []}
-            return {"artifact": artifact.to_json(), "path": [*argument.path, item]}
+            output = self._output(argument)
+            if argument.path or output["codec"] == "json":
+                return {"artifact": output, "path": [*argument.path, item]}
+            digest = output["digest"]
+            if digest not in self._parts:  # read once, not once for each of the items
+                self._parts[digest] = [part.to_json() for part in self.artifacts.parts(Artifact.read(output))]
+            return {"artifact": self._parts[digest][item], "path": []}
         bound = self._bind(argument)
         value: Any = bound["value"]
         if isinstance(argument, ParameterRef):

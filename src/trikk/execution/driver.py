@@ -291,14 +291,15 @@ class Driver:
         if result.error is not None:
             self._failed(task, number, result)
             return
-        body: dict[str, Any] = {**_where(task), "outputs": result.outputs, "seconds": round(result.seconds, 6)}
+        outputs = [output.to_json() for output in result.outputs]
+        body: dict[str, Any] = {**_where(task), "outputs": outputs, "seconds": round(result.seconds, 6)}
         body["peak_memory"] = ended.peak or None
         if result.write is not None:
             body["write"] = result.write
         if result.note:
             body["note"] = result.note
         self._record(e.STEP_SUCCEEDED, body)
-        self.cache.keep(task, self.state.id, result.outputs, at=self.clock.now())
+        self.cache.keep(task, self.state.id, outputs, at=self.clock.now())
         self._settle(task)
 
     def _settle(self, task: Task) -> None:
@@ -312,7 +313,7 @@ class Driver:
         items = self.state.steps[step].items
         ordered = [items[i] for i in range(self.state.steps[step].count or 0)]
         try:
-            whole = self.artifacts.collect([Artifact.from_json((item.outputs or [])[0]) for item in ordered])
+            whole = self.artifacts.collect([Artifact.read((item.outputs or [])[0]) for item in ordered])
         except TrikkError as error:
             self._failed((step, None), 0, failure("stored", str(error), retryable=False))
             return

@@ -35,7 +35,7 @@ def start(
     executor: ProjectExecutor,
     base: Lock,
     pipeline: str,
-    given: Mapping[str, object],
+    parameters: Mapping[str, object],
     how: How,
     *,
     text: bool = False,
@@ -48,12 +48,12 @@ def start(
     """
     clock = how.clock
     graph = graph_of(executor, pipeline)
-    parameters = parameters_for(graph, given, text=text)
+    checked = parameters_for(graph, parameters, text=text)
     check_gpus(graph, Capacity.of_machine())
     lock = base if pinned else pin(project, graph, base)
     _keep_young(project, lock)
     why = dict(origin or {"kind": "manual"})
-    state = create(project, graph, how, parameters, lock.to_json(), project.keep_json(graph.to_json()), why)
+    state = create(project, graph, how, checked, lock.to_json(), project.keep_json(graph.to_json()), why)
     with leased(project.journal, state.id, clock) as lease:
         started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
         state.apply(project.journal.append(state.id, e.RUN_STARTED, started, at=clock.now(), lease=lease))

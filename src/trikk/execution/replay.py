@@ -130,7 +130,7 @@ def _lost_sources(project: Project, state: RunState, name: str) -> list[str]:
 def _lost(project: Project, what: str, artifacts: Iterable[Any]) -> list[str]:
     try:
         for artifact in artifacts:
-            project.artifacts.reuse(Artifact.from_json(artifact))
+            project.artifacts.reuse(Artifact.read(artifact))
     except TrikkError as error:
         return [f"{what} is lost: {error.what}"]
     return []
@@ -246,7 +246,7 @@ def _compare_step(project: Project, node: Node, old: RunState, new: RunState) ->
     from trikk.storage.artifact_compare import compare
 
     found = [
-        compare(project.artifacts, Artifact.from_json(a), Artifact.from_json(b))
+        compare(project.artifacts, Artifact.read(a), Artifact.read(b))
         for a, b in zip(was.outputs, now.outputs, strict=True)
     ]
     worst = max(found, key=lambda d: ("identical", "reordered", "close", "different").index(d.verdict))

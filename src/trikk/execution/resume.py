@@ -356,7 +356,7 @@ def _needs(node: Node) -> Iterable[str]:
 def _damage(project: Project, step: TaskState) -> str | None:
     for output in step.outputs or []:
         try:
-            project.artifacts.verify(Artifact.from_json(output))
+            project.artifacts.verify(Artifact.read(output))
         except TrikkError as error:
             return f"its result is needed, but {error.what}"
     return None

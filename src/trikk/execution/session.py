@@ -77,7 +77,7 @@ class Session:
     def run(
         self,
         pipeline: str,
-        given: Mapping[str, object],
+        parameters: Mapping[str, object],
         *,
         text: bool = False,
         origin: Mapping[str, JSON] | None = None,
@@ -88,7 +88,7 @@ class Session:
 
         Args:
             pipeline: the pipeline's name.
-            given: parameters; real values, or texts as written on a command line if `text`.
+            parameters: real values, or texts as written on a command line if `text`.
             text: whether the parameters are texts.
             origin: why the run exists; by hand if not given.
             lock: from `pin`, where several runs must have the same data and seed; made now if not given.
@@ -107,5 +107,5 @@ class Session:
         if as_of is not None:
             base = replace(base, moment=as_of, as_of=True)
         return start(
-            self.project, self.executor, base, pipeline, given, how, text=text, origin=origin, pinned=pinned
+            self.project, self.executor, base, pipeline, parameters, how, text=text, origin=origin, pinned=pinned
         )

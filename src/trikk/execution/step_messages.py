@@ -1,7 +1,7 @@
 """What a driver asks of a worker and what it answers: `StepCall` and `StepResult`, JSON both ways.
 
-The same two messages travel to a local process, another machine or a container. An argument in a call is
-one of
+The same two messages travel to a local process, another machine or a container. They are written where they come
+from and read where they are used; whoever carries them has bytes. An argument in a call is one of
 
     {"value": encoded}                                plain, by trikk.core.values
     {"parameter": name, "value": json}                as the pipeline's parameter kind has it
@@ -14,15 +14,15 @@ one of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from trikk.core.values import JSON
+from msgspec import field
+
+from trikk.core.record import Record
+from trikk.storage.artifact import Artifact
 
 
-@dataclass(frozen=True, slots=True)
-class StepCall:
+class StepCall(Record, frozen=True, omit_defaults=True):
     """One attempt of one step, complete: whoever has the project's code and storage can do it.
 
     Attributes:
@@ -68,46 +68,25 @@ class StepCall:
         """The same for every attempt of this step in this run: what makes a table write happen once."""
         return f"{self.run}/{self.step}" if self.item is None else f"{self.run}/{self.step}/{self.item}"
 
-    def to_json(self) -> dict[str, JSON]:
-        """The call as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> StepCall:
-        """The call that `to_json` wrote."""
-        return cls(**data)
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(Record, frozen=True, omit_defaults=True):
     """How an attempt ended.
 
     Attributes:
-        outputs: artifacts as JSON if it succeeded.
+        outputs: what it has made, if it succeeded.
         error: None if it succeeded, else a dict with `kind` (raised, returned, stored, loaded, timeout, killed,
             exited, lost), `type`, `message`, `traceback` (without trikk's frames, as text), `where` (the
             author's line) and `retryable`.
         seconds: how long it took.
-        peak_memory: the process's largest resident set in bytes; 0 if unknown.
         write: what was committed: table, version, rows.
         note: what a ready-made step says of itself in one line; empty if nothing.
     """
 
-    outputs: list[dict[str, JSON]] = field(default_factory=list)
+    outputs: list[Artifact] = field(default_factory=list)
     error: dict[str, Any] | None = None
     seconds: float = 0.0
-    peak_memory: int = 0
     write: dict[str, Any] | None = None
     note: str = ""
-
-    def to_json(self) -> dict[str, JSON]:
-        """The result as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> StepResult:
-        """The result that `to_json` wrote."""
-        return cls(**data)
 
 
 def failure(

@@ -81,8 +81,8 @@ class ModelVersion:
 
         try:
             rest = {name: data[name] for name in cls.__slots__ if name in data}
-            rest["artifact"] = Artifact.from_json(data["artifact"])
-            rest["spare"] = Artifact.from_json(data["spare"]) if data.get("spare") else None
+            rest["artifact"] = Artifact.read(data["artifact"])
+            rest["spare"] = Artifact.read(data["spare"]) if data.get("spare") else None
             rest["signature"] = None if data["signature"] is None else Signature.read(data["signature"])
             return cls(**rest)
         except (KeyError, TypeError) as error:

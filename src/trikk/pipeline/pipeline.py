@@ -143,43 +143,43 @@ def _author_line(error: BaseException, function: Callable[..., object]) -> str:
     return f"{file}:{lines[-1]}" if lines else of_function(function)
 
 
-def parameters_for(graph: Graph, given: Mapping[str, object], *, text: bool = False) -> dict[str, JSON]:
+def parameters_for(graph: Graph, parameters: Mapping[str, object], *, text: bool = False) -> dict[str, JSON]:
     """Check a run's parameters against a pipeline and fill in defaults; the values are the kinds' JSON.
 
     Args:
         graph: the pipeline's graph.
-        given: values by name; real ones, or texts as written on a command line if `text`.
+        parameters: values by name; real ones, or texts as written on a command line if `text`.
         text: whether the values are texts.
 
     Raises:
         ParameterError: if one is unknown, missing or does not fit; all mistakes are named at once.
     """
     specs = {s.name: s for s in graph.parameters}
-    wrong: list[str] = []
-    found: dict[str, JSON] = {}
-    for name in given:
+    problems: list[str] = []
+    checked: dict[str, JSON] = {}
+    for name in parameters:
         if name not in specs:
-            known = ", ".join(specs) or "none"
-            wrong.append(f"{name}: no such parameter (there are: {known})")
+            names = ", ".join(specs) or "none"
+            problems.append(f"{name}: no such parameter (there are: {names})")
     for name, spec in specs.items():
-        if name not in given:
+        if name not in parameters:
             if spec.required:
-                wrong.append(f"{name}: missing; give {spec.kind.expected()}")
+                problems.append(f"{name}: missing; give {spec.kind.expected()}")
             else:
-                found[name] = spec.default
+                checked[name] = spec.default
             continue
         try:
-            value = given[name]
-            found[name] = spec.kind.from_text(str(value)) if text else spec.kind.check(value)
+            value = parameters[name]
+            checked[name] = spec.kind.from_text(str(value)) if text else spec.kind.check(value)
         except ParameterError as error:
-            wrong.append(f"{name}: {error.what}; {error.next}")
-    if wrong:
+            problems.append(f"{name}: {error.what}; {error.next}")
+    if problems:
         usage = " ".join(f"-p {s.name}=..." for s in graph.parameters if s.required)
         raise ParameterError(
-            f"pipeline {graph.pipeline} can't be run with these parameters: " + "; ".join(wrong),
+            f"pipeline {graph.pipeline} can't be run with these parameters: " + "; ".join(problems),
             next=f"trikk run {graph.pipeline} {usage}".rstrip(),
         )
-    return found
+    return checked
 
 
 @overload

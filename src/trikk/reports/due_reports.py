@@ -213,7 +213,7 @@ def copied(project: Project, state: RunState, out: Path | None = None) -> list[t
     """
 
     def output(step: str) -> Any:
-        return project.artifacts.load(Artifact.from_json((state.steps[step].outputs or [])[0]))
+        return project.artifacts.load(Artifact.read((state.steps[step].outputs or [])[0]))
 
     contents, folders, found = output("collect"), output("render"), []
     for content, folder in zip(contents, folders, strict=True):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import field
+
 from trikk.core.digests import is_digest
-from trikk.core.errors import StorageError
-from trikk.core.values import JSON
+from trikk.core.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Record, frozen=True):
     """A stored value, named by its content.
+
+    Reading one raises RecordError if it is none, for instance if its digest could be a path.
 
     Attributes:
         digest: the BLAKE3 digest (64 hexadecimal characters) of the stored bytes; for a container or a
@@ -28,24 +28,11 @@ class Artifact:
     digest: str
     codec: str
     size: int
-    summary: dict[str, JSON] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, JSON]:
-        """The artifact as a JSON object with the keys digest, codec, size and summary."""
-        return {"digest": self.digest, "codec": self.codec, "size": self.size, "summary": self.summary}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any] | Any) -> Artifact:
-        """The artifact that `to_json` wrote.
-
-        Raises:
-            StorageError: if it is none, for instance if its digest could be a path.
-        """
-        match data:
-            case {"digest": str(digest), "codec": str(codec), "size": int(size), "summary": dict(summary)}:
-                if is_digest(digest) and size >= 0:
-                    return cls(digest, codec, size, summary)
-        raise StorageError("this is no description of an artifact", next="look for a damaged event or manifest")
+    def __post_init__(self) -> None:
+        if not is_digest(self.digest) or self.size < 0:
+            raise ValueError("this is no digest and size of an artifact")
 
     def __hash__(self) -> int:
         return hash((self.digest, self.codec))

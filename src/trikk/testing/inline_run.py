@@ -87,7 +87,7 @@ class InlineRun:
         outputs = self.run.steps[step].outputs
         if outputs is None:
             raise KeyError(f"step {step} has no result: it is {self.run.steps[step].state}")
-        values = [self.artifacts.load(Artifact.from_json(o), want) for o in outputs]
+        values = [self.artifacts.load(Artifact.read(o), want) for o in outputs]
         return values[0] if len(values) == 1 else tuple(values)
 
     def table(self, name: str) -> pl.DataFrame:

@@ -110,7 +110,7 @@ class RunRecord:
         elif event.kind == e.PARAM_LOGGED:
             self._add(self.params, body, Param(body["value"], body["attempt"]))
         elif event.kind == e.ARTIFACT_LOGGED:
-            stored = Artifact.from_json(body["artifact"])
+            stored = Artifact.read(body["artifact"])
             self._add(self.artifacts, body, LoggedArtifact(body["kind"], stored, body["attempt"]))
         elif event.kind == e.QUALITY_CHECKED:
             self.gates[body["step"], body["item"]] = body

@@ -62,7 +62,7 @@ def outputs(state: RunState, record: RunRecord) -> list[Output]:
 def _returned(name: str, task: TaskState) -> Iterator[tuple[str, Artifact]]:
     made = task.outputs or []
     for position, output in enumerate(made):
-        yield name if len(made) == 1 else f"{name}.{position}", Artifact.from_json(output)
+        yield name if len(made) == 1 else f"{name}.{position}", Artifact.read(output)
 
 
 def find(found: list[Output], name: str) -> Output:

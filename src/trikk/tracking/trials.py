@@ -184,7 +184,7 @@ def value_of(project: Project, state: RunState, record: RunRecord, metric: str) 
         there = ", ".join([*logged, *(f"{s}.KEY" for s in state.steps)])
         return None, f"it has no metric {metric!r}; there are: {there}"
     try:
-        artifact = Artifact.from_json(step.outputs[0])
+        artifact = Artifact.read(step.outputs[0])
         value: Any = project.artifacts.read_json(artifact) if artifact.codec == "json" else None
     except TrikkError as error:
         return None, error.what

@@ -193,7 +193,7 @@ def _output(project: Project, state: RunState, step: str) -> Any:
     from trikk.storage.artifact import Artifact
 
     outputs = state.steps[step].outputs or []
-    return project.artifacts.load(Artifact.from_json(outputs[0]))
+    return project.artifacts.load(Artifact.read(outputs[0]))
 
 
 def _pages(project: Project, state: RunState, out: Path | None) -> list[dict[str, str]]:

@@ -296,7 +296,7 @@ def _preview(project: Project, output: dict[str, Any]) -> dict[str, Any]:
     from trikk.storage.artifact import Artifact
 
     try:
-        return dict(project.artifacts.preview(Artifact.from_json(output)))
+        return dict(project.artifacts.preview(Artifact.read(output)))
     except TrikkError as error:
         return {**output["summary"], "error": error.what}
 

@@ -71,7 +71,7 @@ class StepCache:
     def _is_whole(self, outputs: list[dict[str, Any]]) -> bool:
         try:
             for output in outputs:
-                self.verify(Artifact.from_json(output))
+                self.verify(Artifact.read(output))
         except TrikkError:
             return False
         return True

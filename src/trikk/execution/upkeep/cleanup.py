@@ -202,7 +202,7 @@ def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
 
 
 def _needs_artifact(project: Project, data: Any, needed: Needed, who: str) -> None:
-    artifact = Artifact.from_json(data)
+    artifact = Artifact.read(data)
     needed.digests.setdefault(artifact.digest, who)
     try:
         for child in project.artifacts.children(artifact):

@@ -68,7 +68,7 @@ def run_call(call: StepCall, place: Workplace) -> StepResult:
             outputs, note, write = *_call(call, step, place, specs), None
     except _Failed as failed:
         return failed.result
-    return StepResult([o.to_json() for o in outputs], seconds=time.monotonic() - began, write=write, note=note)
+    return StepResult(outputs, seconds=time.monotonic() - began, write=write, note=note)
 
 
 def _step(call: StepCall, place: Workplace) -> tuple[Step[..., Any], dict[str, ParameterSpec]]:
@@ -145,7 +145,7 @@ def _context(call: StepCall, place: Workplace) -> StepContext:
         tables=place.tables,
         journal=place.journal,
         given={
-            name: Artifact.from_json(argument["artifact"])
+            name: Artifact.read(argument["artifact"])
             for name, argument in call.arguments.items()
             if "artifact" in argument and not argument["path"]
         },
@@ -187,7 +187,7 @@ def _rows_or_result(
         writes = [_write_of(w, place) for w in argument["writes"]]
         return place.tables.view(argument["table"], argument["version"], writes)
     if "artifact" in argument:
-        artifact, path = place.artifacts.inside(Artifact.from_json(argument["artifact"]), argument["path"])
+        artifact, path = place.artifacts.inside(Artifact.read(argument["artifact"]), argument["path"])
         value = place.artifacts.load(artifact, None if argument["path"] else wanted)
         for key in path:
             value = value[key]
@@ -216,7 +216,7 @@ def _write_of(write: Mapping[str, Any], place: Workplace) -> Any:
 
     from trikk.storage.tables.table_write import Write
 
-    frame = place.artifacts.load(Artifact.from_json(write["artifact"]), pl.LazyFrame)
+    frame = place.artifacts.load(Artifact.read(write["artifact"]), pl.LazyFrame)
     return Write(write["mode"], frame, key=tuple(write["key"]), schema_mode=write["schema_mode"])
 
 
@@ -308,11 +308,3 @@ def _retryable(error: BaseException, on: list[str] | None) -> bool:
         return False
     names = {f"{c.__module__}.{c.__qualname__}" for c in type(error).__mro__}
     return bool(names & set(on))
-
-
-def peak_memory() -> int:
-    """This process's largest resident set so far, in bytes (Linux counts ru_maxrss in KiB, getrusage(2))."""
-    import resource
-
-    factor = 1 if os.uname().sysname == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * factor

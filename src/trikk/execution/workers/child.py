@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+
+from msgspec import structs
 
 from trikk.core.logs import log_to_stderr
 from trikk.core.settings import Settings, load_settings
@@ -22,6 +22,9 @@ from trikk.runs.journals.lazy_journal import LazyJournal
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.stores.locations import open_store
 from trikk.storage.tables.lazy_tables import LazyTables
+
+ANSWERED = b"\n"
+"""Ends an answer: one without it was cut off by the worker's death. JSON on one line has none inside."""
 
 
 def workplace(settings: Settings, loaded: Loaded) -> Workplace:
@@ -38,9 +41,8 @@ def workplace(settings: Settings, loaded: Loaded) -> Workplace:
     )
 
 
-def work(data: dict[str, Any], root: Path, place: Workplace, pipe: int) -> NoReturn:
+def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
     """Do the call, answer on the pipe and end the process."""
-    call = StepCall.read(data)
     try:
         if call.log:
             _redirect(call.log)
@@ -48,7 +50,7 @@ def work(data: dict[str, Any], root: Path, place: Workplace, pipe: int) -> NoRet
         limit_threads(call.cpus)
         result = run_call(call, place)
     except BaseException as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
-        result = raised("raised", error, replace(call, on=None), place)
+        result = raised("raised", error, structs.replace(call, on=None), place)
     if result.error is not None:
         with contextlib.suppress(Exception):  # the step may have closed its log
             print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201
@@ -68,7 +70,7 @@ def finish(status: int) -> NoReturn:
 
 
 def _answer(pipe: int, result: StepResult) -> None:
-    data = memoryview(json.dumps(result.to_json(), separators=(",", ":")).encode())
+    data = memoryview(result.to_bytes() + ANSWERED)
     while data:
         data = data[os.write(pipe, data) :]
 
@@ -87,23 +89,23 @@ def _redirect(log: str) -> None:
 
 
 def main() -> None:
-    """`python -m trikk.execution.workers.child`: in a fresh interpreter; what to do comes as JSON on stdin."""
+    """`python -m trikk.execution.workers.child PIPE ROOT CODE`: a fresh interpreter; the call comes on stdin."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the host, which ignores it, has passed that on
     die_with_parent(True)
     take_in_orphans()
-    given = json.load(sys.stdin)
-    root, code = Path(given["root"]), Path(given["code"])
+    pipe, root, code = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    call = StepCall.from_bytes(sys.stdin.buffer.read())
     try:
-        if given["call"].get("log"):
-            _redirect(given["call"]["log"])
+        if call.log:
+            _redirect(call.log)
         settings = load_settings(root, stored=True)
         loaded = load(settings, code)
         log_to_stderr(settings.timezone)
         place = workplace(settings, loaded)
     except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
-        _answer(given["pipe"], failure("loaded", str(error), retryable=False, type=type(error).__name__))
+        _answer(pipe, failure("loaded", str(error), retryable=False, type=type(error).__name__))
         finish(0)
-    work(given["call"], root, place, given["pipe"])
+    work(call, root, place, pipe)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,7 @@ A driver starts it, asks it what the pipelines look like, and has it fork a work
 the imports are paid once and a step still has a process of its own. It never runs a step itself; a fork of it
 is therefore a fresh process. Where forking is unsafe it starts fresh interpreters instead, and says why.
 
-When the driver goes away, it ends every worker's process group and itself.
-
-    driver -> host   {"do": "start", "call": StepCall}   {"do": "kill", "task": id, "signal": n}
-    host -> driver   {"ready": {...}} or {"error": {...}}
-                     {"ended": id, "status": wait status, "result": StepResult or null, "peak": bytes}
+When the driver goes away, it ends every worker's process group and itself. What it is told and tells is in `wire`.
 """
 
 from __future__ import annotations
@@ -30,9 +26,9 @@ from trikk.core.errors import ProjectError, TrikkError
 from trikk.core.logs import log_to_stderr
 from trikk.core.settings import load_settings
 from trikk.execution.code.loading import Loaded, load
-from trikk.execution.step_messages import failure
+from trikk.execution.step_messages import StepCall, failure
 from trikk.execution.workers.attempt import Workplace
-from trikk.execution.workers.child import finish, work, workplace
+from trikk.execution.workers.child import ANSWERED, finish, work, workplace
 from trikk.execution.workers.descendants import (
     children,
     die_with_parent,
@@ -42,7 +38,7 @@ from trikk.execution.workers.descendants import (
 )
 from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.execution.workers.spare import Spare, fork_spare
-from trikk.execution.workers.wire import Wire
+from trikk.execution.workers.wire import AskCodes, AskParts, Codes, Kill, Over, Parts, Ready, Refused, ToHost, Wire
 
 _PIPE = 1 << 16
 
@@ -80,13 +76,13 @@ class Host:
             log_to_stderr(settings.timezone)
             self.place = workplace(settings, self.loaded)
         except TrikkError as error:
-            self.wire.send({"error": {**error.to_json()}})
+            self.wire.send(Refused(error.to_json()))
             return
         except KeyboardInterrupt:  # not Ctrl-C, which this process ignores
-            told = ProjectError(
+            refusal = ProjectError(
                 "a module of the project raises KeyboardInterrupt", next="let it raise another error"
             )
-            self.wire.send({"error": {**told.to_json()}})
+            self.wire.send(Refused(refusal.to_json()))
             return
         self.imported = children(self.pid) if has_children() else set()
         take_in_orphans()
@@ -94,7 +90,7 @@ class Host:
         self.fresh = None if settings.isolation == "fork" else why_not_fork()
         if settings.isolation == "fresh":
             self.fresh = "trikk.toml says so"
-        self.wire.send({"ready": self._description()})
+        self.wire.send(Ready(self.fresh), json.dumps(self._graphs()).encode())
         _warm(self.loaded)
         gc.collect()
         gc.freeze()
@@ -116,8 +112,8 @@ class Host:
                 messages = self.wire.receive()
                 if messages is None:
                     return False
-                for message in messages:
-                    self._obey(message)
+                for head, load in messages:
+                    self._obey(head, load)
             elif key.data == "child":
                 os.read(awake, 4096)
                 self._reap()
@@ -125,7 +121,7 @@ class Host:
                 self._read(key.data)
         return True
 
-    def _description(self) -> dict[str, Any]:
+    def _graphs(self) -> dict[str, Any]:
         prefix = f"{self.code}{os.sep}"
         graphs = {}
         for name, pipeline in self.loaded.pipelines.items():
@@ -133,32 +129,32 @@ class Host:
             for node in graph["nodes"]:  # type: ignore[union-attr]
                 node["where"] = node["where"].removeprefix(prefix)  # type: ignore[index,call-overload,union-attr]
             graphs[name] = graph
-        return {"pipelines": graphs, "fresh": self.fresh}
+        return graphs
 
-    def _obey(self, message: dict[str, Any]) -> None:
-        if message["do"] == "kill":
-            child = next((c for c in self.children.values() if c.task == message["task"]), None)
-            if child is not None:
-                _signal_group(child.pid, message["signal"])
-        elif message["do"] == "codes":
+    def _obey(self, head: ToHost, load: bytes) -> None:
+        if isinstance(head, Kill):
+            child = next((c for c in self.children.values() if c.task == head.task), None)
+            if child is not None:  # else it has ended meanwhile
+                _signal_group(child.pid, head.signal)
+        elif isinstance(head, AskCodes):
             from trikk.execution.code.fingerprint import step_codes
 
-            codes = step_codes(self.loaded.pipeline(message["pipeline"]), self.code)
-            self.wire.send({"codes": codes})
-        elif message["do"] == "parts":
+            self.wire.send(Codes(step_codes(self.loaded.pipeline(head.pipeline), self.code)))
+        elif isinstance(head, AskParts):
             from trikk.execution.code.fingerprint import import_digest, step_parts
 
-            parts = step_parts(self.loaded.pipeline(message["pipeline"]), self.code)
-            self.wire.send({"parts": parts, "imports": import_digest(self.code)})
-        elif message["do"] == "start":
-            self._start(message["task"], message["call"])
+            self.wire.send(
+                Parts(step_parts(self.loaded.pipeline(head.pipeline), self.code), import_digest(self.code))
+            )
+        else:
+            self._start(head.task, load)
 
-    def _start(self, task: str, call: dict[str, Any]) -> None:
+    def _start(self, task: str, call: bytes) -> None:
         try:
             pid, answers = self._spawn(call) if self.fresh else self._hand_over(call)
         except OSError as error:
             result = failure("exited", f"no process could be started for it: {error.strerror}", retryable=True)
-            self.wire.send({"ended": task, "status": 0, "result": result.to_json(), "peak": 0})
+            self.wire.send(Over(task, status=0, peak=0), result.to_bytes())
             return
         os.set_blocking(answers, False)
         child = _Child(task, pid, answers)
@@ -166,13 +162,12 @@ class Host:
         self.selector.register(answers, selectors.EVENT_READ, child)
         self._make_spare()
 
-    def _hand_over(self, call: dict[str, Any]) -> tuple[int, int]:
+    def _hand_over(self, call: bytes) -> tuple[int, int]:
         """Give the call to the spare process, or to a new one; returns its pid and the pipe of its answer."""
-        data = json.dumps(call, separators=(",", ":")).encode()
         while True:
             spare = self.spare or fork_spare(self._begin_worker, self._work)
             self.spare = None
-            if spare.take(data):
+            if spare.take(call):
                 return spare.pid, spare.answers
 
     def _make_spare(self) -> None:
@@ -185,16 +180,16 @@ class Host:
         self.wire.sock.close()
         self.selector.close()
 
-    def _work(self, call: dict[str, Any], answer: int) -> NoReturn:
-        work(call, self.root, self.place, answer)
+    def _work(self, call: bytes, answer: int) -> NoReturn:
+        work(StepCall.from_bytes(call), self.root, self.place, answer)
 
-    def _spawn(self, call: dict[str, Any]) -> tuple[int, int]:
+    def _spawn(self, call: bytes) -> tuple[int, int]:
         """Start a fresh interpreter for the call; returns its pid and the pipe of its answer."""
         answers, answer = os.pipe()
-        given = {"call": call, "root": str(self.root), "code": str(self.code), "pipe": answer}
+        arguments = [str(answer), str(self.root), str(self.code)]
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "trikk.execution.workers.child"],
+                [sys.executable, "-m", "trikk.execution.workers.child", *arguments],
                 stdin=subprocess.PIPE,
                 pass_fds=[answer],
                 start_new_session=True,
@@ -205,7 +200,7 @@ class Host:
         finally:
             os.close(answer)
         assert process.stdin is not None
-        process.stdin.write(json.dumps(given).encode())
+        process.stdin.write(call)
         process.stdin.close()
         process.returncode = 0  # it is reaped here, not by Popen
         return process.pid, answers
@@ -245,13 +240,10 @@ class Host:
         if child.pipe >= 0:
             self.selector.unregister(child.pipe)
             os.close(child.pipe)
-        try:
-            result = json.loads(child.answer) if child.answer else None
-        except ValueError:
-            result = None
-        if result is None:  # it could not end what it had started, which has come to this process
+        is_whole = child.answer.endswith(ANSWERED)
+        if not is_whole:  # it could not end what it had started, which has come to this process
             self._end_orphans()
-        self.wire.send({"ended": child.task, "status": status, "result": result, "peak": peak})
+        self.wire.send(Over(child.task, status, peak), bytes(child.answer) if is_whole else b"")
 
     def _end_all(self) -> None:
         if self.spare is not None:
@@ -305,7 +297,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        Host(Wire(socket.socket(fileno=fd)), root, code).serve()
+        Host(Wire(socket.socket(fileno=fd), ToHost), root, code).serve()
     except (BrokenPipeError, ConnectionResetError):
         finish(1)  # the driver is gone: so are its workers, by their death signal
     except OSError as error:

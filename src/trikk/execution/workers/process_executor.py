@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import select
@@ -13,12 +14,27 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import DefinitionError, ProjectError, RunError, TrikkError
+from trikk.core.errors import DefinitionError, ProjectError, RecordError, RunError, TrikkError
 from trikk.core.settings import Settings
 from trikk.execution.step_messages import StepCall, StepResult
 from trikk.execution.workers.descendants import TOKEN, end_marked
 from trikk.execution.workers.executor import Ended
-from trikk.execution.workers.wire import Wire, encode
+from trikk.execution.workers.wire import (
+    AskCodes,
+    AskParts,
+    Codes,
+    Kill,
+    Message,
+    Over,
+    Parts,
+    Ready,
+    Refused,
+    Start,
+    ToDriver,
+    ToHost,
+    Wire,
+    packed,
+)
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
@@ -51,7 +67,7 @@ class ProcessExecutor:
 
     def _start_host(self) -> None:
         ours, theirs = socket.socketpair()
-        self._wire = Wire(ours)
+        self._wire = Wire(ours, ToDriver)
         self._token = secrets.token_hex(8)
         arguments = [str(theirs.fileno()), str(self._settings.root), str(self._code)]
         self._process = subprocess.Popen(
@@ -65,7 +81,7 @@ class ProcessExecutor:
         theirs.close()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wire, selectors.EVENT_READ)
-        self._early: list[dict[str, Any]] = []
+        self._early: list[Message] = []
 
     def graphs(self) -> dict[str, Graph]:
         """The project's pipelines as graphs.
@@ -77,20 +93,20 @@ class ProcessExecutor:
             RunError: if the host was killed from outside each time.
         """
         if self._graphs is None:
-            ready = self._ready()
-            if "error" in ready:
-                raise _as_error(ready["error"])
+            ready, graphs = self._ready()
+            if isinstance(ready, Refused):
+                raise _as_error(ready.error)
             from trikk.pipeline.graph import Graph
 
-            self._graphs = {name: Graph.read(g) for name, g in ready["ready"]["pipelines"].items()}
-            if ready["ready"]["fresh"]:
-                self.isolation = f"fresh interpreter: {ready['ready']['fresh']}"
+            self._graphs = {name: Graph.read(graph) for name, graph in json.loads(graphs).items()}
+            if ready.fresh:
+                self.isolation = f"fresh interpreter: {ready.fresh}"
         return self._graphs
 
-    def _ready(self) -> dict[str, Any]:
+    def _ready(self) -> tuple[Ready | Refused, bytes]:
         for number in range(1, _IMPORTS + 1):
             try:
-                return self._answer(("ready", "error"))
+                return self._answer(Ready | Refused)
             except (ProjectError, RunError):
                 if number == _IMPORTS or (self._process.returncode or 0) >= 0:
                     raise
@@ -101,19 +117,19 @@ class ProcessExecutor:
 
     def codes(self, pipeline: str) -> dict[str, str]:
         """For each step the digest of the code that it reaches in the project."""
-        self._send({"do": "codes", "pipeline": pipeline})
-        found: dict[str, str] = self._answer(("codes",))["codes"]
-        return found
+        self._send(AskCodes(pipeline))
+        answer: Codes = self._answer(Codes)[0]
+        return answer.codes
 
     def parts(self, pipeline: str) -> tuple[dict[str, dict[str, str]], str]:
         """For each step the digests of all parts of its code, and that of what importing the project does."""
-        self._send({"do": "parts", "pipeline": pipeline})
-        answer = self._answer(("parts",))
-        return answer["parts"], answer["imports"]
+        self._send(AskParts(pipeline))
+        answer: Parts = self._answer(Parts)[0]
+        return answer.parts, answer.imports
 
     def start(self, task: str, call: StepCall) -> None:
         """Have the host fork a worker for the call."""
-        self._send({"do": "start", "task": task, "call": call.to_json()})
+        self._send(Start(task), call.to_bytes())
 
     def poll(self, timeout: float) -> list[Ended]:
         """The attempts that have ended, waiting at most `timeout` seconds for one."""
@@ -121,20 +137,15 @@ class ProcessExecutor:
             self._early += self._receive()
         messages, self._early = self._early, []
         return [
-            Ended(
-                m["ended"],
-                StepResult.read(m["result"]) if m["result"] is not None else None,
-                m["status"],
-                m["peak"],
-            )
-            for m in messages
-            if "ended" in m
+            Ended(head.task, _result(answer), head.status, head.peak)
+            for head, answer in messages
+            if isinstance(head, Over)
         ]
 
     def stop(self, task: str, *, force: bool) -> None:
         """Send the attempt's process group SIGTERM, or SIGKILL with `force`."""
         number = signal.SIGKILL if force else signal.SIGTERM
-        self._send({"do": "kill", "task": task, "signal": int(number)})
+        self._send(Kill(task, int(number)))
 
     def close(self) -> None:
         """Hang up: the host ends its workers and itself."""
@@ -165,18 +176,18 @@ class ProcessExecutor:
         finally:
             os.close(watched)
 
-    def _answer(self, keys: tuple[str, ...]) -> dict[str, Any]:
+    def _answer(self, kinds: Any) -> tuple[Any, bytes]:
         while True:
             messages = self._receive()
             for index, message in enumerate(messages):
-                if any(key in message for key in keys):
+                if isinstance(message[0], kinds):
                     self._early += messages[index + 1 :]
                     return message
                 self._early.append(message)
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, head: ToHost, load: bytes = b"") -> None:
         """Send, and take in what the host says meanwhile: two that both wait to be heard would wait for ever."""
-        left = memoryview(encode(message))
+        left = memoryview(packed(head, load))
         ready = select.poll()
         ready.register(self._wire, select.POLLIN | select.POLLOUT)
         while left:
@@ -193,7 +204,7 @@ class ProcessExecutor:
             else:
                 raise self._gone()
 
-    def _receive(self) -> list[dict[str, Any]]:
+    def _receive(self) -> list[Message]:
         messages = self._wire.receive()
         if messages is None:
             raise self._gone()
@@ -218,6 +229,14 @@ class ProcessExecutor:
                 next=f"mend that: python -c 'import {self._settings.pipelines[0]}' shows it",
             )
         return RunError(f"the process that holds the project's code has ended ({how})", next="trikk resume last")
+
+
+def _result(answer: bytes) -> StepResult | None:
+    """What a worker answered; None if it died before, or if what its step wrote on the pipe is no answer."""
+    try:
+        return StepResult.from_bytes(answer) if answer else None
+    except RecordError:
+        return None
 
 
 def _as_error(data: dict[str, Any]) -> TrikkError:

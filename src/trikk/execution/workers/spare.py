@@ -7,15 +7,15 @@ a process that was never used, and it does one call and no other.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from trikk.core.digests import digest_bytes
 from trikk.execution.step_messages import StepCall, StepResult
 from trikk.execution.workers.seeding import seed_everything
+from trikk.storage.artifact import Artifact
 
 _CHUNK = 1 << 16
 
@@ -53,7 +53,7 @@ class Spare:
         os.close(self.answers)
 
 
-def fork_spare(begin: Callable[[], None], serve: Callable[[dict[str, Any], int], NoReturn]) -> Spare:
+def fork_spare(begin: Callable[[], None], serve: Callable[[bytes, int], NoReturn]) -> Spare:
     """Fork a process that makes itself ready and waits.
 
     Args:
@@ -83,7 +83,7 @@ def fork_spare(begin: Callable[[], None], serve: Callable[[dict[str, Any], int],
         _rehearse()
         data = _read_all(called)
         if data:
-            serve(json.loads(data), answer)
+            serve(data, answer)
     finally:
         os._exit(3 if data else 0)  # serve() ends the process itself
 
@@ -99,6 +99,6 @@ def _read_all(pipe: int) -> bytes:
 def _rehearse() -> None:
     """Go through what every call does, so that its pages are there when the real one comes."""
     call = StepCall("run", "pipeline", "step", None, 1, {"x": {"value": 1}})
-    StepCall.read(json.loads(json.dumps(call.to_json())))
-    json.dumps(StepResult([{"digest": digest_bytes(b"rehearsal"), "summary": {}}]).to_json())
+    StepCall.from_bytes(call.to_bytes())
+    StepResult([Artifact(digest_bytes(b"rehearsal"), "json", 0)]).to_bytes()
     seed_everything(call.seed)

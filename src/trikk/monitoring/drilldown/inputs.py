@@ -107,7 +107,7 @@ class Inputs:
         """An artifact's frame; None if it is none."""
         import polars as pl
 
-        artifact = Artifact.from_json(output)
+        artifact = Artifact.read(output)
         if "columns" not in artifact.summary:
             return None
         frame: pl.LazyFrame = self._project.artifacts.load(artifact, pl.LazyFrame)

@@ -197,7 +197,7 @@ def _sent(artifacts: Artifacts, mail_post: Post, claimed: Sequence[_Mail]) -> It
     for mail in claimed:
         delivery = mail.delivery
         try:
-            message = artifacts.load(Artifact.from_json(delivery.message), Path).read_bytes()
+            message = artifacts.load(Artifact.read(delivery.message), Path).read_bytes()
             outcome = mail_post.give(message, mail.people, mail.name)
         except StorageError as error:
             why = f"the mail is no longer stored ({error.what}): make the report again"

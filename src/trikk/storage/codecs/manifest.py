@@ -51,7 +51,7 @@ class Manifest:
                     raise StorageError("a stored manifest has keys without children")
                 if kind == "folder":
                     keys = [inner_path(key) for key in keys]
-                return cls(kind, keys, [Artifact.from_json(child) for child in children])
+                return cls(kind, keys, [Artifact.read(child) for child in children])
         raise StorageError("a stored manifest can't be read", next="update trikk")
 
 
