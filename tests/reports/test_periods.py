@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trikk.core.errors import UsageError
 from trikk.monitoring.figures.pooling import pooled
 from trikk.monitoring.figures.window_figures import Figures
-from trikk.reports.periods import KINDS, containing, last_complete, period_named
+from trikk.reports.periods import PeriodKind, containing, last_complete, period_named
 
 OSLO = ZoneInfo("Europe/Oslo")
 
@@ -39,7 +39,7 @@ def test_a_period_has_the_names_that_people_use(
 @pytest.mark.parametrize(
     "text", ["2020", "2020-13", "March", "", "2020-W60", "2020-02-30", "0001-01-01", "9999-12-31", "2020-03-26\n"]
 )
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PeriodKind)
 def test_what_names_no_period_is_refused(kind: str, text: str) -> None:
     with pytest.raises(UsageError) as refused:
         period_named(kind, text, OSLO)
@@ -51,7 +51,7 @@ def test_a_month_has_the_hours_of_its_clock() -> None:
     assert march.end - march.start == timedelta(days=31, hours=-1)
 
 
-@given(st.sampled_from(KINDS), st.dates(date(1990, 1, 1), date(2090, 1, 1)))
+@given(st.sampled_from(PeriodKind), st.dates(date(1990, 1, 1), date(2090, 1, 1)))
 def test_periods_follow_each_other_without_a_gap(kind: str, day: date) -> None:
     found = containing(kind, day, OSLO)
     assert found.first <= day < found.next_first

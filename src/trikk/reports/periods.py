@@ -5,17 +5,31 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from trikk.core.errors import UsageError
 from trikk.core.zones import day_of, day_start
 
-KINDS = ("day", "week", "month")
 MONTHS = (
     "January February March April May June July August September October November December".split()  # noqa: SIM905
 )
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # noqa: SIM905
-_HOW = {"day": "2020-03-26", "week": "2020-W13, or a date in it", "month": "2020-03"}
+
+
+class PeriodKind(StrEnum):
+    """How long a time a report is about."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+_WRITTEN = {
+    PeriodKind.DAY: "2020-03-26",
+    PeriodKind.WEEK: "2020-W13, or a date in it",
+    PeriodKind.MONTH: "2020-03",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +42,16 @@ class Period:
         zone: whose midnights count.
     """
 
-    kind: str
+    kind: PeriodKind
     first: date
     zone: ZoneInfo
 
     @property
     def next_first(self) -> date:
         """The first day after it."""
-        if self.kind == "month":
+        if self.kind == PeriodKind.MONTH:
             return (self.first.replace(day=1) + timedelta(days=32)).replace(day=1)
-        return self.first + timedelta(days=7 if self.kind == "week" else 1)
+        return self.first + timedelta(days=7 if self.kind == PeriodKind.WEEK else 1)
 
     @property
     def start(self) -> datetime:
@@ -57,9 +71,9 @@ class Period:
     @property
     def label(self) -> str:
         """How commands and files name it: "2020-03", "2020-W13", "2020-03-26"."""
-        if self.kind == "month":
+        if self.kind == PeriodKind.MONTH:
             return f"{self.first:%Y-%m}"
-        if self.kind == "week":
+        if self.kind == PeriodKind.WEEK:
             year, week, _ = self.first.isocalendar()
             return f"{year:04}-W{week:02}"
         return self.first.isoformat()
@@ -67,9 +81,9 @@ class Period:
     @property
     def title(self) -> str:
         """How people call it: "March 2020", "Week 13, 23 to 29 March 2020", "Thursday, 26 March 2020"."""
-        if self.kind == "month":
+        if self.kind == PeriodKind.MONTH:
             return f"{MONTHS[self.first.month - 1]} {self.first.year}"
-        if self.kind == "day":
+        if self.kind == PeriodKind.DAY:
             return f"{DAYS[self.first.weekday()]}, {day_text(self.first)}"
         last = self.next_first - timedelta(days=1)
         start = str(self.first.day)
@@ -80,17 +94,17 @@ class Period:
     @property
     def short(self) -> str:
         """The same in the middle of a sentence: "March 2020", "week 13", "26 March"."""
-        if self.kind == "month":
+        if self.kind == PeriodKind.MONTH:
             return self.title
-        if self.kind == "week":
+        if self.kind == PeriodKind.WEEK:
             return f"week {self.first.isocalendar()[1]}"
         return f"{self.first.day} {MONTHS[self.first.month - 1]}"
 
     @property
     def before(self) -> Period:
         """The period of the same kind before it."""
-        found = containing(self.kind, self.first - timedelta(days=1), self.zone)
-        return found.before if found.is_empty else found
+        earlier = containing(self.kind, self.first - timedelta(days=1), self.zone)
+        return earlier.before if earlier.is_empty else earlier
 
 
 def day_text(day: date) -> str:
@@ -98,19 +112,19 @@ def day_text(day: date) -> str:
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
-def containing(kind: str, day: date, zone: ZoneInfo) -> Period:
+def containing(kind: PeriodKind, day: date, zone: ZoneInfo) -> Period:
     """The period of a kind that a day lies in."""
-    if kind == "month":
+    if kind == PeriodKind.MONTH:
         return Period(kind, day.replace(day=1), zone)
-    return Period(kind, day - timedelta(days=day.weekday() if kind == "week" else 0), zone)
+    return Period(kind, day - timedelta(days=day.weekday() if kind == PeriodKind.WEEK else 0), zone)
 
 
-def last_complete(kind: str, now: datetime, zone: ZoneInfo) -> Period:
+def last_complete(kind: PeriodKind, now: datetime, zone: ZoneInfo) -> Period:
     """The last period of a kind that is over at a time."""
     return containing(kind, day_of(now, zone), zone).before
 
 
-def period_named(kind: str, text: str, zone: ZoneInfo) -> Period:
+def period_named(kind: PeriodKind, text: str, zone: ZoneInfo) -> Period:
     """The period that a text names.
 
     Args:
@@ -122,20 +136,20 @@ def period_named(kind: str, text: str, zone: ZoneInfo) -> Period:
         UsageError: if it names none.
     """
     try:
-        found = containing(kind, _day_in(kind, text), zone)
-        _ = found.before.start, found.end  # both can be told in UTC
-        if not found.is_empty:
-            return found
+        period = containing(kind, _day_in(kind, text), zone)
+        _ = period.before.start, period.end  # of the first and the last year there is none
+        if not period.is_empty:
+            return period
     except (ValueError, OverflowError):
         pass
-    raise UsageError(f"{text[:40]!r} names no {kind}", next=f"write it as {_HOW[kind]}")
+    raise UsageError(f"{text[:40]!r} names no {kind}", next=f"write it as {_WRITTEN[kind]}")
 
 
-def _day_in(kind: str, text: str) -> date:
+def _day_in(kind: PeriodKind, text: str) -> date:
     """A day that lies in the period that a text names; ValueError if it names none."""
-    if kind == "month" and re.fullmatch(r"\d{4}-\d{2}", text):
+    if kind == PeriodKind.MONTH and re.fullmatch(r"\d{4}-\d{2}", text):
         return date.fromisoformat(f"{text}-01")
-    known = re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) or (kind == "week" and re.fullmatch(r"\d{4}-W\d{2}", text))
-    if not known:
+    is_week = kind == PeriodKind.WEEK and re.fullmatch(r"\d{4}-W\d{2}", text)
+    if not is_week and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         raise ValueError(text)
     return date.fromisoformat(text)

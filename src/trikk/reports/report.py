@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trikk.core.errors import DefinitionError, TrikkError
 from trikk.monitoring.monitor import Monitor
 from trikk.pipeline.graph import Role
 from trikk.pipeline.location import caller
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from trikk.reports.report_definition import ReportSpec
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """A page that tells people how good predictions were in a month, week or day, from the figures of monitors.
 
@@ -48,45 +51,61 @@ class Report:
         DefinitionError: if something in it can't work.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        monitors: Sequence[Monitor | str],
-        period: str = "month",
-        title: str = "",
-        template: str | None = None,
-        notebook: str | None = None,
-        slices: Sequence[str] | None = None,
-        models: Sequence[str] | None = None,
-        customer_slice: str = "",
-        customers: Mapping[str, Sequence[str]] | None = None,
-        customer_name: Mapping[str, str] | None = None,
-        recipients: Mapping[str, Sequence[str]] | None = None,
-        schedule: str | None = None,
-        timezone: str | None = None,
-    ) -> None:
-        from trikk.reports.report_definition import specified
+    name: str
+    _: KW_ONLY
+    monitors: Sequence[Monitor | str]
+    period: str = "month"
+    title: str = ""
+    template: str | None = None
+    notebook: str | None = None
+    slices: Sequence[str] | None = None
+    models: Sequence[str] | None = None
+    customer_slice: str = ""
+    customers: Mapping[str, Sequence[str]] | None = None
+    customer_name: Mapping[str, str] | None = None
+    recipients: Mapping[str, Sequence[str]] | None = None
+    schedule: str | None = None
+    timezone: str | None = None
+    spec: ReportSpec = field(init=False)
+    pipeline: Pipeline = field(init=False)
 
-        zones = [monitor.spec.timezone for monitor in monitors if isinstance(monitor, Monitor)]
-        self.spec: ReportSpec = specified(
-            name,
-            title=title or name,
-            monitors=[monitor if isinstance(monitor, str) else monitor.name for monitor in monitors],
-            period=period,
-            timezone=timezone or next(iter(zones), "UTC"),
-            template=template,
-            notebook=notebook,
-            slices=slices,
-            models=models,
-            customer_slice=customer_slice,
-            customers=customers or {},
-            recipients=recipients or {},
-            schedule=schedule,
-            customer_name=customer_name or {},
-            where=(where := caller()),
+    def __post_init__(self) -> None:
+        where = caller()
+        try:
+            object.__setattr__(self, "spec", self._specified())
+        except TrikkError as error:
+            raise DefinitionError(error.what, where=where, next=error.next) from error
+        pipeline = Pipeline(self._making(), name=f"report_{self.name}", where=where)
+        object.__setattr__(self, "pipeline", pipeline)
+
+    def _specified(self) -> ReportSpec:
+        """The definition as it is recorded, checked."""
+        from trikk.reports.report_definition import ReportSpec, check, period_kind, values_by_customer
+        from trikk.reports.sending.mail_addresses import check_recipients
+
+        zones = [monitor.timezone for monitor in self.monitors if isinstance(monitor, Monitor)]
+        names = [monitor if isinstance(monitor, str) else monitor.name for monitor in self.monitors]
+        spec = ReportSpec(
+            name=self.name,
+            title=self.title or self.name,
+            monitors=tuple(dict.fromkeys(names)),
+            period=period_kind(self.period),
+            timezone=self.timezone or next(iter(zones), "UTC"),
+            template=self.template or "",
+            notebook=self.notebook or "",
+            slices=None if self.slices is None else tuple(self.slices),
+            models=None if self.models is None else tuple(self.models),
+            customer_slice=self.customer_slice,
+            customers=values_by_customer(self.customers or {}),
+            recipients=check_recipients(self.recipients or {}),
+            schedule=self.schedule or "",
+            customer_name=dict(self.customer_name or {}),
         )
-        self.name = name
+        check(spec)
+        return spec
+
+    def _making(self) -> Callable[..., None]:
+        """The body of its pipeline."""
 
         def make(
             period: str | None = None,
@@ -99,8 +118,8 @@ class Report:
             with when(send):
                 _DELIVER(self.spec.to_json(), contents, folders)
 
-        make.__doc__ = f"Make report {name} from what its monitors have found."
-        self.pipeline = Pipeline(make, name=f"report_{name}", where=where)
+        make.__doc__ = f"Make report {self.name} from what its monitors have found."
+        return make
 
     def trikk_pipelines(self) -> list[Pipeline]:
         """The pipelines that come with it."""
