@@ -68,33 +68,33 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
         RunError: if the process that imports its code is killed from outside; nothing was done.
     """
     settings = alert_settings(project.settings)
-    book, at, looked = Book(project.journal), now.timestamp(), Looked()
+    book, at, outcome = Book(project.journal), now.timestamp(), Looked()
     graphs, broken = _code(session)
     monitors = [spec.name for spec in declared(graphs).values()] if broken is None else names(project.journal)
     pipelines = list(graphs) if broken is None else _once_run(project)
-    looked.evaluated, looked.notes = evaluate_due(project, session, graphs, now)
+    outcome.evaluated, outcome.notes = evaluate_due(project, session, graphs, now)
     rules = rules_of(project, settings.rules, monitors)
     scene = Scene(project, now, monitors, pipelines, set(names(project.journal)), broken)
     seen = see(rules, scene)
-    looked.errors += seen.errors
+    outcome.errors += seen.errors
     causes = book.causes()
-    looked.notes += unjudged(seen.readings)
+    outcome.notes += unjudged(seen.readings)
     for reading in seen.readings:
         if reading.bad < reading.rule.windows and reading.cause not in causes:
             continue  # nothing is wrong, and nothing was: as it is with most of some thousand devices
-        looked.changes += _decided(book, settings, reading, at)
+        outcome.changes += _decided(book, settings, reading, at)
     if broken is None:
-        looked.changes += _ended(book, settings, seen, at)
+        outcome.changes += _ended(book, settings, seen, at)
     else:
-        looked.is_broken = True
-        looked.errors.append(f"the project's code can't be loaded: {broken.what}")
+        outcome.is_broken = True
+        outcome.errors.append(f"the project's code can't be loaded: {broken.what}")
     unfinished = book.unfinished()
-    looked.delivered, errors = deliver(project, settings, unfinished, at)
-    looked.errors += dict.fromkeys([*errors, *unset(project.settings, settings)])
+    outcome.delivered, errors = deliver(project, settings, unfinished, at)
+    outcome.errors += dict.fromkeys([*errors, *unset(project.settings, settings)])
     for incident in unfinished if broken is None else ():
         started = start(project, session, incident, now)
-        looked.started += [started] if started else []
-    return looked
+        outcome.started += [started] if started else []
+    return outcome
 
 
 def _code(session: Session) -> tuple[Mapping[str, Graph], TrikkError | None]:
@@ -107,13 +107,13 @@ def _code(session: Session) -> tuple[Mapping[str, Graph], TrikkError | None]:
 
 def unjudged(readings: Sequence[Reading]) -> list[str]:
     """Rules whose newest window can't be judged, and why; of the values of a slice a few."""
-    found: dict[tuple[str, str], list[str]] = {}
+    by_cause: dict[tuple[str, str], list[str]] = {}
     for one in readings:
         if one.unknown:
             where = f"{one.subject}.{one.rule.name}" + (f" at {one.part[0]} {one.part[1]}" if one.part else "")
-            found.setdefault((one.subject, one.rule.name), []).append(f"{where} was not judged: {one.unknown}")
-    more = {cause: len(notes) - _NAMED for cause, notes in found.items()}
-    named = [note for notes in found.values() for note in notes[:_NAMED]]
+            by_cause.setdefault((one.subject, one.rule.name), []).append(f"{where} was not judged: {one.unknown}")
+    more = {cause: len(notes) - _NAMED for cause, notes in by_cause.items()}
+    named = [note for notes in by_cause.values() for note in notes[:_NAMED]]
     return named + [f"{'.'.join(cause)} was not judged at {n} more" for cause, n in more.items() if n > 0]
 
 
@@ -124,7 +124,7 @@ def _once_run(project: Project) -> list[str]:
 
 def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -> list[dict[str, JSON]]:
     """Decide about one cause until there is nothing left to decide."""
-    found: list[dict[str, JSON]] = []
+    changes: list[dict[str, JSON]] = []
     for _ in range(_ROUNDS):
         latest = book.latest(reading.cause)
         decision = decide(latest, reading, at)
@@ -132,15 +132,15 @@ def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -
             break
         severity = latest.severity if latest is not None and latest.is_open else reading.rule.severity
         channels = settings.route(severity, escalated=decision.kind == ESCALATED)
-        made = book.apply(latest, reading.cause, decision, at=at, channels=channels)
-        if made is not None:
-            found.append(_change(made, decision))
-    return found
+        changed = book.apply(latest, reading.cause, decision, at=at, channels=channels)
+        if changed is not None:
+            changes.append(_change(changed, decision))
+    return changes
 
 
 def _ended(book: Book, settings: AlertSettings, seen: Seen, at: float) -> list[dict[str, JSON]]:
     """Resolve incidents of which nothing more will be seen."""
-    found: list[dict[str, JSON]] = []
+    changes: list[dict[str, JSON]] = []
     causes = {reading.cause for reading in seen.readings}
     read = {(reading.rule.name, reading.subject) for reading in seen.readings}
     for incident in book.unfinished():
@@ -154,10 +154,10 @@ def _ended(book: Book, settings: AlertSettings, seen: Seen, at: float) -> list[d
             continue
         channels = settings.route(incident.severity)
         decision = withdrawn(why)
-        made = book.apply(incident, incident.cause, decision, at=at, channels=channels)
-        if made is not None:
-            found.append(_change(made, decision))
-    return found
+        changed = book.apply(incident, incident.cause, decision, at=at, channels=channels)
+        if changed is not None:
+            changes.append(_change(changed, decision))
+    return changes
 
 
 def _unseen(incident: Incident, slices: set[str] | None) -> str:

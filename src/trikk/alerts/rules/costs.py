@@ -193,13 +193,13 @@ def _ended_since(project: Project, pipeline: str | None, start: datetime, now: d
     """The runs that ended from a time up to now. They are listed by creation, so that it looks back further."""
     earliest = (start - RESUMED_WITHIN).timestamp()
     first, last = start.timestamp(), now.timestamp()
-    ended: dict[str, RunRow] = {}
+    rows: dict[str, RunRow] = {}
     offset = 0
     while True:
         page = project.journal.runs(pipeline=pipeline, limit=_PAGE, offset=offset)
-        ended |= {row.id: row for row in page if row.ended is not None and first <= row.ended <= last}
+        rows |= {row.id: row for row in page if row.ended is not None and first <= row.ended <= last}
         if len(page) < _PAGE or page[-1].created < earliest:
-            return list(ended.values())
+            return list(rows.values())
         offset += _PAGE
 
 

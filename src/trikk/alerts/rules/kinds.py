@@ -72,10 +72,10 @@ def _kind(written: Mapping[str, Any]) -> Kind:
     kind = written.get("kind", Kind.FIGURES if "when" in written else "")
     if kind in KINDS:
         return Kind(kind)
-    others = ", ".join(other for other in KINDS if other != Kind.FIGURES)
+    by_name = ", ".join(kind for kind in KINDS if kind != Kind.FIGURES)
     raise UsageError(
         f"rule {written['name']} is of no kind that is known: {kind!r}",
-        next=f'give it when="mae > 1.3 * baseline", or a kind: {others}',
+        next=f'give it when="mae > 1.3 * baseline", or a kind: {by_name}',
     )
 
 
@@ -90,11 +90,11 @@ def _without_for(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_keys(cls: type[Rule], data: Mapping[str, Any]) -> None:
-    for other in KINDS.values():
-        stray = next((key for key in other.keys if key in data and other is not cls), "")
+    for owner in KINDS.values():
+        stray = next((key for key in owner.keys if key in data and owner is not cls), "")
         if stray:
             raise UsageError(
-                f"rule {data['name']} ({cls.kind}) takes no `{stray}`", next=f'it belongs to kind = "{other.kind}"'
+                f"rule {data['name']} ({cls.kind}) takes no `{stray}`", next=f'it belongs to kind = "{owner.kind}"'
             )
     cls.check_keys(data)
 

@@ -21,7 +21,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from trikk.alerts.rules.rule_condition import COMPARE, COUNTS, Arithmetic, Condition, Name
+from trikk.alerts.rules.rule_condition import COMPARE, COUNTS, Arithmetic, Condition, Name, Source
 from trikk.core.errors import UsageError
 from trikk.models.metrics.own_metric import short
 
@@ -33,9 +33,9 @@ _TOKEN = re.compile(
 )
 _QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)(?P=quote)\s*\]""", re.DOTALL)
 _LOGIC = ("and", "or", "not")
-_OTHERS = ("baseline", "usual", "estimated")
-_DEEPEST = 50
-_LONGEST = 1000
+_COMPARED = (Source.BASELINE, Source.USUAL, Source.ESTIMATED)
+_DEEPEST = 50  # brackets, `not` and signs within each other: what people write has three
+_LONGEST = 1000  # characters; also bounds how deep a sum of many terms is when it is worked out
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,9 @@ def _closing(text: str, at: int) -> int:
     return at
 
 
-def _refuse(text: str, at: int, what: str, mend: str) -> NoReturn:
+def _refuse(text: str, at: int, problem: str, mend: str) -> NoReturn:
     raise UsageError(
-        f"the condition {text!r} is wrong at character {at + 1}: {what}",
+        f"the condition {text!r} is wrong at character {at + 1}: {problem}",
         where=f"{text[:at]} >>> {text[at:]}".strip(),
         next=mend,
     )
@@ -137,25 +137,25 @@ class _Parser:
         self.depth = 0
 
     def whole(self) -> Condition:
-        found = self._any()
+        condition = self._any()
         if self._now.kind != "end":
             self._stop(f"{self._now.text!r} is not expected here", "join conditions by `and` or `or`")
-        return found
+        return condition
 
     @property
     def _now(self) -> Token:
         return self.tokens[self.at]
 
-    def _stop(self, what: str, mend: str) -> NoReturn:
-        _refuse(self.text, self._now.at, what, mend)
+    def _stop(self, problem: str, mend: str) -> NoReturn:
+        _refuse(self.text, self._now.at, problem, mend)
 
     def _take(self, *texts: str) -> str:
         """The token if it is one of these, which is then behind us; "" if not."""
-        found = self._now
-        if found.kind == "end" or found.text not in texts:
+        token = self._now
+        if token.kind == "end" or token.text not in texts:
             return ""
         self.at += 1
-        return found.text
+        return token.text
 
     def _deeper(self) -> None:
         self.depth += 1
@@ -181,9 +181,9 @@ class _Parser:
                 return Condition("not", (self._part(),))
             if self._now.text == "(" and self._holds_condition():
                 self._take("(")
-                found = self._any()
+                condition = self._any()
                 self._close()
-                return found
+                return condition
             return self._comparison()
         finally:
             self.depth -= 1
@@ -213,16 +213,16 @@ class _Parser:
         return Condition(sign, sides=(left, right), text=text)
 
     def _sum(self) -> Arithmetic:
-        found = self._product()
+        total = self._product()
         while sign := self._take("+", "-"):
-            found = Arithmetic(sign, (found, self._product()))
-        return found
+            total = Arithmetic(sign, (total, self._product()))
+        return total
 
     def _product(self) -> Arithmetic:
-        found = self._factor()
+        product = self._factor()
         while sign := self._take("*", "/"):
-            found = Arithmetic(sign, (found, self._factor()))
-        return found
+            product = Arithmetic(sign, (product, self._factor()))
+        return product
 
     def _factor(self) -> Arithmetic:
         self._deeper()
@@ -256,34 +256,34 @@ class _Parser:
         if token.kind != "name" or token.text in _LOGIC:
             self._stop("a figure or a number is missing", "such as mae, baseline, coverage or 0.3")
         self.at += 1
-        if token.text not in _OTHERS:
-            kind = "count" if token.text in COUNTS else "metric"
+        if token.text not in _COMPARED:
+            kind = Source.COUNT if token.text in COUNTS else Source.METRIC
             return Arithmetic("name", name=Name(kind, short(token.text)))
         if not self._take("("):
-            return Arithmetic("name", name=Name(token.text, ""))
+            return Arithmetic("name", name=Name(Source(token.text), ""))
         metric = self._now
-        if metric.kind != "name" or metric.text in (*_LOGIC, *_OTHERS, "abs"):
+        if metric.kind != "name" or metric.text in (*_LOGIC, *_COMPARED, "abs"):
             self._stop("the name of a metric is missing", f"such as {token.text}(mae)")
         self.at += 1
-        return self._closed(Arithmetic("name", name=Name(token.text, short(metric.text))))
+        return self._closed(Arithmetic("name", name=Name(Source(token.text), short(metric.text))))
 
     def _bound(self, left: Arithmetic, right: Arithmetic, start: int) -> tuple[Arithmetic, Arithmetic]:
         """Both sides, with `baseline`, `usual` and `estimated` bound to the one metric that stands beside them."""
         names = [*left.names(), *right.names()]
-        metrics = {name.name for name in names if name.kind in ("metric", "estimated") and name.name}
+        metrics = {name.name for name in names if name.kind in (Source.METRIC, Source.ESTIMATED) and name.name}
         bare = next((name.kind for name in names if not name.name), "")
         if bare and len(metrics) != 1:
             _refuse(self.text, start, f"it is not clear whose {bare} is meant", f"name the metric: {bare}(mae)")
         kinds = {name.kind for name in names}
-        paired = {"metric"} if "baseline" in kinds else set()
-        paired |= {"estimated"} if kinds & {"metric", "baseline"} else set()
-        only, beside = next(iter(metrics), ""), bool(kinds & {"baseline", "usual"})
+        paired = {Source.METRIC} if Source.BASELINE in kinds else set()
+        paired |= {Source.ESTIMATED} if kinds & {Source.METRIC, Source.BASELINE} else set()
+        only, beside = next(iter(metrics), ""), bool(kinds & {Source.BASELINE, Source.USUAL})
         return _bind(left, only, paired, beside=beside), _bind(right, only, paired, beside=beside)
 
 
-def _bind(side: Arithmetic, metric: str, paired: AbstractSet[str], *, beside: bool) -> Arithmetic:
+def _bind(side: Arithmetic, metric: str, paired: AbstractSet[Source], *, beside: bool) -> Arithmetic:
     name = side.name
     if name is not None:
-        name = Name(name.kind, name.name or metric, name.kind in paired, beside and name.kind != "count")
+        name = Name(name.kind, name.name or metric, name.kind in paired, beside and name.kind != Source.COUNT)
     parts = tuple(_bind(part, metric, paired, beside=beside) for part in side.parts)
     return replace(side, parts=parts, name=name)

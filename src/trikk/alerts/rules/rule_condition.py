@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 NOWCASTS = ("too_late", "too_early", "corrected")
 UNLABELLED = ("unseen", "predicted", "set_aside", *NOWCASTS)
@@ -32,7 +33,7 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_REDUCE: dict[str, Callable[[float, float], float]] = {
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -40,16 +41,26 @@ _REDUCE: dict[str, Callable[[float, float], float]] = {
 }
 
 
+class Source(StrEnum):
+    """Where the value of a name comes from."""
+
+    METRIC = "metric"
+    BASELINE = "baseline"
+    USUAL = "usual"
+    ESTIMATED = "estimated"
+    COUNT = "count"
+
+
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A figure: `kind` is metric, baseline, usual, estimated or count.
+    """A figure, and where its value comes from.
 
     `paired` is a metric that is compared with a baseline, and an estimate that is compared with either: both are
     of the same cases then. `beside` is one that stands in one comparison with a baseline or what is usual: of a
     bias, which is the better the nearer it is to zero, sizes are compared then.
     """
 
-    kind: str
+    kind: Source
     name: str
     paired: bool = False
     beside: bool = field(default=False, compare=False)
@@ -81,8 +92,8 @@ class Arithmetic:
             return abs(first) if self.sign == "abs" else -first
         if self.sign == "/" and rest[0] == 0:
             return None
-        found = _REDUCE[self.sign](first, rest[0])
-        return found if math.isfinite(found) else None
+        result = _ARITHMETIC[self.sign](first, rest[0])
+        return result if math.isfinite(result) else None
 
     def names(self) -> Iterator[Name]:
         """Every figure in it."""

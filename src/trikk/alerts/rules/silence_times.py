@@ -139,18 +139,19 @@ def _read(project: Project, source: Source, before: Known, now: float) -> tuple[
     if before.version is not None and 0 <= version - before.version <= _FARTHEST:
         more = tables.appended(source.table, before.version, version) if version > before.version else _NOTHING
     if more is None:
-        found = _scanned(tables.scan(source.table, version), source, now)
-        times = newer(times, found.times)
-        alive = {value: int(now) for value in found.ahead if value not in times}
-        return Known(before.first, version, {**times, **alive}, limit, bool(found.ahead)), True
+        rows = _scanned(tables.scan(source.table, version), source, now)
+        times = newer(times, rows.times)
+        alive = {value: int(now) for value in rows.ahead if value not in times}
+        return Known(before.first, version, {**times, **alive}, limit, bool(rows.ahead)), True
     if before.ahead and limit != before.until:
         due = tables.scan(source.table, version)
-        found = newest(due.filter(_from(due, source, before.until)), source, limit)
-        times, ahead = newer(times, found.times), bool(found.ahead)
+        # rows that were not believed then, and whose time may have come
+        rows = newest(due.filter(_from(due, source, before.until)), source, limit)
+        times, ahead = newer(times, rows.times), bool(rows.ahead)
     if more is not _NOTHING:
-        found = newest(more, source, limit)
-        alive = dict.fromkeys(found.ahead, int(now))
-        times, ahead = newer(newer(times, found.times), alive), ahead or bool(found.ahead)
+        rows = newest(more, source, limit)
+        alive = dict.fromkeys(rows.ahead, int(now))
+        times, ahead = newer(newer(times, rows.times), alive), ahead or bool(rows.ahead)
     return Known(before.first, version, times, limit, ahead), False
 
 
@@ -161,8 +162,8 @@ def _scanned(frame: pl.LazyFrame, source: Source, now: float) -> Rows:
     """What the rows say of the time for which a device is known; of a whole table, if these say nothing, all."""
     limit = now + TOLERANCE
     back = max(source.known_for, _BACK if not source.slice else 0.0)
-    found = newest(frame.filter(_from(frame, source, now - back)), source, limit)
-    return newest(frame, source, limit) if not (source.slice or found.times) else found
+    recent = newest(frame.filter(_from(frame, source, now - back)), source, limit)
+    return newest(frame, source, limit) if not (source.slice or recent.times) else recent
 
 
 def newest(frame: pl.LazyFrame, source: Source, limit: float) -> Rows:
@@ -182,16 +183,16 @@ def newest(frame: pl.LazyFrame, source: Source, limit: float) -> Rows:
     seconds = pl.col(source.time).dt.epoch("s").clip(lower_bound=0)
     rows = frame.select(seconds.alias("at"), value.alias("value")).drop_nulls()
     believed = at <= limit
-    found = rows.group_by("value").agg(at.filter(believed).max().alias("at"), (~believed).any().alias("ahead"))
+    by_value = rows.group_by("value").agg(at.filter(believed).max().alias("at"), (~believed).any().alias("ahead"))
     try:
-        made = found.collect()
+        collected = by_value.collect()
     except Exception as error:  # polars and deltalake have no common base
-        what = f"table {source.table} can't be read: {str(error).partition(chr(10))[0]}"
-        raise TableError(what, next="trikk doctor looks at all its files") from error
-    times = made.drop_nulls("at")
+        problem = f"table {source.table} can't be read: {str(error).partition(chr(10))[0]}"
+        raise TableError(problem, next="trikk doctor looks at all its files") from error
+    times = collected.drop_nulls("at")
     return Rows(
         dict(zip(times["value"].to_list(), times["at"].to_list(), strict=True)),
-        made.filter("ahead")["value"].to_list(),
+        collected.filter("ahead")["value"].to_list(),
     )
 
 

@@ -84,7 +84,7 @@ def see(rules: Sequence[Rule], scene: Scene) -> Seen:
 
 def _named_instead(rule: Rule, rules: Sequence[Rule]) -> Iterator[str]:
     """The subjects at which another rule holds in the place of a general one."""
-    for other in rules:
-        is_alike = other.name == rule.name or (rule in DEFAULTS and type(other) is type(rule))
-        if other.subject and is_alike:
-            yield other.subject
+    for named in rules:
+        is_alike = named.name == rule.name or (rule in DEFAULTS and type(named) is type(rule))
+        if named.subject and is_alike:
+            yield named.subject
