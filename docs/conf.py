@@ -34,6 +34,7 @@ default_role = "code"
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {"JSON": "JSON"}  # spelled out it would fill lines
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False

@@ -65,7 +65,7 @@ class ColumnDrift:
 
     @property
     def size(self) -> float:
-        """`times_limit`, of a finding of before it was kept as well: at least 1 for a drift, 0 for none."""
+        """The size of a drift in units of its limit, at least 1; 0 for none. Older findings have it, too."""
         if self.verdict != "drift":
             return 0.0
         return self.times_limit or max(1.0, (self.effect or 0.0) / (self.threshold or 1.0))

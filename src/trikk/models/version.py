@@ -58,7 +58,7 @@ class ModelVersion:
 
     @property
     def reference(self) -> str:
-        """The version as `Model` takes it: "people:3"."""
+        """The version as `Model` takes it (people:3)."""
         return f"{self.name}:{self.version}"
 
     def to_json(self) -> dict[str, JSON]:

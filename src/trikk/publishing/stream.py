@@ -128,7 +128,7 @@ class Stream:
 
     @property
     def end(self) -> int:
-        """The offset that the next message gets: how many there are."""
+        """The offset that the next message gets, which is how many there are."""
         self._refresh()
         return self._end
 

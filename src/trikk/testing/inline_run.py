@@ -66,7 +66,7 @@ class InlineRun:
 
     @property
     def state(self) -> str:
-        """How it ended: succeeded or failed."""
+        """How it ended, succeeded or failed."""
         return self.run.state
 
     @property

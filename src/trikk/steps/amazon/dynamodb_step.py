@@ -54,7 +54,7 @@ def dynamodb(
         segments: how many parts of the table are scanned at once, 1 to 256.
         consistent: True to read what has been written until now, at twice the price; not for global indexes.
         profile: a section of the AWS configuration files; the environment or the machine's role if not given.
-        role: the ARN of a role to take on.
+        role: the ARN of a role to assume.
         endpoint: the server's URL.
         region: the region; AWS_REGION if not given.
         name: the step's name; "dynamodb", "dynamodb-2", ... if not given.

@@ -51,7 +51,7 @@ def read_s3(
         nulls: texts in CSV that mean that there is no value.
         separator: between the values of CSV; a comma if None.
         profile: a section of the AWS configuration files.
-        role: the ARN of a role to take on.
+        role: the ARN of a role to assume.
         endpoint: the server's URL; AWS_ENDPOINT_URL if not given.
         region: AWS_REGION, or the profile's, if not given.
 

@@ -56,7 +56,7 @@ def s3(
         nulls: texts in CSV that mean that there is no value, such as ["NA"]; an empty one does without quotes.
         separator: between the values of CSV; a comma if not given.
         profile: a section of the AWS configuration files; the environment or the machine's role if not given.
-        role: the ARN of a role to take on.
+        role: the ARN of a role to assume.
         endpoint: the server's URL; AWS_ENDPOINT_URL if not given.
         region: the region; AWS_REGION if not given.
         name: the step's name; "s3", "s3-2", ... if not given.
