@@ -69,13 +69,13 @@ def compare(
     tests = [fact.measured.p_value if fact.measured else None for fact in facts]
     tests += [fact.missing_p for fact in facts]
     corrected = iter(adjusted([p for p in tests if p is not None], correction))
-    found = [None if p is None else next(corrected) for p in tests]
+    corrected_ps = [None if p is None else next(corrected) for p in tests]
     limits = {**THRESHOLDS, **(thresholds or {})}
     verdicts: list[ColumnDrift] = []
     for i, fact in enumerate(facts):
         method = fact.measured.method if fact.measured else "ks"
-        own = Limits(limits.get(fact.column, limits[method]), limits["missing"], alpha, minimum)
-        verdicts.append(decide(fact, found[i], found[len(facts) + i], own))
+        wanted = Limits(limits.get(fact.column, limits[method]), limits["missing"], alpha, minimum)
+        verdicts.append(decide(fact, corrected_ps[i], corrected_ps[len(facts) + i], wanted))
     return DriftReport(tuple(verdicts), _rows(reference), _rows(current), alpha, correction, minimum, exact)
 
 
@@ -114,15 +114,15 @@ def _names(
     columns: Sequence[str] | None,
     methods: Method | Mapping[str, Method] | None,
 ) -> list[str]:
-    there, here = _kinds(reference), _kinds(current)
-    known = {**there, **here}
-    asked = [*(columns or []), *(methods if isinstance(methods, Mapping) else [])]
-    for name in asked:
+    kinds_before, kinds_now = _kinds(reference), _kinds(current)
+    known = {**kinds_before, **kinds_now}
+    named = [*(columns or []), *(methods if isinstance(methods, Mapping) else [])]
+    for name in named:
         if name not in known:
             raise UnknownName("column", name, known)
     if columns is not None:
         return list(dict.fromkeys(columns))
-    calendar = {name for name in known if {there.get(name), here.get(name)} <= {*CALENDAR, None}}
+    calendar = {name for name in known if {kinds_before.get(name), kinds_now.get(name)} <= {*CALENDAR, None}}
     return [name for name in known if name not in calendar or (isinstance(methods, Mapping) and name in methods)]
 
 
@@ -142,37 +142,37 @@ def _facts(
     pair = _pair(name, reference, current)
     if isinstance(pair, str):
         return Facts(name, pair)
-    there, here = pair.reference, pair.current
+    before, now = pair.reference, pair.current
     measured, missing_p = None, None
     trouble = _mismatch(pair)
-    if trouble is None and min(there.values, here.values) >= minimum:
+    if trouble is None and min(before.values, now.values) >= minimum:
         measured = measure(pair, _method(name, pair, methods))
-    if trouble is None and min(there.rows, here.rows) >= minimum and there.missing + here.missing:
-        missing_p = chi_square([there.missing, there.values], [here.missing, here.values]).p_value
+    if trouble is None and min(before.rows, now.rows) >= minimum and before.missing + now.missing:
+        missing_p = chi_square([before.missing, before.values], [now.missing, now.values]).p_value
     return Facts(
         name,
         trouble,
         measured,
-        there.values,
-        here.values,
-        there.missing_share,
-        here.missing_share,
+        before.values,
+        now.values,
+        before.missing_share,
+        now.missing_share,
         missing_p,
     )
 
 
 def _pair(name: str, reference: Sample, current: Sample) -> Pair | str:
     """The column on both sides, or why there is none."""
-    there, here = _column(reference, name), _column(current, name)
-    if there is None:
+    before, now = _column(reference, name), _column(current, name)
+    if before is None:
         return "the column is new: the reference has none"
-    if here is None:
+    if now is None:
         return "the column is gone: the current rows have none"
-    if isinstance(there, ColumnProfile) and isinstance(here, ColumnProfile):
-        return SketchPair(there, here)
-    assert not isinstance(there, ColumnProfile)
-    assert not isinstance(here, ColumnProfile)
-    return RowPair(there, here)
+    if isinstance(before, ColumnProfile) and isinstance(now, ColumnProfile):
+        return SketchPair(before, now)
+    assert not isinstance(before, ColumnProfile)
+    assert not isinstance(now, ColumnProfile)
+    return RowPair(before, now)
 
 
 def _column(sample: Sample, name: str) -> pl.Series | ColumnProfile | None:
@@ -185,12 +185,12 @@ def _column(sample: Sample, name: str) -> pl.Series | ColumnProfile | None:
 
 
 def _mismatch(pair: Pair) -> str | None:
-    there, here = pair.reference, pair.current
-    if "nested" in (there.kind, here.kind):
-        nested = there.dtype if there.kind == "nested" else here.dtype
+    before, now = pair.reference, pair.current
+    if "nested" in (before.kind, now.kind):
+        nested = before.dtype if before.kind == "nested" else now.dtype
         return f"values of type {nested} have no distribution to compare"
-    if there.kind != here.kind and "empty" not in (there.kind, here.kind):
-        words = f"{WORDS[there.kind]} ({there.dtype}) has become {WORDS[here.kind]} ({here.dtype})"
+    if before.kind != now.kind and "empty" not in (before.kind, now.kind):
+        words = f"{WORDS[before.kind]} ({before.dtype}) has become {WORDS[now.kind]} ({now.dtype})"
         return f"the column changed its type: {words}"
     return None
 

@@ -115,12 +115,12 @@ def _matching(first: datetime, last: datetime, start: datetime, end: datetime) -
 
 def _days(first: datetime, last: datetime) -> list[tuple[int, Span]]:
     """The calendar days between with their weekdays, the first and last as far as they are in it."""
-    found, begin = [], first
+    days, begin = [], first
     while _utc(begin) < _utc(last):
         day, after = _day(begin)
-        found.append((day.weekday(), (begin, min(after, last, key=_utc))))
+        days.append((day.weekday(), (begin, min(after, last, key=_utc))))
         begin = after
-    return found
+    return days
 
 
 def _utc(moment: datetime) -> datetime:
@@ -150,10 +150,10 @@ def _earlier(moment: datetime, days: int) -> datetime:
 
 
 def _joined(parts: list[Span]) -> list[Span]:
-    found: list[Span] = []
+    spans: list[Span] = []
     for begin, until in parts:
-        if found and found[-1][1] == begin:
-            found[-1] = (found[-1][0], until)
+        if spans and spans[-1][1] == begin:
+            spans[-1] = (spans[-1][0], until)
         else:
-            found.append((begin, until))
-    return found
+            spans.append((begin, until))
+    return spans

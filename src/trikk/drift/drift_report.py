@@ -100,8 +100,8 @@ class DriftReport:
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
         """The columns with the verdict "drift", the largest (in units of its limit) first."""
-        found = [column for column in self.columns if column.verdict == "drift"]
-        return tuple(sorted(found, key=lambda c: -c.size))
+        drifted = [column for column in self.columns if column.verdict == "drift"]
+        return tuple(sorted(drifted, key=lambda c: -c.size))
 
     def of(self, verdict: Verdict) -> tuple[ColumnDrift, ...]:
         """The columns with this verdict."""
@@ -109,9 +109,9 @@ class DriftReport:
 
     def __getitem__(self, column: str) -> ColumnDrift:
         """The finding of one column; KeyError if it was not compared."""
-        for found in self.columns:
-            if found.column == column:
-                return found
+        for finding in self.columns:
+            if finding.column == column:
+                return finding
         raise KeyError(column)
 
     def to_json(self) -> dict[str, JSON]:

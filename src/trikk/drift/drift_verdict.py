@@ -62,7 +62,7 @@ def decide(facts: Facts, adjusted: float | None, missing_adjusted: float | None,
         missing_adjusted: the corrected p-value of the change in missing values; None if there is none.
         limits: what is asked for.
     """
-    found = ColumnDrift(
+    finding = ColumnDrift(
         facts.column,
         *_values_verdict(facts, adjusted, limits),
         reference_rows=facts.reference_values,
@@ -72,8 +72,8 @@ def decide(facts: Facts, adjusted: float | None, missing_adjusted: float | None,
         missing_adjusted=missing_adjusted if facts.trouble is None else None,
     )
     if (measured := facts.measured) is not None:
-        found = replace(
-            found,
+        finding = replace(
+            finding,
             method=measured.method,
             statistic=measured.statistic,
             effect=measured.effect,
@@ -83,56 +83,58 @@ def decide(facts: Facts, adjusted: float | None, missing_adjusted: float | None,
             error=measured.error,
             distance=measured.distance,
         )
-    return _with_missing(_sized(found), limits)
+    return _with_missing(_sized(finding), limits)
 
 
-def decided_anew(found: ColumnDrift, limits: Limits) -> ColumnDrift:
+def decided_anew(finding: ColumnDrift, limits: Limits) -> ColumnDrift:
     """The verdict that a finding would have with other limits; what could not be measured stays so.
 
     Findings of before `missing_adjusted` was kept tell by their reason whether missing values had drifted.
 
     Args:
-        found: the finding.
+        finding: what was decided.
         limits: what is asked for now; `minimum` is that of before.
     """
-    if found.reason.startswith(_MISSING):
-        tested = 0.0 if found.missing_adjusted is None else found.missing_adjusted
-        few = min(found.reference_rows, found.current_rows) < limits.minimum
-        was: Verdict = "insufficient data" if few else "not comparable"
-        found = replace(found, verdict=was, reason=found.reason.partition("; ")[2], missing_adjusted=tested)
-    if found.effect is not None and found.adjusted is not None:
-        size, change = f"{found.method} {found.effect:.3g}", found.reason.partition("; ")[2]
-        verdict, reason = _judged(size, found.effect, found.adjusted, f"; {change}" if change else "", limits)
-        found = replace(found, verdict=verdict, reason=reason, threshold=limits.threshold)
-    return _with_missing(_sized(found), limits)
+    if finding.reason.startswith(_MISSING):
+        tested = 0.0 if finding.missing_adjusted is None else finding.missing_adjusted
+        few = min(finding.reference_rows, finding.current_rows) < limits.minimum
+        of_values: Verdict = "insufficient data" if few else "not comparable"
+        finding = replace(
+            finding, verdict=of_values, reason=finding.reason.partition("; ")[2], missing_adjusted=tested
+        )
+    if finding.effect is not None and finding.adjusted is not None:
+        size, change = f"{finding.method} {finding.effect:.3g}", finding.reason.partition("; ")[2]
+        verdict, reason = _judged(size, finding.effect, finding.adjusted, f"; {change}" if change else "", limits)
+        finding = replace(finding, verdict=verdict, reason=reason, threshold=limits.threshold)
+    return _with_missing(_sized(finding), limits)
 
 
-def missing_changed(found: ColumnDrift, alpha: float) -> float | None:
+def missing_changed(finding: ColumnDrift, alpha: float) -> float | None:
     """By how much the share of missing values has changed, 0 to 1; None if that may be chance."""
-    tested = found.missing_adjusted
-    if tested is None and found.reason.startswith(_MISSING):
+    tested = finding.missing_adjusted
+    if tested is None and finding.reason.startswith(_MISSING):
         tested = 0.0
     if tested is None or tested > alpha:
         return None
-    return abs(found.current_missing - found.reference_missing)
+    return abs(finding.current_missing - finding.reference_missing)
 
 
-def _with_missing(found: ColumnDrift, limits: Limits) -> ColumnDrift:
+def _with_missing(finding: ColumnDrift, limits: Limits) -> ColumnDrift:
     """The finding, which drifts as well if the share of missing values does."""
-    change = missing_changed(found, limits.alpha)
+    change = missing_changed(finding, limits.alpha)
     if change is None or change < limits.missing:
-        return found
-    missing = f"{_MISSING}{found.reference_missing:.1%} -> {found.current_missing:.1%}"
-    size = max(found.times_limit, change / max(limits.missing, _LEAST))
-    return replace(found, verdict="drift", reason=f"{missing}; {found.reason}", times_limit=size)
+        return finding
+    missing = f"{_MISSING}{finding.reference_missing:.1%} -> {finding.current_missing:.1%}"
+    size = max(finding.times_limit, change / max(limits.missing, _LEAST))
+    return replace(finding, verdict="drift", reason=f"{missing}; {finding.reason}", times_limit=size)
 
 
-def _sized(found: ColumnDrift) -> ColumnDrift:
+def _sized(finding: ColumnDrift) -> ColumnDrift:
     """The finding with the size of its drift; effects up to 1 go on growing with the distance of the numbers."""
-    if found.verdict != "drift" or found.effect is None or found.threshold is None:
-        return replace(found, times_limit=0.0)
-    far = 1.0 if found.method == "wasserstein" else max(1.0, found.distance or 0.0)
-    return replace(found, times_limit=far * found.effect / max(found.threshold, _LEAST))
+    if finding.verdict != "drift" or finding.effect is None or finding.threshold is None:
+        return replace(finding, times_limit=0.0)
+    far = 1.0 if finding.method == "wasserstein" else max(1.0, finding.distance or 0.0)
+    return replace(finding, times_limit=far * finding.effect / max(finding.threshold, _LEAST))
 
 
 def _values_verdict(facts: Facts, adjusted: float | None, limits: Limits) -> tuple[Verdict, str]:

@@ -45,7 +45,7 @@ class Profile:
         for one in (self, *others):
             for name, column in one.columns.items():
                 parts.setdefault(name, []).append(column)
-        columns = {name: found[0].merge(*found[1:]) for name, found in parts.items()}
+        columns = {name: summaries[0].merge(*summaries[1:]) for name, summaries in parts.items()}
         return Profile(sum(one.rows for one in (self, *others)), columns)
 
     def to_json(self) -> dict[str, JSON]:
@@ -93,12 +93,12 @@ def profile(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str] | None = 
     chosen = frame.select(wanted)
     if isinstance(chosen, pl.DataFrame):
         return _profile_of(chosen)
-    found = [_profile_of(pl.DataFrame(schema={name: schema[name] for name in wanted}))]
+    profiles = [_profile_of(pl.DataFrame(schema={name: schema[name] for name in wanted}))]
     for batch in chosen.collect_batches(chunk_size=BATCH, engine="streaming"):
-        found.append(_profile_of(batch))
-        if len(found) > AT_ONCE:
-            found = [found[0].merge(*found[1:])]
-    return found[0].merge(*found[1:])
+        profiles.append(_profile_of(batch))
+        if len(profiles) > AT_ONCE:
+            profiles = [profiles[0].merge(*profiles[1:])]
+    return profiles[0].merge(*profiles[1:])
 
 
 def _profile_of(frame: pl.DataFrame) -> Profile:

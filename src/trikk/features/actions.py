@@ -42,9 +42,9 @@ def check_rows(rows: Any, definition: Mapping[str, Any]) -> pl.DataFrame:
         frame = storable(
             known_late(wanted, in_declared_types(wanted, frame)), where=f"feature table {wanted.name}"
         )
-        found = facts(wanted, frame)
-        found.by_entity()
-        check_types(wanted.name, found.values.schema)
+        known = facts(wanted, frame)
+        known.by_entity()
+        check_types(wanted.name, known.values.schema)
     context = current_step()
     if context is not None and not context.dry:
         remember(context.journal, wanted, at=time.time())
@@ -77,12 +77,12 @@ def sync_rows(
     from trikk.features.sync import sync
 
     wanted = Definition.read(definition)
-    here = place()
+    project = place()
     context = current_step()
     if context is not None and context.dry:
         raise PermanentError(f"feature table {wanted.name} is not synced in a replay")
-    remember(here.journal, wanted, at=time.time())
-    return sync(wanted, here, at=at, to=to, rebuild=rebuild).to_json()
+    remember(project.journal, wanted, at=time.time())
+    return sync(wanted, project, at=at, to=to, rebuild=rebuild).to_json()
 
 
 def remember(ledger: Ledger, definition: Definition, *, at: float) -> None:

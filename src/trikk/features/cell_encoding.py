@@ -55,8 +55,8 @@ def read_type(text: str) -> pl.DataType:
     import polars as pl
 
     if text in _PLAIN:
-        made: pl.DataType = getattr(pl, text)()
-        return made
+        dtype: pl.DataType = getattr(pl, text)()
+        return dtype
     if text in (_NAIVE, _AWARE):
         return pl.Datetime("us", "UTC" if text == _AWARE else None)
     if match := _DECIMAL.match(text):
@@ -185,5 +185,5 @@ def show_moment(moment: int, aware: bool) -> str:
 
 def _inner(dtype: pl.List) -> pl.DataType:
     inner: Any = dtype.inner
-    made: pl.DataType = inner() if isinstance(inner, type) else inner
-    return made
+    typed: pl.DataType = inner() if isinstance(inner, type) else inner
+    return typed

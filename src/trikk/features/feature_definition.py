@@ -130,8 +130,8 @@ def _type_text(kind: object) -> str:
         return kind
     from trikk.storage.tables.types import stored_type
 
-    made: Any = kind() if isinstance(kind, type) else kind
-    return str(stored_type("feature", made))
+    dtype: Any = kind() if isinstance(kind, type) else kind
+    return str(stored_type("feature", dtype))
 
 
 def _microseconds(value: Duration, what: str) -> int:

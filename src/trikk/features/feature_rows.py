@@ -122,8 +122,8 @@ def in_declared_types(definition: Definition, frame: pl.DataFrame) -> pl.DataFra
     from trikk.features.cell_encoding import read_type
 
     types = {n: t for n, t in (definition.features or {}).items() if t is not None and n in frame.columns}
-    made = [in_type(frame[name], read_type(dtype)) for name, dtype in types.items()]
-    return frame.with_columns(column for column in made if column is not None)
+    typed = [in_type(frame[name], read_type(dtype)) for name, dtype in types.items()]
+    return frame.with_columns(column for column in typed if column is not None)
 
 
 def check_time(name: str, dtype: pl.DataType, where: str) -> bool:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError, UsageError
-from trikk.features import actions
 from trikk.features.feature_definition import Definition, define
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
@@ -151,7 +150,9 @@ class FeatureTable(Table):
                 "join_as_of reads its own table in a pipeline", where=caller(), next="leave table= out"
             )
         named = None if features is None else list(features)
-        step = Step(actions.join_rows, name=self._step("join"))
+        from trikk.features.actions import join_rows
+
+        step = Step(join_rows, name=self._step("join"))
         return step.options(after=after)(rows, self, self.definition.to_json(), on, named, prefix)  # type: ignore[arg-type]
 
     def sync(
@@ -178,9 +179,11 @@ class FeatureTable(Table):
         Returns:
             A dict: `version` of the table, `entities` written, `rebuilt`, `at`.
         """
-        step = Step(actions.sync_rows, name=self._step("sync"), effect=True)
-        made = step.options(after=after) if current() is not None else step
-        return made(self.definition.to_json(), at, to, rebuild, written)
+        from trikk.features.actions import sync_rows
+
+        step = Step(sync_rows, name=self._step("sync"), effect=True)
+        placed = step.options(after=after) if current() is not None else step
+        return placed(self.definition.to_json(), at, to, rebuild, written)
 
     def latest(
         self,
@@ -230,7 +233,9 @@ class FeatureTable(Table):
     def _checked(self, rows: object) -> Any:
         if current() is None:
             return rows  # the write itself says that it has no place here
-        step = Step(actions.check_rows, name=self._step("check"))
+        from trikk.features.actions import check_rows
+
+        step = Step(check_rows, name=self._step("check"))
         return step(rows, self.definition.to_json())
 
     def _now(self) -> Any:

@@ -50,10 +50,10 @@ def join_as_of(
     moments = _moments(frame, definition, known, on)
     chosen = _chosen(known, features)
     names = [prefix + name for name in chosen]
-    taken = [name for name in names if name in frame.columns]
-    if taken:
+    present = [name for name in names if name in frame.columns]
+    if present:
         raise UsageError(
-            f"the rows have a column {taken[0]!r} already", where=_where(definition), next='give prefix="..."'
+            f"the rows have a column {present[0]!r} already", where=_where(definition), next='give prefix="..."'
         )
     values = known.values.select(chosen)
     values.columns = names
@@ -70,8 +70,8 @@ def _match(definition: Definition, frame: pl.DataFrame, known: Facts, moments: p
         as_key(frame[name], known.entity[name].dtype, _where(definition)).alias(key)
         for name, key in zip(definition.entity, keys, strict=True)
     ]
-    found = pl.DataFrame(typed).join(entities, on=keys, how="left", maintain_order="left")["id"]
-    left = pl.DataFrame({"id": found, "moment": moments}).with_row_index("at").sort("moment")
+    ids = pl.DataFrame(typed).join(entities, on=keys, how="left", maintain_order="left")["id"]
+    left = pl.DataFrame({"id": ids, "moment": moments}).with_row_index("at").sort("moment")
     joined = left.join_asof(
         table, left_on="moment", right_on="available", by="id", strategy="backward", check_sortedness=False
     )

@@ -86,9 +86,9 @@ class RedisOnline:
         pairs: dict[str, str] = {}
         with self._changed(before) as pipe:
             for chunk in _chunks(cells):
-                there = pipe.hmget(self._key, [entity for entity, _ in chunk])
+                stored = pipe.hmget(self._key, [entity for entity, _ in chunk])
                 pairs |= {
-                    entity: combine(entity, old, new) for (entity, new), old in zip(chunk, there, strict=True)
+                    entity: combine(entity, old, new) for (entity, new), old in zip(chunk, stored, strict=True)
                 }
             pipe.multi()
             for chunk in _chunks(pairs.items()):

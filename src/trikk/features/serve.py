@@ -135,10 +135,10 @@ class Server:
         self, keys: Sequence[Mapping[str, Any]], at: datetime | None, features: Sequence[str] | None
     ) -> list[dict[str, Any]]:
         """Answers for keys that are dicts, as `FeatureTable.latest` describes."""
-        view, found = self._found(lambda view: [_entity(view, key) for key in keys], at)
+        view, cells = self._found(lambda view: [_entity(view, key) for key in keys], at)
         chosen = view.chosen(features)
         answers = []
-        for key, values in zip(keys, found, strict=True):
+        for key, values in zip(keys, cells, strict=True):
             answer = {name: key[name] for name in self._definition.entity}
             for name, position, convert in chosen:
                 value = None if values is None else values[position]
@@ -153,10 +153,10 @@ class Server:
         if entity is None:
             return Missing.UNKNOWN, ""
         (cell,) = self._store.read([entity])[1]
-        found = why_none(cell, view.moment(at), self._definition.ttl)
-        if found is None:
+        reason = why_none(cell, view.moment(at), self._definition.ttl)
+        if reason is None:
             return None
-        why, rank = found
+        why, rank = reason
         return why, "" if why is Missing.UNKNOWN else show_moment(rank, view.state.aware)
 
     def frame(self, keys: Any, at: datetime | None, features: Sequence[str] | None) -> pl.DataFrame:
@@ -170,11 +170,11 @@ class Server:
             if name not in frame.columns:
                 raise _no_column(name, frame.columns, self._definition.name)
         frame = frame.select(self._definition.entity)
-        view, found = self._found(lambda view: _entities(view, frame), at)
+        view, cells = self._found(lambda view: _entities(view, frame), at)
         columns = []
         for name, position, _ in view.chosen(features):
             dtype = read_type(view.state.values[name])
-            plain = pl.Series(name, [None if row is None else row[position] for row in found], wire_type(dtype))
+            plain = pl.Series(name, [None if row is None else row[position] for row in cells], wire_type(dtype))
             columns.append(plain.to_frame().select(from_wire(pl.col(name), dtype)).to_series())
         return frame.hstack(columns)
 

@@ -179,8 +179,8 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
 
 def _cells(connection: sqlite3.Connection, entities: Sequence[str]) -> list[str | None]:
     if len(entities) <= _FEW:
-        found = [connection.execute(_ONE, (entity,)).fetchone() for entity in entities]
-        return [None if row is None else row[0] for row in found]
+        stored = [connection.execute(_ONE, (entity,)).fetchone() for entity in entities]
+        return [None if row is None else row[0] for row in stored]
     rows: dict[str, str] = dict(connection.execute(_MANY, (json.dumps(entities),)).fetchall())
     return [rows.get(entity) for entity in entities]
 

@@ -102,13 +102,13 @@ def _once(
         done = _added(definition, place, store, before, state, version, at)
         if done is not None:
             return done
-    found = _facts(definition, place.tables.scan(definition.name, version))
-    horizon = _horizon(definition, place, at, found.aware)
-    if state is not None and state.aware == found.aware:
+    known = _facts(definition, place.tables.scan(definition.name, version))
+    horizon = _horizon(definition, place, at, known.aware)
+    if state is not None and state.aware == known.aware:
         horizon = max(state.horizon, horizon)
-    after = _state(definition, found, version, horizon)
-    count = store.replace(before, after.dump(), _cells(found, horizon, definition.ttl))
-    return Synced(definition.name, version, count, True, show_moment(horizon, found.aware))
+    after = _state(definition, known, version, horizon)
+    count = store.replace(before, after.dump(), _cells(known, horizon, definition.ttl))
+    return Synced(definition.name, version, count, True, show_moment(horizon, known.aware))
 
 
 def _added(
@@ -124,33 +124,33 @@ def _added(
     new = place.tables.appended(definition.name, state.version, version)
     if new is None:
         return None
-    found = _facts(definition, new)
-    horizon = max(state.horizon, _horizon(definition, place, at, found.aware))
-    after = _state(definition, found, version, horizon)
+    known = _facts(definition, new)
+    horizon = max(state.horizon, _horizon(definition, place, at, known.aware))
+    after = _state(definition, known, version, horizon)
     alike = (after.entity, after.values, after.aware) == (state.entity, state.values, state.aware)
-    if not alike or found.entity.height > _FEW:
+    if not alike or known.entity.height > _FEW:
         return None
-    cells = _cells(found, horizon, None)
+    cells = _cells(known, horizon, None)
     count = store.update(before, after.dump(), cells, partial(merged, horizon=horizon))
-    return Synced(definition.name, version, count, False, show_moment(horizon, found.aware))
+    return Synced(definition.name, version, count, False, show_moment(horizon, known.aware))
 
 
 def _facts(definition: Definition, rows: pl.LazyFrame) -> Facts:
-    found = facts(definition, rows)
-    check_types(definition.name, found.values.schema)
-    return found
+    known = facts(definition, rows)
+    check_types(definition.name, known.values.schema)
+    return known
 
 
 def _meaning(state: State) -> str:
     return Definition.read(state.definition).meaning
 
 
-def _state(definition: Definition, found: Facts, version: int, horizon: int) -> State:
+def _state(definition: Definition, known: Facts, version: int, horizon: int) -> State:
     return State(
         definition=definition.to_json(),
-        entity=[str(dtype) for dtype in found.entity.dtypes],
-        values={name: str(dtype) for name, dtype in found.values.schema.items()},
-        aware=found.aware,
+        entity=[str(dtype) for dtype in known.entity.dtypes],
+        values={name: str(dtype) for name, dtype in known.values.schema.items()},
+        aware=known.aware,
         version=version,
         horizon=horizon,
         synced=time.time(),
@@ -170,28 +170,28 @@ def _horizon(definition: Definition, place: Place, at: datetime | None, aware: b
     return moment_of(at, aware, where)
 
 
-def _cells(found: Facts, horizon: int, ttl: int | None) -> Iterator[tuple[str, str]]:
+def _cells(known: Facts, horizon: int, ttl: int | None) -> Iterator[tuple[str, str]]:
     """The entities' cells: of each the last row that is available at the horizon, and all that come to be later.
 
     Args:
-        found: rows of the table.
+        known: rows of the table.
         horizon: the first moment that can be asked for.
         ttl: leave out rows that are too old at the horizon. Only where the cells take the place of all: an old
             row must not be left out while an older one stays.
     """
     import polars as pl
 
-    _, rows = found.by_entity()
+    _, rows = known.by_entity()
     past = pl.col("available") <= horizon
     if ttl is not None:
         rows = rows.filter(~past | (horizon - pl.col("rank") <= ttl))
     last = rows.filter(past).unique("id", keep="last", maintain_order=True)
     rows = pl.concat([last, rows.filter(~past)]).sort("id", maintain_order=True)
-    yield from _grouped(found, rows)
+    yield from _grouped(known, rows)
 
 
-def _grouped(found: Facts, rows: pl.DataFrame) -> Iterator[tuple[str, str]]:
-    for _, group in itertools.groupby(_encoded(found, rows), key=lambda row: row[0]):
+def _grouped(known: Facts, rows: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    for _, group in itertools.groupby(_encoded(known, rows), key=lambda row: row[0]):
         versions = list(group)
         yield (
             entity_text(versions[0][1]),
@@ -200,17 +200,17 @@ def _grouped(found: Facts, rows: pl.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def _encoded(
-    found: Facts, rows: pl.DataFrame
+    known: Facts, rows: pl.DataFrame
 ) -> Iterator[tuple[int, tuple[object, ...], int, int, tuple[object, ...]]]:
     """Of each row its entity's number, entity, times and values, as plain Python values."""
     import polars as pl
 
-    keys = [to_wire(pl.col(name), dtype) for name, dtype in found.entity.schema.items()]
-    wires = [to_wire(pl.col(name), dtype) for name, dtype in found.values.schema.items()]
+    keys = [to_wire(pl.col(name), dtype) for name, dtype in known.entity.schema.items()]
+    wires = [to_wire(pl.col(name), dtype) for name, dtype in known.values.schema.items()]
     for part in rows.iter_slices(_SLICE):
         at = part["row"]
-        entities = found.entity[at].select(keys).iter_rows()
-        values = found.values[at].select(wires).iter_rows()
+        entities = known.entity[at].select(keys).iter_rows()
+        values = known.values[at].select(wires).iter_rows()
         times = part.select("id", "available", "rank").iter_rows()
         for (number, available, rank), entity, value in zip(times, entities, values, strict=True):
             yield number, entity, available, rank, value

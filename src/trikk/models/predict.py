@@ -17,7 +17,7 @@ from trikk.core.digests import digest_bytes
 from trikk.core.errors import PredictionError, SignatureError, UsageError
 from trikk.models.calling.invoke import predictions
 from trikk.models.calling.model_columns import Fitted, fitted_on, inputs_of
-from trikk.models.calling.set_aside import INDEX, REASON, Parted, Repeated, told, unfit
+from trikk.models.calling.set_aside import INDEX, REASON, Parted, Repeated, reasons_text, unfit
 from trikk.models.keys import RESERVED, check_columns, check_keys, key_text, repeated_keys
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion, as_version
@@ -107,8 +107,8 @@ def predict_valid(
     # what has no value is set aside, if it must have one
     job, needed = _planned(model, lazy, key, slot, keep, allow_nan=True)
 
-    def values(made: pl.DataFrame) -> list[str]:
-        return [] if allow_nan else made.columns[len(job.about) + 2 : made.columns.index("model")]
+    def values(predicted: pl.DataFrame) -> list[str]:
+        return [] if allow_nan else predicted.columns[len(job.about) + 2 : predicted.columns.index("model")]
 
     parted = Parted(lambda rows: _predicted(job, rows, needed), needed, values)
     repeated = Repeated(job.about, repeated_keys(lazy, job.about))
@@ -118,11 +118,11 @@ def predict_valid(
     reasons: Counter[str] = Counter()
     total = 0
     for n, batch in enumerate(batches(lazy)):
-        made, why = _parted(job, batch, parted, repeated)
+        predicted, why = _parted(job, batch, parted, repeated)
         total += batch.height
-        if made.height:
+        if predicted.height:
             good.append(folder / f"{n:06}.arrow")
-            made.write_ipc(good[-1])
+            predicted.write_ipc(good[-1])
         reasons.update(why.drop_nulls())
         if why.null_count() < batch.height:
             bad.append(folder / f"{n:06}.aside.arrow")
@@ -144,18 +144,18 @@ def _parted(job: _Job, batch: pl.DataFrame, parted: Parted, repeated: Repeated) 
     try:
         why = unfit(batch, job.about, job.signature)
         fit = batch.with_row_index(INDEX).filter(why.is_null())
-        made = parted.of(fit) if fit.height else _predicted(job, batch.clear(), parted.inputs)
+        predicted = parted.of(fit) if fit.height else _predicted(job, batch.clear(), parted.inputs)
     except (SignatureError, PredictionError) as error:
         error.where = job.where
         raise
     if not fit.height:
-        return made, why
-    good = made.filter(made[REASON].is_null())
+        return predicted, why
+    good = predicted.filter(predicted[REASON].is_null())
     again = {good[INDEX][place] for place in repeated.of(good)}
     key = ", ".join(job.about)
     later = {
         index: reason or (f"{key} came before" if index in again else None)
-        for index, reason in zip(made[INDEX], made[REASON], strict=True)
+        for index, reason in zip(predicted[INDEX], predicted[REASON], strict=True)
     }
     all_reasons = [later.get(n, reason) for n, reason in enumerate(why)]
     chosen = good.filter(~good[INDEX].is_in(list(again))).drop(INDEX, REASON)
@@ -174,7 +174,7 @@ def _tell(context: StepContext | None, reasons: Counter[str], total: int, at_mos
     count = sum(reasons.values())
     if not count:
         return
-    text = told(reasons, total)
+    text = reasons_text(reasons, total)
     if count > at_most * total:
         raise PredictionError(
             f"{text}; that is {count / total:.1%}, and at_most={at_most:g} may be set aside",
@@ -236,8 +236,8 @@ def _job(
 
 def _others(job: _Job, columns: list[str]) -> list[str]:
     """The inputs of a model without a signature: those that it names, else all that have no other part."""
-    others = [name for name in columns if name not in (*job.about, *job.keep)]
-    return inputs_of(job.model, columns, others, job.known)
+    unnamed = [name for name in columns if name not in (*job.about, *job.keep)]
+    return inputs_of(job.model, columns, unnamed, job.known)
 
 
 def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame:
@@ -246,20 +246,20 @@ def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame
     keys = rows.select(job.about)
     given = rows if job.signature else rows.select(inputs)
     try:
-        found = predictions(job.model, given, job.signature, keys=keys, allow_nan=job.allow_nan, known=job.known)
+        answers = predictions(job.model, given, job.signature, keys=keys, allow_nan=job.allow_nan, known=job.known)
     except (SignatureError, PredictionError) as error:
         error.where = job.where
         raise
     return keys.with_columns(
         prediction_id=pl.Series(prediction_ids(job.identity, keys), dtype=pl.String),
         predicted_at=pl.lit(job.now, pl.Datetime("us", "UTC")),
-        **{column.name: column for column in found.get_columns()},
+        **{column.name: column for column in answers.get_columns()},
         model=pl.lit(job.name),
         model_version=pl.lit(job.version, pl.Int64),
         run=pl.lit(job.run),
         **{name: rows[name] for name in job.keep},
     ).select(
-        "prediction_id", *job.about, "predicted_at", *found.columns, "model", "model_version", "run", *job.keep
+        "prediction_id", *job.about, "predicted_at", *answers.columns, "model", "model_version", "run", *job.keep
     )
 
 

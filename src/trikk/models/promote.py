@@ -118,10 +118,12 @@ def compare(
     together = _together(metric, [side.version for side in sides])
     for side in sides:
         side.load(context, sides[0].version.signature)
-    truth, found = predicted(sides, lazy_of(rows), target, probabilities=metric.of_probabilities)
+    truth, answers = predicted(sides, lazy_of(rows), target, probabilities=metric.of_probabilities)
     anyone = next((side.classes for side in sides if side.classes is not None), None)
     _refuse_unseen(metric, truth, together or anyone, target)
-    scores = [_scored(metric, truth, one, side, anyone, together) for one, side in zip(found, sides, strict=True)]
+    scores = [
+        _scored(metric, truth, answer, side, anyone, together) for answer, side in zip(answers, sides, strict=True)
+    ]
     unseen, words = unseen_by_side(truth, {s.version.reference: s.classes for s in sides if s.classes is not None})
     against = scores[1] if holder is not None else None
     verdict = decide(rule, metric, scores[0], against, held_by=None if holder is None else holder.version)
@@ -242,19 +244,19 @@ def predicted(
             next=f"there are: {', '.join(rows.collect_schema().names())}",
         )
     truths: list[pl.Series] = []
-    found: list[list[pl.DataFrame]] = [[] for _ in sides]
+    by_side: list[list[pl.DataFrame]] = [[] for _ in sides]
     for batch in batches(rows):
         truths.append(batch[target])
-        for side, into in zip(sides, found, strict=True):
+        for side, into in zip(sides, by_side, strict=True):
             try:
-                made = predictions(side.model, batch, side.signature, known=side.known)
+                answers = predictions(side.model, batch, side.signature, known=side.known)
             except (SignatureError, PredictionError) as error:
                 error.where = f"model {side.version.reference}"
                 raise
-            into.append(made if probabilities else made.select("value"))
+            into.append(answers if probabilities else answers.select("value"))
     if not truths:
         raise UsageError("there are no rows to compare on", next="give rows that neither model was fitted on")
-    return pl.concat(truths), [pl.concat(parts) for parts in found]
+    return pl.concat(truths), [pl.concat(parts) for parts in by_side]
 
 
 def _decision(state: str, reason: str, version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:

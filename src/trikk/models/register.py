@@ -94,7 +94,7 @@ def register(
         _LOG.warning("%s", _bound_to(name, model, artifact))
     state = RunState.fold(context.recorded_in, context.journal.events(context.recorded_in))
     locked: Mapping[str, Any] = state.lock
-    made = ModelVersion(
+    draft = ModelVersion(
         name=name,
         version=0,
         artifact=artifact,
@@ -104,7 +104,9 @@ def register(
         pipeline=context.pipeline,
         code=str(locked.get("code", "")),
         tables=dict(locked.get("tables", {})),
-        models={ref: found and found["version"] for ref, found in locked.get("models", {}).items()},
+        models={
+            ref: locked_model and locked_model["version"] for ref, locked_model in locked.get("models", {}).items()
+        },
         parameters=state.parameters,
         metrics=numbers_by_name,
         description=description,
@@ -112,9 +114,11 @@ def register(
         created=context.time(),
         spare=spare,
     )
-    taken = None if signature is None else _before_tasks(signature, model, inputs)
-    shown = digest_json([artifact.digest, taken, {**numbers_by_name}, description, *([said] if said else [])])
-    version = Registry(context.journal).register(made, identity=f"{context.identity}/{shown[:16]}")
+    before_tasks = None if signature is None else _before_tasks(signature, model, inputs)
+    shown = digest_json(
+        [artifact.digest, before_tasks, {**numbers_by_name}, description, *([said] if said else [])]
+    )
+    version = Registry(context.journal).register(draft, identity=f"{context.identity}/{shown[:16]}")
     context.notes.append(f"{name} version {version.version}")
     return version.to_json()
 
@@ -195,7 +199,7 @@ def infer(
         (pl.col(n).is_null() | pl.col(n).is_nan()) if kinds[n].is_float() else pl.col(n).is_null() for n in names
     ]
     some = lazy.select(column.any() for column in empty).collect(engine="streaming").row(0)
-    found = [name for name, has in zip(names, some, strict=True) if has]
+    with_gaps = [name for name, has in zip(names, some, strict=True) if has]
     known_classes = _classes(model, inputs, sample, known, task=task, positive=positive, classes=classes)
     if known_classes is not None and known_classes.task is Task.MULTICLASS and method != "predict":
         raise SignatureError(
@@ -208,7 +212,7 @@ def infer(
         _refuse_order(output, known_classes)
     unknown = sorted(set(nullable) - set(names))
     given = Signature.infer(
-        sample, output["value"], takes=takes, method=method, nullable=[*unknown, *found, *nullable]
+        sample, output["value"], takes=takes, method=method, nullable=[*unknown, *with_gaps, *nullable]
     )
     given = given.with_categories(_categories(lazy))
     if known_classes is None:
@@ -242,9 +246,9 @@ def _refuse_cases(columns: Sequence[str]) -> None:
     """Raise UsageError if two columns differ in case only, since no table can hold both."""
     seen: dict[str, str] = {}
     for name in columns:
-        if (other := seen.setdefault(name.lower(), name)) != name:
+        if (twin := seen.setdefault(name.lower(), name)) != name:
             raise UsageError(
-                f"two classes differ in case only, and no table has columns {other!r} and {name!r}",
+                f"two classes differ in case only, and no table has columns {twin!r} and {name!r}",
                 next="give one of the classes another name before fitting",
             )
 
@@ -258,14 +262,14 @@ def _refuse_order(output: pl.DataFrame, classes: Classes) -> None:
 
     for name, value in classes.columns().items():
         likely, says = output[name].to_numpy(), (output["value"] == value).to_numpy()
-        own, others = likely[says], likely[~says]
-        if min(len(own), len(others)) < _FEWEST:
+        says_it, rest = likely[says], likely[~says]
+        if min(len(says_it), len(rest)) < _FEWEST:
             continue
-        gap = others.mean() - own.mean()
-        if gap > _ROUNDING and gap > _SURE * np.sqrt(own.var() / len(own) + others.var() / len(others)):
+        gap = rest.mean() - says_it.mean()
+        if gap > _ROUNDING and gap > _SURE * np.sqrt(says_it.var() / len(says_it) + rest.var() / len(rest)):
             raise SignatureError(
-                f"the probability of {value!r} is {own.mean():.3g} on average where the model says {value!r}, and "
-                f"{others.mean():.3g} elsewhere, so that it is another class's",
+                f"the probability of {value!r} is {says_it.mean():.3g} on average where the model says {value!r}, "
+                f"and {rest.mean():.3g} elsewhere, so that it is another class's",
                 next="give classes= (or classes_) in the order of the model's probabilities",
             )
 
@@ -283,14 +287,14 @@ def _categories(rows: pl.LazyFrame) -> dict[str, list[str]]:
     """The texts of each column of texts or categories, in order; not of one that has very many, or long ones."""
     import polars as pl
 
-    found = {}
+    categories = {}
     for name, kind in rows.collect_schema().items():
         if kind in (pl.String, pl.Categorical):
             texts = rows.select(pl.col(name).cast(pl.String).drop_nulls().unique()).head(MOST_CATEGORIES + 1)
             values = texts.collect(engine="streaming").to_series()
             if len(values) <= MOST_CATEGORIES and not (values.str.len_bytes() > _LONGEST).any():
-                found[name] = values.sort().to_list()
-    return found
+                categories[name] = values.sort().to_list()
+    return categories
 
 
 def _proved(
@@ -376,15 +380,15 @@ def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
         raise UsageError(
             f"metrics are a dict of numbers, not a {type(metrics).__name__}", next='give {"mae": 1.5}'
         )
-    found: dict[str, float] = {}
+    floats: dict[str, float] = {}
     for name, value in metrics.items():
         good = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not (good and math.isfinite(value)):
             raise UsageError(
                 f"the metric {name!r} is {value!r}, which is no finite number", next="look at what computed it"
             )
-        found[str(name)] = float(value)
-    return found
+        floats[str(name)] = float(value)
+    return floats
 
 
 def refuse_dry(context: StepContext, what: str) -> None:

@@ -43,12 +43,12 @@ class Registry:
 
     def state(self, name: str) -> ModelState:
         """Everything that is known of a model."""
-        found = self._read(name)
-        if not found.versions:
-            known = self.names()
-            mend = None if known else "register one: register_model in a pipeline"
-            raise UnknownName("model", name, known, next=mend)
-        return found
+        state = self._read(name)
+        if not state.versions:
+            names = self.names()
+            mend = None if names else "register one: register_model in a pipeline"
+            raise UnknownName("model", name, names, next=mend)
+        return state
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a model, oldest first."""
@@ -81,9 +81,9 @@ class Registry:
             return state.versions[max(state.versions)]
         number = state.holder_number(alias, environment)
         if number is None:
-            held = [f"{name}@{known}" for known in state.aliases(environment)]
+            aliases = [f"{name}@{known}" for known in state.aliases(environment)]
             mend = f"trikk models promote {name} VERSION --alias {alias}"
-            raise UnknownName("alias", f"{name}@{alias}", held, next=None if held else mend)
+            raise UnknownName("alias", f"{name}@{alias}", aliases, next=None if aliases else mend)
         return state.get(number)
 
     def holder(self, name: str, alias: str, environment: str, at: float | None = None) -> ModelVersion | None:
@@ -158,20 +158,16 @@ class Registry:
         def decide(state: ModelState) -> tuple[str, dict[str, JSON]] | None:
             state.get(version)
             now = state.holder_number(alias, environment)
-            held = state.moves_of(alias, environment)
+            moves = state.moves_of(alias, environment)
             if recorded is not None:
-                _check_told(held, name, version, at, recorded)
-            if now == version and (recorded is None or held[-1].at <= at):
+                _check_counts_from(moves, name, version, at, recorded)
+            if now == version and (recorded is None or moves[-1].at <= at):
                 return None
             if expected is not None and expected[0] != now:
-                raise Conflict(
-                    f"{name}@{alias} has moved from version {expected[0]} to {now} meanwhile", next="decide again"
-                )
+                raise _changed(f"{name}@{alias} has moved from version {expected[0]} to {now}")
             asks = (environment, alias) in state.guarded
             if guarded is not None and guarded != asks:
-                raise Conflict(
-                    f"whether {name}@{alias} requires approval has changed meanwhile", next="decide again"
-                )
+                raise _changed(f"whether {name}@{alias} requires approval has changed")
             body = _body(alias, environment, by, why, version=version, decision=decision)
             if recorded is not None:
                 body["recorded"] = recorded
@@ -191,11 +187,11 @@ class Registry:
         """
 
         def decide(state: ModelState) -> tuple[str, dict[str, JSON]]:
-            holders = state.held.get((environment, alias), [])
+            holders = state.holders.get((environment, alias), [])
             if len(holders) < 2:
-                held = f"has been held by version {holders[0]} only" if holders else "is held by no version"
+                standing = f"has been held by version {holders[0]} only" if holders else "is held by no version"
                 raise UsageError(
-                    f"{name}@{alias} {held} in {environment}: there is nothing to return to",
+                    f"{name}@{alias} {standing} in {environment}: there is nothing to return to",
                     next=f"move it by hand: trikk models promote {name} VERSION --alias {alias}",
                 )
             return s.ALIAS_RETURNED, _body(alias, environment, by, why, version=holders[-2])
@@ -227,12 +223,12 @@ class Registry:
         """
 
         def decide(state: ModelState) -> tuple[str, dict[str, JSON]]:
-            asked = state.pending.get((environment, alias))
-            if asked is None:
+            request = state.pending.get((environment, alias))
+            if request is None:
                 raise UsageError(
                     f"no move of {name}@{alias} waits for approval in {environment}", next=f"trikk models {name}"
                 )
-            return s.ALIAS_APPROVED, _body(alias, environment, by, why, request=asked.seq)
+            return s.ALIAS_APPROVED, _body(alias, environment, by, why, request=request.seq)
 
         move = self._move(name, decide, at=at)
         assert move is not None
@@ -241,8 +237,8 @@ class Registry:
     def decided(self, name: str, identity: str) -> Move | None:
         """The move or request that was made under an identity, if there is one."""
         state = self._read(name)
-        found = state.identities.get(identity)
-        return None if found is None else state.move_of(found.seq)
+        entry = state.identities.get(identity)
+        return None if entry is None else state.move_of(entry.seq)
 
     def _move(self, name: str, decide: _Decide, *, at: float, identity: str | None = None) -> Move | None:
         self.state(name)
@@ -255,10 +251,10 @@ class Registry:
             state = self._read(name)
             if identity is not None and identity in state.identities:
                 return Added(state.identities[identity], True)
-            made = decide(state)
-            if made is None:
+            change = decide(state)
+            if change is None:
                 return None
-            kind, body = made
+            kind, body = change
             try:
                 return self._ledger.add(_subject(name), kind, body, at=at, identity=identity, after=state.seq)
             except Conflict:
@@ -275,11 +271,16 @@ class Registry:
             return known
 
 
-def _check_told(held: Sequence[Move], name: str, version: int, at: float, now: float) -> None:
+def _changed(what: str) -> Conflict:
+    """The error where the caller has decided on a state that is no more."""
+    return Conflict(f"{what} meanwhile", next="decide again")
+
+
+def _check_counts_from(moves: Sequence[Move], name: str, version: int, at: float, now: float) -> None:
     """Whether a move may count from a time: what others have decided since then stays true."""
     if at > now:
         raise UsageError("a promotion can't take effect in the future", next="give an earlier time")
-    later = next((move for move in held if move.at > at and move.version != version), None)
+    later = next((move for move in moves if move.at > at and move.version != version), None)
     if later is not None:
         moment = datetime.fromtimestamp(later.at, UTC).isoformat(" ", "seconds")
         raise UsageError(

@@ -208,15 +208,15 @@ def checked(column: pl.Series, field: Field) -> pl.Series:
     Raises:
         SignatureError: if its type or a value does not fit.
     """
-    found = as_dtype(column, field.name, field.dtype)
-    if not field.nullable and (count := empty(found)):
+    values = as_dtype(column, field.name, field.dtype)
+    if not field.nullable and (count := empty(values)):
         raise SignatureError(
-            f"input {field.name!r} is empty in {count:,} of {len(found):,} rows, first in row {_first(found)}, "
+            f"input {field.name!r} is empty in {count:,} of {len(values):,} rows, first in row {_first(values)}, "
             "and the model was fitted without empty values",
             field=field.name,
             next=f"fill them, or register the model with nullable=[{field.name!r}]",
         )
-    return found
+    return values
 
 
 def empty(column: pl.Series) -> int:
@@ -229,5 +229,5 @@ def _first(column: pl.Series) -> int:
     missing = column.is_null()
     if column.dtype.is_float():
         missing = missing | column.is_nan().fill_null(value=False)
-    found = missing.arg_max()
-    return 0 if found is None else found
+    place = missing.arg_max()
+    return 0 if place is None else place

@@ -11,10 +11,14 @@ approval.set         alias, environment, required, by, why
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
+from msgspec.structs import replace
+
 from trikk.core.errors import UnknownName
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.models.version import ModelVersion
 from trikk.runs.journals.ledger import Entry
@@ -26,18 +30,28 @@ ALIAS_REQUESTED = "alias.requested"
 ALIAS_APPROVED = "alias.approved"
 APPROVAL_SET = "approval.set"
 
+
+class MoveState(StrEnum):
+    """What a move has come to."""
+
+    MOVED = "moved"
+    RETURNED = "returned"
+    """the alias went back to its former holder."""
+    REQUESTED = "requested"
+    """it waits for approval."""
+
+
 Place = tuple[str, str]
 """An environment and an alias in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Record, frozen=True):
     """An alias went to another version, or is asked to.
 
     Attributes:
         seq: of the entry.
         at: seconds since 1970.
-        state: "moved", "returned" (to its former holder) or "requested" (waits for approval).
+        state: whether it has happened.
         alias: the alias.
         environment: whose alias.
         version: the holder from then on.
@@ -51,7 +65,7 @@ class Move:
 
     seq: int
     at: float
-    state: str
+    state: MoveState
     alias: str
     environment: str
     version: int
@@ -62,10 +76,6 @@ class Move:
     decision: dict[str, JSON] | None = None
     recorded: float | None = None
 
-    def to_json(self) -> dict[str, JSON]:
-        """The move as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 @dataclass(slots=True)
 class ModelState:
@@ -74,7 +84,7 @@ class ModelState:
     Attributes:
         name: the model's name.
         versions: by number, oldest first.
-        held: for each environment and alias, all holders that a rollback can return to, the present one last.
+        holders: for each environment and alias, all holders that a rollback can return to, the present one last.
         moves: every move that happened, in order.
         requests: every request, in order; `pending` has those that still wait.
         pending: the request that waits, for each environment and alias.
@@ -85,7 +95,7 @@ class ModelState:
 
     name: str
     versions: dict[int, ModelVersion] = field(default_factory=dict)
-    held: dict[Place, list[int]] = field(default_factory=dict)
+    holders: dict[Place, list[int]] = field(default_factory=dict)
     moves: list[Move] = field(default_factory=list)
     requests: list[Move] = field(default_factory=list)
     pending: dict[Place, Move] = field(default_factory=dict)
@@ -98,7 +108,7 @@ class ModelState:
         state = ModelState(
             self.name,
             dict(self.versions),
-            {place: list(holders) for place, holders in self.held.items()},
+            {place: list(holders) for place, holders in self.holders.items()},
             list(self.moves),
             list(self.requests),
             dict(self.pending),
@@ -122,14 +132,14 @@ class ModelState:
         elif entry.kind in (ALIAS_MOVED, ALIAS_RETURNED, ALIAS_REQUESTED):
             self._alias(entry)
         elif entry.kind == ALIAS_APPROVED:
-            asked = next(move for move in self.requests if move.seq == body["request"])
-            former = self.holder_number(asked.alias, asked.environment)
+            request = next(move for move in self.requests if move.seq == body["request"])
+            former = self.holder_number(request.alias, request.environment)
             self._moved(
                 replace(
-                    asked,
+                    request,
                     seq=entry.seq,
-                    at=entry.at if asked.recorded is None else asked.at,
-                    state="moved",
+                    at=entry.at if request.recorded is None else request.at,
+                    state=MoveState.MOVED,
                     former=former,
                     approved_by=body["by"],
                 )
@@ -144,7 +154,7 @@ class ModelState:
         move = Move(
             entry.seq,
             entry.at,
-            entry.kind.removeprefix("alias."),
+            MoveState(entry.kind.removeprefix("alias.")),
             alias,
             environment,
             body["version"],
@@ -162,8 +172,8 @@ class ModelState:
 
     def _moved(self, move: Move) -> None:
         place = (move.environment, move.alias)
-        holders = self.held.setdefault(place, [])
-        if move.state == "returned":
+        holders = self.holders.setdefault(place, [])
+        if move.state is MoveState.RETURNED:
             holders.pop()
         else:
             holders.append(move.version)
@@ -173,10 +183,10 @@ class ModelState:
     def holder_number(self, alias: str, environment: str, at: float | None = None) -> int | None:
         """The version that holds an alias, now or at a time (seconds since 1970); None if none does."""
         if at is None:
-            holders = self.held.get((environment, alias), [])
+            holders = self.holders.get((environment, alias), [])
             return holders[-1] if holders else None
-        found = [move.version for move in self.moves_of(alias, environment) if move.at <= at]
-        return found[-1] if found else None
+        earlier = [move.version for move in self.moves_of(alias, environment) if move.at <= at]
+        return earlier[-1] if earlier else None
 
     def moves_of(self, alias: str, environment: str) -> list[Move]:
         """Every move of an alias that happened, in order."""
@@ -185,7 +195,7 @@ class ModelState:
     def aliases(self, environment: str) -> dict[str, int]:
         """The aliases of an environment and the versions that hold them."""
         return {
-            alias: holders[-1] for (where, alias), holders in sorted(self.held.items()) if where == environment
+            alias: holders[-1] for (where, alias), holders in sorted(self.holders.items()) if where == environment
         }
 
     def get(self, version: int) -> ModelVersion:

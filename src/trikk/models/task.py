@@ -99,8 +99,8 @@ class Classes:
     @property
     def named(self) -> str:
         """The classes as texts, the positive one told: leak (positive), ok."""
-        told = [f"{class_text(v)} (positive)" if v is self.positive else class_text(v) for v in self.values]
-        return ", ".join(told)
+        texts = [f"{class_text(v)} (positive)" if v is self.positive else class_text(v) for v in self.values]
+        return ", ".join(texts)
 
     def columns(self, probability: str = PROBABILITY) -> dict[str, ClassValue]:
         """The column of each class's probability: of two classes one, that of the positive one.

@@ -63,11 +63,11 @@ class ModelVersion:
 
     def to_json(self) -> dict[str, JSON]:
         """The version as JSON, which is also how it travels between steps."""
-        found: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
-        found["artifact"] = self.artifact.to_json()
-        found["spare"] = None if self.spare is None else self.spare.to_json()
-        found["signature"] = None if self.signature is None else self.signature.to_json()
-        return found
+        data: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
+        data["artifact"] = self.artifact.to_json()
+        data["spare"] = None if self.spare is None else self.spare.to_json()
+        data["signature"] = None if self.signature is None else self.signature.to_json()
+        return data
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> ModelVersion:
@@ -129,10 +129,10 @@ def as_version(value: object) -> ModelVersion | None:
 
 def need_version(value: object, purpose: str) -> ModelVersion:
     """As `as_version`; raises UsageError, naming the purpose, if it is none."""
-    found = as_version(value)
-    if found is None:
+    version = as_version(value)
+    if version is None:
         raise UsageError(
             f"{purpose} takes a registered version, not a {type(value).__name__}",
             next="give what register_model returned, or a Model",
         )
-    return found
+    return version

@@ -72,8 +72,8 @@ def _task(version: ModelVersion) -> dict[str, JSON]:
         return {}
     if signature.classes is None:
         return {"task": str(signature.task)}
-    found: dict[str, JSON] = {"task": str(signature.task), "classes": [*signature.classes.values]}
-    return found if signature.positive is None else {**found, "positive": signature.positive}
+    task: dict[str, JSON] = {"task": str(signature.task), "classes": [*signature.classes.values]}
+    return task if signature.positive is None else {**task, "positive": signature.positive}
 
 
 def _inputs(version: ModelVersion) -> dict[str, JSON]:

@@ -1,18 +1,26 @@
-"""Quality gates: checks of data that stop a run before bad data goes on."""
+"""Quality gates: checks of data that stop a run before bad data goes on.
+
+All but the gate is loaded when it is asked for, since every process of a run imports trikk.
+"""
 
 from __future__ import annotations
 
-from trikk.quality.blocked import GateBlocked
-from trikk.quality.check import Check
-from trikk.quality.checks.distribution_checks import like
-from trikk.quality.checks.frame_checks import fresh, has_columns, row_count
-from trikk.quality.checks.key_checks import refers_to, unique
-from trikk.quality.checks.statement_checks import holds
-from trikk.quality.checks.training_checks import seen_in_training
-from trikk.quality.checks.value_checks import between, matches, not_null, one_of
-from trikk.quality.foreign.with_expectations import expectations
-from trikk.quality.foreign.with_pandera import pandera_schema
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from trikk.quality.gate import quality_gate
+
+if TYPE_CHECKING:
+    from trikk.quality.blocked import GateBlocked
+    from trikk.quality.check import Check
+    from trikk.quality.checks.distribution_checks import like
+    from trikk.quality.checks.frame_checks import fresh, has_columns, row_count
+    from trikk.quality.checks.key_checks import refers_to, unique
+    from trikk.quality.checks.statement_checks import holds
+    from trikk.quality.checks.training_checks import seen_in_training
+    from trikk.quality.checks.value_checks import between, matches, not_null, one_of
+    from trikk.quality.foreign.with_expectations import expectations
+    from trikk.quality.foreign.with_pandera import pandera_schema
 
 __all__ = [
     "quality_gate",
@@ -33,3 +41,26 @@ __all__ = [
     "expectations",
     "GateBlocked",
 ]
+_HOMES = {
+    "blocked": ("GateBlocked",),
+    "check": ("Check",),
+    "checks.distribution_checks": ("like",),
+    "checks.frame_checks": ("fresh", "has_columns", "row_count"),
+    "checks.key_checks": ("refers_to", "unique"),
+    "checks.statement_checks": ("holds",),
+    "checks.training_checks": ("seen_in_training",),
+    "checks.value_checks": ("between", "matches", "not_null", "one_of"),
+    "foreign.with_expectations": ("expectations",),
+    "foreign.with_pandera": ("pandera_schema",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

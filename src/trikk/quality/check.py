@@ -10,12 +10,11 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from trikk.core.errors import DefinitionError
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Symbol
-from trikk.quality.phrases import share_text
 
 if TYPE_CHECKING:
     from trikk.quality.plan import Plan, Scene, Seen
@@ -61,9 +60,6 @@ class Check:
     kind: ClassVar[str] = ""
     optional: ClassVar[tuple[str, ...]] = ()
 
-    def __init_subclass__(cls) -> None:
-        _KINDS[cls.kind] = cls
-
     def __post_init__(self) -> None:
         if self.severity not in [*Severity]:
             raise refused(f"severity={self.severity!r}", 'use "info", "warn" or "block"')
@@ -93,10 +89,9 @@ class Check:
             "name": self.name,
         }
 
-    @staticmethod
-    def read(data: Mapping[str, Any], what: object = None) -> Check:
-        """The check that `to_json` wrote, with the object that is no data."""
-        cls = _KINDS[data["kind"]]
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any], what: object = None) -> Self:
+        """The check of this kind that `to_json` wrote, with the object that is no data."""
         common = {name: data[name] for name in ("severity", "allow", "name")}
         return cls(tuple(data["columns"]), **common, **cls._fields_of(data["settings"]), what=what)
 
@@ -107,7 +102,6 @@ class Check:
 
 
 _COMMON = {one.name for one in fields(Check)}
-_KINDS: dict[str, type[Check]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +116,8 @@ class CountedCheck(Check):
 
     def expected(self) -> str:
         """What it asks for, in words."""
+        from trikk.quality.phrases import share_text
+
         text = self._asks()
         return f"{text}, but for {share_text(self.allow)} of the rows" if self.allow else text
 
@@ -144,6 +140,8 @@ class CountedCheck(Check):
 
     def verdict(self, seen: Seen) -> tuple[bool, str]:
         """Whether what was counted passes, and what was observed, in words; the check could run."""
+        from trikk.quality.phrases import share_text
+
         failing = seen.failing or 0
         detail = f" ({seen.facts['detail']})" if failing and seen.facts.get("detail") else ""
         share = f", {share_text(failing / seen.rows)}" if failing else ""

@@ -14,8 +14,6 @@ from trikk.pipeline.symbols import Symbol
 from trikk.pipeline.table_reference import Table
 from trikk.pipeline.tracing import Trace, current, when
 from trikk.quality.check import Check
-from trikk.quality.checks.training_checks import SeenInTraining
-from trikk.quality.foreign.recognised import check_of
 
 NAME = "quality_gate"
 
@@ -98,6 +96,8 @@ def _check_sample(sample: object) -> None:
 
 def _with_categories(check: Check) -> Check:
     """The check with what its model was fitted on in the place of the model, which a step looks up."""
+    from trikk.quality.checks.training_checks import SeenInTraining
+
     if not isinstance(check, SeenInTraining) or not isinstance(check.model, Model):
         return check
     from trikk.models.calling.trained_categories import known_categories
@@ -121,6 +121,8 @@ def _check_quarantine(quarantine: object, at_most: object) -> None:
 
 
 def _checks(checks: object) -> list[Check]:
+    from trikk.quality.foreign.recognised import check_of
+
     one = isinstance(checks, Check | Mapping | str | type) or not isinstance(checks, Iterable)
     listed = [check_of(item) for item in ([checks] if one else checks)]  # type: ignore[attr-defined]
     if not listed:

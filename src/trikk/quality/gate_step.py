@@ -17,6 +17,7 @@ from trikk.pipeline.step import Step
 from trikk.quality.blocked import GateBlocked
 from trikk.quality.check import Check
 from trikk.quality.check_evaluation import evaluate
+from trikk.quality.check_kinds import read_check
 from trikk.quality.check_verdict import summary, why_blocked
 from trikk.quality.gate_report import report_html
 from trikk.quality.quarantine import Sorted, good_rows, rejected_rows
@@ -46,7 +47,7 @@ def gate_step(whats: Sequence[object], name: str, *, sorts: bool = False) -> Ste
         sample: int,
         allow_empty: bool,
     ) -> dict[str, Any]:
-        wanted = [Check.read(data, what) for data, what in zip(checks, whats, strict=True)]
+        wanted = [read_check(data, object_) for data, object_ in zip(checks, whats, strict=True)]
         return _judged(wanted, lazy_of(rows), rows, sample=sample, allow_empty=allow_empty)[0]
 
     def sorting_gate(
@@ -57,15 +58,15 @@ def gate_step(whats: Sequence[object], name: str, *, sorts: bool = False) -> Ste
         allow_empty: bool,
         at_most: float,
     ) -> Sorted:
-        wanted = [Check.read(data, what) for data, what in zip(checks, whats, strict=True)]
+        wanted = [read_check(data, object_) for data, object_ in zip(checks, whats, strict=True)]
         lazy = lazy_of(rows)
         result, reason = _judged(wanted, lazy, rows, sample=sample, allow_empty=allow_empty, at_most=at_most)
         reason = pl.lit(None, dtype=pl.String) if reason is None else reason
         return Sorted(good_rows(lazy, reason, rows), rejected_rows(lazy, reason, _about(name)), result)
 
-    made: Callable[..., Any] = sorting_gate if sorts else quality_gate
-    made.__name__ = made.__qualname__ = quality_gate.__name__
-    return Step(made, name=check_name("step", name))
+    function: Callable[..., Any] = sorting_gate if sorts else quality_gate
+    function.__name__ = function.__qualname__ = quality_gate.__name__
+    return Step(function, name=check_name("step", name))
 
 
 def _judged(

@@ -39,12 +39,12 @@ class Categories:
     @classmethod
     def of(cls, column: pl.Series) -> Categories:
         """The summary of a String column without nulls."""
-        found = column.value_counts(name="count")
-        pairs = zip(found.to_series(0).to_list(), found["count"].to_list(), strict=True)
+        frequencies = column.value_counts(name="count")
+        pairs = zip(frequencies.to_series(0).to_list(), frequencies["count"].to_list(), strict=True)
         counts: dict[str, int] = {}
-        for text, held in pairs:
+        for text, count in pairs:
             name = shortened(text)
-            counts[name] = counts.get(name, 0) + held
+            counts[name] = counts.get(name, 0) + count
         return _made(len(column), counts)
 
     @property
@@ -66,8 +66,8 @@ class Categories:
         count = sum(part.count for part in parts)
         named: dict[str, int] = {}
         for part in parts:
-            for text, held in (part.counts or {}).items():
-                named[text] = named.get(text, 0) + held
+            for text, frequency in (part.counts or {}).items():
+                named[text] = named.get(text, 0) + frequency
         rest = [part for part in parts if part.counts is None]
         if not rest:
             return _made(count, named)
@@ -85,9 +85,9 @@ class Categories:
     def read(cls, data: Mapping[str, Any]) -> Categories:
         """The summary that `to_json` wrote; KeyError, TypeError or ValueError if it is none."""
         if "counts" in data:
-            counts = {str(text): int(held) for text, held in data["counts"].items()}
+            counts = {str(text): int(count) for text, count in data["counts"].items()}
             return cls(sum(counts.values()), counts)
-        bins = tuple(int(held) for held in data["bins"])
+        bins = tuple(int(count) for count in data["bins"])
         if len(bins) != BINS:
             raise ValueError("a wrong number of bins")
         return cls(sum(bins), None, bins, tuple(int(h, 16) for h in data["smallest"]))
@@ -110,9 +110,9 @@ def _made(count: int, counts: dict[str, int]) -> Categories:
 def _hashed(count: int, counts: dict[str, int]) -> Categories:
     bins = [0] * BINS
     hashes = set()
-    for text, held in counts.items():
+    for text, frequency in counts.items():
         number = int(digest_bytes(text.encode(errors="surrogatepass"))[:16], 16)
-        bins[number % BINS] += held
+        bins[number % BINS] += frequency
         hashes.add(number)
     return Categories(count, None, tuple(bins), _least(hashes))
 

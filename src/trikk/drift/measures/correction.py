@@ -27,16 +27,16 @@ def adjusted(p_values: Sequence[float], correction: str | None) -> list[float]:
         return list(p_values)
     count = len(p_values)
     order = sorted(range(count), key=lambda i: p_values[i])
-    found = [0.0] * count
+    corrected = [0.0] * count
     if correction == "holm":
         least = 0.0
         for rank, i in enumerate(order):
             least = max(least, min(1.0, (count - rank) * p_values[i]))
-            found[i] = least
+            corrected[i] = least
     else:
         most = 1.0
         for rank in range(count - 1, -1, -1):
             i = order[rank]
             most = min(most, p_values[i] * count / (rank + 1))
-            found[i] = most
-    return found
+            corrected[i] = most
+    return corrected

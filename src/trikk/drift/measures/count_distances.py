@@ -65,15 +65,15 @@ def cramers_v(reference: Sequence[float], current: Sequence[float]) -> float:
 
 def chi_square(reference: Sequence[float], current: Sequence[float]) -> ChiSquare:
     """Pearson's test of whether both lists have the same shares. Both need a count above 0."""
-    here, there = math.fsum(current), math.fsum(reference)
-    total = here + there
+    current_total, reference_total = math.fsum(current), math.fsum(reference)
+    total = current_total + reference_total
     parts, occupied = [], 0
     for before, now in zip(reference, current, strict=True):
         both = before + now
         if both > 0:
             occupied += 1
-            parts.append((before - both * there / total) ** 2 / (both * there / total))
-            parts.append((now - both * here / total) ** 2 / (both * here / total))
+            parts.append((before - both * reference_total / total) ** 2 / (both * reference_total / total))
+            parts.append((now - both * current_total / total) ** 2 / (both * current_total / total))
     degrees = occupied - 1
     statistic = math.fsum(parts) if degrees else 0.0
     return ChiSquare(statistic, degrees, chi_square_survival(statistic, degrees) if degrees else 1.0)

@@ -79,11 +79,11 @@ def measure(pair: Pair, method: Method | None = None) -> Measured | None:
     method = method or suited(pair, counts)
     if method in OF_NUMBERS:
         return _distance(pair, method)
-    found = _counted(counts or pair.bins(), method)
-    if found is None or pair.reference.kind not in NUMERIC:
-        return found
+    measured = _counted(counts or pair.bins(), method)
+    if measured is None or pair.reference.kind not in NUMERIC:
+        return measured
     far = _distance(pair, "wasserstein")
-    return replace(found, distance=None if far is None else far.effect)
+    return replace(measured, distance=None if far is None else far.effect)
 
 
 def _distance(pair: Pair, method: Method) -> Measured | None:
@@ -119,13 +119,13 @@ def _counted(counts: Counts, method: Method) -> Measured | None:
     return Measured(method, statistic, effect, test.p_value, 0.0 if counts.exact else None, _changed(counts))
 
 
-def _without(found: float, chance: float) -> float:
+def _without(squared: float, chance: float) -> float:
     """A squared distance without what two samples of one distribution show on average.
 
     All three are chi-square to the first order, whose mean is its degrees of freedom; compare W. Bergsma, A
     bias-correction for Cramer's V, J. Korean Stat. Soc. 42 (2013) 323-328.
     """
-    return max(0.0, found - chance)
+    return max(0.0, squared - chance)
 
 
 def _changed(counts: Counts) -> str:
@@ -136,13 +136,13 @@ def _changed(counts: Counts) -> str:
         for label, a, b in zip(counts.labels, counts.reference, counts.current, strict=True)
     ]
     parts = []
-    for word, found in (
+    for word, changes in (
         ("new", [(label, b) for label, a, b in shares if a == 0 < b]),
         ("gone", [(label, a) for label, a, b in shares if b == 0 < a]),
     ):
-        if counts.exact and found:
-            named = sorted(found, key=lambda item: -item[1])[:3]
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        if counts.exact and changes:
+            named = sorted(changes, key=lambda item: -item[1])[:3]
+            more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
             parts.append(f"{word}: {', '.join(f'{label} ({share:.1%})' for label, share in named)}{more}")
     label, a, b = max(shares, key=lambda item: abs(item[1] - item[2]))
     if not label.startswith("hash ") and a > 0 and b > 0:

@@ -17,21 +17,21 @@ class RowPair:
     """One column of two frames."""
 
     def __init__(self, reference: pl.Series, current: pl.Series) -> None:
-        self._there, self._here = _values(reference), _values(current)
-        self.reference = _side(reference, self._there)
-        self.current = _side(current, self._here)
+        self._before, self._now = _values(reference), _values(current)
+        self.reference = _side(reference, self._before)
+        self.current = _side(current, self._now)
 
     @cached_property
     def _ordered(self) -> tuple[pl.Series, pl.Series]:
-        return self._there.sort(), self._here.sort()
+        return self._before.sort(), self._now.sort()
 
     def few(self) -> Counts | None:
         """As `Pair.few`."""
         numeric = self.reference.kind in NUMERIC
-        if numeric and any(_distinct(values) > 2 * FEW for values in (self._there, self._here)):
+        if numeric and any(_distinct(values) > 2 * FEW for values in (self._before, self._now)):
             return None
-        there, here = _counted(self._there, "there"), _counted(self._here, "here")
-        both = there.join(here, on="value", how="full", coalesce=True).fill_null(0).sort("value")
+        before, now = _counted(self._before, "there"), _counted(self._now, "here")
+        both = before.join(now, on="value", how="full", coalesce=True).fill_null(0).sort("value")
         if numeric and (both.height > FEW or (both["value"] % 1 != 0).any()):
             return None
         labels = [f"{value:g}" for value in both["value"]] if numeric else both["value"].to_list()
@@ -41,23 +41,23 @@ class RowPair:
         """As `Pair.bins`: the bins end with the reference's deciles, which belong to them."""
         import polars as pl
 
-        there, here = self._ordered
-        deciles = [there.quantile(i / BINS, "lower") for i in range(1, BINS)]
+        before, now = self._ordered
+        deciles = [before.quantile(i / BINS, "lower") for i in range(1, BINS)]
         edges = pl.Series(sorted({edge for edge in deciles if edge is not None}), dtype=pl.Float64)
         labels = [f"up to {edge:g}" for edge in edges] + ["above"]
         counts = []
-        for ordered in (there, here):
+        for ordered in (before, now):
             ends = [0, *ordered.search_sorted(edges, side="right").to_list(), len(ordered)]
-            counts.append([float(after - before) for before, after in pairwise(ends)])
+            counts.append([float(end - start) for start, end in pairwise(ends)])
         return Counts(labels, counts[0], counts[1], exact=False)
 
     def gap(self) -> Gap:
         """As `Pair.gap`."""
         import polars as pl
 
-        there, here = self._ordered
-        up = pl.LazyFrame({"value": there}).with_columns(step=pl.lit(len(here), pl.Int64))
-        down = pl.LazyFrame({"value": here}).with_columns(step=pl.lit(-len(there), pl.Int64))
+        before, now = self._ordered
+        up = pl.LazyFrame({"value": before}).with_columns(step=pl.lit(len(now), pl.Int64))
+        down = pl.LazyFrame({"value": now}).with_columns(step=pl.lit(-len(before), pl.Int64))
         height, value = pl.col("step").cum_sum().abs(), pl.col("value")
         last = (value != value.shift(-1)).fill_null(value=True)
         ks, area = (
@@ -69,24 +69,24 @@ class RowPair:
             .collect()
             .row(0)
         )
-        total = len(there) * len(here)
+        total = len(before) * len(now)
         return Gap(ks / total, 0.0, area / total, 0.0)
 
     def moments(self) -> tuple[float, float, float, float]:
         """As `Pair.moments`."""
-        found = [
+        moments = [
             float(moment or 0.0)  # type: ignore[arg-type]
-            for values in (self._there, self._here)
+            for values in (self._before, self._now)
             for moment in (values.mean(), values.std(ddof=0))
         ]
-        return found[0], found[1], found[2], found[3]
+        return moments[0], moments[1], moments[2], moments[3]
 
 
 def _values(column: pl.Series) -> pl.Series:
     kind = kind_of(column.dtype)
     if kind in NUMERIC:
-        there = numbers(column).drop_nulls()
-        return there.filter(there.is_finite())
+        values = numbers(column).drop_nulls()
+        return values.filter(values.is_finite())
     if kind in ("category", "flag"):
         return texts(column).drop_nulls()
     return column.clear()

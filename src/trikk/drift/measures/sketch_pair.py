@@ -16,56 +16,55 @@ class SketchPair:
     """One column of two profiles."""
 
     def __init__(self, reference: ColumnProfile, current: ColumnProfile) -> None:
-        self._there, self._here = reference.summary, current.summary
+        self._before, self._now = reference.summary, current.summary
         self.reference = _side(reference)
         self.current = _side(current)
 
     def few(self) -> Counts | None:
         """As `Pair.few`; categories of which one side has too many are compared by their hashes."""
-        there, here = self._there, self._here
-        if isinstance(there, Categories) and isinstance(here, Categories):
-            return _categories(there, here)
-        there, here = self._numbers()
-        if there.values is None or here.values is None:
+        if isinstance(self._before, Categories) and isinstance(self._now, Categories):
+            return _categories(self._before, self._now)
+        before, now = (numbers.values for numbers in self._numbers())
+        if before is None or now is None:
             return None
-        values = sorted({*there.values, *here.values})
+        values = sorted({*before, *now})
         if len(values) > FEW or any(value % 1 for value in values):
             return None
-        before, now = ([float(held.get(value, 0)) for value in values] for held in (there.values, here.values))
-        return Counts([f"{value:g}" for value in values], before, now)
+        counts = [[float(side.get(value, 0)) for value in values] for side in (before, now)]
+        return Counts([f"{value:g}" for value in values], counts[0], counts[1])
 
     def bins(self) -> Counts:
         """As `Pair.bins`: the bins end at the edges of the reference's digest that are next above its deciles."""
-        there, here = (side.digest for side in self._numbers())
-        edges = sorted(there.edges())
-        wanted = [there.count * i / BINS for i in range(1, BINS)]
+        reference, current = (side.digest for side in self._numbers())
+        edges = sorted(reference.edges())
+        wanted = [reference.count * i / BINS for i in range(1, BINS)]
         chosen: list[int] = []
-        for edge, (below, _, _) in zip(edges, there.counts_below(edges), strict=True):
+        for edge, (below, _, _) in zip(edges, reference.counts_below(edges), strict=True):
             if wanted and below >= wanted[0]:
                 chosen.append(edge)
                 wanted = [share for share in wanted if share > below]
         labels = [f"below {number_of(edge):g}" for edge in chosen] + ["above"]
         counts = []
-        for digest in (there, here):
+        for digest in (reference, current):
             ends = [0.0, *(below for below, _, _ in digest.counts_below(chosen)), float(digest.count)]
             counts.append([max(0.0, after - before) for before, after in pairwise(ends)])
         return Counts(labels, counts[0], counts[1], exact=False)
 
     def gap(self) -> Gap:
         """As `Pair.gap`."""
-        there, here = (side.digest for side in self._numbers())
-        return gap_of(there, here)
+        before, now = (side.digest for side in self._numbers())
+        return gap_of(before, now)
 
     def moments(self) -> tuple[float, float, float, float]:
         """As `Pair.moments`."""
-        there, here = self._numbers()
-        return there.mean, there.deviation, here.mean, here.deviation
+        before, now = self._numbers()
+        return before.mean, before.deviation, now.mean, now.deviation
 
     def _numbers(self) -> tuple[Numbers, Numbers]:
-        there, here = self._there, self._here
-        assert isinstance(there, Numbers)
-        assert isinstance(here, Numbers)
-        return there, here
+        before, now = self._before, self._now
+        assert isinstance(before, Numbers)
+        assert isinstance(now, Numbers)
+        return before, now
 
 
 def gap_of(reference: Digest, current: Digest) -> Gap:
@@ -76,21 +75,21 @@ def gap_of(reference: Digest, current: Digest) -> Gap:
     """
     edges = sorted(reference.edges() | current.edges())
     low, high = min(reference.low, current.low), max(reference.high, current.high)
-    there = [[part / reference.count for part in found] for found in reference.counts_below(edges)]
-    here = [[part / current.count for part in found] for found in current.counts_below(edges)]
-    gaps = [a[0] - b[0] for a, b in zip(there, here, strict=True)]
+    before = [[part / reference.count for part in bounds] for bounds in reference.counts_below(edges)]
+    now = [[part / current.count for part in bounds] for bounds in current.counts_below(edges)]
+    gaps = [a[0] - b[0] for a, b in zip(before, now, strict=True)]
     ks = max(abs(gap) for gap in gaps)
-    least = max(max(a[1] - b[2], b[1] - a[2]) for a, b in zip(there, here, strict=True))
+    least = max(max(a[1] - b[2], b[1] - a[2]) for a, b in zip(before, now, strict=True))
     most, area, error = 0.0, 0.0, 0.0
     for i in range(len(edges) - 1):
         a, b = i, i + 1 if edges[i + 1] - edges[i] > 1 else i  # one key wide: nothing happens inside
-        most = max(most, there[b][2] - here[a][1], here[b][2] - there[a][1])
+        most = max(most, before[b][2] - now[a][1], now[b][2] - before[a][1])
         left, right = max(low, number_of(edges[i])), min(high, number_of(edges[i + 1]))
         if right > left:
             width = right - left
             area += width * _mean_height(gaps[i], gaps[i + 1])
-            error += width * (_unsure(there[i], there[i + 1]) + _unsure(here[i], here[i + 1]))
-    most = max(most, *(max(a[2] - b[1], b[2] - a[1]) for a, b in zip(there, here, strict=True)))
+            error += width * (_unsure(before[i], before[i + 1]) + _unsure(now[i], now[i + 1]))
+    most = max(most, *(max(a[2] - b[1], b[2] - a[1]) for a, b in zip(before, now, strict=True)))
     return Gap(ks, max(most - ks, ks - max(0.0, least)), area, error)
 
 
@@ -116,7 +115,7 @@ def _categories(there: Categories, here: Categories) -> Counts:
         labels = sorted({*there.counts, *here.counts})
         before, now = ([float(side.get(label, 0)) for label in labels] for side in (there.counts, here.counts))
         return Counts(labels, before, now)
-    bins = [[float(held) for held in side.hashed().bins] for side in (there, here)]
+    bins = [[float(frequency) for frequency in side.hashed().bins] for side in (there, here)]
     return Counts([f"hash {i}" for i in range(len(bins[0]))], bins[0], bins[1], exact=False)
 
 

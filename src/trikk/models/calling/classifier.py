@@ -205,13 +205,13 @@ def classes_of(
             "the model does not say what its classes are",
             next="say so, in the order of its probabilities: classes=[...]",
         )
-    found = Classes(tuple(values), positive)
-    if task is not None and task is not found.task:
+    result = Classes(tuple(values), positive)
+    if task is not None and task is not result.task:
         raise SignatureError(
-            f"the model tells {found.listed} apart, which is no {task} task",
+            f"the model tells {result.listed} apart, which is no {task} task",
             next="leave out task=, or fit a model of numbers" if task is Task.REGRESSION else "leave out task=",
         )
-    return found
+    return result
 
 
 def _values(stated: Stated, classes: Sequence[Any] | None) -> Sequence[Any] | None:

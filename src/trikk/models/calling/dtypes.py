@@ -55,8 +55,8 @@ def dtype_of(text: str) -> pl.DataType:
     import polars as pl
 
     if text in _PLAIN:
-        found: pl.DataType = getattr(pl, text)()
-        return found
+        dtype: pl.DataType = getattr(pl, text)()
+        return dtype
     if match := _DATETIME.match(text):
         return pl.Datetime(match[1], match[2])  # type: ignore[arg-type]
     raise SignatureError(f"{text!r} is no type of a signature", next="update trikk")
@@ -80,7 +80,7 @@ def as_dtype(column: pl.Series, name: str, text: str) -> pl.Series:
     Raises:
         SignatureError: if the types do not go together, or a value does not fit.
     """
-    made, lost = converted(column, name, text)
+    values, lost = converted(column, name, text)
     if lost is not None and lost.any():
         row = lost.arg_max() or 0
         raise SignatureError(
@@ -89,7 +89,7 @@ def as_dtype(column: pl.Series, name: str, text: str) -> pl.Series:
             field=name,
             next=f"give values that {text} holds exactly",
         )
-    return made
+    return values
 
 
 def converted(column: pl.Series, name: str, text: str) -> tuple[pl.Series, pl.Series | None]:
@@ -108,13 +108,13 @@ def converted(column: pl.Series, name: str, text: str) -> tuple[pl.Series, pl.Se
         raise SignatureError(
             f"{name!r} should be {text}, not {column.dtype}", field=name, next=f"give it as {text}"
         )
-    made = column.cast(wanted, strict=False)
-    lost = made.is_null() & column.is_not_null()
+    values = column.cast(wanted, strict=False)
+    lost = values.is_null() & column.is_not_null()
     if wanted.is_float() and column.dtype.is_float():
-        lost = lost | (made.is_infinite() & column.is_finite()).fill_null(value=False)
+        lost = lost | (values.is_infinite() & column.is_finite()).fill_null(value=False)
     elif column.dtype != pl.Null and not column.dtype.is_decimal():
-        lost = lost | made.cast(column.dtype, strict=False).ne_missing(column)
-    return made, lost
+        lost = lost | values.cast(column.dtype, strict=False).ne_missing(column)
+    return values, lost
 
 
 def _goes(have: pl.DataType, wanted: pl.DataType) -> bool:

@@ -61,17 +61,17 @@ def predictions(
     rows = signature.check(frame)
     if not frame.height:
         return pl.DataFrame(schema={field.name: dtype_of(field.dtype) for field in signature.outputs})
-    found = raw_predictions(model, rows, signature, keys=keys, known=known)
+    columns = raw_predictions(model, rows, signature, keys=keys, known=known)
     if not allow_nan:
-        for column in found.get_columns():
+        for column in columns.get_columns():
             refuse_nan(column, keys)
-    if found.columns != [field.name for field in signature.outputs]:
+    if columns.columns != [field.name for field in signature.outputs]:
         raise SignatureError(
-            f"the model gives {', '.join(found.columns)}, and when it was registered it gave "
+            f"the model gives {', '.join(columns.columns)}, and when it was registered it gave "
             f"{', '.join(field.name for field in signature.outputs)}",
             next="register it again",
         )
-    return found.with_columns(as_dtype(found["value"], "value", signature.output.dtype))
+    return columns.with_columns(as_dtype(columns["value"], "value", signature.output.dtype))
 
 
 def raw_predictions(
@@ -128,8 +128,8 @@ def _values(
         def ask(takes: str) -> pl.DataFrame:
             return raw_values(model, rows, takes, allow_nan=True, known=known).to_frame()
 
-        _, found = in_some_way(ways_of(model, rows), ask)
-        values = found["value"]
+        _, answers = in_some_way(ways_of(model, rows), ask)
+        values = answers["value"]
     if not allow_nan:
         refuse_nan(values, keys)
     return as_dtype(values, "value", signature.output.dtype) if signature else values
@@ -255,9 +255,9 @@ def caller_of(model: Any, method: str) -> Any:
     if is_session(model) and method in ("predict", "run"):
         run = functools.partial(_run_session, model)
         return run if method == "run" else lambda rows: run(rows)[0]
-    found = getattr(model, method, None)
-    if callable(found):
-        return functools.partial(_from_dmatrix, model, found) if is_of(model, "xgboost", "Booster") else found
+    method_ = getattr(model, method, None)
+    if callable(method_):
+        return functools.partial(_from_dmatrix, model, method_) if is_of(model, "xgboost", "Booster") else method_
     if method == "predict" and callable(model) and not isinstance(model, type):
         return model
     raise UsageError(

@@ -92,18 +92,18 @@ def inputs_of(
             field=lacking,
             next=f"give the columns it was fitted on, by name; there are: {', '.join(columns) or 'none'}",
         )
-    others = list(columns if unnamed is None else unnamed)
+    candidates = list(columns if unnamed is None else unnamed)
     count = known.count if known.names is None or not known.whole else len(known.names)
-    if count is not None and count != len(others):
+    if count is not None and count != len(candidates):
         raise SignatureError(
-            f"the model was fitted on {count} columns, and there are {len(others)}: {', '.join(others)}",
+            f"the model was fitted on {count} columns, and there are {len(candidates)}: {', '.join(candidates)}",
             next="give the columns it was fitted on, in that order: inputs=rows.select([...])",
         )
-    names = _named(known, others)
+    names = _named(known, candidates)
     if names is None:
-        return others
+        return candidates
     ordered = iter(names)
-    return [next(ordered) if column in names else column for column in others]
+    return [next(ordered) if column in names else column for column in candidates]
 
 
 def is_coded(model: Any) -> bool:
@@ -129,22 +129,22 @@ def categories_of(model: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
     if not is_coded(model):
         return {}
     xgboost = xgboost_of(model)
-    found = _of_lightgbm(lightgbm_of(model), rows) if xgboost is None else _of_xgboost(xgboost)
-    for name, values in found.items():
+    categories = _of_lightgbm(lightgbm_of(model), rows) if xgboost is None else _of_xgboost(xgboost)
+    for name, values in categories.items():
         if values and _is_number(rows, name) == isinstance(values[0], str):
             raise SignatureError(
                 f"{name!r} is {rows.schema[name]}, and the model was fitted on categories such as {values[0]!r}",
                 field=name,
                 next="give the column in the type that it was fitted on",
             )
-        others = [] if xgboost is None else set(rows[name].drop_nulls().unique().to_list()) - set(values)
-        if others:
+        unknown = [] if xgboost is None else set(rows[name].drop_nulls().unique().to_list()) - set(values)
+        if unknown:
             raise SignatureError(
-                f"the model was not fitted on the category {min(others)!r} of {name!r}",
+                f"the model was not fitted on the category {min(unknown)!r} of {name!r}",
                 field=name,
                 next="leave out these rows, or fit the model on such rows too",
             )
-    return found
+    return categories
 
 
 def _of_lightgbm(booster: Any, rows: pl.DataFrame) -> dict[str, list[Any]]:
@@ -170,14 +170,14 @@ def _of_xgboost(booster: Any) -> dict[str, list[Any]]:
             "this release of XGBoost does not keep a model's categories", next="update xgboost, and fit it again"
         )
     kept = booster.get_categories(export_to_arrow=True).to_arrow()
-    found = {name: values.to_pylist() for name, values in kept if values is not None}
-    lacking = booster.feature_types.count("c") - len(found)
+    categories = {name: values.to_pylist() for name, values in kept if values is not None}
+    lacking = booster.feature_types.count("c") - len(categories)
     if lacking:
         raise SignatureError(
             f"the categories of {lacking} columns are not kept in this model of XGBoost",
             next="fit it again, on a pandas frame and with XGBoost 3.1 or newer",
         )
-    return found
+    return categories
 
 
 def _is_number(rows: pl.DataFrame, name: str) -> bool:
@@ -241,32 +241,32 @@ def _names(model: Any) -> Iterable[Any] | None:
     if is_session(model):
         inputs = model.get_inputs()
         return [one.name for one in inputs] if len(inputs) > 1 or _width(inputs[0]) == 1 else None
-    found = getattr(model, "feature_names_in_", None)
-    return None if found is None else list(found)
+    names = getattr(model, "feature_names_in_", None)
+    return None if names is None else list(names)
 
 
 def _count(model: Any) -> int | None:
     if is_session(model):
         return _width(model.get_inputs()[0])
     for attribute in ("n_features_in_", "num_feature", "num_features"):
-        found = getattr(model, attribute, None)
-        if callable(found) and (is_of(model, "lightgbm") or is_of(model, "xgboost")):
-            found = found()
-        if isinstance(found, int):
-            return found
+        count = getattr(model, attribute, None)
+        if callable(count) and (is_of(model, "lightgbm") or is_of(model, "xgboost")):
+            count = count()
+        if isinstance(count, int):
+            return count
     return None
 
 
 def _width(one: Any) -> int | None:
     """How many columns an input of an ONNX session takes; None if it does not say."""
     shape = list(one.shape)
-    found = 1 if len(shape) < 2 else shape[1]
-    return found if isinstance(found, int) else None
+    width = 1 if len(shape) < 2 else shape[1]
+    return width if isinstance(width, int) else None
 
 
 def _held(model: Any) -> list[Fitted]:
     """What the models that an object holds say, of those that know names: in attributes, lists and dicts."""
-    found: list[Fitted] = []
+    stated_parts: list[Fitted] = []
     level, seen = _parts(model), {id(model)}
     for _ in range(_DEPTH):
         deeper: list[Any] = []
@@ -277,11 +277,11 @@ def _held(model: Any) -> list[Fitted]:
             predicts = is_session(part) or callable(getattr(part, "predict", None))
             stated = _stated(part) if predicts else None
             if stated is not None and stated.names and not stated.by_place:
-                found.append(stated)
+                stated_parts.append(stated)
             else:
                 deeper += _parts(part)
         level = deeper
-    return found
+    return stated_parts
 
 
 def _parts(value: Any) -> list[Any]:

@@ -199,13 +199,13 @@ def check_probabilities(matrix: Any, keys: pl.DataFrame | None) -> None:
     if not wrong.any():
         return
     row = int(wrong.argmax())
-    found = ", ".join(f"{value:.6g}" for value in matrix[row])
-    what = (
-        f"{found}, which are no probabilities" if outside[row] else f"{found}, which are together {sums[row]:.6g}"
+    shown = ", ".join(f"{value:.6g}" for value in matrix[row])
+    problem = (
+        f"{shown}, which are no probabilities" if outside[row] else f"{shown}, which are together {sums[row]:.6g}"
     )
     raise PredictionError(
         f"the probabilities of {int(wrong.sum()):,} of {len(matrix):,} rows are wrong, "
-        f"first for {row_name(row, keys)}: {what}",
+        f"first for {row_name(row, keys)}: {problem}",
         next="give probabilities from 0 to 1 that are together 1 in each row; scores can be calibrated "
         "(CalibratedClassifierCV), and LightGBM's multiclassova gives such scores",
     )
@@ -223,7 +223,7 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
     if values.dtype == wanted and (wanted == pl.Boolean or _are_few_of(values, classes)):
         return values
     if values.dtype == wanted or (values.dtype.is_numeric() and wanted.is_numeric()):
-        found = values
+        labels = values
         known = values.is_in(_typed(classes, values.dtype).implode())
     else:  # CatBoost says "True" for True, and a matrix of texts "3" for 3
         texts = [None if value is None else _text(value) for value in values.to_list()]
@@ -232,8 +232,8 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
             by_text |= {"1": True, "0": False}
         elif values.dtype.is_numeric() and not any(text.isdigit() for text in by_text):  # the numbers of places
             by_text = {str(place): text for place, text in enumerate(classes.texts)}
-        found = pl.Series("value", [by_text.get(text or "") for text in texts], dtype=wanted)
-        known = found.is_not_null()
+        labels = pl.Series("value", [by_text.get(text or "") for text in texts], dtype=wanted)
+        known = labels.is_not_null()
     missing = values.is_null()
     if values.dtype.is_float():
         missing = missing | values.is_nan().fill_null(value=False)
@@ -246,7 +246,7 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
             next="let its predict give one of these (and predict_proba the probabilities), or name those that it "
             "gives: classes=[...]",
         )
-    return found.cast(wanted, strict=False).alias("value")
+    return labels.cast(wanted, strict=False).alias("value")
 
 
 def _are_few_of(values: pl.Series, classes: Classes) -> bool:

@@ -41,13 +41,13 @@ def unfit(rows: pl.DataFrame, about: Sequence[str], signature: Signature | None)
     if signature is not None:
         signature.check(rows.clear())  # a whole column that is missing is no row's fault
         for field in signature.inputs:
-            made, lost = converted(rows[field.name], field.name, field.dtype)
+            values, lost = converted(rows[field.name], field.name, field.dtype)
             if lost is not None:
                 marks.append((lost, f"{field.name} is no {field.dtype}"))
             if not field.nullable:
                 gaps = rows[field.name].is_null()
-                if made.dtype.is_float():
-                    gaps = gaps | made.is_nan().fill_null(value=False)
+                if values.dtype.is_float():
+                    gaps = gaps | values.is_nan().fill_null(value=False)
                 marks.append((gaps, f"{field.name} is missing"))
     texts = [pl.when(mark.fill_null(value=False)).then(pl.lit(text)) for mark, text in marks]
     joined = pl.concat_str(texts, separator="; ", ignore_nulls=True)
@@ -92,19 +92,21 @@ class Parted:
 
         self._calls, self._limit = 0, _FIRST
         self._sample = rows.gather_every(max(1, rows.height // _SAMPLE))
-        found = pl.concat(self._solved(rows), how="diagonal_relaxed").sort(INDEX)
-        return found if REASON in found.columns else found.with_columns(pl.lit(None, pl.String).alias(REASON))
+        answers = pl.concat(self._solved(rows), how="diagonal_relaxed").sort(INDEX)
+        return (
+            answers if REASON in answers.columns else answers.with_columns(pl.lit(None, pl.String).alias(REASON))
+        )
 
     def _solved(self, rows: pl.DataFrame) -> list[pl.DataFrame]:
         import polars as pl
 
         self._calls += 1
         try:
-            made = self._ask(rows).with_columns(rows[INDEX])
+            answers = self._ask(rows).with_columns(rows[INDEX])
         except (PredictionError, SignatureError) as error:
             return self._apart(rows, error)
-        bad = pl.any_horizontal(pl.lit(value=False), *(_no_value(made[name]) for name in self._values(made)))
-        return [made.with_columns(pl.when(bad).then(pl.lit("the model gave no value")).alias(REASON))]
+        bad = pl.any_horizontal(pl.lit(value=False), *(_no_value(answers[name]) for name in self._values(answers)))
+        return [answers.with_columns(pl.when(bad).then(pl.lit("the model gave no value")).alias(REASON))]
 
     def _apart(self, rows: pl.DataFrame, error: PredictionError | SignatureError) -> list[pl.DataFrame]:
         """Rows on which the model fails, in parts: by their pattern of missing values, then in halves."""
@@ -113,7 +115,7 @@ class Parted:
         marked = rows.with_columns(self._pattern(rows).alias(REASON))
         parts = marked.partition_by(REASON, maintain_order=True)
         if len(parts) > 1:
-            return [found for part in parts for found in self._solved(part.drop(REASON))]
+            return [solved for part in parts for solved in self._solved(part.drop(REASON))]
         pattern = marked[REASON][0]
         if rows.height == 1 or (pattern and self._fails(rows.head(1)) and self._fails(rows.tail(1))):
             if not pattern:
@@ -157,7 +159,7 @@ def _said(error: PredictionError | SignatureError) -> str:
     return text if len(text) <= _LENGTH else f"{text[:_LENGTH]}..."
 
 
-def told(reasons: Counter[str], total: int) -> str:
+def reasons_text(reasons: Counter[str], total: int) -> str:
     """How many rows were set aside, and the most frequent reasons, in words."""
     count = sum(reasons.values())
     most = ", ".join(f"{reason} ({number:,})" for reason, number in reasons.most_common(_MOST))

@@ -137,8 +137,8 @@ def misfit(metric: Metric, task: Task | None, classes: Classes | None = None) ->
 def check_fit(metric: Metric, task: Task | None, classes: Classes | None = None) -> None:
     """Refuse a metric that does not fit a task; UsageError that names those that do."""
     if wrong := misfit(metric, task, classes):
-        what, _, instead = wrong.partition("; ")
-        raise UsageError(what, next=instead)
+        misfitting, _, instead = wrong.partition("; ")
+        raise UsageError(misfitting, next=instead)
 
 
 def _smaller(classes: int) -> str:

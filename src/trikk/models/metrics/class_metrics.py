@@ -65,12 +65,12 @@ class Tally:
         Args:
             counts: whether the counts are wanted, too.
         """
-        found: dict[str, Any] = {"counts": self.counts.to_json()} if counts and self.counts.total else {}
+        scores: dict[str, Any] = {"counts": self.counts.to_json()} if counts and self.counts.total else {}
         if self.bins:
-            found["bins"] = {name: to_flat(bins) for name, bins in sorted(self.bins.items())}
+            scores["bins"] = {name: to_flat(bins) for name, bins in sorted(self.bins.items())}
         if self.gaps:
-            found["gaps"] = self.gaps
-        return found
+            scores["gaps"] = self.gaps
+        return scores
 
 
 def about_one(name: str) -> bool:
@@ -116,10 +116,10 @@ def gap_of(gaps: Sequence[float]) -> float | None:
 def unranked(name: str, bins: Mapping[str, Bins]) -> str:
     """Why an AUC or an average precision has no value."""
     for text, one in bins.items():
-        others, own = (sum(counts[side] for counts in one.values()) for side in (0, 1))
-        if not own:
+        misses, hits = (sum(counts[side] for counts in one.values()) for side in (0, 1))
+        if not hits:
             return f"no case is {text}"
-        if not others and name == "auc":
+        if not misses and name == "auc":
             return f"every case is {text}"
     return "no case has a probability"
 
@@ -167,7 +167,7 @@ class Tallies:
         """The tallies by the values of a column that was asked for; None: of all cases, under the key None."""
         import polars as pl
 
-        found: dict[Any, Tally] = {} if by is not None else {None: Tally(Confusion(), flaw=self.flaw)}
+        tallies: dict[Any, Tally] = {} if by is not None else {None: Tally(Confusion(), flaw=self.flaw)}
         cells: dict[Any, list[tuple[Any, ...]]] = {}
         if by is None:
             counted = self._counted(next(iter(self.slices), "")).drop(_KEY)
@@ -177,12 +177,12 @@ class Tallies:
             for row in self._counted(by).iter_rows():
                 cells.setdefault(row[0], []).append(row[1:])
         for key, rows in cells.items():
-            found[key] = self._tally(rows)
+            tallies[key] = self._tally(rows)
         if "ece" in self.names and not self.flaw:
-            self._add_gaps(found, by)
+            self._add_gaps(tallies, by)
         if self.ranked or (self.keeps_bins and by is None):
-            self._add_ranks(found, by)
-        return found
+            self._add_ranks(tallies, by)
+        return tallies
 
     def _counted(self, by: str) -> pl.DataFrame:
         """The slice, truth, predicted, how many cases, and for each sum what is above and below the line."""
@@ -247,8 +247,8 @@ class Tallies:
         """What a case adds to each sum, as an expression over the cases."""
         if self.flaw:
             return {}
-        made = self._losses_of_two() if self.labels.task is Task.BINARY else self._losses_of_many()
-        return {name: part for name, part in made.items() if name in self.names or name in self.tops}
+        losses = self._losses_of_two() if self.labels.task is Task.BINARY else self._losses_of_many()
+        return {name: part for name, part in losses.items() if name in self.names or name in self.tops}
 
     def _losses_of_two(self) -> dict[str, pl.Expr]:
         import polars as pl
@@ -269,7 +269,7 @@ class Tallies:
         shares = self._shares()
         true = self._chosen(pl.col(self.labels.truth), self.texts.truth_kind)
         squares = pl.sum_horizontal(share**2 for share in shares.values())
-        made = {"logloss": -clipped(true).log(), "brier": squares - 2 * true + 1}
+        losses = {"logloss": -clipped(true).log(), "brier": squares - 2 * true + 1}
         ahead = pl.sum_horizontal((share > true).cast(pl.Int32) for share in shares.values())
         ties = pl.lit(0)
         behind: list[str] = []
@@ -279,8 +279,8 @@ class Tallies:
             behind.append(text)
         known = pl.any_horizontal(self._is_true(text) for text in shares)
         for name, most in self.tops.items():
-            made[name] = pl.when(true.is_not_null()).then((ahead + ties < most) & known).cast(pl.Float64)
-        return made
+            losses[name] = pl.when(true.is_not_null()).then((ahead + ties < most) & known).cast(pl.Float64)
+        return losses
 
     def _is_true(self, text: str) -> pl.Expr:
         import polars as pl
@@ -295,7 +295,7 @@ class Tallies:
             return next(iter(self._shares().values()))
         return self._chosen(pl.col(self.labels.predicted), self.texts.said_kind)
 
-    def _add_gaps(self, found: Mapping[Any, Tally], by: str | None) -> None:
+    def _add_gaps(self, tallies: Mapping[Any, Tally], by: str | None) -> None:
         """By tenth of the probability, the sum of probability minus truth."""
         import polars as pl
 
@@ -305,20 +305,20 @@ class Tallies:
         for key, place, truth, said, total, count in (
             known.group_by(keys).agg(pl.col(_CONFIDENCE).sum(), pl.len()).sort(pl.all()).collect().iter_rows()
         ):
-            tally = found[key]
+            tally = tallies[key]
             tally.gaps = tally.gaps or [0.0] * (GAPS + 1)
             right = self.labels.of if self.labels.task is Task.BINARY else self.texts.said(said)
             tally.gaps[place] += total - count * (self.texts.truth(truth) == right)
             tally.gaps[GAPS] += count
 
-    def _add_ranks(self, found: Mapping[Any, Tally], by: str | None) -> None:
+    def _add_ranks(self, tallies: Mapping[Any, Tally], by: str | None) -> None:
         """AUC and average precision of each class against the others, and the histograms of its probabilities."""
         import polars as pl
 
         slice_ = pl.lit(None).alias("_all") if by is None else pl.col(by)
         kind = self.texts.truth_kind
         texts = [*self._shares()]
-        exact: dict[Any, dict[str, list[float | None]]] = {key: {n: [] for n in self.ranked} for key in found}
+        exact: dict[Any, dict[str, list[float | None]]] = {key: {n: [] for n in self.ranked} for key in tallies}
         for text in texts:
             share = pl.col(_SHARE + text)
             cases = self.cases.drop_nulls([_TRUTH, _SAID, _SHARE + text])
@@ -329,9 +329,9 @@ class Tallies:
             for key, *values in ranks.iter_rows():
                 for name, value in zip(self.ranked, values, strict=True):
                     exact[key][name].append(value)
-            for key, number, others, hits in bins_.iter_rows():
-                found[key].bins.setdefault(text, {})[number] = others, hits
-        for key, tally in found.items():
+            for key, number, misses, hits in bins_.iter_rows():
+                tallies[key].bins.setdefault(text, {})[number] = misses, hits
+        for key, tally in tallies.items():
             _add_unknown(tally, exact[key])
             for name, values in exact[key].items():
                 known = [value for value in values if value is not None]

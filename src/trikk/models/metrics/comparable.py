@@ -36,9 +36,9 @@ def check_comparable(metric: Metric, sides: Sides, instead: str) -> Classes | No
         UsageError: if they have other tasks, no class in common, classes of other types, or another positive one
             of the same two; or if the metric does not mean the same for both.
     """
-    told = " and ".join(f"{name} ({_said(*side)})" for name, side in sides.items())
+    models = " and ".join(f"{name} ({_said(*side)})" for name, side in sides.items())
     if why := _apart(sides):
-        raise UsageError(f"{told} can't be compared: {why}", next=instead)
+        raise UsageError(f"{models} can't be compared: {why}", next=instead)
     known = [classes for _, classes in sides.values() if classes is not None]
     together = united(known) if len({frozenset(one.texts) for one in known}) > 1 else None
     if together is None or not metric.tasks:
@@ -47,7 +47,7 @@ def check_comparable(metric: Metric, sides: Sides, instead: str) -> Classes | No
     has_two = any(one.task is Task.BINARY for one in known)
     if why := _other_meaning(metric, has_two=has_two):
         fit = [one for one in fitting(Task.MULTICLASS) if not _other_meaning(_like(one), has_two=has_two)]
-        raise UsageError(f"{metric.name} does not compare {told}: {why}", next=f"compare by {', '.join(fit)}")
+        raise UsageError(f"{metric.name} does not compare {models}: {why}", next=f"compare by {', '.join(fit)}")
     return together
 
 

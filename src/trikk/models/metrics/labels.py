@@ -86,8 +86,8 @@ def labels_of(
     if given.classes is not None:
         known = given.classes.columns(probability)
         columns = {name: class_text(one) for name, one in known.items() if name in rows.columns}
-        found = replace(given, task=given.classes.task, positive=given.classes.positive, probabilities=columns)
-        return found if columns else chances(rows, found)
+        labels = replace(given, task=given.classes.task, positive=given.classes.positive, probabilities=columns)
+        return labels if columns else chances(rows, labels)
     head = f"{probability}_"
     many = {name: name.removeprefix(head) for name in rows.columns if name.startswith(head)}
     task = given.task or _task_of(rows, given, metrics, one=probability in rows.columns, many=bool(many))
@@ -98,22 +98,22 @@ def labels_of(
     positive = given.positive
     if positive is None and _are_flags(rows, given.truth):
         positive = True if rows.schema[given.truth] == pl.Boolean else 1
-    found = replace(given, task=task, positive=positive)
-    if found.of is not None and probability in rows.columns:
-        return replace(found, probabilities={probability: found.of})
+    labels = replace(given, task=task, positive=positive)
+    if labels.of is not None and probability in rows.columns:
+        return replace(labels, probabilities={probability: labels.of})
     if given.task is None and positive in (True, 1):
-        return _by_chance(found)
-    return chances(rows, _with_other(rows, found))
+        return _by_chance(labels)
+    return chances(rows, _with_other(rows, labels))
 
 
-def _with_other(rows: pl.DataFrame, found: Labels) -> Labels:
+def _with_other(rows: pl.DataFrame, labels: Labels) -> Labels:
     """The same, with both classes if the truth shows one beside the positive one."""
-    if found.positive is None or found.positive in (0, 1):
-        return found
-    others = [one for one in rows[found.truth].drop_nulls().unique() if class_text(one) != found.of]
-    if len(others) != 1 or not isinstance(others[0], str | int):
-        return found
-    return replace(found, classes=Classes((others[0], found.positive), found.positive))
+    if labels.positive is None or labels.positive in (0, 1):
+        return labels
+    negatives = [one for one in rows[labels.truth].drop_nulls().unique() if class_text(one) != labels.of]
+    if len(negatives) != 1 or not isinstance(negatives[0], str | int):
+        return labels
+    return replace(labels, classes=Classes((negatives[0], labels.positive), labels.positive))
 
 
 def _task_of(
@@ -135,31 +135,31 @@ def _task_of(
     return Task.MULTICLASS if is_of_counts else None
 
 
-def chances(rows: pl.DataFrame, found: Labels) -> Labels:
+def chances(rows: pl.DataFrame, labels: Labels) -> Labels:
     """The same, with predictions of two classes as probabilities of the positive one if that is what they are."""
-    return _by_chance(found) if _is_chance(rows, found) else found
+    return _by_chance(labels) if _is_chance(rows, labels) else labels
 
 
 def of_other(rows: pl.DataFrame, labels: Labels, column: str) -> Labels:
     """How other predictions of the same classes are to be read, that have no column of probabilities."""
-    found = replace(labels, predicted=column, probabilities={})
-    return _by_chance(found) if labels.by_chance and _are_chances(rows, column) else chances(rows, found)
+    relabelled = replace(labels, predicted=column, probabilities={})
+    return _by_chance(relabelled) if labels.by_chance and _are_chances(rows, column) else chances(rows, relabelled)
 
 
-def _by_chance(found: Labels) -> Labels:
-    return replace(found, probabilities={found.predicted: str(found.of)})
+def _by_chance(labels: Labels) -> Labels:
+    return replace(labels, probabilities={labels.predicted: str(labels.of)})
 
 
-def _is_chance(rows: pl.DataFrame, found: Labels) -> bool:
+def _is_chance(rows: pl.DataFrame, labels: Labels) -> bool:
     """Whether predictions of two classes are probabilities of the positive one."""
-    kind = rows.schema[found.predicted]
-    if found.task is not Task.BINARY or found.of is None or not kind.is_float():
+    kind = rows.schema[labels.predicted]
+    if labels.task is not Task.BINARY or labels.of is None or not kind.is_float():
         return False
-    classes = found.classes.values if found.classes is not None else (0, 1)
+    classes = labels.classes.values if labels.classes is not None else (0, 1)
     if {*classes} == {0, 1}:
-        return _are_chances(rows, found.predicted)
+        return _are_chances(rows, labels.predicted)
     numbers = [float(one) for one in classes if not isinstance(one, str)]
-    return not bool(rows[found.predicted].is_in(numbers).all())
+    return not bool(rows[labels.predicted].is_in(numbers).all())
 
 
 def _are_flags(rows: pl.DataFrame, name: str) -> bool:
@@ -203,8 +203,8 @@ class Texts:
         elif labels.positive is not None:
             self._texts = {labels.positive: class_text(labels.positive)}
             if labels.positive in (0, 1):
-                other = type(labels.positive)(1 - int(labels.positive))
-                self._texts[other] = class_text(other)
+                negative = type(labels.positive)(1 - int(labels.positive))
+                self._texts[negative] = class_text(negative)
         flags = [str(kind) == "Boolean" for kind in (self.truth_kind, self.said_kind)]
         self._as_numbers = any(flags) and not all(flags) and not labels.by_chance
 
@@ -257,11 +257,12 @@ class Texts:
             family = "text" if isinstance(classes.values[0], str) else "number"
             known.append(("the model's classes", classes.listed, family))
         known = [one for one in known if one[1] != "Null"]
-        other = next((one for one in known if one[2] != known[0][2]), None)
-        if other is not None:
+        different = next((one for one in known if one[2] != known[0][2]), None)
+        if different is not None:
+            verb = "are" if classes is not None and different is known[-1] else "is"
             raise UsageError(
                 f"classes are compared as values of one type, and {known[0][0]} is {known[0][1]}, and "
-                f"{other[0]} {'are' if classes is not None and other is known[-1] else 'is'} {other[1]}",
+                f"{different[0]} {verb} {different[1]}",
                 next="cast one of them",
             )
 

@@ -77,12 +77,12 @@ def _least(number: int) -> float:
 
 def merged(parts: Iterable[Bins]) -> Bins:
     """The bins of all cases of several parts."""
-    found: Bins = {}
+    total: Bins = {}
     for part in parts:
-        for number, (others, own) in part.items():
-            before = found.get(number, (0, 0))
-            found[number] = before[0] + others, before[1] + own
-    return found
+        for number, (misses, hits) in part.items():
+            before = total.get(number, (0, 0))
+            total[number] = before[0] + misses, before[1] + hits
+    return total
 
 
 def complete(classes: Mapping[str, Bins], name: str) -> Bins:
@@ -102,12 +102,12 @@ def to_flat(bins: Bins) -> list[int]:
 
 def from_flat(flat: Sequence[int]) -> Bins:
     """The bins that `to_flat` wrote."""
-    found: Bins = {}
+    bins: Bins = {}
     number = 0
-    for step, others, own in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+    for step, misses, hits in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
         number += step
-        found[number] = others, own
-    return found
+        bins[number] = misses, hits
+    return bins
 
 
 def auc(bins: Bins) -> Measured | None:
@@ -115,8 +115,8 @@ def auc(bins: Bins) -> Measured | None:
 
     It is off by half of the share of the pairs that lie in one bin, at most.
     """
-    others, own = (sum(counts[side] for counts in bins.values()) for side in (0, 1))
-    if not others or not own:
+    of_others, of_class = (sum(counts[side] for counts in bins.values()) for side in (0, 1))
+    if not of_others or not of_class:
         return None
     below, right, unsure = 0, 0.0, 0.0
     for number in sorted(bins):
@@ -124,7 +124,7 @@ def auc(bins: Bins) -> Measured | None:
         right += hits * (below + misses / 2)
         unsure += 0.0 if number in (0, LAST) else hits * misses / 2
         below += misses
-    return Measured(right / (others * own), unsure / (others * own))
+    return Measured(right / (of_others * of_class), unsure / (of_others * of_class))
 
 
 def average_precision(bins: Bins) -> Measured | None:
@@ -172,8 +172,8 @@ def over_classes(name: str, bins: Mapping[str, Bins]) -> Measured | None:
 def _harmonic(after: int, count: int) -> float:
     """The sum of 1/n of `count` numbers after a number."""
     few = min(count, max(0, _MANY - after))
-    found = math.fsum(1 / (after + number) for number in range(1, few + 1))
+    total = math.fsum(1 / (after + number) for number in range(1, few + 1))
     first, last = after + few, after + count
     if first == last:
-        return found
-    return found + math.log(last / first) + (1 / last - 1 / first) / 2 - (1 / last**2 - 1 / first**2) / 12
+        return total
+    return total + math.log(last / first) + (1 / last - 1 / first) / 2 - (1 / last**2 - 1 / first**2) / 12

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError
 from trikk.core.names import step_name
-from trikk.models import sets_aside
+from trikk.models.predicting import sets_aside
 from trikk.models.version import ModelVersion, as_version
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step

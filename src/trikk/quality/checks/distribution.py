@@ -30,12 +30,14 @@ def distance(
     kinds = [kind if kind != "nothing" else kinds[not n] for n, kind in enumerate(kinds)]  # nulls fit any
     if kinds[0] != kinds[1]:
         raise UsageError(f"{column} holds {kinds[0]}, the reference {kinds[1]}")
-    here, there = (_values(lazy, name, kinds[0]) for lazy, name in ((rows, column), (reference, reference_column)))
+    current, expected = (
+        _values(lazy, name, kinds[0]) for lazy, name in ((rows, column), (reference, reference_column))
+    )
     if kinds[0] == "texts":
         if measure == "ks":
             raise UsageError(f'{column} holds texts, which have no order: use measure="psi"')
-        return _psi_of_texts(here, there)
-    return _psi_of_numbers(here, there) if measure == "psi" else ks(here, there)
+        return _psi_of_texts(current, expected)
+    return _psi_of_numbers(current, expected) if measure == "psi" else ks(current, expected)
 
 
 def ks(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
@@ -48,8 +50,8 @@ def ks(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
     sums = both.group_by("value").agg(pl.col("here", "there").sum()).sort("value").collect(engine="streaming")
     if not sums["here"].sum() or not sums["there"].sum():
         raise UsageError("there are no values to compare")
-    here, there = (sums[name].cum_sum() / sums[name].sum() for name in ("here", "there"))
-    return float((here - there).abs().max())  # type: ignore[arg-type]
+    current, expected = (sums[name].cum_sum() / sums[name].sum() for name in ("here", "there"))
+    return float((current - expected).abs().max())  # type: ignore[arg-type]
 
 
 def _counted(lazy: pl.LazyFrame, name: str) -> pl.LazyFrame:
@@ -59,10 +61,10 @@ def _counted(lazy: pl.LazyFrame, name: str) -> pl.LazyFrame:
 def _psi_of_numbers(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
     value = pl.col("value")
     steps = [value.quantile(k / BINS, "lower").alias(str(k)) for k in range(1, BINS)]
-    found = reference.drop_nulls().select(steps).collect(engine="streaming").row(0)
-    if None in found:
+    quantiles = reference.drop_nulls().select(steps).collect(engine="streaming").row(0)
+    if None in quantiles:
         raise UsageError("the reference has no values")
-    edges = sorted(set(found))
+    edges = sorted(set(quantiles))
     counts = [pl.len().alias("len"), value.count().alias("count")]
     counts += [(value <= edge).sum().alias(str(k)) for k, edge in enumerate(edges)]
 
@@ -79,14 +81,14 @@ def _psi_of_texts(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
     def counts(lazy: pl.LazyFrame) -> dict[str | None, int]:
         return dict(lazy.group_by("value").len().collect(engine="streaming").iter_rows())
 
-    here, there = counts(rows), counts(reference)
-    if not there:
+    current, expected = counts(rows), counts(reference)
+    if not expected:
         raise UsageError("the reference has no values")
-    known = [value for value in there if value is not None]
-    top: list[str | None] = [*sorted(known, key=lambda value: (-there[value], value))[:TOP], None]
+    known = [value for value in expected if value is not None]
+    top: list[str | None] = [*sorted(known, key=lambda value: (-expected[value], value))[:TOP], None]
     bins = [
-        [*(found.get(value, 0) for value in top), sum(found.values()) - sum(found.get(v, 0) for v in top)]
-        for found in (there, here)
+        [*(counted.get(value, 0) for value in top), sum(counted.values()) - sum(counted.get(v, 0) for v in top)]
+        for counted in (expected, current)
     ]
     return psi(*bins)
 

@@ -37,9 +37,9 @@ class SeenInTraining(CountedCheck):
         names = self.columns or tuple(name for name in known if name in scene.schema)
         unknown = next((name for name in names if name not in known), "" if not names else None)
         if unknown is not None:
-            which = f"of {unknown} " if unknown else ""
+            of_input = f"of {unknown} " if unknown else ""
             raise UsageError(
-                f"model {trained['model']} has no categories {which}to compare with: {trained['why']}"
+                f"model {trained['model']} has no categories {of_input}to compare with: {trained['why']}"
             )
         bad = {name: unseen(name, scene.schema[name], known[name]) for name in names}
         return plan_of_rows(pl.any_horizontal(bad.values()), bad if len(bad) > 1 else None)

@@ -154,7 +154,7 @@ class Mirror:
             for number, version in state.versions.items():
                 if (name, number) not in versions and version.run in runs:
                     self._one(outcome, lambda v=version: self._version(outcome, v, runs[v.run], versions))
-            for (environment, alias), held in state.held.items():
+            for (environment, alias), held in state.holders.items():
                 place = (name, environment, alias)
                 wanted = versions.get((name, held[-1])) if held else None
                 if aliases.get(place) != wanted:
