@@ -35,7 +35,7 @@ def values_of(rows: pl.DataFrame, schema: dict[str, JSON]) -> pl.Series:
         raise MissingExtra("Avro", "kafka") from None
     parsed = parse_schema(schema)
     ready = rows.select(_plain(pl.col(name), kind).alias(name) for name, kind in rows.schema.items())
-    found: list[bytes] = []
+    records: list[bytes] = []
     for start in range(0, ready.height, _ROWS):
         for row in ready.slice(start, _ROWS).iter_rows(named=True):
             buffer = io.BytesIO()
@@ -43,10 +43,11 @@ def values_of(rows: pl.DataFrame, schema: dict[str, JSON]) -> pl.Series:
                 schemaless_writer(buffer, parsed, row)
             except (ValueError, TypeError, OverflowError) as error:
                 raise PermanentError(
-                    f"row {len(found)} can't be published as Avro: {error}", next="mend the row; nothing was sent"
+                    f"row {len(records)} can't be published as Avro: {error}",
+                    next="mend the row; nothing was sent",
                 ) from error
-            found.append(buffer.getvalue())
-    return pl.Series("value", found, dtype=pl.Binary)
+            records.append(buffer.getvalue())
+    return pl.Series("value", records, dtype=pl.Binary)
 
 
 def schema_of(rows: pl.DataFrame, key: list[str]) -> dict[str, JSON]:

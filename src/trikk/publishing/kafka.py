@@ -49,11 +49,11 @@ def send_kafka(job: Job) -> int:
     sender = Sender(job)
     try:
         sender.open()
-        found = sender.sent
-        if found < len(job.messages):
+        arrived = sender.sent
+        if arrived < len(job.messages):
             job.facts.sending()
             sender.send()
-        return found
+        return arrived
     except KafkaException as error:  # from a call that is not retried
         raise sender.failed(error.args[0]) from error
     except SystemError as error:  # the client calls back while it raises that it can't go on
@@ -137,18 +137,18 @@ class Sender:
 
     def failed(self, error: Any) -> Exception:
         """The error to raise for what a call of the client raised."""
-        found = errors.refusal(self.job, self._seen.refusal or error, self.sent)
-        return found or errors.away(self.job, error, self._seen.last, self.sent)
+        refusal = errors.refusal(self.job, self._seen.refusal or error, self.sent)
+        return refusal or errors.away(self.job, error, self._seen.last, self.sent)
 
     def _topic(self, admin: Any) -> int:
         """Wait for the topic; returns the id of a broker."""
         topic = self.job.address.topic
         deadline = time.monotonic() + min(self.job.patience, _TOPIC_SECONDS)
         while True:
-            found = self._retried(lambda wait: admin.list_topics(topic, timeout=wait), first=_LOOK_SECONDS)
-            error = found.topics[topic].error
+            described = self._retried(lambda wait: admin.list_topics(topic, timeout=wait), first=_LOOK_SECONDS)
+            error = described.topics[topic].error
             if error is None:
-                return int(next(iter(found.brokers)))
+                return int(next(iter(described.brokers)))
             if time.monotonic() > deadline or not (
                 errors.passes(error) or error.name() == "UNKNOWN_TOPIC_OR_PART"
             ):
@@ -160,15 +160,15 @@ class Sender:
         from confluent_kafka import TopicPartition
 
         place = [TopicPartition(self.job.address.topic, 0)]
-        [found] = self._retried(lambda wait: self._consumer.committed(place, timeout=wait))
+        [progress] = self._retried(lambda wait: self._consumer.committed(place, timeout=wait))
         known = self.job.facts.known
-        if found.offset < 0:
+        if progress.offset < 0:
             if known.open_since is not None and time.time() - known.open_since > self._retention:
                 raise self._forgotten()
             return
-        if json.loads(found.metadata or "{}").get("digest") != self.job.messages.digest:
-            raise other_rows(self.job, found.offset)
-        self.sent = max(self.sent, int(found.offset))
+        if json.loads(progress.metadata or "{}").get("digest") != self.job.messages.digest:
+            raise other_rows(self.job, progress.offset)
+        self.sent = max(self.sent, int(progress.offset))
 
     def _transaction(self, start: int, stop: int) -> None:
         from confluent_kafka import TopicPartition
@@ -231,11 +231,11 @@ class Sender:
             try:
                 return call(max(0.1, min(left, wait)))
             except KafkaException as error:
-                found = error.args[0]
+                problem = error.args[0]
             self._client.poll(0)  # lets it complain in its own words
             late = time.monotonic() >= deadline
-            if late or self._seen.refusal is not None or found.fatal() or not errors.passes(found):
-                raise self.failed(found)
+            if late or self._seen.refusal is not None or problem.fatal() or not errors.passes(problem):
+                raise self.failed(problem)
             time.sleep(pause)
             wait, pause = 2 * wait, min(2 * pause, 2.0)
 

@@ -123,20 +123,23 @@ def refusal(job: Job, error: Any, sent: int) -> PermanentError | None:
     if error is None:
         return None
     if (trouble := _encryption(error)) is not None:
-        found = _seen_for_oneself(job.address, error.str()) or trouble
+        cause = _seen_for_oneself(job.address, error.str()) or trouble
         return PermanentError(
-            f"no connection to the broker: {found.what}",
+            f"no connection to the broker: {cause.what}",
             where=job.address.label,
-            next=f"{found.next}; {job.waiting(sent)}",
+            next=f"{cause.next}; {job.waiting(sent)}",
         )
     if error.name() not in _REFUSALS:
         return None
-    what, mend = _REFUSALS[error.name()]
+    reason, mend = _REFUSALS[error.name()]
     if known := _MECHANISMS.search(error.str()):
-        what, mend = _REFUSALS["UNSUPPORTED_SASL_MECHANISM"][0], f"set the option mechanism=; it knows {known[1]}"
+        reason, mend = (
+            _REFUSALS["UNSUPPORTED_SASL_MECHANISM"][0],
+            f"set the option mechanism=; it knows {known[1]}",
+        )
     mend = job.address.advice(mend) if "AUTHENTICATION" in error.name() else mend
     return PermanentError(
-        f"the broker refuses: {what}", where=job.address.label, next=f"{mend}; {job.waiting(sent)}"
+        f"the broker refuses: {reason}", where=job.address.label, next=f"{mend}; {job.waiting(sent)}"
     )
 
 
@@ -145,16 +148,16 @@ def away(job: Job, error: Any, last: str, sent: int) -> TrikkError:
     text = last or ("it takes no messages" if error is None else error.str())
     if not last and error is not None and error.name() == "_TRANSPORT":
         text = "it ends connections at once; does its port want TLS (kafkas://), or a user and password?"
-    what = f"the broker is away: {job.address.hide(text)[:500]}"
-    return BrokerError(what, where=job.address.label, next=job.waiting(sent))
+    problem = f"the broker is away: {job.address.hide(text)[:500]}"
+    return BrokerError(problem, where=job.address.label, next=job.waiting(sent))
 
 
 def _encryption(error: Any) -> Trouble | None:
     """What is wrong with TLS for good, if that is what the client complains about."""
     if error.name() not in ("_SSL", "_TRANSPORT"):
         return None
-    found = explain(error.str())
-    return found if found is not None and found.lasting else None
+    trouble = explain(error.str())
+    return trouble if trouble is not None and trouble.lasting else None
 
 
 def _seen_for_oneself(address: Address, text: str) -> Trouble | None:

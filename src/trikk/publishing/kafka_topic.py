@@ -24,7 +24,7 @@ def configuration(address: Address, seen: Seen, patience: float) -> dict[str, An
 
     Source of the names: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
     """
-    found: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "bootstrap.servers": ",".join(address.hosts),
         "client.id": "trikk",
         "error_cb": seen,
@@ -33,12 +33,12 @@ def configuration(address: Address, seen: Seen, patience: float) -> dict[str, An
         "security.protocol": ("SASL_" if address.user else "") + ("SSL" if address.secure else "PLAINTEXT"),
     }
     if address.user:
-        found |= {
+        settings |= {
             "sasl.mechanism": address.options.get("mechanism", "PLAIN"),
             "sasl.username": address.user,
             "sasl.password": address.password,
         }
-    return found | (_encrypted(address) if address.secure else {})
+    return settings | (_encrypted(address) if address.secure else {})
 
 
 def _encrypted(address: Address) -> dict[str, str]:

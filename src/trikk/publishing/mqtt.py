@@ -118,8 +118,8 @@ class _Sender:
             self.arrived = next(iter(self._waiting.values()), row + 1)
         return True
 
-    def _refused(self, what: str) -> PermanentError:
-        text = self.job.address.hide(what)
+    def _refused(self, reason: str) -> PermanentError:
+        text = self.job.address.hide(reason)
         return PermanentError(
             f"the broker refuses: {text}", where=self.job.address.label, next=self.job.waiting(self.arrived)
         )

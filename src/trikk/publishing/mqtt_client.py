@@ -116,9 +116,9 @@ class Client:
     def _check(self) -> None:
         """Raise PermanentError if waiting does not help."""
         if self._unsafe is not None:
-            what, mend, _ = self._unsafe
+            reason, mend, _ = self._unsafe
             raise PermanentError(
-                f"no connection to the broker: {what}",
+                f"no connection to the broker: {reason}",
                 where=self.address.label,
                 next=f"{mend}; nothing was sent",
             )
@@ -199,9 +199,9 @@ class Client:
             self._encryption(text)
 
     def _encryption(self, problem: object) -> None:
-        found = explain(problem)
-        if found is not None and found.lasting:
-            self._unsafe = found
+        trouble = explain(problem)
+        if trouble is not None and trouble.lasting:
+            self._unsafe = trouble
             self.woken.set()
 
     def _trouble(self, reason: str) -> None:

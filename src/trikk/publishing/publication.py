@@ -94,8 +94,8 @@ def publish_rows(
     if facts.known.sent and facts.known.digest != messages.digest:
         raise other_rows(job, facts.known.sent)
     facts.begin(messages, address.label)
-    found = _sender(address)(job)
-    facts.done(result, found)
+    arrived = _sender(address)(job)
+    facts.done(result, arrived)
     return result
 
 

@@ -46,9 +46,9 @@ def fold(entries: list[Entry]) -> Known:
         elif entry.kind == "publication.sending":
             open_since = entry.at
         elif entry.kind == "publication.stopped":
-            found = entry.body["sent"]
-            assert isinstance(found, int)
-            sent, open_since = max(sent, found), None
+            arrived = entry.body["sent"]
+            assert isinstance(arrived, int)
+            sent, open_since = max(sent, arrived), None
         elif entry.kind == "publication.done":
             result = entry.body["result"]
             assert isinstance(result, dict)
@@ -109,9 +109,9 @@ class Facts:
         """Write down that an attempt is over and that exactly so many messages have arrived."""
         self._add("publication.stopped", {"sent": sent})
 
-    def done(self, result: dict[str, JSON], found: int) -> None:
-        """Write down that all have arrived; `found` were there before this attempt."""
-        self._add("publication.done", {"result": result, "found": found}, identity="done")
+    def done(self, result: dict[str, JSON], arrived: int) -> None:
+        """Write down that all have arrived; `arrived` were there before this attempt."""
+        self._add("publication.done", {"result": result, "found": arrived}, identity="done")
 
     def _add(self, kind: str, body: dict[str, JSON], identity: str | None = None) -> None:
         if self.ledger is not None:

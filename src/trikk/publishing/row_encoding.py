@@ -87,10 +87,10 @@ def _check_columns(rows: pl.DataFrame, key: list[str]) -> None:
             )
 
 
-def refused(row: int, column: str, what: str, mend: str) -> PermanentError:
+def refused(row: int, column: str, problem: str, mend: str) -> PermanentError:
     """The error for a row that can't be published."""
     return PermanentError(
-        f"row {row}, column {column!r} can't be published: {what}", next=f"{mend}; nothing was sent"
+        f"row {row}, column {column!r} can't be published: {problem}", next=f"{mend}; nothing was sent"
     )
 
 
@@ -145,12 +145,12 @@ def _kinds(
     names = [name for name in ("model", "model_version") if name in rows.columns]
     if model is not None or "model" not in names or rows.is_empty():
         return (_headers(base, *(model or (None, None))),), None
-    found = rows.select(pl.col(names).cast(pl.String, strict=False))
-    distinct = found.unique(maintain_order=True).with_row_index("kind")
+    models = rows.select(pl.col(names).cast(pl.String, strict=False))
+    distinct = models.unique(maintain_order=True).with_row_index("kind")
     kinds = tuple(_headers(base, *(*row[1:], None)[:2]) for row in distinct.iter_rows())
     if len(kinds) == 1:
         return kinds, None
-    joined = found.join(distinct, on=names, how="left", nulls_equal=True, maintain_order="left")
+    joined = models.join(distinct, on=names, how="left", nulls_equal=True, maintain_order="left")
     return kinds, joined.get_column("kind")
 
 

@@ -152,8 +152,8 @@ class Stream:
             with file_lock(self.path / "lock"):
                 self._prepare()
                 self._refresh()
-                if (found := self._known.get(identity)) is not None:
-                    return self._same(found, messages), True
+                if (batch := self._known.get(identity)) is not None:
+                    return self._same(batch, messages), True
                 return self._append(messages, identity, moment), False
         except OSError as error:
             mend = "make room or mend the folder's rights; what was published before is unharmed"
@@ -260,12 +260,12 @@ class Stream:
                 raise self._damaged(f"{last.segment} is shorter than its index says")
             os.truncate(self.path / last.segment, end)
 
-    def _same(self, found: Batch, messages: Messages) -> Batch:
-        if found.digest == messages.digest:
-            return found
+    def _same(self, batch: Batch, messages: Messages) -> Batch:
+        if batch.digest == messages.digest:
+            return batch
         raise PermanentError(
             "other rows were published under this identity before",
-            where=f"{self.path.name}, {found.identity}",
+            where=f"{self.path.name}, {batch.identity}",
             next="they stay; start a new run to publish the present rows",
         )
 
@@ -285,9 +285,9 @@ class Stream:
         except (ValueError, TypeError):
             raise self._damaged(f"{batch.segment} holds a line that is no message") from None
 
-    def _damaged(self, what: str) -> StorageError:
+    def _damaged(self, problem: str) -> StorageError:
         return StorageError(
-            f"the stream is damaged: {what}", where=str(self.path), next="restore its folder from a copy"
+            f"the stream is damaged: {problem}", where=str(self.path), next="restore its folder from a copy"
         )
 
 

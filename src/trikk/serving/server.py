@@ -151,10 +151,10 @@ class Endpoint:
         code = restore(project.store, version.code, project.state_dir / "code") if version.code else project.root
         log, logged = None, self._logged
         if options.table is not None:
-            there = {**self._logged, **schema_of(project.tables, options.table)}
+            stored = {**self._logged, **schema_of(project.tables, options.table)}
             truth = schema_of(project.tables, options.truth) if options.truth else {}
-            fields = logged_fields(version, options.key, options.slot, there, truth)
-            logged = check_fits(version, fields, options.log_inputs, there)
+            fields = logged_fields(version, options.key, options.slot, stored, truth)
+            logged = check_fits(version, fields, options.log_inputs, stored)
             if version.signature is not None and version.signature.positive is not None:
                 check_positive(version, self._logged_versions(options.table))
             log = {"fields": fields, "inputs": options.log_inputs, "value": str(logged.get("value", ""))}
@@ -171,11 +171,11 @@ class Endpoint:
     def _logged_versions(self, table: str) -> list[ModelVersion]:
         """Those of two classes whose probabilities are in the table, or on their way there."""
         registry, fleet = Registry(self._project.journal), self._dispatcher.fleet
-        found = [] if fleet is None else [fleet.version]
+        versions = [] if fleet is None else [fleet.version]
         for name, number in versions_in(self._project.tables, table):
             with contextlib.suppress(UnknownName):
-                found.append(registry.get(name, number))
-        return found
+                versions.append(registry.get(name, number))
+        return versions
 
     def _open_log(self) -> None:
         table = self._options.table
@@ -183,11 +183,13 @@ class Endpoint:
             return
         tables, origin = self._project.tables, {"endpoint": self._options.reference}
 
-        def put_away(segment: Segment) -> int:
+        def put_segment(segment: Segment) -> int:
             return put(tables, table, segment, origin, self._logged)
 
         self._spool = Spool(self._project.state_dir / "endpoints" / table, durable=self._options.durable)
-        self._flusher = Flusher(self._spool, put_away, self._options.flush, self._told(asyncio.get_running_loop()))
+        self._flusher = Flusher(
+            self._spool, put_segment, self._options.flush, self._counting(asyncio.get_running_loop())
+        )
         self._flusher.start()
 
     async def _keep(self, record: bytes, rows: int, value: str) -> None:
@@ -207,18 +209,18 @@ class Endpoint:
         if is_number(logged) and not is_number(dtype):
             raise PredictionError(f"the model gives {dtype}, and the log of predictions holds {logged}")
 
-    def _told(self, loop: asyncio.AbstractEventLoop) -> Callable[[int | None], None]:
+    def _counting(self, loop: asyncio.AbstractEventLoop) -> Callable[[int | None], None]:
         def count(rows: int | None) -> None:
             if rows is None:
                 self._metrics.log_failures.inc()
             else:
                 self._metrics.logged.inc(rows)
 
-        def told(rows: int | None) -> None:
+        def report(rows: int | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(count, rows)
 
-        return told
+        return report
 
     def _started(self, listening: socket.socket) -> Started:
         host, port = listening.getsockname()[:2]
@@ -245,12 +247,12 @@ class Endpoint:
 
 def _labels(about: dict[str, Any]) -> dict[str, str]:
     """What is said of a version, as Prometheus has it: texts."""
-    found = {"version": str(about["model_version"])}
+    labels = {"version": str(about["model_version"])}
     if "task" in about:
-        found["task"] = about["task"]
+        labels["task"] = about["task"]
     if "classes" in about:
-        found["classes"] = ",".join(map(class_text, about["classes"]))
-    return found if about.get("positive") is None else {**found, "positive": class_text(about["positive"])}
+        labels["classes"] = ",".join(map(class_text, about["classes"]))
+    return labels if about.get("positive") is None else {**labels, "positive": class_text(about["positive"])}
 
 
 def serve(project: Project, options: Options, started: Callable[[Started], None]) -> bool:

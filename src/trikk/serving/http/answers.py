@@ -104,12 +104,12 @@ def _predictions(named: list[str], columns: Sequence[pl.Series]) -> list[dict[st
 
 
 def _json(predictions: list[dict[str, Any]], model: str, version: int) -> bytes:
-    told = {"predictions": predictions, "model": model, "model_version": version}
+    document = {"predictions": predictions, "model": model, "model_version": version}
     try:
-        return json.dumps(told, allow_nan=False).encode()
+        return json.dumps(document, allow_nan=False).encode()
     except ValueError:  # a model that may give no number has given none
-        told["predictions"] = [{name: _finite(value) for name, value in one.items()} for one in predictions]
-        return json.dumps(told, allow_nan=False).encode()
+        document["predictions"] = [{name: _finite(value) for name, value in one.items()} for one in predictions]
+        return json.dumps(document, allow_nan=False).encode()
 
 
 def _finite(value: Any) -> Any:

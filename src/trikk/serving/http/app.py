@@ -72,12 +72,12 @@ class App:
             await _send(send, 204, b"", [*_ALLOWED, *_shared(origin)])
             return
         if path not in _METHODS:
-            there = ", ".join(_METHODS)
-            told = refusal(Refused(404, "there is nothing here", next=f"there are: {there}"))
-            await _send(send, 404, told.body, _CLOSE)
+            paths = ", ".join(_METHODS)
+            answer = refusal(Refused(404, "there is nothing here", next=f"there are: {paths}"))
+            await _send(send, 404, answer.body, _CLOSE)
         elif scope["method"] not in _METHODS[path]:
-            told = refusal(Refused(405, f"{path} takes {_METHODS[path][0]}", next=f"use {_METHODS[path][0]}"))
-            await _send(send, 405, told.body, [(b"allow", ", ".join(_METHODS[path]).encode()), *_CLOSE])
+            answer = refusal(Refused(405, f"{path} takes {_METHODS[path][0]}", next=f"use {_METHODS[path][0]}"))
+            await _send(send, 405, answer.body, [(b"allow", ", ".join(_METHODS[path]).encode()), *_CLOSE])
         elif path == "/ping":
             await self._ping(send)
         elif path == "/metrics":
@@ -116,16 +116,16 @@ class App:
         await _send(send, answer.status, answer.body, headers, answer.content_type)
 
     def _headers(self, answer: Answer, version: int | None) -> Headers:
-        found = [(b"x-trikk-model", self._model)]
+        headers = [(b"x-trikk-model", self._model)]
         if version is not None:
-            found.append((b"x-trikk-model-version", b"%d" % version))
+            headers.append((b"x-trikk-model-version", b"%d" % version))
         if answer.id:
-            found.append((b"x-trikk-prediction-id", answer.id.encode()))
+            headers.append((b"x-trikk-prediction-id", answer.id.encode()))
         if answer.status == 503:
-            found.append((b"retry-after", b"1"))
+            headers.append((b"retry-after", b"1"))
         if answer.status == 413:
-            found += _CLOSE
-        return found
+            headers += _CLOSE
+        return headers
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive, parts: list[bytes]) -> bytes:
         """The request's body; Refused with 413 if it is larger than allowed, 503 if all together are.

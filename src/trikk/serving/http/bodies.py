@@ -75,8 +75,8 @@ class Reader:
             return self._csv(data, parameters)
         if kind == ARROW_TYPE:
             return self._arrow(data)
-        what = f"a body of type {kind[:60]!r} is not read" if kind else "the request has no Content-Type"
-        raise Refused(415, what, next=f"send one of: {', '.join(TYPES)}")
+        problem = f"a body of type {kind[:60]!r} is not read" if kind else "the request has no Content-Type"
+        raise Refused(415, problem, next=f"send one of: {', '.join(TYPES)}")
 
     def _decompressed(self, body: Body) -> bytes:
         if body.encoding in ("", "identity"):
@@ -109,8 +109,8 @@ class Reader:
             return self._split([field.name for field in self.fields][: _width(rows)], rows, len(data))
         if not all(isinstance(row, dict) for row in rows):
             raise Refused(400, "some instances are objects and some are not", next=_JSON_NEXT)
-        there = rows[0] if len(rows) == 1 else dict.fromkeys(name for row in rows for name in row)
-        wanted = self.wanted(there)
+        names = rows[0] if len(rows) == 1 else dict.fromkeys(name for row in rows for name in row)
+        wanted = self.wanted(names)
         _check_shape(wanted, len(rows), len(data))
         return {name: [row.get(name) for row in rows] for name in wanted}
 
@@ -159,7 +159,7 @@ class Reader:
         texts = {f.name: pl.String for f in self.fields if f.name in given and not _is_inferred(f.dtype)}
         wide = {f.name: pl.UInt64 for f in self.fields if f.name in given and f.dtype == "UInt64"}
         try:
-            found = pl.read_csv(
+            frame = pl.read_csv(
                 data,
                 has_header=header,
                 new_columns=None if header else given,
@@ -167,16 +167,16 @@ class Reader:
                 infer_schema_length=None,
             )
         except (Exception, pl.exceptions.PanicException) as error:
-            what = f"the body is no CSV: {str(error).splitlines()[0][:200]}"
+            problem = f"the body is no CSV: {str(error).splitlines()[0][:200]}"
             raise Refused(
-                400, what, next="one line a row, values separated by commas, as many in each line"
+                400, problem, next="one line a row, values separated by commas, as many in each line"
             ) from error
-        rows = self._selected(found)
+        rows = self._selected(frame)
         for column in rows.get_columns():
             infinite = column.dtype.is_float() and column.is_infinite().any()
             if infinite or column.dtype in (pl.Int128, pl.UInt128):
-                what, mend = f"{column.name!r} has a number that is out of range", "give a smaller number"
-                raise SignatureError(what, field=column.name, next=mend)
+                problem, mend = f"{column.name!r} has a number that is out of range", "give a smaller number"
+                raise SignatureError(problem, field=column.name, next=mend)
         return rows
 
     def _has_header(self, names: list[str], parameters: str) -> bool:
@@ -190,12 +190,12 @@ class Reader:
 
         self._check_count(claimed_rows(data))
         try:
-            found = pl.read_ipc_stream(io.BytesIO(data))
+            frame = pl.read_ipc_stream(io.BytesIO(data))
         except (Exception, pl.exceptions.PanicException) as error:
             raise Refused(
                 400, "the body is no Arrow IPC stream", next="write it with write_ipc_stream (polars)"
             ) from error
-        return self._selected(found)
+        return self._selected(frame)
 
     def _selected(self, frame: pl.DataFrame) -> pl.DataFrame:
         if not frame.height:
@@ -203,45 +203,45 @@ class Reader:
         self._check_count(frame.height)
         return frame.select(self.wanted(dict.fromkeys(frame.columns)))
 
-    def wanted(self, there: Mapping[str, object]) -> list[str]:
+    def wanted(self, names: Mapping[str, object]) -> list[str]:
         """The columns to take of those that are there, in a fixed order; SignatureError if a field is missing."""
-        if len(there) > _MOST_COLUMNS:
+        if len(names) > _MOST_COLUMNS:
             raise Refused(400, f"the body has more than {_MOST_COLUMNS:,} columns", next="send fewer")
         for field in self.fields:
-            if field.name not in there:
+            if field.name not in names:
                 raise SignatureError(
                     f"input {field.name!r} ({field.dtype}) is missing",
                     field=field.name,
-                    next=f"give: {_listed([f.name for f in self.fields])}; there are: {_listed(list(there))}",
+                    next=f"give: {_listed([f.name for f in self.fields])}; there are: {_listed(list(names))}",
                 )
-        if not there:
+        if not names:
             raise Refused(400, "the rows have no columns", next=_JSON_NEXT)
         own = [field.name for field in self.fields]
-        return [*own, *sorted(set(there) - set(own))] if self.everything else own
+        return [*own, *sorted(set(names) - set(own))] if self.everything else own
 
 
 def _document(data: bytes) -> Any:
     """A JSON document: in Unicode, without a name twice in an object, and without NaN."""
     try:
         text = data.decode(json.detect_encoding(data))
-        found = json.loads(text, parse_constant=_no_number, object_pairs_hook=_named_once)
+        document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_named_once)
         if _SURROGATE.search(text):
-            json.dumps(found, ensure_ascii=False).encode()
+            json.dumps(document, ensure_ascii=False).encode()
     except RecursionError as error:
         raise Refused(400, "the JSON nests too deeply", next=_JSON_NEXT) from error
     except UnicodeError as error:
-        what = "the body holds what is no text: half of a surrogate pair, or no UTF-8"
-        raise Refused(400, what, next="send Unicode, encoded as UTF-8") from error
+        problem = "the body holds what is no text: half of a surrogate pair, or no UTF-8"
+        raise Refused(400, problem, next="send Unicode, encoded as UTF-8") from error
     except ValueError as error:
         raise Refused(400, f"the body is no JSON: {str(error)[:200]}", next=_JSON_NEXT) from error
-    return found
+    return document
 
 
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("an object has a name twice")
-    return found
+    return members
 
 
 def _check_shape(columns: Sequence[str], rows: int, size: int) -> None:

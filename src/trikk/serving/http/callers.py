@@ -52,8 +52,8 @@ class Callers:
         for origin in self._origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.netloc or origin.count("/") != 2:
-                what = f"--allow-origin {origin[:_SHOWN]!r} is no origin"
-                raise UsageError(what, next="write it as a browser does: https://name:port")
+                problem = f"--allow-origin {origin[:_SHOWN]!r} is no origin"
+                raise UsageError(problem, next="write it as a browser does: https://name:port")
 
     def check(self, headers: Headers, version: str) -> str:
         """Refuse a request that came under a foreign name, or from a foreign page.
@@ -64,11 +64,11 @@ class Callers:
         Raises:
             Refused: 400 without exactly one Host, 421 for a foreign name, 403 for a foreign page.
         """
-        found: dict[bytes, list[str]] = {b"host": [], b"origin": []}
+        values: dict[bytes, list[str]] = {b"host": [], b"origin": []}
         for name, value in headers:
-            if name in found:
-                found[name].append(value.decode("latin-1").lower())
-        hosts, origins = found[b"host"], found[b"origin"]
+            if name in values:
+                values[name].append(value.decode("latin-1").lower())
+        hosts, origins = values[b"host"], values[b"origin"]
         if len(hosts) != 1 and (hosts or version != "1.0"):
             raise Refused(400, "the request does not name one Host", next="send one Host header")
         if hosts and not self._is_own(hosts[0]):

@@ -48,8 +48,8 @@ class Connections:
         self._open.add(one)
         if len(self._open) <= self.most:
             return True
-        what = f"{self.most} connections are open, and there may not be more: the idle and slow ones are closed"
-        self.say("room", what)
+        problem = f"{self.most} connections are open, and there may not be more: the idle and slow ones are closed"
+        self.say("room", problem)
         idle = [c for c in self._open if c.is_idle and c is not one]
         return _end_oldest(idle, "") or self.drop_slow()
 
@@ -225,5 +225,5 @@ def _end_oldest(some: list[Connection], why: str) -> bool:
 
 
 def _large_head() -> Refused:
-    what = f"the head has more than {_MOST_FIELDS} fields or {_MOST_HEAD:,} bytes"
-    return Refused(431, what, next="send fewer and shorter headers")
+    problem = f"the head has more than {_MOST_FIELDS} fields or {_MOST_HEAD:,} bytes"
+    return Refused(431, problem, next="send fewer and shorter headers")

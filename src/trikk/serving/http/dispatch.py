@@ -199,8 +199,8 @@ class Dispatcher:
                 await self._keep(answered.parts[-1], rows, head["value"])
             except (OSError, PredictionError) as error:
                 _log.error("predictions can't be logged, and are not given out: %s", error)
-                what = "the prediction can't be logged, and is not given out"
-                full = Refused(503, what, next="the endpoint's disk may be full")
+                problem = "the prediction can't be logged, and is not given out"
+                full = Refused(503, problem, next="the endpoint's disk may be full")
                 for waiting in batch:
                     _give(waiting, Served(refusal(full if isinstance(error, OSError) else error), version))
                 return
@@ -263,8 +263,8 @@ def _give(waiting: _Waiting, served: Served) -> None:
 
 
 def _crashed(error: TrikkError) -> Answer:
-    told = {**error.to_json(), "what": "the model's process ended while it worked on this request, twice"}
-    return Answer(500, json.dumps({"error": told}).encode())
+    described = {**error.to_json(), "what": "the model's process ended while it worked on this request, twice"}
+    return Answer(500, json.dumps({"error": described}).encode())
 
 
 def _packed(batch: list[_Waiting]) -> bytes:

@@ -41,13 +41,16 @@ def status_of(error: BaseException) -> int:
 def body_of(error: BaseException) -> bytes:
     """The JSON body that explains an error: code, what, where, next, and the field's name if it is about one."""
     if isinstance(error, SignatureError):
-        told: dict[str, str | None] = {**error.to_json(), "field": error.field}
+        described: dict[str, str | None] = {**error.to_json(), "field": error.field}
     elif isinstance(error, PredictionError):
-        told = {**error.to_json(), "next": "mend the inputs of these rows; the model takes them but has no answer"}
+        described = {
+            **error.to_json(),
+            "next": "mend the inputs of these rows; the model takes them but has no answer",
+        }
     elif isinstance(error, Refused):
-        told = {**error.to_json()}
+        described = {**error.to_json()}
     else:
         kind = error.code if isinstance(error, TrikkError) else "error"
-        what = f"the endpoint could not answer ({type(error).__name__})"
-        told = {"code": kind, "what": what, "where": None, "next": "the endpoint's own log says more"}
-    return json.dumps({"error": told}).encode()
+        problem = f"the endpoint could not answer ({type(error).__name__})"
+        described = {"code": kind, "what": problem, "where": None, "next": "the endpoint's own log says more"}
+    return json.dumps({"error": described}).encode()

@@ -80,11 +80,11 @@ class Fleet:
     @property
     def about(self) -> dict[str, JSON]:
         """What is said of its version: the number, and as far as they are known, the task and the classes."""
-        found: dict[str, JSON] = {"model_version": self.version.version}
+        about: dict[str, JSON] = {"model_version": self.version.version}
         signature = self.version.signature
         if signature is not None and signature.task is not None:
-            found["task"] = str(signature.task)
-        return found if signature is None or signature.classes is None else found | signature.classes.to_json()
+            about["task"] = str(signature.task)
+        return about if signature is None or signature.classes is None else about | signature.classes.to_json()
 
     async def open(self) -> None:
         """Start the first worker; raises VersionFailed if the version can't be loaded."""

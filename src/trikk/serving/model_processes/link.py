@@ -88,7 +88,7 @@ class Link:
         """
         try:
             async with asyncio.timeout(limit):
-                told = (await self.ask(pack({"do": "serve", **spec}))).head
+                answer = (await self.ask(pack({"do": "serve", **spec}))).head
         except TimeoutError as error:
             self.kill()
             raise VersionFailed(
@@ -100,11 +100,11 @@ class Link:
                 f"version {spec['version']['version']} ended its process while it was loaded: {error.what}",
                 next="load it by hand: trikk.Model in a step, or the endpoint's own log",
             ) from error
-        if "error" in told:
-            found = told["error"]
-            raise VersionFailed(found["what"], where=found["where"], next=found["next"])
-        self.modules = told["ready"]["modules"]
-        note: str | None = told["ready"]["note"]
+        if "error" in answer:
+            problem = answer["error"]
+            raise VersionFailed(problem["what"], where=problem["where"], next=problem["next"])
+        self.modules = answer["ready"]["modules"]
+        note: str | None = answer["ready"]["note"]
         return note
 
     async def ask(self, message: bytes) -> Message:

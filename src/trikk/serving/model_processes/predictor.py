@@ -146,22 +146,22 @@ class Predictor:
         columns = self._outputs(self._given(frame))
         if self._logging and self._version.signature is None:
             self._check_logged(columns[0])
-        found, at, names = [], 0, []
+        answers, at, names = [], 0, []
         for one in group:
             rows = len(next(iter(one.rows.values()))) if isinstance(one.rows, dict) else one.rows.height
             part = columns if len(group) == 1 else [column.slice(at, rows) for column in columns]
-            found.append(answer(one.kind, one.id, part, self._version.name, self._version.version))
+            answers.append(answer(one.kind, one.id, part, self._version.name, self._version.version))
             names += ids(one.id, rows)
             at += rows
-        return found, [self._log(names, frame, extra, columns)] if self._logging else []
+        return answers, [self._log(names, frame, extra, columns)] if self._logging else []
 
     def _outputs(self, rows: pl.DataFrame) -> list[pl.Series]:
         """What is predicted: "value", and a classifier's probabilities; the errors are those of `predictions`."""
         signature = self._version.signature
         if signature is not None and is_exact(rows, signature.inputs):
-            made = raw_predictions(self.model, rows, signature, known=self._known)
-            if is_exact(made, signature.outputs):
-                return made.get_columns()
+            outputs = raw_predictions(self.model, rows, signature, known=self._known)
+            if is_exact(outputs, signature.outputs):
+                return outputs.get_columns()
         nullable = signature is not None and signature.output.nullable
         return predictions(self.model, rows, signature, allow_nan=nullable, known=self._known).get_columns()
 

@@ -66,14 +66,14 @@ def receive(sock: socket.socket) -> Message | None:
 
 
 def _exactly(sock: socket.socket, count: int) -> bytes | None:
-    found = bytearray(count)
-    view = memoryview(found)
+    received = bytearray(count)
+    view = memoryview(received)
     while view:
         try:
-            got = sock.recv_into(view)
+            size = sock.recv_into(view)
         except ConnectionResetError:
             return None
-        if not got:
+        if not size:
             return None
-        view = view[got:]
-    return bytes(found)
+        view = view[size:]
+    return bytes(received)

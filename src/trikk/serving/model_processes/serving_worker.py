@@ -61,8 +61,8 @@ class Worker:
         except TrikkError as error:
             return {"error": {**error.to_json()}}
         except BaseException as error:  # noqa: BLE001 - the front must hear of it, whatever the author's code raises
-            what = f"version {spec['version']['version']} can't be loaded: {type(error).__name__}: {error}"
-            return {"error": {"code": "error", "what": what, "where": None, "next": None}}
+            problem = f"version {spec['version']['version']} can't be loaded: {type(error).__name__}: {error}"
+            return {"error": {"code": "error", "what": problem, "where": None, "next": None}}
         return {"ready": {"modules": _libraries(), "note": note}}
 
     def _answer(self, message: Message) -> None:
@@ -141,12 +141,12 @@ def _preload(modules: list[str]) -> None:
 def _libraries() -> list[str]:
     """The modules that are imported from installed packages, in the order in which they came."""
     places = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
-    found = []
+    names = []
     for name, module in list(sys.modules.items()):
         origin = getattr(getattr(module, "__spec__", None), "origin", None)
         if isinstance(origin, str) and origin.startswith(places) and not name.startswith("_"):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def main() -> None:

@@ -62,22 +62,22 @@ def _series(name: str, values: list[Any], field: Field | None) -> pl.Series:
     floats = numbers and (len(kinds) == 2 or (field is not None and field.dtype.startswith("Float")))
     dtype = pl.Float64 if floats else pl.String if kinds == {str} else None
     try:
-        found = pl.Series(name, values, dtype=dtype, strict=True)
+        column = pl.Series(name, values, dtype=dtype, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         shown = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise _no_column(name, f"has values that are no column ({shown})", field) from error
-    if found.dtype.is_float():
-        _check_floats(name, values, found, field)
-    if found.dtype in (pl.Int128, pl.UInt128):
+    if column.dtype.is_float():
+        _check_floats(name, values, column, field)
+    if column.dtype in (pl.Int128, pl.UInt128):
         raise _no_column(name, "has a number that is out of range", field)
-    return found
+    return column
 
 
-def _check_floats(name: str, values: list[Any], found: pl.Series, field: Field | None) -> None:
+def _check_floats(name: str, values: list[Any], column: pl.Series, field: Field | None) -> None:
     """Refuse 1e999, which is JSON, and whole numbers that no float holds."""
     import numpy as np
 
-    largest = float(np.fmax.reduce(np.abs(found.to_numpy()), initial=0.0))  # a query of polars wakes a thread
+    largest = float(np.fmax.reduce(np.abs(column.to_numpy()), initial=0.0))  # a query of polars wakes a thread
     if largest == float("inf"):
         raise _no_column(name, "has a number that is out of range", field)
     if largest >= _EXACT and any(type(v) is int and float(v) != v for v in values):
@@ -96,9 +96,9 @@ def _nested(name: str, values: list[Any], field: Field | None) -> pl.Series:
     if _deeper(values, _DEEPEST):
         raise _no_column(name, f"nests more than {_DEEPEST} levels", field)
     try:
-        found = pl.Series(name, values, strict=True)
-        if found.to_list() == values:
-            return found
+        column = pl.Series(name, values, strict=True)
+        if column.to_list() == values:
+            return column
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
         pass
     raise _no_column(name, "has lists or objects of several forms", field)
@@ -112,9 +112,9 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels < 0 or any(_deeper(one, levels - 1) for one in inner)
 
 
-def _no_column(name: str, what: str, field: Field | None) -> SignatureError:
+def _no_column(name: str, problem: str, field: Field | None) -> SignatureError:
     mend = f"give each as {field.dtype}" if field else "give values of one kind"
-    return SignatureError(f"{name!r} {what}", field=name, next=mend)
+    return SignatureError(f"{name!r} {problem}", field=name, next=mend)
 
 
 def with_times(frame: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
@@ -125,12 +125,12 @@ def with_times(frame: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
     """
     import polars as pl
 
-    found = []
+    columns = []
     for field in fields:
         timely = field.dtype == "Date" or field.dtype.startswith("Datetime")
         if timely and field.name in frame.columns and frame[field.name].dtype == pl.String:
-            found.append(_times(frame[field.name], field))
-    return frame.with_columns(found) if found else frame
+            columns.append(_times(frame[field.name], field))
+    return frame.with_columns(columns) if columns else frame
 
 
 def _times(texts: pl.Series, field: Field) -> pl.Series:
@@ -160,7 +160,7 @@ def logged_columns(frame: pl.DataFrame, fields: Sequence[Field]) -> list[pl.Seri
     Raises:
         SignatureError: if one does not fit, or is empty.
     """
-    found = []
+    columns = []
     for field in fields:
         column = as_dtype(_as_text(frame[field.name], field), field.name, field.dtype)
         if column.null_count():
@@ -169,8 +169,8 @@ def logged_columns(frame: pl.DataFrame, fields: Sequence[Field]) -> list[pl.Seri
                 field=field.name,
                 next="give it in every row",
             )
-        found.append(column)
-    return found
+        columns.append(column)
+    return columns
 
 
 def _as_text(column: pl.Series, field: Field) -> pl.Series:

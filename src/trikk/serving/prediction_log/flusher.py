@@ -20,16 +20,16 @@ class Flusher:
         spool: where predictions are until then.
         put: puts one file into the table and returns its rows.
         seconds: between two rounds.
-        told: is told after each file: how many rows went in, or None if it failed.
+        report: is called after each file with how many rows went in, or None if it failed.
     """
 
     def __init__(
-        self, spool: Spool, put: Callable[[Segment], int], seconds: float, told: Callable[[int | None], None]
+        self, spool: Spool, put: Callable[[Segment], int], seconds: float, report: Callable[[int | None], None]
     ) -> None:
         self._spool = spool
         self._put = put
         self._seconds = seconds
-        self._told = told
+        self._report = report
         self._wake = threading.Event()
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="trikk-flusher", daemon=True)
@@ -67,7 +67,7 @@ class Flusher:
             segments = self._spool.left_over()
         except OSError as error:
             _log.error("the log of predictions can't be read: %s", error)
-            self._told(None)
+            self._report(None)
             return
         self.backlog = len(segments)
         for segment in segments:
@@ -76,11 +76,11 @@ class Flusher:
                 self._spool.done(segment)
             except (TrikkError, OSError) as error:
                 _log.error("%s stays in the log: %s", segment.path, error)
-                self._told(None)
+                self._report(None)
                 continue
             except Exception:  # noqa: BLE001 - a library's own; the thread must go on
                 _log.exception("%s stays in the log", segment.path)
-                self._told(None)
+                self._report(None)
                 continue
             self.backlog -= 1
-            self._told(rows)
+            self._report(rows)

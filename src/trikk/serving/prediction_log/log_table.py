@@ -37,7 +37,7 @@ def logged_fields(
     version: ModelVersion,
     key: tuple[str, ...],
     slot: str | None,
-    there: Mapping[str, pl.DataType],
+    schema: Mapping[str, pl.DataType],
     truth: Mapping[str, pl.DataType],
 ) -> list[tuple[str, str]]:
     """The columns beside the fixed ones, with their types: the log's own, else the truth's, else a text (a time).
@@ -48,7 +48,7 @@ def logged_fields(
         version: the model.
         key: the columns that name what a prediction is about.
         slot: the column with the time that it is about, or None.
-        there: the log's columns; empty if there is no table yet.
+        schema: the log's columns; empty if there is no table yet.
         truth: the columns of the table with the truth; empty if it is not known.
 
     Raises:
@@ -57,26 +57,26 @@ def logged_fields(
     names = (*key, slot) if slot else key
     signature = version.signature
     own = {f.name: str(stored_type(f.name, dtype_of(f.dtype))) for f in signature.inputs} if signature else {}
-    taken = {*_FIXED, *(field.name for field in signature.outputs)} if signature else {*_FIXED}
-    found = []
+    reserved = {*_FIXED, *(field.name for field in signature.outputs)} if signature else {*_FIXED}
+    fields = []
     for name in names:
-        if name in taken:
+        if name in reserved:
             raise TableError(f"{name!r} is a column of every predictions table", next="rename the field")
-        wanted = str(there[name]) if name in there else own.get(name, _SLOT if name == slot else "String")
-        joined = truth.get(name) if name not in there and name != slot else None
+        wanted = str(schema[name]) if name in schema else own.get(name, _SLOT if name == slot else "String")
+        joined = truth.get(name) if name not in schema and name != slot else None
         if joined is not None and (name not in own or (joined.is_numeric() and dtype_of(wanted).is_numeric())):
             wanted = str(joined)
         try:
             dtype_of(wanted)
         except SignatureError as error:
-            what = f"{name!r} is {wanted}, which no field of a request can be"
-            raise TableError(what, next="store it as a number, text, date or time") from error
-        found.append((name, wanted))
-    return found
+            problem = f"{name!r} is {wanted}, which no field of a request can be"
+            raise TableError(problem, next="store it as a number, text, date or time") from error
+        fields.append((name, wanted))
+    return fields
 
 
 def check_fits(
-    version: ModelVersion, fields: list[tuple[str, str]], inputs: bool, there: Mapping[str, pl.DataType]
+    version: ModelVersion, fields: list[tuple[str, str]], inputs: bool, stored: Mapping[str, pl.DataType]
 ) -> dict[str, pl.DataType]:
     """Check that the log's rows go into the table; returns the columns that it will have.
 
@@ -84,7 +84,7 @@ def check_fits(
         version: the model.
         fields: as `logged_fields` gives them.
         inputs: whether the model's inputs are logged.
-        there: the table's columns; empty if there is none yet.
+        stored: the table's columns; empty if there is none yet.
 
     Raises:
         TableError: naming each column whose type does not fit, if one does not.
@@ -92,26 +92,26 @@ def check_fits(
     import polars as pl
 
     schema: dict[str, Any] = {"prediction_id": pl.String, **{name: dtype_of(dtype) for name, dtype in fields}}
-    schema |= {"predicted_at": dtype_of(_SLOT), **outputs(version.signature, there.get("value"))}
+    schema |= {"predicted_at": dtype_of(_SLOT), **outputs(version.signature, stored.get("value"))}
     schema |= {"model": pl.String, "model_version": pl.Int64, "run": pl.String}
     schema |= {"inputs": pl.String} if inputs else {}
     try:  # not `fitted`: columns without values fit any table
         given = storable(pl.LazyFrame(schema=schema)).collect_schema()
-        check_fit(given, pl.Schema(there or given), "append", "merge")
-        _check_values(there)
+        check_fit(given, pl.Schema(stored or given), "append", "merge")
+        _check_values(stored)
     except TableError as error:
         raise TableError(
             f"version {version.version} can't be logged there: {error.what}",
             next="log to another table: --table NAME",
         ) from error
-    return {**there, **given}
+    return {**stored, **given}
 
 
-def _check_values(there: Mapping[str, pl.DataType]) -> None:
+def _check_values(stored: Mapping[str, pl.DataType]) -> None:
     """Refuse a table whose values are of a type that no model gives, whatever the version's signature says."""
     import polars as pl
 
-    dtype = there.get("value", pl.Float64())
+    dtype = stored.get("value", pl.Float64())
     if dtype != pl.String and (dtype.is_decimal() or not is_number(dtype)):
         raise TableError(f"'value' is {dtype}, which no model's values can be")
 
@@ -126,23 +126,23 @@ def versions_in(tables: Tables, name: str) -> list[tuple[str, int]]:
     return rows.unique().drop_nulls().sort(pl.all()).collect(engine="streaming").rows()
 
 
-def check_positive(version: ModelVersion, others: Iterable[ModelVersion]) -> None:
+def check_positive(version: ModelVersion, logged: Iterable[ModelVersion]) -> None:
     """Refuse a probability of the one class in a column that holds the other one's: nobody could tell them apart.
 
     Args:
         version: one of two classes.
-        others: those that the log has rows of.
+        logged: those that the log has rows of.
 
     Raises:
         TableError: if the positive class of another is the negative one of this.
     """
     classes, own = _positive(version)
-    for other in others:
-        _, theirs = _positive(other)
+    for earlier in logged:
+        _, theirs = _positive(earlier)
         if theirs is not None and theirs != own and theirs in classes:
             raise TableError(
                 f"version {version.version} can't be logged there: its {PROBABILITY} is that of {own}, and "
-                f"version {other.version} has that of {theirs} there",
+                f"version {earlier.version} has that of {theirs} there",
                 next=f"register it with {theirs} as the positive class, or log to another table: --table NAME",
             )
 
@@ -156,7 +156,7 @@ def _positive(version: ModelVersion) -> tuple[list[str], str | None]:
     return (signature.classes.texts, signature.classes.positive_text) if likely else ([], None)
 
 
-def outputs(signature: Signature | None, there: pl.DataType | None) -> dict[str, pl.DataType]:
+def outputs(signature: Signature | None, stored: pl.DataType | None) -> dict[str, pl.DataType]:
     """The columns of what a version predicts, as the table holds them; none for one without a signature.
 
     Numbers are Float64, so that versions of one model share a table. Classes keep their own type, but where a
@@ -164,21 +164,21 @@ def outputs(signature: Signature | None, there: pl.DataType | None) -> dict[str,
 
     Args:
         signature: the version's.
-        there: the type of the table's values; None if there are none.
+        stored: the type of the table's values; None if there are none.
     """
     import polars as pl
 
     if signature is None:
         return {}
-    found = {field.name: dtype_of(field.dtype) for field in signature.outputs}
-    value, classes = found["value"], signature.classes
+    columns = {field.name: dtype_of(field.dtype) for field in signature.outputs}
+    value, classes = columns["value"], signature.classes
     if not is_number(value):
-        found["value"] = pl.String()
+        columns["value"] = pl.String()
     elif classes is None or value.is_float():
-        found["value"] = pl.Float64()
-    elif there is not None and _holds(there, value, classes.values):
-        found["value"] = there
-    return found
+        columns["value"] = pl.Float64()
+    elif stored is not None and _holds(stored, value, classes.values):
+        columns["value"] = stored
+    return columns
 
 
 def _holds(table: pl.DataType, own: pl.DataType, values: Sequence[Any]) -> bool:
@@ -208,12 +208,12 @@ def put(
     """
     import polars as pl
 
-    there = schema_of(tables, name)
-    value = there.get("value", wanted.get("value"))
+    stored = schema_of(tables, name)
+    value = stored.get("value", wanted.get("value"))
     frames = [_logged(pl.read_ipc_stream(io.BytesIO(record)), value) for record in segment.records()]
     if not frames:
         return 0
-    rows = _as_there(pl.concat(frames, how="diagonal_relaxed"), there)
+    rows = _as_stored(pl.concat(frames, how="diagonal_relaxed"), stored)
     tables.write(name, Write("append", rows, schema_mode="merge"), identity=segment.identity, origin=origin)
     return rows.height
 
@@ -226,19 +226,19 @@ def _logged(frame: pl.DataFrame, wanted: pl.DataType | None) -> pl.DataFrame:
     return frame.with_columns(value_as(frame["value"], wanted or dtype))
 
 
-def _as_there(rows: pl.DataFrame, there: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def _as_stored(rows: pl.DataFrame, stored: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Whole numbers as texts, or texts that are nothing else as whole numbers, where the table has them so.
 
     A file that an endpoint left behind may be older than the table, or the table older than the truth's types.
     """
     import polars as pl
 
-    found = []
+    columns = []
     for column in rows.get_columns():
-        wanted = there.get(column.name, column.dtype)
+        wanted = stored.get(column.name, column.dtype)
         if wanted == pl.String and column.dtype.is_integer():
-            found.append(column.cast(pl.String))
+            columns.append(column.cast(pl.String))
         elif wanted.is_integer() and column.dtype == pl.String:
             numbers = column.cast(wanted, strict=False)
-            found += [numbers] if numbers.cast(pl.String).equals(column) else []
-    return rows.with_columns(found)
+            columns += [numbers] if numbers.cast(pl.String).equals(column) else []
+    return rows.with_columns(columns)

@@ -103,12 +103,12 @@ class Spool:
 
     def left_over(self) -> list[Segment]:
         """The complete files of processes that are gone, and of this one."""
-        found = []
-        for own in sorted(self._folder.iterdir()):
-            if own.is_dir() and (own == self._own or own in self._held or self._take_over(own)):
-                now = self._path() if own == self._own and self._file is not None else None
-                found += [self._segment(path) for path in sorted(own.glob(f"*{_SUFFIX}")) if path != now]
-        return found
+        segments = []
+        for folder in sorted(self._folder.iterdir()):
+            if folder.is_dir() and (folder == self._own or folder in self._held or self._take_over(folder)):
+                now = self._path() if folder == self._own and self._file is not None else None
+                segments += [self._segment(path) for path in sorted(folder.glob(f"*{_SUFFIX}")) if path != now]
+        return segments
 
     def done(self, segment: Segment) -> None:
         """Remove a file whose rows are in the table, and the folder of a process that is gone with its last."""
@@ -116,16 +116,16 @@ class Spool:
         folder = segment.path.parent
         if folder != self._own and not any(folder.glob(f"*{_SUFFIX}")):
             shutil.rmtree(folder, ignore_errors=True)
-            if (held := self._held.pop(folder, None)) is not None:
-                os.close(held)
+            if (lock := self._held.pop(folder, None)) is not None:
+                os.close(lock)
 
     def close(self) -> None:
         """Give the folders up; an empty one goes."""
         self.cut()
         if not any(self._own.glob(f"*{_SUFFIX}")):
             shutil.rmtree(self._own, ignore_errors=True)
-        for held in self._held.values():
-            os.close(held)
+        for lock in self._held.values():
+            os.close(lock)
         self._held = {}
 
     def _begin(self) -> None:
@@ -143,14 +143,14 @@ class Spool:
         return Segment(path, f"endpoint/{path.parent.name}/{path.stem}")
 
     def _take_over(self, folder: Path) -> bool:
-        held = _hold(folder)
-        if held is None:
+        lock = _hold(folder)
+        if lock is None:
             return False
         if not any(folder.glob(f"*{_SUFFIX}")):
             shutil.rmtree(folder, ignore_errors=True)
-            os.close(held)
+            os.close(lock)
             return False
-        self._held[folder] = held
+        self._held[folder] = lock
         return True
 
 
@@ -160,9 +160,9 @@ def _claim(folder: Path) -> tuple[Path, dict[Path, int]]:
     for _ in range(_TRIES):
         own = folder / new_run_id()
         own.mkdir()
-        held = _hold(own)
-        if held is not None and (own / _LOCK).exists():
-            return own, {own: held}
+        lock = _hold(own)
+        if lock is not None and (own / _LOCK).exists():
+            return own, {own: lock}
     raise OSError(f"no folder in {folder} can be locked")
 
 

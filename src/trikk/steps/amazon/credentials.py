@@ -24,8 +24,8 @@ def refuse_keys(*texts: object) -> None:
     """
     for text in texts:
         if isinstance(text, str) and holds_secret(text):
-            what = "an argument holds what looks like a password, an AWS key or a signed address"
-            raise UsageError(what, next=f"{_ADVICE}; else {BY_REFERENCE}")
+            problem = "an argument holds what looks like a password, an AWS key or a signed address"
+            raise UsageError(problem, next=f"{_ADVICE}; else {BY_REFERENCE}")
 
 
 def check_access(profile: object, role: object, endpoint: object, region: object) -> None:
@@ -35,14 +35,14 @@ def check_access(profile: object, role: object, endpoint: object, region: object
         UsageError: if one has not the form of such a name, as a secret would not; it is not repeated.
     """
     refuse_keys(profile, role, endpoint, region)
-    for what, value, form, example in (
+    for name, value, form, example in (
         ("profile", profile, _PROFILE, "the name of a section of ~/.aws/config"),
         ("role", role, _ROLE, "arn:aws:iam::123456789012:role/name"),
         ("endpoint", endpoint, _ENDPOINT, "https://host:port, without user and password"),
         ("region", region, _REGION, "eu-west-1"),
     ):
         if isinstance(value, str) and not form.fullmatch(value):
-            raise UsageError(f"{what}= is not the name of a {what}", next=f"use {example}; {_ADVICE}")
+            raise UsageError(f"{name}= is not the name of a {name}", next=f"use {example}; {_ADVICE}")
 
 
 def session(profile: str | None, role: str | None, region: str | None) -> Any:
@@ -64,14 +64,14 @@ def session(profile: str | None, role: str | None, region: str | None) -> Any:
     except ImportError:
         raise MissingExtra("a profile, a role or DynamoDB", "aws") from None
     try:
-        made = boto3.Session(profile_name=profile, region_name=region)
-        if made.get_credentials() is None:
+        connected = boto3.Session(profile_name=profile, region_name=region)
+        if connected.get_credentials() is None:
             raise StorageError("there are no AWS credentials", next=_ADVICE)
     except ProfileNotFound:
         raise UsageError(f"there is no AWS profile {profile!r}", next="check ~/.aws/config") from None
     except BotoCoreError as error:
         raise failed("AWS credentials", error, None) from None
-    return made if role is None else _assumed(made, role)
+    return connected if role is None else _assumed(connected, role)
 
 
 def _assumed(base: Any, role: str) -> Any:
@@ -92,14 +92,14 @@ def _assumed(base: Any, role: str) -> Any:
     return boto3.Session(botocore_session=inner, region_name=base.region_name)
 
 
-def failed(what: str, error: Exception, where: str | None) -> StorageError:
+def failed(subject: str, error: Exception, where: str | None) -> StorageError:
     """The error for a refused request: the service's own code and sentence, without keys."""
     response = getattr(error, "response", None) or {}
     about = response.get("Error", {})
     text = f"{about.get('Code', '')}: {about.get('Message', '')}" if about else f"{type(error).__name__}: {error}"
     clean = _KEY.sub("***", " ".join(text.split()))
     return StorageError(
-        f"{what} can't be read: {clean[:500]}",
+        f"{subject} can't be read: {clean[:500]}",
         where=where,
         next="check the region, the endpoint, and what the credentials allow",
     )

@@ -55,10 +55,10 @@ def read_dynamodb(
     client = _client(profile, role, endpoint, region)
     keys = _keys(client, table, index)
     wanted = None if columns is None else list(dict.fromkeys([*keys, *columns]))
-    asked = request(
+    arguments = request(
         table, index=index, key=key or {}, filters=filters or {}, columns=wanted, consistent=consistent
     )
-    items = _items(client, asked, segments)
+    items = _items(client, arguments, segments)
     frame = _frame(items, keys, wanted, types or {})
     _record(table, index, client.meta.region_name, frame.height)
     return frame if columns is None else frame.select(columns)
@@ -88,29 +88,29 @@ def _keys(client: Any, table: str, index: str | None) -> list[str]:
     schema = list(about["KeySchema"])
     if index is not None:
         known = [*about.get("GlobalSecondaryIndexes", []), *about.get("LocalSecondaryIndexes", [])]
-        found = next((one["KeySchema"] for one in known if one["IndexName"] == index), None)
-        if found is None:
+        own = next((one["KeySchema"] for one in known if one["IndexName"] == index), None)
+        if own is None:
             names = ", ".join(sorted(one["IndexName"] for one in known)) or "none"
             raise UsageError(f"table {table} has no index {index!r}", where=table, next=f"there are: {names}")
-        schema = [*found, *schema]
+        schema = [*own, *schema]
     return list(dict.fromkeys(part["AttributeName"] for part in schema))
 
 
-def _items(client: Any, asked: dict[str, Any], segments: int) -> list[dict[str, Attribute]]:
-    call = client.query if "KeyConditionExpression" in asked else client.scan
+def _items(client: Any, arguments: dict[str, Any], segments: int) -> list[dict[str, Attribute]]:
+    call = client.query if "KeyConditionExpression" in arguments else client.scan
     if segments == 1:
-        return _pages(call, asked)
-    parts = [{**asked, "Segment": n, "TotalSegments": segments} for n in range(segments)]
+        return _pages(call, arguments)
+    parts = [{**arguments, "Segment": n, "TotalSegments": segments} for n in range(segments)]
     with ThreadPoolExecutor(min(segments, _AT_ONCE)) as pool:
-        found = pool.map(lambda part: _pages(call, part), parts)
-        return [item for items in found for item in items]
+        pages = pool.map(lambda part: _pages(call, part), parts)
+        return [item for items in pages for item in items]
 
 
-def _pages(call: Any, asked: dict[str, Any]) -> list[dict[str, Attribute]]:
+def _pages(call: Any, arguments: dict[str, Any]) -> list[dict[str, Attribute]]:
     items: list[dict[str, Attribute]] = []
     start: dict[str, Any] = {}
     while True:
-        page = _asked(call, asked | start)
+        page = _asked(call, arguments | start)
         items += page["Items"]
         if not page.get("LastEvaluatedKey"):
             return items
@@ -145,11 +145,11 @@ def _frame(
 
     names = wanted or [*keys, *sorted({name for item in items for name in item} | types.keys() - set(keys))]
     names = list(dict.fromkeys(names))
-    made = []
+    series = []
     for name in names:
         values = [item.pop(name, None) for item in items]
-        made.append(column(name, values, dtype_of(types[name]) if name in types else None))
-    frame = pl.DataFrame(made)
+        series.append(column(name, values, dtype_of(types[name]) if name in types else None))
+    frame = pl.DataFrame(series)
     order = [name for name in keys if not isinstance(frame.schema[name], pl.List)]
     return frame.sort(order, maintain_order=True)
 

@@ -80,21 +80,21 @@ def request(
     Raises:
         UsageError: if a value has no form in DynamoDB.
     """
-    made = Expressions()
-    found: dict[str, Any] = {"TableName": table, "ConsistentRead": consistent}
+    expressions = Expressions()
+    arguments: dict[str, Any] = {"TableName": table, "ConsistentRead": consistent}
     if index is not None:
-        found["IndexName"] = index
+        arguments["IndexName"] = index
     if key:
-        found["KeyConditionExpression"] = " AND ".join(made.condition(n, v) for n, v in key.items())
+        arguments["KeyConditionExpression"] = " AND ".join(expressions.condition(n, v) for n, v in key.items())
     if filters:
-        found["FilterExpression"] = " AND ".join(made.condition(n, v) for n, v in filters.items())
+        arguments["FilterExpression"] = " AND ".join(expressions.condition(n, v) for n, v in filters.items())
     if columns is not None:
-        found["ProjectionExpression"] = ", ".join(made.name(column) for column in columns)
-    if made.names:
-        found["ExpressionAttributeNames"] = made.names
-    if made.values:
-        found["ExpressionAttributeValues"] = made.values
-    return found
+        arguments["ProjectionExpression"] = ", ".join(expressions.name(column) for column in columns)
+    if expressions.names:
+        arguments["ExpressionAttributeNames"] = expressions.names
+    if expressions.values:
+        arguments["ExpressionAttributeValues"] = expressions.values
+    return arguments
 
 
 def stored(attribute: str, value: object) -> dict[str, object]:

@@ -87,12 +87,12 @@ def read_duckdb(address: Filled, query: str, parameters: Mapping[str, object]) -
     try:
         with closing(duckdb.connect(path, read_only=not in_memory)) as link:
             link.execute("SET TimeZone = 'UTC'")  # else days and hours of moments are the machine's
-            found = link.sql(sql, params=values) if values else link.sql(sql)
-            if found is None:
+            relation = link.sql(sql, params=values) if values else link.sql(sql)
+            if relation is None:
                 raise _no_result()
-            names, types = _names(found.columns), list(found.types)
+            names, types = _names(relation.columns), list(relation.types)
             check_types(names, types)
-            frame = pl.DataFrame(guarded(found, names, types))
+            frame = pl.DataFrame(guarded(relation, names, types))
     except duckdb.Error as error:
         raise _failed(address, error, lost=isinstance(error, duckdb.IOException)) from None
     return mended(frame, types)

@@ -36,11 +36,11 @@ def check_types(names: Iterable[str], types: Iterable[Any]) -> None:
     """
     for name, kind in zip(names, types, strict=True):
         for part, nested in _parts(kind):
-            what, mend = _REFUSED.get(part, ("", ""))
+            refused, mend = _REFUSED.get(part, ("", ""))
             if part == "uhugeint" and nested:
-                what, mend = "UHUGEINT in a nested type", "cast it to HUGEINT or to text in the query"
-            if what:
-                raise UsageError(f"column {name!r} is {what}", next=mend.format(name=sql_name(name)))
+                refused, mend = "UHUGEINT in a nested type", "cast it to HUGEINT or to text in the query"
+            if refused:
+                raise UsageError(f"column {name!r} is {refused}", next=mend.format(name=sql_name(name)))
 
 
 def guarded(relation: Any, names: list[str], types: list[Any]) -> Any:

@@ -106,9 +106,9 @@ def _first_bad(cursor: Any) -> tuple[str, str] | None:
     return None
 
 
-def _unreadable(name: str, what: str) -> UsageError:
+def _unreadable(name: str, problem: str) -> UsageError:
     return UsageError(
-        f"column {name!r} holds what a frame can't: {what}",
+        f"column {name!r} holds what a frame can't: {problem}",
         next=f"leave such rows out, or take its text: {sql_name(name)}::text AS {sql_name(name)}",
     )
 
@@ -177,8 +177,8 @@ def check_moments(series: pl.Series, name: str, mend: str) -> None:
         inside = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
         check_moments(inside.list.explode(), name, mend)
     elif isinstance(series.dtype, pl.Date | pl.Datetime) and not _is_within_years(series):
-        what = "a time that is infinite or outside of the years 1 to 9999"
-        raise UsageError(f"column {name!r} holds {what}", next=mend)
+        problem = "a time that is infinite or outside of the years 1 to 9999"
+        raise UsageError(f"column {name!r} holds {problem}", next=mend)
 
 
 def _is_within_years(series: pl.Series) -> bool:

@@ -86,7 +86,7 @@ def _opaque_end(query: str, at: int, dialect: Dialect) -> int | None:
         escaped = char == "'" and dialect != "sqlite" and _is_escape_string(query, at)
         return _quoted_end(query, at, char, backslash=escaped)
     if char == "[" and dialect == "sqlite":
-        return _found(query, "]", at, "quoted name")
+        return _closing_end(query, "]", at, "quoted name")
     if query.startswith("--", at):
         end = query.find("\n", at)
         return len(query) if end < 0 else end
@@ -95,7 +95,7 @@ def _opaque_end(query: str, at: int, dialect: Dialect) -> int | None:
     if char == "$" and dialect != "sqlite" and (tag := _DOLLAR.match(query, at)):
         if at and (query[at - 1].isalnum() or query[at - 1] == "_"):
             return None
-        return _found(query, tag[0], tag.end(), "dollar-quoted literal")
+        return _closing_end(query, tag[0], tag.end(), "dollar-quoted literal")
     return None
 
 
@@ -122,7 +122,7 @@ def _quoted_end(query: str, at: int, quote: str, *, backslash: bool) -> int:
 
 def _comment_end(query: str, at: int, *, nested: bool) -> int:
     if not nested:
-        return _found(query, "*/", at + 2, "comment")
+        return _closing_end(query, "*/", at + 2, "comment")
     depth = 0
     for mark in _COMMENT.finditer(query, at):
         depth += 1 if mark[0] == "/*" else -1
@@ -131,13 +131,13 @@ def _comment_end(query: str, at: int, *, nested: bool) -> int:
     raise _unended("comment", query, at)
 
 
-def _found(query: str, closing: str, at: int, what: str) -> int:
+def _closing_end(query: str, closing: str, at: int, kind: str) -> int:
     end = query.find(closing, at)
     if end < 0:
-        raise _unended(what, query, at)
+        raise _unended(kind, query, at)
     return end + len(closing)
 
 
-def _unended(what: str, query: str, at: int) -> UsageError:
+def _unended(kind: str, query: str, at: int) -> UsageError:
     line = query.count("\n", 0, at) + 1
-    return UsageError(f"a {what} that begins in line {line} of the query does not end", next="close it")
+    return UsageError(f"a {kind} that begins in line {line} of the query does not end", next="close it")

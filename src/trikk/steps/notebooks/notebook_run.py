@@ -208,10 +208,10 @@ def _refuse_failed(book: Book, cell: Any) -> None:
     raise _failure(book, cell, error.ename, error.evalue)
 
 
-def _failure(book: Book, cell: Any, what: str, detail: str) -> ProgramFailed:
+def _failure(book: Book, cell: Any, problem: str, detail: str) -> ProgramFailed:
     where = book.path if cell is None else f"{book.path}, {_place(book, cell)}"
     line = "" if cell is None else _first_line(cell.source)
-    text = f"{where}: {what}" + (f": {detail[:1000]}" if detail else "")
+    text = f"{where}: {problem}" + (f": {detail[:1000]}" if detail else "")
     return ProgramFailed(
         text + (f"\n  line: {line}" if line else ""),
         where=where,
@@ -224,7 +224,7 @@ def _place(book: Book, cell: Any) -> str:
     if _INJECTED in cell.metadata.get("tags", []):
         return "the cell with the parameters"
     before = [c for c in book.node.cells if _INJECTED not in c.metadata.get("tags", [])]
-    number = next(place for place, other in enumerate(before, start=1) if other is cell)
+    number = next(place for place, candidate in enumerate(before, start=1) if candidate is cell)
     return f"cell {number}"
 
 

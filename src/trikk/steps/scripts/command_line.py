@@ -32,7 +32,7 @@ def check_environment(env: Mapping[str, object]) -> None:
     refuse_keys(*env.values())
 
 
-def refuse_addresses(values: object, what: str) -> None:
+def refuse_addresses(values: object, subject: str) -> None:
     """Refuse values with an address that holds a password or token in plain; `$NAME` is a shell's.
 
     Raises:
@@ -41,7 +41,7 @@ def refuse_addresses(values: object, what: str) -> None:
     for _, text in texts_in(values):
         if "$" not in text and not re.search(r"\s", text) and holds_secret(text):
             raise UsageError(
-                f"{what} holds an address with a password or a key",
+                f"{subject} holds an address with a password or a key",
                 next="put it into the environment, which the program has, too, and read it there by its name",
             )
 

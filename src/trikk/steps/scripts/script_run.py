@@ -93,33 +93,33 @@ def _names_code(text: str) -> bool:
 def _interpreter(path: Path, variables: Mapping[str, str]) -> list[str]:
     """What runs a script: nothing depends on its being marked as executable, which bundles do not keep."""
     with path.open("rb") as file:
-        found = interpreter(file.readline(1000))
+        command = interpreter(file.readline(1000))
     if path.suffix == ".py":
         return [sys.executable]
-    if not found and path.suffix == ".sh":
-        found = ["sh"]
-    if not found:
+    if not command and path.suffix == ".sh":
+        command = ["sh"]
+    if not command:
         raise UsageError(
             f"{path.name} does not say what runs it",
             where=str(path),
             next='write a #! line on its top, or give a list: script(["program", "' + path.name + '"])',
         )
-    if Path(found[0]).name == "env" and len(found) == 2 and not found[1].startswith("-"):
-        return [_program(found[1].strip(), variables)]
-    return [_program(found[0], variables), *found[1:]]
+    if Path(command[0]).name == "env" and len(command) == 2 and not command[1].startswith("-"):
+        return [_program(command[1].strip(), variables)]
+    return [_program(command[0], variables), *command[1:]]
 
 
 def _program(name: str, variables: Mapping[str, str]) -> str:
     if name in _PYTHONS:
         return sys.executable
-    found = shutil.which(name, path=variables.get("PATH"))
-    if found is None:
-        there = "/" in name and Path(name).exists()
+    program = shutil.which(name, path=variables.get("PATH"))
+    if program is None:
+        exists = "/" in name and Path(name).exists()
         raise UsageError(
-            f"{name!r} is not a program that can be run" if there else f"there is no program {name!r}",
-            next="mark it as executable: chmod +x" if there else "install it, or check its name and PATH",
+            f"{name!r} is not a program that can be run" if exists else f"there is no program {name!r}",
+            next="mark it as executable: chmod +x" if exists else "install it, or check its name and PATH",
         )
-    return str(Path(found).absolute())
+    return str(Path(program).absolute())
 
 
 def _run(words: list[str], label: str, folder: Path, variables: Mapping[str, str]) -> None:

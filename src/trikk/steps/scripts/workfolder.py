@@ -208,5 +208,5 @@ def _take(folder: Path, name: str, maker: str) -> Any:
 
 
 def _listed(folder: Path) -> str:
-    found = sorted(PurePosixPath(p.relative_to(folder)).as_posix() for p in folder.rglob("*") if p.is_file())
-    return (", ".join(found[:10]) + (", ..." if len(found) > 10 else "")) or "no file"
+    names = sorted(PurePosixPath(p.relative_to(folder)).as_posix() for p in folder.rglob("*") if p.is_file())
+    return (", ".join(names[:10]) + (", ..." if len(names) > 10 else "")) or "no file"
