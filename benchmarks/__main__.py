@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for old in (HOMES, LOGS):  # a peer's home grows by every frame that it keeps
         shutil.rmtree(old, ignore_errors=True)
     contenders, skipped = get_ready([Floor(), Trikk(), *peers_of(options.peers)])
-    begun = machine.state()
+    before = machine.state()
     measure.warm_up(contenders)
     table = measure.interleaved(cases, contenders, 1 if options.quick else options.repeat)
     verdicts = targets.judge(table)
     about: dict[str, object] = {
-        "machine": {**begun, "load_at_end": machine.load()},
+        "machine": {**before, "load_at_end": machine.load()},
         "versions": {one.name: one.versions() for one in contenders if one.versions()},
         "skipped": skipped,
     }

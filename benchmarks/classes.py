@@ -74,11 +74,11 @@ def by_monitor(rows: pl.DataFrame, classes: tuple[Any, ...]) -> Table:
         slices=("line",),
         task=known.task,
     )
-    made = figures(spec, rows, Labels(known.task, OBSERVED, PREDICTED, classes=known))
+    report = figures(spec, rows, Labels(known.task, OBSERVED, PREDICTED, classes=known))
     return {
         one.value: {name: value or 0.0 for name, value in one.metrics.items()}
         | {"predicted": one.predicted, "labelled": one.labelled}
-        for one in made
+        for one in report
     }
 
 
@@ -123,17 +123,17 @@ def by_polars(rows: pl.DataFrame, classes: tuple[Any, ...]) -> Table:
     every_count = counts.select(pl.lit("").alias("line"), pl.col("predicted", "labelled").sum())
     counts = pl.concat([counts.with_columns(pl.col("line").cast(pl.String)), every_count])
     whole = whole.join(macro, on="line").join(counts, on="line")
-    found: Table = {row.pop("line"): row for row in whole.to_dicts()}
+    table: Table = {row.pop("line"): row for row in whole.to_dicts()}
     for line, c, precision, recall, f1 in single.select("line", "class", "precision", "recall", "f1").iter_rows():
-        found[line] |= {f"precision[{c}]": precision, f"recall[{c}]": recall, f"f1[{c}]": f1}
-    return found
+        table[line] |= {f"precision[{c}]": precision, f"recall[{c}]": recall, f"f1[{c}]": f1}
+    return table
 
 
 def by_sklearn(arrays: dict[str, Any], classes: tuple[Any, ...]) -> Table:
     """scikit-learn's functions for all cases, and for those of each slice."""
     from sklearn import metrics
 
-    found: Table = {}
+    table: Table = {}
     labels = [*classes]
     for line in (None, *np.unique(arrays["line"])):
         chosen = slice(None) if line is None else arrays["line"] == line
@@ -147,13 +147,13 @@ def by_sklearn(arrays: dict[str, Any], classes: tuple[Any, ...]) -> Table:
         parts = metrics.precision_recall_fscore_support(truth, said, labels=labels, zero_division=0)
         for name, values in zip(("precision", "recall", "f1"), parts, strict=False):
             one |= {f"{name}[{c}]": value for c, value in zip(classes, values, strict=True)}
-        found["" if line is None else str(line)] = one
-    return found
+        table["" if line is None else str(line)] = one
+    return table
 
 
-def agree(one: Table, other: Table, who: str) -> None:
+def agree(one: Table, second: Table, who: str) -> None:
     """Raise AssertionError unless two tables have the same figures."""
-    for line, metrics in other.items():
+    for line, metrics in second.items():
         for name, value in metrics.items():
             if not math.isclose(value, one[line][name], rel_tol=1e-7, abs_tol=1e-9):
                 raise AssertionError(f"{line or 'all'}, {name}: {one[line][name]} here, {value} {who}")
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the samples go")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    begun = machine.state()
+    before = machine.state()
     classes = names(options.classes, texts=options.texts)
     rows = cases(options.rows, classes, options.slices)
     known = rows.filter(pl.col(OBSERVED).is_not_null())
@@ -198,14 +198,14 @@ def main() -> None:
             agree(tables["monitor"], table, f"by {name}")
     print(f"{options.rows:,} cases, {options.classes} classes, {options.slices} slices")
     for place, kind in enumerate(("wall", "CPU")):
-        middle = {name: statistics.median(one[place] for one in taken) for name, taken in samples.items()}
+        middle = {name: statistics.median(one[place] for one in pairs) for name, pairs in samples.items()}
         shown = ", ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in middle.items())
         ours, by_hand, by_peer = (middle[name] for name in ("monitor", "polars", "scikit-learn"))
         print(f"  {kind}: {shown}")
         print(f"    of the polars queries' {ours / by_hand:.2f}, at most 1.5")
         print(f"    faster than scikit-learn {by_peer / ours:.0f} times, at least 20")
     if options.json:
-        options.json.write_text(json.dumps({"machine": begun, "samples": samples}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": before, "samples": samples}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

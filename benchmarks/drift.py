@@ -72,15 +72,19 @@ def by_evidently(python: Path, folder: Path) -> tuple[float, dict[str, float]]:
     """Seconds and numbers."""
     names = {name: "jensenshannon" if method == "jensen-shannon" else method for name, method in METHODS.items()}
     command = [str(python), str(FLOWS / "drift_evidently.py"), str(folder), json.dumps(names)]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-    return found["seconds"], found["values"]
+    report = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    )
+    return report["seconds"], report["values"]
 
 
 def agree(report: DriftReport, values: dict[str, float]) -> None:
     """Raise AssertionError unless the numbers are the same (Evidently takes natural logarithms)."""
     for name, value in values.items():
-        found = report[name]
-        ours = found.effect if found.method == "wasserstein" else (found.statistic or 0) * math.sqrt(math.log(2))
+        column = report[name]
+        ours = (
+            column.effect if column.method == "wasserstein" else (column.statistic or 0) * math.sqrt(math.log(2))
+        )
         if not math.isclose(ours or 0, value, rel_tol=1e-5, abs_tol=1e-6):
             raise AssertionError(f"{name}: {ours} here, {value} in Evidently")
 
@@ -92,7 +96,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--json", type=Path, help="where the samples go")
     options = parser.parse_args()
-    begun = machine.state()
+    before = machine.state()
     python = evidently_python()
     sides = frame(options.rows, 1, 0.0), frame(options.rows, 2, 0.05)
     profiles = [profile(side) for side in sides]
@@ -115,16 +119,16 @@ def main() -> None:
                 seconds, values = by_evidently(python, Path(name))
                 agree(reports["trikk, rows"], values)
                 samples.setdefault("Evidently", []).append(seconds)
-    print(f"{options.rows:,} rows x 30, load {begun['load_at_start']} before and {machine.load()} after\n")
+    print(f"{options.rows:,} rows x 30, load {before['load_at_start']} before and {machine.load()} after\n")
     if isinstance(python, str):
         print(f"skipped: Evidently: {python}\n")
     floor = statistics.median(samples["trikk, rows"])
     print("| | seconds | least | ratio |\n|---|---:|---:|---:|")
-    for way, found in samples.items():
-        median = statistics.median(found)
-        print(f"| {way} | {median:.2f} | {min(found):.2f} | {median / floor:.2f} |")
+    for way, measured in samples.items():
+        median = statistics.median(measured)
+        print(f"| {way} | {median:.2f} | {min(measured):.2f} | {median / floor:.2f} |")
     if options.json:
-        options.json.write_text(json.dumps({"machine": begun, "samples": samples}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": before, "samples": samples}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def main() -> int:
         return 0
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    begun = machine.state()
+    before = machine.state()
     project()
     servers = [*ours(), *peers()]
     samples: dict[str, dict[int, list[dict[str, float]]]] = {s.name: {c: [] for c in CONNECTIONS} for s in servers}
@@ -88,7 +88,7 @@ def main() -> int:
                 load(server, port, 8, 2)
                 for connections in CONNECTIONS:
                     samples[server.name][connections].append(load(server, port, connections, options.seconds))
-    about = {**begun, "load_at_end": machine.load()}
+    about = {**before, "load_at_end": machine.load()}
     options.json.write_text(json.dumps({"machine": about, "samples": samples}, indent=1) + "\n")
     print(json.dumps(about))
     report(samples)
@@ -117,7 +117,7 @@ def project() -> None:
     model, rows = fitted()
     opened = Project.open(FOLDER)
     registry = Registry(opened.journal)
-    made = registry.register(
+    version = registry.register(
         ModelVersion(
             "bench",
             0,
@@ -128,7 +128,9 @@ def project() -> None:
         )
     )
     environment = opened.settings.environment
-    registry.move("bench", "champion", made.version, environment, by="benchmark", why="benchmark", at=time.time())
+    registry.move(
+        "bench", "champion", version.version, environment, by="benchmark", why="benchmark", at=time.time()
+    )
 
 
 def ours() -> list[Server]:
@@ -231,17 +233,17 @@ def load(server: Server, port: int, connections: int, seconds: int) -> dict[str,
         text=True,
         check=True,
     )
-    found = json.loads(done.stdout.partition("RESULT ")[2])
-    if found["errors"] or not found["requests"]:
-        raise RuntimeError(f"{server.name}: {found}")
-    return {"per_second": found["requests"] / found["seconds"], "p50": found["p50"], "p99": found["p99"]}
+    results = json.loads(done.stdout.partition("RESULT ")[2])
+    if results["errors"] or not results["requests"]:
+        raise RuntimeError(f"{server.name}: {results}")
+    return {"per_second": results["requests"] / results["seconds"], "p50": results["p50"], "p99": results["p99"]}
 
 
 def report(samples: dict[str, dict[int, list[dict[str, float]]]]) -> None:
     """Print medians, and how they compare with MLflow's."""
 
-    def median(name: str, connections: int, what: str) -> float:
-        return statistics.median(sample[what] for sample in samples[name][connections])
+    def median(name: str, connections: int, figure: str) -> float:
+        return statistics.median(sample[figure] for sample in samples[name][connections])
 
     peer = "mlflow models serve"
     print(
@@ -249,7 +251,7 @@ def report(samples: dict[str, dict[int, list[dict[str, float]]]]) -> None:
     )
     for connections in CONNECTIONS:
         for name in samples:
-            rate, p50, p99 = (median(name, connections, what) for what in ("per_second", "p50", "p99"))
+            rate, p50, p99 = (median(name, connections, figure) for figure in ("per_second", "p50", "p99"))
             beside = ""
             if peer in samples:
                 r = rate / median(peer, connections, "per_second")

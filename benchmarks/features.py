@@ -158,8 +158,10 @@ def bare_reader(address: str) -> Callable[[list[str]], list[Any]]:
 
         def from_sqlite(texts: list[str]) -> list[Any]:
             with closing(link.cursor()) as cursor:
-                found = [cursor.execute("SELECT cell FROM cells WHERE entity = ?", (t,)).fetchone() for t in texts]
-            return [None if row is None else json.loads(row[0]) for row in found]
+                cells_ = [
+                    cursor.execute("SELECT cell FROM cells WHERE entity = ?", (t,)).fetchone() for t in texts
+                ]
+            return [None if row is None else json.loads(row[0]) for row in cells_]
 
         return from_sqlite
     import redis
@@ -168,8 +170,8 @@ def bare_reader(address: str) -> Callable[[list[str]], list[Any]]:
     cells = "trikk:features:{loads}"
 
     def from_redis(texts: list[str]) -> list[Any]:
-        found: Any = [client.hget(cells, texts[0])] if len(texts) == 1 else client.hmget(cells, texts)
-        return [None if cell is None else json.loads(cell) for cell in found]
+        values: Any = [client.hget(cells, texts[0])] if len(texts) == 1 else client.hmget(cells, texts)
+        return [None if cell is None else json.loads(cell) for cell in values]
 
     return from_redis
 

@@ -108,9 +108,9 @@ def _resumed(job: Job, folder: Path) -> Outcome:
     )
 
 
-def log_of(folder: Path, which: str) -> Path:
+def log_of(folder: Path, stream: str) -> Path:
     """Where the output of a process goes: beside the measured folders, so that it is not counted."""
-    return LOGS / f"{folder.parent.name}-{folder.name}{which}.txt"
+    return LOGS / f"{folder.parent.name}-{folder.name}{stream}.txt"
 
 
 def effects(folder: Path) -> list[int]:
@@ -125,8 +125,8 @@ def wrong_result(folder: Path, expect: str | None) -> str | None:
     if expect is None:
         return None
     with suppress(FileNotFoundError):
-        found = (folder / "result.txt").read_text()
-        return None if found == expect else f"the result is {found}, not {expect}"
+        result = (folder / "result.txt").read_text()
+        return None if result == expect else f"the result is {result}, not {expect}"
     return f"the last step left no result in {folder}"
 
 

@@ -13,12 +13,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
+from benchmarks.departures import LINES, START, departures
 from trikk.monitoring.cases.case_join import cases
 from trikk.monitoring.cases.changes import Source
 from trikk.monitoring.figures.records import Records
@@ -28,9 +29,7 @@ from trikk.monitoring.window_evaluation import evaluate
 from trikk.runs.journals.sqlite_journal import SqliteJournal
 from trikk.storage.tables.versioned_tables import Tables, Write
 
-START = datetime(2020, 1, 1, tzinfo=UTC)
 METRICS = ("mae", "rmse", "bias", "wape", "median_error")
-LINES = 20
 SHORT = 50
 
 
@@ -40,27 +39,14 @@ def spec(**more: object) -> MonitorSpec:
     return MonitorSpec("loads", "predictions", "truth", ("trip",), "slot", **{**given, **more})  # type: ignore[arg-type]
 
 
-def rows(count: int, slots: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Predictions and truths of `count` departures, five in a hundred without the other."""
-    trip = pl.int_range(count, eager=True) // slots
-    slot = START + pl.duration(hours=pl.int_range(count) % slots)
-    made = pl.DataFrame({"trip": trip}).with_columns(
-        slot.cast(pl.Datetime("us", "UTC")).alias("slot"), (pl.col("trip") % LINES).alias("line")
-    )
-    made = made.with_columns((pl.int_range(pl.len()) * 7919 % 97).cast(pl.Float64).alias("value"))
-    truth = made.select("trip", "slot", (pl.col("value") * 0.9 + pl.int_range(pl.len()) * 31 % 11).alias("load"))
-    known = pl.int_range(pl.len()) % 20 != 0
-    return made, truth.filter(known).sample(fraction=1.0, shuffle=True, seed=1)
-
-
-def by_monitor(made: pl.DataFrame, truth: pl.DataFrame) -> object:
+def by_monitor(predictions: pl.DataFrame, truth: pl.DataFrame) -> object:
     """What a monitor does for one window."""
     one = spec()
-    joined = cases(one, made.lazy(), truth.lazy(), START, START + timedelta(days=100_000))
+    joined = cases(one, predictions.lazy(), truth.lazy(), START, START + timedelta(days=100_000))
     return figures(one, joined)
 
 
-def by_polars(made: pl.DataFrame, truth: pl.DataFrame) -> object:
+def by_polars(predictions: pl.DataFrame, truth: pl.DataFrame) -> object:
     """The same by hand: no states, no counts of what is missing, no check for repeated keys."""
     error = pl.col("value") - pl.col("load")
     wanted = [
@@ -72,11 +58,11 @@ def by_polars(made: pl.DataFrame, truth: pl.DataFrame) -> object:
         (error.abs().sum() / pl.col("load").abs().sum()).alias("wape"),
         error.abs().median().alias("median_error"),
     ]
-    joined = made.lazy().join(truth.lazy(), on=["trip", "slot"], how="full", coalesce=True).collect().lazy()
+    joined = predictions.lazy().join(truth.lazy(), on=["trip", "slot"], how="full", coalesce=True).collect().lazy()
     return pl.collect_all([joined.select(wanted), joined.group_by("line").agg(wanted)])
 
 
-def by_duckdb(made: pl.DataFrame, truth: pl.DataFrame) -> object:  # noqa: ARG001 - DuckDB finds them by name
+def by_duckdb(predictions: pl.DataFrame, truth: pl.DataFrame) -> object:  # noqa: ARG001 - DuckDB finds them by name
     """The same in SQL."""
     import duckdb
 
@@ -84,28 +70,28 @@ def by_duckdb(made: pl.DataFrame, truth: pl.DataFrame) -> object:  # noqa: ARG00
         """
         SELECT line, count(value), count(load), avg(abs(value - load)), sqrt(avg((value - load) ** 2)),
           avg(value - load), sum(abs(value - load)) / sum(abs(load)), median(abs(value - load))
-        FROM made FULL JOIN truth USING (trip, slot) GROUP BY GROUPING SETS ((), (line))
+        FROM predictions FULL JOIN truth USING (trip, slot) GROUP BY GROUPING SETS ((), (line))
         """
     ).fetchall()
 
 
 def joins(count: int, repeat: int) -> None:
     """Print the join's figures."""
-    made, truth = rows(count, 1_000)
+    predictions, truth = departures(count, 1_000)
     contenders: dict[str, Callable[..., object]] = {
         "monitor": by_monitor,
         "polars": by_polars,
         "duckdb": by_duckdb,
     }
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    samples: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeat):
         for name, function in contenders.items():
-            begun = time.perf_counter()
-            function(made, truth)
-            taken[name].append(time.perf_counter() - begun)
-    floor = statistics.median(taken["polars"])
+            started = time.perf_counter()
+            function(predictions, truth)
+            samples[name].append(time.perf_counter() - started)
+    floor = statistics.median(samples["polars"])
     print(f"{count:,} predictions with {truth.height:,} truths, {len(METRICS)} metrics, {LINES} slices")
-    for name, seconds in taken.items():
+    for name, seconds in samples.items():
         middle = statistics.median(seconds)
         print(f"  {name:8} {middle:6.2f} s  {middle / floor:5.2f} of the polars query")
 
@@ -132,20 +118,20 @@ class History:
 
     def one_more(self) -> Day:
         """Another day, with what its evaluation has cost."""
-        made, truth = rows(self.each, 24)
+        predictions, truth = departures(self.each, 24)
         slot = pl.col("slot") + pl.duration(days=self.number)
         self.number += 1
-        for name, frame in (("predictions", made), ("truth", truth)):
+        for name, frame in (("predictions", predictions), ("truth", truth)):
             write = Write("append", frame.with_columns(slot))
             self.tables.write(name, write, identity=f"{self.number}", origin={})
-        begun, tables = time.process_time(), self.tables
+        started, tables = time.process_time(), self.tables
         versions = {name: tables.version(name) for name in ("predictions", "truth")}
         source = Source(tables.scan("predictions"), tables.scan("truth"), tables, versions)
         now, run, records = START + timedelta(days=self.number), f"r{self.number}", Records(self.journal, "loads")
         opened, wall = time.process_time(), time.perf_counter()
         evaluate(self.spec, source, records, now=now, run=run, identity=run)
-        ended = time.process_time()
-        return Day(time.perf_counter() - wall, ended - opened, ended - begun)
+        stopped = time.process_time()
+        return Day(time.perf_counter() - wall, stopped - opened, stopped - started)
 
 
 def days(count: int, each: int) -> None:
@@ -158,12 +144,12 @@ def days(count: int, each: int) -> None:
         for history, until in zip(histories, (SHORT, count), strict=True):
             while history.number < until - 20:
                 history.one_more()
-        taken = [[history.one_more() for history in histories] for _ in range(20)]
+        seconds = [[history.one_more() for history in histories] for _ in range(20)]
         for history in histories:
             history.journal.close()
     early, late = (
         Day(*(1000 * statistics.median(one) for one in zip(*days_, strict=True)))
-        for days_ in zip(*taken, strict=True)
+        for days_ in zip(*seconds, strict=True)
     )
     for until, one in ((SHORT, early), (count, late)):
         print(f"  after {until:5} days: {one.wall:5.1f} ms, CPU {one.cpu:5.1f} ms, with opening {one.all:5.1f} ms")

@@ -17,8 +17,8 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks import process
+from benchmarks.departures import START, departures
 from benchmarks.jobs import Command
-from benchmarks.monitoring import START, rows
 from benchmarks.places import REPOSITORY
 from trikk.alerts.evaluations import declared
 from trikk.alerts.incidents.book import Book
@@ -76,12 +76,17 @@ class Nights:
 
     def add_rows(self) -> datetime:
         """Another day's predictions, and the truths of the day; the time at which the day is over."""
-        made, truth = rows(self.each, 24)
+        predictions, truth = departures(self.each, 24)
         slot = pl.col("slot") + pl.duration(days=self.number)
         id_ = pl.format("{}-{}", pl.lit(self.number), pl.int_range(pl.len()))
-        made = made.with_columns(slot, id_.alias("prediction_id"), (pl.col("value") % 13).alias("distance"))
+        predictions = predictions.with_columns(
+            slot, id_.alias("prediction_id"), (pl.col("value") % 13).alias("distance")
+        )
         worse = 2.0 if self.number % BAD_EVERY >= BAD_EVERY - BAD_DAYS else 1.0
-        for name, frame in (("predictions", made), ("truth", truth.with_columns(slot, pl.col("load") * worse))):
+        for name, frame in (
+            ("predictions", predictions),
+            ("truth", truth.with_columns(slot, pl.col("load") * worse)),
+        ):
             write = Write("append", frame)
             self.project.tables.write(name, write, identity=f"{name}/{self.number}", origin={})
         self.number += 1
@@ -139,7 +144,7 @@ def nights(count: int, each: int, *, short: int, repeat: int = 9) -> None:
 
     The two projects take turns, command by command, so that a slow minute of the machine falls on both.
     """
-    found: dict[str, tuple[list[float], list[float]]] = {}
+    costs: dict[str, tuple[list[float], list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         projects = [Nights(Path(folder, f"{days}-days"), each) for days in (short, count)]
         for project, days in zip(projects, (short, count), strict=True):
@@ -147,10 +152,10 @@ def nights(count: int, each: int, *, short: int, repeat: int = 9) -> None:
                 project.pass_quickly()
         for _ in range(repeat):
             for pair in zip(*(project.commands() for project in projects), strict=True):
-                for which, (project, (name, arguments)) in enumerate(zip(projects, pair, strict=True)):
-                    found.setdefault(name, ([], []))[which].append(project.cpu(arguments))
+                for place, (project, (name, arguments)) in enumerate(zip(projects, pair, strict=True)):
+                    costs.setdefault(name, ([], []))[place].append(project.cpu(arguments))
     print(f"CPU seconds, medians of {repeat}: after {short:,} days, after {count:,}, ratio (of the least)")
-    for name, (early, late) in found.items():
+    for name, (early, late) in costs.items():
         before, after = statistics.median(early), statistics.median(late)
         ratios = f"{after / before:5.2f} ({min(late) / min(early):.2f})"
         print(f"  trikk {name:26} {before:6.2f} {after:6.2f} {ratios}")

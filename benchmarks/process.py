@@ -76,7 +76,7 @@ def run(
         watch_memory: read the process's own peak RSS every 5 ms.
     """
     with log.open("wb") as out:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         process = subprocess.Popen(
             command.argv,
             cwd=command.cwd,
@@ -86,9 +86,9 @@ def run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        own_peak = _await_end(process.pid, begun + timeout, kill_when, watch_memory)
+        own_peak = _await_end(process.pid, started + timeout, kill_when, watch_memory)
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     cpu = usage.ru_utime + usage.ru_stime
     return Sample(process.returncode, seconds, cpu, usage.ru_maxrss * 1024, own_peak)
@@ -132,7 +132,7 @@ def own_peak(pid: int) -> int | None:
 def survivors(folder: Path) -> list[int]:
     """Process ids still alive that were started for `folder`, found by their BENCH_WORK variable."""
     marker = f"BENCH_WORK={folder}".encode()
-    found = []
+    alive = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -140,8 +140,8 @@ def survivors(folder: Path) -> list[int]:
             except OSError:
                 continue
             if marker in variables:
-                found.append(int(entry.name))
-    return found
+                alive.append(int(entry.name))
+    return alive
 
 
 def end(pids: list[int]) -> None:

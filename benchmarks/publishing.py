@@ -64,8 +64,10 @@ def by_trikk(host: str, topic: str, rows: pl.DataFrame) -> None:
 
 def by_client(host: str, topic: str, rows: pl.DataFrame, **how: Any) -> Callable[[], None]:
     """The bare client with the same messages; what it sends is made before the clock runs."""
-    made = encode(rows, "0" * 24, key="sensor", form="json", headers={"trikk-run": "r" * 12}, model=("people", 3))
-    values, keys, shared = made.values.to_list(), rows["sensor"].to_list(), list(made.kinds[0])
+    messages = encode(
+        rows, "0" * 24, key="sensor", form="json", headers={"trikk-run": "r" * 12}, model=("people", 3)
+    )
+    values, keys, shared = messages.values.to_list(), rows["sensor"].to_list(), list(messages.kinds[0])
     transaction, headers, dumps = (how.get(name) for name in ("transaction", "headers", "dumps"))
 
     def send() -> None:
@@ -95,8 +97,8 @@ def broker(mock: bool) -> Iterator[tuple[str, Callable[[], str]]]:
     """A server and what makes topics on it: real Kafka, or the client's own mock cluster."""
     if mock:
         holder: Any = confluent_kafka.Producer({"test.mock.num.brokers": 3, "log_level": 0})
-        found = holder.list_topics(timeout=20).brokers.values()
-        yield ",".join(f"{b.host}:{b.port}" for b in found), lambda: "t" + secrets.token_hex(6)
+        brokers = holder.list_topics(timeout=20).brokers.values()
+        yield ",".join(f"{b.host}:{b.port}" for b in brokers), lambda: "t" + secrets.token_hex(6)
         return
     with tempfile.TemporaryDirectory() as folder:
         text, process = start(Path(folder), os.getpid())
@@ -119,8 +121,8 @@ def main() -> int:
         times = measure(host, topic, rows, options.repeat)
     floor = [statistics.median(column) for column in zip(*times["bare client, same messages"], strict=True)]
     print(f"{'':42} seconds    ratio  processor    ratio  messages/s")
-    for name, taken in times.items():
-        wall, cpu = (statistics.median(column) for column in zip(*taken, strict=True))
+    for name, seconds in times.items():
+        wall, cpu = (statistics.median(column) for column in zip(*seconds, strict=True))
         ratios = wall / floor[0], cpu / floor[1]
         print(
             f"{name:42} {wall:7.2f} {ratios[0]:7.2f}x {cpu:10.2f} {ratios[1]:7.2f}x {options.rows / wall:11,.0f}"

@@ -91,7 +91,7 @@ def by_hand(rows: pl.LazyFrame) -> bool:
     """The ten checks as one would write them without a library."""
     schema = rows.collect_schema()
     wanted = {"id": pl.Int64, "x": pl.Float64, "y": pl.Float64, "line": pl.String, "code": pl.String}
-    found = (
+    answer = (
         rows.select(
             rows=pl.len(),
             nulls=pl.col("x").null_count() + pl.col("x").is_nan().sum(),
@@ -106,13 +106,13 @@ def by_hand(rows: pl.LazyFrame) -> bool:
         .collect(engine="streaming")
         .row(0, named=True)
     )
-    bad = sum(found[name] for name in ("nulls", "x", "y", "line", "code", "order"))
+    bad = sum(answer[name] for name in ("nulls", "x", "y", "line", "code", "order"))
     return (
         all(schema.get(name) == dtype for name, dtype in wanted.items())
-        and found["rows"] >= 1000
-        and found["ids"] == found["rows"]
+        and answer["rows"] >= 1000
+        and answer["ids"] == answer["rows"]
         and bad == 0
-        and END - found["newest"] <= timedelta(days=1)
+        and END - answer["newest"] <= timedelta(days=1)
     )
 
 
@@ -147,11 +147,11 @@ def measured(contenders: dict[str, tuple[Callable[[pl.LazyFrame], bool], pl.Lazy
     samples: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, (check, rows, passes) in contenders.items():
-            begun = time.perf_counter()
+            started = time.perf_counter()
             if check(rows) is not passes:
                 raise AssertionError(f"{name} came to another verdict")
             if number:
-                samples[name].append(time.perf_counter() - begun)
+                samples[name].append(time.perf_counter() - started)
     return samples
 
 
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5, help="rounds")
     parser.add_argument("--json", type=Path, help="where the samples go")
     options = parser.parse_args()
-    begun = machine.state()
+    before = machine.state()
     good = rows_of(options.rows)
     bad = spoiled(good)
     samples: dict[str, dict[str, list[float]]] = {}
@@ -182,15 +182,15 @@ def main() -> None:
             if (pandera := by_pandera()) is not None:
                 contenders["Pandera schema in a gate"] = (pandera, fine, True)
             samples[place] = measured(contenders, options.repeat)
-    print(f"ten checks, {options.rows:,} rows, load {begun['load_at_start']} before and {machine.load()} after\n")
+    print(f"ten checks, {options.rows:,} rows, load {before['load_at_start']} before and {machine.load()} after\n")
     print("| rows | | seconds | ratio |\n|---|---|---:|---:|")
-    for place, found in samples.items():
-        floor = statistics.median(found["hand-written query"])
-        for name, seconds in found.items():
+    for place, by_name in samples.items():
+        floor = statistics.median(by_name["hand-written query"])
+        for name, seconds in by_name.items():
             median = statistics.median(seconds)
             print(f"| {place} | {name} | {median:.3f} | {median / floor:.2f} |")
     if options.json:
-        options.json.write_text(json.dumps({"machine": begun, "samples": samples}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": before, "samples": samples}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Kedro(Peer):
         make = self.command(
             self.home, "kedro", "new", "-n", "bench", "--tools=none", "--example=n", "--telemetry=no"
         )
-        made = subprocess.run(
+        created = subprocess.run(
             make.argv,
             cwd=self.home,
             env={**QUIET, **make.env, "HOME": str(self.home)},
@@ -37,8 +37,8 @@ class Kedro(Peer):
             text=True,
             check=False,
         )
-        if made.returncode != 0:
-            return f"kedro new: {made.stderr.strip()[-200:]}"
+        if created.returncode != 0:
+            return f"kedro new: {created.stderr.strip()[-200:]}"
         project = self.home / "bench"
         next(project.glob("src/*/pipeline_registry.py")).write_text(REGISTRY)
         (project / "conf" / "base" / "catalog.yml").write_text(CATALOG)

@@ -133,8 +133,8 @@ class Trikk:
     def ready(self) -> str | None:
         """Usable when a pipeline of one step runs."""
         describe = ["git", "describe", "--always", "--dirty"]
-        asked = subprocess.run(describe, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-        self.commit = asked.stdout.strip() or self.commit
+        described = subprocess.run(describe, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        self.commit = described.stdout.strip() or self.commit
         shutil.rmtree(SOURCE, ignore_errors=True)
         shutil.copytree(REPOSITORY / "src", SOURCE, ignore=shutil.ignore_patterns("__pycache__"))
         trial = WORK / "trial"
@@ -143,10 +143,12 @@ class Trikk:
         write_project(trial, ONE)
         command = drive(trial, "run", "bench")
         environ = {**os.environ, **command.env}
-        tried = subprocess.run(command.argv, cwd=trial, env=environ, capture_output=True, text=True, check=False)
-        if tried.returncode == 0:
+        finished = subprocess.run(
+            command.argv, cwd=trial, env=environ, capture_output=True, text=True, check=False
+        )
+        if finished.returncode == 0:
             return None
-        return (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[-1]
+        return (finished.stderr.strip().splitlines() or [f"exit code {finished.returncode}"])[-1]
 
     def versions(self) -> dict[str, str]:
         """Its own version, its commit and those of the libraries that carry it."""

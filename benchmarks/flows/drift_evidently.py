@@ -22,13 +22,13 @@ def main() -> None:
         numerical_columns=[name for name, method in methods.items() if method == "wasserstein"],
         categorical_columns=[name for name, method in methods.items() if method == "jensenshannon"],
     )
-    begun = time.perf_counter()
+    started = time.perf_counter()
     before, after = (Dataset.from_pandas(frame, kinds) for frame in (reference, current))
     report = Report([ValueDrift(column=name, method=method) for name, method in methods.items()]).run(
         after, before
     )
     values = [float(metric["value"]) for metric in report.dict()["metrics"]]
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     print(json.dumps({"seconds": seconds, "values": dict(zip(methods, values, strict=True))}))
 
 

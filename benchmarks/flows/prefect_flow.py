@@ -35,7 +35,7 @@ def total(values: list[int]) -> int:
 
 
 @resumable
-def delicate(number: int, value: int, begun: int) -> int:  # noqa: ARG001 - part of the cache key
+def delicate(number: int, value: int, started: int) -> int:  # noqa: ARG001 - part of the cache key
     return workload.delicate(number, value)
 
 

@@ -34,14 +34,14 @@ def last(value: int) -> int:
 
 def delicate(number: int, value: int) -> int:
     """Step `number` of ten: notes that it ran, then fails or hangs where the case wants that."""
-    here = folder()
-    descriptor = os.open(here / "effects.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    place = folder()
+    descriptor = os.open(place / "effects.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.write(descriptor, f"{number}\n".encode())
     os.close(descriptor)
-    if not (here / "fixed").exists():
-        if number == FAIL_AT and (here / "fail").exists():
+    if not (place / "fixed").exists():
+        if number == FAIL_AT and (place / "fail").exists():
             raise RuntimeError("step 8 fails until the file `fixed` exists")
-        if number == KILL_AT and (here / "hang").exists():
+        if number == KILL_AT and (place / "hang").exists():
             time.sleep(120)
     value += 1
     return last(value) if number == RESUME_STEPS else value

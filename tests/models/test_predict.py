@@ -16,7 +16,7 @@ from trikk import predict
 from trikk.core.errors import PredictionError, TrikkError, UsageError
 from trikk.models.keys import key_text
 from trikk.models.predict import prediction_ids
-from trikk.storage.batches import batches
+from trikk.storage.row_batches import batches
 
 ROWS = rows_of(50).with_columns(day=pl.date(2020, 3, 3))
 COLUMNS = ["prediction_id", "id", "day", "predicted_at", "value", "model", "model_version", "run", "truth"]

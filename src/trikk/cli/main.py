@@ -14,11 +14,11 @@ from trikk.core.package_version import __version__
 
 COMMANDS = {
     "init": ("project_commands", "Make a project, empty or from an example."),
-    "pipelines": ("run_commands.inspect", "List the project's pipelines, their parameters and steps."),
+    "pipelines": ("run_commands.run_views", "List the project's pipelines, their parameters and steps."),
     "run": ("run_commands.execute", "Run a pipeline."),
     "backfill": ("run_commands.backfill", "Run pipelines for each day of a period."),
-    "runs": ("run_commands.inspect", "List runs, the newest first."),
-    "show": ("run_commands.inspect", "Show a run: its steps, what they made, what it is locked to."),
+    "runs": ("run_commands.run_views", "List runs, the newest first."),
+    "show": ("run_commands.run_views", "Show a run: its steps, what they made, what it is locked to."),
     "logs": ("run_commands.log_command", "Print the logs of a run or a step; -f follows them."),
     "resume": ("run_commands.execute", "Continue a run from its failed or unfinished steps."),
     "replay": ("run_commands.execute", "Repeat a run from its lock and compare every result."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
 from trikk.features.feature_definition import Definition
-from trikk.storage.valueless import in_type
+from trikk.storage.fitting_types import in_type
 
 if TYPE_CHECKING:
     import polars as pl

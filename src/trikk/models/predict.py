@@ -22,9 +22,9 @@ from trikk.models.keys import RESERVED, check_columns, check_keys, key_text, rep
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion, as_version
 from trikk.runs.context import StepContext, current_step
-from trikk.storage.batches import batches
 from trikk.storage.frames import lazy_of
-from trikk.storage.tables.rejected import rejected_rows
+from trikk.storage.row_batches import batches
+from trikk.storage.tables.rejected_rows import rejected_rows
 
 if TYPE_CHECKING:
     import polars as pl

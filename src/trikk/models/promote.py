@@ -23,8 +23,8 @@ from trikk.models.state import Move
 from trikk.models.task import Classes, class_text
 from trikk.models.version import ModelVersion, need_version
 from trikk.runs.context import StepContext, step_context
-from trikk.storage.batches import batches
 from trikk.storage.frames import lazy_of
+from trikk.storage.row_batches import batches
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from urllib.parse import parse_qsl, unquote
 
 from trikk.core.errors import UsageError
@@ -15,7 +16,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\Z")
 _KAFKA_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _PORTS = {"kafka": 9092, "kafkas": 9093, "mqtt": 1883, "mqtts": 8883}
 _TLS = {"ca", "cert", "key"}
-_OPTIONS = {"kafka": {"mechanism"} | _TLS, "mqtt": {"version", "retain"} | _TLS}
+_OPTIONS: dict[str, set[str]] = {"kafka": {"mechanism"} | _TLS, "mqtt": {"version", "retain"} | _TLS}
 _CHOICES = {
     "mechanism": {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"},
     "version": {"5", "3.1.1"},
@@ -24,12 +25,20 @@ _CHOICES = {
 HINT = "use kafka://host:port/topic, kafkas://user:${PASSWORD}@host/topic, mqtt://host/topic/{key} or stream:name"
 
 
+class Transport(StrEnum):
+    """What carries messages."""
+
+    KAFKA = "kafka"
+    MQTT = "mqtt"
+    STREAM = "stream"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where messages go, with its secrets in place: only `label` may be shown, logged or stored.
 
     Attributes:
-        kind: "kafka", "mqtt" or "stream".
+        kind: what carries the messages.
         topic: the topic, for MQTT with `{key}` where the key goes; the stream's name.
         hosts: `host:port`, one or more.
         secure: whether the connection is encrypted.
@@ -39,7 +48,7 @@ class Address:
         filled: the address with the values that came from the environment; None if none did.
     """
 
-    kind: str
+    kind: Transport
     topic: str
     hosts: tuple[str, ...] = ()
     secure: bool = False
@@ -51,7 +60,7 @@ class Address:
     @property
     def label(self) -> str:
         """The address without user, password and options: what results, events and errors call it."""
-        if self.kind == "stream":
+        if self.kind == Transport.STREAM:
             return f"stream:{self.topic}"
         return f"{self.kind}{'s' if self.secure else ''}://{','.join(self.hosts)}/{self.topic}"
 
@@ -96,11 +105,11 @@ def resolve(to: str, environment: Mapping[str, str] | None = None) -> Address:
 
 def _parse(text: str, written: str) -> Address:
     scheme, colon, rest = text.partition(":")
-    if scheme == "stream" and colon:
-        return Address("stream", check_name("stream", rest))
-    kind = scheme.removesuffix("s")
+    if scheme == Transport.STREAM and colon:
+        return Address(Transport.STREAM, check_name("stream", rest))
     if scheme not in _PORTS or not rest.startswith("//"):
         raise UsageError("messages can't be published to an address of this kind", next=HINT)
+    kind = Transport(scheme.removesuffix("s"))
     path, _, query = rest[2:].partition("?")
     authority, slash, topic = path.partition("/")
     credentials, _, hosts = authority.rpartition("@")
@@ -127,14 +136,15 @@ def _host(text: str, default: int) -> str:
     return f"{bare}:{port}"
 
 
-def _check_topic(kind: str, topic: str) -> None:
-    if kind == "kafka" and (not _KAFKA_TOPIC.match(topic) or topic in (".", "..")):
+def _check_topic(kind: Transport, topic: str) -> None:
+    if kind == Transport.KAFKA and (not _KAFKA_TOPIC.match(topic) or topic in (".", "..")):
         raise UsageError(
             f"{topic[:60]!r} can't name a topic of Kafka",
             next="use letters, digits, '.', '_' and '-', at most 249",
         )
     plain = topic.replace("{key}", "")
-    if kind == "mqtt" and (any(c in plain for c in "+#{}\x00") or len(topic.encode()) > 1000 or topic[0] == "$"):
+    unfit = any(c in plain for c in "+#{}\x00") or len(topic.encode()) > 1000 or topic[0] == "$"
+    if kind == Transport.MQTT and unfit:
         raise UsageError(
             f"{topic[:60]!r} can't name a topic of MQTT",
             next="leave out + # $ and braces; {key} stands for the message's key",

@@ -17,19 +17,21 @@ from typing import Any, TypeVar
 from trikk.core.errors import MissingExtra, PermanentError
 from trikk.publishing import kafka_errors as errors
 from trikk.publishing.kafka_topic import LARGEST, RETENTION, check_sizes, configuration, limits
-from trikk.publishing.publication import Job, other_rows
+from trikk.publishing.shipment import Shipment
 
 T = TypeVar("T")
+# A transaction is large enough that its commit costs little beside its messages, and small enough to end long
+# before the broker gives it up, on a slow line too.
 BATCH_ROWS = 100_000
 BATCH_BYTES = 64_000_000
-_CHUNK = 10_000
+_CHUNK = 10_000  # rows between two looks at what the client has to say
 _TRANSACTION_SECONDS = 120
-_TOPIC_SECONDS = 5.0
-_CALL_SECONDS = 5.0
+_TOPIC_SECONDS = 5.0  # a topic that the broker makes by itself, or that was made a moment ago, is there by then
+_CALL_SECONDS = 5.0  # so that a refusal, which comes in the background, is seen soon
 _LOOK_SECONDS = 0.25  # a refusal is heard of when the first call is over
 
 
-def send_kafka(job: Job) -> int:
+def send_kafka(shipment: Shipment) -> int:
     """Send what is not there yet.
 
     Returns:
@@ -37,21 +39,21 @@ def send_kafka(job: Job) -> int:
 
     Raises:
         PermanentError: if a message is too large, or the broker refuses for good.
-        BrokerError: if it is away for longer than `job.patience`; what was committed stays, the rest waits.
+        BrokerError: if it is away for longer than `shipment.patience`; what was committed stays, the rest waits.
         MissingExtra: if confluent-kafka is not installed.
     """
     try:
         from confluent_kafka import KafkaException
     except ImportError:
         raise MissingExtra("publishing to Kafka", "kafka") from None
-    if not len(job.messages):
+    if not len(shipment.messages):
         return 0
-    sender = Sender(job)
+    sender = Sender(shipment)
     try:
         sender.open()
         arrived = sender.sent
-        if arrived < len(job.messages):
-            job.facts.sending()
+        if arrived < len(shipment.messages):
+            shipment.records.sending()
             sender.send()
         return arrived
     except KafkaException as error:  # from a call that is not retried
@@ -68,17 +70,17 @@ class Sender:
     """One attempt.
 
     Args:
-        job: what to send, and where to.
+        shipment: what to send, and where to.
 
     Attributes:
         sent: so many messages are there, as far as is known.
     """
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.sent = job.facts.known.sent
+    def __init__(self, shipment: Shipment) -> None:
+        self.shipment = shipment
+        self.sent = shipment.records.known.sent
         self._seen = errors.Seen()
-        self._name = errors.PREFIX + job.messages.publication
+        self._name = errors.PREFIX + shipment.messages.publication
         self._client: Any = None
         self._producer: Any = None
         self._consumer: Any = None
@@ -90,11 +92,11 @@ class Sender:
         from confluent_kafka import Consumer, Producer
         from confluent_kafka.admin import AdminClient
 
-        common = configuration(self.job.address, self._seen, self.job.patience)
+        common = configuration(self.shipment.address, self._seen, self.shipment.patience)
         admin = self._client = AdminClient(dict(common))
         broker = self._topic(admin)
-        size, retention = limits(admin, self.job.address.topic, broker)
-        check_sizes(self.job.messages, size or LARGEST)
+        size, retention = limits(admin, self.shipment.address.topic, broker)
+        check_sizes(self.shipment.messages, size or LARGEST)
         self._retention = retention or RETENTION
         self._producer = self._client = Producer(
             common
@@ -112,6 +114,7 @@ class Sender:
                 "on_delivery": self._seen.delivered,
             }
         )
+        # First the epoch, then the offset: only when every earlier attempt is shut out does it stand still.
         self._retried(self._producer.init_transactions)
         self._consumer = Consumer(
             common | {"group.id": self._name, "isolation.level": "read_committed", "enable.auto.commit": False}
@@ -120,8 +123,8 @@ class Sender:
 
     def send(self) -> None:
         """Send the rest, one transaction after the other."""
-        lengths = self.job.messages.lengths()
-        while self.sent < len(self.job.messages):
+        lengths = self.shipment.messages.lengths()
+        while self.sent < len(self.shipment.messages):
             stop = _end_of_batch(lengths, self.sent)
             try:
                 self._transaction(self.sent, stop)
@@ -137,13 +140,13 @@ class Sender:
 
     def failed(self, error: Any) -> Exception:
         """The error to raise for what a call of the client raised."""
-        refusal = errors.refusal(self.job, self._seen.refusal or error, self.sent)
-        return refusal or errors.away(self.job, error, self._seen.last, self.sent)
+        refusal = errors.refusal(self.shipment, self._seen.refusal or error, self.sent)
+        return refusal or errors.away(self.shipment, error, self._seen.last, self.sent)
 
     def _topic(self, admin: Any) -> int:
         """Wait for the topic; returns the id of a broker."""
-        topic = self.job.address.topic
-        deadline = time.monotonic() + min(self.job.patience, _TOPIC_SECONDS)
+        topic = self.shipment.address.topic
+        deadline = time.monotonic() + min(self.shipment.patience, _TOPIC_SECONDS)
         while True:
             described = self._retried(lambda wait: admin.list_topics(topic, timeout=wait), first=_LOOK_SECONDS)
             error = described.topics[topic].error
@@ -159,15 +162,15 @@ class Sender:
         """Read how far the publication is; nobody else can move it now."""
         from confluent_kafka import TopicPartition
 
-        place = [TopicPartition(self.job.address.topic, 0)]
+        place = [TopicPartition(self.shipment.address.topic, 0)]
         [progress] = self._retried(lambda wait: self._consumer.committed(place, timeout=wait))
-        known = self.job.facts.known
-        if progress.offset < 0:
+        known = self.shipment.records.known
+        if progress.offset < 0:  # nothing was committed, or it is so long ago that the broker has forgotten it
             if known.open_since is not None and time.time() - known.open_since > self._retention:
                 raise self._forgotten()
             return
-        if json.loads(progress.metadata or "{}").get("digest") != self.job.messages.digest:
-            raise other_rows(self.job, progress.offset)
+        if json.loads(progress.metadata or "{}").get("digest") != self.shipment.messages.digest:
+            raise self.shipment.other_rows(progress.offset)
         self.sent = max(self.sent, int(progress.offset))
 
     def _transaction(self, start: int, stop: int) -> None:
@@ -177,8 +180,9 @@ class Sender:
         self._producer.begin_transaction()
         self._produce(start, stop)
         self._flush()
-        marker = json.dumps({"digest": self.job.messages.digest, "of": len(self.job.messages)})
-        place = [TopicPartition(self.job.address.topic, 0, stop, metadata=marker)]
+        # The offset goes into the same transaction as the messages: both are there, or neither is.
+        marker = json.dumps({"digest": self.shipment.messages.digest, "of": len(self.shipment.messages)})
+        place = [TopicPartition(self.shipment.address.topic, 0, stop, metadata=marker)]
         group = self._consumer.consumer_group_metadata()
         self._retried(lambda wait: self._producer.send_offsets_to_transaction(place, group, wait))
         self._committing = True
@@ -186,8 +190,8 @@ class Sender:
 
     def _produce(self, start: int, stop: int) -> None:
         """The loop in which the time goes: no call in it that is not needed."""
-        messages = self.job.messages
-        produce, poll, topic = self._producer.produce, self._producer.poll, self.job.address.topic
+        messages = self.shipment.messages
+        produce, poll, topic = self._producer.produce, self._producer.poll, self.shipment.address.topic
         prefix, shared = messages.publication, [list(kind) for kind in messages.kinds]
         for begin in range(start, stop, _CHUNK):
             values, keys, kinds = messages.columns(begin, min(begin + _CHUNK, stop))
@@ -200,12 +204,12 @@ class Sender:
 
     def _flush(self) -> None:
         """Wait until the broker has every message; gives up when it has taken none for `patience` seconds."""
-        deadline, left = time.monotonic() + self.job.patience, -1
-        while (now := self._producer.flush(min(self.job.patience, _CALL_SECONDS))) > 0:
+        deadline, left = time.monotonic() + self.shipment.patience, -1
+        while (now := self._producer.flush(min(self.shipment.patience, _CALL_SECONDS))) > 0:
             if self._seen.refusal is not None or time.monotonic() > deadline:
                 raise self.failed(None)
             if now < left:
-                deadline = time.monotonic() + self.job.patience
+                deadline = time.monotonic() + self.shipment.patience
             left = now
         if self._seen.refusal is not None:  # told once: a flush after that finds nothing left to send
             raise self.failed(None)
@@ -215,17 +219,17 @@ class Sender:
         from confluent_kafka import KafkaException
 
         try:
-            self._producer.abort_transaction(min(self.job.patience, _CALL_SECONDS))
+            self._producer.abort_transaction(min(self.shipment.patience, _CALL_SECONDS))
         except KafkaException:
             if self._committing:
                 return  # it may have been committed: the next attempt asks the broker
-        self.job.facts.stopped(self.sent)
+        self.shipment.records.stopped(self.sent)
 
     def _retried(self, call: Callable[[float], T], first: float = 1.0) -> T:
         """Call until it goes well, is refused, or `patience` seconds are over; for `first` seconds at first."""
         from confluent_kafka import KafkaException
 
-        deadline, wait, pause = time.monotonic() + self.job.patience, first, 0.05
+        deadline, wait, pause = time.monotonic() + self.shipment.patience, first, 0.05
         while True:
             left = deadline - time.monotonic()
             try:
@@ -240,11 +244,11 @@ class Sender:
             wait, pause = 2 * wait, min(2 * pause, 2.0)
 
     def _forgotten(self) -> PermanentError:
-        days = self._retention / 86_400
+        days, publication = self._retention / 86_400, self.shipment.messages.publication
         return PermanentError(
             f"an attempt broke off more than {days:.3g} days ago, and the broker has forgotten how far it came",
-            where=self.job.address.label,
-            next=f"look in the topic for ids that begin with {self.job.messages.publication}; if there are none,"
+            where=self.shipment.address.label,
+            next=f"look in the topic for ids that begin with {publication}; if there are none,"
             " or if readers drop repeats by trikk-id, publish in a new run",
         )
 

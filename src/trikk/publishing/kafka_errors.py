@@ -11,7 +11,7 @@ from trikk.core.network.tls import Trouble, client_context, explain, look
 
 if TYPE_CHECKING:
     from trikk.publishing.broker_address import Address
-    from trikk.publishing.publication import Job
+    from trikk.publishing.shipment import Shipment
 
 PREFIX = "trikk-"
 _REFUSALS = {
@@ -118,16 +118,16 @@ def passes(error: Any) -> bool:
     return bool(error.retriable()) or error.name() in _PASSING
 
 
-def refusal(job: Job, error: Any, sent: int) -> PermanentError | None:
+def refusal(shipment: Shipment, error: Any, sent: int) -> PermanentError | None:
     """The error for a broker that will not take the messages before something was mended; None if it may."""
     if error is None:
         return None
     if (trouble := _encryption(error)) is not None:
-        cause = _seen_for_oneself(job.address, error.str()) or trouble
+        cause = _seen_for_oneself(shipment.address, error.str()) or trouble
         return PermanentError(
             f"no connection to the broker: {cause.what}",
-            where=job.address.label,
-            next=f"{cause.next}; {job.waiting(sent)}",
+            where=shipment.address.label,
+            next=f"{cause.next}; {shipment.waiting(sent)}",
         )
     if error.name() not in _REFUSALS:
         return None
@@ -137,19 +137,19 @@ def refusal(job: Job, error: Any, sent: int) -> PermanentError | None:
             _REFUSALS["UNSUPPORTED_SASL_MECHANISM"][0],
             f"set the option mechanism=; it knows {known[1]}",
         )
-    mend = job.address.advice(mend) if "AUTHENTICATION" in error.name() else mend
+    mend = shipment.address.advice(mend) if "AUTHENTICATION" in error.name() else mend
     return PermanentError(
-        f"the broker refuses: {reason}", where=job.address.label, next=f"{mend}; {job.waiting(sent)}"
+        f"the broker refuses: {reason}", where=shipment.address.label, next=f"{mend}; {shipment.waiting(sent)}"
     )
 
 
-def away(job: Job, error: Any, last: str, sent: int) -> TrikkError:
+def away(shipment: Shipment, error: Any, last: str, sent: int) -> TrikkError:
     """The error for a broker that is away: another attempt may go well."""
     text = last or ("it takes no messages" if error is None else error.str())
     if not last and error is not None and error.name() == "_TRANSPORT":
         text = "it ends connections at once; does its port want TLS (kafkas://), or a user and password?"
-    problem = f"the broker is away: {job.address.hide(text)[:500]}"
-    return BrokerError(problem, where=job.address.label, next=job.waiting(sent))
+    problem = f"the broker is away: {shipment.address.hide(text)[:500]}"
+    return BrokerError(problem, where=shipment.address.label, next=shipment.waiting(sent))
 
 
 def _encryption(error: Any) -> Trouble | None:

@@ -14,15 +14,15 @@ from typing import Any
 from trikk.core.errors import BrokerError, MissingExtra, PermanentError, UsageError
 from trikk.publishing.broker_messages import Message
 from trikk.publishing.mqtt_client import Client
-from trikk.publishing.publication import Job
 from trikk.publishing.row_encoding import refused
+from trikk.publishing.shipment import Shipment
 
 _LARGEST = 268_435_455  # of a packet: MQTT 5, 1.5.5
-_ROOM = 64
+_ROOM = 64  # bytes of a packet around topic, headers and payload: its own head, and the names of properties
 _LOOK_EVERY = 0.05
 
 
-def send_mqtt(job: Job) -> int:
+def send_mqtt(shipment: Shipment) -> int:
     """Send what is not known to have been acknowledged.
 
     Returns:
@@ -31,36 +31,36 @@ def send_mqtt(job: Job) -> int:
     Raises:
         UsageError: if the address wants a key and there is none, or MQTT 3.1.1 is to carry Avro.
         PermanentError: if a key can't be a level of a topic, a message is too large, or the broker refuses.
-        BrokerError: if it is away for longer than `job.patience`; what was acknowledged is not sent again.
+        BrokerError: if it is away for longer than `shipment.patience`; what was acknowledged is not sent again.
         MissingExtra: if paho-mqtt is not installed.
     """
     try:
         import paho.mqtt.client  # noqa: F401 - whether it is there
     except ImportError:
         raise MissingExtra("publishing to MQTT", "mqtt") from None
-    _check(job)
-    if not len(job.messages):
+    _check(shipment)
+    if not len(shipment.messages):
         return 0
-    client = Client(job.address)
-    sender = _Sender(job, client)
+    client = Client(shipment.address)
+    sender = _Sender(shipment, client)
     try:
-        _check_sizes(job, client.connect(job.patience))
-        job.facts.sending()
+        _check_sizes(shipment, client.connect(shipment.patience))
+        shipment.records.sending()
         try:
             sender.send()
         except BaseException:
-            job.facts.stopped(sender.arrived)
+            shipment.records.stopped(sender.arrived)
             raise
     except BrokerError as error:
-        error.where, error.next = job.address.label, job.waiting(sender.arrived)
+        error.where, error.next = shipment.address.label, shipment.waiting(sender.arrived)
         raise
     finally:
         client.close()
-    if job.context is not None and not client.tells_refusals:
-        job.context.notes.append(
-            f"{len(job.messages):,} messages sent; over MQTT 3.1.1 a broker does not say if it refuses one"
+    if shipment.context is not None and not client.tells_refusals:
+        shipment.context.notes.append(
+            f"{len(shipment.messages):,} messages sent; over MQTT 3.1.1 a broker does not say if it refuses one"
         )
-    return job.facts.known.sent
+    return shipment.records.known.sent
 
 
 class _Sender:
@@ -70,20 +70,19 @@ class _Sender:
         arrived: so many messages, from the first on, are acknowledged.
     """
 
-    def __init__(self, job: Job, client: Client) -> None:
-        self.job = job
+    def __init__(self, shipment: Shipment, client: Client) -> None:
+        self.shipment = shipment
         self.client = client
-        self.arrived = job.facts.known.sent
-        self._waiting: dict[
-            int, int
-        ] = {}  # rows by the number of their packet, in the order in which they were sent
+        self.arrived = shipment.records.known.sent
+        # Rows by the number of their packet, in the order in which they were sent.
+        self._waiting: dict[int, int] = {}
 
     def send(self) -> None:
         """Send the rest and wait for every acknowledgement."""
         row = self.arrived
-        for message in self.job.messages.messages(row):
+        for message in self.shipment.messages.messages(row):
             self._wait(lambda: len(self._waiting) < self.client.window)
-            topic, payload = _packet(self.job, message)
+            topic, payload = _packet(self.shipment, message)
             self._waiting[self.client.publish(topic, payload, message)] = row
             row += 1
         self._wait(lambda: not self._waiting)
@@ -91,10 +90,10 @@ class _Sender:
 
     def _wait(self, ready: Callable[[], bool]) -> None:
         """Take acknowledgements in until `ready`; gives up when none has come for `patience` seconds."""
-        deadline = time.monotonic() + self.job.patience
+        deadline = time.monotonic() + self.shipment.patience
         while True:
             if self._take():
-                deadline = time.monotonic() + self.job.patience
+                deadline = time.monotonic() + self.shipment.patience
             if ready():
                 return
             if self.client.refusal:
@@ -115,19 +114,22 @@ class _Sender:
             if problem:
                 raise self._refused(f"it does not take the message of row {row}: {problem}")
             del self._waiting[number]
+            # Acknowledgements may come out of order: only what has no gap before it counts as arrived.
             self.arrived = next(iter(self._waiting.values()), row + 1)
         return True
 
     def _refused(self, reason: str) -> PermanentError:
-        text = self.job.address.hide(reason)
+        text = self.shipment.address.hide(reason)
         return PermanentError(
-            f"the broker refuses: {text}", where=self.job.address.label, next=self.job.waiting(self.arrived)
+            f"the broker refuses: {text}",
+            where=self.shipment.address.label,
+            next=self.shipment.waiting(self.arrived),
         )
 
 
-def _check(job: Job) -> None:
+def _check(shipment: Shipment) -> None:
     """What can be said without a broker."""
-    messages, address = job.messages, job.address
+    messages, address = shipment.messages, shipment.address
     if "{key}" in address.topic:
         if messages.keys is None:
             raise UsageError("the topic wants a key", where=address.label, next="publish with key=")
@@ -144,12 +146,12 @@ def _check(job: Job) -> None:
         raise UsageError("MQTT 3.1.1 has no place for a schema", next='publish as "json", or over MQTT 5')
 
 
-def _check_sizes(job: Job, limit: int | None) -> None:
-    sizes = job.messages.lengths()
-    headers = max(sum(len(k) + len(v.encode()) + 5 for k, v in kind) for kind in job.messages.kinds)
-    keys = 0 if job.messages.keys is None else int(str(job.messages.keys.str.len_bytes().max()))
+def _check_sizes(shipment: Shipment, limit: int | None) -> None:
+    sizes = shipment.messages.lengths()
+    headers = max(sum(len(k) + len(v.encode()) + 5 for k, v in kind) for kind in shipment.messages.kinds)
+    keys = 0 if shipment.messages.keys is None else int(str(shipment.messages.keys.str.len_bytes().max()))
     limit = limit or _LARGEST
-    largest = max(sizes.to_list()) + headers + keys + len(job.address.topic) + _ROOM
+    largest = max(sizes.to_list()) + headers + keys + len(shipment.address.topic) + _ROOM
     if largest > limit:
         raise PermanentError(
             f"row {sizes.arg_max()} makes a message of {largest:,} bytes, and the broker takes {limit:,}",
@@ -157,9 +159,9 @@ def _check_sizes(job: Job, limit: int | None) -> None:
         )
 
 
-def _packet(job: Job, message: Message) -> tuple[str, bytes]:
-    topic = job.address.topic.replace("{key}", message.key or "")
-    if job.address.options.get("version") != "3.1.1":
+def _packet(shipment: Shipment, message: Message) -> tuple[str, bytes]:
+    topic = shipment.address.topic.replace("{key}", message.key or "")
+    if shipment.address.options.get("version") != "3.1.1":
         return topic, message.value
     headers: Any = {name: text for name, text in message.headers if name != "trikk-id"}
     head = json.dumps({"id": message.id, "key": message.key, "headers": headers}, separators=(",", ":"))

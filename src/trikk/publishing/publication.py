@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,42 +11,15 @@ from trikk.core.durations import Duration, seconds, show_bytes
 from trikk.core.errors import CodecError, PermanentError, UsageError
 from trikk.core.settings import find_project, load_settings
 from trikk.core.values import JSON
-from trikk.publishing.broker_address import Address, resolve
-from trikk.publishing.broker_messages import Messages, publication_of
-from trikk.publishing.publication_records import Facts
+from trikk.publishing.broker_address import Address, Transport, resolve
+from trikk.publishing.broker_messages import publication_of
+from trikk.publishing.publication_records import PublicationRecords
 from trikk.publishing.row_encoding import FORMATS, encode
-from trikk.runs.context import StepContext, current_step
+from trikk.publishing.shipment import Shipment
+from trikk.runs.context import current_step
 
 if TYPE_CHECKING:
     from trikk.publishing.stream import Stream
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a transport needs to send a publication.
-
-    Attributes:
-        messages: what to send.
-        identity: what makes it this publication, for people; `messages.publication` for machines.
-        address: where to.
-        patience: seconds for which a broker that is away is tried again.
-        facts: what earlier attempts did.
-        context: the step; None outside of a run.
-    """
-
-    messages: Messages
-    identity: str
-    address: Address
-    patience: float
-    facts: Facts
-    context: StepContext | None
-
-    def waiting(self, sent: int) -> str:
-        """What to do when the rest could not be sent."""
-        count = f"{len(self.messages) - sent:,} of {len(self.messages):,} messages wait"
-        if self.facts.run:
-            return f"{count}, their rows are kept with the run; send them: trikk resume {self.facts.run}"
-        return f"{count}; publish again with the same identity"
 
 
 def publish_rows(
@@ -77,25 +49,26 @@ def publish_rows(
     if format not in FORMATS:
         raise UsageError(f"messages can't be written as {format!r}", next=f"use one of {', '.join(FORMATS)}")
     address = resolve(to)
-    if address.kind == "stream" and format != "json":
+    if address.kind == Transport.STREAM and format != "json":
         raise UsageError("a stream in a folder holds JSON", next="leave out format=, or publish to a broker")
     wait = seconds(patience, what="patience")
     name = identity or (context.identity if context is not None else os.urandom(12).hex())
     publication = publication_of(name, f"{address.kind}:{address.topic}")
     headers = {"trikk-run": context.run} if context is not None else {}
     messages = encode(_frame(rows), publication, key=key, form=format, headers=headers, model=_model(model))
-    facts = Facts.of(context, publication, name, address.label)
-    job = Job(messages, name, address, wait, facts, context)
-    result = _result(job, format)
+    records = PublicationRecords.of(context, publication, name, address.label)
+    shipment = Shipment(messages, name, address, wait, records, context)
+    result = _result(shipment, format)
     if context is not None:
         context.notes.append(f"{len(messages):,} messages, {show_bytes(messages.size)}, to {address.label}")
-    if facts.known.done is not None:
-        return _same(job, facts.known.done, result)
-    if facts.known.sent and facts.known.digest != messages.digest:
-        raise other_rows(job, facts.known.sent)
-    facts.begin(messages, address.label)
-    arrived = _sender(address)(job)
-    facts.done(result, arrived)
+    if records.known.done is not None:
+        return _same(shipment, records.known.done, result)
+    if records.known.sent and records.known.digest != messages.digest:
+        raise shipment.other_rows(records.known.sent)
+    # Before anything is sent: another attempt, perhaps on another machine, must know which rows these are.
+    records.begin(messages, address.label)
+    arrived = _sender(address)(shipment)
+    records.done(result, arrived)
     return result
 
 
@@ -109,26 +82,17 @@ def _frame(rows: Any) -> Any:
         raise PermanentError(error.what, where=error.where, next=error.next) from None
 
 
-def other_rows(job: Job, sent: int) -> PermanentError:
-    """The error for rows that are not those of which some were sent before."""
-    return PermanentError(
-        f"{sent:,} messages of other rows were published as {job.identity} before",
-        where=job.address.label,
-        next="they stay; start a new run to publish the present rows",
-    )
-
-
-def _same(job: Job, done: dict[str, JSON], result: dict[str, JSON]) -> dict[str, JSON]:
-    if job.facts.known.digest != job.messages.digest:
-        raise other_rows(job, int(str(done["messages"])))
+def _same(shipment: Shipment, done: dict[str, JSON], result: dict[str, JSON]) -> dict[str, JSON]:
+    if shipment.records.known.digest != shipment.messages.digest:
+        raise shipment.other_rows(int(str(done["messages"])))
     return result
 
 
-def _result(job: Job, form: str) -> dict[str, JSON]:
-    messages = job.messages
+def _result(shipment: Shipment, form: str) -> dict[str, JSON]:
+    messages = shipment.messages
     count = len(messages)
     return {
-        "to": job.address.label,
+        "to": shipment.address.label,
         "format": form,
         "messages": count,
         "bytes": messages.size,
@@ -151,30 +115,30 @@ def _model(model: Any) -> tuple[str, int | None] | None:
     return name, version if isinstance(version, int) else None
 
 
-def _sender(address: Address) -> Callable[[Job], int]:
-    if address.kind == "kafka":
+def _sender(address: Address) -> Callable[[Shipment], int]:
+    if address.kind == Transport.KAFKA:
         from trikk.publishing.kafka import send_kafka
 
         return send_kafka
-    if address.kind == "mqtt":
+    if address.kind == Transport.MQTT:
         from trikk.publishing.mqtt import send_mqtt
 
         return send_mqtt
     return send_stream
 
 
-def send_stream(job: Job) -> int:
+def send_stream(shipment: Shipment) -> int:
     """Append to the stream in the project's folder; returns how many messages were there before."""
-    _, repeated = _stream(job).append(job.messages, job.identity)
-    return len(job.messages) if repeated else 0
+    _, repeated = _stream(shipment).append(shipment.messages, shipment.identity)
+    return len(shipment.messages) if repeated else 0
 
 
-def _stream(job: Job) -> Stream:
+def _stream(shipment: Shipment) -> Stream:
     from trikk.publishing.stream import Stream, streams_folder
 
-    if job.context is not None:
-        folder = streams_folder(job.context.state_dir, job.context.environment)
+    if shipment.context is not None:
+        folder = streams_folder(shipment.context.state_dir, shipment.context.environment)
     else:
         settings = load_settings(find_project(Path.cwd()), stored=True)
         folder = streams_folder(settings.state, settings.environment)
-    return Stream(folder / job.address.topic)
+    return Stream(folder / shipment.address.topic)

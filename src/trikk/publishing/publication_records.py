@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from trikk.core.values import JSON
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from trikk.publishing.broker_messages import Messages
     from trikk.runs.context import StepContext
     from trikk.runs.journals.ledger import Entry, Ledger
+
+
+class Moment(StrEnum):
+    """What happens to a publication: the kinds of its entries."""
+
+    BEGUN = "publication.begun"
+    SENDING = "publication.sending"
+    STOPPED = "publication.stopped"
+    DONE = "publication.done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +51,15 @@ def fold(entries: list[Entry]) -> Known:
     digest: str | None = None
     sent, open_since, done = 0, None, None
     for entry in entries:
-        if entry.kind == "publication.begun":
+        if entry.kind == Moment.BEGUN:
             digest = str(entry.body["digest"])
-        elif entry.kind == "publication.sending":
+        elif entry.kind == Moment.SENDING:
             open_since = entry.at
-        elif entry.kind == "publication.stopped":
+        elif entry.kind == Moment.STOPPED:
             arrived = entry.body["sent"]
             assert isinstance(arrived, int)
             sent, open_since = max(sent, arrived), None
-        elif entry.kind == "publication.done":
+        elif entry.kind == Moment.DONE:
             result = entry.body["result"]
             assert isinstance(result, dict)
             done = result
@@ -57,7 +67,7 @@ def fold(entries: list[Entry]) -> Known:
 
 
 @dataclass(slots=True)
-class Facts:
+class PublicationRecords:
     """The entries of one publication.
 
     Attributes:
@@ -75,7 +85,7 @@ class Facts:
     known: Known = field(default_factory=Known)
 
     @classmethod
-    def of(cls, context: StepContext | None, publication: str, identity: str, label: str) -> Facts:
+    def of(cls, context: StepContext | None, publication: str, identity: str, label: str) -> PublicationRecords:
         """What is known of a publication; raises JournalError if the ledger can't be read."""
         subject = f"publication/{publication}"
         if context is None:
@@ -99,20 +109,20 @@ class Facts:
         )
         body: dict[str, JSON] = {**self.about, "digest": messages.digest, "messages": len(messages)}
         if self.known.digest != messages.digest:
-            self._add("publication.begun", body)
+            self._add(Moment.BEGUN, body)
 
     def sending(self) -> None:
         """Write down that from now on messages may arrive."""
-        self._add("publication.sending", {})
+        self._add(Moment.SENDING, {})
 
     def stopped(self, sent: int) -> None:
         """Write down that an attempt is over and that exactly so many messages have arrived."""
-        self._add("publication.stopped", {"sent": sent})
+        self._add(Moment.STOPPED, {"sent": sent})
 
     def done(self, result: dict[str, JSON], arrived: int) -> None:
         """Write down that all have arrived; `arrived` were there before this attempt."""
-        self._add("publication.done", {"result": result, "found": arrived}, identity="done")
+        self._add(Moment.DONE, {"result": result, "found": arrived}, identity="done")
 
-    def _add(self, kind: str, body: dict[str, JSON], identity: str | None = None) -> None:
+    def _add(self, kind: Moment, body: dict[str, JSON], identity: str | None = None) -> None:
         if self.ledger is not None:
-            self.ledger.add(self.subject, kind, body, at=time.time(), identity=identity)
+            self.ledger.add(self.subject, kind.value, body, at=time.time(), identity=identity)

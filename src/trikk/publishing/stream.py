@@ -21,10 +21,10 @@ from typing import IO, Any
 from trikk.core.errors import PermanentError, StorageError, UnknownName
 from trikk.core.names import check_name
 from trikk.publishing.broker_messages import Messages
-from trikk.publishing.lines import encode_lines
+from trikk.publishing.stream_lines import encode_lines
 from trikk.storage.stores.locks import file_lock
 
-SEGMENT_BYTES = 64_000_000
+SEGMENT_BYTES = 64_000_000  # after which a new file begins
 _LOOK_EVERY = 0.2
 
 
@@ -234,6 +234,7 @@ class Stream:
             for chunk in encode_lines(messages, first, moment):
                 file.write(chunk)
             length = file.tell() - start
+            # On the disk before its line in the index: that must never name bytes which a power cut takes.
             _sync(file)
         if fresh:
             _sync_folder(self.path)

@@ -14,7 +14,7 @@ import polars as pl
 from trikk.quality.check import Check
 from trikk.quality.plan import Plan
 from trikk.quality.row_frames import is_pandas
-from trikk.storage.tables.rejected import SCHEMA, rejected_rows
+from trikk.storage.tables.rejected_rows import SCHEMA, rejected_rows
 
 __all__ = ["SCHEMA", "Sorted", "good_rows", "reason_of", "rejected_rows"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import CodecError
-from trikk.storage.valueless import is_valueless
+from trikk.storage.fitting_types import is_valueless
 
 if TYPE_CHECKING:
     import polars as pl

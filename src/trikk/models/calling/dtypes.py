@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import SignatureError
-from trikk.storage.valueless import in_type
+from trikk.storage.fitting_types import in_type
 
 if TYPE_CHECKING:
     import polars as pl

@@ -75,8 +75,8 @@ def estimate_frame(
 
     from trikk.models.calling.model_columns import fitted_on
     from trikk.monitoring.estimates.error_model import ErrorModel
-    from trikk.storage.batches import batches
     from trikk.storage.frames import lazy_of
+    from trikk.storage.row_batches import batches
 
     context = current_step()
     version = as_version(model)

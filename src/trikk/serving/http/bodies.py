@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from trikk.core.errors import SignatureError
 from trikk.models.signature import Field
-from trikk.serving.http.ipc import claimed_rows
+from trikk.serving.http.arrow_heads import claimed_rows
 from trikk.serving.http.refusal import JSON_TYPE, Refused
 
 if TYPE_CHECKING:

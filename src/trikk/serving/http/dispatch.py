@@ -22,9 +22,9 @@ from trikk.serving.http.batching import Batching
 from trikk.serving.http.counters import Metrics
 from trikk.serving.http.refusal import Refused
 from trikk.serving.model_processes.fleet import Fleet
-from trikk.serving.model_processes.link import Link, VersionFailed, WorkerGone
 from trikk.serving.model_processes.predictor import Request
-from trikk.serving.model_processes.protocol import Message, pack
+from trikk.serving.model_processes.worker_link import Link, VersionFailed, WorkerGone
+from trikk.serving.model_processes.worker_messages import Message, pack
 from trikk.serving.options import Options
 
 _log = logging.getLogger("trikk.endpoint")

@@ -10,7 +10,7 @@ from typing import Any
 from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.models.version import ModelVersion
-from trikk.serving.model_processes.link import Link
+from trikk.serving.model_processes.worker_link import Link
 
 
 class Spares:

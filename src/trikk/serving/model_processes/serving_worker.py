@@ -30,7 +30,7 @@ from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
 from trikk.serving.http.bodies import Body
 from trikk.serving.model_processes.predictor import Logging, Predictor, Request
-from trikk.serving.model_processes.protocol import Message, pack, receive
+from trikk.serving.model_processes.worker_messages import Message, pack, receive
 
 _TEXTS = ("String", "Categorical")
 

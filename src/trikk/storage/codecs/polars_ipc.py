@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import CodecError
-from trikk.storage.batches import batches
+from trikk.storage.row_batches import batches
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from trikk.core.errors import TableError
-from trikk.storage.valueless import in_type, is_valueless, unchanged
+from trikk.storage.fitting_types import in_type, is_valueless, unchanged
 
 if TYPE_CHECKING:
     import polars as pl

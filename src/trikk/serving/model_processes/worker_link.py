@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import TrikkError
-from trikk.serving.model_processes.protocol import PREFIX, Message, length, pack, unpack
+from trikk.serving.model_processes.worker_messages import PREFIX, Message, length, pack, unpack
 
 _END = 2.0
 # More threads only help large batches, and wait for each other actively: more workers are what uses more cores.
