@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from trikk.core.errors import CodecError
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.row_batches import batches
 from trikk.storage.codecs import polars_ipc
+from trikk.storage.row_batches import batches
 from trikk.storage.stores.memory_store import MemoryStore
 
 

@@ -85,22 +85,22 @@ def _containers(artifacts: Artifacts, a: Manifest, b: Manifest, rtol: float) -> 
             "different", f"{detail}: {', '.join((gone + new)[:5])}", {"gone": [*gone], "new": [*new]}
         )
     right = dict(zip(names[1], b.children, strict=True))
-    found = [
+    compared = [
         (name, compare(artifacts, child, right[name], rtol=rtol))
         for name, child in zip(names[0], a.children, strict=True)
     ]
-    found.sort(key=lambda pair: -VERDICTS.index(pair[1].verdict))
-    if not found or found[0][1].verdict == "identical":
+    compared.sort(key=lambda pair: -VERDICTS.index(pair[1].verdict))
+    if not compared or compared[0][1].verdict == "identical":
         return Difference("identical", "the same items in other bytes")
     digests = [sorted(child.digest for child in each.children) for each in (a, b)]
     if a.kind == "list" and digests[0] == digests[1]:
         return Difference("reordered", "the same items in another order", {"length": len(names[0])})
-    worst, differing = found[0], [pair for pair in found if pair[1].verdict != "identical"]
+    worst, differing = compared[0], [pair for pair in compared if pair[1].verdict != "identical"]
     facts: dict[str, JSON] = {
         "items": {name: each.to_json() for name, each in differing[:_SHOWN_CHILDREN]},
         "differing": len(differing),
     }
-    detail = f"{len(differing)} of {len(found)} items, worst {worst[0]}: {worst[1].detail}"
+    detail = f"{len(differing)} of {len(compared)} items, worst {worst[0]}: {worst[1].detail}"
     return Difference(worst[1].verdict, detail, facts)
 
 

@@ -111,7 +111,7 @@ def _apart(n: int, dtype: Any, rtol: float) -> pl.Expr:
     return left.ne_missing(right) & ~(within & distance.is_finite()).fill_null(value=False)
 
 
-def _close(a: pl.DataFrame, b: pl.DataFrame, rtol: float, what: str) -> Difference | None:
+def _close(a: pl.DataFrame, b: pl.DataFrame, rtol: float, subject: str) -> Difference | None:
     import polars as pl
 
     pairs = _pairs(a, b)
@@ -134,7 +134,7 @@ def _close(a: pl.DataFrame, b: pl.DataFrame, rtol: float, what: str) -> Differen
                 absolute, relative = max(absolute, far), max(relative, share)
     return Difference(
         "close",
-        f"{what} differ by at most {absolute:.3g} (relative {relative:.3g})",
+        f"{subject} differ by at most {absolute:.3g} (relative {relative:.3g})",
         {"rows": a.height, "largest_absolute": absolute, "largest_relative": relative, "columns": worst},
     )
 

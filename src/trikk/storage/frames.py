@@ -44,13 +44,13 @@ def arriving(value: Any, annotation: object) -> Any:
     """
     if annotation is None or value is None or not (type_name(value) in KINDS or _mentions(annotation)):
         return value
-    made = _converted(value, annotation)
-    if not typechecks.fits(made, annotation):
+    given = _converted(value, annotation)
+    if not typechecks.fits(given, annotation):
         raise CodecError(
             f"{_a(value)} can't be given as {typechecks.show(annotation)}",
             next="change the annotation, or return another kind from the step before",
         )
-    return made
+    return given
 
 
 def as_kind(value: Any, kind: str, *, date_as_object: bool = False) -> Any:
@@ -79,8 +79,8 @@ def as_kind(value: Any, kind: str, *, date_as_object: bool = False) -> Any:
     if kind == "pyarrow.RecordBatch":
         batches = table.combine_chunks().to_batches()
         return batches[0] if batches else arrow_ipc.empty_batch(table.schema)
-    made = pandas_ipc.to_pandas(table, date_as_object=date_as_object)
-    return made if kind == "pandas.DataFrame" else _only(made, made.columns, kind).iloc[:, 0]
+    in_pandas = pandas_ipc.to_pandas(table, date_as_object=date_as_object)
+    return in_pandas if kind == "pandas.DataFrame" else _only(in_pandas, in_pandas.columns, kind).iloc[:, 0]
 
 
 def item_annotations(annotation: object, length: int, keys: Sequence[object] | None = None) -> list[object]:
@@ -144,12 +144,12 @@ def _collected(lazy: pl.LazyFrame) -> pl.DataFrame:
 
 def _named(annotation: object) -> list[str]:
     """The kinds of frames that an annotation names itself, in its order: one, several in a union, or none."""
-    found = []
+    kinds = []
     for part in _members(annotation):
         if isinstance(part, type):
             name = f"{part.__module__.partition('.')[0]}.{part.__qualname__}"
-            found += [name] if name in KINDS else []
-    return found
+            kinds += [name] if name in KINDS else []
+    return kinds
 
 
 def _members(annotation: object) -> list[object]:
@@ -190,8 +190,8 @@ def _tuple(items: list[Any], annotation: object) -> tuple[Any, ...]:
     for part in _members(annotation):
         types_of_parts, fields = typechecks.tuple_parts(part)
         if fields and len(types_of_parts) == len(items):
-            made: tuple[Any, ...] = part(*items)  # type: ignore[operator]
-            return made
+            named: tuple[Any, ...] = part(*items)  # type: ignore[operator]
+            return named
     return tuple(items)
 
 
@@ -201,12 +201,12 @@ def _polars(value: Any) -> pl.DataFrame:
 
     kind = type_name(value)
     if kind in POLARS:
-        made: pl.DataFrame = value.to_frame() if kind == "polars.Series" else value.lazy().collect()
-        return made
+        frame: pl.DataFrame = value.to_frame() if kind == "polars.Series" else value.lazy().collect()
+        return frame
     table = pandas_ipc.without_index(_pandas_frame(value)) if kind in PANDAS else value
-    found = pl.from_arrow(table)
-    assert isinstance(found, pl.DataFrame)
-    return found
+    converted = pl.from_arrow(table)
+    assert isinstance(converted, pl.DataFrame)
+    return converted
 
 
 def _arrow(value: Any) -> Any:

@@ -15,14 +15,14 @@ def batches(lazy: pl.LazyFrame, rows: int = BATCH_ROWS) -> Iterator[pl.DataFrame
     """The rows in their order, in frames of exactly `rows` rows, the last of fewer; none for no rows."""
     import polars as pl
 
-    held: list[pl.DataFrame] = []
+    pieces: list[pl.DataFrame] = []
     count = 0
     for piece in lazy.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming"):
-        held.append(piece)
+        pieces.append(piece)
         count += piece.height
         while count >= rows:
-            whole = pl.concat(held)
+            whole = pl.concat(pieces)
             yield whole.head(rows)
-            held, count = [whole.slice(rows)], count - rows
+            pieces, count = [whole.slice(rows)], count - rows
     if count:
-        yield pl.concat(held)
+        yield pl.concat(pieces)

@@ -39,20 +39,20 @@ def _type_of(name: str, parts: Mapping[int, pl.LazyFrame]) -> pl.DataType:
     import polars as pl
 
     origin = next(iter(parts))
-    found: pl.DataType = pl.Null()
+    together: pl.DataType = pl.Null()
     given = {n: frame.collect_schema()[name] for n, frame in parts.items()}
     if len(set(given.values())) > 1 and not all(dtype.is_float() for dtype in given.values()):
         given = {n: pl.Null() if _is_valueless(frame, name) else given[n] for n, frame in parts.items()}
     for n, dtype in given.items():
-        joint = joint_type(found, dtype)
+        joint = joint_type(together, dtype)
         if joint is None:
             raise CodecError(
-                f"column {name!r} is {found} in item {origin} and {dtype} in item {n}",
+                f"column {name!r} is {together} in item {origin} and {dtype} in item {n}",
                 next="give the column one type in every item",
             )
-        if joint != found:
-            origin, found = n, joint
-    return found
+        if joint != together:
+            origin, together = n, joint
+    return together
 
 
 def _is_valueless(frame: pl.LazyFrame, name: str) -> bool:
@@ -101,8 +101,8 @@ def _number(a: pl.DataType, b: pl.DataType) -> pl.DataType | None:
         return max(a, b, key=_width)
     signed, unsigned = (a, b) if a.is_signed_integer() else (b, a)
     wider = max(_width(signed), min(2 * _width(unsigned), 128))
-    made: pl.DataType = getattr(pl, f"Int{wider}")()
-    return made
+    wider_type: pl.DataType = getattr(pl, f"Int{wider}")()
+    return wider_type
 
 
 def _width(dtype: pl.DataType) -> int:

@@ -64,11 +64,11 @@ class Largest:
         self.absolute = max(self.absolute, absolute)
         self.relative = max(self.relative, relative)
 
-    def difference(self, what: str) -> Difference:
+    def difference(self, subject: str) -> Difference:
         """The verdict `close` with the distances seen."""
         return Difference(
             "close",
-            f"{what} differ by at most {self.absolute:.3g} (relative {self.relative:.3g})",
+            f"{subject} differ by at most {self.absolute:.3g} (relative {self.relative:.3g})",
             {"largest_absolute": self.absolute, "largest_relative": self.relative},
         )
 
@@ -82,12 +82,12 @@ def compare_json(a: JSON, b: JSON, rtol: float = RTOL) -> Difference:
     if canonical(a) == canonical(b):
         return Difference("identical", "the same content; the keys are in another order")
     largest = Largest(rtol)
-    found = _walk(a, b, "$", largest)
-    if found is None:
+    difference = _walk(a, b, "$", largest)
+    if difference is None:
         return largest.difference("numbers")
     if isinstance(a, list) and isinstance(b, list) and sorted(map(canonical, a)) == sorted(map(canonical, b)):
         return Difference("reordered", "the same items in another order", {"length": len(a)})
-    path, reason, left, right = found
+    path, reason, left, right = difference
     return Difference("different", f"{reason} at {path}", {"path": path, "a": _short(left), "b": _short(right)})
 
 
@@ -160,7 +160,7 @@ def _walk(a: JSON, b: JSON, path: str, largest: Largest) -> tuple[str, str, JSON
         return None if largest.close(float(a), float(b)) else (path, "the number differs", a, b)  # type: ignore[arg-type]
     else:
         return None if type(a) is type(b) and a == b else (path, "the value differs", a, b)
-    return next((found for step in steps if (found := _walk(step[1], step[2], step[0], largest))), None)
+    return next((first for step in steps if (first := _walk(step[1], step[2], step[0], largest))), None)
 
 
 def _number(value: JSON) -> bool:

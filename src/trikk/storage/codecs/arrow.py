@@ -63,8 +63,8 @@ class ArrowCodec:
         """The first rows, each a dict of column to value; what JSON has no form for, as text."""
         import polars as pl
 
-        found = pl.scan_ipc(path, glob=False).head(rows).collect()
-        return [{name: _shown(value) for name, value in row.items()} for row in found.to_dicts()]
+        frame = pl.scan_ipc(path, glob=False).head(rows).collect()
+        return [{name: _shown(value) for name, value in row.items()} for row in frame.to_dicts()]
 
 
 def _dump_polars(value: Any, kind: str, path: Path) -> dict[str, JSON]:

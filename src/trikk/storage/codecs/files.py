@@ -79,7 +79,7 @@ def files_of(folder: Path) -> list[str]:
     Raises:
         CodecError: at a symbolic link or anything else that is neither a file nor a folder.
     """
-    found: list[str] = []
+    names: list[str] = []
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent, name)
@@ -87,5 +87,5 @@ def files_of(folder: Path) -> list[str]:
                 raise CodecError(
                     f"{path} is neither a file nor a folder", next="copy what a link points to into the folder"
                 )
-        found += [Path(parent, name).relative_to(folder).as_posix() for name in files]
-    return sorted(found)
+        names += [Path(parent, name).relative_to(folder).as_posix() for name in files]
+    return sorted(names)

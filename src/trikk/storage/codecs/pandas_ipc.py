@@ -273,16 +273,16 @@ def _labels_note(frame: Any, table: Any) -> dict[str, Any]:
     note: dict[str, Any] = {}
     if not _all_same(list(bare.columns), list(frame.columns)):
         note["labels"] = _noted(list(frame.columns), "labels of its columns", multi=frame.columns.nlevels > 1)
-    for which, was, back in (
+    for name, was, back in (
         ("columns_names", frame.columns.names, bare.columns.names),
         ("index_names", frame.index.names, bare.index.names),
     ):
         if not _all_same(list(back), list(was)):
-            note[which] = _noted(list(was), "names of its index", multi=False)
+            note[name] = _noted(list(was), "names of its index", multi=False)
     return note
 
 
-def _noted(labels: list[Any], what: str, *, multi: bool) -> Any:
+def _noted(labels: list[Any], subject: str, *, multi: bool) -> Any:
     try:
         noted = encode(labels)
         if not multi and _all_same(decode(noted), labels):
@@ -291,7 +291,7 @@ def _noted(labels: list[Any], what: str, *, multi: bool) -> Any:
         pass
     shown = ", ".join(map(repr, labels[:5]))
     raise CodecError(
-        f"the {what} would not come back as they are: {shown}", next="use texts, or whole numbers alone"
+        f"the {subject} would not come back as they are: {shown}", next="use texts, or whole numbers alone"
     )
 
 

@@ -171,9 +171,9 @@ def _changed(written: dict[str, str]) -> dict[str, tuple[str, str]]:
     for package, version in written.items():
         if now.get(package) != version:
             name = distribution_of(package)
-            found = now.get(package) or _version(name)  # it may not be imported yet
-            if found != version:
-                changed[name] = (version, found or "not installed")
+            present = now.get(package) or _version(name)  # it may not be imported yet
+            if present != version:
+                changed[name] = (version, present or "not installed")
     return changed
 
 

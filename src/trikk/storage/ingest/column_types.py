@@ -33,8 +33,8 @@ def dtype_of(name: str) -> pl.DataType:
     check_types({"": name})
     if name.startswith("Datetime"):
         return pl.Datetime("us", "UTC" if name.endswith("[UTC]") else None)
-    made: pl.DataType = getattr(pl, name)()
-    return made
+    dtype: pl.DataType = getattr(pl, name)()
+    return dtype
 
 
 def name_of(dtype: Any) -> str:
@@ -86,13 +86,13 @@ def with_text_for_nulls(dtype: Any) -> Any:
     return pl.String() if dtype == pl.Null else dtype
 
 
-def converted(column: pl.Series, wanted: pl.DataType, *, asked: bool) -> pl.Series:
+def converted(column: pl.Series, wanted: pl.DataType, *, named: bool) -> pl.Series:
     """Return a column as `wanted`, null where a value is none of that type or would not be what it was.
 
     Args:
         column: of any type; text is taken for dates and times only.
         wanted: the type.
-        asked: whether somebody has named the type: then text is read as anything, and anything becomes text.
+        named: whether somebody has named the type: then text is read as anything, and anything becomes text.
     """
     import polars as pl
 
@@ -102,9 +102,9 @@ def converted(column: pl.Series, wanted: pl.DataType, *, asked: bool) -> pl.Seri
         text = column.cast(pl.String)
         if wanted == pl.String:
             return text
-        if asked or wanted == pl.Date or isinstance(wanted, pl.Datetime):
+        if named or wanted == pl.Date or isinstance(wanted, pl.Datetime):
             return typed(text, wanted)
-    elif wanted == pl.String and asked and not column.dtype.is_nested():
+    elif wanted == pl.String and named and not column.dtype.is_nested():
         return _texts(column)
     if not _are_alike(column.dtype, wanted):
         return pl.Series(column.name, [None], dtype=wanted).new_from_index(0, len(column))

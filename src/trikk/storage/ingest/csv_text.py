@@ -196,8 +196,8 @@ class _Walk:
 
     def _after_rows(self, data: bytes) -> bytes:
         """What is left of `data` after its rows."""
-        found = self._rows.match(data)
-        end = found.end() if found else 0
+        match = self._rows.match(data)
+        end = match.end() if match else 0
         self._line += data.count(b"\n", 0, end)
         return data[end:]
 

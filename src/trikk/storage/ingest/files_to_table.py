@@ -109,44 +109,54 @@ def ingest(
                 if key
                 else _free(tables, name, _identity(files, mode, reading), again, mode)
             )
-        if version is not None and (made := tables.made(name, identity)) is not None:
-            new = made.rows if made.inserted is None else made.inserted
-            changed = made.updated or 0
-            return IngestReport(labels, new + changed, made.rows - new - changed, made.version, True, new, changed)
+        if version is not None and (written := tables.made(name, identity)) is not None:
+            new = written.rows if written.inserted is None else written.inserted
+            changed = written.updated or 0
+            return IngestReport(
+                labels, new + changed, written.rows - new - changed, written.version, True, new, changed
+            )
         rows = _read(files, reading, None if table is None else without_text_for_nulls(table), mode)
     if not rows.frame.height:
         return IngestReport(labels, 0, 0, version, False, columns=rows.types, doubts=tuple(rows.doubts))
-    found = by_key(table, rows.frame, tuple(key), mode)
+    sorted_rows = by_key(table, rows.frame, tuple(key), mode)
     report = IngestReport(
-        labels, 0, rows.frame.height, version, False, 0, 0, found.equal, found.different, found.examples,
-        rows.types, tuple(rows.doubts),
-    )  # fmt: skip
-    return _written(tables, name, found, mode, tuple(key), identity, origin, report)
+        labels,
+        0,
+        rows.frame.height,
+        version,
+        False,
+        equal=sorted_rows.equal,
+        different=sorted_rows.different,
+        examples=sorted_rows.examples,
+        columns=rows.types,
+        doubts=tuple(rows.doubts),
+    )
+    return _written(tables, name, sorted_rows, mode, tuple(key), identity, origin, report)
 
 
 def _written(
     tables: Tables,
     name: str,
-    found: Sorted,
+    sorted_rows: Sorted,
     mode: Mode,
     key: tuple[str, ...],
     identity: str,
     origin: Mapping[str, str],
     report: IngestReport,
 ) -> IngestReport:
-    if not found.rows.height:
+    if not sorted_rows.rows.height:
         return report
-    write = Write(mode, found.rows, key, schema_mode="merge" if mode == "merge" else "strict")
-    made = tables.write(name, write, identity=identity, origin=origin)
-    changed = made.updated or 0
-    new = made.rows if made.inserted is None else made.inserted
+    write = Write(mode, sorted_rows.rows, key, schema_mode="merge" if mode == "merge" else "strict")
+    committed = tables.write(name, write, identity=identity, origin=origin)
+    changed = committed.updated or 0
+    new = committed.rows if committed.inserted is None else committed.inserted
     dropped = report.dropped - new - changed
     return replace(
         report,
         rows=new + changed,
         dropped=dropped,
-        version=made.version,
-        repeated=made.repeated,
+        version=committed.version,
+        repeated=committed.repeated,
         new=new,
         changed=changed,
     )
@@ -170,9 +180,9 @@ def _read(files: Sequence[tuple[str, Path]], reading: Reading, schema: pl.Schema
 
 def _identity(files: Sequence[tuple[str, Path]], mode: Mode, reading: Reading) -> str:
     """The name of this ingest: the same files, read and put in the same way, are the same ingest."""
-    what = [[label.rsplit("/", 1)[-1], digest_file(path)] for label, path in files]
+    contents = [[label.rsplit("/", 1)[-1], digest_file(path)] for label, path in files]
     options = [dict(reading.types), list(reading.nulls), reading.separator or ","]
-    return f"ingest/{digest_json([mode, *what, *options])}"  # type: ignore[list-item]
+    return f"ingest/{digest_json([mode, *contents, *options])}"  # type: ignore[list-item]
 
 
 def _free(tables: Tables, name: str, identity: str, again: bool, mode: Mode) -> str:
@@ -180,16 +190,16 @@ def _free(tables: Tables, name: str, identity: str, again: bool, mode: Mode) -> 
 
     Rows are gone when the table was overwritten since; an overwrite is, as soon as anything was written after it.
     """
-    tried, number = identity, 1
+    candidate, number = identity, 1
     newest = tables.version(name)
-    while newest is not None and (made := tables.made(name, tried)) is not None:
-        later = newest - made.version
+    while newest is not None and (written := tables.made(name, candidate)) is not None:
+        later = newest - written.version
         since = tables.describe(name, history=later).history[:later]
         if not again and not (later if mode == "overwrite" else any(write.mode in _ENDS for write in since)):
-            return tried
+            return candidate
         number += 1
-        tried = f"{identity}/{number}"
-    return tried
+        candidate = f"{identity}/{number}"
+    return candidate
 
 
 def _files(sources: Sequence[str], folder: Path) -> list[tuple[str, Path]]:
@@ -197,10 +207,10 @@ def _files(sources: Sequence[str], folder: Path) -> list[tuple[str, Path]]:
     files = expand(sources)
     for file in files:
         format_of(file)
-    found: list[tuple[str, Path]] = []
+    placed: list[tuple[str, Path]] = []
     for file in files:
-        found += _fetched(file, folder) if "://" in file else [(file, Path(file))]
-    return found
+        placed += _fetched(file, folder) if "://" in file else [(file, Path(file))]
+    return placed
 
 
 def _fetched(url: str, folder: Path) -> list[tuple[str, Path]]:
@@ -238,10 +248,10 @@ def expand(sources: Sequence[str]) -> list[str]:
         elif Path(source).exists():
             files.append(_checked(source))
         elif glob.has_magic(source):
-            found = sorted(path for path in glob.glob(source, recursive=True) if not Path(path).is_dir())  # noqa: PTH207
-            if not found:
+            matching = sorted(path for path in glob.glob(source, recursive=True) if not Path(path).is_dir())  # noqa: PTH207
+            if not matching:
                 raise UsageError(f"no file matches {source!r}", next="check the pattern and the folder")
-            files += found
+            files += matching
         else:
             raise UsageError(f"there is no file {source!r}", next="check the path")
     if not files:

@@ -137,13 +137,13 @@ def format_of(name: str, given: str | None = None) -> tuple[str, str]:
     lower = name.lower()
     packed = next((ending for ending in _PACKED if lower.endswith(ending)), "")
     plain = lower[: len(lower) - len(packed)]
-    found = given or next((kind for ending, kind in _ENDINGS.items() if plain.endswith(ending)), None)
-    if found not in FORMATS:
+    form = given or next((kind for ending, kind in _ENDINGS.items() if plain.endswith(ending)), None)
+    if form not in FORMATS:
         raise UsageError(
             f"the format of {name!r} is not known",
             next=f"use a name that ends in {ENDINGS}, or in a step format= one of {', '.join(FORMATS)}",
         )
-    return found, packed
+    return form, packed
 
 
 def read_parts(path: Path, kind: str, packed: str, label: str, reading: Reading) -> list[Part]:
@@ -175,10 +175,10 @@ def read_parts(path: Path, kind: str, packed: str, label: str, reading: Reading)
             frame = _parquet(plain, label)
             parts = [Part(label, _From.PARQUET, frame, range(1, frame.height + 1))]
     for name in (reading.columns or ()) if parts else ():
-        there = dict.fromkeys(column for part in parts for column in part.frame.columns)
-        if name not in there:
+        columns = dict.fromkeys(column for part in parts for column in part.frame.columns)
+        if name not in columns:
             raise UsageError(
-                f"{label} has no column {name!r}", where=label, next=f"it has: {', '.join([*there][:20])}"
+                f"{label} has no column {name!r}", where=label, next=f"it has: {', '.join([*columns][:20])}"
             )
     return parts
 
@@ -274,7 +274,7 @@ def united(
     _check_given(reading, names, table, parts[0].label)
     columns: list[pl.Series] = []
     unlike: list[_Unlike] = []
-    found: list[str] = []
+    sentences: list[str] = []
     for name in names:
         given = reading.types.get(name)
         wanted = None if given is None else dtype_of(given)
@@ -282,20 +282,24 @@ def united(
             wanted = table[name]
         column = _Pieces(name, [(part, part.frame.get_column(name, default=None)) for part in parts], for_table)
         try:
-            values = column.inferred(found) if wanted is None else column.fitted(wanted, asked=given is not None)
+            values = (
+                column.inferred(sentences) if wanted is None else column.fitted(wanted, named=given is not None)
+            )
             columns.append(values)
         except _Unlike as error:
             unlike.append(error)
     if unlike:
         raise _unlike(unlike)
-    found += [f"column {name!r}: its name begins or ends with a blank" for name in names if name != name.strip()]
+    sentences += [
+        f"column {name!r}: its name begins or ends with a blank" for name in names if name != name.strip()
+    ]
     blanks = sum(part.blanks for part in parts)
     if blanks:
-        found.append(f"{blanks} blank {'line' if blanks == 1 else 'lines'} left out")
+        sentences.append(f"{blanks} blank {'line' if blanks == 1 else 'lines'} left out")
     frame = pl.DataFrame(columns)
     if not frame.height:
-        found.clear()
-    return Rows(frame, {name: name_of(dtype) for name, dtype in frame.schema.items()}, found)
+        sentences.clear()
+    return Rows(frame, {name: name_of(dtype) for name, dtype in frame.schema.items()}, sentences)
 
 
 def _names(parts: Sequence[Part], reading: Reading, table: pl.Schema | None, may_lack: bool) -> list[str]:
@@ -366,11 +370,11 @@ class _Unlike(Exception):
 def _unlike(columns: Sequence[_Unlike]) -> StorageError:
     """The error for all such columns at once, so that one more try will do."""
     named = {column.name: "String" for column in columns}
-    asked = ",".join(f"{name}={kind}" for name, kind in named.items())
+    types = ",".join(f"{name}={kind}" for name, kind in named.items())
     return StorageError(
         "; ".join(str(column) for column in columns),
         where=columns[0].file,
-        next=f"name {'its type' if len(named) == 1 else 'their types'}: --types {asked}, "
+        next=f"name {'its type' if len(named) == 1 else 'their types'}: --types {types}, "
         f"in a step types={json.dumps(named, ensure_ascii=False)}",
     )
 
@@ -383,47 +387,51 @@ class _Pieces:
     pieces: Sequence[tuple[Part, pl.Series | None]]
     for_table: bool
 
-    def inferred(self, found: list[str]) -> pl.Series:
-        """The column in the type that all values have; what is doubtful goes to `found`."""
+    def inferred(self, sentences: list[str]) -> pl.Series:
+        """The column in the type that all values have; what is doubtful goes to `sentences`."""
         import polars as pl
 
-        there = [(part, values) for part, values in self.pieces if values is not None and values.dtype != pl.Null]
-        untyped = [self._is_untyped(part) for part, _ in there]
-        are_numbers = (u or v.dtype.is_numeric() for u, (_, v) in zip(untyped, there, strict=True))
-        if not there or (any(untyped) and all(are_numbers)):
+        typed_parts = [
+            (part, values) for part, values in self.pieces if values is not None and values.dtype != pl.Null
+        ]
+        untyped = [self._is_untyped(part) for part, _ in typed_parts]
+        are_numbers = (u or v.dtype.is_numeric() for u, (_, v) in zip(untyped, typed_parts, strict=True))
+        if not typed_parts or (any(untyped) and all(are_numbers)):
             text = pl.concat(
                 [self._or_null(values, pl.String(), part.frame.height) for part, values in self.pieces],
                 rechunk=False,
             )
             values = inferred(text)
             if values.dtype == pl.String and not all(untyped) and not are_all_numbers(text):
-                self._joint(there)  # which names the two files
-            found += self._sentences(doubts(text, values))
-            if values.dtype == pl.String and any(part.origin is _From.CSV for part, _ in there):
-                found += self._sentences(self._empties(text))
+                self._joint(typed_parts)  # which names the two files
+            sentences += self._sentences(doubts(text, values))
+            if values.dtype == pl.String and any(part.origin is _From.CSV for part, _ in typed_parts):
+                sentences += self._sentences(self._empties(text))
             return values
-        dtype = known = self._joint(there)
+        dtype = known = self._joint(typed_parts)
         if self.for_table:
             dtype = self._stored(known)
             if known.is_nested() and with_text_for_nulls(known) != known:
-                found.append(f"column {self.name!r} has items or fields without a value in any row: they are text")
+                sentences.append(
+                    f"column {self.name!r} has items or fields without a value in any row: they are text"
+                )
         try:
-            values = self.fitted(dtype, asked=False)
+            values = self.fitted(dtype, named=False)
         except StorageError:
             if not dtype.is_numeric():
                 raise
-            found.append(
+            sentences.append(
                 f"column {self.name!r}: the numbers fit no type together without loss, so that all are text"
             )
-            return self.fitted(pl.String(), asked=True)
+            return self.fitted(pl.String(), named=True)
         if dtype == pl.String:
-            if all(part.origin is not _From.PARQUET for part, _ in there):
+            if all(part.origin is not _From.PARQUET for part, _ in typed_parts):
                 values = inferred_moments(values)
             if values.dtype == pl.String:
-                found += self._sentences(text_doubts(values))
+                sentences += self._sentences(text_doubts(values))
         return values
 
-    def fitted(self, wanted: pl.DataType, *, asked: bool) -> pl.Series:
+    def fitted(self, wanted: pl.DataType, *, named: bool) -> pl.Series:
         """The column as a type that somebody has named; StorageError at the first value that it would change."""
         import polars as pl
 
@@ -435,14 +443,14 @@ class _Pieces:
             if self._is_untyped(part):
                 if wanted != pl.String:
                     values = values.replace("", None)  # noqa: PLW2901 - quoted, but no value of such a type
-                taken = typed(values, wanted)
-                bad = misfits(values, taken)
+                series = typed(values, wanted)
+                bad = misfits(values, series)
             else:
-                taken = converted(values, wanted, asked=asked)
-                bad = (taken.is_null() & values.is_not_null()).arg_true()
+                series = converted(values, wanted, named=named)
+                bad = (series.is_null() & values.is_not_null()).arg_true()
             if len(bad):
                 self._refuse(part, values, int(bad[0]), wanted, len(bad))
-            columns.append(taken)
+            columns.append(series)
         return pl.concat(columns, rechunk=False)
 
     def _stored(self, known: pl.DataType) -> pl.DataType:
@@ -464,12 +472,12 @@ class _Pieces:
             return pl.Series(self.name, [None], dtype=dtype).new_from_index(0, rows)
         return values.cast(dtype)
 
-    def _joint(self, there: Sequence[tuple[Part, pl.Series]]) -> pl.DataType:
+    def _joint(self, parts: Sequence[tuple[Part, pl.Series]]) -> pl.DataType:
         """The type of all parts together; two that have none are named."""
         import polars as pl
 
-        first, known = there[0][0], pl.Null()
-        for part, values in there:
+        first, known = parts[0][0], pl.Null()
+        for part, values in parts:
             dtype = (inferred(values) if self._is_untyped(part) else values).dtype
             if values.null_count() == len(values):
                 continue
@@ -479,22 +487,23 @@ class _Pieces:
             if known == pl.Null:
                 first = part
             known = both
-        return there[0][1].dtype if known == pl.Null else known
+        return parts[0][1].dtype if known == pl.Null else known
 
     def _empties(self, text: pl.Series) -> Iterator[Doubt]:
         empty = (text == "").arg_true()
         if len(empty):
             yield Doubt("is an empty text in quotes; one without quotes is null", int(empty[0]), len(empty))
 
-    def _sentences(self, found: Iterator[Doubt]) -> Iterator[str]:
-        for doubt in found:
+    def _sentences(self, doubts: Iterator[Doubt]) -> Iterator[str]:
+        for doubt in doubts:
             if doubt.row is None:
-                yield f"column {self.name!r} {doubt.what}: it is text; --types {self.name}=TYPE says what it is"
+                way_out = f"it is text; --types {self.name}=TYPE says what it is"
+                yield f"column {self.name!r} {doubt.question}: {way_out}"
                 continue
             part, row = self._part_of(doubt.row)
             shown = str(part.frame[self.name][row])[:_SHOWN]
             rows = "1 row" if doubt.count == 1 else f"{doubt.count:,} rows"
-            yield f"column {self.name!r}: {shown!r} ({part.at(row)}) {doubt.what} ({rows})"
+            yield f"column {self.name!r}: {shown!r} ({part.at(row)}) {doubt.question} ({rows})"
 
     def _part_of(self, row: int) -> tuple[Part, int]:
         for part, _ in self.pieces:
@@ -515,9 +524,9 @@ class _Pieces:
             hint = "mend the file"
         more = f" (and {count - 1} more)" if count > 1 else ""
         path = "" if at == self.name else f", at {at}"
-        found = f"{kind}{str(value)[:_SHOWN]!r}{more}"
+        shown = f"{kind}{str(value)[:_SHOWN]!r}{more}"
         raise StorageError(
-            f"{part.at(row)}, column {self.name!r}{path}: expected {wanted}, found {found}",
+            f"{part.at(row)}, column {self.name!r}{path}: expected {wanted}, found {shown}",
             where=f"{part.label}:{part.lines[row]}",
             next=f"{hint}; nothing was written",
         )

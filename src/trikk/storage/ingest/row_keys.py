@@ -64,27 +64,27 @@ def by_key(table: pl.LazyFrame | None, rows: pl.DataFrame, key: tuple[str, ...],
     if table is None:
         return Sorted(first if mode == "merge" else rows, equal, different, tuple(examples))
     table = table.with_columns(with_first_values(table, rows.lazy()))  # as the write will have it
-    check_columns(table.collect_schema(), key, what="the table", where="the table")
-    there = table.select(rows.columns).join(first.lazy().select(key), on=key, how="semi").collect()
-    if mode == "merge" and there.select(key).is_duplicated().any():
+    check_columns(table.collect_schema(), key, subject="the table", where="the table")
+    stored = table.select(rows.columns).join(first.lazy().select(key), on=key, how="semi").collect()
+    if mode == "merge" and stored.select(key).is_duplicated().any():
         return Sorted(first, equal, different)  # which the write refuses
-    there = there.unique(subset=key, keep="last", maintain_order=True)
-    same = first.join(there, on=rows.columns, how="semi", nulls_equal=True, maintain_order="left")
-    known = first.join(there, on=key, how="semi", maintain_order="left")
+    stored = stored.unique(subset=key, keep="last", maintain_order=True)
+    same = first.join(stored, on=rows.columns, how="semi", nulls_equal=True, maintain_order="left")
+    known = first.join(stored, on=key, how="semi", maintain_order="left")
     equal += same.height
     if mode == "merge":
         write = first.join(same, on=key, how="anti", maintain_order="left")
         return Sorted(write, equal, different, tuple(examples))
     if known.height > same.height:
-        examples.append(_example(known, there, key, "in the table and in the files: "))
+        examples.append(_example(known, stored, key, "in the table and in the files: "))
     write = rows if known.height < first.height else rows.clear()  # the write looks again, and drops what is there
     return Sorted(write, equal, different + known.height - same.height, tuple(examples))
 
 
-def _example(rows: pl.DataFrame, others: pl.DataFrame, key: tuple[str, ...], where: str) -> str:
+def _example(rows: pl.DataFrame, earlier: pl.DataFrame, key: tuple[str, ...], where: str) -> str:
     """A key whose row in `rows` differs from that in `others`, with a column in which they differ."""
-    differing = rows.join(others, on=rows.columns, how="anti", nulls_equal=True, maintain_order="left").head(1)
-    before = others.join(differing, on=key, how="semi").row(0, named=True)
+    differing = rows.join(earlier, on=rows.columns, how="anti", nulls_equal=True, maintain_order="left").head(1)
+    before = earlier.join(differing, on=key, how="semi").row(0, named=True)
     after = differing.row(0, named=True)
     column = next(name for name in after if repr(after[name]) != repr(before[name]))
     shown = ", ".join(f"{name}={after[name]}" for name in key)

@@ -38,12 +38,12 @@ class Doubt:
     """What a careful reader would ask about a column.
 
     Attributes:
-        what: a sentence without its subject.
+        question: a sentence without its subject.
         row: an example's index in the column, None where there is none.
         count: how many rows there are like it.
     """
 
-    what: str
+    question: str
     row: int | None = None
     count: int = 0
 
@@ -168,10 +168,10 @@ def _near_misses(text: pl.Series) -> Iterator[Doubt]:
         )
 
 
-def _some(text: pl.Series, pattern: str, what: str, *, holds: bool = True) -> Iterator[Doubt]:
-    found = (text.str.contains(pattern) == holds).arg_true()
-    if len(found):
-        yield Doubt(what, int(found[0]), len(found))
+def _some(text: pl.Series, pattern: str, reason: str, *, holds: bool = True) -> Iterator[Doubt]:
+    rows = (text.str.contains(pattern) == holds).arg_true()
+    if len(rows):
+        yield Doubt(reason, int(rows[0]), len(rows))
 
 
 def _numbers(text: pl.Series) -> list[pl.DataType]:

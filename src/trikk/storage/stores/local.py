@@ -106,10 +106,10 @@ class LocalStore:
                 if not is_digest(folder + name):
                     continue
                 try:
-                    found = os.stat(f"{self._objects}/{folder}/{name}")  # noqa: PTH116
+                    status = os.stat(f"{self._objects}/{folder}/{name}")  # noqa: PTH116
                 except FileNotFoundError:
                     continue
-                yield StoredObject(folder + name, found.st_size, found.st_mtime)
+                yield StoredObject(folder + name, status.st_size, status.st_mtime)
 
     def _path(self, digest: str) -> str:
         checked(digest)

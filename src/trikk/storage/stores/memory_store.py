@@ -55,8 +55,8 @@ class MemoryStore:
 
     def delete(self, digest: str, *, before: float | None = None) -> bool:
         """Remove the object (see `Store.delete`)."""
-        found = self._objects.get(checked(digest))
-        if found is None or (before is not None and found[1] > before):
+        stored = self._objects.get(checked(digest))
+        if stored is None or (before is not None and stored[1] > before):
             return False
         del self._objects[digest]
         (self.workspace() / f"object-{digest}").unlink(missing_ok=True)

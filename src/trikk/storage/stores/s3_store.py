@@ -165,9 +165,9 @@ class S3Store:
 
         try:
             for page in obstore.list(self._store, prefix=_PREFIX):
-                for found in page:
-                    digest = found["path"].removeprefix(_PREFIX).replace("/", "")
-                    yield StoredObject(digest, found["size"], found["last_modified"].timestamp())
+                for meta in page:
+                    digest = meta["path"].removeprefix(_PREFIX).replace("/", "")
+                    yield StoredObject(digest, meta["size"], meta["last_modified"].timestamp())
         except obstore.exceptions.BaseError as error:
             raise self._error(error) from error
 

@@ -117,15 +117,15 @@ def sweep(
     used: set[str] = set()
     for snapshot in snapshots:
         used |= logged(snapshot).keys()
-    found = {file.path: file for file in files.data(name)}
-    missing = sorted(used - found.keys())
+    listed = {file.path: file for file in files.data(name)}
+    missing = sorted(used - listed.keys())
     if missing:
         raise TableError(
             f"{len(missing)} data files of table {name!r} are missing, such as {missing[0]}; nothing was removed",
             where=f"table {name}",
             next="restore them from a backup, or do without the versions that use them",
         )
-    unused = [found[path] for path in sorted(found.keys() - used)]
+    unused = [listed[path] for path in sorted(listed.keys() - used)]
     lately = removed_since(name, max(snapshot.version() for snapshot in snapshots), files, before)
     old = [file for file in unused if file.modified < before and file.path not in lately]
     if not dry_run:
@@ -143,17 +143,17 @@ def sweep(
 
 def removed_since(name: str, newest: int, files: Files, moment: float) -> set[str]:
     """The data files that versions made since a moment (seconds since 1970) do without, by the log."""
-    found: set[str] = set()
+    removed: set[str] = set()
     for version in range(newest, -1, -1):
         try:
             actions = files.commit(name, version)
         except FileNotFoundError:
             break  # another program has put the older entries of a bucket's log into a checkpoint
-        made = next((action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action), None)
-        if made is not None and made / 1000 < moment:
+        at = next((action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action), None)
+        if at is not None and at / 1000 < moment:
             break
-        found |= {unquote(action["remove"]["path"]) for action in actions if "remove" in action}
-    return found
+        removed |= {unquote(action["remove"]["path"]) for action in actions if "remove" in action}
+    return removed
 
 
 def _write(entry: Mapping[str, Any]) -> TableWrite:

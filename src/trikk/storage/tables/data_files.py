@@ -49,8 +49,8 @@ class LocalFiles:
 
     def tables(self) -> list[str]:
         """The names of folders that hold a _delta_log with an entry."""
-        found = self._root.glob("[!.]*/_delta_log/*.json")
-        return sorted({path.parent.parent.name for path in found})
+        logs = self._root.glob("[!.]*/_delta_log/*.json")
+        return sorted({path.parent.parent.name for path in logs})
 
     def data(self, table: str) -> Iterator[DataFile]:
         """All Parquet files of a table, its log's excepted."""
@@ -88,8 +88,8 @@ class RemoteFiles:
         import obstore
 
         store = self._store("")
-        found = obstore.list_with_delimiter(store)["common_prefixes"]
-        names = [str(prefix).rstrip("/").rsplit("/", 1)[-1] for prefix in found]
+        folders = obstore.list_with_delimiter(store)["common_prefixes"]
+        names = [str(prefix).rstrip("/").rsplit("/", 1)[-1] for prefix in folders]
         return sorted(name for name in names if next(iter(store.list(f"{name}/_delta_log")), None))
 
     def data(self, table: str) -> Iterator[DataFile]:

@@ -106,7 +106,7 @@ def ranges_added(actions: list[dict[str, Any]], column: str) -> list[FileRange] 
         actions: the commit's.
         column: its name; times are read from their text, with a zone if that has one.
     """
-    found = []
+    files = []
     for action in actions:
         for kind in ("add", "remove"):
             done = action.get(kind)
@@ -115,9 +115,9 @@ def ranges_added(actions: list[dict[str, Any]], column: str) -> list[FileRange] 
             if kind == "remove" or done.get("deletionVector"):
                 return None
             stats = json.loads(done.get("stats") or "{}")
-            ends = (stats.get(which, {}).get(column) for which in ("minValues", "maxValues"))
-            found.append(FileRange(done["path"], *(_value(end) for end in ends)))
-    return found
+            ends = (stats.get(bound, {}).get(column) for bound in ("minValues", "maxValues"))
+            files.append(FileRange(done["path"], *(_value(end) for end in ends)))
+    return files
 
 
 def _value(end: Any) -> Any:
@@ -173,8 +173,8 @@ def _entries(log: Path) -> tuple[set[int], list[int]]:
     except (FileNotFoundError, NotADirectoryError):
         return set(), []
     commits = {int(name[:20]) for name in names if name[20:] == ".json" and name[:20].isdecimal()}
-    others = [name for name in names if not name.endswith(".json")]
-    return commits, [int(match[1]) for name in others if (match := _CHECKPOINT.match(name))]
+    rest = [name for name in names if not name.endswith(".json")]
+    return commits, [int(match[1]) for name in rest if (match := _CHECKPOINT.match(name))]
 
 
 def _sync(path: Path) -> None:
@@ -185,7 +185,7 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _damage(table: Path, what: str, advice: str = RESTORE) -> TableError:
+def _damage(table: Path, problem: str, advice: str = RESTORE) -> TableError:
     return TableError(
-        f"the log of table {table.name!r} is damaged: {what}", where=str(table / "_delta_log"), next=advice
+        f"the log of table {table.name!r} is damaged: {problem}", where=str(table / "_delta_log"), next=advice
     )

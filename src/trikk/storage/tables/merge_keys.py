@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-def check_columns(schema: pl.Schema, key: tuple[str, ...], *, what: str, where: str | None) -> None:
-    """Check that `what` (such as "the table") has the key's columns, in types that can be compared exactly.
+def check_columns(schema: pl.Schema, key: tuple[str, ...], *, subject: str, where: str | None) -> None:
+    """Check that `subject` (such as "the table") has the key's columns, in types that can be compared exactly.
 
     Raises:
         TableError: if a key column is missing, or its type is a float or nested.
@@ -22,7 +22,7 @@ def check_columns(schema: pl.Schema, key: tuple[str, ...], *, what: str, where: 
     for name in key:
         if name not in schema:
             raise TableError(
-                f"key column {name!r} is not in {what}", where=where, next=f"there are: {', '.join(schema)}"
+                f"key column {name!r} is not in {subject}", where=where, next=f"there are: {', '.join(schema)}"
             )
         if schema[name].is_float() or schema[name].is_nested():
             raise TableError(
@@ -47,7 +47,7 @@ def check_keys(rows: pl.DataFrame, key: tuple[str, ...], *, unique: bool, where:
     """
     import polars as pl
 
-    check_columns(rows.schema, key, what="the rows", where=where)
+    check_columns(rows.schema, key, subject="the rows", where=where)
     keys = rows.select(key)
     nulls = keys.filter(pl.any_horizontal(pl.all().is_null()))
     if nulls.height:

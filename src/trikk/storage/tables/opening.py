@@ -34,9 +34,9 @@ def open_table(location: str, version: int | None, options: Mapping[str, str] | 
     """
     given = None if options is None else dict(options)
     is_plain = "://" in location or quote(location) == location
-    found: DeltaTable = _in_order()(location, version=version, storage_options=given)
-    found.named_as_in_a_url = not is_plain  # type: ignore[attr-defined]
-    return found
+    table: DeltaTable = _in_order()(location, version=version, storage_options=given)
+    table.named_as_in_a_url = not is_plain  # type: ignore[attr-defined]
+    return table
 
 
 def oldest_first(paths: Sequence[str]) -> list[int]:

@@ -38,17 +38,17 @@ def ranges(table: DeltaTable, column: str) -> list[FileRange]:
 
 
 def complete(
-    found: Iterable[FileRange], column: str, location: str, options: Mapping[str, str] | None
+    files: Iterable[FileRange], column: str, location: str, options: Mapping[str, str] | None
 ) -> list[FileRange]:
     """The same files, with the ranges that the log does not say read from them.
 
     Args:
-        found: the files.
+        files: the files.
         column: its name.
         location: the table's folder or URL.
         options: how an object store is reached.
     """
-    return [one if one.least is not None else _read(one.path, column, location, options) for one in found]
+    return [one if one.least is not None else _read(one.path, column, location, options) for one in files]
 
 
 def _read(path: str, column: str, location: str, options: Mapping[str, str] | None) -> FileRange:

@@ -36,10 +36,10 @@ def rejected_rows(
     own = [pl.col(name).alias(f"_{name}") for name in beside]
     marked = rows.select(pl.struct(pl.all()).alias("row"), reason.alias("reason"), *own)
     failing = marked.filter(pl.col("reason").is_not_null())
-    found = failing.with_columns(as_json(pl.col("row"), pl.Struct(schema)).alias("row")).collect(
+    written = failing.with_columns(as_json(pl.col("row"), pl.Struct(schema)).alias("row")).collect(
         engine="streaming"
     )
-    return found.select(
+    return written.select(
         *(
             (pl.lit(about[name], dtype=dtype) if name in about else pl.col(name)).alias(
                 f"set_aside_{name}" if name in beside else name

@@ -43,9 +43,9 @@ def overlay(base: pl.LazyFrame | None, writes: Sequence[Write], *, where: str | 
             schema_mode=write.schema_mode,
             where=where,
         )
-        check_columns(rows.collect_schema(), write.key, what="the rows", where=where)
+        check_columns(rows.collect_schema(), write.key, subject="the rows", where=where)
         if schema is not None and write.mode != "overwrite":
-            check_columns(schema, write.key, what="the table", where=where)
+            check_columns(schema, write.key, subject="the table", where=where)
         state = _after(state, rows, write)
     if state is None:
         raise TableError(

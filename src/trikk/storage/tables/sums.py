@@ -34,10 +34,10 @@ def last_version(table: Path) -> int | None:
     try:
         with sums_file(table).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            found = _LAST.search(file.read())
+            match = _LAST.search(file.read())
     except OSError:
         return None
-    return int(found[1]) if found else max((line["version"] for line in _lines(table)), default=None)
+    return int(match[1]) if match else max((line["version"] for line in _lines(table)), default=None)
 
 
 def add_commits(table: Path, entries: Iterable[tuple[int, list[dict[str, Any]]]]) -> None:
@@ -77,7 +77,7 @@ def _id(table: Path) -> str | None:
     """The id that the table's first entry gives it; None if that can't be read."""
     try:
         with (table / "_delta_log" / f"{0:020d}.json").open(encoding="utf-8", errors="replace") as entry:
-            return next((str(found[1]) for line in entry if (found := _TABLE.search(line))), None)
+            return next((str(match[1]) for line in entry if (match := _TABLE.search(line))), None)
     except OSError:
         return None
 
@@ -148,12 +148,12 @@ def _lines(table: Path) -> Iterator[dict[str, Any]]:
     with file:
         for line in file:
             try:
-                found = json.loads(line)
+                record = json.loads(line)
             except ValueError:
                 continue  # cut short by a power cut
             if (
-                isinstance(found, dict)
-                and isinstance(found.get("version"), int)
-                and isinstance(found.get("files"), dict)
+                isinstance(record, dict)
+                and isinstance(record.get("version"), int)
+                and isinstance(record.get("files"), dict)
             ):
-                yield found
+                yield record

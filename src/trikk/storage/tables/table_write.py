@@ -128,8 +128,8 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
     pause = _FIRST_PAUSE
     for _ in range(_ATTEMPTS):
         table = place.open()
-        if table is not None and (made := find_identity(place, table, identity)) is not None:
-            return made
+        if table is not None and (earlier := find_identity(place, table, identity)) is not None:
+            return earlier
         if table is not None and _took_types(place, table, write, notes):
             continue
         rows = prepared(place, table, write)
@@ -161,11 +161,11 @@ def _took_types(place: Place, table: DeltaTable, write: Write, notes: Mapping[st
     from deltalake import CommitProperties, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    there = pl.scan_delta(table)
-    columns = with_first_values(there, write.frame.lazy(), where=f"table {place.name}")
+    stored = pl.scan_delta(table)
+    columns = with_first_values(stored, write.frame.lazy(), where=f"table {place.name}")
     if not columns:
         return False
-    whole = there.with_columns(columns).collect()
+    whole = stored.with_columns(columns).collect()
     about = {**notes, "trikk.mode": "types", "trikk.rows": str(whole.height)}
     about["trikk.identity"] += "/types"
     properties = CommitProperties(custom_metadata=about, max_commit_retries=0)
@@ -227,10 +227,10 @@ def prepared(place: Place, table: DeltaTable | None, write: Write) -> pl.DataFra
         rows = rows.unique(subset=write.key, keep="first", maintain_order=True)
     if table is None or schema is None:
         return rows
-    check_columns(schema, write.key, what="the table", where=where)
+    check_columns(schema, write.key, subject="the table", where=where)
     if write.mode == "append":
-        there = pl.scan_delta(table).select(write.key)
-        return rows.lazy().join(there, on=write.key, how="anti", maintain_order="left").collect()
+        keys = pl.scan_delta(table).select(write.key)
+        return rows.lazy().join(keys, on=write.key, how="anti", maintain_order="left").collect()
     check_target_keys(table, rows, write.key, where)
     return completed(rows.lazy(), pl.scan_delta(table), write.key).collect()
 

@@ -171,13 +171,13 @@ def with_first_values(table: pl.LazyFrame, rows: pl.LazyFrame, *, where: str | N
     """
     schema = table.collect_schema()
     given = storable(rows, where=where).collect_schema() if rows.collect_schema() else {}
-    others = {name: dtype for name, dtype in given.items() if name in schema and schema[name] != dtype}
-    found = (
+    differing = {name: dtype for name, dtype in given.items() if name in schema and schema[name] != dtype}
+    columns = (
         _untyped(table, name, dtype)
-        for name, dtype in others.items()
+        for name, dtype in differing.items()
         if not is_valueless(column := _column(rows, name)) and in_type(column, schema[name]) is None
     )
-    return [column for column in found if column is not None]
+    return [column for column in columns if column is not None]
 
 
 def without_text_for_nulls(table: pl.LazyFrame) -> pl.Schema:
@@ -185,14 +185,14 @@ def without_text_for_nulls(table: pl.LazyFrame) -> pl.Schema:
     import polars as pl
 
     schema = table.collect_schema()
-    found = dict(schema)
+    types = dict(schema)
     for name, dtype in schema.items():
         inner, rows = dtype, table.select(name)
         while isinstance(inner, pl.List):
             inner, rows = _instance(inner.inner), rows.explode(name)
         if inner == pl.String and _has_no_value(rows, name):
-            found[name] = pl.Null()
-    return pl.Schema(found)
+            types[name] = pl.Null()
+    return pl.Schema(types)
 
 
 def _has_no_value(table: pl.LazyFrame, name: str) -> bool:
@@ -236,7 +236,7 @@ def _values_fitted(frame: pl.LazyFrame, table: pl.Schema, where: str | None) -> 
         if name not in table or dtype == table[name]:
             continue
         column = _column(frame, name)
-        if (made := in_type(column, table[name])) is None:
+        if (series := in_type(column, table[name])) is None:
             kept = unchanged(column, table[name])
             if kept is not None:
                 row = (~kept).arg_true()[0]
@@ -247,7 +247,7 @@ def _values_fitted(frame: pl.LazyFrame, table: pl.Schema, where: str | None) -> 
                     next="round the values to the table's type, or write them into a column of their own",
                 )
         else:
-            plain = is_valueless(made) and not made.dtype.is_float()
+            plain = is_valueless(series) and not series.dtype.is_float()
             value = pl.lit(None, table[name]) if plain else pl.col(name).cast(table[name], strict=False)
             frame = frame.with_columns(value.alias(name))
     return frame
@@ -283,10 +283,10 @@ def _check_names(names: list[str], where: str | None) -> None:
         raise TableError("a table needs at least one column", where=where)
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if other != name:
+        earlier = seen.setdefault(name.lower(), name)
+        if earlier != name:
             raise TableError(
-                f"columns {other!r} and {name!r} differ only in case, which Delta Lake does not allow",
+                f"columns {earlier!r} and {name!r} differ only in case, which Delta Lake does not allow",
                 where=where,
                 next="rename one of them",
             )

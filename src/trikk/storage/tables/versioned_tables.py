@@ -87,8 +87,8 @@ class Tables:
             UnknownName: if there is no such table.
             TableError: if it has no such version, or is damaged.
         """
-        found = ranges(self._existing(name, version), column)
-        return complete(found, column, self._place(name).location, self._options)
+        files = ranges(self._existing(name, version), column)
+        return complete(files, column, self._place(name).location, self._options)
 
     def added_ranges(self, name: str, column: str, after: int, until: int) -> list[FileRange] | None:
         """The files that the versions after one, up to another, have added, with the range of a column in each.
@@ -108,7 +108,7 @@ class Tables:
         check_name("table", name)
         if not 0 <= until - after <= _FEW:
             return None
-        found: list[FileRange] = []
+        files: list[FileRange] = []
         for version in range(after + 1, until + 1):
             try:
                 added = table_log.ranges_added(self._files.commit(name, version), column)
@@ -116,8 +116,8 @@ class Tables:
                 return None
             if added is None:
                 return None
-            found += added
-        return complete(found, column, self._place(name).location, self._options)
+            files += added
+        return complete(files, column, self._place(name).location, self._options)
 
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table as a run sees it: at its pinned version, with the run's own `writes` on top, lazily.
@@ -156,11 +156,11 @@ class Tables:
         table = self._existing(name, until)
         if table.metadata().partition_columns:
             return None
-        there = logged(table)
+        files = logged(table)
         paths = []
         for version in range(after + 1, until + 1):
             added = table_log.added(self._files.commit(name, version))
-            if added is None or not there.keys() >= set(added):
+            if added is None or not files.keys() >= set(added):
                 return None
             paths += [f"{self._place(name).location}/{path}" for path in added]
         if not paths:
@@ -316,12 +316,12 @@ class Tables:
         top = f"{self._root}/{name}"
         for path, size in logged(table).items():
             try:
-                found = os.stat(f"{top}/{path}").st_size  # noqa: PTH116  # thousands of files
+                actual = os.stat(f"{top}/{path}").st_size  # noqa: PTH116  # thousands of files
             except OSError:
-                found = -1
-            if found != size:
+                actual = -1
+            if actual != size:
                 raise TableError(
-                    f"data file {path} of table {name!r} is {'missing' if found < 0 else 'damaged'}",
+                    f"data file {path} of table {name!r} is {'missing' if actual < 0 else 'damaged'}",
                     where=f"{top}, version {table.version()}",
                     next="restore the file from a backup; "
                     "if clean-up removed this version, use a newer one: trikk tables " + name,
@@ -329,15 +329,15 @@ class Tables:
 
     def _explained(self, place: Place, version: int | None, error: Exception) -> TableError:
         top = Path(place.location)
-        what = None if self._remote else table_log.find_damage(top)
-        if what is None and not self._remote:
+        problem = None if self._remote else table_log.find_damage(top)
+        if problem is None and not self._remote:
             for path in table_sums.damaged(top, ()):
                 return table_sums.damage(top, path)
         at = "" if version is None else f" at version {version}"
         return TableError(
-            what or f"table {place.name!r} can't be read{at}: {str(error).splitlines()[0]}",
+            problem or f"table {place.name!r} can't be read{at}: {str(error).splitlines()[0]}",
             where=place.location,
-            next=table_log.RESTORE if what else None,
+            next=table_log.RESTORE if problem else None,
         )
 
 
