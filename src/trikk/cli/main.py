@@ -72,8 +72,8 @@ class Commands(click.Group):
         """A command by name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(importlib.import_module(f"trikk.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
-        return found
+        command: click.Command = getattr(importlib.import_module(f"trikk.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -131,8 +131,8 @@ def main(args: list[str] | None = None) -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        told = UsageError(error.format_message(), next="trikk --help, or trikk COMMAND --help")
-        _report(as_json, told)
+        wrong_usage = UsageError(error.format_message(), next="trikk --help, or trikk COMMAND --help")
+        _report(as_json, wrong_usage)
         sys.exit(2)
     except TrikkError as error:
         _report(as_json, error)
@@ -192,8 +192,8 @@ def _damaged_table(error: BaseException) -> TrikkError | None:
     try:
         tables = Project.open().tables
         return next((damage for name in tables.names() for damage in tables.damage(name)), None)
-    except TrikkError as other:
-        return other
+    except TrikkError as damage_of_all:
+        return damage_of_all
 
 
 def _report(as_json: bool, error: TrikkError) -> None:

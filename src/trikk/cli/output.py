@@ -178,9 +178,9 @@ def _zone_in(folder: Path) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def took(started: float | None, ended: float | None) -> str:
+def took(started: float | None, finished: float | None) -> str:
     """How long from one moment to another; "-" if one is missing."""
-    return "-" if started is None or ended is None else show_seconds(max(0.0, ended - started))
+    return "-" if started is None or finished is None else show_seconds(max(0.0, finished - started))
 
 
 def artifact_text(artifact: dict[str, Any]) -> str:

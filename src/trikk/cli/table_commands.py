@@ -35,12 +35,12 @@ def tables(name: str | None, version: int | None, where: str | None, rows: int, 
         elif not infos:
             echo("no tables yet: trikk ingest TABLE FILE, or run a pipeline that writes one")
         else:
-            found = [
+            lines = [
                 [i.name, str(i.version), f"{i.rows:,}", str(len(i.columns)), show_bytes(i.bytes), when(i.written)]
                 for i in infos
             ]
             columns = ["TABLE", "VERSION", "ROWS", "COLUMNS", "SIZE", "WRITTEN"]
-            table(columns, found, right=columns[1:5])
+            table(columns, lines, right=columns[1:5])
         return
     if name not in names:
         raise UnknownName("table", name, names)
@@ -152,9 +152,9 @@ def _told(name: str, report: IngestReport, *, is_new: bool) -> Iterator[str]:
     elif not report.rows:
         yield f"0 new, 0 changed from {count}: {name} stays at version {report.version}"
     else:
-        what = f"{report.new:,} new" + (f", {report.changed:,} changed" if report.changed else "")
+        counts = f"{report.new:,} new" + (f", {report.changed:,} changed" if report.changed else "")
         rows = f"{report.rows:,} of {report.rows + report.dropped:,} rows"
-        yield f"{what}: {rows} from {count} into {name}, version {report.version}"
+        yield f"{counts}: {rows} from {count} into {name}, version {report.version}"
     if report.equal:
         yield f"  left out {report.equal:,} whose key was there with the same values"
     if report.different:
@@ -173,15 +173,15 @@ def _listed(given: tuple[str, ...]) -> tuple[str, ...]:
 
 def _types(given: tuple[str, ...]) -> dict[str, str]:
     """COLUMN=TYPE, as often as wanted, as a dict."""
-    found = {}
+    types = {}
     for pair in _listed(given):
         column, equals, dtype = pair.rpartition("=")
         if not equals or not column:
             raise UsageError(
                 f"--types {pair!r} is no COLUMN=TYPE", next="write it as in --types id=Int64,note=String"
             )
-        found[column] = dtype
-    return found
+        types[column] = dtype
+    return types
 
 
 @click.command()

@@ -58,8 +58,8 @@ def happenings(
         since: seconds since 1970, included; None for the beginning.
         until: not included; None for no end.
     """
-    found = [*_models(ledger, environment), *_incidents(ledger), *_reports(ledger)]
-    wanted = (one for one in found if (since is None or one.at >= since) and (until is None or one.at < until))
+    happened = [*_models(ledger, environment), *_incidents(ledger), *_reports(ledger)]
+    wanted = (one for one in happened if (since is None or one.at >= since) and (until is None or one.at < until))
     return sorted(wanted, key=lambda one: (one.at, one.seq))
 
 
@@ -86,8 +86,8 @@ def _registered(entry: Entry) -> Happening:
 def _moved(name: str, move: Move) -> Happening:
     is_now, ending = _IS_NOW.get(move.state, ("is", ""))
     former = f", was {move.former}" if move.former is not None else ""
-    what = f"{name}@{move.alias} {is_now} {move.version}{former}{ending}"
-    return Happening(move.at, move.seq, MODEL, f"{name}:{move.version}", what, move.why)
+    sentence = f"{name}@{move.alias} {is_now} {move.version}{former}{ending}"
+    return Happening(move.at, move.seq, MODEL, f"{name}:{move.version}", sentence, move.why)
 
 
 _IS_NOW = {"requested": ("is to be", ": waits for approval"), "returned": ("is rolled back to", "")}
@@ -99,8 +99,8 @@ def _incidents(ledger: Ledger) -> Iterator[Happening]:
         for entry in ledger.entries(f"incident/{known.id}"):
             incident.apply(entry)
             tell = _OF_INCIDENTS.get(entry.kind)
-            if tell is not None and (found := tell(incident, entry)) is not None:
-                yield found
+            if tell is not None and (happening := tell(incident, entry)) is not None:
+                yield happening
 
 
 def _decided(incident: Incident, entry: Entry) -> Happening | None:
@@ -110,27 +110,27 @@ def _decided(incident: Incident, entry: Entry) -> Happening | None:
     verb = _VERBS[entry.kind]
     by = f" by {body['by']}" if body.get("by") else ""
     severity = "good" if entry.kind == i.RESOLVED else incident.severity
-    what = f"{incident.title}: {verb}{by} ({incident.id})"
-    return Happening(entry.at, entry.seq, INCIDENT, incident.id, what, str(body.get("why") or ""), severity)
+    sentence = f"{incident.title}: {verb}{by} ({incident.id})"
+    return Happening(entry.at, entry.seq, INCIDENT, incident.id, sentence, str(body.get("why") or ""), severity)
 
 
 def _sent(incident: Incident, entry: Entry) -> Happening:
     body: Mapping[str, Any] = entry.body
     given_up = entry.kind == i.GIVEN_UP
-    what = f"{'given up' if given_up else 'told'} on {body['channel']}: {incident.id} {body['message']}"
+    sentence = f"{'given up' if given_up else 'told'} on {body['channel']}: {incident.id} {body['message']}"
     why = str(body.get("why") or "") if given_up else ""
-    return Happening(entry.at, entry.seq, MESSAGE, incident.id, what, why, "warning" if given_up else "")
+    return Happening(entry.at, entry.seq, MESSAGE, incident.id, sentence, why, "warning" if given_up else "")
 
 
 def _started(incident: Incident, entry: Entry) -> Happening:
     body: Mapping[str, Any] = entry.body
     if entry.kind == once.CLAIMED:
-        what = f"{incident.id} starts {body['pipeline']}"
-        return Happening(entry.at, entry.seq, RUN, incident.id, what)
+        sentence = f"{incident.id} starts {body['pipeline']}"
+        return Happening(entry.at, entry.seq, RUN, incident.id, sentence)
     run, state = str(body.get("run") or ""), str(body.get("state") or "failed")
-    what = f"run {run} of {body['pipeline']} {state}" if run else f"{body['pipeline']} was not started"
+    sentence = f"run {run} of {body['pipeline']} {state}" if run else f"{body['pipeline']} was not started"
     severity = "" if state == "succeeded" else "warning"
-    return Happening(entry.at, entry.seq, RUN, run or incident.id, what, str(body.get("why") or ""), severity)
+    return Happening(entry.at, entry.seq, RUN, run or incident.id, sentence, str(body.get("why") or ""), severity)
 
 
 _VERBS = {
@@ -157,5 +157,5 @@ def _reports(ledger: Ledger) -> Iterator[Happening]:
         _, name, _, period, customer = entry.subject.split("/", 4)
         body: Mapping[str, Any] = entry.body
         whose = "" if customer == "*" else f" for {customer}"
-        what = f"report {name} on {period}{whose} sent to {len(body['reached'])}"
-        yield Happening(entry.at, entry.seq, REPORT, f"{name}/{period}", what)
+        sentence = f"report {name} on {period}{whose} sent to {len(body['reached'])}"
+        yield Happening(entry.at, entry.seq, REPORT, f"{name}/{period}", sentence)

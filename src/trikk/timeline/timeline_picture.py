@@ -120,15 +120,15 @@ def _title(spec: MonitorSpec, metric: str) -> str:
     return f"{titles.monitor() or spec.name}: {name}{f' ({unit})' if unit else ''}"
 
 
-def draw(found: Story) -> bytes:
+def draw(drawn: Story) -> bytes:
     """The picture as PNG, 1600 pixels wide.
 
     Raises:
         MissingExtra: if matplotlib is not installed.
     """
-    rows = max(1, len(found.lanes))
+    rows = max(1, len(drawn.lanes))
     height = _SIZE[1] + _LANE * rows
-    return png(lambda figure: _fill(figure, found, rows), (_SIZE[0], height))
+    return png(lambda figure: _fill(figure, drawn, rows), (_SIZE[0], height))
 
 
 def _champions(ledger: Ledger, environment: str, start: datetime, end: datetime) -> Iterator[tuple[datetime, str]]:
@@ -153,28 +153,28 @@ def _lanes(ledger: Ledger, monitor: str, start: datetime, end: datetime) -> Iter
         return datetime.fromtimestamp(seconds, start.tzinfo)
 
     for cause in sorted(by_cause, key=lambda c: (order.index(by_cause[c][0].severity), c)):
-        found = by_cause[cause]
-        spans = tuple((at(one.opened), None if one.resolved is None else at(one.resolved)) for one in found)
-        yield Lane(found[0].title.removeprefix(f"{monitor}: "), found[0].severity, spans)
+        incidents = by_cause[cause]
+        spans = tuple((at(one.opened), None if one.resolved is None else at(one.resolved)) for one in incidents)
+        yield Lane(incidents[0].title.removeprefix(f"{monitor}: "), incidents[0].severity, spans)
 
 
-def _fill(figure: Any, found: Story, rows: int) -> None:
+def _fill(figure: Any, drawn: Story, rows: int) -> None:
     from matplotlib import dates
 
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=[_SIZE[1] - 0.4, _LANE * rows + 0.2])
-    _figures(top, found)
-    _incidents(below, found)
-    for at, version in found.champions:
+    _figures(top, drawn)
+    _incidents(below, drawn)
+    for at, version in drawn.champions:
         for axes in (top, below):
             axes.axvline(at, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
         _above(top, version.rpartition(" ")[2], at, "data", "center")
-    if found.champions:
+    if drawn.champions:
         _above(top, "champion:", 0, "axes fraction", "right")
-    top.set_xlim(found.points[0][0], found.end)
-    made: Any = dates
-    days = made.AutoDateLocator(minticks=3, maxticks=9, tz=found.end.tzinfo)
+    top.set_xlim(drawn.points[0][0], drawn.end)
+    untyped: Any = dates
+    days = untyped.AutoDateLocator(minticks=3, maxticks=9, tz=drawn.end.tzinfo)
     below.xaxis.set_major_locator(days)
-    below.xaxis.set_major_formatter(made.ConciseDateFormatter(days, tz=found.end.tzinfo))
+    below.xaxis.set_major_formatter(untyped.ConciseDateFormatter(days, tz=drawn.end.tzinfo))
     below.xaxis.get_offset_text().set_fontsize(7.5)
 
 
@@ -192,25 +192,25 @@ def _above(axes: Any, text: str, place: Any, across: str, align: str) -> None:
     )
 
 
-def _figures(axes: Any, found: Story) -> None:
-    times = [at for at, _, _ in found.points]
-    values = [value for _, value, _ in found.points]
+def _figures(axes: Any, drawn: Story) -> None:
+    times = [at for at, _, _ in drawn.points]
+    values = [value for _, value, _ in drawn.points]
     known = [value for value in values if value is not None and value > 0]
-    if any(baseline is not None for _, _, baseline in found.points):
-        naive = [_or_nan(baseline) for _, _, baseline in found.points]
+    if any(baseline is not None for _, _, baseline in drawn.points):
+        naive = [_or_nan(baseline) for _, _, baseline in drawn.points]
         axes.plot(times, naive, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), label="baseline")
-        axes.plot(*alone(times, [b for _, _, b in found.points]), color=GREY, linestyle="", marker="_")
+        axes.plot(*alone(times, [b for _, _, b in drawn.points]), color=GREY, linestyle="", marker="_")
     axes.plot(times, [_or_nan(v) for v in values], color=BLUE, linewidth=1.8, label="prediction", zorder=3)
     axes.plot(*alone(times, values), color=BLUE, linestyle="", marker="o", markersize=3.5, zorder=3)
     scale = ""
-    if known and max(known) > _WIDE * median(known) and found.better == "lower":
+    if known and max(known) > _WIDE * median(known) and drawn.better == "lower":
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         scale = ", logarithmic"
-    elif found.better == "lower":
+    elif drawn.better == "lower":
         axes.set_ylim(bottom=0)
     axes.set_title(
-        f"{found.title} per {found.window}{scale}",
+        f"{drawn.title} per {drawn.window}{scale}",
         loc="left",
         fontsize=9.5,
         color=INK,
@@ -230,14 +230,14 @@ def _figures(axes: Any, found: Story) -> None:
     axes.minorticks_off()
 
 
-def _incidents(axes: Any, found: Story) -> None:
-    for row, lane in enumerate(found.lanes):
+def _incidents(axes: Any, drawn: Story) -> None:
+    for row, lane in enumerate(drawn.lanes):
         for opened, resolved in lane.spans:
-            left = max(opened, found.points[0][0])
-            width = (resolved or found.end) - left
+            left = max(opened, drawn.points[0][0])
+            width = (resolved or drawn.end) - left
             axes.barh(row, width, left=left, height=0.6, color=_COLOURS[lane.severity], zorder=3)
-    axes.set_yticks(range(len(found.lanes)), [lane.title for lane in found.lanes])
-    axes.set_ylim(max(len(found.lanes), 1) - 0.4, -0.6)
+    axes.set_yticks(range(len(drawn.lanes)), [lane.title for lane in drawn.lanes])
+    axes.set_ylim(max(len(drawn.lanes), 1) - 0.4, -0.6)
     plain(axes)
     axes.grid(visible=False)
     axes.tick_params(axis="y", labelsize=7)

@@ -139,7 +139,7 @@ class RunRecord:
                 for name, s in self.history().items()
             ],
             "logged_parameters": self.parameters(),
-            "gates": [dict(found) for found in self.gates.values()],
+            "gates": [dict(gate) for gate in self.gates.values()],
             "artifacts": [
                 {
                     "name": name,
@@ -151,19 +151,19 @@ class RunRecord:
             ],
         }
 
-    def inherit(self, task: Task, other: RunRecord) -> None:
+    def inherit(self, task: Task, source: RunRecord) -> None:
         """Take over what a step logged in the run that did it, whose result this run has reused."""
         pairs: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
-            (self.metrics, other.metrics),
-            (self.params, other.params),
-            (self.artifacts, other.artifacts),
+            (self.metrics, source.metrics),
+            (self.params, source.params),
+            (self.artifacts, source.artifacts),
         ]
         for mine, theirs in pairs:
             mine |= {key: series for key, series in theirs.items() if key[0] == task}
-        if task in other.gates:
-            self.gates[task] = other.gates[task]
-        if task in other.attempts:
-            self.attempts[task] = other.attempts[task]
+        if task in source.gates:
+            self.gates[task] = source.gates[task]
+        if task in source.attempts:
+            self.attempts[task] = source.attempts[task]
 
     def _add(self, kept: dict[tuple[Task, str], Series[T]], body: Any, entry: T) -> None:
         task: Task = (body["step"], body["item"])
@@ -172,13 +172,13 @@ class RunRecord:
 
     def _current(self, kept: dict[tuple[Task, str], Series[T]]) -> dict[str, Series[T]]:
         """What each task's last attempt logged, under names that tell tasks apart."""
-        found: dict[str, list[Series[T]]] = {}
+        by_name: dict[str, list[Series[T]]] = {}
         for (task, name), series in kept.items():
             entries = [entry for entry in series.entries if entry.attempt == self.attempts[task]]
             if entries:
-                found.setdefault(name, []).append(Series(name, task, entries))
+                by_name.setdefault(name, []).append(Series(name, task, entries))
         named: dict[str, Series[T]] = {}
-        for name, several in found.items():
+        for name, several in by_name.items():
             for series in several:
                 named[name if len(several) == 1 else f"{label(series.task)}.{name}"] = series
         return named

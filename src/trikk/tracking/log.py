@@ -113,14 +113,14 @@ def log_artifact(name: str, value: object, *, kind: str | None = None) -> None:
         JournalError: if the run's journal can't be written.
     """
     checked = logged.check_label("an artifact", name)
-    found = kind or ("file" if isinstance(value, Path) else "value")
-    if found not in logged.KINDS:
+    known_kind = kind or ("file" if isinstance(value, Path) else "value")
+    if known_kind not in logged.KINDS:
         raise UsageError(f"there is no kind of artifact {kind!r}", next=f"use one of {', '.join(logged.KINDS)}")
     context = current_step()
     if context is None:
         _say("artifact %s: %s", name, type(value).__name__)
     else:
-        _record_artifact(context, checked, found, value)
+        _record_artifact(context, checked, known_kind, value)
 
 
 def _record_artifact(context: StepContext, name: str, kind: str, value: object) -> None:
@@ -155,12 +155,12 @@ def _index(index: object) -> int | None:
     if index is None:
         return None
     try:
-        found = operator.index(index)  # type: ignore[arg-type]
+        number = operator.index(index)  # type: ignore[arg-type]
     except TypeError:
-        found = _LARGEST
-    if not -_LARGEST <= found < _LARGEST:
+        number = _LARGEST
+    if not -_LARGEST <= number < _LARGEST:
         raise UsageError(f"index = {index!r} is not a whole number of 64 bits", next="give an epoch or iteration")
-    return found
+    return number
 
 
 def _plain(value: object) -> object:

@@ -47,30 +47,30 @@ class Output:
 
 def outputs(state: RunState, record: RunRecord) -> list[Output]:
     """What a run's steps returned, and then what they logged."""
-    found: dict[str, Output] = {}
+    listed: dict[str, Output] = {}
     for (step, item), task in state.tasks():
         name = label((step, item))
         for key, artifact in _returned(name, task):
-            found[key] = Output(key, name, "output", artifact)
+            listed[key] = Output(key, name, "output", artifact)
     for name, series in record.files().items():
-        key = name if name not in found else f"{label(series.task)}.{name}"
+        key = name if name not in listed else f"{label(series.task)}.{name}"
         last = series.entries[-1]
-        found[key] = Output(key, label(series.task), last.kind, last.artifact)
-    return list(found.values())
+        listed[key] = Output(key, label(series.task), last.kind, last.artifact)
+    return list(listed.values())
 
 
 def _returned(name: str, task: TaskState) -> Iterator[tuple[str, Artifact]]:
-    made = task.outputs or []
-    for position, output in enumerate(made):
-        yield name if len(made) == 1 else f"{name}.{position}", Artifact.read(output)
+    returned = task.outputs or []
+    for position, output in enumerate(returned):
+        yield name if len(returned) == 1 else f"{name}.{position}", Artifact.read(output)
 
 
-def find(found: list[Output], name: str) -> Output:
+def find(listed: list[Output], name: str) -> Output:
     """The output of that name; UnknownName if there is none."""
-    for output in found:
+    for output in listed:
         if output.name == name:
             return output
-    raise UnknownName("artifact", name, [output.name for output in found])
+    raise UnknownName("artifact", name, [output.name for output in listed])
 
 
 def export(artifacts: Artifacts, artifact: Artifact, to: Path) -> Path:

@@ -91,8 +91,8 @@ class Optuna:
         """Let the sampler learn."""
         if number in self._asked:
             state = self._optuna.trial.TrialState
-            ended = state.FAIL if value is None else state.COMPLETE
-            self._study.tell(self._asked.pop(number), value, state=ended)
+            outcome = state.FAIL if value is None else state.COMPLETE
+            self._study.tell(self._asked.pop(number), value, state=outcome)
 
     def known(self, number: int, parameters: Mapping[str, JSON], value: float | None) -> None:
         """Put it among the sampler's trials, which it numbers itself; one that nobody wrote down leaves a gap."""
@@ -113,9 +113,9 @@ class Optuna:
             return kinds.IntDistribution(int(part.low), int(part.high), log=part.log)
         return kinds.FloatDistribution(part.low, part.high, log=part.log)
 
-    def _value(self, name: str, found: Any) -> JSON:
+    def _value(self, name: str, proposed: Any) -> JSON:
         """A choice is known to the sampler by its position, as it may be a list or None."""
-        value: JSON = self._choices[name][found] if name in self._choices else found
+        value: JSON = self._choices[name][proposed] if name in self._choices else proposed
         return value
 
     def _key(self, name: str, value: Any) -> Any:

@@ -99,9 +99,9 @@ def lay_out(facts: Sequence[Facts]) -> list[Row]:
 
 
 def _rows(group: str, facts: Sequence[Facts], get: Callable[[Facts], dict[str, Any]]) -> list[Row]:
-    found = [get(f) for f in facts]
-    names = dict.fromkeys(name for each in found for name in each)
-    return [Row(group, name, tuple(plain(each.get(name)) for each in found)) for name in names]
+    dicts = [get(f) for f in facts]
+    names = dict.fromkeys(name for each in dicts for name in each)
+    return [Row(group, name, tuple(plain(each.get(name)) for each in dicts)) for name in names]
 
 
 def _shown(row: Row, everything: bool) -> bool:
@@ -116,24 +116,24 @@ def _seconds(state: RunState) -> JSON:
 
 def _version(locked: Any) -> JSON:
     """The number of a model's version that a run was locked to."""
-    found: JSON = locked["version"] if isinstance(locked, dict) else locked
-    return found
+    version: JSON = locked["version"] if isinstance(locked, dict) else locked
+    return version
 
 
 def _code(facts: Facts) -> dict[str, JSON]:
     lock = facts.state.lock
     git = lock.get("git") or {}
-    found: dict[str, JSON] = {"code": str(lock.get("code", ""))[:12]}
+    code: dict[str, JSON] = {"code": str(lock.get("code", ""))[:12]}
     if git:
-        found["commit"] = f"{str(git.get('commit'))[:10]}{' with changes' if git.get('dirty') else ''}"
-    return found | {name: lock.get(name) for name in ("python", "platform", "seed")}
+        code["commit"] = f"{str(git.get('commit'))[:10]}{' with changes' if git.get('dirty') else ''}"
+    return code | {name: lock.get(name) for name in ("python", "platform", "seed")}
 
 
 def _packages(project: Project, run: str) -> dict[str, str]:
     """Names and versions of the packages that a run was locked to; none if the list is gone."""
     digest = str(project.run(run).lock.get("packages", ""))
     try:
-        found: dict[str, str] = project.read_json(digest) if digest else {}
+        packages: dict[str, str] = project.read_json(digest) if digest else {}
     except TrikkError:
         return {}
-    return found
+    return packages

@@ -89,14 +89,14 @@ def read_space(specs: Sequence[ParameterSpec], given: Mapping[str, str]) -> Spac
         if name not in known:
             raise UnknownName("parameter", name, known)
         try:
-            found = _read(known[name], text)
+            part = _read(known[name], text)
         except ParameterError as error:
             error.where = error.where or f"-p {name}={text}"
             raise
-        if isinstance(found, Choices | Range):
-            space.searched[name] = found
+        if isinstance(part, Choices | Range):
+            space.searched[name] = part
         else:
-            space.fixed[name] = found[0]
+            space.fixed[name] = part[0]
     if not space.searched:
         raise ParameterError(
             "there is nothing to search", next="give several values: -p learning_rate=0.05,0.1,0.2"
@@ -153,9 +153,9 @@ def _range(kind: Kind, match: re.Match[str]) -> Range:
 
 def _json(text: str) -> list[Any]:
     try:
-        found = json.loads(text)
+        values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ParameterError(f"{text!r} is no JSON: {error}", next="give a list such as [1, 2]") from error
-    if not isinstance(found, list):
+    if not isinstance(values, list):
         raise ParameterError(f"{text!r} is no list", next="give a list such as [1, 2]")
-    return found
+    return values

@@ -147,12 +147,12 @@ class Sweep:
             while (proposed := proposer.next()) is not None:
                 yield partial(self._run, plan, *proposed)
 
-        made = self._all(calls(), lambda trial: proposer.tell(trial.number, _finite(plan, trial)))
-        return rank([*done, *made], maximize=plan.maximize, compared=plan.compared)
+        trials = self._all(calls(), lambda trial: proposer.tell(trial.number, _finite(plan, trial)))
+        return rank([*done, *trials], maximize=plan.maximize, compared=plan.compared)
 
     def _all(self, calls: Iterator[Callable[[], Trial]], tell: Listener | None = None) -> list[Trial]:
         """Make calls, so many at once; the next is asked for when one has ended and was told."""
-        made: list[Trial] = []
+        trials: list[Trial] = []
         running: set[Future[Trial]] = set()
         with ThreadPoolExecutor(self.parallel) as pool:
             try:
@@ -160,10 +160,10 @@ class Sweep:
                     while len(running) < self.parallel and (call := next(calls, None)) is not None:
                         running.add(pool.submit(call))
                     if not running:
-                        return made
-                    ended, running = wait(running, return_when=FIRST_COMPLETED)
-                    for trial in (future.result() for future in ended):
-                        made.append(trial)
+                        return trials
+                    over, running = wait(running, return_when=FIRST_COMPLETED)
+                    for trial in (future.result() for future in over):
+                        trials.append(trial)
                         if tell is not None:
                             tell(trial)
                         self.listener(trial)

@@ -58,8 +58,8 @@ class Plan:
 
     def to_json(self) -> dict[str, JSON]:
         """The plan as JSON."""
-        found: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
-        return found | {"space": self.space.to_json()}
+        document: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
+        return document | {"space": self.space.to_json()}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Plan:
@@ -93,8 +93,8 @@ class Trial:
 
     def to_json(self) -> dict[str, JSON]:
         """The trial as JSON; a value that is not finite is a text."""
-        found: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
-        return found | {"value": plain(encode(self.value))}
+        document: dict[str, JSON] = {name: getattr(self, name) for name in self.__slots__}
+        return document | {"value": plain(encode(self.value))}
 
 
 def rank(trials: Iterable[Trial], *, maximize: bool, compared: Callable[[float], float] = float) -> list[Trial]:
@@ -181,8 +181,8 @@ def value_of(project: Project, state: RunState, record: RunRecord, metric: str) 
     name, _, path = metric.partition(".")
     step = state.steps.get(name)
     if step is None or not step.outputs:
-        there = ", ".join([*logged, *(f"{s}.KEY" for s in state.steps)])
-        return None, f"it has no metric {metric!r}; there are: {there}"
+        names = ", ".join([*logged, *(f"{s}.KEY" for s in state.steps)])
+        return None, f"it has no metric {metric!r}; there are: {names}"
     try:
         artifact = Artifact.read(step.outputs[0])
         value: Any = project.artifacts.read_json(artifact) if artifact.codec == "json" else None

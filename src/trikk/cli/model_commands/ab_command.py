@@ -74,7 +74,7 @@ def ab(
 
     project = Project.open()
     with Workers(project) as call:
-        found = compare(
+        comparison = compare(
             Records(project.journal, monitor).spec(),
             project.tables,
             Registry(project.journal),
@@ -90,55 +90,60 @@ def ab(
             seed=seed,
         )
     if as_json:
-        print_json(found.to_json())
+        print_json(comparison.to_json())
         return
-    _show(found, every=every)
+    _show(comparison, every=every)
 
 
-def _show(found: Comparison, *, every: bool) -> None:
-    whole, spread = found.whole, found.whole.spread
-    echo(f"{found.first} against {found.second} by {found.metric}, on the same {whole.cases:,} cases")
-    if found.days:
+def _show(comparison: Comparison, *, every: bool) -> None:
+    whole, spread = comparison.whole, comparison.whole.spread
+    echo(
+        f"{comparison.first} against {comparison.second} by {comparison.metric}, on the same {whole.cases:,} cases"
+    )
+    if comparison.days:
         days = "1 day" if spread.days == 1 else f"{spread.days:,} days"
-        echo(f"  {found.days[0]} to {found.days[1]}, {days}")
-    for place in found.places:
+        echo(f"  {comparison.days[0]} to {comparison.days[1]}, {days}")
+    for place in comparison.places:
         echo(f"  {place}")
-    for number, told in enumerate(found.left_out.told(found.first, found.second)):
-        echo(f"  {'         ' if number else 'left out:'} {told}")
-    for told in found.unseen_words:
-        echo(f"  {told}")
+    for number, sentence in enumerate(comparison.left_out.told(comparison.first, comparison.second)):
+        echo(f"  {'         ' if number else 'left out:'} {sentence}")
+    for sentence in comparison.unseen_words:
+        echo(f"  {sentence}")
     echo(f"  {_number(whole.first)} -> {_number(whole.second)}: {_difference(whole)}")
     if spread.low is not None:
-        widened = f", widened: neighbouring {found.over} are alike ({spread.alike:.2f})" if spread.alike else ""
-        echo(
-            f"  {found.rules.confidence:.0%} interval {spread.low:+.4g} to {spread.high:+.4g}, "
-            f"over {found.over}{widened}"
+        widened = (
+            f", widened: neighbouring {comparison.over} are alike ({spread.alike:.2f})" if spread.alike else ""
         )
-    echo(style(found.sentence, fg=_COLOURS[whole.verdict.state]))
-    if found.slices:
-        _slices(found, every=every)
+        echo(
+            f"  {comparison.rules.confidence:.0%} interval {spread.low:+.4g} to {spread.high:+.4g}, "
+            f"over {comparison.over}{widened}"
+        )
+    echo(style(comparison.sentence, fg=_COLOURS[whole.verdict.state]))
+    if comparison.slices:
+        _slices(comparison, every=every)
 
 
-def _slices(found: Comparison, *, every: bool) -> None:
+def _slices(comparison: Comparison, *, every: bool) -> None:
     """The slices that were decided, and then the nearest to it; in their own order."""
     from trikk.monitoring.ab.verdict import OPEN
 
     order = sorted(
-        range(len(found.slices)), key=lambda i: (found.slices[i].verdict.state == OPEN, _rank(found, i))
+        range(len(comparison.slices)),
+        key=lambda i: (comparison.slices[i].verdict.state == OPEN, _rank(comparison, i)),
     )
-    decided = sum(one.verdict.state != OPEN for one in found.slices)
+    decided = sum(one.verdict.state != OPEN for one in comparison.slices)
     most = len(order) if every else max(_SLICES, decided)
     heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
     echo("")
-    table(heads, [_slice(found.slices[i]) for i in sorted(order[:most])], right=heads[1:7])
+    table(heads, [_slice(comparison.slices[i]) for i in sorted(order[:most])], right=heads[1:7])
     if len(order) > most:
         echo(f"{len(order) - most} more, of which nothing is known yet: --all shows them")
     many = f", corrected for there being {len(order)} slices" if len(order) > 1 else ""
     echo(f"CHANCE: the probability of such a difference if both were equally good{many}")
 
 
-def _rank(found: Comparison, place: int) -> float:
-    chance = found.slices[place].chance
+def _rank(comparison: Comparison, place: int) -> float:
+    chance = comparison.slices[place].chance
     return 1.0 if chance is None else chance
 
 

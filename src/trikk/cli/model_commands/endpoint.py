@@ -114,8 +114,8 @@ def _truth(project: Project, given: str | None, log: str) -> str:
     try:
         monitors = declared(executor.graphs()).values()
     except TrikkError as error:  # the model's own code may be whole all the same
-        what = "no monitor is known, so that the key is logged as text: %s; --truth TABLE names its types"
-        logging.getLogger("trikk.endpoint").warning(what, error.what)
+        warning = "no monitor is known, so that the key is logged as text: %s; --truth TABLE names its types"
+        logging.getLogger("trikk.endpoint").warning(warning, error.what)
         return ""
     finally:
         executor.close()
@@ -143,12 +143,16 @@ def _options(given: dict[str, Any], **more: Any) -> Options:
 
 
 def _announce(reference: str, *, as_json: bool) -> Callable[[Started], None]:
-    def started(found: Started) -> None:
+    def started(endpoint: Started) -> None:
         if as_json:
-            echo(json.dumps({"url": found.url, "model": found.model, **found.about, "table": found.table}))
+            echo(
+                json.dumps(
+                    {"url": endpoint.url, "model": endpoint.model, **endpoint.about, "table": endpoint.table}
+                )
+            )
             return
-        log = "not logged" if found.table is None else f"logged to {found.table}"
-        echo(f"{reference}, {_version_text(found.about)}, on {found.url}; predictions are {log}")
+        log = "not logged" if endpoint.table is None else f"logged to {endpoint.table}"
+        echo(f"{reference}, {_version_text(endpoint.about)}, on {endpoint.url}; predictions are {log}")
 
     return started
 

@@ -27,13 +27,13 @@ def features(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     project = Project.open()
-    found = [_about(project, name) for name in actions.known(project.journal)]
+    tables = [_about(project, name) for name in actions.known(project.journal)]
     if as_json:
-        print_json({"features": found})
-    elif not found:
+        print_json({"features": tables})
+    elif not tables:
         echo("no feature tables yet: run a pipeline that writes or syncs one")
     else:
-        table(["FEATURE TABLE", "ENTITY", "ONLINE", "VERSION", "BEHIND", "SYNCED", "WHERE"], map(_row, found))
+        table(["FEATURE TABLE", "ENTITY", "ONLINE", "VERSION", "BEHIND", "SYNCED", "WHERE"], map(_row, tables))
 
 
 @features.command()

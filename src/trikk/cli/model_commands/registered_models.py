@@ -115,12 +115,12 @@ def show(reference: str, at: str | None, environment: str | None, as_json: bool)
 def compare(name: str, versions: tuple[str, ...], environment: str | None, as_json: bool) -> None:
     """Compare versions of NAME (numbers or aliases): metrics, parameters, data versions, inputs."""
     registry, where = _open(environment)
-    found = [registry.resolve(_reference(name, text), where) for text in versions]
-    lines = side_by_side(found)
+    chosen = [registry.resolve(_reference(name, text), where) for text in versions]
+    lines = side_by_side(chosen)
     if as_json:
-        print_json({"model": name, "versions": [v.version for v in found], "lines": [x.to_json() for x in lines]})
+        print_json({"model": name, "versions": [v.version for v in chosen], "lines": [x.to_json() for x in lines]})
         return
-    heads = [f"{name}:{v.version}" for v in found]
+    heads = [f"{name}:{v.version}" for v in chosen]
     rows = [
         [
             line.kind,
@@ -150,7 +150,7 @@ def promote(
     registry, where = _open(environment)
     number = registry.resolve(_reference(name, version), where).version
     now = time.time()
-    told = None if at is None else _moment(at)
+    moment = None if at is None else _moment(at)
     move = registry.move(
         name,
         alias,
@@ -158,8 +158,8 @@ def promote(
         where,
         by=_who(),
         why=why,
-        at=now if told is None else told,
-        recorded=None if told is None else now,
+        at=now if moment is None else moment,
+        recorded=None if moment is None else now,
     )
     if as_json:
         print_json({"move": None if move is None else move.to_json()})
@@ -234,12 +234,12 @@ def _reference(name: str, text: str) -> str:
 def _moment(text: str, *, day_ends: bool = False) -> float:
     """Seconds since 1970 of an ISO time, in the project's zone if it has none; of a day, its beginning or end."""
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is no time", next="write 2020-03-03, or 2020-03-03T12:30") from None
     if day_ends and len(text) <= len("2020-03-03"):
-        found += timedelta(days=1, microseconds=-1)
-    return (found if found.tzinfo else found.replace(tzinfo=project_zone())).timestamp()
+        moment += timedelta(days=1, microseconds=-1)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=project_zone())).timestamp()
 
 
 def _summary(state: ModelState, environment: str) -> dict[str, Any]:
@@ -267,7 +267,7 @@ def _everything(state: ModelState) -> dict[str, Any]:
 
 
 def _show_model(state: ModelState, environment: str) -> None:
-    held = state.aliases(environment)
+    holders = state.aliases(environment)
     count = len(state.versions)
     echo(f"model {state.name}: {count} version{'s' * (count != 1)}")
     guarded = [alias for where, alias in sorted(state.guarded) if where == environment]
@@ -276,7 +276,7 @@ def _show_model(state: ModelState, environment: str) -> None:
     names = list(dict.fromkeys(name for v in state.versions.values() for name in v.metrics))
     rows = []
     for v in state.versions.values():
-        aliases = ", ".join(alias for alias, number in held.items() if number == v.version)
+        aliases = ", ".join(alias for alias, number in holders.items() if number == v.version)
         metrics = [_number(v.metrics.get(name)) for name in names]
         rows.append(
             [
@@ -309,14 +309,14 @@ def _show_model(state: ModelState, environment: str) -> None:
 def _show_then(state: ModelState, alias: str | None, environment: str, at: float, *, as_json: bool) -> None:
     aliases = sorted({move.alias for move in state.moves if move.environment == environment})
     wanted = [alias] if alias else aliases
-    found = {name: state.holder_number(name, environment, at) for name in wanted}
+    holders = {name: state.holder_number(name, environment, at) for name in wanted}
     if as_json:
-        print_json({"name": state.name, "environment": environment, "at": at, "aliases": found})
-    elif not found:
+        print_json({"name": state.name, "environment": environment, "at": at, "aliases": holders})
+    elif not holders:
         echo(f"no alias of {state.name} has ever been moved in {environment}")
-    for name, version in found.items() if not as_json else ():
-        held = "held by no version" if version is None else f"version {version}"
-        echo(f"{when(at)}  {state.name}@{name} was {held}")
+    for name, version in holders.items() if not as_json else ():
+        holder = "held by no version" if version is None else f"version {version}"
+        echo(f"{when(at)}  {state.name}@{name} was {holder}")
 
 
 def _show_version(version: ModelVersion, *, as_json: bool) -> None:

@@ -80,8 +80,8 @@ def reasons_of(parts: Iterable[tuple[str, Figures]]) -> dict[str, str]:
         for name, why in figures.reasons.items():
             places.setdefault((name, why), []).append(where)
     names: dict[tuple[str, str], list[str]] = {}
-    for (name, why), found in places.items():
-        names.setdefault((_some(found), why), []).append(name)
+    for (name, why), places_of_it in places.items():
+        names.setdefault((_some(places_of_it), why), []).append(name)
     return {f"{', '.join(together)} ({where})": why for (where, why), together in names.items()}
 
 

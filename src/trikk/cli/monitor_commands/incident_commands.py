@@ -21,19 +21,19 @@ _ACTIONS = ("ack", "resolve")
 
 
 @click.command()
-@click.argument("what", nargs=-1, metavar="[ack|resolve] [ID]")
+@click.argument("words", nargs=-1, metavar="[ack|resolve] [ID]")
 @click.option("--all", "everything", is_flag=True, help="Show resolved ones, too.")
 @click.option("--why", default="", help="The reason, for ack and resolve.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @click.option("--now", metavar="TIME", help="When it is done, for a simulated time; the present by default.")
 @json_option
-def incidents(what: tuple[str, ...], everything: bool, why: str, by: str, now: str | None, as_json: bool) -> None:
+def incidents(words: tuple[str, ...], everything: bool, why: str, by: str, now: str | None, as_json: bool) -> None:
     """List open incidents, show one, acknowledge it (`ack ID`) or resolve it by hand (`resolve ID --why TEXT`)."""
     from trikk.alerts.incidents.book import Book
 
     project = Project.open()
     book = Book(project.journal)
-    action, ids = (what[0], what[1:]) if what and what[0] in _ACTIONS else ("", what)
+    action, ids = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
     if len(ids) > 1 or (action and not ids):
         raise click.UsageError("name one incident")
     if action:
@@ -41,8 +41,8 @@ def incidents(what: tuple[str, ...], everything: bool, why: str, by: str, now: s
     elif ids:
         _show(book, ids[0], as_json=as_json)
     else:
-        found = [i for i in (book.all() if everything else book.unfinished()) if everything or i.is_open]
-        _list(found, everything=everything, as_json=as_json)
+        listed = [i for i in (book.all() if everything else book.unfinished()) if everything or i.is_open]
+        _list(listed, everything=everything, as_json=as_json)
 
 
 def _act(
@@ -60,11 +60,11 @@ def _act(
         echo(f"{incident}: {'acknowledged' if action == 'ack' else 'resolved'} by {by}")
 
 
-def _list(found: list[Incident], *, everything: bool, as_json: bool) -> None:
+def _list(listed: list[Incident], *, everything: bool, as_json: bool) -> None:
     if as_json:
-        print_json({"incidents": [incident.to_json() for incident in found]})
+        print_json({"incidents": [incident.to_json() for incident in listed]})
         return
-    if not found:
+    if not listed:
         echo("no incidents" if everything else "no open incidents")
         return
     table(
@@ -77,26 +77,26 @@ def _list(found: list[Incident], *, everything: bool, as_json: bool) -> None:
                 when(i.since),
                 f"{i.title}; {i.resolved_why if i.state == 'resolved' else i.point.text if i.point else ''}",
             ]
-            for i in found
+            for i in listed
         ],
     )
 
 
 def _show(book: Book, incident: str, *, as_json: bool) -> None:
-    found = book.get(incident)
-    entries: list[Any] = book.entries(found)
+    shown = book.get(incident)
+    entries: list[Any] = book.entries(shown)
     if as_json:
-        print_json({**found.to_json(), "timeline": entries})
+        print_json({**shown.to_json(), "timeline": entries})
         return
-    echo(f"{found.id}: {found.title}")
-    severity = style(found.severity, fg=_COLOURS[found.severity])
-    echo("  ", severity, f", {found.state}, since {when(found.since)}")
+    echo(f"{shown.id}: {shown.title}")
+    severity = style(shown.severity, fg=_COLOURS[shown.severity])
+    echo("  ", severity, f", {shown.state}, since {when(shown.since)}")
     for entry in entries:
         echo(f"  {when(entry['at'])}  {_said(entry)}")
-    if found.told and found.is_open:
+    if shown.told and shown.is_open:
         from trikk.alerts.delivery.message import commands
 
-        echo(f"next: {commands(found, found.told[-1])[0]}")
+        echo(f"next: {commands(shown, shown.told[-1])[0]}")
 
 
 def _said(entry: dict[str, Any]) -> str:
@@ -114,8 +114,8 @@ def _said(entry: dict[str, Any]) -> str:
         run = f"run {entry['run']} {entry['state']}" if entry.get("run") else kind
         return f"  {entry['pipeline']} {'is being started' if kind == 'claimed' else run}{why}"
     by = f" by {entry['by']}" if entry.get("by") else ""
-    told = f" (told: {', '.join(entry['tell']) or 'nobody'})" if "tell" in entry else ""
-    return f"{kind}{by}{why}{told}"
+    people = f" (told: {', '.join(entry['tell']) or 'nobody'})" if "tell" in entry else ""
+    return f"{kind}{by}{why}{people}"
 
 
 def _user() -> str:

@@ -159,26 +159,26 @@ def _drill(
     from trikk.monitoring.drilldown.drill import worst
     from trikk.monitoring.figures.matrix import matrix_of
 
-    found = worst(project, record.monitor, record.kind, record.label, slice_=chosen, **wanted)
+    cases = worst(project, record.monitor, record.kind, record.label, slice_=chosen, **wanted)
     part = record.of(*chosen) if chosen else record.whole
     matrix = matrix_of([part] if part else [], record.classes)
     if as_json:
-        print_json({"cases": found, **({"confusion_matrix": matrix.to_json()} if matrix else {})})
+        print_json({"cases": cases, **({"confusion_matrix": matrix.to_json()} if matrix else {})})
         return
     if with_matrix and matrix is not None and chosen:
         show_matrix(matrix, f"{'='.join(chosen)}, {record.kind} {record.label}")
-    _cases(found)
+    _cases(cases)
 
 
 def _with_matrices(record: WindowRecord) -> dict[str, Any]:
     """A window as JSON, with the confusion matrix of all its cases and of each slice."""
     from trikk.monitoring.figures.matrix import matrix_of
 
-    found: dict[str, Any] = record.to_json()
-    for part, figures in zip(found["figures"], record.figures, strict=True):
+    document: dict[str, Any] = record.to_json()
+    for part, figures in zip(document["figures"], record.figures, strict=True):
         if matrix := matrix_of([figures], record.classes):
             part["confusion_matrix"] = matrix.to_json()
-    return found
+    return document
 
 
 def _why_unseen_unknown(project: Project, spec: MonitorSpec, windows: list[Any]) -> dict[str, str | None]:
@@ -220,8 +220,8 @@ def _check_value(windows: Sequence[WindowRecord], chosen: tuple[str, str] | None
 
 def _newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
     """The label of the last window that has labels, or of the last one if none has; "" without windows."""
-    found = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
-    return found[0].label if found else ""
+    newest = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
+    return newest[0].label if newest else ""
 
 
 def _foretold(window: WindowRecord) -> bool:
@@ -231,22 +231,23 @@ def _foretold(window: WindowRecord) -> bool:
 def _list(project: Project, names: list[str], *, as_json: bool) -> None:
     from trikk.monitoring.figures.records import Records
 
-    found = []
+    monitors = []
     for name in names:
         records = Records(project.journal, name)
         spec, cursor = records.spec(), records.cursor()
         newest = records.newest(spec, spec.windows[0], 1, lambda w: w.whole.labelled)
-        found.append((spec, cursor, newest[0] if newest else None))
+        monitors.append((spec, cursor, newest[0] if newest else None))
     if as_json:
         shown = [
-            {"monitor": s.to_json(), "evaluated": c.at, "newest": n.to_json() if n else None} for s, c, n in found
+            {"monitor": s.to_json(), "evaluated": c.at, "newest": n.to_json() if n else None}
+            for s, c, n in monitors
         ]
         print_json({"monitors": shown})
         return
-    if not found:
+    if not monitors:
         echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
         return
-    titled = any(s.titles.monitor() for s, _, _ in found)
+    titled = any(s.titles.monitor() for s, _, _ in monitors)
     table(
         ["MONITOR", *["TITLE"] * titled, "WATCHES", "EVALUATED AS OF", "NEWEST LABELLED", ""],
         [
@@ -258,7 +259,7 @@ def _list(project: Project, names: list[str], *, as_json: bool) -> None:
                 n.label if n else "-",
                 f"{s.metrics[0]} {_number(n.whole.metrics.get(s.metrics[0]))}" if n else "-",
             ]
-            for s, c, n in found
+            for s, c, n in monitors
         ],
     )
 
@@ -340,20 +341,20 @@ def _head(metric: str) -> str:
     return name.upper() + bracket + rest
 
 
-def _cases(found: list[dict[str, Any]]) -> None:
-    if not found:
+def _cases(cases: list[dict[str, Any]]) -> None:
+    if not cases:
         echo("no cases")
         return
-    together = [name for name in ("predicted", "observed", SURE) if name in found[0]]
+    together = [name for name in ("predicted", "observed", SURE) if name in cases[0]]
     heads: list[str] = []
-    for name in found[0]:
+    for name in cases[0]:
         if name == "predicted":
             heads += together
-        elif name not in together and not name.startswith(("run", "probability_")) and _is_shown(name, found):
+        elif name not in together and not name.startswith(("run", "probability_")) and _is_shown(name, cases):
             heads.append(name)
-    table([h.upper() for h in heads], [[_cell(row[h]) for h in heads] for row in found])
-    if found[0].get("prediction_id"):
-        echo(f"next: trikk explain {found[0]['prediction_id']}")
+    table([h.upper() for h in heads], [[_cell(row[h]) for h in heads] for row in cases])
+    if cases[0].get("prediction_id"):
+        echo(f"next: trikk explain {cases[0]['prediction_id']}")
 
 
 def _is_shown(column: str, rows: list[dict[str, Any]]) -> bool:
@@ -372,39 +373,39 @@ def explain(prediction_id: str, table_: str | None, with_rows: bool, as_json: bo
     """Show everything behind one prediction: inputs, earlier predictions, truth, model, run, code and data."""
     from trikk.monitoring.drilldown.drill import explain as explained
 
-    found = explained(Project.open(), prediction_id, table_, rows=_SOURCE_ROWS if with_rows else 0)
+    explanation = explained(Project.open(), prediction_id, table_, rows=_SOURCE_ROWS if with_rows else 0)
     if as_json:
-        print_json(found.to_json())
+        print_json(explanation.to_json())
         return
-    named = dict(found.prediction)
+    named = dict(explanation.prediction)
     echo(f"prediction {named.pop('prediction_id')}")
     _values(named)
-    if found.observed is not None:
-        error = "" if found.error is None else f", error {found.error:+.4g}"
-        echo(f"truth         {_cell(found.observed)}{error}")
-    if found.counts_as:
-        echo(f"counts as     {found.counts_as}")
-    _others(found.prediction, found.others)
-    for where, rows in found.inputs.items():
+    if explanation.observed is not None:
+        error = "" if explanation.error is None else f", error {explanation.error:+.4g}"
+        echo(f"truth         {_cell(explanation.observed)}{error}")
+    if explanation.counts_as:
+        echo(f"counts as     {explanation.counts_as}")
+    _others(explanation.prediction, explanation.others)
+    for where, rows in explanation.inputs.items():
         echo(f"given as {where}" + (f", {len(rows)} rows" if len(rows) > 1 else ""))
         for row in rows:
             _values(row)
-    if found.model:
-        version = f"{found.model['name']} version {found.model['version']}"
-        echo(f"model         {version}, made by run {found.model['run']}")
-    if found.run:
-        _run(found.run)
-        echo(f"replay        {found.replay}")
-    for source in found.sources:
+    if explanation.model:
+        version = f"{explanation.model['name']} version {explanation.model['version']}"
+        echo(f"model         {version}, made by run {explanation.model['run']}")
+    if explanation.run:
+        _run(explanation.run)
+        echo(f"replay        {explanation.replay}")
+    for source in explanation.sources:
         _source(source)
-    for note in found.notes:
+    for note in explanation.notes:
         echo(f"note          {note}")
 
 
 def _source(source: SourceRows) -> None:
     """The rows of one table, and the command that shows them all."""
-    which = f", {source.where}" if source.where else ", of all entities"
-    echo(f"read for the {source.use} by run {source.run}: {source.table} at version {source.version}{which}")
+    entities = f", {source.where}" if source.where else ", of all entities"
+    echo(f"read for the {source.use} by run {source.run}: {source.table} at version {source.version}{entities}")
     if source.head:
         heads = list(source.head[0])
         table(
@@ -420,13 +421,13 @@ def _values(row: dict[str, Any]) -> None:
         echo(f"  {name:{width}}  {shorten(_cell(value), CELL)}")
 
 
-def _others(prediction: dict[str, Any], others: list[dict[str, Any]]) -> None:
+def _others(prediction: dict[str, Any], alternatives: list[dict[str, Any]]) -> None:
     """The other predictions of the same, by what they do not share with it."""
-    if not others:
+    if not alternatives:
         return
-    echo(f"also predicted {_times(len(others))}, by what differs")
-    heads = [n for n in others[0] if any(other.get(n) != prediction.get(n) for other in others)]
-    table([f"  {name.upper()}" for name in heads], [[f"  {_cell(o.get(n))}" for n in heads] for o in others])
+    echo(f"also predicted {_times(len(alternatives))}, by what differs")
+    heads = [n for n in alternatives[0] if any(one.get(n) != prediction.get(n) for one in alternatives)]
+    table([f"  {name.upper()}" for name in heads], [[f"  {_cell(o.get(n))}" for n in heads] for o in alternatives])
 
 
 def _times(number: int) -> str:

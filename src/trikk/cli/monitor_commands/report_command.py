@@ -64,11 +64,11 @@ def report(
 
 def _list(project: Project, *, as_json: bool) -> None:
     specs = _declared(project)
-    made = set(project.journal.children("report/"))
-    found = [_described(project, name, specs.get(name)) for name in sorted({*specs, *made})]
+    past = set(project.journal.children("report/"))
+    reports = [_described(project, name, specs.get(name)) for name in sorted({*specs, *past})]
     if as_json:
-        print_json({"reports": found})
-    elif not found:
+        print_json({"reports": reports})
+    elif not reports:
         echo('no reports yet: declare one: Report("monthly", monitors=[people])')
     else:
         rows = [
@@ -81,7 +81,7 @@ def _list(project: Project, *, as_json: bool) -> None:
                 when(one["made"]),
                 str(one["outstanding"]),
             ]
-            for one in found
+            for one in reports
         ]
         heads = ["REPORT", "PERIOD", "SCHEDULE", "NEXT", "MONITORS", "LAST MADE", "MAILS TO SEND"]
         table(heads, rows, right=["MAILS TO SEND"])
@@ -112,8 +112,8 @@ def _described(project: Project, name: str, declared: ReportSpec | None) -> dict
     from trikk.reports.sending.deliveries import Delivery
     from trikk.reports.sending.send_pages import subscribers
 
-    held = project.journal.last(f"report/{name}")
-    spec: dict[str, Any] = declared.to_json() if declared else held.body if held else {}
+    last_entry = project.journal.last(f"report/{name}")
+    spec: dict[str, Any] = declared.to_json() if declared else last_entry.body if last_entry else {}
     due, coming = moments(project.journal, declared, datetime.now(UTC)) if declared else (None, None)
     last = project.journal.runs(pipeline=_PREFIX + name, limit=1)
     settings = report_settings(project.settings, with_server=False)
@@ -200,10 +200,10 @@ def _pages(project: Project, state: RunState, out: Path | None) -> list[dict[str
     """Copies of the files: in `.trikk/reports`, or in `out`, with a folder for each page if there are several."""
     from trikk.reports.due_reports import copied
 
-    found = []
+    pages = []
     for target, content in copied(project, state, out):
         files = {"html": "report.html", "pdf": "report.pdf", "mail": "mail.eml", "figures": "figures.json"}
-        found.append(
+        pages.append(
             {
                 "customer": content["customer"],
                 "period": content["period"],
@@ -212,7 +212,7 @@ def _pages(project: Project, state: RunState, out: Path | None) -> list[dict[str
                 **{kind: str(target / file) for kind, file in files.items()},
             }
         )
-    return found
+    return pages
 
 
 def _tell(run: str, pages: list[dict[str, str]], sent: list[dict[str, Any]]) -> None:
@@ -242,7 +242,7 @@ def _tell_sent(sent: list[dict[str, Any]]) -> None:
 def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
     from trikk.reports.sending.send_pages import send_outstanding, told
 
-    tried: list[Delivery] = send_outstanding(
+    attempted: list[Delivery] = send_outstanding(
         project.journal,
         project.artifacts,
         project.settings,
@@ -251,7 +251,7 @@ def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
         at=time.time(),
         report=name,
     )
-    sent = [{"report": one.report, "period": one.period, **told(one)} for one in tried]
+    sent = [{"report": one.report, "period": one.period, **told(one)} for one in attempted]
     if as_json:
         print_json({"deliveries": sent})
     elif not sent:

@@ -46,13 +46,15 @@ def timeline(
     project = Project.open()
     zone = project_zone()
     since, until = _midnight(first, "--from", zone), _midnight(last, "--to", zone, after=1)
-    found = happenings(project.journal, project.settings.environment, since=since, until=until)
+    happened = happenings(project.journal, project.settings.environment, since=since, until=until)
     if picture is not None:
         _draw(project, picture, monitor, metric, since, until)
     if as_json:
-        print_json({"happenings": [one.to_json() for one in found], "picture": str(picture) if picture else None})
+        print_json(
+            {"happenings": [one.to_json() for one in happened], "picture": str(picture) if picture else None}
+        )
         return
-    shown = [one for one in found if everything or one.kind != "message" or one.severity]
+    shown = [one for one in happened if everything or one.kind != "message" or one.severity]
     if not shown:
         echo("nothing has happened yet: trikk watch --once looks")
     else:
@@ -81,9 +83,9 @@ def _draw(
     if monitor and monitor not in known:
         raise UnknownName("monitor", monitor, known)
     chosen = monitor or known[0]
-    told = story(project.journal, chosen, project.settings.environment, metric=metric, since=since, until=until)
+    drawn = story(project.journal, chosen, project.settings.environment, metric=metric, since=since, until=until)
     try:
-        target.write_bytes(draw(told))
+        target.write_bytes(draw(drawn))
     except OSError as error:
         raise ParameterError(f"{target} can't be written: {error.strerror}", next="choose another file") from error
 

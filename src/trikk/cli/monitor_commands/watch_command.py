@@ -71,10 +71,10 @@ def moment_of(text: str, project: Project) -> datetime:
     from trikk.core import zones
 
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ParameterError(f"--now {text} is no time", next="write it as 2020-03-26T23:59") from error
-    return zones.moment_of(found, ZoneInfo(project.settings.timezone))
+    return zones.moment_of(moment, ZoneInfo(project.settings.timezone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ class Watched:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON."""
-        made = {"reports": self.reported.reports, "mails": self.reported.mails}
-        return {**self.looked.to_json(), **made, "notes": self.notes, "errors": self.errors}
+        reports = {"reports": self.reported.reports, "mails": self.reported.mails}
+        return {**self.looked.to_json(), **reports, "notes": self.notes, "errors": self.errors}
 
 
 def look_at(project: Project, session: Session, now: datetime) -> Watched:
@@ -119,8 +119,8 @@ def look_at(project: Project, session: Session, now: datetime) -> Watched:
     from trikk.alerts.look import look
     from trikk.reports.due_reports import Reported, report_due
 
-    looked = look(project, session, now=now)
-    return Watched(looked, Reported() if looked.is_broken else report_due(project, session, now=now))
+    outcome = look(project, session, now=now)
+    return Watched(outcome, Reported() if outcome.is_broken else report_due(project, session, now=now))
 
 
 def _look(project: Project, now: datetime | None, *, as_json: bool) -> int:
@@ -163,15 +163,15 @@ def _tell(watched: Watched) -> None:
         echo(style("error:", fg="red"), f" {error}", err=True)
 
 
-def _lines_of(looked: Looked) -> list[str]:
-    lines = [f"evaluated {e['monitor']} (run {e['run']} {e['state']}): {e['why']}" for e in looked.evaluated]
-    for one in looked.changes:
+def _lines_of(outcome: Looked) -> list[str]:
+    lines = [f"evaluated {e['monitor']} (run {e['run']} {e['state']}): {e['why']}" for e in outcome.evaluated]
+    for one in outcome.changes:
         colour = {"opened": "red", "escalated": "red", "resolved": "green"}.get(str(one["kind"]))
         lines.append(style(f"{one['kind']:9}", fg=colour) + f" {one['incident']}: {one['why']}")
-    for one in looked.delivered:
+    for one in outcome.delivered:
         why = f": {one['why']}" if one.get("why") else ""
         lines.append(f"{one['state']:9} {one['incident']} ({one['message']}) on {one['channel']}{why}")
-    for one in looked.started:
+    for one in outcome.started:
         why = f": {one['why']}" if one.get("why") else ""
         run = f"run {one['run']} {one['state']}" if one["run"] else "not started"
         lines.append(f"started   {one['pipeline']} for {one['incident']}, {run}{why}")
@@ -181,15 +181,15 @@ def _lines_of(looked: Looked) -> list[str]:
 def _report_lines(reported: Reported) -> list[str]:
     lines = []
     for one in reported.reports:
-        found: Any = one
+        fields: Any = one
         run = f"run {one['run']} {one['state']}" if one["run"] else "not made"
-        why = _sent(found["deliveries"], found["by"]) if one["state"] == "succeeded" else found["why"]
+        why = _sent(fields["deliveries"], fields["by"]) if one["state"] == "succeeded" else fields["why"]
         lines.append(f"report    {one['report']} for {one['period']}, {run}: {why}")
     for one in reported.mails:
-        found = one
+        fields = one
         whose = "" if one["customer"] == "*" else f", {one['customer']}"
-        people = f"{len(found['reached'])} of {len(found['recipients'])} have it"
-        lines.append(f"mailed    {one['report']} for {one['period']}{whose}: {people}{_lost([found])}")
+        people = f"{len(fields['reached'])} of {len(fields['recipients'])} have it"
+        lines.append(f"mailed    {one['report']} for {one['period']}{whose}: {people}{_lost([fields])}")
     return lines
 
 

@@ -258,8 +258,8 @@ def _report(pipelines: tuple[str, ...], days: int, work: _Backfill, *, as_json: 
 
 
 def _brief(state: RunState) -> dict[str, Any]:
-    found = state.to_json()
-    return {k: found[k] for k in ("id", "pipeline", "state", "parameters", "error")}
+    document = state.to_json()
+    return {k: document[k] for k in ("id", "pipeline", "state", "parameters", "error")}
 
 
 def _days(first: str, last: str, every: int) -> Iterator[date]:
@@ -305,12 +305,14 @@ def _moment(day: date, hour: time, zone: str) -> float:
     return datetime.combine(day, hour, ZoneInfo(zone)).timestamp()
 
 
-def _day_parameter(graph: Graph, asked: str | None, given: Mapping[str, str], *, needed: bool) -> str | None:
+def _day_parameter(graph: Graph, chosen: str | None, given: Mapping[str, str], *, needed: bool) -> str | None:
     dates = _dates(graph)
-    if asked is not None:
-        if asked not in dates:
-            raise ParameterError(f"{asked!r} is no date parameter of {graph.pipeline}", next=f"there are: {dates}")
-        return asked
+    if chosen is not None:
+        if chosen not in dates:
+            raise ParameterError(
+                f"{chosen!r} is no date parameter of {graph.pipeline}", next=f"there are: {dates}"
+            )
+        return chosen
     free = [name for name in dates if name not in given]
     if not dates and not needed:
         return None

@@ -25,15 +25,15 @@ _TAIL = 15
 
 
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+    parameters = {}
     for value in values:
         name, sign, text = value.partition("=")
         if not sign or not name:
             raise click.UsageError(f"-p {value!r} is not name=value")
-        if name in found:
+        if name in parameters:
             raise click.UsageError(f"-p {name} is given twice")
-        found[name] = text
-    return found
+        parameters[name] = text
+    return parameters
 
 
 parameter_option = click.option(
@@ -104,25 +104,25 @@ def resume(
     from trikk.execution.resume import resume as go_on
 
     project = Project.open()
-    found = project.find_run(run)
-    state = project.run(found)
+    run_id = project.find_run(run)
+    state = project.run(run_id)
     asks = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
     changed = changed_files(project, state) if code is None and state.state != "succeeded" else []
     if changed:
         if not asks:
-            raise code_changed(found, changed)
-        echo(f"The project's code has changed since run {found}: {', '.join(changed[:8])}", err=True)
-        asked = click.prompt(
+            raise code_changed(run_id, changed)
+        echo(f"The project's code has changed since run {run_id}: {', '.join(changed[:8])}", err=True)
+        chosen = click.prompt(
             "Run the remaining steps with which code?", type=click.Choice(["current", "locked", "stop"]), err=True
         )
-        if asked == "stop":
+        if chosen == "stop":
             raise click.Abort
-        code = asked
+        code = chosen
 
     def announce(plan: list[Planned]) -> None:
         if as_json:
             return
-        echo(f"resuming run {found} of {state.pipeline}", err=True)
+        echo(f"resuming run {run_id} of {state.pipeline}", err=True)
         for planned in plan:
             verb = "reuse" if planned.reuse else "run"
             echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
@@ -137,9 +137,9 @@ def resume(
 
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
-        made = go_on(
+        resumed = go_on(
             project,
-            found,
+            run_id,
             how,
             code=code,
             confirm=announce,
@@ -148,7 +148,7 @@ def resume(
             keep=keep,
             ask=ask if asks else None,
         )
-    return _finish(project, made, as_json=as_json)
+    return _finish(project, resumed, as_json=as_json)
 
 
 @click.command()
@@ -163,21 +163,21 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
     from trikk.execution.replay import replay as again
 
     project = Project.open()
-    found = project.find_run(run)
+    run_id = project.find_run(run)
     with Progress(quiet=as_json) as progress:
         how = How(max_parallel=max_parallel, listener=progress, keep_going=True)
-        made = again(project, found, how, lambda text: echo(f"note: {text}", err=True))
+        comparison = again(project, run_id, how, lambda text: echo(f"note: {text}", err=True))
     if as_json:
-        print_json(made.to_json())
-        return 0 if made.identical else 1
-    for step in made.steps:
+        print_json(comparison.to_json())
+        return 0 if comparison.identical else 1
+    for step in comparison.steps:
         echo(f"  {step.name}: {step.verdict}{': ' + step.detail if step.verdict != 'identical' else ''}")
-    if made.run.state != made.was.state:
-        explain(project, made.run)
-    same = sum(s.identical for s in made.steps)
-    verdict = "identical" if made.identical else "NOT identical"
-    echo(f"run {made.run.id} is {verdict} to run {found}: {same} of {len(made.steps)} steps")
-    return 0 if made.identical else 1
+    if comparison.run.state != comparison.was.state:
+        explain(project, comparison.run)
+    same = sum(s.identical for s in comparison.steps)
+    verdict = "identical" if comparison.identical else "NOT identical"
+    echo(f"run {comparison.run.id} is {verdict} to run {run_id}: {same} of {len(comparison.steps)} steps")
+    return 0 if comparison.identical else 1
 
 
 @click.command()

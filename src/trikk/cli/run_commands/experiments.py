@@ -30,16 +30,16 @@ def compare(runs: tuple[str, ...], everything: bool, as_json: bool) -> None:
     from trikk.tracking.run_table import compare as put_together
 
     project = Project.open()
-    found = put_together(project, [project.find_run(run) for run in runs], everything=everything)
+    compared = put_together(project, [project.find_run(run) for run in runs], everything=everything)
     if as_json:
-        print_json(found.to_json())
+        print_json(compared.to_json())
         return
     rows = []
     group = None
-    for row in found.rows:
+    for row in compared.rows:
         rows.append([row.group if row.group != group else "", row.name, *map(_cell, row.values)])
         group = row.group
-    table(["", "", *found.runs], rows)
+    table(["", "", *compared.runs], rows)
     if not everything:
         echo("(only what differs, and metrics; --all shows the rest)")
 
@@ -67,20 +67,20 @@ def artifacts(run: str, name: str | None, out: Path | None, show: bool, as_json:
     if name is None and (out is not None or show):
         raise click.UsageError("--out and --open need the NAME of one artifact")
     state = project.run(project.find_run(run))
-    found = outputs(state, read_record(project.journal, state.id))
+    listed = outputs(state, read_record(project.journal, state.id))
     if name is None:
         if as_json:
-            print_json({"run": state.id, "artifacts": [output.to_json() for output in found]})
-        elif not found:
+            print_json({"run": state.id, "artifacts": [output.to_json() for output in listed]})
+        elif not listed:
             echo(f"run {state.id} has made nothing" + (" that is left" if state.forgotten else " yet"))
         else:
             rows = [
                 [o.name, o.step, o.kind, artifact_text(o.artifact.to_json()), show_bytes(o.artifact.size)]
-                for o in found
+                for o in listed
             ]
             table(["NAME", "STEP", "KIND", "WHAT", "SIZE"], rows, right=["SIZE"])
         return
-    output = find(found, name)
+    output = find(listed, name)
     if out is not None:
         written = export(project.artifacts, output.artifact, out)
         _say(
@@ -225,9 +225,9 @@ def mirror(kind: str, runs: tuple[str, ...], uri: str | None, attempts: int, as_
     to = uri or project.settings.tracking_server
     if not to:
         raise click.UsageError(f"name the server: trikk mirror {kind} --to http://host:5000, or in trikk.toml")
-    found = [project.find_run(run) for run in runs]
+    chosen = [project.find_run(run) for run in runs]
     target = MlflowTarget(to, project.artifacts)
-    done = Mirror(project, to, target, attempts=attempts).copy(found or None)
+    done = Mirror(project, to, target, attempts=attempts).copy(chosen or None)
     if as_json:
         print_json(done.to_json())
     else:

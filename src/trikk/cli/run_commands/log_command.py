@@ -25,22 +25,22 @@ def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
     if follow and as_json:
         raise UsageError("-f and --json can't be combined", next="leave one of them out")
     project = Project.open()
-    found = project.find_run(run)
+    run_id = project.find_run(run)
     printed: dict[str, int] = {}
     while True:
-        driven = project.is_driven(found)
-        state = project.run(found)
+        driven = project.is_driven(run_id)
+        state = project.run(run_id)
         if step is not None:
             _check(state, step)
         if as_json:
-            print_json({"run": found, "logs": [_as_json(n, p) for n, p in _logs_of(project, state, step)]})
+            print_json({"run": run_id, "logs": [_as_json(n, p) for n, p in _logs_of(project, state, step)]})
             return 0
         for label, log in _logs_of(project, state, step):
             _print_new(label if step is None else None, log, printed)
         if not follow or state.state in OVER:
             return 0
         if state.state == "running" and not driven:
-            raise RunError(f"run {found} is {state.state}, but its driver is gone", next=f"trikk resume {found}")
+            raise RunError(f"run {run_id} is {state.state}, but its driver is gone", next=f"trikk resume {run_id}")
         time.sleep(_LOOK_EVERY)
 
 
@@ -65,7 +65,7 @@ def _check(state: RunState, step: str) -> None:
 def _logs_of(project: Project, state: RunState, step: str | None) -> list[tuple[str, Path]]:
     """Every attempt's log in the order of steps, items and attempts, with a label."""
     folder = project.settings.state / "runs" / state.id
-    found = []
+    logs = []
     for (name, item), task in state.tasks():
         label = name if item is None else f"{name}[{item}]"
         if step is not None and step not in (label, name):
@@ -75,8 +75,8 @@ def _logs_of(project: Project, state: RunState, step: str | None) -> list[tuple[
         middle = "" if item is None else f".{item}"
         for attempt in range(1, task.attempts + 1):
             shown = label if task.attempts == 1 else f"{label}, attempt {attempt}"
-            found.append((shown, folder / f"{name}{middle}.{attempt}.log"))
-    return found
+            logs.append((shown, folder / f"{name}{middle}.{attempt}.log"))
+    return logs
 
 
 def _print_new(label: str | None, log: Path, printed: dict[str, int]) -> None:

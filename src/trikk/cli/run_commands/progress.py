@@ -99,8 +99,8 @@ def describe(event: Event, state: RunState) -> str | None:
         return None
     name = body["step"] if item is None else f"{body['step']}[{item}]"
     if event.kind == e.STEP_SUCCEEDED:
-        made = body.get("note") or ", ".join(artifact_text(a) for a in body["outputs"])
-        return f"  {name}: succeeded in {show_seconds(body.get('seconds') or 0.0)}: {_written(body) or made}"
+        result = body.get("note") or ", ".join(artifact_text(a) for a in body["outputs"])
+        return f"  {name}: succeeded in {show_seconds(body.get('seconds') or 0.0)}: {_written(body) or result}"
     if event.kind == e.STEP_FAILED:
         again = body.get("retry_in")
         after = "" if again is None else f"; attempt {body['attempt'] + 1} in {show_seconds(again)}"

@@ -48,12 +48,12 @@ def pipelines(name: str | None, as_json: bool) -> None:
     project = Project.open()
     executor = ProcessExecutor(project.settings)
     try:
-        found = executor.graphs()
+        graphs_by_name = executor.graphs()
     finally:
         executor.close()
-    if name is not None and name not in found:
-        raise UnknownName("pipeline", name, found)
-    graphs = [found[name]] if name else list(found.values())
+    if name is not None and name not in graphs_by_name:
+        raise UnknownName("pipeline", name, graphs_by_name)
+    graphs = [graphs_by_name[name]] if name else list(graphs_by_name.values())
     if as_json:
         print_json(graphs[0].to_json() if name else {"pipelines": [g.to_json() for g in graphs]})
     elif name:
@@ -75,8 +75,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
     """List runs, the newest first."""
     project = Project.open()
     if as_json and everything:
-        found = project.journal.each_run(pipeline=pipeline, state=state)
-        print_json_list("runs", map(_row_json, found))
+        print_json_list("runs", map(_row_json, project.journal.each_run(pipeline=pipeline, state=state)))
         return
     rows = project.journal.runs(pipeline=pipeline, state=state, limit=None if everything else limit)
     if as_json:
@@ -107,8 +106,8 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
         _show_step(project, state, step, as_json=as_json)
     elif events:
         happened = project.journal.events(state.id)
-        found = [{"seq": e.seq, "kind": e.kind, "at": e.at, "body": e.body} for e in happened]
-        print_json({"events": found})
+        document = [{"seq": e.seq, "kind": e.kind, "at": e.at, "body": e.body} for e in happened]
+        print_json({"events": document})
     elif as_json:
         cost = cost_of(project, state.id, time.time())
         priced = {"cost": cost.to_json()} if cost else {}
@@ -180,10 +179,10 @@ def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost 
         commit = f", commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git else ""
         echo(f"  tables      {tables or '-'}")
         if lock.get("models"):
-            held = (
+            models = (
                 f"{ref} is version {v['version']}" if v else f"{ref} (none)" for ref, v in lock["models"].items()
             )
-            echo(f"  models      {', '.join(held)}")
+            echo(f"  models      {', '.join(models)}")
         echo(f"  code        {lock['code'][:12]}{commit}, Python {lock['python']}, seed {lock['seed']}")
     if cost is not None:
         echo(f"  cost        {cost.text()}, estimated from what its steps ask for")
@@ -203,8 +202,8 @@ def _print_gates(gates: Mapping[Task, Mapping[str, Any]]) -> None:
     """Every check of the gates, failed ones first."""
     rows = [
         [label(task), check["name"], _verdict(check), _count(check["failing"]), check["observed"]]
-        for task, found in gates.items()
-        for check in sorted(found["checks"], key=lambda check: bool(check["passed"]))
+        for task, gate in gates.items()
+        for check in sorted(gate["checks"], key=lambda check: bool(check["passed"]))
     ]
     if rows:
         table(["GATE", "CHECK", "VERDICT", "FAILING", "OBSERVED"], rows, right=["FAILING"])
@@ -241,22 +240,22 @@ def _print_logged(record: RunRecord) -> None:
 
 
 def _step_row(name: str, step: StepState, gate: Mapping[str, Any] | None = None) -> list[str]:
-    made = ", ".join(artifact_text(a) for a in step.outputs or [])
+    result = ", ".join(artifact_text(a) for a in step.outputs or [])
     if gate is not None:
         from trikk.quality.check_verdict import summary
 
-        made = summary(gate)
+        result = summary(gate)
     if step.write and "version" in step.write:
-        made = f"{step.write['rows']:,} rows into {step.write['table']}, version {step.write['version']}"
+        result = f"{step.write['rows']:,} rows into {step.write['table']}, version {step.write['version']}"
     if step.error and step.state in ("failed", "retrying"):
-        made = headline(step.error)
+        result = headline(step.error)
     if step.reason:
-        made = f"{made} ({step.reason})" if made else step.reason
+        result = f"{result} ({step.reason})" if result else step.reason
     state = step.state if step.count is None else f"{step.state} x{step.count}"
     state += " (allowed)" if step.allowed else ""
     seconds = "-" if step.seconds is None else show_seconds(step.seconds)
     memory = show_bytes(step.peak_memory) if step.peak_memory else "-"
-    return [name, state_text(state), str(step.attempts), seconds, memory, made]
+    return [name, state_text(state), str(step.attempts), seconds, memory, result]
 
 
 def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -> None:
@@ -274,8 +273,8 @@ def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -
         print_json({"run": state.id, "name": text, **step.to_json(), "previews": previews})
         return
     echo(f"step {text} of run {state.id}: ", state_text(step.state))
-    found = read_record(project.journal, state.id).gates
-    gates = {task: gate for task, gate in found.items() if label(task) == text}
+    all_gates = read_record(project.journal, state.id).gates
+    gates = {task: gate for task, gate in all_gates.items() if label(task) == text}
     _print_gates(gates)
     for output, preview in zip(step.outputs or [], previews, strict=True):
         echo(f"{artifact_text(output)}  digest {output['digest'][:16]}, codec {output['codec']}")

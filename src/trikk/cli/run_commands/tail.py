@@ -30,14 +30,14 @@ def tail(stream: str | None, follow: bool, lines: int, as_json: bool) -> None:
     if stream is None:
         _list(settings.state, settings.environment, as_json=as_json)
         return
-    found = find_stream(settings.state, settings.environment, stream.removeprefix("stream:"))
-    after = found.end - lines - 1
+    opened = find_stream(settings.state, settings.environment, stream.removeprefix("stream:"))
+    after = opened.end - lines - 1
     if as_json:
         print_json(
-            {"stream": found.path.name, "end": found.end, "messages": [r.to_json() for r in found.read(after)]}
+            {"stream": opened.path.name, "end": opened.end, "messages": [r.to_json() for r in opened.read(after)]}
         )
         return
-    for record in _records(found, after, follow=follow):
+    for record in _records(opened, after, follow=follow):
         value = shorten(json.dumps(record.value, ensure_ascii=False), _VALUE)
         echo(f"{record.offset}  {value_text(record.time)}  {record.id}  {record.key or '-'}  {value}")
 
@@ -48,13 +48,16 @@ def _records(stream: Stream, after: int, *, follow: bool) -> Iterator[Record]:
 
 def _list(state: Path, environment: str, *, as_json: bool) -> None:
     folder = streams_folder(state, environment)
-    found = [(name, Stream(folder / name).batches()) for name in list_streams(state, environment)]
-    rows = [(name, sum(b.count for b in made), len(made), made[-1].at if made else None) for name, made in found]
+    batches = [(name, Stream(folder / name).batches()) for name in list_streams(state, environment)]
+    rows = [
+        (name, sum(one.count for one in of_stream), len(of_stream), of_stream[-1].at if of_stream else None)
+        for name, of_stream in batches
+    ]
     if as_json:
         keys = ("name", "messages", "publications", "last")
         print_json({"streams": [dict(zip(keys, row, strict=True)) for row in rows]})
     elif not rows:
         echo('no streams yet: publish(rows, to="stream:name") in a pipeline makes one')
     else:
-        shown = [[name, f"{count:,}", str(made), when(last)] for name, count, made, last in rows]
+        shown = [[name, f"{count:,}", str(several), when(last)] for name, count, several, last in rows]
         table(["STREAM", "MESSAGES", "PUBLICATIONS", "LAST"], shown, right=["MESSAGES", "PUBLICATIONS"])

@@ -49,7 +49,7 @@ def save_model(version: ModelVersion, artifacts: Artifacts, to: Path) -> None:
 def _in_flavour(version: ModelVersion, artifacts: Artifacts, to: Path) -> bool:
     """Whether the model could be written as MLflow knows it; not, if it can't be loaded here."""
     artifacts.verify(version.artifact)
-    made = to.with_name("flavour")
+    folder = to.with_name("flavour")
     try:
         model = artifacts.load(version.artifact)
         about: dict[str, Any] = {"signature": _signature(version.signature, model)}
@@ -58,18 +58,18 @@ def _in_flavour(version: ModelVersion, artifacts: Artifacts, to: Path) -> bool:
             import sklearn
 
             about |= {"pip_requirements": [f"scikit-learn=={sklearn.__version__}"]}
-            mlflow.sklearn.save_model(model, str(made), serialization_format="cloudpickle", **about)
+            mlflow.sklearn.save_model(model, str(folder), serialization_format="cloudpickle", **about)
         elif _is_of("lightgbm.basic", "Booster", model):
             import lightgbm
             import mlflow.lightgbm
 
             about |= {"pip_requirements": [f"lightgbm=={lightgbm.__version__}"]}
-            mlflow.lightgbm.save_model(model, str(made), **about)
+            mlflow.lightgbm.save_model(model, str(folder), **about)
         else:
             return False
     except Exception:  # noqa: BLE001 - the model's class or MLflow may fail in any way; the stored bytes are good
         return False
-    made.rename(to)
+    folder.rename(to)
     return True
 
 
@@ -77,7 +77,7 @@ def _is_of(module: str, name: str, model: object) -> bool:
     return any(c.__module__ == module and c.__name__ == name for c in type(model).__mro__)
 
 
-def _signature(found: Signature | None, model: Any) -> Any:
+def _signature(signature: Signature | None, model: Any) -> Any:
     """MLflow's signature of the same columns; None if one has a type that it does not know.
 
     MLflow gives the columns in its signature's order, so that is the model's.
@@ -85,8 +85,8 @@ def _signature(found: Signature | None, model: Any) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    if found is None or any(
-        field.dtype.partition("(")[0] not in _TYPES for field in (*found.inputs, found.output)
+    if signature is None or any(
+        field.dtype.partition("(")[0] not in _TYPES for field in (*signature.inputs, signature.output)
     ):
         return None
 
@@ -94,8 +94,8 @@ def _signature(found: Signature | None, model: Any) -> Any:
         kind = _TYPES[field.dtype.partition("(")[0]]
         return ColSpec(kind, field.name, required=not field.nullable) if name else ColSpec(kind)
 
-    fields = {field.name: field for field in found.inputs}
+    fields = {field.name: field for field in signature.inputs}
     return ModelSignature(
-        inputs=Schema([column(fields[name], name=True) for name in inputs_of(model, found.names)]),
-        outputs=Schema([column(found.output, name=False)]),
+        inputs=Schema([column(fields[name], name=True) for name in inputs_of(model, signature.names)]),
+        outputs=Schema([column(signature.output, name=False)]),
     )

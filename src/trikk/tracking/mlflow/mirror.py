@@ -131,19 +131,19 @@ class Mirror:
         """Runs that are over and not there as they are now, the oldest first, each with its copy's identity."""
         journal = self.project.journal
         done = {entry.identity for entry in self._ledger.entries(self.subject)}
-        found = []
+        pending = []
         for row in reversed(journal.runs(limit=None)):
             if row.state in OVER and not row.forgotten and (runs is None or row.id in runs):
                 identity = f"{row.id}/{journal.last_seq(row.id)}"
                 if identity not in done:
-                    found.append((row.id, identity))
-        return found
+                    pending.append((row.id, identity))
+        return pending
 
     def _run(self, outcome: Mirrored, run: str, identity: str) -> None:
         state = self.project.run(run)
         content = content_of(self.project.settings.name, state, read_record(self.project.journal, run))
-        made = self.target.put_run(content)
-        self._note(RUN, {"run": run, "mlflow_run": made}, identity)
+        copy = self.target.put_run(content)
+        self._note(RUN, {"run": run, "mlflow_run": copy}, identity)
         outcome.runs.append(run)
 
     def _models(self, outcome: Mirrored) -> None:
@@ -154,19 +154,19 @@ class Mirror:
             for number, version in state.versions.items():
                 if (name, number) not in versions and version.run in runs:
                     self._one(outcome, lambda v=version: self._version(outcome, v, runs[v.run], versions))
-            for (environment, alias), held in state.holders.items():
+            for (environment, alias), holders in state.holders.items():
                 place = (name, environment, alias)
-                wanted = versions.get((name, held[-1])) if held else None
+                wanted = versions.get((name, holders[-1])) if holders else None
                 if aliases.get(place) != wanted:
                     self._one(outcome, lambda p=place, w=wanted: self._alias(outcome, p, w))
 
     def _version(
         self, outcome: Mirrored, version: ModelVersion, run: str, versions: dict[tuple[str, int], str]
     ) -> None:
-        made = self.target.put_version(version, run)
-        body: dict[str, JSON] = {"name": version.name, "version": version.version, "mlflow_version": made}
+        copy = self.target.put_version(version, run)
+        body: dict[str, JSON] = {"name": version.name, "version": version.version, "mlflow_version": copy}
         self._note(MODEL, body, f"model/{version.name}/{version.version}")
-        versions[version.name, version.version] = made
+        versions[version.name, version.version] = copy
         outcome.models.append(version.reference)
 
     def _alias(self, outcome: Mirrored, place: tuple[str, str, str], version: str | None) -> None:

@@ -73,13 +73,13 @@ def content_of(project: str, state: RunState, record: RunRecord) -> RunContent:
         record: what its steps logged.
     """
     started = state.started if state.started is not None else state.created
-    ended = state.ended if state.ended is not None else started
+    finished = state.ended if state.ended is not None else started
     return RunContent(
         run=state.id,
         experiment=f"{project}/{state.pipeline}",
         status=_STATUS.get(state.state, "FAILED"),
         started=_milliseconds(started),
-        ended=_milliseconds(ended),
+        ended=_milliseconds(finished),
         params=_named(
             (name, _text(value, _LONGEST_PARAM))
             for name, value in (state.parameters | record.parameters()).items()
@@ -96,12 +96,12 @@ def fit_name(name: str) -> str:
 
 
 def _metrics(record: RunRecord) -> list[MetricValue]:
-    found = []
+    values = []
     for key, series in _named(record.history().items()).items():
         for position, point in enumerate(series.entries):
             step = position if point.index is None else point.index
-            found.append(MetricValue(key, point.value, _milliseconds(point.at), step))
-    return found
+            values.append(MetricValue(key, point.value, _milliseconds(point.at), step))
+    return values
 
 
 def _tags(state: RunState) -> dict[str, str]:
@@ -131,15 +131,15 @@ def _tags(state: RunState) -> dict[str, str]:
 
 def _named(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
     """Pairs under names that fit; of names that become equal the later get a number."""
-    found: dict[str, T] = {}
+    fitting: dict[str, T] = {}
     for name, value in pairs:
         fit = fit_name(name)
         number = 2
-        while fit in found:
+        while fit in fitting:
             fit = f"{fit_name(name)[: _LONGEST_NAME - 6]}_{number}"
             number += 1
-        found[fit] = value
-    return found
+        fitting[fit] = value
+    return fitting
 
 
 def _text(value: JSON, longest: int) -> str:

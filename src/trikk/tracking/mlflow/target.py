@@ -68,13 +68,13 @@ class MlflowTarget:
         """Make or complete a run, found by its tag."""
         with self._asking(f"run {content.run}"):
             experiment = self._experiment(content.experiment)
-            found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{content.run}'", max_results=1)
-            if found:
-                run, params, metrics = self._left(found[0], content)
+            existing = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{content.run}'", max_results=1)
+            if existing:
+                run, params, metrics = self._left(existing[0], content)
             else:
                 tags = {"mlflow.runName": content.run, RUN_TAG: content.run}
-                made = self._client.create_run(experiment, start_time=content.started, tags=tags)
-                run, params, metrics = made.info.run_id, content.params, content.metrics
+                created = self._client.create_run(experiment, start_time=content.started, tags=tags)
+                run, params, metrics = created.info.run_id, content.params, content.metrics
             self._log(run, params, metrics, content.tags)
             self._upload(run, content.files)
             self._client.set_terminated(run, status=content.status, end_time=content.ended)
@@ -83,23 +83,23 @@ class MlflowTarget:
     def put_version(self, version: ModelVersion, run: str) -> str:
         """Make a version, found by its tag; the model is put among the run's artifacts."""
         with self._asking(f"model {version.reference}"):
-            found = self._client.search_model_versions(f"name = '{version.name}'")
-            for there in found:
-                if there.tags.get(RUN_TAG) == version.run and there.tags.get("trikk.version") == str(
+            existing = self._client.search_model_versions(f"name = '{version.name}'")
+            for copy in existing:
+                if copy.tags.get(RUN_TAG) == version.run and copy.tags.get("trikk.version") == str(
                     version.version
                 ):
-                    return str(there.version)
-            if not found:
+                    return str(copy.version)
+            if not existing:
                 self._register(version.name)
             place = f"models/{version.name}-{version.version}"
             with tempfile.TemporaryDirectory(prefix="trikk-mirror-") as folder:
                 save_model(version, self.artifacts, Path(folder) / "model")
                 self._client.log_artifacts(run, str(Path(folder) / "model"), place)
             source = f"{self._client.get_run(run).info.artifact_uri}/{place}"
-            made = self._client.create_model_version(
+            created = self._client.create_model_version(
                 version.name, source, run, tags=_version_tags(version), description=version.description or None
             )
-            return str(made.version)
+            return str(created.version)
 
     def put_alias(self, model: str, alias: str, environment: str, version: str | None) -> None:
         """Move or delete an alias; those of other environments than "main" begin with the environment's name."""
@@ -111,16 +111,16 @@ class MlflowTarget:
                 self._client.set_registered_model_alias(model, name, version)
 
     def _experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         try:
             return str(self._client.create_experiment(name))
         except Exception:
-            found = self._client.get_experiment_by_name(name)  # another process may have made it just now
-            if found is None:
+            experiment = self._client.get_experiment_by_name(name)  # another process may have made it just now
+            if experiment is None:
                 raise
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
 
     def _register(self, name: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -131,16 +131,16 @@ class MlflowTarget:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _left(self, found: Any, content: RunContent) -> tuple[str, dict[str, str], list[MetricValue]]:
+    def _left(self, existing: Any, content: RunContent) -> tuple[str, dict[str, str], list[MetricValue]]:
         """The server's id of a run that is there, and what it lacks; a parameter, once there, can't be changed."""
-        run = found.info.run_id
-        params = {name: text for name, text in content.params.items() if name not in found.data.params}
-        there = {
+        run = existing.info.run_id
+        params = {name: text for name, text in content.params.items() if name not in existing.data.params}
+        copied = {
             (m.key, m.timestamp, m.step, repr(float(m.value)))
-            for key in {metric.key for metric in content.metrics} & set(found.data.metrics)
+            for key in {metric.key for metric in content.metrics} & set(existing.data.metrics)
             for m in self._client.get_metric_history(run, key)
         }
-        metrics = [m for m in content.metrics if (m.key, m.timestamp, m.step, repr(_kept(m.value))) not in there]
+        metrics = [m for m in content.metrics if (m.key, m.timestamp, m.step, repr(_kept(m.value))) not in copied]
         return run, params, metrics
 
     def _log(self, run: str, params: dict[str, str], metrics: list[MetricValue], tags: dict[str, str]) -> None:
