@@ -18,7 +18,7 @@ from trikk.runs.context import StepContext, entered
 from trikk.runs.journals.journal import Journal
 from trikk.storage.artifacts import Artifacts
 from trikk.tracking.fold import read_record
-from trikk.tracking.outputs import export, file_name
+from trikk.tracking.run_artifacts import export, file_name
 
 FRAME = pl.DataFrame({"a": [1, 2], "b": ["x", None]})
 Make = Callable[..., StepContext]

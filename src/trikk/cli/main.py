@@ -197,7 +197,7 @@ def _damaged_table(error: BaseException) -> TrikkError | None:
 
 
 def _report(as_json: bool, error: TrikkError) -> None:
-    from trikk.cli.output import echo, print_json, style
+    from trikk.cli.printing import echo, print_json, style
 
     if as_json:
         print_json({"error": error.to_json()})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json
+from trikk.cli.printing import echo, json_option, print_json
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.settings import FILE
 from trikk.execution.project import Project

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, table, value_text, when
+from trikk.cli.printing import echo, json_option, print_json, table, user_name, value_text, when
 from trikk.core.durations import seconds, show_bytes
 from trikk.core.errors import UnknownName, UsageError
 from trikk.execution.project import Project
@@ -129,7 +128,7 @@ def ingest(
         mode="merge" if merges else "overwrite" if overwrite else "append",
         again=again,
         reading=Reading(types=_types(types), nulls=nulls, separator="\t" if separator == "\\t" else separator),
-        origin={"by": _user(), "step": "ingest"},
+        origin={"by": user_name(), "step": "ingest"},
     )
     if as_json:
         print_json(asdict(report))
@@ -218,10 +217,3 @@ def gc(keep_last: int | None, older_than: str | None, grace: str, dry_run: bool,
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "someone"

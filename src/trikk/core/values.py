@@ -10,8 +10,9 @@ import enum
 import json
 import math
 import sys
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from trikk.core.errors import UsageError
 
@@ -83,6 +84,31 @@ def decode(value: JSON) -> Any:
     if reader is None:
         raise UsageError(f"a stored value has the unknown kind {value[_TAG]!r}", next="update trikk")
     return reader(value["v"])
+
+
+def plain(value: JSON, number: Callable[[str], Any] = str) -> Any:
+    """What `encode` wrote as people and other programs write it: dates, enums and durations as texts.
+
+    Args:
+        value: what `encode` wrote.
+        number: what becomes of a number that JSON does not know, such as "nan": a text, or with `float` itself.
+    """
+    if isinstance(value, list):
+        return [plain(item, number) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _TAG not in value:
+        return {key: plain(item, number) for key, item in value.items()}
+    kind, inside = value[_TAG], cast("Any", value["v"])
+    if kind == "enum":
+        return str(inside[2])
+    if kind == "float":
+        return number(inside)
+    if kind == "timedelta":
+        return str(timedelta(*inside))
+    if kind == "dict":
+        return {key: plain(item, number) for key, item in inside.items()}
+    return [plain(item, number) for item in inside] if kind == "tuple" else str(inside)
 
 
 def _enum(parts: Any) -> enum.Enum:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TrikkError
-from trikk.core.values import JSON, encode
+from trikk.core.values import JSON, encode, plain
 from trikk.runs.run_state import RunState
 from trikk.tracking.fold import RunRecord, read_record
-from trikk.tracking.outputs import plain
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project

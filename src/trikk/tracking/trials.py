@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TrikkError, UnknownName, UsageError
-from trikk.core.values import JSON, encode
+from trikk.core.values import JSON, encode, plain
 from trikk.models.metrics.by_name import metric_of
 from trikk.models.metrics.own_metric import is_place
 from trikk.runs.journals.journal import RunRow
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord, read_record
-from trikk.tracking.outputs import plain
 from trikk.tracking.space import Space
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, style, table
+from trikk.cli.printing import echo, json_option, print_json, style, table
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:

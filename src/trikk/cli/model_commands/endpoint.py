@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import echo
+from trikk.cli.declaration_check import declared_graphs
+from trikk.cli.printing import echo
 from trikk.core.durations import bytes_of, seconds
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.logs import log_to_stderr
@@ -102,7 +103,6 @@ def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json:
 def _truth(project: Project, given: str | None, log: str) -> str:
     """The table with the truth that a log is joined with: given, else a monitor's; "" if none is needed."""
     from trikk.alerts.evaluations import declared
-    from trikk.execution.workers.process_executor import ProcessExecutor
 
     if given is not None:
         if given not in project.tables.names():
@@ -110,15 +110,12 @@ def _truth(project: Project, given: str | None, log: str) -> str:
         return given
     if project.tables.version(log) is not None:
         return ""  # the log has its types
-    executor = ProcessExecutor(project.settings)
     try:
-        monitors = declared(executor.graphs()).values()
+        monitors = declared(declared_graphs(project)).values()
     except TrikkError as error:  # the model's own code may be whole all the same
         warning = "no monitor is known, so that the key is logged as text: %s; --truth TABLE names its types"
         logging.getLogger("trikk.endpoint").warning(warning, error.what)
         return ""
-    finally:
-        executor.close()
     return next((spec.truth for spec in monitors if spec.predictions == log), "")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, table, when
+from trikk.cli.printing import echo, json_option, print_json, table, when
 from trikk.core.errors import TrikkError, UsageError
 from trikk.execution.project import Project
 from trikk.features import actions

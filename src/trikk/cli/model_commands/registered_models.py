@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 import time
 from collections.abc import Callable
@@ -11,9 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
-from trikk.cli.output import echo, json_option, plain, print_json, project_zone, table, when
+from trikk.cli.printing import echo, json_option, print_json, project_zone, table, user_name, when
 from trikk.core.errors import UsageError
 from trikk.core.text import shorten
+from trikk.core.values import plain
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
 from trikk.models.state import ModelState, Move
@@ -220,11 +220,7 @@ def _open(environment: str | None) -> tuple[Registry, str]:
 
 
 def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "someone"
-    return f"{user}@{socket.gethostname()}"
+    return f"{user_name()}@{socket.gethostname()}"
 
 
 def _reference(name: str, text: str) -> str:
@@ -357,7 +353,7 @@ def _text(value: Any) -> str:
         return class_text(value)
     if isinstance(value, list):
         return shorten(", ".join(map(class_text, value)), _LONGEST_CLASSES)
-    text = _number(value) if isinstance(value, float) else str(plain(value))
+    text = _number(value) if isinstance(value, float) else str(plain(value, float))
     return text[:12] if len(text) == 64 else shorten(text, _CUT)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, style, table
+from trikk.cli.printing import echo, json_option, print_json, style, table
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 

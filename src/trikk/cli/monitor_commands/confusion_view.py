@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trikk.cli.output import echo, table
+from trikk.cli.printing import echo, table
 from trikk.core.text import printable, shorten
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trikk.cli.output import echo, print_json, style, table, when
+from trikk.cli.printing import echo, print_json, style, table, when
 from trikk.core.errors import UnknownName, UsageError
 from trikk.execution.project import Project
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trikk.cli.monitor_commands.watch_command import moment_of
-from trikk.cli.output import echo, json_option, print_json, style, table, when
+from trikk.cli.printing import echo, json_option, print_json, style, table, user_name, when
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def incidents(words: tuple[str, ...], everything: bool, why: str, by: str, now: 
     if len(ids) > 1 or (action and not ids):
         raise click.UsageError("name one incident")
     if action:
-        _act(project, book, action, ids[0], why=why, by=by or _user(), now=now, as_json=as_json)
+        _act(project, book, action, ids[0], why=why, by=by or user_name(), now=now, as_json=as_json)
     elif ids:
         _show(book, ids[0], as_json=as_json)
     else:
@@ -116,10 +115,3 @@ def _said(entry: dict[str, Any]) -> str:
     by = f" by {entry['by']}" if entry.get("by") else ""
     people = f" (told: {', '.join(entry['tell']) or 'nobody'})" if "tell" in entry else ""
     return f"{kind}{by}{why}{people}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"

@@ -10,7 +10,7 @@ import click
 
 from trikk.cli.monitor_commands.confusion_view import reasons_of, show_matrix, show_reasons
 from trikk.cli.monitor_commands.drift_view import show_drift
-from trikk.cli.output import CELL, echo, json_option, parameters_text, print_json, style, table, value_text, when
+from trikk.cli.printing import CELL, echo, json_option, parameters_text, print_json, style, table, value_text, when
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.text import printable, shorten
 from trikk.execution.project import Project

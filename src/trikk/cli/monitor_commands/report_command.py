@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, table, when
+from trikk.cli.declaration_check import declared_graphs
+from trikk.cli.printing import echo, json_option, print_json, show_page, table, when
 from trikk.core.errors import UnknownName
 from trikk.execution.project import Project
 
@@ -89,14 +90,9 @@ def _list(project: Project, *, as_json: bool) -> None:
 
 def _declared(project: Project) -> dict[str, ReportSpec]:
     """The reports that the project's code declares, by name."""
-    from trikk.execution.workers.process_executor import ProcessExecutor
     from trikk.reports.due_reports import declared
 
-    executor = ProcessExecutor(project.settings)
-    try:
-        return {spec.name: spec for spec in declared(executor.graphs()).values()}
-    finally:
-        executor.close()
+    return {spec.name: spec for spec in declared(declared_graphs(project)).values()}
 
 
 def _next(one: dict[str, Any]) -> str:
@@ -163,7 +159,7 @@ def _make(
     else:
         _tell(state.id, pages, sent)
     if show:
-        _open(Path(pages[0]["html"]))
+        show_page(Path(pages[0]["html"]))
     return 1 if any(one["failed"] or one["refused"] for one in sent) else 0
 
 
@@ -259,10 +255,3 @@ def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
     else:
         _tell_sent(sent)
     return 1 if any(one["failed"] or one["refused"] for one in sent) else 0
-
-
-def _open(page: Path) -> None:
-    import webbrowser
-
-    if not webbrowser.open(page.resolve().as_uri()):
-        echo("no browser was found; open the file yourself", err=True)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, project_zone, style, table
+from trikk.cli.printing import echo, json_option, print_json, project_zone, style, table
 from trikk.core.errors import ParameterError, UnknownName
 from trikk.core.zones import day_start
 from trikk.execution.project import Project

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, style
+from trikk.cli.printing import echo, json_option, print_json, style
 from trikk.cli.run_commands.execute import mirroring
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.clock import SystemClock

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json
+from trikk.cli.printing import echo, json_option, print_json
 from trikk.cli.run_commands.execute import (
     explain,
     keep_going_option,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, took
+from trikk.cli.printing import echo, json_option, print_json, took
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.tails import tail_of
 from trikk.execution.project import Project

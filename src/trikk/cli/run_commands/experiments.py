@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.output import artifact_text, echo, json_option, parameters_text, print_json, state_text, table
+from trikk.cli.printing import (
+    artifact_text,
+    echo,
+    json_option,
+    parameters_text,
+    print_json,
+    show_page,
+    state_text,
+    table,
+)
 from trikk.cli.run_commands.execute import mirroring, parameter_option
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import UsageError
@@ -61,7 +70,7 @@ def _cell(value: Any) -> str:
 def artifacts(run: str, name: str | None, out: Path | None, show: bool, as_json: bool) -> None:
     """List what RUN made and logged, or show, write or open what is called NAME there."""
     from trikk.tracking.fold import read_record
-    from trikk.tracking.outputs import export, find, outputs
+    from trikk.tracking.run_artifacts import export, find, outputs
 
     project = Project.open()
     if name is None and (out is not None or show):
@@ -107,9 +116,7 @@ def _say(as_json: bool, document: dict[str, Any], text: str) -> None:
 
 def _open(project: Project, artifact: Artifact, name: str) -> Path:
     """A copy of a figure or a page, shown by the browser; it stays in `.trikk/opened`, which may be removed."""
-    import webbrowser
-
-    from trikk.tracking.outputs import export, file_name
+    from trikk.tracking.run_artifacts import export, file_name
 
     path = project.state_dir / "opened" / artifact.digest[:16] / file_name(artifact, name)
     if path.suffix.lower() not in _SHOWABLE:
@@ -117,8 +124,7 @@ def _open(project: Project, artifact: Artifact, name: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     export(project.artifacts, artifact, path)
-    if not webbrowser.open(path.as_uri()):
-        echo("no browser was found; open the file yourself", err=True)
+    show_page(path)
     return path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json
+from trikk.cli.printing import echo, json_option, print_json
 from trikk.core.errors import RunError, UnknownName, UsageError
 from trikk.execution.project import Project
 from trikk.runs.run_state import OVER, RunState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from trikk.cli.output import artifact_text, echo
+from trikk.cli.printing import artifact_text, echo
 from trikk.core.durations import show_seconds
 from trikk.core.text import printable
 from trikk.execution.workers.traces import headline

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from trikk.cli.output import (
+from trikk.cli.declaration_check import declared_graphs
+from trikk.cli.printing import (
     artifact_text,
     echo,
     json_option,
     parameters_text,
-    plain,
     print_json,
     print_json_list,
     state_text,
@@ -24,6 +24,7 @@ from trikk.cli.output import (
 )
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.values import plain
 from trikk.execution.project import Project
 from trikk.execution.upkeep.next_command import way_on
 from trikk.execution.upkeep.run_costs import cost_of
@@ -43,14 +44,8 @@ _STATES = click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]
 @json_option
 def pipelines(name: str | None, as_json: bool) -> None:
     """List the project's pipelines, or show the steps of the one called NAME."""
-    from trikk.execution.workers.process_executor import ProcessExecutor
-
     project = Project.open()
-    executor = ProcessExecutor(project.settings)
-    try:
-        graphs_by_name = executor.graphs()
-    finally:
-        executor.close()
+    graphs_by_name = declared_graphs(project)
     if name is not None and name not in graphs_by_name:
         raise UnknownName("pipeline", name, graphs_by_name)
     graphs = [graphs_by_name[name]] if name else list(graphs_by_name.values())
@@ -232,7 +227,7 @@ def _print_logged(record: RunRecord) -> None:
         table(["METRIC", "VALUE", "STEP", "LOGGED"], rows[:_METRICS_SHOWN], right=["LOGGED"])
         if len(rows) > _METRICS_SHOWN:
             echo(f"and {len(rows) - _METRICS_SHOWN:,} more metrics: --json has all")
-    logged = parameters_text({name: plain(value) for name, value in record.parameters().items()})
+    logged = parameters_text({name: plain(value, float) for name, value in record.parameters().items()})
     if logged:
         echo(f"logged parameters: {logged}")
     if files:
@@ -308,4 +303,4 @@ def _print_head(head: Any) -> None:
         for line in head:
             echo(f"  {line}")
     elif head is not None:
-        echo(f"  {plain(head)}")
+        echo(f"  {plain(head, float)}")

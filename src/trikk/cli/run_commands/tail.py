@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from trikk.cli.output import echo, json_option, print_json, table, value_text, when
+from trikk.cli.printing import echo, json_option, print_json, table, value_text, when
 from trikk.core.errors import UsageError
 from trikk.core.text import shorten
 from trikk.execution.project import Project

@@ -11,7 +11,7 @@ from trikk.models.calling.model_columns import inputs_of
 from trikk.models.signature import Signature
 from trikk.models.version import ModelVersion
 from trikk.storage.artifacts import Artifacts
-from trikk.tracking.outputs import export, file_name
+from trikk.tracking.run_artifacts import export, file_name
 
 _TYPES = {
     "Boolean": "boolean",

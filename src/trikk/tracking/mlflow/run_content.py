@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trikk.core.text import shorten
-from trikk.core.values import JSON
+from trikk.core.values import JSON, plain
 from trikk.runs.run_state import RunState
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord
-from trikk.tracking.outputs import plain
 
 T = TypeVar("T")
 RUN_TAG = "trikk.run"

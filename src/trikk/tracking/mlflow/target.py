@@ -24,7 +24,7 @@ from trikk.storage.codecs.manifest import KINDS
 from trikk.tracking.mlflow.logged_model import save_model
 from trikk.tracking.mlflow.mirror import Away, Refused
 from trikk.tracking.mlflow.run_content import RUN_TAG, MetricValue, RunContent
-from trikk.tracking.outputs import export, file_name
+from trikk.tracking.run_artifacts import export, file_name
 
 _LARGEST = (
     1.7976931348623157e308  # what MLflow's database keeps of an infinity (store/tracking/sqlalchemy_store.py)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import json
 import math
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ import click
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import TrikkError
 from trikk.core.text import printable, printable_lines, shorten
+from trikk.core.values import plain
 
 VALUE = 60  # characters of a value in a line that shows others beside it
 CELL = 300  # of a cell of a table
@@ -188,7 +190,7 @@ def artifact_text(artifact: dict[str, Any]) -> str:
     summary = artifact["summary"]
     kind = str(summary.get("type", artifact["codec"])).rpartition(".")[2]
     if "value" in summary:
-        shown = json.dumps(plain(summary["value"]), ensure_ascii=False)
+        shown = json.dumps(plain(summary["value"], float), ensure_ascii=False)
         return shorten(shown, VALUE)
     size = show_bytes(artifact["size"])
     if "columns" in summary:
@@ -198,23 +200,23 @@ def artifact_text(artifact: dict[str, Any]) -> str:
     return f"{kind}, {size}"
 
 
-def plain(value: Any) -> Any:
-    """A stored value as people write it: without the marks that tell dates, tuples and enums from texts."""
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$" not in value:
-        return {key: plain(item) for key, item in value.items()}
-    inside = value["v"]
-    if value["$"] == "enum":
-        return inside[2]
-    if value["$"] == "float":
-        return float(inside)
-    return str(timedelta(*inside)) if value["$"] == "timedelta" else plain(inside)
-
-
 def parameters_text(parameters: dict[str, Any]) -> str:
     """Parameters as `name=value`, joined by blanks; a long value is shortened."""
     shown = {name: v if isinstance(v, str) else json.dumps(v) for name, v in parameters.items()}
     return " ".join(f"{name}={shorten(printable(text), VALUE)}" for name, text in shown.items())
+
+
+def user_name() -> str:
+    """Who is at the terminal, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have a number and no name
+        return "somebody"
+
+
+def show_page(page: Path) -> None:
+    """Open a file in the browser; say so if there is none."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        echo("no browser was found; open the file yourself", err=True)

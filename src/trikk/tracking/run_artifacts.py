@@ -7,12 +7,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import StorageError, UnknownName, UsageError
-from trikk.core.values import JSON
+from trikk.core.values import JSON, plain
 from trikk.runs.run_state import RunState, TaskState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
@@ -179,21 +178,3 @@ def _export_items(artifacts: Artifacts, artifact: Artifact, to: Path) -> None:
             _export_items(artifacts, child, target)
         else:
             _write(artifacts, child, target, target.suffix.lower())
-
-
-def plain(value: JSON) -> JSON:
-    """Stored plain data as people and other programs write it: dates, enums and non-finite numbers as texts."""
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$" not in value:
-        return {key: plain(item) for key, item in value.items()}
-    inside: Any = value["v"]
-    if value["$"] == "enum":
-        return str(inside[2])
-    if value["$"] == "timedelta":
-        return str(timedelta(*inside))
-    if value["$"] == "dict":
-        return {key: plain(item) for key, item in inside.items()}
-    return [plain(item) for item in inside] if value["$"] == "tuple" else str(inside)
