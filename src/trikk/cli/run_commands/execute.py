@@ -18,6 +18,7 @@ from trikk.execution.run_options import How
 from trikk.execution.session import Session
 
 if TYPE_CHECKING:
+    from trikk.execution.resume import Planned
     from trikk.pipeline.graph import Graph
     from trikk.runs.run_state import RunState
 
@@ -100,24 +101,14 @@ def resume(
     as_json: bool,
 ) -> int:
     """Continue RUN (an id, its beginning, or `last`) from its failed or unfinished steps."""
-    from trikk.execution.resume import Answer, Planned, changed_files, code_changed
     from trikk.execution.resume import resume as go_on
 
     project = Project.open()
     run_id = project.find_run(run)
     state = project.run(run_id)
     asks = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
-    changed = changed_files(project, state) if code is None and state.state != "succeeded" else []
-    if changed:
-        if not asks:
-            raise code_changed(run_id, changed)
-        echo(f"The project's code has changed since run {run_id}: {', '.join(changed[:8])}", err=True)
-        chosen = click.prompt(
-            "Run the remaining steps with which code?", type=click.Choice(["current", "locked", "stop"]), err=True
-        )
-        if chosen == "stop":
-            raise click.Abort
-        code = chosen
+    if code is None and state.state != "succeeded":
+        code = _chosen_code(project, state, asks=asks)
 
     def announce(plan: list[Planned]) -> None:
         if as_json:
@@ -126,14 +117,6 @@ def resume(
         for planned in plan:
             verb = "reuse" if planned.reuse else "run"
             echo(f"  {verb:5} {planned.step}: {planned.why}", err=True)
-
-    def ask(opened: list[Planned]) -> Answer:
-        echo(f"The code of these steps has changed: {', '.join(p.step for p in opened)}", err=True)
-        choice = click.Choice(["again", "keep", "stop"])
-        answer = click.prompt("Run them again, or keep their results?", type=choice, err=True)
-        if answer == "stop":
-            raise click.Abort
-        return "again" if answer == "again" else "keep"
 
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
@@ -146,9 +129,35 @@ def resume(
             current_data=data,
             again=again,
             keep=keep,
-            ask=ask if asks else None,
+            ask=_again_or_keep if asks else None,
         )
     return _finish(project, resumed, as_json=as_json)
+
+
+def _chosen_code(project: Project, state: RunState, *, asks: bool) -> Any:
+    """Which code runs the remaining steps, where the project's has changed; None where it has not."""
+    from trikk.execution.resume import changed_files, code_changed
+
+    changed = changed_files(project, state)
+    if not changed:
+        return None
+    if not asks:
+        raise code_changed(state.id, changed)
+    echo(f"The project's code has changed since run {state.id}: {', '.join(changed[:8])}", err=True)
+    return _prompted("Run the remaining steps with which code?", "current", "locked")
+
+
+def _again_or_keep(opened: list[Planned]) -> Any:
+    echo(f"The code of these steps has changed: {', '.join(p.step for p in opened)}", err=True)
+    return _prompted("Run them again, or keep their results?", "again", "keep")
+
+
+def _prompted(question: str, *answers: str) -> str:
+    """One of the answers; click.Abort for a third one, "stop"."""
+    answer: str = click.prompt(question, type=click.Choice([*answers, "stop"]), err=True)
+    if answer == "stop":
+        raise click.Abort
+    return answer
 
 
 @click.command()

@@ -10,7 +10,7 @@ from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import check_access, refuse_keys
 from trikk.steps.amazon.dynamodb_request import check_request
-from trikk.steps.defining import defining
+from trikk.steps.defining import defining, plain_options
 
 
 def _read(table: str, key: dict[str, Any], filters: dict[str, Any], options: dict[str, Any]) -> Any:
@@ -76,16 +76,9 @@ def dynamodb(
         check_access(profile, role, endpoint, region)
         check_types(types or {})
         check_request(table, key or {}, segments)
-    options = {
-        "index": index,
-        "columns": None if columns is None else list(columns),
-        "types": None if types is None else dict(types),
-        "segments": segments,
-        "consistent": consistent,
-        "profile": profile,
-        "role": role,
-        "endpoint": endpoint,
-        "region": region,
-    }
+    options = plain_options(
+        index=index, columns=columns, types=types, segments=segments, consistent=consistent,
+        profile=profile, role=role, endpoint=endpoint, region=region,
+    )  # fmt: skip
     step = _DYNAMODB.options(name=name, after=after, retry=retry, timeout=timeout)
     return step(table, dict(key or {}), dict(filters or {}), options)

@@ -37,23 +37,9 @@ def read_s3(
     endpoint: str | None = None,
     region: str | None = None,
 ) -> pl.DataFrame:
-    """Read the rows of one or many objects, in the order of their keys.
+    """Read the rows of one or many objects, in the order of their keys; arguments as `trikk.s3` describes them.
 
     In a run, "source.read" events name every object that was read, with its size, ETag and version.
-
-    Args:
-        uri: s3://bucket/key, a folder (ends with /), or a pattern; may hold `{name}` for each parameter.
-        parameters: values by name.
-        format: "csv", "parquet" or "jsonl" for all objects; by each one's ending if not given.
-        columns: those to read; all if not given.
-        types: names of types by column, as in `trikk.storage.ingest.column_types`.
-        union: whether a column that a file lacks is null in its rows.
-        nulls: texts in CSV that mean that there is no value.
-        separator: between the values of CSV; a comma if None.
-        profile: a section of the AWS configuration files.
-        role: the ARN of a role to assume.
-        endpoint: the server's URL; AWS_ENDPOINT_URL if not given.
-        region: AWS_REGION, or the profile's, if not given.
 
     Returns:
         The rows, in the columns' order of the first object.

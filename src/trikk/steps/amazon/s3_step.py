@@ -11,7 +11,7 @@ from trikk.pipeline.retry import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import check_access, refuse_keys
 from trikk.steps.amazon.name_templates import check_holes
-from trikk.steps.defining import defining
+from trikk.steps.defining import defining, plain_options
 from trikk.storage.stores.object_names import locate
 
 
@@ -71,28 +71,26 @@ def s3(
     Raises:
         DefinitionError: if an argument is wrong, or holds what looks like a key.
     """
-    from trikk.storage.ingest.reader import FORMATS, Reading
-
     given = dict(parameters or {})
     with defining():
         refuse_keys(uri, *given.values())
         check_access(profile, role, endpoint, region)
-        Reading(types=types or {}, nulls=list(nulls), separator=separator)
-        if isinstance(uri, str):
+        _check_reading(format, types, nulls, separator)
+        if isinstance(uri, str):  # else a parameter or an output, which is checked when the step runs
             check_holes(uri, given)
             locate(uri)
-        if isinstance(format, str) and format not in FORMATS:
-            raise UsageError(f"format={format!r} is not known", next=f"use one of {', '.join(map(repr, FORMATS))}")
-    options = {
-        "format": format,
-        "columns": None if columns is None else list(columns),
-        "types": None if types is None else dict(types),
-        "union": union,
-        "nulls": list(nulls),
-        "separator": separator,
-        "profile": profile,
-        "role": role,
-        "endpoint": endpoint,
-        "region": region,
-    }
+    options = plain_options(
+        format=format, columns=columns, types=types, union=union, nulls=nulls, separator=separator,
+        profile=profile, role=role, endpoint=endpoint, region=region,
+    )  # fmt: skip
     return _S3.options(name=name, after=after, retry=retry, timeout=timeout)(uri, given, options)
+
+
+def _check_reading(
+    name: object, types: Mapping[str, str] | None, nulls: Sequence[str], separator: str | None
+) -> None:
+    from trikk.storage.ingest.reader import FORMATS, Reading
+
+    Reading(types=types or {}, nulls=list(nulls), separator=separator)
+    if isinstance(name, str) and name not in FORMATS:
+        raise UsageError(f"format={name!r} is not known", next=f"use one of {', '.join(map(repr, FORMATS))}")

@@ -18,7 +18,7 @@ from trikk.storage.ingest.row_keys import Sorted, by_key
 from trikk.storage.stores.buckets import connect_bucket, download, list_objects
 from trikk.storage.stores.object_names import locate
 from trikk.storage.tables.types import storable, without_text_for_nulls
-from trikk.storage.tables.versioned_tables import Tables, Write
+from trikk.storage.tables.versioned_tables import Committed, Tables, Write
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,23 +103,23 @@ def ingest(
     with tempfile.TemporaryDirectory(prefix="trikk-ingest-") as folder:
         files = _files(sources, Path(folder))
         labels = tuple(label for label, _ in files)
-        if identity is None:
-            identity = (
-                f"ingest/{new_run_id()}"
-                if key
-                else _free(tables, name, _identity(files, mode, reading), again, mode)
-            )
+        if identity is None and key:
+            identity = f"ingest/{new_run_id()}"  # the key itself keeps rows from going in twice
+        elif identity is None:
+            identity = _free(tables, name, _identity(files, mode, reading), again, mode)
         if version is not None and (written := tables.made(name, identity)) is not None:
-            new = written.rows if written.inserted is None else written.inserted
-            changed = written.updated or 0
-            return IngestReport(
-                labels, new + changed, written.rows - new - changed, written.version, True, new, changed
-            )
+            return _repeated(labels, written)
         rows = _read(files, reading, None if table is None else without_text_for_nulls(table), mode)
     if not rows.frame.height:
         return IngestReport(labels, 0, 0, version, False, columns=rows.types, doubts=tuple(rows.doubts))
     sorted_rows = by_key(table, rows.frame, tuple(key), mode)
-    report = IngestReport(
+    report = _unwritten(labels, rows, sorted_rows, version)
+    return _written(tables, name, sorted_rows, mode, tuple(key), identity, origin, report)
+
+
+def _unwritten(labels: tuple[str, ...], rows: Rows, sorted_rows: Sorted, version: int | None) -> IngestReport:
+    """The report of an ingest as long as nothing is written: all rows are dropped."""
+    return IngestReport(
         labels,
         0,
         rows.frame.height,
@@ -131,7 +131,17 @@ def ingest(
         columns=rows.types,
         doubts=tuple(rows.doubts),
     )
-    return _written(tables, name, sorted_rows, mode, tuple(key), identity, origin, report)
+
+
+def _repeated(labels: tuple[str, ...], written: Committed) -> IngestReport:
+    """The report of an ingest that was made before."""
+    new, changed = _new_and_changed(written)
+    return IngestReport(labels, new + changed, written.rows - new - changed, written.version, True, new, changed)
+
+
+def _new_and_changed(written: Committed) -> tuple[int, int]:
+    """Rows that the table did not have, and rows that took the place of others; all are new in an overwrite."""
+    return (written.rows if written.inserted is None else written.inserted), written.updated or 0
 
 
 def _written(
@@ -148,8 +158,7 @@ def _written(
         return report
     write = Write(mode, sorted_rows.rows, key, schema_mode="merge" if mode == "merge" else "strict")
     committed = tables.write(name, write, identity=identity, origin=origin)
-    changed = committed.updated or 0
-    new = committed.rows if committed.inserted is None else committed.inserted
+    new, changed = _new_and_changed(committed)
     dropped = report.dropped - new - changed
     return replace(
         report,
