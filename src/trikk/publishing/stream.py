@@ -23,6 +23,7 @@ from trikk.core.names import check_name
 from trikk.publishing.broker_messages import Messages
 from trikk.publishing.stream_lines import encode_lines
 from trikk.storage.stores.locks import file_lock
+from trikk.storage.stores.syncing import sync_path
 
 SEGMENT_BYTES = 64_000_000  # after which a new file begins
 _LOOK_EVERY = 0.2
@@ -222,7 +223,7 @@ class Stream:
         if any(self.path.glob("*.jsonl")):
             raise self._damaged("its index is gone")
         self._index.touch()
-        _sync_folder(self.path)
+        sync_path(self.path)
 
     def _append(self, messages: Messages, identity: str, moment: float) -> Batch:
         self._cut()
@@ -237,7 +238,7 @@ class Stream:
             # On the disk before its line in the index: that must never name bytes which a power cut takes.
             _sync(file)
         if fresh:
-            _sync_folder(self.path)
+            sync_path(self.path)
         batch = Batch(
             first, len(messages), segment, start, length, identity, messages.digest, moment, messages.schema_digest
         )
@@ -295,11 +296,3 @@ class Stream:
 def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

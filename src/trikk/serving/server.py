@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
     from trikk.serving.http.connections import Connections
 
-_BACKLOG, _ACCEPTED = 2048, 64
-_FILES, _OWN_FILES, _LEAST_ROOM = 4096, 128, 16
-_GRACE = 5.0
+_BACKLOG, _ACCEPTED = 2048, 64  # connections that the kernel keeps waiting; those that are accepted in one go
+_FILES, _OWN_FILES, _LEAST_ROOM = 4096, 128, 16  # descriptors; those of workers, logs and databases; connections
+_GRACE = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class Endpoint:
             started(self._started(listening))
             await server.serve(sockets=[listening])
         finally:
+            # Take nothing new, finish what was accepted, and only then close the log that its answers go through.
             listening.close()
             await self._dispatcher.drain()
             for task in tasks:
@@ -301,7 +302,8 @@ def _server(app: App, options: Options, connections: Connections) -> uvicorn.Ser
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=75,
+            timeout_keep_alive=75,  # seconds, as nginx: longer than the 60 after which load balancers give up
+            # A request may wait for as long as it may take, and be tried once more after a crash.
             timeout_graceful_shutdown=int(2 * options.timeout + _GRACE),
         )
     )

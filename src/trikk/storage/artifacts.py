@@ -176,12 +176,8 @@ class Artifacts:
             self.store.touch(child.digest)
         self.verify(artifact)
 
-    def new_folder(self) -> Path:
-        """An empty, private folder beside the store's half-written files, there until `release`."""
-        return self._files.fresh()
-
     def scratch(self) -> Path:
-        """A new, empty folder for what a value rests on until it is saved; `release` removes it."""
+        """A new, empty, private folder beside the store's half-written files; `release` removes it."""
         return self._files.fresh()
 
     def release(self) -> None:

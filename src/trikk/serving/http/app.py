@@ -24,8 +24,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _METHODS = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",), "/metrics": ("GET", "HEAD")}
 _DRAINED = 50  # times the limit on bodies: read and dropped, so that the client gets to read the answer
-_HELD = 50  # times the limit on bodies: what all requests together may hold
-
+_HELD = 50  # times the limit on bodies: what all requests together may hold, 300 MB as it is set
 
 _CLOSE: Headers = [(b"connection", b"close")]  # what is left of the request is not read
 _ALLOWED: Headers = [
@@ -99,6 +98,7 @@ class App:
         parts: list[bytes] = []
         try:
             data = await self._body(given, receive, parts)
+            # A slow client is no slow answer: time counts from the last byte.
             began = time.monotonic()
             body = Body(data, _text(given, b"content-type"), _text(given, b"content-encoding").strip().lower())
             served = await self._dispatcher.submit(Request(body, _text(given, b"accept")))

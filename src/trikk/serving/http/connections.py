@@ -20,7 +20,7 @@ from trikk.serving.http.refusal import JSON_TYPE, Refused, body_of
 _log = logging.getLogger("trikk.endpoint")
 _LOOK = 0.5
 _FOR_HEAD, _FOR_BODY, _RATE = 10.0, 20.0, 20_000  # seconds; bytes a second beyond
-_IDLE, _CLOSING, _YOUNG = 75.0, 5.0, 1.0  # seconds
+_IDLE, _CLOSING, _YOUNG = 75.0, 5.0, 1.0  # seconds; what is younger is not ended to make room for others
 _MOST_FIELDS, _MOST_HEAD = 100, 65_536  # of a head; bytes
 _SAY_AGAIN = 60.0
 

@@ -28,8 +28,8 @@ from trikk.serving.model_processes.worker_messages import Message, pack
 from trikk.serving.options import Options
 
 _log = logging.getLogger("trikk.endpoint")
-_SWEEP = 0.1
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0
+_SWEEP = 0.1  # seconds between two looks at requests that take too long
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0  # seconds before a worker is started again; twice as long each time
 
 Keep = Callable[[bytes, int, str], Awaitable[None]]
 
@@ -181,6 +181,7 @@ class Dispatcher:
         finally:
             self._running.discard(running)
             fleet.busy.discard(link)
+        # Give the worker its next batch before this one is logged and answered: it need not wait for the disk.
         if fleet.retired:
             self._start(link.close())
         else:
@@ -194,6 +195,7 @@ class Dispatcher:
         self._metrics.batch_requests.observe(len(batch))
         self._metrics.batch_rows.observe(rows)
         self._metrics.batch_seconds.observe(head["seconds"])
+        # First the log, then the answers: a prediction that somebody has got must be in the table some day.
         if self._keep is not None and rows:
             try:
                 await self._keep(answered.parts[-1], rows, head["value"])
@@ -219,6 +221,7 @@ class Dispatcher:
             elif waiting.alone:
                 _give(waiting, Served(_crashed(error), fleet.version.version))
             elif not waiting.future.done():
+                # One of the batch may have ended the process. Alone, it takes no other along a second time.
                 waiting.alone = True
                 self._queue.appendleft(waiting)
                 self._size += len(waiting.request.body.data)

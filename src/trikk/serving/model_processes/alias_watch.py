@@ -19,7 +19,7 @@ from trikk.serving.model_processes.fleet import Fleet
 from trikk.serving.options import Options
 
 _log = logging.getLogger("trikk.endpoint")
-_AGAIN = 15.0
+_AGAIN = 15.0  # seconds before a version that could not be loaded is tried again: its loading costs a core
 
 Build = Callable[[ModelVersion], Awaitable[Fleet]]
 
@@ -79,7 +79,7 @@ class Watch:
             return
         with contextlib.suppress(UnknownName):  # with --wait, the alias may come yet
             self._wanted = Registry(self._ledger).resolve(self._options.reference, self._options.environment)
-        self._seen, self._failed = entries[-1].seq, None
+        self._seen, self._failed = entries[-1].seq, None  # somebody has acted: what failed may be mended
 
     async def _swap(self, version: ModelVersion) -> None:
         began = time.monotonic()

@@ -14,7 +14,7 @@ from typing import Any
 from trikk.core.errors import TrikkError
 from trikk.serving.model_processes.worker_messages import PREFIX, Message, length, pack, unpack
 
-_END = 2.0
+_END = 2.0  # seconds that a worker has to end by itself once the front has hung up
 # More threads only help large batches, and wait for each other actively: more workers are what uses more cores.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 

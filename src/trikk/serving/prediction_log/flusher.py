@@ -10,7 +10,7 @@ from trikk.core.errors import TrikkError
 from trikk.serving.prediction_log.spool import Segment, Spool
 
 _log = logging.getLogger("trikk.endpoint")
-_MANY = 50_000
+_MANY = 50_000  # rows that do not wait for the next round
 
 
 class Flusher:
@@ -54,6 +54,7 @@ class Flusher:
 
     def _run(self) -> None:
         while True:
+            # Asked before the round: what was added until `close` was called is in it.
             stopping = self._stop
             self._round()
             if stopping:
@@ -72,6 +73,7 @@ class Flusher:
         self.backlog = len(segments)
         for segment in segments:
             try:
+                # A crash between both leaves the file: it is put again under its identity, which the table knows.
                 rows = self._put(segment)
                 self._spool.done(segment)
             except (TrikkError, OSError) as error:

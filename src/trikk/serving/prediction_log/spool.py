@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trikk.core.names import new_run_id
+from trikk.storage.stores.syncing import sync_path
 
-_HEAD = struct.Struct(">II")
+_HEAD = struct.Struct(">II")  # of a record: length, CRC-32
 _LOCK = "lock"
 _SUFFIX = ".log"
-_TRIES = 10
+_TRIES = 10  # new folders; one is lost only to a process that takes it for left over in that very moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Spool:
                 if self._durable:
                     os.fdatasync(self._file)
             except OSError:
+                # Half a record would end the file for its readers, with all that is answered for after it.
                 os.ftruncate(self._file, self._size)
                 raise
             self._size += len(data)
@@ -106,6 +108,7 @@ class Spool:
         segments = []
         for folder in sorted(self._folder.iterdir()):
             if folder.is_dir() and (folder == self._own or folder in self._held or self._take_over(folder)):
+                # The file that is being written is not complete yet; all others are.
                 now = self._path() if folder == self._own and self._file is not None else None
                 segments += [self._segment(path) for path in sorted(folder.glob(f"*{_SUFFIX}")) if path != now]
         return segments
@@ -134,7 +137,7 @@ class Spool:
             self._path(), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
         if self._durable:
-            _sync_folder(self._own)
+            sync_path(self._own)
 
     def _path(self) -> Path:
         return self._own / f"{self._number:08d}{_SUFFIX}"
@@ -161,6 +164,8 @@ def _claim(folder: Path) -> tuple[Path, dict[Path, int]]:
         own = folder / new_run_id()
         own.mkdir()
         lock = _hold(own)
+        # Between its making and its lock, another process may have taken the folder for one that was left, and
+        # removed it as empty.
         if lock is not None and (own / _LOCK).exists():
             return own, {own: lock}
     raise OSError(f"no folder in {folder} can be locked")
@@ -181,11 +186,3 @@ def _write(file: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(file, left) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

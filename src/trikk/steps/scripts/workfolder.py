@@ -33,7 +33,7 @@ def work_folder() -> Iterator[Path]:
     """
     step = current_step()
     if step is not None:
-        yield step.artifacts.new_folder()
+        yield step.artifacts.scratch()
         return
     folder = Path(tempfile.mkdtemp(prefix="trikk-work-"))
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import TableError
+from trikk.storage.stores.syncing import sync_path
 from trikk.storage.tables import sums as table_sums
 from trikk.storage.tables.ranges import FileRange
 
@@ -146,14 +147,16 @@ def sync_commit(table: Path, version: int) -> None:
     """
     from urllib.parse import unquote
 
+    # Data before the entry that names it, the entry before the folder: at no moment does the disk hold a name of
+    # something that it has not.
     for action in read_commit(table, version):
         if "add" in action:
-            _sync(table / unquote(action["add"]["path"]))
-    _sync(table)
-    _sync(table / "_delta_log" / f"{version:020d}.json")
-    _sync(table / "_delta_log")
+            sync_path(table / unquote(action["add"]["path"]))
+    sync_path(table)
+    sync_path(table / "_delta_log" / f"{version:020d}.json")
+    sync_path(table / "_delta_log")
     if version == 0:
-        _sync(table.parent)
+        sync_path(table.parent)
     # Digests of the commits before this one as well, if their writers were killed before they had added them;
     # a write that is found made has them already.
     last = table_sums.last_version(table)
@@ -175,14 +178,6 @@ def _entries(log: Path) -> tuple[set[int], list[int]]:
     commits = {int(name[:20]) for name in names if name[20:] == ".json" and name[:20].isdecimal()}
     rest = [name for name in names if not name.endswith(".json")]
     return commits, [int(match[1]) for name in rest if (match := _CHECKPOINT.match(name))]
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _damage(table: Path, problem: str, advice: str = RESTORE) -> TableError:
