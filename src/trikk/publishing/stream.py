@@ -14,12 +14,12 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from trikk.core.errors import PermanentError, StorageError, UnknownName
+from trikk.core.errors import PermanentError, RecordError, StorageError, UnknownName
 from trikk.core.names import check_name
+from trikk.core.record import Record
 from trikk.publishing.broker_messages import Messages
 from trikk.publishing.stream_lines import encode_lines
 from trikk.storage.stores.locks import file_lock
@@ -29,8 +29,7 @@ SEGMENT_BYTES = 64_000_000  # after which a new file begins
 _LOOK_EVERY = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Record, frozen=True):
     """One publication in a stream: a line of its index.
 
     Attributes:
@@ -56,9 +55,8 @@ class Batch:
     schema: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One message in a stream.
+class StreamMessage(Record, frozen=True):
+    """One message in a stream: a line of its file.
 
     Attributes:
         offset: its place in the stream, 0 for the first.
@@ -75,10 +73,6 @@ class Record:
     time: str
     headers: dict[str, str]
     value: dict[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """The message as JSON, as it stands in the file."""
-        return asdict(self)
 
 
 def streams_folder(state: Path, environment: str) -> Path:
@@ -162,7 +156,7 @@ class Stream:
                 f"can't append to the stream: {error.strerror}", where=str(self.path), next=mend
             ) from error
 
-    def read(self, after: int = -1, limit: int | None = None) -> Iterator[Record]:
+    def read(self, after: int = -1, limit: int | None = None) -> Iterator[StreamMessage]:
         """The messages with an offset greater than `after`, in order, as of now.
 
         Args:
@@ -184,7 +178,7 @@ class Stream:
                     left -= 1
                     yield record
 
-    def follow(self, after: int = -1) -> Iterator[Record]:
+    def follow(self, after: int = -1) -> Iterator[StreamMessage]:
         """As `read`, and then whatever is appended; never ends."""
         while True:
             for record in self.read(after):
@@ -207,8 +201,8 @@ class Stream:
         whole = new[: new.rfind(b"\n") + 1]
         for line in whole.splitlines():
             try:
-                batch = Batch(**json.loads(line))
-            except (ValueError, TypeError):
+                batch = Batch.read(json.loads(line))
+            except (ValueError, RecordError):
                 raise self._damaged(f"line {len(self._batches) + 1} of its index is not one") from None
             if batch.first != self._end:
                 raise self._damaged(f"line {len(self._batches) + 1} of its index does not follow the one before")
@@ -243,7 +237,7 @@ class Stream:
             first, len(messages), segment, start, length, identity, messages.digest, moment, messages.schema_digest
         )
         with self._index.open("ab") as file:
-            file.write(json.dumps(asdict(batch), separators=(",", ":")).encode() + b"\n")
+            file.write(json.dumps(batch.to_json(), separators=(",", ":")).encode() + b"\n")
             _sync(file)
         self._refresh()
         return batch
@@ -271,20 +265,20 @@ class Stream:
             next="they stay; start a new run to publish the present rows",
         )
 
-    def _read_batch(self, batch: Batch) -> Iterator[Record]:
+    def _read_batch(self, batch: Batch) -> Iterator[StreamMessage]:
         try:
             with (self.path / batch.segment).open("rb") as file:
                 file.seek(batch.start)
                 for number in range(batch.count):
-                    record = Record(**json.loads(file.readline()))
-                    if record.offset != batch.first + number:
+                    message = StreamMessage.read(json.loads(file.readline()))
+                    if message.offset != batch.first + number:
                         raise self._damaged(
                             f"{batch.segment} has another message where {batch.first + number} was"
                         )
-                    yield record
+                    yield message
         except FileNotFoundError:
             raise self._damaged(f"{batch.segment} is gone") from None
-        except (ValueError, TypeError):
+        except (ValueError, RecordError):
             raise self._damaged(f"{batch.segment} holds a line that is no message") from None
 
     def _damaged(self, problem: str) -> StorageError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
+from trikk.core.record import Record
 from trikk.core.text import shorten
 from trikk.core.values import JSON, canonical
 
@@ -18,8 +20,7 @@ RTOL = 1e-6
 ATOL = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Record, frozen=True):
     """What comparing two artifacts found.
 
     Attributes:
@@ -32,11 +33,7 @@ class Difference:
 
     verdict: Verdict
     detail: str
-    facts: dict[str, JSON] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, JSON]:
-        """The difference as a JSON object with the keys verdict, detail and facts."""
-        return {"verdict": self.verdict, "detail": self.detail, "facts": self.facts}
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Largest:

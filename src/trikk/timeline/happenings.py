@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from trikk.alerts.incidents import incident as i
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import Incident
-from trikk.core.values import JSON
+from trikk.core.record import Record
 from trikk.execution import once
 from trikk.models.registry import Registry
 from trikk.models.state import VERSION_REGISTERED, Move
@@ -20,8 +19,7 @@ from trikk.runs.journals.ledger import Entry, Ledger
 MODEL, INCIDENT, MESSAGE, RUN, REPORT = "model", "incident", "message", "run", "report"
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(Record, frozen=True):
     """One thing that happened.
 
     Attributes:
@@ -41,10 +39,6 @@ class Happening:
     what: str
     why: str = ""
     severity: str = ""
-
-    def to_json(self) -> dict[str, JSON]:
-        """It as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def happenings(

@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trikk.core.errors import StorageError, UnknownName, UsageError
-from trikk.core.values import JSON, plain
+from trikk.core.record import Record
+from trikk.core.values import plain
 from trikk.runs.run_state import RunState, TaskState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
@@ -22,8 +22,7 @@ from trikk.tracking.fold import RunRecord, label
 _FRAMES = (".parquet", ".csv", ".json", ".ndjson", ".arrow")
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Record, frozen=True):
     """One thing that a run made.
 
     Attributes:
@@ -38,10 +37,6 @@ class Output:
     step: str
     kind: str
     artifact: Artifact
-
-    def to_json(self) -> dict[str, JSON]:
-        """The output as JSON."""
-        return {"name": self.name, "step": self.step, "kind": self.kind, "artifact": self.artifact.to_json()}
 
 
 def outputs(state: RunState, record: RunRecord) -> list[Output]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.core.errors import ParameterError, UnknownName
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.pipeline.graph import ParameterSpec
 from trikk.pipeline.parameter_kinds import Kind
@@ -26,29 +27,19 @@ _RANGE = re.compile(r"(?P<log>log:)?(?P<low>[^.\s][^\s]*?)\.\.(?P<high>[^\s]+)\Z
 MOST_TRIALS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Record, frozen=True, rename={"values": "choices"}):
     """Values to choose from, as the JSON of the parameter's kind; at least two."""
 
-    values: tuple[JSON, ...]
-
-    def to_json(self) -> dict[str, JSON]:
-        """The choices as JSON."""
-        return {"choices": list(self.values)}
+    values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Record, frozen=True):
     """Numbers from `low` to `high`, both included; `whole` numbers only; on a logarithmic scale if `log`."""
 
     low: float
     high: float
     whole: bool
     log: bool
-
-    def to_json(self) -> dict[str, JSON]:
-        """The range as JSON."""
-        return {"low": self.low, "high": self.high, "whole": self.whole, "log": self.log}
 
 
 @dataclass(frozen=True, slots=True)

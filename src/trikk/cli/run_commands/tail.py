@@ -12,7 +12,7 @@ from trikk.cli.printing import echo, json_option, print_json, table, value_text,
 from trikk.core.errors import UsageError
 from trikk.core.text import shorten
 from trikk.execution.project import Project
-from trikk.publishing.stream import Record, Stream, find_stream, list_streams, streams_folder
+from trikk.publishing.stream import Stream, StreamMessage, find_stream, list_streams, streams_folder
 
 _VALUE = 500  # characters of a message that are shown
 
@@ -37,12 +37,12 @@ def tail(stream: str | None, follow: bool, lines: int, as_json: bool) -> None:
             {"stream": opened.path.name, "end": opened.end, "messages": [r.to_json() for r in opened.read(after)]}
         )
         return
-    for record in _records(opened, after, follow=follow):
-        value = shorten(json.dumps(record.value, ensure_ascii=False), _VALUE)
-        echo(f"{record.offset}  {value_text(record.time)}  {record.id}  {record.key or '-'}  {value}")
+    for message in _messages(opened, after, follow=follow):
+        value = shorten(json.dumps(message.value, ensure_ascii=False), _VALUE)
+        echo(f"{message.offset}  {value_text(message.time)}  {message.id}  {message.key or '-'}  {value}")
 
 
-def _records(stream: Stream, after: int, *, follow: bool) -> Iterator[Record]:
+def _messages(stream: Stream, after: int, *, follow: bool) -> Iterator[StreamMessage]:
     return stream.follow(after) if follow else stream.read(after)
 
 
