@@ -27,7 +27,7 @@ from benchmarks import machine
 from trikk.models.metrics.confusion import BY_CLASS
 from trikk.models.metrics.labels import Labels
 from trikk.models.task import Classes
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED, PROBABILITY
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.figures.window_figures import figures
 from trikk.monitoring.monitor_definition import MonitorSpec
 

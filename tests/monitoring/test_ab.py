@@ -22,7 +22,7 @@ from trikk.monitoring.ab.pairs import Excluded
 from trikk.monitoring.ab.resampling import Spread, outside, spread, student_cdf, student_quantile
 from trikk.monitoring.ab.sides import read_side
 from trikk.monitoring.ab.verdict import Rules, days_for, judge
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifact import Artifact

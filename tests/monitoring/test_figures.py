@@ -17,7 +17,7 @@ from trikk.core.errors import PredictionError, UsageError
 from trikk.models.metrics.by_name import METRICS, metric_of
 from trikk.models.metrics.scoring import score
 from trikk.monitoring.ab.ab_comparison import compare
-from trikk.monitoring.cases.case_join import BASELINE, OBSERVED, PREDICTED
+from trikk.monitoring.cases.case_columns import BASELINE, OBSERVED, PREDICTED
 from trikk.monitoring.figures.window_figures import Figures, figures
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.testing import MemoryTables

@@ -15,7 +15,7 @@ from sklearn import metrics as peer
 
 from trikk.models.metrics.labels import Labels
 from trikk.models.task import Classes, Task
-from trikk.monitoring.cases.case_join import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
+from trikk.monitoring.cases.case_columns import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
 from trikk.monitoring.figures.pooling import NOT_ADDABLE, pooled
 from trikk.monitoring.figures.window_figures import Figures, figures
 from trikk.monitoring.monitor_definition import MonitorSpec

@@ -14,7 +14,7 @@ from trikk.core.errors import UsageError
 from trikk.models.registry import Registry
 from trikk.models.signature import Field, Signature
 from trikk.models.task import Classes, Task
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 from trikk.monitoring.cases.tasks import labels_known, of_positive
 from trikk.monitoring.figures.pooling import pooled
 from trikk.monitoring.figures.window_figures import MOST_CLASSES, Figures, figures

@@ -12,12 +12,13 @@ from trikk.models.metrics.labels import Labels
 from trikk.models.registry import Registry
 from trikk.models.task import Task
 from trikk.monitoring.cases.ahead import dated_ahead, row_days
-from trikk.monitoring.cases.case_join import PROBABILITY, cases, check_tables
+from trikk.monitoring.cases.case_columns import PROBABILITY
+from trikk.monitoring.cases.case_join import cases, check_tables
 from trikk.monitoring.cases.changes import Source, changes
 from trikk.monitoring.cases.due_windows import batches, due
 from trikk.monitoring.cases.tasks import labels_known, of_positive
 from trikk.monitoring.cases.unseen import Unseen
-from trikk.monitoring.cases.windows import Window, state_of, zone_of
+from trikk.monitoring.cases.windows import Window, WindowState, state_of, zone_of
 from trikk.monitoring.estimates.reference import Reference, versions_of
 from trikk.monitoring.figures.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
 from trikk.monitoring.figures.window_figures import agree, figures
@@ -64,7 +65,7 @@ def evaluate(
         cursor = Cursor()
     new = changes(spec, source, cursor, [spec.set_aside] if spec.set_aside else [])
     made: list[WindowRecord] = []
-    states: list[tuple[Window, str]] = []
+    states: list[tuple[Window, WindowState]] = []
     until = dict(cursor.until)
     unchanged = 0
     reference = Reference(spec, records)
@@ -72,12 +73,12 @@ def evaluate(
     for kind in reference.kinds:
         rows_of = functools.partial(days, kind)
         windows = due(kind, cursor, new.spans, new.whole, now + AHEAD, zone, rows_of).windows
-        left: list[tuple[Window, str]] = []  # for their time: open, if others after them are not
+        left: list[tuple[Window, WindowState]] = []  # for their time: open, if others after them are not
         for batch in batches(windows, BATCH[kind]):
             for record, is_new in _evaluated(spec, source, records, reference, batch, now, run, redefined):
                 window = Window(record.start, record.end, kind, record.label)
                 if _is_nothing_yet(records, record, now):
-                    left.append((window, "pending"))
+                    left.append((window, WindowState.PENDING))
                     continue
                 states += [*left, (window, record.state)]
                 left.clear()
@@ -86,8 +87,15 @@ def evaluate(
                     made.append(record)
                 unchanged += not is_new
                 until[kind] = max(record.end.isoformat(), until.get(kind, ""))
-    after = Cursor(now.timestamp(), dict(source.versions), open_labels(states), until, new.reach, spec.figured)
-    after = replace(after, ahead=dated_ahead(spec, source, new, now))
+    after = Cursor(
+        now.timestamp(),
+        dict(source.versions),
+        open_labels(states),
+        until,
+        new.reach,
+        spec.figured,
+        dated_ahead(spec, source, new, now),
+    )
     records.advance(after, at=now.timestamp(), identity=identity)
     return Evaluation(tuple(made), unchanged)
 
@@ -189,5 +197,5 @@ def _judged(
     why = restated(before, record)
     if redefined:
         return replace(record, why=why and REDEFINED, restated=before.restated if before else 0), True
-    counts = before is not None and before.state == "final" and before.judged != record.judged
+    counts = before is not None and before.state is WindowState.FINAL and before.judged != record.judged
     return replace(record, why=why, restated=(before.restated if before else 0) + counts), True

@@ -14,9 +14,9 @@ from trikk.alerts.backtest.past import Known, Night, Versions
 from trikk.alerts.backtest.threshold_sweep import Days, Flip, Sight, Sweep
 from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.rule import cause
-from trikk.monitoring.cases.windows import zone_of
+from trikk.monitoring.cases.windows import GAP, zone_of
 from trikk.monitoring.day_drift.drift_definition import Drift
-from trikk.monitoring.day_drift.drift_records import AHEAD, GAP, DriftRecord
+from trikk.monitoring.day_drift.drift_records import AHEAD, DriftRecord
 from trikk.monitoring.day_drift.other_limits import MISSING, effects_of, is_measured
 from trikk.monitoring.monitor_definition import MonitorSpec
 

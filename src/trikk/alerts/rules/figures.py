@@ -17,6 +17,7 @@ from trikk.alerts.rules.rule import Kind, Point, Reading
 from trikk.alerts.rules.rule_condition import COUNTS, NOWCASTS, UNLABELLED, Compared, Condition, Name
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
+from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.estimates.trust import trusts
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.figures.window_figures import Figures
@@ -240,8 +241,8 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
             return figures.predicted + late + aside >= max(1, self.min_labelled)
         if all(name.kind == "count" and name.name != "interval_coverage" for name in self.condition.names()):
             is_new = "unseen_class" in self.figures and figures.unseen_class
-            return bool(is_new) or window.state in ("final", "overdue")
-        enough = window.state == "final" or (figures.coverage or 0.0) >= spec.least
+            return bool(is_new) or window.state.is_over
+        enough = window.state is WindowState.FINAL or (figures.coverage or 0.0) >= spec.least
         return enough and figures.labelled >= self.min_labelled
 
     def _is_foretold(self, figures: Figures) -> bool:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from trikk.alerts.rules.monitor_rule import MonitorRule, recent
 from trikk.alerts.rules.rule import Kind, Point, Reading, Severity
+from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
 
@@ -25,13 +26,13 @@ class LabelRule(MonitorRule, frozen=True, kw_only=True):
 
 
 def _is_over(window: WindowRecord) -> bool:
-    return window.state in ("final", "overdue") and window.whole.predicted > 0
+    return window.state.is_over and window.whole.predicted > 0
 
 
 def _point(window: WindowRecord, spec: MonitorSpec) -> Point:
     whole = window.whole
     share = whole.coverage or 0.0
-    bad = window.state == "overdue"
+    bad = window.state is WindowState.OVERDUE
     text = f"{whole.labelled:,} of {whole.predicted:,} labels came ({share:.0%})"
     return Point(
         mark=window.label,

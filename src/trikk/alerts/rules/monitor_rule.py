@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from trikk.alerts.rules.rule import Point, Reading, Rule, Scene, among
 from trikk.core.errors import UsageError
-from trikk.monitoring.cases.windows import window_at, zone_of
+from trikk.monitoring.cases.windows import labels_back, until_gap, zone_of
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
 
 BACK = 84
-"""How many windows are looked at for what is usual; so many in a row that were never evaluated end a history."""
+"""How many windows are looked at for what is usual."""
 _FARTHEST = 2000
 
 
@@ -102,19 +103,10 @@ def recent(
 ) -> list[WindowRecord]:
     """The last windows that are over by `now` and wanted, at most so many, oldest first.
 
-    With `ahead`, those too that begin no later than so long after now.
-
-    They are looked up by name, backwards, so that it costs the same however long the history is; a gap of 84
-    windows that were never evaluated ends it.
+    With `ahead`, those too that begin no later than so long after now. A gap of windows that were never evaluated
+    ends it.
     """
-    zone = zone_of(spec.timezone)
-    newest_first: list[WindowRecord] = []
-    window = window_at(kind, now + ahead, zone)
-    gap = distance = 0
-    while len(newest_first) < most and gap < BACK and distance < _FARTHEST:
-        record = records.window(kind, window.label)
-        gap, distance = (gap + 1 if record is None else 0), distance + 1
-        if record is not None and (ahead or record.end <= now) and wanted(record):
-            newest_first.append(record)
-        window = window_at(kind, window.start - timedelta(seconds=1), zone)
-    return newest_first[::-1]
+    labels = labels_back(kind, now + ahead, zone_of(spec.timezone))
+    near = until_gap(records.window(kind, label) for label in itertools.islice(labels, _FARTHEST))
+    fitting = (record for record in near if (ahead or record.end <= now) and wanted(record))
+    return list(itertools.islice(fitting, most))[::-1]

@@ -37,7 +37,7 @@ from trikk.monitoring.ab.pairs import DAY, Excluded, operands, paired
 from trikk.monitoring.ab.resampling import Spread, spread, two_sided
 from trikk.monitoring.ab.sides import Part, Side, parts_of, read_side, told_where
 from trikk.monitoring.ab.verdict import OPEN, Rules, Verdict, detectable, judge
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 from trikk.monitoring.cases.slices import slice_texts
 from trikk.monitoring.monitor_definition import MonitorSpec
 

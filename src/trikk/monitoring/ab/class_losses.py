@@ -26,7 +26,7 @@ from trikk.models.metrics.score_bins import Bins, complete, merged, over_classes
 from trikk.models.registry import Registry
 from trikk.models.task import Classes
 from trikk.monitoring.ab.losses import GROUP, NUMBER, OTHER, Extent, LeftOut, Loss, Measure, each_without, quotient
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED, PROBABILITY
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.cases.tasks import is_of_flags, labels_known
 from trikk.monitoring.monitor_definition import MonitorSpec
 

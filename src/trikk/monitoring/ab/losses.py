@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trikk.models.metrics.metric import Metric
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 
 if TYPE_CHECKING:
     import numpy as np

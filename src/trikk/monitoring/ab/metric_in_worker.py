@@ -12,7 +12,7 @@ from trikk.core.errors import UsageError
 from trikk.execution.step_messages import StepCall
 from trikk.models.metrics.by_name import metric_of
 from trikk.monitoring.ab.losses import GROUP, OTHER, Extent, each_without
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 from trikk.pipeline.step import Step
 
 if TYPE_CHECKING:

@@ -6,8 +6,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
+from trikk.monitoring.cases.case_columns import (
+    BASELINE,
+    EXPECTED,
+    LOWER,
+    OBSERVED,
+    PREDICTED,
+    PROBABILITY,
+    UPPER,
+)
 from trikk.monitoring.cases.nowcasts import HINDSIGHT, MADE, Standing, made_later, nowcasts, standing
 from trikk.monitoring.cases.rejected_share import set_aside_rows, with_set_aside
+from trikk.monitoring.cases.tasks import of_positive
 from trikk.monitoring.cases.unseen import UNSEEN, Unseen
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.monitor_definition import TIME_PARTS, Made, MonitorSpec
@@ -17,10 +27,6 @@ if TYPE_CHECKING:
 
     from trikk.models.registry import Registry
 
-PREDICTED, OBSERVED, BASELINE, LOWER, UPPER = "_predicted", "_observed", "_baseline", "_lower", "_upper"
-EXPECTED = "_expected_error"
-PROBABILITY = "_probability"
-"""The probability of the positive one of two classes; of several, each with `_` and its class behind."""
 _FORETOLD, _THEIRS = "_foretold", "_truth_"
 _KEPT = ("prediction_id", "model", "model_version", "run")
 _DAY = timedelta(days=1)
@@ -73,42 +79,73 @@ def cases(
     """
     import polars as pl
 
-    have, others = predictions.collect_schema(), truth.collect_schema()
-    check_tables(spec, have, others)
-    truth, others = with_texts(spec, truth, have, others)
+    have, theirs = predictions.collect_schema(), truth.collect_schema()
+    check_tables(spec, have, theirs)
+    truth, theirs = with_texts(spec, truth, have, theirs)
     by = [*spec.key, spec.slot]
-    made, came = within(spec, predictions, have, start, end), within(spec, truth, others, start, end)
-    values = {PREDICTED: spec.prediction}
-    values |= {BASELINE: spec.baseline} if spec.baseline else {}
-    values |= dict(zip((LOWER, UPPER), spec.interval, strict=False))
-    values |= {EXPECTED: spec.expected_error} if spec.expected_error else {}
-    values |= probabilities(spec, have)
-    own = [name for name in spec.slices if name in have and name not in by]
-    kept = [name for name in _KEPT if name in have and name not in (*by, *own)]
-    order = _order(spec, made, predictions if everything is None else everything, have, registry)
-    known = [_known(name, have).alias(alias) for alias, name in values.items()]
-    is_new = None if unseen is None else unseen.expression(made, have)
-    known += [] if is_new is None else [is_new.alias(UNSEEN)]
-    left = made.select(*by, *known, *own, *kept, *(by_.alias(name) for name, by_ in order.items()))
-    theirs = [name for name in spec.slices if name not in have and name in others and name not in by]
-    both = [name for name in own if name in others and others[name] == have[name]]
-    slices = (pl.col(name).alias(_THEIRS + name) for name in both)
-    right = came.select(*by, _known(spec.observed, others).alias(OBSERVED), *theirs, *slices)
-    values |= {} if is_new is None else {UNSEEN: UNSEEN}
-    chosen = _chosen(spec, left.collect(), list(values), by, list(order))
+    rows = within(spec, predictions, have, start, end)
+    joined = _predictions(spec, rows, predictions if everything is None else everything, have, unseen, registry)
     if aside is not None:
-        rows = set_aside_rows(spec, within(spec, aside, _with_slot(spec, aside), start, end), have)
-        chosen = with_set_aside(chosen, rows.collect(), by)
-    joined = _joined(chosen, right.collect(), by).with_columns(
-        pl.coalesce(name, _THEIRS + name).alias(name) for name in both
-    )
-    joined = joined.drop([_THEIRS + name for name in both]).with_columns(_time_parts(spec, joined.columns))
-    joined = joined if unseen is None else unseen.with_classes(joined, PREDICTED, OBSERVED)
+        rejected = set_aside_rows(spec, within(spec, aside, _with_slot(spec, aside), start, end), have)
+        joined = with_set_aside(joined, rejected.collect(), by)
+    shared = [name for name in _sliced(spec, have) if theirs.get(name) == have[name]]
+    truths = _truths(spec, within(spec, truth, theirs, start, end), theirs, have, shared)
+    joined = _joined(joined, truths, by)
+    joined = joined.with_columns(pl.coalesce(name, _THEIRS + name).alias(name) for name in shared)
+    joined = joined.drop([_THEIRS + name for name in shared])
+    joined = joined.with_columns(_time_parts(spec, joined.columns))
+    if unseen is not None:
+        joined = unseen.with_classes(joined, PREDICTED, OBSERVED)
     if registry is None or PROBABILITY not in joined.columns:
         return joined
-    from trikk.monitoring.cases.tasks import of_positive  # late, since that reads cases
-
     return of_positive(spec, registry, joined)
+
+
+def _predictions(
+    spec: MonitorSpec,
+    rows: pl.LazyFrame,
+    everything: pl.LazyFrame,
+    have: pl.Schema,
+    unseen: Unseen | None,
+    registry: Registry | None,
+) -> pl.DataFrame:
+    """The prediction that counts for each entity and slot, with its slices and what says who made it."""
+    by, sliced = [*spec.key, spec.slot], _sliced(spec, have)
+    values = {alias: _known(name, have) for alias, name in _columns_of_values(spec, have).items()}
+    is_new = None if unseen is None else unseen.expression(rows, have)
+    values |= {} if is_new is None else {UNSEEN: is_new}
+    kept = [name for name in _KEPT if name in have and name not in (*by, *sliced)]
+    order = _order(spec, rows, everything, have, registry)
+    named = [expression.alias(name) for name, expression in values.items()]
+    ordered = [expression.alias(name) for name, expression in order.items()]
+    selected = rows.select(*by, *named, *sliced, *kept, *ordered).collect()
+    return _chosen(spec, selected, list(values), by, list(order))
+
+
+def _columns_of_values(spec: MonitorSpec, have: pl.Schema) -> dict[str, str]:
+    """The predictions' columns of values, by what they are called among the cases."""
+    columns = {PREDICTED: spec.prediction}
+    columns |= {BASELINE: spec.baseline} if spec.baseline else {}
+    columns |= dict(zip((LOWER, UPPER), spec.interval, strict=False))
+    columns |= {EXPECTED: spec.expected_error} if spec.expected_error else {}
+    return columns | probabilities(spec, have)
+
+
+def _sliced(spec: MonitorSpec, have: pl.Schema) -> list[str]:
+    """The slices that a table has, beside the key and the slot."""
+    return [name for name in spec.slices if name in have and name not in (*spec.key, spec.slot)]
+
+
+def _truths(
+    spec: MonitorSpec, rows: pl.LazyFrame, theirs: pl.Schema, have: pl.Schema, shared: list[str]
+) -> pl.DataFrame:
+    """The truths with their slices; those of `shared`, which the predictions have too, renamed for the join."""
+    import polars as pl
+
+    alone = [name for name in _sliced(spec, theirs) if name not in have]
+    observed = _known(spec.observed, theirs).alias(OBSERVED)
+    renamed = (pl.col(name).alias(_THEIRS + name) for name in shared)
+    return rows.select(*spec.key, spec.slot, observed, *alone, *renamed).collect()
 
 
 def probabilities(spec: MonitorSpec, have: pl.Schema) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trikk.core.errors import UnknownName
 from trikk.models.metrics.labels import Labels, Texts, labels_of
 from trikk.models.registry import Registry
-from trikk.monitoring.cases.case_join import PREDICTED, PROBABILITY
+from trikk.monitoring.cases.case_columns import PREDICTED, PROBABILITY
 from trikk.monitoring.cases.tasks import labels_known
 from trikk.monitoring.monitor_definition import MonitorSpec
 

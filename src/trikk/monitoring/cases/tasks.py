@@ -14,13 +14,11 @@ from trikk.models.registry import Registry
 from trikk.models.signature import Signature
 from trikk.models.task import PROBABILITY as COLUMN
 from trikk.models.task import Classes, ClassValue, Task, class_text, united
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED, PROBABILITY
+from trikk.monitoring.cases.case_columns import MADE_BY, OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.monitor_definition import MonitorSpec
 
 if TYPE_CHECKING:
     import polars as pl
-
-_MADE_BY = ("model", "model_version")
 
 
 def labels_given(spec: MonitorSpec) -> Labels:
@@ -121,7 +119,7 @@ def _of_each(rows: pl.DataFrame, classes: Classes, known: Mapping[tuple[str, int
 def _made_by() -> tuple[pl.Expr, pl.Expr]:
     import polars as pl
 
-    model, version = (pl.col(name) for name in _MADE_BY)
+    model, version = (pl.col(name) for name in MADE_BY)
     return model.cast(pl.String), version.cast(pl.Int64)
 
 
@@ -129,7 +127,7 @@ def _signatures(registry: Registry, rows: pl.DataFrame) -> dict[tuple[str, int],
     """The signatures of the versions that made rows, by name and version, in their order."""
     import polars as pl
 
-    if not set(_MADE_BY) <= set(rows.columns) or not registry.names():
+    if not set(MADE_BY) <= set(rows.columns) or not registry.names():
         return {}
     pairs = rows.select(_made_by()).drop_nulls().unique().sort(pl.all())
     found = {}

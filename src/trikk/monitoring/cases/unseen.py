@@ -15,6 +15,7 @@ from trikk.core.errors import UnknownName
 from trikk.models.calling.trained_categories import unseen
 from trikk.models.registry import Registry
 from trikk.models.task import class_text
+from trikk.monitoring.cases.case_columns import MADE_BY
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.ledger import Ledger
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from trikk.models.signature import Signature
 
 UNSEEN, UNSEEN_CLASS = "_unseen", "_unseen_class"
-_MADE_BY = ("model", "model_version")
 
 
 class Unseen:
@@ -87,9 +87,9 @@ class Unseen:
         """Which rows are of which version, as far as it has a signature; the newest versions first."""
         import polars as pl
 
-        if not set(_MADE_BY) <= set(rows.collect_schema()) or not self._registry.names():
+        if not set(MADE_BY) <= set(rows.collect_schema()) or not self._registry.names():
             return
-        model, version = (pl.col(name) for name in _MADE_BY)
+        model, version = (pl.col(name) for name in MADE_BY)
         pairs = rows.select(model.cast(pl.String), version.cast(pl.Int64)).drop_nulls().unique().collect()
         for name, number in sorted(pairs.iter_rows(), key=lambda pair: (-pair[1], pair[0])):
             signature = self._signature(name, number)
@@ -146,7 +146,7 @@ def why_unknown(spec: MonitorSpec, ledger: Ledger, columns: list[str]) -> str:
         ledger: where models are registered.
         columns: those of the predictions.
     """
-    if not set(_MADE_BY) <= set(columns):
+    if not set(MADE_BY) <= set(columns):
         return f"table {spec.predictions} does not say which model made a row"
     registry = Registry(ledger)
     versions = [version for name in registry.names() for version in registry.versions(name)]
@@ -161,7 +161,7 @@ def why_unknown(spec: MonitorSpec, ledger: Ledger, columns: list[str]) -> str:
 
 def why_class_unknown(spec: MonitorSpec, ledger: Ledger, columns: Sequence[str]) -> str:
     """Why no window says how many truths are of a class that is new; arguments as of `why_unknown`."""
-    if not set(_MADE_BY) <= set(columns):
+    if not set(MADE_BY) <= set(columns):
         return f"table {spec.predictions} does not say which model made a row"
     registry = Registry(ledger)
     versions = [version for name in registry.names() for version in registry.versions(name)]

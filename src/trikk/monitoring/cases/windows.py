@@ -4,16 +4,58 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trikk.core.errors import UsageError
 from trikk.core.zones import day_of, day_start, hour_of, moment_of
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
-KINDS = ("hour", "day", "week", "month")
+_INSTANT = timedelta(microseconds=1)
+GAP = 84
+"""Windows in a row of which nothing is said, after which none is looked for any more: twelve weeks of days."""
+Known = TypeVar("Known")
+
+
+class WindowKind(StrEnum):
+    """How long a window is, by the clock of its place; weeks begin on Mondays."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+KINDS = (*WindowKind,)
+
+
+class WindowState(StrEnum):
+    """What a window's figures are worth."""
+
+    EMPTY = "empty"
+    """Neither predictions nor labels."""
+    PENDING = "pending"
+    """Labels have yet to come."""
+    PARTIAL = "partial"
+    """Some labels have come."""
+    FINAL = "final"
+    """All labels are there, or all that were expected by now."""
+    OVERDUE = "overdue"
+    """It is past the time, and too few labels came."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether time alone will change it."""
+        return self in (WindowState.PENDING, WindowState.PARTIAL)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its labels were due and something was expected."""
+        return self in (WindowState.FINAL, WindowState.OVERDUE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,13 +93,16 @@ def window_at(kind: str, moment: datetime, zone: ZoneInfo) -> Window:
         moment: with its zone.
         zone: whose midnights and Mondays count.
     """
-    if kind == "hour":
+    if kind == WindowKind.HOUR:
         start, end = hour_of(moment, zone)
         local = start.astimezone(zone)
         return Window(start, end, kind, local.isoformat(timespec="seconds" if local.second else "minutes"))
     day = day_of(moment, zone)
-    first = {"week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}
-    return _of_days(kind, first.get(kind, day), zone)
+    if kind == WindowKind.WEEK:
+        day -= timedelta(days=day.weekday())
+    elif kind == WindowKind.MONTH:
+        day = day.replace(day=1)
+    return _of_days(kind, day, zone)
 
 
 def windows_between(kind: str, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[Window]:
@@ -68,6 +113,35 @@ def windows_between(kind: str, first: datetime, last: datetime, zone: ZoneInfo) 
         window = window_at(kind, window.end, zone)
 
 
+def labels_back(kind: str, moment: datetime, zone: ZoneInfo) -> Iterator[str]:
+    """The labels of the windows of a kind, from the one in which a moment lies backwards, without an end.
+
+    Who looks windows up by name does as much work as there are windows to look at, however long the history is.
+    """
+    window = window_at(kind, moment, zone)
+    while True:
+        yield window.label
+        window = window_at(kind, window.start - _INSTANT, zone)
+
+
+def until_gap(windows: Iterable[Known | None]) -> Iterator[Known]:
+    """What is known of windows, up to the first gap: `GAP` windows in a row of which nothing is.
+
+    Without that, a monitor that has just begun would be searched back to the year 1.
+
+    Args:
+        windows: each window, the newest first; None where nothing is known.
+    """
+    gap = 0
+    for known in windows:
+        if known is not None:
+            yield known
+            gap = 0
+        gap += 1
+        if gap >= GAP:
+            return
+
+
 def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
     """The window that a label names; a date in a week or a month names that one.
 
@@ -75,13 +149,14 @@ def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
         UsageError: if it names none, such as a day that a place's clocks left out.
     """
     try:
-        moment = datetime.fromisoformat(f"{label}-01" if _MONTH.fullmatch(label) and kind == "month" else label)
+        is_month = kind == WindowKind.MONTH and _MONTH.fullmatch(label)
+        moment = datetime.fromisoformat(f"{label}-01" if is_month else label)
     except ValueError as error:
         raise UsageError(
             f"{label!r} names no {kind}", next="write it as 2020-03-26, 2020-03 or 2020-03-26T07:00"
         ) from error
     window = window_at(kind, moment_of(moment, zone), zone)
-    if kind == "day" and moment.tzinfo is None:
+    if kind == WindowKind.DAY and moment.tzinfo is None:
         named = _of_days(kind, moment.date(), zone)
         if named.start == named.end:
             raise UsageError(f"clocks of {zone.key} left out {label}", next=f"the next day is {window.label}")
@@ -116,9 +191,12 @@ def _left_out(time: datetime, zone: ZoneInfo) -> timedelta:
 
 
 def _of_days(kind: str, first: date, zone: ZoneInfo) -> Window:
-    days = {"week": 7, "month": monthrange(first.year, first.month)[1]}.get(kind, 1)
+    days, label = 7 if kind == WindowKind.WEEK else 1, first.isoformat()
+    if kind == WindowKind.MONTH:
+        days, label = monthrange(first.year, first.month)[1], f"{first:%Y-%m}"
+    # Both ends are asked for as days: on the day that clocks change, 24 hours after midnight is not midnight.
     start, end = (day_start(day, zone) for day in (first, first + timedelta(days=days)))
-    return Window(start, end, kind, f"{first:%Y-%m}" if kind == "month" else first.isoformat())
+    return Window(start, end, kind, label)
 
 
 def state_of(
@@ -131,7 +209,7 @@ def state_of(
     now: datetime,
     least: float,
     settling: timedelta = timedelta(),
-) -> str:
+) -> WindowState:
     """What a window's figures are worth now.
 
     Args:
@@ -143,16 +221,14 @@ def state_of(
         now: the time.
         least: the share of labelled cases, of those predicted, below which labels are missing.
         settling: how long after the window's end predictions may come in.
-
-    Returns:
-        empty: neither predictions nor labels. pending: labels have yet to come. partial: some have. final: all
-        are there, or all that were expected by now. overdue: it is past the time and too few came.
     """
     due = now >= window.end + delay
     if not predicted and not observed:
-        return "empty"
+        return WindowState.EMPTY
+    # All labels are there before their time, but a prediction that still counts may come and have none.
     if now >= window.end + settling and predicted and labelled == predicted:
-        return "final"
+        return WindowState.FINAL
     if due:
-        return "final" if not predicted or labelled >= least * predicted else "overdue"
-    return "partial" if labelled else "pending"
+        # Truths without any prediction (not predicted) wait for nothing.
+        return WindowState.FINAL if not predicted or labelled >= least * predicted else WindowState.OVERDUE
+    return WindowState.PARTIAL if labelled else WindowState.PENDING

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from trikk.drift import Profile
 from trikk.drift.measures.column_kinds import CALENDAR, kind_of
 from trikk.drift.measures.column_summary import ColumnProfile
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED, cases, errors
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
+from trikk.monitoring.cases.case_join import cases, errors
 from trikk.monitoring.cases.case_join import within as in_time
 from trikk.monitoring.cases.class_cases import SAID, TRUTH, is_of_chances, with_classes
-from trikk.monitoring.cases.windows import Window, state_of
+from trikk.monitoring.cases.windows import Window, WindowState, state_of
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DayProfile
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -98,7 +99,7 @@ def day_profile(
     observed = rows[OBSERVED].drop_nulls()
     counts = predicted.height, len(observed), both.height
     state = state_of(window, *counts, delay=spec.label_delay, now=now, least=spec.least, settling=spec.settling)
-    labels = state == "final"
+    labels = state is WindowState.FINAL
     given = predicted if features is None else features
     columns = {_feature(name): ColumnProfile.of(given[name]) for name in names}
     columns["prediction"] = ColumnProfile.of(predicted[PREDICTED])

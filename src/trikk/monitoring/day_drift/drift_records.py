@@ -7,6 +7,7 @@ Subjects: `monitor/NAME/profile/day/LABEL` has a day's profile, `monitor/NAME/dr
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,8 +19,8 @@ from trikk.core.digests import digest_json
 from trikk.core.errors import StorageError
 from trikk.core.values import JSON, decode
 from trikk.drift import ColumnDrift, Profile, Verdict
-from trikk.monitoring.cases.windows import window_at, zone_of
-from trikk.monitoring.figures.records import Cursor, backwards
+from trikk.monitoring.cases.windows import WindowKind, labels_back, until_gap, zone_of
+from trikk.monitoring.figures.records import Cursor, newest_of
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.ledger import Entry, Ledger
 
@@ -28,8 +29,6 @@ COMPARED = "day.compared"
 REACHED = "drift.advanced"
 AHEAD = timedelta(days=2)
 """How long before it begins a day may say something."""
-GAP = 84
-"""Days in a row that say nothing, after which no more are looked for."""
 
 Day = TypeVar("Day")
 
@@ -138,6 +137,11 @@ class DriftRecord:
         found = [column for column in self.columns if column.verdict == "drift"]
         return tuple(sorted(found, key=lambda c: -c.size))
 
+    @property
+    def says_something(self) -> bool:
+        """Whether it is a verdict that more labels won't change: drift, or none in a day that is settled."""
+        return self.verdict == "drift" or (self.verdict == "no drift" and self.settled)
+
     def of(self, column: str) -> ColumnDrift | None:
         """The finding of one column; None if it was not compared."""
         return next((one for one in self.columns if one.column == column), None)
@@ -200,10 +204,8 @@ class DriftRecords:
     def newest(self, spec: MonitorSpec, kind: str, most: int) -> list[DriftRecord]:
         """What holds of the last windows of a kind, at most so many, in the order of time."""
         held = self.ledger.last(f"{self._subject}/drift")
-        body: Any = {} if held is None else held.body
-        until = body.get("until", {}).get(kind)
-        found = backwards(lambda label: self.window(kind, label), spec, kind, until, most)
-        return self.windows(kind)[-most:] if found is None else found
+        until = None if held is None else Cursor.read(held.body).until.get(kind)
+        return newest_of(self, spec, kind, until, most)
 
     def put(self, record: DriftRecord, *, identity: str) -> None:
         """Add a window's verdict; once for each identity."""
@@ -227,8 +229,7 @@ class DriftRecords:
     def cursor(self, definition: str) -> Cursor:
         """How far this has come with a definition; a new cursor if that is another than before."""
         held = self.ledger.last(f"{self._subject}/drift")
-        body: Any = {} if held is None or held.body["definition"] != definition else held.body
-        return Cursor(**{name: body[name] for name in Cursor.__slots__ if name in body})
+        return Cursor() if held is None or held.body["definition"] != definition else Cursor.read(held.body)
 
     def advance(self, cursor: Cursor, definition: str, *, at: float, identity: str) -> None:
         """Write down how far this has come."""
@@ -252,40 +253,22 @@ def drift_observations(
         now: the time, with its zone.
         most: how many days at most.
     """
-    return observed(days_back(records, spec, now), _says_something, most)[::-1]
-
-
-def _says_something(record: DriftRecord) -> bool:
-    return record.verdict == "drift" or (record.verdict == "no drift" and record.settled)
+    return observed(days_back(records, spec, now), lambda record: record.says_something, most)[::-1]
 
 
 def days_back(records: DriftRecords, spec: MonitorSpec, now: datetime) -> Iterator[DriftRecord | None]:
-    """What holds of each day (None: nothing) from the last that may say something backwards, without an end.
-
-    Days are looked up by name, so that it costs the same however long the history is.
-    """
-    zone = zone_of(spec.timezone)
-    day = window_at("day", now + AHEAD, zone)
-    while True:
-        yield records.window("day", day.label)
-        day = window_at("day", day.start - timedelta(seconds=1), zone)
+    """What holds of each day (None: nothing) from the last that may say something backwards, without an end."""
+    labels = labels_back(WindowKind.DAY, now + AHEAD, zone_of(spec.timezone))
+    return (records.window(WindowKind.DAY, label) for label in labels)
 
 
 def observed(days: Iterable[Day | None], says_something: Callable[[Day], bool], most: int) -> list[Day]:
-    """The days that say something, the newest first; a gap of 84 that say nothing ends it.
+    """The days that say something, the newest first, up to a gap (`until_gap`).
 
     Args:
         days: each day, the newest first; None where nothing is known.
         says_something: of a day.
         most: how many days at most.
     """
-    newest_first: list[Day] = []
-    gap = 0
-    for day in days:
-        if day is not None and says_something(day):
-            newest_first.append(day)
-            gap = 0
-        gap += 1
-        if len(newest_first) >= most or gap >= GAP:
-            break
-    return newest_first
+    saying = (day if day is not None and says_something(day) else None for day in days)
+    return list(itertools.islice(until_gap(saying), most))

@@ -12,7 +12,8 @@ from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
-from trikk.monitoring.cases.case_join import OBSERVED, PREDICTED, cases, errors, moment_of, standings, with_texts
+from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
+from trikk.monitoring.cases.case_join import cases, errors, moment_of, standings, with_texts
 from trikk.monitoring.cases.class_cases import SAID, TRUTH, in_cell, with_classes, worst_first
 from trikk.monitoring.cases.slices import slice_texts
 from trikk.monitoring.cases.windows import window_named, zone_of

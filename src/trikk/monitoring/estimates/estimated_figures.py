@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.models.metrics.labels import Labels, Texts
 from trikk.models.task import Task
-from trikk.monitoring.cases.case_join import EXPECTED, OBSERVED, PREDICTED, PROBABILITY
+from trikk.monitoring.cases.case_columns import EXPECTED, OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.estimates.classes import Chances, Expected, expected, is_expected
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trikk.models.metrics.score_bins import from_flat
-from trikk.monitoring.cases.case_join import PREDICTED
+from trikk.monitoring.cases.case_columns import PREDICTED
 from trikk.monitoring.cases.windows import Window, window_at, windows_between, zone_of
 from trikk.monitoring.estimates.calibration import LEAST, Calibration, fitted
 from trikk.monitoring.figures.records import fingerprint

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
-from trikk.core.values import JSON
+from trikk.core.record import Record
+from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.estimates.estimated_figures import estimable
 from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
 
-TRUST, DISTRUST, OPEN = "trust", "don't trust", "not yet known"
+
+class TrustState(StrEnum):
+    """Whether an estimate is to be trusted."""
+
+    TRUST = "trust"
+    DISTRUST = "don't trust"
+    OPEN = "not yet known"
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Record, frozen=True):
     """How an estimate has done.
 
     Attributes:
         metric: what is estimated.
-        state: "trust", "don't trust" or "not yet known".
+        state: whether it is to be trusted.
         reason: why, in a sentence.
         windows: how many windows with labels it rests on.
         off: by how much the estimates were off, as a share of the real values; None without windows.
@@ -29,23 +35,19 @@ class Trust:
     """
 
     metric: str
-    state: str
+    state: TrustState
     reason: str
     windows: int = 0
     off: float | None = None
     bias: float | None = None
     naive: float | None = None
 
-    def to_json(self) -> dict[str, JSON]:
-        """The judgement as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 def trusts(
     spec: MonitorSpec, windows: Sequence[WindowRecord], *, last: int = 8, tolerance: float = 0.2
 ) -> list[Trust]:
     """Judge each estimate of a monitor by its windows whose labels are in; arguments as of `trust`."""
-    known = [w.whole for w in windows if w.state == "final" and w.whole.labelled >= spec.minimum]
+    known = [w.whole for w in windows if w.state is WindowState.FINAL and w.whole.labelled >= spec.minimum]
     found = []
     for metric in estimable(spec):
         pairs = [(f.estimated_labelled.get(metric), f.metrics.get(metric)) for f in known]
@@ -69,7 +71,7 @@ def trust(
     counted = pairs[-last:]
     size = sum(abs(real) for _, real in counted)
     if not counted or not size:
-        return Trust(metric, OPEN, "no window with an estimate has enough labels yet", len(counted))
+        return Trust(metric, TrustState.OPEN, "no window with an estimate has enough labels yet", len(counted))
     off = sum(abs(guess - real) for guess, real in counted) / size
     bias = sum(guess - real for guess, real in counted) / size
     steps = list(pairwise(counted))
@@ -81,5 +83,6 @@ def trust(
         reason += f" ({abs(bias):.0%} too {'low' if bias < 0 else 'high'} on the whole)"
     if naive is not None:
         reason += f"; to expect what was before would have been off by {naive:.0%}"
-    state = OPEN if len(counted) < least else TRUST if off <= tolerance else DISTRUST
+    state = TrustState.TRUST if off <= tolerance else TrustState.DISTRUST
+    state = TrustState.OPEN if len(counted) < least else state
     return Trust(metric, state, reason, len(counted), off, bias, naive)

@@ -7,15 +7,19 @@ A window that is evaluated anew gets another entry; the last one holds.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from trikk.core.digests import digest_json
 from trikk.core.errors import UnknownName
+from trikk.core.record import Record
 from trikk.core.values import JSON
-from trikk.monitoring.cases.windows import Window, window_at, zone_of
+from trikk.monitoring.cases.windows import Window, WindowState, labels_back, until_gap, zone_of
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.ledger import Entry, Ledger
@@ -25,7 +29,8 @@ EVALUATED = "window.evaluated"
 RESTATED = "window.restated"
 ADVANCED = "monitor.advanced"
 CALIBRATED = "monitor.calibrated"
-_GAP, _INSTANT = 84, timedelta(microseconds=1)
+_INSTANT = timedelta(microseconds=1)
+Window_ = TypeVar("Window_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class WindowRecord:
     label: str
     start: datetime
     end: datetime
-    state: str
+    state: WindowState
     figures: tuple[Figures, ...]
     at: float
     run: str = ""
@@ -92,11 +97,11 @@ class WindowRecord:
         found = {name: data[name] for name in cls.__slots__ if name in data}
         found |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
         found |= {"classes": tuple(data.get("classes", ()))}
+        found |= {"state": WindowState(data["state"])}
         return cls(**{**found, "figures": tuple(Figures.read(one) for one in data["figures"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Record, frozen=True):
     """How far a monitor's evaluation has come.
 
     Attributes:
@@ -110,20 +115,16 @@ class Cursor:
     """
 
     at: float | None = None
-    versions: dict[str, int | None] = field(default_factory=dict)
-    open: dict[str, list[str]] = field(default_factory=dict)
-    until: dict[str, str] = field(default_factory=dict)
-    reach: dict[str, list[str]] = field(default_factory=dict)
+    versions: dict[str, int | None] = msgspec.field(default_factory=dict)
+    open: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    until: dict[str, str] = msgspec.field(default_factory=dict)
+    reach: dict[str, list[str]] = msgspec.field(default_factory=dict)
     definition: str = ""
-    ahead: dict[str, JSON] = field(default_factory=dict)
+    ahead: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def is_of_another(self, spec: MonitorSpec) -> bool:
         """Whether the figures were made by another definition, so that all have to be made anew."""
         return self.definition not in ("", spec.figured)
-
-    def to_json(self) -> dict[str, JSON]:
-        """The cursor as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Records:
@@ -160,8 +161,7 @@ class Records:
     def cursor(self) -> Cursor:
         """How far evaluation has come."""
         held = self.ledger.last(f"{self._subject}/cursor")
-        body: Any = {} if held is None else held.body
-        return Cursor(**{name: body[name] for name in Cursor.__slots__ if name in body})
+        return Cursor() if held is None else Cursor.read(held.body)
 
     def advance(self, cursor: Cursor, *, at: float, identity: str) -> None:
         """Write down how far evaluation has come."""
@@ -211,53 +211,48 @@ class Records:
 
         It costs as much as there are windows to look at, however long the history is.
         """
-        until = self.cursor().until.get(kind)
-        found = backwards(lambda label: self.window(kind, label), spec, kind, until, most, wanted)
-        return [w for w in self.windows(kind) if wanted(w)][-most:] if found is None else found
+        return newest_of(self, spec, kind, self.cursor().until.get(kind), most, wanted)
 
     def _of(self, kind: str, label: str) -> str:
         return f"{self._subject}/window/{kind}/{label}"
 
 
-Found = TypeVar("Found")
+class History(Protocol[Window_]):
+    """What is kept of windows: `Records`, or a monitor's drift."""
+
+    def window(self, kind: str, label: str, /) -> Window_ | None:
+        """What holds of one window; None if nothing is known of it."""
+
+    def windows(self, kind: str, /) -> list[Window_]:
+        """What holds of all, in the order of time; it reads the whole history."""
 
 
-def backwards(
-    look: Callable[[str], Found | None],
+def newest_of(
+    history: History[Window_],
     spec: MonitorSpec,
     kind: str,
     until: str | None,
     most: int,
-    wanted: Callable[[Found], object] = bool,
-) -> list[Found] | None:
-    """Look windows up by name, from the last one backwards.
+    wanted: Callable[[Window_], object] = bool,
+) -> list[Window_]:
+    """The last windows of a kind that are wanted, at most so many, in the order of time.
 
     Args:
-        look: what there is by a window's label.
+        history: what is kept of them.
         spec: the monitor, whose days count.
         kind: hour, day, week or month.
-        until: the end of the last window, as the cursor has it.
-        most: how many are wanted.
+        until: the end of the last window, as the cursor has it; None without one.
+        most: how many.
         wanted: which.
-
-    Returns:
-        What was found, in the order of time; None if so many windows in a row are not there that others may lie
-        before them, so that all have to be read.
     """
-    if until is None:
-        return None
-    found: list[Found] = []
-    zone, end, gap = zone_of(spec.timezone), datetime.fromisoformat(until), 0
-    while len(found) < most:
-        window = window_at(kind, end - _INSTANT, zone)
-        held = look(window.label)
-        gap = gap + 1 if held is None else 0
-        if gap > _GAP:
-            return None
-        if held is not None and wanted(held):
-            found.append(held)
-        end = window.start
-    return found[::-1]
+    if until is not None:
+        last, zone = datetime.fromisoformat(until) - _INSTANT, zone_of(spec.timezone)
+        known = until_gap(history.window(kind, label) for label in labels_back(kind, last, zone))
+        newest = list(itertools.islice(filter(wanted, known), most))
+        if len(newest) == most:
+            return newest[::-1]
+    # A gap ended the search, and others may lie before it: a monitor that stood still for a season.
+    return [window for window in history.windows(kind) if wanted(window)][-most:]
 
 
 def unknown_monitor(name: str, known: Iterable[str]) -> UnknownName:
@@ -275,7 +270,7 @@ def names(ledger: Ledger) -> list[str]:
 
 def restated(before: WindowRecord | None, now: WindowRecord) -> str:
     """In words, what made the figures of a window others than they were; "" if nothing that was final changed."""
-    if before is None or before.state not in ("final", "overdue"):
+    if before is None or not before.state.is_over:
         return ""
     if before.judged == now.judged:
         return "" if before.state == now.state else f"it is {now.state} now"
@@ -295,11 +290,11 @@ def reason_for(more: int) -> str:
     return "values were corrected"
 
 
-def open_labels(records: Iterable[tuple[Window, str]]) -> dict[str, list[str]]:
+def open_labels(records: Iterable[tuple[Window, WindowState]]) -> dict[str, list[str]]:
     """The labels of windows whose state time alone will change, by kind, from windows and their states."""
     found: dict[str, list[str]] = {}
     for window, state in records:
-        if state in ("pending", "partial"):
+        if state.is_open:
             found.setdefault(window.kind, []).append(window.label)
     return found
 

@@ -16,7 +16,7 @@ from trikk.models.metrics.confusion import Confusion
 from trikk.models.metrics.labels import Labels, labels_of, of_other
 from trikk.models.metrics.metric import Metric
 from trikk.models.metrics.scoring import check_two
-from trikk.monitoring.cases.case_join import BASELINE, LOWER, OBSERVED, PREDICTED, PROBABILITY, UPPER
+from trikk.monitoring.cases.case_columns import BASELINE, LOWER, OBSERVED, PREDICTED, PROBABILITY, UPPER
 from trikk.monitoring.cases.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
 from trikk.monitoring.cases.nowcasts import told as told_nowcasts
 from trikk.monitoring.cases.rejected_share import SET_ASIDE
