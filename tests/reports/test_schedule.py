@@ -225,7 +225,7 @@ def test_a_report_that_fails_is_tried_three_times_told_as_an_incident_and_then_n
     assert place.look("2020-03-30T12:00").reported.reports == []
     assert first.notes == []
     second = place.look("2020-04-01T04:05")
-    assert [change["incident"] for change in second.looked.changes] == ["report_monthly.failed-1"]
+    assert [change["incident"] for change in second.outcome.changes] == ["report_monthly.failed-1"]
     third = place.look("2020-04-01T04:10")
     (run,) = place.project.journal.runs(limit=None)
     assert third.notes == [
@@ -240,7 +240,7 @@ def test_a_report_that_fails_is_tried_three_times_told_as_an_incident_and_then_n
         "report monthly: 1 earlier time was missed; trikk report monthly --for 2020-03"
     )
     assert place.runs()[1:] == [("succeeded", "2020-04")]
-    assert "resolved" in [change["kind"] for change in place.look("2020-05-01T04:05").looked.changes]
+    assert "resolved" in [change["kind"] for change in place.look("2020-05-01T04:05").outcome.changes]
 
 
 def test_a_report_that_has_failed_is_resumed_at_the_next_look(place: Place) -> None:

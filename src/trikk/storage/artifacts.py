@@ -171,6 +171,7 @@ class Artifacts:
         Raises:
             ArtifactMissing, ArtifactCorrupt: as `verify`.
         """
+        # First touched, then verified: a clean-up in between would remove what has just been found whole.
         self.store.touch(artifact.digest)
         for child in self.children(artifact):
             self.store.touch(child.digest)

@@ -14,8 +14,8 @@ import time
 from trikk.runs.context import StepContext, at_exit
 from trikk.runs.logged import Logged
 
-_EVERY = 0.2
-_AT_MOST = 500
+_EVERY = 0.2  # seconds: what a process that is killed may lose
+_AT_MOST = 500  # events in a transaction
 
 
 class Buffer:
@@ -38,6 +38,8 @@ class Buffer:
         """Take events; raises JournalError if they, or those that were held back, can't be written."""
         with self._lock:
             self._held += events
+            # The first after a pause goes at once: what is logged once an epoch is in the journal on return. Where
+            # nobody calls `flush` at the end, nothing is held back at all.
             waited = time.monotonic() - self._written >= _EVERY
             if waited or not self._may_hold or len(self._held) >= _AT_MOST:
                 self._write()

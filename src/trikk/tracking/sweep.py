@@ -88,6 +88,7 @@ class Sweep:
         graph = session.graph(pipeline)
         space = read_space(graph.parameters, given)
         first = {n: p.values[0] if isinstance(p, Choices) else p.low for n, p in space.searched.items()}
+        # What can't go well is told before anything is written down: parameters, tables, a missing Optuna.
         parameters_for(graph, {**space.fixed, **first})
         lock = session.pin(pipeline).to_json()
         plan = Plan(new_run_id(), pipeline, space, metric, maximize, trials, lock)
@@ -119,6 +120,7 @@ class Sweep:
             )
         proposer = proposer_of(plan)
         with self._alone(plan), _signals():
+            # What was broken off is finished first, so that the sampler learns of all before it proposes more.
             rows = sorted(rows_of(self.project, plan).items())
             left = [(number, row.id) for number, row in rows if row.state not in ("succeeded", "failed")]
             self._all(partial(self._finish, plan, number, run) for number, run in left)

@@ -52,6 +52,7 @@ def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
     clock = SystemClock()
     while True:
         try:
+            # Opened anew for each look: settings and code may have been changed since.
             with contextlib.closing(Project.open(project.root)) as fresh:
                 if _look(fresh, None, as_json=as_json) == _STOPPED:
                     return _STOPPED
@@ -82,32 +83,32 @@ class Watched:
     """What one look at a project has done.
 
     Attributes:
-        looked: about monitors and incidents.
+        outcome: about monitors and incidents.
         reported: about reports.
     """
 
-    looked: Looked
+    outcome: Looked
     reported: Reported
 
     @property
     def notes(self) -> list[str]:
         """What could not be done, in sentences."""
-        return [*self.looked.notes, *self.reported.notes]
+        return [*self.outcome.notes, *self.reported.notes]
 
     @property
     def errors(self) -> list[str]:
         """What is wrong with the settings, in sentences."""
-        return [*self.looked.errors, *self.reported.errors]
+        return [*self.outcome.errors, *self.reported.errors]
 
     @property
     def lines(self) -> list[str]:
         """What was done, a line for each thing."""
-        return [*_lines_of(self.looked), *_report_lines(self.reported)]
+        return [*_lines_of(self.outcome), *_report_lines(self.reported)]
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON."""
         reports = {"reports": self.reported.reports, "mails": self.reported.mails}
-        return {**self.looked.to_json(), **reports, "notes": self.notes, "errors": self.errors}
+        return {**self.outcome.to_json(), **reports, "notes": self.notes, "errors": self.errors}
 
 
 def look_at(project: Project, session: Session, now: datetime) -> Watched:

@@ -223,10 +223,11 @@ def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
     if not inline:
         yield
         return
-    os.chdir(project.root)
+    os.chdir(project.root)  # as a worker's current folder
     if not as_json:
         yield
         return
+    # By descriptor, since libraries in C print past sys.stdout.
     stdout = os.dup(1)
     os.dup2(2, 1)
     try:

@@ -122,7 +122,7 @@ def _open(project: Project, artifact: Artifact, name: str) -> Path:
     if path.suffix.lower() not in _SHOWABLE:
         raise UsageError(f"{name} is not something a browser shows", next="write it to a file: --out FILE")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # of an earlier look, if it was broken off: `export` writes over nothing
     export(project.artifacts, artifact, path)
     show_page(path)
     return path

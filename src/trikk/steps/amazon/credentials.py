@@ -79,6 +79,7 @@ def _assumed(base: Any, role: str) -> Any:
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
     from botocore.session import get_session
 
+    # boto3 assumes a role by itself only for one in a configuration file; only botocore's parts renew it.
     fetcher = AssumeRoleCredentialFetcher(
         client_creator=base._session.create_client,
         source_credentials=base.get_credentials(),

@@ -18,8 +18,8 @@ from trikk.storage.ingest.column_types import dtype_of
 if TYPE_CHECKING:
     import polars as pl
 
-_ATTEMPTS = 10
-_AT_ONCE = 16
+_ATTEMPTS = 10  # botocore pauses for up to 20 s between two
+_AT_ONCE = 16  # threads, whatever the number of segments
 _OUR_MISTAKES = ("ValidationException", "ResourceNotFoundException")
 
 
@@ -150,6 +150,7 @@ def _frame(
         values = [item.pop(name, None) for item in items]
         series.append(column(name, values, dtype_of(types[name]) if name in types else None))
     frame = pl.DataFrame(series)
+    # The service promises no order, and segments end as they end.
     order = [name for name in keys if not isinstance(frame.schema[name], pl.List)]
     return frame.sort(order, maintain_order=True)
 

@@ -71,7 +71,7 @@ def read_s3(
             path = Path(folder, f"object.{kind}")
             read.append(download(bucket, listed, path, label))
             parts += read_parts(path, kind, packed, label, reading)
-            path.unlink()
+            path.unlink()  # one object at a time is on the disk
     rows = united(parts, reading)
     _record(filled, place.bucket, read, rows)
     return rows.frame

@@ -26,7 +26,7 @@ from trikk.steps.scripts.workfolder import (
     work_folder,
 )
 
-_LAST_LINES = 20
+_LAST_LINES = 20  # of standard error, in the error
 _LAST_BYTES = 3000
 _LAST_SECONDS = 1.0
 _CHUNK = 1 << 16
@@ -123,7 +123,7 @@ def _program(name: str, variables: Mapping[str, str]) -> str:
 
 
 def _run(words: list[str], label: str, folder: Path, variables: Mapping[str, str]) -> None:
-    sys.stdout.flush()
+    sys.stdout.flush()  # what the step has printed stands before what the program prints, which has the same file
     try:
         process = subprocess.Popen(
             words,
@@ -131,6 +131,7 @@ def _run(words: list[str], label: str, folder: Path, variables: Mapping[str, str
             env=dict(variables),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            # Else a program would outlive its worker that is killed, and write into a folder that is tidied away.
             preexec_fn=functools.partial(die_with_parent, True),  # noqa: PLW1509 - one system call, no lock
         )
     except OSError as error:

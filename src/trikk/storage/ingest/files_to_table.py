@@ -189,6 +189,7 @@ def _read(files: Sequence[tuple[str, Path]], reading: Reading, schema: pl.Schema
 
 def _identity(files: Sequence[tuple[str, Path]], mode: Mode, reading: Reading) -> str:
     """The name of this ingest: the same files, read and put in the same way, are the same ingest."""
+    # By their last names: the same files in another folder, or in a bucket, are the same ingest.
     contents = [[label.rsplit("/", 1)[-1], digest_file(path)] for label, path in files]
     options = [dict(reading.types), list(reading.nulls), reading.separator or ","]
     return f"ingest/{digest_json([mode, *contents, *options])}"  # type: ignore[list-item]

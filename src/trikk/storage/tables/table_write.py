@@ -32,8 +32,8 @@ PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.checkpointInterval": "50",
 }
-_ATTEMPTS = 30
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
+_ATTEMPTS = 30  # with their pauses some 45 s
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,7 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
     notes |= {"trikk.identity": identity, "trikk.mode": write.mode, "trikk.rows": str(frame.height)}
     pause = _FIRST_PAUSE
     for _ in range(_ATTEMPTS):
+        # Anew in each attempt: the commit that came in between may have been this very write, by another process.
         table = place.open()
         if table is not None and (earlier := find_identity(place, table, identity)) is not None:
             return earlier

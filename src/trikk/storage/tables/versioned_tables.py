@@ -188,6 +188,7 @@ class Tables:
         with self._lock(name):
             before = None if self._remote else self.version(name)
             if not self._remote and (before is None or not table_sums.is_of(Path(place.location))):
+                # Else the digests of an earlier table of that name would call the new one damaged.
                 table_sums.forget(Path(place.location))
             try:
                 committed = commit(place, write, identity=identity, origin=origin)
@@ -195,6 +196,7 @@ class Tables:
                 raise
             except Exception as error:  # polars and deltalake have no common base
                 raise self._explained(place, None, error) from error
+            # Still under the lock: nobody may read a digest of a version that is not on the disk.
             if not self._remote:
                 for version in range(0 if before is None else before + 1, committed.version + 1):
                     table_log.sync_commit(Path(place.location), version)

@@ -134,6 +134,7 @@ class Mirror:
         pending = []
         for row in reversed(journal.runs(limit=None)):
             if row.state in OVER and not row.forgotten and (runs is None or row.id in runs):
+                # With the newest event: a run that was resumed since its copy is copied again.
                 identity = f"{row.id}/{journal.last_seq(row.id)}"
                 if identity not in done:
                     pending.append((row.id, identity))
@@ -142,6 +143,7 @@ class Mirror:
     def _run(self, outcome: Mirrored, run: str, identity: str) -> None:
         state = self.project.run(run)
         content = content_of(self.project.settings.name, state, read_record(self.project.journal, run))
+        # First the copy, then the note of it: after a crash in between the server has the run, and its tag tells.
         copy = self.target.put_run(content)
         self._note(RUN, {"run": run, "mlflow_run": copy}, identity)
         outcome.runs.append(run)
