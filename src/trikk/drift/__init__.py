@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from trikk.drift.column_comparison import compare
 from trikk.drift.day_windows import FixedWindow, Reference, SlidingWindow, TrainingData, spans
-from trikk.drift.drift_report import ColumnDrift, DriftReport, Method, Verdict
+from trikk.drift.drift_report import ColumnDrift, DriftReport, Method, MethodName, Verdict
 from trikk.drift.measures.distances_of_series import ks, psi
 from trikk.drift.profile import Profile, profile
 
@@ -25,6 +25,7 @@ __all__ = [
     "DriftReport",
     "FixedWindow",
     "Method",
+    "MethodName",
     "Profile",
     "Reference",
     "SlidingWindow",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from trikk.core.errors import UnknownName, UsageError
-from trikk.drift.drift_report import ColumnDrift, DriftReport, Method
+from trikk.drift.drift_report import ColumnDrift, DriftReport, Method, MethodName
 from trikk.drift.drift_verdict import Facts, Limits, decide
 from trikk.drift.measures.column_kinds import CALENDAR, WORDS, kind_of
 from trikk.drift.measures.column_pair import Pair
@@ -30,7 +30,7 @@ def compare(
     current: Sample,
     *,
     columns: Sequence[str] | None = None,
-    methods: Method | Mapping[str, Method] | None = None,
+    methods: MethodName | Mapping[str, MethodName] | None = None,
     thresholds: Mapping[str, float] | None = None,
     alpha: float = 0.05,
     minimum: int = 100,
@@ -73,19 +73,22 @@ def compare(
     limits = {**THRESHOLDS, **(thresholds or {})}
     verdicts: list[ColumnDrift] = []
     for i, fact in enumerate(facts):
-        method = fact.measured.method if fact.measured else "ks"
+        method = fact.measured.method if fact.measured else Method.KS
         wanted = Limits(limits.get(fact.column, limits[method]), limits["missing"], alpha, minimum)
         verdicts.append(decide(fact, corrected_ps[i], corrected_ps[len(facts) + i], wanted))
     return DriftReport(tuple(verdicts), _rows(reference), _rows(current), alpha, correction, minimum, exact)
 
 
 def _check(
-    methods: Method | Mapping[str, Method] | None, thresholds: Mapping[str, float], alpha: float, minimum: int
+    methods: MethodName | Mapping[str, MethodName] | None,
+    thresholds: Mapping[str, float],
+    alpha: float,
+    minimum: int,
 ) -> None:
     named = [methods] if isinstance(methods, str) else list((methods or {}).values())
     for method in named:
-        if method not in get_args(Method):
-            raise UnknownName("method", str(method), get_args(Method))
+        if method not in [*Method]:
+            raise UnknownName("method", str(method), [*Method])
     if not 0 < alpha < 1:
         raise UsageError(f"alpha is {alpha}", next="give a level of significance between 0 and 1")
     if minimum < 2:
@@ -112,7 +115,7 @@ def _names(
     reference: Sample,
     current: Sample,
     columns: Sequence[str] | None,
-    methods: Method | Mapping[str, Method] | None,
+    methods: MethodName | Mapping[str, MethodName] | None,
 ) -> list[str]:
     kinds_before, kinds_now = _kinds(reference), _kinds(current)
     known = {**kinds_before, **kinds_now}
@@ -136,7 +139,7 @@ def _facts(
     name: str,
     reference: Sample,
     current: Sample,
-    methods: Method | Mapping[str, Method] | None,
+    methods: MethodName | Mapping[str, MethodName] | None,
     minimum: int,
 ) -> Facts:
     pair = _pair(name, reference, current)
@@ -195,7 +198,7 @@ def _mismatch(pair: Pair) -> str | None:
     return None
 
 
-def _method(name: str, pair: Pair, methods: Method | Mapping[str, Method] | None) -> Method | None:
+def _method(name: str, pair: Pair, methods: MethodName | Mapping[str, MethodName] | None) -> MethodName | None:
     if methods is None:
         return None
     if isinstance(methods, str):

@@ -4,14 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias, cast
 
 from trikk.core.errors import StorageError
 from trikk.core.values import JSON, decode, encode
 
-Method = Literal["ks", "wasserstein", "jensen-shannon", "chi-square", "psi"]
-Verdict = Literal["drift", "no drift", "insufficient data", "not comparable"]
 VERSION = 1
+
+
+class Method(StrEnum):
+    """How two samples of a column are measured."""
+
+    KS = "ks"
+    """the greatest difference of the distribution functions, 0 to 1 (Kolmogorov and Smirnov)."""
+    WASSERSTEIN = "wasserstein"
+    """the area between them, in the column's units."""
+    JENSEN_SHANNON = "jensen-shannon"
+    """the distance of the shares of categories, or of bins, base 2, 0 to 1."""
+    CHI_SQUARE = "chi-square"
+    """Pearson's test of their counts."""
+    PSI = "psi"
+    """the population stability index of their shares."""
+
+
+MethodName: TypeAlias = Method | Literal["ks", "wasserstein", "jensen-shannon", "chi-square", "psi"]
+"""How an author writes a method."""
+
+
+class Verdict(StrEnum):
+    """What a comparison of a column comes to."""
+
+    DRIFT = "drift"
+    """the effect is large, and significant after the correction; or the share of missing values has changed so."""
+    NO_DRIFT = "no drift"
+    INSUFFICIENT_DATA = "insufficient data"
+    """there are fewer than `minimum` values on a side."""
+    NOT_COMPARABLE = "not comparable"
+    """the column is missing on a side, has changed its type, or holds nested values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +51,7 @@ class ColumnDrift:
     Attributes:
         column: its name.
         verdict: "drift" needs an effect of at least `threshold` that is also significant after the correction, or
-            the like in the share of missing values; "insufficient data": fewer than `minimum` values on a side;
-            "not comparable": the column is missing on a side, changed its type, or holds nested values.
+            the like in the share of missing values.
         reason: why, in words.
         method: what was measured; None where nothing could be.
         statistic: what the method gives, in its own units: D, distance in the column's units, chi-square, PSI.
@@ -48,7 +77,7 @@ class ColumnDrift:
     column: str
     verdict: Verdict
     reason: str
-    method: Method | None = None
+    method: MethodName | None = None
     statistic: float | None = None
     effect: float | None = None
     threshold: float | None = None
@@ -63,16 +92,20 @@ class ColumnDrift:
     distance: float | None = None
     times_limit: float = 0.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "verdict", Verdict(self.verdict))  # records have it as text
+
     @property
     def size(self) -> float:
         """The size of a drift in units of its limit, at least 1; 0 for none. Older findings have it, too."""
-        if self.verdict != "drift":
+        if self.verdict is not Verdict.DRIFT:
             return 0.0
         return self.times_limit or max(1.0, (self.effect or 0.0) / (self.threshold or 1.0))
 
     def to_json(self) -> dict[str, JSON]:
         """All attributes as JSON."""
-        return cast("dict[str, JSON]", encode(asdict(self)))
+        data = asdict(self) | {"verdict": self.verdict.value, "method": self.method and str(self.method)}
+        return cast("dict[str, JSON]", encode(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +133,10 @@ class DriftReport:
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
         """The columns with the verdict "drift", the largest (in units of its limit) first."""
-        drifted = [column for column in self.columns if column.verdict == "drift"]
+        drifted = [column for column in self.columns if column.verdict is Verdict.DRIFT]
         return tuple(sorted(drifted, key=lambda c: -c.size))
 
-    def of(self, verdict: Verdict) -> tuple[ColumnDrift, ...]:
+    def of(self, verdict: Verdict | str) -> tuple[ColumnDrift, ...]:
         """The columns with this verdict."""
         return tuple(column for column in self.columns if column.verdict == verdict)
 
@@ -139,5 +172,5 @@ class DriftReport:
             if data["version"] != VERSION:
                 raise StorageError(f"a drift report of version {data['version']}", next="update trikk")
             return cls(tuple(ColumnDrift(**decode(column)) for column in data["columns"]), **rest)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StorageError("this is no drift report", next="compare the rows again") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from trikk.drift.drift_report import ColumnDrift, Verdict
+from trikk.drift.drift_report import ColumnDrift, Method, Verdict
 from trikk.drift.measures.methods import Measured
 
 _MISSING = "missing values "
@@ -98,7 +98,7 @@ def decided_anew(finding: ColumnDrift, limits: Limits) -> ColumnDrift:
     if finding.reason.startswith(_MISSING):
         tested = 0.0 if finding.missing_adjusted is None else finding.missing_adjusted
         few = min(finding.reference_rows, finding.current_rows) < limits.minimum
-        of_values: Verdict = "insufficient data" if few else "not comparable"
+        of_values = Verdict.INSUFFICIENT_DATA if few else Verdict.NOT_COMPARABLE
         finding = replace(
             finding, verdict=of_values, reason=finding.reason.partition("; ")[2], missing_adjusted=tested
         )
@@ -126,26 +126,26 @@ def _with_missing(finding: ColumnDrift, limits: Limits) -> ColumnDrift:
         return finding
     missing = f"{_MISSING}{finding.reference_missing:.1%} -> {finding.current_missing:.1%}"
     size = max(finding.times_limit, change / max(limits.missing, _LEAST))
-    return replace(finding, verdict="drift", reason=f"{missing}; {finding.reason}", times_limit=size)
+    return replace(finding, verdict=Verdict.DRIFT, reason=f"{missing}; {finding.reason}", times_limit=size)
 
 
 def _sized(finding: ColumnDrift) -> ColumnDrift:
     """The finding with the size of its drift; effects up to 1 go on growing with the distance of the numbers."""
-    if finding.verdict != "drift" or finding.effect is None or finding.threshold is None:
+    if finding.verdict is not Verdict.DRIFT or finding.effect is None or finding.threshold is None:
         return replace(finding, times_limit=0.0)
-    far = 1.0 if finding.method == "wasserstein" else max(1.0, finding.distance or 0.0)
+    far = 1.0 if finding.method == Method.WASSERSTEIN else max(1.0, finding.distance or 0.0)
     return replace(finding, times_limit=far * finding.effect / max(finding.threshold, _LEAST))
 
 
 def _values_verdict(facts: Facts, adjusted: float | None, limits: Limits) -> tuple[Verdict, str]:
     if facts.trouble is not None:
-        return "not comparable", facts.trouble
+        return Verdict.NOT_COMPARABLE, facts.trouble
     if min(facts.reference_values, facts.current_values) < limits.minimum:
         sizes = f"{facts.reference_values:,} values in the reference, {facts.current_values:,} now"
-        return "insufficient data", f"{sizes}; at least {limits.minimum:,} are needed on each side"
+        return Verdict.INSUFFICIENT_DATA, f"{sizes}; at least {limits.minimum:,} are needed on each side"
     measured = facts.measured
     if measured is None or adjusted is None:
-        return "not comparable", "nearly every value occurs once, or they are too large to add up"
+        return Verdict.NOT_COMPARABLE, "nearly every value occurs once, or they are too large to add up"
     change = f"; {measured.change}" if measured.change else ""
     return _judged(f"{measured.method} {measured.effect:.3g}", measured.effect, adjusted, change, limits)
 
@@ -153,7 +153,7 @@ def _values_verdict(facts: Facts, adjusted: float | None, limits: Limits) -> tup
 def _judged(size: str, effect: float, adjusted: float, change: str, limits: Limits) -> tuple[Verdict, str]:
     p_value = f"p = {adjusted:.2g}" if adjusted >= 1e-9 else "p < 1e-9"
     if adjusted > limits.alpha:
-        return "no drift", f"{size}, {p_value}: may well be chance{change}"
+        return Verdict.NO_DRIFT, f"{size}, {p_value}: may well be chance{change}"
     if effect < limits.threshold:
-        return "no drift", f"{size} is below {limits.threshold:g}{change}"
-    return "drift", f"{size} is {limits.threshold:g} or more, {p_value}{change}"
+        return Verdict.NO_DRIFT, f"{size} is below {limits.threshold:g}{change}"
+    return Verdict.DRIFT, f"{size} is {limits.threshold:g} or more, {p_value}{change}"

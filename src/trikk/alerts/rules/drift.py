@@ -12,7 +12,7 @@ from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule import Kind, Point, Reading, Severity
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.drift import SlidingWindow
+from trikk.drift import SlidingWindow, Verdict
 from trikk.monitoring.cases.windows import window_named, zone_of
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords, drift_observations
@@ -83,7 +83,7 @@ def _with_crisis(point: Point, day: DriftRecord, days: DriftRecords, spec: Monit
     )
     known = {label: record.verdict for label in every if (record := days.window("day", label)) is not None}
     compared = [known[label] for label in mine if label in known]
-    drifted = compared.count("drift")
+    drifted = compared.count(Verdict.DRIFT)
     if not drifted or drifted < _CRISIS * len(compared):
         return point
     said = f"{drifted} of the {len(compared)} days that it is compared with drifted themselves"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from trikk.drift.drift_report import Method
+from trikk.drift.drift_report import Method, MethodName
 from trikk.drift.measures.column_kinds import NUMERIC
 from trikk.drift.measures.column_pair import Counts, Pair
 from trikk.drift.measures.count_distances import chi_square, cramers_v, jensen_shannon, pooled, psi
@@ -14,15 +14,11 @@ from trikk.drift.measures.survival import kolmogorov_survival
 SMALL = 1000
 """Up to so many values in the reference a test of significance is the method, above it a distance."""
 THRESHOLDS: dict[str, float] = {
-    "ks": 0.1,
-    "wasserstein": 0.1,
-    "jensen-shannon": 0.1,
-    "chi-square": 0.1,
-    "psi": 0.1,
+    **dict.fromkeys(map(str, Method), 0.1),
     "missing": 0.1,
 }
 """The least effect that counts."""
-OF_NUMBERS: tuple[Method, ...] = ("ks", "wasserstein")
+OF_NUMBERS = (Method.KS, Method.WASSERSTEIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class Measured:
         distance: of numbers, however measured, how far apart they are in standard deviations of the reference.
     """
 
-    method: Method
+    method: MethodName
     statistic: float
     effect: float
     p_value: float
@@ -58,11 +54,11 @@ def suited(pair: Pair, counts: Counts | None) -> Method:
     """
     many = pair.reference.values > SMALL
     if counts is not None:
-        return "jensen-shannon" if many else "chi-square"
-    return "wasserstein" if many else "ks"
+        return Method.JENSEN_SHANNON if many else Method.CHI_SQUARE
+    return Method.WASSERSTEIN if many else Method.KS
 
 
-def measure(pair: Pair, method: Method | None = None) -> Measured | None:
+def measure(pair: Pair, method: MethodName | None = None) -> Measured | None:
     """Measure a column that has values on both sides.
 
     Args:
@@ -82,11 +78,11 @@ def measure(pair: Pair, method: Method | None = None) -> Measured | None:
     measured = _counted(counts or pair.bins(), method)
     if measured is None or pair.reference.kind not in NUMERIC:
         return measured
-    far = _distance(pair, "wasserstein")
+    far = _distance(pair, Method.WASSERSTEIN)
     return replace(measured, distance=None if far is None else far.effect)
 
 
-def _distance(pair: Pair, method: Method) -> Measured | None:
+def _distance(pair: Pair, method: MethodName) -> Measured | None:
     gap = pair.gap()
     mean, spread, now, _ = moments = pair.moments()
     p_value = kolmogorov_survival(gap.ks, pair.reference.values, pair.current.values)
@@ -94,23 +90,23 @@ def _distance(pair: Pair, method: Method) -> Measured | None:
     scale = next((part for part in (spread, moments[3], abs(mean), abs(now)) if part > 0), 1.0)
     effect = gap.area / scale
     is_known = math.isfinite(effect) and math.isfinite(scale)
-    if method == "ks":
+    if method == Method.KS:
         return Measured(method, gap.ks, gap.ks, p_value, gap.ks_error, change, effect if is_known else None)
     if not is_known:
         return None
     return Measured(method, gap.area, effect, p_value, gap.area_error / scale, change, effect)
 
 
-def _counted(counts: Counts, method: Method) -> Measured | None:
+def _counted(counts: Counts, method: MethodName) -> Measured | None:
     before, now = pooled(counts.reference, counts.current)
     test = chi_square(before, now)
     if test.degrees == 0 and sum(a + b > 0 for a, b in zip(counts.reference, counts.current, strict=True)) > 1:
         return None
     chance = test.degrees * (1 / math.fsum(before) + 1 / math.fsum(now))
-    if method == "chi-square":
+    if method == Method.CHI_SQUARE:
         statistic = chi_square(counts.reference, counts.current).statistic
         effect = _without(cramers_v(before, now) ** 2, chance / 4) ** 0.5
-    elif method == "psi":
+    elif method == Method.PSI:
         statistic = psi(counts.reference, counts.current)
         effect = _without(psi(before, now), chance)
     else:
@@ -150,6 +146,6 @@ def _changed(counts: Counts) -> str:
     return "; ".join(parts)
 
 
-def fits(method: Method, pair: Pair) -> bool:
+def fits(method: MethodName, pair: Pair) -> bool:
     """Whether a method can measure columns of this kind."""
     return method not in OF_NUMBERS or pair.reference.kind in NUMERIC

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
@@ -67,10 +67,8 @@ class Drift:
             raise UsageError(f"columns={self.columns!r} is no list", next=f"write columns=[{self.columns!r}]")
         methods = [self.methods] if isinstance(self.methods, str) else list((self.methods or {}).values())
         for method in methods:
-            if method not in get_args(Method):
-                raise UsageError(
-                    f"there is no method {method!r} of drift", next=f"use {', '.join(get_args(Method))}"
-                )
+            if method not in [*Method]:
+                raise UsageError(f"there is no method {method!r} of drift", next=f"use {', '.join([*Method])}")
         for name, limit in (self.thresholds or {}).items():
             if not (math.isfinite(limit) and limit >= 0):
                 raise UsageError(f"the threshold of {name} is {limit}", next="give 0 or more")

@@ -127,11 +127,12 @@ class Judge:
         names = list(dict.fromkeys([*own.profile.columns, *there.columns]))
         wanted = [name for name in names if name not in self._missing]
         absent = [
-            ColumnDrift(name, "not comparable", "the table has no such column") for name in sorted(self._missing)
+            ColumnDrift(name, Verdict.NOT_COMPARABLE, "the table has no such column")
+            for name in sorted(self._missing)
         ]
         if reference is None:
             why = compared.why or "there is no day yet to compare with"
-            return (*(ColumnDrift(name, "insufficient data", why) for name in wanted), *absent)
+            return (*(ColumnDrift(name, Verdict.INSUFFICIENT_DATA, why) for name in wanted), *absent)
         error = own.profile.columns.get("error")
         options = drift.options(wanted, numeric_error=error is not None and error.kind == "number")
         report = compare(there, own.profile, columns=wanted, **options)
@@ -167,16 +168,16 @@ class Judge:
 
 def concluded(columns: Collection[ColumnDrift]) -> tuple[Verdict, str]:
     """The verdict on a day, and the sentence that goes with it."""
-    drifted = sorted((c for c in columns if c.verdict == "drift"), key=lambda c: -c.size)
-    judged = [c for c in columns if c.verdict in ("drift", "no drift")]
+    drifted = sorted((c for c in columns if c.verdict == Verdict.DRIFT), key=lambda c: -c.size)
+    judged = [c for c in columns if c.verdict in (Verdict.DRIFT, Verdict.NO_DRIFT)]
     if drifted:
         worst = drifted[0]
-        return "drift", f"{len(drifted)} of {len(judged)} columns; most {worst.column}: {worst.reason}"
+        return Verdict.DRIFT, f"{len(drifted)} of {len(judged)} columns; most {worst.column}: {worst.reason}"
     if judged:
-        return "no drift", f"none of {len(judged)} columns"
-    first = next((c for c in columns if c.verdict == "insufficient data"), next(iter(columns), None))
+        return Verdict.NO_DRIFT, f"none of {len(judged)} columns"
+    first = next((c for c in columns if c.verdict == Verdict.INSUFFICIENT_DATA), next(iter(columns), None))
     if first is None:
-        return "insufficient data", "there is nothing to compare"
+        return Verdict.INSUFFICIENT_DATA, "there is nothing to compare"
     return first.verdict, f"{first.column}: {first.reason}"
 
 
@@ -189,7 +190,7 @@ def failed(look: Look, day: Window, error: Exception) -> DriftRecord:
         label=day.label,
         start=day.start.astimezone(UTC),
         end=day.end.astimezone(UTC),
-        verdict="not comparable",
+        verdict=Verdict.NOT_COMPARABLE,
         headline=why,
         at=look.at,
         run=look.run,
@@ -218,7 +219,7 @@ def _why(before: DriftRecord, now: DriftRecord) -> str:
 def _waiting(column: ColumnDrift, own: DayProfile) -> ColumnDrift:
     if own.labels or column.column not in ("truth", "error"):
         return column
-    return replace(column, verdict="insufficient data", reason="labels have yet to come")
+    return replace(column, verdict=Verdict.INSUFFICIENT_DATA, reason="labels have yet to come")
 
 
 def _merged(parts: Mapping[str, Profile]) -> Profile | None:
