@@ -140,7 +140,7 @@ def test_the_worst_figure_is_written_within_the_picture_and_over_no_line(made: A
     def fill(figure: Any) -> None:
         axes = figure.add_subplot()
         worst = str(values.index(max(values)))
-        picture._fill(axes, replace(section, points=tuple(points), worst=worst))
+        picture._fill(axes, msgspec.structs.replace(section, points=tuple(points), worst=worst))
         figure.draw_without_rendering()
         (label,) = axes.texts
         seen.append(picture._is_free(axes, label.get_window_extent()))
@@ -161,7 +161,7 @@ def test_a_picture_of_nothing_has_no_scale(made: Any) -> None:
 
     def fill(figure: Any) -> None:
         axes = figure.add_subplot()
-        picture._fill(axes, replace(content_of(made).sections[0], points=tuple(points), worst=""))
+        picture._fill(axes, msgspec.structs.replace(content_of(made).sections[0], points=tuple(points), worst=""))
         seen.extend(axes.get_yticks())
 
     picture.png(fill, (6.4, 2.6))

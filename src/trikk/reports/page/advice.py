@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trikk.reports.page import words
-from trikk.reports.page.page_content import Action, Section, Trouble
+from trikk.reports.page.page_content import Action, PointState, Section, Trouble, Verdict
 
 
 def actions(report: str, period: str, sections: Sequence[Section], troubles: Sequence[Trouble]) -> list[Action]:
@@ -24,19 +24,19 @@ def _section(report: str, period: str, section: Section) -> list[Action]:
     found = []
     look = f"trikk monitor {section.monitor}"
     metric = section.metric
-    if overdue := section.states["overdue"]:
+    if overdue := section.states[PointState.OVERDUE]:
         windows = words.counted(overdue, section.window)
         found.append(Action(f"Labels of {windows} are overdue: see whether {section.watches} comes in", look))
     if metric.gain is not None and metric.gain < 0:
         text = f"The baseline {section.baseline} was better: compare the model with its predecessors"
         found.append(Action(text, "trikk models"))
-    if section.worst and metric.verdict == "worse":
+    if section.worst and metric.verdict is Verdict.WORSE:
         text = f"See which cases made {words.window_text(section.worst)} the worst {section.window}"
         found.append(Action(text, f"{look} --kind {section.window} --window {section.worst} --worst 20"))
-    if missing := section.states["missing"]:
+    if missing := section.states[PointState.MISSING]:
         text = f"{words.counted(missing, section.window)} of the period {_are(missing)} not evaluated (yet)"
         found.append(Action(text, "trikk watch --once"))
-    if waiting := section.states["pending"] + section.states["partial"]:
+    if waiting := section.states[PointState.PENDING] + section.states[PointState.PARTIAL]:
         text = (
             f"{words.counted(waiting, section.window)} {_are(waiting)} without all labels: make this report again"
         )

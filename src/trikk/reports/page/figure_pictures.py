@@ -15,15 +15,15 @@ from trikk.core.errors import MissingExtra
 from trikk.core.text import printable, shorten
 from trikk.monitoring.figures.matrix import Matrix
 from trikk.reports.page import words
-from trikk.reports.page.page_content import Point, Section
+from trikk.reports.page.page_content import Point, PointState, Section
 
 BLUE, GREY, RED, INK, FAINT = "#1d5fa8", "#7b8794", "#b42318", "#1f2933", "#d9dee4"
 CONFUSION = "{}.confusion"
 """What the picture of a monitor's confusion matrix is called; a monitor's name has no dot."""
 BANDS = {
-    "pending": ("#dfe5ec", "pending"),
-    "overdue": ("#fbe3e0", "overdue"),
-    "missing": ("#f4f5f7", "not evaluated"),
+    PointState.PENDING: ("#dfe5ec", "pending"),
+    PointState.OVERDUE: ("#fbe3e0", "overdue"),
+    PointState.MISSING: ("#f4f5f7", "not evaluated"),
 }
 _SIZE, _DPI = (6.4, 2.6), 200
 _MOST_CLASSES, _TABLED = 20, 8
@@ -211,8 +211,8 @@ def _bands(axes: Any, points: Sequence[Point]) -> None:
                 place - 0.5,
                 place + 0.5,
                 facecolor=colour,
-                edgecolor={"missing": "#dfe3e8", "overdue": "#f0b8b1"}.get(point.state, colour),
-                hatch={"missing": "....", "overdue": "////"}.get(point.state),
+                edgecolor={PointState.MISSING: "#dfe3e8", PointState.OVERDUE: "#f0b8b1"}.get(point.state, colour),
+                hatch={PointState.MISSING: "....", PointState.OVERDUE: "////"}.get(point.state),
                 linewidth=0,
                 label=None if point.state in told else label,
                 zorder=0,
@@ -221,14 +221,14 @@ def _bands(axes: Any, points: Sequence[Point]) -> None:
 
 
 def _marks(axes: Any, points: Sequence[Point]) -> None:
-    kinds: list[tuple[str, str, dict[str, Any]]] = [
-        ("final", "", {"color": BLUE, "s": 16}),
+    kinds: list[tuple[PointState, str, dict[str, Any]]] = [
+        (PointState.FINAL, "", {"color": BLUE, "s": 16}),
         (
-            "partial",
+            PointState.PARTIAL,
             "partial",
             {"facecolors": "white", "edgecolors": BLUE, "linewidths": 1.4, "s": 26},
         ),
-        ("overdue", "", {"facecolors": "white", "edgecolors": RED, "linewidths": 1.4, "s": 26}),
+        (PointState.OVERDUE, "", {"facecolors": "white", "edgecolors": RED, "linewidths": 1.4, "s": 26}),
     ]
     for state, label, style in kinds:
         found = [(i, p.value) for i, p in enumerate(points) if p.state == state and p.value is not None]

@@ -11,7 +11,7 @@ from trikk.core.errors import MissingExtra, UsageError
 from trikk.core.text import printable_lines
 from trikk.reports.page import words
 from trikk.reports.page.figure_pictures import described
-from trikk.reports.page.page_content import Content, Restated, Section, SliceTable
+from trikk.reports.page.page_content import Content, PointState, Restated, Section, SliceTable
 from trikk.reports.sending.mail_addresses import ALL
 from trikk.steps.scripts.workfolder import code_file
 
@@ -131,11 +131,11 @@ def caveats(section: Section) -> str:
     told = [
         words.counted(states[state], kind) + f" {text}"
         for state, text in (
-            ("partial", "with some labels missing"),
-            ("pending", "without labels yet"),
-            ("overdue", "with overdue labels"),
-            ("empty", "without any cases"),
-            ("missing", "not evaluated"),
+            (PointState.PARTIAL, "with some labels missing"),
+            (PointState.PENDING, "without labels yet"),
+            (PointState.OVERDUE, "with overdue labels"),
+            (PointState.EMPTY, "without any cases"),
+            (PointState.MISSING, "not evaluated"),
         )
         if states[state]
     ]

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from types import UnionType
-from typing import Any, get_args, get_type_hints
+from enum import StrEnum
 
-from trikk.core.values import JSON
+from trikk.core.record import Record
 from trikk.monitoring.figures.matrix import Matrix
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Verdict(StrEnum):
+    """How a figure is beside that of the period before."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"
+    UNKNOWN = ""
+
+
+class PointState(StrEnum):
+    """What a window of the picture is worth: its state as the monitor has it, or that it was not evaluated."""
+
+    FINAL = "final"
+    PARTIAL = "partial"
+    PENDING = "pending"
+    OVERDUE = "overdue"
+    EMPTY = "empty"
+    MISSING = "missing"
+
+
+class Metric(Record, frozen=True):
     """A metric over the period.
 
     Attributes:
@@ -24,7 +40,7 @@ class Metric:
         own: the prediction's over these same cases.
         change: how much larger than before, as a share; None where that has no meaning.
         gain: how much better than the baseline, as a share; negative if worse.
-        verdict: better, worse, same or "" against the period before.
+        verdict: against the period before.
         better: whether lower, higher or the nearer to zero is better; "" if that is not known.
         exact: False if it is a mean of the windows' values, weighted by cases, as of records of older builds.
         error: what the value is off by at most; 0 if it is exact.
@@ -40,7 +56,7 @@ class Metric:
     own: float | None = None
     change: float | None = None
     gain: float | None = None
-    verdict: str = ""
+    verdict: Verdict = Verdict.UNKNOWN
     better: str = ""
     exact: bool = True
     unit: str = ""
@@ -48,14 +64,13 @@ class Metric:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Record, frozen=True):
     """One window in the picture.
 
     Attributes:
         label: the window's label.
         tick: what stands under it.
-        state: final, partial, pending, overdue, empty, or "missing" if it was not evaluated.
+        state: what it is worth.
         value: the main metric.
         baseline: the baseline's.
         predicted: cases with a prediction.
@@ -66,7 +81,7 @@ class Point:
 
     label: str
     tick: str
-    state: str
+    state: PointState
     value: float | None = None
     baseline: float | None = None
     predicted: int = 0
@@ -75,8 +90,7 @@ class Point:
     restated: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Record, frozen=True):
     """One value of a slice over the period.
 
     Attributes:
@@ -84,7 +98,6 @@ class Slice:
         metric: the main metric; None where nothing is labelled.
         before: over the period before.
         change: as of `Metric`, as is `verdict`.
-        verdict: better, worse, same or "".
         labelled: labelled cases.
         share: of the worst one's metric, for a bar.
         few: fewer cases than the monitor relies on.
@@ -96,7 +109,7 @@ class Slice:
     metric: float | None
     before: float | None
     change: float | None
-    verdict: str
+    verdict: Verdict
     labelled: int
     share: float
     few: bool
@@ -104,8 +117,7 @@ class Slice:
     error: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class SliceTable:
+class SliceTable(Record, frozen=True):
     """All values of a slice, the worst first; and what people call the slice, "" for the column's name."""
 
     column: str
@@ -113,8 +125,7 @@ class SliceTable:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Restated:
+class Restated(Record, frozen=True):
     """Figures that were final and changed later.
 
     Attributes:
@@ -134,8 +145,7 @@ class Restated:
     moved: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Record, frozen=True):
     """What one monitor has found.
 
     Attributes:
@@ -186,8 +196,7 @@ class Section:
     confusion: Matrix | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Record, frozen=True):
     """A version of a model that was champion in the period: since when, and why it became so."""
 
     model: str
@@ -198,8 +207,7 @@ class Holder:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Record, frozen=True):
     """An incident that was open in the period."""
 
     id: str
@@ -210,16 +218,14 @@ class Trouble:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Record, frozen=True):
     """Something to do, and the command for it ("" for none)."""
 
     text: str
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Record, frozen=True):
     """A page.
 
     Attributes:
@@ -259,35 +265,3 @@ class Content:
     actions: tuple[Action, ...] = ()
     again: str = ""
     customer_name: str = ""
-
-    def to_json(self) -> dict[str, JSON]:
-        """The page as JSON."""
-        found: dict[str, Any] = _plain(asdict(self))
-        return found
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> Content:
-        """The page that `to_json` wrote."""
-        found: Content = _read(cls, data)
-        return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
-
-
-def _read(kind: Any, data: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(kind)
-    return kind(**{f.name: _part(hints[f.name], data[f.name]) for f in fields(kind) if f.name in data})
-
-
-def _part(hint: Any, value: Any) -> Any:
-    if isinstance(hint, UnionType):  # of a dataclass and None
-        hint = get_args(hint)[0]
-    if is_dataclass(hint) and value is not None:
-        return _read(hint, value)
-    if isinstance(value, list):
-        return tuple(_part(get_args(hint)[0], one) for one in value)
-    return value

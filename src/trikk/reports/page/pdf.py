@@ -18,13 +18,13 @@ from trikk.monitoring.figures.matrix import Matrix
 from trikk.reports.page import words
 from trikk.reports.page.figure_pictures import CONFUSION
 from trikk.reports.page.html import SHOWN_SLICES, by_slice, caveats, corrections
-from trikk.reports.page.page_content import Content, Metric, Section
+from trikk.reports.page.page_content import Content, Metric, Section, Verdict
 from trikk.reports.sending.mail_addresses import ALL
 
 FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
 _FILES = {FONT: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}
 INK, SOFT, LINE, TILE = "#1f2933", "#52606d", "#dfe3e8", "#f5f7fa"
-COLOURS = {"better": "#0b6b3a", "worse": "#b42318"}
+COLOURS = {Verdict.BETTER: "#0b6b3a", Verdict.WORSE: "#b42318"}
 _MARGIN, _FRAME = 42.0, 6.0
 
 
@@ -210,7 +210,7 @@ class Sheet:
             value = self.figure(metric, metric.baseline)
             tiles.append((f"Baseline {section.baseline}", value, note, side))
         labelled = f"{words.count(section.labelled)} of {words.count(section.predicted)} predictions"
-        tiles.append(("Labelled", escape(words.percent(section.coverage)), labelled, ""))
+        tiles.append(("Labelled", escape(words.percent(section.coverage)), labelled, Verdict.UNKNOWN))
         cells = [
             [
                 self.text(label, 8, SOFT),
@@ -281,7 +281,7 @@ class Sheet:
             drawing.add(Rect(0, 0, width * share, 6, rx=3, ry=3, fillColor=_colour("#1d5fa8"), strokeColor=None))
         return drawing
 
-    def judged(self, verdict: str, text: str) -> Any:
+    def judged(self, verdict: Verdict, text: str) -> Any:
         """A change in the colour of what it means."""
         return self.text(text, 8.5, COLOURS.get(verdict, SOFT), right=True)
 

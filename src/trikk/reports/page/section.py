@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.estimates.estimated_figures import ECE
@@ -16,10 +18,10 @@ from trikk.monitoring.figures.window_figures import told
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.known_records import Known, Part, Seen, figures_in, figures_of, pooled_over
 from trikk.reports.page import words
-from trikk.reports.page.page_content import Metric, Point, Restated, Section, Slice, SliceTable
+from trikk.reports.page.page_content import Metric, Point, PointState, Restated, Section, Slice, SliceTable
 from trikk.reports.periods import Period
 
-STATES = ("final", "partial", "pending", "overdue", "empty", "missing")
+_WAITING = (PointState.PARTIAL, PointState.PENDING, PointState.OVERDUE)
 _ADDED = ("coverage", ECE)
 _HALF = 0.5
 _MOST_CLASSES = 50
@@ -90,7 +92,7 @@ def section(
         coverage=whole.coverage,
         waiting=whole.predicted - whole.labelled,
         unpredicted=whole.observed - whole.labelled,
-        states={state: sum(point.state == state for point in points) for state in STATES},
+        states={state: sum(point.state == state for point in points) for state in PointState},
         worst=worst.label if worst else "",
         worst_text=_worst_text(worst, metrics[0]) if worst else "",
         slices=tuple(_slices(known, now, before, slices, part)),
@@ -138,12 +140,12 @@ def _point(seen: Seen, part: Part | None, metric: str, zone: ZoneInfo, restated:
     local = seen.start.astimezone(zone)
     tick = f"{local:%H:%M}" if "T" in seen.label else str(local.day)
     if seen.record is None:
-        return Point(seen.label, tick, "missing")
+        return Point(seen.label, tick, PointState.MISSING)
     figures = figures_of(seen.record, part)
     return Point(
         label=seen.label,
         tick=tick,
-        state=seen.record.state if part is None else _state(seen.record.state, figures),
+        state=_state(PointState(seen.record.state), figures, is_part=part is not None),
         value=figures.metrics.get(metric),
         baseline=figures.baseline.get(metric),
         predicted=figures.predicted,
@@ -153,13 +155,15 @@ def _point(seen: Seen, part: Part | None, metric: str, zone: ZoneInfo, restated:
     )
 
 
-def _state(state: str, figures: Pooled) -> str:
-    """The state of a part of a window, from that of the whole."""
+def _state(state: PointState, figures: Pooled, *, is_part: bool) -> PointState:
+    """The state of a window or of a part of it, from that of the whole."""
+    if not is_part:
+        return state
     if not figures.predicted and not figures.observed:
-        return "empty"
-    if state in ("partial", "pending", "overdue") and figures.predicted == figures.labelled:
-        return "final"
-    return "pending" if state == "partial" and not figures.labelled else state
+        return PointState.EMPTY
+    if state in _WAITING and figures.predicted == figures.labelled:
+        return PointState.FINAL
+    return PointState.PENDING if state is PointState.PARTIAL and not figures.labelled else state
 
 
 def _worst(points: Sequence[Point], better: str) -> Point | None:

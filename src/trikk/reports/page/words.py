@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from trikk.models.metrics.own_metric import short
 from trikk.monitoring.figures.matrix import Matrix, table_of
-from trikk.reports.page.page_content import Metric
+from trikk.reports.page.page_content import Metric, Verdict
 from trikk.reports.periods import DAYS, MONTHS
 
 TITLES = {
@@ -70,14 +70,14 @@ def badness(better: str, value: float) -> float:
     return -value if better == "higher" else abs(value) if better == "zero" else value
 
 
-def verdict(better: str, now: float | None, before: float | None) -> str:
-    """Whether now is better than before, worse, or the same to half a percent; "" if that can't be said."""
+def verdict(better: str, now: float | None, before: float | None) -> Verdict:
+    """Whether now is better than before, worse, or the same to half a percent."""
     if now is None or before is None or not better:
-        return ""
+        return Verdict.UNKNOWN
     first, last = badness(better, before), badness(better, now)
     if abs(last - first) <= _SAME * abs(first):
-        return "same"
-    return "worse" if last > first else "better"
+        return Verdict.SAME
+    return Verdict.WORSE if last > first else Verdict.BETTER
 
 
 def change(better: str, now: float | None, before: float | None) -> float | None:
@@ -96,15 +96,15 @@ def gain(better: str, own: float | None, baseline: float | None) -> float | None
     return (badness(better, baseline) - badness(better, own)) / abs(baseline)
 
 
-def against_baseline(metric: Metric) -> tuple[str, str]:
-    """How predictions were beside the baseline, and whether that is better, worse, same or ("") can't be said."""
+def against_baseline(metric: Metric) -> tuple[str, Verdict]:
+    """How predictions were beside the baseline, in words and as a verdict."""
     if metric.gain is not None:
-        side = "better" if metric.gain >= 0 else "worse"
-        judged = side if abs(metric.gain) > 0 else "same"
+        side = Verdict.BETTER if metric.gain >= 0 else Verdict.WORSE
+        judged = side if metric.gain else Verdict.SAME
         return f"predictions {percent(abs(metric.gain))} {side}", judged
     if metric.own is None or metric.baseline is None:
-        return "nothing to compare with", ""
-    return f"predictions {number(metric.own, metric.name, metric.unit)} on the same", ""
+        return "nothing to compare with", Verdict.UNKNOWN
+    return f"predictions {number(metric.own, metric.name, metric.unit)} on the same", Verdict.UNKNOWN
 
 
 def number(value: float | None, metric: str = "", unit: str = "") -> str:
@@ -214,7 +214,7 @@ def sentence(metric: Metric, baseline: str, before_title: str) -> str:
         return "No labelled cases: nothing can be said of how good the predictions were."
     told = f"{metric.title} {number(metric.value, metric.name, metric.unit)}{margin(metric.error)}"
     if metric.before is not None and metric.verdict:
-        word = "about as in" if metric.verdict == "same" else f"{metric.verdict} than in"
+        word = "about as in" if metric.verdict is Verdict.SAME else f"{metric.verdict} than in"
         told += f": {word} {before_title} ({number(metric.before, metric.name, metric.unit)}"
         told += f", {signed(metric.change)})." if metric.change is not None else ")."
     elif metric.before is not None:
