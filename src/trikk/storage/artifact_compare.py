@@ -7,7 +7,7 @@ from pathlib import Path
 from trikk.core.values import JSON
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.codecs.manifest import KINDS, Manifest
+from trikk.storage.codecs.manifest import KINDS, Container, Manifest
 from trikk.storage.value_compare import RTOL, VERDICTS, Difference, compare_arrays, compare_bytes, compare_json
 
 _SHOWN_CHILDREN = 20
@@ -93,7 +93,7 @@ def _containers(artifacts: Artifacts, a: Manifest, b: Manifest, rtol: float) -> 
     if not compared or compared[0][1].verdict == "identical":
         return Difference("identical", "the same items in other bytes")
     digests = [sorted(child.digest for child in each.children) for each in (a, b)]
-    if a.kind == "list" and digests[0] == digests[1]:
+    if a.kind == Container.LIST and digests[0] == digests[1]:
         return Difference("reordered", "the same items in another order", {"length": len(names[0])})
     worst, differing = compared[0], [pair for pair in compared if pair[1].verdict != "identical"]
     facts: dict[str, JSON] = {

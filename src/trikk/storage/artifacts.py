@@ -15,7 +15,7 @@ from trikk.storage.artifact import Artifact
 from trikk.storage.codec import Codec
 from trikk.storage.codecs import builtin_codecs
 from trikk.storage.codecs.files import FileCodec, copy_out, files_of
-from trikk.storage.codecs.manifest import KINDS, Manifest, inner_path
+from trikk.storage.codecs.manifest import KINDS, Container, Manifest, inner_path
 from trikk.storage.codecs.pickled import refused
 from trikk.storage.codecs.plain import JsonCodec, is_tuple, item
 from trikk.storage.stores.local import is_full, storage_error
@@ -131,7 +131,7 @@ class Artifacts:
 
     def collect(self, items: Sequence[Artifact]) -> Artifact:
         """The artifact of a list whose items are stored already."""
-        return self._add_manifest(Manifest("list", [], list(items)))
+        return self._add_manifest(Manifest(Container.LIST, [], list(items)))
 
     def parts(self, artifact: Artifact) -> list[Artifact]:
         """The items of a stored container, in order, without loading them; CodecError if it is none."""
@@ -200,14 +200,16 @@ class Artifacts:
             if not all(map(self._json.accepts, value)):
                 return self._dump(self._codecs["pickle"], value)
             keys = [encode(key) for key in value]
-            return self._add_manifest(Manifest("dict", keys, [self._save(item) for item in value.values()]))
-        kind = "list" if isinstance(value, list) else "tuple"
+            return self._add_manifest(
+                Manifest(Container.DICT, keys, [self._save(item) for item in value.values()])
+            )
+        kind = Container.LIST if isinstance(value, list) else Container.TUPLE
         return self._add_manifest(Manifest(kind, [], [self._save(item) for item in value]))
 
     def _save_folder(self, folder: Path) -> Artifact:
         names = [inner_path(name) for name in files_of(folder)]
         children = [self._dump(self._files, folder / name) for name in names]
-        return self._add_manifest(Manifest("folder", list(names), children), {"name": folder.name})
+        return self._add_manifest(Manifest(Container.FOLDER, [*names], children), {"name": folder.name})
 
     def _dump(self, codec: Codec, value: object) -> Artifact:
         def dump(path: Path) -> dict[str, JSON]:
@@ -231,9 +233,9 @@ class Artifacts:
         digest = digest_bytes(data)
         self.store.add(path, digest)
         size = len(data) + sum(child.size for child in manifest.children)
-        kind = "pathlib.Path" if manifest.kind == "folder" else manifest.kind
+        kind = "pathlib.Path" if manifest.kind == Container.FOLDER else manifest.kind.value
         return Artifact(
-            digest, manifest.kind, size, {"type": kind, "length": len(manifest.children), **(more or {})}
+            digest, manifest.kind.value, size, {"type": kind, "length": len(manifest.children), **(more or {})}
         )
 
     def _add(self, codec: Codec, dump: Callable[[Path], dict[str, JSON]]) -> Artifact:
@@ -256,14 +258,14 @@ class Artifacts:
 
     def _load_manifest(self, artifact: Artifact, want: object) -> Any:
         manifest = self._manifest(artifact)
-        if manifest.kind == "folder":
+        if manifest.kind == Container.FOLDER:
             return self._load_folder(artifact, manifest)
-        keys = [decode(key) for key in manifest.keys] if manifest.kind == "dict" else None
+        keys = [decode(key) for key in manifest.keys] if manifest.kind == Container.DICT else None
         wants = frames.item_annotations(want, len(manifest.children), keys)
         values = [self.load(child, wants[index]) for index, child in enumerate(manifest.children)]
         if keys is not None:
             return dict(zip(keys, values, strict=True))
-        return values if manifest.kind == "list" else tuple(values)
+        return values if manifest.kind == Container.LIST else tuple(values)
 
     def _load_folder(self, artifact: Artifact, manifest: Manifest) -> Path:
         folder = self._files.fresh() / inner_path(artifact.summary.get("name") or "folder")

@@ -16,7 +16,7 @@ from trikk.runs.run_state import RunState, TaskState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.codecs.files import copy_out
-from trikk.storage.codecs.manifest import KINDS, Manifest, inner_path
+from trikk.storage.codecs.manifest import KINDS, Container, Manifest, inner_path
 from trikk.tracking.fold import RunRecord, label
 
 _FRAMES = (".parquet", ".csv", ".json", ".ndjson", ".arrow")
@@ -161,7 +161,7 @@ def _export_items(artifacts: Artifacts, artifact: Artifact, to: Path) -> None:
     keys = [plain(key) for key in manifest.keys] or list(range(len(manifest.children)))
     to.mkdir()
     for key, child in zip(keys, manifest.children, strict=True):
-        if manifest.kind == "folder":
+        if manifest.kind == Container.FOLDER:
             target = to / str(key)
             target.parent.mkdir(parents=True, exist_ok=True)
             copy_out(artifacts.store.fetch(child.digest), target)

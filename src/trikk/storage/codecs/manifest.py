@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import Any
 
-from trikk.core.errors import StorageError
-from trikk.core.values import JSON
+from trikk.core.errors import RecordError, StorageError
+from trikk.core.record import Record
 from trikk.storage.artifact import Artifact
 
-KINDS = ("list", "tuple", "dict", "folder")
+
+class Container(StrEnum):
+    """What has children; its name is the artifact's codec, too."""
+
+    LIST = "list"
+    TUPLE = "tuple"
+    DICT = "dict"
+    FOLDER = "folder"
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+KINDS = tuple(kind.value for kind in Container)
+
+
+class Manifest(Record, frozen=True):
     """The children of a container.
 
     Attributes:
-        kind: `list`, `tuple`, `dict` or `folder`; it is the artifact's codec, too.
+        kind: what has them.
         keys: of a dict its keys, encoded (`trikk.core.values.encode`); of a folder the relative paths of its
             files; else empty.
         children: one artifact for each item, in order.
     """
 
-    kind: str
-    keys: Sequence[JSON]
-    children: Sequence[Artifact]
+    kind: Container
+    keys: list[Any]
+    children: list[Artifact]
+
+    def __post_init__(self) -> None:
+        if self.kind in (Container.DICT, Container.FOLDER) and len(self.keys) != len(self.children):
+            raise ValueError("there are keys without children")
+        if self.kind == Container.FOLDER:
+            for key in self.keys:
+                inner_path(key)
 
     def to_bytes(self) -> bytes:
         """The manifest as JSON, the same for equal children in the same order."""
-        data: dict[str, JSON] = {
-            "kind": self.kind,
-            "keys": list(self.keys),
-            "children": [child.to_json() for child in self.children],
-        }
-        return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
+        # Not by msgspec: these bytes are digested, and they were written by json from the first.
+        return json.dumps(self.to_json(), separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
@@ -45,14 +57,10 @@ class Manifest:
         Raises:
             StorageError: if it is none, or if a folder's path would lead out of the folder.
         """
-        match json.loads(data):
-            case {"kind": str(kind), "keys": list(keys), "children": list(children)} if kind in KINDS:
-                if kind in ("dict", "folder") and len(keys) != len(children):
-                    raise StorageError("a stored manifest has keys without children")
-                if kind == "folder":
-                    keys = [inner_path(key) for key in keys]
-                return cls(kind, keys, [Artifact.read(child) for child in children])
-        raise StorageError("a stored manifest can't be read", next="update trikk")
+        try:
+            return cls.read(json.loads(data))
+        except RecordError as error:
+            raise StorageError(f"a stored manifest can't be read: {error.what}", next="update trikk") from error
 
 
 def inner_path(name: object) -> str:
