@@ -24,6 +24,7 @@ from trikk.serving.http.counters import Metrics
 from trikk.serving.http.dispatch import Dispatcher
 from trikk.serving.model_processes.alias_watch import Watch
 from trikk.serving.model_processes.fleet import Fleet, Spares
+from trikk.serving.model_processes.worker_messages import LoadSpec, LogSpec
 from trikk.serving.options import Options
 from trikk.serving.prediction_log.flusher import Flusher
 from trikk.serving.prediction_log.log_table import (
@@ -146,7 +147,7 @@ class Endpoint:
         self._logged = logged
         return fleet
 
-    def _spec(self, version: ModelVersion) -> tuple[dict[str, Any], dict[str, pl.DataType]]:
+    def _spec(self, version: ModelVersion) -> tuple[LoadSpec, dict[str, pl.DataType]]:
         """What a worker needs to load a version, and the columns that the log has then."""
         project, options = self._project, self._options
         code = restore(project.store, version.code, project.state_dir / "code") if version.code else project.root
@@ -158,15 +159,9 @@ class Endpoint:
             logged = check_fits(version, fields, options.log_inputs, stored)
             if version.signature is not None and version.signature.positive is not None:
                 check_positive(version, self._logged_versions(options.table))
-            log = {"fields": fields, "inputs": options.log_inputs, "value": str(logged.get("value", ""))}
-        spec = {
-            "version": version.to_json(),
-            "code": str(code),
-            "artifacts": project.settings.location("artifacts"),
-            "log": log,
-            "max_bytes": options.max_body,
-            "max_rows": options.max_rows,
-        }
+            log = LogSpec(fields, options.log_inputs, str(logged.get("value", "")))
+        where = project.settings.location("artifacts")
+        spec = LoadSpec(version.to_json(), str(code), where, log, options.max_body, options.max_rows)
         return spec, logged
 
     def _logged_versions(self, table: str) -> list[ModelVersion]:

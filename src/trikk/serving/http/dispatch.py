@@ -24,7 +24,7 @@ from trikk.serving.http.refusal import Refused
 from trikk.serving.model_processes.fleet import Fleet
 from trikk.serving.model_processes.predictor import Request
 from trikk.serving.model_processes.worker_link import Link, VersionFailed, WorkerGone
-from trikk.serving.model_processes.worker_messages import Message, pack
+from trikk.serving.model_processes.worker_messages import Message, Order, pack
 from trikk.serving.options import Options
 
 _log = logging.getLogger("trikk.endpoint")
@@ -275,4 +275,4 @@ def _packed(batch: list[_Waiting]) -> bytes:
         {"type": w.request.body.content_type, "encoding": w.request.body.encoding, "accept": w.request.accept}
         for w in batch
     ]
-    return pack({"do": "answer", "requests": requests}, [w.request.body.data for w in batch])
+    return pack({"do": Order.ANSWER, "requests": requests}, [w.request.body.data for w in batch])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.models.version import ModelVersion
 from trikk.serving.model_processes.worker_link import Link
+from trikk.serving.model_processes.worker_messages import LoadSpec
 
 
 class Spares:
@@ -64,9 +64,7 @@ class Fleet:
         limit: seconds that a worker may take to load the version.
     """
 
-    def __init__(
-        self, version: ModelVersion, spec: dict[str, Any], size: int, spares: Spares, limit: float
-    ) -> None:
+    def __init__(self, version: ModelVersion, spec: LoadSpec, size: int, spares: Spares, limit: float) -> None:
         self.version = version
         self.note: str | None = None
         self._spec = spec

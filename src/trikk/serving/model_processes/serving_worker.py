@@ -1,7 +1,7 @@
 """A worker's process: one model version, loaded with the code that it was made with, answers batches on a socket.
 
     front -> worker   {"do": "preload", "modules": [...]}        import libraries ahead of time
-                      {"do": "serve", ...}                       load a version and try it
+                      {"do": "load", ...}                        load a version (a `LoadSpec`) and try it
                       {"do": "answer", "requests": [...]} + bodies
     worker -> front   {"ready": {"modules": [...], "note": ...}} or {"error": {...}}
                       {"answers": [...], "rows": n, "value": type} + bodies, log
@@ -30,7 +30,7 @@ from trikk.models.signature import Field
 from trikk.models.version import ModelVersion
 from trikk.serving.http.bodies import Body
 from trikk.serving.model_processes.predictor import Logging, Predictor, Request
-from trikk.serving.model_processes.worker_messages import Message, pack, receive
+from trikk.serving.model_processes.worker_messages import LoadSpec, Message, Order, pack, receive
 
 _TEXTS = ("String", "Categorical")
 
@@ -45,23 +45,23 @@ class Worker:
     def serve(self) -> None:
         """Do what the front says until it is gone."""
         while (message := receive(self._sock)) is not None:
-            do = message.head["do"]
-            if do == "answer":
-                self._answer(message)
-            elif do == "preload":
-                _preload(message.head["modules"])
-            else:
-                self._sock.sendall(pack(self._load(message.head)))
+            match message.head["do"]:
+                case Order.ANSWER:
+                    self._answer(message)
+                case Order.PRELOAD:
+                    _preload(message.head["modules"])
+                case Order.LOAD:
+                    self._sock.sendall(pack(self._load(LoadSpec.read(message.head))))
 
-    def _load(self, spec: dict[str, Any]) -> dict[str, Any]:
+    def _load(self, spec: LoadSpec) -> dict[str, Any]:
         try:
-            version = ModelVersion.read(spec["version"])
+            version = ModelVersion.read(spec.version)
             self._predictor = _predictor(spec, version)
             note = _try(self._predictor.model, version)
         except TrikkError as error:
             return {"error": {**error.to_json()}}
         except BaseException as error:  # noqa: BLE001 - the front must hear of it, whatever the author's code raises
-            problem = f"version {spec['version']['version']} can't be loaded: {type(error).__name__}: {error}"
+            problem = f"version {spec.version['version']} can't be loaded: {type(error).__name__}: {error}"
             return {"error": {"code": "error", "what": problem, "where": None, "next": None}}
         return {"ready": {"modules": _libraries(), "note": note}}
 
@@ -82,24 +82,22 @@ class Worker:
         self._sock.sendall(pack(head, [*(a.body for a in done.answers), done.log]))
 
 
-def _predictor(spec: dict[str, Any], version: ModelVersion) -> Predictor:
+def _predictor(spec: LoadSpec, version: ModelVersion) -> Predictor:
     from trikk.core.settings import load_settings
     from trikk.execution.code.loading import load
     from trikk.storage.artifacts import Artifacts
     from trikk.storage.stores.locations import open_store
 
-    code = Path(spec["code"])
-    sys.path.insert(0, spec["code"])  # unpickling imports from there what the model was made of
+    code = Path(spec.code)
+    sys.path.insert(0, spec.code)  # unpickling imports from there what the model was made of
     own = load_settings(code, stored=True)
     codecs = load(own, code).codecs if own.codecs else ()
     log_to_stderr(own.timezone)
-    model = version.load(Artifacts(open_store(spec["artifacts"]), codecs))
-    log = spec["log"]
+    model = version.load(Artifacts(open_store(spec.artifacts), codecs))
     logging = None
-    if log is not None:
-        fields = tuple(Field(name, dtype) for name, dtype in log["fields"])
-        logging = Logging(fields, log["inputs"], log["value"])
-    return Predictor(model, version, logging, max_bytes=spec["max_bytes"], max_rows=spec["max_rows"])
+    if (log := spec.log) is not None:
+        logging = Logging(tuple(Field(name, dtype) for name, dtype in log.fields), log.inputs, log.value)
+    return Predictor(model, version, logging, max_bytes=spec.max_bytes, max_rows=spec.max_rows)
 
 
 def _try(model: Any, version: ModelVersion) -> str | None:

@@ -9,10 +9,9 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from trikk.core.errors import TrikkError
-from trikk.serving.model_processes.worker_messages import PREFIX, Message, length, pack, unpack
+from trikk.serving.model_processes.worker_messages import PREFIX, LoadSpec, Message, Order, length, pack, unpack
 
 _END = 2.0  # seconds that a worker has to end by itself once the front has hung up
 # More threads only help large batches, and wait for each other actively: more workers are what uses more cores.
@@ -75,9 +74,9 @@ class Link:
 
     async def preload(self, modules: list[str]) -> None:
         """Have it import libraries; does not wait for that."""
-        await self._send(pack({"do": "preload", "modules": modules}))
+        await self._send(pack({"do": Order.PRELOAD, "modules": modules}))
 
-    async def load(self, spec: dict[str, Any], limit: float) -> str | None:
+    async def load(self, spec: LoadSpec, limit: float) -> str | None:
         """Have it load a version and try it; it is ended if that takes more than `limit` seconds.
 
         Returns:
@@ -88,16 +87,16 @@ class Link:
         """
         try:
             async with asyncio.timeout(limit):
-                answer = (await self.ask(pack({"do": "serve", **spec}))).head
+                answer = (await self.ask(pack({"do": Order.LOAD, **spec.to_json()}))).head
         except TimeoutError as error:
             self.kill()
             raise VersionFailed(
-                f"version {spec['version']['version']} was not loaded within {limit:g} s; its process was ended",
+                f"version {spec.version['version']} was not loaded within {limit:g} s; its process was ended",
                 next="see what its code waits for while it is imported, or give it more: --load-timeout",
             ) from error
         except WorkerGone as error:
             raise VersionFailed(
-                f"version {spec['version']['version']} ended its process while it was loaded: {error.what}",
+                f"version {spec.version['version']} ended its process while it was loaded: {error.what}",
                 next="load it by hand: trikk.Model in a step, or the endpoint's own log",
             ) from error
         if "error" in answer:

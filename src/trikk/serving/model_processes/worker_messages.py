@@ -15,7 +15,53 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+from trikk.core.record import Record
+
+
+class Order(StrEnum):
+    """What the front has a worker do."""
+
+    PRELOAD = "preload"
+    LOAD = "load"
+    ANSWER = "answer"
+
+
+class LogSpec(Record, frozen=True):
+    """What is logged of a prediction.
+
+    Attributes:
+        fields: name and type of the key's columns and the slot's, in order, as the table holds them.
+        inputs: whether the model's inputs are, as JSON.
+        value: the type of the table's values; "" where it is not known yet.
+    """
+
+    fields: list[tuple[str, str]]
+    inputs: bool
+    value: str
+
+
+class LoadSpec(Record, frozen=True):
+    """What a worker needs to load a version.
+
+    Attributes:
+        version: a `ModelVersion` as JSON.
+        code: the folder with the code that it was made with.
+        artifacts: where the project's artifacts are.
+        log: what is logged; None for nothing.
+        max_bytes: of a body.
+        max_rows: of a body.
+    """
+
+    version: dict[str, Any]
+    code: str
+    artifacts: str
+    log: LogSpec | None
+    max_bytes: int
+    max_rows: int
+
 
 _LENGTHS = struct.Struct(">II")
 PREFIX = 4
