@@ -141,6 +141,7 @@ def main(args: list[str] | None = None) -> None:
         _report(as_json, TrikkError("stopped"))
         sys.exit(1)
     except BrokenPipeError:
+        # Else Python flushes once more when it ends, into the closed pipe, and prints a trace.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except BaseException as error:

@@ -133,6 +133,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
     """
     lines = [[_cell(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(len(click.unstyle(line[i])) for line in lines) for i in range(len(columns))]
+    # A pipe gets whole lines: who cuts columns out of them needs all.
     limit = shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else None
     for number, row in enumerate(lines):
         cells = []

@@ -12,7 +12,7 @@ from trikk.core.values import JSON
 if TYPE_CHECKING:
     import polars as pl
 
-ID_LENGTH = 24
+ID_LENGTH = 24  # hexadecimal characters, 96 bits: no two publications ever share one by chance
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ LARGEST = 1_000_000
 RETENTION = 7 * 86_400.0
 """Seconds for which a broker remembers how far a publication is, where it does not tell: Kafka's default."""
 _ROOM = 120  # bytes of a record batch around one record
-_SECONDS = 3
+_SECONDS = 3  # for a question that need not be answered: then the defaults above hold
 
 
 def configuration(address: Address, seen: Seen, patience: float) -> dict[str, Any]:

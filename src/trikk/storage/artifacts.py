@@ -186,6 +186,7 @@ class Artifacts:
         self._files.release()
 
     def _save(self, value: object) -> Artifact:
+        # A project's own codecs first: they may want what trikk's would take as well.
         for codec in self._own:
             if codec.accepts(value):
                 return self._dump(codec, value)

@@ -82,6 +82,7 @@ class _Backfill:
         try:
             state = self._carried_out(graph, given, as_of)
         except TrikkError as error:
+            # Wrong from the first run on, as a parameter: it would go wrong on every day.
             if isinstance(error, UsageError) and not (self.done or self.left_out or self.errors):
                 raise
             self.say(f"{graph.pipeline}: {error}")

@@ -28,6 +28,7 @@ def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
     run_id = project.find_run(run)
     printed: dict[str, int] = {}
     while True:
+        # The driver before the state: one that ends in between has written the run's end, and is not missed.
         driven = project.is_driven(run_id)
         state = project.run(run_id)
         if step is not None:

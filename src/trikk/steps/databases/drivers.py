@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from trikk.core.network.addresses import Filled
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 10  # for a server, and for a lock that another process has on an SQLite file
 REDSHIFT_PORT = 5439
 _ONE_ZONE = threading.Lock()
 _UNDECODED = re.compile(r"Could not decode to UTF-8 column '(.*?)' with text")
@@ -82,6 +82,7 @@ def read_duckdb(address: Filled, query: str, parameters: Mapping[str, object]) -
     except ImportError:
         raise MissingExtra("reading from DuckDB", "duckdb") from None
     sql, values = bind(query, parameters, "duckdb")
+    # Only a file can be opened read-only; a database in memory has nothing to lose.
     in_memory = address.text in ("duckdb://", "duckdb:///:memory:")
     path = ":memory:" if in_memory else str(_existing(address))
     try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
-_PIECE = 4 << 20
+_PIECE = 4 << 20  # bytes that are searched in one go
 _LONGEST = 64 << 20  # of a record; what is longer is a quote that nobody closes
 _UTF8, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _BLANK = re.compile(rb"\r?\n")
@@ -69,6 +69,7 @@ def read_csv(path: Path, bytes_from: Path, label: str, separator: str | None) ->
         )
         text = scan.collect()
     except Exception as error:  # noqa: BLE001 - polars has many kinds for a damaged file
+        # polars names no line: look for bytes that are no UTF-8 first, then for the line that does not fit.
         _refuse_undecodable(bytes_from, label)
         _layout(bytes_from, label, separator, look_closely=True)
         raise unreadable(label, "csv", None, (str(error).splitlines() or [""])[0]) from None

@@ -20,8 +20,8 @@ from trikk.storage.ingest.csv_text import unreadable
 if TYPE_CHECKING:
     import polars as pl
 
-_ROWS = 65_536
-_EXACT, _INT64 = 2**53, 2**63
+_ROWS = 65_536  # lines at a time: only so many objects of Python are in memory
+_EXACT, _INT64 = 2**53, 2**63  # where whole numbers stop being exact as Float64, and where Int64 ends
 _SHOWN = 60
 _NAMES = {bool: "Boolean", int: "Int64", float: "Float64", str: "String", list: "List", dict: "Struct"}
 
@@ -69,6 +69,7 @@ def read_json_lines(path: Path, label: str, as_text: Collection[str] = ()) -> It
             values = [row.get(name) for row in rows]
             column = _Column(name, values, lines, label)
             series.append(column.as_text() if name in as_text else column.typed(shape, texts))
+        # Nearly every file has no blank line, and a range costs nothing.
         is_dense = lines[-1] - lines[0] + 1 == len(lines)
         yield Piece(pl.DataFrame(series), range(lines[0], lines[-1] + 1) if is_dense else lines, texts)
 

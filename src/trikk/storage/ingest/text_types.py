@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-_SAMPLE = 1000
+_SAMPLE = 1000  # rows that are tried first: they rule most types out, however long the column is
 _INTEGER = r"^[+-]?\d+$"
 _WHOLE = r"^[+-]?\d+(\.0*)?$"
 _NO_NUMBER = r"^[+-]?0\d|^\+"
@@ -28,8 +28,9 @@ _MICROSECONDS = len("2020-03-26T04:00:00.123456")
 _EXACT_DIGITS = 15  # that any whole number may have and be exact as Float64
 _EDGE = r"^\s|\s$"
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
+# What looks like a date, but may be the third of April or the fourth of March: it stays text, and is doubted.
 _OTHER_DATE = r"^\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})\b|^\d{4}[./]\d{1,2}[./]\d{1,2}\b|^(19|20)\d\d[01]\d[0-3]\d$"
-_COMMA = r"^[+-]?\d+,\d+$"
+_COMMA = r"^[+-]?\d+,\d+$"  # a decimal comma
 _LONG = r"^[+-]?0*[.]?0*[1-9][\d.]{18,}"  # 18 digits and a point, or 19; 17 print any Float64
 
 
@@ -84,6 +85,7 @@ def inferred(text: pl.Series) -> pl.Series:
     whole = text.replace("", None) if (text == "").any() else text
     if whole.null_count() == len(whole):
         return text
+    # The narrowest first: a whole number is a float, too, and everything is a text.
     moments = [pl.Date(), pl.Datetime("us"), pl.Datetime("us", "UTC")]
     for dtype in [pl.Boolean(), *_numbers(whole), *moments]:
         if _lossless(whole.head(_SAMPLE), dtype) is None:

@@ -20,7 +20,7 @@ from trikk.storage.stores.store_port import StoredObject, checked, verified
 _READ_ONLY_PLACE = {errno.EROFS, errno.EACCES, errno.EPERM}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NATIVE = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust name an errno
-_READ_ONLY = 0o444
+_READ_ONLY = 0o444  # a step that writes into what it has loaded fails, and damages nothing
 
 
 class LocalStore:

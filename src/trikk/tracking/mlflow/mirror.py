@@ -122,6 +122,7 @@ class Mirror:
                     outcome.left = len(pending) - position
                     self._one(outcome, lambda run=run, identity=identity: self._run(outcome, run, identity))
                 outcome.left = 0
+                # After the runs: a version names the run that registered it.
                 self._models(outcome)
             except Away as error:
                 outcome.away = error.what
