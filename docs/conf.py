@@ -55,6 +55,15 @@ def _add_navigation(app: Sphinx, page: str, source: list[str]) -> None:  # noqa:
     source[0] += "\n\n" + "\n\n".join(trees) + "\n"
 
 
+def _leave_out_module(app: Sphinx, what: str, *rest: object) -> None:  # noqa: ARG001 - Sphinx's signature
+    """Drop a module's docstring: it is for who reads the code, and the page has its own words."""
+    if what == "module":
+        lines = rest[-1]
+        assert isinstance(lines, list)
+        lines.clear()
+
+
 def setup(app: Sphinx) -> None:
     """Let Sphinx call the above."""
     app.connect("source-read", _add_navigation)
+    app.connect("autodoc-process-docstring", _leave_out_module)

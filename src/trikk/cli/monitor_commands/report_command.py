@@ -230,7 +230,7 @@ def _tell_sent(sent: list[dict[str, Any]]) -> None:
         for who, why in one["refused"].items():
             echo(f"  {who} is refused: {why}", err=True)
         for who, why in one["failed"].items():
-            echo(f"  {who} has it not yet: {why}", err=True)
+            echo(f"  {who} does not have it yet: {why}", err=True)
     if any(one["failed"] for one in sent):
         echo("  next: trikk report --retry", err=True)
 
