@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from trikk.alerts.backtest.outcomes import Detection, Outcome, detection
+from trikk.alerts.backtest.past import Days, Night
+from trikk.alerts.backtest.replay import Episode
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.kinds import checked
+from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -60,7 +65,7 @@ def record(number: int, wape: float | None, at: float, **more: Any) -> WindowRec
         label=day(number).isoformat(),
         start=midnight(number),
         end=midnight(number + 1),
-        state=more.pop("state", "final"),
+        state=WindowState(more.pop("state", "final")),
         figures=(figures(wape, labelled=labelled, expected=expected), *parts),
         at=at,
         **more,
@@ -82,3 +87,25 @@ def rule(when: str, **more: Any) -> FigureRule:
     made = checked({"name": "backtest", "monitor": "people", "when": when, **more})
     assert isinstance(made, FigureRule)
     return made
+
+
+Row = tuple[int, int, int, tuple[Detection, ...]]
+
+
+def row(one: Outcome) -> Row:
+    """What a row of the table says of incidents."""
+    return one.alarms, one.alarm_nights, one.false_alarms, one.detections
+
+
+def row_of(episodes: Sequence[Episode], over: Sequence[Night], good: Days, events: Sequence[date]) -> Row:
+    """The same, counted from the incidents of the life-cycle itself."""
+    zone = ZoneInfo("UTC")
+    nights = {
+        night.day
+        for one in episodes
+        for night in over
+        if one.opened.moment <= night.moment and (one.resolved is None or night.moment < one.resolved.moment)
+    }
+    false_alarms = sum(good.hold(one.start, one.end, zone) for one in episodes)
+    opened = [(one.opened, one.resolved, one.start, one.end) for one in episodes]
+    return len(episodes), len(nights), false_alarms, tuple(detection(opened, event, zone) for event in events)

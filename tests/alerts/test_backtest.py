@@ -11,21 +11,33 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.alerts.backtest_past import FIRST, SPEC, day, evening, figures, midnight, record, rule, watched
+from tests.alerts.backtest_past import (
+    FIRST,
+    SPEC,
+    day,
+    evening,
+    figures,
+    midnight,
+    record,
+    row,
+    row_of,
+    rule,
+    watched,
+)
 
 from trikk.alerts.backtest.answer import Backtest
 from trikk.alerts.backtest.bounds import Accepted
-from trikk.alerts.backtest.figure_replay import FigureSweep
-from trikk.alerts.backtest.night_replay import Episode, replay
-from trikk.alerts.backtest.past import Known, Night, known_of, nights
+from trikk.alerts.backtest.figure_sweep import FigureSweep
+from trikk.alerts.backtest.outcomes import outcome
+from trikk.alerts.backtest.past import Days, Known, Night, known_of, nights
 from trikk.alerts.backtest.question import Question, choose
+from trikk.alerts.backtest.replay import Episode, replay
 from trikk.alerts.backtest.runner import answer
-from trikk.alerts.backtest.table import outcome
 from trikk.alerts.backtest.template import Template
-from trikk.alerts.backtest.threshold_sweep import Days
 from trikk.alerts.rules.labels import LabelRule
 from trikk.core.errors import UnknownName, UsageError
 from trikk.monitoring.figures.records import WindowRecord
+from trikk.monitoring.figures.window_figures import Figures
 
 ZONE = ZoneInfo("UTC")
 ACCEPTED = Accepted.of("1/month")
@@ -160,6 +172,43 @@ def test_the_sweep_opens_and_resolves_just_as_the_life_cycle_does(past, when, gi
     assert opened == sorted((e.opened.day, e.start, e.end) for e in episodes)
     causes = {e.cause for e in episodes}
     assert by_cause == {cause: shown([e for e in episodes if e.cause == cause]) for cause in causes}
+
+
+@st.composite
+def half_known(draw: st.DrawFn) -> list[WindowRecord]:
+    """The same days; of some only one metric is known, so that the number decides whether they can be judged."""
+
+    def without(one: Figures) -> Figures:
+        unknown = draw(st.sampled_from(["", "", "wape", "mae"]))
+        metrics = {name: None if name == unknown else value for name, value in one.metrics.items()}
+        return replace(one, metrics=metrics, own=dict(metrics))
+
+    return [replace(one, figures=tuple(map(without, one.figures))) for one in draw(pasts())]
+
+
+@given(
+    half_known(),
+    st.sampled_from(
+        ["wape > X", "mae > 100 * X or wape > 0.4", "mae > 100 * X and wape > 0.1", "wape > X * usual"]
+    ),
+    RULES,
+    st.lists(st.sampled_from([0.07, 0.1, 0.2, 0.4, 1.0, 2.0]), min_size=1, max_size=3, unique=True),
+    st.integers(1, 20),
+)
+@settings(max_examples=40, deadline=None)
+def test_each_row_of_the_table_counts_the_incidents_of_the_life_cycle_with_its_number(
+    past, when, given_, numbers, event
+):
+    known, template, good, events = (
+        known_of(past, SPEC),
+        Template.of(when),
+        Days(FIRST, day(event - 1)),
+        [day(event)],
+    )
+    sweep = FigureSweep(known, SPEC, rule(template.at(1.0), **given_), template, over(24))
+    for number in numbers:
+        episodes = replay(known, *sweep.with_number(number), over(24))
+        assert row(outcome(sweep, number, good, events, ACCEPTED)) == row_of(episodes, over(24), good, events)
 
 
 @pytest.mark.parametrize(("cooldown", "opened"), [("6h", [2, 4, 8]), ("2d", [2, 8]), ("30d", [2])])

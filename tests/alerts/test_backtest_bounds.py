@@ -8,8 +8,8 @@ import pytest
 from tests.alerts.backtest_past import rule
 
 from trikk.alerts.backtest.bounds import Accepted, rate_bound, share_bound
+from trikk.alerts.backtest.outcomes import Outcome
 from trikk.alerts.backtest.suggestion import suggest
-from trikk.alerts.backtest.table import Outcome
 from trikk.core.errors import UsageError
 
 scipy_stats = pytest.importorskip("scipy.stats")

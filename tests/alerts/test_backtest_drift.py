@@ -10,18 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.alerts.backtest_days import column, compared, declared, drift_rule, watched_days
-from tests.alerts.backtest_past import FIRST, SPEC, day, evening, midnight, rule
+from tests.alerts.backtest_past import FIRST, SPEC, day, evening, midnight, row, row_of, rule
 
 from trikk.alerts.backtest.answer import Backtest
 from trikk.alerts.backtest.bounds import Accepted
 from trikk.alerts.backtest.columns import ColumnSeen, OnEvent
-from trikk.alerts.backtest.drift_limits import Limits
-from trikk.alerts.backtest.drift_replay import DriftSweep
-from trikk.alerts.backtest.night_replay import Episode, past_of, readings, replay
-from trikk.alerts.backtest.past import Night, days_known, nights
+from trikk.alerts.backtest.drift_sweep import DriftSweep, Limits
+from trikk.alerts.backtest.outcomes import outcome
+from trikk.alerts.backtest.past import Days, Night, days_known, nights
 from trikk.alerts.backtest.question import Question, choose
+from trikk.alerts.backtest.replay import Episode, past_of, readings, replay
 from trikk.alerts.backtest.runner import answer
-from trikk.alerts.backtest.threshold_sweep import Days
 from trikk.alerts.rules.drift import DriftRule
 from trikk.core.errors import UnknownName, UsageError
 from trikk.monitoring.day_drift.drift_definition import Drift
@@ -111,6 +110,9 @@ def both(
     episodes = replay(known, *sweep.with_number(threshold), of)
     assert [(s.opened.night.day, s.resolved.day if s.resolved else None) for s in spans] == shown(episodes)
     assert [(s.opened.start, s.opened.at) for s in spans] == [(e.start, e.end) for e in episodes]
+    good, events = Days(FIRST, day(8)), [day(9)]
+    counted = row(outcome(sweep, threshold, good, events, Accepted.of("1/month")))
+    assert counted == row_of(episodes, of, good, events)
     return episodes
 
 

@@ -1,17 +1,20 @@
-"""What the past answers to a question."""
+"""What the past answers to a question, and what to know about that beside the numbers. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trikk.alerts.backtest.bounds import Accepted
 from trikk.alerts.backtest.columns import ColumnSeen
-from trikk.alerts.backtest.night_replay import Episode
-from trikk.alerts.backtest.past import Night
+from trikk.alerts.backtest.outcomes import Detection, Outcome
+from trikk.alerts.backtest.past import Days, Known, Night
+from trikk.alerts.backtest.question import Question
+from trikk.alerts.backtest.replay import Episode
 from trikk.alerts.backtest.suggestion import Suggestion
-from trikk.alerts.backtest.table import Detection, Outcome
-from trikk.alerts.backtest.threshold_sweep import Days
+from trikk.alerts.backtest.sweep import Sweep
+from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.core.values import JSON
 from trikk.monitoring.cases.windows import zone_of
@@ -92,3 +95,51 @@ class Backtest:
             "write": self.write,
             "notes": list(self.notes),
         }
+
+
+def notes_on(
+    question: Question, answer: Backtest, sweep: Sweep | None, known: Sequence[Known[Any]]
+) -> Iterator[str]:
+    """What to know about an answer.
+
+    Args:
+        question: the question.
+        answer: its answer.
+        sweep: what numbers were tried in; None if none were.
+        known: the monitor's records.
+    """
+    if question.good is None:
+        yield _good_days(question, answer)
+        yield from _blamed(answer)
+    if sweep is not None and sweep.is_empty:
+        yield _unjudged(sweep, known)
+    if answer.rule.starts:
+        yield f"each opening starts {answer.rule.starts}: what that would have changed is not in this"
+
+
+def _good_days(question: Question, answer: Backtest) -> str:
+    if question.events:
+        return f"days up to {answer.good.last} are taken for good: --known-ok FROM:TO tells better"
+    return "all days are taken for good, so that every alarm counts as false: --known-ok FROM:TO tells better"
+
+
+def _blamed(answer: Backtest) -> Iterator[str]:
+    """What to say of an alarm that counts as false and may have been a sign of the event."""
+    for met in answer.detections:
+        openings = (one for one in answer.episodes or () if one.opened.day == met.night)
+        if met.early and any(map(answer.is_false, openings)):
+            yield (
+                f"the alarm of {met.night}, still open on {met.event}, counts as false: if it was about the same,"
+                " name the day on which that began as --event"
+            )
+
+
+def _unjudged(sweep: Sweep, known: Sequence[Known[Any]]) -> str:
+    rule = sweep.rule
+    if isinstance(rule, DriftRule):
+        return "no day could be judged: none was compared and has its labels"
+    figures = (one for k in known for one in k.record.figures if one.slice == rule.slice)
+    most = max((one.labelled for one in figures), default=0)
+    each = f"of one {rule.slice} " if rule.slice else ""
+    needed = f"it takes {rule.min_labelled} labelled cases {each}(--min-labelled)"
+    return f"no window could be judged: {needed}, and there are {most} at most"

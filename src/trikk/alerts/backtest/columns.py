@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from trikk.alerts.backtest.threshold_sweep import Days
+from trikk.alerts.backtest.past import Days
 from trikk.core.record import Record
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord

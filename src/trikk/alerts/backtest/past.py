@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
+from trikk.core.record import Record
 from trikk.core.zones import day_start
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.day_drift.judgement import basis_of, definition_of
-from trikk.monitoring.day_drift.other_limits import judged_anew
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.runs.journals.memory_journal import MemoryJournal
 
 LATE = timedelta(days=2)
 """How long after its labels were due a window may be evaluated first and still count as watched at the time."""
 
 R = TypeVar("R", WindowRecord, DriftRecord)
+
+
+class Days(Record, frozen=True):
+    """A period of local days, both ends included."""
+
+    first: date
+    last: date
+
+    def hold(self, start: float, end: float, zone: ZoneInfo) -> bool:
+        """Whether the time between two moments (seconds since 1970, the end excluded) lies in it."""
+        start_day, end_day = _days_of(start, end, zone)
+        return self.first <= start_day and end_day <= self.last
+
+
+@functools.lru_cache(maxsize=100_000)  # a sweep asks for the same windows with every threshold
+def _days_of(start: float, end: float, zone: ZoneInfo) -> tuple[date, date]:
+    """The local days of the first moment and of the last before the end."""
+    last = datetime.fromtimestamp(end - 1e-6, zone)
+    return datetime.fromtimestamp(start, zone).date(), last.date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +151,33 @@ def _known(records: Iterable[R], due: Callable[[R], datetime]) -> list[Known[R]]
     return known
 
 
-class Versions(Generic[R]):
+class _Versions(Generic[R]):
     """All that was known of windows, and what of it was known at the moment that is looked at.
 
     Args:
-        known: the records; nothing of them is known before `now` is set.
+        known: the records; nothing of them is known before `look`.
     """
 
     def __init__(self, known: Iterable[Known[R]]) -> None:
         self._by_window: dict[tuple[str, str], list[Known[R]]] = defaultdict(list)
         for one in sorted(known, key=lambda k: k.since):
             self._by_window[one.record.kind, one.record.label].append(one)
-        self.now = -math.inf
+        self._now = -math.inf
 
-    def of(self, kind: str, label: str) -> R | None:
+    def look(self, now: datetime) -> None:
+        """Take another moment for the present."""
+        self._now = now.timestamp()
+
+    def window(self, kind: str, label: str) -> R | None:
         """A window as it was known then; None if it was not."""
         for one in reversed(self._by_window.get((kind, label), ())):
-            if one.since <= self.now:
+            if one.since <= self._now:
                 return one.record
         return None
 
 
-class Past(Records):
-    """A monitor's windows as they were known at a moment, for what reads `Records.window`.
+class Past(_Versions[WindowRecord], Records):
+    """A monitor's windows as they were known at a moment, for rules, which ask `Records` for windows only.
 
     Args:
         monitor: the monitor's name.
@@ -162,35 +185,18 @@ class Past(Records):
     """
 
     def __init__(self, monitor: str, known: Iterable[Known[WindowRecord]]) -> None:
-        super().__init__(MemoryJournal(), monitor)
-        self._versions = Versions(known)
-
-    def look(self, now: datetime) -> None:
-        """Take another moment for the present."""
-        self._versions.now = now.timestamp()
-
-    def window(self, kind: str, label: str) -> WindowRecord | None:
-        """A window as it was known then; None if it was not."""
-        return self._versions.of(kind, label)
+        super().__init__(known)
+        self.monitor = monitor
 
 
-class PastDays(DriftRecords):
-    """What a monitor knew of drift at a moment, judged by the limits of today.
+class PastDays(_Versions[DriftRecord], DriftRecords):
+    """What a monitor knew of drift at a moment, for rules, which ask `DriftRecords` for days only.
 
     Args:
-        spec: the monitor; its drift has the limits.
+        monitor: the monitor's name.
         known: its days; nothing of them is known before `look`.
     """
 
-    def __init__(self, spec: MonitorSpec, known: Iterable[Known[DriftRecord]]) -> None:
-        super().__init__(MemoryJournal(), spec.name)
-        drift = Drift.read(spec.drift or {})
-        self._versions = Versions(replace(one, record=judged_anew(one.record, drift)) for one in known)
-
-    def look(self, now: datetime) -> None:
-        """Take another moment for the present."""
-        self._versions.now = now.timestamp()
-
-    def window(self, kind: str, label: str) -> DriftRecord | None:
-        """A day as it was known then; None if it was not."""
-        return self._versions.of(kind, label)
+    def __init__(self, monitor: str, known: Iterable[Known[DriftRecord]]) -> None:
+        super().__init__(known)
+        self.monitor = monitor

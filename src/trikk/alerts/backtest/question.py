@@ -9,8 +9,8 @@ from datetime import date
 from msgspec.structs import replace
 
 from trikk.alerts.backtest.bounds import Accepted
+from trikk.alerts.backtest.past import Days
 from trikk.alerts.backtest.template import without_place
-from trikk.alerts.backtest.threshold_sweep import Days
 from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.kinds import checked
@@ -90,9 +90,9 @@ def choose(question: Question, spec: MonitorSpec, written: Sequence[MonitorRule]
         raise UsageError("a condition, an alarm and a metric are given at once", next="give one of them")
     if question.limits and (question.when or question.metric):
         raise UsageError("--limit is for drift, and a condition or a metric is given", next="give one of them")
-    found = _existing(question, written) or _made(question, spec)
-    rule = found.rule
-    _check_asked(question, rule)
+    chosen = _existing(question, written) or _new(question, spec)
+    rule = chosen.rule
+    _check_options(question, rule)
     rule = replace(
         rule,
         monitor=spec.name,
@@ -104,7 +104,7 @@ def choose(question: Question, spec: MonitorSpec, written: Sequence[MonitorRule]
     rule.check_against(spec)
     if isinstance(rule, DriftRule) and spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
-    return Chosen(rule, found.text, found.origin)
+    return Chosen(rule, chosen.text, chosen.origin)
 
 
 def _existing(question: Question, written: Sequence[MonitorRule]) -> Chosen | None:
@@ -123,7 +123,7 @@ def _existing(question: Question, written: Sequence[MonitorRule]) -> Chosen | No
     return Chosen(rule, rule.when if isinstance(rule, FigureRule) else "", f"the monitor's alarm {rule.name}")
 
 
-def _made(question: Question, spec: MonitorSpec) -> Chosen:
+def _new(question: Question, spec: MonitorSpec) -> Chosen:
     """A rule of the condition, the metric or the limits that were given, or of the monitor's first metric."""
     if question.limits:
         return Chosen(DriftRule(name="backtest", monitor=spec.name), "", "the monitor has no alarm on it")
@@ -158,14 +158,14 @@ def _of_metric(metric: str, spec: MonitorSpec) -> str:
     return f"{named} {'>' if better == 'lower' else '<'} X{' * baseline' if spec.baseline else ''}"
 
 
-def _check_asked(question: Question, rule: MonitorRule) -> None:
+def _check_options(question: Question, rule: MonitorRule) -> None:
     """Refuse what a rule of this kind would pass over."""
-    given = (
+    options = (
         ("--limit", bool(question.limits), Kind.DRIFT),
         ("--slice", bool(question.slice), Kind.FIGURES),
         ("--min-labelled", bool(question.min_labelled), Kind.FIGURES),
     )
-    for option, is_given, kind in given:
+    for option, is_given, kind in options:
         if is_given and rule.kind != kind:
             raise UsageError(
                 f"{option} is for rules on {kind}; {rule.name} is one on {rule.kind}", next="leave it out"

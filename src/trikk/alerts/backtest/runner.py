@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from trikk.alerts.backtest.answer import Backtest
+from trikk.alerts.backtest.answer import Backtest, notes_on
 from trikk.alerts.backtest.columns import ColumnSeen, columns_seen
-from trikk.alerts.backtest.drift_limits import Limits
-from trikk.alerts.backtest.drift_replay import DriftSweep
-from trikk.alerts.backtest.figure_replay import FigureSweep
-from trikk.alerts.backtest.night_replay import replay
-from trikk.alerts.backtest.notes import notes_on
-from trikk.alerts.backtest.past import Known, Night, compared_now, days_known, known_of, nights
+from trikk.alerts.backtest.drift_sweep import DriftSweep, Limits
+from trikk.alerts.backtest.figure_sweep import FigureSweep
+from trikk.alerts.backtest.outcomes import Outcome, candidates, detection, outcome
+from trikk.alerts.backtest.past import Days, Known, Night, compared_now, days_known, known_of, nights
 from trikk.alerts.backtest.question import Chosen, Question, choose
+from trikk.alerts.backtest.replay import replay
 from trikk.alerts.backtest.suggestion import Suggestion, suggest
-from trikk.alerts.backtest.table import Outcome, candidates, detection, outcome
+from trikk.alerts.backtest.sweep import Sweep
 from trikk.alerts.backtest.template import Template, has_place
-from trikk.alerts.backtest.threshold_sweep import Days, Sweep
 from trikk.alerts.config import alert_settings
 from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.figures import FigureRule
@@ -75,16 +73,16 @@ def answer(
     known = [one for one in known if one.since <= over[-1].moment.timestamp()]
     good = _good(question, over)
     sweep, note = _sweep(question, spec, chosen, known, over)
-    tried = _Tried() if sweep is None else _tried(question, sweep, good)
+    trial = _Trial() if sweep is None else _try(question, sweep, good)
     rule, shown = chosen.rule, chosen.text or chosen.rule.kind
-    if sweep is not None and tried.number is not None:
-        spec, rule = sweep.with_number(tried.number)
-        shown = sweep.text(tried.number)
-    episodes = tuple(replay(known, spec, rule, over)) if sweep is None or tried.number is not None else None
+    if sweep is not None and trial.number is not None:
+        spec, rule = sweep.with_number(trial.number)
+        shown = sweep.text(trial.number)
+    episodes = tuple(replay(known, spec, rule, over)) if sweep is None or trial.number is not None else None
     zone = zone_of(spec.timezone)
     opened = [(one.opened, one.resolved, one.start, one.end) for one in episodes or ()]
     assumed = {one.record.label for one in known if one.assumed}
-    found = Backtest(
+    backtested = Backtest(
         rule=rule,
         shown=shown,
         template="" if sweep is None else sweep.template,
@@ -96,19 +94,19 @@ def answer(
         assumed=len(assumed),
         episodes=episodes,
         detections=() if episodes is None else tuple(detection(opened, day, zone) for day in question.events),
-        outcomes=tried.outcomes,
+        outcomes=trial.outcomes,
         columns=_columns(question, spec, rule, known, good),
-        suggestion=tried.suggestion,
-        write=tried.write,
+        suggestion=trial.suggestion,
+        write=trial.write,
         accepted=question.accepted,
         timezone=spec.timezone,
         notes=(note,) if note else (),
     )
-    return replace(found, notes=(*notes_on(question, found, sweep, known), *found.notes))
+    return replace(backtested, notes=(*notes_on(question, backtested, sweep, known), *backtested.notes))
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class _Trial:
     """What came of trying numbers: the outcomes, the suggestion, how to write it, and the number to replay."""
 
     outcomes: tuple[Outcome, ...] = ()
@@ -117,13 +115,13 @@ class _Tried:
     number: float | None = None
 
 
-def _tried(question: Question, sweep: Sweep, good: Days) -> _Tried:
+def _try(question: Question, sweep: Sweep, good: Days) -> _Trial:
     numbers = candidates(sweep, good)
     outcomes = tuple(outcome(sweep, x, good, question.events, question.accepted) for x in numbers)
     suggestion = suggest(outcomes, question.accepted, sweep.rule)
     number = suggestion.threshold
     write = "" if number is None else sweep.written(number)
-    return _Tried(outcomes, suggestion, write, number if sweep.number is None else sweep.number)
+    return _Trial(outcomes, suggestion, write, number if sweep.number is None else sweep.number)
 
 
 def _sweep(
@@ -135,9 +133,9 @@ def _sweep(
         days = [one.record for one in known]
         limits = Limits.of(Drift.read(spec.drift or {}), question.limits, days)
         is_of_now = compared_now(spec)
-        other = {day.label for day in days if day.columns and not is_of_now(day)}
-        note = f"{len(other)} days were compared in another way than now: methods, columns or reference"
-        return DriftSweep(known, spec, rule, limits, over), note if other else ""
+        otherwise = {day.label for day in days if day.columns and not is_of_now(day)}
+        note = f"{len(otherwise)} days were compared in another way than now: methods, columns or reference"
+        return DriftSweep(known, spec, rule, limits, over), note if otherwise else ""
     if not isinstance(rule, FigureRule):
         return None, f"a rule on {rule.kind} has no threshold to try"
     try:
@@ -166,14 +164,14 @@ def _nights(
     evaluated: Sequence[float],
 ) -> list[Night]:
     zone = zone_of(spec.timezone)
-    told = [one.since for one in known if _says_something(one.record, rule)]
-    if not told:
+    moments = [one.since for one in known if _says_something(one.record, rule)]
+    if not moments:
         raise UsageError(
             f"no window of {spec.name} could be judged yet: none has labels",
             next="trikk watch --once evaluates what has come in",
         )
-    ends = (datetime.fromtimestamp(at, zone).date() for at in (min(told), max(told)))
-    first, last = (asked or end for asked, end in zip((question.first, question.last), ends, strict=True))
+    ends = (datetime.fromtimestamp(at, zone).date() for at in (min(moments), max(moments)))
+    first, last = (wanted or end for wanted, end in zip((question.first, question.last), ends, strict=True))
     if last < first:
         raise UsageError(f"the nights from {first} to {last} are none", next="give --from and --to in order")
     return nights(first, last, evaluated, zone)

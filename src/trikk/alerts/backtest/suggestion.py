@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from enum import StrEnum
 
 from trikk.alerts.backtest.bounds import LEAST_DAYS, LEAST_EXPECTED, LEAST_WINDOWS, Accepted
-from trikk.alerts.backtest.table import MONTH, Outcome
+from trikk.alerts.backtest.outcomes import MONTH, Outcome
 from trikk.alerts.rules.monitor_rule import MonitorRule
-from trikk.core.values import JSON
-
-SUPPORTED, TENTATIVE, SHORT, NONE = "supported", "tentative", "not enough history", "none"
+from trikk.core.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Support(StrEnum):
+    """How far the good days support what is suggested."""
+
+    SUPPORTED = "supported"
+    """The days show that the rate is kept to."""
+    TENTATIVE = "tentative"
+    """It was kept to, but the days are too few to rely on that."""
+    SHORT = "not enough history"
+    """The days say nothing."""
+    NONE = "none"
+    """No threshold keeps to the rate."""
+
+
+class Suggestion(Record, frozen=True):
     """Which threshold to take.
 
     Attributes:
-        verdict: supported: the days show that the rate is kept to. tentative: it was kept to, but the days are too
-            few to rely on that. not enough history: they say nothing. none: no threshold keeps to it.
+        verdict: how far it can be relied on.
         threshold: the number; None if there is none to suggest.
         when: the condition with it; "" without one.
         why: in words.
     """
 
-    verdict: str
+    verdict: Support
     threshold: float | None
     when: str
     why: str
-
-    def to_json(self) -> dict[str, JSON]:
-        """The suggestion as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: MonitorRule) -> Suggestion:
@@ -49,18 +54,20 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: MonitorRule) 
     needed = max(LEAST_DAYS, math.ceil(LEAST_EXPECTED / accepted.per_day))
     if days < needed or seen < LEAST_WINDOWS:
         why = f"{days} good days with {seen} windows were watched; at {accepted.text} it takes {needed} days"
-        return Suggestion(SHORT, None, "", f"{why} and {LEAST_WINDOWS} windows before a threshold can be chosen")
+        return Suggestion(
+            Support.SHORT, None, "", f"{why} and {LEAST_WINDOWS} windows before a threshold can be chosen"
+        )
     chosen: Outcome | None = None
     for one in reversed(outcomes):
         if one.good_days < needed or not one.keeps_to(accepted, rule.windows):
             break
         chosen = one
     if chosen is None:
-        return Suggestion(NONE, None, "", f"no threshold that was tried keeps to {accepted.text}")
+        return Suggestion(Support.NONE, None, "", f"no threshold that was tried keeps to {accepted.text}")
     why = _reason(chosen, accepted)
-    verdict = SUPPORTED
+    verdict = Support.SUPPORTED
     if chosen.upper > accepted.per_day:
-        verdict = TENTATIVE
+        verdict = Support.TENTATIVE
         why += (
             f"; {accepted.days_needed} good days without a false alarm would show that {accepted.text} is kept to"
         )
@@ -89,9 +96,9 @@ def _as_early(outcomes: Sequence[Outcome], chosen: Outcome) -> Outcome | None:
     """The least watchful that, with all between, meets the events as the chosen one; None if it is that one."""
     if all(met.days is None for met in chosen.detections):
         return None
-    found = chosen
+    last = chosen
     for one in outcomes[outcomes.index(chosen) + 1 :]:
         if one.detections != chosen.detections:
             break
-        found = one
-    return None if found is chosen else found
+        last = one
+    return None if last is chosen else last

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trikk.alerts.backtest.threshold_sweep import Flip
+from trikk.alerts.backtest.sweep import Flip
 from trikk.alerts.rules.language import Token, parse, tokens
 from trikk.alerts.rules.rule_condition import Condition, Values
 from trikk.core.errors import UsageError

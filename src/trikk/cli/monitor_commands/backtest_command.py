@@ -15,8 +15,8 @@ from trikk.execution.project import Project
 
 if TYPE_CHECKING:
     from trikk.alerts.backtest.answer import Backtest
-    from trikk.alerts.backtest.table import Detection, Outcome
-    from trikk.alerts.backtest.threshold_sweep import Days
+    from trikk.alerts.backtest.outcomes import Detection, Outcome
+    from trikk.alerts.backtest.past import Days
 
 _AROUND = 6  # thresholds that are shown on either side of the suggested one
 _COLUMNS = 12
@@ -92,7 +92,7 @@ def backtest(known_ok: str, accept: str, *, every: bool, as_json: bool, **option
 
 
 def _days(text: str) -> Days:
-    from trikk.alerts.backtest.threshold_sweep import Days
+    from trikk.alerts.backtest.past import Days
 
     try:
         first, last = (date.fromisoformat(part) for part in text.split(":"))

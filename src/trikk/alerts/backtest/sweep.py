@@ -1,48 +1,27 @@
-"""A rule with another number in its place: what each threshold would have done, over the same past. Pure.
+"""What each of many thresholds would have done over the same past: the real life-cycle on cheap looks. Pure.
 
-What a night showed does not depend on the number, but for `usual`, which leaves out what was bad. So each night is
-read once, and judged anew for each number: `backtest_figures` does it for conditions, `backtest_drift` for drift.
+What there was to judge on a night does not depend on the number. So each night is read once, and judged anew for
+each number: `figure_sweep` does it for conditions, `drift_sweep` for drift. Whether an incident opens or ends is
+decided by `lifecycle.turn`, as every day; only the texts and messages that go with it are left out.
 """
 
 from __future__ import annotations
 
-import functools
-import math
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from typing import TypeAlias
 
-from trikk.alerts.backtest.past import LATE, Night
+from trikk.alerts.backtest.past import LATE, Days, Night
+from trikk.alerts.incidents.lifecycle import Turn, turn
 from trikk.alerts.rules.monitor_rule import MonitorRule
-from trikk.core.values import JSON
+from trikk.alerts.rules.rule import streak
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.monitor_definition import MonitorSpec
 
-
-@dataclass(frozen=True, slots=True)
-class Days:
-    """A period of local days, both ends included."""
-
-    first: date
-    last: date
-
-    def hold(self, start: float, end: float, zone: ZoneInfo) -> bool:
-        """Whether the time between two moments (seconds since 1970, the end excluded) lies in it."""
-        begun, over = _days_of(start, end, zone)
-        return self.first <= begun and over <= self.last
-
-    def to_json(self) -> dict[str, JSON]:
-        """The days as JSON."""
-        return {"first": self.first.isoformat(), "last": self.last.isoformat()}
-
-
-@functools.lru_cache(maxsize=100_000)
-def _days_of(start: float, end: float, zone: ZoneInfo) -> tuple[date, date]:
-    """The local days of the first moment and of the last before the end."""
-    last = datetime.fromtimestamp(end - 1e-6, zone)
-    return datetime.fromtimestamp(start, zone).date(), last.date()
+Times: TypeAlias = tuple[float, float]
+"""A window's first moment and the moment after its last, seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +41,22 @@ class Sight:
     good: int
     start: float
     at: float
+
+    @classmethod
+    def of(cls, night: Night, newest_first: Iterable[tuple[Times, bool]]) -> Sight | None:
+        """What windows come to; None if there is none.
+
+        Args:
+            night: the night.
+            newest_first: of each window its times, and whether it is bad.
+        """
+        windows = iter(newest_first)
+        newest = next(windows, None)
+        if newest is None:
+            return None
+        times, is_bad = newest
+        bad, good = streak(itertools.chain((is_bad,), (is_bad for _, is_bad in windows)))
+        return cls(night, bad, good, *times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +87,23 @@ class Sweep(ABC):
 
     Attributes:
         spec: the monitor.
-        rule: the rule.
         nights: the nights, in order.
         template: the condition or the limits, with X for the number.
         number: the number that holds now; None if it is to be found.
-        is_slow: whether each number means reading all nights again.
+        is_slow: whether each number means judging all nights anew.
     """
 
     template: str
     number: float | None
     is_slow = False
 
-    def __init__(self, spec: MonitorSpec, rule: MonitorRule, over: Sequence[Night]) -> None:
-        self.spec, self.rule, self.nights = spec, rule, over
+    def __init__(self, spec: MonitorSpec, over: Sequence[Night]) -> None:
+        self.spec, self.nights = spec, over
+
+    @property
+    @abstractmethod
+    def rule(self) -> MonitorRule:
+        """The rule."""
 
     @property
     @abstractmethod
@@ -140,8 +139,7 @@ class Sweep(ABC):
 
     def spans(self, sights: Mapping[str, Sequence[Sight]]) -> dict[str, list[Span]]:
         """The incidents of each cause."""
-        windows, cooldown = self.rule.windows, self.rule.cooldown
-        return {cause: spans(seen, windows, cooldown) for cause, seen in sights.items()}
+        return {cause: spans(of_cause, self.rule) for cause, of_cause in sights.items()}
 
     def is_within(self, sight: Sight, days: Days) -> bool:
         """Whether the newest window that was seen lies in these days."""
@@ -153,31 +151,38 @@ class Sweep(ABC):
         return age <= (sight.at - sight.start) + self.spec.delay + LATE.total_seconds()
 
 
-def spans(sights: Iterable[Sight], windows: int, cooldown: float) -> list[Span]:
-    """The incidents of one cause, by the rules of `lifecycle.decide`, without their texts.
+@dataclass(slots=True)
+class _Standing:
+    """What `turn` asks of an incident; nobody resolves one of the past by hand."""
+
+    opened: float
+    seen_until: float
+    resolved: float | None = None
+    resolved_by: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.resolved is None
+
+
+def spans(sights: Iterable[Sight], rule: MonitorRule) -> list[Span]:
+    """The incidents of one cause.
 
     Args:
         sights: its nights, in order.
-        windows: how many in a row must be bad to open, and good to resolve.
-        cooldown: seconds after an incident is resolved in which no other is opened.
+        rule: whose `windows` and `cooldown` hold.
     """
-    found: list[Span] = []
-    seen = -math.inf
+    incidents: list[Span] = []
+    latest: _Standing | None = None
     for sight in sights:
-        if sight.at < seen:
-            continue
-        latest = found[-1] if found else None
-        if latest is not None and latest.resolved is None:
-            seen = sight.at
-            if sight.good >= windows:
-                found[-1] = Span(latest.opened, sight.night)
-        elif sight.bad >= windows and _is_over(latest, sight, cooldown):
-            found.append(Span(sight))
-            seen = sight.at
-    return found
-
-
-def _is_over(latest: Span | None, sight: Sight, cooldown: float) -> bool:
-    if latest is None or latest.resolved is None:
-        return True
-    return sight.night.moment.timestamp() >= latest.resolved.moment.timestamp() + cooldown
+        now = sight.night.moment.timestamp()
+        turned = turn(latest, sight.bad, sight.good, sight.at, rule, now)
+        if turned is Turn.OPEN:
+            incidents.append(Span(sight))
+            latest = _Standing(now, sight.at)
+        elif latest is not None and turned in (Turn.STAY_OPEN, Turn.RESOLVE):
+            latest.seen_until = sight.at
+            if turned is Turn.RESOLVE:
+                incidents[-1] = Span(incidents[-1].opened, sight.night)
+                latest.resolved = now
+    return incidents

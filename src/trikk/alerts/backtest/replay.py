@@ -1,14 +1,14 @@
 """The past as it was known then: which alarms a rule would have raised, night by night. Pure.
 
-Rules and incidents are those of every day (`figures`, `drifts`, `lifecycle`); only what they look at is what was
+Rules and incidents are those of every day (`trikk.alerts.rules`, `lifecycle`); only what they look at is what was
 known at a past moment.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,12 +19,14 @@ from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule import Point, Reading
 from trikk.core.values import JSON
+from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord
+from trikk.monitoring.day_drift.other_limits import judged_anew
 from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.ledger import Entry
 
-_ROUNDS = 50
+_ROUNDS = 50  # a limit for the case that decisions never end, as in a look
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,11 @@ class Episode:
 
 
 def past_of(known: Iterable[Known[Any]], spec: MonitorSpec, rule: MonitorRule) -> Past | PastDays:
-    """A monitor's past, ready to be read by a rule."""
-    return PastDays(spec, known) if isinstance(rule, DriftRule) else Past(spec.name, known)
+    """A monitor's past, ready to be read by a rule; days of drift are judged by the monitor's present limits."""
+    if not isinstance(rule, DriftRule):
+        return Past(spec.name, known)
+    drift = Drift.read(spec.drift or {})
+    return PastDays(spec.name, [replace(one, record=judged_anew(one.record, drift)) for one in known])
 
 
 def readings(past: Past | PastDays, spec: MonitorSpec, rule: MonitorRule, night: Night) -> list[Reading]:
@@ -110,65 +115,73 @@ def replay(
         UsageError: if the rule can't be replayed.
     """
     past = past_of(known, spec, rule)
-    kind = rule.kind_of_window(spec)
-    files: dict[str, _File] = defaultdict(_File)
+    by_cause: dict[str, _Incidents] = defaultdict(_Incidents)
     for night in over:
         for reading in readings(past, spec, rule, night):
-            if not reading.points:
-                continue
-            newest = past.window(kind, reading.points[-1].mark)
-            assert newest is not None
-            files[reading.cause].take(reading, newest, night)
-    found = (episode for file in files.values() for episode in file.episodes())
-    return sorted(found, key=lambda e: (e.opened.moment, e.cause))
+            if reading.points:
+                newest = past.window(rule.kind_of_window(spec), reading.points[-1].mark)
+                assert newest is not None
+                by_cause[reading.cause].take(reading, newest, night)
+    episodes = (episode for incidents in by_cause.values() for episode in incidents.episodes())
+    return sorted(episodes, key=lambda e: (e.opened.moment, e.cause))
 
 
-class _File:
-    """The incidents of one cause, kept as `book.Book` keeps them, but in memory."""
+@dataclass(slots=True)
+class _Kept:
+    """An incident with what opened it, and the night on which it was resolved."""
+
+    incident: Incident
+    night: Night
+    point: Point
+    window: WindowRecord | DriftRecord
+    resolved: Night | None = None
+
+
+class _Incidents:
+    """The incidents of one cause, kept as `book.Book` keeps them, but in memory and folded as they go on.
+
+    A book reads an incident's entries again with each look: over a thousand nights, half a million of them.
+    """
 
     def __init__(self) -> None:
-        self.all: list[tuple[Incident, Night, Point, WindowRecord | DriftRecord]] = []
-        self.resolved: dict[str, Night] = {}
+        self._all: list[_Kept] = []
         self._seq = 0
 
     def take(self, reading: Reading, newest: WindowRecord | DriftRecord, night: Night) -> None:
         """Decide until there is nothing left to decide; `newest` is the window of the last point."""
         for _ in range(_ROUNDS):
-            latest = self.all[-1][0] if self.all else None
+            latest = self._all[-1].incident if self._all else None
             decision = decide(latest, reading, night.moment.timestamp())
             if decision is None:
                 return
             if decision.kind == OPENED:
-                number = len(self.all) + 1
-                latest = Incident(f"{reading.cause}-{number}", reading.cause, number)
-                self.all.append((latest, night, reading.points[-1], newest))
-            if latest is None:
-                return
-            self._apply(latest, decision, night)
+                number = len(self._all) + 1
+                incident = Incident(f"{reading.cause}-{number}", reading.cause, number)
+                self._all.append(_Kept(incident, night, reading.points[-1], newest))
+            self._apply(self._all[-1], decision, night)
 
-    def _apply(self, incident: Incident, decision: Decision, night: Night) -> None:
+    def _apply(self, kept: _Kept, decision: Decision, night: Night) -> None:
         self._seq += 1
-        body: dict[str, JSON] = {**decision.body, "why": decision.why, **({"tell": []} if decision.tell else {})}
-        at = night.moment.timestamp()
-        incident.apply(Entry(self._seq, f"incident/{incident.id}", decision.kind, at, body, decision.key))
-        if incident.resolved is not None:
-            self.resolved.setdefault(incident.id, night)
+        incident, at = kept.incident, night.moment.timestamp()
+        subject = f"incident/{incident.id}"
+        incident.apply(Entry(self._seq, subject, decision.kind, at, decision.recorded([]), decision.key))
+        if incident.resolved is not None and kept.resolved is None:
+            kept.resolved = night
 
-    def episodes(self) -> list[Episode]:
+    def episodes(self) -> Iterator[Episode]:
         """What became of them."""
-        return [
-            Episode(
+        for kept in self._all:
+            incident, window = kept.incident, kept.window
+            yield Episode(
                 cause=incident.cause,
                 part=incident.part,
-                point=point,
+                point=kept.point,
                 start=window.start.timestamp(),
                 end=window.end.timestamp(),
-                opened=night,
-                resolved=self.resolved.get(incident.id),
+                opened=kept.night,
+                resolved=kept.resolved,
                 since=incident.since,
                 why=incident.opened_why,
                 why_resolved=incident.resolved_why,
                 messages=len(incident.told),
             )
-            for incident, night, point, window in self.all
-        ]

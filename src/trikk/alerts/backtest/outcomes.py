@@ -10,8 +10,8 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from trikk.alerts.backtest.bounds import Accepted
-from trikk.alerts.backtest.past import Night
-from trikk.alerts.backtest.threshold_sweep import Days, Flip, Sight, Span, Sweep
+from trikk.alerts.backtest.past import Days, Night
+from trikk.alerts.backtest.sweep import Flip, Sight, Span, Sweep
 from trikk.core.errors import UsageError
 from trikk.core.record import Record
 from trikk.core.values import JSON
