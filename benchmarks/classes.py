@@ -24,8 +24,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks import machine
+from trikk.models.metrics.case_labels import Labels
 from trikk.models.metrics.confusion import BY_CLASS
-from trikk.models.metrics.labels import Labels
 from trikk.models.task import Classes
 from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.figures.window_figures import figures

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from trikk.features.feature_definition import Definition, define
+from trikk.features import Definition, FeatureTable
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -75,7 +75,7 @@ class Case:
 def cases(draw: st.DrawFn) -> Case:
     event = draw(st.sampled_from([None, "about"]))
     delay = draw(st.integers(0, 3))
-    definition = define(
+    table = FeatureTable(
         "loads",
         entity=["line", "stop"],
         time="known",
@@ -91,4 +91,4 @@ def cases(draw: st.DrawFn) -> Case:
         for entity, about, known in unique
     ]
     moments = draw(st.lists(st.tuples(entities, minutes), max_size=12))
-    return Case(definition, facts, moments)
+    return Case(table.definition, facts, moments)

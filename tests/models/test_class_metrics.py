@@ -15,8 +15,8 @@ from sklearn import metrics as peer
 
 from trikk.core.errors import PredictionError, UsageError
 from trikk.models.metrics.by_name import metric_of
+from trikk.models.metrics.case_labels import Labels, labels_of
 from trikk.models.metrics.class_metrics import Tallies, valued
-from trikk.models.metrics.labels import Labels, labels_of
 from trikk.models.metrics.score_bins import auc, average_precision, from_flat, merged, to_flat
 from trikk.models.metrics.scoring import score
 from trikk.models.task import Classes, Task

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trikk.models.metrics.labels import labels_of
+from trikk.models.metrics.case_labels import labels_of
 from trikk.monitoring.cases.tasks import labels_given
 from trikk.monitoring.estimates.calibration import Calibration, Curve, curve, helps
 from trikk.monitoring.estimates.classes import Chances, Expected, expected, is_expected

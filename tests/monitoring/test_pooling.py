@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as peer
 
-from trikk.models.metrics.labels import Labels
+from trikk.models.metrics.case_labels import Labels
 from trikk.models.task import Classes, Task
 from trikk.monitoring.cases.case_columns import BASELINE, LOWER, OBSERVED, PREDICTED, UPPER
 from trikk.monitoring.figures.pooling import NOT_ADDABLE, pooled

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from trikk.core.digests import digest_file
 from trikk.storage.artifact import Artifact

@@ -6,7 +6,7 @@ Times are whole microseconds since 1970 here and in everything below; a time wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from trikk.core.digests import digest_bytes
@@ -53,16 +53,7 @@ class Definition:
 
     def to_json(self) -> dict[str, JSON]:
         """The definition as JSON; it holds no secret."""
-        return {
-            "name": self.name,
-            "entity": list(self.entity),
-            "time": self.time,
-            "event": self.event,
-            "features": None if self.features is None else dict(self.features),
-            "ttl": self.ttl,
-            "delay": self.delay,
-            "online": self.online,
-        }
+        return asdict(self) | {"entity": list(self.entity)}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Definition:
@@ -70,51 +61,40 @@ class Definition:
         return cls(**{**data, "entity": tuple(data["entity"])})
 
 
-def define(
-    name: str,
-    *,
-    entity: str | Sequence[str],
-    time: str,
-    event: str | None = None,
-    features: Sequence[str] | Mapping[str, object] | None = None,
-    ttl: Duration | None = None,
-    available_after: Duration = 0,
-    online: str | None = None,
-) -> Definition:
-    """A definition from what an author writes; the arguments are those of `FeatureTable`.
+def checked(definition: Definition) -> Definition:
+    """The definition, if it can work.
 
     Raises:
-        UsageError: if a name or duration is wrong, a column has two roles, or no row could ever be used.
+        UsageError: if a name is wrong, a column has two roles, or no row could ever be used.
     """
+    name, features = definition.name, definition.features
     check_name("feature table", name)
-    columns = (entity,) if isinstance(entity, str) else tuple(entity)
-    named = _types(features)
-    roles = [*columns, time, *([] if event is None else [event]), *(named or {})]
-    if not columns or not all(isinstance(c, str) and c for c in roles):
+    event = [] if definition.event is None else [definition.event]
+    roles = [*definition.entity, definition.time, *event, *(features or {})]
+    if not definition.entity or not all(isinstance(column, str) and column for column in roles):
         raise UsageError(
             f"feature table {name} has a column without a name",
             next='write entity=["line", "stop"], time="known_at"',
         )
-    twice = sorted({c for c in roles if roles.count(c) > 1})
+    twice = sorted({column for column in roles if roles.count(column) > 1})
     if twice:
         raise UsageError(
             f"column {twice[0]!r} has two roles in feature table {name}", next="name each column once"
         )
-    if named is not None and not named:
+    if features is not None and not features:
         raise UsageError(f"feature table {name} has no features", next="name them, or leave features= out for all")
-    if online is not None:
-        check_address(online)
-    age = None if ttl is None else _microseconds(ttl, "ttl")
-    delay = _microseconds(available_after, "available_after")
-    if age is not None and age < delay:
+    if definition.online is not None:
+        check_address(definition.online)
+    if definition.ttl is not None and definition.ttl < definition.delay:
         raise UsageError(
             f"no value of feature table {name} could ever be used: it is too old (ttl) before it is available",
             next="make ttl longer than available_after",
         )
-    return Definition(name, columns, time, event, named, age, delay, online)
+    return definition
 
 
-def _types(features: Sequence[str] | Mapping[str, object] | None) -> dict[str, str | None] | None:
+def types_of(features: Sequence[str] | Mapping[str, object] | None) -> dict[str, str | None] | None:
+    """Features as an author names them, with their types as text; None for all columns."""
     if features is None:
         return None
     if isinstance(features, str):
@@ -134,5 +114,6 @@ def _type_text(kind: object) -> str:
     return str(stored_type("feature", dtype))
 
 
-def _microseconds(value: Duration, what: str) -> int:
+def microseconds_of(value: Duration, what: str) -> int:
+    """A duration in whole microseconds; UsageError, naming the argument, if it is none."""
     return round(seconds(value, what=what) * 1_000_000)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError, UsageError
-from trikk.features.feature_definition import Definition, define
+from trikk.features.feature_definition import Definition, checked, microseconds_of, types_of
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
 from trikk.pipeline.table_reference import SchemaMode, Table
@@ -59,15 +59,17 @@ class FeatureTable(Table):
     ) -> None:
         super().__init__(name)
         try:
-            self.definition: Definition = define(
-                name,
-                entity=entity,
-                time=time,
-                event=event,
-                features=features,
-                ttl=ttl,
-                available_after=available_after,
-                online=online,
+            self.definition = checked(
+                Definition(
+                    name,
+                    (entity,) if isinstance(entity, str) else tuple(entity),
+                    time,
+                    event,
+                    types_of(features),
+                    None if ttl is None else microseconds_of(ttl, "ttl"),
+                    microseconds_of(available_after, "available_after"),
+                    online,
+                )
             )
         except UsageError as error:
             raise DefinitionError(error.what, where=caller(), next=error.next) from error

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from trikk.core.errors import StorageError
+from trikk.core.errors import RecordError, StorageError
+from trikk.core.record import Record
 from trikk.features.feature_definition import Definition
 
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Record, frozen=True):
     """What the cells of a store are.
 
     Attributes:
@@ -42,10 +41,10 @@ class State:
 
     def dump(self) -> str:
         """The state as text."""
-        return json.dumps({"format": FORMAT, **asdict(self)})
+        return json.dumps({"format": FORMAT, **self.to_json()})
 
     @classmethod
-    def read(cls, text: str | bytes) -> State:
+    def parse(cls, text: str | bytes) -> State:
         """The state that `dump` wrote.
 
         Raises:
@@ -54,8 +53,8 @@ class State:
         try:
             data = json.loads(text)
             if data.pop("format") == FORMAT:
-                return cls(**data)
-        except (ValueError, TypeError, LookupError, AttributeError):
+                return cls.read(data)
+        except (ValueError, TypeError, LookupError, AttributeError, RecordError):
             pass
         raise StorageError(
             "the online store can't be read: what it says of itself is damaged, or another trikk has written it",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import Conflict, UnknownName, UsageError
-from trikk.core.values import JSON
+from trikk.core.record import Record
 from trikk.features.cell_encoding import check_types, entity_text, moment_of, show_moment, to_wire
 from trikk.features.cells import dump, merged
 from trikk.features.feature_definition import Definition
@@ -28,8 +27,7 @@ _ATTEMPTS = 5
 _GRACE = timedelta(minutes=5)  # requests under way, and clocks that go behind, ask for a moment before the sync
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+class Synced(Record, frozen=True):
     """What a sync came to.
 
     Attributes:
@@ -45,10 +43,6 @@ class Synced:
     entities: int
     rebuilt: bool
     at: str
-
-    def to_json(self) -> dict[str, JSON]:
-        """The result as JSON."""
-        return asdict(self)
 
 
 def sync(
@@ -93,7 +87,7 @@ def _once(
     if version is None:
         raise UnknownName("table", definition.name, place.tables.names())
     before = store.state()
-    state = None if before is None or rebuild else State.read(before)
+    state = None if before is None or rebuild else State.parse(before)
     if state is not None and (_meaning(state) != definition.meaning or state.version > version):
         state = None
     if state is not None and state.version == version:

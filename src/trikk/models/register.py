@@ -19,6 +19,7 @@ from trikk.core.errors import (
     TrikkError,
     UsageError,
 )
+from trikk.core.values import JSON
 from trikk.models.calling.classifier import Gives, classes_of, plain_values, stated_by
 from trikk.models.calling.dtypes import dtype_text
 from trikk.models.calling.invoke import (
@@ -92,35 +93,46 @@ def register(
     spare = None if signature is None else _exact_text(model, lazy_of(inputs), signature, context.artifacts)
     if artifact.codec == "pickle" and spare is None:
         _LOG.warning("%s", _bound_to(name, model, artifact))
+    draft = replace(
+        _of_run(context, name, artifact),
+        signature=signature,
+        metrics=numbers_by_name,
+        description=description,
+        spare=spare,
+    )
+    # what was said is left out where it is nothing, as in the digests of builds that knew no tasks
+    before_tasks = None if signature is None else _before_tasks(signature, model, inputs)
+    registered: list[JSON] = [
+        artifact.digest,
+        before_tasks,
+        {**numbers_by_name},
+        description,
+        *([said] if said else []),
+    ]
+    identity = f"{context.identity}/{digest_json(registered)[:16]}"
+    version = Registry(context.journal).register(draft, identity=identity)
+    context.notes.append(f"{name} version {version.version}")
+    return version.to_json()
+
+
+def _of_run(context: StepContext, name: str, artifact: Artifact) -> ModelVersion:
+    """A version, without a number, that has what is known of the run that registers it."""
     state = RunState.fold(context.recorded_in, context.journal.events(context.recorded_in))
     locked: Mapping[str, Any] = state.lock
-    draft = ModelVersion(
+    return ModelVersion(
         name=name,
         version=0,
         artifact=artifact,
-        signature=signature,
         run=context.run,
         step=context.step,
         pipeline=context.pipeline,
         code=str(locked.get("code", "")),
         tables=dict(locked.get("tables", {})),
-        models={
-            ref: locked_model and locked_model["version"] for ref, locked_model in locked.get("models", {}).items()
-        },
+        models={reference: one and one["version"] for reference, one in locked.get("models", {}).items()},
         parameters=state.parameters,
-        metrics=numbers_by_name,
-        description=description,
         environment=context.environment,
         created=context.time(),
-        spare=spare,
     )
-    before_tasks = None if signature is None else _before_tasks(signature, model, inputs)
-    shown = digest_json(
-        [artifact.digest, before_tasks, {**numbers_by_name}, description, *([said] if said else [])]
-    )
-    version = Registry(context.journal).register(draft, identity=f"{context.identity}/{shown[:16]}")
-    context.notes.append(f"{name} version {version.version}")
-    return version.to_json()
 
 
 def _before_tasks(signature: Signature, model: Any, inputs: Any) -> dict[str, Any]:

@@ -163,11 +163,8 @@ class Registry:
                 _check_counts_from(moves, name, version, at, recorded)
             if now == version and (recorded is None or moves[-1].at <= at):
                 return None
-            if expected is not None and expected[0] != now:
-                raise _changed(f"{name}@{alias} has moved from version {expected[0]} to {now}")
             asks = (environment, alias) in state.guarded
-            if guarded is not None and guarded != asks:
-                raise _changed(f"whether {name}@{alias} requires approval has changed")
+            _check_decided_on(f"{name}@{alias}", expected, now, guarded, asks=asks)
             body = _body(alias, environment, by, why, version=version, decision=decision)
             if recorded is not None:
                 body["recorded"] = recorded
@@ -271,9 +268,14 @@ class Registry:
             return known
 
 
-def _changed(what: str) -> Conflict:
-    """The error where the caller has decided on a state that is no more."""
-    return Conflict(f"{what} meanwhile", next="decide again")
+def _check_decided_on(
+    alias: str, expected: tuple[int | None] | None, now: int | None, guarded: bool | None, *, asks: bool
+) -> None:
+    """Raise Conflict where the caller has decided on a holder, or on a need of approval, that is no more."""
+    if expected is not None and expected[0] != now:
+        raise Conflict(f"{alias} has moved from version {expected[0]} to {now} meanwhile", next="decide again")
+    if guarded is not None and guarded != asks:
+        raise Conflict(f"whether {alias} requires approval has changed meanwhile", next="decide again")
 
 
 def _check_counts_from(moves: Sequence[Move], name: str, version: int, at: float, now: float) -> None:

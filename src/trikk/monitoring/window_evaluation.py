@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from trikk.models.metrics.labels import Labels
+from trikk.models.metrics.case_labels import Labels
 from trikk.models.registry import Registry
 from trikk.models.task import Task
 from trikk.monitoring.cases.ahead import dated_ahead, row_days

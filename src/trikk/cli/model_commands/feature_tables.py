@@ -50,14 +50,14 @@ def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as
     definition = actions.remembered(project.journal, name)
     store = open_online(definition, project.state_dir, online)
     text = store.state()
-    types = ["String"] * len(definition.entity) if text is None else State.read(text).entity
+    types = ["String"] * len(definition.entity) if text is None else State.parse(text).entity
     key = _key(definition, types, keys)
     server = Server(definition, store)
     row = server.rows([key], _moment(at), None)[0]
     shown = {column: _shown(value) for column, value in row.items()}
     missing = server.missing(key, _moment(at))
     if missing is not None and missing[0] is Missing.UNKNOWN and text is not None:
-        left_out = _left_out(project, definition, State.read(text), key, _moment(at))
+        left_out = _left_out(project, definition, State.parse(text), key, _moment(at))
         missing = (Missing.EXPIRED, left_out) if left_out else missing
     if missing is not None:
         shown["_missing"] = missing[0].value
@@ -113,7 +113,7 @@ def _about(project: Project, name: str) -> dict[str, Any]:
         store = open_online(definition, project.state_dir)
         text = store.state()
         if text is not None:
-            state = State.read(text)
+            state = State.parse(text)
             behind = None if newest is None else newest - state.version
             about |= {
                 "entities": store.count(),

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from trikk.models.metrics.case_labels import Labels, Texts
 from trikk.models.metrics.confusion import BY_CLASS, Confusion, counted, parts_of, undefined
 from trikk.models.metrics.expressions import auc_of, clipped
-from trikk.models.metrics.labels import Labels, Texts
 from trikk.models.metrics.metric import RANKED, Metric
 from trikk.models.metrics.score_bins import Bins, bin_of, to_flat
 from trikk.models.task import Task

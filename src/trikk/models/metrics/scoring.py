@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from trikk.core.errors import PredictionError, UsageError
 from trikk.core.record import Record
 from trikk.models.metrics.by_name import check_fit
+from trikk.models.metrics.case_labels import Labels, labels_of
 from trikk.models.metrics.class_metrics import Tallies, valued
 from trikk.models.metrics.confusion import BY_CLASS
-from trikk.models.metrics.labels import Labels, labels_of
 from trikk.models.metrics.metric import Metric
 from trikk.models.task import Classes, Task
 

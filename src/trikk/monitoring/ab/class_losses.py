@@ -17,10 +17,10 @@ import msgspec
 
 from trikk.core.errors import UsageError
 from trikk.models.metrics.by_name import METRICS, check_fit
+from trikk.models.metrics.case_labels import Labels, labels_of
 from trikk.models.metrics.class_metrics import Tallies, Tally, valued
 from trikk.models.metrics.comparable import check_comparable
 from trikk.models.metrics.confusion import BY_CLASS
-from trikk.models.metrics.labels import Labels, labels_of
 from trikk.models.metrics.metric import RANKED, SUMMED, Metric
 from trikk.models.metrics.score_bins import Bins, complete, merged, over_classes
 from trikk.models.registry import Registry

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UnknownName
-from trikk.models.metrics.labels import Labels, Texts, labels_of
+from trikk.models.metrics.case_labels import Labels, Texts, labels_of
 from trikk.models.registry import Registry
 from trikk.monitoring.cases.case_columns import PREDICTED, PROBABILITY
 from trikk.monitoring.cases.tasks import labels_known

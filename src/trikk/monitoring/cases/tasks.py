@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.metrics.by_name import misfit
-from trikk.models.metrics.labels import Labels
+from trikk.models.metrics.case_labels import Labels
 from trikk.models.metrics.metric import Metric
 from trikk.models.registry import Registry
 from trikk.models.signature import Signature

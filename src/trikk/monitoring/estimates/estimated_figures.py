@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trikk.models.metrics.labels import Labels, Texts
+from trikk.models.metrics.case_labels import Labels, Texts
 from trikk.models.task import Task
 from trikk.monitoring.cases.case_columns import EXPECTED, OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.estimates.classes import Chances, Expected, expected, is_expected

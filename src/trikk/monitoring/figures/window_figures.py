@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.models.metrics.by_name import metric_of
+from trikk.models.metrics.case_labels import Labels, labels_of, of_other
 from trikk.models.metrics.class_metrics import Tallies, Tally, about_one, valued
 from trikk.models.metrics.confusion import Confusion
-from trikk.models.metrics.labels import Labels, labels_of, of_other
 from trikk.models.metrics.metric import Metric
 from trikk.models.metrics.scoring import check_two
 from trikk.monitoring.cases.case_columns import BASELINE, LOWER, OBSERVED, PREDICTED, PROBABILITY, UPPER

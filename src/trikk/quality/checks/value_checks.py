@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from trikk.core.errors import UsageError
 from trikk.quality.check import Check, CountedCheck, SeverityName, is_open, refused, some_columns
-from trikk.quality.checks.limits import limit_of
+from trikk.quality.checks.moment_limits import limit_of
 from trikk.quality.plan import Plan, Scene, plan_of_rows
 
 if TYPE_CHECKING:
