@@ -201,6 +201,11 @@ def artifact_text(artifact: dict[str, Any]) -> str:
     return f"{kind}, {size}"
 
 
+def number_text(value: float | None, form: str = ".4g") -> str:
+    """A number in a cell; "-" for None."""
+    return "-" if value is None else f"{value:{form}}"
+
+
 def parameters_text(parameters: dict[str, Any]) -> str:
     """Parameters as `name=value`, joined by blanks; a long value is shortened."""
     shown = {name: v if isinstance(v, str) else json.dumps(v) for name, v in parameters.items()}

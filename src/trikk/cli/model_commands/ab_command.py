@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trikk.cli.printing import echo, json_option, print_json, style, table
+from trikk.cli.printing import echo, json_option, number_text, print_json, style, table
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _show(comparison: Comparison, *, every: bool) -> None:
         echo(f"  {'         ' if number else 'left out:'} {sentence}")
     for sentence in comparison.unseen_words:
         echo(f"  {sentence}")
-    echo(f"  {_number(whole.first)} -> {_number(whole.second)}: {_difference(whole)}")
+    echo(f"  {number_text(whole.first)} -> {number_text(whole.second)}: {_difference(whole)}")
     if spread.low is not None:
         widened = (
             f", widened: neighbouring {comparison.over} are alike ({spread.alike:.2f})" if spread.alike else ""
@@ -152,8 +152,8 @@ def _slice(one: Effect) -> list[str]:
     return [
         f"{one.slice}={one.value}",
         f"{one.cases:,}",
-        _number(one.first),
-        _number(one.second),
+        number_text(one.first),
+        number_text(one.second),
         _difference(one),
         "-" if low is None else f"{low:+.4g} to {high:+.4g}",
         "-" if one.chance is None else f"{one.chance:.3f}",
@@ -164,7 +164,3 @@ def _slice(one: Effect) -> list[str]:
 def _difference(one: Effect) -> str:
     share = "" if one.share is None else f" ({one.share:+.1%})"
     return f"{one.spread.difference:+.4g}{share}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from trikk.cli.printing import echo, json_option, print_json, project_zone, table, user_name, when
+from trikk.cli.printing import echo, json_option, number_text, print_json, project_zone, table, user_name, when
 from trikk.core.errors import UsageError
 from trikk.core.text import shorten
 from trikk.core.values import plain
@@ -273,7 +273,7 @@ def _show_model(state: ModelState, environment: str) -> None:
     rows = []
     for v in state.versions.values():
         aliases = ", ".join(alias for alias, number in holders.items() if number == v.version)
-        metrics = [_number(v.metrics.get(name)) for name in names]
+        metrics = [number_text(v.metrics.get(name), ".6g") for name in names]
         rows.append(
             [
                 str(v.version),
@@ -342,10 +342,6 @@ def _kind(version: ModelVersion) -> str:
     return str(version.artifact.summary.get("type", version.artifact.codec)).rpartition(".")[2]
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
-
-
 def _text(value: Any) -> str:
     if value is None:
         return "-"
@@ -353,7 +349,7 @@ def _text(value: Any) -> str:
         return class_text(value)
     if isinstance(value, list):
         return shorten(", ".join(map(class_text, value)), _LONGEST_CLASSES)
-    text = _number(value) if isinstance(value, float) else str(plain(value, float))
+    text = number_text(value, ".6g") if isinstance(value, float) else str(plain(value, float))
     return text[:12] if len(text) == 64 else shorten(text, _CUT)
 
 

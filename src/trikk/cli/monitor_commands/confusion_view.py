@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trikk.cli.printing import echo, table
+from trikk.cli.printing import echo, number_text, table
 from trikk.core.text import printable, shorten
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def show_matrix(matrix: Matrix, whose: str) -> None:
 def _cells(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
     from trikk.monitoring.figures.matrix import table_of
 
-    heads, rows = table_of(matrix, _count, _share)
+    heads, rows = table_of(matrix, _count, lambda share: number_text(share, ".1%"))
     heads = [heads[0].upper(), *map(printable, heads[1:-2]), *map(str.upper, heads[-2:])]
     return heads, [[shorten(printable(row[0]), _LABEL), *row[1:]] for row in rows]
 
@@ -58,10 +58,6 @@ def _width(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
 
 def _count(count: int) -> str:
     return f"{count:,}" if count else "."
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
 
 
 def show_reasons(reasons: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trikk.cli.printing import echo, print_json, style, table, when
+from trikk.cli.printing import echo, number_text, print_json, style, table, when
 from trikk.core.errors import UnknownName, UsageError
 from trikk.execution.project import Project
 
@@ -66,9 +66,9 @@ def _day(past: list[DriftRecord]) -> None:
             one.column,
             _verdict(one.verdict),
             one.method or "-",
-            _number(one.effect),
-            _number(one.threshold),
-            _number(one.adjusted),
+            number_text(one.effect, ".3g"),
+            number_text(one.threshold, ".3g"),
+            number_text(one.adjusted, ".3g"),
             f"{one.reference_rows:,}",
             f"{one.current_rows:,}",
             one.reason,
@@ -80,7 +80,3 @@ def _day(past: list[DriftRecord]) -> None:
 
 def _verdict(verdict: str) -> str:
     return style(verdict, fg=_COLORS.get(verdict, "bright_black"))
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"

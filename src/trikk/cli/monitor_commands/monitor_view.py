@@ -10,7 +10,18 @@ import click
 
 from trikk.cli.monitor_commands.confusion_view import reasons_of, show_matrix, show_reasons
 from trikk.cli.monitor_commands.drift_view import show_drift
-from trikk.cli.printing import CELL, echo, json_option, parameters_text, print_json, style, table, value_text, when
+from trikk.cli.printing import (
+    CELL,
+    echo,
+    json_option,
+    number_text,
+    parameters_text,
+    print_json,
+    style,
+    table,
+    value_text,
+    when,
+)
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.text import printable, shorten
 from trikk.execution.project import Project
@@ -257,7 +268,7 @@ def _list(project: Project, names: list[str], *, as_json: bool) -> None:
                 f"{s.predictions} against {s.truth}",
                 when(c.at),
                 n.label if n else "-",
-                f"{s.metrics[0]} {_number(n.whole.metrics.get(s.metrics[0]))}" if n else "-",
+                f"{s.metrics[0]} {number_text(n.whole.metrics.get(s.metrics[0]))}" if n else "-",
             ]
             for s, c, n in monitors
         ],
@@ -280,10 +291,10 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
         state = style(record.state, fg=_STATES.get(record.state))
         notes = f" (restated {record.restated}x)" if record.restated else ""
         row = [record.label, state + notes, f"{figures.predicted:,}", f"{figures.labelled:,}"]
-        row += [_number(figures.metrics.get(m)) for m in metrics]
-        row += [_number(figures.baseline.get(metrics[0]))] if baseline else []
-        row += [_number(figures.estimated.get(guessed))] if guessed else []
-        rows.append(row + [_share(getattr(figures, name)) for name in shares])
+        row += [number_text(figures.metrics.get(m)) for m in metrics]
+        row += [number_text(figures.baseline.get(metrics[0]))] if baseline else []
+        row += [number_text(figures.estimated.get(guessed))] if guessed else []
+        rows.append(row + [number_text(getattr(figures, name), ".2%") for name in shares])
     table(heads, rows, right=heads[2:])
 
 
@@ -304,7 +315,7 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     for line in told([whole]):
         echo(f"  {printable(line)}")
     for earlier in past:
-        shown = ", ".join(f"{m} {_number(earlier.whole.metrics.get(m))}" for m in metrics)
+        shown = ", ".join(f"{m} {number_text(earlier.whole.metrics.get(m))}" for m in metrics)
         echo(f"  as of {when(earlier.at)}  {earlier.state:8} {shown}  {earlier.why}".rstrip())
     shares = [name for name in _SHARES if any(getattr(f, name) is not None for f in record.figures)]
     heads = ["SLICE", "PREDICTED", "LABELLED", *map(_head, metrics), *(_SHARES[name] for name in shares)]
@@ -313,8 +324,8 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
             f"{f.slice}={_named(f.value, titles.value(f.slice, f.value))}" if f.slice else "all",
             f"{f.predicted:,}",
             f"{f.labelled:,}",
-            *(_number(f.metrics.get(m)) for m in metrics),
-            *(_share(getattr(f, name)) for name in shares),
+            *(number_text(f.metrics.get(m)) for m in metrics),
+            *(number_text(getattr(f, name), ".2%") for name in shares),
         ]
         for f in record.figures
     ]
@@ -445,14 +456,6 @@ def _run(run: dict[str, Any]) -> None:
 
 def _named(text: str, name: str) -> str:
     return f"{text} ({name})" if name else text
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
 
 
 def _cell(value: Any) -> str:

@@ -84,18 +84,10 @@ def added(actions: list[dict[str, Any]]) -> list[str] | None:
     """The data files that a commit has added, as paths in the table's folder; None if it did anything else."""
     from urllib.parse import unquote
 
-    paths = []
-    for action in actions:
-        if {"metaData", "protocol"} & action.keys():
-            return None
-        for kind in ("add", "remove"):
-            done = action.get(kind)
-            if done is None or not done.get("dataChange", True):
-                continue
-            if kind == "remove" or done.get("deletionVector"):
-                return None
-            paths.append(unquote(done["path"]))
-    return paths
+    if any({"metaData", "protocol"} & action.keys() for action in actions):
+        return None
+    entries = _only_added(actions)
+    return None if entries is None else [unquote(entry["path"]) for entry in entries]
 
 
 def ranges_added(actions: list[dict[str, Any]], column: str) -> list[FileRange] | None:
@@ -107,18 +99,28 @@ def ranges_added(actions: list[dict[str, Any]], column: str) -> list[FileRange] 
         actions: the commit's.
         column: its name; times are read from their text, with a zone if that has one.
     """
-    files = []
+    entries = _only_added(actions)
+    return None if entries is None else [_range_of(entry, column) for entry in entries]
+
+
+def _only_added(actions: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The entries of files with new rows; None if a commit has taken rows away, or may have."""
+    entries = []
     for action in actions:
         for kind in ("add", "remove"):
-            done = action.get(kind)
-            if done is None or not done.get("dataChange", True):
+            entry = action.get(kind)
+            if entry is None or not entry.get("dataChange", True):
                 continue
-            if kind == "remove" or done.get("deletionVector"):
+            if kind == "remove" or entry.get("deletionVector"):
                 return None
-            stats = json.loads(done.get("stats") or "{}")
-            ends = (stats.get(bound, {}).get(column) for bound in ("minValues", "maxValues"))
-            files.append(FileRange(done["path"], *(_value(end) for end in ends)))
-    return files
+            entries.append(entry)
+    return entries
+
+
+def _range_of(entry: dict[str, Any], column: str) -> FileRange:
+    stats = json.loads(entry.get("stats") or "{}")
+    least, greatest = (_value(stats.get(bound, {}).get(column)) for bound in ("minValues", "maxValues"))
+    return FileRange(entry["path"], least, greatest)
 
 
 def _value(end: Any) -> Any:
