@@ -9,11 +9,9 @@ from trikk.core.package_version import __version__ as __version__
 from trikk.features import FeatureTable
 from trikk.models import Metric, ModelVersion, better_by, predict, promote_if, register_model
 from trikk.monitoring import Drift, Monitor, Slice, estimate_error, shadow
-from trikk.pipeline.cache import Cache
 from trikk.pipeline.model_reference import Model
 from trikk.pipeline.pipeline import Pipeline, pipeline
-from trikk.pipeline.resources import Resources
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Cache, Resources, Retry
 from trikk.pipeline.step import Step, step
 from trikk.pipeline.table_reference import Table
 from trikk.pipeline.tracing import when

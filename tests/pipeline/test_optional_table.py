@@ -47,6 +47,6 @@ def test_a_table_that_is_not_there_is_none_if_it_is_optional() -> None:
 
 
 def test_it_is_written_as_before_where_it_is_not_optional() -> None:
-    assert TableRef("a").to_json() == {"table": "a", "writes": []}
-    for ref in (TableRef("a"), TableRef("a", ("w",), optional=True)):
+    assert TableRef("a", ()).to_json() == {"table": "a", "writes": []}
+    for ref in (TableRef("a", ()), TableRef("a", ("w",), optional=True)):
         assert read_argument(ref.to_json()) == ref

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from trikk.core.errors import TrikkError
 from trikk.core.names import check_name

@@ -99,8 +99,8 @@ def test_needs_are_read_from_a_graph() -> None:
 
 
 def test_a_price_that_is_not_set_is_told_where_it_is_missing() -> None:
-    assert Prices.read({"currency": "EUR"}) is None
-    prices = Prices.read({"core_hour": 3.6})
+    assert Prices.of_section({"currency": "EUR"}) is None
+    prices = Prices.of_section({"core_hour": 3.6})
     assert prices is not None
     cost = Cost.of({"fit": Usage(1000.0, 0.0, 5.0), "rows": Usage(2000.0)}, prices)
     assert (cost.missing, list(cost.steps)) == (("gpu_hour",), ["rows", "fit"])

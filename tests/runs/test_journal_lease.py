@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from trikk.core.errors import LeaseHeld
 from trikk.runs.journals.lease import Holder, Lease, check_free, may_take
@@ -62,7 +62,7 @@ leases = st.builds(Lease, st.just("abc"), st.integers(1, 9), holders, st.floats(
 
 @given(current=leases, me=holders, now=st.floats(0, 2000))
 def test_a_living_driver_of_this_host_and_boot_is_never_replaced(current: Lease, me: Holder, now: float) -> None:
-    me = dataclasses.replace(me, host=current.holder.host, boot=current.holder.boot)
+    me = structs.replace(me, host=current.holder.host, boot=current.holder.boot)
     assert not may_take(current, me, True, now).take
 
 
@@ -89,31 +89,31 @@ def test_a_pid_that_another_process_has_now_is_not_the_driver() -> None:
     me = Holder.current()
     assert me.started > 0
     assert me.boot
-    assert dataclasses.replace(me, started=me.started - 1).is_alive() is False
+    assert structs.replace(me, started=me.started - 1).is_alive() is False
 
 
 def test_a_process_whose_start_is_unknown_is_judged_by_its_pid() -> None:
-    assert dataclasses.replace(Holder.current(), started=0.0).is_alive() is True
+    assert structs.replace(Holder.current(), started=0.0).is_alive() is True
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_process_from_before_the_last_boot_is_dead() -> None:
-    assert dataclasses.replace(Holder.current(), boot="another").is_alive() is False
+    assert structs.replace(Holder.current(), boot="another").is_alive() is False
 
 
 def test_whether_a_process_of_another_host_lives_can_not_be_told() -> None:
-    assert dataclasses.replace(Holder.current(), host="another").is_alive() is None
+    assert structs.replace(Holder.current(), host="another").is_alive() is None
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**31 - 1, 2**80])
 def test_a_pid_that_no_process_has_is_dead(pid: int) -> None:
-    assert dataclasses.replace(Holder.current(), pid=pid).is_alive() is False
+    assert structs.replace(Holder.current(), pid=pid).is_alive() is False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_killed_process_is_dead_before_and_after_its_parent_has_seen_it() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        holder = dataclasses.replace(Holder.current(), pid=process.pid, started=0.0)
+        holder = structs.replace(Holder.current(), pid=process.pid, started=0.0)
         assert holder.is_alive() is True
         process.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie now

@@ -90,7 +90,7 @@ def test_the_documented_example_works() -> None:
         predictions.append(predict(counts, day))
 
     assert trikk.testing.__doc__ is not None
-    example = textwrap.dedent(trikk.testing.__doc__.partition("\n\n")[2])
+    example = textwrap.dedent(trikk.testing.__doc__.partition("::\n\n")[2])
     some_counts = pl.DataFrame({"sensor": list(range(21)), "people": 1})
     names: dict[str, Any] = {"nightly": nightly, "date": date, "some_counts": some_counts}
     exec(example, names)

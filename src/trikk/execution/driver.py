@@ -26,7 +26,7 @@ from trikk.execution.step_messages import StepCall, StepResult, failure
 from trikk.execution.workers.executor import Ended, Executor
 from trikk.execution.workers.traces import headline
 from trikk.pipeline.graph import Graph, Node
-from trikk.pipeline.retry import delay_after
+from trikk.pipeline.policies import delay_after
 from trikk.runs import events as e
 from trikk.runs.journals.journal import Event, Journal
 from trikk.runs.journals.lease import Lease

@@ -8,48 +8,43 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from trikk.core.errors import TrikkError
+from trikk.core.record import Record
 from trikk.pipeline.arguments import Argument
 from trikk.pipeline.condition import Condition, evaluate
 from trikk.pipeline.graph import Graph, Node
 from trikk.runs.run_state import RunState, Task
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Record, frozen=True):
     """Start an attempt of this task."""
 
     task: Task
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(Record, frozen=True):
     """The step will not run, and that is no failure."""
 
     step: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Expand:
+class Expand(Record, frozen=True):
     """A mapped step has this many items."""
 
     step: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Collect:
+class Collect(Record, frozen=True):
     """All items of a mapped step have succeeded: put the list together."""
 
     step: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Record, frozen=True):
     """The step can't be decided: its condition or its map does not work on these values."""
 
     step: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from types import FrameType
+
+from msgspec.structs import replace
 
 from trikk.core.clock import Clock
 from trikk.core.errors import StorageError, TableError, UnknownName

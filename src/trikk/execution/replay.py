@@ -8,10 +8,12 @@ they were; nor are effects (`effect=True`, such as `publish`) done again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import field
+
 from trikk.core.errors import RunError, StorageError, TrikkError
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.launch import create, drive, driver_of, leased
 from trikk.execution.limits import Capacity, check_gpus
@@ -29,8 +31,7 @@ from trikk.storage.artifact import Artifact
 _PACKAGES_NAMED = 8
 
 
-@dataclass(frozen=True, slots=True)
-class StepComparison:
+class StepComparison(Record, frozen=True):
     """How a step's results compare with the old run's.
 
     Attributes:
@@ -45,21 +46,10 @@ class StepComparison:
     identical: bool
     verdict: str
     detail: str
-    facts: list[dict[str, JSON]] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, JSON]:
-        """The comparison as JSON."""
-        return {
-            "name": self.name,
-            "identical": self.identical,
-            "verdict": self.verdict,
-            "detail": self.detail,
-            "facts": list(self.facts),
-        }
+    facts: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Record, frozen=True):
     """A replay and what it proved."""
 
     run: RunState
@@ -85,8 +75,7 @@ class Replayed:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacles:
+class Obstacles(Record, frozen=True):
     """What stands in the way of a replay: `blocking` makes it impossible, `differing` may change results."""
 
     blocking: list[str]

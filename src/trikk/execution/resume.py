@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from trikk.core.errors import RunError, TrikkError, UnknownName
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.code.code_since import Since, code_since
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
@@ -33,8 +35,7 @@ _SINCE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Record, frozen=True):
     """What resuming will do with one step.
 
     Attributes:

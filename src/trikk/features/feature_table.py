@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.features.feature_definition import Definition, checked, microseconds_of, types_of
+from trikk.pipeline.graph import WriteMode
 from trikk.pipeline.location import caller
 from trikk.pipeline.step import Step
 from trikk.pipeline.table_reference import SchemaMode, Table
@@ -92,7 +93,7 @@ class FeatureTable(Table):
         Raises:
             DefinitionError: outside of a pipeline.
         """
-        return self._write("append", self._checked(rows), self.definition.keys, schema_mode, after)
+        return self._write(WriteMode.APPEND, self._checked(rows), self.definition.keys, schema_mode, after)
 
     def overwrite(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
         """Replace all rows, checked first; arguments and result as for `append`."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from trikk.core.errors import DefinitionError
-from trikk.core.values import JSON
+from trikk.core.record import Record
 from trikk.pipeline.arguments import Argument, Constant, OutputRef, ParameterRef, read_argument
 from trikk.pipeline.location import caller
 
@@ -22,8 +21,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Record, frozen=True, omit_defaults=True):
     """Something that will be true or false in a run; combine with `&`, `|` and `~`.
 
     Attributes:
@@ -58,18 +56,9 @@ class Condition:
             next="write `with when(condition):` instead of if; combine with &, | and ~ instead of and, or, not",
         )
 
-    def to_json(self) -> dict[str, JSON]:
-        """The condition as JSON."""
-        found: dict[str, JSON] = {"op": self.op}
-        if self.operands:
-            found["operands"] = [o.to_json() for o in self.operands]
-        if self.parts:
-            found["parts"] = [p.to_json() for p in self.parts]
-        return found
-
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Condition:
-        """The condition that `to_json` wrote."""
+        """The condition that `to_json` wrote; its operands are read as `read_argument` tells them apart."""
         return cls(
             data["op"],
             tuple(read_argument(o) for o in data.get("operands", ())),

@@ -7,14 +7,15 @@ takes these rows, or anything that was made from them, though no data flows from
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
 
+from msgspec.structs import replace
+
+from trikk.core.record import Record
 from trikk.pipeline.arguments import Argument, OutputRef, TableRef, walk
 from trikk.pipeline.graph import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Record, frozen=True):
     """A step that holds others back.
 
     Attributes:

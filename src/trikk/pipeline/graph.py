@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from msgspec import UNSET, field
+
 from trikk.core.errors import DefinitionError, UnknownName
 from trikk.core.names import check_name
+from trikk.core.record import Record
 from trikk.core.values import JSON, decode
 from trikk.pipeline.arguments import (
     Argument,
@@ -28,8 +30,6 @@ from trikk.pipeline.arguments import (
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.parameter_kinds import Kind
 
-_PLAIN = "outputs mapped retry timeout resources cache source effect allow_failure role where".split()  # noqa: SIM905
-
 
 class Role(StrEnum):
     """What a step is to the project, beside a step of its pipeline; authors' own steps have none."""
@@ -42,23 +42,25 @@ class Role(StrEnum):
     """It returns a model's rows, which have one more column after a model with one more class."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteTo:
+class WriteMode(StrEnum):
+    """What a write does to the rows that a table has."""
+
+    APPEND = "append"
+    OVERWRITE = "overwrite"
+    MERGE = "merge"
+
+
+class WriteTo(Record, frozen=True):
     """What a node that writes does with the rows it is given."""
 
     table: str
-    mode: str
+    mode: WriteMode
     key: tuple[str, ...] = ()
     schema_mode: str = "strict"
 
-    def to_json(self) -> dict[str, JSON]:
-        """The write as JSON."""
-        return {"table": self.table, "mode": self.mode, "key": list(self.key), "schema_mode": self.schema_mode}
 
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One step of a pipeline.
+class Node(Record, frozen=True, omit_defaults=True):
+    """One step of a pipeline. Its JSON, from which digests are made, leaves out what is empty.
 
     Attributes:
         name: unique within the pipeline.
@@ -131,69 +133,29 @@ class Node:
         writes = (w for t in self.tables() for w in t.writes)
         return tuple(dict.fromkeys([*self.data_from(), *self.asks(), *self.after, *writes]))
 
-    def to_json(self) -> dict[str, JSON]:
-        """The node as JSON; what is empty is left out."""
-        found: dict[str, JSON] = {
-            "name": self.name,
-            "function": self.function,
-            "arguments": {k: a.to_json() for k, a in self.arguments.items()},
-            "outputs": self.outputs,
-            "mapped": self.mapped,
-            "after": list(self.after),
-            "when": [c.to_json() for c in self.when],
-            "retry": self.retry,
-            "timeout": self.timeout,
-            "resources": self.resources,
-            "cache": self.cache,
-            "write": self.write.to_json() if self.write else None,
-            "source": self.source or None,
-            "effect": self.effect or None,
-            "allow_failure": self.allow_failure or None,
-            "role": self.role,
-            "where": self.where,
-        }
-        return {k: v for k, v in found.items() if v not in (None, [], {}, "")}
-
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Node:
-        """The node that `to_json` wrote."""
-        write = data.get("write")
-        given = {k: data[k] for k in _PLAIN if k in data}
-        return cls(
-            name=data["name"],
-            function=data["function"],
-            arguments={k: read_argument(a) for k, a in data.get("arguments", {}).items()},
-            after=tuple(data.get("after", ())),
-            when=tuple(Condition.read(c) for c in data.get("when", ())),
-            write=WriteTo(write["table"], write["mode"], tuple(write["key"]), write["schema_mode"])
-            if write
-            else None,
-            **given,
-        )
+        """The node that `to_json` wrote; its arguments are read as `read_argument` tells them apart."""
+        fields = {name: data[name] for name in cls.__struct_fields__ if name in data}
+        fields["arguments"] = {
+            name: read_argument(argument) for name, argument in data.get("arguments", {}).items()
+        }
+        fields["when"] = tuple(Condition.read(condition) for condition in data.get("when", ()))
+        fields["after"] = tuple(data.get("after", ()))
+        fields["write"] = WriteTo.read(data["write"]) if data.get("write") else None
+        return cls(**fields)
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterSpec:
-    """A parameter of a pipeline: its kind, and its default as the kind's JSON if it has one."""
+class ParameterSpec(Record, frozen=True):
+    """A parameter of a pipeline: its kind, and its default as the kind's JSON unless it is required."""
 
     name: str
     kind: Kind
     required: bool
-    default: JSON = None
-
-    def to_json(self) -> dict[str, JSON]:
-        """The parameter as JSON."""
-        found: dict[str, JSON] = {"name": self.name, "kind": self.kind.to_json(), "required": self.required}
-        return found if self.required else {**found, "default": self.default}
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> ParameterSpec:
-        """The parameter that `to_json` wrote."""
-        return cls(data["name"], Kind.read(data["kind"]), data["required"], data.get("default"))
+    default: Any = UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Record, frozen=True):
     """A pipeline as nodes in an order in which they can run.
 
     Raises:

@@ -14,11 +14,11 @@ import math
 import re
 import types
 import typing
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from trikk.core.errors import ParameterError
+from trikk.core.record import Record
 from trikk.core.values import JSON
 
 _SCALARS: dict[type, str] = {
@@ -40,8 +40,7 @@ _EXAMPLES = {
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Record, frozen=True, omit_defaults=True, rename={"enum_class": "enum"}):
     """One type of parameter.
 
     Attributes:
@@ -53,27 +52,8 @@ class Kind:
 
     name: str
     of: Kind | None = None
-    choices: tuple[JSON, ...] = ()
+    choices: tuple[Any, ...] = ()
     enum_class: str | None = None
-
-    def to_json(self) -> dict[str, JSON]:
-        """The kind as JSON."""
-        found: dict[str, JSON] = {"name": self.name}
-        if self.of:
-            found["of"] = self.of.to_json()
-        if self.choices:
-            found["choices"] = list(self.choices)
-        if self.enum_class:
-            found["enum"] = self.enum_class
-        return found
-
-    @classmethod
-    def read(cls, data: dict[str, Any]) -> Kind:
-        """The kind that `to_json` wrote."""
-        inner = data.get("of")
-        return cls(
-            data["name"], cls.read(inner) if inner else None, tuple(data.get("choices", ())), data.get("enum")
-        )
 
     def __str__(self) -> str:
         if self.name == "list":
@@ -116,7 +96,7 @@ class Kind:
         if self.name == "literal":
             for choice in self.choices:
                 if text == str(choice) or (isinstance(choice, bool) and text.lower() == str(choice).lower()):
-                    return choice
+                    return choice  # type: ignore[no-any-return]
         return self.check(text)
 
     def check(self, value: object) -> JSON:
@@ -158,12 +138,12 @@ class Kind:
 
     def _member(self, name: str) -> enum.Enum:
         module, _, qualname = str(self.enum_class).partition(":")
-        found: Any = importlib.import_module(module)
+        owner: Any = importlib.import_module(module)
         for part in qualname.split("."):
-            found = getattr(found, part, None)
-        if not (isinstance(found, type) and issubclass(found, enum.Enum)) or name not in found.__members__:
+            owner = getattr(owner, part, None)
+        if not (isinstance(owner, type) and issubclass(owner, enum.Enum)) or name not in owner.__members__:
             raise ParameterError(f"{self.enum_class} has no member {name!r}")
-        return found[name]
+        return owner[name]
 
     def _refuse(self, value: object) -> ParameterError:
         return ParameterError(f"{value!r} does not fit", next=f"give {self.expected()}")
@@ -191,10 +171,10 @@ def _float(_: Kind, value: object) -> JSON:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        found = float(value)
+        number = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None
 
 
 def _str(_: Kind, value: object) -> JSON:
@@ -210,7 +190,8 @@ def _enum(kind: Kind, value: object) -> JSON:
 
 
 def _literal(kind: Kind, value: object) -> JSON:
-    return next((c for c in kind.choices if c == value and type(c) is type(value)), None)
+    matching: Any = (choice for choice in kind.choices if choice == value and type(choice) is type(value))
+    return next(matching, None)
 
 
 _CHECKS: dict[str, Any] = {

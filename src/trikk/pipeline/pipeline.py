@@ -17,7 +17,7 @@ from trikk.pipeline.arguments import ParameterRef
 from trikk.pipeline.graph import Graph, ParameterSpec
 from trikk.pipeline.location import caller, check_plain, of_function
 from trikk.pipeline.parameter_kinds import kind_of
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Parameter
 from trikk.pipeline.tracing import Trace, current, tracing

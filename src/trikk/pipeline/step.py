@@ -13,11 +13,9 @@ from trikk.core.names import check_name
 from trikk.core.values import decode
 from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, TableRef
-from trikk.pipeline.cache import Cache
 from trikk.pipeline.graph import Node, Role
 from trikk.pipeline.location import caller, check_plain, of_function
-from trikk.pipeline.resources import Resources
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Cache, Resources, Retry
 from trikk.pipeline.symbols import Output, Symbol
 from trikk.pipeline.tracing import Trace, current, step_names
 

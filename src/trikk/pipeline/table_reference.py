@@ -8,7 +8,7 @@ from typing import Any, Literal, get_origin
 from trikk.core.errors import DefinitionError
 from trikk.core.names import check_name
 from trikk.pipeline.arguments import Constant, OutputRef, ParameterRef
-from trikk.pipeline.graph import Node, Role, WriteTo
+from trikk.pipeline.graph import Node, Role, WriteMode, WriteTo
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
 from trikk.pipeline.tracing import Trace, current, step_names
@@ -54,11 +54,11 @@ class Table:
         Raises:
             DefinitionError: outside of a pipeline.
         """
-        return self._write("append", rows, (), schema_mode, after)
+        return self._write(WriteMode.APPEND, rows, (), schema_mode, after)
 
     def overwrite(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
         """Replace all rows; earlier versions stay readable. Arguments and result as for `append`."""
-        return self._write("overwrite", rows, (), schema_mode, after)
+        return self._write(WriteMode.OVERWRITE, rows, (), schema_mode, after)
 
     def merge(
         self, rows: object, *, key: str | Sequence[str], schema_mode: SchemaMode | None = None, after: object = ()
@@ -78,10 +78,10 @@ class Table:
         columns = (key,) if isinstance(key, str) else tuple(key)
         if not columns or not all(isinstance(c, str) for c in columns):
             raise DefinitionError("merge needs a key", where=caller(), next='name columns: key=["sensor", "slot"]')
-        return self._write("merge", rows, columns, schema_mode, after)
+        return self._write(WriteMode.MERGE, rows, columns, schema_mode, after)
 
     def _write(
-        self, mode: str, rows: object, key: tuple[str, ...], schema_mode: str | None, after: object
+        self, mode: WriteMode, rows: object, key: tuple[str, ...], schema_mode: str | None, after: object
     ) -> Output:
         where = caller()
         trace = current()

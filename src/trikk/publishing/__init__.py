@@ -8,7 +8,7 @@ from typing import Any
 from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.pipeline.location import caller
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.publishing.broker_address import check_address
 from trikk.publishing.publication import publish_rows

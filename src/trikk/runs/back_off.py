@@ -1,7 +1,7 @@
 """When something that failed outside of a step is tried again. Pure.
 
-The retries of a step are its author's (`trikk.pipeline.retry`); these are the pauses of what trikk does by itself:
-messages, mails, evaluations, mirrors.
+The retries of a step are its author's (`trikk.pipeline.policies`); these are the pauses of what trikk does by
+itself: messages, mails, evaluations, mirrors.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from trikk.core.errors import Conflict
@@ -112,7 +112,7 @@ class Claims:
             The entry; None if another process was faster.
         """
         token = secrets.token_hex(8)
-        claim: dict[str, JSON] = {**body, "holder": asdict(Holder.current()), "token": token}
+        claim: dict[str, JSON] = {**body, "holder": Holder.current().to_json(), "token": token}
         if since is not None:
             claim["since"] = since
         _OPEN.add(token)  # before the entry: another thread may read it at once

@@ -9,11 +9,13 @@ end: it counts up to the moment at which the run was resumed, but for no longer 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import field
+
+from trikk.core.record import Record
 from trikk.core.values import JSON
-from trikk.pipeline.resources import Resources
+from trikk.pipeline.policies import Resources
 from trikk.runs import events as e
 from trikk.runs.journals.journal import Event
 from trikk.runs.run_state import Task
@@ -25,8 +27,7 @@ _RUN_ENDS = (e.RUN_SUCCEEDED, e.RUN_FAILED, e.RUN_CANCELLED)
 _ENDS = (e.STEP_STARTED, e.STEP_SUCCEEDED, e.STEP_FAILED, e.STEP_CANCELLED)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Record, frozen=True):
     """What was taken: cores, gigabytes of 10**9 bytes and accelerators, each times seconds."""
 
     core: float = 0.0
@@ -37,8 +38,7 @@ class Usage:
         return Usage(self.core + other.core, self.gb + other.gb, self.gpu + other.gpu)
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Record, frozen=True):
     """What an attempt of a step takes while it runs.
 
     Attributes:
@@ -58,8 +58,7 @@ class Need:
         return Usage(self.cpus * seconds, self.memory / GB * seconds, self.gpus * seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Record, frozen=True):
     """What an hour costs, as `[costs]` of trikk.toml has it; None where there is no price.
 
     Attributes:
@@ -75,11 +74,11 @@ class Prices:
     gpu_hour: float | None = None
 
     @classmethod
-    def read(cls, data: Mapping[str, Any]) -> Prices | None:
+    def of_section(cls, section: Mapping[str, Any]) -> Prices | None:
         """The prices of a checked section; None if it sets none."""
-        found = cls(**{name: data[name] for name in cls.__slots__ if name in data})
-        is_set = any(price is not None for price in (found.core_hour, found.gb_hour, found.gpu_hour))
-        return found if is_set else None
+        prices = cls(**{name: section[name] for name in cls.__struct_fields__ if name in section})
+        is_set = any(price is not None for price in (prices.core_hour, prices.gb_hour, prices.gpu_hour))
+        return prices if is_set else None
 
     def of(self, usage: Usage) -> float:
         """The price of what was taken, in the currency."""
@@ -95,8 +94,7 @@ class Prices:
         return [name for name, taken in pairs.items() if taken and getattr(self, name) is None]
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Record, frozen=True):
     """What something costs.
 
     Attributes:
@@ -145,17 +143,17 @@ def money(amount: float, currency: str) -> str:
 
 def needs_of(graph: Mapping[str, Any]) -> dict[str, Need]:
     """What the steps of a graph need, from the graph as JSON."""
-    found = {}
+    needs = {}
     for node in graph["nodes"]:
-        given = node["resources"]
+        resources = node["resources"]
         timeout = node.get("timeout")
-        found[node["name"]] = Need(
-            float(given["cpus"]),
-            float(given["memory"]),
-            float(given["gpus"]),
+        needs[node["name"]] = Need(
+            float(resources["cpus"]),
+            float(resources["memory"]),
+            float(resources["gpus"]),
             None if timeout is None else float(timeout),
         )
-    return found
+    return needs
 
 
 def graphs_of(events: Iterable[Event]) -> list[str]:

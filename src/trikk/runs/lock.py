@@ -7,17 +7,17 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import field
+
 from trikk.core.digests import digest_json
-from trikk.core.values import JSON
+from trikk.core.record import Record
 
 _DIST = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.(dist|egg)-info\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Record, frozen=True):
     """The inputs of a run that are not its steps' own doing.
 
     Attributes:
@@ -35,7 +35,7 @@ class Lock:
     """
 
     tables: dict[str, int | None] = field(default_factory=dict)
-    models: dict[str, dict[str, JSON] | None] = field(default_factory=dict)
+    models: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     run: str = ""
     moment: float = 0.0
     as_of: bool = False
@@ -44,28 +44,7 @@ class Lock:
     python: str = ""
     platform: str = ""
     seed: int = 0
-    git: dict[str, JSON] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, JSON]:
-        """The lock as JSON."""
-        return {
-            "tables": dict(self.tables),
-            "models": dict(self.models),
-            "run": self.run,
-            "moment": self.moment,
-            "as_of": self.as_of,
-            "code": self.code,
-            "packages": self.packages,
-            "python": self.python,
-            "platform": self.platform,
-            "seed": self.seed,
-            "git": self.git,
-        }
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> Lock:
-        """The lock that `to_json` wrote."""
-        return cls(**{k: data[k] for k in cls.__slots__ if k in data})
+    git: dict[str, Any] = field(default_factory=dict)
 
 
 def new_seed() -> int:
@@ -90,7 +69,7 @@ def platform_name() -> str:
 
 def installed_packages(paths: Iterable[str] | None = None) -> dict[str, str]:
     """Names and versions of the distributions on the import path, read quickly from the names of folders."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for path in sys.path if paths is None else paths:
         try:
             names = os.listdir(path or ".")  # noqa: PTH208 - ten times as quick as Path.iterdir here
@@ -98,8 +77,8 @@ def installed_packages(paths: Iterable[str] | None = None) -> dict[str, str]:
             continue
         for name in names:
             if name.endswith("-info") and (match := _DIST.match(name)):
-                found.setdefault(match["name"].lower().replace("_", "-"), match["version"])
-    return dict(sorted(found.items()))
+                versions.setdefault(match["name"].lower().replace("_", "-"), match["version"])
+    return dict(sorted(versions.items()))
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trikk.core.durations import Duration
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.dynamodb_step import dynamodb
 from trikk.steps.amazon.s3_step import s3

@@ -69,7 +69,7 @@ class CostRule(PipelineRule, frozen=True, kw_only=True):
 
     def lack(self, settings: Settings) -> str:
         """That no prices are set; "" if they are."""
-        is_set = Prices.read(settings.costs) is not None
+        is_set = Prices.of_section(settings.costs) is not None
         return "" if is_set else "no prices are set; write [costs] into trikk.toml, below it core_hour = 0.045"
 
     def subjects(self, scene: Scene) -> Sequence[str]:
@@ -78,7 +78,7 @@ class CostRule(PipelineRule, frozen=True, kw_only=True):
 
     def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
         """What runs cost, one by one or by day or month; UsageError if the project has no prices."""
-        prices = Prices.read(project.settings.costs)
+        prices = Prices.of_section(project.settings.costs)
         if prices is None:
             raise UsageError(self.lack(project.settings))
         budget = money(self.costs_more_than, prices.currency)

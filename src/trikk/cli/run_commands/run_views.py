@@ -70,11 +70,11 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
     """List runs, the newest first."""
     project = Project.open()
     if as_json and everything:
-        print_json_list("runs", map(_row_json, project.journal.each_run(pipeline=pipeline, state=state)))
+        print_json_list("runs", map(RunRow.to_json, project.journal.each_run(pipeline=pipeline, state=state)))
         return
     rows = project.journal.runs(pipeline=pipeline, state=state, limit=None if everything else limit)
     if as_json:
-        print_json({"runs": [_row_json(r) for r in rows]})
+        print_json({"runs": [row.to_json() for row in rows]})
         return
     if not rows:
         echo("no runs" + (" like that" if pipeline or state else " yet: trikk run PIPELINE"))
@@ -150,10 +150,6 @@ def _about(row: RunRow) -> str:
     }
     note = notes.get(kind, "")
     return parameters_text(row.parameters) + note
-
-
-def _row_json(row: RunRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost | None) -> None:

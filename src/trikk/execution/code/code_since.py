@@ -9,12 +9,14 @@ imported once more, and what differs then too is no change.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from msgspec import field
+
 from trikk.core.errors import TrikkError
+from trikk.core.record import Record
 from trikk.execution.project import Project
 from trikk.execution.workers.process_executor import ProcessExecutor
 from trikk.runs import events as e
@@ -75,8 +77,7 @@ def code_since(project: Project, run: str, pipeline: str, now: str) -> dict[str,
     return {step: _worst(each) for step, each in found.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Codes:
+class _Codes(Record, frozen=True):
     """The code of a pipeline's steps.
 
     Attributes:

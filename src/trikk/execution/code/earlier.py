@@ -7,9 +7,9 @@ failed half-way is gone on with, never begun again, once it has changed somethin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from trikk.core.errors import TrikkError
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.driver import LEASE_TTL
 from trikk.execution.project import Project
@@ -21,8 +21,7 @@ from trikk.runs.run_state import OVER, RunState, TaskState
 _LOOK_BACK = 500  # unfinished runs of a pipeline, of each state, that a warning is worth
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(Record, frozen=True):
     """What is known of earlier runs with some parameters.
 
     Attributes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from trikk.core.errors import TrikkError
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.code import caching
 from trikk.pipeline.graph import Node
@@ -15,16 +15,14 @@ from trikk.runs.run_state import Task
 from trikk.storage.artifact import Artifact
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Record, frozen=True):
     """An earlier result that stands: its run and its outputs."""
 
     run: str
     outputs: list[dict[str, JSON]]
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(Record, frozen=True):
     """There is none, and why."""
 
     reason: str

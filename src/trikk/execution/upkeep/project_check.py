@@ -7,13 +7,12 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trikk.core.durations import show_bytes
 from trikk.core.errors import ArtifactMissing, JournalError, StorageError, TrikkError
 from trikk.core.package_version import __version__
-from trikk.core.values import JSON
+from trikk.core.record import Record
 from trikk.execution.code.earlier import effects_of, is_driven
 from trikk.execution.project import Project
 from trikk.execution.upkeep.cleanup import Needed, needs_of_models, needs_of_run
@@ -26,8 +25,7 @@ _ON_PURPOSE = "if the table was removed on purpose, it is named until gc forgets
 _RESTORE_ARTIFACT = "restore it from a backup; a run that is not over makes it again: trikk resume RUN"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Record, frozen=True):
     """One thing that was looked at.
 
     Attributes:
@@ -41,10 +39,6 @@ class Finding:
     good: bool
     text: str
     next: str | None = None
-
-    def to_json(self) -> dict[str, JSON]:
-        """The finding as JSON."""
-        return asdict(self)
 
 
 def examine(project: Project) -> Iterator[Finding]:

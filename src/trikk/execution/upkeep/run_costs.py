@@ -94,7 +94,7 @@ class Spending:
 
 def cost_of(project: Project, run: str, now: float) -> Cost | None:
     """What a run costs up to a time; None if no prices are set, or it was forgotten before that was read."""
-    prices = Prices.read(project.settings.costs)
+    prices = Prices.of_section(project.settings.costs)
     if prices is None:
         return None
     spending, row = Spending(project), project.journal.row(run)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from trikk.core.record import Record
 from trikk.execution.step_messages import StepCall, StepResult
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Record, frozen=True):
     """An attempt is over.
 
     Attributes:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from trikk.core.digests import digest_bytes
+from trikk.core.record import Record
 from trikk.execution.step_messages import StepCall, StepResult
 from trikk.execution.workers.seeding import seed_everything
 from trikk.storage.artifact import Artifact
@@ -20,8 +20,7 @@ from trikk.storage.artifact import Artifact
 _CHUNK = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Spare:
+class Spare(Record, frozen=True):
     """A forked process that waits for its call.
 
     Attributes:

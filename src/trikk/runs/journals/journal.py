@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from trikk.core.errors import Conflict, JournalError, LeaseLost, RunExists, UnknownName, UsageError
 from trikk.core.names import check_name
+from trikk.core.record import Record
 from trikk.core.text import shorten
 from trikk.core.values import JSON
 from trikk.runs.journals.lease import Holder, Lease
@@ -23,8 +23,7 @@ FORGOTTEN = "run.forgotten"
 FOUND_AT_MOST = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Record, frozen=True):
     """One thing that happened to one run.
 
     Attributes:
@@ -42,8 +41,7 @@ class Event:
     body: dict[str, JSON]
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(Record, frozen=True):
     """One line of `trikk runs`: the fold of a run's events, kept in the transaction of each event.
 
     Attributes:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 from trikk.core.clock import iso
 from trikk.core.errors import LeaseHeld
+from trikk.core.record import Record
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Record, frozen=True):
     """One process, told from any other that ever had the same pid.
 
     Attributes:
@@ -59,8 +58,7 @@ class Holder:
         return not (self.started and started and self.started != started)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Record, frozen=True):
     """The right to drive a run.
 
     Attributes:
@@ -78,8 +76,7 @@ class Lease:
     since: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Record, frozen=True):
     """Whether a run may be taken, and why."""
 
     take: bool

@@ -8,14 +8,13 @@ both are in one database.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from trikk.core.record import Record
 from trikk.core.values import JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Record, frozen=True):
     """One thing that happened to one subject.
 
     Attributes:
@@ -35,8 +34,7 @@ class Entry:
     identity: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Record, frozen=True):
     """An entry that is in the ledger now; `repeated` if it was there before, under its identity."""
 
     entry: Entry

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from trikk.core.values import JSON
 from trikk.runs.journals.journal import CREATED, FORGOTTEN, Event, RunRow

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trikk.core.durations import Duration
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import check_access, refuse_keys
 from trikk.steps.amazon.dynamodb_request import check_request

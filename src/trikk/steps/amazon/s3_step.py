@@ -7,7 +7,7 @@ from typing import Any
 
 from trikk.core.durations import Duration
 from trikk.core.errors import UsageError
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import check_access, refuse_keys
 from trikk.steps.amazon.name_templates import check_holes

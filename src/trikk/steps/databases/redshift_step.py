@@ -10,7 +10,7 @@ from urllib.parse import quote
 from trikk.core.durations import Duration
 from trikk.core.errors import UsageError
 from trikk.core.network.addresses import REFERENCE
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import refuse_keys
 from trikk.steps.databases.sql_step import read_sql

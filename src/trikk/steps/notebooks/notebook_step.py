@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trikk.core.durations import Duration
-from trikk.pipeline.resources import Resources
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Resources, Retry
 from trikk.pipeline.step import Step
 from trikk.steps.defining import defining
 from trikk.steps.notebooks.parameter_names import check_notebook, check_parameters

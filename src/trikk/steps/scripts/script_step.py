@@ -7,8 +7,7 @@ from typing import Any
 
 from trikk.core.durations import Duration
 from trikk.core.errors import UsageError
-from trikk.pipeline.resources import Resources
-from trikk.pipeline.retry import Retry
+from trikk.pipeline.policies import Resources, Retry
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
 from trikk.steps.defining import defining

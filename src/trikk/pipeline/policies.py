@@ -1,4 +1,4 @@
-"""When a failed step is tried again: a policy that is a value, and one pure function from facts to a delay."""
+"""How a step is to be run: when it is tried again, what it needs of the machine, when an earlier result stands."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from trikk.core.durations import Duration, seconds
+from msgspec.structs import force_setattr
+
+from trikk.core.durations import Duration, bytes_of, seconds
 from trikk.core.errors import UsageError
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.pipeline.location import caller, located
 
@@ -103,3 +106,56 @@ def delay_after(policy: dict[str, Any], attempt: int, random: float) -> float | 
     except OverflowError:
         grown = math.inf if policy["delay"] else 0.0
     return float(min(policy["max_delay"], grown) * (1 - policy["jitter"] * random))
+
+
+class Resources(Record, frozen=True):
+    """What one attempt of a step takes while it runs.
+
+    Args:
+        cpus: cores; parts of one are allowed (0.5).
+        memory: bytes, or a text such as "4GB"; 0 if it is not known.
+        gpus: whole accelerators.
+
+    Raises:
+        UsageError: if a value is negative or not understood.
+    """
+
+    cpus: float = 1.0
+    memory: int | str = 0
+    gpus: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cpus < 0 or self.gpus < 0:
+            raise UsageError(
+                "a step can't need less than nothing", where=caller(), next="use cpus >= 0 and gpus >= 0"
+            )
+        force_setattr(self, "memory", located(bytes_of, self.memory, what="memory size"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Reuse a step's result from an earlier run when nothing that it depends on has changed.
+
+    Code that the step reaches in the project, its arguments, the digests of its inputs and Python's minor
+    version always count. Declare here what else does.
+
+    Args:
+        variables: names of environment variables that the step reads.
+        packages: names of installed distributions whose version matters, such as "scikit-learn".
+    """
+
+    variables: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+    def __init__(self, variables: Iterable[str] = (), packages: Iterable[str] = ()) -> None:
+        for name, value in (("variables", variables), ("packages", packages)):
+            names = (value,) if isinstance(value, str) else tuple(value)
+            if not all(isinstance(each, str) for each in names):
+                raise UsageError(
+                    f"{name} of a cache must be names", where=caller(), next='write Cache(variables=["REGION"])'
+                )
+            object.__setattr__(self, name, names)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The declaration as JSON."""
+        return {"variables": list(self.variables), "packages": list(self.packages)}
