@@ -27,7 +27,7 @@ from trikk.monitoring.day_drift.judgement import definition_of
 from trikk.monitoring.figures.records import Records
 from trikk.monitoring.figures.window_figures import figures
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.reports.known_records import Known
+from trikk.reports.monitor_history import MonitorHistory
 from trikk.reports.page.section import section, span
 from trikk.reports.periods import period_named
 from trikk.runs.journals.memory_journal import MemoryJournal
@@ -200,7 +200,7 @@ def test_whoever_runs_a_past_day_again_changes_no_figure() -> None:
     assert again.whole.nowcasts == {"too_late": 1, "too_early": 0, "corrected": 2, "judged_otherwise": 1}
     assert again.of("pump", "a").nowcasts["judged_otherwise"] == 1
     assert again.of("pump", "c").nowcasts["too_late"] == 1
-    march, known = period_named("month", "2026-03", ZoneInfo("UTC")), Known(world.journal, "leaks")
+    march, known = period_named("month", "2026-03", ZoneInfo("UTC")), MonitorHistory(world.journal, "leaks")
     spans = span(known, march), span(known, march.before)
     assert section(known, *spans, march, None, None).notes == (
         "Too late: 1.", "Predicted again later: 2 cases, 1 would be judged otherwise.",

@@ -36,20 +36,20 @@ def declared(graphs: Mapping[str, Graph]) -> dict[str, MonitorSpec]:
 
 
 def why_due(
-    spec: MonitorSpec, held: MonitorSpec | None, cursor: Cursor, versions: Mapping[str, int | None], now: datetime
+    spec: MonitorSpec, last: MonitorSpec | None, cursor: Cursor, versions: Mapping[str, int | None], now: datetime
 ) -> str:
     """Why a monitor has to be evaluated now; "" if nothing can have changed. Pure.
 
     Args:
         spec: as it is declared.
-        held: as it was evaluated last; None if it never was.
+        last: as it was evaluated last; None if it never was.
         cursor: how far evaluation has come.
         versions: its tables' versions now.
         now: the time.
     """
-    if held is None or cursor.at is None:
+    if last is None or cursor.at is None:
         return "it was never evaluated"
-    if held != spec or cursor.is_of_another(spec):
+    if last != spec or cursor.is_of_another(spec):
         return "its definition has changed"
     changed = [table for table, version in versions.items() if cursor.versions.get(table) != version]
     if changed:
@@ -121,9 +121,9 @@ def _is_run(project: Project, pipeline: str) -> bool:
 def _why(project: Project, spec: MonitorSpec, now: datetime) -> str:
     records = Records(project.journal, spec.name)
     entry = project.journal.last(f"monitor/{spec.name}")
-    held: Any = None if entry is None else MonitorSpec.read(entry.body)
+    last: Any = None if entry is None else MonitorSpec.read(entry.body)
     versions = {t: project.tables.version(t) for t in (spec.predictions, spec.truth)}
-    return why_due(spec, held, records.cursor(), versions, now)
+    return why_due(spec, last, records.cursor(), versions, now)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from trikk.core.settings import FILE, load_settings
 from trikk.core.values import JSON
 from trikk.core.zones import moment_of
 from trikk.monitoring.cases.windows import zone_of
-from trikk.reports.known_records import Known, Part
+from trikk.reports.monitor_history import MonitorHistory, Part
 from trikk.reports.page.advice import actions
 from trikk.reports.page.chronicle import champions, incidents
 from trikk.reports.page.page_content import Content, Holder, Section, Trouble
@@ -41,7 +41,7 @@ class Facts:
 
     project: str
     period: Period
-    monitors: tuple[tuple[Known, Span, Span], ...]
+    monitors: tuple[tuple[MonitorHistory, Span, Span], ...]
     models: tuple[Holder, ...]
     troubles: tuple[Trouble, ...]
     as_of: float | None
@@ -67,14 +67,14 @@ def collect(
     Raises:
         UsageError: if the period or customer is unknown, or a monitor was not evaluated.
     """
-    wanted = asked(spec, period=period, customer=customer, as_known_at=as_known_at, now=context.now)
+    wanted = pages_wanted(spec, period=period, customer=customer, as_known_at=as_known_at, now=context.now)
     define(spec, context.journal, context.time())
-    found = facts(spec, context.journal, wanted, context.environment, _project(context))
-    return [page(spec, found, one).to_json() for one in wanted.customers]
+    period_facts = facts(spec, context.journal, wanted, context.environment, _project(context))
+    return [page(spec, period_facts, one).to_json() for one in wanted.customers]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Wanted:
     """What is to be on a report's pages.
 
     Attributes:
@@ -88,9 +88,9 @@ class Asked:
     until: float | None
 
 
-def asked(
+def pages_wanted(
     spec: ReportSpec, *, period: str | None, customer: str | None, as_known_at: datetime | None, now: datetime
-) -> Asked:
+) -> Wanted:
     """What somebody asks for; arguments as of `collect`.
 
     Raises:
@@ -103,10 +103,10 @@ def asked(
     until = None
     if as_known_at is not None:
         until = moment_of(as_known_at, zone).timestamp()
-    return Asked(chosen, tuple(spec.audiences() if customer is None else [customer]), until)
+    return Wanted(chosen, tuple(spec.audiences() if customer is None else [customer]), until)
 
 
-def check(spec: ReportSpec, ledger: Ledger, wanted: Asked) -> None:
+def check(spec: ReportSpec, ledger: Ledger, wanted: Wanted) -> None:
     """See whether pages can be made, without reading figures.
 
     Raises:
@@ -114,47 +114,47 @@ def check(spec: ReportSpec, ledger: Ledger, wanted: Asked) -> None:
             by what makes a customer's part.
     """
     for name in spec.monitors:
-        known = Known(ledger, name, wanted.until)
-        known.kind_for(spec.period)
+        history = MonitorHistory(ledger, name, wanted.until)
+        history.kind_for(spec.period)
         for customer in wanted.customers:
-            _check_part(known, _part(spec, customer))
+            _check_part(history, _part(spec, customer))
 
 
 def define(spec: ReportSpec, ledger: Ledger, at: float) -> None:
     """Write the definition down, if it is not the one that holds; addresses are left out."""
-    told: list[JSON] = [*sorted(spec.recipients)]
-    body: dict[str, JSON] = {**spec.to_json(), "recipients": told}
-    held = ledger.last(f"report/{spec.name}")
-    if held is None or held.body != body:
+    customers: list[JSON] = [*sorted(spec.recipients)]
+    body: dict[str, JSON] = {**spec.to_json(), "recipients": customers}
+    last = ledger.last(f"report/{spec.name}")
+    if last is None or last.body != body:
         ledger.add(f"report/{spec.name}", DEFINED, body, at=at)
 
 
-def facts(spec: ReportSpec, ledger: Ledger, wanted: Asked, environment: str, project: str) -> Facts:
+def facts(spec: ReportSpec, ledger: Ledger, wanted: Wanted, environment: str, project: str) -> Facts:
     """Read everything that the pages of a period need."""
     period, until = wanted.period, wanted.until
     monitors = []
     for name in spec.monitors:
-        known = Known(ledger, name, until)
-        monitors.append((known, span(known, period), span(known, period.before)))
+        history = MonitorHistory(ledger, name, until)
+        monitors.append((history, span(history, period), span(history, period.before)))
     start, end = period.start.timestamp(), period.end.timestamp()
     models, moved = champions(ledger, spec.models, environment, start, end, period.zone, until)
     troubles, troubled = incidents(ledger, start, end, period.zone, until)
     times = [moved, troubled, *(s.newest for _, now, before in monitors for s in (now, before))]
-    times += [known.defined for known, _, _ in monitors]
+    times += [history.defined for history, _, _ in monitors]
     as_of = max((time for time in times if time is not None), default=None)
     return Facts(project, period, tuple(monitors), tuple(models), tuple(troubles), as_of)
 
 
-def page(spec: ReportSpec, found: Facts, customer: str) -> Content:
+def page(spec: ReportSpec, period_facts: Facts, customer: str) -> Content:
     """The page for a customer, who sees figures of their own cases alone, or ("*") the one on everything."""
     part = _part(spec, customer)
-    sections = [_section(spec, one, found.period, part) for one in found.monitors]
-    period, inside = found.period, customer == ALL
-    as_of = "" if found.as_of is None else _not_before(found.as_of).isoformat()
+    sections = [_section(spec, one, period_facts.period, part) for one in period_facts.monitors]
+    period, inside = period_facts.period, customer == ALL
+    as_of = "" if period_facts.as_of is None else _not_before(period_facts.as_of).isoformat()
     return Content(
         report=spec.name,
         title=spec.title,
-        project=found.project,
+        project=period_facts.project,
         customer=customer,
         kind=period.kind,
         period=period.label,
@@ -162,20 +162,22 @@ def page(spec: ReportSpec, found: Facts, customer: str) -> Content:
         before_title=period.before.short,
         timezone=spec.timezone,
         as_of=as_of,
-        as_of_text="" if found.as_of is None else moment_text(found.as_of, period.zone),
+        as_of_text="" if period_facts.as_of is None else moment_text(period_facts.as_of, period.zone),
         sections=tuple(sections),
-        models=found.models if inside else (),
-        incidents=found.troubles if inside else (),
-        actions=tuple(actions(spec.name, period.label, sections, found.troubles)) if inside else (),
+        models=period_facts.models if inside else (),
+        incidents=period_facts.troubles if inside else (),
+        actions=tuple(actions(spec.name, period.label, sections, period_facts.troubles)) if inside else (),
         again=_again(spec.name, period.label, customer, as_of),
         customer_name=spec.customer_name.get(customer, ""),
     )
 
 
-def _section(spec: ReportSpec, one: tuple[Known, Span, Span], period: Period, part: Part | None) -> Section:
-    known, now, before = one
-    _check_part(known, part)
-    return section(known, now, before, period, spec.slices, part)
+def _section(
+    spec: ReportSpec, one: tuple[MonitorHistory, Span, Span], period: Period, part: Part | None
+) -> Section:
+    history, now, before = one
+    _check_part(history, part)
+    return section(history, now, before, period, spec.slices, part)
 
 
 def _again(report: str, period: str, customer: str, as_of: str) -> str:
@@ -186,18 +188,21 @@ def _again(report: str, period: str, customer: str, as_of: str) -> str:
 
 def _not_before(at: float) -> datetime:
     """A moment to the microsecond that is not before `at`, so that a fact of `at` was known then."""
-    found = datetime.fromtimestamp(at, UTC)
-    return found if found.timestamp() >= at else found + timedelta(microseconds=1)
+    moment = datetime.fromtimestamp(at, UTC)
+    return moment if moment.timestamp() >= at else moment + timedelta(microseconds=1)
 
 
 def _part(spec: ReportSpec, customer: str) -> Part | None:
     return None if customer == ALL else (spec.customer_slice, spec.customers[customer])
 
 
-def _check_part(known: Known, part: Part | None) -> None:
-    if part is not None and part[0] not in known.spec.slices:
+def _check_part(history: MonitorHistory, part: Part | None) -> None:
+    if part is not None and part[0] not in history.spec.slices:
         raise UnknownName(
-            "slice", part[0], known.spec.slices, next=f"add {part[0]!r} to the slices of monitor {known.spec.name}"
+            "slice",
+            part[0],
+            history.spec.slices,
+            next=f"add {part[0]!r} to the slices of monitor {history.spec.name}",
         )
 
 

@@ -16,7 +16,7 @@ from trikk.execution.project import Project
 from trikk.execution.session import Session
 from trikk.monitoring.cases.windows import zone_of
 from trikk.pipeline.graph import Graph, Role
-from trikk.reports.known_records import Known
+from trikk.reports.monitor_history import MonitorHistory
 from trikk.reports.periods import Period
 from trikk.reports.report_config import report_settings
 from trikk.reports.report_definition import ReportSpec
@@ -62,10 +62,10 @@ def moments(ledger: Ledger, spec: ReportSpec, now: datetime) -> tuple[datetime |
 
     A schedule begins when a look sees it; nothing is due before that.
     """
-    held = ledger.last(schedule_of(spec.name))
-    new = next_entry(spec, held, now)
-    due = Due.of(*new) if new else Due.read(held)
-    if due is None or (new is None and _is_done(ledger, spec.name, held)):
+    last = ledger.last(schedule_of(spec.name))
+    new = next_entry(spec, last, now)
+    due = Due.of(*new) if new else Due.read(last)
+    if due is None or (new is None and _is_done(ledger, spec.name, last)):
         return None, next_moment(spec, now)
     return due.tick.astimezone(zone_of(spec.timezone)), next_moment(spec, now)
 
@@ -83,7 +83,7 @@ def report_due(project: Project, session: Session, *, now: datetime) -> Reported
     """
     reported = Reported()
     reports = declared(session.executor.graphs())
-    held = {s.split("/")[1] for s in project.journal.subjects("report/") if s.endswith("/schedule")}
+    scheduled = {s.split("/")[1] for s in project.journal.subjects("report/") if s.endswith("/schedule")}
     specs = {spec.name: spec for spec in reports.values()}
     pipelines = {spec.name: pipeline for pipeline, spec in reports.items()}
     try:
@@ -91,7 +91,7 @@ def report_due(project: Project, session: Session, *, now: datetime) -> Reported
     except UsageError as error:
         reported.errors.append(f"reports: {error.what}; {error.next}")
         return reported
-    for name in sorted({*held, *specs}):
+    for name in sorted({*scheduled, *specs}):
         spec = specs.get(name)
         due = _due(project, name, spec, now, reported)
         if spec is not None and due is not None and due.tick <= now:
@@ -104,14 +104,14 @@ def _due(project: Project, name: str, spec: ReportSpec | None, now: datetime, re
     """The moment that is to be made, after writing down whatever is new of the schedule."""
     subject = schedule_of(name)
     for _ in range(_ROUNDS):
-        held = project.journal.last(subject)
-        is_done = _is_done(project.journal, name, held)
-        new = next_entry(spec, held, now, is_done=is_done, has_figures=_figures_of(project.journal, spec))
+        last = project.journal.last(subject)
+        is_done = _is_done(project.journal, name, last)
+        new = next_entry(spec, last, now, is_done=is_done, has_figures=_figures_of(project.journal, spec))
         if new is None:
-            return Due.read(held)
+            return Due.read(last)
         kind, body = new
         try:
-            added = project.journal.add(subject, kind, body, at=now.timestamp(), after=held.seq if held else 0)
+            added = project.journal.add(subject, kind, body, at=now.timestamp(), after=last.seq if last else 0)
         except Conflict:
             continue
         due = Due.read(added.entry)
@@ -130,7 +130,7 @@ def _figures_of(ledger: Ledger, spec: ReportSpec | None) -> Callable[[Period], b
 
     def has_figures(period: Period) -> bool:
         try:
-            for known in (Known(ledger, name) for name in monitors):
+            for known in (MonitorHistory(ledger, name) for name in monitors):
                 for seen in known.between(known.kind_for(period.kind), period.start, period.end):
                     if seen.record is not None and (seen.record.whole.predicted or seen.record.whole.observed):
                         return True
@@ -141,9 +141,9 @@ def _figures_of(ledger: Ledger, spec: ReportSpec | None) -> Callable[[Period], b
     return has_figures
 
 
-def _is_done(ledger: Ledger, name: str, held: Entry | None) -> bool:
+def _is_done(ledger: Ledger, name: str, last: Entry | None) -> bool:
     """Whether the moment that the last entry of a schedule tells of was made, or is being made."""
-    due = Due.read(held)
+    due = Due.read(last)
     if due is None:
         return True
     attempts = attempts_of(ledger.entries(tick_of(name, due)))
@@ -174,7 +174,7 @@ def _make(
     entries = project.journal.entries(job.subject)
     attempts = attempts_of(entries)
     done = run_once(project, session, job, attempts, after=entries[-1].seq if entries else 0, now=now)
-    what: dict[str, JSON] = {"report": spec.name, "period": due.period, "tick": due.tick.isoformat()}
+    report_of: dict[str, JSON] = {"report": spec.name, "period": due.period, "tick": due.tick.isoformat()}
     if done is None:
         if attempts and attempts[-1].is_claimed and attempts[-1].claim.is_alive() is None:
             reported.notes.append(_elsewhere(spec.name, due, attempts[-1]))
@@ -183,12 +183,12 @@ def _make(
     if done["state"] == "succeeded":
         pages = _pages(project, spec, due)
         try:
-            what["files"] = [str(folder) for folder, _ in copied(project, project.run(str(done["run"])))]
+            report_of["files"] = [str(folder) for folder, _ in copied(project, project.run(str(done["run"])))]
         except (OSError, TrikkError) as error:
             reason = error.what if isinstance(error, TrikkError) else error.strerror
             mend = f"trikk report {spec.name} --for {due.period}"
             reported.notes.append(f"the files of report {spec.name} can't be put in their place: {reason}; {mend}")
-    reported.reports.append({**what, **done, "by": by, "deliveries": pages})
+    reported.reports.append({**report_of, **done, "by": by, "deliveries": pages})
     if done["state"] != "succeeded" and done["attempt"] == ATTEMPTS:
         reported.notes.append(
             f"report {spec.name} for {due.period} has failed {ATTEMPTS} times and is not tried again; "
@@ -215,14 +215,14 @@ def copied(project: Project, state: RunState, out: Path | None = None) -> list[t
     def output(step: str) -> Any:
         return project.artifacts.load(Artifact.read((state.steps[step].outputs or [])[0]))
 
-    contents, folders, found = output("collect"), output("render"), []
+    contents, folders, pages = output("collect"), output("render"), []
     for content, folder in zip(contents, folders, strict=True):
         whose = "all" if content["customer"] == ALL else str(content["customer"])
         base = out if out is not None else project.state_dir / "reports" / content["report"] / content["period"]
         target = base if out is not None and len(contents) == 1 else base / whose
         shutil.copytree(folder, target, dirs_exist_ok=True)
-        found.append((target, content))
-    return found
+        pages.append((target, content))
+    return pages
 
 
 def _pages(project: Project, spec: ReportSpec, due: Due) -> list[JSON]:
@@ -233,7 +233,7 @@ def _pages(project: Project, spec: ReportSpec, due: Due) -> list[JSON]:
 def _send_again(project: Project, specs: Mapping[str, ReportSpec], now: datetime, reported: Reported) -> None:
     """Send what is still on its way, each after its pause."""
     try:
-        tried = send_outstanding(
+        deliveries = send_outstanding(
             project.journal,
             project.artifacts,
             project.settings,
@@ -246,7 +246,7 @@ def _send_again(project: Project, specs: Mapping[str, ReportSpec], now: datetime
     except TrikkError as error:
         reported.notes.append(f"mails could not be sent: {error.what}")
         return
-    reported.mails += [{"report": one.report, "period": one.period, **told(one)} for one in tried]
+    reported.mails += [{"report": one.report, "period": one.period, **told(one)} for one in deliveries]
 
 
 def _missed(name: str, due: Due) -> str:
@@ -254,8 +254,8 @@ def _missed(name: str, due: Due) -> str:
     times = "1 earlier time was" if due.times == 1 else f"{due.times}{more} earlier times were"
     if not due.missed:
         return f"report {name}: {times} missed, of the same period"
-    others = f" (also {', '.join(due.missed[1:])})" if due.missed[1:] else ""
-    return f"report {name}: {times} missed; {_by_hand(name, due.missed[0])}{others}"
+    also = f" (also {', '.join(due.missed[1:])})" if due.missed[1:] else ""
+    return f"report {name}: {times} missed; {_by_hand(name, due.missed[0])}{also}"
 
 
 def _elsewhere(name: str, due: Due, attempt: Attempt) -> str:

@@ -80,6 +80,7 @@ class Report:
 
     def _specified(self) -> ReportSpec:
         """The definition as it is recorded, checked."""
+        from trikk.core.cron import checked_cron
         from trikk.reports.report_definition import ReportSpec, check, period_kind, values_by_customer
         from trikk.reports.sending.mail_addresses import check_recipients
 
@@ -98,7 +99,7 @@ class Report:
             customer_slice=self.customer_slice,
             customers=values_by_customer(self.customers or {}),
             recipients=check_recipients(self.recipients or {}),
-            schedule=self.schedule or "",
+            schedule="" if self.schedule is None else checked_cron(self.schedule),
             customer_name=dict(self.customer_name or {}),
         )
         check(spec)

@@ -130,11 +130,11 @@ def _subscribers(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, dict
         raise UsageError(
             "reports.subscribers must be a section", next='write acme = ["ops@acme.example"] below it'
         )
-    what = "reports.subscribers"
+    section = "reports.subscribers"
     everywhere = {key: value for key, value in given.items() if not isinstance(value, dict)}
     by_report = {key: value for key, value in given.items() if isinstance(value, dict)}
-    found = {name: check_recipients(value, f"{what}.{name}") for name, value in by_report.items()}
-    return check_recipients(everywhere, what), found
+    checked = {name: check_recipients(value, f"{section}.{name}") for name, value in by_report.items()}
+    return check_recipients(everywhere, section), checked
 
 
 def _server(text: str, root: Path, hint: str) -> Server:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from trikk.core.cron import checked_cron
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import check_name, check_title
 from trikk.core.record import Record
@@ -76,8 +75,6 @@ def check(spec: ReportSpec) -> None:
         check_file_name(spec.template, "template")
     if spec.notebook:
         check_notebook(spec.notebook, "python3")
-    if spec.schedule:
-        checked_cron(spec.schedule)
     _check_customers(spec)
 
 

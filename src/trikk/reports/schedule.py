@@ -70,7 +70,7 @@ def tick_of(report: str, due: Due) -> str:
 
 def next_entry(
     spec: ReportSpec | None,
-    held: Entry | None,
+    last: Entry | None,
     now: datetime,
     *,
     is_done: bool = True,
@@ -84,47 +84,52 @@ def next_entry(
 
     Args:
         spec: the report; None if it is not declared any more.
-        held: the last entry.
+        last: the last entry.
         now: the time, with its zone.
-        is_done: whether the moment that `held` tells of has been made; if not, it is missed when another comes.
+        is_done: whether the moment that it tells of has been made; if not, it is missed when another comes.
         has_figures: whether there is anything to be told of a period.
 
     Returns:
         The entry's kind and body.
     """
     if spec is None or not spec.schedule:
-        return None if held is None or held.kind == ENDED else (ENDED, {})
+        return None if last is None or last.kind == ENDED else (ENDED, {})
     line: dict[str, JSON] = {"schedule": spec.schedule, "timezone": spec.timezone}
-    since = _since(line, held)
+    since = _since(line, last)
     if since is None:
         return BEGAN, line
     zone = zone_of(spec.timezone)
     tick = last_tick(spec.schedule, zone, since, now)
     if tick is None:
         return None
-    came = [found for found in islice(ticks(spec.schedule, zone, since, tick), MISSED_AT_MOST) if found < tick]
-    period = last_complete(spec.period, tick, zone)
-    is_regular = not came and period.start <= since
-    if not is_done and (before := Due.read(held)):
-        came = [before.tick, *came]
+
+    def period_at(moment: datetime) -> Period:
+        return last_complete(spec.period, moment, zone)
+
+    passed = [
+        moment for moment in islice(ticks(spec.schedule, zone, since, tick), MISSED_AT_MOST) if moment < tick
+    ]
+    # Somebody has looked all the time: the report is made even if it has nothing to say; people expect it.
+    is_regular = not passed and period_at(tick).start <= since
+    if not is_done and (unmade := Due.read(last)):
+        passed = [unmade.tick, *passed]
     chosen: datetime | None = tick
-    if not is_regular and not has_figures(period):
-        chosen = next((one for one in came[::-1] if has_figures(last_complete(spec.period, one, zone))), None)
-    is_empty, chosen = chosen is None, chosen or tick
-    label = last_complete(spec.period, chosen, zone).label
-    missed = [one for one in came if one < chosen]
-    others: list[JSON] = [*dict.fromkeys(last_complete(spec.period, one, zone).label for one in missed)]
-    told: dict[str, JSON] = {"missed": [one for one in others if one != label], "times": len(missed)}
-    if is_empty:
-        told["empty"] = True
-    return DUE, {**line, "tick": chosen.isoformat(), "period": label, **told}
+    if not is_regular and not has_figures(period_at(tick)):
+        chosen = next((moment for moment in reversed(passed) if has_figures(period_at(moment))), None)
+    due = chosen or tick
+    missed = [moment for moment in passed if moment < due]
+    label = period_at(due).label
+    also: list[JSON] = [*dict.fromkeys(period_at(moment).label for moment in missed)]
+    body: dict[str, JSON] = {**line, "tick": due.isoformat(), "period": label}
+    body |= {"missed": [other for other in also if other != label], "times": len(missed)}
+    return DUE, body if chosen else {**body, "empty": True}
 
 
-def _since(line: Mapping[str, JSON], held: Entry | None) -> datetime | None:
-    """Since when a schedule is to be looked at; None if it begins, or is not the one that was held."""
-    if held is None or held.kind == ENDED or any(held.body[key] != value for key, value in line.items()):
+def _since(line: Mapping[str, JSON], last: Entry | None) -> datetime | None:
+    """Since when a schedule is to be looked at; None if it begins, or has changed since the last entry."""
+    if last is None or last.kind == ENDED or any(last.body[key] != value for key, value in line.items()):
         return None
-    return datetime.fromtimestamp(held.at, UTC)
+    return datetime.fromtimestamp(last.at, UTC)
 
 
 def next_moment(spec: ReportSpec, now: datetime) -> datetime | None:

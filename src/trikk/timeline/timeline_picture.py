@@ -15,7 +15,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.models.registry import Registry
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.reports.known_records import Known
+from trikk.reports.monitor_history import MonitorHistory
 from trikk.reports.page import words
 from trikk.reports.page.chronicle import CHAMPION
 from trikk.reports.page.figure_pictures import BLUE, GREY, INK, RED, alone, plain, png
@@ -85,14 +85,14 @@ def story(
         UnknownName: if there is no such monitor.
         UsageError: if it has no window in that time.
     """
-    known = Known(ledger, monitor)
-    metric = metric or known.spec.metrics[0]
-    if metric not in known.spec.metrics:
-        raise UnknownName("metric", metric, known.spec.metrics)
-    zone, kind = zone_of(known.spec.timezone), known.kind_for("month")
+    history = MonitorHistory(ledger, monitor)
+    metric = metric or history.spec.metrics[0]
+    if metric not in history.spec.metrics:
+        raise UnknownName("metric", metric, history.spec.metrics)
+    zone, kind = zone_of(history.spec.timezone), history.kind_for("month")
     records = [
         record
-        for record in known.records.windows(kind)
+        for record in history.records.windows(kind)
         if (since is None or record.start.timestamp() >= since)
         and (until is None or record.start.timestamp() < until)
     ]
@@ -102,7 +102,7 @@ def story(
     return Story(
         monitor,
         metric,
-        known.spec.better(metric),
+        history.spec.better(metric),
         kind,
         tuple(
             (r.start.astimezone(zone), r.whole.metrics.get(metric), r.whole.baseline.get(metric)) for r in records
@@ -110,7 +110,7 @@ def story(
         tuple(_champions(ledger, environment, start, end)),
         tuple(_lanes(ledger, monitor, start, end)),
         end,
-        _title(known.spec, metric),
+        _title(history.spec, metric),
     )
 
 

@@ -81,13 +81,13 @@ def _to_file(path: Path, channel: str, message: Message) -> None:
 
 def mail(message: Message, at: datetime) -> bytes:
     """The message as a mail file, which mail programs open (RFC 5322)."""
-    found = EmailMessage()
-    found["Subject"] = " ".join(message.subject.split())
-    found["From"], found["To"] = "trikk@localhost", "team@localhost"
-    found["Date"] = format_datetime(at)
-    found.set_content(message.text)
-    found.add_alternative(message.html, subtype="html")
-    return found.as_bytes()
+    mail_ = EmailMessage()
+    mail_["Subject"] = " ".join(message.subject.split())
+    mail_["From"], mail_["To"] = "trikk@localhost", "team@localhost"
+    mail_["Date"] = format_datetime(at)
+    mail_.set_content(message.text)
+    mail_.add_alternative(message.html, subtype="html")
+    return mail_.as_bytes()
 
 
 def _to_sns(arn: str, channel: str, message: Message) -> None:

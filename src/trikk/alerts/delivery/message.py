@@ -158,20 +158,20 @@ def _shown(text: str) -> str:
 
 
 def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
-    found = [("what", _shown(told.why)), ("since", moment(incident.since, zone))]
+    facts = [("what", _shown(told.why)), ("since", moment(incident.since, zone))]
     if told.kind == RESOLVED:
         lasted = lasting(max(0.0, (incident.resolved or told.at) - incident.opened))
-        found.append(("was open for", lasted))
+        facts.append(("was open for", lasted))
     else:
-        found.append(("severity", incident.severity))
+        facts.append(("severity", incident.severity))
     if told.point is not None:
-        found += [(_shown(name.replace("_", " ")), _shown(str(value))) for name, value in told.point.facts.items()]
+        facts += [(_shown(name.replace("_", " ")), _shown(str(value))) for name, value in told.point.facts.items()]
     for start in incident.starts:
         run = f"run {start.run} {start.state}" if start.run else start.why or start.state
-        found.append(("started", _shown(f"{start.pipeline}: {run}")))
+        facts.append(("started", _shown(f"{start.pipeline}: {run}")))
     if incident.rule.starts and not incident.starts and told.kind != RESOLVED:
-        found.append(("starts", incident.rule.starts))
-    return found
+        facts.append(("starts", incident.rule.starts))
+    return facts
 
 
 def _failure_text(failure: Failure | None) -> list[str]:

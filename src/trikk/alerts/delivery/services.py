@@ -68,8 +68,8 @@ def hand_over(address: str, channel: str, message: Message, settings: Settings, 
         except TrikkError:
             raise
         except Exception as error:  # noqa: BLE001 - a hundred services, each with errors of its own
-            what = f"channel {channel}: {_reason(str(error)) or f'{type(error).__name__} while sending'}"
-            raise BrokerError(what) from None  # such an error may hold the address
+            text = f"channel {channel}: {_reason(str(error)) or f'{type(error).__name__} while sending'}"
+            raise BrokerError(text) from None  # such an error may hold the address
     if not good:
         said = heard.reason or _without(address, "; ".join(heard.lines))[:300] or "it was not taken"
         if hint and any(sign in said for sign in ("user and password", "401", "403")):
@@ -86,14 +86,14 @@ def target(address: str, channel: str, settings: Settings) -> Any:
     asset = apprise.AppriseAsset(
         app_id="trikk", app_desc="trikk", app_url="", image_url_mask="", image_url_logo="", async_mode=False
     )
-    found = apprise.Apprise(asset=asset)
-    if not found.add(address):
+    apprise_ = apprise.Apprise(asset=asset)
+    if not apprise_.add(address):
         raise ProjectError(
             f"the address of channel {channel} is none that Apprise knows",
             where=str(settings.root / FILE),
             next="compare it with https://appriseit.com/services/",
         )
-    for one in found:
+    for one in apprise_:
         in_the_clear = getattr(one, "secure_mode", "") == "insecure" and getattr(one, "password", None)
         if in_the_clear and not is_here(str(getattr(one, "smtp_host", ""))):
             raise ProjectError(
@@ -101,7 +101,7 @@ def target(address: str, channel: str, settings: Settings) -> Any:
                 where=str(settings.root / FILE),
                 next="write mailtos:// in the place of mailto://; behind it, mode=ssl if TLS begins at once",
             )
-    return found
+    return apprise_
 
 
 @contextlib.contextmanager

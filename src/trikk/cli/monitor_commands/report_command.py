@@ -166,7 +166,7 @@ def _make(
 def _check(project: Project, graphs: Mapping[str, Graph], name: str, given: dict[str, str]) -> None:
     """Refuse a report that can't be made before there is a run for it."""
     from trikk.pipeline.pipeline import parameters_for
-    from trikk.reports.collect import asked, check
+    from trikk.reports.collect import check, pages_wanted
     from trikk.reports.due_reports import declared
 
     specs = {spec.name: (spec, graphs[pipeline]) for pipeline, spec in declared(graphs).items()}
@@ -175,7 +175,7 @@ def _check(project: Project, graphs: Mapping[str, Graph], name: str, given: dict
     spec, graph = specs[name]
     values: Any = parameters_for(graph, given, text=True)
     known_at = values["as_known_at"]
-    wanted = asked(
+    wanted = pages_wanted(
         spec,
         period=values["period"],
         customer=values["customer"],

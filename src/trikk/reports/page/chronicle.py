@@ -41,17 +41,17 @@ def champions(
     """
     registry = Registry(ledger)
     last = end if until is None else min(end, until)
-    found: list[Holder] = []
+    holders: list[Holder] = []
     newest: float | None = None
     for name in registry.names():
         if names is not None and name not in names:
             continue
         moves = [m for m in registry.moves(name, environment) if m.alias == CHAMPION and _counts(m, end, last)]
         earlier = [m for m in moves if m.at < start][-1:]
-        held = [*earlier, *(m for m in moves if m.at >= start)]
-        found += [_holder(name, move, move.at >= start, zone) for move in held]
-        newest = max([*(m.at for m in held), *([newest] if newest is not None else [])], default=None)
-    return found, newest
+        moves_seen = [*earlier, *(m for m in moves if m.at >= start)]
+        holders += [_holder(name, move, move.at >= start, zone) for move in moves_seen]
+        newest = max([*(m.at for m in moves_seen), *([newest] if newest is not None else [])], default=None)
+    return holders, newest
 
 
 def _counts(move: Move, end: float, last: float) -> bool:
@@ -71,7 +71,7 @@ def incidents(
 
     Each subject `incident/...` of the ledger is one, opened and resolved by entries of these kinds.
     """
-    found: list[tuple[float, Trouble]] = []
+    troubles: list[tuple[float, Trouble]] = []
     newest: list[float] = []
     by_subject: dict[str, list[Entry]] = {}
     for entry in ledger.history(_INCIDENTS):
@@ -85,8 +85,8 @@ def incidents(
         if resolved is not None and resolved.at < start:
             continue
         newest += [opened.at, *([resolved.at] if resolved else [])]
-        found.append((opened.at, _trouble(subject, opened, resolved, zone)))
-    ordered = sorted(found, key=lambda one: (one[0], one[1].id))
+        troubles.append((opened.at, _trouble(subject, opened, resolved, zone)))
+    ordered = sorted(troubles, key=lambda one: (one[0], one[1].id))
     return [trouble for _, trouble in ordered], max(newest, default=None)
 
 

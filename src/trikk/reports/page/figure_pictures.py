@@ -138,8 +138,8 @@ def described(section: Section) -> str:
         f"{words.number(value, section.metric.name, section.metric.unit)} on {label}"
         for value, label in (values[0], values[-1], low, high)
     )
-    told = f"{title} of {whose} by {section.window}: from {first} to {last}, lowest {least}, highest {most}."
-    return told + (f" The baseline is {section.baseline}." if section.baseline else "")
+    sentence = f"{title} of {whose} by {section.window}: from {first} to {last}, lowest {least}, highest {most}."
+    return sentence + (f" The baseline is {section.baseline}." if section.baseline else "")
 
 
 def _fill(axes: Any, section: Section) -> None:
@@ -175,14 +175,14 @@ def _fill(axes: Any, section: Section) -> None:
 def _legend(axes: Any) -> None:
     """Under the title, lines before bands."""
     handles, names = axes.get_legend_handles_labels()
-    found = dict(zip(names, handles, strict=True))
+    by_label = dict(zip(names, handles, strict=True))
 
     def place(label: str) -> int:
         return next((i for i, start in enumerate(_ORDER) if label.startswith(start)), len(_ORDER))
 
-    labels = sorted(found, key=place)
+    labels = sorted(by_label, key=place)
     legend = axes.legend(
-        [found[label] for label in labels],
+        [by_label[label] for label in labels],
         labels,
         loc="lower left",
         bbox_to_anchor=(-0.015, 0.985),
@@ -203,7 +203,7 @@ def _or_nan(value: float | None) -> float:
 
 
 def _bands(axes: Any, points: Sequence[Point]) -> None:
-    told = set()
+    labelled = set()
     for place, point in enumerate(points):
         if point.state in BANDS:
             colour, label = BANDS[point.state]
@@ -214,10 +214,10 @@ def _bands(axes: Any, points: Sequence[Point]) -> None:
                 edgecolor={PointState.MISSING: "#dfe3e8", PointState.OVERDUE: "#f0b8b1"}.get(point.state, colour),
                 hatch={PointState.MISSING: "....", PointState.OVERDUE: "////"}.get(point.state),
                 linewidth=0,
-                label=None if point.state in told else label,
+                label=None if point.state in labelled else label,
                 zorder=0,
             )
-            told.add(point.state)
+            labelled.add(point.state)
 
 
 def _marks(axes: Any, points: Sequence[Point]) -> None:
@@ -231,28 +231,28 @@ def _marks(axes: Any, points: Sequence[Point]) -> None:
         (PointState.OVERDUE, "", {"facecolors": "white", "edgecolors": RED, "linewidths": 1.4, "s": 26}),
     ]
     for state, label, style in kinds:
-        found = [(i, p.value) for i, p in enumerate(points) if p.state == state and p.value is not None]
-        if found:
-            axes.scatter(*zip(*found, strict=True), zorder=4, label=label or None, **style)
-    found = [(i, p.value) for i, p in enumerate(points) if p.restated and p.value is not None]
-    if found:
-        axes.scatter(*zip(*found, strict=True), zorder=5, color=RED, marker="v", s=34, label="restated")
+        marks = [(i, p.value) for i, p in enumerate(points) if p.state == state and p.value is not None]
+        if marks:
+            axes.scatter(*zip(*marks, strict=True), zorder=4, label=label or None, **style)
+    marks = [(i, p.value) for i, p in enumerate(points) if p.restated and p.value is not None]
+    if marks:
+        axes.scatter(*zip(*marks, strict=True), zorder=5, color=RED, marker="v", s=34, label="restated")
 
 
 def _worst(axes: Any, section: Section) -> None:
     """Write the worst figure beside its point, where it is within the axes and hides no line."""
     from matplotlib.patheffects import withStroke
 
-    found = [
+    worst_points = [
         (i, p.value) for i, p in enumerate(section.points) if p.label == section.worst and p.value is not None
     ]
-    if not found:
+    if not worst_points:
         return
     axes.figure.draw_without_rendering()  # so that it is known where everything is
     for offset, aside, upright in _PLACES:
         label = axes.annotate(
-            words.number(found[0][1], section.metric.name),
-            found[0],
+            words.number(worst_points[0][1], section.metric.name),
+            worst_points[0],
             xytext=offset,
             textcoords="offset points",
             ha=aside,

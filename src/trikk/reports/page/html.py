@@ -72,12 +72,12 @@ def _rendered(name: str, content: Content, image: Image, *, project: bool) -> st
 
 def _line(error: BaseException, where: str) -> int | None:
     """The template's line in which an error came up; Jinja makes stack traces that name it."""
-    found, trace = None, error.__traceback__
+    line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == where:
-            found = trace.tb_lineno
+            line = trace.tb_lineno
         trace = trace.tb_next
-    return found
+    return line
 
 
 def _source(name: str) -> tuple[str, str, Callable[[], bool]]:
@@ -128,7 +128,7 @@ def _shown(value: object) -> object:
 def caveats(section: Section) -> str:
     """What of the period is not final, in words; "" if all of it is."""
     kind, states = section.window, section.states
-    told = [
+    counts = [
         words.counted(states[state], kind) + f" {text}"
         for state, text in (
             (PointState.PARTIAL, "with some labels missing"),
@@ -139,16 +139,16 @@ def caveats(section: Section) -> str:
         )
         if states[state]
     ]
-    return ", ".join(told)
+    return ", ".join(counts)
 
 
 def corrections(section: Section) -> tuple[list[Restated], str]:
     """The restated figures to show, and how many more there are, in words; "" if that is all."""
     moved = [one for one in section.restated if one.moved]
     more, alike = len(moved[SHOWN_RESTATED:]), len(section.restated) - len(moved)
-    told = [f"{words.count(more)} more"] if more else []
-    told += [f"{words.count(alike)} by less than can be seen here"] if alike else []
-    return moved[:SHOWN_RESTATED], " and ".join(told)
+    rest = [f"{words.count(more)} more"] if more else []
+    rest += [f"{words.count(alike)} by less than can be seen here"] if alike else []
+    return moved[:SHOWN_RESTATED], " and ".join(rest)
 
 
 def by_slice(table: SliceTable, better: str) -> str:

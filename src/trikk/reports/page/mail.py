@@ -62,24 +62,24 @@ def message(
         identity: makes its Message-ID, so that a mail that comes twice can be known for the same.
         at: its date.
     """
-    made = EmailMessage(policy=POLICY)
-    made["Subject"] = subject_of(content)
-    made["Date"] = format_datetime(at.replace(microsecond=0))
-    made["Message-ID"] = f"<{digest_json([identity])[:32]}@trikk>"
-    made["Auto-Submitted"] = "auto-generated"
-    made["X-Trikk-Report"] = (
+    mail = EmailMessage(policy=POLICY)
+    mail["Subject"] = subject_of(content)
+    mail["Date"] = format_datetime(at.replace(microsecond=0))
+    mail["Message-ID"] = f"<{digest_json([identity])[:32]}@trikk>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Trikk-Report"] = (
         f"{content.report}/{content.period}/{'all' if content.customer == ALL else content.customer}"
     )
-    made.set_content(plain, cte="quoted-printable")
-    made.add_alternative(page, subtype="html", cte="quoted-printable")
-    html: Any = made.get_payload(1)
+    mail.set_content(plain, cte="quoted-printable")
+    mail.add_alternative(page, subtype="html", cte="quoted-printable")
+    html: Any = mail.get_payload(1)
     for monitor, picture in pictures.items():
         cid = f"<{_cid(mark, monitor)}>"
         html.add_related(picture, "image", "png", cid=cid, disposition="inline", filename=f"{monitor}.png")
     for name, data in files.items():
         kind = ("application", "pdf") if name.endswith(".pdf") else ("text", "html")
-        made.add_attachment(data, *kind, filename=name)
+        mail.add_attachment(data, *kind, filename=name)
     mark = digest_json([identity])[:24]
-    for number, part in enumerate(p for p in made.walk() if p.is_multipart()):
+    for number, part in enumerate(p for p in mail.walk() if p.is_multipart()):
         part.set_boundary(f"=_{mark}_{number}")
-    return made.as_bytes()
+    return mail.as_bytes()

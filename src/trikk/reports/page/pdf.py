@@ -65,11 +65,11 @@ def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
         story += sheet.section(content, section, pictures)
     story += sheet.end(content)
 
-    def foot(canvas: Any, made: Any) -> None:
+    def foot(canvas: Any, page: Any) -> None:
         canvas.setFont(FONT, 7.5)
         canvas.setFillColor(SOFT)
         canvas.drawString(_MARGIN + _FRAME, 26, printable(f"{content.title}, {content.period_title}"))
-        canvas.drawRightString(A4[0] - _MARGIN - _FRAME, 26, str(made.page))
+        canvas.drawRightString(A4[0] - _MARGIN - _FRAME, 26, str(page.page))
 
     document.build(story, onFirstPage=foot, onLaterPages=foot)
     return data.getvalue()
@@ -101,43 +101,45 @@ class Sheet:
         whose = content.project + (
             "" if content.customer == ALL else f" · for {content.customer_name or content.customer}"
         )
-        found = [
+        story = [
             self.text(whose, 8.5, SOFT),
             self.text(f"{content.title}: {content.period_title}", 18, INK, bold=True, after=2),
         ]
         if content.as_of_text:
-            found.append(self.text(f"Figures as of {content.as_of_text} ({content.timezone})", 8.5, SOFT))
-        return found
+            story.append(self.text(f"Figures as of {content.as_of_text} ({content.timezone})", 8.5, SOFT))
+        return story
 
     def section(self, content: Content, section: Section, pictures: Mapping[str, bytes]) -> list[Any]:
         """One monitor's part."""
         from reportlab.platypus import Spacer
 
-        told = [f"Worst {section.window}: {section.worst_text}."] if section.worst else []
-        told.append(f"Not final: {caveats(section)}." if caveats(section) else f"Every {section.window} is final.")
-        told.append(
+        facts = [f"Worst {section.window}: {section.worst_text}."] if section.worst else []
+        facts.append(
+            f"Not final: {caveats(section)}." if caveats(section) else f"Every {section.window} is final."
+        )
+        facts.append(
             f"{words.count(section.waiting)} predictions have no truth; "
             f"{words.count(section.unpredicted)} truths have no prediction."
         )
-        found = [
+        story = [
             self.text(_title(content, section), 13, INK, bold=True, before=12, after=3, marked=True),
             self.text(section.sentence, 10.5, INK, after=8),
             self.tiles(content, section),
             Spacer(1, 10),
             self.picture(pictures[section.monitor]),
-            self.text(" ".join([*told, *section.notes]), 8.5, SOFT, before=4),
+            self.text(" ".join([*facts, *section.notes]), 8.5, SOFT, before=4),
         ]
         if len(section.metrics) > 1:
-            found += [self.heading("All metrics"), self.metrics(content, section)]
+            story += [self.heading("All metrics"), self.metrics(content, section)]
         if section.confusion is not None:
-            found += self.confusion(section.confusion, pictures[CONFUSION.format(section.monitor)])
+            story += self.confusion(section.confusion, pictures[CONFUSION.format(section.monitor)])
         for table in section.slices:
-            found += self.together(by_slice(table, section.metric.better), self.slices(section, table.column))
+            story += self.together(by_slice(table, section.metric.better), self.slices(section, table.column))
             if (more := len(table.rows) - SHOWN_SLICES) > 0:
-                found.append(self.text(f"and {more} more", 8.5, SOFT, before=3))
+                story.append(self.text(f"and {more} more", 8.5, SOFT, before=3))
         if section.restated:
             name = section.metric.name
-            shown, others = corrections(section)
+            shown, rest = corrections(section)
             rows = [
                 [
                     words.window_text(r.label),
@@ -147,10 +149,10 @@ class Sheet:
                 for r in shown
             ]
             changes = self.table(rows, [0.18, 0.56, 0.26]) if rows else None
-            found += self.together("Restated after being final", changes)
-            if others:
-                found.append(self.text(f"{'and ' if rows else ''}{others}", 8.5, SOFT, before=3))
-        return found
+            story += self.together("Restated after being final", changes)
+            if rest:
+                story.append(self.text(f"{'and ' if rows else ''}{rest}", 8.5, SOFT, before=3))
+        return story
 
     def picture(self, png: bytes) -> Any:
         """A picture as wide as the page."""
@@ -176,25 +178,25 @@ class Sheet:
 
     def end(self, content: Content) -> list[Any]:
         """Models, incidents, what to do, and how to have this page again."""
-        found: list[Any] = []
+        story: list[Any] = []
         if content.models:
             rows = [[f"{h.model} {h.version}", f"champion since {h.since}: {h.why}"] for h in content.models]
-            found += self.together("Models", self.table(rows, [0.18, 0.82], right=False))
+            story += self.together("Models", self.table(rows, [0.18, 0.82], right=False))
         if content.incidents:
             rows = [
                 [i.severity or "incident", f"{i.title}: {i.opened} to {i.resolved or 'now: open'}. {i.why}"]
                 for i in content.incidents
             ]
-            found += self.together("Incidents", self.table(rows, [0.18, 0.82], right=False))
+            story += self.together("Incidents", self.table(rows, [0.18, 0.82], right=False))
         if content.actions:
-            found.append(self.heading("What to do"))
+            story.append(self.heading("What to do"))
             for action in content.actions:
                 command = f"<br/>{_code(action.command)}" if action.command else ""
-                found.append(self.text(escape(action.text) + command, 9, INK, after=5, marked=True))
+                story.append(self.text(escape(action.text) + command, 9, INK, after=5, marked=True))
         if content.customer == ALL:
             again = f"This very page again: {_code(content.again)}"
-            found.append(self.text(again, 8, SOFT, before=12, marked=True))
-        return found
+            story.append(self.text(again, 8, SOFT, before=12, marked=True))
+        return story
 
     def tiles(self, content: Content, section: Section) -> Any:
         """The three figures that matter."""
@@ -261,13 +263,13 @@ class Sheet:
             [table.title or column, words.headed(section.metric), "", *["Change"] * compared, "Cases"]
         ]
         for row in table.rows[:SHOWN_SLICES]:
-            made = [
+            cells = [
                 words.slice_text(column, row.value, row.name),
                 self.bar(row.share),
                 words.number(row.metric, name) + words.margin(row.error),
             ]
-            made += [self.judged(row.verdict, words.signed(row.change))] * compared
-            rows.append([*made, words.count(row.labelled) + (" few" if row.few else "")])
+            cells += [self.judged(row.verdict, words.signed(row.change))] * compared
+            rows.append([*cells, words.count(row.labelled) + (" few" if row.few else "")])
         rest = [0.22, *[0.14] * (len(rows[0]) - 2)]
         return self.table(rows, [1 - sum(rest), *rest], head=True)
 
@@ -305,14 +307,14 @@ class Sheet:
         cells = []
         for number, row in enumerate(rows):
             top = head and number == 0
-            made = []
+            paragraphs = []
             for place, value in enumerate(row):
                 aside = right and (place == len(row) - 1 if sentences else place > 0)
                 colour, size = (SOFT, 8) if top else (INK, 8.5)
                 strong = top or (sentences and place == 0)
                 plain = isinstance(value, str)
-                made.append(self.text(value, size, colour, bold=strong, right=aside) if plain else value)
-            cells.append(made)
+                paragraphs.append(self.text(value, size, colour, bold=strong, right=aside) if plain else value)
+            cells.append(paragraphs)
         style = TableStyle(
             [
                 ("LINEBELOW", (0, 0), (-1, -1), 0.5, LINE),

@@ -50,7 +50,7 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
     if spec.notebook:
         body = _notebook_page(spec, content)
         attached[_file_name(content, ".html")] = body.encode()
-    made = mail.message(
+    message = mail.message(
         content,
         plain=page.text(content),
         page=mailed,
@@ -60,7 +60,7 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
         identity=identity_of(content, body),
         at=step.now if step is not None else _as_of(content),
     )
-    files = {PAGE: body.encode(), PDF: document, MAIL: made}
+    files = {PAGE: body.encode(), PDF: document, MAIL: message}
     files[FIGURES] = (json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
     files |= {f"{name}.png": picture for name, picture in pictures.items()}
     with work_folder() as folder:
@@ -115,5 +115,5 @@ def _notebook_page(spec: ReportSpec, content: Content) -> str:
         "windows.parquet": pl.DataFrame(days, infer_schema_length=None),
         "slices.parquet": pl.DataFrame(slices, infer_schema_length=None),
     }
-    _, made = run_notebook(spec.notebook, parameters, inputs, (), "python3")
-    return str(made.read_text("utf-8"))
+    _, written = run_notebook(spec.notebook, parameters, inputs, (), "python3")
+    return str(written.read_text("utf-8"))

@@ -16,7 +16,7 @@ from trikk.monitoring.figures.pooling import NOT_ADDABLE, Pooled
 from trikk.monitoring.figures.records import WindowRecord, reason_for
 from trikk.monitoring.figures.window_figures import told
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.reports.known_records import Known, Part, Seen, figures_in, figures_of, pooled_over
+from trikk.reports.monitor_history import MonitorHistory, Part, WindowHistory, figures_in, figures_of, pooled_over
 from trikk.reports.page import words
 from trikk.reports.page.page_content import Metric, Point, PointState, Restated, Section, Slice, SliceTable
 from trikk.reports.periods import Period
@@ -31,43 +31,48 @@ _MOST_CLASSES = 50
 class Span:
     """A monitor's windows of a period: those of the picture, and those that its figures are taken from."""
 
-    pictured: tuple[Seen, ...]
+    pictured: tuple[WindowHistory, ...]
     counted: tuple[WindowRecord, ...]
 
     @property
     def newest(self) -> float | None:
         """When the newest of its facts was written down."""
-        return max((past.at for seen in self.pictured for past in seen.past), default=None)
+        return max((past.at for window in self.pictured for past in window.past), default=None)
 
 
-def span(known: Known, period: Period) -> Span:
+def span(history: MonitorHistory, period: Period) -> Span:
     """Read the windows of a period.
 
     The window of the very period gives the figures if the monitor has one (a week's of its week); otherwise they
     are pooled from the windows in the picture.
     """
-    pictured = tuple(known.between(known.kind_for(period.kind), period.start, period.end))
-    if period.kind in known.spec.windows:
-        own = known.at(period.kind, period.start)
+    pictured = tuple(history.between(history.kind_for(period.kind), period.start, period.end))
+    if period.kind in history.spec.windows:
+        own = history.at(period.kind, period.start)
         if own.record is not None and (own.record.start, own.record.end) == (period.start, period.end):
             return Span(pictured, (own.record,))
-    return Span(pictured, tuple(seen.record for seen in pictured if seen.record is not None))
+    return Span(pictured, tuple(window.record for window in pictured if window.record is not None))
 
 
 def section(
-    known: Known, now: Span, before: Span, period: Period, slices: Sequence[str] | None, part: Part | None
+    history: MonitorHistory,
+    now: Span,
+    before: Span,
+    period: Period,
+    slices: Sequence[str] | None,
+    part: Part | None,
 ) -> Section:
     """Put a monitor's part of a page together.
 
     Args:
-        known: the monitor.
+        history: the monitor's.
         now: its windows in the period.
         before: its windows in the period before.
         period: the period.
         slices: columns; None for all that the monitor has.
         part: the cases that count; None for all.
     """
-    spec, titles, customer = known.spec, known.spec.titles, part is not None
+    spec, titles, customer = history.spec, history.spec.titles, part is not None
     zone = zone_of(spec.timezone)
     whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)
     names = [*spec.metrics, *(name for name in _ADDED if name in whole.metrics and name not in spec.metrics)]
@@ -75,12 +80,12 @@ def section(
     baseline = spec.baseline and (titles.baseline or spec.baseline)
     restated = _restated(now.pictured, part, spec.metrics[0], period.zone)
     times = Counter(one.label for one in restated if one.moved)
-    points = [_point(seen, part, spec.metrics[0], zone, times[seen.label]) for seen in now.pictured]
+    points = [_point(window, part, spec.metrics[0], zone, times[window.label]) for window in now.pictured]
     worst = _worst(points, metrics[0].better)
     return Section(
         monitor=spec.name,
         watches=f"{spec.predictions} against {spec.truth}",
-        window=known.kind_for(period.kind),
+        window=history.kind_for(period.kind),
         sentence=words.sentence(metrics[0], baseline, period.before.short),
         metric=metrics[0],
         metrics=tuple(metrics),
@@ -95,9 +100,9 @@ def section(
         states={state: sum(point.state == state for point in points) for state in PointState},
         worst=worst.label if worst else "",
         worst_text=_worst_text(worst, metrics[0]) if worst else "",
-        slices=tuple(_slices(known, now, before, slices, part)),
+        slices=tuple(_slices(history, now, before, slices, part)),
         restated=tuple(restated),
-        notes=tuple(_notes(known, metrics, now, before, period, part)),
+        notes=tuple(_notes(history, metrics, now, before, period, part)),
         title=titles.monitor(customer=customer) or spec.name,
         confusion=_confusion(now.counted, part),
     )
@@ -106,8 +111,8 @@ def section(
 def _confusion(records: Sequence[WindowRecord], part: Part | None) -> Matrix | None:
     """The confusion matrix of all cases, classes in the order of the newest model."""
     order = next((record.classes for record in reversed(records) if record.classes), ())
-    found = matrix_of([figures for record in records for figures in figures_in(record, part)], order)
-    return None if found is None else found.bounded(_MOST_CLASSES)
+    matrix = matrix_of([figures for record in records for figures in figures_in(record, part)], order)
+    return None if matrix is None else matrix.bounded(_MOST_CLASSES)
 
 
 def _worst_text(worst: Point, metric: Metric) -> str:
@@ -136,16 +141,16 @@ def _metric(spec: MonitorSpec, name: str, whole: Pooled, earlier: Pooled, *, cus
     )
 
 
-def _point(seen: Seen, part: Part | None, metric: str, zone: ZoneInfo, restated: int) -> Point:
-    local = seen.start.astimezone(zone)
-    tick = f"{local:%H:%M}" if "T" in seen.label else str(local.day)
-    if seen.record is None:
-        return Point(seen.label, tick, PointState.MISSING)
-    figures = figures_of(seen.record, part)
+def _point(window: WindowHistory, part: Part | None, metric: str, zone: ZoneInfo, restated: int) -> Point:
+    local = window.start.astimezone(zone)
+    tick = f"{local:%H:%M}" if "T" in window.label else str(local.day)
+    if window.record is None:
+        return Point(window.label, tick, PointState.MISSING)
+    figures = figures_of(window.record, part)
     return Point(
-        label=seen.label,
+        label=window.label,
         tick=tick,
-        state=_state(PointState(seen.record.state), figures, is_part=part is not None),
+        state=_state(PointState(window.record.state), figures, is_part=part is not None),
         value=figures.metrics.get(metric),
         baseline=figures.baseline.get(metric),
         predicted=figures.predicted,
@@ -173,32 +178,32 @@ def _worst(points: Sequence[Point], better: str) -> Point | None:
 
 
 def _slices(
-    known: Known, now: Span, before: Span, slices: Sequence[str] | None, part: Part | None
+    history: MonitorHistory, now: Span, before: Span, slices: Sequence[str] | None, part: Part | None
 ) -> list[SliceTable]:
     """The tables of slices; for a part, only the column that makes it one, and only its values."""
-    wanted = [name for name in known.spec.slices if slices is None or name in slices]
+    wanted = [name for name in history.spec.slices if slices is None or name in slices]
     wanted = [name for name in wanted if part is None or name == part[0]]
-    found = []
+    tables = []
     for column in wanted:
         values = {f.value for w in now.counted for f in w.figures if f.slice == column}
         if part is not None:
             values &= set(part[1])
         parts = [(column, (value,)) for value in sorted(values)]
-        rows = [_slice(known, now, before, one, customer=part is not None) for one in parts]
+        rows = [_slice(history, now, before, one, customer=part is not None) for one in parts]
         if rows:
-            ordered = tuple(_ordered(rows, known.spec.better(known.spec.metrics[0])))
-            found.append(SliceTable(column, ordered, known.spec.titles.column(column)))
-    return found
+            ordered = tuple(_ordered(rows, history.spec.better(history.spec.metrics[0])))
+            tables.append(SliceTable(column, ordered, history.spec.titles.column(column)))
+    return tables
 
 
-def _slice(known: Known, now: Span, before: Span, one: Part, *, customer: bool) -> Slice:
-    metric, least = known.spec.metrics[0], known.spec.minimum
-    better = known.spec.better(metric)
+def _slice(history: MonitorHistory, now: Span, before: Span, one: Part, *, customer: bool) -> Slice:
+    metric, least = history.spec.metrics[0], history.spec.minimum
+    better = history.spec.better(metric)
     whole, earlier = pooled_over(now.counted, one), pooled_over(before.counted, one)
     value = whole.metrics.get(metric)
     then = earlier.metrics.get(metric) if earlier.labelled >= least else None
     text = one[1][0]
-    name = known.spec.titles.value(one[0], text)
+    name = history.spec.titles.value(one[0], text)
     return Slice(
         value=text,
         name=name if customer or not name else f"{name} ({text})",
@@ -225,42 +230,44 @@ def _ordered(rows: list[Slice], better: str) -> list[Slice]:
     return [replace(row, share=round(abs(row.metric or 0.0) / most, 4) if most else 0.0) for row in ordered]
 
 
-def _restated(pictured: Sequence[Seen], part: Part | None, metric: str, zone: ZoneInfo) -> list[Restated]:
-    found = []
-    for seen in pictured:
-        for was, now in zip(seen.past, seen.past[1:], strict=False):
+def _restated(pictured: Sequence[WindowHistory], part: Part | None, metric: str, zone: ZoneInfo) -> list[Restated]:
+    restated = []
+    for window in pictured:
+        for was, now in zip(window.past, window.past[1:], strict=False):
             first, last = figures_of(was, part), figures_of(now, part)
             if now.restated > was.restated and (part is None or first != last):
                 at = words.moment_text(now.at, zone)
                 why = now.why if part is None else reason_for(last.labelled - first.labelled)
                 figures = first.metrics.get(metric), last.metrics.get(metric)
                 moved = len({words.number(figure, metric) for figure in figures}) > 1
-                found.append(Restated(seen.label, at, why, *figures, moved))
-    return found
+                restated.append(Restated(window.label, at, why, *figures, moved))
+    return restated
 
 
 def _notes(
-    known: Known, metrics: Sequence[Metric], now: Span, before: Span, period: Period, part: Part | None
+    history: MonitorHistory, metrics: Sequence[Metric], now: Span, before: Span, period: Period, part: Part | None
 ) -> list[str]:
-    found = []
+    notes = []
     rough = [metric.title for metric in metrics if not metric.exact]
     if rough:
-        found.append(
+        notes.append(
             f"{', '.join(rough)}: the mean of the windows' values, weighted by their cases, as an older build has "
             "kept no more of them."
         )
-    found += [f"{m.title}: {_why(known.spec, m, period, customer=part is not None)}." for m in metrics if m.reason]
-    found += _lacking(known.spec.metrics, metrics, now)
+    notes += [
+        f"{m.title}: {_why(history.spec, m, period, customer=part is not None)}." for m in metrics if m.reason
+    ]
+    notes += _lacking(history.spec.metrics, metrics, now)
     parts = [figures for record in now.counted for figures in figures_in(record, part)]
-    found += [f"{line[0].upper()}{line[1:]}." for line in told(parts)]
+    notes += [f"{line[0].upper()}{line[1:]}." for line in told(parts)]
     counts = [sum(bool(r and r.whole.labelled) for r in _records(s)) for s in (now, before)]
     if 0 < counts[1] < _HALF * counts[0]:
-        kind = known.kind_for(period.kind)
-        found.append(
+        kind = history.kind_for(period.kind)
+        notes.append(
             f"Of {period.before.short}, {words.counted(counts[1], kind)} only have labels, of this period "
             f"{words.count(counts[0])}: take the comparison with care."
         )
-    return found
+    return notes
 
 
 def _why(spec: MonitorSpec, metric: Metric, period: Period, *, customer: bool) -> str:
@@ -275,16 +282,16 @@ def _why(spec: MonitorSpec, metric: Metric, period: Period, *, customer: bool) -
 def _lacking(names: Sequence[str], metrics: Sequence[Metric], now: Span) -> list[str]:
     """Which metrics the windows of the period lack, since they were made under another definition."""
     labelled = [record.whole for record in now.counted if record.whole.labelled]
-    found = []
+    notes = []
     for metric in metrics:
         lacking = sum(metric.name not in figures.metrics for figures in labelled) if metric.name in names else 0
         if lacking:
-            found.append(
+            notes.append(
                 f"{metric.title}: {words.count(lacking)} of the {len(labelled):,} windows were made under "
                 "another definition, without it."
             )
-    return found
+    return notes
 
 
-def _records(found: Span) -> list[WindowRecord | None]:
-    return [seen.record for seen in found.pictured]
+def _records(span: Span) -> list[WindowRecord | None]:
+    return [window.record for window in span.pictured]

@@ -168,9 +168,9 @@ def confusion_rows(matrix: Matrix) -> list[list[str]]:
 
 def confused(matrix: Matrix) -> str:
     """In a sentence, how well classes are told apart, and which mistake is most frequent."""
-    told = [f"{one.name} {percent(one.recall)} of {one.support:,}" for one in matrix.by_class if one.support]
-    more = f" and {len(told) - TABLED} more classes" if len(told) > TABLED else ""
-    sentence = f"Predicted rightly: {'; '.join(told[:TABLED])}{more}."
+    classes = [f"{one.name} {percent(one.recall)} of {one.support:,}" for one in matrix.by_class if one.support]
+    more = f" and {len(classes) - TABLED} more classes" if len(classes) > TABLED else ""
+    sentence = f"Predicted rightly: {'; '.join(classes[:TABLED])}{more}."
     for truth, said, number_ in matrix.mistakes()[:1]:
         sentence += f" The most frequent mistake: {truth} was taken for {said}, {counted(number_, 'time')}."
     return sentence
@@ -212,19 +212,19 @@ def sentence(metric: Metric, baseline: str, before_title: str) -> str:
         return f"{metric.title} can't be told: {metric.reason}."
     if metric.value is None:
         return "No labelled cases: nothing can be said of how good the predictions were."
-    told = f"{metric.title} {number(metric.value, metric.name, metric.unit)}{margin(metric.error)}"
+    text = f"{metric.title} {number(metric.value, metric.name, metric.unit)}{margin(metric.error)}"
     if metric.before is not None and metric.verdict:
         word = "about as in" if metric.verdict is Verdict.SAME else f"{metric.verdict} than in"
-        told += f": {word} {before_title} ({number(metric.before, metric.name, metric.unit)}"
-        told += f", {signed(metric.change)})." if metric.change is not None else ")."
+        text += f": {word} {before_title} ({number(metric.before, metric.name, metric.unit)}"
+        text += f", {signed(metric.change)})." if metric.change is not None else ")."
     elif metric.before is not None:
-        told += f"; it was {number(metric.before, metric.name, metric.unit)} in {before_title}."
+        text += f"; it was {number(metric.before, metric.name, metric.unit)} in {before_title}."
     else:
-        told += f". There are no figures of {before_title} to compare with."
+        text += f". There are no figures of {before_title} to compare with."
     if metric.gain is None or not baseline:
-        return told
+        return text
     against = f"{baseline} ({number(metric.baseline, metric.name, metric.unit)})"
     if abs(metric.gain) <= _SAME:
-        return f"{told} Predictions were as good as the baseline {against}."
+        return f"{text} Predictions were as good as the baseline {against}."
     side = "better" if metric.gain > 0 else "worse"
-    return f"{told} Predictions were {percent(abs(metric.gain))} {side} than the baseline {against}."
+    return f"{text} Predictions were {percent(abs(metric.gain))} {side} than the baseline {against}."

@@ -64,10 +64,10 @@ class Delivery:
     def fold(cls, subject: str, entries: Iterable[Entry]) -> Delivery:
         """The delivery after these entries of a subject, in order."""
         _, report, _, period, customer = subject.split("/", 4)
-        found = cls(report, period, customer)
+        delivery = cls(report, period, customer)
         for entry in entries:
-            found.apply(entry)
-        return found
+            delivery.apply(entry)
+        return delivery
 
     def apply(self, entry: Entry) -> None:
         """Take one more entry in."""

@@ -34,22 +34,22 @@ def check_sender(text: object) -> tuple[str, str]:
     Raises:
         UsageError: if it is neither.
     """
-    if isinstance(text, str) and text.isprintable() and (found := _SENDER.fullmatch(text)):
-        return (found["name"] or "").strip(), check_address(found["address"])
+    if isinstance(text, str) and text.isprintable() and (match := _SENDER.fullmatch(text)):
+        return (match["name"] or "").strip(), check_address(match["address"])
     return "", check_address(text)
 
 
-def check_recipients(given: Mapping[str, Any], what: str = "recipients") -> dict[str, tuple[str, ...]]:
+def check_recipients(given: Mapping[str, Any], argument: str = "recipients") -> dict[str, tuple[str, ...]]:
     """Addresses by customer, "*" for those who get the report on everything.
 
     Raises:
         UsageError: if a customer's name or an address is none.
     """
-    found = {}
+    by_customer = {}
     for customer, addresses in given.items():
         if customer != ALL:
             check_name("customer", customer)
         if isinstance(addresses, str) or not isinstance(addresses, Sequence):
-            raise UsageError(f"{what} of {customer} is no list", next='write ["team@city.example"]')
-        found[customer] = tuple(dict.fromkeys(check_address(one) for one in addresses))
-    return found
+            raise UsageError(f"{argument} of {customer} is no list", next='write ["team@city.example"]')
+        by_customer[customer] = tuple(dict.fromkeys(check_address(one) for one in addresses))
+    return by_customer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import smtplib
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -58,14 +59,14 @@ class Post(Protocol):
 
 def addressed(message: bytes, sender: tuple[str, str], recipients: Sequence[str]) -> EmailMessage:
     """A mail with its From and To."""
-    made: Any = message_from_bytes(message, policy=POLICY)
-    made["From"] = Address(display_name=sender[0], addr_spec=sender[1])
-    made["To"] = [Address(addr_spec=one) for one in recipients]
-    found: EmailMessage = made
-    return found
+    mail: Any = message_from_bytes(message, policy=POLICY)
+    mail["From"] = Address(display_name=sender[0], addr_spec=sender[1])
+    mail["To"] = [Address(addr_spec=one) for one in recipients]
+    whole: EmailMessage = mail
+    return whole
 
 
-class Outbox:
+class MailFolder:
     """A folder in which each mail is a file.
 
     Args:
@@ -126,37 +127,44 @@ class Smtp:
             if not isinstance(error, smtplib.SMTPDataError | smtplib.SMTPSenderRefused):
                 self._away = why
             return Outcome(failed=dict.fromkeys(recipients, why))
-        told = {address: (code, _clean(text)) for address, (code, text) in refused.items()}
+        refusals = {address: (code, _clean(text)) for address, (code, text) in refused.items()}
         return Outcome(
-            reached=[one for one in recipients if one not in told],
-            refused={a: f"{code} {text}" for a, (code, text) in told.items() if code >= 500},
-            failed={a: f"{code} {text}" for a, (code, text) in told.items() if code < 500},
+            reached=[one for one in recipients if one not in refusals],
+            refused={a: f"{code} {text}" for a, (code, text) in refusals.items() if code >= 500},
+            failed={a: f"{code} {text}" for a, (code, text) in refusals.items() if code < 500},
         )
 
     def _connected(self) -> smtplib.SMTP:
         if self._connection is None:
-            server, at_once = self.server, self.server.scheme == "smtps"
-            context = client_context(server.ca)
-            if at_once:
-                found: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=_SECONDS, context=context)
-            else:
-                found = smtplib.SMTP(server.host, server.port, timeout=_SECONDS)
-            self._connection = found
-            found.ehlo()
-            safe = at_once
-            if not safe and found.has_extn("starttls"):
-                found.starttls(context=context)
-                found.ehlo()
-                safe = True
-            if not safe and server.ca:
+            context = client_context(self.server.ca)  # first: nothing is sent where it fails
+            self._connection = self._open(context)
+            self._connection.ehlo()
+            is_safe = self._secured(self._connection, context)
+            if not is_safe and self.server.ca:
                 raise smtplib.SMTPNotSupportedError("it offers no TLS, and ?ca= asks for it: nothing was sent")
-            if server.user:
-                self._log_in(found, safe)
+            if self.server.user:
+                self._log_in(self._connection, is_safe)
         return self._connection
 
-    def _log_in(self, connection: smtplib.SMTP, safe: bool) -> None:
+    def _open(self, context: ssl.SSLContext) -> smtplib.SMTP:
+        host, port = self.server.host, self.server.port
+        if self.server.scheme == "smtps":
+            return smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=context)
+        return smtplib.SMTP(host, port, timeout=_SECONDS)
+
+    def _secured(self, connection: smtplib.SMTP, context: ssl.SSLContext) -> bool:
+        """Ask for TLS where it is not there from the start; whether it is there then."""
+        if self.server.scheme == "smtps":
+            return True
+        if not connection.has_extn("starttls"):
+            return False
+        connection.starttls(context=context)
+        connection.ehlo()  # what it said in the clear counts no more (RFC 3207, 4.2)
+        return True
+
+    def _log_in(self, connection: smtplib.SMTP, is_safe: bool) -> None:
         server = self.server
-        if not safe and not is_here(server.host):
+        if not is_safe and not is_here(server.host):
             raise smtplib.SMTPNotSupportedError("it offers no TLS, without which no password is sent to it")
         if not (server.user + server.password).isascii():
             raise smtplib.SMTPNotSupportedError("user and password may have letters of ASCII only")
@@ -196,7 +204,7 @@ def _clean(text: bytes | str) -> str:
 def post(settings: ReportSettings, outbox: Path) -> Iterator[Post]:
     """The mail server that the settings name, or the folder `outbox`."""
     if settings.server is None:
-        yield Outbox(outbox, settings.sender)
+        yield MailFolder(outbox, settings.sender)
         return
     smtp = Smtp(settings.server, settings.sender)
     try:

@@ -72,10 +72,10 @@ def deliver(
         report=spec.name,
         anew=subjects,
     )
-    found = [told(Delivery.fold(subject, context.journal.entries(subject))) for subject in subjects]
-    for one in found:
+    reached = [told(Delivery.fold(subject, context.journal.entries(subject))) for subject in subjects]
+    for one in reached:
         print(_sentence(one))  # noqa: T201 - the step's log
-    return found
+    return reached
 
 
 def subscribers(spec: ReportSpec | None, settings: ReportSettings, customer: str) -> list[str]:
@@ -101,9 +101,9 @@ def _queue(context: StepContext, subject: str, folder: Path, recipients: list[st
         "recipients": people,
         "run": context.recorded_in,
     }
-    held = Delivery.fold(subject, context.journal.entries(subject))
-    is_new = held.digest != digest and (recipients or held.recipients)
-    if not is_new and set(recipients) == set(held.recipients):
+    delivery = Delivery.fold(subject, context.journal.entries(subject))
+    is_new = delivery.digest != digest and (recipients or delivery.recipients)
+    if not is_new and set(recipients) == set(delivery.recipients):
         return
     identity = f"queued/{context.identity}/{digest}/{digest_json(people)[:16]}"
     context.journal.add(subject, QUEUED, body, at=context.time(), identity=identity)
@@ -144,19 +144,19 @@ def send_outstanding(
     prefix = "report/" if report is None else f"report/{report}/delivery/"
     subjects = [s for s in ledger.subjects(prefix) if s.split("/")[2:3] == ["delivery"]]
     chosen = report_settings(settings)
-    tried: list[Delivery] = []
+    deliveries: list[Delivery] = []
     with post(chosen, state_dir / OUTBOX) as mail_post:
         send = functools.partial(_sent, artifacts, mail_post)
         for subject in subjects:
             delivery = Delivery.fold(subject, ledger.entries(subject))
             today = subscribers(reports.get(delivery.report), chosen, delivery.customer)
-            asked = delivery.outstanding if anew is None or subject in anew else delivery.waiting
-            people = asked(mail_post.kind, today)
+            left = delivery.outstanding if anew is None or subject in anew else delivery.waiting
+            people = left(mail_post.kind, today)
             # Each is claimed when its turn has come: a process that is killed leaves one attempt without an end.
             mails = [_Mail(subject, delivery, people, mail_post.kind)] if people else []
             if hand_over(ledger, mails, send, BACK_OFF, now=at, is_patient=patient):
-                tried.append(delivery)
-    return tried
+                deliveries.append(delivery)
+    return deliveries
 
 
 @dataclass(frozen=True, slots=True)

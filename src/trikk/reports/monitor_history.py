@@ -20,7 +20,7 @@ _FINER = {"month": ("day", "hour", "week", "month"), "week": ("day", "hour", "we
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WindowHistory:
     """A window: as it was known, and everything that it had been until then, oldest first, itself last."""
 
     label: str
@@ -33,7 +33,7 @@ class Seen:
         return self.past[-1] if self.past else None
 
 
-class Known:
+class MonitorHistory:
     """A monitor's figures as they were known at a time.
 
     Args:
@@ -48,11 +48,13 @@ class Known:
     def __init__(self, ledger: Ledger, monitor: str, until: float | None = None) -> None:
         self.records = Records(ledger, monitor)
         self.until = until
-        held = [entry for entry in ledger.entries(f"monitor/{monitor}") if until is None or entry.at <= until]
-        if not held:
+        definitions = [
+            entry for entry in ledger.entries(f"monitor/{monitor}") if until is None or entry.at <= until
+        ]
+        if not definitions:
             raise unknown_monitor(monitor, names(ledger))
-        self.spec = MonitorSpec.read(held[-1].body)
-        self.defined = held[-1].at
+        self.spec = MonitorSpec.read(definitions[-1].body)
+        self.defined = definitions[-1].at
 
     def kind_for(self, period: str) -> str:
         """The kind of window that pictures a period best: days for a month, hours for a day."""
@@ -66,19 +68,19 @@ class Known:
             next=f'add "day" to the windows of monitor {self.spec.name}',
         )
 
-    def between(self, kind: str, start: datetime, end: datetime) -> list[Seen]:
+    def between(self, kind: str, start: datetime, end: datetime) -> list[WindowHistory]:
         """The windows of a kind that begin from `start` to `end` (not included), evaluated or not."""
         windows = windows_between(kind, start, end, zone_of(self.spec.timezone))
         return [self._seen(kind, w.label, w.start) for w in windows if start <= w.start < end]
 
-    def at(self, kind: str, start: datetime) -> Seen:
+    def at(self, kind: str, start: datetime) -> WindowHistory:
         """The window of a kind in which a moment lies."""
         window = window_named(kind, start.isoformat(), zone_of(self.spec.timezone))
         return self._seen(kind, window.label, window.start)
 
-    def _seen(self, kind: str, label: str, start: datetime) -> Seen:
+    def _seen(self, kind: str, label: str, start: datetime) -> WindowHistory:
         past = self.records.past(kind, label)
-        return Seen(label, start, tuple(p for p in past if self.until is None or p.at <= self.until))
+        return WindowHistory(label, start, tuple(p for p in past if self.until is None or p.at <= self.until))
 
 
 def figures_of(record: WindowRecord, part: Part | None) -> Pooled:
