@@ -93,7 +93,7 @@ def test_what_is_left_out_is_counted_by_its_reason() -> None:
     counts = truth(12).filter(hours != 7)
     found = versus("people:1", "people:2", {"predictions": made, "counts": counts})
     assert found.left_out == Excluded((0, 8), unlabelled=8, unpredicted=8)
-    assert found.left_out.told("a", "b") == [
+    assert found.left_out.in_words("a", "b") == [
         "8 that only b predicted",
         "8 that both predicted and whose truth is not known",
         "8 that happened and neither predicted",

@@ -12,7 +12,7 @@ from trikk import Alarm, Drift, Table
 from trikk.alerts.evaluations import why_due
 from trikk.core.errors import DefinitionError
 from trikk.monitoring import Monitor
-from trikk.monitoring.cases.ahead import told_ahead
+from trikk.monitoring.cases.ahead import ahead_in_words
 from trikk.monitoring.figures.records import Records
 from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.memory_journal import MemoryJournal
@@ -361,7 +361,7 @@ def test_rows_with_a_wrong_clock_end_no_window_and_are_counted() -> None:
     assert len(world.records.windows("hour")) == 24
     cursor = world.records.cursor()
     assert cursor.ahead == {"rows": 20 + 22, "most": {"sensor south": 20 + 11, "sensor north": 11}}
-    assert told_ahead(cursor.ahead) == "dated in the future: 42, sensor south (31), sensor north (11)"
+    assert ahead_in_words(cursor.ahead) == "dated in the future: 42, sensor south (31), sensor north (11)"
     world.add("predictions", predicted(2))
     world.look(day(2) + timedelta(hours=23, minutes=30))
     assert [(w.label, w.state) for w in world.records.windows("day")] == [
@@ -369,7 +369,7 @@ def test_rows_with_a_wrong_clock_end_no_window_and_are_counted() -> None:
         ("2020-03-02", "empty"),
         ("2020-03-03", "pending"),
     ]
-    assert told_ahead(world.records.cursor().ahead) == "dated in the future: 20, sensor south"
+    assert ahead_in_words(world.records.cursor().ahead) == "dated in the future: 20, sensor south"
     assert len(world.records.windows("hour")) == 3 * 24
 
 

@@ -20,7 +20,7 @@ from trikk.models.task import Classes, Task
 from trikk.models.version import ModelVersion
 from trikk.monitoring import Monitor
 from trikk.monitoring.ab.ab_comparison import compare
-from trikk.monitoring.cases.ahead import told_ahead
+from trikk.monitoring.cases.ahead import ahead_in_words
 from trikk.monitoring.cases.case_join import cases
 from trikk.monitoring.cases.tasks import labels_given
 from trikk.monitoring.day_drift.judgement import definition_of
@@ -300,13 +300,13 @@ def test_a_clock_that_is_wrong_ends_no_window_and_is_told_of_predictions_too() -
     assert world.look(2 * DAY).state == "final"
     until_now = ["2026-03-29", "2026-03-30", "2026-03-31"]
     assert world.records.labels("day") == until_now
-    assert told_ahead(world.records.cursor().ahead) == "predictions dated in the future: 30, pump b"
+    assert ahead_in_words(world.records.cursor().ahead) == "predictions dated in the future: 30, pump b"
     world.add("seen", seen(c="ok").with_columns(slot=pl.lit(datetime(2031, 1, 1, tzinfo=UTC))))
     world.add("said", said(("c", 5, "ok")).with_columns(pl.col("slot") + timedelta(days=1)))
     world.look(2 * DAY)
     assert world.records.labels("day") == until_now
     both = "truths dated in the future: 1, pump c; predictions dated in the future: 30, pump b"
-    assert told_ahead(world.records.cursor().ahead) == both
+    assert ahead_in_words(world.records.cursor().ahead) == both
 
 
 def test_alarms_ask_for_what_came_too_late_before_there_are_labels() -> None:

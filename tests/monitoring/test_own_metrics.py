@@ -62,9 +62,9 @@ def test_it_has_the_function_s_name_or_the_one_that_is_given_everywhere() -> Non
     [
         ((within_3, Shares.within_3), "two metrics are called 'within_3'"),
         (("mae", "mae"), "two metrics are called 'mae'"),
-        ((mae,), "'mae' can't be the name"),
-        ((lambda: Metric(within_3, name="usual"),), "'usual' can't be the name"),
-        ((lambda: Metric(within_3, name="quantile_3"),), "'quantile_3' can't be the name"),
+        ((mae,), "'mae' can't name a metric"),
+        ((lambda: Metric(within_3, name="usual"),), "'usual' can't name a metric"),
+        ((lambda: Metric(within_3, name="quantile_3"),), "'quantile_3' can't name a metric"),
         ((lambda: Metric(within_3, name="within 3"),), "'within 3' can't be the name"),
         ((lambda: Metric(within_3, better="up"),), "better='up'"),
         ((lambda: 5,), "5 is no metric"),
@@ -83,7 +83,7 @@ def test_what_can_not_be_a_metric_is_refused_where_it_is_written(metrics: tuple[
 def test_no_name_of_conditions_and_figures_can_be_taken() -> None:
     assert {*COUNTS, ECE, "coverage", "baseline", "usual", "estimated", "abs", "and", "or", "not"} == {*RESERVED}
     for name in (*METRICS, *RESERVED):
-        with pytest.raises(DefinitionError, match="can't be the name"):
+        with pytest.raises(DefinitionError, match="can't name a metric"):
             monitor(Metric(within_3, name=name))
 
 

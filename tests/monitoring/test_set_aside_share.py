@@ -12,7 +12,7 @@ from trikk import Alarm, Model, Monitor, Table, pipeline, predict
 from trikk.alerts.rules.kinds import read_rule
 from trikk.monitoring.cases.rejected_share import set_aside_rows
 from trikk.monitoring.figures.records import Records
-from trikk.monitoring.figures.window_figures import told
+from trikk.monitoring.figures.window_figures import beside_metrics
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.tables.table_write import Write
 from trikk.testing import MemoryTables, run_inline
@@ -99,7 +99,7 @@ def test_the_share_is_of_the_slots_rows_by_slice_and_a_mended_row_is_counted_onc
     world.predicted(rows(None, None, 3.5, 4.5, pumps=("x", "b", "y", "d")))  # b again, and d is mended
     again = world.look()
     assert (again.whole.predicted, again.whole.set_aside) == (4, pytest.approx(2 / 6))
-    assert told([again.whole]) == ["set aside: 2 of 6 rows could not be predicted (33.3%)"]
+    assert beside_metrics([again.whole]) == ["set aside: 2 of 6 rows could not be predicted (33.3%)"]
 
 
 def test_a_day_of_which_nothing_could_be_predicted_is_all_set_aside() -> None:

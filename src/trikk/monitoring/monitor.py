@@ -206,14 +206,16 @@ def evaluate_monitor(
     records.define(read, moment.timestamp())
     aside = predictions.clear() if read.set_aside and aside is None else aside
     source = Source(predictions, truth, context.tables, created["lock"]["tables"], aside)
-    found = evaluate(read, source, records, now=moment, run=context.run, identity=context.identity)
+    evaluation = evaluate(read, source, records, now=moment, run=context.run, identity=context.identity)
     windows: list[JSON] = [
         {"kind": w.kind, "label": w.label, "state": w.state, "why": w.why, **w.whole.to_json()}
-        for w in found.changed
+        for w in evaluation.changed
     ]
     answer: dict[str, Any] = {"monitor": read.name, "now": moment.isoformat(), "windows": windows}
-    answer["unchanged"] = found.unchanged
-    context.notes.append(f"{read.name}: {len(windows)} windows with something new, {found.unchanged} as they were")
+    answer["unchanged"] = evaluation.unchanged
+    context.notes.append(
+        f"{read.name}: {len(windows)} windows with something new, {evaluation.unchanged} as they were"
+    )
     if read.drift is not None:
         from trikk.monitoring.day_drift.day_comparison import drifting
         from trikk.monitoring.day_drift.drift_records import DriftRecords

@@ -64,7 +64,7 @@ def evaluate(
     if redefined:
         cursor = Cursor()
     new = changes(spec, source, cursor, [spec.set_aside] if spec.set_aside else [])
-    made: list[WindowRecord] = []
+    changed: list[WindowRecord] = []
     states: list[tuple[Window, WindowState]] = []
     until = dict(cursor.until)
     unchanged = 0
@@ -84,7 +84,7 @@ def evaluate(
                 left.clear()
                 if is_new:
                     records.put(record, identity=f"{identity}/{record.fingerprint}/{record.state}")
-                    made.append(record)
+                    changed.append(record)
                 unchanged += not is_new
                 until[kind] = max(record.end.isoformat(), until.get(kind, ""))
     after = Cursor(
@@ -97,7 +97,7 @@ def evaluate(
         dated_ahead(spec, source, new, now),
     )
     records.advance(after, at=now.timestamp(), identity=identity)
-    return Evaluation(tuple(made), unchanged)
+    return Evaluation(tuple(changed), unchanged)
 
 
 def _is_nothing_yet(records: Records, record: WindowRecord, now: datetime) -> bool:
@@ -124,13 +124,13 @@ def _evaluated(
     joined = cases(spec, source.predictions, source.truth, start, end, unseen, registry, source.aside)
     labels = labels_known(spec, registry, joined)
     slot = pl.col(spec.slot)
-    found = []
+    evaluated = []
     for window in batch:
         rows = joined.filter((slot >= window.start) & (slot < window.end)) if len(batch) > 1 else joined
         rows, own = _of_window(spec, registry, rows, labels)
-        found.append(_judged(spec, records, reference, window, rows, own, now, run, redefined))
-        reference.add(found[-1][0])
-    return found
+        evaluated.append(_judged(spec, records, reference, window, rows, own, now, run, redefined))
+        reference.add(evaluated[-1][0])
+    return evaluated
 
 
 def _of_window(
@@ -164,10 +164,10 @@ def _judged(
     mark = fingerprint([spec.figured, rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
     same = before is not None and before.fingerprint == mark
     if before is not None and same:
-        made = before.figures
+        computed = before.figures
     else:
-        made = tuple(figures(spec, rows, labels, reference.calibration(window, versions, now)))
-    whole = made[0]
+        computed = tuple(figures(spec, rows, labels, reference.calibration(window, versions, now)))
+    whole = computed[0]
     state = state_of(
         window,
         whole.predicted,
@@ -185,7 +185,7 @@ def _judged(
         start=window.start.astimezone(UTC),
         end=window.end.astimezone(UTC),
         state=state,
-        figures=made,
+        figures=computed,
         at=now.timestamp(),
         run=run,
         fingerprint=mark,

@@ -105,7 +105,7 @@ def _show(comparison: Comparison, *, every: bool) -> None:
         echo(f"  {comparison.days[0]} to {comparison.days[1]}, {days}")
     for place in comparison.places:
         echo(f"  {place}")
-    for number, sentence in enumerate(comparison.left_out.told(comparison.first, comparison.second)):
+    for number, sentence in enumerate(comparison.left_out.in_words(comparison.first, comparison.second)):
         echo(f"  {'         ' if number else 'left out:'} {sentence}")
     for sentence in comparison.unseen_words:
         echo(f"  {sentence}")

@@ -110,12 +110,12 @@ def _history(
     project: Project, spec: MonitorSpec, kind: str, chosen: tuple[str, str] | None, last: int, *, as_json: bool
 ) -> None:
     """Show the last windows, or a slice of them, and what they come to together."""
-    from trikk.monitoring.cases.ahead import told_ahead
+    from trikk.monitoring.cases.ahead import ahead_in_words
     from trikk.monitoring.estimates.estimated_figures import estimable
     from trikk.monitoring.estimates.trust import trusts
     from trikk.monitoring.figures.matrix import matrix_of
     from trikk.monitoring.figures.records import Records
-    from trikk.monitoring.figures.window_figures import told
+    from trikk.monitoring.figures.window_figures import beside_metrics
 
     records = Records(project.journal, spec.name)
     windows, ahead = records.newest(spec, kind, last), records.cursor().ahead
@@ -136,7 +136,7 @@ def _history(
         echo(f"{spec.name}: {title}")
     _timeline(windows, spec.metrics, chosen)
     lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
-    lines += [told_ahead(ahead), *told([part for _, part in parts])]
+    lines += [ahead_in_words(ahead), *beside_metrics([part for _, part in parts])]
     lines += trust_lines(trusted)
     for line in dict.fromkeys(filter(None, lines)):
         echo(printable(line))
@@ -300,7 +300,7 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
 
 def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     from trikk.monitoring.figures.matrix import matrix_of
-    from trikk.monitoring.figures.window_figures import told
+    from trikk.monitoring.figures.window_figures import beside_metrics
 
     whole, metrics, titles = record.whole, spec.metrics, spec.titles
     title = f" ({titles.monitor()})" if titles.monitor() else ""
@@ -312,7 +312,7 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     )
     if whole.unseen is not None:
         echo(f"  {whole.unseen:.2%} of the predictions are for categories that their model was not fitted on")
-    for line in told([whole]):
+    for line in beside_metrics([whole]):
         echo(f"  {printable(line)}")
     for earlier in past:
         shown = ", ".join(f"{m} {number_text(earlier.whole.metrics.get(m))}" for m in metrics)

@@ -32,10 +32,10 @@ from trikk.monitoring.ab.losses import (
     each_without,
     stretches,
 )
-from trikk.monitoring.ab.metric_in_worker import Call, here
+from trikk.monitoring.ab.metric_in_worker import Call, in_process
 from trikk.monitoring.ab.pairs import DAY, Excluded, operands, paired
 from trikk.monitoring.ab.resampling import Spread, spread, two_sided
-from trikk.monitoring.ab.sides import Part, Side, parts_of, read_side, told_where
+from trikk.monitoring.ab.sides import Part, Side, parts_of, read_side, where_in_words
 from trikk.monitoring.ab.verdict import OPEN, Rules, Verdict, detectable, judge
 from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 from trikk.monitoring.cases.slices import slice_texts
@@ -85,7 +85,7 @@ class Effect:
         """The effect as JSON; `difference` is in the metric's units."""
         s, v = self.spread, self.verdict
         interval: list[JSON] | None = None if s.low is None else [s.low, s.high]
-        found: dict[str, JSON] = {
+        effect: dict[str, JSON] = {
             "slice": self.slice,
             "value": self.value,
             "cases": self.cases,
@@ -99,7 +99,7 @@ class Effect:
             "reason": v.reason,
             "days_needed": v.days_needed,
         }
-        return found | ({} if self.chance is None else {"chance": self.chance})
+        return effect | ({} if self.chance is None else {"chance": self.chance})
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def compare(
     environment: str = "main",
     metric: str = "",
     better: str = "",
-    call: Call = here,
+    call: Call = in_process,
     start: date | None = None,
     end: date | None = None,
     rules: Rules | None = None,
@@ -217,15 +217,15 @@ def compare(
     rules = rules or Rules()
     sides = (read_side(first), read_side(second))
     parts = [parts_of(side, spec, tables, registry, environment) for side in sides]
-    made = list(zip(sides, parts, strict=True))
-    pairs, out, rows = paired(spec, made, tables.scan(spec.truth), start, end, registry)
-    places = [where for side, of_side in made if (where := told_where(side, of_side, spec))]
+    sides_with_parts = list(zip(sides, parts, strict=True))
+    pairs, out, rows = paired(spec, sides_with_parts, tables.scan(spec.truth), start, end, registry)
+    places = [where for side, of_side in sides_with_parts if (where := where_in_words(side, of_side, spec))]
     if pairs.is_empty():
-        told = ", ".join(out.told(first, second)) or "none at all"
+        reasons = ", ".join(out.in_words(first, second)) or "none at all"
         where = f" ({'; '.join(places)})" if places else ""
         raise UsageError(
             f"{first} and {second} share no case whose truth is known{where}",
-            next=f"there are {told}; let one of them predict in shadow, or wait for the truth",
+            next=f"there are {reasons}; let one of them predict in shadow, or wait for the truth",
         )
     labels = None if place else labels_of_sides(spec, registry, chosen, (first, second), rows, pairs)
     if place:
@@ -240,11 +240,11 @@ def compare(
         measure = (
             Quotient(chosen) if chosen.above else LeftOut(chosen, partial(each_without, by_expression(chosen)))
         )
-    found = _compared(spec, measure, sides, pairs, out, rules, seed)
+    comparison = _compared(spec, measure, sides, pairs, out, rules, seed)
     of_models = {side.text: of_side for side, of_side in zip(sides, rows, strict=True) if not side.column}
     unseen, words = unseen_by_side(pairs[OBSERVED], classes_known(spec, registry, of_models))
-    found = replace(found, unseen=unseen, unseen_words=tuple(words))
-    return replace(found, sources=tuple(map(tuple, parts)), places=tuple(places))
+    comparison = replace(comparison, unseen=unseen, unseen_words=tuple(words))
+    return replace(comparison, sources=tuple(map(tuple, parts)), places=tuple(places))
 
 
 def _chosen(spec: MonitorSpec, name: str, better: str) -> tuple[Metric, str]:
@@ -276,16 +276,16 @@ def _compared(
 ) -> Comparison:
     days, loss = pairs[DAY].unique().sort(), measure.loss
     sums = _grouped(measure, pairs, days, None)[1]
-    found = spread(sums, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
-    found = replace(found, days=len(days))
+    difference = spread(sums, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
+    difference = replace(difference, days=len(days))
     weekly, over = _by_week(loss, sums, days, rules, seed), "days"
-    if weekly is not None and weekly.error > found.error:
-        found, over = replace(weekly, days=found.days), "weeks"
+    if weekly is not None and weekly.error > difference.error:
+        difference, over = replace(weekly, days=difference.days), "weeks"
     first, second = (_metric(loss, sums.sum(axis=0)[0, side]) for side in (0, 1))
-    verdict = judge(found, loss.better, rules, first or 0.0)
+    verdict = judge(difference, loss.better, rules, first or 0.0)
     if first is None or second is None:
         verdict = replace(verdict, reason=measure.why(pairs) or verdict.reason)
-    whole = Effect("", "", pairs.height, first, second, found, verdict)
+    whole = Effect("", "", pairs.height, first, second, difference, verdict)
     slices = [effect for column in spec.slices if column in pairs.columns
               for effect in _sliced(column, measure, pairs, days, rules, seed)]  # fmt: skip
     return Comparison(
@@ -298,7 +298,7 @@ def _compared(
         whole,
         tuple(_corrected(slices, rules)),
         out,
-        detectable(found, rules),
+        detectable(difference, rules),
         over,
         rules,
     )
@@ -342,13 +342,13 @@ def _sliced(
     named, sums = _grouped(measure, pairs, days, column)
     spreads = spread(sums, loss, confidence=rules.confidence, resamples=SLICE_RESAMPLES, seed=seed)
     whole = sums.sum(axis=0)
-    found = []
+    effects = []
     for number, ((value, count, of_days), per_unit) in enumerate(zip(named, spreads, strict=True)):
         one = replace(per_unit, days=of_days)
         first, second = (_metric(loss, whole[number, side]) for side in (0, 1))
         verdict = judge(one, loss.better, rules, first or 0.0)
-        found.append(Effect(column, value, count, first, second, one, verdict, _chance(one)))
-    return found
+        effects.append(Effect(column, value, count, first, second, one, verdict, _chance(one)))
+    return effects
 
 
 def _chance(one: Spread) -> float:
@@ -363,14 +363,14 @@ def _chance(one: Spread) -> float:
 def _corrected(slices: Sequence[Effect], rules: Rules) -> list[Effect]:
     """Slices judged by their corrected probabilities, since of many some differ by chance."""
     chances = adjusted([one.chance or 0.0 for one in slices], "benjamini-hochberg")
-    found = []
+    corrected = []
     for one, chance in zip(slices, chances, strict=True):
         verdict = one.verdict
         if verdict.state != OPEN and chance > 1 - rules.confidence:
             reason = f"among {len(slices)} slices such a difference is no surprise ({chance:.0%})"
             verdict = Verdict(OPEN, reason)
-        found.append(replace(one, chance=chance, verdict=verdict))
-    return found
+        corrected.append(replace(one, chance=chance, verdict=verdict))
+    return corrected
 
 
 def _metric(loss: Loss, sums: np.ndarray[Any, Any]) -> float | None:

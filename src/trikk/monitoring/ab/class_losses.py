@@ -63,9 +63,9 @@ def labels_of_sides(
     known = [labels_known(plain, registry, of_side) for of_side in rows]
     sides = {name: (one.task, one.classes) for name, one in zip(names, known, strict=True) if one.task}
     together = check_comparable(metric, sides, _INSTEAD)
-    known = [one if one.task or one.classes else replace(other, predicted=one.predicted)
-             for one, other in (known, known[::-1])]  # fmt: skip
-    found = []
+    known = [one if one.task or one.classes else replace(counterpart, predicted=one.predicted)
+             for one, counterpart in (known, known[::-1])]  # fmt: skip
+    readings = []
     for one, name, column in zip(known, names, (PREDICTED, OTHER), strict=True):
         kinds = [pairs.schema[OBSERVED], pairs.schema[column]]
         if together is None and not is_of_flags(metric, one.task, kinds):
@@ -73,10 +73,10 @@ def labels_of_sides(
         head = PROBABILITY if column == PREDICTED else OTHER + PROBABILITY
         called = {OBSERVED: f"{spec.truth}.{spec.observed}", column: f"the value of {name}"}
         labels = labels_of(pairs, replace(one, predicted=column, called=called), [metric], head)
-        found += [] if labels is None else [labels]
-    if not metric.of_classes or len(found) < 2:
+        readings += [] if labels is None else [labels]
+    if not metric.of_classes or len(readings) < 2:
         return None
-    return found
+    return readings
 
 
 def classes_known(spec: MonitorSpec, registry: Registry, sides: Mapping[str, pl.DataFrame]) -> dict[str, Classes]:
@@ -88,8 +88,8 @@ def classes_known(spec: MonitorSpec, registry: Registry, sides: Mapping[str, pl.
         sides: the cases that each predicted.
     """
     plain = msgspec.structs.replace(spec, metrics=())
-    found = {name: labels_known(plain, registry, rows).classes for name, rows in sides.items()}
-    return {name: classes for name, classes in found.items() if classes is not None}
+    by_side = {name: labels_known(plain, registry, rows).classes for name, rows in sides.items()}
+    return {name: classes for name, classes in by_side.items() if classes is not None}
 
 
 def of_classes(metric: Metric, labels: Sequence[Labels], names: Sequence[str]) -> Measure:
@@ -113,8 +113,8 @@ def of_classes(metric: Metric, labels: Sequence[Labels], names: Sequence[str]) -
     if metric.name in SUMMED or metric.top:
         return _Summed(metric, labels)
     if metric.of_probabilities:
-        made = _Ranked(metric, labels) if metric.name in RANKED else _Whole(metric, labels)
-        return LeftOut(metric, made.without, partial(why_undefined, metric, labels))
+        ranked = _Ranked(metric, labels) if metric.name in RANKED else _Whole(metric, labels)
+        return LeftOut(metric, ranked.without, partial(why_undefined, metric, labels))
     return _Counted(metric, labels)
 
 
@@ -131,12 +131,12 @@ class _Whole:
     def _values(self, pairs: pl.DataFrame, extent: Extent) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        found = np.full((extent.groups, 2), np.nan)
+        values = np.full((extent.groups, 2), np.nan)
         for side, labels in enumerate(self.labels):
             for group, tally in Tallies(pairs, labels, [self.metric], [GROUP]).over(GROUP).items():
                 value, _ = valued(self.metric, tally, labels.of)
-                found[group, side] = np.nan if value is None else value
-        return found
+                values[group, side] = np.nan if value is None else value
+        return values
 
 
 class _Ranked(_Whole):
@@ -150,15 +150,15 @@ class _Ranked(_Whole):
         import numpy as np
 
         exact = self._values(pairs, extent)
-        found = np.repeat(exact[None], extent.days + 1, axis=0)
+        values = np.repeat(exact[None], extent.days + 1, axis=0)
         for side, labels in enumerate(self.labels):
             cells = _cells(pairs, labels, self.metric, extent)
             for group in range(extent.groups):
                 days = {cell // extent.groups: tally.bins for cell, tally in cells.items()
                         if cell % extent.groups == group}  # fmt: skip
                 for day, change in self._changes(days).items():
-                    found[1 + day, group, side] += change
-        return found
+                    values[1 + day, group, side] += change
+        return values
 
     def _changes(self, days: Mapping[int, Mapping[str, Bins]]) -> dict[int, float]:
         """By day how much the metric of all of them changes without it; NaN where it has no value then."""
@@ -176,9 +176,7 @@ class _Ranked(_Whole):
 
 def _less(whole: Bins, part: Bins) -> Bins:
     nothing = (0, 0)
-    return {
-        n: (others - part.get(n, nothing)[0], own - part.get(n, nothing)[1]) for n, (others, own) in whole.items()
-    }
+    return {n: (rest - part.get(n, nothing)[0], own - part.get(n, nothing)[1]) for n, (rest, own) in whole.items()}
 
 
 def why_undefined(metric: Metric, labels: Sequence[Labels], pairs: pl.DataFrame) -> str:
@@ -273,16 +271,16 @@ def _divided(above: Any, below: Any) -> np.ndarray[Any, Any]:
     import numpy as np
 
     above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
-    found = np.full(above.shape, np.nan)
-    np.divide(above, below, out=found, where=below > 0)
-    return found
+    ratio = np.full(above.shape, np.nan)
+    np.divide(above, below, out=ratio, where=below > 0)
+    return ratio
 
 
-def _mean(values: np.ndarray[Any, Any], there: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _mean(values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The mean over the classes that are there, of which what is not defined counts 0."""
     import numpy as np
 
-    return _divided(np.where(there, np.nan_to_num(values), 0.0).sum(axis=-1), there.sum(axis=-1))
+    return _divided(np.where(counts, np.nan_to_num(values), 0.0).sum(axis=-1), counts.sum(axis=-1))
 
 
 def _averaged(

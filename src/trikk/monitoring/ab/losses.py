@@ -42,8 +42,8 @@ class Loss:
         """What is compared: the metric, or its size where the nearest to zero is best."""
         import numpy as np
 
-        found = self.of(sums)
-        return np.abs(found) if self.better == "zero" else found
+        values = self.of(sums)
+        return np.abs(values) if self.better == "zero" else values
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ def quotient(sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The first number of each row divided by the second; NaN where there is nothing below."""
     import numpy as np
 
-    found = np.full(sums.shape[:-1], np.nan)
-    np.divide(sums[..., 0], sums[..., 1], out=found, where=sums[..., 1] > 0)
-    return found
+    ratio = np.full(sums.shape[:-1], np.nan)
+    np.divide(sums[..., 0], sums[..., 1], out=ratio, where=sums[..., 1] > 0)
+    return ratio
 
 
 class Quotient:
@@ -106,8 +106,8 @@ class Quotient:
     def _rooted(sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        found: np.ndarray[Any, Any] = np.sqrt(np.maximum(quotient(sums), 0))
-        return found
+        root: np.ndarray[Any, Any] = np.sqrt(np.maximum(quotient(sums), 0))
+        return root
 
     def why(self, pairs: pl.DataFrame) -> str:  # noqa: ARG002 - as for `Measure`
         """As for `Measure`."""
@@ -124,16 +124,16 @@ class Quotient:
             below = truth.is_not_null() if self.metric.below is None else self.metric.below(truth, pl.col(side))
             parts += [self.metric.above(truth, pl.col(side)), below]
         wanted = [part.cast(pl.Float64).sum().alias(f"{place}") for place, part in enumerate(parts)]
-        found = pairs.lazy().group_by(NUMBER, GROUP).agg(wanted).collect()
-        return _spread_out(found, ["0", "1", "2", "3"], extent)
+        daily = pairs.lazy().group_by(NUMBER, GROUP).agg(wanted).collect()
+        return _spread_out(daily, ["0", "1", "2", "3"], extent)
 
 
-def _spread_out(found: pl.DataFrame, columns: Sequence[str], extent: Extent) -> np.ndarray[Any, Any]:
+def _spread_out(rows: pl.DataFrame, columns: Sequence[str], extent: Extent) -> np.ndarray[Any, Any]:
     """Rows of day and group as an array of shape (days, groups, 2 sides, numbers)."""
     import numpy as np
 
     sums = np.zeros((extent.days, extent.groups, len(columns)))
-    sums[found[NUMBER].to_numpy(), found[GROUP].to_numpy()] = found.select(columns).to_numpy()
+    sums[rows[NUMBER].to_numpy(), rows[GROUP].to_numpy()] = rows.select(columns).to_numpy()
     return sums.reshape(extent.days, extent.groups, 2, -1)
 
 
@@ -164,11 +164,11 @@ class LeftOut:
         import numpy as np
 
         values = self.without(pairs, extent)
-        there = np.zeros((extent.days, extent.groups), dtype=bool)
-        there[pairs[NUMBER].to_numpy(), pairs[GROUP].to_numpy()] = True
+        present = np.zeros((extent.days, extent.groups), dtype=bool)
+        present[pairs[NUMBER].to_numpy(), pairs[GROUP].to_numpy()] = True
         sums = np.zeros((extent.days, extent.groups, 2, 2))
         for group in range(extent.groups):
-            days = np.flatnonzero(there[:, group])
+            days = np.flatnonzero(present[:, group])
             whole, left = values[0, group], values[1:, group][days]
             if not np.isfinite(left).all():
                 # Without one of the days it is not defined: there is a value, and no spread.
@@ -189,9 +189,9 @@ def each_without(values: Values, pairs: pl.DataFrame, extent: Extent) -> np.ndar
     import numpy as np
     import polars as pl
 
-    found = [values(pairs, extent)]
-    found += [values(pairs.filter(pl.col(NUMBER) != day), extent) for day in range(extent.days)]
-    return np.stack(found)
+    metrics = [values(pairs, extent)]
+    metrics += [values(pairs.filter(pl.col(NUMBER) != day), extent) for day in range(extent.days)]
+    return np.stack(metrics)
 
 
 def by_expression(metric: Metric) -> Values:
@@ -205,10 +205,10 @@ def by_expression(metric: Metric) -> Values:
         wanted = [
             metric.expression(truth, pl.col(side)).cast(pl.Float64).alias(side) for side in (PREDICTED, OTHER)
         ]
-        found = pairs.lazy().group_by(GROUP).agg(wanted).collect()
-        made = np.full((extent.groups, 2), np.nan)
-        made[found[GROUP].to_numpy()] = found.select(PREDICTED, OTHER).fill_null(float("nan")).to_numpy()
-        return made
+        by_group = pairs.lazy().group_by(GROUP).agg(wanted).collect()
+        metrics = np.full((extent.groups, 2), np.nan)
+        metrics[by_group[GROUP].to_numpy()] = by_group.select(PREDICTED, OTHER).fill_null(float("nan")).to_numpy()
+        return metrics
 
     return values
 

@@ -43,18 +43,18 @@ def without_each(place: str, pairs: pl.DataFrame, extent: Extent) -> np.ndarray[
     def values(rows: pl.DataFrame, extent: Extent) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        found = np.full((extent.groups, 2), np.nan)
+        metrics = np.full((extent.groups, 2), np.nan)
         for (group,), members in rows.group_by(GROUP, maintain_order=True):
             for side, column in enumerate((PREDICTED, OTHER)):
                 try:
-                    found[int(str(group)), side] = function(
+                    metrics[int(str(group)), side] = function(
                         members[OBSERVED].to_numpy(), members[column].to_numpy()
                     )
                 except Exception as error:  # noqa: BLE001 - an author's function may raise anything
                     errors.append(error)
         if errors and extent.groups == 1 and len(rows) == len(pairs):
             raise errors[0]
-        return found
+        return metrics
 
     return each_without(values, pairs, extent)
 
@@ -101,8 +101,8 @@ class Workers:
         with tempfile.TemporaryDirectory(prefix="trikk-ab-") as folder:
             pairs.write_ipc(Path(folder) / _CASES)
             self._call(place, {"place": place, "folder": folder, "days": extent.days, "groups": extent.groups})
-            found: np.ndarray[Any, Any] = np.load(Path(folder) / _VALUES)
-            return found
+            values: np.ndarray[Any, Any] = np.load(Path(folder) / _VALUES)
+            return values
 
     def _call(self, place: str, arguments: dict[str, Any]) -> None:
         if self._executor is None:
@@ -128,7 +128,7 @@ class Workers:
             raise _failed(place, f"raised {kind}: {message}", result.error["where"])
 
 
-def here(place: str, pairs: pl.DataFrame, extent: Extent) -> np.ndarray[Any, Any]:
+def in_process(place: str, pairs: pl.DataFrame, extent: Extent) -> np.ndarray[Any, Any]:
     """As `without_each`, in this process, where it may be; UsageError if the function raises."""
     try:
         return without_each(place, pairs, extent)
@@ -138,11 +138,11 @@ def here(place: str, pairs: pl.DataFrame, extent: Extent) -> np.ndarray[Any, Any
         raise _failed(place, f"raised {type(error).__name__}: {error}", "") from error
 
 
-def _failed(place: str, told: str, where: str) -> UsageError:
+def _failed(place: str, failure: str, where: str) -> UsageError:
     return UsageError(
-        f"the metric {place} {told}", where=where or None, next="mend it, or compare by another metric"
+        f"the metric {place} {failure}", where=where or None, next="mend it, or compare by another metric"
     )
 
 
 Call = Callable[[str, "pl.DataFrame", Extent], "np.ndarray[Any, Any]"]
-"""`here`, or `Workers` of a project."""
+"""`in_process`, or `Workers` of a project."""

@@ -40,15 +40,15 @@ class Excluded:
     unlabelled: int = 0
     unpredicted: int = 0
 
-    def told(self, first: str, second: str) -> list[str]:
+    def in_words(self, first: str, second: str) -> list[str]:
         """The reasons that there are, in words: "24 that only people:1 predicted"."""
-        found = {
+        counts = {
             f"that only {first} predicted": self.unpaired[0],
             f"that only {second} predicted": self.unpaired[1],
             "that both predicted and whose truth is not known": self.unlabelled,
             "that happened and neither predicted": self.unpredicted,
         }
-        return [f"{count:,} {why}" for why, count in found.items() if count]
+        return [f"{count:,} {why}" for why, count in counts.items() if count]
 
 
 def paired(
@@ -108,11 +108,11 @@ def _predicted(
     """
     import polars as pl
 
-    others, by = truth.collect_schema().names(), [*spec.key, spec.slot]
+    columns, by = truth.collect_schema().names(), [*spec.key, spec.slot]
     joined = []
     for part in parts:
         if part.frame is not None:
-            plain = narrowed(spec, part.table, [*part.frame.collect_schema().names(), *others])
+            plain = narrowed(spec, part.table, [*part.frame.collect_schema().names(), *columns])
             rows = cases(plain, part.frame, truth, *period, registry=registry, everything=part.everything)
             model_s = [name for name in rows.columns if side.column and name.startswith(PROBABILITY)]
             joined.append(rows.drop(model_s))

@@ -73,13 +73,13 @@ def spread(
     with np.errstate(invalid="ignore"):  # infinite losses make NaN, which is told
         point = _difference(loss, sums.sum(axis=0))
         drawn = np.concatenate([_difference(loss, part) for part in _resampled(sums, resamples, seed)])
-    found = []
+    spreads = []
     for group in range(sums.shape[1]):
         days = int(present[:, group].sum())
         values = drawn[:, group]
         values = values[np.isfinite(values)]
         if days < 2 or not len(values) or not math.isfinite(point[group]):
-            found.append(Spread(float(point[group]), None, None, math.nan, days))
+            spreads.append(Spread(float(point[group]), None, None, math.nan, days))
             continue
         level = outside(days, confidence)
         low, high = np.quantile(values, [level, 1 - level])
@@ -87,10 +87,10 @@ def spread(
         alike = _alike(_parts(loss, sums[:, group])) if days == count else 0.0
         wider = math.sqrt((1 + alike) / (1 - alike))
         at = float(point[group])
-        found.append(
+        spreads.append(
             Spread(at, at - wider * (at - float(low)), at + wider * (float(high) - at), error * wider, days, alike)
         )
-    return found
+    return spreads
 
 
 def _difference(loss: Loss, sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -98,8 +98,8 @@ def _difference(loss: Loss, sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     import numpy as np
 
     worth = loss.worth(sums)
-    found: np.ndarray[Any, Any] = worth[..., 1] - worth[..., 0]
-    return np.where(np.abs(found) <= _EQUAL * np.abs(worth).min(axis=-1), 0.0, found)
+    difference: np.ndarray[Any, Any] = worth[..., 1] - worth[..., 0]
+    return np.where(np.abs(difference) <= _EQUAL * np.abs(worth).min(axis=-1), 0.0, difference)
 
 
 def _resampled(sums: np.ndarray[Any, Any], resamples: int, seed: int) -> Iterator[np.ndarray[Any, Any]]:
@@ -136,8 +136,8 @@ def _alike(parts: np.ndarray[Any, Any]) -> float:
     square = float((centred**2).sum())
     if count < _LEAST_ALIKE or not np.isfinite(square) or square <= 0:
         return 0.0
-    found = (count * float((centred[1:] * centred[:-1]).sum()) / square + 1) / (count - 4)
-    return min(found, 0.9) if found > _NORMAL.inv_cdf(0.8) / math.sqrt(count) else 0.0
+    correlation = (count * float((centred[1:] * centred[:-1]).sum()) / square + 1) / (count - 4)
+    return min(correlation, 0.9) if correlation > _NORMAL.inv_cdf(0.8) / math.sqrt(count) else 0.0
 
 
 def outside(days: int, confidence: float) -> float:

@@ -78,13 +78,13 @@ def shadow(
     given = {"key": keys, "slot": slot, "keep": kept, "allow_nan": allow_nan, "into": into.table_name}
     options: dict[str, Any] = {"name": step_name(name, step), "after": after, "timeout": timeout}
     if not sets_aside(on_invalid, invalid, at_most):
-        made, count = _SHADOW.options(**options)(model, rows, **given)
+        predicted, count = _SHADOW.options(**options)(model, rows, **given)
     else:
-        made, count, aside, others = _SHADOW_VALID.options(**options)(model, rows, **given, at_most=at_most)
-        with when(others > 0):
+        predicted, count, aside, rejected = _SHADOW_VALID.options(**options)(model, rows, **given, at_most=at_most)
+        with when(rejected > 0):
             (invalid or Table("set_aside")).append(aside, schema_mode="merge")
     with when(count > 0):
-        into.append(made, schema_mode="merge")
+        into.append(predicted, schema_mode="merge")
     return count
 
 
@@ -120,17 +120,17 @@ def shadow_valid(
     if model is None:
         _LOG.info("there is no challenger")
         return _nothing(), 0, _nothing(), 0
-    made, aside, others = predict_valid(model, frame, **how)
-    return *_counted(model, made, into), aside, others
+    predicted, aside, rejected = predict_valid(model, frame, **how)
+    return *_counted(model, predicted, into), aside, rejected
 
 
-def _counted(model: Any, made: pl.LazyFrame, into: str | None) -> tuple[pl.LazyFrame, int]:
+def _counted(model: Any, predicted: pl.LazyFrame, into: str | None) -> tuple[pl.LazyFrame, int]:
     """The predictions as the table takes them, and how many they are."""
     import polars as pl
 
-    if made.collect_schema()["value"].is_numeric() and not _keeps_classes(model, into):
-        made = made.with_columns(pl.col("value").cast(pl.Float64))
-    return made, int(made.select(pl.len()).collect().item())
+    if predicted.collect_schema()["value"].is_numeric() and not _keeps_classes(model, into):
+        predicted = predicted.with_columns(pl.col("value").cast(pl.Float64))
+    return predicted, int(predicted.select(pl.len()).collect().item())
 
 
 def _keeps_classes(model: Any, into: str | None) -> bool:

@@ -97,7 +97,7 @@ class Part:
         return {"table": self.table, "rows": self.rows, "why_not": self.why or None}
 
 
-def told_where(side: Side, parts: Sequence[Part], spec: MonitorSpec) -> str:
+def where_in_words(side: Side, parts: Sequence[Part], spec: MonitorSpec) -> str:
     """Where the predictions of a version or an alias are, in words; "" if only in the monitor's table."""
     if not side.model or [part.table for part in parts] == [spec.predictions]:
         return ""
@@ -123,7 +123,7 @@ def parts_of(side: Side, spec: MonitorSpec, tables: Any, registry: Registry, env
 
     moves = _moves(side, registry, environment)
     if side.model:
-        return _found(side, spec, tables, moves)
+        return _tables_with(side, spec, tables, moves)
     table = side.table or spec.predictions
     rows: pl.LazyFrame = tables.scan(table)
     names = rows.collect_schema().names()
@@ -148,10 +148,10 @@ def narrowed(spec: MonitorSpec, table: str, columns: Sequence[str]) -> MonitorSp
     )
 
 
-def _found(side: Side, spec: MonitorSpec, tables: Any, moves: Sequence[Move]) -> list[Part]:
+def _tables_with(side: Side, spec: MonitorSpec, tables: Any, moves: Sequence[Move]) -> list[Part]:
     """A version's or alias's rows, wherever they are."""
-    others = [name for name in tables.names() if name not in (spec.predictions, spec.truth)]
-    searched = [side.table] if side.table else [spec.predictions, *others]
+    elsewhere = [name for name in tables.names() if name not in (spec.predictions, spec.truth)]
+    searched = [side.table] if side.table else [spec.predictions, *elsewhere]
     truth = tables.scan(spec.truth).collect_schema()
     parts = [
         part
@@ -174,24 +174,24 @@ def _found(side: Side, spec: MonitorSpec, tables: Any, moves: Sequence[Move]) ->
 def _nothing(side: Side, tables: Any, moves: Sequence[Move], searched: Sequence[str]) -> UsageError:
     """That there are no predictions of a side; of an alias, since when it is held, and what could be compared."""
     where = f" in table {side.table}" if side.table else ""
-    what = f"there are no predictions of {side.text}{where}"
+    problem = f"there are no predictions of {side.text}{where}"
     if not moves:
-        made = _made_by(side, [side.version or 0], tables, tables.names()) if side.table else []
-        if made:
-            words = ", ".join(f"{rows:,} in table {name}" for _, name, rows in made)
+        counts = _made_by(side, [side.version or 0], tables, tables.names()) if side.table else []
+        if counts:
+            words = ", ".join(f"{rows:,} in table {name}" for _, name, rows in counts)
             mend = f"leave the table out: {side.model}:{side.version}"
-            return UsageError(f"{what}; there are {words}", next=mend)
+            return UsageError(f"{problem}; there are {words}", next=mend)
         mend = "let it predict beside the champion (`shadow`), or compare on given rows (`promote_if`)"
-        return UsageError(what, next=mend)
+        return UsageError(problem, next=mend)
     last = moves[-1]
-    what += f": version {last.version} has held {side.alias} since {_moment(last.at):%Y-%m-%d %H:%M} UTC"
-    made = _made_by(side, sorted({move.version for move in moves}), tables, searched)
-    if not made:
-        return UsageError(what, next="wait for predictions that it makes from then on (`shadow`)")
-    words = ", ".join(f"{rows:,} by version {version} in {name}" for version, name, rows in made)
-    version, name, _ = next((one for one in made if one[0] == last.version), made[0])
+    problem += f": version {last.version} has held {side.alias} since {_moment(last.at):%Y-%m-%d %H:%M} UTC"
+    counts = _made_by(side, sorted({move.version for move in moves}), tables, searched)
+    if not counts:
+        return UsageError(problem, next="wait for predictions that it makes from then on (`shadow`)")
+    words = ", ".join(f"{rows:,} by version {version} in {name}" for version, name, rows in counts)
+    version, name, _ = next((one for one in counts if one[0] == last.version), counts[0])
     return UsageError(
-        f"{what}, and whatever was predicted before does not count: {words}",
+        f"{problem}, and whatever was predicted before does not count: {words}",
         next=f"compare what the version has made: {side.model}:{version}, or table:{name}",
     )
 
@@ -219,7 +219,7 @@ def _of_model(
         own = rows.filter(_is_version(side.version or 0))
     elif isinstance(dtype := schema.get(spec.made_at), pl.Datetime):
         moment = pl.col(spec.made_at) if dtype.time_zone else pl.col(spec.made_at).dt.replace_time_zone("UTC")
-        own = rows.filter(_held(moment, moves))
+        own = rows.filter(_held_alias(moment, moves))
     else:
         own = rows.filter(pl.any_horizontal(*(_is_version(move.version) for move in moves)))
         why = f"it has no time {spec.made_at!r}, so that nobody knows who held {side.alias} then"
@@ -275,7 +275,7 @@ def _moves(side: Side, registry: Registry, environment: str) -> list[Move]:
     return moves
 
 
-def _held(made: pl.Expr, moves: Sequence[Move]) -> pl.Expr:
+def _held_alias(moment: pl.Expr, moves: Sequence[Move]) -> pl.Expr:
     """Whether a row's version held the alias when the row was made.
 
     At the very moment of a move both holders count: a backfill may give a promotion and a prediction one time.
@@ -283,11 +283,11 @@ def _held(made: pl.Expr, moves: Sequence[Move]) -> pl.Expr:
     import polars as pl
 
     ends: list[float | None] = [*(move.at for move in moves[1:]), None]
-    held = []
+    tenures = []
     for move, end in zip(moves, ends, strict=True):
-        since = _is_version(move.version) & (made >= _moment(move.at))
-        held.append(since if end is None else since & (made <= _moment(end)))
-    return pl.any_horizontal(*held)
+        since = _is_version(move.version) & (moment >= _moment(move.at))
+        tenures.append(since if end is None else since & (moment <= _moment(end)))
+    return pl.any_horizontal(*tenures)
 
 
 def _moment(at: float) -> datetime:

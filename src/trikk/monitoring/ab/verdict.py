@@ -46,30 +46,32 @@ class Verdict:
     days_needed: int | None = None
 
 
-def judge(found: Spread, better: str, rules: Rules, first: float) -> Verdict:
+def judge(difference: Spread, better: str, rules: Rules, first: float) -> Verdict:
     """Judge the second side against the first.
 
     Args:
-        found: the difference, second minus first.
+        difference: second minus first.
         better: "higher" if more of the metric is better, else less is.
         rules: when it counts.
         first: the first side's metric.
     """
-    if not math.isfinite(found.difference):
+    if not math.isfinite(difference.difference):
         return Verdict(OPEN, "the metric is no number on these cases")
-    if found.low is None and found.days > 1:
+    if difference.low is None and difference.days > 1:
         return Verdict(OPEN, "without some of the days the metric is not defined")
-    if found.low is None or found.high is None:
-        return Verdict(OPEN, f"{_days(found.days)} with cases are too few", max(1, rules.least_days - found.days))
-    between = f"between {found.low:+.4g} and {found.high:+.4g} at {rules.confidence:.0%}"
-    outside = found.low > 0 or found.high < 0
-    if outside and found.days >= rules.least_days:
-        good = (found.difference > 0) == (better == "higher")
+    if difference.low is None or difference.high is None:
+        return Verdict(
+            OPEN, f"{_days(difference.days)} with cases are too few", max(1, rules.least_days - difference.days)
+        )
+    between = f"between {difference.low:+.4g} and {difference.high:+.4g} at {rules.confidence:.0%}"
+    outside = difference.low > 0 or difference.high < 0
+    if outside and difference.days >= rules.least_days:
+        good = (difference.difference > 0) == (better == "higher")
         return Verdict(BETTER if good else WORSE, f"the difference lies {between}")
-    needed = days_for(found, rules, first)
-    wanted = max(needed or 0, rules.least_days) - found.days
-    if found.days < rules.least_days:
-        reason = f"{_days(found.days)} of the {rules.least_days} that are asked for at least"
+    needed = days_for(difference, rules, first)
+    wanted = max(needed or 0, rules.least_days) - difference.days
+    if difference.days < rules.least_days:
+        reason = f"{_days(difference.days)} of the {rules.least_days} that are asked for at least"
         return Verdict(OPEN, reason, None if needed is None else max(1, wanted))
     reason = f"the difference lies {between}, on either side of 0"
     if needed is None:
@@ -77,7 +79,7 @@ def judge(found: Spread, better: str, rules: Rules, first: float) -> Verdict:
     return Verdict(OPEN, reason, max(1, wanted))
 
 
-def days_for(found: Spread, rules: Rules, first: float) -> int | None:
+def days_for(difference: Spread, rules: Rules, first: float) -> int | None:
     """How many days in all would tell such a difference from 0; None if more than a thousand.
 
     n = ((z(1 - a/2) + z(power)) s / d)^2 + z(1 - a/2)^2 / 2, with s the standard deviation of a day's difference
@@ -85,23 +87,23 @@ def days_for(found: Spread, rules: Rules, first: float) -> int | None:
     7.2.2.2), with the correction for s being estimated (W. Guenther, The American Statistician 35 (1981)).
 
     Args:
-        found: the difference so far.
+        difference: so far.
         rules: confidence, power and what matters.
         first: the first side's metric.
     """
-    expected = abs(found.difference) if rules.matters is None else rules.matters * abs(first)
-    if not expected or not math.isfinite(found.of_a_day):
+    expected = abs(difference.difference) if rules.matters is None else rules.matters * abs(first)
+    if not expected or not math.isfinite(difference.of_a_day):
         return None
     sure = _NORMAL.inv_cdf((1 + rules.confidence) / 2)
-    needed = ((sure + _NORMAL.inv_cdf(rules.power)) * found.of_a_day / expected) ** 2 + sure**2 / 2
+    needed = ((sure + _NORMAL.inv_cdf(rules.power)) * difference.of_a_day / expected) ** 2 + sure**2 / 2
     return math.ceil(needed) if needed <= MOST_DAYS else None
 
 
-def detectable(found: Spread, rules: Rules) -> float | None:
+def detectable(difference: Spread, rules: Rules) -> float | None:
     """The least difference that as many days as there are would find with the rules' power; None without days."""
-    if not math.isfinite(found.error):
+    if not math.isfinite(difference.error):
         return None
-    return (_NORMAL.inv_cdf((1 + rules.confidence) / 2) + _NORMAL.inv_cdf(rules.power)) * found.error
+    return (_NORMAL.inv_cdf((1 + rules.confidence) / 2) + _NORMAL.inv_cdf(rules.power)) * difference.error
 
 
 def _days(count: int) -> str:

@@ -36,10 +36,10 @@ def dated_ahead(spec: MonitorSpec, source: Source, new: Changes, now: datetime) 
         `rows`, and `most`, the counts of the five entities with most of them by name; empty if there are none.
         The same of predictions as `predictions`.
     """
-    found = _ahead(spec, spec.truth, source.truth, new, now)
+    counts = _ahead(spec, spec.truth, source.truth, new, now)
     if spec.made is Made.AFTER and (more := _ahead(spec, spec.predictions, source.predictions, new, now)):
-        found["predictions"] = more
-    return found
+        counts["predictions"] = more
+    return counts
 
 
 def _ahead(spec: MonitorSpec, table: str, scanned: pl.LazyFrame, new: Changes, now: datetime) -> dict[str, JSON]:
@@ -57,12 +57,12 @@ def _ahead(spec: MonitorSpec, table: str, scanned: pl.LazyFrame, new: Changes, n
     return {"rows": total, "most": named} if total else {}
 
 
-def told_ahead(ahead: dict[str, Any]) -> str:
+def ahead_in_words(ahead: dict[str, Any]) -> str:
     """The same in words: "dated in the future: 30, device b"; "" if there are none."""
     if "predictions" in ahead:
-        predictions = f"predictions {told_ahead(ahead['predictions'])}"
+        predictions = f"predictions {ahead_in_words(ahead['predictions'])}"
         truths = {name: value for name, value in ahead.items() if name != "predictions"}
-        return f"truths {told_ahead(truths)}; {predictions}" if truths else predictions
+        return f"truths {ahead_in_words(truths)}; {predictions}" if truths else predictions
     if not ahead:
         return ""
     most, total = ahead["most"], ahead["rows"]
@@ -100,6 +100,6 @@ def row_days(
     alike = [rows.select(slot.dt.cast_time_unit("us"), of=pl.lit(n)) for n, rows in enumerate([times, *near])]
     is_own = pl.col("of") < 2  # a window that is kept counts as predicted
     days = pl.concat(alike).group_by(day=slot.dt.truncate("1d"))
-    found = days.agg(slot.min().alias("first"), slot.max().alias("last"), slot.filter(is_own).min().alias("own"))
-    rows: list[RowDay] = found.sort("day").select("first", "last", "own").collect().rows()
+    of_days = days.agg(slot.min().alias("first"), slot.max().alias("last"), slot.filter(is_own).min().alias("own"))
+    rows: list[RowDay] = of_days.sort("day").select("first", "last", "own").collect().rows()
     return rows

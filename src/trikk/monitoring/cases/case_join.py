@@ -169,16 +169,16 @@ def _with_slot(spec: MonitorSpec, aside: pl.LazyFrame) -> pl.Schema:
 
 
 def with_texts(
-    spec: MonitorSpec, truth: pl.LazyFrame, have: pl.Schema, others: pl.Schema
+    spec: MonitorSpec, truth: pl.LazyFrame, have: pl.Schema, theirs: pl.Schema
 ) -> tuple[pl.LazyFrame, pl.Schema]:
     """The truth, its whole numbers and dates as texts where the predictions' key is text; and its columns then."""
     import polars as pl
 
-    texts = [name for name in spec.key if have[name] == pl.String and _is_written_one_way(others[name])]
+    texts = [name for name in spec.key if have[name] == pl.String and _is_written_one_way(theirs[name])]
     if not texts:
-        return truth, others
+        return truth, theirs
     return truth.with_columns(pl.col(texts).cast(pl.String)), pl.Schema(
-        {**others, **dict.fromkeys(texts, pl.String())}
+        {**theirs, **dict.fromkeys(texts, pl.String())}
     )
 
 
@@ -200,14 +200,14 @@ def _order(
 
     if spec.made_at not in have:
         return {}
-    made, kind = pl.col(spec.made_at), have[spec.made_at]
+    made_at, kind = pl.col(spec.made_at), have[spec.made_at]
     if not isinstance(kind, pl.Datetime):
-        return {spec.made_at: made}
-    moment = made if kind.time_zone else made.dt.replace_time_zone("UTC")
+        return {spec.made_at: made_at}
+    moment = made_at if kind.time_zone else made_at.dt.replace_time_zone("UTC")
     if spec.made is Made.AFTER:
         moment = moment.dt.convert_time_zone("UTC")
         return {MADE: moment, HINDSIGHT: made_later(registry, rows, everything, have, moment)}
-    return {_FORETOLD: (moment <= pl.col(spec.slot)).fill_null(value=False), spec.made_at: made}
+    return {_FORETOLD: (moment <= pl.col(spec.slot)).fill_null(value=False), spec.made_at: made_at}
 
 
 def standings(
@@ -220,23 +220,23 @@ def standings(
 
 
 def _chosen(
-    spec: MonitorSpec, made: pl.DataFrame, values: list[str], by: list[str], order: list[str]
+    spec: MonitorSpec, rows: pl.DataFrame, values: list[str], by: list[str], order: list[str]
 ) -> pl.DataFrame:
     """The prediction that counts for each entity and slot."""
-    unique = _is_unique(made, by)
+    unique = _is_unique(rows, by)
     if spec.made is Made.AFTER:
-        return nowcasts(spec, made, PREDICTED, values, by, unique=unique)
+        return nowcasts(spec, rows, PREDICTED, values, by, unique=unique)
     if not unique:
-        newest = made.sort(order, maintain_order=True) if order else made
-        made = newest.lazy().group_by(by).agg(_last(made, by)).collect()
-    return made.drop(order)
+        newest = rows.sort(order, maintain_order=True) if order else rows
+        rows = newest.lazy().group_by(by).agg(_last(rows, by)).collect()
+    return rows.drop(order)
 
 
-def _joined(made: pl.DataFrame, came: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+def _joined(predictions: pl.DataFrame, truths: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """Join each prediction with its truth; of truths with the same key the last counts."""
-    if not _is_unique(came, by):
-        came = came.lazy().group_by(by).agg(_last(came, by)).collect()
-    return made.lazy().join(came.lazy(), on=by, how="full", coalesce=True).collect()
+    if not _is_unique(truths, by):
+        truths = truths.lazy().group_by(by).agg(_last(truths, by)).collect()
+    return predictions.lazy().join(truths.lazy(), on=by, how="full", coalesce=True).collect()
 
 
 def _is_unique(rows: pl.DataFrame, by: list[str]) -> bool:
@@ -317,38 +317,38 @@ def _time_parts(spec: MonitorSpec, columns: list[str]) -> list[pl.Expr]:
     return [parts[name].alias(name) for name in spec.slices if name not in columns and name in TIME_PARTS]
 
 
-def errors(made: pl.Series, came: pl.Series) -> pl.Series:
+def errors(predicted: pl.Series, observed: pl.Series) -> pl.Series:
     """Predictions minus truths where both are numbers or flags, as Float64; else whether they differ.
 
     Args:
-        made: the predictions.
-        came: the truths, as many; null where either is null.
+        predicted: the predictions.
+        observed: the truths, as many; null where either is null.
     """
     import polars as pl
 
-    if all(column.dtype.is_numeric() or column.dtype == pl.Boolean for column in (made, came)):
-        return made.cast(pl.Float64) - came.cast(pl.Float64)
-    return made != came
+    if all(column.dtype.is_numeric() or column.dtype == pl.Boolean for column in (predicted, observed)):
+        return predicted.cast(pl.Float64) - observed.cast(pl.Float64)
+    return predicted != observed
 
 
-def _joins(made: pl.DataType, came: pl.DataType) -> bool:
+def _joins(predictions: pl.DataType, truth: pl.DataType) -> bool:
     """Whether a column of the predictions can be joined with the truth's; slots with and without a zone can."""
     import polars as pl
 
-    if isinstance(made, pl.Datetime) and isinstance(came, pl.Datetime):
-        return made.time_unit == came.time_unit
-    return made == came or (made == pl.String and _is_written_one_way(came))
+    if isinstance(predictions, pl.Datetime) and isinstance(truth, pl.Datetime):
+        return predictions.time_unit == truth.time_unit
+    return predictions == truth or (predictions == pl.String and _is_written_one_way(truth))
 
 
-def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
+def check_tables(spec: MonitorSpec, predictions: pl.Schema, truth: pl.Schema) -> None:
     """Check that the tables of predictions and truth have what a monitor needs; UsageError if not."""
     import polars as pl
 
     optional = [name for name in (spec.baseline, spec.expected_error) if name]
     wanted = [spec.slot, *spec.key, spec.prediction, *optional, *spec.interval]
     for table, schema, columns in (
-        (spec.predictions, made, wanted),
-        (spec.truth, came, [spec.slot, *spec.key, spec.observed]),
+        (spec.predictions, predictions, wanted),
+        (spec.truth, truth, [spec.slot, *spec.key, spec.observed]),
     ):
         missing = [name for name in columns if name not in schema]
         if missing:
@@ -361,18 +361,19 @@ def check_tables(spec: MonitorSpec, made: pl.Schema, came: pl.Schema) -> None:
                 f"column {spec.slot!r} of table {table} is {schema[spec.slot]}, not a time",
                 next="a slot is a Datetime",
             )
-    if spec.made is Made.AFTER and not isinstance(made.get(spec.made_at), pl.Datetime):
+    if spec.made is Made.AFTER and not isinstance(predictions.get(spec.made_at), pl.Datetime):
         raise UsageError(
             f"table {spec.predictions} has no time in {spec.made_at!r}, which says when a prediction was made",
-            next=f'name the column to monitor {spec.name}: made_at="..."; it has {", ".join(made.names())}',
+            next=f'name the column to monitor {spec.name}: made_at="..."; it has {", ".join(predictions.names())}',
         )
     for name in (*spec.key, spec.slot):
-        if not _joins(made[name], came[name]):
+        if not _joins(predictions[name], truth[name]):
             raise UsageError(
-                f"column {name!r} is {made[name]} in table {spec.predictions} and {came[name]} in {spec.truth}",
+                f"column {name!r} is {predictions[name]} in table {spec.predictions} and "
+                f"{truth[name]} in {spec.truth}",
                 next="give it one type in both; a new log (trikk endpoint --table NAME) takes the truth's",
             )
-    unknown = [n for n in spec.slices if n not in made and n not in came and n not in TIME_PARTS]
+    unknown = [n for n in spec.slices if n not in predictions and n not in truth and n not in TIME_PARTS]
     if unknown:
         raise UsageError(
             f"neither table has a column {unknown[0]!r} to slice by", next=f"or use {', '.join(TIME_PARTS)}"

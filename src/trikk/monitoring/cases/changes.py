@@ -53,7 +53,7 @@ def changes(spec: MonitorSpec, source: Source, cursor: Cursor, also: Sequence[st
     Where rows were only added, their commits alone are read; else the files of both versions are compared.
     """
     zone = zone_of(spec.timezone)
-    found = Changes()
+    news = Changes()
     wholes: list[Span] = []
     for table in dict.fromkeys((spec.predictions, spec.truth, *also)):
         version = source.versions.get(table)
@@ -61,12 +61,12 @@ def changes(spec: MonitorSpec, source: Source, cursor: Cursor, also: Sequence[st
             continue
         name = f"{table}.{spec.slot} {spec.timezone}"
         spans, whole = _of_table(spec, source, table, version, cursor, cursor.reach.get(name), zone)
-        found.spans += spans
-        found.reach[name] = [] if whole is None else [moment.isoformat() for moment in whole]
+        news.spans += spans
+        news.reach[name] = [] if whole is None else [moment.isoformat() for moment in whole]
         wholes += [] if whole is None else [whole]
-    found.spans = merged(found.spans)
-    found.whole = (wholes[0][0], max(whole[1] for whole in wholes)) if wholes else None
-    return found
+    news.spans = merged(news.spans)
+    news.whole = (wholes[0][0], max(whole[1] for whole in wholes)) if wholes else None
+    return news
 
 
 def _of_table(

@@ -58,12 +58,12 @@ def _sure(labels: Labels) -> pl.Expr:
     """The probability of the class that was said; of two classes one has a column."""
     import polars as pl
 
-    found, said = pl.lit(None, dtype=pl.Float64), pl.col(SAID)
+    sure, said = pl.lit(None, dtype=pl.Float64), pl.col(SAID)
     for name, text in labels.probabilities.items():
         one = pl.col(name).cast(pl.Float64)
-        rest = 1 - one if len(labels.probabilities) == 1 else found
-        found = pl.when(said == text).then(one).when(said.is_not_null()).then(rest)
-    return found
+        rest = 1 - one if len(labels.probabilities) == 1 else sure
+        sure = pl.when(said == text).then(one).when(said.is_not_null()).then(rest)
+    return sure
 
 
 def in_cell(cases: pl.DataFrame, truth: str | None, predicted: str | None, known: Collection[str]) -> pl.DataFrame:
@@ -100,5 +100,5 @@ def worst_first(cases: pl.DataFrame) -> pl.DataFrame:
 
     is_wrong = pl.col("error")
     by = [is_wrong, pl.when(is_wrong).then(pl.col(SURE)).otherwise(-pl.col(SURE))]
-    found = cases.with_columns(error=pl.col(TRUTH) != pl.col(SAID))
-    return found.sort(by, descending=True, nulls_last=True, maintain_order=True)
+    marked = cases.with_columns(error=pl.col(TRUTH) != pl.col(SAID))
+    return marked.sort(by, descending=True, nulls_last=True, maintain_order=True)

@@ -34,8 +34,8 @@ def changed(before: Sequence[FileRange], now: Sequence[FileRange], zone: ZoneInf
         now: the files at the later one.
         zone: of times that have none.
     """
-    then, there = {f.path for f in before}, {f.path for f in now}
-    touched = [f for f in (*before, *now) if (f.path in then) != (f.path in there)]
+    earlier, later = {f.path for f in before}, {f.path for f in now}
+    touched = [f for f in (*before, *now) if (f.path in earlier) != (f.path in later)]
     return merged(_span(f, zone) for f in touched if isinstance(f.least, datetime))
 
 
@@ -47,13 +47,13 @@ def span_of(files: Sequence[FileRange], zone: ZoneInfo) -> Span | None:
 
 def merged(spans: Iterable[Span]) -> list[Span]:
     """Spans in order, those that overlap or touch made one."""
-    found: list[Span] = []
+    apart: list[Span] = []
     for first, last in sorted(spans):
-        if found and first <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
+        if apart and first <= apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(apart[-1][1], last))
         else:
-            found.append((first, last))
-    return found
+            apart.append((first, last))
+    return apart
 
 
 def _span(file: FileRange, zone: ZoneInfo) -> Span:
@@ -94,7 +94,7 @@ def due(
     if whole is None:
         return Due(kind, ())
     first, last = whole[0], min(whole[1], ahead)
-    found = {w.label: w for label in cursor.open.get(kind, ()) for w in (window_named(kind, label, zone),)}
+    by_label = {w.label: w for label in cursor.open.get(kind, ()) for w in (window_named(kind, label, zone),)}
     new = datetime.fromisoformat(cursor.until[kind]) if kind in cursor.until else first
     spans = [*touched, (new, last)]
     for begin, end in merged((max(a, first), min(b, last)) for a, b in spans if a <= last and b >= first):
@@ -103,8 +103,8 @@ def due(
             parts = [(max(begin, before(a)), b) for a, b in near(kind, row_days(begin, end))]
         for part in parts:
             for window in windows_between(kind, *part, zone):
-                found.setdefault(window.label, window)
-    return Due(kind, tuple(sorted(w for w in found.values() if w.start <= ahead)))
+                by_label.setdefault(window.label, window)
+    return Due(kind, tuple(sorted(w for w in by_label.values() if w.start <= ahead)))
 
 
 def near(kind: str, days: Sequence[RowDay]) -> list[Span]:
@@ -128,10 +128,10 @@ def near(kind: str, days: Sequence[RowDay]) -> list[Span]:
 
 def batches(windows: Sequence[Window], most: int) -> list[list[Window]]:
     """Windows in batches of neighbours, so that a batch is read from the tables at once."""
-    found: list[list[Window]] = []
+    neighbours: list[list[Window]] = []
     for window in windows:
-        if found and found[-1][-1].end == window.start and len(found[-1]) < most:
-            found[-1].append(window)
+        if neighbours and neighbours[-1][-1].end == window.start and len(neighbours[-1]) < most:
+            neighbours[-1].append(window)
         else:
-            found.append([window])
-    return found
+            neighbours.append([window])
+    return neighbours

@@ -66,22 +66,22 @@ def nowcasts(
     extra = [said.len().alias(CORRECTIONS), said.slice(1).last().alias(CORRECTION), known.any().alias(TOO_EARLY)]
     if unique:
         nothing = pl.lit(None, rows.schema[predicted])
-        found = marked.with_columns(
+        chosen = marked.with_columns(
             pl.lit(1).alias(CORRECTIONS), nothing.alias(CORRECTION), known.alias(TOO_EARLY)
         )
     else:
         ordered = marked.lazy().sort(~pl.col(_COUNTS), MADE, nulls_last=True, maintain_order=True)
         firsts = [pl.col(name).first() for name in marked.columns if name not in (*by, _LATER)]
-        found = ordered.group_by(by).agg(*firsts, pl.col(_LATER).any(), *extra).collect()
+        chosen = ordered.group_by(by).agg(*firsts, pl.col(_LATER).any(), *extra).collect()
     counts = pl.col(_COUNTS)
-    found = found.with_columns(
+    chosen = chosen.with_columns(
         *(pl.when(counts).then(pl.col(name)).alias(name) for name in values),
         (~counts & pl.col(_LATER)).alias(TOO_LATE),
         (~counts & ~pl.col(_LATER) & pl.col(TOO_EARLY)).alias(TOO_EARLY),
         pl.when(counts).then(pl.col(CORRECTIONS).cast(pl.Int64) - 1).otherwise(0).alias(CORRECTIONS),
         pl.when(counts).then(CORRECTION).alias(CORRECTION),
     )
-    return found.drop(_COUNTS, _LATER, MADE, HINDSIGHT)
+    return chosen.drop(_COUNTS, _LATER, MADE, HINDSIGHT)
 
 
 class Standing(StrEnum):
@@ -120,7 +120,7 @@ def _timing(spec: MonitorSpec) -> tuple[pl.Expr, pl.Expr]:
 
 
 def made_later(
-    registry: Registry | None, made: pl.LazyFrame, everything: pl.LazyFrame, have: pl.Schema, moment: pl.Expr
+    registry: Registry | None, rows: pl.LazyFrame, everything: pl.LazyFrame, have: pl.Schema, moment: pl.Expr
 ) -> pl.Expr:
     """Whether a prediction is of a version that was registered after the time that the prediction names.
 
@@ -130,7 +130,7 @@ def made_later(
 
     Args:
         registry: of the models; None if it is not to be asked.
-        made: the predictions.
+        rows: the predictions.
         everything: all rows of their table, which are read only where a version is younger than a prediction.
         have: their columns.
         moment: when they were made, in UTC.
@@ -142,7 +142,7 @@ def made_later(
         return never
     model, version, run = (pl.col(name) for name in _BY)
     pair = model.cast(pl.String).alias("name"), version.cast(pl.Int64).alias("number")
-    firsts = made.group_by(pair).agg(moment.min().alias("first")).drop_nulls().collect()
+    firsts = rows.group_by(pair).agg(moment.min().alias("first")).drop_nulls().collect()
     known = [(_version(registry, name, number), first) for name, number, first in firsts.iter_rows()]
     young = [own for own, first in known if own is not None and first + _SKEW < _time(own)]
     if not young:
@@ -150,15 +150,15 @@ def made_later(
     written = everything.select(pair).with_row_index("place").drop_nulls()
     firsts_written = written.group_by("name", "number").min().collect()
     places = {(name, number): place for name, number, place in firsts_written.iter_rows()}
-    found = []
+    in_hindsight = []
     for own in young:
         versions = registry.state(own.name).versions.values()
         older = [(one.name, one.version) for one in versions if one.created < own.created]
         again = any(places[one] < places[own.name, own.version] for one in older if one in places)
         existed = pl.lit(value=True) if again else moment >= min(_time(one) for one in versions)
         is_own = (model.cast(pl.String) == own.name) & (version == own.version) & run.ne_missing(pl.lit(own.run))
-        found.append(is_own & existed & (moment + _SKEW < _time(own)))
-    return reduce(lambda some, one: some | one, found).fill_null(value=False)
+        in_hindsight.append(is_own & existed & (moment + _SKEW < _time(own)))
+    return reduce(lambda some, one: some | one, in_hindsight).fill_null(value=False)
 
 
 def _version(registry: Registry, name: str, number: int) -> ModelVersion | None:
@@ -172,7 +172,7 @@ def _time(version: ModelVersion) -> datetime:
     return datetime.fromtimestamp(version.created, UTC)
 
 
-def told(counts: Iterable[Mapping[str, int]]) -> list[str]:
+def nowcasts_in_words(counts: Iterable[Mapping[str, int]]) -> list[str]:
     """What later predictions, and those that do not count, come to in several windows, in words.
 
     Args:
@@ -181,12 +181,12 @@ def told(counts: Iterable[Mapping[str, int]]) -> list[str]:
     total: Counter[str] = Counter()
     for one in counts:
         total.update(one)
-    found = [f"too late: {total['too_late']:,}"] if total["too_late"] else []
-    found += [f"made before their slot: {total['too_early']:,}"] if total["too_early"] else []
+    words = [f"too late: {total['too_late']:,}"] if total["too_late"] else []
+    words += [f"made before their slot: {total['too_early']:,}"] if total["too_early"] else []
     if total["corrected"]:
         cases = f"{total['corrected']:,} case{'' if total['corrected'] == 1 else 's'}"
-        found.append(f"predicted again later: {cases}, {total['judged_otherwise']:,} would be judged otherwise")
-    return found
+        words.append(f"predicted again later: {cases}, {total['judged_otherwise']:,} would be judged otherwise")
+    return words
 
 
 def judged_otherwise(observed: str, predicted: str, schema: pl.Schema, *, has_classes: bool) -> pl.Expr:

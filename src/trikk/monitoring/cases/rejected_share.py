@@ -73,7 +73,7 @@ def with_set_aside(chosen: pl.DataFrame, aside: pl.DataFrame, by: Sequence[str])
     return both.with_columns(is_aside.alias(SET_ASIDE), *named).drop(_SAID, _IS_ASIDE, *slices)
 
 
-def told(sums: Iterable[Mapping[str, Sequence[float]]]) -> list[str]:
+def rejected_in_words(sums: Iterable[Mapping[str, Sequence[float]]]) -> list[str]:
     """How many rows were set aside in several windows, in words; nothing if none.
 
     Args:

@@ -64,5 +64,5 @@ def slice_texts(column: pl.Series) -> pl.Series:
     texts = pl.Series("_text", [slice_text(value) for value in values], pl.String)
     named = pl.DataFrame([values, texts])
     by = column.name
-    found = column.to_frame().join(named, on=by, how="left", nulls_equal=True, maintain_order="left")
-    return found["_text"].alias(by)
+    joined = column.to_frame().join(named, on=by, how="left", nulls_equal=True, maintain_order="left")
+    return joined["_text"].alias(by)

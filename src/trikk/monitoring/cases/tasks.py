@@ -88,9 +88,9 @@ def of_positive(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> pl
         return rows
     if classes.positive is None:
         return _of_each(rows, classes, known)
-    others = [m for m, one in known.items() if one.positive_text not in (None, classes.positive_text)]
+    inverted = [m for m, one in known.items() if one.positive_text not in (None, classes.positive_text)]
     model, version = _made_by()
-    theirs = [(model == name) & (version == number) for name, number in others]
+    theirs = [(model == name) & (version == number) for name, number in inverted]
     if not theirs:
         return rows
     likely = pl.col(PROBABILITY)
@@ -130,22 +130,22 @@ def _signatures(registry: Registry, rows: pl.DataFrame) -> dict[tuple[str, int],
     if not set(MADE_BY) <= set(rows.columns) or not registry.names():
         return {}
     pairs = rows.select(_made_by()).drop_nulls().unique().sort(pl.all())
-    found = {}
+    signatures = {}
     for name, number in pairs.iter_rows():
         try:
             signature = registry.get(name, number).signature
         except UnknownName:
             continue
         if signature is not None:
-            found[name, number] = signature
-    return found
+            signatures[name, number] = signature
+    return signatures
 
 
-def _classes(found: Sequence[Classes], positive: ClassValue | None) -> Classes | None:
+def _classes(by_version: Sequence[Classes], positive: ClassValue | None) -> Classes | None:
     """The classes of all versions, those of the newest first; None if there are none."""
-    if len({isinstance(value, str) for classes in found for value in classes.values}) > 1:
-        return found[-1]
-    return united(found, positive) if found else None
+    if len({isinstance(value, str) for classes in by_version for value in classes.values}) > 1:
+        return by_version[-1]
+    return united(by_version, positive) if by_version else None
 
 
 def _check(spec: MonitorSpec, versions: Sequence[Signature], rows: pl.DataFrame) -> None:
@@ -165,8 +165,8 @@ def _check(spec: MonitorSpec, versions: Sequence[Signature], rows: pl.DataFrame)
         metric = spec.metric(name)
         wrong = misfit(metric, task, classes)
         if wrong and not is_of_flags(metric, task, kinds):
-            what, _, instead = wrong.partition("; ")
-            raise UsageError(f"monitor {spec.name}: {what}", next=f"{instead}: Monitor(metrics=[...])")
+            problem, _, instead = wrong.partition("; ")
+            raise UsageError(f"monitor {spec.name}: {problem}", next=f"{instead}: Monitor(metrics=[...])")
 
 
 def is_of_flags(metric: Metric, task: Task | None, kinds: Iterable[pl.DataType]) -> bool:

@@ -38,22 +38,22 @@ class Unseen:
         self._registry = Registry(ledger)
         self._known: dict[tuple[str, int], Signature | None] = {}
 
-    def expression(self, made: pl.LazyFrame, have: pl.Schema) -> pl.Expr | None:
+    def expression(self, rows: pl.LazyFrame, have: pl.Schema) -> pl.Expr | None:
         """True, false, or null where nothing is known of the model's categories; None if that is so of all rows.
 
         Args:
-            made: the rows.
+            rows: predictions.
             have: their columns, with all inputs that were kept beside the predictions.
         """
         import polars as pl
 
-        found: list[tuple[pl.Expr, pl.Expr]] = []
-        for own, signature in self._makers(made):
+        by_version: list[tuple[pl.Expr, pl.Expr]] = []
+        for own, signature in self._makers(rows):
             known = {c: texts for c, texts in signature.categories.items() if c in have}
             if known:
                 bad = pl.any_horizontal(unseen(c, have[c], t).fill_null(value=False) for c, t in known.items())
-                found.append((own, bad))
-        return _chosen(found)
+                by_version.append((own, bad))
+        return _chosen(by_version)
 
     def with_classes(self, cases: pl.DataFrame, predicted: str, observed: str) -> pl.DataFrame:
         """The cases with `_unseen_class`: whether the truth is a class that is new to the version that predicted.
@@ -71,14 +71,14 @@ class Unseen:
         truth = pl.col(observed)
         if isinstance(cases.schema[observed], pl.Categorical | pl.Enum):
             truth = truth.cast(pl.String)
-        found: list[tuple[pl.Expr, pl.Expr]] = []
+        by_version: list[tuple[pl.Expr, pl.Expr]] = []
         for own, signature in self._makers(cases.lazy()):
             if signature.classes is not None:
                 values = cases.filter(own).select(truth.unique().drop_nulls()).to_series()
                 known = signature.classes.values  # 1, 1.0 and True are one
                 new = pl.Series([value not in known for value in values], dtype=pl.Boolean)
-                found.append((own, truth.is_in(values.filter(new).implode()).fill_null(value=False)))
-        is_new = _chosen(found)
+                by_version.append((own, truth.is_in(values.filter(new).implode()).fill_null(value=False)))
+        is_new = _chosen(by_version)
         if is_new is None:
             return cases
         return cases.with_columns(pl.when(pl.col(predicted).is_not_null()).then(is_new).alias(UNSEEN_CLASS))
@@ -105,14 +105,14 @@ class Unseen:
         return self._known[model, version]
 
 
-def _chosen(found: Sequence[tuple[pl.Expr, pl.Expr]]) -> pl.Expr | None:
+def _chosen(by_version: Sequence[tuple[pl.Expr, pl.Expr]]) -> pl.Expr | None:
     """What is said of each row by the version that it is of; null for other rows, None if nothing is said."""
     import polars as pl
 
     nothing = pl.lit(None, dtype=pl.Boolean)
-    if not found:
+    if not by_version:
         return None
-    return reduce(lambda rest, one: pl.when(one[0]).then(one[1]).otherwise(rest), found, nothing)
+    return reduce(lambda rest, one: pl.when(one[0]).then(one[1]).otherwise(rest), by_version, nothing)
 
 
 def new_classes(cases: pl.DataFrame, observed: str, column: str | None) -> dict[Any, dict[str, int]]:
@@ -132,10 +132,10 @@ def new_classes(cases: pl.DataFrame, observed: str, column: str | None) -> dict[
         return {}
     by = pl.lit(None).alias("_by") if column is None else pl.col(column).alias("_by")
     counts = cases.filter(UNSEEN_CLASS).group_by(by, pl.col(observed).alias("_class")).len().sort("len", "_class")
-    found: dict[Any, dict[str, int]] = {}
+    by_value: dict[Any, dict[str, int]] = {}
     for value, label, count in reversed(list(counts.iter_rows())):
-        found.setdefault(value, {})[class_text(label)] = count
-    return found
+        by_value.setdefault(value, {})[class_text(label)] = count
+    return by_value
 
 
 def why_unknown(spec: MonitorSpec, ledger: Ledger, columns: list[str]) -> str:
@@ -170,10 +170,10 @@ def why_class_unknown(spec: MonitorSpec, ledger: Ledger, columns: Sequence[str])
     return "its predictions are of models whose classes are not known"
 
 
-def told_classes(found: Iterable[Mapping[str, int]]) -> str:
+def classes_in_words(parts: Iterable[Mapping[str, int]]) -> str:
     """In words, which classes are new to the model in figures taken together, and how often; "" if none is."""
     counts: Counter[str] = Counter()
-    for classes in found:
+    for classes in parts:
         counts.update(classes)
     named = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     return f"of a class that the model was not fitted on: {named}" if named else ""

@@ -63,7 +63,7 @@ def drifting(
     look = Look(spec, Drift.read(spec.drift or {}), records, now, run, identity)
     days: list[Window] = []
     try:
-        return _looked(look, source, features, days)
+        return _due_days(look, source, features, days)
     except JournalError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the figures must not fail for it
@@ -71,7 +71,7 @@ def drifting(
         return [r for day in days if (r := put(look, failed(look, day, error))) is not None]
 
 
-def _looked(look: Look, source: Source, features: pl.LazyFrame | None, days: list[Window]) -> list[DriftRecord]:
+def _due_days(look: Look, source: Source, features: pl.LazyFrame | None, days: list[Window]) -> list[DriftRecord]:
     """Sum up and compare what is due; `days` is filled with it first, for the case that something fails."""
     spec = look.spec
     cursor = look.records.cursor(look.definition)
@@ -87,7 +87,7 @@ def _looked(look: Look, source: Source, features: pl.LazyFrame | None, days: lis
     row_days_of = functools.partial(row_days, spec, tables, lambda _: (), "day")
     days += due("day", cursor, new.spans, whole, look.now + AHEAD, zone, row_days_of, needed).windows
     until = dict(cursor.until)
-    made: list[DriftRecord | None] = []
+    records: list[DriftRecord | None] = []
     opened: set[str] = set()
     if days:
         until["day"] = max(days[-1].end.isoformat(), until.get("day", ""))
@@ -95,20 +95,20 @@ def _looked(look: Look, source: Source, features: pl.LazyFrame | None, days: lis
         opened = summed.opened
         schema = (features if features is not None else source.predictions).collect_schema()
         judge = Judge(look, absent(look.drift, schema))
-        made = [judge.failed(day, error) for day, error in summed.failed]
+        records = [judge.failed(day, error) for day, error in summed.failed]
         for day in judge.affected(summed.changed, datetime.fromisoformat(until["day"])):
             if day.end <= since:
                 continue
             try:
-                made.append(judge.judged(day))
+                records.append(judge.judged(day))
             except JournalError:
                 raise
             except Exception as error:  # noqa: BLE001 - one day must not stop the others
-                made.append(judge.failed(day, error))
+                records.append(judge.failed(day, error))
                 opened.add(day.label)
     after = Cursor(look.at, dict(source.versions), {"day": sorted(opened)}, until, new.reach)
     look.records.advance(after, look.definition, at=look.at, identity=look.identity)
-    return sorted((record for record in made if record is not None), key=lambda record: record.start)
+    return sorted((record for record in records if record is not None), key=lambda record: record.start)
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class _Summed:
 
 def _summed(look: Look, source: Source, features: pl.LazyFrame | None, days: Sequence[Window]) -> _Summed:
     """Sum up days and keep their profiles."""
-    found = _Summed()
+    summed = _Summed()
     schema = (features if features is not None else source.predictions).collect_schema()
     names = features_of(look.spec, look.drift, schema)
     own = names if features is None else []
@@ -131,29 +131,29 @@ def _summed(look: Look, source: Source, features: pl.LazyFrame | None, days: Seq
         rows = case_rows(look.spec, own, source.predictions, source.truth, batch, registry)
         for day in batch:
             try:
-                new = _day(look, day, rows, features, names, found)
+                new = _day(look, day, rows, features, names, summed)
             except JournalError:
                 raise
             except Exception as error:  # noqa: BLE001 - one day must not stop the others
-                found.failed.append((day, error))
-                found.opened.add(day.label)
+                summed.failed.append((day, error))
+                summed.opened.add(day.label)
             else:
-                found.changed += [day] if new else []
-    return found
+                summed.changed += [day] if new else []
+    return summed
 
 
 def _day(
-    look: Look, day: Window, rows: pl.DataFrame, features: pl.LazyFrame | None, names: list[str], found: _Summed
+    look: Look, day: Window, rows: pl.DataFrame, features: pl.LazyFrame | None, names: list[str], summed: _Summed
 ) -> bool:
     """Sum up a day and keep it; whether it has changed, or has yet to be compared."""
     theirs = None
     if features is not None:
         theirs = within(look.spec, features, day).select(names).collect()
-    summed = day_profile(look.spec, look.drift, day, within(look.spec, rows, day), theirs, names, look.now)
-    if not summed.labels and look.now < day.end + look.spec.label_delay:
-        found.opened.add(day.label)
-    held = look.records.window("day", day.label)
-    if summed.is_empty and held is None and look.records.profiled(day.label) is None:
+    profile = day_profile(look.spec, look.drift, day, within(look.spec, rows, day), theirs, names, look.now)
+    if not profile.labels and look.now < day.end + look.spec.label_delay:
+        summed.opened.add(day.label)
+    record = look.records.window("day", day.label)
+    if profile.is_empty and record is None and look.records.profiled(day.label) is None:
         return False
-    kept = look.records.keep(summed, at=look.at, identity=f"{look.identity}/{summed.digest}")
-    return kept or held is None or held.own != summed.digest or held.definition != look.definition
+    kept = look.records.keep(profile, at=look.at, identity=f"{look.identity}/{profile.digest}")
+    return kept or record is None or record.own != profile.digest or record.definition != look.definition

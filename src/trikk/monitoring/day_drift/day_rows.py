@@ -58,9 +58,9 @@ def case_rows(
 ) -> pl.DataFrame:
     """The cases of neighbouring days, each with its features; classes as texts, too."""
     bare = replace(spec, slices=tuple(features), baseline="", interval=(), expected_error="")
-    found = cases(bare, predictions, truth, windows[0].start, windows[-1].end, registry=registry)
-    of_classes = None if is_of_chances(bare, found, registry) else with_classes(bare, found, registry)
-    return found if of_classes is None else of_classes
+    joined = cases(bare, predictions, truth, windows[0].start, windows[-1].end, registry=registry)
+    of_classes = None if is_of_chances(bare, joined, registry) else with_classes(bare, joined, registry)
+    return joined if of_classes is None else of_classes
 
 
 def within(spec: MonitorSpec, rows: Any, window: Window) -> Any:

@@ -82,10 +82,10 @@ class Drift:
         """What a day is compared with, by weekday if that is wanted."""
         from trikk.drift import SlidingWindow, TrainingData
 
-        found = self.reference or SlidingWindow(days=28)
-        if isinstance(found, TrainingData) or not self.same_weekday:
-            return found
-        return replace(found, matching="weekday")
+        reference = self.reference or SlidingWindow(days=28)
+        if isinstance(reference, TrainingData) or not self.same_weekday:
+            return reference
+        return replace(reference, matching="weekday")
 
     def options(self, columns: Sequence[str], *, numeric_error: bool) -> dict[str, Any]:
         """The options of `trikk.drift.column_comparison` for these columns.
@@ -161,22 +161,22 @@ class Drift:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Drift:
         """The definition that `to_json` wrote."""
-        found = {name: data[name] for name in cls.__slots__ if name in data}
-        reference, table = found.get("reference"), found.get("table")
-        found["reference"] = None if reference is None else _read(reference)
-        found["table"] = None if table is None else Table(table)
-        found["of"] = tuple(found.get("of", PARTS))
-        return cls(**{**found, "methods": found.get("methods") or None})
+        arguments = {name: data[name] for name in cls.__slots__ if name in data}
+        reference, table = arguments.get("reference"), arguments.get("table")
+        arguments["reference"] = None if reference is None else _read(reference)
+        arguments["table"] = None if table is None else Table(table)
+        arguments["of"] = tuple(arguments.get("of", PARTS))
+        return cls(**{**arguments, "methods": arguments.get("methods") or None})
 
 
 def _written(reference: Reference) -> dict[str, JSON]:
     from dataclasses import asdict
 
-    found = {
+    arguments = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(reference).items()
     }
-    return {"kind": type(reference).__name__, **found}
+    return {"kind": type(reference).__name__, **arguments}
 
 
 def _read(data: Mapping[str, Any]) -> Reference:

@@ -134,8 +134,8 @@ class DriftRecord:
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
         """The columns that drift, the largest (in units of its limit) first."""
-        found = [column for column in self.columns if column.verdict == "drift"]
-        return tuple(sorted(found, key=lambda c: -c.size))
+        drifting = [column for column in self.columns if column.verdict == "drift"]
+        return tuple(sorted(drifting, key=lambda c: -c.size))
 
     @property
     def says_something(self) -> bool:
@@ -148,23 +148,23 @@ class DriftRecord:
 
     def to_json(self) -> dict[str, JSON]:
         """The record as JSON."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        found |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
-        return found | {"columns": [column.to_json() for column in self.columns]}
+        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        fields |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
+        return fields | {"columns": [column.to_json() for column in self.columns]}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> DriftRecord:
         """The record that `to_json` wrote."""
-        found = {name: data[name] for name in cls.__slots__ if name in data}
-        found |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
+        fields = {name: data[name] for name in cls.__slots__ if name in data}
+        fields |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
         columns = tuple(_column(column) for column in data["columns"])
-        return cls(**{**found, "columns": columns})
+        return cls(**{**fields, "columns": columns})
 
 
 def _column(data: Any) -> ColumnDrift:
     """A column's finding; what a later trikk added is left out."""
-    found: Any = decode(data)
-    return ColumnDrift(**{name: found[name] for name in ColumnDrift.__slots__ if name in found})
+    fields: Any = decode(data)
+    return ColumnDrift(**{name: fields[name] for name in ColumnDrift.__slots__ if name in fields})
 
 
 class DriftRecords:
@@ -182,8 +182,8 @@ class DriftRecords:
 
     def window(self, kind: str, label: str) -> DriftRecord | None:
         """What holds of a window; None if it was not compared."""
-        held = self.ledger.last(f"{self._subject}/drift/{kind}/{label}")
-        return None if held is None else DriftRecord.read(held.body)
+        entry = self.ledger.last(f"{self._subject}/drift/{kind}/{label}")
+        return None if entry is None else DriftRecord.read(entry.body)
 
     def past(self, kind: str, label: str) -> list[DriftRecord]:
         """Everything that was found of a window, oldest first."""
@@ -203,8 +203,8 @@ class DriftRecords:
 
     def newest(self, spec: MonitorSpec, kind: str, most: int) -> list[DriftRecord]:
         """What holds of the last windows of a kind, at most so many, in the order of time."""
-        held = self.ledger.last(f"{self._subject}/drift")
-        until = None if held is None else Cursor.read(held.body).until.get(kind)
+        entry = self.ledger.last(f"{self._subject}/drift")
+        until = None if entry is None else Cursor.read(entry.body).until.get(kind)
         return newest_of(self, spec, kind, until, most)
 
     def put(self, record: DriftRecord, *, identity: str) -> None:
@@ -214,22 +214,22 @@ class DriftRecords:
 
     def profiled(self, label: str) -> tuple[DayProfile, str] | None:
         """A day's profile as it holds, and its digest; None if there is none."""
-        held = self.ledger.last(self._profile(label))
-        return None if held is None else (DayProfile.read(held.body), str(held.body["digest"]))
+        entry = self.ledger.last(self._profile(label))
+        return None if entry is None else (DayProfile.read(entry.body), str(entry.body["digest"]))
 
     def keep(self, day: DayProfile, *, at: float, identity: str) -> bool:
         """Write a day's profile down, if it is not the one that holds; whether it was written."""
         body = day.to_json()
-        held = self.ledger.last(self._profile(day.label))
-        if held is not None and held.body["digest"] == body["digest"]:
+        entry = self.ledger.last(self._profile(day.label))
+        if entry is not None and entry.body["digest"] == body["digest"]:
             return False
         self.ledger.add(self._profile(day.label), PROFILED, body, at=at, identity=identity)
         return True
 
     def cursor(self, definition: str) -> Cursor:
         """How far this has come with a definition; a new cursor if that is another than before."""
-        held = self.ledger.last(f"{self._subject}/drift")
-        return Cursor() if held is None or held.body["definition"] != definition else Cursor.read(held.body)
+        entry = self.ledger.last(f"{self._subject}/drift")
+        return Cursor() if entry is None or entry.body["definition"] != definition else Cursor.read(entry.body)
 
     def advance(self, cursor: Cursor, definition: str, *, at: float, identity: str) -> None:
         """Write down how far this has come."""

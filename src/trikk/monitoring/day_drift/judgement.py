@@ -85,15 +85,15 @@ class Judge:
 
     def judged(self, day: Window) -> DriftRecord | None:
         """The day's verdict, put down; None if there is nothing new."""
-        held = self._profile(day.label)
-        if held is None:
+        profiled = self._profile(day.label)
+        if profiled is None:
             return None
-        own, digest = held
+        own, digest = profiled
         compared = self._compared(day)
-        there = {label: found for label in compared.days if (found := self._profile(label)) is not None}
-        marks: list[JSON] = [self._look.definition, digest, {label: mark for label, (_, mark) in there.items()}]
+        profiles = {label: known for label in compared.days if (known := self._profile(label)) is not None}
+        marks: list[JSON] = [self._look.definition, digest, {label: mark for label, (_, mark) in profiles.items()}]
         marks += [compared.why, *sorted(self._missing)]
-        reference = _merged({label: profile.profile for label, (profile, _) in there.items()})
+        reference = _merged({label: profile.profile for label, (profile, _) in profiles.items()})
         columns = self._columns(reference, own, compared)
         verdict, headline = concluded(columns)
         record = DriftRecord(
@@ -105,7 +105,7 @@ class Judge:
             verdict=verdict,
             headline=headline,
             columns=columns,
-            reference=_described(list(there), reference),
+            reference=_described(list(profiles), reference),
             rows=own.profile.rows,
             settled=own.labels or not {"truth", "error"} & set(own.profile.columns),
             at=self._look.at,
@@ -123,8 +123,8 @@ class Judge:
 
     def _columns(self, reference: Profile | None, own: DayProfile, compared: Compared) -> tuple[ColumnDrift, ...]:
         drift = self._look.drift
-        there = reference or Profile(0, {})
-        names = list(dict.fromkeys([*own.profile.columns, *there.columns]))
+        before = reference or Profile(0, {})
+        names = list(dict.fromkeys([*own.profile.columns, *before.columns]))
         wanted = [name for name in names if name not in self._missing]
         absent = [
             ColumnDrift(name, Verdict.NOT_COMPARABLE, "the table has no such column")
@@ -135,17 +135,17 @@ class Judge:
             return (*(ColumnDrift(name, Verdict.INSUFFICIENT_DATA, why) for name in wanted), *absent)
         error = own.profile.columns.get("error")
         options = drift.options(wanted, numeric_error=error is not None and error.kind == "number")
-        report = compare(there, own.profile, columns=wanted, **options)
+        report = compare(before, own.profile, columns=wanted, **options)
         return (*(_waiting(column, own) for column in report.columns), *absent)
 
     def _compared(self, day: Window) -> Compared:
         drift = self._look.drift
-        held = self._profile(day.label) if farthest(drift.matched) is None else None
+        profiled = self._profile(day.label) if farthest(drift.matched) is None else None
         return compared_with(
             drift.matched,
             day,
             self._zone,
-            None if held is None else self._registered(held[0]),
+            None if profiled is None else self._registered(profiled[0]),
             same_weekday=drift.same_weekday,
         )
 
@@ -223,8 +223,8 @@ def _waiting(column: ColumnDrift, own: DayProfile) -> ColumnDrift:
 
 
 def _merged(parts: Mapping[str, Profile]) -> Profile | None:
-    first, *others = parts.values() or [None]
-    return None if first is None else first.merge(*(one for one in others if one is not None))
+    first, *rest = parts.values() or [None]
+    return None if first is None else first.merge(*(one for one in rest if one is not None))
 
 
 def _described(days: list[str], reference: Profile | None) -> dict[str, JSON] | None:

@@ -35,14 +35,14 @@ def effects_of(record: DriftRecord, drift: Drift) -> tuple[Effect, ...]:
         record: what was found of it.
         drift: what names the limits and the level of significance.
     """
-    found = []
+    effects = []
     for one in record.columns:
         if is_measured(one) and (one.adjusted or 0.0) <= drift.alpha:
-            found.append(Effect(one.column, drift.limit(one.column, one.method or "")[0], one.effect or 0.0))
+            effects.append(Effect(one.column, drift.limit(one.column, one.method or "")[0], one.effect or 0.0))
         missing = missing_changed(one, drift.alpha)
         if missing is not None:
-            found.append(Effect(one.column, MISSING, missing))
-    return tuple(found)
+            effects.append(Effect(one.column, MISSING, missing))
+    return tuple(effects)
 
 
 def is_measured(column: ColumnDrift) -> bool:

@@ -52,8 +52,8 @@ def compared_with(
         if end > this:
             return Compared((), _NOT_OVER)
         days, weekday = _before(end, TRAINING_DAYS), "weekday" if same_weekday else None
-    found = [one.isoformat() for one in days if not weekday or one.weekday() == this.weekday()]
-    return Compared(tuple(found), "" if found else "no day of the reference is such a weekday")
+    labels = [one.isoformat() for one in days if not weekday or one.weekday() == this.weekday()]
+    return Compared(tuple(labels), "" if labels else "no day of the reference is such a weekday")
 
 
 def _before(day: date, days: int) -> list[date]:

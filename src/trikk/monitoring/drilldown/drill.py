@@ -75,8 +75,8 @@ def worst(
             raise UnknownName("slice", column, spec.slices)
         joined = joined.filter(slice_texts(joined[column]) == value)
         if joined.is_empty():
-            held = [f.value for f in record.figures if f.slice == column]
-            raise UnknownName(f"{column}", value, held)
+            values = [f.value for f in record.figures if f.slice == column]
+            raise UnknownName(f"{column}", value, values)
     if of_classes is not None:
         joined = in_cell(
             joined, truth, predicted, {*record.classes, *of_classes[TRUTH], *of_classes[SAID]} - {None}
@@ -106,12 +106,12 @@ def the_window(records: Records, kind: str, label: str) -> WindowRecord:
     if kind not in spec.windows:
         raise UnknownName("kind of window", kind, spec.windows)
     window = window_named(kind, label, zone_of(spec.timezone))
-    found = records.window(kind, window.label)
-    if found is None:
+    record = records.window(kind, window.label)
+    if record is None:
         raise UnknownName(
             f"{kind}", label, [w.label for w in records.windows(kind)], next="trikk monitor lists them"
         )
-    return found
+    return record
 
 
 def _tables(project: Project, spec: MonitorSpec, record: WindowRecord) -> tuple[pl.LazyFrame, pl.LazyFrame]:
@@ -157,8 +157,8 @@ class Explanation:
 
     def to_json(self) -> dict[str, JSON]:
         """The explanation as JSON."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return {**found, "sources": [source.to_json() for source in self.sources]}
+        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        return {**fields, "sources": [source.to_json() for source in self.sources]}
 
 
 def explain(project: Project, prediction_id: str, table: str | None = None, *, rows: int = 0) -> Explanation:
@@ -175,35 +175,38 @@ def explain(project: Project, prediction_id: str, table: str | None = None, *, r
     """
     specs = [Records(project.journal, name).spec() for name in names(project.journal)]
     name, row = _find(project, prediction_id, table, [spec.predictions for spec in specs])
-    found = Explanation(_plain(row))
+    explanation = Explanation(_plain(row))
     spec = next((spec for spec in specs if spec.predictions == name), None)
     if spec is None:
-        found.notes.append(f"no monitor watches table {name}, so its truth is not known")
+        explanation.notes.append(f"no monitor watches table {name}, so its truth is not known")
     else:
-        _add_truth(project, spec, row, found)
-    _add_run(project, spec, row, found)
-    signature: Any = (found.model or {}).get("signature")
+        _add_truth(project, spec, row, explanation)
+    _add_run(project, spec, row, explanation)
+    signature: Any = (explanation.model or {}).get("signature")
     if signature and "classes" in signature:
-        found.error = None  # 3 instead of 20 is no error of -17
+        explanation.error = None  # 3 instead of 20 is no error of -17
     if rows:
-        _add_sources(project, spec, row, found, rows)
-    return found
+        _add_sources(project, spec, row, explanation, rows)
+    return explanation
 
 
 def _add_sources(
-    project: Project, spec: MonitorSpec | None, row: dict[str, Any], found: Explanation, most: int
+    project: Project, spec: MonitorSpec | None, row: dict[str, Any], explanation: Explanation, most: int
 ) -> None:
-    makers: dict[str, Any] = {"prediction": found.run.get("id"), "training": (found.model or {}).get("run")}
+    makers: dict[str, Any] = {
+        "prediction": explanation.run.get("id"),
+        "training": (explanation.model or {}).get("run"),
+    }
     runs = {}
     for use, run in makers.items():
         if run is not None:
             try:
                 runs[use] = project.run(run)
             except TrikkError as error:
-                found.notes.append(f"what run {run} read is not known: {error.what}")
+                explanation.notes.append(f"what run {run} read is not known: {error.what}")
     entity = {name: row[name] for name in spec.key} if spec else {}
-    found.sources, notes = source_rows(project, runs, entity, slot=spec.slot if spec else "", most=most)
-    found.notes += notes
+    explanation.sources, notes = source_rows(project, runs, entity, slot=spec.slot if spec else "", most=most)
+    explanation.notes += notes
 
 
 def _find(project: Project, wanted: str, table: str | None, likely: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -214,25 +217,25 @@ def _find(project: Project, wanted: str, table: str | None, likely: Sequence[str
     having = [(name, project.tables.scan(name)) for name in names_]
     having = [(name, rows) for name, rows in having if rows.collect_schema().get(ID) == pl.String]
     for name, rows in having:
-        found = rows.filter(pl.col(ID) == wanted).tail(1).collect()
-        if found.height:
-            return name, found.row(0, named=True)
+        matching = rows.filter(pl.col(ID) == wanted).tail(1).collect()
+        if matching.height:
+            return name, matching.row(0, named=True)
     for name, rows in having if wanted else []:
-        found = rows.filter(pl.col(ID).str.starts_with(wanted)).collect()
-        ids = sorted(set(found[ID]))
+        matching = rows.filter(pl.col(ID).str.starts_with(wanted)).collect()
+        ids = sorted(set(matching[ID]))
         if len(ids) > 1:
             some = ", ".join(ids[:_SOME]) + (", ..." if len(ids) > _SOME else "")
             raise UnknownName("prediction", wanted, ids[:_SOME], next=f"several begin so: {some}")
         if ids:
-            return name, found.row(-1, named=True)
-    looked = ", ".join(names_) or "no table"
-    raise UnknownName("prediction", wanted, [], next=f"looked in {looked}; name one: --table")
+            return name, matching.row(-1, named=True)
+    searched = ", ".join(names_) or "no table"
+    raise UnknownName("prediction", wanted, [], next=f"looked in {searched}; name one: --table")
 
 
-def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: Explanation) -> None:
+def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], explanation: Explanation) -> None:
     import polars as pl
 
-    found.monitor = spec.name
+    explanation.monitor = spec.name
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(row[name])) for name in (*spec.key, spec.slot))
     predictions = project.tables.scan(spec.predictions)
     alike = predictions.filter(same).collect()
@@ -242,21 +245,21 @@ def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], found: 
         alike = alike.with_columns(
             counts_as=pl.Series(standings(spec, alike, predictions, Registry(project.journal)))
         )
-        found.counts_as = alike.filter(pl.col(ID) == row[ID])["counts_as"][-1]
-    found.others = [_plain(other) for other in alike.filter(pl.col(ID) != row[ID]).to_dicts()]
+        explanation.counts_as = alike.filter(pl.col(ID) == row[ID])["counts_as"][-1]
+    explanation.others = [_plain(prediction) for prediction in alike.filter(pl.col(ID) != row[ID]).to_dicts()]
     try:
         truth = _truth_of(spec, project.tables.scan(spec.truth), row)
     except UnknownName:
-        found.notes.append(f"there is no table {spec.truth} yet")
+        explanation.notes.append(f"there is no table {spec.truth} yet")
         return
     value = truth[-1] if truth else None
     if value is None or value != value:  # noqa: PLR0124 - NaN is no value
-        found.notes.append("its truth has not come in" if len(truth) < 2 else "its truth was taken back")
+        explanation.notes.append("its truth has not come in" if len(truth) < 2 else "its truth was taken back")
         return
-    found.observed = _value(value)
+    explanation.observed = _value(value)
     numbers = isinstance(value, int | float) and isinstance(row[spec.prediction], int | float)
     if numbers and not _is_class(project, spec, row):
-        found.error = float(row[spec.prediction]) - float(value)
+        explanation.error = float(row[spec.prediction]) - float(value)
 
 
 def _is_class(project: Project, spec: MonitorSpec, row: dict[str, Any]) -> bool:
@@ -278,24 +281,26 @@ def _truth_of(spec: MonitorSpec, truth: pl.LazyFrame, row: dict[str, Any]) -> li
     rows, _ = with_texts(spec, truth, own.schema, schema)
     same = (pl.col(name).eq_missing(pl.lit(row[name])) for name in spec.key)
     at = own.select(moment_of(spec, own.schema)).item()
-    found = rows.filter(*same, moment_of(spec, schema) == at).select(spec.observed).collect()
-    return found[spec.observed].to_list()
+    truths = rows.filter(*same, moment_of(spec, schema) == at).select(spec.observed).collect()
+    return truths[spec.observed].to_list()
 
 
-def _add_run(project: Project, spec: MonitorSpec | None, row: dict[str, Any], found: Explanation) -> None:
+def _add_run(project: Project, spec: MonitorSpec | None, row: dict[str, Any], explanation: Explanation) -> None:
     if row.get("model") and row.get("model_version"):
         try:
-            found.model = Registry(project.journal).get(str(row["model"]), int(row["model_version"])).to_json()
+            explanation.model = (
+                Registry(project.journal).get(str(row["model"]), int(row["model_version"])).to_json()
+            )
         except TrikkError as error:
-            found.notes.append(error.what)
+            explanation.notes.append(error.what)
     try:
         run = project.run(project.find_run(str(row.get("run"))))
     except TrikkError as error:
-        found.notes.append(f"the run that made it is not known: {error.what}")
+        explanation.notes.append(f"the run that made it is not known: {error.what}")
         return
     lock = run.lock
     models: dict[str, Any] = {ref: v and v["version"] for ref, v in lock.get("models", {}).items()}
-    found.run = {
+    explanation.run = {
         "id": run.id,
         "pipeline": run.pipeline,
         "state": run.state,
@@ -306,11 +311,11 @@ def _add_run(project: Project, spec: MonitorSpec | None, row: dict[str, Any], fo
         "tables": lock.get("tables"),
         "models": models,
     }
-    found.replay = f"trikk replay {run.id}"
+    explanation.replay = f"trikk replay {run.id}"
     key = [*(spec.key if spec else ()), *([spec.slot] if spec else [])]
     given = Inputs(project, run, row, key, zone_of(spec.timezone if spec else "UTC"))
-    found.inputs = {where: [_plain(one) for one in rows] for where, rows in given.rows.items()}
-    found.notes += given.notes
+    explanation.inputs = {where: [_plain(one) for one in rows] for where, rows in given.rows.items()}
+    explanation.notes += given.notes
 
 
 def _plain(row: dict[str, Any]) -> dict[str, JSON]:

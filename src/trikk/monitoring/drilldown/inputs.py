@@ -62,7 +62,7 @@ class Inputs:
         for name in graph.nodes:
             for output in self._outputs(name):
                 try:
-                    if self._found(self._frame(output), [ID]):
+                    if self._rows_like(self._frame(output), [ID]):
                         return name
                 except (TrikkError, pl.exceptions.PolarsError) as error:
                     trouble.append(f"the output of step {name} can't be read: {_reason(error)}")
@@ -73,21 +73,21 @@ class Inputs:
         """Look into everything that the step was given."""
         import polars as pl
 
-        looked = 0
+        searched = 0
         for argument, value in graph.nodes[maker].arguments.items():
             where = f"{maker}.{argument}"
             for part in walk(value):
                 try:
                     frames = self._given(part)
-                    looked += sum(frame is not None for frame in frames)
-                    found = [row for frame in frames for row in self._found(frame, self._key)]
+                    searched += sum(frame is not None for frame in frames)
+                    matching = [row for frame in frames for row in self._rows_like(frame, self._key)]
                 except (TrikkError, pl.exceptions.PolarsError) as error:
                     self.notes.append(f"what was given as {where} can't be read: {_reason(error)}")
                     continue
-                if found:
-                    self.rows.setdefault(where, []).extend(found)
+                if matching:
+                    self.rows.setdefault(where, []).extend(matching)
         if not self.rows and not self.notes:
-            said = "has a row of the same entity and slot" if looked else "is a frame or a table"
+            said = "has a row of the same entity and slot" if searched else "is a frame or a table"
             self.notes.append(f"nothing that step {maker} was given {said}")
 
     def _given(self, part: Any) -> list[pl.LazyFrame | None]:
@@ -113,7 +113,7 @@ class Inputs:
         frame: pl.LazyFrame = self._project.artifacts.load(artifact, pl.LazyFrame)
         return frame
 
-    def _found(self, frame: pl.LazyFrame | None, by: Sequence[str]) -> list[dict[str, Any]]:
+    def _rows_like(self, frame: pl.LazyFrame | None, by: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of a frame that has these columns, where they equal the prediction's."""
         import polars as pl
 

@@ -91,7 +91,7 @@ def fitted(windows: Sequence[Mapping[str, Bins]]) -> dict[str, Curve]:
     """
     import numpy as np
 
-    found = {}
+    curves = {}
     for name in sorted({name for window in windows for name in window}):
         parts = [merged(window.get(name, {}) for window in windows[first::FOLDS]) for first in range(FOLDS)]
         places = sorted({place for part in parts for place in part})
@@ -100,8 +100,8 @@ def fitted(windows: Sequence[Mapping[str, Bins]]) -> dict[str, Curve]:
         cases, hits = (np.sum([fold[side] for fold in folds], axis=0) for side in (0, 1))
         ends = np.array([ends_of(place) for place in places])
         if 0 < hits.sum() < cases.sum() and (len(folds) == 1 or helps(ends, folds)):
-            found[name] = curve(ends, cases, hits)
-    return found
+            curves[name] = curve(ends, cases, hits)
+    return curves
 
 
 def curve(ends: Array, cases: Array, hits: Array) -> Curve:

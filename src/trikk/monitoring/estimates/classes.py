@@ -80,25 +80,25 @@ def expected(chances: Chances, metrics: Sequence[str]) -> dict[Any, Expected]:
     for group, said, *counts in chances.rows.group_by("group", "said").agg(sums).iter_rows():
         cells.setdefault(group, []).extend(zip(chances.classes, [said] * len(counts), counts, strict=True))
     parts = _parts(chances, metrics)
-    found = {}
+    by_group = {}
     for group, rows in cells.items():
         confusion = Confusion.of(rows)  # type: ignore[arg-type]  # what is expected is no whole number
-        found[group] = _expected(chances, metrics, confusion, parts[group])
-    return found
+        by_group[group] = _expected(chances, metrics, confusion, parts[group])
+    return by_group
 
 
 def _expected(chances: Chances, metrics: Sequence[str], counts: Confusion, parts: Mapping[str, float]) -> Expected:
-    found = Expected()
+    estimates = Expected()
     come = Counter({name: count for name, count in counts.true.items() if count >= FEWEST})
     likely = replace(counts, true=come)
     for name in metrics:
         try:
             value = _value(name, chances, counts, likely, parts)
         except _Unknown as unknown:
-            found.values[name], found.reasons[name] = None, str(unknown)
+            estimates.values[name], estimates.reasons[name] = None, str(unknown)
         else:
-            found.values[name] = value
-    return found
+            estimates.values[name] = value
+    return estimates
 
 
 def _value(name: str, chances: Chances, counts: Confusion, likely: Confusion, parts: Mapping[str, float]) -> float:
@@ -167,11 +167,11 @@ def _parts(chances: Chances, metrics: Sequence[str]) -> dict[Any, dict[str, floa
         rows = chances.rows.select("group", score=f"score_{number}", chance=f"chance_{number}").sort("score")
         parts = [_ORDERED[name]().alias(f"{name} {number}") for name in ranked]
         frames.append(rows.group_by("group").agg(parts))
-    found: dict[Any, dict[str, float]] = {}
+    by_group: dict[Any, dict[str, float]] = {}
     for frame in frames:
         for row in frame.iter_rows(named=True):
-            found.setdefault(row.pop("group"), {}).update(row)
-    return found
+            by_group.setdefault(row.pop("group"), {}).update(row)
+    return by_group
 
 
 def _logloss(chances: Chances) -> pl.Expr:
@@ -202,12 +202,12 @@ def _auc() -> pl.Expr:
     import polars as pl
 
     chance, score = pl.col("chance"), pl.col("score")
-    other = 1 - chance
+    of_rest = 1 - chance
     is_first, is_last = (score.ne_missing(score.shift(by)) for by in (1, -1))
-    below = pl.when(is_first).then(other.cum_sum() - other).forward_fill()
-    up_to = pl.when(is_last).then(other.cum_sum()).backward_fill()
-    itself = (chance * other).sum()
-    return ((chance * (below + up_to)).sum() - itself) / 2 / (chance.sum() * other.sum() - itself)
+    below = pl.when(is_first).then(of_rest.cum_sum() - of_rest).forward_fill()
+    up_to = pl.when(is_last).then(of_rest.cum_sum()).backward_fill()
+    itself = (chance * of_rest).sum()
+    return ((chance * (below + up_to)).sum() - itself) / 2 / (chance.sum() * of_rest.sum() - itself)
 
 
 def _average_precision() -> pl.Expr:

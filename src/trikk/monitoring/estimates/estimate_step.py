@@ -62,9 +62,9 @@ def estimate_error(
         UsageError: if it is not known which columns are the model's inputs.
         MissingExtra: if scikit-learn is not there.
     """
-    made = _steps()["estimate_error"].options(name=step_name(name, step), after=after)
+    configured = _steps()["estimate_error"].options(name=step_name(name, step), after=after)
     names = list(also) if isinstance(also, tuple) else also
-    return made(model, holdout, rows, truth=truth, also=names, least=least)
+    return configured(model, holdout, rows, truth=truth, also=names, least=least)
 
 
 def estimate_frame(

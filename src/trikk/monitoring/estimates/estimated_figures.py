@@ -64,21 +64,21 @@ def estimates(
     import polars as pl
 
     predicted = pl.col(PREDICTED).is_not_null()
-    there = joined.filter(predicted & pl.col(OBSERVED).is_not_null() if labelled else predicted)
-    rows = there.with_columns((pl.lit(None) if group is None else pl.col(group)).alias("group"))
+    counted = joined.filter(predicted & pl.col(OBSERVED).is_not_null() if labelled else predicted)
+    rows = counted.with_columns((pl.lit(None) if group is None else pl.col(group)).alias("group"))
     groups = rows["group"].unique().to_list()
-    found: dict[Any, Expected] = {value: Expected() for value in groups}
+    by_group: dict[Any, Expected] = {value: Expected() for value in groups}
     if spec.expected_error:
         for value, mean in rows.group_by("group").agg(pl.col(EXPECTED).mean()).iter_rows():
-            found[value].values["mae"] = mean
+            by_group[value].values["mae"] = mean
     names = [name for name in estimable(spec) if name != "mae"]
     if names:
-        _add(found, names, labels, rows, calibration)
-    return found
+        _add(by_group, names, labels, rows, calibration)
+    return by_group
 
 
 def _add(
-    found: dict[Any, Expected],
+    by_group: dict[Any, Expected],
     names: Sequence[str],
     labels: Labels | None,
     rows: pl.DataFrame,
@@ -88,18 +88,18 @@ def _add(
     import polars as pl
 
     why = _unreadable(labels, rows) or ("" if calibration is None else calibration.lack)
-    lacks = dict.fromkeys(found, why) if labels is None or why else _lacks(labels, rows)
+    lacks = dict.fromkeys(by_group, why) if labels is None or why else _lacks(labels, rows)
     for value, lack in lacks.items():
         if lack:
-            found[value].values |= dict.fromkeys(names)
-            found[value].reasons |= dict.fromkeys(names, lack)
+            by_group[value].values |= dict.fromkeys(names)
+            by_group[value].reasons |= dict.fromkeys(names, lack)
     known = pl.DataFrame({"group": [one for one in lacks if not lacks[one]]}, {"group": rows.schema["group"]})
     if labels is None or not known.height:
         return
     chances = _chances(labels, rows.join(known, on="group", how="semi", nulls_equal=True), calibration)
     for value, one in expected(chances, names).items():
-        found[value].values |= one.values
-        found[value].reasons |= one.reasons
+        by_group[value].values |= one.values
+        by_group[value].reasons |= one.reasons
 
 
 def _unreadable(labels: Labels | None, rows: pl.DataFrame) -> str:
@@ -133,15 +133,15 @@ def _lacks(labels: Labels, rows: pl.DataFrame) -> dict[Any, str]:
     total = pl.sum_horizontal(scores)
     within = pl.all_horizontal(one.is_between(-_SLACK, 1 + _SLACK) for one in scores)
     is_right = (within & ((total - 1).abs() <= _ROUNDING)).fill_null(value=False)
-    found = {}
+    lacks = {}
     counts = rows.group_by("group").agg(
         pl.len(), (~is_there).sum().alias("none"), (is_there & ~is_right).sum().alias("wrong")
     )
     for group, cases, none, wrong in counts.iter_rows():
         part = f"{none or wrong:,} of {cases:,} predictions"
         why = f"{part} have no probability" if none else f"{part} have none that are between 0 and 1 and sum to 1"
-        found[group] = _NONE if none == cases else why if none or wrong else ""
-    return found
+        lacks[group] = _NONE if none == cases else why if none or wrong else ""
+    return lacks
 
 
 def _chances(labels: Labels, rows: pl.DataFrame, calibration: Calibration | None) -> Chances:
@@ -177,6 +177,6 @@ def _said(labels: Labels, rows: pl.DataFrame) -> tuple[pl.Series, tuple[str, ...
     positive = str(labels.of)
     known = [] if labels.classes is None else labels.classes.texts
     came = [texts.truth(value) for value in rows[OBSERVED].drop_nulls().unique().to_list()]
-    others = {one for one in (*known, *named, *came) if one != positive}
-    negative = others.pop() if len(others) == 1 else texts.said(False) if labels.by_chance else f"not {positive}"
+    rest = {one for one in (*known, *named, *came) if one != positive}
+    negative = rest.pop() if len(rest) == 1 else texts.said(False) if labels.by_chance else f"not {positive}"
     return said.replace(dict.fromkeys(named - {positive}, negative)), (negative, positive)

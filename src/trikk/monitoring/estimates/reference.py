@@ -68,10 +68,10 @@ class Reference:
         if (day.label, definition) not in self._made:
             kept = self._records.calibration(day.label, definition)
             if kept is None:
-                found = self._fitted(day, versions)
-                if not found.lack:
-                    kept = self._records.calibrate(day.label, definition, found.to_json(), now.timestamp())
-            self._made[day.label, definition] = found if kept is None else Calibration.read(kept)
+                fresh = self._fitted(day, versions)
+                if not fresh.lack:
+                    kept = self._records.calibrate(day.label, definition, fresh.to_json(), now.timestamp())
+            self._made[day.label, definition] = fresh if kept is None else Calibration.read(kept)
         return self._made[day.label, definition]
 
     def _fitted(self, day: Window, versions: dict[str, int]) -> Calibration:
@@ -84,13 +84,13 @@ class Reference:
             labels = [one.label for one in near if since <= one.start and one.end <= until]
         every = [one for label in labels if (one := self._window(label)) is not None and _bins(one.whole)]
         known = [one for one in every if _alike(one.versions, versions)]
-        others = len(every) - len(known)
+        left_out = len(every) - len(known)
         if not known:
-            return Calibration(others=others)
+            return Calibration(others=left_out)
         bins = [{name: from_flat(flat) for name, flat in _bins(one.whole).items()} for one in known]
         cases = sum(max(sum(map(sum, one.values())) for one in window.values()) for window in bins)
         curves = fitted(bins) if cases >= LEAST else {}
-        return Calibration(curves, cases, known[0].label, known[-1].label, others)
+        return Calibration(curves, cases, known[0].label, known[-1].label, left_out)
 
     def _window(self, label: str) -> WindowRecord | None:
         if label not in self._seen:
@@ -109,15 +109,15 @@ def versions_of(rows: pl.DataFrame) -> dict[str, int]:
     return dict(counts.iter_rows())
 
 
-def _alike(one: dict[str, int], other: dict[str, int]) -> bool:
+def _alike(first: dict[str, int], second: dict[str, int]) -> bool:
     """Whether nearly as large a part of the predictions of both is of each version."""
-    if not one or not other:
-        return one == other
-    totals = sum(one.values()), sum(other.values())
-    return sum(min(n / totals[0], other.get(name, 0) / totals[1]) for name, n in one.items()) >= _ALIKE
+    if not first or not second:
+        return first == second
+    totals = sum(first.values()), sum(second.values())
+    return sum(min(n / totals[0], second.get(name, 0) / totals[1]) for name, n in first.items()) >= _ALIKE
 
 
 def _bins(figures: Figures) -> dict[str, list[int]]:
     """The histograms of probabilities that a window keeps, by class."""
-    found: dict[str, list[int]] = figures.scores.get(SCORES["m"], {}).get("bins", {})
-    return found
+    bins: dict[str, list[int]] = figures.scores.get(SCORES["m"], {}).get("bins", {})
+    return bins

@@ -48,12 +48,12 @@ def trusts(
 ) -> list[Trust]:
     """Judge each estimate of a monitor by its windows whose labels are in; arguments as of `trust`."""
     known = [w.whole for w in windows if w.state is WindowState.FINAL and w.whole.labelled >= spec.minimum]
-    found = []
+    judgements = []
     for metric in estimable(spec):
         pairs = [(f.estimated_labelled.get(metric), f.metrics.get(metric)) for f in known]
         whole = [(e, r) for e, r in pairs if e is not None and r is not None]
-        found.append(trust(metric, whole, last=last, tolerance=tolerance))
-    return found
+        judgements.append(trust(metric, whole, last=last, tolerance=tolerance))
+    return judgements
 
 
 def trust(

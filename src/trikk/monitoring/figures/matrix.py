@@ -101,7 +101,7 @@ class Matrix:
         kept = {one.name for one in ranked[: most - 1]}
         places = [place for place, name in enumerate(self.classes) if name in kept]
         rest = [place for place, name in enumerate(self.classes) if name not in kept]
-        others = len(rest) + max(0, self.others - 1)  # those that were counted together before are one row
+        merged = len(rest) + max(0, self.others - 1)  # those that were counted together before are one row
         numbers = self.numbers or range(1, len(self.classes) + 1)
 
         def row(counts: Sequence[int]) -> tuple[int, ...]:
@@ -109,10 +109,10 @@ class Matrix:
 
         last = [sum(column) for column in zip(*(self.counts[place] for place in rest), strict=True)]
         return Matrix(
-            (*(self.classes[place] for place in places), f"{others} others"),
+            (*(self.classes[place] for place in places), f"{merged} others"),
             (*(row(self.counts[place]) for place in places), row(last)),
             tuple(self.by_class[place] for place in places),
-            others,
+            merged,
             tuple(numbers[place] for place in places),
         )
 
@@ -139,10 +139,10 @@ def table_of(
         longest: characters of a class that still stand over a column.
     """
     labels = matrix.labels(longest)
-    told = {one.name: one for one in matrix.by_class}
+    by_name = {one.name: one for one in matrix.by_class}
 
-    def metric(name: str, which: str) -> str:
-        return share(getattr(told[name], which)) if name in told else ""
+    def metric(name: str, metric_name: str) -> str:
+        return share(getattr(by_name[name], metric_name)) if name in by_name else ""
 
     rows = [
         [before, *map(count, counts), count(sum(counts)), metric(name, "recall")]

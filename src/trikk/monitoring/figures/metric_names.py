@@ -49,14 +49,14 @@ def named(metrics: Sequence[str | Metric | Callable[..., float]]) -> tuple[tuple
     names: list[str] = []
     own: Own = {}
     for metric in metrics:
-        found = metric if isinstance(metric, Metric) else None
-        if (isinstance(metric, str) and not is_place(metric)) or (found and not found.function):
-            name = metric_of(found.name if found else str(metric)).name
+        given = metric if isinstance(metric, Metric) else None
+        if (isinstance(metric, str) and not is_place(metric)) or (given and not given.function):
+            name = metric_of(given.name if given else str(metric)).name
         else:
-            function = found.function if found else metric if isinstance(metric, str) else place_of(metric)
-            name = found.name if found else short(function)
+            function = given.function if given else metric if isinstance(metric, str) else place_of(metric)
+            name = given.name if given else short(function)
             _check_free(name)
-            own[name] = {"function": function, "better": found.better if found else ""}
+            own[name] = {"function": function, "better": given.better if given else ""}
         if name in names:
             raise UsageError(
                 f"two metrics are called {name!r}", next=f'leave one out, or name it: Metric({name}, name="...")'

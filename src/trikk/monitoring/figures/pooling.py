@@ -64,18 +64,18 @@ class Pooled:
 
 def pooled(figures: Iterable[Figures]) -> Pooled:
     """Take figures together; those of one window or slice stay exactly what they are."""
-    found = list(figures)
-    whole = _side(found, "")
-    labelled = [one for one in found if one.labelled]
+    parts = list(figures)
+    whole = _side(parts, "")
+    labelled = [one for one in parts if one.labelled]
     counts = [one.confusion for one in labelled]
     return Pooled(
-        predicted=sum(one.predicted for one in found),
-        observed=sum(one.observed for one in found),
-        labelled=sum(one.labelled for one in found),
-        cases=sum(one.cases for one in found),
+        predicted=sum(one.predicted for one in parts),
+        observed=sum(one.observed for one in parts),
+        labelled=sum(one.labelled for one in parts),
+        cases=sum(one.cases for one in parts),
         metrics={name: one.value for name, one in whole.items()},
-        baseline={name: one.value for name, one in _side(found, "baseline").items()},
-        own={name: one.value for name, one in _side(found, "own").items()},
+        baseline={name: one.value for name, one in _side(parts, "baseline").items()},
+        own={name: one.value for name, one in _side(parts, "own").items()},
         rough=tuple(name for name, one in whole.items() if one.rough),
         errors={name: one.error for name, one in whole.items() if one.error},
         reasons={name: one.reason for name, one in whole.items() if one.reason},
@@ -181,10 +181,10 @@ def _ranked(name: str, parts: Sequence[Mapping[str, Bins]]) -> _Value:
 def _mean(name: str, side: str, parts: Sequence[Figures]) -> _Value:
     """The mean by cases, of records of older builds that have kept no more."""
     known = [(one.cases if side else one.labelled, _metrics(one, side)[name]) for one in parts]
-    there = [(cases, value) for cases, value in known if value is not None]
-    if len(there) <= 1:
-        return _Value(there[0][1] if there else None)
-    return _Value(sum(c * value for c, value in there) / sum(c for c, _ in there), rough=True)
+    defined = [(cases, value) for cases, value in known if value is not None]
+    if len(defined) <= 1:
+        return _Value(defined[0][1] if defined else None)
+    return _Value(sum(c * value for c, value in defined) / sum(c for c, _ in defined), rough=True)
 
 
 def _rounded(one: _Value) -> _Value:

@@ -85,20 +85,20 @@ class WindowRecord:
 
     def to_json(self) -> dict[str, JSON]:
         """The record as JSON."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        found |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
-        found |= {"classes": [*self.classes]} if found.pop("classes") else {}
-        found |= {"versions": self.versions} if found.pop("versions") else {}
-        return found | {"figures": [one.to_json() for one in self.figures]}
+        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        fields |= {"start": self.start.isoformat(), "end": self.end.isoformat()}
+        fields |= {"classes": [*self.classes]} if fields.pop("classes") else {}
+        fields |= {"versions": self.versions} if fields.pop("versions") else {}
+        return fields | {"figures": [one.to_json() for one in self.figures]}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> WindowRecord:
         """The record that `to_json` wrote."""
-        found = {name: data[name] for name in cls.__slots__ if name in data}
-        found |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
-        found |= {"classes": tuple(data.get("classes", ()))}
-        found |= {"state": WindowState(data["state"])}
-        return cls(**{**found, "figures": tuple(Figures.read(one) for one in data["figures"])})
+        fields = {name: data[name] for name in cls.__slots__ if name in data}
+        fields |= {name: datetime.fromisoformat(data[name]) for name in ("start", "end")}
+        fields |= {"classes": tuple(data.get("classes", ()))}
+        fields |= {"state": WindowState(data["state"])}
+        return cls(**{**fields, "figures": tuple(Figures.read(one) for one in data["figures"])})
 
 
 class Cursor(Record, frozen=True):
@@ -143,8 +143,8 @@ class Records:
     def define(self, spec: MonitorSpec, at: float) -> None:
         """Write the definition down, if it is not the one that holds."""
         body = spec.to_json()
-        held = self.ledger.last(self._subject)
-        if held is None or held.body != body:
+        entry = self.ledger.last(self._subject)
+        if entry is None or entry.body != body:
             self.ledger.add(self._subject, DEFINED, body, at=at)
 
     def spec(self) -> MonitorSpec:
@@ -153,15 +153,15 @@ class Records:
         Raises:
             UnknownName: if there is no such monitor.
         """
-        held = self.ledger.last(self._subject)
-        if held is None:
+        entry = self.ledger.last(self._subject)
+        if entry is None:
             raise unknown_monitor(self.monitor, names(self.ledger))
-        return MonitorSpec.read(held.body)
+        return MonitorSpec.read(entry.body)
 
     def cursor(self) -> Cursor:
         """How far evaluation has come."""
-        held = self.ledger.last(f"{self._subject}/cursor")
-        return Cursor() if held is None else Cursor.read(held.body)
+        entry = self.ledger.last(f"{self._subject}/cursor")
+        return Cursor() if entry is None else Cursor.read(entry.body)
 
     def advance(self, cursor: Cursor, *, at: float, identity: str) -> None:
         """Write down how far evaluation has come."""
@@ -169,8 +169,8 @@ class Records:
 
     def window(self, kind: str, label: str) -> WindowRecord | None:
         """A window as it was evaluated last; None if it was not."""
-        held = self.ledger.last(self._of(kind, label))
-        return None if held is None else WindowRecord.read(held.body)
+        entry = self.ledger.last(self._of(kind, label))
+        return None if entry is None else WindowRecord.read(entry.body)
 
     def put(self, record: WindowRecord, *, identity: str) -> None:
         """Add a window's figures; once for each identity."""
@@ -292,11 +292,11 @@ def reason_for(more: int) -> str:
 
 def open_labels(records: Iterable[tuple[Window, WindowState]]) -> dict[str, list[str]]:
     """The labels of windows whose state time alone will change, by kind, from windows and their states."""
-    found: dict[str, list[str]] = {}
+    by_kind: dict[str, list[str]] = {}
     for window, state in records:
         if state.is_open:
-            found.setdefault(window.kind, []).append(window.label)
-    return found
+            by_kind.setdefault(window.kind, []).append(window.label)
+    return by_kind
 
 
 def fingerprint(parts: object) -> str:

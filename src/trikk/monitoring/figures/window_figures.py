@@ -17,13 +17,11 @@ from trikk.models.metrics.confusion import Confusion
 from trikk.models.metrics.metric import Metric
 from trikk.models.metrics.scoring import check_two
 from trikk.monitoring.cases.case_columns import BASELINE, LOWER, OBSERVED, PREDICTED, PROBABILITY, UPPER
-from trikk.monitoring.cases.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise
-from trikk.monitoring.cases.nowcasts import told as told_nowcasts
-from trikk.monitoring.cases.rejected_share import SET_ASIDE
-from trikk.monitoring.cases.rejected_share import told as told_aside
+from trikk.monitoring.cases.nowcasts import CORRECTIONS, TOO_EARLY, TOO_LATE, judged_otherwise, nowcasts_in_words
+from trikk.monitoring.cases.rejected_share import SET_ASIDE, rejected_in_words
 from trikk.monitoring.cases.slices import slice_text
 from trikk.monitoring.cases.tasks import labels_given
-from trikk.monitoring.cases.unseen import UNSEEN, UNSEEN_CLASS, new_classes, told_classes
+from trikk.monitoring.cases.unseen import UNSEEN, UNSEEN_CLASS, classes_in_words, new_classes
 from trikk.monitoring.estimates.classes import Expected
 from trikk.monitoring.estimates.estimated_figures import ECE, by_value, estimable, estimates
 from trikk.monitoring.figures.metric_names import renewed_figures
@@ -131,8 +129,8 @@ class Figures:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Figures:
         """The figures that `to_json` wrote."""
-        found = {name: data[name] for name in cls.__slots__ if name in data}
-        return cls(**found | {name: renewed_figures(found[name]) for name in _BY_METRIC if name in found})
+        fields = {name: data[name] for name in cls.__slots__ if name in data}
+        return cls(**fields | {name: renewed_figures(fields[name]) for name in _BY_METRIC if name in fields})
 
 
 def figures(
@@ -152,9 +150,9 @@ def figures(
         UsageError: if a metric can't be had of columns of such types, or can't be imported.
     """
     metrics = [spec.metric(name) for name in spec.metrics]
-    made = _Made(spec, metrics, joined, given or labels_given(spec), calibration)
-    found = [figure for column in (None, *spec.slices) for figure in made.over(column)]
-    for name, errors in made.failures.items():
+    making = _Making(spec, metrics, joined, given or labels_given(spec), calibration)
+    window = [figure for column in (None, *spec.slices) for figure in making.over(column)]
+    for name, errors in making.failures.items():
         _LOG.warning(
             "monitor %s, slots %s to %s: %s raised %d times and has no value there: %s",
             spec.name,
@@ -164,34 +162,36 @@ def figures(
             len(errors),
             errors[0],
         )
-    return found
+    return window
 
 
 def agree(before: Sequence[Figures], now: Sequence[Figures]) -> bool:
     """Whether figures are the same; what they are summed from only where both have kept it."""
     if len(before) != len(now):
         return False
-    return all(one == other and _sums_agree(one, other) for one, other in zip(before, now, strict=True))
-
-
-def _sums_agree(one: Figures, other: Figures) -> bool:
-    """Sums are the same up to the order in which they were summed."""
-    if one.confusion and other.confusion and one.confusion != other.confusion:
-        return False
     return all(
-        math.isclose(first, second, rel_tol=10**-_DIGITS, abs_tol=1e-12)
-        for name in one.sums.keys() & other.sums.keys()
-        for first, second in zip(one.sums[name], other.sums[name], strict=True)
+        earlier == later and _sums_agree(earlier, later) for earlier, later in zip(before, now, strict=True)
     )
 
 
-def told(found: Sequence[Figures]) -> list[str]:
+def _sums_agree(earlier: Figures, later: Figures) -> bool:
+    """Sums are the same up to the order in which they were summed."""
+    if earlier.confusion and later.confusion and earlier.confusion != later.confusion:
+        return False
+    return all(
+        math.isclose(first, second, rel_tol=10**-_DIGITS, abs_tol=1e-12)
+        for name in earlier.sums.keys() & later.sums.keys()
+        for first, second in zip(earlier.sums[name], later.sums[name], strict=True)
+    )
+
+
+def beside_metrics(parts: Sequence[Figures]) -> list[str]:
     """What of several windows is no metric: predictions that don't count, rows that have none, new classes."""
-    lines = [*told_nowcasts(one.nowcasts for one in found), *told_aside(one.sums for one in found)]
-    return [*lines, *filter(None, [told_classes(one.unseen_classes for one in found)])]
+    lines = [*nowcasts_in_words(one.nowcasts for one in parts), *rejected_in_words(one.sums for one in parts)]
+    return [*lines, *filter(None, [classes_in_words(one.unseen_classes for one in parts)])]
 
 
-class _Made:
+class _Making:
     """The figures of a window in the making.
 
     Args:
@@ -230,13 +230,13 @@ class _Made:
         """The classes of the prediction, of the baseline, and of the prediction beside it."""
         import polars as pl
 
-        found = {}
+        by_side = {}
         for side, column in self.sides.items():
             rows = self.joined if side == "m" else self.joined.filter(_paired(pl.col(PREDICTED), pl.col(BASELINE)))
             read = labels if column == PREDICTED else of_other(rows, labels, column)
             keep = side == "m" and self.spec.calibrate > 0
-            found[side] = read, Tallies(rows, read, self.of_classes, self.spec.slices, keep_bins=keep)
-        return found
+            by_side[side] = read, Tallies(rows, read, self.of_classes, self.spec.slices, keep_bins=keep)
+        return by_side
 
     def _refused(self, metric: Metric) -> str:
         """Why a metric of two classes has no value, where the truth has others and nobody says which there are."""
@@ -253,7 +253,7 @@ class _Made:
         import polars as pl
 
         wanted, new = self._aggregates(), new_classes(self.joined, OBSERVED, column)
-        tallies = {side: (labels, made.over(column)) for side, (labels, made) in self.counted.items()}
+        tallies = {side: (labels, tally.over(column)) for side, (labels, tally) in self.counted.items()}
         if column is None:
             row = self.joined.lazy().select(wanted).collect().row(0, named=True) | {"_new": new.get(None, {})}
             return [self._figures("", "", row, self.joined, _at(tallies, None), self._foretold(None))]
@@ -261,13 +261,13 @@ class _Made:
         rows = self.joined.lazy().group_by(by).agg(wanted).sort(column, nulls_last=True).collect()
         own = any(metric.function for metric in self.metrics)
         foretold = self._foretold(column)
-        found = []
+        of_values = []
         for row in rows.iter_rows(named=True):
             members = self.joined.filter(by.eq_missing(row[column])) if own else self.joined
             row |= {"_new": new.get(row[column], {})}
             text, mine = slice_text(row[column]), _at(tallies, row[column])
-            found.append(self._figures(column, text, row, members, mine, foretold, row[column]))
-        return found
+            of_values.append(self._figures(column, text, row, members, mine, foretold, row[column]))
+        return of_values
 
     def _foretold(self, column: str | None) -> list[dict[Any, Expected]]:
         """The estimates of all predictions and of those with a truth, by the column's value."""
@@ -281,31 +281,31 @@ class _Made:
 
         predicted, observed = pl.col(PREDICTED), pl.col(OBSERVED)
         both = predicted.is_not_null() & observed.is_not_null()
-        found = [
+        wanted = [
             predicted.count().alias("predicted"),
             observed.count().alias("observed"),
             both.sum().alias("labelled"),
         ]
         if UNSEEN in self.joined.columns:
             new = pl.col(UNSEEN).filter(predicted.is_not_null())
-            found += [new.sum().alias("+unseen"), new.count().alias("#unseen")]
+            wanted += [new.sum().alias("+unseen"), new.count().alias("#unseen")]
         if UNSEEN_CLASS in self.joined.columns:
             is_new = pl.col(UNSEEN_CLASS)
-            found.append(pl.when(is_new.count() > 0).then(is_new.sum()).alias("unseen_class"))
+            wanted.append(pl.when(is_new.count() > 0).then(is_new.sum()).alias("unseen_class"))
         if SET_ASIDE in self.joined.columns:
-            found += [pl.col(SET_ASIDE).sum().alias("+set_aside"), pl.col(SET_ASIDE).count().alias("#set_aside")]
+            wanted += [pl.col(SET_ASIDE).sum().alias("+set_aside"), pl.col(SET_ASIDE).count().alias("#set_aside")]
         if TOO_LATE in self.joined.columns:
-            found += self._nowcasts()
-        found += self._expressions("m", PREDICTED, both)
+            wanted += self._nowcasts()
+        wanted += self._expressions("m", PREDICTED, both)
         if self.spec.interval:
             within = (observed >= pl.col(LOWER)) & (observed <= pl.col(UPPER))
-            found += [within.sum().alias("+coverage"), within.count().alias("#coverage")]
+            wanted += [within.sum().alias("+coverage"), within.count().alias("#coverage")]
         if self.spec.baseline:
             paired = both & pl.col(BASELINE).is_not_null()
-            found.append(paired.sum().alias("cases"))
-            found += self._expressions("b", BASELINE, paired)
-            found += self._expressions("o", PREDICTED, paired)
-        return found
+            wanted.append(paired.sum().alias("cases"))
+            wanted += self._expressions("b", BASELINE, paired)
+            wanted += self._expressions("o", PREDICTED, paired)
+        return wanted
 
     def _nowcasts(self) -> list[pl.Expr]:
         """How many cases have predictions that do not count, by what they are."""
@@ -331,19 +331,19 @@ class _Made:
             f"{spec.predictions}.{values}": self.joined.schema[column],
         }
         truth, value = (pl.when(where).then(pl.col(one)) for one in (OBSERVED, column))
-        found = []
+        expressions = []
         for metric in self.of_numbers:
             if metric.name in self.refused:
                 continue
             operands = metric.operands(truth, value, kinds)
             if metric.above is None:
-                found.append(metric.expression(*operands).cast(pl.Float64).alias(f"{prefix}:{metric.name}"))
+                expressions.append(metric.expression(*operands).cast(pl.Float64).alias(f"{prefix}:{metric.name}"))
                 continue
-            found.append(metric.above(*operands).cast(pl.Float64).sum().alias(f"{prefix}+{metric.name}"))
+            expressions.append(metric.above(*operands).cast(pl.Float64).sum().alias(f"{prefix}+{metric.name}"))
             if metric.below is not None:
                 below = metric.below(*operands).cast(pl.Float64).sum()
-                found.append(below.alias(f"{prefix}#{metric.name}"))
-        return found
+                expressions.append(below.alias(f"{prefix}#{metric.name}"))
+        return expressions
 
     def _figures(
         self,
@@ -358,11 +358,11 @@ class _Made:
         spec = self.spec
         sums: dict[str, list[float]] = {}
         reasons: dict[str, str] = {}
-        made = {
+        by_side = {
             side: {m.name: self._one(m, row, side, members, tallies, sums, reasons) for m in self.metrics}
             for side in self.sides
         }
-        metrics = made["m"]
+        metrics = by_side["m"]
         if spec.interval:
             sums["coverage"] = [row["+coverage"], row["#coverage"]]
             metrics["coverage"] = _number(quotient(sums["coverage"]))
@@ -383,8 +383,8 @@ class _Made:
             observed=int(row["observed"]),
             labelled=int(row["labelled"]),
             metrics=metrics,
-            baseline=made.get("b", {}),
-            own=made.get("o", {}),
+            baseline=by_side.get("b", {}),
+            own=by_side.get("o", {}),
             cases=int(row.get("cases") or 0),
             estimated={name: _number(every.values[name]) for name in estimable(spec)},
             estimated_labelled={name: _number(labelled.values[name]) for name in estimable(spec)},
@@ -402,9 +402,9 @@ class _Made:
     def _scores(self, side: str, counted: tuple[Labels, Tally]) -> dict[str, Any]:
         """What else than sums can be added up; and of two classes the one that figures are about."""
         labels, tally = counted
-        found = tally.scores(counts=side != "m" and _kept_counts(counted) is not None)
+        scores = tally.scores(counts=side != "m" and _kept_counts(counted) is not None)
         is_of_one = labels.of is not None and any(about_one(metric.name) for metric in self.of_classes)
-        return found | ({"of": labels.of} if is_of_one and tally.counts.total else {})
+        return scores | ({"of": labels.of} if is_of_one and tally.counts.total else {})
 
     def _one(
         self,
@@ -470,7 +470,9 @@ def _paired(*columns: pl.Expr) -> pl.Expr:
 
 def _at(tallies: Mapping[str, tuple[Labels, dict[Any, Tally]]], key: object) -> _Tallies:
     """The tally of a slice on each side; one of no cases where it has none."""
-    return {side: (labels, found.get(key) or Tally(Confusion())) for side, (labels, found) in tallies.items()}
+    return {
+        side: (labels, by_value.get(key) or Tally(Confusion())) for side, (labels, by_value) in tallies.items()
+    }
 
 
 def quotient(sums: Sequence[float], *, root: bool = False) -> float | None:

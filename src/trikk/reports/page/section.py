@@ -14,7 +14,7 @@ from trikk.monitoring.estimates.estimated_figures import ECE
 from trikk.monitoring.figures.matrix import Matrix, matrix_of
 from trikk.monitoring.figures.pooling import NOT_ADDABLE, Pooled
 from trikk.monitoring.figures.records import WindowRecord, reason_for
-from trikk.monitoring.figures.window_figures import told
+from trikk.monitoring.figures.window_figures import beside_metrics
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.monitor_history import MonitorHistory, Part, WindowHistory, figures_in, figures_of, pooled_over
 from trikk.reports.page import words
@@ -259,7 +259,7 @@ def _notes(
     ]
     notes += _lacking(history.spec.metrics, metrics, now)
     parts = [figures for record in now.counted for figures in figures_in(record, part)]
-    notes += [f"{line[0].upper()}{line[1:]}." for line in told(parts)]
+    notes += [f"{line[0].upper()}{line[1:]}." for line in beside_metrics(parts)]
     counts = [sum(bool(r and r.whole.labelled) for r in _records(s)) for s in (now, before)]
     if 0 < counts[1] < _HALF * counts[0]:
         kind = history.kind_for(period.kind)
