@@ -83,6 +83,7 @@ class Limits:
         """The limits with a number, by name."""
         if self.is_one:
             return dict.fromkeys(self.varied, threshold)
+        # as they will be written down, so that what was tried is what is suggested
         return {name: float(f"{limit * threshold:.4g}") for name, limit in self.varied.items()}
 
     def reached(self, sizes: Mapping[str, float]) -> float:
@@ -104,7 +105,9 @@ def _used(drift: Drift, days: Iterable[DriftRecord]) -> tuple[dict[str, float], 
     """The limits that were used, by name, and that of each column on its newest day."""
     used: dict[str, float] = {}
     by_column: dict[str, float] = {}
-    for day in sorted(days, key=lambda d: (d.start, d.at)):
+    for day in sorted(
+        days, key=lambda d: (d.start, d.at)
+    ):  # a column may have changed its method: the newest holds
         for one in filter(is_measured, day.columns):
             name, limit = drift.limit(one.column, one.method or "")
             used[name] = by_column[one.column] = limit

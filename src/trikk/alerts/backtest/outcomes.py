@@ -188,6 +188,7 @@ def _good_sights(sweep: Sweep, seen: Sequence[Sight], good: Days) -> list[Sight]
 
 def _open_nights(spans: Iterable[Span], over: Sequence[Night]) -> set[date]:
     """The nights after whose look an incident was open."""
+    # open after the look that opened it, and no more after the one that resolved it
     moments = [night.moment for night in over]
     days: set[date] = set()
     for span in spans:
@@ -206,6 +207,7 @@ def detection(incidents: Iterable[Opened], event: date, zone: ZoneInfo) -> Detec
         zone: whose days.
     """
     before = Days(date.min, event - timedelta(days=1))
+    # one that was open already and went on counts too, as early: people were warned, if perhaps of something else
     meetings = [
         (opened, early)
         for opened, resolved, start, end in incidents

@@ -76,7 +76,7 @@ def nights(first: date, last: date, evaluated: Iterable[float], zone: ZoneInfo) 
         evaluated: the times as of which the monitor was evaluated, seconds since 1970.
         zone: whose days.
     """
-    latest: dict[date, float] = {}
+    latest: dict[date, float] = {}  # what a look earlier in the day saw, the last one saw too
     for at in sorted(evaluated):
         latest[datetime.fromtimestamp(at, zone).date()] = at
     over = []

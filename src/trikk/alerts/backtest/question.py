@@ -138,6 +138,7 @@ def _new(question: Question, spec: MonitorSpec) -> Chosen:
         default_minimum=spec.minimum,
     )
     assert isinstance(rule, FigureRule)
+    # "for 2 windows" at the end has gone into the rule; what is left is as long with X as with a number
     return Chosen(rule, text[: len(rule.when)], origin)
 
 

@@ -26,7 +26,7 @@ from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.ledger import Entry
 
-_ROUNDS = 50  # a limit for the case that decisions never end, as in a look
+_ROUNDS = 50  # decisions on one cause in one night, as in a look; two is what there should be at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,10 @@ from trikk.alerts.config import alert_settings
 from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.monitor_rule import MonitorRule
+from trikk.alerts.rules.rule_condition import Source
 from trikk.alerts.rules.sources import rules_of
 from trikk.core.errors import UsageError
+from trikk.drift import Verdict
 from trikk.execution.project import Project
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.day_drift.drift_definition import Drift
@@ -70,11 +72,14 @@ def answer(
         UsageError: if the rule or the period can't be replayed.
     """
     over = _nights(question, spec, chosen.rule, known, evaluated)
+    # what became known after the last night must not change what is said of those before: not even by its figures
+    # being among the numbers that are tried
     known = [one for one in known if one.since <= over[-1].moment.timestamp()]
     good = _good(question, over)
     sweep, note = _sweep(question, spec, chosen, known, over)
     trial = _Trial() if sweep is None else _try(question, sweep, good)
     rule, shown = chosen.rule, chosen.text or chosen.rule.kind
+    # without a number (X, and none to suggest) there is no rule to replay
     if sweep is not None and trial.number is not None:
         spec, rule = sweep.with_number(trial.number)
         shown = sweep.text(trial.number)
@@ -142,7 +147,7 @@ def _sweep(
         template = Template.of(text)
     except UsageError as error:
         if has_place(text):
-            raise
+            raise  # a number was asked for; a rule as it stands can be replayed without one
         return None, f"no other thresholds were tried: {error.what}; {error.next}"
     return FigureSweep(known, spec, rule, template, over), ""
 
@@ -179,8 +184,8 @@ def _nights(
 
 def _says_something(record: WindowRecord | DriftRecord, rule: MonitorRule) -> bool:
     if isinstance(record, DriftRecord):
-        return record.verdict in ("drift", "no drift")
-    foretells = isinstance(rule, FigureRule) and any(n.kind == "estimated" for n in rule.condition.names())
+        return record.verdict in (Verdict.DRIFT, Verdict.NO_DRIFT)
+    foretells = isinstance(rule, FigureRule) and any(n.kind == Source.ESTIMATED for n in rule.condition.names())
     return record.whole.labelled > 0 or (foretells and bool(record.whole.estimated))
 
 

@@ -58,6 +58,8 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: MonitorRule) 
             Support.SHORT, None, "", f"{why} and {LEAST_WINDOWS} windows before a threshold can be chosen"
         )
     chosen: Outcome | None = None
+    # from the least watchful on: below one that alarms too often, another that keeps to the rate does so by
+    # chance, or because one long alarm hides what several would have been
     for one in reversed(outcomes):
         if one.good_days < needed or not one.keeps_to(accepted, rule.windows):
             break
@@ -71,6 +73,7 @@ def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: MonitorRule) 
         why += (
             f"; {accepted.days_needed} good days without a false alarm would show that {accepted.text} is kept to"
         )
+        # of n + 1 figures that are alike the last is the largest with 1/(n + 1), whatever their distribution is
         if rule.windows == 1 and not rule.slice and not chosen.false_nights:
             seen = chosen.good_windows
             why += f". By chance alone, one new window in {seen + 1} goes beyond all of {seen}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _AROUND = 6  # thresholds that are shown on either side of the suggested one
 _COLUMNS = 12
 _WIDTH = 100
-_COLOURS = {"supported": "green", "tentative": "yellow"}
+_COLOURS = {"supported": "green", "tentative": "yellow"}  # by verdict; the others are red
 
 
 def _day(context: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 - click's signature
@@ -110,12 +110,14 @@ def _say(text: str) -> None:
 
 
 def _head(answer: Backtest) -> None:
+    from trikk.alerts.rules.rule import Kind
+
     rule = answer.rule
-    shown = f"drift by {answer.shown}" if rule.kind == "drift" else answer.shown
+    shown = f"drift by {answer.shown}" if rule.kind == Kind.DRIFT else answer.shown
     often = f" for {rule.windows} windows" if rule.windows > 1 else ""
     each = f", each {rule.slice}" if rule.slice else ""
     echo(f"{rule.monitor}{each}: {shown}{often} ({answer.origin})")
-    windows = "days" if rule.kind == "drift" else "windows"
+    windows = "days" if rule.kind == Kind.DRIFT else "windows"
     known = f"{answer.recorded} {windows} as they were known at the time"
     if answer.assumed:
         known += f", {answer.assumed} that nobody watched then: taken to be known when their labels were due"
