@@ -6,20 +6,19 @@ Times are whole microseconds since 1970 here and in everything below; a time wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from trikk.core.digests import digest_bytes
 from trikk.core.durations import Duration, seconds
 from trikk.core.errors import UsageError
 from trikk.core.names import check_name
-from trikk.core.values import JSON, canonical
+from trikk.core.record import Record
+from trikk.core.values import canonical
 from trikk.features.store_address import check_address
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A feature table's definition.
+class Definition(Record, frozen=True):
+    """A feature table's definition; its JSON holds no secret.
 
     Attributes:
         name: the table's name.
@@ -50,15 +49,6 @@ class Definition:
     def meaning(self) -> str:
         """A digest of all that decides which row is used when; where it is served from does not."""
         return digest_bytes(canonical({k: v for k, v in self.to_json().items() if k != "online"}))
-
-    def to_json(self) -> dict[str, JSON]:
-        """The definition as JSON; it holds no secret."""
-        return asdict(self) | {"entity": list(self.entity)}
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> Definition:
-        """The definition that `to_json` wrote."""
-        return cls(**{**data, "entity": tuple(data["entity"])})
 
 
 def checked(definition: Definition) -> Definition:

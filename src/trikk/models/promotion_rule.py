@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
-from trikk.core.values import JSON
+from trikk.core.record import Record
 from trikk.models.metrics.own_metric import BETTER, is_place, place_of
 from trikk.models.metrics.own_metric import Metric as Own
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from trikk.models.metrics.scoring import Score
 
 
-@dataclass(frozen=True, slots=True)
-class BetterBy:
+class BetterBy(Record, frozen=True):
     """The candidate must be better than the holder by a margin.
 
     Attributes:
@@ -32,15 +31,6 @@ class BetterBy:
     metric: str
     relative: bool = True
     better: str | None = None
-
-    def to_json(self) -> dict[str, JSON]:
-        """The rule as JSON, which is how it travels to its step."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> BetterBy:
-        """The rule that `to_json` wrote."""
-        return cls(**{name: data[name] for name in cls.__slots__})
 
 
 def better_by(
