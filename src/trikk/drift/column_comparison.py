@@ -60,6 +60,7 @@ def compare(
         UnknownName: if a column is in neither sample.
     """
     _check(methods, thresholds or {}, alpha, minimum)
+    # refuses an unknown correction before a long comparison
     adjusted([], correction)
     exact = not any(isinstance(sample, Profile) or _lazy(sample) for sample in (reference, current))
     if not exact:

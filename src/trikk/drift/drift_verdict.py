@@ -133,6 +133,7 @@ def _sized(finding: ColumnDrift) -> ColumnDrift:
     """The finding with the size of its drift; effects up to 1 go on growing with the distance of the numbers."""
     if finding.verdict is not Verdict.DRIFT or finding.effect is None or finding.threshold is None:
         return replace(finding, times_limit=0.0)
+    # a distance in standard deviations grows by itself; D and shares end at 1
     far = 1.0 if finding.method == Method.WASSERSTEIN else max(1.0, finding.distance or 0.0)
     return replace(finding, times_limit=far * finding.effect / max(finding.threshold, _LEAST))
 

@@ -96,6 +96,7 @@ def profile(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str] | None = 
     profiles = [_profile_of(pl.DataFrame(schema={name: schema[name] for name in wanted}))]
     for batch in chosen.collect_batches(chunk_size=BATCH, engine="streaming"):
         profiles.append(_profile_of(batch))
+        # some at once: all of them would need memory that grows with the rows, one by one takes longer
         if len(profiles) > AT_ONCE:
             profiles = [profiles[0].merge(*profiles[1:])]
     return profiles[0].merge(*profiles[1:])

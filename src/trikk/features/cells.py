@@ -39,6 +39,7 @@ def survivors(versions: list[Version], horizon: int) -> list[Version]:
         Contradiction: if two versions of one time say different things.
     """
     kept: list[Version] = []
+    # one that becomes available later with a smaller rank never counts, since the greater rank is there by then
     for version in sorted(versions, key=lambda v: (v[0], v[1])):
         if kept and version[1] < kept[-1][1]:
             continue

@@ -58,11 +58,13 @@ class RedisOnline:
             return max(0, int(self._client.hlen(self._key)) - 1)
 
     def replace(self, before: str | None, after: str, cells: Iterable[tuple[str, str]]) -> int:
+        # all goes into a hash beside, which one RENAME puts in place: readers see the old cells or the new ones
         fresh = f"{self._key}:{os.urandom(8).hex()}"
         count = 0
         try:
             with self._changed(before) as pipe:
                 pipe.hset(fresh, _STATE, after)
+                # what a killed sync leaves goes by itself; PERSIST takes this off once it is in place
                 pipe.expire(fresh, _ABANDONED)
                 for chunk in _chunks(cells):
                     count += pipe.hset(fresh, mapping=dict(chunk))
@@ -101,6 +103,7 @@ class RedisOnline:
     def _changed(self, before: str | None) -> Iterator[Any]:
         """A pipeline that watches the hash, whose state is `before`; its MULTI is refused when it no longer is."""
         with self._explained(), self._client.pipeline(transaction=True) as pipe:
+            # the state is read after WATCH: a sync that comes between is seen by MULTI
             pipe.watch(self._key)
             changed = Conflict("the online store was changed by another sync meanwhile", next="sync again")
             if pipe.hget(self._key, _STATE) != before:

@@ -183,6 +183,7 @@ class Server:
     ) -> tuple[View, list[list[Any] | None]]:
         """The values that count at a moment for each entity, all from one state of the store."""
         view = self._view or view_of(self._definition, self._store.state())
+        # the types of keys and values are the state's: if a sync came between, ask again by the new ones
         while True:
             entities = entities_of(view)
             state, cells = self._store.read([text for text in entities if text is not None])

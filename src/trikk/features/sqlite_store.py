@@ -50,6 +50,7 @@ class SqliteOnline:
             connection = self._connection(make=False)
             if connection is None:
                 return None, [None] * len(entities)
+            # state and cells of one moment: a sync may commit between two statements
             connection.execute("BEGIN")
             try:
                 row = connection.execute(_STATE).fetchone()
@@ -88,6 +89,7 @@ class SqliteOnline:
         with self._explained():
             connection = self._connection(make=True)
             assert connection is not None
+            # the lock for writing first: two syncs that both began to read could not both go on
             connection.execute("BEGIN IMMEDIATE")
             try:
                 row = connection.execute(_STATE).fetchone()
@@ -139,12 +141,14 @@ class SqliteOnline:
                 next="name another file: nothing was changed in this one",
             )
         if empty and make:
+            # readers go on while a sync writes; this can be set outside of a transaction only
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
             for statement in _SCHEMA:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute("COMMIT")
+        # a power cut may take the last sync off, never break the file; the next sync makes that good
         connection.execute("PRAGMA synchronous = NORMAL")
         return make or not empty
 

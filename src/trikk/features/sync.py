@@ -88,6 +88,7 @@ def _once(
         raise UnknownName("table", definition.name, place.tables.names())
     before = store.state()
     state = None if before is None or rebuild else State.parse(before)
+    # a table that went back (restored, or made anew) is read whole, as after another definition
     if state is not None and (_meaning(state) != definition.meaning or state.version > version):
         state = None
     if state is not None and state.version == version:
@@ -98,6 +99,7 @@ def _once(
             return done
     known = _facts(definition, place.tables.scan(definition.name, version))
     horizon = _horizon(definition, place, at, known.aware)
+    # the horizon never goes back: cells before it may have been dropped already
     if state is not None and state.aware == known.aware:
         horizon = max(state.horizon, horizon)
     after = _state(definition, known, version, horizon)
@@ -121,6 +123,7 @@ def _added(
     known = _facts(definition, new)
     horizon = max(state.horizon, _horizon(definition, place, at, known.aware))
     after = _state(definition, known, version, horizon)
+    # cells of other types can't be mixed with those that are there; and for many rows a rebuild is faster
     alike = (after.entity, after.values, after.aware) == (state.entity, state.values, state.aware)
     if not alike or known.entity.height > _FEW:
         return None

@@ -61,6 +61,7 @@ def check_keys(lazy: pl.LazyFrame, names: list[str]) -> None:
         raise UsageError(
             f"{count:,} rows have no {' or '.join(names)}, the first is row {row}", next="fill or drop these rows"
         )
+    # two keys may share a hash, so that suspects are compared by their values; equal keys always share one
     twice = _twice(seen["hash"])
     if not len(twice):
         return

@@ -72,6 +72,7 @@ def predict_frame(
     context = current_step()
     lazy = lazy_of(frame)
     job, needed = _planned(model, lazy, key, slot, keep, allow_nan)
+    # before anything is predicted: a key that comes twice is known in seconds, predictions may take hours
     check_keys(lazy, job.about)
     names = lazy.collect_schema().names()
     wanted = list(dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in names)]))
@@ -127,6 +128,7 @@ def predict_valid(
         if why.null_count() < batch.height:
             bad.append(folder / f"{n:06}.aside.arrow")
             rejected_rows(batch.lazy(), pl.lit(why), about, beside).write_ipc(bad[-1])
+    # nothing but failures says that the model is broken, not the rows
     if parted.error is not None and parted.failed == total:
         raise parted.error
     count = sum(reasons.values())

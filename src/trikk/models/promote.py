@@ -63,6 +63,7 @@ def _decided(
     judged = BetterBy.read(rule)
     registry = Registry(context.journal)
     identity = f"{context.identity}/{alias}/{version.version}"
+    # a repeated attempt must not judge again: by now the candidate may hold the alias itself
     before = registry.decided(version.name, identity)
     if before is not None and before.decision is not None:  # an attempt before this one got that far
         return before.decision
@@ -90,6 +91,7 @@ def _decided(
                 expected=(None if holder is None else holder.version,),
                 guarded=guarded,
             )
+        # somebody else moved it while the models predicted: the new holder is the one to beat
         except Conflict:
             continue
         return _settled(move, version, alias, context)

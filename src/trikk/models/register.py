@@ -88,9 +88,11 @@ def register(
         raise UsageError(f"{next(iter(said))}= needs inputs=", next="give rows that the model was fitted on")
     if inputs is None and len(values := stated_by(model).values or ()) == 1:
         Classes(values)  # which says what is wrong with one class
+    # before the model is stored (unless it is a step's result): one that can't predict leaves nothing behind
     signature = None if inputs is None else infer(model, inputs, nullable=nullable, method=method, **said)
     artifact = stored or context.artifacts.save(model)
     spare = None if signature is None else _exact_text(model, lazy_of(inputs), signature, context.artifacts)
+    # told when there is still somebody who can act, and not a year later when it can't be read
     if artifact.codec == "pickle" and spare is None:
         _LOG.warning("%s", _bound_to(name, model, artifact))
     draft = replace(

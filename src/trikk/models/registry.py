@@ -21,6 +21,7 @@ from trikk.pipeline.model_reference import split_reference
 from trikk.runs.journals.ledger import Added, Ledger
 
 _PREFIX = "model/"
+# a try that fails has lost to another writer, which got on: so many in a row is a crowd, not an accident
 _TRIES = 200
 _Decide = Callable[[ModelState], tuple[str, dict[str, JSON]] | None]
 
@@ -245,6 +246,7 @@ class Registry:
     def _add(self, name: str, decide: _Decide, *, at: float, identity: str | None = None) -> Added | None:
         """Add what `decide` makes of the state, unless the identity is there or it makes nothing."""
         for _ in range(_TRIES):
+            # the identity first: an attempt that was cut off after its write gets what it made, whatever holds now
             state = self._read(name)
             if identity is not None and identity in state.identities:
                 return Added(state.identities[identity], True)
@@ -262,6 +264,7 @@ class Registry:
         subject = _subject(name)
         with self._lock:
             known = self._states.get(name) or ModelState(name)
+            # only what is new is read; a state is never changed in place, since others may still use it
             newer = self._ledger.entries(subject, after=known.seq)
             if newer:
                 known = self._states[name] = known.after(newer)

@@ -124,6 +124,7 @@ class ModelState:
         """Take one more entry in; kinds that it does not know change nothing."""
         self.seq = entry.seq
         if entry.identity is not None:
+            # also of kinds that this build does not know, so that an identity is never used twice
             self.identities[entry.identity] = entry
         body: Mapping[str, Any] = entry.body
         if entry.kind == VERSION_REGISTERED:

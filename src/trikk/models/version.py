@@ -109,6 +109,7 @@ class ModelVersion:
             return artifacts.load(self.artifact, want)
         except CodecError as error:
             error.where = f"model {self.reference}" + (f", registered by run {self.run}" if self.run else "")
+            # the spare gives the same predictions, as was proved when it was stored
             if self.spare is None:
                 raise
             import logging  # late, as above

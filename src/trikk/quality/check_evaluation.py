@@ -84,6 +84,7 @@ def _look(
     try:
         scene = Scene(rows, rows.collect_schema(), now)
     except FAILURES as error:
+        # not even the schema could be read: no check can say anything, and the step may be tried again
         return None, {id(check): (Seen(problem=problem_of(error)), None) for check in checks}, {}
     for check in checks:
         try:

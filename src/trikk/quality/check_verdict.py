@@ -92,6 +92,7 @@ def conclude(
         set_aside: how many rows are; None if the gate sets none aside.
     """
     checks = [dict(one) for one in findings]
+    # a blocked run writes no quarantine, so that nothing was set aside
     if any(_blocks(one) for one in checks):
         checks = [{key: value for key, value in one.items() if key != "set_aside"} for one in checks]
         set_aside = None if set_aside is None else 0

@@ -76,6 +76,7 @@ def _judged(
     context = current_step()
     now = context.now if context else datetime.now(UTC)
     result, reason = evaluate(checks, lazy, now=now, given=given, **options)
+    # kept before anything is raised: a gate that blocks is the one whose report is wanted
     if context is not None:
         _keep(context, result)
     if result["rows"] is None:
@@ -98,6 +99,7 @@ def _about(name: str) -> dict[str, Any]:
 def _keep(context: StepContext, result: dict[str, Any]) -> None:
     """Store the result and the report, and say so in the run's journal, in one transaction."""
     label = _label(context)
+    # artifacts first, then the entries that name them: after a crash between there is no entry without its page
     data = context.artifacts.save(result)
     about = f"run {context.run} of {context.pipeline}, {context.now:%Y-%m-%d %H:%M:%S} UTC"
     with tempfile.TemporaryDirectory() as folder:

@@ -52,6 +52,7 @@ def reason_of(plans: Sequence[tuple[Check, Plan]]) -> pl.Expr:
 
 def good_rows(rows: pl.LazyFrame, reason: pl.Expr, given: Any) -> Any:
     """The rows without a reason, as the kind of frame that was given; lazy if that was a list or lazy."""
+    # chosen by a mask, since a way through polars and back could change types and lose an index
     if is_pandas(given) or type(given).__module__.partition(".")[0] == "pyarrow":
         good = rows.select(reason.is_null()).collect().to_series()
         return given[good.to_numpy()] if is_pandas(given) else given.filter(good.to_arrow())

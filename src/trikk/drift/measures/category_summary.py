@@ -17,6 +17,7 @@ FEW = 100
 BINS = 256
 SMALLEST = 128
 """How many of the smallest hashes are kept, to estimate the number of categories (within 18 %, 19 times of 20)."""
+# bytes of a text: with 100 of them a column stays below 10 kB
 _LONGEST = 64
 
 

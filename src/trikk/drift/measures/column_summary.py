@@ -61,6 +61,7 @@ class ColumnProfile:
         parts = (self, *others)
         types = sorted({name for part in parts for name in part.dtype.split(" | ")})
         kinds = {part.kind for part in parts} - {"empty"}
+        # a column that was empty on one day takes the kind of the others
         kind: Kind = "nested" if len(kinds) > 1 else next(iter(kinds), "empty")
         rows, nulls = sum(part.rows for part in parts), sum(part.nulls for part in parts)
         nans, infinite = sum(part.nans for part in parts), sum(part.infinite for part in parts)

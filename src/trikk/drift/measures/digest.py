@@ -220,6 +220,7 @@ def _split(ordered: Floats, low: float, high: float) -> list[Node]:
 def _tidy(nodes: list[Node], count: int) -> tuple[Node, ...]:
     """In order, and at most MOST: first by folding, as little as is needed; what is left by compressing."""
     nodes.sort()
+    # the less is folded the better the digest: first nodes of a quarter of what is allowed, then larger ones
     for part in (4, 2, 1):
         if len(nodes) > MOST:
             nodes = _folded(nodes, count // (FINENESS * part))
@@ -249,6 +250,7 @@ def _folded(nodes: list[Node], allowed: int) -> list[Node]:
         elif total <= (allowed if level >= BINADE else 0):
             kept.append((start, level, total))
         elif end > begin:
+            # a count of the interval itself stays beside those inside it: nobody knows where in it they belong
             if nodes[begin][:2] == (start, level):
                 kept.append(nodes[begin])
                 begin += 1

@@ -57,6 +57,7 @@ def _columns(model: Any) -> Fitted:
     stated = _stated(model) or Fitted()
     if stated.names is not None:
         return stated
+    # a class that wraps a model knows no names itself, and hands on the columns as they come
     parts = _held(model)
     if not parts or any(part.names != parts[0].names for part in parts):  # of several orders none is the right one
         return stated

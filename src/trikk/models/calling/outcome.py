@@ -156,6 +156,7 @@ def _likeliest(
     values = _typed(classes, dtype_of_classes(classes)).gather(matrix.argmax(axis=1))
     best = np.partition(matrix, -2, axis=1)[:, -2:]
     unsure = np.isnan(best).any(axis=1)  # numpy sorts NaN to the end
+    # of equal probabilities argmax takes the first, and some libraries the last
     if again is not None:
         unsure |= best[:, 1] - best[:, 0] < _TIE
     if not unsure.any():

@@ -113,6 +113,7 @@ class Parted:
         import polars as pl
 
         marked = rows.with_columns(self._pattern(rows).alias(REASON))
+        # rows that miss the same inputs mostly fail together, so that a call for each pattern finds them
         parts = marked.partition_by(REASON, maintain_order=True)
         if len(parts) > 1:
             return [solved for part in parts for solved in self._solved(part.drop(REASON))]

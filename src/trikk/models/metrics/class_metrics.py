@@ -218,6 +218,7 @@ class Tallies:
         if "ece" in self.names and not self.flaw:
             wanted.append(self._confidence().alias(_CONFIDENCE))
         cases = rows.lazy().select(wanted)
+        # polars does not keep what a lazy query made: each further use would compute all columns again
         is_needed_once = len(self.slices) <= 1 and not self.keeps_bins and "ece" not in self.names
         return cases if is_needed_once else cases.collect().lazy()
 

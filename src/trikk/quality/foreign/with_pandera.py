@@ -94,6 +94,7 @@ def _failed(
     column, label = part["column"][0], str(part["check"][0])
     columns = [column] if column in frame.columns else []
     places = sorted(set(part["index"].drop_nulls()))
+    # a check that raised looks like one that failed, but for its reason code
     raised = {getattr(one.check, "name", None) for one in error.schema_errors if _has_raised(one)}
     ran = label not in raised
     if places:
