@@ -19,6 +19,7 @@ from tests.reports.world import SPEC, World, day, figures, files, monthly, windo
 from trikk.core.errors import UsageError
 from trikk.reports.page import figure_pictures as picture
 from trikk.reports.page import html as page
+from trikk.reports.page import phrases
 from trikk.reports.page.page_content import Content, Point
 from trikk.reports.page.pdf import Sheet
 
@@ -112,7 +113,7 @@ def test_what_was_restated_by_less_than_is_shown_is_counted_only(corrected: Worl
     (section,) = content.sections
     assert len(section.restated) == 18
     assert [point.restated for point in section.points[:8]] == [0, 0, 0, 0, 2, 1, 1, 1]
-    shown, more = page.corrections(section)
+    shown, more = phrases.corrections(section)
     assert (len(shown), more) == (12, "4 more and 2 by less than can be seen here")
     body = page.html(content, lambda _: "")
     assert "and 4 more and 2 by less than can be seen here</p>" in body

@@ -17,12 +17,12 @@ from trikk.execution.session import Session
 from trikk.monitoring.cases.windows import zone_of
 from trikk.pipeline.graph import Graph, Role
 from trikk.reports.monitor_history import MonitorHistory
+from trikk.reports.page.phrases import whose
 from trikk.reports.periods import Period
 from trikk.reports.report_config import report_settings
 from trikk.reports.report_definition import ReportSpec
 from trikk.reports.schedule import DUE, MISSED_AT_MOST, Due, next_entry, next_moment, schedule_of, tick_of
 from trikk.reports.sending.deliveries import Delivery, subject_of
-from trikk.reports.sending.mail_addresses import ALL
 from trikk.reports.sending.send_pages import send_outstanding, told
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.storage.artifact import Artifact
@@ -217,9 +217,8 @@ def copied(project: Project, state: RunState, out: Path | None = None) -> list[t
 
     contents, folders, pages = output("collect"), output("render"), []
     for content, folder in zip(contents, folders, strict=True):
-        whose = "all" if content["customer"] == ALL else str(content["customer"])
         base = out if out is not None else project.state_dir / "reports" / content["report"] / content["period"]
-        target = base if out is not None and len(contents) == 1 else base / whose
+        target = base if out is not None and len(contents) == 1 else base / whose(content["customer"])
         shutil.copytree(folder, target, dirs_exist_ok=True)
         pages.append((target, content))
     return pages

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import MissingExtra, UsageError
 from trikk.core.text import printable_lines
-from trikk.reports.page import words
+from trikk.reports.page import phrases, words
 from trikk.reports.page.figure_pictures import described
-from trikk.reports.page.page_content import Content, PointState, Restated, Section, SliceTable
+from trikk.reports.page.page_content import Content
 from trikk.reports.sending.mail_addresses import ALL
 from trikk.steps.scripts.workfolder import code_file
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 OWN = "page.html.j2"
-SHOWN_SLICES, SHOWN_RESTATED = 8, 12
 Image = Callable[[str], str]
 """Gives a picture's address by the monitor's name."""
 
@@ -59,7 +58,11 @@ def _rendered(name: str, content: Content, image: Image, *, project: bool) -> st
     environment = _environment(project=project)
     try:
         return environment.get_template(name).render(
-            report=content, image=image, described=described, inside=content.customer == ALL, shown=SHOWN_SLICES
+            report=content,
+            image=image,
+            described=described,
+            inside=content.customer == ALL,
+            shown=phrases.SHOWN_SLICES,
         )
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         line = getattr(error, "lineno", None) or _line(error, where)
@@ -125,37 +128,6 @@ def _shown(value: object) -> object:
     return printable_lines(value) if type(value) is str else value
 
 
-def caveats(section: Section) -> str:
-    """What of the period is not final, in words; "" if all of it is."""
-    kind, states = section.window, section.states
-    counts = [
-        words.counted(states[state], kind) + f" {text}"
-        for state, text in (
-            (PointState.PARTIAL, "with some labels missing"),
-            (PointState.PENDING, "without labels yet"),
-            (PointState.OVERDUE, "with overdue labels"),
-            (PointState.EMPTY, "without any cases"),
-            (PointState.MISSING, "not evaluated"),
-        )
-        if states[state]
-    ]
-    return ", ".join(counts)
-
-
-def corrections(section: Section) -> tuple[list[Restated], str]:
-    """The restated figures to show, and how many more there are, in words; "" if that is all."""
-    moved = [one for one in section.restated if one.moved]
-    more, alike = len(moved[SHOWN_RESTATED:]), len(section.restated) - len(moved)
-    rest = [f"{words.count(more)} more"] if more else []
-    rest += [f"{words.count(alike)} by less than can be seen here"] if alike else []
-    return moved[:SHOWN_RESTATED], " and ".join(rest)
-
-
-def by_slice(table: SliceTable, better: str) -> str:
-    """What stands above a table of slices, by whether it is known which of them are worse."""
-    return f"By {table.title or table.column}, " + ("worst first" if better else "largest first")
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": words.number,
     "percent": words.percent,
@@ -168,8 +140,11 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "confused": words.confused,
     "confusion_rows": words.confusion_rows,
     "window_text": words.window_text,
-    "caveats": caveats,
+    "caveats": phrases.caveats,
     "against_baseline": words.against_baseline,
-    "by_slice": by_slice,
-    "corrections": corrections,
+    "by_slice": phrases.by_slice,
+    "corrections": phrases.corrections,
+    "standing": phrases.standing,
+    "tiles": phrases.tiles,
+    "about_matrix": phrases.about_matrix,
 }

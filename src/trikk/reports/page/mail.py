@@ -10,9 +10,9 @@ from email.utils import format_datetime
 from typing import Any
 
 from trikk.core.digests import digest_json
+from trikk.reports.page import phrases
 from trikk.reports.page.html import Image
 from trikk.reports.page.page_content import Content
-from trikk.reports.sending.mail_addresses import ALL
 
 POLICY = email.policy.SMTP
 
@@ -32,11 +32,6 @@ def as_parts(mark: str) -> Image:
 
 def _cid(mark: str, monitor: str) -> str:
     return f"{monitor}.{mark}@trikk"
-
-
-def subject_of(content: Content) -> str:
-    """The mail's subject."""
-    return f"{content.title}, {content.period_title}"
 
 
 def message(
@@ -63,13 +58,11 @@ def message(
         at: its date.
     """
     mail = EmailMessage(policy=POLICY)
-    mail["Subject"] = subject_of(content)
+    mail["Subject"] = phrases.headline(content)
     mail["Date"] = format_datetime(at.replace(microsecond=0))
     mail["Message-ID"] = f"<{digest_json([identity])[:32]}@trikk>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail["X-Trikk-Report"] = (
-        f"{content.report}/{content.period}/{'all' if content.customer == ALL else content.customer}"
-    )
+    mail["X-Trikk-Report"] = f"{content.report}/{content.period}/{phrases.whose(content.customer)}"
     mail.set_content(plain, cte="quoted-printable")
     mail.add_alternative(page, subtype="html", cte="quoted-printable")
     html: Any = mail.get_payload(1)

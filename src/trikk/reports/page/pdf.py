@@ -15,10 +15,9 @@ from xml.sax.saxutils import escape
 from trikk.core.errors import MissingExtra
 from trikk.core.text import printable, printable_lines
 from trikk.monitoring.figures.matrix import Matrix
-from trikk.reports.page import words
+from trikk.reports.page import phrases, words
 from trikk.reports.page.figure_pictures import CONFUSION
-from trikk.reports.page.html import SHOWN_SLICES, by_slice, caveats, corrections
-from trikk.reports.page.page_content import Content, Metric, Section, Verdict
+from trikk.reports.page.page_content import Content, Section, Verdict
 from trikk.reports.sending.mail_addresses import ALL
 
 FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
@@ -52,7 +51,7 @@ def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
         rightMargin=_MARGIN,
         topMargin=44,
         bottomMargin=44,
-        title=f"{content.title}, {content.period_title}",
+        title=phrases.headline(content),
         author=content.project,
         subject=content.period_title,
         creator="trikk",
@@ -68,7 +67,7 @@ def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
     def foot(canvas: Any, page: Any) -> None:
         canvas.setFont(FONT, 7.5)
         canvas.setFillColor(SOFT)
-        canvas.drawString(_MARGIN + _FRAME, 26, printable(f"{content.title}, {content.period_title}"))
+        canvas.drawString(_MARGIN + _FRAME, 26, printable(phrases.headline(content)))
         canvas.drawRightString(A4[0] - _MARGIN - _FRAME, 26, str(page.page))
 
     document.build(story, onFirstPage=foot, onLaterPages=foot)
@@ -113,45 +112,42 @@ class Sheet:
         """One monitor's part."""
         from reportlab.platypus import Spacer
 
-        facts = [f"Worst {section.window}: {section.worst_text}."] if section.worst else []
-        facts.append(
-            f"Not final: {caveats(section)}." if caveats(section) else f"Every {section.window} is final."
-        )
-        facts.append(
-            f"{words.count(section.waiting)} predictions have no truth; "
-            f"{words.count(section.unpredicted)} truths have no prediction."
-        )
         story = [
             self.text(_title(content, section), 13, INK, bold=True, before=12, after=3, marked=True),
             self.text(section.sentence, 10.5, INK, after=8),
             self.tiles(content, section),
             Spacer(1, 10),
             self.picture(pictures[section.monitor]),
-            self.text(" ".join([*facts, *section.notes]), 8.5, SOFT, before=4),
+            self.text(" ".join([*phrases.standing(section), *section.notes]), 8.5, SOFT, before=4),
         ]
         if len(section.metrics) > 1:
             story += [self.heading("All metrics"), self.metrics(content, section)]
         if section.confusion is not None:
             story += self.confusion(section.confusion, pictures[CONFUSION.format(section.monitor)])
         for table in section.slices:
-            story += self.together(by_slice(table, section.metric.better), self.slices(section, table.column))
-            if (more := len(table.rows) - SHOWN_SLICES) > 0:
+            story += self.together(
+                phrases.by_slice(table, section.metric.better), self.slices(section, table.column)
+            )
+            if (more := len(table.rows) - phrases.SHOWN_SLICES) > 0:
                 story.append(self.text(f"and {more} more", 8.5, SOFT, before=3))
-        if section.restated:
-            name = section.metric.name
-            shown, rest = corrections(section)
-            rows = [
-                [
-                    words.window_text(r.label),
-                    f"{r.why}, {r.at}",
-                    f"{words.number(r.was, name)} → {words.number(r.now, name)}",
-                ]
-                for r in shown
+        return story + (self.restated(section) if section.restated else [])
+
+    def restated(self, section: Section) -> list[Any]:
+        """The figures that changed after they were final."""
+        name = section.metric.name
+        shown, rest = phrases.corrections(section)
+        rows = [
+            [
+                words.window_text(r.label),
+                f"{r.why}, {r.at}",
+                f"{words.number(r.was, name)} → {words.number(r.now, name)}",
             ]
-            changes = self.table(rows, [0.18, 0.56, 0.26]) if rows else None
-            story += self.together("Restated after being final", changes)
-            if rest:
-                story.append(self.text(f"{'and ' if rows else ''}{rest}", 8.5, SOFT, before=3))
+            for r in shown
+        ]
+        changes = self.table(rows, [0.18, 0.56, 0.26]) if rows else None
+        story = self.together("Restated after being final", changes)
+        if rest:
+            story.append(self.text(f"{'and ' if rows else ''}{rest}", 8.5, SOFT, before=3))
         return story
 
     def picture(self, png: bytes) -> Any:
@@ -169,11 +165,10 @@ class Sheet:
         rows = words.confusion_rows(matrix)
         each = min(0.1, 0.7 / (len(rows[0]) - 1))
         widths = [1 - each * (len(rows[0]) - 1), *[each] * (len(rows[0]) - 1)]
-        about = f"Rows are the truth, columns what was predicted. {words.confused(matrix)}"
         return [
             KeepTogether([self.heading("Which class was predicted for which"), self.picture(png)]),
             self.table(rows, widths, head=True),
-            self.text(about, 8.5, SOFT, before=3),
+            self.text(phrases.about_matrix(matrix), 8.5, SOFT, before=3),
         ]
 
     def end(self, content: Content) -> list[Any]:
@@ -202,24 +197,13 @@ class Sheet:
         """The three figures that matter."""
         from reportlab.platypus import Table, TableStyle
 
-        metric = section.metric
-        change = f"{words.signed(metric.change)} on {content.before_title}"
-        change = change if metric.change is not None else "nothing to compare with"
-        value = self.figure(metric, metric.value) + words.margin(metric.error)
-        tiles = [(metric.title, value, change, metric.verdict)]
-        if section.baseline:
-            note, side = words.against_baseline(metric)
-            value = self.figure(metric, metric.baseline)
-            tiles.append((f"Baseline {section.baseline}", value, note, side))
-        labelled = f"{words.count(section.labelled)} of {words.count(section.predicted)} predictions"
-        tiles.append(("Labelled", escape(words.percent(section.coverage)), labelled, Verdict.UNKNOWN))
         cells = [
             [
-                self.text(label, 8, SOFT),
-                self.text(value, 18, INK, bold=True, marked=True),
-                self.text(note, 8.5, COLOURS.get(verdict, SOFT)),
+                self.text(tile.label, 8, SOFT),
+                self.text(self.figure(tile), 18, INK, bold=True, marked=True),
+                self.text(tile.note, 8.5, COLOURS.get(tile.verdict, SOFT)),
             ]
-            for label, value, note, verdict in tiles
+            for tile in phrases.tiles(section, content.before_title)
         ]
         gap = 8.0
         each = (self.width - gap * (len(cells) - 1)) / len(cells)
@@ -233,10 +217,10 @@ class Sheet:
         style += [("BOTTOMPADDING", (0, 0), (-1, -1), 8), ("LEFTPADDING", (0, 0), (-1, -1), 9)]
         return Table([row], colWidths=widths, style=TableStyle(style))
 
-    def figure(self, metric: Metric, value: float | None) -> str:
-        """A figure with its unit in small letters, marked up."""
-        unit = f' <font name="{FONT}" size="10">{escape(metric.unit)}</font>' if metric.unit else ""
-        return escape(words.number(value, metric.name)) + unit * (value is not None)
+    def figure(self, tile: phrases.Tile) -> str:
+        """A tile's figure with its unit in small letters, marked up."""
+        unit = f' <font name="{FONT}" size="10">{escape(tile.unit)}</font>' if tile.unit else ""
+        return escape(tile.figure) + unit + tile.margin
 
     def metrics(self, content: Content, section: Section) -> Any:
         """All metrics with those before and the baseline's."""
@@ -262,7 +246,7 @@ class Sheet:
         rows: list[list[Any]] = [
             [table.title or column, words.headed(section.metric), "", *["Change"] * compared, "Cases"]
         ]
-        for row in table.rows[:SHOWN_SLICES]:
+        for row in table.rows[: phrases.SHOWN_SLICES]:
             cells = [
                 words.slice_text(column, row.value, row.name),
                 self.bar(row.share),

@@ -18,11 +18,11 @@ from trikk.core.errors import PermanentError, StorageError
 from trikk.core.settings import FILE, Settings, load_settings
 from trikk.core.values import JSON
 from trikk.reports.page.page_content import Content
+from trikk.reports.page.phrases import whose
 from trikk.reports.page.render import MAIL, PAGE
 from trikk.reports.report_config import ReportSettings, report_settings
 from trikk.reports.report_definition import ReportSpec
 from trikk.reports.sending.deliveries import ATTEMPTED, BACK_OFF, QUEUED, SENDING, Delivery, subject_of
-from trikk.reports.sending.mail_addresses import ALL
 from trikk.reports.sending.mail_server import Outcome, Post, post
 from trikk.runs.context import StepContext
 from trikk.runs.journals.ledger import Entry, Ledger
@@ -177,8 +177,7 @@ class _Mail:
     def name(self) -> str:
         """Of the mail's file, if it becomes one."""
         delivery = self.delivery
-        whose = "all" if delivery.customer == ALL else delivery.customer
-        return f"{delivery.report}-{delivery.period}-{whose}-{delivery.digest[:8]}.eml"
+        return f"{delivery.report}-{delivery.period}-{whose(delivery.customer)}-{delivery.digest[:8]}.eml"
 
     def note(self, step: Step) -> Note:  # noqa: ARG002 - a mail is never given up, so it is an attempt
         # after=: if a newer page was queued meanwhile, or somebody else has claimed this one, nothing is sent.
