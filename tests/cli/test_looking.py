@@ -8,7 +8,7 @@ import sys
 from tests.execution.command import Folder
 
 from trikk.execution.project import Project
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Holder
 
 
@@ -19,7 +19,7 @@ def test_a_run_without_a_driver_is_not_passed_off_as_running(folder: Folder) -> 
     me = Holder.current()
     ended.wait()
     lease = project.journal.acquire("abandoned001", Holder(me.host, me.boot, ended.pid, 1.0), ttl=9e9, now=1.0)
-    project.journal.append("abandoned001", e.RUN_STARTED, {"isolation": "fork"}, at=2.0, lease=lease)
+    project.journal.append("abandoned001", EventKind.RUN_STARTED, {"isolation": "fork"}, at=2.0, lease=lease)
     project.journal.close()
     for command in (["runs"], ["show", "abandoned001"]):
         done = subprocess.run(

@@ -10,26 +10,26 @@ from typing import Any
 
 import pytest
 
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event
 from trikk.runs.run_state import RunState
 
 DOCS = Path(__file__).parents[2] / "docs"
 STEP = {"step": "fit", "attempt": 1, "outputs": [], "reason": "", "error": {}}
 RUN_WAYS = {
-    "running": [(e.RUN_STARTED, {}), (e.RUN_RESUMED, {})],
-    "succeeded": [(e.RUN_SUCCEEDED, {})],
-    "failed": [(e.RUN_FAILED, {})],
-    "cancelled": [(e.RUN_CANCELLED, {})],
+    "running": [(EventKind.RUN_STARTED, {}), (EventKind.RUN_RESUMED, {})],
+    "succeeded": [(EventKind.RUN_SUCCEEDED, {})],
+    "failed": [(EventKind.RUN_FAILED, {})],
+    "cancelled": [(EventKind.RUN_CANCELLED, {})],
 }
 STEP_WAYS = {
-    "waiting": [(e.STEP_INVALIDATED, STEP), (e.RUN_RESUMED, {})],
-    "running": [(e.STEP_STARTED, STEP)],
-    "retrying": [(e.STEP_FAILED, {**STEP, "retry_in": 1.0})],
-    "succeeded": [(e.STEP_SUCCEEDED, STEP), (e.STEP_CACHED, STEP)],
-    "failed": [(e.STEP_FAILED, STEP), (e.RUN_FAILED, {})],
-    "cancelled": [(e.STEP_CANCELLED, STEP)],
-    "skipped": [(e.STEP_SKIPPED, STEP)],
+    "waiting": [(EventKind.STEP_INVALIDATED, STEP), (EventKind.RUN_RESUMED, {})],
+    "running": [(EventKind.STEP_STARTED, STEP)],
+    "retrying": [(EventKind.STEP_FAILED, {**STEP, "retry_in": 1.0})],
+    "succeeded": [(EventKind.STEP_SUCCEEDED, STEP), (EventKind.STEP_CACHED, STEP)],
+    "failed": [(EventKind.STEP_FAILED, STEP), (EventKind.RUN_FAILED, {})],
+    "cancelled": [(EventKind.STEP_CANCELLED, STEP)],
+    "skipped": [(EventKind.STEP_SKIPPED, STEP)],
 }
 
 

@@ -18,7 +18,7 @@ from trikk.execution.workers.executor import Ended
 from trikk.pipeline.arguments import Argument, Constant, OutputRef
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.graph import Graph, Node
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.memory_journal import MemoryJournal
@@ -169,7 +169,7 @@ class World:
             if crash_after is not None and len(self.journal.events(RUN)) - began > crash_after:
                 raise Crash
 
-        kind = e.RUN_STARTED if began == 1 else e.RUN_RESUMED
+        kind = EventKind.RUN_STARTED if began == 1 else EventKind.RUN_RESUMED
         self.journal.append(RUN, kind, {}, at=self.clock.now(), lease=lease)
         driver = Driver(
             self.graph,
@@ -195,22 +195,22 @@ class World:
         open_tasks: set[tuple[str, Any]] = set()
         for event in self.journal.events(RUN):
             step, task = str(event.body.get("step")), (str(event.body.get("step")), event.body.get("item"))
-            if event.kind in (e.RUN_STARTED, e.RUN_RESUMED):
+            if event.kind in (EventKind.RUN_STARTED, EventKind.RUN_RESUMED):
                 open_tasks.clear()
                 over &= {step for step, item in succeeded if item is None}
-            elif event.kind == e.STEP_STARTED:
+            elif event.kind == EventKind.STEP_STARTED:
                 assert task not in succeeded | open_tasks
                 assert set(self.graph.nodes[step].upstream()) <= over
                 open_tasks.add(task)
-            elif event.kind == e.STEP_SUCCEEDED:
+            elif event.kind == EventKind.STEP_SUCCEEDED:
                 assert task not in succeeded
                 succeeded.add(task)
                 open_tasks.discard(task)
                 over |= {step} if event.body.get("item") is None else set()
-            elif event.kind == e.STEP_FAILED:
+            elif event.kind == EventKind.STEP_FAILED:
                 open_tasks.discard(task)
                 over |= {step} if event.body.get("allowed") else set()
-            elif event.kind == e.STEP_SKIPPED:
+            elif event.kind == EventKind.STEP_SKIPPED:
                 over.add(step)
 
 
@@ -251,8 +251,8 @@ def test_a_failure_stops_what_has_not_begun(plan: list[Plan], luck: int) -> None
         assert step in (wanted[name], *unfinished) or (wanted[name], step) == ("allowed", "failed")
     events = world.journal.events(RUN)
     kinds = [(event.kind, event.body.get("retry_in", 0), event.body.get("allowed")) for event in events]
-    first = kinds.index((e.STEP_FAILED, None, None))
-    assert e.STEP_STARTED not in [kind for kind, _, _ in kinds[first:]]
+    first = kinds.index((EventKind.STEP_FAILED, None, None))
+    assert EventKind.STEP_STARTED not in [kind for kind, _, _ in kinds[first:]]
 
 
 @given(plans(), st.integers(0, 2**32), st.lists(st.integers(0, 12), max_size=4))

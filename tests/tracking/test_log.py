@@ -234,14 +234,14 @@ def test_outside_of_a_run_logging_is_only_pythons_logging(
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from("ab"), st.floats()), max_size=30))
 def test_a_runs_metric_is_the_last_value_of_the_last_attempt(points: list[tuple[int, str, float]]) -> None:
-    from trikk.runs import events as e
     from trikk.runs import logged
+    from trikk.runs.events import EventKind
     from trikk.runs.journals.journal import Event
 
     points = sorted(points, key=lambda p: p[0])
     events = []
     for attempt in (1, 2, 3):
-        events.append((e.STEP_STARTED, {"step": "s", "attempt": attempt}))
+        events.append((EventKind.STEP_STARTED, {"step": "s", "attempt": attempt}))
         for number, name, value in points:
             if number == attempt:
                 kind, body = logged.metric(name, value, index=None, at=0.0)

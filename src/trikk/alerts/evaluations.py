@@ -22,6 +22,7 @@ from trikk.runs.back_off import BackOff
 from trikk.runs.claims import Claim, Claims, is_at_it
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.journals.ledger import Ledger
+from trikk.runs.states import RunStatus
 
 _BACK_OFF = BackOff(first=60.0, longest=6 * 3600.0)
 _MOST_FAILURES = 12  # by then the pause has long been the longest
@@ -92,7 +93,7 @@ def evaluate_due(
                 notes.append(f"monitor {spec.name} could not be evaluated: {error.what}")
                 continue
             done.append({"monitor": spec.name, "run": state.id, "state": state.state, "why": why})
-            if state.state != "succeeded":
+            if state.state != RunStatus.SUCCEEDED:
                 notes.append(f"monitor {spec.name} could not be evaluated: see trikk show {state.id}")
     return done, notes
 
@@ -110,12 +111,14 @@ def _may_try(project: Project, session: Session, pipeline: str, now: datetime) -
 
 
 def _has_failed(row: RunRow) -> bool:
-    return row.state == "failed" and row.origin.get("kind") == "watch"
+    return row.state == RunStatus.FAILED and row.origin.get("kind") == "watch"
 
 
 def _is_run(project: Project, pipeline: str) -> bool:
     """Whether a run of a pipeline is being driven, wherever."""
-    return any(project.is_driven(row.id) for row in project.journal.runs(pipeline=pipeline, state="running"))
+    return any(
+        project.is_driven(row.id) for row in project.journal.runs(pipeline=pipeline, state=RunStatus.RUNNING)
+    )
 
 
 def _why(project: Project, spec: MonitorSpec, now: datetime) -> str:

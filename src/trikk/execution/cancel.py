@@ -8,8 +8,9 @@ from trikk.core.clock import Clock, SystemClock
 from trikk.core.errors import LeaseHeld, RunError
 from trikk.execution.launch import leased
 from trikk.execution.project import Project
-from trikk.runs import events as e
-from trikk.runs.run_state import OVER, RunState
+from trikk.runs.events import EventKind
+from trikk.runs.run_state import RunState
+from trikk.runs.states import OVER
 
 _WAIT = 15.0
 _LOOK_EVERY = 0.1
@@ -33,7 +34,7 @@ def cancel(project: Project, run: str, clock: Clock | None = None) -> RunState:
     state = project.run(run)
     if state.state in OVER:
         raise RunError(f"run {run} is over: it has {state.state}", next="see it: trikk show " + run)
-    project.journal.append(run, e.RUN_CANCEL_REQUESTED, {"by": _user()}, at=clock.now())
+    project.journal.append(run, EventKind.RUN_CANCEL_REQUESTED, {"by": _user()}, at=clock.now())
     until = clock.monotonic() + _WAIT
     while clock.monotonic() < until:
         state = project.run(run)
@@ -44,7 +45,7 @@ def cancel(project: Project, run: str, clock: Clock | None = None) -> RunState:
                 if project.run(run).state in OVER:
                     continue
                 body = {"error": f"cancelled by {_user()}; its driver was gone"}
-                project.journal.append(run, e.RUN_CANCELLED, {**body}, at=clock.now(), lease=lease)
+                project.journal.append(run, EventKind.RUN_CANCELLED, {**body}, at=clock.now(), lease=lease)
         except LeaseHeld:
             clock.sleep(_LOOK_EVERY)
     return project.run(run)

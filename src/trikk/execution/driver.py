@@ -27,11 +27,12 @@ from trikk.execution.workers.executor import Ended, Executor
 from trikk.execution.workers.traces import headline
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.policies import delay_after
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event, Journal
 from trikk.runs.journals.lease import Lease
 from trikk.runs.lock import step_seed
 from trikk.runs.run_state import RunState, Task
+from trikk.runs.states import DONE
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 
@@ -138,13 +139,13 @@ class Driver:
             self.cancelled_by = "Ctrl-C"
             for attempt in self.attempts.drop():
                 number = self.state.task(attempt.task).attempts
-                self._record(e.STEP_CANCELLED, {**_where(attempt.task), "attempt": number})
+                self._record(EventKind.STEP_CANCELLED, {**_where(attempt.task), "attempt": number})
         if self.cancelled_by is not None and not self._is_complete():
-            self._record(e.RUN_CANCELLED, {"error": f"cancelled by {self.cancelled_by}"})
+            self._record(EventKind.RUN_CANCELLED, {"error": f"cancelled by {self.cancelled_by}"})
         elif self.lost:
-            self._record(e.RUN_FAILED, {"error": self._first_error()})
+            self._record(EventKind.RUN_FAILED, {"error": self._first_error()})
         else:
-            self._record(e.RUN_SUCCEEDED, {})
+            self._record(EventKind.RUN_SUCCEEDED, {})
         return self.state
 
     def _turn(self) -> bool:
@@ -182,7 +183,7 @@ class Driver:
     def _look_for_cancel(self) -> None:
         for event in self.journal.events(self.state.id, after=self._looked_at):
             self._looked_at = event.seq
-            if event.kind == e.RUN_CANCEL_REQUESTED:
+            if event.kind == EventKind.RUN_CANCEL_REQUESTED:
                 self.cancelled_by = self.cancelled_by or str(event.body["by"])
 
     # -- what is next -----------------------------------------------------------------------------
@@ -200,10 +201,10 @@ class Driver:
         if isinstance(decision, f.Start):
             self.queue.append(decision.task)
         elif isinstance(decision, f.Skip):
-            self._record(e.STEP_SKIPPED, {"step": decision.step, "reason": decision.reason})
+            self._record(EventKind.STEP_SKIPPED, {"step": decision.step, "reason": decision.reason})
             self.frontier.settled(decision.step)
         elif isinstance(decision, f.Expand):
-            self._record(e.STEP_EXPANDED, {"step": decision.step, "count": decision.count})
+            self._record(EventKind.STEP_EXPANDED, {"step": decision.step, "count": decision.count})
         elif isinstance(decision, f.Collect):
             self._collect(decision.step)
         else:
@@ -240,7 +241,7 @@ class Driver:
         log = call.log
         if log and self.options.state_dir is not None:
             log = str(Path(log).relative_to(self.options.state_dir))
-        self._record(e.STEP_STARTED, {**_where(task), "attempt": call.attempt, "log": log or None})
+        self._record(EventKind.STEP_STARTED, {**_where(task), "attempt": call.attempt, "log": log or None})
         self.attempts.start(task, node, call)
 
     def _call(self, task: Task, node: Node, arguments: dict[str, Any]) -> StepCall:
@@ -273,10 +274,10 @@ class Driver:
         if isinstance(found, Hit):
             reason = f"the result of run {found.run} stands: nothing that it depends on has changed"
             body: dict[str, Any] = {**_where(task), "outputs": found.outputs, "run": found.run, "reason": reason}
-            self._record(e.STEP_CACHED, body)
+            self._record(EventKind.STEP_CACHED, body)
             self._settle(task)
             return True
-        self._record(e.STEP_CACHE_MISSED, {**_where(task), "reason": found.reason})
+        self._record(EventKind.STEP_CACHE_MISSED, {**_where(task), "reason": found.reason})
         return False
 
     # -- what has ended ---------------------------------------------------------------------------
@@ -285,7 +286,7 @@ class Driver:
         task = attempt.task
         number = self.state.task(task).attempts
         if attempt.stopping == "cancel":
-            self._record(e.STEP_CANCELLED, {**_where(task), "attempt": number})
+            self._record(EventKind.STEP_CANCELLED, {**_where(task), "attempt": number})
             return
         result = judge(attempt, ended, self.graph.nodes[task[0]], self.attempts.oom_before)
         if result.error is not None:
@@ -298,7 +299,7 @@ class Driver:
             body["write"] = result.write
         if result.note:
             body["note"] = result.note
-        self._record(e.STEP_SUCCEEDED, body)
+        self._record(EventKind.STEP_SUCCEEDED, body)
         self.cache.keep(task, self.state.id, outputs, at=self.clock.now())
         self._settle(task)
 
@@ -318,7 +319,9 @@ class Driver:
             self._failed((step, None), 0, failure("stored", str(error), retryable=False))
             return
         seconds = sum(item.seconds or 0.0 for item in ordered)
-        self._record(e.STEP_SUCCEEDED, {"step": step, "outputs": [whole.to_json()], "seconds": round(seconds, 6)})
+        self._record(
+            EventKind.STEP_SUCCEEDED, {"step": step, "outputs": [whole.to_json()], "seconds": round(seconds, 6)}
+        )
         self.frontier.settled(step)
 
     def _failed(self, task: Task, attempt: int, result: StepResult) -> None:
@@ -332,7 +335,7 @@ class Driver:
         allowed = delay is None and self.graph.nodes[task[0]].allow_failure and not self.is_broken
         is_settled = task[0] in self.lost if not allowed else self.state.steps[task[0]].allowed
         body |= {"allowed": True} if allowed else {}
-        self._record(e.STEP_FAILED, body)
+        self._record(EventKind.STEP_FAILED, body)
         if delay is not None:
             heapq.heappush(self.delayed, (self.clock.monotonic() + delay, task))
             return
@@ -357,7 +360,7 @@ class Driver:
             self.listener(event, self.state)
 
     def _is_complete(self) -> bool:
-        return all(step.state in ("succeeded", "skipped") or step.allowed for step in self.state.steps.values())
+        return all(step.state in DONE or step.allowed for step in self.state.steps.values())
 
     def _first_error(self) -> str:
         name, item = next(iter(self.lost.values()))

@@ -16,6 +16,7 @@ from trikk.pipeline.arguments import Argument
 from trikk.pipeline.condition import Condition, evaluate
 from trikk.pipeline.graph import Graph, Node
 from trikk.runs.run_state import RunState, Task
+from trikk.runs.states import StepStatus
 
 
 class Start(Record, frozen=True):
@@ -122,9 +123,11 @@ class Frontier:
             self.settled(node.name)
             return []
         needed = dict.fromkeys([*node.data_from(), *node.asks()])
-        gone = next((up for up in needed if self.state.steps[up].state in ("skipped", "failed")), None)
+        gone = next(
+            (up for up in needed if self.state.steps[up].state in (StepStatus.SKIPPED, StepStatus.FAILED)), None
+        )
         if gone is not None:
-            how = "was skipped" if self.state.steps[gone].state == "skipped" else "failed, as it may"
+            how = "was skipped" if self.state.steps[gone].state == StepStatus.SKIPPED else "failed, as it may"
             return self._skip(node, f"step {gone}, whose output it needs, {how}")
         try:
             for condition in node.when:
@@ -138,7 +141,7 @@ class Frontier:
         assert node.mapped is not None
         count = self.length_of(node.arguments[node.mapped])
         items = self.state.steps[node.name].items
-        open_items = [i for i in range(count) if i not in items or items[i].state != "succeeded"]
+        open_items = [i for i in range(count) if i not in items or items[i].state != StepStatus.SUCCEEDED]
         self._open_items[node.name] = len(open_items)
         starts: list[Decision] = [Start((node.name, i)) for i in open_items]
         return [Expand(node.name, count), *(starts or [Collect(node.name)])]
@@ -147,12 +150,14 @@ class Frontier:
         return [Skip(node.name, reason)]
 
     def _is_done(self, step: str) -> bool:
-        return self.state.steps[step].state == "succeeded" or self.state.steps[step].allowed
+        return self.state.steps[step].state == StepStatus.SUCCEEDED or self.state.steps[step].allowed
 
     def _failed(self, step: str) -> bool:
         """Whether what comes after a step can't run."""
         state = self.state.steps[step]
-        return step in self.blocked or (state.state in ("failed", "cancelled") and not state.allowed)
+        return step in self.blocked or (
+            state.state in (StepStatus.FAILED, StepStatus.CANCELLED) and not state.allowed
+        )
 
     def _seen(self, condition: Condition) -> str:
         if len(condition.operands) != 2:

@@ -19,8 +19,8 @@ from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.pipeline import parameters_for
-from trikk.runs import events as e
 from trikk.runs.bundle import capture, commit_of, touch
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.lease import Holder, Lease
 from trikk.runs.journals.ledger import Ledger
@@ -57,7 +57,7 @@ def start(
     state = create(project, graph, how, checked, lock.to_json(), project.keep_json(graph.to_json()), why)
     with leased(project.journal, state.id, clock) as lease:
         started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
-        state.apply(project.journal.append(state.id, e.RUN_STARTED, started, at=clock.now(), lease=lease))
+        state.apply(project.journal.append(state.id, EventKind.RUN_STARTED, started, at=clock.now(), lease=lease))
         return drive(project, executor, graph, state, lease, how)
 
 

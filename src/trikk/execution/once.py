@@ -32,7 +32,7 @@ from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.runs.claims import Claim, Claims, is_at_it
 from trikk.runs.journals.ledger import Entry
-from trikk.runs.run_state import OVER
+from trikk.runs.states import OVER
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project

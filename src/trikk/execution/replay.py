@@ -22,10 +22,11 @@ from trikk.execution.resume import source_folder
 from trikk.execution.run_options import How
 from trikk.execution.session import open_executor
 from trikk.pipeline.graph import Graph, Node
-from trikk.runs import events as e
 from trikk.runs.bundle import touch
+from trikk.runs.events import EventKind
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
 from trikk.runs.run_state import RunState
+from trikk.runs.states import RunStatus
 from trikk.storage.artifact import Artifact
 
 _PACKAGES_NAMED = 8
@@ -156,7 +157,7 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
         RunError: if it is not over, or something that it needs is gone; all of it is named.
     """
     was = project.run(old)
-    if was.state in ("queued", "running"):
+    if was.state in (RunStatus.QUEUED, RunStatus.RUNNING):
         raise RunError(f"run {old} is not over", next=f"wait for it, or resume it: trikk resume {old}")
     if was.forgotten:
         raise RunError(f"run {old} was forgotten by clean-up", next="choose another: trikk runs")
@@ -179,7 +180,7 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
         _refuse_forgotten(project, old, run, how.clock.now())
         with leased(project.journal, run, how.clock) as lease:
             batch: list[tuple[str, dict[str, JSON]]] = [
-                (e.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
+                (EventKind.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
             ]
             batch += [_taken(was, node) for node in graph.nodes.values() if _is_taken(was, node)]
             project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
@@ -197,7 +198,9 @@ def _refuse_forgotten(project: Project, old: str, run: str, now: float) -> None:
     the new one. Nothing else keeps an old version of a table, which can't be touched.
     """
     if project.journal.row(old).forgotten:
-        project.journal.append(run, e.RUN_CANCELLED, {"error": "clean-up forgot the run that it repeats"}, at=now)
+        project.journal.append(
+            run, EventKind.RUN_CANCELLED, {"error": "clean-up forgot the run that it repeats"}, at=now
+        )
         raise RunError(f"run {old} was forgotten by clean-up", next="choose another: trikk runs")
 
 
@@ -210,11 +213,11 @@ def _is_taken(was: RunState, node: Node) -> bool:
 def _taken(was: RunState, node: Node) -> tuple[str, dict[str, JSON]]:
     step = was.steps[node.name]
     if step.allowed:
-        return e.STEP_FAILED, {"step": node.name, "attempt": 0, "error": step.error, "allowed": True}
+        return EventKind.STEP_FAILED, {"step": node.name, "attempt": 0, "error": step.error, "allowed": True}
     outputs: Any = step.outputs
     kind = "a source" if node.source else "an effect"
     reason = f"{kind}: its result is taken from run {was.id}"
-    return e.STEP_CACHED, {"step": node.name, "outputs": outputs, "run": was.id, "reason": reason}
+    return EventKind.STEP_CACHED, {"step": node.name, "outputs": outputs, "run": was.id, "reason": reason}
 
 
 def compare_runs(project: Project, graph: Graph, old: RunState, new: RunState) -> list[StepComparison]:

@@ -21,10 +21,11 @@ from trikk.execution.session import open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.pipeline import parameters_for
-from trikk.runs import events as e
 from trikk.runs.bundle import bundle_digest, capture, commit_of, contents, manifest, restore
+from trikk.runs.events import EventKind
 from trikk.runs.lock import Lock
 from trikk.runs.run_state import RunState, StepState, TaskState
+from trikk.runs.states import RunStatus, StepStatus
 from trikk.storage.artifact import Artifact
 
 Code = Literal["locked", "current"]
@@ -133,14 +134,17 @@ def resume(
             if (changed and current) or current_data or again:
                 _refuse_other_rows(state, graph, planned)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
-            batch: list[tuple[str, dict[str, JSON]]] = [(e.RUN_RESUMED, body)]
+            batch: list[tuple[str, dict[str, JSON]]] = [(EventKind.RUN_RESUMED, body)]
             batch += [
-                (e.STEP_INVALIDATED, {"step": p.step, "reason": p.why})
+                (EventKind.STEP_INVALIDATED, {"step": p.step, "reason": p.why})
                 for p in planned
-                if not p.reuse and p.step in state.steps and state.steps[p.step].state == "succeeded"
+                if not p.reuse and p.step in state.steps and state.steps[p.step].state == StepStatus.SUCCEEDED
             ]
             batch += [
-                (e.STEP_INVALIDATED, {"step": p.step, "item": item, "reason": "its result can't be used any more"})
+                (
+                    EventKind.STEP_INVALIDATED,
+                    {"step": p.step, "item": item, "reason": "its result can't be used any more"},
+                )
                 for p in planned
                 for item in p.damaged
             ]
@@ -156,7 +160,7 @@ def _check_resumable(project: Project, state: RunState) -> None:
     run, here = state.id, project.settings.environment
     if state.forgotten:
         raise RunError(f"run {run} was forgotten by clean-up", next=f"start a new one: trikk run {state.pipeline}")
-    if state.state == "succeeded":
+    if state.state == RunStatus.SUCCEEDED:
         raise RunError(
             f"run {run} has succeeded; there is nothing to resume", next=f"prove it: trikk replay {run}"
         )
@@ -229,7 +233,12 @@ def _refuse_effects(state: RunState, graph: Graph, planned: list[Planned]) -> No
     """Raise RunError if nobody has said that a step may do something outside again, which it has done already."""
     for one in planned:
         step = state.steps.get(one.step)
-        if not one.reuse and graph.nodes[one.step].effect and step is not None and step.state == "succeeded":
+        if (
+            not one.reuse
+            and graph.nodes[one.step].effect
+            and step is not None
+            and step.state == StepStatus.SUCCEEDED
+        ):
             raise RunError(
                 f"step {one.step} has already changed something outside and would do it again: {one.why}",
                 next=f"trikk resume {state.id} --with-current-code --again {one.step}, or --keep {one.step}",
@@ -291,7 +300,7 @@ def plan(
             for up in _needs(node):
                 if planned[up].reuse and (damage := _damage(project, state.steps[up])):
                     planned[up] = Planned(up, reuse=False, why=damage)
-            if step is not None and step.state != "succeeded" and step.items:
+            if step is not None and step.state != StepStatus.SUCCEEDED and step.items:
                 other = name in old and _shape(old[name]) != _shape(node)
                 all_again = other or name in anew or any(not planned[up].reuse for up in _needs(node))
                 planned[name] = _items(project, planned[name], step, anew=all_again)
@@ -309,23 +318,23 @@ def _with_code(planned: Planned, since: Since | None) -> Planned:
 def _first_thought(name: str, node: Node, step: StepState | None, old: Node | None) -> Planned:
     if step is None:
         return Planned(name, reuse=False, why="it is new in the pipeline")
-    if step.state == "succeeded":
+    if step.state == StepStatus.SUCCEEDED:
         if old is not None and _shape(old) != _shape(node):
             return Planned(name, reuse=False, why="the pipeline gives it other arguments now")
         return Planned(name, reuse=True, why="it has succeeded")
     whys = {
-        "failed": "it failed",
-        "running": "it was in flight when the driver ended",
-        "retrying": "it was about to be tried again",
-        "cancelled": "it was cancelled",
-        "skipped": "it was skipped; its condition is looked at again",
+        StepStatus.FAILED: "it failed",
+        StepStatus.RUNNING: "it was in flight when the driver ended",
+        StepStatus.RETRYING: "it was about to be tried again",
+        StepStatus.CANCELLED: "it was cancelled",
+        StepStatus.SKIPPED: "it was skipped; its condition is looked at again",
     }
     return Planned(name, reuse=False, why=whys.get(step.state, "it had not begun"))
 
 
 def _items(project: Project, thought: Planned, step: StepState, *, anew: bool) -> Planned:
     """With the items of an unfinished mapped step that run again: damaged ones, or all if their inputs are new."""
-    done = [i for i, item in step.items.items() if item.state == "succeeded"]
+    done = [i for i, item in step.items.items() if item.state == StepStatus.SUCCEEDED]
     again = tuple(i for i in done if anew or _damage(project, step.items[i]))
     kept = f"; {len(done) - len(again)} of its {step.count} items are reused" if done else ""
     return replace(thought, damaged=again, kept=len(done) - len(again), why=thought.why + kept)

@@ -22,9 +22,9 @@ from trikk.quality.check_verdict import summary, why_blocked
 from trikk.quality.gate_report import report_html
 from trikk.quality.quarantine import Sorted, good_rows, rejected_rows
 from trikk.quality.row_frames import lazy_of
-from trikk.runs import events as e
 from trikk.runs import logged
 from trikk.runs.context import StepContext, current_step
+from trikk.runs.events import EventKind
 
 if TYPE_CHECKING:
     import pandas as pd  # a frame of pandas comes as one, with its NaN; all others are lazy
@@ -127,7 +127,10 @@ def _keep(context: StepContext, result: dict[str, Any]) -> None:
         [
             logged.artifact(f"{label}.json", "value", data),
             logged.artifact(f"{label}.html", "report", report),
-            (e.QUALITY_CHECKED, {**said, "checks": checks, "result": data.to_json(), "report": report.to_json()}),
+            (
+                EventKind.QUALITY_CHECKED,
+                {**said, "checks": checks, "result": data.to_json(), "report": report.to_json()},
+            ),
         ]
     )
 

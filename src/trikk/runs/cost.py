@@ -16,15 +16,15 @@ from msgspec import field
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.pipeline.policies import Resources
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event
 from trikk.runs.run_state import Task
 
 HOUR = 3600.0
 GB = 10**9
-_RUN_BEGINS = (e.RUN_CREATED, e.RUN_STARTED, e.RUN_RESUMED)
-_RUN_ENDS = (e.RUN_SUCCEEDED, e.RUN_FAILED, e.RUN_CANCELLED)
-_ENDS = (e.STEP_STARTED, e.STEP_SUCCEEDED, e.STEP_FAILED, e.STEP_CANCELLED)
+_RUN_BEGINS = (EventKind.RUN_CREATED, EventKind.RUN_STARTED, EventKind.RUN_RESUMED)
+_RUN_ENDS = (EventKind.RUN_SUCCEEDED, EventKind.RUN_FAILED, EventKind.RUN_CANCELLED)
+_ENDS = (EventKind.STEP_STARTED, EventKind.STEP_SUCCEEDED, EventKind.STEP_FAILED, EventKind.STEP_CANCELLED)
 
 
 class Usage(Record, frozen=True):
@@ -196,9 +196,9 @@ class _Meter:
             self.end_all(event.at)
         elif event.kind in _ENDS:
             task = body["step"], body.get("item")
-            took = body.get("seconds") if event.kind == e.STEP_SUCCEEDED else None
+            took = body.get("seconds") if event.kind == EventKind.STEP_SUCCEEDED else None
             self.end(task, event.at, took)
-            if event.kind == e.STEP_STARTED:
+            if event.kind == EventKind.STEP_STARTED:
                 self.running[task] = event.at, self.graph.get(task[0], _ANY)
 
     def end(self, task: Task, at: float, took: float | None = None, *, lost: bool = False) -> None:

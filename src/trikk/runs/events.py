@@ -29,25 +29,33 @@ step declares.
 
 from __future__ import annotations
 
-RUN_CREATED = "run.created"
-RUN_STARTED = "run.started"
-RUN_RESUMED = "run.resumed"
-RUN_CANCEL_REQUESTED = "run.cancel_requested"
-RUN_SUCCEEDED = "run.succeeded"
-RUN_FAILED = "run.failed"
-RUN_CANCELLED = "run.cancelled"
+from enum import StrEnum
 
-METRIC_LOGGED = "metric.logged"
-PARAM_LOGGED = "param.logged"
-ARTIFACT_LOGGED = "artifact.logged"
-QUALITY_CHECKED = "quality.checked"
 
-STEP_STARTED = "step.started"
-STEP_SUCCEEDED = "step.succeeded"
-STEP_FAILED = "step.failed"
-STEP_CANCELLED = "step.cancelled"
-STEP_EXPANDED = "step.expanded"
-STEP_SKIPPED = "step.skipped"
-STEP_CACHED = "step.cached"
-STEP_CACHE_MISSED = "step.cache_missed"
-STEP_INVALIDATED = "step.invalidated"
+class EventKind(StrEnum):
+    """What happened. A journal may hold other kinds: a newer build, or an author's step, wrote them."""
+
+    RUN_CREATED = "run.created"
+    RUN_STARTED = "run.started"
+    RUN_RESUMED = "run.resumed"
+    RUN_CANCEL_REQUESTED = "run.cancel_requested"
+    RUN_SUCCEEDED = "run.succeeded"
+    RUN_FAILED = "run.failed"
+    RUN_CANCELLED = "run.cancelled"
+    RUN_FORGOTTEN = "run.forgotten"
+
+    METRIC_LOGGED = "metric.logged"
+    PARAM_LOGGED = "param.logged"
+    ARTIFACT_LOGGED = "artifact.logged"
+    QUALITY_CHECKED = "quality.checked"
+    SOURCE_READ = "source.read"
+
+    STEP_STARTED = "step.started"
+    STEP_SUCCEEDED = "step.succeeded"
+    STEP_FAILED = "step.failed"
+    STEP_CANCELLED = "step.cancelled"
+    STEP_EXPANDED = "step.expanded"
+    STEP_SKIPPED = "step.skipped"
+    STEP_CACHED = "step.cached"
+    STEP_CACHE_MISSED = "step.cache_missed"
+    STEP_INVALIDATED = "step.invalidated"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON, encode
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 
 if TYPE_CHECKING:
     from trikk.storage.artifact import Artifact
@@ -22,17 +22,17 @@ Logged = tuple[str, dict[str, JSON]]
 
 def metric(name: str, value: float, *, index: int | None, at: float) -> Logged:
     """A metric's value at a moment (wall time, seconds since 1970); NaN and infinities are kept as they are."""
-    return e.METRIC_LOGGED, {"name": name, "value": encode(value), "index": index, "at": at}
+    return EventKind.METRIC_LOGGED, {"name": name, "value": encode(value), "index": index, "at": at}
 
 
 def param(name: str, value: object) -> Logged:
     """A parameter; UsageError if the value is not plain."""
-    return e.PARAM_LOGGED, {"name": name, "value": encode(value)}
+    return EventKind.PARAM_LOGGED, {"name": name, "value": encode(value)}
 
 
 def artifact(name: str, kind: str, stored: Artifact) -> Logged:
     """An artifact that is in the store; `kind` is one of `KINDS`."""
-    return e.ARTIFACT_LOGGED, {"name": name, "kind": kind, "artifact": stored.to_json()}
+    return EventKind.ARTIFACT_LOGGED, {"name": name, "kind": kind, "artifact": stored.to_json()}
 
 
 def check_label(what: str, name: object) -> str:

@@ -16,14 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.core.values import JSON
-from trikk.runs import events as e
-from trikk.runs.journals.journal import FORGOTTEN, Event
+from trikk.runs.events import EventKind
+from trikk.runs.journals.journal import Event
+from trikk.runs.states import RunStatus, StepStatus
 
 Task = tuple[str, int | None]
 """A step's name, and the position of the item if the step is mapped."""
-
-DONE = ("succeeded", "skipped")
-OVER = ("succeeded", "failed", "cancelled")
 
 
 @dataclass(slots=True)
@@ -46,7 +44,7 @@ class TaskState:
         peak_memory: bytes, of the successful attempt.
     """
 
-    state: str = "waiting"
+    state: StepStatus = StepStatus.WAITING
     attempts: int = 0
     reused: bool = False
     outputs: list[dict[str, JSON]] | None = None
@@ -93,7 +91,7 @@ class RunState:
 
     id: str
     pipeline: str = ""
-    state: str = "queued"
+    state: RunStatus = RunStatus.QUEUED
     parameters: dict[str, JSON] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
     environment: str = ""
@@ -137,7 +135,9 @@ class RunState:
 
     def culprit(self) -> tuple[str, StepState] | None:
         """The first step whose failure the run could not go on from; None if there is none."""
-        return next(((n, s) for n, s in self.steps.items() if s.state == "failed" and not s.allowed), None)
+        return next(
+            ((n, s) for n, s in self.steps.items() if s.state == StepStatus.FAILED and not s.allowed), None
+        )
 
     def tasks(self) -> Iterator[tuple[Task, TaskState]]:
         """All steps and items that have been touched or are in the graph."""
@@ -170,42 +170,46 @@ class RunState:
     def _apply_step(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
         name, item = body["step"], body.get("item")
         task = self.task((name, item))
-        if kind == e.STEP_STARTED:
-            task.state, task.attempts, task.log = "running", body["attempt"], body.get("log")
+        if kind == EventKind.STEP_STARTED:
+            task.state, task.attempts, task.log = StepStatus.RUNNING, body["attempt"], body.get("log")
             task.started = at if task.started is None else task.started
             task.reused, task.reason, task.ended, task.allowed = False, None, None, False
-        elif kind in (e.STEP_SUCCEEDED, e.STEP_CACHED):
-            task.state, task.outputs, task.ended = "succeeded", body["outputs"], at
+        elif kind in (EventKind.STEP_SUCCEEDED, EventKind.STEP_CACHED):
+            task.state, task.outputs, task.ended = StepStatus.SUCCEEDED, body["outputs"], at
             task.error, task.seconds, task.write = None, body.get("seconds"), body.get("write")
-            task.reused, task.reason = kind == e.STEP_CACHED, body.get("reason")
+            task.reused, task.reason = kind == EventKind.STEP_CACHED, body.get("reason")
             task.peak_memory = body.get("peak_memory")
-        elif kind == e.STEP_FAILED:
+        elif kind == EventKind.STEP_FAILED:
             task.error = body["error"]
             final = body.get("retry_in") is None
-            task.state = "failed" if final else "retrying"
+            task.state = StepStatus.FAILED if final else StepStatus.RETRYING
             task.ended = at if final else None
             task.allowed = bool(body.get("allowed"))
-        elif kind == e.STEP_CANCELLED:
-            task.state, task.ended = "cancelled", at
-        elif kind == e.STEP_SKIPPED:
-            task.state, task.reason, task.ended = "skipped", body["reason"], at
-        elif kind == e.STEP_INVALIDATED:
+        elif kind == EventKind.STEP_CANCELLED:
+            task.state, task.ended = StepStatus.CANCELLED, at
+        elif kind == EventKind.STEP_SKIPPED:
+            task.state, task.reason, task.ended = StepStatus.SKIPPED, body["reason"], at
+        elif kind == EventKind.STEP_INVALIDATED:
             _reset(task, body["reason"])
             for inside in self.steps[name].items.values() if item is None else ():
                 _reset(inside, body["reason"])
-        elif kind == e.STEP_EXPANDED:
+        elif kind == EventKind.STEP_EXPANDED:
             self.steps[name].count = body["count"]
-            self.steps[name].state = "running"
+            self.steps[name].state = StepStatus.RUNNING
         if item is not None:
             self._apply_to_whole(name, task)
 
     def _apply_to_whole(self, name: str, item: TaskState) -> None:
         step = self.steps[name]
         step.attempts = max(step.attempts, item.attempts)
-        if item.state in ("failed", "cancelled"):
+        ended_badly = (StepStatus.FAILED, StepStatus.CANCELLED)
+        if item.state in ended_badly:
             step.state, step.error, step.log, step.allowed = item.state, item.error, item.log, item.allowed
-        elif item.state in ("running", "retrying") and step.state not in ("failed", "cancelled"):
-            step.state = "running"
+        elif item.state in (StepStatus.RUNNING, StepStatus.RETRYING) and step.state not in (
+            StepStatus.FAILED,
+            StepStatus.CANCELLED,
+        ):
+            step.state = StepStatus.RUNNING
             step.started = item.started if step.started is None else step.started
 
     def _created(self, at: float, body: Mapping[str, Any]) -> None:
@@ -215,36 +219,36 @@ class RunState:
         self.environment = body.get("environment", "")
 
     def _started(self, at: float, body: Mapping[str, Any]) -> None:
-        self.state, self.started, self.ended = "running", at, None
+        self.state, self.started, self.ended = RunStatus.RUNNING, at, None
         self.isolation = body.get("isolation")
 
     def _resumed(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
-        self.state, self.ended, self.error, self.cancel_requested = "running", None, None, None
+        self.state, self.ended, self.error, self.cancel_requested = RunStatus.RUNNING, None, None, None
         self.resumed += 1
         self.isolation = body.get("isolation", self.isolation)
         self.code = body.get("code", self.code)
         self.graph = body.get("graph", self.graph)
         self.lock = body.get("lock", self.lock)
         for _, task in self.tasks():
-            if task.state == "succeeded":
+            if task.state == StepStatus.SUCCEEDED:
                 task.reused, task.reason = True, task.reason or "finished before"
             else:
                 _reset(task, None)
 
     def _forgotten(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
         self.forgotten = True
-        self.state, self.error = str(body.get("state")), body.get("error")
+        self.state, self.error = RunStatus(body["state"]), body.get("error")
         self.started, self.ended = body.get("started"), body.get("ended")
 
-    def _ended(self, at: float, body: Mapping[str, Any], state: str) -> None:
+    def _ended(self, at: float, body: Mapping[str, Any], state: RunStatus) -> None:
         self.state, self.ended, self.error = state, at, body.get("error")
         for _, task in self.tasks():
-            if task.state == "retrying":  # the run ended before it was tried again
-                task.state = "failed"
+            if task.state == StepStatus.RETRYING:  # the run ended before it was tried again
+                task.state = StepStatus.FAILED
 
 
 def _reset(task: TaskState, reason: str | None) -> None:
-    task.state, task.outputs, task.reason, task.reused, task.ended = "waiting", None, reason, False, None
+    task.state, task.outputs, task.reason, task.reused, task.ended = StepStatus.WAITING, None, reason, False, None
     task.allowed = False
 
 
@@ -261,12 +265,12 @@ def _cancel(state: RunState, at: float, body: Mapping[str, Any]) -> None:  # noq
 
 
 _RUN: dict[str, Any] = {
-    e.RUN_CREATED: RunState._created,
-    e.RUN_STARTED: RunState._started,
-    e.RUN_RESUMED: RunState._resumed,
-    e.RUN_CANCEL_REQUESTED: _cancel,
-    FORGOTTEN: RunState._forgotten,
-    e.RUN_SUCCEEDED: lambda s, at, b: s._ended(at, b, "succeeded"),
-    e.RUN_FAILED: lambda s, at, b: s._ended(at, b, "failed"),
-    e.RUN_CANCELLED: lambda s, at, b: s._ended(at, b, "cancelled"),
+    EventKind.RUN_CREATED: RunState._created,
+    EventKind.RUN_STARTED: RunState._started,
+    EventKind.RUN_RESUMED: RunState._resumed,
+    EventKind.RUN_CANCEL_REQUESTED: _cancel,
+    EventKind.RUN_FORGOTTEN: RunState._forgotten,
+    EventKind.RUN_SUCCEEDED: lambda s, at, b: s._ended(at, b, RunStatus.SUCCEEDED),
+    EventKind.RUN_FAILED: lambda s, at, b: s._ended(at, b, RunStatus.FAILED),
+    EventKind.RUN_CANCELLED: lambda s, at, b: s._ended(at, b, RunStatus.CANCELLED),
 }

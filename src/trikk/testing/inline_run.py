@@ -27,7 +27,7 @@ from trikk.models.version import ModelVersion
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.model_reference import split_reference
 from trikk.pipeline.pipeline import Pipeline, parameters_for
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event, Journal
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.memory_journal import MemoryJournal
@@ -151,7 +151,7 @@ def run_inline(
     body: dict[str, JSON] = {"parameters": given, "lock": lock.to_json(), "environment": environment}
     journal.create(run, graph.pipeline, body, at=clock.now())
     lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=clock.now())
-    journal.append(run, e.RUN_STARTED, {"isolation": "inline"}, at=clock.now(), lease=lease)
+    journal.append(run, EventKind.RUN_STARTED, {"isolation": "inline"}, at=clock.now(), lease=lease)
     folder = state_dir or Path(tempfile.mkdtemp(prefix="trikk-"))
     place = Workplace(Loaded({pipeline.name: pipeline}), artifacts, kept, journal, Path.cwd(), folder, environment)
     executor = InlineExecutor(place, clock)

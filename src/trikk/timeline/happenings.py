@@ -15,6 +15,7 @@ from trikk.models.state import VERSION_REGISTERED, Move
 from trikk.models.version import ModelVersion
 from trikk.reports.sending import deliveries
 from trikk.runs.journals.ledger import Entry, Ledger
+from trikk.runs.states import RunStatus
 
 MODEL, INCIDENT, MESSAGE, RUN, REPORT = "model", "incident", "message", "run", "report"
 
@@ -123,7 +124,7 @@ def _started(incident: Incident, entry: Entry) -> Happening:
         return Happening(entry.at, entry.seq, RUN, incident.id, sentence)
     run, state = str(body.get("run") or ""), str(body.get("state") or "failed")
     sentence = f"run {run} of {body['pipeline']} {state}" if run else f"{body['pipeline']} was not started"
-    severity = "" if state == "succeeded" else "warning"
+    severity = "" if state == RunStatus.SUCCEEDED else "warning"
     return Happening(entry.at, entry.seq, RUN, run or incident.id, sentence, str(body.get("why") or ""), severity)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from trikk.core.errors import UnknownName
 from trikk.core.values import JSON, decode
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event, Journal
 from trikk.runs.run_state import Task
 from trikk.storage.artifact import Artifact
@@ -98,21 +98,21 @@ class RunRecord:
     def apply(self, event: Event) -> None:
         """Take one more event in."""
         body: Any = event.body
-        if event.kind == e.STEP_STARTED:
+        if event.kind == EventKind.STEP_STARTED:
             task = (body["step"], body.get("item"))
             self.attempts[task] = body["attempt"]
             self.reused.pop(task, None)
-        elif event.kind == e.STEP_CACHED and body.get("run"):
+        elif event.kind == EventKind.STEP_CACHED and body.get("run"):
             self.reused[body["step"], body.get("item")] = body["run"]
-        elif event.kind == e.METRIC_LOGGED:
+        elif event.kind == EventKind.METRIC_LOGGED:
             at = event.at if body.get("at") is None else body["at"]
             self._add(self.metrics, body, Point(float(decode(body["value"])), body["index"], at, body["attempt"]))
-        elif event.kind == e.PARAM_LOGGED:
+        elif event.kind == EventKind.PARAM_LOGGED:
             self._add(self.params, body, Param(body["value"], body["attempt"]))
-        elif event.kind == e.ARTIFACT_LOGGED:
+        elif event.kind == EventKind.ARTIFACT_LOGGED:
             stored = Artifact.read(body["artifact"])
             self._add(self.artifacts, body, LoggedArtifact(body["kind"], stored, body["attempt"]))
-        elif event.kind == e.QUALITY_CHECKED:
+        elif event.kind == EventKind.QUALITY_CHECKED:
             self.gates[body["step"], body["item"]] = body
 
     def values(self) -> dict[str, float]:

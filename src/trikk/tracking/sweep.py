@@ -22,9 +22,9 @@ from trikk.execution.limits import Capacity
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.pipeline.pipeline import parameters_for
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
 from trikk.runs.lock import Lock
-from trikk.runs.run_state import OVER
+from trikk.runs.states import OVER, RunStatus
 from trikk.storage.stores.locks import file_lock
 from trikk.tracking.propose import Grid, Optuna, Proposer
 from trikk.tracking.space import Choices, read_space
@@ -122,7 +122,11 @@ class Sweep:
         with self._alone(plan), _signals():
             # What was broken off is finished first, so that the sampler learns of all before it proposes more.
             rows = sorted(rows_of(self.project, plan).items())
-            left = [(number, row.id) for number, row in rows if row.state not in ("succeeded", "failed")]
+            left = [
+                (number, row.id)
+                for number, row in rows
+                if row.state not in (RunStatus.SUCCEEDED, RunStatus.FAILED)
+            ]
             self._all(partial(self._finish, plan, number, run) for number, run in left)
             done = [trial_of(self.project, plan, number, row.id) for number, row in rows]
             for trial in done:
@@ -180,7 +184,7 @@ class Sweep:
         run = ""
         try:
             if self._stopped:
-                return Trial(number, "", searched, "cancelled", why="the search was stopped")
+                return Trial(number, "", searched, RunStatus.CANCELLED, why="the search was stopped")
             origin: dict[str, JSON] = {"kind": "sweep", "sweep": plan.id, "trial": number}
             given = {**plan.space.fixed, **searched}
             state = session.run(plan.pipeline, given, origin=origin, lock=Lock.read(plan.lock))
@@ -188,7 +192,7 @@ class Sweep:
             broken = any((step.error or {}).get("kind") == "lost" for step in state.steps.values())
             return trial_of(self.project, plan, number, run)
         except TrikkError as error:
-            return Trial(number, run, searched, "failed", why=error.what)
+            return Trial(number, run, searched, RunStatus.FAILED, why=error.what)
         finally:
             self._give_back(session, broken=broken)
 
@@ -213,7 +217,7 @@ class Sweep:
         for run in list(self._active):
             try:
                 self.project.journal.append(
-                    run, e.RUN_CANCEL_REQUESTED, {"by": "the search"}, at=How().clock.now()
+                    run, EventKind.RUN_CANCEL_REQUESTED, {"by": "the search"}, at=How().clock.now()
                 )
             except TrikkError:
                 continue  # it goes on, and ends by itself
@@ -254,7 +258,7 @@ def proposer_of(plan: Plan) -> Proposer:
 
 def _finite(plan: Plan, trial: Trial) -> float | None:
     """What is compared of a trial's value, where it can be ranked."""
-    if trial.state != "succeeded" or trial.value is None or not math.isfinite(trial.value):
+    if trial.state != RunStatus.SUCCEEDED or trial.value is None or not math.isfinite(trial.value):
         return None
     return plan.compared(trial.value)
 

@@ -13,6 +13,7 @@ from trikk.core.values import JSON, encode, plain
 from trikk.models.metrics.by_name import metric_of
 from trikk.models.metrics.own_metric import is_place
 from trikk.runs.journals.journal import RunRow
+from trikk.runs.states import RunStatus
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord, read_record
 from trikk.tracking.space import Space
@@ -105,7 +106,7 @@ def rank(trials: Iterable[Trial], *, maximize: bool, compared: Callable[[float],
         compared: what is compared of a value.
     """
     trials = sorted(trials, key=lambda t: t.number)
-    good = [t for t in trials if t.state == "succeeded" and t.value is not None and math.isfinite(t.value)]
+    good = [t for t in trials if t.state == RunStatus.SUCCEEDED and t.value is not None and math.isfinite(t.value)]
     good.sort(key=lambda t: compared(t.value or 0.0), reverse=maximize)
     ranked = {t.number: replace(t, rank=place) for place, t in enumerate(good, 1)}
     return [*ranked.values(), *(t for t in trials if t.number not in ranked)]
@@ -159,7 +160,7 @@ def trial_of(project: Project, plan: Plan, number: int, run: str) -> Trial:
     seconds = None
     if state.started is not None and state.ended is not None:
         seconds = round(max(0.0, state.ended - state.started), 3)
-    if state.state != "succeeded":
+    if state.state != RunStatus.SUCCEEDED:
         return Trial(number, run, searched, state.state, why=state.error, seconds=seconds)
     value, why = value_of(project, state, read_record(project.journal, run), plan.metric)
     return Trial(number, run, searched, state.state, value, why, seconds)

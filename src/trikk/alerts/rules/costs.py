@@ -22,6 +22,7 @@ from trikk.execution.project import Project
 from trikk.execution.upkeep.run_costs import Spending, Spent, added
 from trikk.runs.cost import Cost, Prices, dearest, money
 from trikk.runs.journals.journal import RunRow
+from trikk.runs.states import RunStatus
 
 ALL_PIPELINES = "_all"
 """The subject of a rule on what all pipelines cost together; no pipeline can be called so."""
@@ -29,7 +30,7 @@ ALL_PIPELINES = "_all"
 RESUMED_WITHIN = timedelta(days=7)
 """A run that was created longer than this before a day or month does not count in it, though it ended there."""
 
-_STATES = ("succeeded", "failed", "cancelled", "running")
+_STATES = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.RUNNING)
 _PAGE = 5000
 _SHOWN = 3
 

@@ -18,13 +18,14 @@ from trikk.core.values import JSON
 from trikk.core.zones import start_of
 from trikk.execution.project import Project
 from trikk.quality.check_verdict import summary
-from trikk.runs.events import QUALITY_CHECKED
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import RunRow
+from trikk.runs.states import RunStatus
 
 _PAGE = 100
 _NOT_COUNTED = ("replay", "sweep")
-_OVER = ("succeeded", "failed")
-_STATES = (*_OVER, "running")
+_OVER = (RunStatus.SUCCEEDED, RunStatus.FAILED)
+_STATES = (*_OVER, RunStatus.RUNNING)
 
 
 class PipelineRule(Rule, frozen=True, kw_only=True):
@@ -70,10 +71,10 @@ class FailureRule(PipelineRule, frozen=True, kw_only=True):
         """Good for a run that succeeded; each bad one is as bad as there are in a row up to it."""
         points = []
         for row in recent(project, pipeline, now, self.least, _STATES):
-            is_dead = row.state == "running" and not project.is_driven(row.id)
-            if row.state == "running" and not is_dead:
+            is_dead = row.state == RunStatus.RUNNING and not project.is_driven(row.id)
+            if row.state == RunStatus.RUNNING and not is_dead:
                 continue
-            bad = row.state != "succeeded"
+            bad = row.state != RunStatus.SUCCEEDED
             reason = "the process that drove it is gone" if is_dead else (row.error or "failed")
             text = f"run {row.id} {'failed: ' + reason if bad else 'succeeded'}"
             points.append(point_of(row, bad=bad, text=text, badness=float(bad)))
@@ -132,7 +133,9 @@ class GateRule(PipelineRule, frozen=True, kw_only=True):
         for row in recent(project, pipeline, now, self.least, _OVER)[-2 * self.windows - 1 :]:
             if row.forgotten:
                 continue
-            verdicts: list[Any] = [e.body for e in project.journal.events(row.id) if e.kind == QUALITY_CHECKED]
+            verdicts: list[Any] = [
+                e.body for e in project.journal.events(row.id) if e.kind == EventKind.QUALITY_CHECKED
+            ]
             if verdicts:
                 points.append(_gate_point(row, verdicts))
         return Reading(self, pipeline, f"{pipeline}: a quality gate warned", tuple(points))
@@ -176,7 +179,7 @@ class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
         A run that comes after the deadline makes its day good as well, until the next deadline.
         """
         deadlines = self._deadlines(ZoneInfo(project.settings.timezone), now)
-        rows = _counting(project, pipeline, deadlines[0].timestamp() if deadlines else 0.0, ("succeeded",))
+        rows = _counting(project, pipeline, deadlines[0].timestamp() if deadlines else 0.0, (RunStatus.SUCCEEDED,))
         came = sorted((_moment(row), row.id) for row in rows)
         points = []
         for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):

@@ -14,6 +14,7 @@ from trikk.cli.declaration_check import declared_graphs
 from trikk.cli.printing import echo, json_option, print_json, show_page, table, when
 from trikk.core.errors import UnknownName
 from trikk.execution.project import Project
+from trikk.runs.states import RunStatus
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
@@ -146,7 +147,7 @@ def _make(
     with Progress(quiet=as_json) as progress, Session(project, How(listener=progress)) as session:
         _check(project, session.executor.graphs(), name, given)
         state = session.run(_PREFIX + name, given, text=True)
-    if state.state != "succeeded":
+    if state.state != RunStatus.SUCCEEDED:
         if as_json:
             print_json(state.to_json())
         else:

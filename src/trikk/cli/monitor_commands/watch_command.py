@@ -147,9 +147,9 @@ class _Ear:
 
     def __call__(self, event: Event, state: RunState) -> None:
         from trikk.execution.launch import BY_SIGNAL
-        from trikk.runs.events import RUN_CANCELLED
+        from trikk.runs.events import EventKind
 
-        if event.kind == RUN_CANCELLED:
+        if event.kind == EventKind.RUN_CANCELLED:
             self.is_stopped |= str(event.body["error"]).endswith(BY_SIGNAL)
         self.progress(event, state)
 

@@ -24,6 +24,7 @@ from trikk.core.errors import ParameterError, RunError, TrikkError, UsageError
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
+from trikk.runs.states import RunStatus
 
 if TYPE_CHECKING:
     from trikk.execution.resume import Code
@@ -59,11 +60,11 @@ class _Backfill:
 
     @property
     def is_good(self) -> bool:
-        return not self.errors and all(state.state == "succeeded" for state in self.done)
+        return not self.errors and all(state.state == RunStatus.SUCCEEDED for state in self.done)
 
     @property
     def is_cancelled(self) -> bool:
-        return bool(self.done) and self.done[-1].state == "cancelled"
+        return bool(self.done) and self.done[-1].state == RunStatus.CANCELLED
 
     def begin_day(self, heading: str) -> None:
         """Say which day it is, at once or when there is something to say of it."""
@@ -92,7 +93,7 @@ class _Backfill:
             self.left_out += 1
             return True
         self.done.append(state)
-        if state.state == "succeeded":
+        if state.state == RunStatus.SUCCEEDED:
             return True
         if not self.progress.quiet:
             explain(self.session.project, state)
@@ -246,11 +247,14 @@ def _watch(session: Session, as_of: float | None, progress: Progress) -> None:
 
 def _report(pipelines: tuple[str, ...], days: int, work: _Backfill, *, as_json: bool) -> None:
     if as_json:
-        document = {"pipelines": list(pipelines), "state": "succeeded" if work.is_good else "failed"}
+        document = {
+            "pipelines": list(pipelines),
+            "state": RunStatus.SUCCEEDED if work.is_good else RunStatus.FAILED,
+        }
         errors = {"errors": [error.to_json() for error in work.errors]} if work.errors else {}
         print_json({**document, "runs": [_brief(s) for s in work.done], **errors})
         return
-    good = sum(state.state == "succeeded" for state in work.done)
+    good = sum(state.state == RunStatus.SUCCEEDED for state in work.done)
     not_begun = days * len(pipelines) - len(work.done) - work.left_out - len(work.errors)
     notes = [f"{work.left_out} had succeeded before"] if work.left_out else []
     notes += [f"{len(work.errors)} could not be run"] if work.errors else []

@@ -16,6 +16,7 @@ from trikk.core.tails import tail_of
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
+from trikk.runs.states import RunStatus
 
 if TYPE_CHECKING:
     from trikk.execution.resume import Planned
@@ -107,7 +108,7 @@ def resume(
     run_id = project.find_run(run)
     state = project.run(run_id)
     asks = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
-    if code is None and state.state != "succeeded":
+    if code is None and state.state != RunStatus.SUCCEEDED:
         code = _chosen_code(project, state, asks=asks)
 
     def announce(plan: list[Planned]) -> None:
@@ -202,7 +203,7 @@ def cancel(run: str, as_json: bool) -> int:
         print_json(state.to_json())
     else:
         echo(f"run {state.id}: {state.state}")
-    return 1 if state.state in ("queued", "running") else 0
+    return 1 if state.state in (RunStatus.QUEUED, RunStatus.RUNNING) else 0
 
 
 @contextlib.contextmanager
@@ -239,7 +240,7 @@ def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
 
 
 def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
-    good = state.state == "succeeded"
+    good = state.state == RunStatus.SUCCEEDED
     if as_json:
         from trikk.tracking.fold import read_record
 

@@ -10,7 +10,8 @@ import click
 from trikk.cli.printing import echo, json_option, print_json
 from trikk.core.errors import RunError, UnknownName, UsageError
 from trikk.execution.project import Project
-from trikk.runs.run_state import OVER, RunState
+from trikk.runs.run_state import RunState
+from trikk.runs.states import OVER, RunStatus
 
 _LOOK_EVERY = 0.2
 
@@ -40,7 +41,7 @@ def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
             _print_new(label if step is None else None, log, printed)
         if not follow or state.state in OVER:
             return 0
-        if state.state == "running" and not driven:
+        if state.state == RunStatus.RUNNING and not driven:
             raise RunError(f"run {run_id} is {state.state}, but its driver is gone", next=f"trikk resume {run_id}")
         time.sleep(_LOOK_EVERY)
 

@@ -9,7 +9,8 @@ from trikk.cli.printing import artifact_text, echo
 from trikk.core.durations import show_seconds
 from trikk.core.text import printable
 from trikk.execution.workers.traces import headline
-from trikk.runs import events as e
+from trikk.runs.events import EventKind
+from trikk.runs.states import StepStatus
 
 if TYPE_CHECKING:
     from trikk.runs.journals.journal import Event
@@ -42,11 +43,11 @@ class Progress:
         if self.quiet:
             return
         line = describe(event, state)
-        if event.kind == e.STEP_STARTED and self.live:
+        if event.kind == EventKind.STEP_STARTED and self.live:
             self._show_bar(state)
         if line is not None:
             self.say(line)
-        if event.kind in (e.RUN_SUCCEEDED, e.RUN_FAILED, e.RUN_CANCELLED):
+        if event.kind in (EventKind.RUN_SUCCEEDED, EventKind.RUN_FAILED, EventKind.RUN_CANCELLED):
             self._end_bar()
         elif self._bar is not None:
             self._advance(state)
@@ -72,8 +73,12 @@ class Progress:
             self._task = self._bar.add_task(state.pipeline, total=None)
 
     def _advance(self, state: RunState) -> None:
-        done = sum(1 for s in state.steps.values() if s.state in ("succeeded", "skipped", "failed"))
-        now = [name for name, s in state.steps.items() if s.state == "running"]
+        done = sum(
+            1
+            for s in state.steps.values()
+            if s.state in (StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.FAILED)
+        )
+        now = [name for name, s in state.steps.items() if s.state == StepStatus.RUNNING]
         text = ", ".join(now[:3]) + (" ..." if len(now) > 3 else "")
         self._bar.update(self._task, completed=done, total=len(state.steps), description=text or state.pipeline)
 
@@ -86,7 +91,7 @@ class Progress:
 def describe(event: Event, state: RunState) -> str | None:
     """One line on an event, or None if it is not worth one."""
     body: Any = event.body
-    if event.kind == e.RUN_CREATED:
+    if event.kind == EventKind.RUN_CREATED:
         return f"run {event.run} of {state.pipeline}"
     if not event.kind.startswith("step."):
         return None
@@ -94,24 +99,24 @@ def describe(event: Event, state: RunState) -> str | None:
     if (
         item is not None
         and (state.steps[body["step"]].count or 0) > _EVERY_ITEM_UP_TO
-        and event.kind != e.STEP_FAILED
+        and event.kind != EventKind.STEP_FAILED
     ):
         return None
     name = body["step"] if item is None else f"{body['step']}[{item}]"
-    if event.kind == e.STEP_SUCCEEDED:
+    if event.kind == EventKind.STEP_SUCCEEDED:
         result = body.get("note") or ", ".join(artifact_text(a) for a in body["outputs"])
         return f"  {name}: succeeded in {show_seconds(body.get('seconds') or 0.0)}: {_written(body) or result}"
-    if event.kind == e.STEP_FAILED:
+    if event.kind == EventKind.STEP_FAILED:
         again = body.get("retry_in")
         after = "" if again is None else f"; attempt {body['attempt'] + 1} in {show_seconds(again)}"
         return f"  {name}: failed: {headline(body['error'])}{after}"
-    if event.kind in (e.STEP_SKIPPED, e.STEP_CACHED, e.STEP_INVALIDATED):
+    if event.kind in (EventKind.STEP_SKIPPED, EventKind.STEP_CACHED, EventKind.STEP_INVALIDATED):
         return f"  {name}: {event.kind.removeprefix('step.')}: {body['reason']}"
-    if event.kind == e.STEP_CACHE_MISSED:
+    if event.kind == EventKind.STEP_CACHE_MISSED:
         return f"  {name}: not cached: {body['reason']}"
-    if event.kind == e.STEP_CANCELLED:
+    if event.kind == EventKind.STEP_CANCELLED:
         return f"  {name}: cancelled"
-    return f"  {name}: {body['count']} items" if event.kind == e.STEP_EXPANDED else None
+    return f"  {name}: {body['count']} items" if event.kind == EventKind.STEP_EXPANDED else None
 
 
 def _written(body: dict[str, Any]) -> str | None:

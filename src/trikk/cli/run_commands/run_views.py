@@ -33,10 +33,11 @@ from trikk.pipeline.graph import Graph
 from trikk.runs.cost import Cost
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.run_state import RunState, StepState, Task
+from trikk.runs.states import RunStatus, StepStatus
 from trikk.tracking.fold import RunRecord, label, read_record
 
 _METRICS_SHOWN = 30
-_STATES = click.Choice(["queued", "running", "succeeded", "failed", "cancelled"])
+_STATES = click.Choice([*RunStatus])
 
 
 @click.command()
@@ -109,7 +110,7 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
         print_json({**state.to_json(), **priced, **read_record(project.journal, state.id).to_json()})
     else:
         _print_run(project, state, read_record(project.journal, state.id), cost_of(project, state.id, time.time()))
-        if state.state == "running" and not project.is_driven(state.id):
+        if state.state == RunStatus.RUNNING and not project.is_driven(state.id):
             echo(f"its driver is gone; next: trikk resume {state.id}")
 
 
@@ -137,7 +138,7 @@ def _signature(graph: Graph) -> str:
 
 def _state(project: Project, row: RunRow) -> str:
     """The state, with a note if the run goes on only in name."""
-    gone = row.state == "running" and not project.is_driven(row.id)
+    gone = row.state == RunStatus.RUNNING and not project.is_driven(row.id)
     return state_text(row.state) + (", driver gone" if gone else "")
 
 
@@ -185,7 +186,7 @@ def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost 
     )
     _print_gates(record.gates)
     _print_logged(record)
-    if state.state in ("failed", "cancelled") and not state.forgotten:
+    if state.state in (RunStatus.FAILED, RunStatus.CANCELLED) and not state.forgotten:
         echo(f"next: trikk logs {state.id}, then {way_on(project, state)}")
 
 
@@ -238,7 +239,7 @@ def _step_row(name: str, step: StepState, gate: Mapping[str, Any] | None = None)
         result = summary(gate)
     if step.write and "version" in step.write:
         result = f"{step.write['rows']:,} rows into {step.write['table']}, version {step.write['version']}"
-    if step.error and step.state in ("failed", "retrying"):
+    if step.error and step.state in (StepStatus.FAILED, StepStatus.RETRYING):
         result = headline(step.error)
     if step.reason:
         result = f"{result} ({step.reason})" if result else step.reason

@@ -19,8 +19,8 @@ from trikk.core.errors import TrikkError
 from trikk.core.record import Record
 from trikk.execution.project import Project
 from trikk.execution.workers.process_executor import ProcessExecutor
-from trikk.runs import events as e
 from trikk.runs.bundle import restore
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event
 
 
@@ -40,9 +40,9 @@ def bundles_of_steps(events: Iterable[Event]) -> dict[str, set[str]]:
         body: Mapping[str, Any] = event.body
         if body.get("lock"):
             bundle = str(body["lock"].get("code", ""))
-        elif event.kind in (e.STEP_SUCCEEDED, e.STEP_CACHED):
+        elif event.kind in (EventKind.STEP_SUCCEEDED, EventKind.STEP_CACHED):
             found.setdefault(body["step"], set()).add(bundle)
-        elif event.kind == e.STEP_INVALIDATED and body.get("item") is None:
+        elif event.kind == EventKind.STEP_INVALIDATED and body.get("item") is None:
             found.pop(body["step"], None)
     return found
 

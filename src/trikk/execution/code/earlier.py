@@ -16,7 +16,8 @@ from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs.journals.journal import RunRow
-from trikk.runs.run_state import OVER, RunState, TaskState
+from trikk.runs.run_state import RunState, TaskState
+from trikk.runs.states import OVER, RunStatus, StepStatus
 
 _LOOK_BACK = 500  # unfinished runs of a pipeline, of each state, that a warning is worth
 
@@ -60,14 +61,14 @@ def left_with_effects(project: Project, graph: Graph, given: Mapping[str, str], 
     """As `earlier`, of the latest runs that have not succeeded; empty if one with these parameters has since."""
     wanted = parameters_for(graph, given, text=True)
     rows: list[RunRow] = []
-    for state in ("failed", "cancelled", "running"):
+    for state in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.RUNNING):
         found = project.journal.runs(pipeline=graph.pipeline, state=state, limit=_LOOK_BACK)
         rows += [row for row in found if _is_same(row, wanted)]
     rows.sort(key=lambda row: row.created, reverse=True)
     judged = _judged(project, graph, rows, now)
     if judged.unfinished is not None:
         since = judged.unfinished.created
-        done = project.journal.runs(pipeline=graph.pipeline, state="succeeded", limit=_LOOK_BACK)
+        done = project.journal.runs(pipeline=graph.pipeline, state=RunStatus.SUCCEEDED, limit=_LOOK_BACK)
         if any(row.created > since and _is_same(row, wanted) for row in done):
             return Earlier()
     return judged
@@ -80,7 +81,7 @@ def _is_same(row: RunRow, wanted: Mapping[str, JSON]) -> bool:
 def _judged(project: Project, graph: Graph, rows: Iterable[RunRow], now: float) -> Earlier:
     succeeded = driven = None
     for row in rows:
-        if row.state == "succeeded":
+        if row.state == RunStatus.SUCCEEDED:
             succeeded = succeeded or row
         elif row.state not in OVER and is_driven(project, row, now):
             driven = driven or row
@@ -93,7 +94,7 @@ def _judged(project: Project, graph: Graph, rows: Iterable[RunRow], now: float) 
 
 def is_driven(project: Project, row: RunRow, now: float) -> bool:
     """Whether a process is at a run, or has just written it down and is about to be."""
-    return project.is_driven(row.id) or (row.state == "queued" and now - row.created < LEASE_TTL)
+    return project.is_driven(row.id) or (row.state == RunStatus.QUEUED and now - row.created < LEASE_TTL)
 
 
 def effects_of(project: Project, graph: Graph, row: RunRow) -> tuple[str, ...]:
@@ -116,7 +117,7 @@ def _has_effect(state: RunState, name: str, node: Node) -> bool:
     tasks: list[TaskState] = [step, *step.items.values()]
     if node.effect:
         return any(task.attempts > 0 for task in tasks)
-    stopped = ("running", "retrying", "cancelled")
+    stopped = (StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.CANCELLED)
     return node.write is not None and any(
         "version" in (task.write or {}) or (task.attempts > 0 and task.state in stopped) for task in tasks
     )

@@ -25,10 +25,11 @@ from trikk.core.errors import LeaseHeld, StorageError, TrikkError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
-from trikk.runs import events as e
 from trikk.runs.bundle import contents
+from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import RunRow
-from trikk.runs.run_state import OVER, RunState
+from trikk.runs.run_state import RunState
+from trikk.runs.states import OVER
 from trikk.storage.artifact import Artifact
 
 
@@ -175,7 +176,7 @@ def needs_of_run(project: Project, run: str, needed: Needed) -> None:
     state = project.run(run)
     _needs_of(project, state, needed)
     for event in project.journal.events(run):
-        if event.kind == e.ARTIFACT_LOGGED:
+        if event.kind == EventKind.ARTIFACT_LOGGED:
             _needs_artifact(project, event.body["artifact"], needed, f"what run {run} has logged")
 
 

@@ -17,7 +17,7 @@ from trikk.execution.code.earlier import effects_of, is_driven
 from trikk.execution.project import Project
 from trikk.execution.upkeep.cleanup import Needed, needs_of_models, needs_of_run
 from trikk.runs.journals.journal import RunRow
-from trikk.runs.run_state import OVER
+from trikk.runs.states import OVER
 from trikk.storage.tables.delta_log import RESTORE
 
 _WIDTH = 5

@@ -15,11 +15,11 @@ from trikk.core.names import check_name
 from trikk.core.record import Record
 from trikk.core.text import shorten
 from trikk.core.values import JSON
+from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Holder, Lease
 from trikk.runs.journals.ledger import Ledger
+from trikk.runs.states import RunStatus
 
-CREATED = "run.created"
-FORGOTTEN = "run.forgotten"
 FOUND_AT_MOST = 10
 
 
@@ -47,7 +47,7 @@ class RunRow(Record, frozen=True):
     Attributes:
         id: the run's id.
         pipeline: the pipeline's name.
-        state: queued, running, succeeded, failed or cancelled.
+        state: what it is at.
         created: wall time in seconds since 1970, as are `started` (first start) and `ended`.
         parameters: as the `run.created` event has them.
         origin: why the run exists, such as `{"kind": "replay", "of": run}`.
@@ -57,7 +57,7 @@ class RunRow(Record, frozen=True):
 
     id: str
     pipeline: str
-    state: str
+    state: RunStatus
     created: float
     started: float | None
     ended: float | None
@@ -227,7 +227,7 @@ def check_kinds(kinds: Iterable[str]) -> None:
     """Raise UsageError if one of these kinds may not be appended."""
     for kind in kinds:
         check_plain("a kind of event", kind)
-        if kind in (CREATED, FORGOTTEN):
+        if kind in (EventKind.RUN_CREATED, EventKind.RUN_FORGOTTEN):
             raise UsageError(f"{kind} is written by the journal itself")
 
 

@@ -8,16 +8,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from trikk.core.values import JSON
-from trikk.runs.journals.journal import CREATED, FORGOTTEN, Event, RunRow
+from trikk.runs.events import EventKind
+from trikk.runs.journals.journal import Event, RunRow
+from trikk.runs.states import RunStatus
 
-_STATES = {
-    "run.started": "running",
-    "run.resumed": "running",
-    "run.succeeded": "succeeded",
-    "run.failed": "failed",
-    "run.cancelled": "cancelled",
+_STATES: dict[str, RunStatus] = {
+    EventKind.RUN_STARTED: RunStatus.RUNNING,
+    EventKind.RUN_RESUMED: RunStatus.RUNNING,
+    EventKind.RUN_SUCCEEDED: RunStatus.SUCCEEDED,
+    EventKind.RUN_FAILED: RunStatus.FAILED,
+    EventKind.RUN_CANCELLED: RunStatus.CANCELLED,
 }
-PROJECTED = frozenset(_STATES) | {CREATED, FORGOTTEN}
+PROJECTED = frozenset(_STATES) | {EventKind.RUN_CREATED, EventKind.RUN_FORGOTTEN}
 
 
 def row_after(row: RunRow, event: Event) -> RunRow:
@@ -25,13 +27,13 @@ def row_after(row: RunRow, event: Event) -> RunRow:
     kind = event.kind
     if kind not in PROJECTED:
         return row
-    if kind == CREATED:
+    if kind == EventKind.RUN_CREATED:
         return first_row(event)
-    if kind == FORGOTTEN:
+    if kind == EventKind.RUN_FORGOTTEN:
         return _forgotten(row, event.body)
     state = _STATES[kind]
-    started = event.at if row.started is None and state == "running" else row.started
-    if state == "running":
+    started = event.at if row.started is None and state == RunStatus.RUNNING else row.started
+    if state == RunStatus.RUNNING:
         return replace(row, state=state, started=started, ended=None, error=None)
     error = event.body.get("error")
     return replace(row, state=state, ended=event.at, error=error if isinstance(error, str) else None)
@@ -44,7 +46,7 @@ def first_row(event: Event) -> RunRow:
     return RunRow(
         id=event.run,
         pipeline=str(body.get("pipeline")),
-        state="queued",
+        state=RunStatus.QUEUED,
         created=event.at,
         started=None,
         ended=None,
@@ -60,7 +62,7 @@ def fold(events: Iterable[Event]) -> RunRow | None:
     for event in events:
         if row is not None:
             row = row_after(row, event)
-        elif event.kind == CREATED:
+        elif event.kind == EventKind.RUN_CREATED:
             row = first_row(event)
         else:
             return None
@@ -75,7 +77,7 @@ def kept(row: RunRow) -> dict[str, JSON]:
 def _forgotten(row: RunRow, body: dict[str, Any]) -> RunRow:
     return replace(
         row,
-        state=str(body.get("state")),
+        state=RunStatus(body["state"]),
         started=body.get("started"),
         ended=body.get("ended"),
         error=body.get("error"),

@@ -18,10 +18,11 @@ from typing import Any
 from trikk.core.errors import JournalError, TrikkError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
+from trikk.runs.events import EventKind
 from trikk.runs.journals import journal as port
 from trikk.runs.journals import sql_rows as sqlrows
 from trikk.runs.journals import sql_text as sqltext
-from trikk.runs.journals.journal import CREATED, FORGOTTEN, FOUND_AT_MOST, Event, Journal, RunRow
+from trikk.runs.journals.journal import FOUND_AT_MOST, Event, Journal, RunRow
 from trikk.runs.journals.lease import Holder, Lease, check_free
 from trikk.runs.journals.projection import first_row, kept, row_after
 from trikk.runs.journals.sql_ledger import SqlLedger
@@ -165,7 +166,7 @@ class SqlJournal(SqlLedger, Journal, ABC):
         body = {**body, "pipeline": pipeline}
         text = port.dump(body)
         with self._transaction() as connection:
-            event, chain = self._insert(connection, None, run, CREATED, body, text, at)
+            event, chain = self._insert(connection, None, run, EventKind.RUN_CREATED, body, text, at)
             values = {"seq": event.seq, "chain": chain, **sqlrows.columns(first_row(event))}
             if connection.execute(self._sql["add_run"], values).rowcount != 1:
                 raise port.run_exists(run)
@@ -230,9 +231,11 @@ class SqlJournal(SqlLedger, Journal, ABC):
                 connection.execute(self._sql["release_lease"], {"run": run, "epoch": epoch})
             body = kept(row)
             # What lies between is dropped, so that the chain goes from the first event to this one.
-            event, _ = self._insert(connection, first, run, FORGOTTEN, body, port.dump(body), at)
+            event, _ = self._insert(connection, first, run, EventKind.RUN_FORGOTTEN, body, port.dump(body), at)
             connection.execute(self._sql["change_run"], sqlrows.columns(row_after(row, event)))
-            connection.execute(self._sql["drop_events"], {"run": run, "before": event.seq, "keep": CREATED})
+            connection.execute(
+                self._sql["drop_events"], {"run": run, "before": event.seq, "keep": str(EventKind.RUN_CREATED)}
+            )
 
     # ---- rows
 
@@ -384,6 +387,7 @@ class SqlJournal(SqlLedger, Journal, ABC):
         self, connection: Any, before: str | None, run: str, kind: str, body: dict[str, JSON], text: str, at: float
     ) -> tuple[Event, str]:
         """Add an event after the one with the checksum `before`; returns it with its own checksum."""
+        kind = str(kind)  # drivers take a text as it is; of an enum they would ask how to adapt it
         chain = sqlrows.link(before, run, kind, at, text)
         seq = self._add_event(
             connection, {"run": run, "kind": kind, "at": float(at), "body": text, "chain": chain}

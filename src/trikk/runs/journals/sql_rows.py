@@ -12,11 +12,14 @@ from typing import Any
 
 from trikk.core.errors import JournalError
 from trikk.core.values import JSON
-from trikk.runs.journals.journal import FORGOTTEN, Event, RunRow, damaged, dump, load
+from trikk.runs.events import EventKind
+from trikk.runs.journals.journal import Event, RunRow, damaged, dump, load
 from trikk.runs.journals.lease import Holder, Lease
 from trikk.runs.journals.projection import fold
+from trikk.runs.states import RunStatus
 
 Row = tuple[Any, ...]
+_STATUSES = {str(status): status for status in RunStatus}  # ten times as quick as RunStatus(text)
 
 
 def columns(row: RunRow) -> dict[str, Any]:
@@ -24,7 +27,7 @@ def columns(row: RunRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "pipeline": row.pipeline,
-        "state": row.state,
+        "state": str(row.state),
         "created": row.created,
         "started": row.started,
         "ended": row.ended,
@@ -44,7 +47,10 @@ def rows(found: Sequence[Row]) -> list[RunRow]:
     for row, given, origin in zip(found, parameters, origins, strict=True):
         run, pipeline, state, created, started, ended, _, _, error, forgotten = row
         text = None if error is None else json.loads(error)
-        made.append(RunRow(run, pipeline, state, created, started, ended, given, origin, text, bool(forgotten)))
+        status = _STATUSES.get(state)
+        if status is None:
+            raise damaged()
+        made.append(RunRow(run, pipeline, status, created, started, ended, given, origin, text, bool(forgotten)))
     return made
 
 
@@ -166,7 +172,7 @@ def _last(group: Sequence[Row]) -> str | None:
 
 def _is_forgotten_unchained(row: Row) -> bool:
     """Whether an earlier version has forgotten a run, and dropped the event whose checksum its row has."""
-    return row[2] == FORGOTTEN and row[-1] is None
+    return row[2] == EventKind.RUN_FORGOTTEN and row[-1] is None
 
 
 def compare_entries(every_entry: Iterable[Row], heads: dict[str, str]) -> Iterator[str]:

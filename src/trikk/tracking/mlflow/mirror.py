@@ -18,7 +18,7 @@ from trikk.core.values import JSON
 from trikk.models.registry import Registry
 from trikk.models.version import ModelVersion
 from trikk.runs.back_off import BackOff
-from trikk.runs.run_state import OVER
+from trikk.runs.states import OVER
 from trikk.storage.stores.locks import file_lock
 from trikk.tracking.fold import read_record
 from trikk.tracking.mlflow.run_content import RunContent, content_of

@@ -15,12 +15,13 @@ from typing import TypeVar
 from trikk.core.text import shorten
 from trikk.core.values import JSON, plain
 from trikk.runs.run_state import RunState
+from trikk.runs.states import RunStatus
 from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import RunRecord
 
 T = TypeVar("T")
 RUN_TAG = "trikk.run"
-_STATUS = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
+_STATUS = {RunStatus.SUCCEEDED: "FINISHED", RunStatus.FAILED: "FAILED", RunStatus.CANCELLED: "KILLED"}
 _UNFIT = re.compile(r"[^/\w.\- :]")
 _LONGEST_NAME = 250
 _LONGEST_PARAM = 6000
