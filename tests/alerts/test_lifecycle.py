@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -248,7 +247,7 @@ def start(life: Life) -> None:
     for book, due in zip(books, seen, strict=True):
         for one in due:
             number = len(one.starts) + 1
-            body: dict[str, Any] = {"pipeline": "train", "parameters": {}, "holder": asdict(Holder.current())}
+            body: dict[str, Any] = {"pipeline": "train", "parameters": {}, "holder": Holder.current().to_json()}
             book.note(one, STARTING, body, at=life.now, identity=f"start/{number}", alone=True)
 
 

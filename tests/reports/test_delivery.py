@@ -6,7 +6,6 @@ import email
 import email.policy
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +228,7 @@ def test_a_mail_that_another_process_is_sending_is_left_to_it_while_it_lives(pla
     (place.root / ".trikk" / "outbox").unlink()
     me = Holder.current()
     holder = me if alive else Holder(me.host, "another boot", me.pid, me.started)
-    body = {"digest": "", "recipients": [], "kind": "file", "holder": asdict(holder)}
+    body = {"digest": "", "recipients": [], "kind": "file", "holder": holder.to_json()}
     place.ledger.add("report/monthly/delivery/2020-03/*", "delivery.sending", body, at=day(2, 4).timestamp())
     assert len(place.retry()) == (0 if alive else 1)
 

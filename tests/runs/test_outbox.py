@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -157,7 +157,7 @@ def test_a_claim_counts_while_its_process_is_at_it() -> None:
 
 
 def test_claims_of_earlier_builds_are_read() -> None:
-    body = {"holder": asdict(Holder.current())}
+    body = {"holder": Holder.current().to_json()}
     assert Claim.read(5.0, body).is_alive()  # no token: as long as its process lives
     assert Claim.read(5.0, body).since == 5.0
     assert Claim.read(5.0, {**body, "since": 7.0}).since == 7.0
