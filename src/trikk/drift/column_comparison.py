@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trikk.core.errors import UnknownName, UsageError
 from trikk.drift.drift_report import ColumnDrift, DriftReport, Method, MethodName
 from trikk.drift.drift_verdict import Facts, Limits, decide
-from trikk.drift.measures.column_kinds import CALENDAR, WORDS, kind_of
+from trikk.drift.measures.column_kinds import CALENDAR, WORDS, Kind, kind_of
 from trikk.drift.measures.column_pair import Pair
 from trikk.drift.measures.column_summary import ColumnProfile
 from trikk.drift.measures.correction import adjusted
@@ -130,7 +130,7 @@ def _names(
     return [name for name in known if name not in calendar or (isinstance(methods, Mapping) and name in methods)]
 
 
-def _kinds(sample: Sample) -> dict[str, str]:
+def _kinds(sample: Sample) -> dict[str, Kind]:
     if isinstance(sample, Profile):
         return {name: column.kind for name, column in sample.columns.items()}
     return {name: kind_of(dtype) for name, dtype in sample.collect_schema().items()}
@@ -190,10 +190,10 @@ def _column(sample: Sample, name: str) -> pl.Series | ColumnProfile | None:
 
 def _mismatch(pair: Pair) -> str | None:
     before, now = pair.reference, pair.current
-    if "nested" in (before.kind, now.kind):
-        nested = before.dtype if before.kind == "nested" else now.dtype
+    if Kind.NESTED in (before.kind, now.kind):
+        nested = before.dtype if before.kind is Kind.NESTED else now.dtype
         return f"values of type {nested} have no distribution to compare"
-    if before.kind != now.kind and "empty" not in (before.kind, now.kind):
+    if before.kind != now.kind and Kind.EMPTY not in (before.kind, now.kind):
         words = f"{WORDS[before.kind]} ({before.dtype}) has become {WORDS[now.kind]} ({now.dtype})"
         return f"the column changed its type: {words}"
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import Conflict, PredictionError, SignatureError, UsageError
@@ -73,8 +74,8 @@ def _decided(
             return _same(version, alias, context)
         compared, promoted = compare(judged, version, holder, rows, target, context)
         guarded = (context.environment, alias) in registry.state(version.name).guarded
-        state = ("pending" if guarded else "promoted") if promoted else "kept"
-        decision = {**_decision(state, str(compared["reason"]), version, alias, context), **compared}
+        outcome = (Outcome.PENDING if guarded else Outcome.PROMOTED) if promoted else Outcome.KEPT
+        decision = {**_decision(outcome, str(compared["reason"]), version, alias, context), **compared}
         if not promoted:
             return decision
         try:
@@ -261,11 +262,25 @@ def predicted(
     return pl.concat(truths), [pl.concat(parts) for parts in by_side]
 
 
-def _decision(state: str, reason: str, version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:
+class Outcome(StrEnum):
+    """What a promotion came to."""
+
+    PROMOTED = "promoted"
+    PENDING = "pending"
+    """the alias requires approval: the move waits for it."""
+    KEPT = "kept"
+    """the candidate is not better."""
+    SAME = "same"
+    """the candidate holds the alias already."""
+
+
+def _decision(
+    outcome: Outcome, reason: str, version: ModelVersion, alias: str, context: StepContext
+) -> dict[str, JSON]:
     return {
-        "state": state,
+        "state": outcome.value,
         "reason": reason,
-        "promoted": state == "promoted",
+        "promoted": outcome is Outcome.PROMOTED,
         "model": version.name,
         "version": version.version,
         "alias": alias,
@@ -274,7 +289,8 @@ def _decision(state: str, reason: str, version: ModelVersion, alias: str, contex
 
 
 def _same(version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:
-    return _decision("same", f"version {version.version} is {alias} already", version, alias, context)
+    reason = f"version {version.version} is {alias} already"
+    return _decision(Outcome.SAME, reason, version, alias, context)
 
 
 def _settled(move: Move | None, version: ModelVersion, alias: str, context: StepContext) -> dict[str, JSON]:

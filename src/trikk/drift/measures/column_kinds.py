@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
 
-Kind = Literal["number", "moment", "instant", "clock", "span", "category", "flag", "empty", "nested"]
-NUMERIC: tuple[Kind, ...] = ("number", "moment", "instant", "clock", "span")
-CALENDAR: tuple[Kind, ...] = ("moment", "instant")
+
+class Kind(StrEnum):
+    """What a column's type is to drift."""
+
+    NUMBER = "number"
+    MOMENT = "moment"
+    """a date, or a time without a zone."""
+    INSTANT = "instant"
+    """a time with a zone."""
+    CLOCK = "clock"
+    """a time of day."""
+    SPAN = "span"
+    CATEGORY = "category"
+    FLAG = "flag"
+    EMPTY = "empty"
+    """nothing but nulls, without a type."""
+    NESTED = "nested"
+    """has no distribution to compare."""
+
+
+NUMERIC = (Kind.NUMBER, Kind.MOMENT, Kind.INSTANT, Kind.CLOCK, Kind.SPAN)
+CALENDAR = (Kind.MOMENT, Kind.INSTANT)
 """Times move on, so these columns always drift; they are compared only when they are named."""
-WORDS: dict[Kind, str] = {
-    "number": "a number",
-    "moment": "a time without a zone",
-    "instant": "a time with a zone",
-    "clock": "a time of day",
-    "span": "a span of time",
-    "category": "a text",
-    "flag": "true or false",
-    "empty": "empty",
-    "nested": "nested",
+TEXTS = (Kind.CATEGORY, Kind.FLAG)
+"""Counted by value."""
+WORDS = {
+    Kind.NUMBER: "a number",
+    Kind.MOMENT: "a time without a zone",
+    Kind.INSTANT: "a time with a zone",
+    Kind.CLOCK: "a time of day",
+    Kind.SPAN: "a span of time",
+    Kind.CATEGORY: "a text",
+    Kind.FLAG: "true or false",
+    Kind.EMPTY: "empty",
+    Kind.NESTED: "nested",
 }
 
 
@@ -29,21 +51,21 @@ def kind_of(dtype: pl.DataType) -> Kind:
     import polars as pl
 
     if dtype.is_numeric():
-        return "number"
+        return Kind.NUMBER
     if isinstance(dtype, pl.Datetime):
-        return "moment" if dtype.time_zone is None else "instant"
+        return Kind.MOMENT if dtype.time_zone is None else Kind.INSTANT
     plain: dict[type[pl.DataType], Kind] = {
-        pl.Date: "moment",
-        pl.Time: "clock",
-        pl.Duration: "span",
-        pl.Boolean: "flag",
-        pl.String: "category",
-        pl.Categorical: "category",
-        pl.Enum: "category",
-        pl.Binary: "category",
-        pl.Null: "empty",
+        pl.Date: Kind.MOMENT,
+        pl.Time: Kind.CLOCK,
+        pl.Duration: Kind.SPAN,
+        pl.Boolean: Kind.FLAG,
+        pl.String: Kind.CATEGORY,
+        pl.Categorical: Kind.CATEGORY,
+        pl.Enum: Kind.CATEGORY,
+        pl.Binary: Kind.CATEGORY,
+        pl.Null: Kind.EMPTY,
     }
-    return plain.get(dtype.base_type(), "nested")
+    return plain.get(dtype.base_type(), Kind.NESTED)
 
 
 def numbers(column: pl.Series) -> pl.Series:
@@ -58,9 +80,9 @@ def numbers(column: pl.Series) -> pl.Series:
         return column.to_physical().cast(pl.Float64) * 86_400.0
     if kind in CALENDAR:
         return column.dt.timestamp("us").cast(pl.Float64) / 1e6
-    if kind == "clock":
+    if kind is Kind.CLOCK:
         return column.to_physical().cast(pl.Float64) / 1e9
-    if kind == "span":
+    if kind is Kind.SPAN:
         return column.dt.total_microseconds().cast(pl.Float64) / 1e6
     return column.cast(pl.Float64) + 0.0
 

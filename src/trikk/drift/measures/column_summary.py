@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
 from trikk.drift.measures.category_summary import Categories
-from trikk.drift.measures.column_kinds import NUMERIC, Kind, kind_of, numbers, texts
+from trikk.drift.measures.column_kinds import NUMERIC, TEXTS, Kind, kind_of, numbers, texts
 from trikk.drift.measures.number_summary import Numbers
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ColumnProfile:
             finite = values.filter(values.is_finite())
             summary = Numbers.of(finite.sort().to_numpy())  # polars sorts some times faster than numpy
             return cls(dtype, kind, rows, nulls, nans, len(values) - nans - len(finite), summary)
-        if kind in ("category", "flag"):
+        if kind in TEXTS:
             return cls(dtype, kind, rows, nulls, summary=Categories.of(texts(column).drop_nulls()))
         return cls(dtype, kind, rows, nulls)
 
@@ -60,9 +60,9 @@ class ColumnProfile:
         """The summary of all; what has nothing in common becomes "nested", which is not comparable."""
         parts = (self, *others)
         types = sorted({name for part in parts for name in part.dtype.split(" | ")})
-        kinds = {part.kind for part in parts} - {"empty"}
+        kinds = {part.kind for part in parts} - {Kind.EMPTY}
         # a column that was empty on one day takes the kind of the others
-        kind: Kind = "nested" if len(kinds) > 1 else next(iter(kinds), "empty")
+        kind = Kind.NESTED if len(kinds) > 1 else next(iter(kinds), Kind.EMPTY)
         rows, nulls = sum(part.rows for part in parts), sum(part.nulls for part in parts)
         nans, infinite = sum(part.nans for part in parts), sum(part.infinite for part in parts)
         summary = _merged([part.summary for part in parts if part.kind == kind])
@@ -72,7 +72,7 @@ class ColumnProfile:
         """The summary as JSON."""
         return {
             "dtype": self.dtype,
-            "kind": self.kind,
+            "kind": self.kind.value,
             "rows": self.rows,
             "nulls": self.nulls,
             "nans": self.nans,
@@ -83,16 +83,14 @@ class ColumnProfile:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> ColumnProfile:
         """The summary that `to_json` wrote; KeyError, TypeError or ValueError if it is none."""
-        kind = data["kind"]
-        if kind not in get_args(Kind):
-            raise ValueError(f"an unknown kind {kind!r}")
+        kind = Kind(data["kind"])
         summary: Numbers | Categories | None = None
         if kind in NUMERIC:
             summary = Numbers.read(data["summary"])
-        elif kind in ("category", "flag"):
+        elif kind in TEXTS:
             summary = Categories.read(data["summary"])
         rows, nulls, nans, infinite = (int(data[name]) for name in ("rows", "nulls", "nans", "infinite"))
-        return cls(str(data["dtype"]), cast("Kind", kind), rows, nulls, nans, infinite, summary)
+        return cls(str(data["dtype"]), kind, rows, nulls, nans, infinite, summary)
 
 
 def _merged(parts: list[Numbers | Categories | None]) -> Numbers | Categories | None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from trikk.drift.measures.column_kinds import NUMERIC, kind_of, numbers, texts
+from trikk.drift.measures.column_kinds import NUMERIC, TEXTS, kind_of, numbers, texts
 from trikk.drift.measures.column_pair import BINS, FEW, Counts, Gap, Side
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _values(column: pl.Series) -> pl.Series:
     if kind in NUMERIC:
         values = numbers(column).drop_nulls()
         return values.filter(values.is_finite())
-    if kind in ("category", "flag"):
+    if kind in TEXTS:
         return texts(column).drop_nulls()
     return column.clear()
 
