@@ -36,6 +36,7 @@ from trikk.alerts.backtest.runner import answer
 from trikk.alerts.backtest.template import Template
 from trikk.alerts.rules.labels import LabelRule
 from trikk.core.errors import UnknownName, UsageError
+from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.figures.window_figures import Figures
 
@@ -241,7 +242,9 @@ def test_nothing_that_was_not_known_yet_changes_anything(past, given_, number, d
             changed.append(one)
         elif data.draw(st.booleans()):
             other = data.draw(WAPE)
-            changed.append(replace(one, record=replace(one.record, figures=(figures(other),), state="final")))
+            changed.append(
+                replace(one, record=replace(one.record, figures=(figures(other),), state=WindowState.FINAL))
+            )
     checked = rule("wape > 0.25", **given_)
     before, after = (until(replay(k, SPEC, checked, over(24)), day(number)) for k in (known, changed))
     assert before == after

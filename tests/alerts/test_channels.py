@@ -16,20 +16,23 @@ from tests.servers.moto import MotoServer
 
 from trikk.alerts.delivery.channels import send
 from trikk.alerts.delivery.message import Failure, Message, digest, message
-from trikk.alerts.incidents.incident import OPENED, RESOLVED, Incident, Told
+from trikk.alerts.incidents.decision import Change, Decision
+from trikk.alerts.incidents.incident import Incident, IncidentState
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.rule import Point
 from trikk.core.errors import BrokerError, ProjectError
 from trikk.core.settings import Settings
 
 
-def some(kind: str = OPENED, **more: Any) -> Message:
+def some(kind: Change = Change.OPENED, **more: Any) -> Message:
     facts: dict[str, Any] = {"window": "2020-03-22", "wape": "0.611", "of <baseline>": "0.94"}
     point = Point("2020-03-22", 1584792000.0, 1584878400.0, True, "wape > 0.3 (it is 0.611)", 1.0, facts)
     rule = FigureRule(name="loss", monitor="people", when="wape > 0.3", starts="train")
-    incident = Incident("people.loss-1", "people.loss", 1, "open", rule, "people", title="people: wape > 0.3")
+    title = "people: wape > 0.3"
+    incident = Incident("people.loss-1", "people.loss", 1, IncidentState.OPEN, rule, "people", title=title)
     incident.since, incident.opened, incident.resolved = 1584702000.0, 1584878400.0, 1584978400.0
-    told = Told("opened", kind, 1584878400.0, "wape > 0.3 (it is 0.611), the 2nd time in a row", point, ("team",))
+    why = "wape > 0.3 (it is 0.611), the 2nd time in a row"
+    told = Decision(kind, "opened", why, point=point, at=1584878400.0, channels=("team",))
     return message(incident, told, project="city", zone="Pacific/Auckland", **more)
 
 
@@ -90,14 +93,14 @@ def test_a_digest_steers_nothing_and_long_texts_are_shortened() -> None:
 
 
 def test_an_all_clear_says_so_and_asks_for_nothing() -> None:
-    made = some(RESOLVED)
+    made = some(Change.RESOLVED)
     assert made.subject == "[city] resolved: people: wape > 0.3"
     assert "was open for" in made.text
     assert "next:" not in made.text
 
 
 def test_a_digest_has_a_line_for_each_the_worst_first() -> None:
-    made = digest([some(RESOLVED), some(), some()], project="city")
+    made = digest([some(Change.RESOLVED), some(), some()], project="city")
     assert made.subject == "[city] 3 incidents: 2 open or worse, 1 resolved"
     assert made.text.index("ALARM") < made.text.index("resolved: people")
     assert made.text.count("people: wape > 0.3") == 3

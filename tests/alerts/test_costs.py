@@ -13,7 +13,8 @@ from tests.execution.command import Folder
 
 from trikk.alerts.config import alert_settings
 from trikk.alerts.delivery.message import commands
-from trikk.alerts.incidents.incident import Incident, Told
+from trikk.alerts.incidents.decision import Change, Decision
+from trikk.alerts.incidents.incident import Incident
 from trikk.alerts.rules.costs import CostRule, Per, periods
 from trikk.alerts.rules.kinds import checked
 from trikk.alerts.rules.rule import Reading, Scene
@@ -129,7 +130,7 @@ def test_a_month_over_all_pipelines_names_the_steps_with_their_pipelines(runs: R
     assert reading.title == "all pipelines cost more than 2.50 EUR in a month"
     assert reading.cause == "_all.dear"
     assert reading.points[-1].facts["dearest steps"] == "nightly.fit 2.00 EUR, hourly.fit 1.00 EUR"
-    told = Told("opened", "incident.opened", 0.0, "", reading.points[-1], ())
+    told = Decision(Change.OPENED, "opened", "", point=reading.points[-1])
     incident = Incident("_all.dear-1", "_all.dear", 1, rule=reading.rule, subject="_all")
     assert commands(incident, told)[0] == "trikk runs"
 

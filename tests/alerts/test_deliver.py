@@ -11,7 +11,7 @@ from tests.alerts.servers import MailServer, WebServer
 
 from trikk.alerts.config import alert_settings
 from trikk.alerts.delivery.sender import BACK_OFF, deliver
-from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.book import Book, subject_of
 from trikk.alerts.incidents.incident import SENDING
 from trikk.alerts.incidents.lifecycle import decide
 from trikk.alerts.rules.figures import FigureRule
@@ -126,7 +126,7 @@ def test_what_a_killed_process_was_sending_is_sent_again(tmp_path: Path, web_ser
     host = {**DEAD, "host": Holder.current().host, "pid": 2**22 + 1}
 
     body: dict[str, Any] = {"message": "opened", "channel": "hook", "attempt": 1, "holder": host}
-    book.note(incident, SENDING, body, at=post.now, identity="opened/hook/1")
+    post.project.journal.add(subject_of(incident.id), SENDING, body, at=post.now, identity="opened/hook/1")
     assert post.send()[0] == ["hook delivered"]
     (incident,) = book.all()
     assert incident.delivery("opened", "hook").attempts == 2

@@ -13,7 +13,8 @@ from msgspec import structs
 from trikk import Alarm, Drift, Monitor, Table
 from trikk.alerts.delivery.message import message
 from trikk.alerts.incidents.book import Book
-from trikk.alerts.incidents.incident import OPENED, RESOLVED, UPDATED, Incident
+from trikk.alerts.incidents.decision import Change
+from trikk.alerts.incidents.incident import Incident
 from trikk.alerts.incidents.lifecycle import decide
 from trikk.alerts.rules import drift as drifts
 from trikk.alerts.rules.kinds import read_rule
@@ -85,12 +86,12 @@ def test_drift_that_becomes_ten_times_as_large_is_told_again_and_noise_is_not(me
     for _ in range(7):
         days.add()
     days.add(shift=3.0)
-    assert days.told() == [OPENED]
+    assert days.told() == [Change.OPENED]
     for _ in range(6):
         days.add(shift=3.0)  # drawn anew each day
-    assert days.told() == [OPENED]
+    assert days.told() == [Change.OPENED]
     days.add(shift=30.0)
-    assert days.told() == [OPENED, UPDATED]
+    assert days.told() == [Change.OPENED, Change.UPDATED]
     assert "worse than was told" in days.incident.told[-1].why
 
 
@@ -107,10 +108,10 @@ def test_an_incident_of_a_build_that_counted_columns_is_not_told_again_since_siz
         days.add(shift=3.0)
     for _ in range(3):
         days.add(shift=3.0)
-    assert days.told() == [OPENED]
+    assert days.told() == [Change.OPENED]
     assert days.incident.worst_told > 3
     days.add(shift=30.0)
-    assert days.told() == [OPENED, UPDATED]
+    assert days.told() == [Change.OPENED, Change.UPDATED]
 
 
 def test_the_worst_column_is_the_one_that_is_farthest_beyond_its_own_limit() -> None:
@@ -142,7 +143,7 @@ def test_an_incident_whose_reference_has_slid_into_the_crisis_says_so_and_offers
         if days.incident.state == "resolved":
             break
     told = days.incident.told[-1]
-    assert told.kind == RESOLVED
+    assert told.kind == Change.RESOLVED
     assert "days that it is compared with drifted themselves" in told.why
     shown = message(days.incident, told, project="city", zone="UTC").text
     assert "it has slid into the change, which may go on" in shown

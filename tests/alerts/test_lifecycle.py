@@ -10,16 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.book import Book, subject_of
 from trikk.alerts.incidents.by_hand import acknowledge, resolve
-from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, STARTING, SUPPRESSED, UPDATED
+from trikk.alerts.incidents.decision import Change
+from trikk.alerts.incidents.incident import STARTING
 from trikk.alerts.incidents.lifecycle import decide, start_is_due
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.rule import Point, Reading
-from trikk.core.errors import JournalError
+from trikk.core.errors import Conflict, JournalError
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.memory_journal import MemoryJournal
 
+OPENED, UPDATED, ESCALATED = Change.OPENED, Change.UPDATED, Change.ESCALATED
+SUPPRESSED, RESOLVED = Change.SUPPRESSED, Change.RESOLVED
 HOUR, DAY = 3600.0, 86400.0
 
 
@@ -122,7 +125,12 @@ def test_it_escalates_while_nobody_acts_and_not_after_somebody_has_said_so() -> 
     assert life.after(9 * DAY) == []
     assert life.after(DAY, True, badness=9.0) == ["updated"]
     assert life.after(DAY, False, False) == ["resolved"]
-    assert [told.kind for told in life.incidents()[0].told] == [OPENED, ESCALATED, ESCALATED, RESOLVED]
+    assert [told.kind for told in life.incidents()[0].told] == [
+        OPENED,
+        ESCALATED,
+        ESCALATED,
+        RESOLVED,
+    ]
 
 
 def test_an_escalation_that_came_late_is_not_followed_by_those_that_it_stands_for() -> None:
@@ -244,11 +252,13 @@ def start(life: Life) -> None:
     """Two processes want to start what is due, of which the second has not seen the first's claim."""
     books = [Book(life.journal), Book(life.journal)]
     seen = [[i for i in book.unfinished() if start_is_due(i)] for book in books]
-    for book, due in zip(books, seen, strict=True):
+    for due in seen:
         for one in due:
             number = len(one.starts) + 1
             body: dict[str, Any] = {"pipeline": "train", "parameters": {}, "holder": Holder.current().to_json()}
-            book.note(one, STARTING, body, at=life.now, identity=f"start/{number}", alone=True)
+            with contextlib.suppress(Conflict):
+                identity, subject = f"start/{number}", subject_of(one.id)
+                life.journal.add(subject, STARTING, body, at=life.now, identity=identity, after=one.seq)
 
 
 def check(life: Life) -> None:

@@ -17,6 +17,7 @@ from trikk.alerts.rules.labels import LabelRule
 from trikk.alerts.rules.rule import Reading, cause
 from trikk.alerts.rules.runs import AbsenceRule, FailureRule, GateRule, LengthRule
 from trikk.execution.project import Project
+from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -42,7 +43,14 @@ def window(day: int, mae: float | None, *, state: str = "final", labelled: int =
     whole = Figures("", "", 100, labelled, labelled, {"mae": mae}, **more)
     north = Figures("sensor", "North Pier", 50, labelled, labelled, {"mae": None if mae is None else 2 * mae})
     return WindowRecord(
-        "people", "day", f"{start:%Y-%m-%d}", start, start + timedelta(days=1), state, (whole, north), at=0.0
+        "people",
+        "day",
+        f"{start:%Y-%m-%d}",
+        start,
+        start + timedelta(days=1),
+        WindowState(state),
+        (whole, north),
+        at=0.0,
     )
 
 
@@ -129,7 +137,7 @@ def test_a_bias_is_compared_by_its_size_with_the_baseline_and_with_what_is_usual
             f"{START + timedelta(days=number):%Y-%m-%d}",
             START + timedelta(days=number),
             START + timedelta(days=number + 1),
-            "final",
+            WindowState.FINAL,
             (Figures("", "", 100, 100, 100, {"bias": bias}, {"bias": -1.0}, {"bias": bias}, 100),),
             at=0.0,
         )
@@ -210,7 +218,7 @@ def test_a_figure_of_a_class_that_has_none_neither_opens_nor_closes_and_says_why
         whole = Figures("", "", 100, 100, 100, {"f1[two words]": f1, "auc": None}, reasons=reasons)
         start = START + timedelta(days=number)
         end = start + timedelta(days=1)
-        return WindowRecord("people", "day", f"{start:%Y-%m-%d}", start, end, "final", (whole,), at=0.0)
+        return WindowRecord("people", "day", f"{start:%Y-%m-%d}", start, end, WindowState.FINAL, (whole,), at=0.0)
 
     def seen(when: str, *values: float | None) -> Reading:
         windows = [day(number, value) for number, value in enumerate(values)]

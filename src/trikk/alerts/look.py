@@ -11,8 +11,9 @@ from trikk.alerts.config import AlertSettings, alert_settings
 from trikk.alerts.delivery.sender import deliver
 from trikk.alerts.evaluations import declared, evaluate_due
 from trikk.alerts.incidents.book import Book
-from trikk.alerts.incidents.incident import ESCALATED, Incident
-from trikk.alerts.incidents.lifecycle import Decision, decide, withdrawn
+from trikk.alerts.incidents.decision import Change, Decision
+from trikk.alerts.incidents.incident import Incident
+from trikk.alerts.incidents.lifecycle import decide, withdrawn
 from trikk.alerts.incidents.starts import start
 from trikk.alerts.rules.rule import Reading, Scene
 from trikk.alerts.rules.sources import Seen, rules_of, see
@@ -131,7 +132,7 @@ def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -
         if decision is None:
             break
         severity = latest.severity if latest is not None and latest.is_open else reading.rule.severity
-        channels = settings.route(severity, escalated=decision.kind == ESCALATED)
+        channels = settings.route(severity, escalated=decision.kind is Change.ESCALATED)
         changed = book.apply(latest, reading.cause, decision, at=at, channels=channels)
         if changed is not None:
             changes.append(_change(changed, decision))
@@ -180,7 +181,7 @@ def _unseen(incident: Incident, slices: set[str] | None) -> str:
 def _change(incident: Incident, decision: Decision) -> dict[str, JSON]:
     return {
         "incident": incident.id,
-        "kind": decision.kind.rpartition(".")[2],
+        "kind": decision.kind.word,
         "severity": incident.severity,
         "title": incident.title,
         "why": decision.why,

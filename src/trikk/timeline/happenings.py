@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from trikk.alerts.incidents import incident as i
 from trikk.alerts.incidents.book import Book
-from trikk.alerts.incidents.incident import Incident
+from trikk.alerts.incidents.decision import Change
+from trikk.alerts.incidents.incident import DELIVERED, GIVEN_UP, Incident
 from trikk.core.record import Record
 from trikk.execution import once
 from trikk.models.registry import Registry
@@ -100,18 +100,18 @@ def _incidents(ledger: Ledger) -> Iterator[Happening]:
 
 def _decided(incident: Incident, entry: Entry) -> Happening | None:
     body: Mapping[str, Any] = entry.body
-    if entry.kind == i.UPDATED and "tell" not in body:
+    if entry.kind == Change.UPDATED and "tell" not in body:
         return None
     verb = _VERBS[entry.kind]
     by = f" by {body['by']}" if body.get("by") else ""
-    severity = "good" if entry.kind == i.RESOLVED else incident.severity
+    severity = "good" if entry.kind == Change.RESOLVED else incident.severity
     sentence = f"{incident.title}: {verb}{by} ({incident.id})"
     return Happening(entry.at, entry.seq, INCIDENT, incident.id, sentence, str(body.get("why") or ""), severity)
 
 
 def _sent(incident: Incident, entry: Entry) -> Happening:
     body: Mapping[str, Any] = entry.body
-    given_up = entry.kind == i.GIVEN_UP
+    given_up = entry.kind == GIVEN_UP
     sentence = f"{'given up' if given_up else 'told'} on {body['channel']}: {incident.id} {body['message']}"
     why = str(body.get("why") or "") if given_up else ""
     return Happening(entry.at, entry.seq, MESSAGE, incident.id, sentence, why, "warning" if given_up else "")
@@ -128,17 +128,17 @@ def _started(incident: Incident, entry: Entry) -> Happening:
     return Happening(entry.at, entry.seq, RUN, run or incident.id, sentence, str(body.get("why") or ""), severity)
 
 
-_VERBS = {
-    i.OPENED: "opened",
-    i.UPDATED: "worse",
-    i.ESCALATED: "still open",
-    i.ACKNOWLEDGED: "acknowledged",
-    i.RESOLVED: "resolved",
+_VERBS: dict[str, str] = {
+    Change.OPENED: "opened",
+    Change.UPDATED: "worse",
+    Change.ESCALATED: "still open",
+    Change.ACKNOWLEDGED: "acknowledged",
+    Change.RESOLVED: "resolved",
 }
 _OF_INCIDENTS: dict[str, Callable[[Incident, Entry], Happening | None]] = {
     **dict.fromkeys(_VERBS, _decided),
-    i.DELIVERED: _sent,
-    i.GIVEN_UP: _sent,
+    DELIVERED: _sent,
+    GIVEN_UP: _sent,
     once.CLAIMED: _started,
     once.DONE: _started,
     once.NOT_BEGUN: _started,

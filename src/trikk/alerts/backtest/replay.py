@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trikk.alerts.backtest.past import Known, Night, Past, PastDays
-from trikk.alerts.incidents.incident import OPENED, Incident
-from trikk.alerts.incidents.lifecycle import Decision, decide
+from trikk.alerts.incidents.decision import Change, Decision
+from trikk.alerts.incidents.incident import Incident
+from trikk.alerts.incidents.lifecycle import decide
 from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule import Point, Reading
@@ -154,7 +155,7 @@ class _Incidents:
             decision = decide(latest, reading, night.moment.timestamp())
             if decision is None:
                 return
-            if decision.kind == OPENED:
+            if decision.kind is Change.OPENED:
                 number = len(self._all) + 1
                 incident = Incident(f"{reading.cause}-{number}", reading.cause, number)
                 self._all.append(_Kept(incident, night, reading.points[-1], newest))

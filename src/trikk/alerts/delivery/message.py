@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from html import escape
 
 from trikk.alerts.delivery.times import moment
-from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, UPDATED, Incident, Told
+from trikk.alerts.incidents.decision import Change, Decision
+from trikk.alerts.incidents.incident import Incident
 from trikk.core.durations import lasting
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 
-_HEADS = {OPENED: "", UPDATED: "worse: ", ESCALATED: "still open: ", RESOLVED: "resolved: "}
+_HEADS = {Change.UPDATED: "worse: ", Change.ESCALATED: "still open: "}
 _COLOURS = {"alarm": "#b42318", "warning": "#b54708", "info": "#175cd3"}
 _GREEN = "#067647"
 _LINES = 15
@@ -60,7 +61,7 @@ class Message:
 
 
 def message(
-    incident: Incident, told: Told, *, project: str, zone: str, url: str = "", failure: Failure | None = None
+    incident: Incident, told: Decision, *, project: str, zone: str, url: str = "", failure: Failure | None = None
 ) -> Message:
     """Put what is told of an incident into words.
 
@@ -72,10 +73,10 @@ def message(
         url: where the console is; "" for nowhere.
         failure: how the run failed that it is about, if it is.
     """
-    is_over = told.kind == RESOLVED
+    is_over = told.kind is Change.RESOLVED
     mark = "resolved" if is_over else incident.severity.upper()
     title = _shown(incident.title)
-    subject = f"[{project}] {mark}: {_HEADS[told.kind] if not is_over else ''}{title}"
+    subject = f"[{project}] {mark}: {_HEADS.get(told.kind, '')}{title}"
     facts = _facts(incident, told, zone)
     next_ = [] if is_over else commands(incident, told, failure)
     link = f"{url}/incidents/{incident.id}" if url else ""
@@ -96,7 +97,7 @@ def message(
     data: dict[str, JSON] = {
         "incident": incident.id,
         "message": told.key,
-        "kind": told.kind.rpartition(".")[2],
+        "kind": told.kind.word,
         "severity": incident.severity,
         "title": incident.title,
         "why": told.why,
@@ -140,12 +141,12 @@ def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Messa
     return Message(key, first.severity, first.resolved, subject, text, html, data)
 
 
-def run_of(told: Told) -> str:
+def run_of(told: Decision) -> str:
     """The run that a message is about; "" if it is about none."""
     return told.point.run if told.point else ""
 
 
-def commands(incident: Incident, told: Told, failure: Failure | None = None) -> list[str]:
+def commands(incident: Incident, told: Decision, failure: Failure | None = None) -> list[str]:
     """What to do about it, as commands; `failure` as of `message`."""
     go_on = failure.next if failure is not None else ""
     of_rule = incident.rule.commands(incident.subject, told.point, go_on)
@@ -157,9 +158,9 @@ def _shown(text: str) -> str:
     return shorten(printable(text), _LONGEST)
 
 
-def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
+def _facts(incident: Incident, told: Decision, zone: str) -> list[tuple[str, str]]:
     facts = [("what", _shown(told.why)), ("since", moment(incident.since, zone))]
-    if told.kind == RESOLVED:
+    if told.kind is Change.RESOLVED:
         lasted = lasting(max(0.0, (incident.resolved or told.at) - incident.opened))
         facts.append(("was open for", lasted))
     else:
@@ -169,7 +170,7 @@ def _facts(incident: Incident, told: Told, zone: str) -> list[tuple[str, str]]:
     for start in incident.starts:
         run = f"run {start.run} {start.state}" if start.run else start.why or start.state
         facts.append(("started", _shown(f"{start.pipeline}: {run}")))
-    if incident.rule.starts and not incident.starts and told.kind != RESOLVED:
+    if incident.rule.starts and not incident.starts and told.kind is not Change.RESOLVED:
         facts.append(("starts", incident.rule.starts))
     return facts
 

@@ -11,7 +11,8 @@ from trikk.alerts.delivery.channels import send
 from trikk.alerts.delivery.failure import failure_of
 from trikk.alerts.delivery.message import Message, digest, message, run_of
 from trikk.alerts.incidents.book import subject_of
-from trikk.alerts.incidents.incident import DELIVERED, GIVEN_UP, SENDING, UNDELIVERED, Incident, Told
+from trikk.alerts.incidents.decision import Decision
+from trikk.alerts.incidents.incident import DELIVERED, GIVEN_UP, SENDING, UNDELIVERED, Incident
 from trikk.core.errors import TrikkError, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
@@ -54,7 +55,7 @@ class _Outgoing:
     """What is told of an incident, on its way to one channel."""
 
     incident: Incident
-    told: Told
+    told: Decision
     channel: str
     has_channel: bool
 

@@ -6,11 +6,11 @@ of many processes one opens it; everything after that is added on condition that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from trikk.alerts.incidents.incident import OPENED, Incident
-from trikk.alerts.incidents.lifecycle import Decision
+from trikk.alerts.incidents.decision import Change, Decision
+from trikk.alerts.incidents.incident import Incident
 from trikk.core.errors import Conflict, UnknownName
 from trikk.core.values import JSON
 from trikk.runs.journals.ledger import Ledger
@@ -49,24 +49,26 @@ class Book:
         Raises:
             UnknownName: if there is none.
         """
-        found = {one.id: one for one in self._listed()}
-        if incident not in found:
-            raise UnknownName("incident", incident, found, next=None if found else "trikk watch --once opens them")
-        return self._fold(found[incident].cause, found[incident].number)
+        listed = {f"{cause}-{number}": (cause, number) for cause, number in self._listed()}
+        if incident not in listed:
+            hint = None if listed else "trikk watch --once opens them"
+            raise UnknownName("incident", incident, listed, next=hint)
+        return self._fold(*listed[incident])
 
     def all(self) -> list[Incident]:
         """Every incident, the oldest opening first."""
-        found = (self._fold(one.cause, one.number) for one in self._listed())
-        return [incident for incident in found if incident.state]
+        incidents = (self._fold(cause, number) for cause, number in self._listed())
+        return [incident for incident in incidents if incident.state]
 
     def unfinished(self) -> list[Incident]:
         """The incidents that are open or have something to tell yet; the others are listed as closed, once."""
-        found = [self._fold(one.cause, one.number) for one in self._listed() if one.id not in self._closed]
-        for incident in found:
+        listed = [pair for pair in self._listed() if "{}-{}".format(*pair) not in self._closed]
+        incidents = [self._fold(cause, number) for cause, number in listed]
+        for incident in incidents:
             if incident.is_finished:
                 at, identity = incident.resolved or 0.0, f"closed {incident.id}"
                 self.ledger.add(INDEX, _CLOSED, {"incident": incident.id}, at=at, identity=identity)
-        return [incident for incident in found if incident.state and not incident.is_finished]
+        return [incident for incident in incidents if incident.state and not incident.is_finished]
 
     def apply(
         self, latest: Incident | None, cause: str, decision: Decision, *, at: float, channels: Sequence[str]
@@ -86,7 +88,7 @@ class Book:
         """
         number = 1 if latest is None else latest.number
         after = 0 if latest is None else latest.seq
-        if decision.kind == OPENED:
+        if decision.kind is Change.OPENED:
             if latest is not None and latest.state:
                 number, after = latest.number + 1, 0
             listed: dict[str, JSON] = {"cause": cause, "number": number}
@@ -101,52 +103,18 @@ class Book:
             return None
         return self._fold(cause, number)
 
-    def note(
-        self,
-        incident: Incident,
-        kind: str,
-        body: dict[str, JSON],
-        *,
-        at: float,
-        identity: str,
-        alone: bool = False,
-    ) -> bool:
-        """Add what is no decision, but was done by hand.
-
-        Args:
-            incident: the incident, which takes the entry in.
-            kind: the entry's kind.
-            body: what it says.
-            at: the time, seconds since 1970.
-            identity: makes it unique in the incident.
-            alone: refuse if anything was added since the incident was read.
-
-        Returns:
-            Whether this call added it; False if it was there before, or somebody else was faster.
-        """
-        after = incident.seq if alone else None
-        try:
-            added = self.ledger.add(subject_of(incident.id), kind, body, at=at, identity=identity, after=after)
-        except Conflict:
-            return False
-        if not added.repeated:
-            incident.apply(added.entry)
-        return not added.repeated
-
     def entries(self, incident: Incident) -> list[dict[str, JSON]]:
         """Everything that happened to an incident, oldest first: kind, at and what each says."""
-        found: list[dict[str, JSON]] = []
+        entries: list[dict[str, JSON]] = []
         for entry in self.ledger.entries(subject_of(incident.id)):
             body = {key: value for key, value in entry.body.items() if key not in ("holder", "rule", "token")}
-            found.append({"kind": entry.kind, "at": entry.at, **body})
-        return found
+            entries.append({"kind": entry.kind, "at": entry.at, **body})
+        return entries
 
-    def _listed(self) -> list[Incident]:
+    def _listed(self) -> list[tuple[str, int]]:
+        """Every incident's cause and number."""
         self._refresh()
-        pairs: Iterable[tuple[str, int]] = (
-            (cause, number) for cause, last in self._numbers.items() for number in range(1, last + 1)
-        )
-        return [Incident(f"{cause}-{number}", cause, number) for cause, number in pairs]
+        return [(cause, number) for cause, last in self._numbers.items() for number in range(1, last + 1)]
 
     def _refresh(self) -> None:
         """Read what is new in the index."""

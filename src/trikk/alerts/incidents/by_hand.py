@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from trikk.alerts.incidents.book import Book
-from trikk.alerts.incidents.incident import ACKNOWLEDGED, RESOLVED, Incident
+from trikk.alerts.incidents.decision import Change, Decision
+from trikk.alerts.incidents.incident import Incident
 from trikk.core.errors import Conflict, UsageError
+
+_ROUNDS = 10
 
 
 def acknowledge(book: Book, incident: str, *, by: str, why: str, at: float) -> Incident:
@@ -13,11 +16,12 @@ def acknowledge(book: Book, incident: str, *, by: str, why: str, at: float) -> I
     Raises:
         UnknownName: if there is no such incident.
         UsageError: if it is not open.
+        Conflict: if others keep changing it at this very moment.
     """
-    found = _open(book, incident)
-    if not found.acknowledged:
-        book.note(found, ACKNOWLEDGED, {"by": by, "why": why}, at=at, identity="acknowledged")
-    return book.get(incident)
+    known = book.get(incident)
+    if known.is_open and known.acknowledged:
+        return known
+    return _done(book, incident, Decision(Change.ACKNOWLEDGED, "acknowledged", why, by=by), at)
 
 
 def resolve(book: Book, incident: str, *, by: str, why: str, at: float) -> Incident:
@@ -28,17 +32,17 @@ def resolve(book: Book, incident: str, *, by: str, why: str, at: float) -> Incid
         UsageError: if it is not open.
         Conflict: if others keep changing it at this very moment.
     """
-    for _ in range(10):
-        found = _open(book, incident)
-        if book.note(found, RESOLVED, {"by": by, "why": why}, at=at, identity="resolved", alone=True):
-            return found
+    return _done(book, incident, Decision(Change.RESOLVED, "resolved", why, by=by), at)
+
+
+def _done(book: Book, incident: str, decision: Decision, at: float) -> Incident:
+    for _ in range(_ROUNDS):
+        known = book.get(incident)
+        if not known.is_open:
+            raise UsageError(
+                f"incident {incident} is {known.state or 'not open'}", next="trikk incidents lists open ones"
+            )
+        changed = book.apply(known, known.cause, decision, at=at, channels=())
+        if changed is not None:
+            return changed
     raise Conflict(f"incident {incident} is being changed by others", next="try again")
-
-
-def _open(book: Book, incident: str) -> Incident:
-    found = book.get(incident)
-    if not found.is_open:
-        raise UsageError(
-            f"incident {incident} is {found.state or 'not open'}", next="trikk incidents lists open ones"
-        )
-    return found

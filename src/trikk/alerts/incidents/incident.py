@@ -3,51 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
+from trikk.alerts.incidents.decision import Change, Decision
 from trikk.alerts.rules.kinds import read_rule
-from trikk.alerts.rules.rule import Point, Rule
+from trikk.alerts.rules.rule import Point, Rule, Severity
 from trikk.core.values import JSON
 from trikk.execution.once import CLAIMED, KINDS, Attempt, take_in
 from trikk.runs.claims import Claim
 from trikk.runs.journals.ledger import Entry
 from trikk.runs.outbox import Progress, State
 
-OPENED = "incident.opened"
-UPDATED = "incident.updated"
-ESCALATED = "incident.escalated"
-SUPPRESSED = "incident.suppressed"
-ACKNOWLEDGED = "incident.acknowledged"
-RESOLVED = "incident.resolved"
 STARTING = CLAIMED
 SENDING = "message.sending"
 DELIVERED = "message.delivered"
 UNDELIVERED = "message.failed"
 GIVEN_UP = "message.given_up"
 _ENDS = {DELIVERED: State.DELIVERED, UNDELIVERED: State.FAILED, GIVEN_UP: State.GIVEN_UP}
-TELLING = (OPENED, UPDATED, ESCALATED, RESOLVED)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Something that people are told of an incident.
+class IncidentState(StrEnum):
+    """How far an incident has come."""
 
-    Attributes:
-        key: names the message within the incident.
-        kind: of the entry that it tells of.
-        at: when it was decided, seconds since 1970.
-        why: the decision's reason.
-        point: what was seen last, then.
-        channels: names of the channels that get it.
-    """
-
-    key: str
-    kind: str
-    at: float
-    why: str
-    point: Point | None
-    channels: tuple[str, ...]
+    NONE = ""
+    OPEN = "open"
+    RESOLVED = "resolved"
 
 
 @dataclass(slots=True)
@@ -58,12 +40,12 @@ class Incident:
         id: the cause and a number.
         cause: what it is about; one incident of a cause is open at most.
         number: the how-many-th of its cause.
-        state: open or resolved; "" before it is opened.
+        state: open or resolved; none before it is opened.
         rule: the rule that opened it, as it was then.
         subject: the monitor or pipeline.
         part: the slice, or None.
         title: in a few words.
-        severity: info, warning or alarm.
+        severity: its rule's, when it was opened.
         opened: seconds since 1970, as are the other times.
         point: what was seen last.
         since: since when it was bad.
@@ -71,7 +53,7 @@ class Incident:
         resolved_by: who did it by hand; "" if the condition was good again.
         acknowledged: by whom; "" for nobody.
         escalated: when it was last escalated, and `escalations` how often.
-        told: messages, oldest first.
+        told: what people are told, oldest first, each with what was seen last, then.
         worst_told: the badness that was told at the worst; if that was in a unit that points no longer have, the
             first one in theirs, so that a new way to measure is not told as news.
         worst_unit: its unit.
@@ -84,12 +66,12 @@ class Incident:
     id: str
     cause: str
     number: int
-    state: str = ""
+    state: IncidentState = IncidentState.NONE
     rule: Rule = field(default_factory=lambda: Rule(name=""))
     subject: str = ""
     part: tuple[str, str] | None = None
     title: str = ""
-    severity: str = "alarm"
+    severity: Severity = Severity.ALARM
     opened: float = 0.0
     opened_why: str = ""
     point: Point | None = None
@@ -101,7 +83,7 @@ class Incident:
     escalated: float | None = None
     escalations: int = 0
     updates: int = 0
-    told: list[Told] = field(default_factory=list)
+    told: list[Decision] = field(default_factory=list)
     worst_told: float = 0.0
     worst_unit: str = ""
     suppressed: list[str] = field(default_factory=list)
@@ -112,15 +94,15 @@ class Incident:
     @classmethod
     def fold(cls, cause: str, number: int, entries: Iterable[Entry]) -> Incident:
         """The incident after these entries."""
-        found = cls(f"{cause}-{number}", cause, number)
+        incident = cls(f"{cause}-{number}", cause, number)
         for entry in entries:
-            found.apply(entry)
-        return found
+            incident.apply(entry)
+        return incident
 
     @property
     def is_open(self) -> bool:
         """Whether it has been opened and not resolved."""
-        return self.state == "open"
+        return self.state == IncidentState.OPEN
 
     @property
     def seen_until(self) -> float | None:
@@ -130,27 +112,19 @@ class Incident:
     @property
     def is_finished(self) -> bool:
         """Whether it is resolved, and everything that it had to tell has arrived or was given up."""
-        sent = all(
-            self.delivery(told.key, channel).state.is_over for told in self.told for channel in told.channels
-        )
-        return self.state == "resolved" and sent
+        ways = ((message.key, channel) for message in self.told for channel in message.channels)
+        return self.state == IncidentState.RESOLVED and all(self.delivery(*way).state.is_over for way in ways)
 
     def apply(self, entry: Entry) -> None:
         """Take one more entry in; kinds that it does not know change nothing."""
         self.seq = entry.seq
-        body: Mapping[str, Any] = entry.body
-        if entry.kind in TELLING:
-            self._decided(entry.kind, entry.at, body)
-            if "tell" in body:
-                self._told(entry, body)
-        elif entry.kind == SUPPRESSED:
-            self.suppressed.append(body["mark"])
-        elif entry.kind == ACKNOWLEDGED:
-            self.acknowledged = body["by"]
+        decision = Decision.read(entry)
+        if decision is not None:
+            self._take_in(decision)
         elif entry.kind in KINDS:
             take_in(self.starts, entry)
         elif entry.kind in (SENDING, DELIVERED, UNDELIVERED, GIVEN_UP):
-            self._on_its_way(entry, body)
+            self._on_its_way(entry, entry.body)
 
     def _on_its_way(self, entry: Entry, body: Mapping[str, Any]) -> None:
         delivery = self.deliveries.setdefault((body["message"], body["channel"]), Progress())
@@ -159,30 +133,40 @@ class Incident:
         else:
             delivery.end(_ENDS[entry.kind], entry.at, body.get("why", ""))
 
-    def _decided(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
-        if body.get("point"):
-            self.point = Point.read(body["point"])
-            if self.point.bad and self.point.unit != self.worst_unit:
-                self.worst_told, self.worst_unit = self.point.badness, self.point.unit
-        if kind == OPENED:
-            part = body.get("part")
-            self.rule, self.subject = read_rule(body["rule"]), body["subject"]
-            self.part = (part[0], part[1]) if part else None
-            self.title, self.severity = body["title"], body["severity"]
-            self.state, self.opened, self.since, self.opened_why = "open", at, body["since"], body["why"]
-        elif kind == UPDATED:
-            self.updates += 1
-        elif kind == ESCALATED:
-            self.escalated, self.escalations = at, self.escalations + 1
-        elif kind == RESOLVED:
-            self.state, self.resolved = "resolved", at
-            self.resolved_by, self.resolved_why = body.get("by", ""), body["why"]
+    def _take_in(self, decision: Decision) -> None:
+        if decision.point is not None:
+            self._see(decision.point)
+        match decision.kind:
+            case Change.OPENED:
+                self._open(decision)
+            case Change.UPDATED:
+                self.updates += 1
+            case Change.ESCALATED:
+                self.escalated, self.escalations = decision.at, self.escalations + 1
+            case Change.SUPPRESSED:
+                self.suppressed.append(decision.mark)
+            case Change.ACKNOWLEDGED:
+                self.acknowledged = decision.by
+            case Change.RESOLVED:
+                self.state, self.resolved = IncidentState.RESOLVED, decision.at
+                self.resolved_by, self.resolved_why = decision.by, decision.why
+        if decision.tell:
+            self.told.append(replace(decision, point=self.point))
+            if decision.kind is not Change.RESOLVED and self.point is not None:
+                self.worst_told = max(self.worst_told, self.point.badness)
 
-    def _told(self, entry: Entry, body: Mapping[str, Any]) -> None:
-        key = entry.identity or str(entry.seq)
-        self.told.append(Told(key, entry.kind, entry.at, body["why"], self.point, tuple(body["tell"])))
-        if entry.kind != RESOLVED and self.point is not None:
-            self.worst_told = max(self.worst_told, self.point.badness)
+    def _open(self, decision: Decision) -> None:
+        opening = decision.opening
+        assert opening is not None
+        self.rule, self.subject, self.part = read_rule(opening.rule), opening.subject, opening.part
+        self.title, self.severity, self.since = opening.title, opening.severity, opening.since
+        self.state, self.opened, self.opened_why = IncidentState.OPEN, decision.at, decision.why
+
+    def _see(self, point: Point) -> None:
+        self.point = point
+        # badness in another unit can't be compared: what is seen first in the new one counts as told
+        if point.bad and point.unit != self.worst_unit:
+            self.worst_told, self.worst_unit = point.badness, point.unit
 
     def to_json(self) -> dict[str, JSON]:
         """The incident as `trikk incidents --json` prints it."""
@@ -204,16 +188,15 @@ class Incident:
             "escalations",
             "updates",
         )
-        found: dict[str, Any] = {name: getattr(self, name) for name in plain}
         return {
-            **found,
+            **{name: getattr(self, name) for name in plain},
             "part": list(self.part) if self.part else None,
             "rule": self.rule.to_json(),
             "point": self.point.to_json() if self.point else None,
             "messages": [
                 {
                     "key": t.key,
-                    "kind": t.kind.rpartition(".")[2],
+                    "kind": t.kind.word,
                     "at": t.at,
                     "why": t.why,
                     "channels": {c: self.delivery(t.key, c).state for c in t.channels},

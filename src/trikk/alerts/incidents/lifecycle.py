@@ -17,15 +17,13 @@ told again when it ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Protocol
 
-from trikk.alerts.incidents.incident import ESCALATED, OPENED, RESOLVED, SUPPRESSED, UPDATED, Incident
+from trikk.alerts.incidents.decision import Change, Decision, Opening
+from trikk.alerts.incidents.incident import Incident
 from trikk.alerts.rules.rule import Point, Reading, Rule
 from trikk.core.durations import lasting
-from trikk.core.values import JSON
 
 
 class Turn(Enum):
@@ -62,34 +60,6 @@ class Standing(Protocol):
     @property
     def seen_until(self) -> float | None:
         """The end of the newest point that it has taken in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One thing to do with an incident.
-
-    Attributes:
-        kind: the entry's kind.
-        key: the entry's identity in the incident.
-        why: the reason.
-        tell: whether people are told.
-        body: what else the entry says.
-    """
-
-    kind: str
-    key: str
-    why: str
-    tell: bool = False
-    body: dict[str, JSON] = field(default_factory=dict)
-
-    def recorded(self, channels: Sequence[str]) -> dict[str, JSON]:
-        """The body of its entry.
-
-        Args:
-            channels: names of the channels that are told, if anybody is.
-        """
-        body: dict[str, JSON] = {**self.body, "why": self.why}
-        return {**body, "tell": list(channels)} if self.tell else body
 
 
 def turn(latest: Standing | None, bad: int, good: int, newest: float, rule: Rule, now: float) -> Turn | None:
@@ -147,7 +117,7 @@ def decide(latest: Incident | None, reading: Reading, now: float) -> Decision | 
 
 def withdrawn(why: str) -> Decision:
     """The end of an incident whose rule or subject is there no more."""
-    return Decision(RESOLVED, "resolved", why, tell=True)
+    return Decision(Change.RESOLVED, "resolved", why, tell=True)
 
 
 def start_is_due(incident: Incident) -> bool:
@@ -156,40 +126,33 @@ def start_is_due(incident: Incident) -> bool:
 
 
 def _opened(reading: Reading) -> Decision:
-    rule, last = reading.rule, reading.points[-1]
-    first = reading.points[-reading.bad]
-    why = last.text if rule.windows == 1 else f"{last.text}, the {_nth(reading.bad)} time in a row"
-    part: Any = list(reading.part) if reading.part else None
-    body: dict[str, JSON] = {
-        "rule": rule.to_json(),
-        "subject": reading.subject,
-        "part": part,
-        "title": reading.title,
-        "severity": rule.severity,
-        "since": first.start,
-        "point": last.to_json(),
-    }
-    return Decision(OPENED, "opened", why, tell=True, body=body)
+    last = reading.points[-1]
+    why = last.text if reading.rule.windows == 1 else f"{last.text}, the {_nth(reading.bad)} time in a row"
+    return Decision(Change.OPENED, "opened", why, tell=True, point=last, opening=Opening.of(reading))
 
 
 def _resolved(reading: Reading) -> Decision:
     last = reading.points[-1]
     times = "" if reading.rule.windows == 1 else f", the {_nth(reading.good)} good one in a row"
-    return Decision(RESOLVED, "resolved", f"{last.text}{times}", tell=True, body={"point": last.to_json()})
+    return Decision(Change.RESOLVED, "resolved", f"{last.text}{times}", tell=True, point=last)
 
 
 def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | None:
     rule, last = reading.rule, reading.points[-1]
-    told = incident.told[-1].at if incident.told else incident.opened
-    is_quiet = bool(incident.acknowledged) or now < told + rule.cooldown
+    is_quiet = bool(incident.acknowledged) or now < _quiet_until(incident, rule)
     is_worse = last.bad and last.unit == incident.worst_unit and last.badness > _clearly_worse(incident)
     is_new = incident.point is None or _differs(incident.point, last)
     if is_new or (is_worse and not is_quiet):
         return _updated(incident, reading, now, tell=is_worse and not is_quiet)
     if rule.escalate_after and last.bad and now >= _escalation_due(incident) and not is_quiet:
         why = f"unresolved for {lasting(now - incident.opened)} and not acknowledged"
-        return Decision(ESCALATED, f"escalated/{incident.escalations + 1}", why, tell=True)
+        return Decision(Change.ESCALATED, f"escalated/{incident.escalations + 1}", why, tell=True)
     return None
+
+
+def _quiet_until(incident: Incident, rule: Rule) -> float:
+    """When the cool-down since people were told last is over."""
+    return (incident.told[-1].at if incident.told else incident.opened) + rule.cooldown
 
 
 def _clearly_worse(incident: Incident) -> float:
@@ -207,7 +170,6 @@ def _escalation_due(incident: Incident) -> float:
 
 def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) -> Decision:
     rule, last = reading.rule, reading.points[-1]
-    told = incident.told[-1].at if incident.told else incident.opened
     if not last.bad:
         why = f"{last.text}: good {reading.good} of {rule.windows} times that resolve it"
     elif tell:
@@ -217,15 +179,15 @@ def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) ->
     elif incident.acknowledged:
         why = f"{last.text}: worse, not told since {incident.acknowledged} knows"
     else:
-        left = lasting(told + rule.cooldown - now)
+        left = lasting(_quiet_until(incident, rule) - now)
         why = f"{last.text}: worse, told in {left} at the earliest (cool-down)"
-    return Decision(UPDATED, f"updated/{incident.updates + 1}", why, tell=tell, body={"point": last.to_json()})
+    return Decision(Change.UPDATED, f"updated/{incident.updates + 1}", why, tell=tell, point=last)
 
 
 def _held_back(incident: Incident, last: Point, why: str) -> Decision | None:
     if last.mark in incident.suppressed:
         return None
-    return Decision(SUPPRESSED, f"suppressed/{last.mark}", f"{last.text}: {why}", body={"mark": last.mark})
+    return Decision(Change.SUPPRESSED, f"suppressed/{last.mark}", f"{last.text}: {why}", mark=last.mark)
 
 
 def _differs(before: Point, now: Point) -> bool:

@@ -1,0 +1,127 @@
+"""What is decided about an incident: one thing, as it is decided, written down, and told to people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from trikk.alerts.rules.rule import Point, Reading, Severity
+from trikk.core.record import Record
+from trikk.core.values import JSON
+from trikk.runs.journals.ledger import Entry
+
+
+class Change(StrEnum):
+    """The kinds of decisions, which are the kinds of their entries."""
+
+    OPENED = "incident.opened"
+    UPDATED = "incident.updated"
+    ESCALATED = "incident.escalated"
+    SUPPRESSED = "incident.suppressed"
+    ACKNOWLEDGED = "incident.acknowledged"
+    RESOLVED = "incident.resolved"
+
+    @property
+    def word(self) -> str:
+        """For people and programs: "opened"."""
+        return self.value.rpartition(".")[2]
+
+
+_CHANGES = {change.value: change for change in Change}
+
+
+class Opening(Record, frozen=True, kw_only=True):
+    """What an incident is about.
+
+    Attributes:
+        rule: the rule, as JSON.
+        subject: the monitor, pipeline or table.
+        part: the slice, as (column, value); None for all of it.
+        title: in a few words.
+        severity: the rule's.
+        since: since when it was bad, seconds since 1970.
+    """
+
+    rule: dict[str, Any]
+    subject: str
+    part: tuple[str, str] | None = None
+    title: str
+    severity: Severity
+    since: float
+
+    @classmethod
+    def of(cls, reading: Reading) -> Opening:
+        """What an incident that a reading opens is about."""
+        rule, first = reading.rule, reading.points[-reading.bad]
+        return cls(
+            rule=rule.to_json(),
+            subject=reading.subject,
+            part=reading.part,
+            title=reading.title,
+            severity=rule.severity,
+            since=first.start,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One thing that is done with an incident.
+
+    Attributes:
+        kind: what is done.
+        key: the entry's identity in the incident, and the name of the message.
+        why: the reason.
+        tell: whether people are told.
+        point: what was seen last; None if nothing new was.
+        opening: what it is about; None if it does not open.
+        mark: of a point for which an opening is held back; "" for none.
+        by: who did it by hand; "" for nobody.
+        at: when it was written down, seconds since 1970.
+        channels: names of the channels that get it, once it is written down.
+    """
+
+    kind: Change
+    key: str
+    why: str
+    tell: bool = False
+    point: Point | None = None
+    opening: Opening | None = None
+    mark: str = ""
+    by: str = ""
+    at: float = 0.0
+    channels: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, entry: Entry) -> Decision | None:
+        """The decision that an entry tells of; None for entries on something else."""
+        change = _CHANGES.get(entry.kind)
+        if change is None:
+            return None
+        body: Any = entry.body
+        return cls(
+            kind=change,
+            key=entry.identity or str(entry.seq),
+            why=body.get("why", ""),
+            tell="tell" in body,
+            point=Point.read(body["point"]) if body.get("point") else None,
+            opening=Opening.read(body) if change is Change.OPENED else None,
+            mark=body.get("mark", ""),
+            by=body.get("by", ""),
+            at=entry.at,
+            channels=tuple(body.get("tell", ())),
+        )
+
+    def recorded(self, channels: Sequence[str]) -> dict[str, JSON]:
+        """The body of its entry.
+
+        Args:
+            channels: names of the channels that are told, if anybody is.
+        """
+        body: dict[str, JSON] = {} if self.opening is None else self.opening.to_json()
+        if self.point is not None:
+            body["point"] = self.point.to_json()
+        body |= {name: value for name, value in (("mark", self.mark), ("by", self.by)) if value}
+        body["why"] = self.why
+        return {**body, "tell": list(channels)} if self.tell else body
