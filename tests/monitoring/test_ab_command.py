@@ -12,7 +12,7 @@ from tests.execution.command import Folder
 from trikk.cli.model_commands.ab_command import _show
 from trikk.monitoring.ab.ab_comparison import Comparison, Effect
 from trikk.monitoring.ab.resampling import Spread
-from trikk.monitoring.ab.verdict import OPEN, Verdict
+from trikk.monitoring.ab.verdict import Outcome, Verdict
 
 PIPELINES = """
 from measures import near
@@ -95,11 +95,12 @@ def test_a_metric_of_the_author_s_own_is_called_in_a_worker(folder: Folder) -> N
 
 
 def test_of_many_slices_the_decided_ones_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    def outcome(hour: int) -> Outcome:
+        return Outcome.WORSE if hour == 20 else Outcome.OPEN
+
     spread = Spread(1.0, 0.1, 0.8, 1.2, 10)
     slices = [
-        Effect(
-            "hour", str(hour), 10, 1.0, 2.0, spread, Verdict("worse" if hour == 20 else OPEN, "why"), 1 - hour / 99
-        )
+        Effect("hour", str(hour), 10, 1.0, 2.0, spread, Verdict(outcome(hour), "why"), 1 - hour / 99)
         for hour in range(24)
     ]
     found = Comparison("m", "mae", "lower", "a", "b", None, slices[0], tuple(slices))

@@ -125,13 +125,13 @@ def _show(comparison: Comparison, *, every: bool) -> None:
 
 def _slices(comparison: Comparison, *, every: bool) -> None:
     """The slices that were decided, and then the nearest to it; in their own order."""
-    from trikk.monitoring.ab.verdict import OPEN
+    from trikk.monitoring.ab.verdict import Outcome
 
     order = sorted(
         range(len(comparison.slices)),
-        key=lambda i: (comparison.slices[i].verdict.state == OPEN, _rank(comparison, i)),
+        key=lambda i: (comparison.slices[i].verdict.state == Outcome.OPEN, _rank(comparison, i)),
     )
-    decided = sum(one.verdict.state != OPEN for one in comparison.slices)
+    decided = sum(one.verdict.state != Outcome.OPEN for one in comparison.slices)
     most = len(order) if every else max(_SLICES, decided)
     heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
     echo("")

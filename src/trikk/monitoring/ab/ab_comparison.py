@@ -36,7 +36,7 @@ from trikk.monitoring.ab.metric_in_worker import Call, in_process
 from trikk.monitoring.ab.pairs import DAY, Excluded, operands, paired
 from trikk.monitoring.ab.resampling import Spread, spread, two_sided
 from trikk.monitoring.ab.sides import Part, Side, parts_of, read_side, where_in_words
-from trikk.monitoring.ab.verdict import OPEN, Rules, Verdict, detectable, judge
+from trikk.monitoring.ab.verdict import Outcome, Rules, Verdict, detectable, judge
 from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 from trikk.monitoring.cases.slices import slice_texts
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -146,7 +146,7 @@ class Comparison:
     def sentence(self) -> str:
         """The verdict in a sentence."""
         verdict = self.whole.verdict
-        if verdict.state != OPEN:
+        if verdict.state is not Outcome.OPEN:
             return f"{self.second} is {verdict.state} than {self.first}: {verdict.reason}"
         more = verdict.days_needed
         days = "" if more is None else f"; about {more:,} more {'day' if more == 1 else 'days'} would tell"
@@ -221,30 +221,39 @@ def compare(
     pairs, out, rows = paired(spec, sides_with_parts, tables.scan(spec.truth), start, end, registry)
     places = [where for side, of_side in sides_with_parts if (where := where_in_words(side, of_side, spec))]
     if pairs.is_empty():
-        reasons = ", ".join(out.in_words(first, second)) or "none at all"
-        where = f" ({'; '.join(places)})" if places else ""
-        raise UsageError(
-            f"{first} and {second} share no case whose truth is known{where}",
-            next=f"there are {reasons}; let one of them predict in shadow, or wait for the truth",
-        )
-    labels = None if place else labels_of_sides(spec, registry, chosen, (first, second), rows, pairs)
+        raise _nothing_shared(out, first, second, places)
     if place:
         measure: Measure = LeftOut(chosen, partial(call, place))
-    elif labels is not None:
+    elif labels := labels_of_sides(spec, registry, chosen, (first, second), rows, pairs):
         measure = of_classes(chosen, labels, (first, second))
     else:
-        truths = pairs[OBSERVED].alias(f"{spec.truth}.{spec.observed}")
-        for side, column in ((first, PREDICTED), (second, OTHER)):
-            check_two(chosen, truths, pairs[column].alias(side))
-        pairs = operands(pairs, chosen)
-        measure = (
-            Quotient(chosen) if chosen.above else LeftOut(chosen, partial(each_without, by_expression(chosen)))
-        )
+        measure, pairs = _of_numbers(spec, chosen, pairs, (first, second))
     comparison = _compared(spec, measure, sides, pairs, out, rules, seed)
     of_models = {side.text: of_side for side, of_side in zip(sides, rows, strict=True) if not side.column}
     unseen, words = unseen_by_side(pairs[OBSERVED], classes_known(spec, registry, of_models))
     comparison = replace(comparison, unseen=unseen, unseen_words=tuple(words))
     return replace(comparison, sources=tuple(map(tuple, parts)), places=tuple(places))
+
+
+def _nothing_shared(out: Excluded, first: str, second: str, places: Sequence[str]) -> UsageError:
+    """That there is no case to compare two sides on; and which there are."""
+    reasons = ", ".join(out.in_words(first, second)) or "none at all"
+    where = f" ({'; '.join(places)})" if places else ""
+    return UsageError(
+        f"{first} and {second} share no case whose truth is known{where}",
+        next=f"there are {reasons}; let one of them predict in shadow, or wait for the truth",
+    )
+
+
+def _of_numbers(
+    spec: MonitorSpec, metric: Metric, pairs: pl.DataFrame, names: tuple[str, str]
+) -> tuple[Measure, pl.DataFrame]:
+    """How days add up to a metric of numbers, and the cases as it takes them."""
+    truths = pairs[OBSERVED].alias(f"{spec.truth}.{spec.observed}")
+    for side, column in zip(names, (PREDICTED, OTHER), strict=True):
+        check_two(metric, truths, pairs[column].alias(side))
+    taken_out = partial(each_without, by_expression(metric))
+    return Quotient(metric) if metric.above else LeftOut(metric, taken_out), operands(pairs, metric)
 
 
 def _chosen(spec: MonitorSpec, name: str, better: str) -> tuple[Metric, str]:
@@ -366,9 +375,9 @@ def _corrected(slices: Sequence[Effect], rules: Rules) -> list[Effect]:
     corrected = []
     for one, chance in zip(slices, chances, strict=True):
         verdict = one.verdict
-        if verdict.state != OPEN and chance > 1 - rules.confidence:
+        if verdict.state is not Outcome.OPEN and chance > 1 - rules.confidence:
             reason = f"among {len(slices)} slices such a difference is no surprise ({chance:.0%})"
-            verdict = Verdict(OPEN, reason)
+            verdict = Verdict(Outcome.OPEN, reason)
         corrected.append(replace(one, chance=chance, verdict=verdict))
     return corrected
 

@@ -69,11 +69,8 @@ def shadow(
         DefinitionError: outside of a pipeline.
     """
     if current() is None:
-        raise DefinitionError(
-            "shadow is a part of pipelines",
-            where=caller(),
-            next="call it in a pipeline's body; predict works anywhere",
-        )
+        mend = "call it in a pipeline's body; predict works anywhere"
+        raise DefinitionError("shadow is a part of pipelines", where=caller(), next=mend)
     keys, kept = ([names] if isinstance(names, str) else list(names) for names in (key, keep))
     given = {"key": keys, "slot": slot, "keep": kept, "allow_nan": allow_nan, "into": into.table_name}
     options: dict[str, Any] = {"name": step_name(name, step), "after": after, "timeout": timeout}
@@ -81,11 +78,15 @@ def shadow(
         predicted, count = _SHADOW.options(**options)(model, rows, **given)
     else:
         predicted, count, aside, rejected = _SHADOW_VALID.options(**options)(model, rows, **given, at_most=at_most)
-        with when(rejected > 0):
-            (invalid or Table("set_aside")).append(aside, schema_mode="merge")
-    with when(count > 0):
-        into.append(predicted, schema_mode="merge")
+        _append_if(rejected, aside, invalid or Table("set_aside"))
+    _append_if(count, predicted, into)
     return count
+
+
+def _append_if(count: Any, rows: Any, table: Table) -> None:
+    """Append rows where there are some: a challenger that fails or is absent must not make an empty table."""
+    with when(count > 0):
+        table.append(rows, schema_mode="merge")
 
 
 def shadow_frame(

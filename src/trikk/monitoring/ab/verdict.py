@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import NormalDist
 
 from trikk.monitoring.ab.resampling import Spread
 
-BETTER, WORSE, OPEN = "better", "worse", "not yet known"
 MOST_DAYS = 1000
 _NORMAL = NormalDist()
+
+
+class Outcome(StrEnum):
+    """What is known of the second side against the first."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    OPEN = "not yet known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +44,12 @@ class Verdict:
     """What is to be thought of the second side.
 
     Attributes:
-        state: better, worse or "not yet known".
+        state: whether it is better.
         reason: why, in a sentence.
         days_needed: days still needed; None if it is decided, or no number of days (up to 1,000) would do.
     """
 
-    state: str
+    state: Outcome
     reason: str
     days_needed: int | None = None
 
@@ -56,27 +64,26 @@ def judge(difference: Spread, better: str, rules: Rules, first: float) -> Verdic
         first: the first side's metric.
     """
     if not math.isfinite(difference.difference):
-        return Verdict(OPEN, "the metric is no number on these cases")
+        return Verdict(Outcome.OPEN, "the metric is no number on these cases")
     if difference.low is None and difference.days > 1:
-        return Verdict(OPEN, "without some of the days the metric is not defined")
+        return Verdict(Outcome.OPEN, "without some of the days the metric is not defined")
     if difference.low is None or difference.high is None:
-        return Verdict(
-            OPEN, f"{_days(difference.days)} with cases are too few", max(1, rules.least_days - difference.days)
-        )
+        few = f"{_days(difference.days)} with cases are too few"
+        return Verdict(Outcome.OPEN, few, max(1, rules.least_days - difference.days))
     between = f"between {difference.low:+.4g} and {difference.high:+.4g} at {rules.confidence:.0%}"
     outside = difference.low > 0 or difference.high < 0
     if outside and difference.days >= rules.least_days:
         good = (difference.difference > 0) == (better == "higher")
-        return Verdict(BETTER if good else WORSE, f"the difference lies {between}")
+        return Verdict(Outcome.BETTER if good else Outcome.WORSE, f"the difference lies {between}")
     needed = days_for(difference, rules, first)
     wanted = max(needed or 0, rules.least_days) - difference.days
     if difference.days < rules.least_days:
         reason = f"{_days(difference.days)} of the {rules.least_days} that are asked for at least"
-        return Verdict(OPEN, reason, None if needed is None else max(1, wanted))
+        return Verdict(Outcome.OPEN, reason, None if needed is None else max(1, wanted))
     reason = f"the difference lies {between}, on either side of 0"
     if needed is None:
-        return Verdict(OPEN, f"{reason}; if there is one, it is too small for {MOST_DAYS:,} days to tell")
-    return Verdict(OPEN, reason, max(1, wanted))
+        return Verdict(Outcome.OPEN, f"{reason}; if there is one, it is too small for {MOST_DAYS:,} days to tell")
+    return Verdict(Outcome.OPEN, reason, max(1, wanted))
 
 
 def days_for(difference: Spread, rules: Rules, first: float) -> int | None:

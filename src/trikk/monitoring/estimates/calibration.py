@@ -8,9 +8,11 @@ there were near each probability, and how many of them were of the class: counts
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.models.metrics.score_bins import Bins, ends_of, merged
 
@@ -24,8 +26,7 @@ LEAST = 200
 """So many labelled cases make a reference; `estimate_error` asks for as many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Record, frozen=True, array_like=True):
     """How probable a class is where its model says so much: points with straight lines between them.
 
     Attributes:
@@ -43,8 +44,7 @@ class Curve:
         return np.interp(said, self.said, self.right)
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Record, frozen=True):
     """How probabilities are made right.
 
     Attributes:
@@ -55,7 +55,7 @@ class Calibration:
         others: how many windows were left out, as other versions predicted in them.
     """
 
-    curves: dict[str, Curve] = field(default_factory=dict)
+    curves: dict[str, Curve] = msgspec.field(default_factory=dict)
     cases: int = 0
     first: str = ""
     last: str = ""
@@ -69,15 +69,8 @@ class Calibration:
         return few if self.cases < LEAST else ""
 
     def to_json(self) -> dict[str, JSON]:
-        """The calibration as JSON."""
-        curves: dict[str, JSON] = {name: [[*c.said], [*c.right]] for name, c in self.curves.items()}
-        return {"curves": curves, "cases": self.cases, "first": self.first, "last": self.last}
-
-    @classmethod
-    def read(cls, data: Any) -> Calibration:
-        """The calibration that `to_json` wrote."""
-        curves = {name: Curve(tuple(said), tuple(right)) for name, (said, right) in data["curves"].items()}
-        return cls(curves, data["cases"], data["first"], data["last"])
+        """The calibration as JSON, without how many windows were left out: that says why there is none."""
+        return {name: part for name, part in super().to_json().items() if name != "others"}
 
 
 def fitted(windows: Sequence[Mapping[str, Bins]]) -> dict[str, Curve]:

@@ -7,26 +7,25 @@ of the cases that are said to be of a class, each class has the sum of its proba
 
 from __future__ import annotations
 
+import functools
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from trikk.core.errors import UnknownName
+from trikk.models.metrics.by_name import metric_of
 from trikk.models.metrics.confusion import AVERAGES, BY_CLASS, WHOLE, Confusion, counted, of_class, undefined
 from trikk.models.metrics.expressions import clipped
 from trikk.models.metrics.metric import RANKED
+from trikk.models.metrics.own_metric import is_place
 
 if TYPE_CHECKING:
     import polars as pl
 
 FEWEST = 0.5
 """So many cases of a class must be expected: with fewer most likely none comes, and nothing can be measured."""
-
-_SINGLE = "|".join(BY_CLASS)
-_OF_CLASS = re.compile(rf"(?P<metric>{_SINGLE})(\[(?P<label>.+)\])?", re.DOTALL)
-_AVERAGE = re.compile(rf"(?P<metric>{_SINGLE})_(?P<average>{'|'.join(AVERAGES)})")
 
 
 class _Unknown(Exception):
@@ -57,10 +56,17 @@ class Expected:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
+@functools.cache
 def is_expected(metric: str) -> bool:
-    """Whether a metric can be estimated from probabilities."""
-    patterns = (_OF_CLASS, _AVERAGE)
-    return metric in (*WHOLE, *_CASES, *RANKED) or any(one.fullmatch(metric) for one in patterns)
+    """Whether a metric can be estimated from probabilities; an author's own can't, and is not imported."""
+    if is_place(metric):
+        return False
+    try:
+        name = metric_of(metric).single
+    except UnknownName:
+        return False
+    single, _, average = name.partition("_")
+    return name in (*WHOLE, *_CASES, *RANKED) or (single in BY_CLASS and average in ("", *AVERAGES))
 
 
 def expected(chances: Chances, metrics: Sequence[str]) -> dict[Any, Expected]:
@@ -107,13 +113,15 @@ def _value(name: str, chances: Chances, counts: Confusion, likely: Confusion, pa
         return parts[name]
     if name in RANKED:
         return _ranked(name, chances, likely, parts)
-    if match := _AVERAGE.fullmatch(name):
-        if match["average"] == "weighted":
-            return _share(counted(name, counts))
-        values = [of_class(match["metric"], counts, one) or 0.0 for one in likely.classes]
+    metric = metric_of(name)
+    single, _, average = metric.single.partition("_")
+    if single in BY_CLASS and average == "weighted":
+        return _share(counted(name, counts))
+    if single in BY_CLASS and average:
+        values = [of_class(single, counts, one) or 0.0 for one in likely.classes]
         return _share(math.fsum(values) / len(values))
-    if match := _OF_CLASS.fullmatch(name):
-        return _of_class(match["metric"], match["label"], chances, counts, likely)
+    if single in BY_CLASS:
+        return _of_class(single, metric.of, chances, counts, likely)
     if name == "balanced_accuracy":
         return _share(counted(name, likely))
     if name == "mcc" and (len(likely.true) == 1 or len(likely.said) == 1):
@@ -121,7 +129,7 @@ def _value(name: str, chances: Chances, counts: Confusion, likely: Confusion, pa
     return max(-1.0, min(1.0, counted(name, counts) or 0.0))
 
 
-def _of_class(metric: str, label: str | None, chances: Chances, counts: Confusion, likely: Confusion) -> float:
+def _of_class(metric: str, label: str, chances: Chances, counts: Confusion, likely: Confusion) -> float:
     """A metric of one class.
 
     F1 of a class that is never said is not known: it is 0 if a case of it comes, and nothing if none does.

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.models.metrics.confusion import BY_CLASS, Confusion, counted, undefined
 from trikk.monitoring.figures.window_figures import Figures
@@ -19,8 +22,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _DIGITS = re.compile(r"(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class OfClass:
+class OfClass(Record, frozen=True, rename={"name": "class"}):
     """How well a class is told.
 
     Attributes:
@@ -39,7 +41,7 @@ class OfClass:
     precision: float | None = None
     recall: float | None = None
     f1: float | None = None
-    reasons: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def mistakes(self) -> int:
@@ -83,10 +85,7 @@ class Matrix:
 
     def to_json(self) -> dict[str, JSON]:
         """The matrix as JSON."""
-        rows: list[Any] = [
-            {("class" if name == "name" else name): getattr(one, name) for name in OfClass.__slots__}
-            for one in self.by_class
-        ]
+        rows: list[JSON] = [one.to_json() for one in self.by_class]
         return {"classes": [*self.classes], "counts": [[*row] for row in self.counts], "by_class": rows}
 
     def bounded(self, most: int) -> Matrix:
