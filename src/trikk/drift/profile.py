@@ -34,7 +34,7 @@ class Profile:
     rows: int
     columns: dict[str, ColumnProfile]
 
-    def merge(self, *others: Profile) -> Profile:
+    def merge(self, *more: Profile) -> Profile:
         """The profile of all their rows together.
 
         In any order and grouping, counts, least and greatest values and categories come out the same, means
@@ -42,11 +42,11 @@ class Profile:
         gives.
         """
         parts: dict[str, list[ColumnProfile]] = {}
-        for one in (self, *others):
+        for one in (self, *more):
             for name, column in one.columns.items():
                 parts.setdefault(name, []).append(column)
         columns = {name: summaries[0].merge(*summaries[1:]) for name, summaries in parts.items()}
-        return Profile(sum(one.rows for one in (self, *others)), columns)
+        return Profile(sum(one.rows for one in (self, *more)), columns)
 
     def to_json(self) -> dict[str, JSON]:
         """The profile as JSON, less than 10 kB a column."""

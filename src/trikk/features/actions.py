@@ -101,13 +101,13 @@ def remembered(ledger: Ledger, name: str) -> Definition:
     """
     entries = ledger.entries(subject(name))
     if not entries:
-        raise UnknownName("feature table", name, known(ledger), next=None if known(ledger) else _UNWRITTEN)
+        raise UnknownName("feature table", name, names(ledger), next=None if names(ledger) else _UNWRITTEN)
     return Definition.read(entries[-1].body)
 
 
 _UNWRITTEN = "there is none yet: run a pipeline that writes one"
 
 
-def known(ledger: Ledger) -> list[str]:
+def names(ledger: Ledger) -> list[str]:
     """The names of all feature tables that pipelines have written or synced."""
     return [name.removeprefix(subject("")) for name in ledger.subjects(subject(""))]

@@ -135,7 +135,7 @@ class Server:
         self, keys: Sequence[Mapping[str, Any]], at: datetime | None, features: Sequence[str] | None
     ) -> list[dict[str, Any]]:
         """Answers for keys that are dicts, as `FeatureTable.latest` describes."""
-        view, cells = self._found(lambda view: [_entity(view, key) for key in keys], at)
+        view, cells = self._cells_of(lambda view: [_entity(view, key) for key in keys], at)
         chosen = view.chosen(features)
         answers = []
         for key, values in zip(keys, cells, strict=True):
@@ -170,7 +170,7 @@ class Server:
             if name not in frame.columns:
                 raise _no_column(name, frame.columns, self._definition.name)
         frame = frame.select(self._definition.entity)
-        view, cells = self._found(lambda view: _entities(view, frame), at)
+        view, cells = self._cells_of(lambda view: _entities(view, frame), at)
         columns = []
         for name, position, _ in view.chosen(features):
             dtype = read_type(view.state.values[name])
@@ -178,7 +178,7 @@ class Server:
             columns.append(plain.to_frame().select(from_wire(pl.col(name), dtype)).to_series())
         return frame.hstack(columns)
 
-    def _found(
+    def _cells_of(
         self, entities_of: Callable[[View], list[str | None]], at: datetime | None
     ) -> tuple[View, list[list[Any] | None]]:
         """The values that count at a moment for each entity, all from one state of the store."""
@@ -218,7 +218,7 @@ def _entities(view: View, frame: pl.DataFrame) -> list[str | None]:
     return [None if None in row else entity_text(row) for row in rows]
 
 
-def _no_column(name: str, there: Any, table: str) -> UsageError:
+def _no_column(name: str, columns: Any, table: str) -> UsageError:
     return UsageError(
-        f"a key has no {name!r}", where=f"feature table {table}", next=f"it has: {', '.join(map(str, there))}"
+        f"a key has no {name!r}", where=f"feature table {table}", next=f"it has: {', '.join(map(str, columns))}"
     )

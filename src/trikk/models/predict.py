@@ -202,7 +202,7 @@ def _planned(
     job = _job(model, current_step(), keys, slot, kept, allow_nan)
     outputs = [field.name for field in job.signature.outputs] if job.signature else []
     check_columns(schema, keys, slot, kept, [*RESERVED, *outputs])
-    return job, job.signature.names if job.signature else _others(job, schema.names())
+    return job, job.signature.names if job.signature else _unnamed_inputs(job, schema.names())
 
 
 def _job(
@@ -236,7 +236,7 @@ def _job(
     )
 
 
-def _others(job: _Job, columns: list[str]) -> list[str]:
+def _unnamed_inputs(job: _Job, columns: list[str]) -> list[str]:
     """The inputs of a model without a signature: those that it names, else all that have no other part."""
     unnamed = [name for name in columns if name not in (*job.about, *job.keep)]
     return inputs_of(job.model, columns, unnamed, job.known)

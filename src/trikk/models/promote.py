@@ -189,12 +189,12 @@ def _scored(
     truth: pl.Series,
     predictions: pl.DataFrame,
     side: _Side,
-    others: Classes | None,
+    fallback: Classes | None,
     together: Classes | None,
 ) -> Score:
     """The score of one side, read by its own classes; by the other's where it does not know them."""
     try:
-        return score(metric, truth, predictions, side.classes or others, together)
+        return score(metric, truth, predictions, side.classes or fallback, together)
     except PredictionError as error:
         error.where = f"model {side.version.reference}"
         raise

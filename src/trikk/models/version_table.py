@@ -41,7 +41,7 @@ def side_by_side(versions: Sequence[ModelVersion]) -> list[Line]:
         ("parameter", [v.parameters for v in versions]),
         ("table", [dict(v.tables) for v in versions]),
         ("model", [dict(v.models) for v in versions]),
-        ("", [_made(v) for v in versions]),
+        ("", [_origins(v) for v in versions]),
         ("input", [_inputs(v) for v in versions]),
         ("", [_task(v) for v in versions]),
         (
@@ -56,7 +56,7 @@ def side_by_side(versions: Sequence[ModelVersion]) -> list[Line]:
     return lines
 
 
-def _made(version: ModelVersion) -> dict[str, JSON]:
+def _origins(version: ModelVersion) -> dict[str, JSON]:
     return {
         "type": version.artifact.summary.get("type"),
         "artifact": version.artifact.digest,

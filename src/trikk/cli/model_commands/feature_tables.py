@@ -27,7 +27,7 @@ def features(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     project = Project.open()
-    tables = [_about(project, name) for name in actions.known(project.journal)]
+    tables = [_about(project, name) for name in actions.names(project.journal)]
     if as_json:
         print_json({"features": tables})
     elif not tables:

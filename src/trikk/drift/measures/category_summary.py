@@ -46,7 +46,7 @@ class Categories:
         for text, count in pairs:
             name = shortened(text)
             counts[name] = counts.get(name, 0) + count
-        return _made(len(column), counts)
+        return _summed(len(column), counts)
 
     @property
     def distinct(self) -> float:
@@ -61,9 +61,9 @@ class Categories:
         """The same without the names."""
         return self if self.counts is None else _hashed(self.count, self.counts)
 
-    def merge(self, *others: Categories) -> Categories:
+    def merge(self, *more: Categories) -> Categories:
         """The summary of all, the same whatever the order and grouping."""
-        parts = (self, *others)
+        parts = (self, *more)
         count = sum(part.count for part in parts)
         named: dict[str, int] = {}
         for part in parts:
@@ -71,7 +71,7 @@ class Categories:
                 named[text] = named.get(text, 0) + frequency
         rest = [part for part in parts if part.counts is None]
         if not rest:
-            return _made(count, named)
+            return _summed(count, named)
         rest.append(_hashed(0, named))
         bins = tuple(map(sum, zip(*(part.bins for part in rest), strict=True)))
         return Categories(count, None, bins, _least({h for part in rest for h in part.smallest}))
@@ -102,7 +102,7 @@ def shortened(text: str) -> str:
     return f"{raw[:40].decode(errors='ignore')}...{digest_bytes(raw)[:16]}"
 
 
-def _made(count: int, counts: dict[str, int]) -> Categories:
+def _summed(count: int, counts: dict[str, int]) -> Categories:
     if len(counts) > FEW:
         return _hashed(count, counts)
     return Categories(count, dict(sorted(counts.items())))

@@ -56,9 +56,9 @@ class ColumnProfile:
             return cls(dtype, kind, rows, nulls, summary=Categories.of(texts(column).drop_nulls()))
         return cls(dtype, kind, rows, nulls)
 
-    def merge(self, *others: ColumnProfile) -> ColumnProfile:
+    def merge(self, *more: ColumnProfile) -> ColumnProfile:
         """The summary of all; what has nothing in common becomes "nested", which is not comparable."""
-        parts = (self, *others)
+        parts = (self, *more)
         types = sorted({name for part in parts for name in part.dtype.split(" | ")})
         kinds = {part.kind for part in parts} - {Kind.EMPTY}
         # a column that was empty on one day takes the kind of the others

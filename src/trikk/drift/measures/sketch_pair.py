@@ -110,12 +110,12 @@ def _mean_height(left: float, right: float) -> float:
     return (left * left + right * right) / (2 * (abs(left) + abs(right)))
 
 
-def _categories(there: Categories, here: Categories) -> Counts:
-    if there.counts is not None and here.counts is not None:
-        labels = sorted({*there.counts, *here.counts})
-        before, now = ([float(side.get(label, 0)) for label in labels] for side in (there.counts, here.counts))
-        return Counts(labels, before, now)
-    bins = [[float(frequency) for frequency in side.hashed().bins] for side in (there, here)]
+def _categories(before: Categories, now: Categories) -> Counts:
+    if before.counts is not None and now.counts is not None:
+        labels = sorted({*before.counts, *now.counts})
+        counts = [[float(side.get(label, 0)) for label in labels] for side in (before.counts, now.counts)]
+        return Counts(labels, counts[0], counts[1])
+    bins = [[float(frequency) for frequency in side.hashed().bins] for side in (before, now)]
     return Counts([f"hash {i}" for i in range(len(bins[0]))], bins[0], bins[1], exact=False)
 
 

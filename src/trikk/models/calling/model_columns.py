@@ -58,7 +58,7 @@ def _columns(model: Any) -> Fitted:
     if stated.names is not None:
         return stated
     # a class that wraps a model knows no names itself, and hands on the columns as they come
-    parts = _held(model)
+    parts = _models_inside(model)
     if not parts or any(part.names != parts[0].names for part in parts):  # of several orders none is the right one
         return stated
     return Fitted(parts[0].names, stated.count, whole=False, blanks_lost=parts[0].blanks_lost)
@@ -265,7 +265,7 @@ def _width(one: Any) -> int | None:
     return width if isinstance(width, int) else None
 
 
-def _held(model: Any) -> list[Fitted]:
+def _models_inside(model: Any) -> list[Fitted]:
     """What the models that an object holds say, of those that know names: in attributes, lists and dicts."""
     stated_parts: list[Fitted] = []
     level, seen = _parts(model), {id(model)}
