@@ -92,8 +92,8 @@ class InlineRun:
 
     def table(self, name: str) -> pl.DataFrame:
         """The rows of a table after the run."""
-        found: pl.DataFrame = self.tables.scan(name).collect()
-        return found
+        rows: pl.DataFrame = self.tables.scan(name).collect()
+        return rows
 
 
 def run_inline(
@@ -139,15 +139,16 @@ def run_inline(
     """
     graph = pipeline.graph
     given = parameters_for(graph, {**(parameters or {}), **more})
-    told, clock = clock is not None, clock or ManualClock()
+    is_clock_given, clock = clock is not None, clock or ManualClock()
     journal = journal or MemoryJournal()
     kept: Any = tables if hasattr(tables, "view") else MemoryTables(tables)
     artifacts = Artifacts(store or MemoryStore())
+    # a table that is missing is told before models are registered: a run that never was leaves nothing behind
     pinned = _pinned(graph, kept)
     _register(models or {}, Registry(journal), artifacts, environment, clock.now())
     run = new_run_id()
     locked = pin_models(journal, graph, environment)
-    lock = Lock(tables=pinned, models=locked, run=run, moment=clock.now(), as_of=told, seed=seed)
+    lock = Lock(tables=pinned, models=locked, run=run, moment=clock.now(), as_of=is_clock_given, seed=seed)
     body: dict[str, JSON] = {"parameters": given, "lock": lock.to_json(), "environment": environment}
     journal.create(run, graph.pipeline, body, at=clock.now())
     lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=clock.now())
@@ -169,10 +170,10 @@ def run_inline(
     )
     state = driver.drive()
     journal.release(lease)
-    made = InlineRun(state, journal.events(run), artifacts, kept, journal, folder)
+    finished = InlineRun(state, journal.events(run), artifacts, kept, journal, folder)
     if state_dir is None:
-        weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
-    return made
+        weakref.finalize(finished, shutil.rmtree, folder, ignore_errors=True)
+    return finished
 
 
 def _register(
@@ -185,6 +186,7 @@ def _register(
         _, alias, number = references[reference]
         return number or math.inf, alias is None
 
+    # a model without a number becomes the newest version, so that numbered ones must be there before
     for reference in sorted(models, key=numbered_first):
         name, alias, number = references[reference]
         given = models[reference]
@@ -194,14 +196,16 @@ def _register(
             raise UsageError(f"models has None for {reference}", next="leave it out where there is to be no model")
         artifact, signature = artifacts.save(model), None if inputs is None else infer(model, inputs, **more)
         about = ModelVersion(name, 0, artifact, signature, environment=environment, created=now)
-        there = len(registry.versions(name)) if name in registry.names() else 0
-        for _ in range(there + 1, number or 0):
+        newest = len(registry.versions(name)) if name in registry.names() else 0
+        for _ in range(newest + 1, number or 0):  # versions have no gaps: those before are the same model
             registry.register(about)
-        made = registry.register(about, identity=f"inline/{reference}/{artifact.digest}")
-        if number is not None and made.version != number:
+        registered = registry.register(about, identity=f"inline/{reference}/{artifact.digest}")
+        if number is not None and registered.version != number:
             raise UsageError(f"{reference} is there already", next="give the next version, or another journal")
         if alias is not None:
-            registry.move(name, alias, made.version, environment, by="run_inline", why="given as models=", at=now)
+            registry.move(
+                name, alias, registered.version, environment, by="run_inline", why="given as models=", at=now
+            )
 
 
 def _pinned(graph: Graph, tables: Any) -> dict[str, int | None]:

@@ -36,7 +36,7 @@ class MemoryTables:
     def __init__(self, frames: Mapping[str, pl.DataFrame] | None = None) -> None:
         self._versions: dict[str, list[pl.DataFrame]] = {}
         self._parts: dict[str, list[tuple[Part, ...]]] = {}
-        self._made: dict[tuple[str, str], Committed] = {}
+        self._commits: dict[tuple[str, str], Committed] = {}
         for name, frame in (frames or {}).items():
             self._versions[check_name("table", name)] = [first := storable(frame)]
             self._parts[name] = [(Part(f"{name}-0", first),)]
@@ -90,9 +90,9 @@ class MemoryTables:
         """Make a write once for each identity."""
         if not identity:
             raise UsageError("a write needs an identity")
-        made = self._made.get((check_name("table", name), identity))
-        if made is not None:
-            return replace(made, repeated=True)
+        earlier = self._commits.get((check_name("table", name), identity))
+        if earlier is not None:
+            return replace(earlier, repeated=True)
         frame = write.frame.lazy().collect()
         before = self._versions.get(name, [])
         write = replace(write, frame=before[-1].clear() if before and not frame.width else frame)
@@ -100,9 +100,9 @@ class MemoryTables:
         self._versions[name] = [*before, after]
         parts = self._parts.setdefault(name, [])
         parts.append(_parts(parts[-1] if parts else (), write, after, f"{name}-{len(before)}"))
-        made = Committed(len(before), frame.height, False, inserted, updated)
-        self._made[name, identity] = replace(made, digest=origin.get("digest"))
-        return made
+        commit = Committed(len(before), frame.height, False, inserted, updated)
+        self._commits[name, identity] = replace(commit, digest=origin.get("digest"))
+        return commit
 
 
 def _written(

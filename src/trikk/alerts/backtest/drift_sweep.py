@@ -105,9 +105,8 @@ def _used(drift: Drift, days: Iterable[DriftRecord]) -> tuple[dict[str, float], 
     """The limits that were used, by name, and that of each column on its newest day."""
     used: dict[str, float] = {}
     by_column: dict[str, float] = {}
-    for day in sorted(
-        days, key=lambda d: (d.start, d.at)
-    ):  # a column may have changed its method: the newest holds
+    # in the order of time: of a column that was compared by another method since, the newest limit holds
+    for day in sorted(days, key=lambda d: (d.start, d.at)):
         for one in filter(is_measured, day.columns):
             name, limit = drift.limit(one.column, one.method or "")
             used[name] = by_column[one.column] = limit
@@ -128,7 +127,10 @@ def _number(text: str, number: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """What a version of a day comes to.
+    """What a version of a day comes to by any number.
+
+    `judged_anew` says the same with all its words. For 40 numbers, a thousand days and 20 columns that takes half
+    a minute, so that here a day is no more than its largest effects. Tests hold the two together.
 
     Attributes:
         times: its first moment and the moment after its last, seconds since 1970.
@@ -152,9 +154,9 @@ class _Day:
             if effect.limit in limits.varied:
                 sizes[effect.limit] = max(effect.size, sizes.get(effect.limit, 0.0))
             elif effect.limit == MISSING:
-                is_fixed = is_fixed or effect.size >= drift.missing
+                is_fixed |= effect.size >= drift.missing
             else:
-                is_fixed = is_fixed or effect.size >= drift.limit(effect.column, methods[effect.column])[1]
+                is_fixed |= effect.size >= drift.limit(effect.column, methods[effect.column])[1]
         is_good = record.settled and any(is_measured(one) for one in record.columns)
         return cls((record.start.timestamp(), record.end.timestamp()), sizes, is_fixed, is_good)
 
