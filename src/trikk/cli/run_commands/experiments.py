@@ -157,7 +157,7 @@ def sweep(
     range: -p weeks=4..20 or -p learning_rate=log:0.001..0.1. All runs have the same data, code and seed. Exit code
     0 if a run could be ranked.
     """
-    from trikk.tracking.sweep import Sweep
+    from trikk.tracking.parameter_sweep import Sweep
     from trikk.tracking.trials import read_plan
 
     if sweep_id is not None and (pipeline or parameters or metric or trials or maximize or as_grid):
