@@ -116,7 +116,7 @@ class CountedCheck(Check):
 
     def expected(self) -> str:
         """What it asks for, in words."""
-        from trikk.quality.phrases import share_text
+        from trikk.quality.result_texts import share_text
 
         text = self._asks()
         return f"{text}, but for {share_text(self.allow)} of the rows" if self.allow else text
@@ -140,7 +140,7 @@ class CountedCheck(Check):
 
     def verdict(self, seen: Seen) -> tuple[bool, str]:
         """Whether what was counted passes, and what was observed, in words; the check could run."""
-        from trikk.quality.phrases import share_text
+        from trikk.quality.result_texts import share_text
 
         failing = seen.failing or 0
         detail = f" ({seen.facts['detail']})" if failing and seen.facts.get("detail") else ""

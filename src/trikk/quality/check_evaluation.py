@@ -11,9 +11,9 @@ import polars as pl
 from trikk.quality.check import Check, CountedCheck, Severity
 from trikk.quality.check_verdict import conclude, judge, share_set_aside
 from trikk.quality.foreign.foreign_check import ForeignCheck
-from trikk.quality.phrases import problem_of
 from trikk.quality.plan import Plan, Scene, Seen
 from trikk.quality.quarantine import reason_of
+from trikk.quality.result_texts import problem_of
 from trikk.quality.row_frames import FAILURES, sample_of
 
 _LEN = "len"

@@ -8,8 +8,8 @@ from typing import Any
 
 from trikk.core.text import printable
 from trikk.quality.check import CountedCheck, Severity
-from trikk.quality.phrases import share_text
 from trikk.quality.plan import Seen
+from trikk.quality.result_texts import share_text
 
 
 class Verdict(StrEnum):

@@ -12,8 +12,8 @@ from trikk.core.durations import Duration, seconds
 from trikk.core.errors import UsageError
 from trikk.quality.check import Check, CountedCheck, SeverityName, is_open, refused
 from trikk.quality.checks.moment_limits import in_utc, moment_text
-from trikk.quality.phrases import age_text
 from trikk.quality.plan import Plan, Scene, Seen, Values
+from trikk.quality.result_texts import age_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import polars as pl
 from trikk.core.errors import UsageError
 from trikk.pipeline.location import first_argument
 from trikk.quality.check import Check, CountedCheck, SeverityName, refused
-from trikk.quality.phrases import in_short
 from trikk.quality.plan import Plan, Scene, Seen, Values
+from trikk.quality.result_texts import in_short
 from trikk.quality.row_frames import FAILURES
 
 _SHOWN = 60  # characters of a condition that its name holds

@@ -17,7 +17,7 @@ from trikk.core.errors import MissingExtra, UsageError
 from trikk.quality.check import Check, Severity, SeverityName
 from trikk.quality.check_verdict import finding
 from trikk.quality.foreign.foreign_check import ForeignCheck
-from trikk.quality.phrases import in_short, problem_of, share_text
+from trikk.quality.result_texts import in_short, problem_of, share_text
 from trikk.quality.row_frames import FAILURES, sample_of, shown, to_pandas
 
 _SEVERITY = {"critical": Severity.BLOCK, "warning": Severity.WARN, "info": Severity.INFO}

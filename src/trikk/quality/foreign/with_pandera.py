@@ -14,7 +14,7 @@ from trikk.core.errors import MissingExtra
 from trikk.quality.check import Check, SeverityName
 from trikk.quality.check_verdict import finding
 from trikk.quality.foreign.foreign_check import ForeignCheck
-from trikk.quality.phrases import in_short, problem_of, share_text
+from trikk.quality.result_texts import in_short, problem_of, share_text
 from trikk.quality.row_frames import FAILURES, sample_of, to_pandas
 
 _SCHEMA = "rows that fit the schema"
