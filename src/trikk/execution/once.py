@@ -32,7 +32,7 @@ from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.runs.claims import Claim, Claims, is_at_it
 from trikk.runs.journals.ledger import Entry
-from trikk.runs.states import OVER
+from trikk.runs.states import OVER, RunStatus
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 CLAIMED, DONE, NOT_BEGUN = "start.claimed", "start.done", "start.failed"
 KINDS = (CLAIMED, DONE, NOT_BEGUN)
+BEING_MADE = "claimed"
+"""The state of an attempt whose end is not noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Attempt:
         pipeline: its name.
         parameters: as they were given, as texts.
         claim: which process took it on, and when by the clock on the wall.
-        state: claimed, or the run's state, or "failed" where there is no run.
+        state: `BEING_MADE`, or the run's, or `RunStatus.FAILED` where there is no run.
         run: the run; "" if there is none (yet).
         why: what went wrong.
     """
@@ -83,14 +85,14 @@ class Attempt:
     pipeline: str
     parameters: dict[str, JSON]
     claim: Claim
-    state: str = "claimed"
+    state: str = BEING_MADE
     run: str = ""
     why: str = ""
 
     @property
     def is_claimed(self) -> bool:
         """Whether its end is not noted."""
-        return self.state == "claimed"
+        return self.state == BEING_MADE
 
 
 def take_in(attempts: list[Attempt], entry: Entry) -> None:
@@ -100,7 +102,7 @@ def take_in(attempts: list[Attempt], entry: Entry) -> None:
         attempts.append(Attempt(body["pipeline"], body["parameters"], Claim.read(entry.at, body)))
     elif entry.kind in KINDS:
         attempt = attempts[body["attempt"] - 1]
-        attempt.state = body.get("state", "failed")
+        attempt.state = body.get("state", RunStatus.FAILED)
         attempt.run, attempt.why = body.get("run", ""), body.get("why", "")
 
 
@@ -157,7 +159,7 @@ def next_move(job: Job, attempts: Sequence[Attempt], seen: Seen, *, wanted: bool
         if is_at_it(seen.alive, last.claim.since, now):
             return Move.NOTHING
         return Move.ATTEMPT if may_attempt else Move.NOTE
-    if not (job.repeats and may_attempt) or "succeeded" in (last.state, seen.state) or seen.is_driven:
+    if not (job.repeats and may_attempt) or RunStatus.SUCCEEDED in (last.state, seen.state) or seen.is_driven:
         return Move.NOTHING  # somebody may have resumed it by hand, with or without success
     return Move.ATTEMPT
 
@@ -213,7 +215,7 @@ class _Once:
     def look(self) -> Seen:
         """What is seen of the last attempt."""
         last = self.attempts[-1] if self.attempts else None
-        if last is None or not (last.is_claimed or self.job.repeats) or last.state == "succeeded":
+        if last is None or not (last.is_claimed or self.job.repeats) or last.state == RunStatus.SUCCEEDED:
             return Seen()  # nothing can follow, so nothing is asked
         alive = last.claim.is_alive() if last.is_claimed else False
         run = self._run() if last.is_claimed and not alive else last.run
@@ -243,7 +245,7 @@ class _Once:
         ):
             return None
         if problem:
-            return self._noted(number, "", "failed", problem)
+            return self._noted(number, "", RunStatus.FAILED, problem)
         return self._noted(number, *self._carried_out(run, texts))
 
     def _texts(self) -> dict[str, str]:
@@ -259,22 +261,22 @@ class _Once:
                 from trikk.execution.resume import again_without_effects, resume
 
                 how, ask = self.session.how, again_without_effects
-                ended = resume(self.project, run, how, code="current", confirm=lambda _: None, ask=ask)
+                run_state = resume(self.project, run, how, code="current", confirm=lambda _: None, ask=ask)
             else:
-                ended = self.session.run(self.job.pipeline, texts, text=True, origin=origin, as_of=at)
+                run_state = self.session.run(self.job.pipeline, texts, text=True, origin=origin, as_of=at)
         except TrikkError as error:
             run = run or self._run()
-            state = self.project.journal.row(run).state if run else "failed"
-            return run, state if state in OVER else "failed", error.what
-        return ended.id, ended.state, ended.error or ""
+            state = self.project.journal.row(run).state if run else RunStatus.FAILED
+            return run, state if state in OVER else RunStatus.FAILED, error.what
+        return run_state.id, run_state.state, run_state.error or ""
 
     def note_lost(self, seen: Seen, *, wanted: bool) -> dict[str, JSON] | None:
         """Note what became of an attempt whose process has not said how it ended."""
         number = len(self.attempts)
-        if seen.state == "succeeded":
+        if seen.state == RunStatus.SUCCEEDED:
             return self._noted(number, seen.run, seen.state, "")
         if not seen.run:
-            return self._noted(number, "", "failed", "the process that was to start it is gone")
+            return self._noted(number, "", RunStatus.FAILED, "the process that was to start it is gone")
         goes_on = self.job.repeats and wanted and number < self.job.attempts
         mend = "the next look goes on" if goes_on else f"go on: trikk resume {seen.run}"
         return self._noted(number, seen.run, seen.state, f"the process that started it is gone; {mend}")

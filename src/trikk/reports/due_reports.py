@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import Conflict, TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
-from trikk.execution.once import Attempt, Job, attempts_of, run_once
+from trikk.execution.once import BEING_MADE, Attempt, Job, attempts_of, run_once
 from trikk.execution.project import Project
 from trikk.execution.session import Session
 from trikk.monitoring.cases.windows import zone_of
@@ -25,13 +25,14 @@ from trikk.reports.schedule import DUE, MISSED_AT_MOST, Due, next_entry, next_mo
 from trikk.reports.sending.deliveries import Delivery, subject_of
 from trikk.reports.sending.send_pages import send_outstanding, told
 from trikk.runs.journals.ledger import Entry, Ledger
+from trikk.runs.states import RunStatus
 from trikk.storage.artifact import Artifact
 
 if TYPE_CHECKING:
     from trikk.runs.run_state import RunState
 
 ATTEMPTS = 3
-_ROUNDS = 10
+_ROUNDS = 10  # of losing against other looks, each of which has brought the schedule on
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ def _due(project: Project, name: str, spec: ReportSpec | None, now: datetime, re
         try:
             added = project.journal.add(subject, kind, body, at=now.timestamp(), after=last.seq if last else 0)
         except Conflict:
-            continue
+            continue  # another look was faster: decide anew by what it has written
         due = Due.read(added.entry)
         if kind == DUE and due is None:
             empty, mend = str(body["period"]), _by_hand(name, str(body["period"]))
@@ -147,7 +148,7 @@ def _is_done(ledger: Ledger, name: str, last: Entry | None) -> bool:
     if due is None:
         return True
     attempts = attempts_of(ledger.entries(tick_of(name, due)))
-    return bool(attempts) and attempts[-1].state in ("succeeded", "claimed")
+    return bool(attempts) and attempts[-1].state in (RunStatus.SUCCEEDED, BEING_MADE)
 
 
 def _make(
@@ -180,7 +181,7 @@ def _make(
             reported.notes.append(_elsewhere(spec.name, due, attempts[-1]))
         return
     pages: list[JSON] = []
-    if done["state"] == "succeeded":
+    if done["state"] == RunStatus.SUCCEEDED:
         pages = _pages(project, spec, due)
         try:
             report_of["files"] = [str(folder) for folder, _ in copied(project, project.run(str(done["run"])))]
@@ -189,7 +190,7 @@ def _make(
             mend = f"trikk report {spec.name} --for {due.period}"
             reported.notes.append(f"the files of report {spec.name} can't be put in their place: {reason}; {mend}")
     reported.reports.append({**report_of, **done, "by": by, "deliveries": pages})
-    if done["state"] != "succeeded" and done["attempt"] == ATTEMPTS:
+    if done["state"] != RunStatus.SUCCEEDED and done["attempt"] == ATTEMPTS:
         reported.notes.append(
             f"report {spec.name} for {due.period} has failed {ATTEMPTS} times and is not tried again; "
             f"{_by_hand(spec.name, due.period, str(done['run']))}"

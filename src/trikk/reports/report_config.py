@@ -164,6 +164,7 @@ def _server(text: str, root: Path, hint: str) -> Server:
     return Server(
         parts.scheme,
         host,
+        # 587 is where users log in, 25 where servers meet (RFC 6409)
         port or (587 if user and parts.scheme == "smtp" else _PORTS[parts.scheme]),
         user,
         password,

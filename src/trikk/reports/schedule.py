@@ -129,7 +129,7 @@ def _since(line: Mapping[str, JSON], last: Entry | None) -> datetime | None:
     """Since when a schedule is to be looked at; None if it begins, or has changed since the last entry."""
     if last is None or last.kind == ENDED or any(last.body[key] != value for key, value in line.items()):
         return None
-    return datetime.fromtimestamp(last.at, UTC)
+    return datetime.fromtimestamp(last.at, UTC)  # when somebody looked last and wrote; moments until then are told
 
 
 def next_moment(spec: ReportSpec, now: datetime) -> datetime | None:

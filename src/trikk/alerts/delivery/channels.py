@@ -17,7 +17,7 @@ from trikk.core.names import check_name
 from trikk.core.network.addresses import encoded_names
 from trikk.core.settings import FILE, Settings
 
-_SECONDS = 15
+_SECONDS = 15  # a channel that is away must not hold up the look
 
 
 def send(settings: Settings, channel: str, given: str, message: Message) -> None:
@@ -61,6 +61,7 @@ def _to_file(path: Path, channel: str, message: Message) -> None:
         if path.suffix == ".jsonl":
             path.parent.mkdir(parents=True, exist_ok=True)
             line = json.dumps({"key": message.key, "subject": message.subject, **message.data}, allow_nan=False)
+            # One write of a whole line: lines of two processes are not mixed (O_APPEND, write(2)).
             with path.open("ab", buffering=0) as file:
                 file.write(line.encode() + b"\n")
                 os.fsync(file.fileno())

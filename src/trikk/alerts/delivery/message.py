@@ -9,15 +9,16 @@ from html import escape
 from trikk.alerts.delivery.times import moment
 from trikk.alerts.incidents.decision import Change, Decision
 from trikk.alerts.incidents.incident import Incident
+from trikk.alerts.rules.rule import Severity
 from trikk.core.durations import lasting
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 
 _HEADS = {Change.UPDATED: "worse: ", Change.ESCALATED: "still open: "}
-_COLOURS = {"alarm": "#b42318", "warning": "#b54708", "info": "#175cd3"}
+_COLOURS = {Severity.ALARM: "#b42318", Severity.WARNING: "#b54708", Severity.INFO: "#175cd3"}
 _GREEN = "#067647"
-_LINES = 15
-_LONGEST = 2_000  # characters of a text that users wrote
+_LINES = 15  # of a log
+_LONGEST = 2_000  # characters of a text that users wrote: services cut messages off at 4,000 and less
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Message:
 
     Attributes:
         key: unique in the project, and the same at every attempt.
-        severity: info, warning or alarm.
+        severity: of the incident.
         resolved: whether it is an all-clear.
         subject: one line.
         text: for channels that show plain text.
@@ -52,7 +53,7 @@ class Message:
     """
 
     key: str
-    severity: str
+    severity: Severity
     resolved: bool
     subject: str
     text: str
@@ -61,64 +62,81 @@ class Message:
 
 
 def message(
-    incident: Incident, told: Decision, *, project: str, zone: str, url: str = "", failure: Failure | None = None
+    incident: Incident,
+    decision: Decision,
+    *,
+    project: str,
+    zone: str,
+    url: str = "",
+    failure: Failure | None = None,
 ) -> Message:
     """Put what is told of an incident into words.
 
     Args:
         incident: the incident.
-        told: what of it.
+        decision: what of it is told.
         project: the project's name.
         zone: the time zone of the times that are shown.
         url: where the console is; "" for nowhere.
         failure: how the run failed that it is about, if it is.
     """
-    is_over = told.kind is Change.RESOLVED
+    is_over = decision.kind is Change.RESOLVED
     mark = "resolved" if is_over else incident.severity.upper()
     title = _shown(incident.title)
-    subject = f"[{project}] {mark}: {_HEADS.get(told.kind, '')}{title}"
-    facts = _facts(incident, told, zone)
-    next_ = [] if is_over else commands(incident, told, failure)
+    subject = f"[{project}] {mark}: {_HEADS.get(decision.kind, '')}{title}"
+    facts = _facts(incident, decision, zone)
+    next_ = [] if is_over else commands(incident, decision, failure)
     link = f"{url}/incidents/{incident.id}" if url else ""
-    width = max(len(name) for name, _ in facts) + 3
-    about = [f"incident {incident.id} of project {project}, rule {incident.rule.name}"]
-    text = "\n".join(
-        [
-            title,
-            "",
-            *(f"{name + ':':<{width}}{value}" for name, value in facts),
-            *_failure_text(failure),
-            *(["", "next:", *(f"  {line}" for line in next_)] if next_ else []),
-            *(["", link] if link else []),
-            "",
-            *about,
-        ]
-    )
+    about = f"incident {incident.id} of project {project}, rule {incident.rule.name}"
+    text = _text(title, facts, failure, next_, link, about)
+    colour = _GREEN if is_over else _COLOURS[incident.severity]
+    html = page(f"{mark}: {title}", colour, facts, failure, next_, link, about)
     data: dict[str, JSON] = {
-        "incident": incident.id,
-        "message": told.key,
-        "kind": told.kind.word,
-        "severity": incident.severity,
-        "title": incident.title,
-        "why": told.why,
-        "since": incident.since,
-        "at": told.at,
-        "facts": dict(told.point.facts) if told.point else {},
-        "step": failure.step if failure else None,
-        "log": list(failure.log) if failure else [],
-        "next": list(next_),
+        **_data(incident, decision, failure),
+        "next": [*next_],
         "link": link or None,
         "project": project,
     }
-    colour = _GREEN if is_over else _COLOURS[incident.severity]
-    html = page(f"{mark}: {title}", colour, facts, failure, next_, link, about[0])
-    return Message(f"{incident.id}/{told.key}", incident.severity, is_over, subject, text, html, data)
+    return Message(f"{incident.id}/{decision.key}", incident.severity, is_over, subject, text, html, data)
+
+
+def _text(
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    failure: Failure | None,
+    next_: Sequence[str],
+    link: str,
+    about: str,
+) -> str:
+    """The message for channels that show plain text; arguments as of `page`."""
+    width = max(len(name) for name, _ in facts) + 3
+    lines = [title, "", *(f"{name + ':':<{width}}{value}" for name, value in facts), *_failure_text(failure)]
+    lines += ["", "next:", *(f"  {line}" for line in next_)] if next_ else []
+    lines += ["", link] if link else []
+    return "\n".join([*lines, "", about])
+
+
+def _data(incident: Incident, decision: Decision, failure: Failure | None) -> dict[str, JSON]:
+    """The message for programs: facts as they are, not as people read them."""
+    return {
+        "incident": incident.id,
+        "message": decision.key,
+        "kind": decision.kind.word,
+        "severity": incident.severity,
+        "title": incident.title,
+        "why": decision.why,
+        "since": incident.since,
+        "at": decision.at,
+        "facts": dict(decision.point.facts) if decision.point else {},
+        "step": failure.step if failure else None,
+        "log": list(failure.log) if failure else [],
+    }
 
 
 def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Message:
     """Many messages as one: a line for each, the worst first."""
-    order = {"alarm": 0, "warning": 1, "info": 2}
-    ranked = sorted(messages, key=lambda m: (m.resolved, order[m.severity]))
+    worst_first = [*Severity]
+    ranked = sorted(messages, key=lambda m: (m.resolved, worst_first.index(m.severity)))
     over = sum(m.resolved for m in ranked)
     counts = [f"{len(ranked) - over} open or worse"] if over < len(ranked) else []
     counts += [f"{over} resolved"] if over else []
@@ -141,15 +159,15 @@ def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Messa
     return Message(key, first.severity, first.resolved, subject, text, html, data)
 
 
-def run_of(told: Decision) -> str:
+def run_of(decision: Decision) -> str:
     """The run that a message is about; "" if it is about none."""
-    return told.point.run if told.point else ""
+    return decision.point.run if decision.point else ""
 
 
-def commands(incident: Incident, told: Decision, failure: Failure | None = None) -> list[str]:
+def commands(incident: Incident, decision: Decision, failure: Failure | None = None) -> list[str]:
     """What to do about it, as commands; `failure` as of `message`."""
     go_on = failure.next if failure is not None else ""
-    of_rule = incident.rule.commands(incident.subject, told.point, go_on)
+    of_rule = incident.rule.commands(incident.subject, decision.point, go_on)
     return [*of_rule, f"trikk incidents {incident.id}", f"trikk incidents ack {incident.id}"]
 
 
@@ -158,19 +176,21 @@ def _shown(text: str) -> str:
     return shorten(printable(text), _LONGEST)
 
 
-def _facts(incident: Incident, told: Decision, zone: str) -> list[tuple[str, str]]:
-    facts = [("what", _shown(told.why)), ("since", moment(incident.since, zone))]
-    if told.kind is Change.RESOLVED:
-        lasted = lasting(max(0.0, (incident.resolved or told.at) - incident.opened))
+def _facts(incident: Incident, decision: Decision, zone: str) -> list[tuple[str, str]]:
+    facts = [("what", _shown(decision.why)), ("since", moment(incident.since, zone))]
+    if decision.kind is Change.RESOLVED:
+        lasted = lasting(max(0.0, (incident.resolved or decision.at) - incident.opened))
         facts.append(("was open for", lasted))
     else:
         facts.append(("severity", incident.severity))
-    if told.point is not None:
-        facts += [(_shown(name.replace("_", " ")), _shown(str(value))) for name, value in told.point.facts.items()]
+    if decision.point is not None:
+        facts += [
+            (_shown(name.replace("_", " ")), _shown(str(value))) for name, value in decision.point.facts.items()
+        ]
     for start in incident.starts:
         run = f"run {start.run} {start.state}" if start.run else start.why or start.state
         facts.append(("started", _shown(f"{start.pipeline}: {run}")))
-    if incident.rule.starts and not incident.starts and told.kind is not Change.RESOLVED:
+    if incident.rule.starts and not incident.starts and decision.kind is not Change.RESOLVED:
         facts.append(("starts", incident.rule.starts))
     return facts
 

@@ -41,10 +41,10 @@ def deliver(
     """
     sender = _Sender(project, settings)
     messages = [
-        _Outgoing(incident, told, channel, channel in settings.channels)
+        _Outgoing(incident, decision, channel, channel in settings.channels)
         for incident in incidents
-        for told in incident.told
-        for channel in told.channels
+        for decision in incident.told
+        for channel in decision.channels
     ]
     ends = hand_over(project.journal, messages, sender.send, BACK_OFF, now=now)
     return [outgoing.outcome(entry) for outgoing, entry in ends], sender.errors
@@ -55,7 +55,7 @@ class _Outgoing:
     """What is told of an incident, on its way to one channel."""
 
     incident: Incident
-    told: Decision
+    decision: Decision
     channel: str
     has_channel: bool
 
@@ -65,7 +65,7 @@ class _Outgoing:
 
     @property
     def progress(self) -> Progress:
-        return self.incident.delivery(self.told.key, self.channel)
+        return self.incident.delivery(self.decision.key, self.channel)
 
     @property
     def lost(self) -> str:
@@ -86,8 +86,8 @@ class _Outgoing:
         return self._note(UNDELIVERED if why else DELIVERED, f"{attempt}/end", **more)
 
     def _note(self, kind: str, identity: str, **more: JSON) -> Note:
-        body: dict[str, JSON] = {"message": self.told.key, "channel": self.channel, **more}
-        return Note(kind, body, f"{self.told.key}/{self.channel}/{identity}")
+        body: dict[str, JSON] = {"message": self.decision.key, "channel": self.channel, **more}
+        return Note(kind, body, f"{self.decision.key}/{self.channel}/{identity}")
 
     def take_in(self, entry: Entry) -> None:
         self.incident.apply(entry)
@@ -127,11 +127,11 @@ class _Sender:
     def _message(self, outgoing: _Outgoing) -> Message:
         return message(
             outgoing.incident,
-            outgoing.told,
+            outgoing.decision,
             project=self.project.settings.name,
             zone=self.project.settings.timezone,
             url=self.settings.url,
-            failure=failure_of(self.project, run_of(outgoing.told)),
+            failure=failure_of(self.project, run_of(outgoing.decision)),
         )
 
     def _why_not_sent(self, channel: str, text: Message) -> str:

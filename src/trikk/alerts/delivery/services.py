@@ -18,11 +18,13 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from trikk.alerts.delivery.message import Message
+from trikk.alerts.rules.rule import Severity
 from trikk.core.errors import BrokerError, MissingExtra, ProjectError, TrikkError
 from trikk.core.network.tls import VARIABLE, explain, is_here, trusted
 from trikk.core.settings import FILE, Settings
 
 _MAIL = ("mailto", "mailtos")
+_KINDS = {Severity.ALARM: "failure", Severity.WARNING: "warning", Severity.INFO: "info"}
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _CODE = re.compile(r"\((\d{3}), b")
 _PASSWORD = ("530", "534", "535")
@@ -57,7 +59,7 @@ def hand_over(address: str, channel: str, message: Message, settings: Settings, 
         warnings.simplefilter("ignore")  # of its own plugins, about modules that Python deprecates
         service = target(address, channel, settings)
         as_html = address.partition(":")[0] in _MAIL
-        kind = "success" if message.resolved else {"alarm": "failure"}.get(message.severity, message.severity)
+        kind = "success" if message.resolved else _KINDS[message.severity]
         try:
             good = service.notify(
                 title=message.subject,

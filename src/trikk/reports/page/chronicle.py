@@ -47,6 +47,7 @@ def champions(
         if names is not None and name not in names:
             continue
         moves = [m for m in registry.moves(name, environment) if m.alias == CHAMPION and _counts(m, end, last)]
+        # The last one before the period held the alias when it began, however long ago it got it.
         earlier = [m for m in moves if m.at < start][-1:]
         moves_seen = [*earlier, *(m for m in moves if m.at >= start)]
         holders += [_holder(name, move, move.at >= start, zone) for move in moves_seen]

@@ -26,9 +26,9 @@ BANDS = {
     PointState.MISSING: ("#f4f5f7", "not evaluated"),
 }
 _SIZE, _DPI = (6.4, 2.6), 200
-_MOST_CLASSES, _TABLED = 20, 8
+_MOST_CLASSES, _TABLED = 20, 8  # of more, numbers in cells can't be read; up to 8, in large letters
 _CELL, _LONGEST, _SHORT = 0.33, 34, 3
-_MOST_TICKS = 16
+_MOST_TICKS = 16  # a month has 31 days: every other one
 _PLACES = (
     ((7, 3), "left", "bottom"),
     ((-7, 3), "right", "bottom"),

@@ -72,6 +72,7 @@ def message(
     for name, data in files.items():
         kind = ("application", "pdf") if name.endswith(".pdf") else ("text", "html")
         mail.add_attachment(data, *kind, filename=name)
+    # Python makes boundaries of random numbers; a replay is to give the same bytes.
     mark = digest_json([identity])[:24]
     for number, part in enumerate(p for p in mail.walk() if p.is_multipart()):
         part.set_boundary(f"=_{mark}_{number}")

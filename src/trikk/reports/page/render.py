@@ -45,7 +45,7 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
     body = page.html(content, page.as_data(pictures), spec.template)
     document = pdf(content, pictures)
     attached = {_file_name(content, ".pdf"): document}
-    mark = mail.mark_of(data)
+    mark = mail.mark_of(data)  # of what is stored, not of what was read: see there
     mailed = page.html(content, mail.as_parts(mark), spec.template)
     if spec.notebook:
         body = _notebook_page(spec, content)

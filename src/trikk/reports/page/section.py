@@ -23,8 +23,8 @@ from trikk.reports.periods import Period
 
 _WAITING = (PointState.PARTIAL, PointState.PENDING, PointState.OVERDUE)
 _ADDED = ("coverage", ECE)
-_HALF = 0.5
-_MOST_CLASSES = 50
+_HALF = 0.5  # of the windows: with fewer labelled ones before, a comparison says little
+_MOST_CLASSES = 50  # of a matrix that is stored: 2,500 numbers on each page of each period
 
 
 @dataclass(frozen=True, slots=True)

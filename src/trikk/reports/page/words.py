@@ -36,7 +36,7 @@ _AVERAGES = {"macro": "mean of classes", "weighted": "weighted mean of classes"}
 _SHARES = ("wape", "accuracy", "balanced_accuracy", "precision", "recall", "coverage")
 _BY_CLASS = re.compile(r"(precision|recall|f1)(?:_(macro|weighted)|\[(.+)\])", re.DOTALL)
 _TOP = re.compile(r"top_(\d+)_accuracy")
-_SAME = 0.005
+_SAME = 0.005  # half a percent: less is not seen in three digits
 NONE = "\u2013"
 TABLED = 8
 """Classes for which a table of a page is wide enough."""

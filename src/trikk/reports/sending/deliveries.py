@@ -82,6 +82,7 @@ class Delivery:
                     self.progress = Progress()
             self.digest, self.message, self.run = body["digest"], body["message"], body["run"]
             self.recipients = list(body["recipients"])
+            # Of those who do not get it any more, nothing is outstanding.
             self.failed = {who: why for who, why in self.failed.items() if who in self.recipients}
         elif entry.kind == SENDING:
             self.progress.begin(Claim.read(entry.at, body), entry.at)
@@ -99,6 +100,7 @@ class Delivery:
 
     def outstanding(self, kind: str, subscribers: Collection[str]) -> list[str]:
         """Who of those that subscribe by now has yet to get it by this kind of post."""
+        # A server refuses an address, a folder none: with another kind of post it is tried once more.
         done = {*self.reached.get(kind, ()), *(self.refused if kind == "smtp" else ())}
         return [one for one in self.recipients if one in subscribers and one not in done]
 

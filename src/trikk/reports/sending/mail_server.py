@@ -20,8 +20,8 @@ from trikk.core.text import printable, shorten
 from trikk.reports.page.mail import POLICY
 from trikk.reports.report_config import ReportSettings, Server
 
-_SECONDS = 20.0
-_LONGEST = 200
+_SECONDS = 20.0  # of silence; a look must not hang on a server that takes connections and says nothing
+_LONGEST = 200  # characters of what a server says
 
 
 @dataclass(slots=True)
@@ -85,6 +85,7 @@ class MailFolder:
         """Write the file, whole or not at all."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Whoever sends what is in the folder sees whole mails alone: a rename within a folder is one step.
             half = self.folder / f".{name}.{os.getpid()}"
             half.write_bytes(addressed(message, self.sender, recipients).as_bytes())
             half.replace(self.folder / name)
@@ -124,10 +125,12 @@ class Smtp:
         except (OSError, smtplib.SMTPException, UsageError) as error:
             self.close()
             why = _why(error, self.server.hint)
+            # These two are about this mail; anything else will befall the next mail, too, after the same time-out.
             if not isinstance(error, smtplib.SMTPDataError | smtplib.SMTPSenderRefused):
                 self._away = why
             return Outcome(failed=dict.fromkeys(recipients, why))
         refusals = {address: (code, _clean(text)) for address, (code, text) in refused.items()}
+        # 5yz: "the command should not be repeated"; 4yz: "try again later" (RFC 5321, 4.2.1)
         return Outcome(
             reached=[one for one in recipients if one not in refusals],
             refused={a: f"{code} {text}" for a, (code, text) in refusals.items() if code >= 500},

@@ -102,9 +102,11 @@ def _queue(context: StepContext, subject: str, folder: Path, recipients: list[st
         "run": context.recorded_in,
     }
     delivery = Delivery.fold(subject, context.journal.entries(subject))
+    # A page that nobody gets is not queued, unless it takes the place of one that somebody was to get.
     is_new = delivery.digest != digest and (recipients or delivery.recipients)
     if not is_new and set(recipients) == set(delivery.recipients):
         return
+    # Of a step that is killed here and tried again, the second attempt adds nothing.
     identity = f"queued/{context.identity}/{digest}/{digest_json(people)[:16]}"
     context.journal.add(subject, QUEUED, body, at=context.time(), identity=identity)
 

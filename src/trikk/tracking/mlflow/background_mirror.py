@@ -47,6 +47,7 @@ def main() -> None:
     project = Project.open(Path(sys.argv[1]))
     folder = project.state_dir / "mirror"
     try:
+        # A lock of files, not a claim: it is about this machine's processes, and is free when they die.
         with file_lock(folder / "waiting.lock", timeout=0.0), file_lock(folder / "working.lock"):
             pass
     except StorageError:
