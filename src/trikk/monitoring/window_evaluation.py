@@ -58,6 +58,7 @@ def evaluate(
     Raises:
         UsageError: if the tables do not have what the monitor needs.
     """
+    # Before anything is written down, so that a monitor that can't work leaves no half of an evaluation.
     check_tables(spec, source.predictions.collect_schema(), source.truth.collect_schema())
     cursor, zone = records.cursor(), zone_of(spec.timezone)
     redefined = cursor.is_of_another(spec)
@@ -70,6 +71,7 @@ def evaluate(
     unchanged = 0
     reference = Reference(spec, records)
     days = functools.partial(row_days, spec, (source.predictions, source.truth), records.labels)
+    # Those that calibrations are made of first: weeks and months estimate by the days of this very evaluation.
     for kind in reference.kinds:
         rows_of = functools.partial(days, kind)
         windows = due(kind, cursor, new.spans, new.whole, now + AHEAD, zone, rows_of).windows
@@ -77,26 +79,23 @@ def evaluate(
         for batch in batches(windows, BATCH[kind]):
             for record, is_new in _evaluated(spec, source, records, reference, batch, now, run, redefined):
                 window = Window(record.start, record.end, kind, record.label)
+                # A window ahead that is empty is not put down; but if a later one has cases, it
+                # must be looked at when it is due.
                 if _is_nothing_yet(records, record, now):
                     left.append((window, WindowState.PENDING))
                     continue
                 states += [*left, (window, record.state)]
                 left.clear()
                 if is_new:
+                    # By rows and state, so that a second attempt of a run that died in between adds nothing twice.
                     records.put(record, identity=f"{identity}/{record.fingerprint}/{record.state}")
                     changed.append(record)
                 unchanged += not is_new
                 until[kind] = max(record.end.isoformat(), until.get(kind, ""))
-    after = Cursor(
-        now.timestamp(),
-        dict(source.versions),
-        open_labels(states),
-        until,
-        new.reach,
-        spec.figured,
-        dated_ahead(spec, source, new, now),
-    )
-    records.advance(after, at=now.timestamp(), identity=identity)
+    # Last of all: if this process ends before, the same windows are due again and found as they are.
+    ahead, at = dated_ahead(spec, source, new, now), now.timestamp()
+    after = Cursor(at, dict(source.versions), open_labels(states), until, new.reach, spec.figured, ahead)
+    records.advance(after, at=at, identity=identity)
     return Evaluation(tuple(changed), unchanged)
 
 
@@ -161,6 +160,7 @@ def _judged(
 ) -> tuple[WindowRecord, bool]:
     before = records.window(window.kind, window.label)
     versions = versions_of(rows) if spec.calibrate else {}
+    # Rows of one hash have figures already; only their state, and the labels that are due, change with time.
     mark = fingerprint([spec.figured, rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
     same = before is not None and before.fingerprint == mark
     if before is not None and same:
@@ -195,6 +195,7 @@ def _judged(
     if before is not None and before.state == record.state and agree(before.figures, record.figures):
         return before, False
     why = restated(before, record)
+    # Figures made anew by another definition are no restatement: nobody's truth has changed.
     if redefined:
         return replace(record, why=why and REDEFINED, restated=before.restated if before else 0), True
     counts = before is not None and before.state is WindowState.FINAL and before.judged != record.judged

@@ -287,6 +287,7 @@ def _compared(
     sums = _grouped(measure, pairs, days, None)[1]
     difference = spread(sums, loss, confidence=rules.confidence, resamples=RESAMPLES, seed=seed)[0]
     difference = replace(difference, days=len(days))
+    # Days of one week may be alike in a way that neighbours do not show; the more cautious of both holds.
     weekly, over = _by_week(loss, sums, days, rules, seed), "days"
     if weekly is not None and weekly.error > difference.error:
         difference, over = replace(weekly, days=difference.days), "weeks"

@@ -149,6 +149,7 @@ class _Ranked(_Whole):
         """As for `LeftOut`."""
         import numpy as np
 
+        # Histograms are off by a little; what days change in them is added to what is exact.
         exact = self._values(pairs, extent)
         values = np.repeat(exact[None], extent.days + 1, axis=0)
         for side, labels in enumerate(self.labels):

@@ -85,6 +85,7 @@ def paired(
     shares = [pl.col(name).alias(OTHER + name) for name in right.columns if name.startswith(PROBABILITY)]
     both = left.join(right.select(*by, pl.col(PREDICTED).alias(OTHER), *shares, *extra), on=by).sort(by)
     known = both.filter(happened)
+    # Truths from before a side existed are nobody's omission.
     slots = pl.concat([rows[spec.slot] for rows in (left, right)])
     meant = meant.filter(pl.col(spec.slot).is_between(slots.min(), slots.max()))
     truths, first, second = (int(rows.select(happened.sum()).item()) for rows in (meant, left, right))

@@ -77,6 +77,7 @@ def spread(
     for group in range(sums.shape[1]):
         days = int(present[:, group].sum())
         values = drawn[:, group]
+        # A resample may lack all days with a class, and has no value then.
         values = values[np.isfinite(values)]
         if days < 2 or not len(values) or not math.isfinite(point[group]):
             spreads.append(Spread(float(point[group]), None, None, math.nan, days))
@@ -109,6 +110,7 @@ def _resampled(sums: np.ndarray[Any, Any], resamples: int, seed: int) -> Iterato
     days, width = sums.shape[0], int(np.prod(sums.shape[1:]))
     flat = sums.reshape(days, width)
     generator = np.random.default_rng(seed)
+    # All resamples at once would take gigabytes for a year of days in fifty slices.
     step = max(1, _BLOCK // max(days, width))
     for begin in range(0, resamples, step):
         size = min(step, resamples - begin)

@@ -285,6 +285,7 @@ def _held_alias(moment: pl.Expr, moves: Sequence[Move]) -> pl.Expr:
     ends: list[float | None] = [*(move.at for move in moves[1:]), None]
     tenures = []
     for move, end in zip(moves, ends, strict=True):
+        # Both ends included: a promotion and the first prediction by it may bear one time.
         since = _is_version(move.version) & (moment >= _moment(move.at))
         tenures.append(since if end is None else since & (moment <= _moment(end)))
     return pl.any_horizontal(*tenures)

@@ -70,17 +70,12 @@ def cases(
         model_version and run; and `_unseen`, `_unseen_class`, if that is known of any model. Of predictions that
         are made after their slot also `_too_late`, `_too_early`, `_corrections` and `_correction` (`nowcasts`).
 
-    A key that the predictions have as text and the truth as whole numbers or dates (as endpoints logged them
-    before they knew the truth's types) is compared as text, exactly as the truth's value is written: "7" is 7, and
-    "007" is not.
-
     Raises:
         UsageError: if a column is missing, or the tables' keys or slots are of kinds that can't be joined.
     """
-    import polars as pl
-
     have, theirs = predictions.collect_schema(), truth.collect_schema()
     check_tables(spec, have, theirs)
+    # After the check, which compares the types as they are: it allows this one difference and no other.
     truth, theirs = with_texts(spec, truth, have, theirs)
     by = [*spec.key, spec.slot]
     rows = within(spec, predictions, have, start, end)
@@ -88,12 +83,9 @@ def cases(
     if aside is not None:
         rejected = set_aside_rows(spec, within(spec, aside, _with_slot(spec, aside), start, end), have)
         joined = with_set_aside(joined, rejected.collect(), by)
-    shared = [name for name in _sliced(spec, have) if theirs.get(name) == have[name]]
-    truths = _truths(spec, within(spec, truth, theirs, start, end), theirs, have, shared)
-    joined = _joined(joined, truths, by)
-    joined = joined.with_columns(pl.coalesce(name, _THEIRS + name).alias(name) for name in shared)
-    joined = joined.drop([_THEIRS + name for name in shared])
+    joined = _with_truths(spec, joined, within(spec, truth, theirs, start, end), theirs, have)
     joined = joined.with_columns(_time_parts(spec, joined.columns))
+    # After the join: whether a class is new is a question to the truth, of the version that predicted the case.
     if unseen is not None:
         joined = unseen.with_classes(joined, PREDICTED, OBSERVED)
     if registry is None or PROBABILITY not in joined.columns:
@@ -136,16 +128,20 @@ def _sliced(spec: MonitorSpec, have: pl.Schema) -> list[str]:
     return [name for name in spec.slices if name in have and name not in (*spec.key, spec.slot)]
 
 
-def _truths(
-    spec: MonitorSpec, rows: pl.LazyFrame, theirs: pl.Schema, have: pl.Schema, shared: list[str]
+def _with_truths(
+    spec: MonitorSpec, joined: pl.DataFrame, truth: pl.LazyFrame, theirs: pl.Schema, have: pl.Schema
 ) -> pl.DataFrame:
-    """The truths with their slices; those of `shared`, which the predictions have too, renamed for the join."""
+    """Predictions beside the truths; slices that both tables have are as the prediction has them, if it does."""
     import polars as pl
 
+    shared = [name for name in _sliced(spec, have) if theirs.get(name) == have[name]]
     alone = [name for name in _sliced(spec, theirs) if name not in have]
     observed = _known(spec.observed, theirs).alias(OBSERVED)
     renamed = (pl.col(name).alias(_THEIRS + name) for name in shared)
-    return rows.select(*spec.key, spec.slot, observed, *alone, *renamed).collect()
+    truths = truth.select(*spec.key, spec.slot, observed, *alone, *renamed).collect()
+    joined = _joined(joined, truths, [*spec.key, spec.slot])
+    joined = joined.with_columns(pl.coalesce(name, _THEIRS + name).alias(name) for name in shared)
+    return joined.drop([_THEIRS + name for name in shared])
 
 
 def probabilities(spec: MonitorSpec, have: pl.Schema) -> dict[str, str]:
@@ -171,7 +167,11 @@ def _with_slot(spec: MonitorSpec, aside: pl.LazyFrame) -> pl.Schema:
 def with_texts(
     spec: MonitorSpec, truth: pl.LazyFrame, have: pl.Schema, theirs: pl.Schema
 ) -> tuple[pl.LazyFrame, pl.Schema]:
-    """The truth, its whole numbers and dates as texts where the predictions' key is text; and its columns then."""
+    """The truth, its whole numbers and dates as texts where the predictions' key is text; and its columns then.
+
+    Endpoints logged keys so before they knew the truth's types. They are compared exactly as the truth's value is
+    written: "7" is 7, and "007" is not.
+    """
     import polars as pl
 
     texts = [name for name in spec.key if have[name] == pl.String and _is_written_one_way(theirs[name])]
@@ -227,6 +227,7 @@ def _chosen(
     if spec.made is Made.AFTER:
         return nowcasts(spec, rows, PREDICTED, values, by, unique=unique)
     if not unique:
+        # Stable, so that of rows made at one time the one that was written last stays last.
         newest = rows.sort(order, maintain_order=True) if order else rows
         rows = newest.lazy().group_by(by).agg(_last(rows, by)).collect()
     return rows.drop(order)
@@ -292,6 +293,8 @@ def _utc(slot: pl.Expr, timezone: str) -> pl.Expr:
         zoned = local.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
         return zoned.dt.convert_time_zone("UTC")
 
+    # An hour that clocks leave out is null in polars: told by the clock of the day before, which had not
+    # changed yet.
     return pl.coalesce(moment(slot), moment(slot - _DAY) + _DAY)
 
 

@@ -81,6 +81,7 @@ def _of_table(
     """The spans that have changed in one table, and the span of all its rows."""
     before = cursor.versions.get(table)
     if before is not None and reach is not None:
+        # None where rows were changed or removed, too: which they were, only the files of both versions say.
         added = source.tables.added_ranges(table, spec.slot, before, version)
         if added is not None:
             spans = changed([], added, zone)

@@ -96,9 +96,12 @@ def due(
     first, last = whole[0], min(whole[1], ahead)
     by_label = {w.label: w for label in cursor.open.get(kind, ()) for w in (window_named(kind, label, zone),)}
     new = datetime.fromisoformat(cursor.until[kind]) if kind in cursor.until else first
+    # Beside what has changed, whatever time has reached since the last window that was looked at.
     spans = [*touched, (new, last)]
     for begin, end in merged((max(a, first), min(b, last)) for a, b in spans if a <= last and b >= first):
         parts: Sequence[Span] = [(begin, end)]
+        # One row of the year 2087 must not make 60 years of empty windows: then rows are asked on which
+        # days they lie.
         if row_days is not None and end - begin > FAR * _LENGTH[kind]:
             parts = [(max(begin, before(a)), b) for a, b in near(kind, row_days(begin, end))]
         for part in parts:

@@ -70,6 +70,7 @@ def nowcasts(
             pl.lit(1).alias(CORRECTIONS), nothing.alias(CORRECTION), known.alias(TOO_EARLY)
         )
     else:
+        # Those that count come first; sorting is stable, so that of one moment the one written first is the first.
         ordered = marked.lazy().sort(~pl.col(_COUNTS), MADE, nulls_last=True, maintain_order=True)
         firsts = [pl.col(name).first() for name in marked.columns if name not in (*by, _LATER)]
         chosen = ordered.group_by(by).agg(*firsts, pl.col(_LATER).any(), *extra).collect()
@@ -155,6 +156,7 @@ def made_later(
         versions = registry.state(own.name).versions.values()
         older = [(one.name, one.version) for one in versions if one.created < own.created]
         again = any(places[one] < places[own.name, own.version] for one in older if one in places)
+        # Before the model had any version, whoever fills in that past predicts it for the first time.
         existed = pl.lit(value=True) if again else moment >= min(_time(one) for one in versions)
         is_own = (model.cast(pl.String) == own.name) & (version == own.version) & run.ne_missing(pl.lit(own.run))
         in_hindsight.append(is_own & existed & (moment + _SKEW < _time(own)))

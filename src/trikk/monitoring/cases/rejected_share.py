@@ -64,6 +64,7 @@ def with_set_aside(chosen: pl.DataFrame, aside: pl.DataFrame, by: Sequence[str])
     """
     import polars as pl
 
+    # A case that was predicted too late only has no prediction that counts, so that its row stays set aside.
     said = ~pl.col(TOO_LATE) if TOO_LATE in chosen.columns else pl.lit(value=True)
     rows = aside.with_columns(pl.lit(value=True).alias(_IS_ASIDE))
     both = chosen.with_columns(said.alias(_SAID)).join(rows, on=by, how="full", coalesce=True)

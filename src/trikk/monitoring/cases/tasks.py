@@ -52,6 +52,7 @@ def labels_known(spec: MonitorSpec, registry: Registry, rows: pl.DataFrame) -> L
     task = spec.task or _common_task(tasks, classes)
     if task is None or (not task.has_classes and spec.task is not None):
         return given
+    # The author's word on the task wins over the models'; their classes are then of something else.
     if classes is not None and classes.task is not task:
         classes = None
     versions = [one.signature for name in {name for name, _ in made_by} for one in registry.versions(name)]

@@ -156,6 +156,7 @@ def window_named(kind: str, label: str, zone: ZoneInfo) -> Window:
             f"{label!r} names no {kind}", next="write it as 2020-03-26, 2020-03 or 2020-03-26T07:00"
         ) from error
     window = window_at(kind, moment_of(moment, zone), zone)
+    # Samoa had no 30 December 2011: that date is no window, though a moment of it lies in the next day.
     if kind == WindowKind.DAY and moment.tzinfo is None:
         named = _of_days(kind, moment.date(), zone)
         if named.start == named.end:
@@ -179,6 +180,7 @@ def moments(first: datetime, last: datetime, zone: ZoneInfo) -> tuple[datetime, 
     if first.tzinfo is None:
         begin -= _left_out(first, zone)
     if last.tzinfo is None:
+        # Clocks that went forward that day make a later time an earlier moment; the end must not lie before it.
         day_before, day = ((end - ago).astimezone(zone).utcoffset() for ago in (timedelta(days=1), timedelta()))
         forward = (day or timedelta()) - (day_before or timedelta())
         end += _left_out(last - forward, zone)

@@ -82,6 +82,7 @@ def _due_days(look: Look, source: Source, features: pl.LazyFrame | None, days: l
     since = whole[0] if whole else look.now
     needed = functools.partial(first_needed, look.drift.matched, zone=zone)
     if whole:
+        # From before the first prediction: its first day is compared with truths that are older than it.
         whole = (needed(since), whole[1])
     tables = [source.predictions, source.truth, *([] if features is None else [features])]
     row_days_of = functools.partial(row_days, spec, tables, lambda _: (), "day")
@@ -97,6 +98,7 @@ def _due_days(look: Look, source: Source, features: pl.LazyFrame | None, days: l
         judge = Judge(look, absent(look.drift, schema))
         records = [judge.failed(day, error) for day, error in summed.failed]
         for day in judge.affected(summed.changed, datetime.fromisoformat(until["day"])):
+            # Days that are summed up for others to be compared with; nothing was predicted in them.
             if day.end <= since:
                 continue
             try:

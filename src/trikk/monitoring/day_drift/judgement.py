@@ -160,6 +160,7 @@ class Judge:
 
     def _profile(self, label: str) -> tuple[DayProfile, str] | None:
         if label not in self._held:
+            # A backfill of years would hold them all; 400 are more than any reference needs at a time.
             if len(self._held) >= _MOST:
                 self._held.clear()
             self._held[label] = self._look.records.profiled(label)

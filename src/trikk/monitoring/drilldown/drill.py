@@ -117,6 +117,7 @@ def the_window(records: Records, kind: str, label: str) -> WindowRecord:
 def _tables(project: Project, spec: MonitorSpec, record: WindowRecord) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """The monitor's tables as they were when a window was evaluated, or as they are if that can't be read."""
     try:
+        # The run that evaluated the window, not the last one: what its figures were made of is what explains them.
         locked = project.run(record.run).lock["tables"]
         return tuple(project.tables.scan(t, locked[t]) for t in (spec.predictions, spec.truth))  # type: ignore[return-value]
     except (TrikkError, KeyError):

@@ -92,6 +92,7 @@ def fitted(windows: Sequence[Mapping[str, Bins]]) -> dict[str, Curve]:
         folds = [(count.sum(axis=1), count[:, 1]) for count in counts]
         cases, hits = (np.sum([fold[side] for fold in folds], axis=0) for side in (0, 1))
         ends = np.array([ends_of(place) for place in places])
+        # Of a class that never or always came, a curve would say 0 or 1 for everything.
         if 0 < hits.sum() < cases.sum() and (len(folds) == 1 or helps(ends, folds)):
             curves[name] = curve(ends, cases, hits)
     return curves

@@ -95,6 +95,7 @@ def expected(chances: Chances, metrics: Sequence[str]) -> dict[Any, Expected]:
 
 def _expected(chances: Chances, metrics: Sequence[str], counts: Confusion, parts: Mapping[str, float]) -> Expected:
     estimates = Expected()
+    # Averages are over classes that are likely to come, as they will be over those that came.
     come = Counter({name: count for name, count in counts.true.items() if count >= FEWEST})
     likely = replace(counts, true=come)
     for name in metrics:

@@ -160,6 +160,8 @@ def _chances(labels: Labels, rows: pl.DataFrame, calibration: Calibration | None
     if is_binary:
         right[:, 0] = 1 - right[:, 1]
     total = right.sum(axis=1, keepdims=True)
+    # Each class has a curve of its own, so that their sum is not 1 any more; where all say 0, the model's
+    # word stands.
     right = np.divide(right, total, out=scores / scores.sum(axis=1, keepdims=True), where=total > 0)
     columns = {f"score_{n}": scores[:, n] for n in range(len(classes))}
     columns |= {f"chance_{n}": right[:, n] for n in range(len(classes))}

@@ -42,6 +42,7 @@ class Reference:
         self._spec, self._records = spec, records
         self._zone = zone_of(spec.timezone)
         self._kind = "day" if "day" in spec.windows else spec.windows[0]
+        # A week's calibration is that of the day in which it begins, and needs the days before it.
         self.kinds = [self._kind, *(kind for kind in spec.windows if kind != self._kind)]
         if not spec.calibrate:
             self.kinds = [*spec.windows]
@@ -67,6 +68,8 @@ class Reference:
         definition += f" {fingerprint([*versions])}" if versions else ""
         if (day.label, definition) not in self._made:
             kept = self._records.calibration(day.label, definition)
+            # Written down at the first look and read ever after: labels that come later must not
+            # improve an old estimate.
             if kept is None:
                 fresh = self._fitted(day, versions)
                 if not fresh.lack:
@@ -76,6 +79,7 @@ class Reference:
 
     def _fitted(self, day: Window, versions: dict[str, int]) -> Calibration:
         """A calibration of the windows of the same versions whose labels were due before a day began."""
+        # Only labels that were due: what came early would make a reference of places that report early.
         until = day.start - self._spec.label_delay
         since = day.start - timedelta(seconds=self._spec.calibrate)
         labels = []

@@ -75,6 +75,7 @@ def trust(
     off = sum(abs(guess - real) for guess, real in counted) / size
     bias = sum(guess - real for guess, real in counted) / size
     steps = list(pairwise(counted))
+    # What an estimate is worth shows beside the cheapest guess there is.
     moved = sum(abs(real) for _, (_, real) in steps)
     naive = sum(abs(now - before) for (_, before), (_, now) in steps) / moved if moved else None
     words = "1 window" if len(counted) == 1 else f"{len(counted)} windows"

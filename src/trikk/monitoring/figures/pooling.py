@@ -112,6 +112,7 @@ def _value(name: str, side: str, parts: Sequence[Figures]) -> _Value:
     if len(parts) == 1:
         return _Value(_metrics(parts[0], side).get(name), reason=parts[0].reasons.get(head + name, ""))
     about = {one.scores.get(side or "metrics", {}).get("of") for one in parts if one.confusion is not None}
+    # Counts of two classes add up whatever they are about; the recall of one and that of another do not.
     if about_one(name) and len(about) > 1:
         return _Value(None, reason=f"its parts are about other classes: {', '.join(sorted(map(_about, about)))}")
     sums = [_sums(name, side, one) for one in parts]
@@ -128,6 +129,8 @@ def _value(name: str, side: str, parts: Sequence[Figures]) -> _Value:
         return _Value(gap_of([math.fsum(one) for one in zip(*(one["gaps"] for one in scores), strict=True)]))
     if name in RANKED and all("bins" in one for one in scores):
         return _ranked(name, [{c: from_flat(flat) for c, flat in one["bins"].items()} for one in scores])
+    # Only where a part is of an older build: newer ones have kept sums, and there is no excuse for a mean of
+    # means.
     if name in _ROUGH and any(not one.sums for one in parts):
         return _mean(name, side, parts)
     return _Value(None, reason=_why(name, head, parts) or NOT_ADDABLE)

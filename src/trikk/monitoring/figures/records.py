@@ -272,8 +272,10 @@ def restated(before: WindowRecord | None, now: WindowRecord) -> str:
     """In words, what made the figures of a window others than they were; "" if nothing that was final changed."""
     if before is None or not before.state.is_over:
         return ""
+    # What later predictions say changes no figure, and a figure that did not change was not restated.
     if before.judged == now.judged:
         return "" if before.state == now.state else f"it is {now.state} now"
+    # Before the labels are counted: predictions that became too late take their labels with them.
     late = [one.whole.nowcasts.get("too_late", 0) for one in (before, now)]
     if (gone := before.whole.predicted - now.whole.predicted) > 0 and late[1] > late[0]:
         return f"{gone} prediction{'' if gone == 1 else 's'} made in time {'is' if gone == 1 else 'are'} gone"

@@ -216,6 +216,7 @@ class _Making:
         self.failures: dict[str, list[str]] = {}
         self.sides = {"m": PREDICTED} | ({"b": BASELINE, "o": PREDICTED} if spec.baseline else {})
         labels = labels_of(joined, given, metrics, PROBABILITY)
+        # Whoever says that probabilities are right is shown how far that is so.
         if spec.calibrated and labels is not None and ECE not in spec.metrics:
             self.metrics = metrics = [*metrics, metric_of(ECE)]
         self.labels, self.calibration = labels or by_value(joined), calibration
