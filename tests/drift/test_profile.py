@@ -137,3 +137,10 @@ def test_many_categories_are_estimated_in_number() -> None:
 def test_what_is_no_profile_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(StorageError):
         Profile.read(data)
+
+
+def test_numbers_that_are_too_large_to_add_up_have_a_profile_all_the_same() -> None:
+    huge = [-1.7e308] * 300 + [1.7e308] * 300  # partial sums are infinite on both sides
+    found = profile(pl.DataFrame({"x": huge}))
+    assert Profile.read(json.loads(found.dumps())).dumps() == found.dumps()
+    assert found.columns["x"].summary.digest.high == 1.7e308

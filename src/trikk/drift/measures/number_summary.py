@@ -58,7 +58,7 @@ class Numbers:
         count = len(ordered)
         if not count:
             return cls(Digest(), 0.0, 0.0, 0, {})
-        with np.errstate(over="ignore"):  # the sum of huge values is infinite, and `methods` tells
+        with np.errstate(over="ignore", invalid="ignore"):  # huge values have no finite sum
             # of the ordered values, so that another order of the rows comes to the same bits
             mean = float(ordered.mean())
             squares = float(((ordered - mean) ** 2).sum())
