@@ -73,6 +73,7 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
     graphs, broken = _code(session)
     monitors = [spec.name for spec in declared(graphs).values()] if broken is None else names(project.journal)
     pipelines = list(graphs) if broken is None else _once_run(project)
+    # first, since rules judge the figures of now, by the alarms with which a monitor was evaluated
     outcome.evaluated, outcome.notes = evaluate_due(project, session, graphs, now)
     rules = rules_of(project, settings.rules, monitors)
     scene = Scene(project, now, monitors, pipelines, set(names(project.journal)), broken)
@@ -84,11 +85,12 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
         if reading.bad < reading.rule.windows and reading.cause not in causes:
             continue  # nothing is wrong, and nothing was: as it is with most of some thousand devices
         outcome.changes += _decided(book, settings, reading, at)
-    if broken is None:
+    if broken is None:  # a monitor that can't be seen is not gone
         outcome.changes += _ended(book, settings, seen, at)
     else:
         outcome.is_broken = True
         outcome.errors.append(f"the project's code can't be loaded: {broken.what}")
+    # people are told before anything is started: what an incident starts may train for hours
     unfinished = book.unfinished()
     outcome.delivered, errors = deliver(project, settings, unfinished, at)
     outcome.errors += dict.fromkeys([*errors, *unset(project.settings, settings)])

@@ -77,7 +77,7 @@ class MonitorSpec(Record, frozen=True):
         interval: columns of the predictions with the lower and upper end of an interval; empty for none.
         minimum: labelled cases below which a figure is not to be relied on.
         least: the share of labelled cases below which a window is overdue when its time is over.
-        alarms: rules on its figures, as JSON (`trikk.alerts.rules.rule`).
+        alarms: rules on its figures, as JSON (`trikk.alerts.rules.kinds`).
         expected_error: a column of the predictions with the absolute error to expect; "" for none.
         calibrated: whether probabilities are right as they are, so that they tell what metrics to expect.
         calibrate: of how many seconds before a day the labelled cases say how far probabilities are right; 0 if

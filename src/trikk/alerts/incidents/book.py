@@ -66,6 +66,7 @@ class Book:
         incidents = [self._fold(cause, number) for cause, number in listed]
         for incident in incidents:
             if incident.is_finished:
+                # so that a project with years of incidents reads only those that can still change
                 at, identity = incident.resolved or 0.0, f"closed {incident.id}"
                 self.ledger.add(INDEX, _CLOSED, {"incident": incident.id}, at=at, identity=identity)
         return [incident for incident in incidents if incident.state and not incident.is_finished]
@@ -91,12 +92,14 @@ class Book:
         if decision.kind is Change.OPENED:
             if latest is not None and latest.state:
                 number, after = latest.number + 1, 0
+            # listed first: one that dies here leaves an incident without a state, which the next look opens;
+            # the other way round nobody would find the incident that was opened
             listed: dict[str, JSON] = {"cause": cause, "number": number}
             self.ledger.add(INDEX, _LISTED, listed, at=at, identity=f"{cause}#{number}")
         subject = subject_of(f"{cause}-{number}")
         try:
             body = decision.recorded(channels)
-            added = self.ledger.add(subject, decision.kind, body, at=at, identity=decision.key, after=after)
+            added = self.ledger.add(subject, decision.kind.value, body, at=at, identity=decision.key, after=after)
         except Conflict:
             return None
         if added.repeated:

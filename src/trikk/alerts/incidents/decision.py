@@ -104,7 +104,7 @@ class Decision:
             kind=change,
             key=entry.identity or str(entry.seq),
             why=body.get("why", ""),
-            tell="tell" in body,
+            tell="tell" in body,  # with no channel at all it is told nobody, and the cool-down begins all the same
             point=Point.read(body["point"]) if body.get("point") else None,
             opening=Opening.read(body) if change is Change.OPENED else None,
             mark=body.get("mark", ""),

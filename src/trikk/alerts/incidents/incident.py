@@ -151,6 +151,7 @@ class Incident:
                 self.state, self.resolved = IncidentState.RESOLVED, decision.at
                 self.resolved_by, self.resolved_why = decision.by, decision.why
         if decision.tell:
+            # an escalation sees nothing new: its message shows what was seen last, then
             self.told.append(replace(decision, point=self.point))
             if decision.kind is not Change.RESOLVED and self.point is not None:
                 self.worst_told = max(self.worst_told, self.point.badness)

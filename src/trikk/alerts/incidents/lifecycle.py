@@ -142,6 +142,8 @@ def _of_open(incident: Incident, reading: Reading, now: float) -> Decision | Non
     is_quiet = bool(incident.acknowledged) or now < _quiet_until(incident, rule)
     is_worse = last.bad and last.unit == incident.worst_unit and last.badness > _clearly_worse(incident)
     is_new = incident.point is None or _differs(incident.point, last)
+    # What was seen is written down even if nobody is told: an escalation and the next comparison rest on it. Once
+    # the cool-down is over, the same point is written again if it is still worse than people know.
     if is_new or (is_worse and not is_quiet):
         return _updated(incident, reading, now, tell=is_worse and not is_quiet)
     if rule.escalate_after and last.bad and now >= _escalation_due(incident) and not is_quiet:

@@ -63,7 +63,7 @@ def _point(day: DriftRecord) -> Point:
         mark=day.label,
         start=min(day.start.timestamp(), day.at),
         at=day.end.timestamp(),
-        bad=day.verdict == "drift",
+        bad=day.verdict == Verdict.DRIFT,
         text=f"day {day.label}: {day.verdict}: {day.headline}",
         badness=max((column.size for column in day.drifted), default=0.0),
         facts=facts,
@@ -87,7 +87,7 @@ def _with_crisis(point: Point, day: DriftRecord, days: DriftRecords, spec: Monit
     if not drifted or drifted < _CRISIS * len(compared):
         return point
     said = f"{drifted} of the {len(compared)} days that it is compared with drifted themselves"
-    until = date.fromisoformat(next(label for label, verdict in known.items() if verdict == "drift"))
+    until = date.fromisoformat(next(label for label, verdict in known.items() if verdict == Verdict.DRIFT))
     since = until - timedelta(days=reference.days)
     start, end = (f"datetime({d.year}, {d.month}, {d.day})" for d in (since, until))
     facts: dict[str, JSON] = {

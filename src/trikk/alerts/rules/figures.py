@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from trikk.alerts.rules.language import parse
 from trikk.alerts.rules.monitor_rule import BACK, MonitorRule, recent
 from trikk.alerts.rules.rule import Kind, Point, Reading
-from trikk.alerts.rules.rule_condition import COUNTS, NOWCASTS, UNLABELLED, Compared, Condition, Name
+from trikk.alerts.rules.rule_condition import COUNTS, NOWCASTS, UNLABELLED, Compared, Condition, Name, Source
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.monitoring.cases.windows import WindowState
@@ -26,9 +26,9 @@ from trikk.monitoring.monitor_definition import MonitorSpec
 USUAL_WINDOWS, USUAL_LEAST = 28, 7
 _AHEAD = timedelta(days=2)  # up to which windows are estimated that have yet to come
 _REASONS = {
-    "metric": ("{}", "{}"),
-    "baseline": ("baseline({})", "baseline:{}"),
-    "estimated": ("estimated({})", "estimated({})"),
+    Source.METRIC: ("{}", "{}"),
+    Source.BASELINE: ("baseline({})", "baseline:{}"),
+    Source.ESTIMATED: ("estimated({})", "estimated({})"),
 }
 """By kind of name, what a figure is called, and where its reason is."""
 
@@ -91,12 +91,12 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
     def is_foretelling(self) -> bool:
         """Whether it can be judged before labels: it names an estimate, and no figure that is measured."""
         kinds = {name.kind for name in self.condition.names()}
-        return "estimated" in kinds and not kinds & {"metric", "baseline"}
+        return Source.ESTIMATED in kinds and not kinds & {Source.METRIC, Source.BASELINE}
 
     @property
     def names_usual(self) -> bool:
         """Whether it compares with what was usual."""
-        return any(name.kind == "usual" for name in self.condition.names())
+        return any(name.kind == Source.USUAL for name in self.condition.names())
 
     def check(self) -> None:
         """Check the condition; UsageError if it is none."""
@@ -110,18 +110,19 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
 
         super().check_against(spec)
         for name in self.condition.names():
-            if name.kind != "count" and name.name not in spec.metrics:
+            if name.kind != Source.COUNT and name.name not in spec.metrics:
+                # first, since a metric that can't fit the task is not mended by adding it
                 self._check_fits(name.name, spec)
                 raise UsageError(
                     f"rule {self.name} names {name.name!r}, which the monitor does not measure",
                     next=f"there are: {', '.join((*spec.metrics, *COUNTS, 'baseline', 'usual', 'estimated'))}",
                 )
-            if name.kind == "baseline" and not spec.baseline:
+            if name.kind == Source.BASELINE and not spec.baseline:
                 raise UsageError(
                     f"rule {self.name} names the baseline, and the monitor has none",
                     next="give the monitor baseline=, or compare with `usual`",
                 )
-            if name.kind == "estimated" and name.name not in estimable(spec):
+            if name.kind == Source.ESTIMATED and name.name not in estimable(spec):
                 raise UsageError(
                     f"rule {self.name} names the estimate of {name.name}, which the monitor does not make",
                     next='give the monitor expected_error= (for mae), calibrate="84d" or calibrated=True',
@@ -239,7 +240,7 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
             late = figures.nowcasts.get("too_late", 0) + figures.nowcasts.get("too_early", 0)
             aside = figures.sums.get("set_aside", [0])[0]
             return figures.predicted + late + aside >= max(1, self.min_labelled)
-        if all(name.kind == "count" and name.name != "interval_coverage" for name in self.condition.names()):
+        if all(name.kind == Source.COUNT and name.name != "interval_coverage" for name in self.condition.names()):
             is_new = "unseen_class" in self.figures and figures.unseen_class
             return bool(is_new) or window.state.is_over
         enough = window.state is WindowState.FINAL or (figures.coverage or 0.0) >= spec.least
@@ -274,14 +275,14 @@ def value_of(
     if name.beside and name.name in zero:
         sizes = [_sizes(one, name.name) for one in (figures, *good)]
         return value_of(replace(name, beside=False), sizes[0], sizes[1:])
-    if name.kind == "count":
+    if name.kind == Source.COUNT:
         count = _count(name.name, figures)
         return None if count is None else float(count)
-    if name.kind == "baseline":
+    if name.kind == Source.BASELINE:
         return figures.baseline.get(name.name)
-    if name.kind == "estimated":
+    if name.kind == Source.ESTIMATED:
         return (figures.estimated_labelled if name.paired else figures.estimated).get(name.name)
-    if name.kind == "usual":
+    if name.kind == Source.USUAL:
         known = [f.metrics.get(name.name) for f in good]
         values = [value for value in known if value is not None]
         return median(values) if len(values) >= USUAL_LEAST else None

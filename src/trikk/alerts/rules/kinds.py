@@ -58,7 +58,7 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
         raise UsageError(f"a rule has no {unknown[0]!r}", next=f"there are: {', '.join(sorted(KEYS))}")
     data = {key: value for key, value in given.items() if value is not None}
     check_name("rule", data.get("name"))
-    data = _without_for(data)
+    data = _without_for(data)  # before anything is read, since it brings `windows`
     written = {key: _value(data, key) for key in data}
     cls = KINDS[_kind(written)]
     _check_keys(cls, written)

@@ -176,11 +176,11 @@ class Rule(Record, frozen=True, kw_only=True):
             UsageError: if there is such a key.
         """
         name = f"rule {given['name']} ({cls.kind})"
-        for other in _ABOUT:
-            if other != cls.about and given.get(other):
+        for named in _ABOUT:
+            if named != cls.about and given.get(named):
                 subject = f"a {cls.about}" if cls.about else "the project"
-                mend = f"name a {cls.about}" if cls.about else f"leave out {other}"
-                raise UsageError(f"{name} is about {subject}, not a {other}", next=mend)
+                mend = f"name a {cls.about}" if cls.about else f"leave out {named}"
+                raise UsageError(f"{name} is about {subject}, not a {named}", next=mend)
         if given.get("when") and "when" not in cls.__struct_fields__:
             raise UsageError(f"{name} takes no `when`", next="leave out kind, or when")
 
@@ -226,6 +226,7 @@ class Rule(Record, frozen=True, kw_only=True):
         return []
 
 
+# 30 is what min_labelled has always been in the JSON of rules that are not on monitors
 _WITHOUT_MEANING: dict[str, JSON] = {
     "name": "",
     "kind": "",
@@ -316,6 +317,7 @@ def cause(rule: Rule, subject: str, part: tuple[str, str] | None = None) -> str:
         return plain
     from trikk.core.digests import digest_json
 
+    # a digest begins with x-, and a name has no hyphen, so that no value can pass for another's digest
     column, value = (
         text if text.replace("_", "").isalnum() and text.isascii() else f"x-{digest_json(text)[:12]}"
         for text in part

@@ -23,7 +23,7 @@ from trikk.runs.journals.journal import RunRow
 from trikk.runs.states import RunStatus
 
 _PAGE = 100
-_NOT_COUNTED = ("replay", "sweep")
+_NOT_COUNTED = ("replay", "sweep")  # tried by hand: they say nothing of the night's run
 _OVER = (RunStatus.SUCCEEDED, RunStatus.FAILED)
 _STATES = (*_OVER, RunStatus.RUNNING)
 

@@ -32,8 +32,8 @@ MOST = 5000
 """How many values of a slice a rule may have to do with."""
 
 SEEN = "silence.seen"
-_EVERY = 3600.0
-_FARTHEST = 100
+_EVERY = 3600.0  # an entry names every device: one for each look would be 40 MB a day for 5,000
+_FARTHEST = 100  # versions that are read one by one; a table that is further ahead is scanned
 _BACK = 30 * 86400.0
 
 

@@ -68,6 +68,7 @@ def see(rules: Sequence[Rule], scene: Scene) -> Seen:
             subjects = [subject for subject in subjects if subject not in elsewhere]
         for subject in subjects:
             seen.watched.setdefault((rule.name, subject), set()).add(rule.sliced_by)
+        # after what is watched is noted: its open incidents are not resolved because prices are missing for a day
         if lack := rule.lack(scene.project.settings):
             seen.errors.append(f"rule {rule.name} ({rule.kind}) can't work: {lack}")
             continue
