@@ -23,7 +23,7 @@ from trikk.reports.report_config import report_settings
 from trikk.reports.report_definition import ReportSpec
 from trikk.reports.schedule import DUE, MISSED_AT_MOST, Due, next_entry, next_moment, schedule_of, tick_of
 from trikk.reports.sending.deliveries import Delivery, subject_of
-from trikk.reports.sending.send_pages import send_outstanding, told
+from trikk.reports.sending.send_pages import send_outstanding
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.states import RunStatus
 from trikk.storage.artifact import Artifact
@@ -227,7 +227,7 @@ def copied(project: Project, state: RunState, out: Path | None = None) -> list[t
 
 def _pages(project: Project, spec: ReportSpec, due: Due) -> list[JSON]:
     subjects = [subject_of(spec.name, due.period, customer) for customer in spec.audiences()]
-    return [told(Delivery.fold(subject, project.journal.entries(subject))) for subject in subjects]
+    return [Delivery.fold(subject, project.journal.entries(subject)).outcome() for subject in subjects]
 
 
 def _send_again(project: Project, specs: Mapping[str, ReportSpec], now: datetime, reported: Reported) -> None:
@@ -246,7 +246,7 @@ def _send_again(project: Project, specs: Mapping[str, ReportSpec], now: datetime
     except TrikkError as error:
         reported.notes.append(f"mails could not be sent: {error.what}")
         return
-    reported.mails += [{"report": one.report, "period": one.period, **told(one)} for one in deliveries]
+    reported.mails += [{"report": one.report, "period": one.period, **one.outcome()} for one in deliveries]
 
 
 def _missed(name: str, due: Due) -> str:

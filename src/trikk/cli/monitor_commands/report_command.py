@@ -237,7 +237,7 @@ def _tell_sent(sent: list[dict[str, Any]]) -> None:
 
 
 def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
-    from trikk.reports.sending.send_pages import send_outstanding, told
+    from trikk.reports.sending.send_pages import send_outstanding
 
     attempted: list[Delivery] = send_outstanding(
         project.journal,
@@ -248,7 +248,7 @@ def _retry(project: Project, name: str | None, *, as_json: bool) -> int:
         at=time.time(),
         report=name,
     )
-    sent = [{"report": one.report, "period": one.period, **told(one)} for one in attempted]
+    sent = [{"report": one.report, "period": one.period, **one.outcome()} for one in attempted]
     if as_json:
         print_json({"deliveries": sent})
     elif not sent:

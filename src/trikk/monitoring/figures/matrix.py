@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _DIGITS = re.compile(r"(\d+)")
 
 
-class OfClass(Record, frozen=True, rename={"name": "class"}):
+class OfClass(Record, frozen=True):
     """How well a class is told.
 
     Attributes:
@@ -85,7 +85,11 @@ class Matrix:
 
     def to_json(self) -> dict[str, JSON]:
         """The matrix as JSON."""
-        rows: list[JSON] = [one.to_json() for one in self.by_class]
+        # Commands call it "class"; pages, which are stored, have the field's own name.
+        rows: list[JSON] = [
+            {("class" if key == "name" else key): value for key, value in one.to_json().items()}
+            for one in self.by_class
+        ]
         return {"classes": [*self.classes], "counts": [[*row] for row in self.counts], "by_class": rows}
 
     def bounded(self, most: int) -> Matrix:

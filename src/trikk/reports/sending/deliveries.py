@@ -108,3 +108,14 @@ class Delivery:
         """The same without those who have it by another kind of post."""
         reached = {one for people in self.reached.values() for one in people}
         return [one for one in self.outstanding(kind, subscribers) if one not in reached]
+
+    def outcome(self) -> dict[str, Any]:
+        """Whom it has reached by any kind of post, whom not (yet), and why, as `--json` shows it."""
+        return {
+            "customer": self.customer,
+            "digest": self.digest,
+            "recipients": self.recipients,
+            "reached": sorted({one for reached in self.reached.values() for one in reached}),
+            "refused": self.refused,
+            "failed": self.failed,
+        }

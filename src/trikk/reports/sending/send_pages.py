@@ -72,7 +72,7 @@ def deliver(
         report=spec.name,
         anew=subjects,
     )
-    reached = [told(Delivery.fold(subject, context.journal.entries(subject))) for subject in subjects]
+    reached = [Delivery.fold(subject, context.journal.entries(subject)).outcome() for subject in subjects]
     for one in reached:
         print(_sentence(one))  # noqa: T201 - the step's log
     return reached
@@ -212,18 +212,6 @@ def _sent(artifacts: Artifacts, mail_post: Post, claimed: Sequence[_Mail]) -> It
             "failed": {**outcome.failed},
         }
         yield mail, Note(ATTEMPTED, body)
-
-
-def told(delivery: Delivery) -> dict[str, Any]:
-    """What became of a delivery, as JSON."""
-    return {
-        "customer": delivery.customer,
-        "digest": delivery.digest,
-        "recipients": delivery.recipients,
-        "reached": sorted({one for reached in delivery.reached.values() for one in reached}),
-        "refused": delivery.refused,
-        "failed": delivery.failed,
-    }
 
 
 def _sentence(one: dict[str, Any]) -> str:
