@@ -121,7 +121,7 @@ def next_entry(
     label = period_at(due).label
     also: list[JSON] = [*dict.fromkeys(period_at(moment).label for moment in missed)]
     body: dict[str, JSON] = {**line, "tick": due.isoformat(), "period": label}
-    body |= {"missed": [other for other in also if other != label], "times": len(missed)}
+    body |= {"missed": [earlier for earlier in also if earlier != label], "times": len(missed)}
     return DUE, body if chosen else {**body, "empty": True}
 
 
