@@ -29,7 +29,7 @@ from trikk.pipeline.model_reference import split_reference
 from trikk.pipeline.pipeline import Pipeline, parameters_for
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event, Journal
-from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.lease import Holder, Lease
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.runs.lock import Lock
 from trikk.runs.run_state import RunState
@@ -146,34 +146,43 @@ def run_inline(
     # a table that is missing is told before models are registered: a run that never was leaves nothing behind
     pinned = _pinned(graph, kept)
     _register(models or {}, Registry(journal), artifacts, environment, clock.now())
-    run = new_run_id()
-    locked = pin_models(journal, graph, environment)
+    run, locked = new_run_id(), pin_models(journal, graph, environment)
     lock = Lock(tables=pinned, models=locked, run=run, moment=clock.now(), as_of=is_clock_given, seed=seed)
     body: dict[str, JSON] = {"parameters": given, "lock": lock.to_json(), "environment": environment}
-    journal.create(run, graph.pipeline, body, at=clock.now())
-    lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=clock.now())
-    journal.append(run, EventKind.RUN_STARTED, {"isolation": "inline"}, at=clock.now(), lease=lease)
+    lease = _started(journal, run, graph, body, clock.now())
     folder = state_dir or Path(tempfile.mkdtemp(prefix="trikk-"))
     place = Workplace(Loaded({pipeline.name: pipeline}), artifacts, kept, journal, Path.cwd(), folder, environment)
-    executor = InlineExecutor(place, clock)
-    cached = any(node.cache is not None for node in graph.nodes.values())
-    driver = Driver(
-        graph,
-        RunState.fold(run, journal.events(run), graph.nodes),
-        journal=journal,
-        lease=lease,
-        executor=executor,
-        artifacts=artifacts,
-        clock=clock,
-        capacity=Capacity.of_machine(),
-        options=Options(keep_going=keep_going, codes=executor.codes(pipeline.name) if cached else None),
-    )
-    state = driver.drive()
+    state = _driver(graph, place, lease, clock, keep_going=keep_going).drive()
     journal.release(lease)
     finished = InlineRun(state, journal.events(run), artifacts, kept, journal, folder)
     if state_dir is None:
         weakref.finalize(finished, shutil.rmtree, folder, ignore_errors=True)
     return finished
+
+
+def _started(journal: Journal, run: str, graph: Graph, body: dict[str, JSON], now: float) -> Lease:
+    """Write down that a run is there and goes on; its lease."""
+    journal.create(run, graph.pipeline, body, at=now)
+    lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=now)
+    journal.append(run, EventKind.RUN_STARTED, {"isolation": "inline"}, at=now, lease=lease)
+    return lease
+
+
+def _driver(graph: Graph, place: Workplace, lease: Lease, clock: Clock, *, keep_going: bool) -> Driver:
+    journal, executor = place.journal, InlineExecutor(place, clock)
+    # fingerprints of code cost time, and only a cache asks for them
+    is_cached = any(node.cache is not None for node in graph.nodes.values())
+    return Driver(
+        graph,
+        RunState.fold(lease.run, journal.events(lease.run), graph.nodes),
+        journal=journal,
+        lease=lease,
+        executor=executor,
+        artifacts=place.artifacts,
+        clock=clock,
+        capacity=Capacity.of_machine(),
+        options=Options(keep_going=keep_going, codes=executor.codes(graph.pipeline) if is_cached else None),
+    )
 
 
 def _register(
