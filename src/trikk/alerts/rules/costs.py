@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo
 
 from trikk.alerts.rules.rule import Kind, Point, Reading, Scene, Severity
@@ -18,11 +18,13 @@ from trikk.core.errors import UsageError
 from trikk.core.settings import Settings
 from trikk.core.values import JSON
 from trikk.core.zones import day_of, day_start
-from trikk.execution.project import Project
-from trikk.execution.upkeep.run_costs import Spending, Spent, added
 from trikk.runs.cost import Cost, Prices, dearest, money
-from trikk.runs.journals.journal import RunRow
 from trikk.runs.states import RunStatus
+
+if TYPE_CHECKING:
+    from trikk.execution.project import Project
+    from trikk.execution.upkeep.run_costs import Spent
+    from trikk.runs.journals.journal import RunRow
 
 ALL_PIPELINES = "_all"
 """The subject of a rule on what all pipelines cost together; no pipeline can be called so."""
@@ -92,6 +94,8 @@ class CostRule(PipelineRule, frozen=True, kw_only=True):
 
     def _of_runs(self, project: Project, pipeline: str, now: datetime, prices: Prices) -> tuple[Point, ...]:
         """Each of the last runs; one that goes on counts as soon as it has cost too much."""
+        from trikk.execution.upkeep.run_costs import Spending
+
         spending, at = Spending(project), now.timestamp()
         budget = money(self.costs_more_than, prices.currency)
         points = []
@@ -108,6 +112,8 @@ class CostRule(PipelineRule, frozen=True, kw_only=True):
 
     def _of_periods(self, project: Project, pipeline: str, now: datetime, prices: Prices) -> tuple[Point, ...]:
         """Each of the last days or months; the one under way counts as soon as it has cost too much."""
+        from trikk.execution.upkeep.run_costs import Spending
+
         zone = ZoneInfo(project.settings.timezone)
         spans = periods(self.per, now, zone, self.windows)
         rows = _ended_since(project, None if pipeline == ALL_PIPELINES else pipeline, spans[0].start, now)
@@ -161,6 +167,8 @@ def _summed(
     rows: Sequence[RunRow], spent: dict[str, Spent], prices: Prices, budget: str, *, named: bool
 ) -> tuple[Cost, dict[str, JSON]]:
     """What some runs cost together, and what is to be told of it; `named` says of which pipeline each step is."""
+    from trikk.execution.upkeep.run_costs import added
+
     known = [row for row in rows if row.id in spent]
     label = {row.id: f"{row.pipeline}." if named else "" for row in known}
     steps = added({f"{label[row.id]}{step}": u for step, u in spent[row.id].items()} for row in known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace as changed
 from datetime import date, datetime, timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
@@ -12,13 +12,13 @@ from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule import Kind, Point, Reading, Severity
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.drift import SlidingWindow, Verdict
 from trikk.monitoring.cases.windows import window_named, zone_of
 from trikk.monitoring.day_drift.drift_definition import Drift
-from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords, drift_observations
-from trikk.monitoring.day_drift.reference_days import compared_with
-from trikk.monitoring.figures.records import Records
 from trikk.monitoring.monitor_definition import MonitorSpec
+
+if TYPE_CHECKING:
+    from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
+    from trikk.monitoring.figures.records import Records
 
 _UNIT = "limits"  # an earlier build counted columns
 _CRISIS = 0.1
@@ -39,10 +39,14 @@ class DriftRule(MonitorRule, frozen=True, kw_only=True):
 
     def judge(self, records: Records, spec: MonitorSpec, now: datetime) -> list[Reading]:
         """A reading of a monitor's days; UsageError if it declares no drift."""
+        from trikk.monitoring.day_drift.drift_records import DriftRecords
+
         return self.judge_days(DriftRecords(records.ledger, spec.name), spec, now)
 
     def judge_days(self, days: DriftRecords, spec: MonitorSpec, now: datetime) -> list[Reading]:
         """A reading of days; UsageError if the monitor declares no drift."""
+        from trikk.monitoring.day_drift.drift_records import drift_observations
+
         if spec.drift is None:
             raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
         observed = drift_observations(days, spec, now, most=self.least)
@@ -57,6 +61,8 @@ class DriftRule(MonitorRule, frozen=True, kw_only=True):
 
 
 def _point(day: DriftRecord) -> Point:
+    from trikk.drift import Verdict
+
     facts: dict[str, JSON] = {"window": day.label, "verdict": day.headline}
     facts |= {column.column: column.reason for column in day.drifted}
     return Point(
@@ -73,6 +79,9 @@ def _point(day: DriftRecord) -> Point:
 
 def _with_crisis(point: Point, day: DriftRecord, days: DriftRecords, spec: MonitorSpec) -> Point:
     """A good day; if its reference has slid into days that drifted, that is said, with one that does not slide."""
+    from trikk.drift import SlidingWindow, Verdict
+    from trikk.monitoring.day_drift.reference_days import compared_with
+
     reference, zone = Drift.read(spec.drift or {}).matched, zone_of(spec.timezone)
     if not isinstance(reference, SlidingWindow):
         return point

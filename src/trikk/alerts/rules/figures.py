@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trikk.alerts.rules.language import parse
 from trikk.alerts.rules.monitor_rule import BACK, MonitorRule, recent
@@ -18,10 +18,11 @@ from trikk.alerts.rules.rule_condition import COUNTS, NOWCASTS, UNLABELLED, Comp
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.monitoring.cases.windows import WindowState
-from trikk.monitoring.estimates.trust import trusts
-from trikk.monitoring.figures.records import Records, WindowRecord
-from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
+
+if TYPE_CHECKING:
+    from trikk.monitoring.figures.records import Records, WindowRecord
+    from trikk.monitoring.figures.window_figures import Figures
 
 USUAL_WINDOWS, USUAL_LEAST = 28, 7
 _AHEAD = timedelta(days=2)  # up to which windows are estimated that have yet to come
@@ -203,6 +204,8 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
         part = look.part
         facts: dict[str, JSON] = {}
         if self.is_foretelling:
+            from trikk.monitoring.estimates.trust import trusts
+
             facts = {f"the estimate of {t.metric}": f"{t.state}: {t.reason}" for t in trusts(spec, look.windows)}
         points = tuple(
             _point(spec, one.window, one.figures, compared, facts, bad=holds)

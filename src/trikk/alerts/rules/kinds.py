@@ -1,4 +1,8 @@
-"""All kinds of rules: a rule from what somebody wrote, and from its JSON."""
+"""All kinds of rules: a rule from what somebody wrote, and from its JSON.
+
+An author's `Alarm` imports this in every process that loads the project, so that what rules only need to make
+readings is imported by the functions that make them.
+"""
 
 from __future__ import annotations
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from trikk.alerts.rules.monitor_rule import MonitorRule, recent
 from trikk.alerts.rules.rule import Kind, Point, Reading, Severity
 from trikk.monitoring.cases.windows import WindowState
-from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
+
+if TYPE_CHECKING:
+    from trikk.monitoring.figures.records import Records, WindowRecord
 
 
 class LabelRule(MonitorRule, frozen=True, kw_only=True):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from trikk.alerts.rules.rule import Point, Reading, Rule, Scene, among
 from trikk.core.errors import UsageError
 from trikk.monitoring.cases.windows import labels_back, until_gap, zone_of
-from trikk.monitoring.figures.records import Records, WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
+
+if TYPE_CHECKING:
+    from trikk.monitoring.figures.records import Records, WindowRecord
 
 BACK = 84
 """How many windows are looked at for what is usual."""
@@ -75,6 +77,8 @@ class MonitorRule(Rule, frozen=True, kw_only=True):
         """What it sees of a monitor; nothing of one that was never evaluated."""
         if subject not in scene.evaluated:
             return []
+        from trikk.monitoring.figures.records import Records
+
         records = Records(scene.project.journal, subject)
         spec = records.spec()
         self.check_against(spec)

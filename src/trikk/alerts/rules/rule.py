@@ -49,6 +49,8 @@ class Kind(StrEnum):
     CODE = "code does not load"
     LABELS = "labels overdue"
     DRIFT = "drift"
+    UNKNOWN = "unknown"
+    """One that only a newer trikk knows."""
 
 
 class Point(Record, frozen=True):
@@ -116,7 +118,7 @@ class Rule(Record, frozen=True, kw_only=True):
         escalate_after: seconds unresolved and not acknowledged after which it is told again; 0 for never.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[Kind] = Kind.UNKNOWN
     about: ClassVar[str] = ""
     """What it can name as its subject: a monitor, a pipeline, a table; "" if it is about the project."""
     needs_subject: ClassVar[bool] = False

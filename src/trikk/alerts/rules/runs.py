@@ -6,7 +6,7 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -16,11 +16,12 @@ from trikk.core.durations import show_seconds
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.core.zones import start_of
-from trikk.execution.project import Project
-from trikk.quality.check_verdict import summary
 from trikk.runs.events import EventKind
-from trikk.runs.journals.journal import RunRow
 from trikk.runs.states import RunStatus
+
+if TYPE_CHECKING:
+    from trikk.execution.project import Project
+    from trikk.runs.journals.journal import RunRow
 
 _PAGE = 100
 _NOT_COUNTED = ("replay", "sweep")  # tried by hand: they say nothing of the night's run
@@ -143,6 +144,8 @@ class GateRule(PipelineRule, frozen=True, kw_only=True):
 
 def _gate_point(row: RunRow, verdicts: Sequence[Any]) -> Point:
     """A run by what its gates said, each as the body of its event."""
+    from trikk.quality.check_verdict import summary
+
     warned = [body for body in verdicts if body["verdict"] == "warned"]
     failing = [check for body in warned for check in body["checks"] if check["ran"] and not check["passed"]]
     reasons = "; ".join(f"{check['name']}: {check['observed']}" for check in failing)

@@ -21,11 +21,12 @@ from msgspec.structs import replace
 
 from trikk.core.errors import Conflict, TableError, UsageError
 from trikk.core.record import Record
-from trikk.execution.project import Project
-from trikk.runs.journals.ledger import Entry
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from trikk.execution.project import Project
+    from trikk.runs.journals.ledger import Entry
 
 TOLERANCE = 3600.0
 MOST = 5000
