@@ -12,7 +12,7 @@ from trikk import Cache, Resources, Retry
 from trikk.core.errors import DefinitionError, UnknownName
 from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, ParameterRef, TableRef
 from trikk.pipeline.condition import Condition
-from trikk.pipeline.graph import Graph, Node, ParameterSpec, WriteTo
+from trikk.pipeline.graph import Graph, Node, ParameterSpec, Role, WriteTo
 from trikk.pipeline.parameter_kinds import Kind
 
 JSONS = st.recursive(
@@ -159,3 +159,15 @@ def test_a_hostile_name_in_stored_json_is_refused() -> None:
     data["nodes"][0]["name"] = "../a"  # type: ignore[index,call-overload]
     with pytest.raises(Exception, match="can't name a step"):
         Graph.read(data)
+
+
+def test_what_steps_declare_is_listed_by_their_role_and_older_graphs_declare_nothing() -> None:
+    watching = Node("watch", "m:f", {"spec": Constant({"name": "people"})}, role=Role.MONITOR)
+    graph = Graph.build("p", (), [watching, Node("plain", "m:g")])
+    again = Graph.read(json.loads(json.dumps(graph.to_json())))
+    assert [*again.declared(Role.MONITOR)] == [{"name": "people"}]
+    assert [*again.declared(Role.REPORT)] == []
+    older = graph.to_json()
+    nodes: Any = older["nodes"]
+    assert [node.pop("role", None) for node in nodes] == ["monitor", None]
+    assert [*Graph.read(older).declared(Role.MONITOR)] == []
