@@ -107,9 +107,9 @@ def test_the_command_syncs_by_the_definition_that_the_pipeline_has_used(folder: 
     never = folder.trikk("features", "get", "loads", "line=4", "stop=77")
     assert json.loads(never.out)["_missing"] == "unknown"
     assert "stop=x is not of type" in folder.refused("features", "get", "loads", "line=4", "stop=x")["what"]
-    assert "no part of the key" in folder.refused("features", "get", "loads", "stap=1")["what"]
+    assert "not a part of the key" in folder.refused("features", "get", "loads", "stap=1")["what"]
     assert "there is no feature table" in folder.refused("features", "get", "laods", "line=4")["what"]
-    assert "no moment" in folder.refused("features", "sync", "loads", "--at", "noon")["what"]
+    assert "not a moment" in folder.refused("features", "sync", "loads", "--at", "noon")["what"]
 
 
 def test_rows_that_can_not_be_features_fail_before_they_are_written(folder: Folder) -> None:

@@ -267,7 +267,7 @@ def test_a_file_that_is_no_online_store_is_left_alone(place: Place, tmp_path: Pa
     with sqlite3.connect(other) as link:
         link.execute("CREATE TABLE mine (x)")
     link.close()
-    with pytest.raises(StorageError, match="is no online store of trikk"):
+    with pytest.raises(StorageError, match="is not an online store of trikk"):
         sync(LOADS.definition, place, to=f"sqlite:///{other}")
     other.write_bytes(b"rubbish" * 1000)
     with pytest.raises(StorageError, match="can't be read or written"):

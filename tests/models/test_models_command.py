@@ -111,7 +111,7 @@ def test_a_promotion_of_a_past_that_is_filled_in_counts_from_when_it_is_told(tmp
         assert (
             "in the future" in folder.refused("models", "promote", "people", number, "--at", "2999-01-01")["what"]
         )
-    assert "no time" in folder.refused("models", "promote", "people", "2", "--at", "monday")["what"]
+    assert "not a time" in folder.refused("models", "promote", "people", "2", "--at", "monday")["what"]
     move = folder.good("models", "promote", "people", "2", "--alias", "past", "--at", "2020-04-01T12:00Z")["move"]
     assert move["at"] == datetime(2020, 4, 1, 12, tzinfo=UTC).timestamp()
     assert abs(move["recorded"] - time.time()) < 600
@@ -132,7 +132,7 @@ def test_who_was_champion_then_has_an_answer(city: Folder) -> None:
     assert city.good("models", "people", "--at", "2020-03-03")["aliases"] == {"champion": None}
     assert city.good("models", "people@champion", "--at", "2999-03-03T10:00")["aliases"]["champion"] == 2
     assert "held by no version" in city.trikk("models", "people", "--at", "2020-03-03").out
-    assert "no time" in city.refused("models", "people", "--at", "march")["what"]
+    assert "not a time" in city.refused("models", "people", "--at", "march")["what"]
 
 
 def test_versions_are_compared_side_by_side(city: Folder) -> None:

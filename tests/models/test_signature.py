@@ -100,7 +100,7 @@ def test_empty_values_pass_only_where_the_model_was_fitted_with_some(values: lis
 def test_a_type_that_no_signature_can_hold_is_refused_when_it_is_inferred() -> None:
     with pytest.raises(SignatureError, match="'x' is of type List"):
         Signature.infer(pl.DataFrame({"x": [[1]]}), [1.0])
-    with pytest.raises(SignatureError, match="'y' is no input"):
+    with pytest.raises(SignatureError, match="'y' is not an input"):
         Signature.infer(ROWS, [1.0], nullable=["y"])
 
 

@@ -281,8 +281,8 @@ def test_drift_of_an_older_definition_is_not_compared_anew() -> None:
     [
         ({"made": "before"}, "within= is for predictions that are made after"),
         ({"within": "soon"}, "within"),
-        ({"made": "later", "made_at": "at"}, "made='later' is no time to predict"),
-        ({"made": "After", "within": None}, "made='After' is no time to predict"),  # and no column
+        ({"made": "later", "made_at": "at"}, "made='later' is not a time to predict"),
+        ({"made": "After", "within": None}, "made='After' is not a time to predict"),  # and no column
     ],
 )
 def test_what_can_not_work_is_refused(options: dict[str, Any], why: str) -> None:

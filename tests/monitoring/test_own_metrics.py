@@ -67,7 +67,7 @@ def test_it_has_the_function_s_name_or_the_one_that_is_given_everywhere() -> Non
         ((lambda: Metric(within_3, name="quantile_3"),), "'quantile_3' can't name a metric"),
         ((lambda: Metric(within_3, name="within 3"),), "'within 3' can't be the name"),
         ((lambda: Metric(within_3, better="up"),), "better='up'"),
-        ((lambda: 5,), "5 is no metric"),
+        ((lambda: 5,), "5 is not a metric"),
         ((lambda: lambda a, b: 0.0,), "can't be found by its name"),
         (("maee",), "no metric 'maee'"),
         ((), "needs a metric"),

@@ -157,7 +157,7 @@ def test_what_can_not_be_encoded_is_named_before_anything_is_sent() -> None:
         made(pl.DataFrame({"max temp": [1]}), "avro")
     with pytest.raises(PermanentError, match=r"row 1, column 'k' .* no key"):
         made(pl.DataFrame({"k": ["a", None]}), key="k")
-    with pytest.raises(UsageError, match="'z' is no column"):
+    with pytest.raises(UsageError, match="'z' is not a column"):
         made(pl.DataFrame({"k": ["a"]}), key="z")
     with pytest.raises(UsageError, match="no columns"):
         made(pl.DataFrame())

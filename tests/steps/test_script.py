@@ -135,7 +135,7 @@ def test_megabytes_on_both_streams_do_not_block(capfd: pytest.CaptureFixture[str
         ("ln -s /etc/passwd out.txt", "out.txt", "link that leads outside"),
         ("rmdir out; ln -s / out", "out/", "link that leads outside"),
         ("mkfifo out.csv", "out.csv", "neither a file nor a folder"),
-        ("echo '{' > out.json", "out.json", "is no JSON"),
+        ("echo '{' > out.json", "out.json", "is not JSON"),
         ("printf 'a,b\\n1,2,3\\n' > out.csv", "out.csv", "out.csv can't be read as csv: line 2: it has more"),
         ("echo x > out.parquet", "out.parquet", "out.parquet can't be read as parquet"),
     ],

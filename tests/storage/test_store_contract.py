@@ -189,10 +189,10 @@ def test_a_young_object_is_not_deleted_with_the_old_ones(place: Place) -> None:
 def test_a_hostile_digest_never_becomes_a_path(place: Place, digest: str) -> None:
     source = place.store.workspace() / "source"
     for call in (place.store.fetch, place.store.contains, place.store.touch, place.store.delete):
-        with pytest.raises(StorageError, match="no digest"):
+        with pytest.raises(StorageError, match="not a digest"):
             call(digest)
     source.write_bytes(b"data")
-    with pytest.raises(StorageError, match="no digest"):
+    with pytest.raises(StorageError, match="not a digest"):
         place.store.add(source, digest)
     assert list(place.store.list()) == []
 

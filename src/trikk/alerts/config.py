@@ -140,7 +140,7 @@ def _channels(given: Any) -> dict[str, str]:
         if not isinstance(address, str) or not _SCHEME.match(address):
             # the address itself may be a secret, so that it is not shown
             raise UsageError(
-                f"channel {name} is no address", next='such as "mailto://...", "slack://...", "file:alerts"'
+                f"channel {name} is not an address", next='such as "mailto://...", "slack://...", "file:alerts"'
             )
     return {FILE_CHANNEL: "file:.trikk/alerts", **given}
 
@@ -152,7 +152,7 @@ def _routes(given: Any, channels: Mapping[str, str]) -> dict[str, tuple[str, ...
         if severity not in _ROUTES:
             raise UsageError(f"alerts.routes has {severity!r}", next=f"use {', '.join(_ROUTES)}")
         if not isinstance(names, list):
-            raise UsageError(f"alerts.routes.{severity} is no list", next=f'write {severity} = ["team"]')
+            raise UsageError(f"alerts.routes.{severity} is not a list", next=f'write {severity} = ["team"]')
         for name in names:
             if name not in channels:
                 raise UsageError(

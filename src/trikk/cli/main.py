@@ -114,7 +114,7 @@ def cli(project: str | None) -> None:
         try:
             os.chdir(project)
         except (OSError, ValueError) as error:
-            raise click.UsageError(f"{project!r} is no folder: {error}") from error
+            raise click.UsageError(f"{project!r} is not a folder: {error}") from error
 
 
 def main(args: list[str] | None = None) -> None:

@@ -177,7 +177,7 @@ def _types(given: tuple[str, ...]) -> dict[str, str]:
         column, equals, dtype = pair.rpartition("=")
         if not equals or not column:
             raise UsageError(
-                f"--types {pair!r} is no COLUMN=TYPE", next="write it as in --types id=Int64,note=String"
+                f"--types {pair!r} is not a COLUMN=TYPE", next="write it as in --types id=Int64,note=String"
             )
         types[column] = dtype
     return types

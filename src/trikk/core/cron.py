@@ -47,7 +47,7 @@ def checked_cron(text: object) -> str:
         problem = str(error).lower()
     if problem:
         raise UsageError(
-            f"{str(text)[:60]!r} is no cron line that comes due: {problem}",
+            f"{str(text)[:60]!r} is not a cron line that comes due: {problem}",
             next='write minute, hour, day, month and weekday, such as "0 6 1 * *"',
         )
     return line

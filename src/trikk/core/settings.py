@@ -270,4 +270,4 @@ def _check_costs(file: Path, costs: Mapping[str, Any]) -> None:
             raise ProjectError(f"unknown setting 'costs.{key}'", where=str(file), next=f"there are: {known}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             mend = f"write what an hour costs, such as {key} = 0.045"
-            raise ProjectError(f"costs.{key} = {value!r} is no price", where=str(file), next=mend)
+            raise ProjectError(f"costs.{key} = {value!r} is not a price", where=str(file), next=mend)

@@ -114,7 +114,7 @@ def plain(value: JSON, number: Callable[[str], Any] = str) -> Any:
 def _enum(parts: Any) -> enum.Enum:
     found = _member(*parts)
     if found is None:
-        raise UsageError(f"{'.'.join(map(str, parts))} is no enum member of the loaded project")
+        raise UsageError(f"{'.'.join(map(str, parts))} is not an enum member of the loaded project")
     return found
 
 

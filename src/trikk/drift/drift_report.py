@@ -173,4 +173,4 @@ class DriftReport:
                 raise StorageError(f"a drift report of version {data['version']}", next="update trikk")
             return cls(tuple(ColumnDrift(**decode(column)) for column in data["columns"]), **rest)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StorageError("this is no drift report", next="compare the rows again") from error
+            raise StorageError("this is not a drift report", next="compare the rows again") from error

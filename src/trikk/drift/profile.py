@@ -66,7 +66,7 @@ class Profile:
             columns = {name: ColumnProfile.read(decode(column)) for name, column in data["columns"].items()}
             return cls(int(data["rows"]), columns)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StorageError("this is no profile of rows", next="make it again with profile(...)") from error
+            raise StorageError("this is not a profile of rows", next="make it again with profile(...)") from error
 
     def dumps(self) -> str:
         """The profile as a text without blanks: what a device sends."""

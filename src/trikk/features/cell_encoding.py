@@ -63,7 +63,7 @@ def read_type(text: str) -> pl.DataType:
         return pl.Decimal(int(match[1]), int(match[2]))
     if match := _LIST.match(text):
         return pl.List(read_type(match[1]))
-    raise UsageError(f"{text!r} is no type of a feature")
+    raise UsageError(f"{text!r} is not a type of a feature")
 
 
 def wire_type(dtype: pl.DataType) -> pl.DataType:

@@ -136,7 +136,7 @@ class SqliteOnline:
         application = connection.execute("PRAGMA application_id").fetchone()[0]  # set together with the tables
         if application != _APPLICATION and not empty:
             raise StorageError(
-                "the file is no online store of trikk",
+                "the file is not an online store of trikk",
                 where=str(self.path),
                 next="name another file: nothing was changed in this one",
             )

@@ -57,7 +57,7 @@ def promote_if(
     """
     check_given("alias", alias)
     if not isinstance(rule, BetterBy):
-        raise DefinitionError(f"{rule!r} is no rule", where=caller(), next='use better_by(0.02, metric="mae")')
+        raise DefinitionError(f"{rule!r} is not a rule", where=caller(), next='use better_by(0.02, metric="mae")')
     placed = _step().options(name=step_name(name, step), after=after)
     return placed(rule.to_json(), candidate, rows, target=target, alias=alias, why=why)
 

@@ -55,7 +55,7 @@ def better_by(
     from trikk.models.metrics.by_name import metric_of
 
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not math.isfinite(margin):
-        raise UsageError(f"{margin!r} is no margin", next="give a number: 0.02 for 2 %")
+        raise UsageError(f"{margin!r} is not a margin", next="give a number: 0.02 for 2 %")
     if better is not None and better not in BETTER:
         raise UsageError(f"better={better!r}", next=f"use one of {', '.join(BETTER)}")
     if isinstance(metric, Own):

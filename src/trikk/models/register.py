@@ -399,7 +399,7 @@ def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
         good = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not (good and math.isfinite(value)):
             raise UsageError(
-                f"the metric {name!r} is {value!r}, which is no finite number", next="look at what computed it"
+                f"the metric {name!r} is {value!r}, which is not a finite number", next="look at what computed it"
             )
         floats[str(name)] = float(value)
     return floats

@@ -94,7 +94,7 @@ class Signature:
         unknown = sorted(set(nullable) - set(inputs.columns))
         if unknown or not inputs.width:
             raise SignatureError(
-                f"{unknown[0]!r} is no input" if unknown else "a signature needs at least one input",
+                f"{unknown[0]!r} is not an input" if unknown else "a signature needs at least one input",
                 field=unknown[0] if unknown else None,
                 next=f"the inputs are: {', '.join(inputs.columns) or 'none'}",
             )
@@ -194,7 +194,7 @@ class Signature:
             )
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise StorageError(
-                "this is no description of a signature", next="look for a damaged entry of the model"
+                "this is not a description of a signature", next="look for a damaged entry of the model"
             ) from error
 
 

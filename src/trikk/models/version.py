@@ -87,7 +87,7 @@ class ModelVersion:
             return cls(**rest)
         except (KeyError, TypeError) as error:
             raise StorageError(
-                "this is no description of a model version", next="look for a damaged entry of the model"
+                "this is not a description of a model version", next="look for a damaged entry of the model"
             ) from error
 
     def load(self, artifacts: Artifacts | None = None, want: object = None) -> Any:

@@ -230,7 +230,7 @@ def timing_of(made: str, made_at: str, within: Duration | None) -> dict[str, Any
     """When predictions are made; `made` was the column of that time in earlier releases, and still may be."""
     if made not in [*Made]:
         if made_at or str(made).lower() in [*Made]:
-            raise UsageError(f"made={made!r} is no time to predict", next='use made="before" or made="after"')
+            raise UsageError(f"made={made!r} is not a time to predict", next='use made="before" or made="after"')
         made, made_at = Made.BEFORE, made
     if within is not None and made != Made.AFTER:
         raise UsageError("within= is for predictions that are made after their slot", next='add made="after"')

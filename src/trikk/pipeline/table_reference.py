@@ -96,7 +96,7 @@ class Table:
         argument = trace.argument(rows, f"the rows for table {self.table_name}")
         if isinstance(argument, Constant | ParameterRef) or _is_surely_no_frame(rows):
             raise DefinitionError(
-                f"table {self.table_name} is given {rows!r}, which is no frame",
+                f"table {self.table_name} is given {rows!r}, which is not a frame",
                 where=where,
                 next="give it the output of a step that returns a frame, or a list of such",
             )

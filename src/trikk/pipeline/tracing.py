@@ -78,7 +78,7 @@ class Trace:
             if isinstance(value, dict):
                 if not all(isinstance(k, str) for k in value):
                     raise DefinitionError(
-                        f"{what} has a key that is no text", where=caller(), next="use texts as keys"
+                        f"{what} has a key that is not a text", where=caller(), next="use texts as keys"
                     )
                 items = tuple(self.argument(v, f"{what}[{k!r}]") for k, v in value.items())
                 return Group(items, tuple(value))
@@ -156,7 +156,7 @@ def step_names(after: object) -> tuple[str, ...]:
     for item in items:
         if not (isinstance(item, Output) and isinstance(item.symbol_argument, OutputRef)):
             raise DefinitionError(
-                f"after={item!r} is no step",
+                f"after={item!r} is not a step",
                 where=caller(),
                 next="give what calling a step returned: after=loaded",
             )

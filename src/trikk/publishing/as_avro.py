@@ -69,7 +69,7 @@ def schema_of(rows: pl.DataFrame, key: list[str]) -> dict[str, JSON]:
 def _check_name(name: str) -> None:
     if not _NAME.match(name):
         raise PermanentError(
-            f"column {name!r} can't be published as Avro: its name is no Avro name",
+            f"column {name!r} can't be published as Avro: its name is not an Avro name",
             next="rename it to letters, digits and _; nothing was sent",
         )
 

@@ -156,7 +156,7 @@ def _options(scheme: str, kind: str, query: str) -> dict[str, str]:
     for name, value in options.items():
         if name not in _OPTIONS[kind]:
             raise UsageError(
-                f"{name!r} is no option of a {kind} address", next=f"there are: {sorted(_OPTIONS[kind])}"
+                f"{name!r} is not an option of a {kind} address", next=f"there are: {sorted(_OPTIONS[kind])}"
             )
         if name in _CHOICES and value not in _CHOICES[name]:
             raise UsageError(f"the option {name} is not understood", next=f"use one of {sorted(_CHOICES[name])}")

@@ -111,7 +111,9 @@ def _model(model: Any) -> tuple[str, int | None] | None:
     given = model if isinstance(model, Mapping) else {k: getattr(model, k, None) for k in ("name", "version")}
     name, version = given.get("name"), given.get("version")
     if not isinstance(name, str):
-        raise UsageError("model= is no model", next="give a ModelVersion, what register_model returned, or a name")
+        raise UsageError(
+            "model= is not a model", next="give a ModelVersion, what register_model returned, or a name"
+        )
     return name, version if isinstance(version, int) else None
 
 

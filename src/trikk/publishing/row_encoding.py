@@ -78,7 +78,7 @@ def _check_columns(rows: pl.DataFrame, key: list[str]) -> None:
     for name in key:
         if name not in rows.columns:
             raise UsageError(
-                f"the key {name!r} is no column of the frame", next=f"it has: {', '.join(rows.columns)}"[:400]
+                f"the key {name!r} is not a column of the frame", next=f"it has: {', '.join(rows.columns)}"[:400]
             )
         nulls = rows.get_column(name).is_null()
         if nulls.any():

@@ -32,7 +32,7 @@ class Artifact(Record, frozen=True):
 
     def __post_init__(self) -> None:
         if not is_digest(self.digest) or self.size < 0:
-            raise ValueError("this is no digest and size of an artifact")
+            raise ValueError("this is not a digest and size of an artifact")
 
     def __hash__(self) -> int:
         return hash((self.digest, self.codec))

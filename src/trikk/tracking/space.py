@@ -136,7 +136,7 @@ def _range(kind: Kind, match: re.Match[str]) -> Range:
     high: Any = kind.from_text(match["high"])
     log = match["log"] is not None
     if low >= high:
-        raise ParameterError(f"{match[0]} is no range", next="give the smaller number first")
+        raise ParameterError(f"{match[0]} is not a range", next="give the smaller number first")
     if log and low <= 0:
         raise ParameterError(f"{match[0]} has no logarithm", next="begin above 0")
     return Range(low, high, kind.name == "int", log)
@@ -146,7 +146,7 @@ def _json(text: str) -> list[Any]:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ParameterError(f"{text!r} is no JSON: {error}", next="give a list such as [1, 2]") from error
+        raise ParameterError(f"{text!r} is not JSON: {error}", next="give a list such as [1, 2]") from error
     if not isinstance(values, list):
-        raise ParameterError(f"{text!r} is no list", next="give a list such as [1, 2]")
+        raise ParameterError(f"{text!r} is not a list", next="give a list such as [1, 2]")
     return values

@@ -50,7 +50,7 @@ class Accepted(Record, frozen=True):
             share = math.nan
         if not 0 < share < 1:
             raise UsageError(
-                f"{text!r} is no rate of false alarms",
+                f"{text!r} is not a rate of false alarms",
                 next="write 1/month, 2/week, or the share of nights with an alarm, such as 0.02",
             )
         return cls(text.strip(), share, of_nights=True)

@@ -116,7 +116,7 @@ def _region(arn: str, channel: str) -> str:
     parts = arn.split(":")
     if len(parts) != 6 or parts[2] != "sns":
         raise ProjectError(
-            f"channel {channel} is no topic of SNS",
+            f"channel {channel} is not a topic of SNS",
             where=FILE,
             next='write "sns:arn:aws:sns:REGION:ACCOUNT:TOPIC"',
         )

@@ -111,7 +111,7 @@ def _value(data: Mapping[str, Any], key: str) -> Any:
 def _text(data: Mapping[str, Any], key: str) -> str:
     value = data[key]
     if not isinstance(value, str):
-        raise UsageError(f"{key} = {value!r} is no text", next=f'write {key} = "..."')
+        raise UsageError(f"{key} = {value!r} is not a text", next=f'write {key} = "..."')
     return value
 
 
@@ -129,7 +129,7 @@ def _duration(data: Mapping[str, Any], key: str) -> float:
 def _amount(data: Mapping[str, Any], key: str) -> float:
     value = data[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise UsageError(f"{key} = {value!r} is no amount", next=f"use a number: {key} = 2.5")
+        raise UsageError(f"{key} = {value!r} is not an amount", next=f"use a number: {key} = 2.5")
     return float(value)
 
 

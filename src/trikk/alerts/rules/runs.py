@@ -174,7 +174,7 @@ class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
         try:
             time.fromisoformat(self.by)
         except ValueError as error:
-            raise UsageError(f"by = {self.by!r} is no time of day", next='write "04:30"') from error
+            raise UsageError(f"by = {self.by!r} is not a time of day", next='write "04:30"') from error
 
     def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
         """A point for each of the last days.

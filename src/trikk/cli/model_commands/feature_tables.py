@@ -143,7 +143,7 @@ def _key(definition: Definition, types: list[str], given: tuple[str, ...]) -> di
         column, equals, text = pair.partition("=")
         if not equals or column not in definition.entity:
             wanted = " ".join(f"{c}=..." for c in definition.entity)
-            raise UsageError(f"{pair!r} is no part of the key", next=f"write {wanted}")
+            raise UsageError(f"{pair!r} is not a part of the key", next=f"write {wanted}")
         texts[column] = text
     kinds = dict(zip(definition.entity, types, strict=True))
     return {column: _value(column, text, kinds[column]) for column, text in texts.items()}
@@ -183,7 +183,7 @@ def _moment(text: str | None) -> datetime | None:
     try:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no moment", next="write it such as 2024-03-01T09:30:00+00:00") from None
+        raise UsageError(f"{text!r} is not a moment", next="write it such as 2024-03-01T09:30:00+00:00") from None
 
 
 def _shown(value: Any) -> Any:

@@ -232,7 +232,7 @@ def _moment(text: str, *, day_ends: bool = False) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no time", next="write 2020-03-03, or 2020-03-03T12:30") from None
+        raise UsageError(f"{text!r} is not a time", next="write 2020-03-03, or 2020-03-03T12:30") from None
     if day_ends and len(text) <= len("2020-03-03"):
         moment += timedelta(days=1, microseconds=-1)
     return (moment if moment.tzinfo else moment.replace(tzinfo=project_zone())).timestamp()

@@ -97,7 +97,7 @@ def _days(text: str) -> Days:
     try:
         first, last = (date.fromisoformat(part) for part in text.split(":"))
     except ValueError as error:
-        raise UsageError(f"{text!r} is no period", next="write --known-ok 2020-03-01:2020-03-20") from error
+        raise UsageError(f"{text!r} is not a period", next="write --known-ok 2020-03-01:2020-03-20") from error
     if last < first:
         raise UsageError(f"{text!r} ends before it begins", next="write the earlier day first")
     return Days(first, last)

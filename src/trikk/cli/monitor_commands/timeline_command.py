@@ -97,5 +97,5 @@ def _midnight(text: str | None, option: str, zone: ZoneInfo, *, after: int = 0) 
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise ParameterError(f"{option} {text} is no day", next="write it as 2020-03-26") from error
+        raise ParameterError(f"{option} {text} is not a day", next="write it as 2020-03-26") from error
     return day_start(day + timedelta(days=after), zone).timestamp()

@@ -74,7 +74,7 @@ def moment_of(text: str, project: Project) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ParameterError(f"--now {text} is no time", next="write it as 2020-03-26T23:59") from error
+        raise ParameterError(f"--now {text} is not a time", next="write it as 2020-03-26T23:59") from error
     return zones.moment_of(moment, ZoneInfo(project.settings.timezone))
 
 

@@ -301,7 +301,7 @@ def _time(text: str) -> time:
     try:
         return time.fromisoformat(text)
     except ValueError as error:
-        raise ParameterError(f"--at {text} is no time of day", next="write it as 04:00") from error
+        raise ParameterError(f"--at {text} is not a time of day", next="write it as 04:00") from error
 
 
 def _moment(day: date, hour: time, zone: str) -> float:
@@ -315,7 +315,7 @@ def _day_parameter(graph: Graph, chosen: str | None, given: Mapping[str, str], *
     if chosen is not None:
         if chosen not in dates:
             raise ParameterError(
-                f"{chosen!r} is no date parameter of {graph.pipeline}", next=f"there are: {dates}"
+                f"{chosen!r} is not a date parameter of {graph.pipeline}", next=f"there are: {dates}"
             )
         return chosen
     free = [name for name in dates if name not in given]

@@ -59,7 +59,7 @@ def dtype_of(text: str) -> pl.DataType:
         return dtype
     if match := _DATETIME.match(text):
         return pl.Datetime(match[1], match[2])  # type: ignore[arg-type]
-    raise SignatureError(f"{text!r} is no type of a signature", next="update trikk")
+    raise SignatureError(f"{text!r} is not a type of a signature", next="update trikk")
 
 
 def is_number(dtype: pl.DataType) -> bool:

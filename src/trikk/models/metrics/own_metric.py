@@ -84,7 +84,7 @@ def place_of(function: object) -> str:
     """
     if not callable(function) or not hasattr(function, "__qualname__"):
         raise DefinitionError(
-            f"{function!r} is no metric",
+            f"{function!r} is not a metric",
             where=caller(),
             next="give a function of truths and values, or a metric's name",
         )

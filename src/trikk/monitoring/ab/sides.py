@@ -70,7 +70,7 @@ def read_side(text: str) -> Side:
         check_name("environment", environment)
     model, alias, version = split_reference(reference)
     if (alias is None and version is None) or (slash and alias is None):
-        raise UsageError(f"{text!r} is no side of a comparison", next=f"write {_SHAPES}")
+        raise UsageError(f"{text!r} is not a side of a comparison", next=f"write {_SHAPES}")
     return Side(text, model=model, version=version, alias=alias or "", environment=environment)
 
 

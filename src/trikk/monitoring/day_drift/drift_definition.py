@@ -64,7 +64,7 @@ class Drift:
             if part not in PARTS:
                 raise UsageError(f"drift is of no {part!r}", next=f"use {', '.join(PARTS)}")
         if isinstance(self.columns, str):
-            raise UsageError(f"columns={self.columns!r} is no list", next=f"write columns=[{self.columns!r}]")
+            raise UsageError(f"columns={self.columns!r} is not a list", next=f"write columns=[{self.columns!r}]")
         methods = [self.methods] if isinstance(self.methods, str) else list((self.methods or {}).values())
         for method in methods:
             if method not in [*Method]:

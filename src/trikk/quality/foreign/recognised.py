@@ -28,7 +28,7 @@ def check_of(value: object) -> Check:
     if isinstance(value, Mapping) and "expectations" in value:
         return expectations(value)
     raise DefinitionError(
-        f"{value!r} is no check",
+        f"{value!r} is not a check",
         where=caller(),
         next='give checks such as not_null("id"), a Pandera schema or a Great Expectations suite',
     )

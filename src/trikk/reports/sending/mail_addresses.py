@@ -24,7 +24,8 @@ def check_address(text: object) -> str:
     if isinstance(text, str) and _ADDRESS.fullmatch(text) and ".." not in text:
         return text
     raise UsageError(
-        f"{str(text)[:60]!r} is no mail address", next="write each as name@host.example, without a name before it"
+        f"{str(text)[:60]!r} is not a mail address",
+        next="write each as name@host.example, with no name before it",
     )
 
 
@@ -50,6 +51,6 @@ def check_recipients(given: Mapping[str, Any], argument: str = "recipients") -> 
         if customer != ALL:
             check_name("customer", customer)
         if isinstance(addresses, str) or not isinstance(addresses, Sequence):
-            raise UsageError(f"{argument} of {customer} is no list", next='write ["team@city.example"]')
+            raise UsageError(f"{argument} of {customer} is not a list", next='write ["team@city.example"]')
         by_customer[customer] = tuple(dict.fromkeys(check_address(one) for one in addresses))
     return by_customer

@@ -35,7 +35,7 @@ def open_journal(location: str) -> Journal:
     path = location.removeprefix("sqlite://") if location.startswith("sqlite:///") else location
     if not path or "\0" in path or _SCHEME.match(path):
         raise UsageError(
-            f"{location.partition('://')[0][:40]!r} is no place for a journal",
+            f"{location.partition('://')[0][:40]!r} is not a place for a journal",
             next="use a path, sqlite:///absolute/path, postgresql://... or memory:",
         )
     return SqliteJournal(Path(path))

@@ -167,5 +167,5 @@ def _parts(url: str) -> dict[str, Any]:
 def _bad_url() -> UsageError:
     # Nothing of the URL is shown: where it can't be parsed, its password can't be found.
     return UsageError(
-        "the journal's address is no PostgreSQL URL", next="postgresql://user:password@host:5432/database"
+        "the journal's address is not a PostgreSQL URL", next="postgresql://user:password@host:5432/database"
     )

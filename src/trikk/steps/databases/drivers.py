@@ -49,7 +49,7 @@ def read_sqlite(address: Filled, query: str, parameters: Mapping[str, object]) -
         if undecoded := _UNDECODED.match(str(error)):
             name = undecoded[1]
             raise UsageError(
-                f"column {name!r} holds text that is no UTF-8",
+                f"column {name!r} holds text that is not UTF-8",
                 next=f"take its bytes: CAST({sql_name(name)} AS BLOB) AS {sql_name(name)}",
             ) from None
         raise _failed(address, error) from None

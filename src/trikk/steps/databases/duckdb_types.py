@@ -54,7 +54,7 @@ def guarded(relation: Any, names: list[str], types: list[Any]) -> Any:
     columns = [sql_name(name) for name in names]
     for name, pattern in times.items():
         column = sql_name(name)
-        text = f"column {name!r} holds 24:00, which is no time of a day: CAST({column} AS VARCHAR) in the query"
+        text = f"column {name!r} holds 24:00, which is not a time of a day: CAST({column} AS VARCHAR) in the query"
         said = text.replace("'", "''")
         late = f"CAST({column} AS VARCHAR) LIKE '{pattern}'"
         columns[names.index(name)] = f"CASE WHEN {late} THEN error('{said}') ELSE {column} END AS {column}"

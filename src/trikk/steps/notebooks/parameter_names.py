@@ -26,7 +26,7 @@ def check_notebook(path: object, kernel: object) -> None:
         if not path.endswith(".ipynb"):
             raise UsageError(f"{path!r} is not a notebook", next="name a file that ends in .ipynb")
     if isinstance(kernel, str) and not _KERNEL.fullmatch(kernel):
-        raise UsageError(f"kernel={kernel[:50]!r} is no name of a kernel", next='use "python3"')
+        raise UsageError(f"kernel={kernel[:50]!r} is not a name of a kernel", next='use "python3"')
 
 
 def check_parameters(parameters: Mapping[str, object], inputs: Mapping[str, object]) -> None:

@@ -23,7 +23,7 @@ def check_environment(env: Mapping[str, object]) -> None:
     """
     for name, value in env.items():
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{name[:50]!r} is no name of a variable", next="use letters, digits and _")
+            raise UsageError(f"{name[:50]!r} is not a name of a variable", next="use letters, digits and _")
         if isinstance(value, str) and _SECRET.search(name) and not _is_referred(value):
             raise UsageError(
                 f"env[{name!r}] looks like a secret",

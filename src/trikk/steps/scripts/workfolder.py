@@ -203,7 +203,7 @@ def _take(folder: Path, name: str, maker: str) -> Any:
         try:
             return json.loads(path.read_bytes())
         except ValueError as error:
-            raise StorageError(f"the output {name!r} is no JSON: {error}", where=name, next="mend it") from None
+            raise StorageError(f"the output {name!r} is not JSON: {error}", where=name, next="mend it") from None
     return path
 
 

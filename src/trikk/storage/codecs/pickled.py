@@ -61,7 +61,7 @@ class PickleCodec:
         """
         with path.open("rb") as file:
             if file.readline() != _MAGIC:
-                raise CodecError("this is no pickle of trikk", where=str(path))
+                raise CodecError("this is not a pickle of trikk", where=str(path))
             written: dict[str, str] = json.loads(file.readline())
             kind = str(summary.get("type", "value"))
             _check_python(written, kind)

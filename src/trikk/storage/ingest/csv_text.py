@@ -125,9 +125,9 @@ def _names(header: bytes, label: str, line: int, separator: str | None) -> list[
     try:
         names = next(csv.reader(io.StringIO(header.decode(), newline=""), delimiter=separator or ",", strict=True))
     except UnicodeDecodeError:
-        raise unreadable(label, "csv", line, "it is no UTF-8") from None
+        raise unreadable(label, "csv", line, "it is not UTF-8") from None
     except csv.Error as error:
-        raise unreadable(label, "csv", line, f"the header is no CSV: {error}") from None
+        raise unreadable(label, "csv", line, f"the header is not CSV: {error}") from None
     if b'"' not in header and b"\r" in header.rstrip(b"\r\n"):
         raise unreadable(label, "csv", line, "lines end in a carriage return alone; save it with line feeds")
     likely = next((s for s in SEPARATORS if separator is None and len(names) == 1 and s in names[0]), None)
@@ -243,4 +243,4 @@ def _refuse_undecodable(path: Path, label: str) -> None:
             try:
                 line.decode()
             except UnicodeDecodeError:
-                raise unreadable(label, "csv", number, "it is no UTF-8") from None
+                raise unreadable(label, "csv", number, "it is not UTF-8") from None

@@ -91,7 +91,7 @@ def _objects(path: Path, label: str) -> Iterator[tuple[list[dict[str, Any]], lis
                     raise unreadable(label, "jsonl", number, _reason(error)) from None
                 if type(row) is not dict:
                     raise unreadable(
-                        label, "jsonl", number, f"it is no JSON object, but {_NAMES.get(type(row), 'null')}"
+                        label, "jsonl", number, f"it is not a JSON object, but {_NAMES.get(type(row), 'null')}"
                     )
                 rows.append(row)
                 lines.append(number)
@@ -108,7 +108,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _reason(error: ValueError) -> str:
-    return "it is no UTF-8" if isinstance(error, UnicodeDecodeError) else f"it is no JSON: {error}"
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"it is not JSON: {error}"
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ class _Column:
         except UnicodeEncodeError:
             place = next(i for i, value in enumerate(self.values) if not _is_unicode(value))
             raise unreadable(
-                self.label, "jsonl", self.lines[place], f"column {self.name!r} is no Unicode text"
+                self.label, "jsonl", self.lines[place], f"column {self.name!r} is not a Unicode text"
             ) from None
 
     def _numbers(self, kinds: set[type], texts: set[str]) -> pl.Series:

@@ -31,7 +31,8 @@ def open_store(location: str, options: Mapping[str, str] | None = None) -> Store
     path = Path(location)
     if not path.is_absolute():
         raise UsageError(
-            f"{location!r} is no place for artifacts", next="use an absolute path, s3://bucket/prefix or memory:"
+            f"{location!r} is not a place for artifacts",
+            next="use an absolute path, s3://bucket/prefix, memory:",
         )
     try:
         return LocalStore(path)

@@ -79,7 +79,7 @@ def checked(digest: str) -> str:
     """Return `digest`, which may now become part of a path; raises StorageError if it is none."""
     if isinstance(digest, str) and is_digest(digest):
         return digest
-    raise StorageError(f"{str(digest)[:80]!r} is no digest", next="look for a damaged event or manifest")
+    raise StorageError(f"{str(digest)[:80]!r} is not a digest", next="look for a damaged event or manifest")
 
 
 def verified(path: Path, digest: str, where: str) -> Path:

@@ -200,7 +200,7 @@ def check_uri(uri: str) -> None:
         bad = True
     if bad:
         raise UsageError(
-            "this is no address of a tracking server, or one with a password",
+            "this is not an address of a tracking server, or one with a password",
             next="write http://host:5000, and export MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
         )
 
