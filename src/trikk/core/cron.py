@@ -87,10 +87,10 @@ def last_tick(line: str, zone: ZoneInfo, after: datetime, until: datetime) -> da
     span, begin = _FIRST_LOOK, end
     while begin > start:
         begin = start if span >= end - start else end - span
-        found = None
+        latest = None
         for tick in ticks(line, zone, begin, end):
-            found = tick
-        if found is not None:
-            return found
+            latest = tick
+        if latest is not None:
+            return latest
         span *= 4
     return None

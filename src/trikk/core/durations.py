@@ -34,16 +34,16 @@ def seconds(value: Duration, *, what: str = "duration") -> float:
     Raises:
         UsageError: if it is negative, not finite, or not understood.
     """
-    found: float | None = None
+    number: float | None = None
     if isinstance(value, timedelta):
-        found = value.total_seconds()
+        number = value.total_seconds()
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        found = float(value)
+        number = float(value)
     elif isinstance(value, str) and (match := _TEXT.match(value)) and match[2].lower() in _UNITS:
-        found = float(match[1]) * _UNITS[match[2].lower()]
-    if found is None or not math.isfinite(found) or found < 0:
+        number = float(match[1]) * _UNITS[match[2].lower()]
+    if number is None or not math.isfinite(number) or number < 0:
         raise UsageError(f"{value!r} is no {what}", next='write seconds, or a text such as "10s", "5m", "2h"')
-    return found
+    return number
 
 
 def bytes_of(value: str | int, *, what: str = "size") -> int:

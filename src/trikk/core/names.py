@@ -60,6 +60,6 @@ def check_title(kind: str, text: object) -> str:
 
 def new_run_id() -> str:
     """A random run id: 12 characters of Crockford's base 32 in lower case (60 bits), a letter (a to s) first."""
-    found = [_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(RUN_ID_LENGTH)]
-    found[0] = _LETTERS[ord(os.urandom(1)) % len(_LETTERS)]
-    return "".join(found)
+    letters = [_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(RUN_ID_LENGTH)]
+    letters[0] = _LETTERS[ord(os.urandom(1)) % len(_LETTERS)]
+    return "".join(letters)

@@ -44,10 +44,10 @@ def day_of(moment: datetime, zone: tzinfo) -> date:
     That is the date that the clock shows, but for a clock that is put back across midnight: what it then shows a
     second time is of the day that had begun.
     """
-    found = moment.astimezone(zone).date()
-    while day_start(found + _DAY, zone) <= moment:
-        found += _DAY
-    return found
+    local_day = moment.astimezone(zone).date()
+    while day_start(local_day + _DAY, zone) <= moment:
+        local_day += _DAY
+    return local_day
 
 
 def hour_of(moment: datetime, zone: tzinfo) -> tuple[datetime, datetime]:

@@ -17,6 +17,7 @@ from trikk.pipeline.graph import Node
 from trikk.runs.run_state import Task
 
 GRACE = 5.0
+"""Seconds from SIGTERM to SIGKILL: for a step that wants to put something away. Kubernetes gives 30, docker 10."""
 _END = 64_000  # bytes of a cut log's end that are kept
 _CUT = b"\n[... trikk cut this log here: it is longer than log_limit ...]\n"
 
@@ -62,7 +63,7 @@ class Attempts:
         self.whole = capacity
         self.free = replace(capacity)
         self.log_limit = log_limit
-        self.oom_before = oom_kills()
+        self.oom_before = oom_kills()  # of the whole machine: a kill since then is most likely one of ours
         self._running: dict[str, Attempt] = {}
 
     def __bool__(self) -> bool:
@@ -84,12 +85,12 @@ class Attempts:
 
     def ended(self, timeout: float) -> Iterator[tuple[Attempt, Ended]]:
         """The attempts that have ended, waiting at most `timeout` seconds for one."""
-        for ended in self.executor.poll(timeout):
-            attempt = self._running.pop(ended.task)
+        for end in self.executor.poll(timeout):
+            attempt = self._running.pop(end.task)
             self.free.take(attempt.need, -1)
             if attempt.log is not None:
                 _trim(attempt.log, self.log_limit)
-            yield attempt, ended
+            yield attempt, end
 
     def drop(self) -> list[Attempt]:
         """Forget all attempts that run, since there is no executor any more that could tell of their end."""
@@ -136,7 +137,7 @@ class Attempts:
         self.executor.stop(attempt.id, force=False)
 
 
-def judge(attempt: Attempt, ended: Ended, node: Node, oom_before: int) -> StepResult:
+def judge(attempt: Attempt, end: Ended, node: Node, oom_before: int) -> StepResult:
     """What an attempt's end means: its own answer, or in words why there is none."""
     retryable = node.retry is not None
     if attempt.stopping == "timeout":
@@ -144,19 +145,19 @@ def judge(attempt: Attempt, ended: Ended, node: Node, oom_before: int) -> StepRe
             f"it took longer than its time-out of {show_seconds(node.timeout or 0.0)}; its processes were ended"
         )
         return failure("timeout", message, retryable=retryable)
-    if ended.result is not None:
-        return ended.result
-    if os.WIFSIGNALED(ended.status):
-        return failure("killed", _killed(ended, oom_before), retryable=retryable)
-    code = os.waitstatus_to_exitcode(ended.status)
+    if end.result is not None:
+        return end.result
+    if os.WIFSIGNALED(end.status):
+        return failure("killed", _killed(end, oom_before), retryable=retryable)
+    code = os.waitstatus_to_exitcode(end.status)
     message = f"its process ended with status {code} and no result (os._exit, or a library that ends the process?)"
     return failure("exited", message, retryable=retryable)
 
 
-def _killed(ended: Ended, oom_before: int) -> str:
-    number = os.WTERMSIG(ended.status)
+def _killed(end: Ended, oom_before: int) -> str:
+    number = os.WTERMSIG(end.status)
     name = signal.Signals(number).name if number in signal.valid_signals() else f"signal {number}"
-    peak = f"; it had used up to {show_bytes(ended.peak)} of memory" if ended.peak else ""
+    peak = f"; it had used up to {show_bytes(end.peak)} of memory" if end.peak else ""
     if number == signal.SIGKILL and oom_kills() > oom_before:
         return f"the kernel killed its process because memory ran out{peak}"
     if number == signal.SIGKILL:

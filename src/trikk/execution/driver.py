@@ -37,9 +37,10 @@ from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 
 LEASE_TTL = 30.0
-_RENEW_EVERY = 5.0
-_LOOK_EVERY = 0.5
-_LOOK_AHEAD = 32
+"""Seconds after which another host may take a run whose driver is not heard of."""
+_RENEW_EVERY = 5.0  # a sixth of that: five renewals in a row may fail or be late before the run can be taken
+_LOOK_EVERY = 0.5  # how long a cancel waits at most; each look is a read of the journal
+_LOOK_AHEAD = 32  # tasks that may overtake a first one that does not fit; more would only take time
 
 Listener = Callable[[Event, RunState], None]
 
@@ -157,8 +158,8 @@ class Driver:
             self.attempts.stop_all()
         if not (self.attempts or self.queue or self.delayed):
             return False
-        for attempt, ended in self.attempts.ended(self._patience()):
-            self._ended(attempt, ended)
+        for attempt, end in self.attempts.ended(self._patience()):
+            self._ended(attempt, end)
         self._keep_time()
         return True
 
@@ -215,7 +216,7 @@ class Driver:
         while self.delayed and self.delayed[0][0] <= now:
             self.queue.append(heapq.heappop(self.delayed)[1])
         if self.lost and not self.options.keep_going:
-            self.queue.clear()
+            self.queue.clear()  # what runs goes on to its end: its result is reused when the run is resumed
             self.delayed.clear()
         while (position := self._first_that_fits()) is not None:
             task = self.queue[position]
@@ -241,6 +242,8 @@ class Driver:
         log = call.log
         if log and self.options.state_dir is not None:
             log = str(Path(log).relative_to(self.options.state_dir))
+        # Written before it happens: a driver that dies in between leaves a step `running` that never ran, which
+        # the next one starts again. The other way round an attempt could run that no event tells of.
         self._record(EventKind.STEP_STARTED, {**_where(task), "attempt": call.attempt, "log": log or None})
         self.attempts.start(task, node, call)
 
@@ -248,6 +251,7 @@ class Driver:
         name, item = task
         attempt = self.state.task(task).attempts + 1
         log = ""
+        # An attempt has a log of its own, so that the one before can be read after a retry.
         if self.options.logs is not None:
             log = str(self.options.logs / f"{name}{'' if item is None else f'.{item}'}.{attempt}.log")
         return StepCall(
@@ -270,36 +274,37 @@ class Driver:
         )
 
     def _reuse(self, task: Task, node: Node, arguments: dict[str, Any]) -> bool:
-        found = self.cache.find(task, node, arguments)
-        if isinstance(found, Hit):
-            reason = f"the result of run {found.run} stands: nothing that it depends on has changed"
-            body: dict[str, Any] = {**_where(task), "outputs": found.outputs, "run": found.run, "reason": reason}
+        answer = self.cache.find(task, node, arguments)
+        if isinstance(answer, Hit):
+            reason = f"the result of run {answer.run} stands: nothing that it depends on has changed"
+            body: dict[str, Any] = {**_where(task), "outputs": answer.outputs, "run": answer.run, "reason": reason}
             self._record(EventKind.STEP_CACHED, body)
             self._settle(task)
             return True
-        self._record(EventKind.STEP_CACHE_MISSED, {**_where(task), "reason": found.reason})
+        self._record(EventKind.STEP_CACHE_MISSED, {**_where(task), "reason": answer.reason})
         return False
 
     # -- what has ended ---------------------------------------------------------------------------
 
-    def _ended(self, attempt: Attempt, ended: Ended) -> None:
+    def _ended(self, attempt: Attempt, end: Ended) -> None:
         task = attempt.task
         number = self.state.task(task).attempts
-        if attempt.stopping == "cancel":
+        if attempt.stopping == "cancel":  # whatever it answered: it may have been ended in the middle of its work
             self._record(EventKind.STEP_CANCELLED, {**_where(task), "attempt": number})
             return
-        result = judge(attempt, ended, self.graph.nodes[task[0]], self.attempts.oom_before)
+        result = judge(attempt, end, self.graph.nodes[task[0]], self.attempts.oom_before)
         if result.error is not None:
             self._failed(task, number, result)
             return
         outputs = [output.to_json() for output in result.outputs]
         body: dict[str, Any] = {**_where(task), "outputs": outputs, "seconds": round(result.seconds, 6)}
-        body["peak_memory"] = ended.peak or None
+        body["peak_memory"] = end.peak or None
         if result.write is not None:
             body["write"] = result.write
         if result.note:
             body["note"] = result.note
         self._record(EventKind.STEP_SUCCEEDED, body)
+        # After the event: the index of results is a hint. One that is missing costs a step, no run.
         self.cache.keep(task, self.state.id, outputs, at=self.clock.now())
         self._settle(task)
 

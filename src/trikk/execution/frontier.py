@@ -99,10 +99,10 @@ class Frontier:
 
     def decide(self) -> list[Decision]:
         """All decisions that can be made now, in order; calling again without news gives none."""
-        found: list[Decision] = []
+        decisions: list[Decision] = []
         while self._ready:
-            found += self._decide(self.graph.nodes[self._ready.popleft()])
-        return found
+            decisions += self._decide(self.graph.nodes[self._ready.popleft()])
+        return decisions
 
     def settled(self, step: str) -> None:
         """Tell that a step has succeeded, failed for good, or been skipped."""

@@ -52,7 +52,7 @@ def start(
     checked = parameters_for(graph, parameters, text=text)
     check_gpus(graph, Capacity.of_machine())
     lock = base if pinned else pin(project, graph, base)
-    _keep_young(project, lock)
+    _keep_young(project, lock)  # before the run is there: clean-up spares what is young, then what runs name
     why = dict(origin or {"kind": "manual"})
     state = create(project, graph, how, checked, lock.to_json(), project.keep_json(graph.to_json()), why)
     with leased(project.journal, state.id, clock) as lease:
@@ -217,7 +217,7 @@ def leased(journal: Journal, run: str, clock: Clock) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        journal.release(lease)
+        journal.release(lease)  # does nothing if it was lost, so that the run is not taken from who has it now
 
 
 def driver_of(lease: Lease) -> dict[str, JSON]:

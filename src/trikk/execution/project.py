@@ -105,8 +105,8 @@ class Project:
         """The project's tables; their libraries are imported when one is touched."""
         from trikk.storage.tables.lazy_tables import LazyTables
 
-        found: Any = LazyTables(self.settings.location("tables"))
-        return found  # type: ignore[no-any-return]
+        tables: Any = LazyTables(self.settings.location("tables"))
+        return tables  # type: ignore[no-any-return]
 
     def find_run(self, text: str) -> str:
         """The id of the run that a user means: `last`, or the beginning of its id.
@@ -119,12 +119,12 @@ class Project:
             if not rows:
                 raise UnknownName("run", text, [], next="start one: trikk run PIPELINE")
             return rows[0].id
-        found = self.journal.find(text)
-        if text in found or len(found) == 1:
-            return text if text in found else found[0]
-        if not found:
+        ids = self.journal.find(text)
+        if text in ids or len(ids) == 1:
+            return text if text in ids else ids[0]
+        if not ids:
             raise UnknownName("run", text, (r.id for r in self.journal.runs()), next=None)
-        raise UnknownName("run", text, found, next=f"several begin so: {', '.join(found)}")
+        raise UnknownName("run", text, ids, next=f"several begin so: {', '.join(ids)}")
 
     def run(self, run: str) -> RunState:
         """The state of a run, by its full id, with all steps of its graph."""

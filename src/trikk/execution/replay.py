@@ -117,31 +117,33 @@ def _lost_sources(project: Project, state: RunState, name: str) -> list[str]:
     return _lost(project, f"what source step {name} read", outputs)
 
 
-def _lost(project: Project, what: str, artifacts: Iterable[Any]) -> list[str]:
+def _lost(project: Project, described: str, artifacts: Iterable[Any]) -> list[str]:
     try:
         for artifact in artifacts:
             project.artifacts.reuse(Artifact.read(artifact))
     except TrikkError as error:
-        return [f"{what} is lost: {error.what}"]
+        return [f"{described} is lost: {error.what}"]
     return []
 
 
 def _other_environment(project: Project, lock: Lock, state: RunState) -> list[str]:
-    found = []
+    differing = []
     if lock.python != python_version():
-        found.append(f"Python was {lock.python} and is {python_version()}")
+        differing.append(f"Python was {lock.python} and is {python_version()}")
     if lock.platform != platform_name():
-        found.append(f"the platform was {lock.platform} and is {platform_name()}")
+        differing.append(f"the platform was {lock.platform} and is {platform_name()}")
     try:
         changed = differences(project.read_json(lock.packages), installed_packages())
     except TrikkError:
         changed = ["the list of packages is not in the store any more"]
     if changed:
         more = f" and {len(changed) - _PACKAGES_NAMED} more" if len(changed) > _PACKAGES_NAMED else ""
-        found.append("packages differ: " + ", ".join(changed[:_PACKAGES_NAMED]) + more)
+        differing.append("packages differ: " + ", ".join(changed[:_PACKAGES_NAMED]) + more)
     if state.code == "current":
-        found.append("the run was resumed with other code than it began with; its last code is used for all steps")
-    return found
+        differing.append(
+            "the run was resumed with other code than it began with; its last code is used for all steps"
+        )
+    return differing
 
 
 def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
@@ -162,12 +164,12 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     if was.forgotten:
         raise RunError(f"run {old} was forgotten by clean-up", next="choose another: trikk runs")
     graph = project.graph(was)
-    found = obstacles(project, was, graph)
-    if found.blocking:
+    in_the_way = obstacles(project, was, graph)
+    if in_the_way.blocking:
         raise RunError(
-            f"run {old} can't be replayed: " + "; ".join(found.blocking), next="choose another: trikk runs"
+            f"run {old} can't be replayed: " + "; ".join(in_the_way.blocking), next="choose another: trikk runs"
         )
-    for warning in found.differing:
+    for warning in in_the_way.differing:
         announce(warning)
     check_gpus(graph, Capacity.of_machine())
     executor = open_executor(project, how, source_folder(project, was))
@@ -185,10 +187,10 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
             batch += [_taken(was, node) for node in graph.nodes.values() if _is_taken(was, node)]
             project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
             state = RunState.fold(run, project.journal.events(run), graph.nodes)
-            made = drive(project, executor, graph, state, lease, how, dry=True)
+            repeated = drive(project, executor, graph, state, lease, how, dry=True)
     finally:
         executor.close()
-    return Replayed(made, was, found.differing, compare_runs(project, graph, was, made))
+    return Replayed(repeated, was, in_the_way.differing, compare_runs(project, graph, was, repeated))
 
 
 def _refuse_forgotten(project: Project, old: str, run: str, now: float) -> None:
@@ -237,15 +239,15 @@ def _compare_step(project: Project, node: Node, old: RunState, new: RunState) ->
         return StepComparison(name, same, "identical" if same else "missing", f"was {was.state}, is {now.state}")
     from trikk.storage.artifact_compare import compare
 
-    found = [
+    comparisons = [
         compare(project.artifacts, Artifact.read(a), Artifact.read(b))
         for a, b in zip(was.outputs, now.outputs, strict=True)
     ]
-    worst = max(found, key=lambda d: ("identical", "reordered", "close", "different").index(d.verdict))
+    worst = max(comparisons, key=lambda d: ("identical", "reordered", "close", "different").index(d.verdict))
     return StepComparison(
         name,
-        all(d.verdict == "identical" for d in found),
+        all(d.verdict == "identical" for d in comparisons),
         worst.verdict,
         worst.detail,
-        [d.to_json() for d in found],
+        [d.to_json() for d in comparisons],
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -16,13 +17,14 @@ from trikk.execution.code.code_since import Since, code_since
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
-from trikk.execution.run_options import How
+from trikk.execution.run_options import How, ProjectExecutor
 from trikk.execution.session import open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs.bundle import bundle_digest, capture, commit_of, contents, manifest, restore
 from trikk.runs.events import EventKind
+from trikk.runs.journals.lease import Lease
 from trikk.runs.lock import Lock
 from trikk.runs.run_state import RunState, StepState, TaskState
 from trikk.runs.states import RunStatus, StepStatus
@@ -89,7 +91,7 @@ def resume(
         project: the project.
         run: the run's full id.
         how: how to carry it out.
-        code: whose code runs what is left: the run's own or the project's as it is now; may be None where
+        code: which code runs the remaining steps: the run's own, or the project's as it is now; may be None where
             both are the same.
         confirm: is given the plan before anything runs, and may raise to stop.
         current_data: lock the run to the tables as they are now; steps that have read another version run again.
@@ -108,65 +110,85 @@ def resume(
         LeaseHeld: if another driver has the run.
     """
     again, keep = tuple(again), tuple(keep)
+    # The lease comes first: what follows decides by a state that no other driver may change meanwhile.
     with leased(project.journal, run, how.clock) as lease:
         state = project.run(run)
         _check_resumable(project, state)
         changed = changed_files(project, state)
         if changed and code is None:
             raise code_changed(run, changed)
-        current = not changed or code == "current"
-        source = None if current else restore(project.store, str(state.lock["code"]), project.state_dir / "code")
-        executor = open_executor(project, how, source)
-        try:
-            if changed and current:
-                graph = graph_of(executor, state.pipeline)
-                parameters_for(graph, state.parameters)
-                body = _current_code(project, state, graph)
-            else:
-                graph, body = project.graph(state), {"code": state.code}
-                _ = executor.graphs()
+        has_new_code = bool(changed) and code == "current"
+        keeps_code = changed and not has_new_code
+        source = restore(project.store, state.lock["code"], project.state_dir / "code") if keeps_code else None
+        with contextlib.closing(open_executor(project, how, source)) as executor:
+            graph, body = _graph_and_body(project, state, executor, has_new_code=has_new_code)
             if current_data:
                 body["lock"] = {**body.get("lock", state.lock), "tables": pin_tables(project, graph)}
             check_gpus(graph, Capacity.of_machine())
             anew = _anew(state, graph, body.get("lock", state.lock), again, keep)
-            since = code_since(project, run, state.pipeline, body["lock"]["code"]) if changed and current else {}
+            since = code_since(project, run, state.pipeline, body["lock"]["code"]) if has_new_code else {}
             planned = _agreed(project, state, graph, anew, since, keep=keep, confirm=confirm, ask=ask)
-            if (changed and current) or current_data or again:
+            if has_new_code or current_data or again:
                 _refuse_other_rows(state, graph, planned)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
-            batch: list[tuple[str, dict[str, JSON]]] = [(EventKind.RUN_RESUMED, body)]
-            batch += [
-                (EventKind.STEP_INVALIDATED, {"step": p.step, "reason": p.why})
-                for p in planned
-                if not p.reuse and p.step in state.steps and state.steps[p.step].state == StepStatus.SUCCEEDED
-            ]
-            batch += [
-                (
-                    EventKind.STEP_INVALIDATED,
-                    {"step": p.step, "item": item, "reason": "its result can't be used any more"},
-                )
-                for p in planned
-                for item in p.damaged
-            ]
-            project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
-            fresh = RunState.fold(run, project.journal.events(run), graph.nodes)
-            fresh.steps = {name: fresh.steps[name] for name in graph.nodes}
-            return drive(project, executor, graph, fresh, lease, how, dry=state.origin.get("kind") == "replay")
-        finally:
-            executor.close()
+            resumed = _written(project, state, graph, body, planned, lease, at=how.clock.now())
+            return drive(project, executor, graph, resumed, lease, how, dry=state.origin.get("kind") == "replay")
+
+
+def _graph_and_body(
+    project: Project, state: RunState, executor: ProjectExecutor, *, has_new_code: bool
+) -> tuple[Graph, dict[str, Any]]:
+    """What the run does from now on, and what its `run.resumed` says of code, graph and lock."""
+    if not has_new_code:
+        executor.graphs()  # raises if the code can't be imported, before anything is written
+        return project.graph(state), {"code": state.code}
+    graph = graph_of(executor, state.pipeline)
+    parameters_for(graph, state.parameters)  # raises if the pipeline takes other parameters now
+    return graph, _current_code(project, state, graph)
+
+
+def _written(
+    project: Project,
+    state: RunState,
+    graph: Graph,
+    body: dict[str, Any],
+    planned: list[Planned],
+    lease: Lease,
+    *,
+    at: float,
+) -> RunState:
+    """The run's state after it was written down that it is resumed, and what of it runs again."""
+    # In one transaction: a run that is resumed without its invalidations would reuse what it must not.
+    batch = [(EventKind.RUN_RESUMED, body), *_invalidations(state, planned)]
+    project.journal.append_many(state.id, batch, at=at, lease=lease)
+    resumed = RunState.fold(state.id, project.journal.events(state.id), graph.nodes)
+    resumed.steps = {name: resumed.steps[name] for name in graph.nodes}  # steps that other code had are gone
+    return resumed
+
+
+def _invalidations(state: RunState, planned: list[Planned]) -> Iterator[tuple[str, dict[str, JSON]]]:
+    """Events for what has succeeded and runs again: whole steps, then items of mapped ones."""
+    for one in planned:
+        step = state.steps.get(one.step)
+        if not one.reuse and step is not None and step.state == StepStatus.SUCCEEDED:
+            yield EventKind.STEP_INVALIDATED, {"step": one.step, "reason": one.why}
+    for one in planned:
+        for item in one.damaged:
+            reason = "its result can't be used any more"
+            yield EventKind.STEP_INVALIDATED, {"step": one.step, "item": item, "reason": reason}
 
 
 def _check_resumable(project: Project, state: RunState) -> None:
-    run, here = state.id, project.settings.environment
+    run, environment = state.id, project.settings.environment
     if state.forgotten:
         raise RunError(f"run {run} was forgotten by clean-up", next=f"start a new one: trikk run {state.pipeline}")
     if state.state == RunStatus.SUCCEEDED:
         raise RunError(
             f"run {run} has succeeded; there is nothing to resume", next=f"prove it: trikk replay {run}"
         )
-    if state.environment not in ("", here):  # its effects would be done to another environment's models
+    if state.environment not in ("", environment):  # its effects would be done to another environment's models
         raise RunError(
-            f"run {run} is of environment {state.environment}, and this is {here}",
+            f"run {run} is of environment {state.environment}, and this is {environment}",
             next=f"TRIKK_ENVIRONMENT={state.environment} trikk resume {run}",
         )
 
@@ -182,16 +204,16 @@ def _anew(
         raise RunError(
             f"step {both[0]} can't both run again and be kept", next="name it in one of --again, --keep"
         )
-    found = dict.fromkeys(again, "you asked for it")
+    reasons = dict.fromkeys(again, "you asked for it")
     then = state.lock.get("tables", {})
     for name, node in graph.nodes.items():
         for ref in node.tables():
             was, now = then.get(ref.table), lock["tables"].get(ref.table)
             if was != now:
-                found.setdefault(
+                reasons.setdefault(
                     name, f"it read version {was} of table {ref.table}, which is at version {now} now"
                 )
-    return found
+    return reasons
 
 
 def _agreed(
@@ -294,6 +316,8 @@ def plan(
         again = next((up for up in _needs(node) if not planned[up].reuse), None)
         if planned[name].reuse and again is not None:
             planned[name] = Planned(name, reuse=False, why=f"step {again}, whose result it is given, runs again")
+    # From the end to the beginning, so that a damaged result, which makes its step run again, has that step's own
+    # inputs verified in turn. Results that nothing will read are not read here either.
     for name in reversed(list(graph.nodes)):
         node, step = graph.nodes[name], state.steps.get(name)
         if not planned[name].reuse:
@@ -301,8 +325,8 @@ def plan(
                 if planned[up].reuse and (damage := _damage(project, state.steps[up])):
                     planned[up] = Planned(up, reuse=False, why=damage)
             if step is not None and step.state != StepStatus.SUCCEEDED and step.items:
-                other = name in old and _shape(old[name]) != _shape(node)
-                all_again = other or name in anew or any(not planned[up].reuse for up in _needs(node))
+                is_changed = name in old and _shape(old[name]) != _shape(node)
+                all_again = is_changed or name in anew or any(not planned[up].reuse for up in _needs(node))
                 planned[name] = _items(project, planned[name], step, anew=all_again)
     return [
         _with_code(planned[name], None if node.write else since.get(name)) for name, node in graph.nodes.items()

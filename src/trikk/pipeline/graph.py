@@ -224,9 +224,11 @@ class Graph(Record, frozen=True):
 
 def _check_edges(node: Node, steps: Collection[str], parameters: Collection[str]) -> None:
     """Every edge must lead to a step or parameter of this pipeline; another pipeline's may have leaked in."""
-    asked = (part for condition in node.when for part in condition.arguments())
+    operands = (part for condition in node.when for part in condition.arguments())
     given = (part for argument in node.arguments.values() for part in walk(argument))
-    wanted = [(part.name, "parameter", parameters) for part in (*given, *asked) if isinstance(part, ParameterRef)]
+    wanted = [
+        (part.name, "parameter", parameters) for part in (*given, *operands) if isinstance(part, ParameterRef)
+    ]
     wanted += [(name, "step", steps) for name in node.upstream()]
     for name, kind, known in wanted:
         if name not in known:

@@ -41,13 +41,13 @@ def split_reference(reference: str, *, where: str | None = None) -> tuple[str, s
     Raises:
         UsageError: if it is none.
     """
-    found = _REFERENCE.match(reference) if isinstance(reference, str) else None
-    if found is None:
+    match = _REFERENCE.match(reference) if isinstance(reference, str) else None
+    if match is None:
         raise UsageError(
             f"{reference!r} names no model",
             where=where,
             next='write "name@alias", "name:3", or "name" for the newest',
         )
-    name = check_name("model", found["name"], where=where)
-    alias = None if found["alias"] is None else check_name("alias", found["alias"], where=where)
-    return name, alias, None if found["version"] is None else int(found["version"])
+    name = check_name("model", match["name"], where=where)
+    alias = None if match["alias"] is None else check_name("alias", match["alias"], where=where)
+    return name, alias, None if match["version"] is None else int(match["version"])

@@ -138,7 +138,7 @@ class Step(Generic[P, R]):
         """
         own = self.cache if cache is None else cache
         try:
-            made = Step(
+            changed = Step(
                 self.function,
                 name=self.name if name is None else name,
                 retry=retry or self.retry,
@@ -154,8 +154,8 @@ class Step(Generic[P, R]):
         except UsageError as error:
             error.where = caller()
             raise
-        made._explicit = name is not None
-        return made
+        changed._explicit = name is not None
+        return changed
 
     def _record(
         self, trace: Trace, args: tuple[object, ...], kwargs: dict[str, Any], after: object, *, mapped: str | None
@@ -224,9 +224,9 @@ class Step(Generic[P, R]):
             value = bound[name]
             if name == mapped:
                 self._check_mapped(value, where)
-            elif not isinstance(wanted, str) and (found := _misfit(value, argument, wanted)):
+            elif not isinstance(wanted, str) and (misfit := _misfit(value, argument, wanted)):
                 raise DefinitionError(
-                    f"argument {name!r} of step {self.name} wants {typechecks.show(wanted)}, not {found}",
+                    f"argument {name!r} of step {self.name} wants {typechecks.show(wanted)}, not {misfit}",
                     where=where,
                     next="pass a value of that type, or change the annotation",
                 )
@@ -237,13 +237,13 @@ class Step(Generic[P, R]):
         else:
             good = isinstance(value, list | tuple)
         if not good:
-            found = (
+            shown = (
                 f"{value.symbol_label} ({typechecks.show(value.symbol_annotation)})"
                 if isinstance(value, Symbol)
                 else value
             )
             raise DefinitionError(
-                f"{self.name}.map wants a list, not {found}",
+                f"{self.name}.map wants a list, not {shown}",
                 where=where,
                 next="map over a list, a parameter that is a list, or the output of a step that returns one",
             )

@@ -46,8 +46,8 @@ def _names(annotation: str) -> set[str]:
 
 
 def _imported(module: str, name: str | None) -> object:
-    found = importlib.import_module(module)
-    return found if name is None else getattr(found, name)
+    imported = importlib.import_module(module)
+    return imported if name is None else getattr(imported, name)
 
 
 @functools.cache
@@ -60,13 +60,13 @@ def _frame_imports(module: str) -> dict[str, tuple[str, str | None]]:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (KeyError, OSError, TypeError, SyntaxError):
         return {}
-    found: dict[str, tuple[str, str | None]] = {}
+    origins: dict[str, tuple[str, str | None]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {a.asname or a.name: (a.name, None) for a in node.names if f"{a.name}.".startswith(_FRAMES)}
+            origins |= {a.asname or a.name: (a.name, None) for a in node.names if f"{a.name}.".startswith(_FRAMES)}
         elif isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(_FRAMES):
-            found |= {a.asname or a.name: (str(node.module), a.name) for a in node.names}
-    return found
+            origins |= {a.asname or a.name: (str(node.module), a.name) for a in node.names}
+    return origins
 
 
 def tuple_parts(annotation: object) -> tuple[tuple[Any, ...], tuple[str, ...]]:

@@ -26,7 +26,7 @@ _RESTORE = "restore it in the artifact store from a backup; trikk doctor names t
 
 def source_files(root: Path, patterns: Sequence[str]) -> Iterator[Path]:
     """The project's code files in a fixed order; links, huge files and other projects' folders are left out."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in _LEFT_OUT and not f.endswith(".egg-info"))
         base = Path(folder)
@@ -34,8 +34,8 @@ def source_files(root: Path, patterns: Sequence[str]) -> Iterator[Path]:
             path = base / name
             relative = PurePosixPath(path.relative_to(root).as_posix())
             if any(_matches(relative, pattern) for pattern in patterns) and not path.is_symlink():
-                found.append(path)
-    return (p for p in sorted(found) if p.stat().st_size <= _LARGEST)
+                paths.append(path)
+    return (p for p in sorted(paths) if p.stat().st_size <= _LARGEST)
 
 
 def _matches(path: PurePosixPath, pattern: str) -> bool:

@@ -91,7 +91,7 @@ class Prices(Record, frozen=True):
     def missing(self, usage: Usage) -> list[str]:
         """The settings without which some of what was taken has no price."""
         pairs = {"core_hour": usage.core, "gb_hour": usage.gb, "gpu_hour": usage.gpu}
-        return [name for name, taken in pairs.items() if taken and getattr(self, name) is None]
+        return [name for name, amount in pairs.items() if amount and getattr(self, name) is None]
 
 
 class Cost(Record, frozen=True):

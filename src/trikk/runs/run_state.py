@@ -253,11 +253,11 @@ def _reset(task: TaskState, reason: str | None) -> None:
 
 
 def _step_json(name: str, step: StepState) -> dict[str, JSON]:
-    found: dict[str, JSON] = {"name": name, **step.to_json()}
+    fields: dict[str, JSON] = {"name": name, **step.to_json()}
     if step.count is not None:
-        found["count"] = step.count
-        found["items"] = [{"item": i, **t.to_json()} for i, t in sorted(step.items.items())]
-    return found
+        fields["count"] = step.count
+        fields["items"] = [{"item": i, **t.to_json()} for i, t in sorted(step.items.items())]
+    return fields
 
 
 def _cancel(state: RunState, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG001 - the table's signature

@@ -172,11 +172,11 @@ def encoded_names(written: str, environment: Mapping[str, str] | None = None) ->
     """A hint for a failing login: which variables look as if somebody had encoded them; "" if none does."""
     known = os.environ if environment is None else environment
     names = [] if REFERENCE.fullmatch(written) else REFERENCE.findall(written)
-    found = [name for name in names if _ENCODED.search(known.get(name, ""))]
-    what = (
+    encoded = [name for name in names if _ENCODED.search(known.get(name, ""))]
+    described = (
         "write the password itself into it: trikk encodes variables, and one that is encoded is not the password"
     )
-    return f"does {' or '.join(found)} hold %40 or the like? {what}" if found else ""
+    return f"does {' or '.join(encoded)} hold %40 or the like? {described}" if encoded else ""
 
 
 def refuse_secrets(text: str, what: str, *, where: str | None = None, channel: bool = False) -> None:

@@ -91,19 +91,19 @@ def explain(problem: object, mend: str = _AUTHORITY) -> Trouble | None:
     text = str(problem)
     low = text.lower()
     if any(sign in low for sign in ("certificate is not valid for", "hostname mismatch")):
-        what = "its certificate is not for the name by which it is called"
-        return Trouble(what, "call it by a name in its certificate")
+        complaint = "its certificate is not for the name by which it is called"
+        return Trouble(complaint, "call it by a name in its certificate")
     if any(sign in low for sign in _FAILED):
         return _unverified(text, low, mend)
     if any(sign in low for sign in _CLIENT):
-        what = "it wants a client's certificate from an authority that it trusts"
-        return Trouble(what, "give one with cert=FILE and key=FILE, where an address takes them")
+        complaint = "it wants a client's certificate from an authority that it trusts"
+        return Trouble(complaint, "give one with cert=FILE and key=FILE, where an address takes them")
     if any(sign in low for sign in _NO_TLS):
-        what = "it does not speak TLS on this port"
-        return Trouble(what, "check the port, and whether TLS begins at once on it")
+        complaint = "it does not speak TLS on this port"
+        return Trouble(complaint, "check the port, and whether TLS begins at once on it")
     if isinstance(problem, ssl.SSLError) or "ssl routines" in low or "[ssl" in low:
-        what = f"it breaks TLS off: {_short(text)}"
-        return Trouble(what, "check the port, and what the server logs", lasting=False)
+        complaint = f"it breaks TLS off: {_short(text)}"
+        return Trouble(complaint, "check the port, and what the server logs", lasting=False)
     return None
 
 
@@ -132,8 +132,8 @@ def _unverified(text: str, low: str, mend: str) -> Trouble:
         return Trouble("its certificate has expired", "have it renewed")
     if any(sign in low for sign in _UNKNOWN):
         return Trouble("its certificate is from an authority that is not trusted here", mend)
-    found = _REASON.search(text)
-    why = f": {_short(found[1])}" if found else ""
+    reason = _REASON.search(text)
+    why = f": {_short(reason[1])}" if reason else ""
     return Trouble(f"its certificate can't be trusted{why}", f"check it; {mend}")
 
 
@@ -149,16 +149,16 @@ def _loaded(file: str, name: str) -> ssl.SSLContext:
 
 
 def _identify(context: ssl.SSLContext, cert: str, key: str) -> None:
-    asked: list[bool] = []
+    prompts: list[bool] = []
 
     def no_passphrase() -> str:  # without one, OpenSSL would ask at the terminal
-        asked.append(True)
+        prompts.append(True)
         return ""
 
     try:
         context.load_cert_chain(cert, key or None, no_passphrase)
     except OSError as error:
-        if asked:
+        if prompts:
             mend = "give a key without one, in a file that nobody else may read"
             raise UsageError(f"the key in {key or cert} is locked with a pass phrase", next=mend) from None
         mend = "cert= and key= name PEM files with the client's certificate and its key"

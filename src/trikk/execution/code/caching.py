@@ -26,22 +26,22 @@ def components(
         declared: the step's `Cache` as JSON.
         outputs: how many outputs it declares.
     """
-    found = {"the step's code": code, "Python": f"{sys.version_info.major}.{sys.version_info.minor}"}
-    found["the number of outputs"] = str(outputs)
+    digests = {"the step's code": code, "Python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    digests["the number of outputs"] = str(outputs)
     for name, argument in sorted(arguments.items()):
-        found[f"argument {name!r}"] = digest_json(_content(argument))
+        digests[f"argument {name!r}"] = digest_json(_content(argument))
     for name in declared["variables"]:
-        found[f"environment variable {name}"] = digest_json(os.environ.get(name))
+        digests[f"environment variable {name}"] = digest_json(os.environ.get(name))
     if declared["packages"]:
         versions = installed_packages()
         for name in declared["packages"]:
-            found[f"package {name}"] = versions.get(name.lower().replace("_", "-"), "not installed")
-    return found
+            digests[f"package {name}"] = versions.get(name.lower().replace("_", "-"), "not installed")
+    return digests
 
 
-def cache_key(pipeline: str, step: str, found: Components) -> str:
+def cache_key(pipeline: str, step: str, digests: Components) -> str:
     """The key under which a result with these components is kept."""
-    return digest_json([pipeline, step, dict(found)])
+    return digest_json([pipeline, step, dict(digests)])
 
 
 def first_difference(old: Mapping[str, Any] | None, new: Components) -> str:

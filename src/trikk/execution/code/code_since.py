@@ -34,17 +34,17 @@ class Since(StrEnum):
 
 def bundles_of_steps(events: Iterable[Event]) -> dict[str, set[str]]:
     """For each step the digests of the code bundles that its results, or those of its items, were made with."""
-    found: dict[str, set[str]] = {}
+    bundles: dict[str, set[str]] = {}
     bundle = ""
     for event in events:
         body: Mapping[str, Any] = event.body
         if body.get("lock"):
             bundle = str(body["lock"].get("code", ""))
         elif event.kind in (EventKind.STEP_SUCCEEDED, EventKind.STEP_CACHED):
-            found.setdefault(body["step"], set()).add(bundle)
+            bundles.setdefault(body["step"], set()).add(bundle)
         elif event.kind == EventKind.STEP_INVALIDATED and body.get("item") is None:
-            found.pop(body["step"], None)
-    return found
+            bundles.pop(body["step"], None)
+    return bundles
 
 
 def code_since(project: Project, run: str, pipeline: str, now: str) -> dict[str, Since]:
@@ -57,24 +57,24 @@ def code_since(project: Project, run: str, pipeline: str, now: str) -> dict[str,
         now: digest of the bundle of the project's code as it is.
     """
     ran = bundles_of_steps(project.journal.events(run))
-    others = set().union(*ran.values()) - {now}
-    then = {bundle: _codes(project, pipeline, bundle) for bundle in others}
-    current = _codes(project, pipeline, None) if others else _Codes()
-    found = {
+    earlier = set().union(*ran.values()) - {now}
+    then = {bundle: _codes(project, pipeline, bundle) for bundle in earlier}
+    current = _codes(project, pipeline, None) if earlier else _Codes()
+    verdicts = {
         step: [_since(step, current, then[bundle], frozenset()) for bundle in bundles - {now}]
         for step, bundles in ran.items()
     }
-    if any(Since.CHANGED in each for each in found.values()):
+    if any(Since.CHANGED in each for each in verdicts.values()):
         restless = current.differences(_codes(project, pipeline, None))
-        found |= {
+        verdicts |= {
             step: [
                 _since(step, current, then[bundle], restless.get(step, frozenset()))
                 for bundle in ran[step] - {now}
             ]
-            for step, each in found.items()
+            for step, each in verdicts.items()
             if Since.CHANGED in each
         }
-    return {step: _worst(each) for step, each in found.items()}
+    return {step: _worst(each) for step, each in verdicts.items()}
 
 
 class _Codes(Record, frozen=True):
@@ -88,15 +88,15 @@ class _Codes(Record, frozen=True):
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     imports: str = ""
 
-    def differences(self, other: _Codes) -> dict[str, frozenset[str]]:
+    def differences(self, old: _Codes) -> dict[str, frozenset[str]]:
         """For each step in both the names of parts that differ."""
         return {
-            step: _differing(parts, other.parts[step]) for step, parts in self.parts.items() if step in other.parts
+            step: _differing(parts, old.parts[step]) for step, parts in self.parts.items() if step in old.parts
         }
 
 
-def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(name for name in {*one, *other} if one.get(name) != other.get(name))
+def _differing(one: Mapping[str, str], old: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(name for name in {*one, *old} if one.get(name) != old.get(name))
 
 
 def _since(step: str, now: _Codes, then: _Codes, restless: frozenset[str]) -> Since:

@@ -48,11 +48,11 @@ def earlier(
     """
     wanted = parameters_for(graph, given, text=True)
     dated = any(spec.kind.name == "date" for spec in graph.parameters)
-    told = None if dated else at
+    backfilled_at = None if dated else at
     rows = [
         row
         for row in project.journal.runs(pipeline=graph.pipeline, limit=None)
-        if _is_same(row, wanted) and (told is None or row.origin.get("at") == told)
+        if _is_same(row, wanted) and (backfilled_at is None or row.origin.get("at") == backfilled_at)
     ]
     return _judged(project, graph, rows, now)
 
@@ -62,8 +62,8 @@ def left_with_effects(project: Project, graph: Graph, given: Mapping[str, str], 
     wanted = parameters_for(graph, given, text=True)
     rows: list[RunRow] = []
     for state in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.RUNNING):
-        found = project.journal.runs(pipeline=graph.pipeline, state=state, limit=_LOOK_BACK)
-        rows += [row for row in found if _is_same(row, wanted)]
+        unfinished_rows = project.journal.runs(pipeline=graph.pipeline, state=state, limit=_LOOK_BACK)
+        rows += [row for row in unfinished_rows if _is_same(row, wanted)]
     rows.sort(key=lambda row: row.created, reverse=True)
     judged = _judged(project, graph, rows, now)
     if judged.unfinished is not None:
@@ -87,8 +87,8 @@ def _judged(project: Project, graph: Graph, rows: Iterable[RunRow], now: float) 
             driven = driven or row
     if succeeded is None and driven is None:
         for row in rows:
-            if found := effects_of(project, graph, row):
-                return Earlier(unfinished=row, effects=found)
+            if effects := effects_of(project, graph, row):
+                return Earlier(unfinished=row, effects=effects)
     return Earlier(succeeded, driven)
 
 

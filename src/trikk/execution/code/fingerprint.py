@@ -57,7 +57,7 @@ def step_parts(pipeline: Pipeline, root: Path | None) -> dict[str, dict[str, str
 
 def import_digest(root: Path | None) -> str:
     """The digest of what the project's modules do when they are imported, which makes the values of names."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         file = str(getattr(module, "__file__", None) or "")
         if not file.endswith(".py") or not _is_own(file, root):
@@ -65,11 +65,11 @@ def import_digest(root: Path | None) -> str:
         tree = ast.parse(Path(file).read_bytes())
         defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
         tree.body = [part for part in tree.body if not isinstance(part, defined)]
-        found[name] = _dumped(tree)
+        digests[name] = _dumped(tree)
         for _, value in _values(vars(module), set(_names(compile(tree, file, "exec"))), root):
             if isinstance(value, types.FunctionType | type) and _inside(value, root):
-                found |= {part: text for part, text in _code(value, root).items() if _VALUE not in part}
-    return digest_json(dict(sorted(found.items())))
+                digests |= {part: text for part, text in _code(value, root).items() if _VALUE not in part}
+    return digest_json(dict(sorted(digests.items())))
 
 
 def code_digest(function: Callable[..., Any], root: Path | None) -> str:
@@ -79,26 +79,26 @@ def code_digest(function: Callable[..., Any], root: Path | None) -> str:
 
 def _code(function: Callable[..., Any], root: Path | None) -> dict[str, str]:
     """By name the syntax of what a function reaches, and the digests of values."""
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     queue: list[Any] = [function]
     seen: set[int] = set()
     while queue:
-        thing = queue.pop()
-        if id(thing) in seen:
+        subject = queue.pop()
+        if id(subject) in seen:
             continue
-        seen.add(id(thing))
-        label = f"{getattr(thing, '__module__', '')}:{getattr(thing, '__qualname__', repr(thing))}"
-        while label in found:  # a decorator's wrapper has the name of what it wraps
+        seen.add(id(subject))
+        label = f"{getattr(subject, '__module__', '')}:{getattr(subject, '__qualname__', repr(subject))}"
+        while label in parts:  # a decorator's wrapper has the name of what it wraps
             label += "'"
-        found[label] = _source(thing)
-        for name, value in _reached(thing, root):
+        parts[label] = _source(subject)
+        for name, value in _reached(subject, root):
             for number, target in enumerate(_parts(value, root)):
                 if isinstance(target, types.FunctionType | type):
                     if _inside(target, root):
                         queue.append(target)
                 elif (constant := _constant(target, root)) is not None:
-                    found[f"{label}{_VALUE}{name}{f'.{number}' if number else ''}"] = constant
-    return found
+                    parts[f"{label}{_VALUE}{name}{f'.{number}' if number else ''}"] = constant
+    return parts
 
 
 def _parts(value: Any, root: Path | None, depth: int = 0) -> Iterator[Any]:
@@ -145,9 +145,9 @@ def _has_code(value: Any, root: Path | None, depth: int = 0) -> bool:
     return callable(value) or (not isinstance(value, enum.Enum) and _inside(type(value), root))
 
 
-def _inside(thing: Any, root: Path | None) -> bool:
+def _inside(subject: Any, root: Path | None) -> bool:
     """Whether a function, a class or a module is the project's."""
-    name = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+    name = subject.__name__ if isinstance(subject, types.ModuleType) else subject.__module__
     file = getattr(sys.modules.get(name), "__file__", None)
     if file is None:
         return bool(name == "__main__")
@@ -162,22 +162,22 @@ def _is_own(file: str, root: Path | None) -> bool:
     return path.is_relative_to(root) if root is not None else not file.startswith(_LIBRARIES)
 
 
-def _source(thing: Any) -> str:
+def _source(subject: Any) -> str:
     """The abstract syntax of a function or class without docstrings, or its byte code where there is no source."""
-    tree = _tree(thing)
+    tree = _tree(subject)
     if tree is not None:
         return _dumped(tree)
-    code = getattr(thing, "__code__", None)
-    return repr((code.co_code, code.co_consts)) if code else repr(thing)
+    code = getattr(subject, "__code__", None)
+    return repr((code.co_code, code.co_consts)) if code else repr(subject)
 
 
-def _tree(thing: Any) -> ast.Module | None:
+def _tree(subject: Any) -> ast.Module | None:
     """The syntax of a function or class itself, not of what it wraps; None where there is no source."""
-    file = getattr(getattr(thing, "__code__", None), "co_filename", "")
+    file = getattr(getattr(subject, "__code__", None), "co_filename", "")
     if file.startswith("<") and file not in linecache.cache:  # a dataclass's __init__: looking costs much
         return None
     try:
-        return ast.parse(textwrap.dedent(inspect.getsource(getattr(thing, "__code__", thing))))
+        return ast.parse(textwrap.dedent(inspect.getsource(getattr(subject, "__code__", subject))))
     except (OSError, TypeError, SyntaxError):
         return None
 
@@ -192,41 +192,41 @@ def _dumped(tree: ast.AST) -> str:
     return ast.dump(tree)
 
 
-def _reached(thing: Any, root: Path | None) -> Iterator[tuple[str, Any]]:
+def _reached(subject: Any, root: Path | None) -> Iterator[tuple[str, Any]]:
     """Names that a function or class uses, with the values they have in its module."""
-    if isinstance(thing, type):
-        yield from ((base.__name__, base) for base in thing.__bases__)
-        for name, member in vars(thing).items():
+    if isinstance(subject, type):
+        yield from ((base.__name__, base) for base in subject.__bases__)
+        for name, member in vars(subject).items():
             inner = getattr(member, "__func__", member)
             inner = inner.fget if isinstance(inner, property) else inner
             if isinstance(inner, types.FunctionType):
                 yield from ((f"{name}.{n}", v) for n, v in _reached(inner, root))
         return
-    code = getattr(thing, "__code__", None)
+    code = getattr(subject, "__code__", None)
     if code is None:
         return
     names = set(_names(code))
-    yield from _values(thing.__globals__, names, root)
-    for name, cell in zip(code.co_freevars, thing.__closure__ or (), strict=True):
+    yield from _values(subject.__globals__, names, root)
+    for name, cell in zip(code.co_freevars, subject.__closure__ or (), strict=True):
         try:
             yield name, cell.cell_contents
         except ValueError:
             continue  # not bound yet
-    tree = _tree(thing)
-    yield from _defaults(thing, tree)
+    tree = _tree(subject)
+    yield from _defaults(subject, tree)
     if tree is not None:
-        yield from _imported(tree, thing, names, root)
+        yield from _imported(tree, subject, names, root)
 
 
-def _defaults(thing: Any, tree: ast.Module | None) -> Iterator[tuple[str, Any]]:
+def _defaults(subject: Any, tree: ast.Module | None) -> Iterator[tuple[str, Any]]:
     """The values of a function's defaults, unless all are written out in it."""
     definition = tree.body[0] if tree is not None and tree.body else None
-    if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef) and definition.name == thing.__name__:
+    if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef) and definition.name == subject.__name__:
         written = [*definition.args.defaults, *filter(None, definition.args.kw_defaults)]
         if all(isinstance(default, ast.Constant) for default in written):
             return
-    yield from ((f"default {number}", value) for number, value in enumerate(thing.__defaults__ or ()))
-    yield from ((f"default {name}", value) for name, value in sorted((thing.__kwdefaults__ or {}).items()))
+    yield from ((f"default {number}", value) for number, value in enumerate(subject.__defaults__ or ()))
+    yield from ((f"default {name}", value) for name, value in sorted((subject.__kwdefaults__ or {}).items()))
 
 
 def _values(
@@ -243,9 +243,9 @@ def _values(
             yield from _values(vars(value), names, root, f"{prefix}{name}.")
 
 
-def _imported(tree: ast.Module, thing: Any, names: set[str], root: Path | None) -> Iterator[tuple[str, Any]]:
+def _imported(tree: ast.Module, subject: Any, names: set[str], root: Path | None) -> Iterator[tuple[str, Any]]:
     """What a function imports itself: of loaded modules what it names, of others of the project the text."""
-    for module, wanted in _imports(tree, str(thing.__globals__.get("__package__") or "")):
+    for module, wanted in _imports(tree, str(subject.__globals__.get("__package__") or "")):
         loaded = sys.modules.get(module)
         if loaded is not None and _inside(loaded, root):
             yield from _values(vars(loaded), names | wanted, root, f"{module}.")
@@ -267,22 +267,22 @@ def _imports(tree: ast.AST, package: str) -> Iterator[tuple[str, set[str]]]:
 
 def _text(module: str, folder: Path) -> str:
     """The syntax of a module's file in a folder and of the modules there that it imports; "" if there is none."""
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     queue = [module]
     while queue:
         name = queue.pop()
         place = folder.joinpath(*name.split("."))
         file = next((f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file()), None)
-        if name in found or file is None:
+        if name in parts or file is None:
             continue
         try:
             tree = ast.parse(file.read_bytes())
         except (OSError, SyntaxError, ValueError):
             continue
-        found[name] = _dumped(tree)
+        parts[name] = _dumped(tree)
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
         queue += [one for one, _ in _imports(tree, package)]
-    return digest_json(dict(sorted(found.items()))) if found else ""
+    return digest_json(dict(sorted(parts.items()))) if parts else ""
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

@@ -52,12 +52,12 @@ def load(settings: Settings, code: Path | None = None) -> Loaded:
     with redirect_stdout(sys.stderr):
         modules = [_import(name, settings, root) for name in settings.pipelines]
         loaded.codecs = [_codec(spec, settings, root) for spec in settings.codecs]
-    for found in _pipelines(modules):
-        other = loaded.pipelines.setdefault(found.name, found)
-        if other is not found:
+    for pipeline in _pipelines(modules):
+        first = loaded.pipelines.setdefault(pipeline.name, pipeline)
+        if first is not pipeline:
             raise ProjectError(
-                f"two pipelines are named {found.name!r}",
-                where=f"{other.where} and {found.where}",
+                f"two pipelines are named {pipeline.name!r}",
+                where=f"{first.where} and {pipeline.where}",
                 next="give one of them another name",
             )
     return loaded
@@ -111,10 +111,10 @@ def _broken(name: str, error: BaseException, root: str) -> ProjectError:
 
 def _codec(spec: str, settings: Settings, root: str) -> Any:
     module, _, name = spec.partition(":")
-    made = getattr(_import(module, settings, root), name, None)
-    if made is None:
+    codec = getattr(_import(module, settings, root), name, None)
+    if codec is None:
         raise ProjectError(f"codec {spec!r} is not there", next='write codecs = ["module:Class"]')
     try:
-        return made()
+        return codec()
     except Exception as error:
         raise _broken(module, error, root) from error

@@ -50,14 +50,14 @@ class StepCache:
     def find(self, task: Task, node: Node, arguments: Mapping[str, Any]) -> Hit | Miss:
         """An earlier result of this step with these arguments."""
         assert node.cache is not None
-        found = caching.components(self.codes.get(node.name, ""), arguments, node.cache, node.outputs)
-        key = caching.cache_key(self.pipeline, node.name, found)
-        self._asked[task] = (key, found)
+        components = caching.components(self.codes.get(node.name, ""), arguments, node.cache, node.outputs)
+        key = caching.cache_key(self.pipeline, node.name, components)
+        self._asked[task] = (key, components)
         entry: Any = self.journal.cache_get(key)
         if entry is not None and self._is_whole(entry["outputs"]):
             return Hit(entry["run"], entry["outputs"])
         latest: Any = entry or self.journal.cache_latest(self.pipeline, node.name)
-        return Miss(caching.first_difference(latest["components"] if latest else None, found))
+        return Miss(caching.first_difference(latest["components"] if latest else None, components))
 
     def keep(self, task: Task, run: str, outputs: list[dict[str, JSON]], *, at: float) -> None:
         """Keep a result for later runs, if `find` was asked for it."""

@@ -214,12 +214,12 @@ def _needs_artifact(project: Project, data: Any, needed: Needed, who: str) -> No
 
 def _codes_before(project: Project, state: RunState) -> set[str]:
     """Bundles that the run was locked to before it was resumed with other code."""
-    found = set()
+    codes = set()
     for event in project.journal.events(state.id):
         lock: Any = event.body.get("lock")
         if lock:
-            found.add(str(lock.get("code", "")))
-    return found
+            codes.add(str(lock.get("code", "")))
+    return codes
 
 
 def _needs_code(project: Project, bundles: set[str], needed: Needed, who: str) -> None:

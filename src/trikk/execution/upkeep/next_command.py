@@ -47,11 +47,11 @@ def _above(graph: Graph, name: str) -> Iterator[str]:
 
 def _given(graph: Graph, name: str) -> list[str]:
     """The steps whose results, or written rows, a step is given."""
-    found = []
+    options = []
     for argument in graph.nodes[name].arguments.values():
         for part in walk(argument):
             if isinstance(part, OutputRef):
-                found.append(part.step)
+                options.append(part.step)
             elif isinstance(part, TableRef):
-                found += part.writes
-    return found
+                options += part.writes
+    return options

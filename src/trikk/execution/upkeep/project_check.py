@@ -118,8 +118,8 @@ def _abandoned(project: Project, row: RunRow) -> Finding:
 def _recorded(project: Project) -> Iterator[Finding]:
     """Whether all that the kept runs and the registered models name is there."""
     needed = _needed(project)
-    there = {stored.digest for stored in project.store.list()}
-    if gone := {digest for digest in needed.digests if digest and digest not in there}:
+    stored_digests = {stored.digest for stored in project.store.list()}
+    if gone := {digest for digest in needed.digests if digest and digest not in stored_digests}:
         needed = _needed(project)
         gone = {digest for digest in gone & needed.digests.keys() if not project.store.contains(digest)}
     yield from _few(
@@ -134,9 +134,9 @@ def _recorded(project: Project) -> Iterator[Finding]:
     yield from _writes(project, needed)
     doubtful = []
     for name in sorted({*project.tables.names(), *needed.tables}):
-        found = list(_table(project, name, needed.tables.get(name, set())))
-        if all(finding.good for finding in found):
-            yield from found
+        findings = list(_table(project, name, needed.tables.get(name, set())))
+        if all(finding.good for finding in findings):
+            yield from findings
         else:
             doubtful.append(name)
     if doubtful:
@@ -147,7 +147,7 @@ def _recorded(project: Project) -> Iterator[Finding]:
 
 def _writes(project: Project, needed: Needed) -> Iterator[Finding]:
     """Whether each version that a run has written is its own."""
-    found = []
+    findings = []
     for table, version, run in needed.writes:
         try:
             by = project.tables.wrote(table, version)
@@ -156,15 +156,15 @@ def _writes(project: Project, needed: Needed) -> Iterator[Finding]:
         if by != run:
             who = "gone" if by == "" else "now one of another program" if by is None else f"now one of run {by}"
             text = f"run {run} has written version {version} of table {table}, which is {who}"
-            found.append(Finding(f"table {table}", False, text, f"{RESTORE}; {_ON_PURPOSE}"))
-    yield from _few("tables", found, "versions that runs have written are gone")
+            findings.append(Finding(f"table {table}", False, text, f"{RESTORE}; {_ON_PURPOSE}"))
+    yield from _few("tables", findings, "versions that runs have written are gone")
 
 
-def _few(subject: str, found: list[Finding], rest: str) -> Iterator[Finding]:
+def _few(subject: str, findings: list[Finding], rest: str) -> Iterator[Finding]:
     """The first findings of a kind, and how many more there are."""
-    yield from found[:_WIDTH]
-    if len(found) > _WIDTH:
-        yield Finding(subject, False, f"{len(found) - _WIDTH} more {rest}")
+    yield from findings[:_WIDTH]
+    if len(findings) > _WIDTH:
+        yield Finding(subject, False, f"{len(findings) - _WIDTH} more {rest}")
 
 
 def _needed(project: Project) -> Needed:
@@ -189,12 +189,12 @@ def _unknown_runs(project: Project) -> Iterator[Finding]:
                         left.setdefault(run, f"version {version} of table {name}")
     known = {row.id for row in project.journal.runs(limit=None)}  # asked last: runs may begin meanwhile
     advice = "restore a copy of the journal; this one has lost runs, or is another"
-    found = [
-        Finding("journal", False, f"the journal does not know run {run}, of which there is {what}", advice)
-        for run, what in left.items()
+    findings = [
+        Finding("journal", False, f"the journal does not know run {run}, of which there is {described}", advice)
+        for run, described in left.items()
         if run not in known
     ]
-    yield from _few("journal", found, "runs are not in the journal")
+    yield from _few("journal", findings, "runs are not in the journal")
 
 
 def _writer(project: Project, table: str, version: int) -> str | None:
@@ -240,8 +240,8 @@ def _table(project: Project, name: str, keep: set[int]) -> Iterator[Finding]:
     except OSError as error:
         yield _unreadable(f"table {name}", error)
     subject = f"table {name}"
-    found = [Finding(subject, False, one.what, one.next) for one in damage]
-    yield from _few(subject, found, "files are damaged")
+    findings = [Finding(subject, False, one.what, one.next) for one in damage]
+    yield from _few(subject, findings, "files are damaged")
     if info is not None:
         text = f"version {info.version}, {info.rows:,} rows, {show_bytes(info.bytes)}"
         yield Finding(f"table {name}", True, text)

@@ -43,7 +43,7 @@ class Spending:
 
     def ended(self, rows: Sequence[RunRow], now: float) -> dict[str, Spent]:
         """What runs that are over took, by run; one that was forgotten before it was read is left out."""
-        found: dict[str, Spent] = {}
+        spent_by_run: dict[str, Spent] = {}
         new: dict[str, dict[str, JSON]] = {}
         for row in rows:
             if row.ended is None:
@@ -51,14 +51,14 @@ class Spending:
             day = f"{datetime.fromtimestamp(row.ended, UTC):%Y-%m-%d}"
             kept = self._kept(day).get(row.id)
             if kept is not None and kept[0] == row.ended:
-                found[row.id] = kept[1]
+                spent_by_run[row.id] = kept[1]
             elif not row.forgotten:
-                found[row.id] = self._read(self._project.journal.events(row.id), row.ended)
-                self._days[day][row.id] = row.ended, found[row.id]
-                new.setdefault(day, {})[row.id] = {"ended": row.ended, "steps": _plain(found[row.id])}
+                spent_by_run[row.id] = self._read(self._project.journal.events(row.id), row.ended)
+                self._days[day][row.id] = row.ended, spent_by_run[row.id]
+                new.setdefault(day, {})[row.id] = {"ended": row.ended, "steps": _plain(spent_by_run[row.id])}
         for day, runs in new.items():
             self._keep(day, runs, now)
-        return found
+        return spent_by_run
 
     def _read(self, events: Sequence[Event], until: float) -> Spent:
         for digest in graphs_of(events):
@@ -78,11 +78,11 @@ class Spending:
 
     def _kept(self, day: str) -> dict[str, tuple[float, Spent]]:
         if day not in self._days:
-            found: dict[str, tuple[float, Spent]] = {}
+            kept_spent: dict[str, tuple[float, Spent]] = {}
             for entry in self._project.journal.entries(_subject(day)):
                 runs: Any = entry.body["runs"]
-                found |= {run: (one["ended"], _usages(one["steps"])) for run, one in runs.items()}
-            self._days[day] = found
+                kept_spent |= {run: (one["ended"], _usages(one["steps"])) for run, one in runs.items()}
+            self._days[day] = kept_spent
         return self._days[day]
 
     def _keep(self, day: str, runs: dict[str, JSON], now: float) -> None:
@@ -104,11 +104,11 @@ def cost_of(project: Project, run: str, now: float) -> Cost | None:
 
 def added(spent: Iterable[Spent]) -> Spent:
     """What several runs took together, by step."""
-    found: Spent = {}
+    sums: Spent = {}
     for one in spent:
-        for step, taken in one.items():
-            found[step] = found.get(step, Usage()) + taken
-    return found
+        for step, more in one.items():
+            sums[step] = sums.get(step, Usage()) + more
+    return sums
 
 
 def _subject(day: str) -> str:

@@ -75,8 +75,8 @@ def _step(call: StepCall, place: Workplace) -> tuple[Step[..., Any], dict[str, P
     """The step of a call, and the parameters of its pipeline."""
     if call.ready_made:
         module, _, name = call.ready_made.partition(":")
-        found: Step[..., Any] = getattr(importlib.import_module(module), name)
-        return found, {}
+        ready_made: Step[..., Any] = getattr(importlib.import_module(module), name)
+        return ready_made, {}
     pipeline = place.loaded.pipeline(call.pipeline)
     step = pipeline.steps[call.step]
     assert step is not None
@@ -207,8 +207,8 @@ def _model(version: Mapping[str, Any] | None, wanted: object, place: Workplace) 
         return None
     from trikk.models.version import ModelVersion
 
-    found = ModelVersion.read(version)
-    return found if typechecks.names(wanted, ModelVersion) else found.load(place.artifacts, wanted)
+    registered = ModelVersion.read(version)
+    return registered if typechecks.names(wanted, ModelVersion) else registered.load(place.artifacts, wanted)
 
 
 def _write_of(write: Mapping[str, Any], place: Workplace) -> Any:
@@ -234,8 +234,8 @@ def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, 
         rows = place.artifacts.save(frame)
         committed: dict[str, JSON] = {"table": name, "rows": rows.summary.get("rows"), "dry": call.dry}
         if not call.dry and not nothing:
-            made = _commit(call, call.write, frame, rows.digest, place)
-            committed |= {"version": made.version, "rows": made.rows, "repeated": made.repeated}
+            commit = _commit(call, call.write, frame, rows.digest, place)
+            committed |= {"version": commit.version, "rows": commit.rows, "repeated": commit.repeated}
     except Exception as error:
         raise _Failed(raised("stored", error, call, place, f"table {name} can't be written: ")) from error
     return [rows], committed
@@ -247,13 +247,13 @@ def _commit(call: StepCall, to: Mapping[str, Any], frame: Any, digest: str, plac
 
     write = Write(to["mode"], frame, key=tuple(to["key"]), schema_mode=to["schema_mode"])
     origin = {"run": call.run, "step": call.step, "pipeline": call.pipeline, "digest": digest}
-    made = place.tables.write(str(to["table"]), write, identity=call.identity, origin=origin)
-    if made.repeated and made.digest not in (None, digest):
+    commit = place.tables.write(str(to["table"]), write, identity=call.identity, origin=origin)
+    if commit.repeated and commit.digest not in (None, digest):
         raise PermanentError(
-            f"this step of this run has already written other rows to it, in version {made.version}",
+            f"this step of this run has already written other rows to it, in version {commit.version}",
             next="they stay; start a new run to write the present rows",
         )
-    return made
+    return commit
 
 
 def _store(value: Any, call: StepCall, step: Step[..., Any], place: Workplace) -> list[Artifact]:
@@ -261,8 +261,8 @@ def _store(value: Any, call: StepCall, step: Step[..., Any], place: Workplace) -
     if isinstance(returned, str):
         returned = Any
     if not typechecks.fits(value, returned):
-        shown, found = typechecks.show(returned), typechecks.show(type(value))
-        message = f"returned {found} where {shown} is declared"
+        shown, returned_type = typechecks.show(returned), typechecks.show(type(value))
+        message = f"returned {returned_type} where {shown} is declared"
         raise _Failed(failure("returned", message, retryable=False, type="TypeError"))
     parts, _ = typechecks.tuple_parts(returned)
     values = list(value) if call.outputs is not None else [value]

@@ -54,7 +54,7 @@ def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
     if result.error is not None:
         with contextlib.suppress(Exception):  # the step may have closed its log
             print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201
-    place.artifacts.release()
+    place.artifacts.release()  # only now: what the step returned may have rested on files that it was given
     if has_children():
         end_children()  # before the step counts as over: what it has left behind writes no more
     _answer(pipe, result)
@@ -66,7 +66,7 @@ def finish(status: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-    os._exit(status)
+    os._exit(status)  # not sys.exit: handlers of atexit and threads that do not end are the host's, or the step's
 
 
 def _answer(pipe: int, result: StepResult) -> None:

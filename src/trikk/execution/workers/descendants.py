@@ -51,6 +51,7 @@ def children(parent: int) -> set[int]:
 
 def end_children(keep: Collection[int] = ()) -> None:
     """Kill this process's children but for `keep`, and theirs, which come to it; returns when they are gone."""
+    # Again and again: what a killed process had started comes up to this one only when that has died.
     end = time.monotonic() + _PATIENCE
     while (left := children(os.getpid()) - {*keep}) and time.monotonic() < end:
         for pid in left:
@@ -81,7 +82,7 @@ def _is_marked(pid: int, mark: bytes) -> bool:
 
 def _parents() -> dict[int, int]:
     """For each process its parent; zombies are left out. Empty where there is no /proc."""
-    found = {}
+    parents = {}
     for folder in Path("/proc").iterdir() if sys.platform == "linux" else ():
         if folder.name.isdecimal():
             try:
@@ -89,5 +90,5 @@ def _parents() -> dict[int, int]:
             except OSError:
                 continue
             if fields and fields[0] not in "ZX":
-                found[int(folder.name)] = int(fields[1])
-    return found
+                parents[int(folder.name)] = int(fields[1])
+    return parents

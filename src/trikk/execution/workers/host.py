@@ -84,6 +84,8 @@ class Host:
             )
             self.wire.send(Refused(refusal.to_json()))
             return
+        # Processes that a module has started at import are the project's for as long as the host lives; all that
+        # come after are a step's, also those whose parent has ended and that are the host's children then.
         self.imported = children(self.pid) if has_children() else set()
         take_in_orphans()
         die_with_parent(False)  # from now on it notices by itself, and ends what the workers have started
@@ -91,12 +93,13 @@ class Host:
         if settings.isolation == "fresh":
             self.fresh = "trikk.toml says so"
         self.wire.send(Ready(self.fresh), json.dumps(self._graphs()).encode())
-        _warm(self.loaded)
+        _warm(self.loaded)  # after the answer: the driver decides on its first step meanwhile
         gc.collect()
-        gc.freeze()
+        gc.freeze()  # the collector of a worker would write to every page that it shares with this process
         awake, wake = os.pipe()
         for end in (awake, wake):
             os.set_blocking(end, False)
+        # The end of a child wakes the selector by a byte in a pipe, which is written only if there is a handler.
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.selector.register(self.wire, selectors.EVENT_READ, "wire")
@@ -220,17 +223,18 @@ class Host:
     def _reap(self) -> None:
         while self.children or self.spare is not None:
             try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                gone = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if found is None:
+            if gone is None:
                 return
-            _signal_group(found.si_pid, signal.SIGKILL)  # what the step left running
-            _, status, usage = os.wait4(found.si_pid, 0)
-            child = self.children.pop(found.si_pid, None)
+            # Before it is waited for: until then its pid, which names its group, can't be another process's.
+            _signal_group(gone.si_pid, signal.SIGKILL)  # what the step left running
+            _, status, usage = os.wait4(gone.si_pid, 0)
+            child = self.children.pop(gone.si_pid, None)
             if child is not None:
                 self._report(child, status, usage.ru_maxrss * 1024)
-            elif self.spare is not None and self.spare.pid == found.si_pid:
+            elif self.spare is not None and self.spare.pid == gone.si_pid:
                 self.spare.dismiss()
                 self.spare = None
 
@@ -261,13 +265,13 @@ class Host:
 
 def _become_worker(parent: int) -> None:
     """Leave the host's signals and session behind, and die with it."""
-    signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(-1)  # the pipe is the host's: a signal here must not wake it
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
     die_with_parent(True)
     take_in_orphans()
-    if os.getppid() != parent:
+    if os.getppid() != parent:  # the host died before the death signal was asked for, which then never comes
         finish(3)
 
 

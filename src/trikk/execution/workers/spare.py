@@ -81,7 +81,7 @@ def fork_spare(begin: Callable[[], None], serve: Callable[[bytes, int], NoReturn
         begin()
         _rehearse()
         data = _read_all(called)
-        if data:
+        if data:  # none: dismissed, or the host is gone
             serve(data, answer)
     finally:
         os._exit(3 if data else 0)  # serve() ends the process itself

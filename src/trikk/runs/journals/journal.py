@@ -217,10 +217,10 @@ def is_plain(text: str) -> bool:
     return text != "" and text.isprintable()
 
 
-def check_plain(what: str, text: str) -> None:
+def check_plain(described: str, text: str) -> None:
     """Raise UsageError unless `is_plain(text)`."""
     if not is_plain(text):
-        raise UsageError(f"{text[:60]!r} can't be {what}", next="use printable characters")
+        raise UsageError(f"{text[:60]!r} can't be {described}", next="use printable characters")
 
 
 def check_kinds(kinds: Iterable[str]) -> None:

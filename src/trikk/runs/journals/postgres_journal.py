@@ -129,13 +129,13 @@ class PostgresJournal(SqlJournal):
         for secret in self._secrets:
             text = text.replace(secret, "***")
         if isinstance(error, self._psycopg.errors.LockNotAvailable):
-            what, advice = "another process has kept a run's row locked for too long", "end it and try again"
+            problem, advice = "another process has kept a run's row locked for too long", "end it and try again"
         elif isinstance(error, self._psycopg.OperationalError):
-            what = f"the journal's database can't be used: {text}"
+            problem = f"the journal's database can't be used: {text}"
             advice = "see that the server runs and that its address, user and password are right"
         else:
-            what, advice = f"the journal's database refused: {text}", None
-        return JournalError(what, where=self.location, next=advice)
+            problem, advice = f"the journal's database refused: {text}", None
+        return JournalError(problem, where=self.location, next=advice)
 
 
 def _split_schema(url: str, default: str) -> tuple[str, str]:

@@ -76,7 +76,7 @@ class SqlJournal(SqlLedger, Journal, ABC):
     # ---- connections and transactions
 
     def _connection(self) -> Any:
-        if self._pid != os.getpid():
+        if self._pid != os.getpid():  # a connection that two processes use mixes up what they say
             self._leave_parent()
         connection = getattr(self._local, "connection", None)
         if connection is None:
@@ -85,10 +85,10 @@ class SqlJournal(SqlLedger, Journal, ABC):
             connection = self._connect()
             self._local.connection = connection
             with self._lock:
-                ended = [one for thread, one in self._open if not thread.is_alive()]
+                orphaned = [one for thread, one in self._open if not thread.is_alive()]
                 self._open = [pair for pair in self._open if pair[0].is_alive()]
                 self._open.append((threading.current_thread(), connection))
-            for one in ended:
+            for one in orphaned:
                 one.close()
         return connection
 
@@ -190,27 +190,30 @@ class SqlJournal(SqlLedger, Journal, ABC):
         with self._transaction() as connection:
             row, chain = self._locked(connection, run)
             before = row
+            # Inside the transaction, with the run's row held: between a check before it and the write another
+            # driver could take the run, and both would write.
             if lease is not None:
                 self._check_lease(connection, run, lease)
-            made = []
+            appended = []
             for (kind, body), text in zip(events, texts, strict=True):
                 event, chain = self._insert(connection, chain, run, kind, body, text, at)
                 row = row_after(row, event)
-                made.append(event)
+                appended.append(event)
             if row is not before:
                 connection.execute(self._sql["change_run"], sqlrows.columns(row))
-        return made
+        return appended
 
     def events(self, run: str, *, after: int = 0) -> list[Event]:
         self._known(run)
-        found = self._read("events", run=run, after=after)
-        if not found:
+        rows = self._read("events", run=run, after=after)
+        if not rows:
             self.row(run)
-        if after == 0 and (sentence := sqlrows.broken_chain(run, found)):
+        # A chain can be followed from its beginning only; looks at what is new read a few events many times.
+        if after == 0 and (sentence := sqlrows.broken_chain(run, rows)):
             raise JournalError(
                 sentence, next="restore a copy of the journal; `trikk doctor` names all that is damaged"
             )
-        return sqlrows.events(run, (row[1:-1] for row in found))
+        return sqlrows.events(run, (row[1:-1] for row in rows))
 
     def last_seq(self, run: str) -> int:
         self._known(run)
@@ -241,10 +244,10 @@ class SqlJournal(SqlLedger, Journal, ABC):
 
     def row(self, run: str) -> RunRow:
         self._known(run)
-        found = self._read("run", run=run)
-        if not found:
+        rows = self._read("run", run=run)
+        if not rows:
             raise self._unknown(run)
-        return sqlrows.rows(found)[0]
+        return sqlrows.rows(rows)[0]
 
     def runs(
         self,
@@ -263,8 +266,8 @@ class SqlJournal(SqlLedger, Journal, ABC):
         where, values = sqltext.where(pipeline, state, self.mark)
         values |= {"limit": _EVERYTHING, "offset": 0}
         with self._transaction(self.snapshot) as connection:
-            found = iter(self._stream(connection, self._sql["runs"].replace("$where", where), values))
-            while part := list(islice(found, _AT_ONCE)):
+            rows = iter(self._stream(connection, self._sql["runs"].replace("$where", where), values))
+            while part := list(islice(rows, _AT_ONCE)):
                 yield from sqlrows.rows(part)
 
     def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:
@@ -277,8 +280,8 @@ class SqlJournal(SqlLedger, Journal, ABC):
         if not port.is_run_id(prefix):
             return []
         # Ids are ASCII below DEL, so that all that begin with the prefix are in this range.
-        found = self._read("find", low=prefix, high=prefix + "\x7f", limit=FOUND_AT_MOST)
-        return [run for (run,) in found]
+        rows = self._read("find", low=prefix, high=prefix + "\x7f", limit=FOUND_AT_MOST)
+        return [run for (run,) in rows]
 
     # ---- leases
 
@@ -316,8 +319,8 @@ class SqlJournal(SqlLedger, Journal, ABC):
         return sqlrows.body(self._read("cache_get", key=key))
 
     def cache_put(self, key: str, pipeline: str, step: str, body: dict[str, JSON], *, at: float) -> None:
-        for what, text in (("a key", key), ("a pipeline's name", pipeline), ("a step's name", step)):
-            port.check_plain(what, text)
+        for described, text in (("a key", key), ("a pipeline's name", pipeline), ("a step's name", step)):
+            port.check_plain(described, text)
         values = {"key": key, "pipeline": pipeline, "step": step, "at": at, "body": port.dump(body)}
         with self._transaction() as connection:
             connection.execute(self._sql["cache_put"], values)
@@ -332,10 +335,10 @@ class SqlJournal(SqlLedger, Journal, ABC):
     def check(self) -> list[str]:
         with self._transaction(self.snapshot) as connection:
             every_run = connection.execute(self._sql["every_run"]).fetchall()
-            found = list(sqlrows.compare(self._stream(connection, self._sql["every_event"]), every_run))
+            damage = list(sqlrows.compare(self._stream(connection, self._sql["every_event"]), every_run))
             heads = dict(connection.execute(self._sql["every_head"]).fetchall())
             entries = self._stream(connection, self._sql["every_entry"])
-            return [*found, *sqlrows.compare_entries(entries, heads)]
+            return [*damage, *sqlrows.compare_entries(entries, heads)]
 
     def unchecked(self) -> int:
         return int(self._read("unchecked")[0][0])
@@ -370,10 +373,10 @@ class SqlJournal(SqlLedger, Journal, ABC):
 
     def _locked(self, connection: Any, run: str) -> tuple[RunRow, str | None]:
         """The run's row, nobody else's until the transaction's end, and the checksum of its last event."""
-        found = connection.execute(self._sql["lock_run"], {"run": run}).fetchall() if port.is_run_id(run) else []
-        if not found:
+        rows = connection.execute(self._sql["lock_run"], {"run": run}).fetchall() if port.is_run_id(run) else []
+        if not rows:
             raise self._unknown(run)
-        return sqlrows.rows([found[0][:-1]])[0], found[0][-1]
+        return sqlrows.rows([rows[0][:-1]])[0], rows[0][-1]
 
     def _lease(self, connection: Any, run: str) -> tuple[int, Lease | None]:
         return sqlrows.lease(run, connection.execute(self._sql["lease"], {"run": run}).fetchall())

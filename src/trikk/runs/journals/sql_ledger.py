@@ -44,9 +44,9 @@ class SqlLedger(Ledger, ABC):
             connection.execute(self._sql["lock_subject"], {"subject": subject})
             if identity is not None:
                 known = {"subject": subject, "identity": identity}
-                found = connection.execute(self._sql["entry_of_identity"], known).fetchall()
-                if found:
-                    return Added(_entry(subject, found[0]), True)
+                rows = connection.execute(self._sql["entry_of_identity"], known).fetchall()
+                if rows:
+                    return Added(_entry(subject, rows[0]), True)
             if after is not None:
                 last = connection.execute(self._sql["last_entry"], {"subject": subject}).fetchone()[0] or 0
                 if last > after:
@@ -65,8 +65,8 @@ class SqlLedger(Ledger, ABC):
     def last(self, subject: str) -> Entry | None:
         if not port.is_plain(subject):
             return None
-        found = self._read("newest_entry", subject=subject)
-        return _entry(subject, found[0]) if found else None
+        rows = self._read("newest_entry", subject=subject)
+        return _entry(subject, rows[0]) if rows else None
 
     def history(self, prefix: str) -> list[Entry]:
         if prefix and not port.is_plain(prefix):
@@ -81,14 +81,14 @@ class SqlLedger(Ledger, ABC):
     def children(self, prefix: str) -> list[str]:
         if not port.is_plain(prefix):
             return []
-        found: set[str] = set()
+        names: set[str] = set()
         low, high = prefix, _end(prefix)
         while (subject := self._read("next_subject", low=low, high=high)[0][0]) is not None:
             child, slash, _ = subject.removeprefix(prefix).partition("/")
-            found.add(child)
+            names.add(child)
             # No subject has a control character, so nothing lies between it and what it is the beginning of.
             low = _end(f"{prefix}{child}/") if slash else f"{subject}\x01"
-        return sorted(found - {""})
+        return sorted(names - {""})
 
 
 def _end(prefix: str) -> str:

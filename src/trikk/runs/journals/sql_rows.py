@@ -38,20 +38,22 @@ def columns(row: RunRow) -> dict[str, Any]:
     }
 
 
-def rows(found: Sequence[Row]) -> list[RunRow]:
+def rows(stored: Sequence[Row]) -> list[RunRow]:
     """Rows of `runs`; JournalError if one is damaged."""
     # One call of the parser for a whole column: a call for each row takes three times as long.
-    parameters = _documents(row[6] for row in found)
-    origins = _documents(row[7] for row in found)
-    made = []
-    for row, given, origin in zip(found, parameters, origins, strict=True):
-        run, pipeline, state, created, started, ended, _, _, error, forgotten = row
+    parameters = _documents(row[6] for row in stored)
+    origins = _documents(row[7] for row in stored)
+    lines = []
+    for row, given, origin in zip(stored, parameters, origins, strict=True):
+        run, pipeline, state, created, started, ended_at, _, _, error, forgotten = row
         text = None if error is None else json.loads(error)
         status = _STATUSES.get(state)
         if status is None:
             raise damaged()
-        made.append(RunRow(run, pipeline, status, created, started, ended, given, origin, text, bool(forgotten)))
-    return made
+        lines.append(
+            RunRow(run, pipeline, status, created, started, ended_at, given, origin, text, bool(forgotten))
+        )
+    return lines
 
 
 @contextmanager
@@ -66,24 +68,24 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def events(run: str, found: Iterable[Row]) -> list[Event]:
+def events(run: str, stored: Iterable[Row]) -> list[Event]:
     """Rows (seq, kind, at, body) of one run; JournalError if one is damaged."""
-    return [Event(seq, run, kind, at, load(body)) for seq, kind, at, body in found]
+    return [Event(seq, run, kind, at, load(body)) for seq, kind, at, body in stored]
 
 
-def lease(run: str, found: Sequence[Row]) -> tuple[int, Lease | None]:
+def lease(run: str, stored: Sequence[Row]) -> tuple[int, Lease | None]:
     """The epoch that was reached, and the lease unless it was released."""
-    if not found:
+    if not stored:
         return 0, None
-    epoch, host, boot, pid, started, expires, since = found[0]
+    epoch, host, boot, pid, started, expires, since = stored[0]
     if host is None:
         return epoch, None
     return epoch, Lease(run, epoch, Holder(host, boot, pid, started), expires, since)
 
 
-def body(found: Sequence[Row]) -> dict[str, JSON] | None:
+def body(stored: Sequence[Row]) -> dict[str, JSON] | None:
     """The body of the only row, if there is one."""
-    return load(found[0][0]) if found else None
+    return load(stored[0][0]) if stored else None
 
 
 def link(before: str | None, of: str, kind: str, at: float, body: str, identity: str | None = None) -> str:
@@ -104,7 +106,7 @@ def link(before: str | None, of: str, kind: str, at: float, body: str, identity:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def links(found: Iterable[Row]) -> Iterator[tuple[Row, str, str]]:
+def links(stored: Iterable[Row]) -> Iterator[tuple[Row, str, str]]:
     """Rows (of, seq, kind, at, body[, identity], chain), in order, each with the checksum it has and should have.
 
     Rows without a checksum are left out, as they are of the chain: a process of an earlier version wrote them that
@@ -112,7 +114,7 @@ def links(found: Iterable[Row]) -> Iterator[tuple[Row, str, str]]:
 
     Raises TypeError or ValueError where a damaged row has another kind of value than a column can have.
     """
-    for of, group in groupby(found, key=itemgetter(0)):
+    for of, group in groupby(stored, key=itemgetter(0)):
         before = None
         for row in group:
             if row[-1] is not None:
@@ -182,8 +184,8 @@ def compare_entries(every_entry: Iterable[Row], heads: dict[str, str]) -> Iterat
     checksums.
     """
     left = dict(heads)
-    for subject, found in groupby(every_entry, key=itemgetter(0)):
-        head, group = left.pop(subject, None), list(found)
+    for subject, entries in groupby(every_entry, key=itemgetter(0)):
+        head, group = left.pop(subject, None), list(entries)
         try:
             for row, has, should in links(group):
                 if has != should:
@@ -200,7 +202,7 @@ def compare_entries(every_entry: Iterable[Row], heads: dict[str, str]) -> Iterat
 
 def _documents(texts: Iterable[str]) -> list[dict[str, JSON]]:
     try:
-        found = json.loads("[" + ",".join(texts) + "]")
+        documents = json.loads("[" + ",".join(texts) + "]")
     except (ValueError, TypeError, RecursionError):
         raise damaged() from None
-    return list(found)
+    return list(documents)

@@ -47,8 +47,8 @@ class SqliteJournal(SqlJournal):
 
     def check(self) -> list[str]:
         try:
-            found = [text for (text,) in self._select("PRAGMA integrity_check", {})]
-            damage = [] if found == ["ok"] else [f"{self.path}: {text}" for text in found]
+            problems = [text for (text,) in self._select("PRAGMA integrity_check", {})]
+            damage = [] if problems == ["ok"] else [f"{self.path}: {text}" for text in problems]
             return damage + super().check()
         except JournalError as error:
             return [error.what]
@@ -130,8 +130,8 @@ class SqliteJournal(SqlJournal):
         text = str(error)
         is_no_text = isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in text
         code = sqlite3.SQLITE_CORRUPT if is_no_text else getattr(error, "sqlite_errorcode", 0) & 0xFF
-        what, advice = _WORDS.get(code, (f"the journal can't be used: {text}", None))
-        return JournalError(what, where=str(self.path), next=advice)
+        problem, advice = _WORDS.get(code, (f"the journal can't be used: {text}", None))
+        return JournalError(problem, where=str(self.path), next=advice)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
