@@ -9,7 +9,7 @@ end: it counts up to the moment at which the run was resumed, but for no longer 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import field
 
@@ -17,8 +17,10 @@ from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.pipeline.policies import Resources
 from trikk.runs.events import EventKind
-from trikk.runs.journals.journal import Event
-from trikk.runs.run_state import Task
+
+if TYPE_CHECKING:
+    from trikk.runs.journals.journal import Event
+    from trikk.runs.run_state import Task
 
 HOUR = 3600.0
 GB = 10**9
