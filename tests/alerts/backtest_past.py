@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from trikk.alerts.backtest.night_replay import Episode
 from trikk.alerts.backtest.outcomes import Detection, Outcome, detection
 from trikk.alerts.backtest.past import Days, Night
-from trikk.alerts.backtest.replay import Episode
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.kinds import checked
 from trikk.monitoring.cases.windows import WindowState

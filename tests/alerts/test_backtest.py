@@ -28,10 +28,10 @@ from tests.alerts.backtest_past import (
 from trikk.alerts.backtest.answer import Backtest
 from trikk.alerts.backtest.bounds import Accepted
 from trikk.alerts.backtest.figure_sweep import FigureSweep
+from trikk.alerts.backtest.night_replay import Episode, replay
 from trikk.alerts.backtest.outcomes import outcome
 from trikk.alerts.backtest.past import Days, Known, Night, known_of, nights
 from trikk.alerts.backtest.question import Question, choose
-from trikk.alerts.backtest.replay import Episode, replay
 from trikk.alerts.backtest.runner import answer
 from trikk.alerts.backtest.template import Template
 from trikk.alerts.rules.labels import LabelRule

@@ -16,10 +16,10 @@ from trikk.alerts.backtest.answer import Backtest
 from trikk.alerts.backtest.bounds import Accepted
 from trikk.alerts.backtest.columns import ColumnSeen, OnEvent
 from trikk.alerts.backtest.drift_sweep import DriftSweep, Limits
+from trikk.alerts.backtest.night_replay import Episode, past_of, readings, replay
 from trikk.alerts.backtest.outcomes import outcome
 from trikk.alerts.backtest.past import Days, Night, days_known, nights
 from trikk.alerts.backtest.question import Question, choose
-from trikk.alerts.backtest.replay import Episode, past_of, readings, replay
 from trikk.alerts.backtest.runner import answer
 from trikk.alerts.rules.drift import DriftRule
 from trikk.core.errors import UnknownName, UsageError

@@ -1,13 +1,17 @@
-"""What is logged goes to stderr, with the times of the project's zone, wherever the process runs."""
+"""What is logged goes to stderr, with the times of the project's zone; and the last lines of a log."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from trikk.core.text import printable_lines
+
+_TAIL_BYTES = 64_000
 
 
 class _Printable(logging.Formatter):
@@ -38,3 +42,13 @@ def log_to_stderr(timezone: str, level: int = logging.INFO) -> None:
     handler.setFormatter(formatter)
     root.addHandler(handler)
     root.setLevel(level)
+
+
+def tail_of(log: Path, lines: int) -> list[str]:
+    """The last lines of a log, read from its last 64 kB; empty if there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            return list(deque(file.read().decode(errors="replace").splitlines(), lines))
+    except OSError:
+        return []

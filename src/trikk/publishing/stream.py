@@ -14,6 +14,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,12 +22,12 @@ from trikk.core.errors import PermanentError, RecordError, StorageError, Unknown
 from trikk.core.names import check_name
 from trikk.core.record import Record
 from trikk.publishing.broker_messages import Messages
-from trikk.publishing.stream_lines import encode_lines
 from trikk.storage.stores.locks import file_lock
 from trikk.storage.stores.syncing import sync_path
 
 SEGMENT_BYTES = 64_000_000  # after which a new file begins
 _LOOK_EVERY = 0.2
+_ROWS = 20_000
 
 
 class Batch(Record, frozen=True):
@@ -290,3 +291,42 @@ class Stream:
 def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def encode_lines(messages: Messages, first: int, moment: float) -> Iterator[bytes]:
+    """The lines, some thousand at a time.
+
+    Args:
+        messages: their values are JSON.
+        first: the offset of the first.
+        moment: when they are appended, in seconds since 1970.
+
+    Returns:
+        `{"offset":0,"id":"...","key":null,"time":"...Z","headers":{...},"value":{...}}` and a newline, for each.
+    """
+    import polars as pl
+
+    at = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    shared = pl.Series(
+        [json.dumps(dict(kind), ensure_ascii=False, separators=(",", ":")) for kind in messages.kinds],
+        dtype=pl.String,
+    )
+    for start in range(0, len(messages), _ROWS):
+        count = min(_ROWS, len(messages) - start)
+        rows = pl.DataFrame(
+            {
+                "offset": pl.int_range(first + start, first + start + count, eager=True),
+                "id": messages.ids(start, start + count),
+                "key": pl.Series([None] * count, dtype=pl.String)
+                if messages.keys is None
+                else messages.keys.slice(start, count),
+            }
+        )
+        if messages.kind_of is None:
+            headers = pl.lit(shared[0])
+        else:
+            headers = pl.lit(shared.gather(messages.kind_of.slice(start, count)))
+        head = pl.struct(pl.all()).struct.json_encode().str.strip_suffix("}")
+        value = pl.lit(messages.values.slice(start, count))
+        parts = [head, pl.lit(f',"time":"{at}","headers":'), headers, pl.lit(',"value":'), value, pl.lit("}\n")]
+        yield rows.select(pl.concat_str(parts).str.join("")).item().encode()

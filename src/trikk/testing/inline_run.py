@@ -148,23 +148,28 @@ def run_inline(
     _register(models or {}, Registry(journal), artifacts, environment, clock.now())
     run, locked = new_run_id(), pin_models(journal, graph, environment)
     lock = Lock(tables=pinned, models=locked, run=run, moment=clock.now(), as_of=is_clock_given, seed=seed)
-    body: dict[str, JSON] = {"parameters": given, "lock": lock.to_json(), "environment": environment}
-    lease = _started(journal, run, graph, body, clock.now())
+    lease = _started(journal, graph, given, lock, environment)
     folder = state_dir or Path(tempfile.mkdtemp(prefix="trikk-"))
     place = Workplace(Loaded({pipeline.name: pipeline}), artifacts, kept, journal, Path.cwd(), folder, environment)
     state = _driver(graph, place, lease, clock, keep_going=keep_going).drive()
     journal.release(lease)
     finished = InlineRun(state, journal.events(run), artifacts, kept, journal, folder)
-    if state_dir is None:
-        weakref.finalize(finished, shutil.rmtree, folder, ignore_errors=True)
+    return finished if state_dir else _with_temporary_folder(finished, folder)
+
+
+def _with_temporary_folder(finished: InlineRun, folder: Path) -> InlineRun:
+    """The run, whose folder goes when nobody has the run any more."""
+    weakref.finalize(finished, shutil.rmtree, folder, ignore_errors=True)
     return finished
 
 
-def _started(journal: Journal, run: str, graph: Graph, body: dict[str, JSON], now: float) -> Lease:
+def _started(journal: Journal, graph: Graph, given: dict[str, JSON], lock: Lock, environment: str) -> Lease:
     """Write down that a run is there and goes on; its lease."""
-    journal.create(run, graph.pipeline, body, at=now)
-    lease = journal.acquire(run, Holder.current(), ttl=LEASE_TTL, now=now)
-    journal.append(run, EventKind.RUN_STARTED, {"isolation": "inline"}, at=now, lease=lease)
+    now = lock.moment
+    body: dict[str, JSON] = {"parameters": given, "lock": lock.to_json(), "environment": environment}
+    journal.create(lock.run, graph.pipeline, body, at=now)
+    lease = journal.acquire(lock.run, Holder.current(), ttl=LEASE_TTL, now=now)
+    journal.append(lock.run, EventKind.RUN_STARTED, {"isolation": "inline"}, at=now, lease=lease)
     return lease
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from trikk.alerts.backtest.bounds import Accepted
 from trikk.alerts.backtest.columns import ColumnSeen
+from trikk.alerts.backtest.night_replay import Episode
 from trikk.alerts.backtest.outcomes import Detection, Outcome
 from trikk.alerts.backtest.past import Days, Known, Night
 from trikk.alerts.backtest.question import Question
-from trikk.alerts.backtest.replay import Episode
 from trikk.alerts.backtest.suggestion import Suggestion
 from trikk.alerts.backtest.sweep import Sweep
 from trikk.alerts.rules.drift import DriftRule

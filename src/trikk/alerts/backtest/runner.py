@@ -11,10 +11,10 @@ from trikk.alerts.backtest.answer import Backtest, notes_on
 from trikk.alerts.backtest.columns import ColumnSeen, columns_seen
 from trikk.alerts.backtest.drift_sweep import DriftSweep, Limits
 from trikk.alerts.backtest.figure_sweep import FigureSweep
+from trikk.alerts.backtest.night_replay import replay
 from trikk.alerts.backtest.outcomes import Outcome, candidates, detection, outcome
 from trikk.alerts.backtest.past import Days, Known, Night, compared_now, days_known, known_of, nights
 from trikk.alerts.backtest.question import Chosen, Question, choose
-from trikk.alerts.backtest.replay import replay
 from trikk.alerts.backtest.suggestion import Suggestion, suggest
 from trikk.alerts.backtest.sweep import Sweep
 from trikk.alerts.backtest.template import Template, has_place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trikk.alerts.delivery.message import Failure
 from trikk.core.errors import TrikkError
-from trikk.core.tails import tail_of
+from trikk.core.logs import tail_of
 from trikk.execution.project import Project
 from trikk.execution.upkeep.next_command import way_on
 from trikk.execution.workers.traces import headline

@@ -12,7 +12,7 @@ import click
 
 from trikk.cli.printing import echo, json_option, print_json, took
 from trikk.cli.run_commands.progress import Progress
-from trikk.core.tails import tail_of
+from trikk.core.logs import tail_of
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
