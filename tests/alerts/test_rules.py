@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from trikk import Alarm, Monitor, Table
+from trikk import Alarm, Drift, Monitor, Table
 from trikk.alerts.config import alert_settings
 from trikk.alerts.rules.kinds import checked, read_rule
 from trikk.core.errors import DefinitionError, ProjectError, UsageError
@@ -208,3 +209,43 @@ def test_a_wrong_section_is_refused_and_no_address_is_shown(tmp_path: Path, text
         written(tmp_path, text)
     assert "t0ken" not in str(caught.value)
     assert caught.value.next
+
+
+def test_an_alarm_on_drift_that_its_monitor_does_not_fit_is_told_by_a_look_alone() -> None:
+    spec = monitor(Alarm("odd", kind="drift", window="week", slice="hour")).spec
+    with pytest.raises(UsageError, match="which the monitor does not make"):
+        read_rule(spec.alarms[0]).check_against(spec)  # type: ignore[attr-defined]
+
+
+def test_numbers_of_numpy_are_as_good_as_others_in_a_monitor() -> None:
+    made = Monitor(
+        "people",
+        predictions=Table("predictions"),
+        truth=Table("counts"),
+        key="sensor",
+        slot="slot",
+        observed="count",
+        least=np.float64(0.25),
+        drift=Drift(alpha=np.float64(0.01), thresholds={"ks": np.float64(0.3)}),
+        alarms=[Alarm("loss", when="mae > 3", cooldown=np.float64(60), parameters={"x": np.float64(2)})],
+    )
+    node = next(iter(made.pipeline.graph.nodes.values()))
+    spec = MonitorSpec.read(node.arguments["spec"].value)
+    assert (spec.least, spec.alarms[0]["cooldown"], spec.alarms[0]["parameters"]) == (0.25, 60, {"x": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"name": None}, "None can't name a monitor"),
+        ({"slot": None}, "slot=None is not a column"),
+        ({"observed": 3}, "observed=3 is not a column"),
+    ],
+)
+def test_what_a_monitor_can_not_do_without_is_asked_for_where_it_is_declared(
+    given: dict[str, Any], what: str
+) -> None:
+    rest = {"name": "people", "key": "sensor", "slot": "slot", "observed": "count", **given}
+    with pytest.raises(DefinitionError, match=what) as refused:
+        Monitor(predictions=Table("predictions"), truth=Table("counts"), **rest)
+    assert "test_rules.py" in str(refused.value.where)

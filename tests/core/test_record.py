@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
-from trikk.core.errors import RecordError
+from trikk.core.errors import RecordError, UsageError
 from trikk.core.record import Record
 
 
@@ -40,6 +41,16 @@ def test_a_record_is_its_fields_in_their_order_and_reads_back_equal():
     assert Outer.read(data) == record
     assert type(Outer.read(data).colour) is Colour
     assert Outer(Colour.RED, unknown=3).to_json()["unknown"] == 3
+
+
+def test_a_number_of_numpy_that_is_a_float_is_written_as_one_and_others_are_refused():
+    record = Outer(Colour.RED, about={"x": np.float64(0.5)})
+    assert record.to_json()["about"] == {"x": 0.5}
+    assert type(record.to_json()["about"]["x"]) is float
+    assert Outer.from_bytes(record.to_bytes()) == record
+    for refused in (np.int64(1), np.float32(0.5), object()):
+        with pytest.raises(UsageError, match="is not a plain value"):
+            Outer(Colour.RED, about=refused).to_json()
 
 
 def test_keys_of_a_newer_build_are_ignored_and_missing_ones_have_their_default():

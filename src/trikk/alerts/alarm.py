@@ -90,9 +90,13 @@ class Alarm:
         """
         from msgspec.structs import replace
 
+        from trikk.alerts.rules.rule import Kind
+
         minimum = self._rule.min_labelled if self._has_minimum else spec.minimum
         rule = replace(self._rule, monitor=spec.name, min_labelled=minimum)
-        rule.check_against(spec)
+        # Of drift only a look checks this: earlier builds took such alarms, and their projects have to load.
+        if rule.kind is not Kind.DRIFT:
+            rule.check_against(spec)
         return rule.to_json()
 
     def __repr__(self) -> str:

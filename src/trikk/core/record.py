@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
-from trikk.core.errors import RecordError
+from trikk.core.errors import RecordError, UsageError
 from trikk.core.values import JSON
 
 
@@ -34,7 +34,7 @@ class Record(msgspec.Struct, frozen=True):
 
     def to_json(self) -> dict[str, JSON]:
         """The record as JSON: plain dicts, lists, texts and numbers."""
-        return _with_lists(msgspec.to_builtins(self))  # type: ignore[no-any-return]
+        return _with_lists(msgspec.to_builtins(self, enc_hook=_plain))  # type: ignore[no-any-return]
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
@@ -51,7 +51,7 @@ class Record(msgspec.Struct, frozen=True):
     def to_bytes(self) -> bytes:
         """The record as JSON text, for a pipe or a socket; what is digested is written by `values.canonical`."""
         try:
-            return msgspec.json.encode(self)
+            return msgspec.json.encode(self, enc_hook=_plain)
         except UnicodeEncodeError:
             # A lone surrogate, as in the name of a file that is no UTF-8: msgspec writes UTF-8, json escapes it.
             return json.dumps(self.to_json()).encode()
@@ -80,6 +80,20 @@ def read_bytes(data: bytes, kind: Any) -> Any:
             return msgspec.convert(json.loads(data), kind)  # reads lone surrogates, which msgspec does not
         except (ValueError, RecursionError) as error:
             raise RecordError(f"this is no {getattr(kind, '__name__', kind)}: {error}") from error
+
+
+def _plain(value: object) -> float:
+    """A number of a library's class that is a float as well, such as numpy.float64, which msgspec does not write.
+
+    Raises:
+        UsageError: if it is something else.
+    """
+    if isinstance(value, float):
+        return float(value)
+    raise UsageError(
+        f"{value!r} is not a plain value, so it can't be written down",
+        next="use None, bool, int, float, str, or lists and dicts of these",
+    )
 
 
 def _with_lists(value: Any) -> Any:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.durations import Duration, seconds
-from trikk.core.errors import DefinitionError, TrikkError
+from trikk.core.errors import DefinitionError, TrikkError, UsageError
+from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.pipeline.graph import Role
 from trikk.pipeline.location import caller
@@ -155,6 +156,10 @@ class Monitor:
         }
         timing = definition.timing_of(self.made, self.made_at, self.within)
         parts = {**as_given, **in_other_form, **delays, **timing}
+        check_name("monitor", self.name)
+        for name in ("slot", "observed"):
+            if not isinstance(parts[name], str):
+                raise UsageError(f"{name}={parts[name]!r} is not a column", next=f'name one: {name}="..."')
         spec = definition.MonitorSpec(**{name: part for name, part in parts.items() if part is not None})
         return definition.checked(spec, self.alarms)
 

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from trikk.core.digests import digest_json
 from trikk.core.durations import Duration, seconds
 from trikk.core.errors import UsageError
-from trikk.core.names import check_name
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.models.metrics.by_name import check_fit, metric_of
@@ -205,7 +204,6 @@ def checked(spec: MonitorSpec, alarms: Sequence[Alarmed]) -> MonitorSpec:
     Raises:
         TrikkError: if a rule is broken.
     """
-    check_name("monitor", spec.name)
     for check in _RULES:
         check(spec)
     rules = tuple(alarm.of(spec) for alarm in alarms)
