@@ -37,7 +37,7 @@ from trikk.runs.states import RunStatus, StepStatus
 from trikk.tracking.fold import RunRecord, label, read_record
 
 _METRICS_SHOWN = 30
-_STATES = click.Choice([*RunStatus])
+_STATES = click.Choice([status.value for status in RunStatus])  # of members, click would take their names
 
 
 @click.command()
