@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
 from trikk.monitoring.cases.due_windows import batches, changed, due, merged
-from trikk.monitoring.cases.windows import Window, state_of, window_at, window_named, windows_between
+from trikk.monitoring.cases.windows import (
+    GAP,
+    Window,
+    state_of,
+    until_gap,
+    window_at,
+    window_named,
+    windows_between,
+)
 from trikk.monitoring.figures.records import Cursor
 from trikk.storage.tables.ranges import FileRange
 
@@ -123,3 +131,10 @@ def test_a_month_is_named_as_reports_name_it_and_ends_where_the_next_begins() ->
     assert window.end == datetime(2020, 3, 31, 22, tzinfo=UTC) == window_at("month", window.end, zone).start
     between = windows_between("month", window.start - timedelta(days=40), window.end, zone)
     assert [one.label for one in between] == ["2020-01", "2020-02", "2020-03", "2020-04"]
+
+
+@pytest.mark.parametrize("silent", [GAP - 1, GAP])
+def test_a_gap_of_84_windows_ends_a_search_and_a_shorter_one_does_not(silent: int) -> None:
+    windows = ["newest", *[None] * silent, "before the gap"]
+    assert list(until_gap(windows)) == ["newest", "before the gap"][: 2 if silent < GAP else 1]
+    assert list(until_gap(windows[1:])) == (["before the gap"] if silent < GAP else [])

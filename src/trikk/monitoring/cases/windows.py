@@ -136,8 +136,7 @@ def until_gap(windows: Iterable[Known | None]) -> Iterator[Known]:
     for known in windows:
         if known is not None:
             yield known
-            gap = 0
-        gap += 1
+        gap = 0 if known is not None else gap + 1
         if gap >= GAP:
             return
 
