@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from trikk.core.errors import TrikkError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
+from trikk.runs.events import EventKind
 from trikk.runs.journals import journal as port
-from trikk.runs.journals.journal import CREATED, FORGOTTEN, FOUND_AT_MOST, Event, RunRow
+from trikk.runs.journals.journal import FOUND_AT_MOST, Event, RunRow
 from trikk.runs.journals.lease import Holder, Lease, check_free
 from trikk.runs.journals.projection import first_row, fold, kept, row_after
 
@@ -38,7 +39,7 @@ class PlainJournal:
         if run in self._rows:
             raise port.run_exists(run)
         self._events[run] = []
-        event = self._add(run, CREATED, body, text, at)
+        event = self._add(run, EventKind.RUN_CREATED, body, text, at)
         self._rows[run] = first_row(_copy(event, text))
         return event
 
@@ -70,7 +71,7 @@ class PlainJournal:
         check_free(self._leases.get(run), Holder.current(), at)
         self._leases.pop(run, None)
         body = kept(row)
-        event = self._add(run, FORGOTTEN, body, port.dump(body), at)
+        event = self._add(run, EventKind.RUN_FORGOTTEN, body, port.dump(body), at)
         self._rows[run] = row_after(row, event)
         self._events[run] = [self._events[run][0], self._events[run][-1]]
 
