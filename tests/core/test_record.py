@@ -17,6 +17,10 @@ class Colour(StrEnum):
     RED = "red"
 
 
+class Count(int):
+    pass
+
+
 class Inner(Record, omit_defaults=True):
     name: str
     weight: float | None = None
@@ -65,3 +69,11 @@ def test_what_does_not_fit_is_refused_and_its_place_is_named(data: dict[str, Any
     with pytest.raises(RecordError, match="Outer can't be read from its record") as refused:
         Outer.read(data)
     assert place in str(refused.value)
+
+
+def test_texts_and_whole_numbers_of_their_own_class_are_written_as_what_they_are():
+    record = Inner(np.str_("a"))
+    assert record.to_json() == {"name": "a"}
+    assert type(record.to_json()["name"]) is str
+    assert Inner.from_bytes(record.to_bytes()) == Inner("a")
+    assert type(Outer(Colour.RED, about=Count(3)).to_json()["about"]) is int

@@ -6,6 +6,7 @@ import math
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,30 @@ def test_numbers_that_json_lacks_come_back(number: float) -> None:
     text = json.dumps(encode(number), allow_nan=False)
     found = decode(json.loads(text))
     assert math.isnan(found) if math.isnan(number) else found == number
+
+
+class Word(str):
+    def __str__(self) -> str:
+        return "shown in another way"
+
+
+class Count(int):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(np.float64(0.5), 0.5), (np.str_("a"), "a"), (Word("b"), "b"), (Count(3), 3), ([np.float64(1.0)], [1.0])],
+)
+def test_numbers_and_texts_of_their_own_class_are_written_as_what_they_are(value: object, written: object) -> None:
+    encoded = encode(value)
+    assert encoded == written
+    assert type(encoded) is type(written)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_of_numpy_that_json_lacks_come_back(number: float) -> None:
+    assert repr(decode(encode(np.float64(number)))) == repr(number)
 
 
 def test_the_sign_of_zero_is_kept() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.execution.command import Folder, states_of, steps_of
 
 from trikk import pipeline, step
+from trikk.pipeline.graph import Graph
 from trikk.testing import run_inline
 
 CORES = len(os.sched_getaffinity(0))
@@ -141,3 +144,25 @@ def test_a_map_goes_over_frames_parameters_constants_and_the_results_of_maps() -
     assert run_inline(over_frames, n=0).output("height") == []
     assert run_inline(map_of_map, numbers=[1, 2]).output("again") == [4, 8]
     assert run_inline(map_of_constants).output("twice") == [2, 4]
+
+
+@step
+def mean(numbers: list[float], *, more: float = 0.0) -> dict[str, float]:
+    return {"mean": np.mean(numbers) + more, "gap": np.float64("nan")}
+
+
+@step
+def half(number: float) -> float:
+    return number / 2
+
+
+@pipeline
+def scores():
+    half(mean([1.0, 2.0], more=np.float64(0.5))["mean"])
+
+
+def test_numbers_of_numpy_go_from_step_to_step_as_constants_and_as_results() -> None:
+    run = run_inline(scores)
+    assert repr(run.output("mean")) == "{'mean': 2.0, 'gap': nan}"
+    assert run.output("half") == 1.0
+    assert scores.graph == Graph.read(json.loads(json.dumps(scores.graph.to_json())))

@@ -13,7 +13,7 @@ from typing import Any, Self
 import msgspec
 
 from trikk.core.errors import RecordError, UsageError
-from trikk.core.values import JSON
+from trikk.core.values import JSON, exact
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -82,14 +82,14 @@ def read_bytes(data: bytes, kind: Any) -> Any:
             raise RecordError(f"this is no {getattr(kind, '__name__', kind)}: {error}") from error
 
 
-def _plain(value: object) -> float:
-    """A number of a library's class that is a float as well, such as numpy.float64, which msgspec does not write.
+def _plain(value: object) -> float | str:
+    """A number or text of a library's class, such as numpy.float64 or a `str` of its own, which msgspec refuses.
 
     Raises:
         UsageError: if it is something else.
     """
-    if isinstance(value, float):
-        return float(value)
+    if isinstance(value, float | int | str):
+        return exact(value)
     raise UsageError(
         f"{value!r} is not a plain value, so it can't be written down",
         next="use None, bool, int, float, str, or lists and dicts of these",

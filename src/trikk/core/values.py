@@ -18,6 +18,7 @@ from trikk.core.errors import UsageError
 
 JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
 _TAG = "$"
+_EXACT = (str, int, float, bool)
 
 
 def canonical(value: JSON) -> bytes:
@@ -45,10 +46,12 @@ def encode(value: object) -> JSON:
                 next="use a single member of an Enum that is defined at the top level of a module",
             )
         return {_TAG: "enum", "v": [*parts]}
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {_TAG: "float", "v": repr(value)}
+    if value is None:
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_TAG: "float", "v": repr(exact(value))}
+    if isinstance(value, bool | int | float | str):
+        return exact(value)
     if isinstance(value, datetime):
         return {_TAG: "datetime", "v": value.isoformat()}
     if isinstance(value, date):
@@ -84,6 +87,18 @@ def decode(value: JSON) -> Any:
     if reader is None:
         raise UsageError(f"a stored value has the unknown kind {value[_TAG]!r}", next="update trikk")
     return reader(value["v"])
+
+
+def exact(value: float | str) -> float | str:
+    """A number or text of a class of its own (numpy's float64 is a float) as the number or text alone.
+
+    json writes such values like that; msgspec refuses them.
+    """
+    if type(value) in _EXACT:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)  # not str(value): the class may show itself in another way
+    return int.__int__(value) if isinstance(value, int) else float.__float__(value)
 
 
 def plain(value: JSON, number: Callable[[str], Any] = str) -> Any:
