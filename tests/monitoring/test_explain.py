@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,9 @@ def test_the_rows_behind_it_are_those_of_the_tables_that_its_run_read(
     monkeypatch.chdir(city.root)
     shown = CliRunner().invoke(command, ["table b", "--rows"], catch_exceptions=False).output
     assert "3 rows in all: trikk tables plan --version 0 --where \"trip = 'b'\" -n 3" in shown
+    printed = CliRunner().invoke(command, ["table b", "--rows", "--json"], catch_exceptions=False).output
+    (document,) = json.loads(printed)["sources"]
+    assert document["head"][-1] == {"trip": "b", "slot": "2020-11-01T07:30:00+00:00", "line": "x"}
 
 
 def test_a_failure_is_told_as_what_it_is(city: Project) -> None:

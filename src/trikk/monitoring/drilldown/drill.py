@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TrikkError, UnknownName, UsageError
@@ -18,7 +17,7 @@ from trikk.monitoring.cases.class_cases import SAID, TRUTH, in_cell, with_classe
 from trikk.monitoring.cases.slices import slice_texts
 from trikk.monitoring.cases.windows import window_named, zone_of
 from trikk.monitoring.drilldown.inputs import ID, Inputs
-from trikk.monitoring.drilldown.source_rows import SourceRows, source_rows
+from trikk.monitoring.drilldown.source_rows import SourceRows, plain_value, source_rows
 from trikk.monitoring.figures.records import Records, WindowRecord, names
 from trikk.monitoring.monitor_definition import Made, MonitorSpec
 
@@ -257,7 +256,7 @@ def _add_truth(project: Project, spec: MonitorSpec, row: dict[str, Any], explana
     if value is None or value != value:  # noqa: PLR0124 - NaN is no value
         explanation.notes.append("its truth has not come in" if len(truth) < 2 else "its truth was taken back")
         return
-    explanation.observed = _value(value)
+    explanation.observed = plain_value(value)
     numbers = isinstance(value, int | float) and isinstance(row[spec.prediction], int | float)
     if numbers and not _is_class(project, spec, row):
         explanation.error = float(row[spec.prediction]) - float(value)
@@ -320,17 +319,7 @@ def _add_run(project: Project, spec: MonitorSpec | None, row: dict[str, Any], ex
 
 
 def _plain(row: dict[str, Any]) -> dict[str, JSON]:
-    return {name: _value(value) for name, value in row.items()}
-
-
-def _value(value: Any) -> JSON:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)
+    return {name: plain_value(value) for name, value in row.items()}
 
 
 def slice_named(text: str) -> tuple[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TrikkError
@@ -44,8 +46,9 @@ class SourceRows:
         return f"trikk tables {self.table} --version {self.version}{where} -n {max(self.rows, 1)}"
 
     def to_json(self) -> dict[str, JSON]:
-        """As JSON, with the command."""
-        return {**asdict(self), "command": self.command}
+        """As JSON, with the command; times and what else JSON does not know as texts, in lists, too."""
+        head = json.loads(json.dumps(self.head, default=plain_value))
+        return {**asdict(self), "head": head, "command": self.command}
 
 
 def source_rows(
@@ -97,3 +100,14 @@ def _rows_of(
     count = int(selected.select(pl.len()).collect().item())
     some = selected.top_k(most, by=slot).sort(slot) if slot in names else selected.head(most)
     return SourceRows(table, version, run, use, where, count, some.collect().to_dicts())
+
+
+def plain_value(value: Any) -> JSON:
+    """A value of a row as JSON has it."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
