@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trikk.alerts.incidents.book import Book, subject_of
 from trikk.alerts.incidents.by_hand import acknowledge, resolve
 from trikk.alerts.incidents.decision import Change
-from trikk.alerts.incidents.incident import STARTING
+from trikk.alerts.incidents.incident import STARTING, Incident
 from trikk.alerts.incidents.lifecycle import decide, start_is_due
 from trikk.alerts.rules.figures import FigureRule
 from trikk.alerts.rules.rule import Point, Reading
@@ -101,6 +101,24 @@ def test_only_what_is_clearly_worse_is_told_again() -> None:
     (incident,) = life.incidents()
     assert [told.kind for told in incident.told] == [OPENED, UPDATED]
     assert incident.updates == 3
+
+
+class Beaten(Book):
+    """A book in which somebody else acknowledges an incident just after it was read for the first time."""
+
+    def get(self, incident: str) -> Incident:
+        known = super().get(incident)
+        if not known.acknowledged:
+            acknowledge(Book(self.ledger), incident, by="bob", why="", at=known.opened)
+        return known
+
+
+def test_of_two_who_acknowledge_at_once_one_is_first_and_neither_is_told_to_try_again() -> None:
+    life = Life(rule())
+    life.after(DAY, True, True)
+    known = acknowledge(Beaten(life.journal), "people.loss-1", by="ada", why="", at=life.now)
+    assert known.acknowledged == "bob"
+    assert known.is_open
 
 
 def test_what_is_worse_within_the_cool_down_is_told_when_it_is_over() -> None:

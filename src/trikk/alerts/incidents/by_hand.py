@@ -18,9 +18,6 @@ def acknowledge(book: Book, incident: str, *, by: str, why: str, at: float) -> I
         UsageError: if it is not open.
         Conflict: if others keep changing it at this very moment.
     """
-    known = book.get(incident)
-    if known.is_open and known.acknowledged:
-        return known
     return _done(book, incident, Decision(Change.ACKNOWLEDGED, "acknowledged", why, by=by), at)
 
 
@@ -42,6 +39,8 @@ def _done(book: Book, incident: str, decision: Decision, at: float) -> Incident:
             raise UsageError(
                 f"incident {incident} is {known.state or 'not open'}", next="trikk incidents lists open ones"
             )
+        if decision.kind is Change.ACKNOWLEDGED and known.acknowledged:
+            return known  # asked at each round: another may acknowledge it while this one tries
         changed = book.apply(known, known.cause, decision, at=at, channels=())
         if changed is not None:
             return changed
