@@ -447,7 +447,7 @@ def test_incidents_of_a_slice_that_is_no_longer_looked_at_are_withdrawn(watched:
         ({"table": ""}, "needs a table, its column with times"),
         ({"time": None}, "needs a table, its column with times"),
         ({"within": 0}, "how old the newest row may be"),
-        ({"within": "soon"}, "'soon' is no within"),
+        ({"within": "soon"}, "within: 'soon' is not a length of time"),
         ({"table": "../x"}, "can't name a table"),
         ({"windows": 2}, "takes no `windows`"),
         ({"known_for": "30d", "slice": None}, "with `slice` only"),

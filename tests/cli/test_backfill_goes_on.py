@@ -120,7 +120,7 @@ def test_run_warns_of_an_unfinished_run_that_has_done_something(nights: Folder) 
     first = nights.good("runs")["runs"][0]["id"]
     assert "warning" not in nights.trikk("run", "night", "-p", "day=2020-03-02", "-p", "size=3").err
     done = nights.trikk("run", "night", "-p", "day=2020-03-02", "--json")
-    assert f"warning: run {first} has these parameters and is failed" in done.err
+    assert f"warning: run {first} (failed) has the same parameters" in done.err
     assert "append" in done.err.splitlines()[0]
     assert "send" in done.err.splitlines()[0]
     assert f"trikk resume {first}" in done.err

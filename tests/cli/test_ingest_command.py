@@ -16,7 +16,7 @@ def test_corrections_and_repetitions_say_what_is_new(folder: Folder) -> None:
     first = folder.trikk("ingest", "loads", "a.csv", "--key", "day,line")
     assert "2 new: 2 of 2 rows from 1 file into loads, version 0" in first.out
     assert "columns: day Date, line String, load Int64" in first.out
-    assert "'10A' (a.csv line 3) is no number" in first.out
+    assert "'10A' (a.csv line 3) is not a number" in first.out
     assert "1 blank line left out" in first.out
     write(folder, "b.csv", "line,day,load\n007,2020-03-01,13\n4,2020-03-02,5\n")
     kept = folder.trikk("ingest", "loads", "b.csv", "--key", "day,line")

@@ -70,7 +70,7 @@ def test_a_timedelta_is_a_duration() -> None:
 
 @pytest.mark.parametrize("value", ["", "10", "s", "-1s", "1 year", -1, math.inf, math.nan, True, None, "1e3s"])
 def test_what_is_no_duration_is_refused(value: object) -> None:
-    with pytest.raises(UsageError, match="is no timeout"):
+    with pytest.raises(UsageError, match="is not a length of time"):
         seconds(value, what="timeout")  # type: ignore[arg-type]
 
 

@@ -153,7 +153,7 @@ def test_declared_types_hold() -> None:
         ({"entity": "line", "time": "line"}, "'line' has two roles"),
         ({"entity": "line", "features": []}, "has no features"),
         ({"entity": "line", "ttl": "1h", "available_after": "2h"}, "could ever be used"),
-        ({"entity": "line", "ttl": "soon"}, "'soon' is no ttl"),
+        ({"entity": "line", "ttl": "soon"}, "ttl: 'soon' is not a length of time"),
         ({"entity": "line", "online": "redis://:secret@host"}, "holds a password"),
         ({"entity": "line", "online": "http://host"}, "of an unknown kind"),
     ],

@@ -289,6 +289,8 @@ def test_a_password_comes_from_the_environment_and_is_shown_nowhere(
         {"template": "../page.html.j2"},
         {"notebook": "page.html"},
         {"schedule": "monthly"},
+        {"recipients": ["team@city.example"]},
+        {"customers": ["acme"]},
     ],
     ids=str,
 )

@@ -198,7 +198,9 @@ def test_what_is_doubtful_in_an_object_stands_in_the_log_and_the_event(
     assert run.state == "succeeded", run.error
     (read,) = [e.body for e in run.events if e.kind == "source.read"]
     assert read["columns"] == {"a": "String", "b": "String"}
-    assert f"column 'a': 'NA' ({uri} line 2) is no number, so that all are text (1 row)" in read["doubts"]
+    assert (
+        f"column 'a': 'NA' ({uri} line 2) is not a number, so the whole column is text (1 row)" in read["doubts"]
+    )
     assert "1 blank line left out" in read["doubts"]
     assert "'NA'" in capfd.readouterr().out
 

@@ -130,7 +130,7 @@ def test_lines_are_counted_over_blank_ones_and_values_of_several(tmp_path: Path)
     rows = rows_of(tmp_path, [("a.csv", text)])
     assert rows.frame.rows() == [("x\n\ny", "1"), ("z", "2"), ("w", "three")]
     assert "2 blank lines left out" in rows.doubts
-    assert any("'three' (a.csv line 8) is no number" in doubt for doubt in rows.doubts)
+    assert any("'three' (a.csv line 8) is not a number" in doubt for doubt in rows.doubts)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 4 << 20])
@@ -153,7 +153,7 @@ def test_however_a_file_is_cut_into_pieces_it_reads_the_same(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("x\n1\n2\nNA\n", ["'NA' (a.csv line 4) is no number", "(1 row)"]),
+        ("x\n1\n2\nNA\n", ["'NA' (a.csv line 4) is not a number", "(1 row)"]),
         ("x\n007\n", ["'007' (a.csv line 2) has leading zeros"]),
         ('a,x\n1,"b\r"\n2,\n', ["(a.csv line 2) has a control character"]),
         ("a,x\n1, monday\n2,tuesday \n", ["' monday' (a.csv line 2) begins or ends with a blank (2 rows)"]),
@@ -223,7 +223,7 @@ def test_nested_json_is_widened_and_nothing_of_it_is_lost(
         ('{"x":1}\n{"":1}\n', 2, "a name that is empty"),
         ('{"x":1}\n{"x":\n', 2, "not JSON"),
         ('{"x":0.5}\n{"x":1e999}\n', 2, "no Float64 holds"),
-        ('{"x":"\\ud800"}\n', 1, "no Unicode"),
+        ('{"x":"\\ud800"}\n', 1, "not a Unicode text"),
         (b'{"x":1}\n{"x":"\xff"}\n', 2, "not UTF-8"),
         ('{"x":' + "[" * 100_000 + "\n", 1, "nests too deeply"),
     ],

@@ -42,7 +42,8 @@ def tables(name: str | None, version: int | None, where: str | None, rows: int, 
             table(columns, lines, right=columns[1:5])
         return
     if name not in names:
-        raise UnknownName("table", name, names)
+        load_first = None if names else "load one: trikk ingest TABLE FILE; or run a pipeline that writes one"
+        raise UnknownName("table", name, names, next=load_first)
     info = project.tables.describe(name, version)
     if where is not None:
         _show_rows(project, name, info.version, where, rows, as_json=as_json)

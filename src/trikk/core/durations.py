@@ -42,7 +42,9 @@ def seconds(value: Duration, *, what: str = "duration") -> float:
     elif isinstance(value, str) and (match := _TEXT.match(value)) and match[2].lower() in _UNITS:
         number = float(match[1]) * _UNITS[match[2].lower()]
     if number is None or not math.isfinite(number) or number < 0:
-        raise UsageError(f"{value!r} is no {what}", next='write seconds, or a text such as "10s", "5m", "2h"')
+        raise UsageError(
+            f"{what}: {value!r} is not a length of time", next='write seconds, or a text such as "10s", "5m", "2h"'
+        )
     return number
 
 
@@ -56,7 +58,7 @@ def bytes_of(value: str | int, *, what: str = "size") -> int:
         return value
     if isinstance(value, str) and (match := _TEXT.match(value)) and match[2].upper() in _SIZES:
         return int(float(match[1]) * _SIZES[match[2].upper()])
-    raise UsageError(f"{value!r} is no {what}", next='write bytes, or a text such as "512MB", "4GB"')
+    raise UsageError(f"{what}: {value!r} is not a size", next='write bytes, or a text such as "512MB", "4GB"')
 
 
 def show_seconds(value: float) -> str:

@@ -108,8 +108,10 @@ def values_by_customer(customers: Mapping[str, Sequence[str]]) -> dict[str, tupl
     """What makes each customer's part of the cases, each value once.
 
     Raises:
-        UsageError: if a customer's name is none, or has no list of values.
+        UsageError: if it is not a dict, or a customer's name is none or has no list of values.
     """
+    if not isinstance(customers, Mapping):
+        raise UsageError("customers is not a dict", next='write {"acme": ["north", "south"]}')
     by_customer = {}
     for customer, values in customers.items():
         check_name("customer", customer)

@@ -134,6 +134,9 @@ def _history(
     _check_value(windows, chosen)
     if title := spec.titles.monitor():
         echo(f"{spec.name}: {title}")
+    if not windows:
+        echo(f"no {kind} has been evaluated yet: trikk run watch_{spec.name}")
+        return
     _timeline(windows, spec.metrics, chosen)
     lines = [f"{f}: not known: {unknown[f]}" for f in unknown if unknown[f] and _is_asked_for(f, spec)]
     lines += [ahead_in_words(ahead), *beside_metrics([part for _, part in parts])]

@@ -263,8 +263,8 @@ def warn_of_effects(session: Session, graph: Graph, given: Mapping[str, str]) ->
     if left.unfinished is not None:
         effects = ", ".join(left.effects[:5]) + (", ..." if len(left.effects) > 5 else "")
         echo(
-            f"warning: run {left.unfinished.id} has these parameters and is {left.unfinished.state}, and its work "
-            f"outside is done: {effects}. A new run does it again; to go on instead: "
+            f"warning: run {left.unfinished.id} ({left.unfinished.state}) has the same parameters and may already "
+            f"have changed something outside: {effects}. A new run does that again; to continue it instead: "
             f"trikk resume {left.unfinished.id}",
             err=True,
         )

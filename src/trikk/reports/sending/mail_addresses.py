@@ -44,8 +44,10 @@ def check_recipients(given: Mapping[str, Any], argument: str = "recipients") -> 
     """Addresses by customer, "*" for those who get the report on everything.
 
     Raises:
-        UsageError: if a customer's name or an address is none.
+        UsageError: if it is not a dict, or a customer's name or an address is none.
     """
+    if not isinstance(given, Mapping):
+        raise UsageError(f"{argument} is not a dict", next='write {"*": ["team@city.example"]}')
     by_customer = {}
     for customer, addresses in given.items():
         if customer != ALL:

@@ -421,7 +421,7 @@ class _Pieces:
             if not dtype.is_numeric():
                 raise
             sentences.append(
-                f"column {self.name!r}: the numbers fit no type together without loss, so that all are text"
+                f"column {self.name!r}: no type holds all its numbers without loss, so the whole column is text"
             )
             return self.fitted(pl.String(), named=True)
         if dtype == pl.String:

@@ -149,15 +149,15 @@ def _near_misses(text: pl.Series) -> Iterator[Doubt]:
     if sample.str.contains(_NUMBER).mean() >= 0.5:  # type: ignore[operator]
         text = text.replace("", None)
         if are_all_numbers(text):
-            yield from _some(text, _NO_NUMBER, "has leading zeros or a plus, so that all are text")
+            yield from _some(text, _NO_NUMBER, "has leading zeros or a plus, so the whole column is text")
             if not text.str.contains(_NO_NUMBER).any():
                 yield from _some(
                     text,
                     r"^[+-]?\d{16,}",
-                    "is a whole number that no type holds beside the others, so that all are text",
+                    "is a whole number that no type holds beside the others, so the whole column is text",
                 )
         else:
-            yield from _some(text, _NUMBER, "is no number, so that all are text", holds=False)
+            yield from _some(text, _NUMBER, "is not a number, so the whole column is text", holds=False)
     elif sample.str.contains(_OTHER_DATE).mean() > 0.5:  # type: ignore[operator]
         yield from _some(text, _OTHER_DATE, "looks like a date, but only 2020-03-26 is read as one")
     elif sample.str.contains(_COMMA).mean() > 0.5:  # type: ignore[operator]
