@@ -444,3 +444,9 @@ def test_a_definition_of_an_older_release_names_the_same_figures() -> None:
     assert monitor().spec.figured == "9ea04538d95333ea"
     given = {"metrics": ["accuracy"], "task": "binary"}
     assert monitor(**given, positive="leak").spec.figured != monitor(**given).spec.figured
+
+
+def test_what_an_evaluation_returns_is_plain_texts_that_any_build_can_read(world: World) -> None:
+    states = [window["state"] for window in world.look(day(0))["windows"]]
+    assert states
+    assert {type(state) for state in states} == {str}

@@ -213,7 +213,8 @@ def evaluate_monitor(
     source = Source(predictions, truth, context.tables, created["lock"]["tables"], aside)
     evaluation = evaluate(read, source, records, now=moment, run=context.run, identity=context.identity)
     windows: list[JSON] = [
-        {"kind": w.kind, "label": w.label, "state": w.state, "why": w.why, **w.whole.to_json()}
+        # The result is stored: as a member of the enum it would be an object of this build's class, not a text.
+        {"kind": w.kind, "label": w.label, "state": w.state.value, "why": w.why, **w.whole.to_json()}
         for w in evaluation.changed
     ]
     answer: dict[str, Any] = {"monitor": read.name, "now": moment.isoformat(), "windows": windows}
@@ -222,12 +223,15 @@ def evaluate_monitor(
         f"{read.name}: {len(windows)} windows with something new, {evaluation.unchanged} as they were"
     )
     if read.drift is not None:
+        from trikk.drift import Verdict
         from trikk.monitoring.day_drift.day_comparison import drifting
         from trikk.monitoring.day_drift.drift_records import DriftRecords
 
         kept, run = DriftRecords(context.journal, read.name), context.run
         days = drifting(read, source, features, kept, now=moment, run=run, identity=context.identity)
-        answer["drift"] = [{"label": d.label, "verdict": d.verdict, "headline": d.headline} for d in days]
+        answer["drift"] = [
+            {"label": d.label, "verdict": Verdict(d.verdict).value, "headline": d.headline} for d in days
+        ]
     return answer
 
 
