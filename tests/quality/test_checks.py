@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -95,3 +97,9 @@ def test_a_set_is_the_same_data_however_it_was_built() -> None:
 def test_a_table_can_not_be_gated_outside_of_a_run() -> None:
     with pytest.raises(Exception, match="read by a run only"):
         quality_gate(Table("counts"), [not_null("a")])
+
+
+def test_a_project_that_declares_checks_loads_no_polars_for_them() -> None:
+    code = "import sys; from trikk.quality import between, holds, like, unique; print('polars' in sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == ["False"]

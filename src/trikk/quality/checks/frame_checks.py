@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import polars as pl
-
 from trikk.core.durations import Duration, seconds
 from trikk.core.errors import UsageError
 from trikk.quality.check import Check, CountedCheck, SeverityName, is_open, refused
@@ -41,6 +39,8 @@ class HasColumns(CountedCheck):
         return self._plan(scene)
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
         dtypes = {name: str(dtype) for name, dtype in scene.schema.items()}
         bases = {name: str(dtype.base_type()) for name, dtype in scene.schema.items()}
         facts = {
@@ -110,6 +110,8 @@ class Fresh(CountedCheck):
         return f"newest {self.columns[0]} no older than {age_text(self.within)}"
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
         (name,) = self.columns
         dtype = scene.schema[name]
         if not isinstance(dtype, pl.Date | pl.Datetime | pl.Null):

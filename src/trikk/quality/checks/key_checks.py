@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trikk.core.errors import UsageError
 from trikk.quality.check import Check, CountedCheck, SeverityName, reference_rows, refused, some_columns
 from trikk.quality.plan import TIMES, Plan, Scene, Seen, Values, plan_of_rows
-from trikk.quality.row_frames import lazy_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Unique(CountedCheck):
         return f"{', '.join(self.columns)} unique{' together' if len(self.columns) > 1 else ''}"
 
     def _plan(self, scene: Scene) -> Plan:  # noqa: ARG002 - any type will do
+        import polars as pl
+
         key = pl.col(self.columns[0]) if len(self.columns) == 1 else pl.struct(self.columns)
         partial = pl.any_horizontal(pl.col(name).is_null() for name in self.columns)
         counts = {
@@ -62,6 +64,10 @@ class RefersTo(CountedCheck):
         return f"{', '.join(self.columns)} found in the reference's {', '.join(self.to)}"
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
+        from trikk.quality.row_frames import lazy_of
+
         reference = lazy_of(self.reference)
         schema = reference.collect_schema()
         absent = [name for name in self.to if name not in schema]
@@ -123,6 +129,8 @@ def _alike(column: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> pl.Expr:
 
     What that type can't say (a number that does not fit, or is not whole) is null, and never looked for.
     """
+    import polars as pl
+
     if dtype.is_float() and wanted.is_integer():
         return pl.when(column == column.floor()).then(column).cast(wanted, strict=False)
     numbers = dtype.is_integer() and (wanted.is_integer() or wanted.is_float())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def limit_of(value: object, dtype: pl.DataType) -> pl.Expr:
     """A limit as a literal; where a time with a zone meets one without, the latter is taken as UTC."""
+    import polars as pl
+
     if isinstance(dtype, pl.Datetime) and isinstance(value, date):
         moment = pl.lit(in_utc(value))
         zone = dtype.time_zone

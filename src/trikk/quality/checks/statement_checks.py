@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trikk.core.errors import UsageError
 from trikk.pipeline.location import first_argument
 from trikk.quality.check import Check, CountedCheck, SeverityName, refused
 from trikk.quality.plan import Plan, Scene, Seen, Values
 from trikk.quality.result_texts import in_short
-from trikk.quality.row_frames import FAILURES
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _SHOWN = 60  # characters of a condition that its name holds
 
@@ -39,6 +39,8 @@ class Holds(CountedCheck):
         return str(self.says or next(iter(self.settings.values())))
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
         if self.function is not None:
             return self._plan_of_function(scene)
         stated = self._stated()
@@ -60,6 +62,8 @@ class Holds(CountedCheck):
         return Plan(read, counts, lambda rows, most: rows.filter(~good).head(most), ~good)
 
     def _stated(self) -> Any:
+        import polars as pl
+
         if self.sql is None:
             return self.what
         try:
@@ -69,6 +73,8 @@ class Holds(CountedCheck):
         return stated
 
     def _plan_of_function(self, scene: Scene) -> Plan:
+        import polars as pl
+
         answer = self.what(scene.rows)
         if type(answer).__name__ in ("bool", "bool_"):
             return Plan(lambda _, rows: Seen(rows, int(not answer), {"whole": True}))
@@ -121,6 +127,10 @@ def holds(what: object, *, allow: float = 0.0, severity: SeverityName = "block",
 
 def _is_of_the_frame(good: pl.Expr, one_row: pl.LazyFrame) -> bool:
     """Whether an expression says one thing of all rows, which a single row does not show: of two it does."""
+    import polars as pl
+
+    from trikk.quality.row_frames import FAILURES
+
     row = one_row.collect()
     try:
         return pl.concat([row, row]).lazy().select(good).collect().height == 1

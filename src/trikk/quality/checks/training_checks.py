@@ -6,11 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import polars as pl
-
 from trikk.core.errors import UsageError
-from trikk.models.calling.trained_categories import known_categories, unseen
-from trikk.models.version import as_version
 from trikk.quality.check import Check, CountedCheck, SeverityName, refused
 from trikk.quality.plan import Plan, Scene, plan_of_rows
 
@@ -30,6 +26,11 @@ class SeenInTraining(CountedCheck):
         return f"{', '.join(self.columns) or 'inputs'} known from training"
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
+        from trikk.models.calling.trained_categories import known_categories, unseen
+        from trikk.models.version import as_version
+
         version = as_version(self.model)
         trained = self.model if version is None else known_categories(version)
         known: Mapping[str, Any] = trained["categories"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trikk.core.errors import UsageError
 from trikk.quality.check import Check, CountedCheck, SeverityName, is_open, refused, some_columns
 from trikk.quality.checks.moment_limits import limit_of
 from trikk.quality.plan import Plan, Scene, plan_of_rows
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class NotNull(CountedCheck):
         return f"no value missing in {', '.join(self.columns)}"
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
         bad = {name: _is_missing(name, scene.schema[name]) for name in self.columns}
         return plan_of_rows(pl.any_horizontal(bad.values()), bad if len(bad) > 1 else None)
 
@@ -43,6 +46,8 @@ class Between(CountedCheck):
         return f"{name} at least {self.low}" if self.high is None else f"{name} from {self.low} to {self.high}"
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
         (name,) = self.columns
         column, dtype = pl.col(name), scene.schema[name]
         parts = [] if self.low is None else [column < limit_of(self.low, dtype)]
@@ -68,6 +73,8 @@ class OneOf(CountedCheck):
         return f"{self.columns[0]} one of {', '.join(texts[:10])}{more}"
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
         (name,) = self.columns
         column, dtype = pl.col(name), scene.schema[name]
         values = [value for value in self.values if value is not None]
@@ -97,6 +104,8 @@ class Matches(CountedCheck):
         return f"{self.columns[0]} like {self.pattern}"
 
     def _plan(self, scene: Scene) -> Plan:
+        import polars as pl
+
         (name,) = self.columns
         dtype = scene.schema[name]
         if not isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null):
@@ -175,12 +184,16 @@ def matches(
 
 
 def _is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
+    import polars as pl
+
     column = pl.col(name)
     return column.is_null() | column.is_nan().fill_null(value=False) if dtype.is_float() else column.is_null()
 
 
 def _numbers(column: pl.Expr, dtype: pl.DataType, values: list[Any]) -> tuple[pl.Expr, pl.Series]:
     """A column and a set of numbers in one type: whole numbers as such if both are, else as floats."""
+    import polars as pl
+
     if dtype.is_integer() and all(isinstance(value, int) for value in values):
         return column, pl.Series(values)
     wide = dtype if dtype.is_float() else pl.Float64()

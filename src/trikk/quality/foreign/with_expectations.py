@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trikk.core.errors import MissingExtra, UsageError
 from trikk.quality.check import Check, Severity, SeverityName
 from trikk.quality.check_verdict import finding
 from trikk.quality.foreign.foreign_check import ForeignCheck
 from trikk.quality.result_texts import in_short, problem_of, share_text
-from trikk.quality.row_frames import FAILURES, sample_of, shown, to_pandas
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _SEVERITY = {"critical": Severity.BLOCK, "warning": Severity.WARN, "info": Severity.INFO}
 
@@ -65,6 +65,8 @@ def expectations(suite: Any, *, severity: SeverityName | None = None, name: str 
 
 
 def _findings(check: ExpectationSuite, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
+    from trikk.quality.row_frames import FAILURES, to_pandas
+
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     try:
         import great_expectations as gx
@@ -122,6 +124,8 @@ def _not_run(check: ExpectationSuite, name: str, expected: str, why: str) -> dic
 def _finding(
     check: ExpectationSuite, outcome: Mapping[str, Any], frame: pl.DataFrame, sample: int
 ) -> dict[str, Any]:
+    from trikk.quality.row_frames import sample_of, shown
+
     config, result = outcome["expectation_config"], outcome.get("result") or {}
     arguments = {key: value for key, value in config["kwargs"].items() if key != "batch_id"}
     stated = ", ".join(f"{key}={shown(value)}" for key, value in arguments.items())
@@ -146,6 +150,8 @@ def _finding(
 
 
 def _observed(result: Mapping[str, Any], failing: int | None, total: int, sample: int) -> str:
+    from trikk.quality.row_frames import shown
+
     if failing is not None and total:
         return f"{failing:,} of {total:,} rows fail" + (f", {share_text(failing / total)}" if failing else "")
     value = result.get("observed_value")

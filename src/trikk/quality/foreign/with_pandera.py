@@ -6,16 +6,16 @@ Of a LazyFrame Pandera checks only the types, not the values, so that the rows a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trikk.core.errors import MissingExtra
 from trikk.quality.check import Check, SeverityName
 from trikk.quality.check_verdict import finding
 from trikk.quality.foreign.foreign_check import ForeignCheck
 from trikk.quality.result_texts import in_short, problem_of, share_text
-from trikk.quality.row_frames import FAILURES, sample_of, to_pandas
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _SCHEMA = "rows that fit the schema"
 _WORDS = {"column_in_dataframe": "no column", "column_in_schema": "unexpected column"}
@@ -50,6 +50,8 @@ def pandera_schema(schema: Any, *, severity: SeverityName = "block", name: str =
 
 
 def _findings(check: PanderaSchema, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
+    from trikk.quality.row_frames import FAILURES, to_pandas
+
     try:
         from pandera.errors import SchemaErrors
     except ImportError:
@@ -75,6 +77,8 @@ def _is_for_pandas(schema: Any) -> bool:
 
 def _parts(error: Any) -> list[pl.DataFrame]:
     """The failure cases of each check of the schema: column, check, failure_case and index, which may be null."""
+    import polars as pl
+
     cases = error.failure_cases
     names = ("column", "check", "failure_case")
     if isinstance(cases, pl.DataFrame):
@@ -91,6 +95,8 @@ def _parts(error: Any) -> list[pl.DataFrame]:
 def _failed(
     check: PanderaSchema, part: pl.DataFrame, frame: pl.DataFrame, error: Any, sample: int
 ) -> dict[str, Any]:
+    from trikk.quality.row_frames import sample_of
+
     column, label = part["column"][0], str(part["check"][0])
     columns = [column] if column in frame.columns else []
     places = sorted(set(part["index"].drop_nulls()))
