@@ -48,7 +48,7 @@ def test_a_rate_is_read(text, per_day, of_nights):
 
 @pytest.mark.parametrize("text", ["", "often", "0", "1", "-0.1", "1/decade", "0/month", "nan", "inf"])
 def test_what_is_no_rate_is_refused(text):
-    with pytest.raises(UsageError, match="no rate of false alarms"):
+    with pytest.raises(UsageError, match="not a rate of false alarms"):
         Accepted.of(text)
 
 

@@ -153,7 +153,7 @@ def test_what_can_not_be_encoded_is_named_before_anything_is_sent() -> None:
         made(pl.DataFrame({"o": pl.Series([object()], dtype=pl.Object)}))
     with pytest.raises(PermanentError, match=r"row 1, column 'u' .* Avro's long ends"):
         made(pl.DataFrame({"u": pl.Series([1, 2**64 - 1], dtype=pl.UInt64)}), "avro")
-    with pytest.raises(PermanentError, match=r"'max temp' .* no Avro name"):
+    with pytest.raises(PermanentError, match=r"'max temp' .* not an Avro name"):
         made(pl.DataFrame({"max temp": [1]}), "avro")
     with pytest.raises(PermanentError, match=r"row 1, column 'k' .* no key"):
         made(pl.DataFrame({"k": ["a", None]}), key="k")

@@ -124,20 +124,21 @@ def labels_back(kind: str, moment: datetime, zone: ZoneInfo) -> Iterator[str]:
         window = window_at(kind, window.start - _INSTANT, zone)
 
 
-def until_gap(windows: Iterable[Known | None]) -> Iterator[Known]:
+def until_gap(windows: Iterable[Known | None], *, with_last: bool = False) -> Iterator[Known]:
     """What is known of windows, up to the first gap: `GAP` windows in a row of which nothing is.
 
     Without that, a monitor that has just begun would be searched back to the year 1.
 
     Args:
         windows: each window, the newest first; None where nothing is known.
+        with_last: whether the last known window counts as one of the gap that follows it.
     """
-    gap = 0
+    silent = 0
     for known in windows:
         if known is not None:
             yield known
-        gap = 0 if known is not None else gap + 1
-        if gap >= GAP:
+        silent = int(with_last) if known is not None else silent + 1
+        if silent >= GAP:
             return
 
 

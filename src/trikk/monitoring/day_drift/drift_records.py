@@ -271,4 +271,4 @@ def observed(days: Iterable[Day | None], says_something: Callable[[Day], bool], 
         most: how many days at most.
     """
     saying = (day if day is not None and says_something(day) else None for day in days)
-    return list(itertools.islice(until_gap(saying), most))
+    return list(itertools.islice(until_gap(saying, with_last=True), most))
