@@ -11,7 +11,7 @@ from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.features.feature_definition import Definition, checked, microseconds_of, types_of
 from trikk.pipeline.graph import WriteMode
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import caller, defining
 from trikk.pipeline.step import Step
 from trikk.pipeline.table_reference import SchemaMode, Table
 from trikk.pipeline.tracing import current
@@ -59,7 +59,7 @@ class FeatureTable(Table):
         online: str | None = None,
     ) -> None:
         super().__init__(name)
-        try:
+        with defining():
             self.definition = checked(
                 Definition(
                     name,
@@ -72,8 +72,6 @@ class FeatureTable(Table):
                     online,
                 )
             )
-        except UsageError as error:
-            raise DefinitionError(error.what, where=caller(), next=error.next) from error
         self._servers: dict[str | Path, Server] = {}
 
     def append(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:

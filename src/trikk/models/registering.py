@@ -6,9 +6,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from trikk.core.errors import DefinitionError, UsageError
+from trikk.core.errors import DefinitionError
 from trikk.core.names import check_name
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import caller, defining
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
 from trikk.pipeline.tracing import current
@@ -111,7 +111,5 @@ def check_given(kind: str, name: object) -> None:
     """Refuse what can't be a name; DefinitionError with the author's place."""
     if isinstance(name, Symbol):  # a parameter; the registry looks at its value
         return
-    try:
+    with defining():
         check_name(kind, name)
-    except UsageError as error:
-        raise DefinitionError(error.what, where=caller(), next=error.next) from error

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.durations import Duration, seconds
-from trikk.core.errors import DefinitionError, TrikkError, UsageError
+from trikk.core.errors import UsageError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.pipeline.graph import Role
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import caller, defining
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
 from trikk.pipeline.table_reference import Table
@@ -121,10 +121,8 @@ class Monitor:
 
     def __post_init__(self) -> None:
         where = caller()
-        try:
+        with defining(where):
             object.__setattr__(self, "spec", self._specified())
-        except TrikkError as error:
-            raise DefinitionError(error.what, where=where, next=error.next) from error
         pipeline = Pipeline(self._watching(), name=f"watch_{self.name}", where=where)
         object.__setattr__(self, "pipeline", pipeline)
 

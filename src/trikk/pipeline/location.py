@@ -7,11 +7,12 @@ import inspect
 import itertools
 import linecache
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
-from trikk.core.errors import DefinitionError, UsageError
+from trikk.core.errors import DefinitionError, TrikkError, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +69,22 @@ def located(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     except UsageError as error:
         error.where = error.where or caller()
         raise
+
+
+@contextmanager
+def defining(where: str | None = None) -> Iterator[None]:
+    """Give what is wrong in a definition the file and line of the author's call.
+
+    Args:
+        where: that place; the nearest frame of the author's if not given.
+
+    Raises:
+        DefinitionError: in the place of any error of trikk's own.
+    """
+    try:
+        yield
+    except TrikkError as error:
+        raise DefinitionError(error.what, where=where or caller(), next=error.next) from error
 
 
 def check_plain(kind: str, function: Any, *, next: str) -> None:  # noqa: A002 - as in the error

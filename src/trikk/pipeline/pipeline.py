@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, ParamSpec, TypeVar, overload
 
 from trikk.core.durations import Duration, seconds
-from trikk.core.errors import DefinitionError, ParameterError, TrikkError, UsageError
+from trikk.core.errors import DefinitionError, ParameterError, TrikkError
 from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import ParameterRef
 from trikk.pipeline.graph import Graph, ParameterSpec
-from trikk.pipeline.location import caller, check_plain, of_function
+from trikk.pipeline.location import caller, check_plain, defining, of_function
 from trikk.pipeline.parameter_kinds import kind_of
 from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
@@ -51,10 +51,8 @@ class Pipeline:
         self.where = where or of_function(function)
         self.name = check_name("pipeline", function.__name__ if name is None else name, where=self.where)
         self.function = function
-        try:
+        with defining(self.where):
             limit = None if timeout is None else seconds(timeout, what="timeout")
-        except UsageError as error:
-            raise DefinitionError(error.what, where=self.where, next=error.next) from error
         trace = Trace(self.name, {"retry": retry, "timeout": limit})
         hints = typechecks.annotations_of(function)
         specs = tuple(self._spec(p, hints) for p in inspect.signature(function).parameters.values())

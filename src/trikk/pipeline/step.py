@@ -14,7 +14,7 @@ from trikk.core.values import decode
 from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, TableRef
 from trikk.pipeline.graph import Node, Role
-from trikk.pipeline.location import caller, check_plain, of_function
+from trikk.pipeline.location import caller, check_plain, defining, of_function
 from trikk.pipeline.policies import Cache, Resources, Retry
 from trikk.pipeline.symbols import Output, Symbol
 from trikk.pipeline.tracing import Trace, current, step_names
@@ -53,10 +53,8 @@ class Step(Generic[P, R]):
         self.name = check_name("step", function.__name__ if name is None else name, where=where)
         self._explicit = False  # whether an author chose the name for one call
         self.retry = retry
-        try:
+        with defining(where):
             self.timeout = None if timeout is None else seconds(timeout, what="timeout")
-        except UsageError as error:
-            raise DefinitionError(error.what, where=where, next=error.next) from error
         self.resources = resources or Resources()
         self.cache = Cache() if cache is True else (cache or None)
         self.source = source

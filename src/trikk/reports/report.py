@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import DefinitionError, TrikkError
 from trikk.monitoring.monitor import Monitor
 from trikk.pipeline.graph import Role
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import caller, defining
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
 from trikk.pipeline.tracing import when
@@ -71,10 +70,8 @@ class Report:
 
     def __post_init__(self) -> None:
         where = caller()
-        try:
+        with defining(where):
             object.__setattr__(self, "spec", self._specified())
-        except TrikkError as error:
-            raise DefinitionError(error.what, where=where, next=error.next) from error
         pipeline = Pipeline(self._making(), name=f"report_{self.name}", where=where)
         object.__setattr__(self, "pipeline", pipeline)
 

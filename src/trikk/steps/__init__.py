@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trikk.core.durations import Duration
+from trikk.pipeline.location import defining
 from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.dynamodb_step import dynamodb
@@ -13,7 +14,6 @@ from trikk.steps.amazon.s3_step import s3
 from trikk.steps.databases.database_url import check_url
 from trikk.steps.databases.redshift_step import redshift
 from trikk.steps.databases.sql_step import read_sql
-from trikk.steps.defining import defining
 from trikk.steps.notebooks.notebook_step import notebook
 from trikk.steps.scripts.script_step import script
 

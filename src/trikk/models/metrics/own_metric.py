@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from trikk.core.errors import DefinitionError, UsageError
+from trikk.core.errors import DefinitionError
 from trikk.core.names import check_title
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import caller, defining
 
 BETTER = ("lower", "higher", "zero")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -70,10 +70,8 @@ class Metric:
 
 def _called(**given: str) -> dict[str, str]:
     """What a metric is called, as far as it is given."""
-    try:
+    with defining():
         return {kind: check_title(kind, text) for kind, text in given.items() if text != ""}
-    except UsageError as error:
-        raise DefinitionError(error.what, where=caller(), next=error.next) from error
 
 
 def place_of(function: object) -> str:

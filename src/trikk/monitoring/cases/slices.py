@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import DefinitionError, TrikkError
 from trikk.core.names import check_title
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import defining
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,12 +36,10 @@ class Slice:
     customer_name: Mapping[Any, str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        try:
+        with defining():
             check_title("title", self.title)
             for name in (self.customer_name or {}).values():
                 check_title("customer_name", name)
-        except TrikkError as error:
-            raise DefinitionError(error.what, where=caller(), next=error.next) from error
 
     @property
     def titles(self) -> dict[str, Any]:

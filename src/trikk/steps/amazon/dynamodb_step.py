@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trikk.core.durations import Duration
+from trikk.pipeline.location import defining
 from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import check_access, refuse_keys
 from trikk.steps.amazon.dynamodb_request import check_request
-from trikk.steps.defining import defining, plain_options
+from trikk.steps.step_options import plain_options
 
 
 def _read(table: str, key: dict[str, Any], filters: dict[str, Any], options: dict[str, Any]) -> Any:

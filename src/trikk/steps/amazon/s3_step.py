@@ -7,11 +7,12 @@ from typing import Any
 
 from trikk.core.durations import Duration
 from trikk.core.errors import UsageError
+from trikk.pipeline.location import defining
 from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import check_access, refuse_keys
 from trikk.steps.amazon.name_templates import check_holes
-from trikk.steps.defining import defining, plain_options
+from trikk.steps.step_options import plain_options
 from trikk.storage.stores.object_names import locate
 
 

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from trikk.core.durations import Duration
 from trikk.core.errors import UsageError
 from trikk.core.network.addresses import REFERENCE
+from trikk.pipeline.location import defining
 from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.credentials import refuse_keys
 from trikk.steps.databases.sql_step import read_sql
-from trikk.steps.defining import defining
 
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _SSL = ("disable", "require", "verify-ca", "verify-full")

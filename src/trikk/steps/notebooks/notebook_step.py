@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trikk.core.durations import Duration
+from trikk.pipeline.location import defining
 from trikk.pipeline.policies import Resources, Retry
 from trikk.pipeline.step import Step
-from trikk.steps.defining import defining
 from trikk.steps.notebooks.parameter_names import check_notebook, check_parameters
 from trikk.steps.scripts.command_line import refuse_addresses
 from trikk.steps.scripts.file_names import check_file_name

@@ -7,10 +7,10 @@ from typing import Any
 
 from trikk.core.durations import Duration
 from trikk.core.errors import UsageError
+from trikk.pipeline.location import defining
 from trikk.pipeline.policies import Resources, Retry
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
-from trikk.steps.defining import defining
 from trikk.steps.scripts.command_line import check_environment, refuse_addresses
 from trikk.steps.scripts.file_names import check_file_name
 
