@@ -54,7 +54,6 @@ class CostRule(PipelineRule, frozen=True, kw_only=True):
     """
 
     kind: ClassVar[Kind] = Kind.COST
-    keys: ClassVar[tuple[str, ...]] = ("costs_more_than", "per")
     severity: Severity = Severity.WARNING
 
     costs_more_than: float = 0.0

@@ -8,7 +8,6 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trikk.alerts.rules.language import parse
@@ -286,6 +285,9 @@ def value_of(
     if name.kind == Source.ESTIMATED:
         return (figures.estimated_labelled if name.paired else figures.estimated).get(name.name)
     if name.kind == Source.USUAL:
+        # Late, since it takes longer to import than all rules, and who declares one needs no median.
+        from statistics import median
+
         known = [f.metrics.get(name.name) for f in good]
         values = [value for value in known if value is not None]
         return median(values) if len(values) >= USUAL_LEAST else None

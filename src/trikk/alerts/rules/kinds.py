@@ -1,48 +1,58 @@
 """All kinds of rules: a rule from what somebody wrote, and from its JSON.
 
-An author's `Alarm` imports this in every process that loads the project, so that what rules only need to make
-readings is imported by the functions that make them.
+An author's `Alarm` imports this in every process that loads the project, so that a kind's class is imported when
+there is a rule of it, and what rules only need to make readings by the functions that make them.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trikk.alerts.rules.code import CodeRule
-from trikk.alerts.rules.costs import CostRule, Per
-from trikk.alerts.rules.drift import DriftRule
-from trikk.alerts.rules.figures import FigureRule
-from trikk.alerts.rules.labels import LabelRule
 from trikk.alerts.rules.rule import KEYS, Kind, Rule, Severity
-from trikk.alerts.rules.runs import AbsenceRule, FailureRule, GateRule, LengthRule
-from trikk.alerts.rules.silence import SilenceRule
 from trikk.core.durations import seconds
 from trikk.core.errors import UsageError
 from trikk.core.names import check_name
 
-_CLASSES: tuple[type[Rule], ...] = (
-    FigureRule,
-    FailureRule,
-    AbsenceRule,
-    GateRule,
-    LengthRule,
-    CostRule,
-    SilenceRule,
-    CodeRule,
-    LabelRule,
-    DriftRule,
-)
-KINDS: dict[Kind, type[Rule]] = {cls.kind: cls for cls in _CLASSES}
+if TYPE_CHECKING:
+    from trikk.alerts.rules.costs import Per
+
+_CLASSES = {
+    Kind.FIGURES: "figures.FigureRule",
+    Kind.FAILED: "runs.FailureRule",
+    Kind.MISSING: "runs.AbsenceRule",
+    Kind.GATE: "runs.GateRule",
+    Kind.LONG: "runs.LengthRule",
+    Kind.COST: "costs.CostRule",
+    Kind.SILENT: "silence.SilenceRule",
+    Kind.CODE: "code.CodeRule",
+    Kind.LABELS: "labels.LabelRule",
+    Kind.DRIFT: "drift.DriftRule",
+}
+_KEYS_OF = {
+    **dict.fromkeys(("costs_more_than", "per"), Kind.COST),
+    **dict.fromkeys(("table", "time", "within", "known_for"), Kind.SILENT),
+}
+"""What no other kind may be given."""
 _FOR = re.compile(r"(?P<when>.*\S)\s+for\s+(?P<windows>\d+)\s+(?:windows?|runs?|days?)\s*\Z", re.DOTALL)
 
 
 def read_rule(data: Mapping[str, Any]) -> Rule:
     """The rule that `to_json` wrote; of a kind that only a newer trikk knows, what all kinds have in common."""
-    cls = KINDS.get(data["kind"], Rule)
-    return cls.read(data)
+    kind = data["kind"]
+    return class_of(Kind(kind)).read(data) if kind in _CLASSES else Rule.read(data)
+
+
+@functools.cache
+def class_of(kind: Kind) -> type[Rule]:
+    """The class of a kind's rules."""
+    module, _, name = _CLASSES[kind].partition(".")
+    cls: type[Rule] = getattr(importlib.import_module(f"trikk.alerts.rules.{module}"), name)
+    return cls
 
 
 def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
@@ -64,7 +74,7 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
     check_name("rule", data.get("name"))
     data = _without_for(data)  # before anything is read, since it brings `windows`
     written = {key: _value(data, key) for key in data}
-    cls = KINDS[_kind(written)]
+    cls = class_of(_kind(written))
     _check_keys(cls, written)
     values = {"min_labelled": default_minimum, "budget": written.get("longer_than", 0.0), **written}
     rule = cls.read(values).with_defaults(written)
@@ -74,9 +84,9 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
 
 def _kind(written: Mapping[str, Any]) -> Kind:
     kind = written.get("kind", Kind.FIGURES if "when" in written else "")
-    if kind in KINDS:
+    if kind in _CLASSES:
         return Kind(kind)
-    by_name = ", ".join(kind for kind in KINDS if kind != Kind.FIGURES)
+    by_name = ", ".join(kind for kind in _CLASSES if kind != Kind.FIGURES)
     raise UsageError(
         f"rule {written['name']} is of no kind that is known: {kind!r}",
         next=f'give it when="mae > 1.3 * baseline", or a kind: {by_name}',
@@ -94,11 +104,10 @@ def _without_for(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_keys(cls: type[Rule], data: Mapping[str, Any]) -> None:
-    for owner in KINDS.values():
-        stray = next((key for key in owner.keys if key in data and owner is not cls), "")
-        if stray:
+    for key, owner in _KEYS_OF.items():
+        if key in data and owner is not cls.kind:
             raise UsageError(
-                f"rule {data['name']} ({cls.kind}) takes no `{stray}`", next=f'it belongs to kind = "{owner.kind}"'
+                f"rule {data['name']} ({cls.kind}) takes no `{key}`", next=f'it belongs to kind = "{owner}"'
             )
     cls.check_keys(data)
 
@@ -148,6 +157,8 @@ def _severity(data: Mapping[str, Any], key: str) -> Severity:
 
 
 def _per(data: Mapping[str, Any], key: str) -> Per:
+    from trikk.alerts.rules.costs import Per
+
     text = _text(data, key)
     if text not in list(Per):
         raise UsageError(f"{key} = {text!r}", next=f"use {', '.join(Per)}")

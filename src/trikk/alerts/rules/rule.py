@@ -123,8 +123,6 @@ class Rule(Record, frozen=True, kw_only=True):
     """What it can name as its subject: a monitor, a pipeline, a table; "" if it is about the project."""
     needs_subject: ClassVar[bool] = False
     """Whether it makes no sense without one."""
-    keys: ClassVar[tuple[str, ...]] = ()
-    """What no other kind may be given."""
     clearly_worse: ClassVar[float] = 1.1
     """By what factor something must be worse than was told before it is told again."""
     reads_every_part: ClassVar[bool] = False

@@ -37,7 +37,6 @@ class SilenceRule(Rule, frozen=True, kw_only=True):
 
     kind: ClassVar[Kind] = Kind.SILENT
     about: ClassVar[str] = "table"
-    keys: ClassVar[tuple[str, ...]] = ("table", "time", "within", "known_for")
 
     table: str = ""
     time: str = ""
