@@ -13,6 +13,7 @@ from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import Incident
 from trikk.core.errors import UnknownName, UsageError
 from trikk.models.registry import Registry
+from trikk.models.state import MoveState
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.monitor_history import MonitorHistory
@@ -137,7 +138,7 @@ def _champions(ledger: Ledger, environment: str, start: datetime, end: datetime)
         for move in registry.moves(name, environment):
             at = datetime.fromtimestamp(move.at, start.tzinfo)
             if move.alias == CHAMPION and start <= at < end:
-                yield at, f"{name} {move.version}{' again' if move.state == 'returned' else ''}"
+                yield at, f"{name} {move.version}{' again' if move.state == MoveState.RETURNED else ''}"
 
 
 def _lanes(ledger: Ledger, monitor: str, start: datetime, end: datetime) -> Iterator[Lane]:

@@ -16,7 +16,7 @@ from trikk.core.text import shorten
 from trikk.core.values import plain
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
-from trikk.models.state import ModelState, Move
+from trikk.models.state import ModelState, Move, MoveState
 from trikk.models.task import class_text
 from trikk.models.version import ModelVersion
 from trikk.models.version_table import side_by_side
@@ -165,7 +165,7 @@ def promote(
         print_json({"move": None if move is None else move.to_json()})
     elif move is None:
         echo(f"version {number} holds {name}@{alias} already")
-    elif move.state == "requested":
+    elif move.state == MoveState.REQUESTED:
         echo(f"{name}@{alias} requires approval; next: trikk models approve {name} --alias {alias}")
     else:
         echo(_moved(name, move))
@@ -180,8 +180,7 @@ def promote(
 def rollback(name: str, alias: str, why: str, environment: str | None, as_json: bool) -> None:
     """Return an alias of NAME to the version that held it before."""
     registry, where = _open(environment)
-    move = registry.rollback(name, alias, where, by=_who(), why=why, at=time.time())
-    print_json({"move": move.to_json()}) if as_json else echo(_moved(name, move))
+    _print_move(name, registry.rollback(name, alias, where, by=_who(), why=why, at=time.time()), as_json=as_json)
 
 
 @models.command()
@@ -193,8 +192,7 @@ def rollback(name: str, alias: str, why: str, environment: str | None, as_json: 
 def approve(name: str, alias: str, why: str, environment: str | None, as_json: bool) -> None:
     """Approve the waiting move of an alias of NAME."""
     registry, where = _open(environment)
-    move = registry.approve(name, alias, where, by=_who(), why=why, at=time.time())
-    print_json({"move": move.to_json()}) if as_json else echo(_moved(name, move))
+    _print_move(name, registry.approve(name, alias, where, by=_who(), why=why, at=time.time()), as_json=as_json)
 
 
 @models.command("require-approval")
@@ -358,8 +356,15 @@ def _by(move: Move) -> str:
 
 
 def _why(move: Move) -> str:
-    why = "rollback" + (f": {move.why}" if move.why else "") if move.state == "returned" else move.why
+    why = "rollback" + (f": {move.why}" if move.why else "") if move.state == MoveState.RETURNED else move.why
     return ", ".join(filter(None, [why, f"told {when(move.recorded)}" if move.recorded else ""])) or "-"
+
+
+def _print_move(name: str, move: Move, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"move": move.to_json()})
+    else:
+        echo(_moved(name, move))
 
 
 def _moved(name: str, move: Move) -> str:

@@ -60,6 +60,8 @@ def _act(
 
 
 def _list(listed: list[Incident], *, everything: bool, as_json: bool) -> None:
+    from trikk.alerts.incidents.incident import IncidentState
+
     if as_json:
         print_json({"incidents": [incident.to_json() for incident in listed]})
         return
@@ -74,7 +76,8 @@ def _list(listed: list[Incident], *, everything: bool, as_json: bool) -> None:
                 style(i.severity, fg=_COLOURS[i.severity]),
                 f"{i.state}{' (acknowledged)' if i.acknowledged and i.is_open else ''}",
                 when(i.since),
-                f"{i.title}; {i.resolved_why if i.state == 'resolved' else i.point.text if i.point else ''}",
+                i.title
+                + f"; {i.resolved_why if i.state == IncidentState.RESOLVED else i.point.text if i.point else ''}",
             ]
             for i in listed
         ],

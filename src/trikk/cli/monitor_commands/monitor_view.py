@@ -239,7 +239,9 @@ def _newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
 
 
 def _foretold(window: WindowRecord) -> bool:
-    return window.state == "final" and bool(window.whole.estimated_labelled)
+    from trikk.monitoring.cases.windows import WindowState
+
+    return window.state == WindowState.FINAL and bool(window.whole.estimated_labelled)
 
 
 def _list(project: Project, names: list[str], *, as_json: bool) -> None:

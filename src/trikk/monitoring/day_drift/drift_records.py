@@ -134,13 +134,13 @@ class DriftRecord:
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
         """The columns that drift, the largest (in units of its limit) first."""
-        drifting = [column for column in self.columns if column.verdict == "drift"]
+        drifting = [column for column in self.columns if column.verdict == Verdict.DRIFT]
         return tuple(sorted(drifting, key=lambda c: -c.size))
 
     @property
     def says_something(self) -> bool:
         """Whether it is a verdict that more labels won't change: drift, or none in a day that is settled."""
-        return self.verdict == "drift" or (self.verdict == "no drift" and self.settled)
+        return self.verdict == Verdict.DRIFT or (self.verdict == Verdict.NO_DRIFT and self.settled)
 
     def of(self, column: str) -> ColumnDrift | None:
         """The finding of one column; None if it was not compared."""

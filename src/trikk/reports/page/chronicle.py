@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from trikk.models.registry import Registry
-from trikk.models.state import Move
+from trikk.models.state import Move, MoveState
 from trikk.reports.page.page_content import Holder, Trouble
 from trikk.reports.page.words import moment_text
 from trikk.runs.journals.ledger import Entry, Ledger
@@ -61,7 +61,7 @@ def _counts(move: Move, end: float, last: float) -> bool:
 
 def _holder(model: str, move: Move, moved: bool, zone: ZoneInfo) -> Holder:
     back = "rolled back" + (f": {move.why}" if move.why else "")
-    why = back if move.state == "returned" else move.why
+    why = back if move.state == MoveState.RETURNED else move.why
     return Holder(model, move.version, moment_text(move.at, zone), moved, why, move.by)
 
 
