@@ -20,9 +20,8 @@ from trikk.core.errors import StorageError
 from trikk.core.values import JSON, decode
 from trikk.drift import ColumnDrift, Profile, Verdict
 from trikk.monitoring.cases.windows import WindowKind, labels_back, until_gap, zone_of
-from trikk.monitoring.figures.records import Cursor, newest_of
+from trikk.monitoring.figures.records import Cursor, WindowRecords, newest_of
 from trikk.monitoring.monitor_definition import MonitorSpec
-from trikk.runs.journals.ledger import Entry, Ledger
 
 PROFILED = "day.profiled"
 COMPARED = "day.compared"
@@ -167,39 +166,15 @@ def _column(data: Any) -> ColumnDrift:
     return ColumnDrift(**{name: fields[name] for name in ColumnDrift.__slots__ if name in fields})
 
 
-class DriftRecords:
-    """A monitor's drift in the ledger.
+class DriftRecords(WindowRecords[DriftRecord]):
+    """A monitor's drift in the ledger: profiles of its days, how far it has come, and its windows' verdicts."""
 
-    Args:
-        ledger: where the entries are; every journal is one.
-        monitor: the monitor's name.
-    """
-
-    def __init__(self, ledger: Ledger, monitor: str) -> None:
-        self.ledger = ledger
-        self.monitor = monitor
-        self._subject = f"monitor/{monitor}"
-
-    def window(self, kind: str, label: str) -> DriftRecord | None:
-        """What holds of a window; None if it was not compared."""
-        entry = self.ledger.last(f"{self._subject}/drift/{kind}/{label}")
-        return None if entry is None else DriftRecord.read(entry.body)
-
-    def past(self, kind: str, label: str) -> list[DriftRecord]:
-        """Everything that was found of a window, oldest first."""
-        entries = self.ledger.entries(f"{self._subject}/drift/{kind}/{label}")
-        return [DriftRecord.read(entry.body) for entry in entries]
-
-    def windows(self, kind: str) -> list[DriftRecord]:
-        """What holds of all windows of a kind, in the order of time."""
-        newest: dict[str, Entry] = {}
-        for entry in self.ledger.history(f"{self._subject}/drift/{kind}/"):
-            newest[entry.subject] = entry
-        return sorted((DriftRecord.read(entry.body) for entry in newest.values()), key=lambda w: w.start)
+    _part = "drift"
+    _record = DriftRecord
 
     def history(self, kind: str) -> list[DriftRecord]:
         """Everything that was found of all windows of a kind, in the order in which it was found."""
-        return [DriftRecord.read(entry.body) for entry in self.ledger.history(f"{self._subject}/drift/{kind}/")]
+        return [DriftRecord.read(entry.body) for entry in self.ledger.history(self._of(kind, ""))]
 
     def newest(self, spec: MonitorSpec, kind: str, most: int) -> list[DriftRecord]:
         """What holds of the last windows of a kind, at most so many, in the order of time."""
@@ -209,8 +184,9 @@ class DriftRecords:
 
     def put(self, record: DriftRecord, *, identity: str) -> None:
         """Add a window's verdict; once for each identity."""
-        subject = f"{self._subject}/drift/{record.kind}/{record.label}"
-        self.ledger.add(subject, COMPARED, record.to_json(), at=record.at, identity=identity)
+        self.ledger.add(
+            self._of(record.kind, record.label), COMPARED, record.to_json(), at=record.at, identity=identity
+        )
 
     def profiled(self, label: str) -> tuple[DayProfile, str] | None:
         """A day's profile as it holds, and its digest; None if there is none."""

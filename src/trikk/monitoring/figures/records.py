@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -127,18 +127,64 @@ class Cursor(Record, frozen=True):
         return self.definition not in ("", spec.figured)
 
 
-class Records:
-    """A monitor's part of the ledger.
+class OfWindow(Protocol):
+    """What is written down of a window."""
+
+    @property
+    def start(self) -> datetime:
+        """The window's first moment."""
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], /) -> Self:
+        """The record that was written."""
+
+
+Record_ = TypeVar("Record_", bound=OfWindow)
+
+
+class WindowRecords(Generic[Record_]):
+    """What the ledger has of a monitor's windows: a subject for each, whose last entry holds.
 
     Args:
         ledger: where the entries are; every journal is one.
         monitor: the monitor's name.
     """
 
+    _part: ClassVar[str]  # of the monitor's subject
+    _record: type[Record_]
+
     def __init__(self, ledger: Ledger, monitor: str) -> None:
         self.ledger = ledger
         self.monitor = monitor
         self._subject = f"monitor/{monitor}"
+
+    def window(self, kind: str, label: str) -> Record_ | None:
+        """What holds of a window; None if nothing was written down."""
+        entry = self.ledger.last(self._of(kind, label))
+        return None if entry is None else self._record.read(entry.body)
+
+    def past(self, kind: str, label: str) -> list[Record_]:
+        """Everything that was written down of a window, oldest first."""
+        return [self._record.read(entry.body) for entry in self.ledger.entries(self._of(kind, label))]
+
+    def windows(self, kind: str) -> list[Record_]:
+        """What holds of all windows of a kind, in the order of time."""
+        newest: dict[str, Entry] = {}
+        for entry in self.ledger.history(self._of(kind, "")):
+            newest[entry.subject] = entry
+        return sorted(
+            (self._record.read(entry.body) for entry in newest.values()), key=lambda record: record.start
+        )
+
+    def _of(self, kind: str, label: str) -> str:
+        return f"{self._subject}/{self._part}/{kind}/{label}"
+
+
+class Records(WindowRecords[WindowRecord]):
+    """A monitor's part of the ledger: its definition, how far it has come, and its windows' figures."""
+
+    _part = "window"
+    _record = WindowRecord
 
     def define(self, spec: MonitorSpec, at: float) -> None:
         """Write the definition down, if it is not the one that holds."""
@@ -167,11 +213,6 @@ class Records:
         """Write down how far evaluation has come."""
         self.ledger.add(f"{self._subject}/cursor", ADVANCED, cursor.to_json(), at=at, identity=identity)
 
-    def window(self, kind: str, label: str) -> WindowRecord | None:
-        """A window as it was evaluated last; None if it was not."""
-        entry = self.ledger.last(self._of(kind, label))
-        return None if entry is None else WindowRecord.read(entry.body)
-
     def put(self, record: WindowRecord, *, identity: str) -> None:
         """Add a window's figures; once for each identity."""
         kind = RESTATED if record.why else EVALUATED
@@ -188,17 +229,6 @@ class Records:
         subject = f"{self._subject}/calibration/{day}"
         return self.ledger.add(subject, CALIBRATED, body, at=at, identity=definition).entry.body
 
-    def past(self, kind: str, label: str) -> list[WindowRecord]:
-        """Everything that a window's figures have been, oldest first."""
-        return [WindowRecord.read(entry.body) for entry in self.ledger.entries(self._of(kind, label))]
-
-    def windows(self, kind: str) -> list[WindowRecord]:
-        """The windows of a kind as they were evaluated last, in the order of time."""
-        newest: dict[str, Entry] = {}
-        for entry in self.ledger.history(f"{self._subject}/window/{kind}/"):
-            newest[entry.subject] = entry
-        return sorted((WindowRecord.read(entry.body) for entry in newest.values()), key=lambda w: w.start)
-
     def labels(self, kind: str) -> list[str]:
         """The labels of all windows of a kind that were evaluated."""
         prefix = self._of(kind, "")
@@ -212,9 +242,6 @@ class Records:
         It costs as much as there are windows to look at, however long the history is.
         """
         return newest_of(self, spec, kind, self.cursor().until.get(kind), most, wanted)
-
-    def _of(self, kind: str, label: str) -> str:
-        return f"{self._subject}/window/{kind}/{label}"
 
 
 class History(Protocol[Window_]):
