@@ -13,7 +13,7 @@ from trikk.features.feature_definition import Definition, checked, microseconds_
 from trikk.pipeline.graph import WriteMode
 from trikk.pipeline.location import caller, defining
 from trikk.pipeline.step import Step
-from trikk.pipeline.table_reference import SchemaMode, Table
+from trikk.pipeline.table_reference import SchemaText, Table
 from trikk.pipeline.tracing import current
 from trikk.runs.context import current_step
 
@@ -74,7 +74,7 @@ class FeatureTable(Table):
             )
         self._servers: dict[str | Path, Server] = {}
 
-    def append(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
+    def append(self, rows: object, *, schema_mode: SchemaText | None = None, after: object = ()) -> Any:
         """Add rows, in a pipeline's body: a step that checks them, then a step that writes them.
 
         What was known at a moment does not change: a row whose entity and times are in the table already is left
@@ -93,7 +93,7 @@ class FeatureTable(Table):
         """
         return self._write(WriteMode.APPEND, self._checked(rows), self.definition.keys, schema_mode, after)
 
-    def overwrite(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
+    def overwrite(self, rows: object, *, schema_mode: SchemaText | None = None, after: object = ()) -> Any:
         """Replace all rows, checked first; arguments and result as for `append`."""
         return super().overwrite(self._checked(rows), schema_mode=schema_mode, after=after)
 
@@ -102,7 +102,7 @@ class FeatureTable(Table):
         rows: object,
         *,
         key: str | Sequence[str] | None = None,
-        schema_mode: SchemaMode | None = None,
+        schema_mode: SchemaText | None = None,
         after: object = (),
     ) -> Any:
         """Replace the rows with the same key, the entity and the times if not given, and add the others.

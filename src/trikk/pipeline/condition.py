@@ -40,6 +40,7 @@ class Condition(Record, frozen=True, omit_defaults=True):
     def __or__(self, other: object) -> Condition:
         return Condition("or", parts=(self, condition_of(other)))
 
+    # `True & condition`: refused by `condition_of` with a sentence, where Python's own error would puzzle.
     def __rand__(self, other: object) -> Condition:
         return Condition("and", parts=(condition_of(other), self))
 

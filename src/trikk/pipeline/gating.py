@@ -32,16 +32,10 @@ class Hold(Record, frozen=True):
 
 
 def hold_of(gate: Node, subject: Argument, above: Iterable[Node], *, replaced: bool = False) -> Hold:
-    """The hold of a step that looks at one of its arguments.
-
-    Args:
-        gate: the step.
-        subject: the argument.
-        above: the nodes recorded so far, in their order.
-        replaced: whether an output of the step takes the argument's place.
-    """
+    """The hold of a step that looks at one of its arguments; `above` are the nodes so far, in their order."""
     subjects = tuple(part for part in walk(subject) if isinstance(part, OutputRef | TableRef))
     derived: set[str] = set()
+    # In their order, so that what is made of something derived is derived as well.
     for node in above:
         if node.name != gate.name and _uses(node, subjects, derived):
             derived.add(node.name)
@@ -86,6 +80,7 @@ def _overlap(one: Argument, other: Argument) -> bool:
         return one.table == other.table
     if not (isinstance(one, OutputRef) and isinstance(other, OutputRef)) or one.step != other.step:
         return False
+    # The whole of an output overlaps with each part of it.
     if None not in (one.index, other.index) and one.index != other.index:
         return False
     return all(a == b for a, b in zip(one.path, other.path, strict=False))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import UNSET, field
 
@@ -29,6 +29,8 @@ from trikk.pipeline.arguments import (
 )
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.parameter_kinds import Kind
+
+T = TypeVar("T")
 
 
 class Role(StrEnum):
@@ -50,13 +52,22 @@ class WriteMode(StrEnum):
     MERGE = "merge"
 
 
+class SchemaMode(StrEnum):
+    """What a write does where its rows have other columns than the table."""
+
+    STRICT = "strict"
+    """It refuses them."""
+    MERGE = "merge"
+    """It adds new columns."""
+
+
 class WriteTo(Record, frozen=True):
     """What a node that writes does with the rows it is given."""
 
     table: str
     mode: WriteMode
     key: tuple[str, ...] = ()
-    schema_mode: str = "strict"
+    schema_mode: SchemaMode = SchemaMode.STRICT
 
 
 class Node(Record, frozen=True, omit_defaults=True):
@@ -102,31 +113,22 @@ class Node(Record, frozen=True, omit_defaults=True):
 
     def data_from(self) -> Iterator[str]:
         """Names of the steps whose outputs this one is given."""
-        for argument in self.arguments.values():
-            for part in walk(argument):
-                if isinstance(part, OutputRef):
-                    yield part.step
+        return (part.step for part in self._given(OutputRef))
 
     def asks(self) -> Iterator[str]:
         """Names of the steps whose outputs decide whether this one runs."""
-        for condition in self.when:
-            for part in condition.arguments():
-                if isinstance(part, OutputRef):
-                    yield part.step
+        return (o.step for condition in self.when for o in condition.arguments() if isinstance(o, OutputRef))
 
     def tables(self) -> Iterator[TableRef]:
         """The tables it reads."""
-        for argument in self.arguments.values():
-            for part in walk(argument):
-                if isinstance(part, TableRef):
-                    yield part
+        return self._given(TableRef)
 
     def models(self) -> Iterator[ModelRef]:
         """The registered models it reads."""
-        for argument in self.arguments.values():
-            for part in walk(argument):
-                if isinstance(part, ModelRef):
-                    yield part
+        return self._given(ModelRef)
+
+    def _given(self, kind: type[T]) -> Iterator[T]:
+        return (part for argument in self.arguments.values() for part in walk(argument) if isinstance(part, kind))
 
     def upstream(self) -> tuple[str, ...]:
         """Names of all steps that must be over before this one is decided, each once, in a fixed order."""
@@ -136,6 +138,8 @@ class Node(Record, frozen=True, omit_defaults=True):
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Node:
         """The node that `to_json` wrote; its arguments are read as `read_argument` tells them apart."""
+        # Not by msgspec alone: it can't tell the kinds of arguments apart, and an earlier build's graph lacks
+        # fields.
         fields = {name: data[name] for name in cls.__struct_fields__ if name in data}
         fields["arguments"] = {
             name: read_argument(argument) for name, argument in data.get("arguments", {}).items()
@@ -245,6 +249,7 @@ def _sorted(pipeline: str, nodes: Mapping[str, Node]) -> dict[str, Node]:
     for name, node in nodes.items():
         for up in node.upstream():
             below[up].append(name)
+    # By the author's order and not by that of a set: the same source has to give the same graph and digest.
     ready = [(place[name], name) for name in nodes if not waiting[name]]
     order: dict[str, Node] = {}
     while ready:
@@ -267,6 +272,8 @@ def _sorted(pipeline: str, nodes: Mapping[str, Node]) -> dict[str, Node]:
 
 def _cycle(nodes: Mapping[str, Node], stuck: set[str]) -> list[str]:
     path: list[str] = []
+    # Any stuck node leads into a cycle, as each waits for another stuck one; the least, so that it is the same
+    # each time.
     name = min(stuck)
     while name not in path:
         path.append(name)

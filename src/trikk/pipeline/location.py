@@ -17,6 +17,7 @@ from trikk.core.errors import DefinitionError, TrikkError, UsageError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# `with when(...)` goes through contextlib, a cached property through functools.
 _NOT_THE_AUTHORS = ("trikk", "contextlib", "dataclasses", "functools")
 
 
@@ -29,10 +30,12 @@ def caller() -> str:
 def first_argument() -> str:
     """The first argument of the author's call as it was written, in one line; empty where there is no source."""
     frame = _authors_frame()
+    # An instruction has two bytes, and `co_positions` one entry for each instruction.
     place = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
     line, end_line, column, end_column = place
     if line is None or end_line is None:
         return ""
+    # Encoded, since the columns count bytes of UTF-8.
     lines = [linecache.getline(frame.f_code.co_filename, n).encode() for n in range(line, end_line + 1)]
     lines[-1] = lines[-1][:end_column]
     lines[0] = lines[0][column or 0 :]
@@ -46,6 +49,7 @@ def first_argument() -> str:
 
 
 def _authors_frame() -> FrameType:
+    # Two up: past this function and the one in here that asked.
     frame = sys._getframe(2)
     while frame.f_back is not None and _module(frame.f_globals) in _NOT_THE_AUTHORS:
         frame = frame.f_back

@@ -8,6 +8,7 @@ from trikk.core.errors import UsageError
 from trikk.core.names import check_name
 from trikk.pipeline.location import caller
 
+# No leading zeros: 3 and 03 would be two names of one version.
 _REFERENCE = re.compile(r"(?P<name>[^@:]+)(@(?P<alias>[^@:]+)|:(?P<version>[1-9][0-9]{0,8}))?\Z")
 
 

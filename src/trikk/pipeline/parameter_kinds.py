@@ -78,8 +78,10 @@ class Kind(Record, frozen=True, omit_defaults=True, rename={"enum_class": "enum"
             ParameterError: if the text does not fit.
         """
         if self.name == "optional" and self.of:
+            # An empty text, too: `-p x=` is what a shell makes of an empty variable.
             return None if text.lower() in ("", "none", "null") else self.of.from_text(text)
         if self.name == "list" and self.of:
+            # Texts that hold commas can only be given as JSON.
             if text.lstrip().startswith("["):
                 try:
                     return self.check(json.loads(text))
@@ -149,20 +151,11 @@ class Kind(Record, frozen=True, omit_defaults=True, rename={"enum_class": "enum"
         return ParameterError(f"{value!r} does not fit", next=f"give {self.expected()}")
 
 
-def _date(_: Kind, value: object) -> JSON:
-    if isinstance(value, date) and not isinstance(value, datetime):
+def _iso(kind: type[date], value: object) -> JSON:
+    if type(value) is kind or (isinstance(value, datetime) and kind is datetime):  # a datetime is a date, too
         return value.isoformat()
     try:
-        return date.fromisoformat(value).isoformat() if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _datetime(_: Kind, value: object) -> JSON:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    try:
-        return datetime.fromisoformat(value).isoformat() if isinstance(value, str) else None
+        return kind.fromisoformat(value).isoformat() if isinstance(value, str) else None
     except ValueError:
         return None
 
@@ -171,6 +164,7 @@ def _float(_: Kind, value: object) -> JSON:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
+        # A whole number may be too large for a float; NaN and infinities are no JSON.
         number = float(value)
     except OverflowError:
         return None
@@ -178,29 +172,32 @@ def _float(_: Kind, value: object) -> JSON:
 
 
 def _str(_: Kind, value: object) -> JSON:
-    """A text that every database and file can hold: no NUL, no lone surrogate."""
+    # No NUL, no lone surrogate: PostgreSQL and UTF-8 can't hold them, and the journal may be either.
     return value if isinstance(value, str) and "\0" not in value and not _SURROGATE.search(value) else None
 
 
 def _enum(kind: Kind, value: object) -> JSON:
     if isinstance(value, enum.Enum):
         cls = type(value)
+        # By the name: the values of an Enum may be anything, and change more often than names do.
         return value.name if f"{cls.__module__}:{cls.__qualname__}" == kind.enum_class else None
     return value if isinstance(value, str) and value in kind.choices else None
 
 
 def _literal(kind: Kind, value: object) -> JSON:
+    # `1 == True`, so the types are compared as well: a lock has to keep which of them was meant.
     matching: Any = (choice for choice in kind.choices if choice == value and type(choice) is type(value))
     return next(matching, None)
 
 
 _CHECKS: dict[str, Any] = {
     "bool": lambda _, v: v if isinstance(v, bool) else None,
+    # `True` is an int to Python; as a number it is nearly always a slip.
     "int": lambda _, v: v if isinstance(v, int) and not isinstance(v, bool) else None,
     "float": _float,
     "str": _str,
-    "date": _date,
-    "datetime": _datetime,
+    "date": lambda _, v: _iso(date, v),
+    "datetime": lambda _, v: _iso(datetime, v),
     "enum": _enum,
     "literal": _literal,
 }
@@ -219,6 +216,7 @@ def kind_of(annotation: object) -> Kind | None:
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal and all(type(a) in (bool, int, str) for a in args):
         return Kind("literal", choices=tuple(args))
+    # No lists of lists: `a,b` could not say where the inner ones end.
     if origin is list and len(args) == 1 and (inner := kind_of(args[0])) and inner.name != "list":
         return Kind("list", of=inner)
     if origin in (typing.Union, types.UnionType) and len(args) == 2 and type(None) in args:

@@ -97,6 +97,7 @@ class Pipeline:
                 where=self.where,
                 next=f"annotate it as {_KINDS}",
             )
+        # A worker finds an Enum by its module and name.
         if "<locals>" in str(kind.to_json()):
             raise DefinitionError(
                 f"parameter {name!r} of pipeline {self.name} is an Enum that is defined inside a function",
@@ -120,6 +121,8 @@ class Pipeline:
         except TrikkError as error:
             error.where = error.where or _author_line(error, function)
             raise
+        # A step that is defined further down, or an output used before its call: a cycle can't be written
+        # otherwise.
         except NameError as error:
             where = _author_line(error, function)
             raise DefinitionError(
@@ -153,6 +156,7 @@ def parameters_for(graph: Graph, parameters: Mapping[str, object], *, text: bool
         ParameterError: if one is unknown, missing or does not fit; all mistakes are named at once.
     """
     specs = {s.name: s for s in graph.parameters}
+    # All mistakes at once: who corrects a command line wants to do it once.
     problems: list[str] = []
     checked: dict[str, JSON] = {}
     for name in parameters:

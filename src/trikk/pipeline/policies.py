@@ -67,6 +67,7 @@ class Retry:
         classes = (on,) if isinstance(on, type) else tuple(on)
         if not classes or not all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
             raise UsageError(f"on={on!r} is not understood", where=caller(), next="give exception classes")
+        # By hand, since `on` is given as classes and kept as names: the driver can't import an author's.
         put: Callable[[str, Any], None] = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         put("attempts", attempts)
         put("delay", located(seconds, delay, what="delay"))
@@ -101,10 +102,12 @@ def delay_after(policy: dict[str, Any], attempt: int, random: float) -> float | 
     """`Retry.delay_after` for a policy as JSON, which is what a driver holds."""
     if attempt >= policy["attempts"]:
         return None
+    # 100 attempts and a large factor are more than a float holds; 0 times infinity would be NaN.
     try:
         grown = policy["delay"] * policy["factor"] ** (attempt - 1)
     except OverflowError:
         grown = math.inf if policy["delay"] else 0.0
+    # The jitter is taken away, not added: `max_delay` is then a promise.
     return float(min(policy["max_delay"], grown) * (1 - policy["jitter"] * random))
 
 
@@ -132,8 +135,7 @@ class Resources(Record, frozen=True):
         force_setattr(self, "memory", located(bytes_of, self.memory, what="memory size"))
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(Record, frozen=True):
     """Reuse a step's result from an earlier run when nothing that it depends on has changed.
 
     Code that the step reaches in the project, its arguments, the digests of its inputs and Python's minor
@@ -144,18 +146,14 @@ class Cache:
         packages: names of installed distributions whose version matters, such as "scikit-learn".
     """
 
-    variables: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
+    variables: Iterable[str] = ()
+    packages: Iterable[str] = ()
 
-    def __init__(self, variables: Iterable[str] = (), packages: Iterable[str] = ()) -> None:
-        for name, value in (("variables", variables), ("packages", packages)):
+    def __post_init__(self) -> None:
+        for name, value in (("variables", self.variables), ("packages", self.packages)):
             names = (value,) if isinstance(value, str) else tuple(value)
             if not all(isinstance(each, str) for each in names):
                 raise UsageError(
                     f"{name} of a cache must be names", where=caller(), next='write Cache(variables=["REGION"])'
                 )
-            object.__setattr__(self, name, names)
-
-    def to_json(self) -> dict[str, JSON]:
-        """The declaration as JSON."""
-        return {"variables": list(self.variables), "packages": list(self.packages)}
+            force_setattr(self, name, names)

@@ -88,6 +88,7 @@ class Step(Generic[P, R]):
         trace = current()
         if trace is None:
             return self.function(*args, **kwargs)
+        # An author's own argument of that name is theirs; `.options(after=...)` is left for the order.
         after = kwargs.pop("after", ()) if "after" not in self.signature.parameters else ()
         return cast("R", self._record(trace, args, kwargs, after, mapped=None))
 
@@ -152,6 +153,7 @@ class Step(Generic[P, R]):
         except UsageError as error:
             error.where = caller()
             raise
+        # A name that was chosen for one call is meant: a second of it is a mistake and does not become `name-2`.
         changed._explicit = name is not None
         return changed
 
@@ -160,6 +162,7 @@ class Step(Generic[P, R]):
     ) -> Output:
         where = caller()
         bound = self._bind(args, kwargs, where)
+        # Every argument by its name: the graph, cache keys and `trikk show` know no positions.
         given = {name: trace.argument(value, f"argument {name!r} of {self.name}") for name, value in bound.items()}
         self._check_types(bound, given, mapped, where)
         name = trace.name_for(self.name, self.function)
@@ -220,6 +223,7 @@ class Step(Generic[P, R]):
         for name, argument in given.items():
             wanted = self.annotation_of(name)
             value = bound[name]
+            # A mapped argument is annotated as one item, and given as the list of all.
             if name == mapped:
                 self._check_mapped(value, where)
             elif not isinstance(wanted, str) and (misfit := _misfit(value, argument, wanted)):

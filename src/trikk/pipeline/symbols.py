@@ -54,6 +54,7 @@ class Symbol:
     def __invert__(self) -> Condition:
         return ~condition_of(self)
 
+    # Defining `__eq__` takes it away, and stand-ins are keys of the author's dicts.
     def __hash__(self) -> int:
         return hash(self.symbol_argument)
 
@@ -71,6 +72,7 @@ class Symbol:
     def _no_computing(self, *_: object) -> NoReturn:
         self._refuse("it can't be computed with", "do this inside a step, and pass the value to that step")
 
+    # One by one: Python looks operators up on the class, past `__getattr__`.
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_computing
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _no_computing
     __pow__ = __rpow__ = __neg__ = __abs__ = __len__ = __int__ = __float__ = __contains__ = _no_computing
@@ -134,6 +136,7 @@ class Output(Symbol):
                 self._refuse(
                     f"it has {len(self.symbol_parts)} parts, not a part {key}", "pick one that the step declares"
                 )
+            # A part has one name, however it is counted: `out[-1]` and `out[1]` are one edge.
             return self._part(key % len(self.symbol_parts))
         if not isinstance(key, str | int) or isinstance(key, bool):
             self._refuse("only a text or a whole number picks from it", "do other look-ups inside a step")
@@ -141,6 +144,7 @@ class Output(Symbol):
         return Output(OutputRef(ref.step, ref.index, (*ref.path, key)))
 
     def __getattr__(self, name: str) -> Output:
+        # copy, pickle, inspect and pytest probe for such names, and take only AttributeError for "no".
         if name.startswith("_"):
             raise AttributeError(name)
         if name in self.symbol_fields:

@@ -8,12 +8,12 @@ from typing import Any, Literal, get_origin
 from trikk.core.errors import DefinitionError
 from trikk.core.names import check_name
 from trikk.pipeline.arguments import Constant, OutputRef, ParameterRef
-from trikk.pipeline.graph import Node, Role, WriteMode, WriteTo
+from trikk.pipeline.graph import Node, Role, SchemaMode, WriteMode, WriteTo
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
 from trikk.pipeline.tracing import Trace, current, step_names
 
-SchemaMode = Literal["strict", "merge"]
+SchemaText = Literal["strict", "merge"]  # as authors write it: texts, which type checkers know
 
 
 class Table:
@@ -39,7 +39,7 @@ class Table:
         self.optional = optional
         self.table_name = check_name("table", name, where=caller())
 
-    def append(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
+    def append(self, rows: object, *, schema_mode: SchemaText | None = None, after: object = ()) -> Any:
         """Add rows.
 
         Args:
@@ -56,12 +56,17 @@ class Table:
         """
         return self._write(WriteMode.APPEND, rows, (), schema_mode, after)
 
-    def overwrite(self, rows: object, *, schema_mode: SchemaMode | None = None, after: object = ()) -> Any:
+    def overwrite(self, rows: object, *, schema_mode: SchemaText | None = None, after: object = ()) -> Any:
         """Replace all rows; earlier versions stay readable. Arguments and result as for `append`."""
         return self._write(WriteMode.OVERWRITE, rows, (), schema_mode, after)
 
     def merge(
-        self, rows: object, *, key: str | Sequence[str], schema_mode: SchemaMode | None = None, after: object = ()
+        self,
+        rows: object,
+        *,
+        key: str | Sequence[str],
+        schema_mode: SchemaText | None = None,
+        after: object = (),
     ) -> Any:
         """Replace the rows whose key is in `rows` and add the others; the same rows twice change nothing.
 
@@ -91,7 +96,7 @@ class Table:
                 where=where,
                 next="call it in a pipeline's body, or load files with `trikk ingest`",
             )
-        if schema_mode not in (None, "strict", "merge"):
+        if schema_mode is not None and schema_mode not in [*SchemaMode]:
             raise DefinitionError(f"schema_mode={schema_mode!r}", where=where, next='use "strict" or "merge"')
         argument = trace.argument(rows, f"the rows for table {self.table_name}")
         if isinstance(argument, Constant | ParameterRef) or _is_surely_no_frame(rows):
@@ -100,9 +105,10 @@ class Table:
                 where=where,
                 next="give it the output of a step that returns a frame, or a list of such",
             )
-        if schema_mode is None:
-            schema_mode = "merge" if _is_of_a_model(argument, trace) else "strict"
+        # A model's next version may know one more class, and so one more column: no night may fail of that.
+        usual = SchemaMode.MERGE if _is_of_a_model(argument, trace) else SchemaMode.STRICT
         base = f"{mode}_{self.table_name}"[:96]
+        # Each write after the one above it: what the table holds in the end must not depend on which was faster.
         earlier = trace.writes.setdefault(self.table_name, [])
         retry = trace.defaults.get("retry")
         node = Node(
@@ -113,7 +119,7 @@ class Table:
             when=tuple(trace.conditions),
             retry=retry.to_json() if retry else None,
             timeout=trace.defaults.get("timeout"),
-            write=WriteTo(self.table_name, mode, key, schema_mode),
+            write=WriteTo(self.table_name, mode, key, SchemaMode(schema_mode) if schema_mode else usual),
             where=where,
         )
         trace.add(node, None)
@@ -125,10 +131,9 @@ class Table:
 
 
 def _is_of_a_model(argument: object, trace: Trace) -> bool:
-    """Whether rows are a model's; its next version may add a column to them, and no night may fail of that."""
-    if not isinstance(argument, OutputRef):
-        return False
-    return any(node.name == argument.step and node.role == Role.PREDICTIONS for node in trace.nodes)
+    return isinstance(argument, OutputRef) and any(
+        node.name == argument.step and node.role == Role.PREDICTIONS for node in trace.nodes
+    )
 
 
 def _is_surely_no_frame(rows: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
@@ -16,14 +16,6 @@ from trikk.pipeline.gating import Hold, held_back, hold_of, replaced_by
 from trikk.pipeline.graph import Node
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
-
-
-class Named(Protocol):
-    """A thing that stands for a table in an argument list."""
-
-    @property
-    def table_name(self) -> str:
-        """The table's name."""
 
 
 @dataclass(slots=True)
@@ -46,6 +38,7 @@ class Trace:
         Raises:
             DefinitionError: if another step of that name was called before.
         """
+        # Two functions of one name: `fit` and `fit-2` would hide which is which, and swap when lines move.
         if self._bases.setdefault(base, owner) != owner:
             raise DefinitionError(
                 f"two different steps are named {base!r}",
@@ -62,6 +55,7 @@ class Trace:
             DefinitionError: if it is neither a stand-in, a table nor a plain value.
         """
         if isinstance(value, Symbol):
+            # Before any look at attributes: a stand-in refuses to be asked for one.
             return value.symbol_argument
         if isinstance(value, Condition):
             raise DefinitionError(
@@ -70,6 +64,7 @@ class Trace:
         table = getattr(value, "table_name", None)
         if isinstance(table, str):
             optional = bool(getattr(value, "optional", False))
+            # Only the writes above this line: a body is read from above to below, as any function.
             return TableRef(table, tuple(self.writes.get(table, ())), optional)
         model = getattr(value, "model_reference", None)
         if isinstance(model, str):
@@ -96,6 +91,7 @@ class Trace:
 
     def add(self, node: Node, step: Any) -> None:
         """Record a node, and its step for whoever runs it."""
+        # Before it is recorded: a gate below this line has no say over it.
         if (gate := replaced_by(node, self.holds)) is not None:
             raise DefinitionError(
                 f"step {node.name} is given the rows that {gate} sorts, the bad ones among them",
@@ -127,6 +123,7 @@ def _has_stand_ins(value: object) -> bool:
     return isinstance(value, list | tuple) and any(_has_stand_ins(v) for v in value)
 
 
+# A context variable, so that threads that import pipelines at once don't trace into each other.
 _CURRENT: ContextVar[Trace | None] = ContextVar("trikk_trace", default=None)
 
 

@@ -35,6 +35,7 @@ def _resolve(annotation: object, names: dict[str, Any], module: str) -> object:
     if not isinstance(annotation, str):
         return annotation
     try:
+        # Only of libraries of frames: importing whatever an annotation names could run anything.
         frames = {n: _imported(*_frame_imports(module)[n]) for n in _names(annotation) & {*_frame_imports(module)}}
         return eval(annotation, {**frames, **names})  # noqa: S307 - as typing.get_type_hints does
     except Exception:  # noqa: BLE001
@@ -152,10 +153,13 @@ def may_become(declared: object, wanted: object) -> bool:
         return True
     if {object, Any, inspect.Parameter.empty} & {declared, wanted}:
         return True
+    # A frame arrives as the kind that the annotation asks for, whichever was returned.
     if _is_frame(declared) and _is_frame(wanted):
         return True
+    # As type checkers have it (PEP 484).
     if declared in (int, bool) and wanted is float:
         return True
+    # Classes can be registered with an abstract one, or only look like it.
     if inspect.isabstract(declared) or inspect.isabstract(wanted):
         return True
     try:

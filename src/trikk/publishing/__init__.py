@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trikk.core.durations import Duration
-from trikk.core.errors import DefinitionError, UsageError
-from trikk.pipeline.location import caller
+from trikk.pipeline.location import defining
 from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.publishing.broker_address import check_address
@@ -62,9 +61,7 @@ def publish(
         PermanentError: outside of a pipeline, as `BrokerError` (a broker that is away): if it was not published.
     """
     if isinstance(to, str):
-        try:
+        with defining():
             check_address(to)
-        except UsageError as error:
-            raise DefinitionError(error.what, where=error.where or caller(), next=error.next) from error
     step = _PUBLISH.options(name=name, after=after, retry=retry)
     return step(rows, to, key, format=format, model=model, identity=identity, patience=patience)
