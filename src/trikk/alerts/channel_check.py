@@ -34,13 +34,7 @@ def _channels(project: Project, settings: AlertSettings) -> Iterator[Finding]:
 
 
 def of_starts(project: Project, monitors: Iterable[MonitorSpec], pipelines: Collection[str]) -> Iterator[Finding]:
-    """Look at what alarms start, wherever they are written; only what can't be started is told.
-
-    Args:
-        project: the project.
-        monitors: those that the code declares.
-        pipelines: names of those that there are.
-    """
+    """Look at what alarms start, wherever they are written; only what can't be started is told."""
     rules = [(f"monitor {spec.name}", read_rule(alarm)) for spec in monitors for alarm in spec.alarms]
     with contextlib.suppress(TrikkError):  # told above
         rules += [(FILE, rule) for rule in alert_settings(project.settings).rules]

@@ -39,15 +39,7 @@ def declared(graphs: Mapping[str, Graph]) -> dict[str, MonitorSpec]:
 def why_due(
     spec: MonitorSpec, last: MonitorSpec | None, cursor: Cursor, versions: Mapping[str, int | None], now: datetime
 ) -> str:
-    """Why a monitor has to be evaluated now; "" if nothing can have changed. Pure.
-
-    Args:
-        spec: as it is declared.
-        last: as it was evaluated last; None if it never was.
-        cursor: how far evaluation has come.
-        versions: its tables' versions now.
-        now: the time.
-    """
+    """Why a monitor has to be evaluated now; "" if nothing can have changed. Pure."""
     if last is None or cursor.at is None:
         return "it was never evaluated"
     if last != spec or cursor.is_of_another(spec):
@@ -131,14 +123,7 @@ def _why(project: Project, spec: MonitorSpec, now: datetime) -> str:
 
 @contextlib.contextmanager
 def _claimed(ledger: Ledger, subject: str, at: float, is_busy: Callable[[], bool]) -> Iterator[bool]:
-    """Have a monitor for oneself for a while; False if a process that may be at it has it.
-
-    Args:
-        ledger: where it is written down.
-        subject: what is claimed.
-        at: the time of the entries, seconds since 1970.
-        is_busy: whether a process on another host, silent for long, is seen to be at it all the same.
-    """
+    """Have a monitor for oneself for a while; False if a process that may be at it has it."""
     last, now = ledger.last(subject), time.time()
     if last is not None and last.kind == _CLAIMED:
         claim = Claim.read(last.at, last.body)

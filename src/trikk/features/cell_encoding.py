@@ -125,13 +125,7 @@ def entity_text(values: Sequence[Any]) -> str:
 
 
 def key_reader(column: str, text: str, where: str) -> Convert:
-    """What checks a key's value and makes a plain one of it.
-
-    Args:
-        column: the entity column.
-        text: its type in the feature table.
-        where: the feature table, for errors.
-    """
+    """What checks a key's value and makes a plain one of it."""
 
     def refuse(value: object) -> UsageError:
         return UsageError(

@@ -71,13 +71,7 @@ def merged(entity: str, old: str | None, new: str, horizon: int) -> str:
 
 
 def pick(cell: str | bytes | None, moment: int, ttl: int | None) -> list[Any] | None:
-    """The values that count at a moment, None if none do.
-
-    Args:
-        cell: the entity's cell, None if it has none.
-        moment: microseconds since 1970, not before the horizon.
-        ttl: how much older than the moment the rank may be, in microseconds.
-    """
+    """The values that count at a moment; None if none do. All times are microseconds, moments since 1970."""
     newest = _newest(cell, moment)
     return list(newest[2]) if newest is not None and _is_fresh(newest, moment, ttl) else None
 

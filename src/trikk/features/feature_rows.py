@@ -58,10 +58,6 @@ class Facts:
 def facts(definition: Definition, table: pl.LazyFrame | pl.DataFrame) -> Facts:
     """Check the rows of a feature table.
 
-    Args:
-        definition: the table's definition.
-        table: its rows.
-
     Raises:
         UsageError: if a column is missing or of a wrong type, or an entity or time is null.
     """

@@ -27,15 +27,7 @@ def join_as_of(
     features: Sequence[str] | None = None,
     prefix: str = "",
 ) -> pl.DataFrame:
-    """Give each row the features that were known at its moment.
-
-    Args:
-        definition: the feature table's definition.
-        rows: a frame of any kind with the entity columns and the moment, in any order.
-        table: the feature table's rows.
-        on: the column with the moment, a Datetime; with a time zone if the feature table's times have one.
-        features: which features; all if not given.
-        prefix: put before the features' names.
+    """Give each row the features that were known at its moment; arguments as of `FeatureTable.join_as_of`.
 
     Returns:
         `rows` in their order, with the features after their columns; null where nothing was known, or only values

@@ -119,12 +119,7 @@ def view_of(definition: Definition, text: str | None) -> View:
 
 
 class Server:
-    """Answers for one feature table from one online store, which stays open.
-
-    Args:
-        definition: the feature table.
-        store: where it is online.
-    """
+    """Answers for one feature table from one online store, which stays open."""
 
     def __init__(self, definition: Definition, store: OnlineStore) -> None:
         self._definition = definition

@@ -168,14 +168,8 @@ def _horizon(definition: Definition, place: Place, at: datetime | None, aware: b
 
 
 def _cells(known: Facts, horizon: int, ttl: int | None) -> Iterator[tuple[str, str]]:
-    """The entities' cells: of each the last row that is available at the horizon, and all that come to be later.
-
-    Args:
-        known: rows of the table.
-        horizon: the first moment that can be asked for.
-        ttl: leave out rows that are too old at the horizon. Only where the cells take the place of all: an old
-            row must not be left out while an older one stays.
-    """
+    """The entities' cells: of each the last row that is available at the horizon, and all that come later."""
+    # `ttl` only where the cells take the place of all: an old row must not be left out while an older one stays.
     import polars as pl
 
     _, rows = known.by_entity()

@@ -78,15 +78,7 @@ class Verdict:
 def decide(
     rule: BetterBy, metric: Metric, candidate: Score, holder: Score | None, *, held_by: int | None
 ) -> Verdict:
-    """Judge two scores on the same rows.
-
-    Args:
-        rule: the rule.
-        metric: the rule's metric.
-        candidate: the candidate's score.
-        holder: the holder's; None if no version holds the alias.
-        held_by: the holder's version, for the reason.
-    """
+    """Judge two scores on the same rows."""
     name, new = metric.name, candidate.value
     if holder is None:
         return Verdict(True, f"the first: {name} {new:.6g} on {candidate.rows:,} rows")

@@ -21,13 +21,7 @@ class Verdict(StrEnum):
 
 
 def judge(check: CountedCheck, seen: Seen, *, allow_empty: bool = False) -> dict[str, Any]:
-    """A check's result, without its sample of rows.
-
-    Args:
-        check: with its settings known.
-        seen: what was counted.
-        allow_empty: whether a check of rows passes where there are none.
-    """
+    """A check's result, without its sample of rows."""
     if seen.problem is not None:
         passed, observed = False, f"could not run: {seen.problem}"
     elif check.needs_rows and not seen.rows and not seen.facts.get("whole"):
@@ -85,11 +79,6 @@ def conclude(
     """The gate's result from those of its checks: one failed "block" blocks, one failed "warn" warns.
 
     A check whose failing rows are set aside warns. If the gate blocks all the same, none are.
-
-    Args:
-        rows: how many there are; None if that could not be found out.
-        findings: as `judge` gives them, with `set_aside` where failing rows of the check are.
-        set_aside: how many rows are; None if the gate sets none aside.
     """
     checks = [dict(one) for one in findings]
     # a blocked run writes no quarantine, so that nothing was set aside

@@ -41,13 +41,7 @@ _VERDICT = {Verdict.PASSED: "good", Verdict.WARNED: "warn", Verdict.BLOCKED: "ba
 
 
 def report_html(result: Mapping[str, Any], *, title: str = "Quality gate", about: str = "") -> str:
-    """The page.
-
-    Args:
-        result: what `quality_gate` returns, or `GateBlocked.result`.
-        title: its heading.
-        about: a line below that, such as which run it is from.
-    """
+    """The page."""
     checks = result["checks"]
     failed = [check for check in checks if not check["passed"]]
     rows = "an unknown number of rows" if result["rows"] is None else f"{result['rows']:,} rows"

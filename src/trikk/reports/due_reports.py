@@ -76,11 +76,6 @@ def report_due(project: Project, session: Session, *, now: datetime) -> Reported
 
     Safe to be done by several processes at once, and again after a kill: a moment of a schedule has one run, which
     is resumed at later looks if it failed or its process is gone, `ATTEMPTS` times in all.
-
-    Args:
-        project: the project.
-        session: its code, loaded.
-        now: the time, with its zone; everything that is recorded and decided takes it for the present.
     """
     reported = Reported()
     reports = declared(session.executor.graphs())

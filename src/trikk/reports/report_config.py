@@ -84,12 +84,7 @@ class ReportSettings:
 
 
 def report_settings(settings: Settings, *, with_server: bool = True) -> ReportSettings:
-    """Read the section [reports].
-
-    Args:
-        settings: the project's.
-        with_server: whether to read the mail server's address, too, and fill in its variables; `server` is None if
-            not.
+    """Read the section [reports]; `with_server` also fills in the mail server's address, which is None otherwise.
 
     Raises:
         ProjectError: if something in it can't be used, or a variable is not set.

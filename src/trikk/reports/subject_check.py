@@ -11,12 +11,7 @@ from trikk.reports.report_definition import ReportSpec
 
 
 def examine(reports: Sequence[ReportSpec], monitors: Mapping[str, MonitorSpec]) -> Iterator[Finding]:
-    """Look at each report.
-
-    Args:
-        reports: those that the code declares.
-        monitors: those that the code declares, by name.
-    """
+    """Look at each report."""
     for spec in reports:
         wrong = [one for name in spec.monitors if (one := _wrong(spec, name, monitors)) is not None]
         for error in wrong:

@@ -67,12 +67,7 @@ class Started:
 
 
 class Endpoint:
-    """One endpoint.
-
-    Args:
-        project: where the model, its artifacts and tables are.
-        options: its settings.
-    """
+    """One endpoint."""
 
     def __init__(self, project: Project, options: Options) -> None:
         self._project = project

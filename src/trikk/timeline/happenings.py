@@ -45,14 +45,7 @@ class Happening(Record, frozen=True):
 def happenings(
     ledger: Ledger, environment: str, *, since: float | None = None, until: float | None = None
 ) -> list[Happening]:
-    """Everything that happened in a time, in its order.
-
-    Args:
-        ledger: where it is written down; every journal is one.
-        environment: whose aliases of models are told.
-        since: seconds since 1970, included; None for the beginning.
-        until: not included; None for no end.
-    """
+    """Everything that happened from `since` to before `until` (seconds since 1970), in its order."""
     happened = [*_models(ledger, environment), *_incidents(ledger), *_reports(ledger)]
     wanted = (one for one in happened if (since is None or one.at >= since) and (until is None or one.at < until))
     return sorted(wanted, key=lambda one: (one.at, one.seq))

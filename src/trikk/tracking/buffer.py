@@ -19,11 +19,7 @@ _AT_MOST = 500  # events in a transaction
 
 
 class Buffer:
-    """The events of one step, in order.
-
-    Args:
-        context: the step.
-    """
+    """The events of one step, in order."""
 
     def __init__(self, context: StepContext) -> None:
         self.context = context

@@ -32,11 +32,6 @@ _OPTIONS = {
 def draw(name: str, figure: Any, workspace: Path) -> Iterator[Path]:
     """The figure as a file that is gone afterwards.
 
-    Args:
-        name: of the figure; the file has its last part as its name, with an ending that says what is in it.
-        figure: as for `trikk.log_figure`.
-        workspace: where the file may be made.
-
     Raises:
         UsageError: if it is no figure, or can't be drawn in the format that the name's ending asks for.
     """

@@ -71,13 +71,6 @@ class Sweep:
     ) -> Plan:
         """Write a search down.
 
-        Args:
-            pipeline: the pipeline's name.
-            given: the parameters' texts, as `trikk.tracking.space` describes.
-            metric: what ranks the trials.
-            maximize: whether larger is better.
-            trials: how many Optuna makes; None goes through the grid.
-
         Raises:
             UsageError: if the pipeline, a parameter, or a table or model that it reads is wrong, or the worst of a
                 metric that trikk knows would win.

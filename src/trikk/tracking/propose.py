@@ -24,11 +24,7 @@ class Proposer(Protocol):
 
 
 class Grid:
-    """Every combination once, in order.
-
-    Args:
-        space: what is searched; ParameterError if it has a range.
-    """
+    """Every combination once, in order."""
 
     def __init__(self, space: Space) -> None:
         self._left = dict(enumerate(grid(space)))
@@ -53,12 +49,6 @@ class Optuna:
 
     One trial at a time gives the same parameters for the same seed and values; with several at once it depends on
     which ends first.
-
-    Args:
-        space: what is searched.
-        trials: how many.
-        seed: of the sampler, 0 to 2**32 - 1.
-        maximize: whether larger is better.
 
     Raises:
         MissingExtra: if Optuna is not installed.

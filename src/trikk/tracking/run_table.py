@@ -63,11 +63,6 @@ class Facts:
 def compare(project: Project, runs: Sequence[str], *, everything: bool = False) -> Compared:
     """Put runs side by side.
 
-    Args:
-        project: the project.
-        runs: full ids.
-        everything: also what is equal in all of them, but for packages.
-
     Raises:
         UnknownName: if there is no such run.
     """

@@ -66,10 +66,6 @@ class Space:
 def read_space(specs: Sequence[ParameterSpec], given: Mapping[str, str]) -> Space:
     """Read what a user wrote for each parameter.
 
-    Args:
-        specs: the pipeline's parameters.
-        given: texts by name.
-
     Raises:
         UnknownName: if the pipeline has no such parameter.
         ParameterError: if a text does not fit, or nothing is searched.

@@ -98,13 +98,7 @@ class Trial:
 
 
 def rank(trials: Iterable[Trial], *, maximize: bool, compared: Callable[[float], float] = float) -> list[Trial]:
-    """Trials with their ranks: the best first, equal values by number, then those without a rank by number.
-
-    Args:
-        trials: in any order.
-        maximize: whether larger is better.
-        compared: what is compared of a value.
-    """
+    """Trials with their ranks: the best first, equal values by number, then those without a rank by number."""
     trials = sorted(trials, key=lambda t: t.number)
     good = [t for t in trials if t.state == RunStatus.SUCCEEDED and t.value is not None and math.isfinite(t.value)]
     good.sort(key=lambda t: compared(t.value or 0.0), reverse=maximize)

@@ -100,14 +100,7 @@ class Backtest:
 def notes_on(
     question: Question, answer: Backtest, sweep: Sweep | None, known: Sequence[Known[Any]]
 ) -> Iterator[str]:
-    """What to know about an answer.
-
-    Args:
-        question: the question.
-        answer: its answer.
-        sweep: what numbers were tried in; None if none were.
-        known: the monitor's records.
-    """
+    """What to know about an answer."""
     if question.good is None:
         yield _good_days(question, answer)
         yield from _blamed(answer)

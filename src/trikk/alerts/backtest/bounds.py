@@ -56,12 +56,7 @@ class Accepted(Record, frozen=True):
         return cls(text.strip(), share, of_nights=True)
 
     def upper(self, count: int, days: int) -> float:
-        """The largest rate (as `per_day`) that still fits what was seen, with 95% confidence.
-
-        Args:
-            count: alarms opened, or nights with an alarm.
-            days: in so many days.
-        """
+        """The largest rate (as `per_day`) that still fits `count` alarms in so many days, with 95% confidence."""
         return share_bound(count, days) if self.of_nights else rate_bound(count, days)
 
     @property

@@ -47,14 +47,7 @@ class ColumnSeen(Record, frozen=True):
 def columns_seen(
     records: Iterable[DriftRecord], drift: Drift, good: Days, events: Sequence[date]
 ) -> tuple[ColumnSeen, ...]:
-    """The columns, each day as it was when it was worst; first what comes nearest to its limit on good days.
-
-    Args:
-        records: everything that was found of days.
-        drift: what has the limits.
-        good: the days known to be good.
-        events: days of events.
-    """
+    """The columns, each day as it was when it was worst; first what comes nearest to its limit on good days."""
     sizes: dict[tuple[str, str], dict[date, float]] = defaultdict(dict)
     for record in records:
         day = date.fromisoformat(record.label)

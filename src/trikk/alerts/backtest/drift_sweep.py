@@ -189,15 +189,7 @@ class _Backwards:
 
 
 class DriftSweep(Sweep):
-    """A monitor's days and limits with a place for a number.
-
-    Args:
-        known: what was found of days.
-        spec: the monitor.
-        rule: the rule on its drift.
-        limits: which limits the number is for.
-        over: the nights, in order.
-    """
+    """A monitor's days and limits with a place for a number."""
 
     def __init__(
         self,

@@ -34,15 +34,7 @@ _Judge: TypeAlias = Callable[[_Shown], Iterator[tuple[int, bool]]]
 
 
 class FigureSweep(Sweep):
-    """A monitor's windows and a condition with a place for the number.
-
-    Args:
-        known: the monitor's records.
-        spec: the monitor.
-        rule: the rule; its condition is the template's.
-        template: the condition with a place.
-        over: the nights, in order.
-    """
+    """A monitor's windows and a condition with a place for the number."""
 
     def __init__(
         self,

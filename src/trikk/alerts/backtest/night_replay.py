@@ -106,12 +106,6 @@ def replay(
 ) -> list[Episode]:
     """Which incidents a rule would have opened, in the order of their opening.
 
-    Args:
-        known: the monitor's records: of windows, or of days for a rule on drift.
-        spec: the monitor; its drift has the limits.
-        rule: the rule.
-        over: the nights, in order.
-
     Raises:
         UsageError: if the rule can't be replayed.
     """

@@ -76,12 +76,7 @@ class Outcome(Record, frozen=True):
         return self.false_alarms / self.good_days * MONTH if self.good_days else None
 
     def keeps_to(self, accepted: Accepted, windows: int) -> bool:
-        """Whether false alarms were as rare as is accepted, and not rare because one of them never ended.
-
-        Args:
-            accepted: the rate.
-            windows: how many good windows resolve an incident.
-        """
+        """Whether false alarms were as rare as is accepted, and not rare because one of them never ended."""
         count = self.false_nights if accepted.of_nights else self.false_alarms
         is_brief = self.false_nights <= max(OPEN_AT_MOST * self.good_days, windows * self.false_alarms)
         # 1/month in 30 days is one alarm: a float's rounding must not make it less
@@ -94,10 +89,6 @@ class Outcome(Record, frozen=True):
 
 def candidates(sweep: Sweep, good: Days) -> list[float]:
     """Thresholds worth trying, the one that alarms most first: values that were seen, to three digits.
-
-    Args:
-        sweep: the past.
-        good: the days known to be good; their highest values are all there.
 
     Raises:
         UsageError: if larger numbers do not always mean the same.
@@ -146,15 +137,7 @@ def _beyond(flip: Flip) -> float:
 
 
 def outcome(sweep: Sweep, threshold: float, good: Days, events: Sequence[date], accepted: Accepted) -> Outcome:
-    """What a threshold would have done.
-
-    Args:
-        sweep: the past.
-        threshold: the number.
-        good: the days known to be good.
-        events: days of events that should have raised an alarm.
-        accepted: the rate of false alarms that is accepted.
-    """
+    """What a threshold would have done."""
     sights = sweep.sights(threshold)
     spans = sweep.spans(sights)
     every = [span for of_cause in spans.values() for span in of_cause]
@@ -199,13 +182,7 @@ def _open_nights(spans: Iterable[Span], over: Sequence[Night]) -> set[date]:
 
 
 def detection(incidents: Iterable[Opened], event: date, zone: ZoneInfo) -> Detection:
-    """The incident that was open first on an event's day or later, or that a window of it opened ahead of it.
-
-    Args:
-        incidents: when each was opened and resolved, and beginning and end of the window that opened it.
-        event: the day.
-        zone: whose days.
-    """
+    """The incident that was open first on an event's day or later, or that a window of it opened ahead of it."""
     before = Days(date.min, event - timedelta(days=1))
     # one that was open already and went on counts too, as early: people were warned, if perhaps of something else
     meetings = [

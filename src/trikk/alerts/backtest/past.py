@@ -68,14 +68,7 @@ class Night:
 
 
 def nights(first: date, last: date, evaluated: Iterable[float], zone: ZoneInfo) -> list[Night]:
-    """The moments at which the past is looked at, one for each local day.
-
-    Args:
-        first: the first day.
-        last: the last, included.
-        evaluated: the times as of which the monitor was evaluated, seconds since 1970.
-        zone: whose days.
-    """
+    """The moments at which the past is looked at, one for each local day."""
     latest: dict[date, float] = {}  # what a look earlier in the day saw, the last one saw too
     for at in sorted(evaluated):
         latest[datetime.fromtimestamp(at, zone).date()] = at
@@ -95,10 +88,6 @@ def known_of(records: Iterable[WindowRecord], spec: MonitorSpec) -> list[Known[W
 
     A record is known from the time as of which it was made. A window whose first record was made more than `LATE`
     after its labels were due was not watched then: that one is taken to be known from when they were due.
-
-    Args:
-        records: everything that windows' figures have been, in any order.
-        spec: the monitor.
     """
     return _known(records, lambda first: first.end + spec.label_delay)
 
@@ -108,10 +97,6 @@ def days_known(records: Iterable[DriftRecord], spec: MonitorSpec) -> list[Known[
 
     If a day was compared in the way that is declared now, what other ways have found of it is left out; other
     limits are no other way. So a new method is judged on all days that were compared anew by it.
-
-    Args:
-        records: everything that was found of days, in any order.
-        spec: the monitor; its drift is declared.
     """
     is_of_now = compared_now(spec)
     by_day: dict[str, list[DriftRecord]] = defaultdict(list)
@@ -152,11 +137,7 @@ def _known(records: Iterable[R], due: Callable[[R], datetime]) -> list[Known[R]]
 
 
 class _Versions(Generic[R]):
-    """All that was known of windows, and what of it was known at the moment that is looked at.
-
-    Args:
-        known: the records; nothing of them is known before `look`.
-    """
+    """All that was known of windows, and what of it was known at the moment that `look` was given last."""
 
     def __init__(self, known: Iterable[Known[R]]) -> None:
         self._by_window: dict[tuple[str, str], list[Known[R]]] = defaultdict(list)
@@ -177,12 +158,7 @@ class _Versions(Generic[R]):
 
 
 class Past(_Versions[WindowRecord], Records):
-    """A monitor's windows as they were known at a moment, for rules, which ask `Records` for windows only.
-
-    Args:
-        monitor: the monitor's name.
-        known: its records; nothing of them is known before `look`.
-    """
+    """A monitor's windows as they were known at a moment, for rules, which ask `Records` for windows only."""
 
     def __init__(self, monitor: str, known: Iterable[Known[WindowRecord]]) -> None:
         super().__init__(known)
@@ -190,12 +166,7 @@ class Past(_Versions[WindowRecord], Records):
 
 
 class PastDays(_Versions[DriftRecord], DriftRecords):
-    """What a monitor knew of drift at a moment, for rules, which ask `DriftRecords` for days only.
-
-    Args:
-        monitor: the monitor's name.
-        known: its days; nothing of them is known before `look`.
-    """
+    """What a monitor knew of drift at a moment, for rules, which ask `DriftRecords` for days only."""
 
     def __init__(self, monitor: str, known: Iterable[Known[DriftRecord]]) -> None:
         super().__init__(known)

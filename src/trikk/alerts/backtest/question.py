@@ -61,13 +61,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The rule that is asked about.
-
-    Attributes:
-        rule: the rule.
-        text: its condition, with or without X; "" for a rule without one.
-        origin: where it comes from, in words.
-    """
+    """The rule that is asked about."""
 
     rule: MonitorRule
     text: str
@@ -76,11 +70,6 @@ class Chosen:
 
 def choose(question: Question, spec: MonitorSpec, written: Sequence[MonitorRule]) -> Chosen:
     """The rule that is asked about.
-
-    Args:
-        question: the question.
-        spec: the monitor.
-        written: the rules on it, wherever they are written.
 
     Raises:
         UnknownName: if the monitor has no such alarm.

@@ -61,13 +61,6 @@ def answer(
 ) -> Backtest:
     """Answer a question from records; pure.
 
-    Args:
-        question: the question.
-        spec: the monitor.
-        chosen: the rule to replay.
-        known: the monitor's records: of windows, or of days for a rule on drift.
-        evaluated: the times as of which it was evaluated, seconds since 1970.
-
     Raises:
         UsageError: if the rule or the period can't be replayed.
     """

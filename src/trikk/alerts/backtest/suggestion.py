@@ -42,13 +42,7 @@ class Suggestion(Record, frozen=True):
 
 
 def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: MonitorRule) -> Suggestion:
-    """Choose the threshold that alarms most of those from which on all keep to the accepted rate.
-
-    Args:
-        outcomes: of thresholds, the one that alarms most first.
-        accepted: the rate.
-        rule: the rule.
-    """
+    """Choose the threshold that alarms most of those from which on all keep to the accepted rate."""
     days = max((one.good_days for one in outcomes), default=0)
     seen = max((one.good_windows for one in outcomes), default=0)
     needed = max(LEAST_DAYS, math.ceil(LEAST_EXPECTED / accepted.per_day))

@@ -44,12 +44,7 @@ class Sight:
 
     @classmethod
     def of(cls, night: Night, newest_first: Iterable[tuple[Times, bool]]) -> Sight | None:
-        """What windows come to; None if there is none.
-
-        Args:
-            night: the night.
-            newest_first: of each window its times, and whether it is bad.
-        """
+        """What windows come to; None if there is none."""
         windows = iter(newest_first)
         newest = next(windows, None)
         if newest is None:
@@ -166,12 +161,7 @@ class _Standing:
 
 
 def spans(sights: Iterable[Sight], rule: MonitorRule) -> list[Span]:
-    """The incidents of one cause.
-
-    Args:
-        sights: its nights, in order.
-        rule: whose `windows` and `cooldown` hold.
-    """
+    """The incidents of one cause."""
     incidents: list[Span] = []
     latest: _Standing | None = None
     for sight in sights:

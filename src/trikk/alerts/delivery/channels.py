@@ -23,12 +23,6 @@ _SECONDS = 15  # a channel that is away must not hold up the look
 def send(settings: Settings, channel: str, given: str, message: Message) -> None:
     """Hand a message to a channel.
 
-    Args:
-        settings: the project's, for relative paths and variables.
-        channel: the channel's name.
-        given: its address as trikk.toml has it.
-        message: the message.
-
     Raises:
         UsageError: if the address is wrong, or a variable or file is missing; it will not go well later.
         MissingExtra: if a package is missing.

@@ -13,12 +13,7 @@ LINES = 15
 
 
 def failure_of(project: Project, run: str) -> Failure | None:
-    """The failed step of a run; None if there is none, or nothing is known of it any more.
-
-    Args:
-        project: the project.
-        run: the run's id; "" for none.
-    """
+    """The failed step of a run; None if there is none, or nothing is known of it any more."""
     if not run:
         return None
     try:

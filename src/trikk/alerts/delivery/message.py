@@ -70,16 +70,7 @@ def message(
     url: str = "",
     failure: Failure | None = None,
 ) -> Message:
-    """Put what is told of an incident into words.
-
-    Args:
-        incident: the incident.
-        decision: what of it is told.
-        project: the project's name.
-        zone: the time zone of the times that are shown.
-        url: where the console is; "" for nowhere.
-        failure: how the run failed that it is about, if it is.
-    """
+    """Put what is told of an incident into words."""
     is_over = decision.kind is Change.RESOLVED
     mark = "resolved" if is_over else incident.severity.upper()
     title = _shown(incident.title)

@@ -29,12 +29,6 @@ def deliver(
 ) -> tuple[list[dict[str, JSON]], list[str]]:
     """Send what is due of these incidents; a channel that fails stops no other, and is tried again later.
 
-    Args:
-        project: the project.
-        settings: its channels.
-        incidents: those that may have something to tell; they take in what becomes of it.
-        now: the time, seconds since 1970.
-
     Returns:
         For each attempt incident, message, channel, state ("delivered", "failed", "given up") and why; and what is
         wrong with channels, in sentences.

@@ -42,13 +42,6 @@ _REASONS = (
 def hand_over(address: str, channel: str, message: Message, settings: Settings, hint: str = "") -> None:
     """Send a message through Apprise.
 
-    Args:
-        address: of the channel, variables filled in; never shown.
-        channel: its name.
-        message: the message.
-        settings: the project's.
-        hint: what may be wrong with a password where it is not taken.
-
     Raises:
         UsageError: if the address is none, would send a password in the clear, or the file of trusted authorities
             can't be used.
@@ -124,12 +117,7 @@ def _trusting() -> Iterator[None]:
 
 
 class _Heard(logging.Handler):
-    """Listens to what Apprise logs.
-
-    Attributes:
-        lines: its warnings.
-        reason: why it failed, in our words; empty if that is not known.
-    """
+    """Listens to what Apprise logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)

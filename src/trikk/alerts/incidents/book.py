@@ -20,11 +20,7 @@ _LISTED, _CLOSED = "incident.listed", "incident.closed"
 
 
 class Book:
-    """The project's incidents.
-
-    Args:
-        ledger: where entries are; every journal is one.
-    """
+    """The project's incidents."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -75,13 +71,6 @@ class Book:
         self, latest: Incident | None, cause: str, decision: Decision, *, at: float, channels: Sequence[str]
     ) -> Incident | None:
         """Write a decision down.
-
-        Args:
-            latest: what it was made from.
-            cause: the cause.
-            decision: the decision.
-            at: the time, seconds since 1970.
-            channels: names of the channels that are told, if anybody is.
 
         Returns:
             The incident as it is then; None if somebody else has done something meanwhile, so that it has to be

@@ -114,11 +114,7 @@ class Decision:
         )
 
     def recorded(self, channels: Sequence[str]) -> dict[str, JSON]:
-        """The body of its entry.
-
-        Args:
-            channels: names of the channels that are told, if anybody is.
-        """
+        """The body of its entry."""
         body: dict[str, JSON] = {} if self.opening is None else self.opening.to_json()
         if self.point is not None:
             body["point"] = self.point.to_json()

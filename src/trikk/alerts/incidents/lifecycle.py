@@ -65,13 +65,7 @@ class Standing(Protocol):
 def turn(latest: Standing | None, bad: int, good: int, newest: float, rule: Rule, now: float) -> Turn | None:
     """What a look at a cause means for whether an incident of it is open; None if nothing.
 
-    Args:
-        latest: the cause's newest incident; None if it never had one.
-        bad: how many points in a row were bad, up to the last.
-        good: how many were good.
-        newest: the end of the last point, seconds since 1970.
-        rule: whose `windows` and `cooldown` hold.
-        now: the time, seconds since 1970.
+    `bad` or `good` points in a row were the last; the newest ended at `newest`, seconds since 1970.
     """
     if latest is None:
         return Turn.OPEN if bad >= rule.windows else None
@@ -89,13 +83,7 @@ def turn(latest: Standing | None, bad: int, good: int, newest: float, rule: Rule
 
 
 def decide(latest: Incident | None, reading: Reading, now: float) -> Decision | None:
-    """What to do next about a cause; None if nothing.
-
-    Args:
-        latest: the cause's newest incident; None if it never had one.
-        reading: what is seen of the cause.
-        now: the time, seconds since 1970.
-    """
+    """What to do next about a cause; None if nothing."""
     if not reading.points:
         return None
     if latest is not None and not latest.state:

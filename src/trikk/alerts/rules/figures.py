@@ -66,11 +66,7 @@ class Look:
 
 
 class FigureRule(MonitorRule, frozen=True, kw_only=True):
-    """Bad is a window for which the condition holds.
-
-    Attributes:
-        when: the condition.
-    """
+    """Bad is a window for which the condition holds."""
 
     kind: ClassVar[Kind] = Kind.FIGURES
     needs_subject: ClassVar[bool] = True
@@ -183,12 +179,7 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
     def verdicts(
         self, spec: MonitorSpec, judgeable: Iterable[Judgeable]
     ) -> Iterator[tuple[Judgeable, bool | None, list[Compared]]]:
-        """Judge windows by the condition: whether it holds (None: not known), and what each comparison came to.
-
-        Args:
-            spec: the monitor.
-            judgeable: the windows, oldest first; what is usual is made of the good ones before each.
-        """
+        """Judge windows by the condition: whether it holds (None: not known), and what each comparison came to."""
         condition, zero = self.condition, nearest_zero(spec)
         good: deque[Figures] = deque(maxlen=USUAL_WINDOWS)
         for one in judgeable:

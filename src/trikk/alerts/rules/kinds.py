@@ -60,10 +60,6 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
 
     Durations may be texts, `when` may end with "for 2 windows", `longer_than` is the budget.
 
-    Args:
-        given: what they wrote; None is as if it were not there.
-        default_minimum: labelled cases below which a window is not judged, if they do not say it.
-
     Raises:
         UsageError: if something in it can't work.
     """

@@ -159,11 +159,7 @@ class Rule(Record, frozen=True, kw_only=True):
         return {**_WITHOUT_MEANING, **super().to_json(), "kind": self.kind.value}
 
     def with_defaults(self, written: Collection[str]) -> Self:
-        """The rule with what holds where somebody has written nothing, if it depends on what they have written.
-
-        Args:
-            written: names of the fields that they have written.
-        """
+        """The rule with what holds where somebody has written nothing, if it depends on what they have written."""
         if self.severity != Severity.ALARM or "escalate_after" in written:
             return self
         return replace(self, escalate_after=DAY)
@@ -216,13 +212,7 @@ class Rule(Record, frozen=True, kw_only=True):
         raise UsageError("its kind is not known here", next="use a newer trikk")
 
     def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
-        """What to do about an incident, as commands.
-
-        Args:
-            subject: the incident's.
-            point: what was seen last.
-            go_on: how to go on with the run that has failed, if that is known.
-        """
+        """What to do about an incident, as commands."""
         return []
 
 
@@ -292,11 +282,7 @@ class Reading:
 
 
 def streak(newest_first: Iterable[bool]) -> tuple[int, int]:
-    """How many points in a row were bad up to the last, and how many good; one of the two is 0.
-
-    Args:
-        newest_first: of each point whether it was bad, the newest first.
-    """
+    """How many points in a row were bad up to the last, and how many good; one of the two is 0."""
     count, newest = 0, None
     for is_bad in newest_first:
         if newest is None:

@@ -30,11 +30,7 @@ _STATES = (*_OVER, RunStatus.RUNNING)
 
 
 class PipelineRule(Rule, frozen=True, kw_only=True):
-    """A rule on the runs of a pipeline.
-
-    Attributes:
-        pipeline: whose; "" for any.
-    """
+    """A rule on the runs of a pipeline."""
 
     about: ClassVar[str] = "pipeline"
 
@@ -217,16 +213,7 @@ def recent(
     states: tuple[str, ...],
     but: tuple[str, ...] = _NOT_COUNTED,
 ) -> list[RunRow]:
-    """The last runs of a pipeline in one of these states that had begun by `now`, oldest first.
-
-    Args:
-        project: whose runs.
-        pipeline: the pipeline.
-        now: the time.
-        most: how many at most.
-        states: the states that count.
-        but: kinds of origins that do not.
-    """
+    """The last runs of a pipeline in one of these states that had begun by `now`, oldest first."""
     latest: list[tuple[float, str, RunRow]] = []  # a heap: the earliest of them first
     for row in _counting(project, pipeline, 0.0, states, but):
         if len(latest) == most and latest[0][0] >= row.created:

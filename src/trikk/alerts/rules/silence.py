@@ -84,13 +84,7 @@ class SilenceRule(Rule, frozen=True, kw_only=True):
         return self.judge(known, now, scene.project.settings.timezone)
 
     def judge(self, known: Known, now: float, zone: str) -> list[Reading]:
-        """What the newest times come to. Pure.
-
-        Args:
-            known: the newest times.
-            now: the time, seconds since 1970.
-            zone: the time zone of the times in texts.
-        """
+        """What the newest times come to. Pure."""
         if not self.slice:
             return [_of_table(self, known, now, zone)]
         expected = {value: at for value, at in known.times.items() if now - at <= self.known_for}

@@ -29,13 +29,7 @@ class Seen:
 
 
 def rules_of(project: Project, written: Sequence[Rule], monitors: Collection[str] | None = None) -> list[Rule]:
-    """The rules of trikk.toml and those that evaluated monitors bring, which hold where they have the same name.
-
-    Args:
-        project: the project.
-        written: the rules of trikk.toml.
-        monitors: those that bring rules; all if not given.
-    """
+    """The rules of trikk.toml and those that evaluated monitors bring, which hold where names are the same."""
     brought = [
         read_rule(alarm)
         for name in names(project.journal)

@@ -48,14 +48,6 @@ def labels_of_sides(
 ) -> list[Labels] | None:
     """How the columns of both sides are to be read; None if they are no classes.
 
-    Args:
-        spec: the monitor.
-        registry: where the models are that made the predictions.
-        metric: what they are compared by.
-        names: what people call the sides.
-        rows: the cases that each side predicted.
-        pairs: those that both did and whose truth is known.
-
     Raises:
         UsageError: if the sides tell apart other classes, or the metric does not fit them.
     """
@@ -80,13 +72,7 @@ def labels_of_sides(
 
 
 def classes_known(spec: MonitorSpec, registry: Registry, sides: Mapping[str, pl.DataFrame]) -> dict[str, Classes]:
-    """The classes of sides whose models' are known, by what people call the sides.
-
-    Args:
-        spec: the monitor.
-        registry: where the models are.
-        sides: the cases that each predicted.
-    """
+    """The classes of sides whose models' are known, by what people call the sides."""
     plain = msgspec.structs.replace(spec, metrics=())
     by_side = {name: labels_known(plain, registry, rows).classes for name, rows in sides.items()}
     return {name: classes for name, classes in by_side.items() if classes is not None}
@@ -94,11 +80,6 @@ def classes_known(spec: MonitorSpec, registry: Registry, sides: Mapping[str, pl.
 
 def of_classes(metric: Metric, labels: Sequence[Labels], names: Sequence[str]) -> Measure:
     """How days add up to a metric of classes.
-
-    Args:
-        metric: one that fits the task.
-        labels: how the first and the second side's columns are to be read.
-        names: what people call the sides.
 
     Raises:
         UsageError: if a side has no probabilities, and the metric is one of them.

@@ -90,11 +90,7 @@ def quotient(sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 class Quotient:
-    """A metric that is one sum over cases divided by another.
-
-    Args:
-        metric: with `above`.
-    """
+    """A metric that is one sum over cases divided by another."""
 
     by_stretch = False
 
@@ -179,13 +175,7 @@ class LeftOut:
 
 
 def each_without(values: Values, pairs: pl.DataFrame, extent: Extent) -> np.ndarray[Any, Any]:
-    """The metric of all cases, and without each of the days: `LeftOut`'s `without`.
-
-    Args:
-        values: the metric of some cases.
-        pairs: all cases.
-        extent: of both numbers.
-    """
+    """The metric of all cases, and without each of the days: `LeftOut`'s `without`."""
     import numpy as np
     import polars as pl
 

@@ -72,11 +72,7 @@ FROM_FOLDER: Step[..., Any] = Step(from_folder, name="from_folder")
 
 
 class Workers:
-    """Calls authors' functions in workers; the project is imported at the first. Use it in a `with` statement.
-
-    Args:
-        project: the project.
-    """
+    """Calls authors' functions in workers; the project is imported at the first. Use it in a `with` statement."""
 
     def __init__(self, project: Project) -> None:
         self._project = project

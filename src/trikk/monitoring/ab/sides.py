@@ -108,13 +108,6 @@ def where_in_words(side: Side, parts: Sequence[Part], spec: MonitorSpec) -> str:
 def parts_of(side: Side, spec: MonitorSpec, tables: Any, registry: Registry, environment: str) -> list[Part]:
     """The predictions of a side, by table: the monitor's comes first, and those that can't be compared come last.
 
-    Args:
-        side: the side.
-        spec: the monitor.
-        tables: the project's.
-        registry: for versions and aliases.
-        environment: the project's.
-
     Raises:
         UnknownName: if there is no such table, column, model, version or alias.
         UsageError: if there are no predictions of that side that can be compared.
@@ -135,13 +128,7 @@ def parts_of(side: Side, spec: MonitorSpec, tables: Any, registry: Registry, env
 
 
 def narrowed(spec: MonitorSpec, table: str, columns: Sequence[str]) -> MonitorSpec:
-    """The monitor with another table of predictions, and of its columns no more than a comparison needs.
-
-    Args:
-        spec: the monitor.
-        table: the table.
-        columns: those of that table and of the truth.
-    """
+    """The monitor with another table of predictions, and of its columns no more than a comparison needs."""
     slices = tuple(name for name in spec.slices if name in (*columns, *TIME_PARTS))
     return msgspec.structs.replace(
         spec, predictions=table, baseline="", interval=(), expected_error="", slices=slices

@@ -55,14 +55,7 @@ class Verdict:
 
 
 def judge(difference: Spread, better: str, rules: Rules, first: float) -> Verdict:
-    """Judge the second side against the first.
-
-    Args:
-        difference: second minus first.
-        better: "higher" if more of the metric is better, else less is.
-        rules: when it counts.
-        first: the first side's metric.
-    """
+    """Judge the second side against the first."""
     if not math.isfinite(difference.difference):
         return Verdict(Outcome.OPEN, "the metric is no number on these cases")
     if difference.low is None and difference.days > 1:
@@ -92,11 +85,6 @@ def days_for(difference: Spread, rules: Rules, first: float) -> int | None:
     n = ((z(1 - a/2) + z(power)) s / d)^2 + z(1 - a/2)^2 / 2, with s the standard deviation of a day's difference
     and d the difference: the sample size of a paired comparison (NIST/SEMATECH e-Handbook of Statistical Methods,
     7.2.2.2), with the correction for s being estimated (W. Guenther, The American Statistician 35 (1981)).
-
-    Args:
-        difference: so far.
-        rules: confidence, power and what matters.
-        first: the first side's metric.
     """
     expected = abs(difference.difference) if rules.matters is None else rules.matters * abs(first)
     if not expected or not math.isfinite(difference.of_a_day):

@@ -78,9 +78,6 @@ def fitted(windows: Sequence[Mapping[str, Bins]]) -> dict[str, Curve]:
 
     A class that the reference never has, or has alone, is taken at its word, as in NannyML. Whether a curve helps
     is asked of ten parts, each of every tenth window; of one window nobody asks.
-
-    Args:
-        windows: for each window of the reference the histograms by class as text.
     """
     import numpy as np
 
@@ -125,12 +122,7 @@ def curve(ends: Array, cases: Array, hits: Array) -> Curve:
 
 
 def helps(ends: Array, folds: Sequence[tuple[Array, Array]]) -> bool:
-    """Whether a curve is nearer to the truth (Brier score) than the probabilities, on cases it was not fitted on.
-
-    Args:
-        ends: as of `curve`.
-        folds: at least two parts of the reference, each with its cases and hits at each probability.
-    """
+    """Whether a curve has a better Brier score than the probabilities, on cases that it was not fitted on."""
     import numpy as np
 
     said = ends.mean(axis=1)

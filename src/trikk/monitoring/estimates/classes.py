@@ -72,10 +72,6 @@ def is_expected(metric: str) -> bool:
 def expected(chances: Chances, metrics: Sequence[str]) -> dict[Any, Expected]:
     """The metrics to expect, for each group of cases.
 
-    Args:
-        chances: the cases.
-        metrics: those of `is_expected`.
-
     Returns:
         By the group's value; of probabilities, areas and shares none outside [0, 1].
     """

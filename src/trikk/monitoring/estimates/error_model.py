@@ -38,11 +38,6 @@ class ErrorModel:
 
         Poisson's deviance is least at the mean, as a squared error is, and never expects less than no error.
 
-        Args:
-            inputs: what the model was given.
-            values: what it predicted, as long.
-            truth: what happened, as long, without nulls.
-
         Raises:
             MissingExtra: if scikit-learn is not there.
         """

@@ -50,14 +50,6 @@ def estimates(
 ) -> dict[Any, Expected]:
     """The estimates over all predictions, or over those with a truth.
 
-    Args:
-        spec: the monitor.
-        joined: its cases.
-        group: for each value of this column; None for all cases.
-        labels: how classes are to be read; None if that is not known.
-        calibration: what makes probabilities right; None if they are.
-        labelled: whether only cases with a truth count.
-
     Returns:
         By the group's value, None for all cases; what is not there has no predictions.
     """

@@ -55,13 +55,7 @@ class Reference:
             self._seen[record.label] = record
 
     def calibration(self, window: Window, versions: dict[str, int], now: datetime) -> Calibration | None:
-        """The calibration of a window: that of the day in which it begins; None if the monitor wants none.
-
-        Args:
-            window: the window.
-            versions: how many of its predictions each version made.
-            now: as of when it is written down.
-        """
+        """The calibration of a window: that of the day in which it begins; None if the monitor wants none."""
         if not self._spec.calibrate:
             return None
         day, definition = window_at("day", window.start, self._zone), self._spec.figured

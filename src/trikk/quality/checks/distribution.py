@@ -16,13 +16,6 @@ def distance(
 ) -> float:
     """The distance between a column and a reference's.
 
-    Args:
-        measure: "psi" or "ks".
-        rows: the rows to judge.
-        column: its name there.
-        reference: the rows to compare with.
-        reference_column: its name there.
-
     Raises:
         UsageError: if one of them has no values, or the columns are of kinds that can't be compared.
     """

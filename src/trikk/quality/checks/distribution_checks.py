@@ -14,14 +14,7 @@ PSI = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Like(CountedCheck):
-    """See `like`.
-
-    Attributes:
-        reference: the rows to compare with.
-        to: the column there.
-        at_most: the greatest distance that passes.
-        measure: "psi" or "ks".
-    """
+    """See `like`."""
 
     reference: Any = None
     to: str = ""

@@ -49,12 +49,7 @@ class Unique(CountedCheck):
 
 @dataclass(frozen=True, slots=True)
 class RefersTo(CountedCheck):
-    """See `refers_to`.
-
-    Attributes:
-        reference: the rows to look in.
-        to: the columns there.
-    """
+    """See `refers_to`."""
 
     reference: Any = None
     to: list[str] = field(default_factory=list)

@@ -58,11 +58,7 @@ class Between(CountedCheck):
 
 @dataclass(frozen=True, slots=True)
 class OneOf(CountedCheck):
-    """See `one_of`.
-
-    Attributes:
-        values: the members of the set.
-    """
+    """See `one_of`."""
 
     values: Any = ()
     kind: ClassVar[str] = "one_of"
@@ -91,11 +87,7 @@ class OneOf(CountedCheck):
 
 @dataclass(frozen=True, slots=True)
 class Matches(CountedCheck):
-    """See `matches`.
-
-    Attributes:
-        pattern: the regular expression.
-    """
+    """See `matches`."""
 
     pattern: str = ""
     kind: ClassVar[str] = "matches"

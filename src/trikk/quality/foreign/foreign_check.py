@@ -20,11 +20,6 @@ class ForeignCheck(Check):
     def findings(self, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
         """The results of its parts.
 
-        Args:
-            rows: what is checked.
-            given: the frame that they are from.
-            sample: how many failing rows of each part to keep.
-
         Raises:
             MissingExtra: if the library is not installed.
         """

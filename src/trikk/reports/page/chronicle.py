@@ -25,16 +25,7 @@ def champions(
     zone: ZoneInfo,
     until: float | None,
 ) -> tuple[list[Holder], float | None]:
-    """Which versions were champion from `start` to `end` (not included), by model and time.
-
-    Args:
-        ledger: where models are registered.
-        names: the models; None for all.
-        environment: whose alias.
-        start: seconds since 1970, as are `end` and `until`.
-        end: the moment after the period.
-        zone: of the times in the result.
-        until: what was written down later does not count; None for all.
+    """Which versions were champion from `start` to before `end`, as far as was written down by `until`.
 
     Returns:
         The versions, and when the newest of these facts was written down.

@@ -31,11 +31,6 @@ def as_data(pictures: Mapping[str, bytes]) -> Image:
 def html(content: Content, image: Image, template: str = "") -> str:
     """The page.
 
-    Args:
-        content: what is on it.
-        image: where its pictures are.
-        template: the project's template, relative to its folder; "" for trikk's own.
-
     Raises:
         UsageError: if the template can't be found or is written wrongly.
         MissingExtra: if Jinja is not installed.

@@ -45,21 +45,11 @@ def message(
     identity: str,
     at: datetime,
 ) -> bytes:
-    """The mail, but for who sends it and who gets it.
-
-    Args:
-        content: what it tells.
-        plain: the page as text.
-        page: the page, its pictures addressed as `as_parts` does.
-        pictures: PNG by the monitor's name.
-        files: what is attached, by file name.
-        mark: as `mark_of` gives it.
-        identity: makes its Message-ID, so that a mail that comes twice can be known for the same.
-        at: its date.
-    """
+    """The mail, but for who sends it and who gets it."""
     mail = EmailMessage(policy=POLICY)
     mail["Subject"] = phrases.headline(content)
     mail["Date"] = format_datetime(at.replace(microsecond=0))
+    # From the page's identity, so that a mail that comes twice can be known for the same.
     mail["Message-ID"] = f"<{digest_json([identity])[:32]}@trikk>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Trikk-Report"] = f"{content.report}/{content.period}/{phrases.whose(content.customer)}"

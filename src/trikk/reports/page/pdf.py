@@ -30,10 +30,6 @@ _MARGIN, _FRAME = 42.0, 6.0
 def pdf(content: Content, pictures: Mapping[str, bytes]) -> bytes:
     """The report as a PDF document (A4).
 
-    Args:
-        content: what is on it.
-        pictures: PNG by the monitor's name.
-
     Raises:
         MissingExtra: if reportlab or matplotlib is not installed.
     """

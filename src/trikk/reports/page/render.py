@@ -26,10 +26,6 @@ PAGE, PDF, MAIL, FIGURES = "report.html", "report.pdf", "mail.eml", "figures.jso
 def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
     """Render a page.
 
-    Args:
-        spec: the report.
-        data: the content as JSON.
-
     Returns:
         A folder with report.html, report.pdf, mail.eml, figures.json and a PNG for each monitor.
 

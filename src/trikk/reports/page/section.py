@@ -62,16 +62,7 @@ def section(
     slices: Sequence[str] | None,
     part: Part | None,
 ) -> Section:
-    """Put a monitor's part of a page together.
-
-    Args:
-        history: the monitor's.
-        now: its windows in the period.
-        before: its windows in the period before.
-        period: the period.
-        slices: columns; None for all that the monitor has.
-        part: the cases that count; None for all.
-    """
+    """Put a monitor's part of a page together."""
     spec, titles, customer = history.spec, history.spec.titles, part is not None
     zone = zone_of(spec.timezone)
     whole, earlier = pooled_over(now.counted, part), pooled_over(before.counted, part)

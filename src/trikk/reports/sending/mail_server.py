@@ -48,13 +48,7 @@ class Post(Protocol):
     """Its address for people, without secrets."""
 
     def give(self, message: bytes, recipients: Sequence[str], name: str) -> Outcome:
-        """Hand a mail over; whatever goes wrong is in the outcome.
-
-        Args:
-            message: the mail without From and To.
-            recipients: addresses.
-            name: a file name for it, where that is needed.
-        """
+        """Hand a mail over; whatever goes wrong is in the outcome."""
 
 
 def addressed(message: bytes, sender: tuple[str, str], recipients: Sequence[str]) -> EmailMessage:
@@ -67,12 +61,7 @@ def addressed(message: bytes, sender: tuple[str, str], recipients: Sequence[str]
 
 
 class MailFolder:
-    """A folder in which each mail is a file.
-
-    Args:
-        folder: where.
-        sender: name and address.
-    """
+    """A folder in which each mail is a file."""
 
     kind = "file"
 
@@ -95,12 +84,7 @@ class MailFolder:
 
 
 class Smtp:
-    """A mail server; one connection for all mails, and no second try in one go when it is away.
-
-    Args:
-        server: which.
-        sender: name and address.
-    """
+    """A mail server; one connection for all mails, and no second try in one go when it is away."""
 
     kind = "smtp"
 

@@ -38,12 +38,6 @@ def deliver(
 ) -> list[dict[str, Any]]:
     """Queue each page for those who subscribe to it, and send what is outstanding of this report.
 
-    Args:
-        spec: the report.
-        contents: the pages as JSON.
-        folders: as `render` made them, in the same order.
-        context: the step.
-
     Returns:
         For each page: customer, digest, recipients, reached, refused, failed.
 

@@ -62,15 +62,7 @@ def chosen_type(accept: str) -> str:
 
 
 def answer(kind: str, request: str, columns: Sequence[pl.Series], model: str, version: int) -> Answer:
-    """The predictions of one request.
-
-    Args:
-        kind: as `chosen_type` gives it.
-        request: the request's id; row 3 of it has the prediction id "request-3".
-        columns: what is predicted: "value", and a classifier's probabilities; one value for each row.
-        model: the model's name.
-        version: the version that made them.
-    """
+    """The predictions of a request, as the `kind` of `chosen_type`; row 3 has the prediction id "REQUEST-3"."""
     rows = len(columns[0])
     if kind.startswith(CSV_TYPE):
         kind, body = _csv(kind, columns)

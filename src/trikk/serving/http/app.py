@@ -38,14 +38,7 @@ class _Disconnected(Exception):
 
 
 class App:
-    """The ASGI application of one endpoint.
-
-    Args:
-        options: limits.
-        dispatcher: who answers.
-        metrics: what is counted.
-        connections: those that are open.
-    """
+    """The ASGI application of one endpoint."""
 
     def __init__(
         self, options: Options, dispatcher: Dispatcher, metrics: Metrics, connections: Connections

@@ -21,9 +21,6 @@ _DATA = 1  # field of DictionaryBatch
 def claimed_rows(data: bytes) -> int:
     """The rows that the record batches of a stream claim to have.
 
-    Args:
-        data: an Arrow IPC stream.
-
     Raises:
         Refused: with 400 if it is no such stream, with 415 if its buffers are compressed.
     """

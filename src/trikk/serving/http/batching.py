@@ -46,11 +46,7 @@ class Batching:
         return 0.0 if full else max(0.0, oldest + self.limits.wait - now)
 
     def take(self, sizes: Iterable[int]) -> int:
-        """How many of the waiting requests, the oldest first, go into the next batch.
-
-        Args:
-            sizes: bytes of their bodies, in order.
-        """
+        """How many of the waiting requests, the oldest first, go into the next batch."""
         count = total = 0
         for one in sizes:
             total += one

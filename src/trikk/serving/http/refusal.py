@@ -11,11 +11,7 @@ _UNFIT = 422
 
 
 class Refused(UsageError):
-    """A request that is refused for its form: too large, unreadable, or of a kind that is not served.
-
-    Attributes:
-        status: the HTTP status, 400 to 599.
-    """
+    """A request that is refused for its form: too large, unreadable, or of a kind that is not served."""
 
     code = "request"
 

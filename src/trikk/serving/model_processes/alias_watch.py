@@ -25,15 +25,7 @@ Build = Callable[[ModelVersion], Awaitable[Fleet]]
 
 
 class Watch:
-    """Looks at the registry several times a second, and swaps versions.
-
-    Args:
-        ledger: where the registry's entries are; read in a thread.
-        options: which model.
-        dispatcher: gets the fleet of the version that takes over.
-        metrics: where swaps are counted.
-        build: makes an open fleet of a version, or raises what is wrong with it.
-    """
+    """Looks at the registry several times a second, and swaps versions."""
 
     def __init__(
         self, ledger: Ledger, options: Options, dispatcher: Dispatcher, metrics: Metrics, build: Build

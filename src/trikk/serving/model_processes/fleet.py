@@ -14,11 +14,7 @@ from trikk.serving.model_processes.worker_messages import LoadSpec
 
 
 class Spares:
-    """Keeps one worker that has imported what the last version's workers had, but holds no model.
-
-    Args:
-        folder: the workers' current folder.
-    """
+    """Keeps one worker that has imported what the last version's workers had, but holds no model."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -54,15 +50,7 @@ class Spares:
 
 
 class Fleet:
-    """Some workers with the same version.
-
-    Args:
-        version: which.
-        spec: what a worker is told to load it.
-        size: how many workers.
-        spares: where processes come from.
-        limit: seconds that a worker may take to load the version.
-    """
+    """Some workers with the same version."""
 
     def __init__(self, version: ModelVersion, spec: LoadSpec, size: int, spares: Spares, limit: float) -> None:
         self.version = version

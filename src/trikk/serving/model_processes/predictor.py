@@ -79,15 +79,7 @@ class Logging:
 
 
 class Predictor:
-    """Answers requests with one model version.
-
-    Args:
-        model: the loaded model.
-        version: what is known of it.
-        logging: what is logged; None for nothing.
-        max_bytes: of a body.
-        max_rows: of a body.
-    """
+    """Answers requests with one model version."""
 
     def __init__(
         self, model: Any, version: ModelVersion, logging: Logging | None, *, max_bytes: int, max_rows: int

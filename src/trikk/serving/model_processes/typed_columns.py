@@ -23,10 +23,6 @@ _DEEPEST = 16  # lists and objects in each other, for a model that has no signat
 def frame_of(columns: Columns, fields: Mapping[str, Field]) -> pl.DataFrame:
     """Lists of JSON values as a frame.
 
-    Args:
-        columns: lists of equal length by name.
-        fields: what is known of some of them.
-
     Raises:
         SignatureError: if a list mixes kinds of values, naming the field.
     """

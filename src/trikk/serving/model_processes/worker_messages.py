@@ -77,12 +77,7 @@ class Message:
 
 
 def pack(head: dict[str, Any], parts: Sequence[bytes] = ()) -> bytes:
-    """A message as it travels.
-
-    Args:
-        head: a JSON object without a key "sizes".
-        parts: what comes after it.
-    """
+    """A message as it travels."""
     text = json.dumps({**head, "sizes": [len(part) for part in parts]}, separators=(",", ":")).encode()
     total = PREFIX + len(text) + sum(len(part) for part in parts)
     return b"".join((_LENGTHS.pack(total, len(text)), text, *parts))

@@ -80,12 +80,6 @@ def check_fits(
 ) -> dict[str, pl.DataType]:
     """Check that the log's rows go into the table; returns the columns that it will have.
 
-    Args:
-        version: the model.
-        fields: as `logged_fields` gives them.
-        inputs: whether the model's inputs are logged.
-        stored: the table's columns; empty if there is none yet.
-
     Raises:
         TableError: naming each column whose type does not fit, if one does not.
     """
@@ -129,10 +123,6 @@ def versions_in(tables: Tables, name: str) -> list[tuple[str, int]]:
 def check_positive(version: ModelVersion, logged: Iterable[ModelVersion]) -> None:
     """Refuse a probability of the one class in a column that holds the other one's: nobody could tell them apart.
 
-    Args:
-        version: one of two classes.
-        logged: those that the log has rows of.
-
     Raises:
         TableError: if the positive class of another is the negative one of this.
     """
@@ -161,10 +151,6 @@ def outputs(signature: Signature | None, stored: pl.DataType | None) -> dict[str
 
     Numbers are Float64, so that versions of one model share a table. Classes keep their own type, but where a
     table of numbers, such as an older build's, holds each of them.
-
-    Args:
-        signature: the version's.
-        stored: the type of the table's values; None if there are none.
     """
     import polars as pl
 
@@ -194,13 +180,6 @@ def put(
     tables: Tables, name: str, segment: Segment, origin: dict[str, str], wanted: Mapping[str, pl.DataType]
 ) -> int:
     """Put a log file into the table, if it is not there yet; returns its rows.
-
-    Args:
-        tables: the project's.
-        name: the table's name.
-        segment: the file.
-        origin: what the commit says of who wrote it.
-        wanted: the columns that the table will have, where it has none yet.
 
     Raises:
         TableError: if the table does not take them; nothing of them is there then.

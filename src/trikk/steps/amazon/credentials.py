@@ -48,11 +48,6 @@ def check_access(profile: object, role: object, endpoint: object, region: object
 def session(profile: str | None, role: str | None, region: str | None) -> Any:
     """A boto3 session with the credentials of the environment, a profile, or a role that either takes on.
 
-    Args:
-        profile: a section of the AWS configuration files; None: the standard chain of boto3.
-        role: an ARN for STS AssumeRole; its credentials are renewed before they run out.
-        region: instead of the configured one.
-
     Raises:
         MissingExtra: if boto3 is not installed.
         UsageError: if there is no such profile.

@@ -160,11 +160,6 @@ def exact_float(value: Any, name: str, mend: str) -> float:
 def check_moments(series: pl.Series, name: str, mend: str) -> None:
     """Refuse dates and times that are infinite, or outside of the years 1 to 9999, which Python and tables hold.
 
-    Args:
-        series: values of a column, or those inside of them.
-        name: the column's name.
-        mend: what to write in the query.
-
     Raises:
         UsageError: naming the column.
     """

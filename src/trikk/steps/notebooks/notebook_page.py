@@ -15,12 +15,7 @@ _PAGE = """{% extends 'lab/index.html.j2' %}
 
 
 def settle(notebook: Any, source_ids: Collection[str]) -> None:
-    """Remove times, durations and random ids, so that a replay makes the same file.
-
-    Args:
-        notebook: an executed notebook, changed here.
-        source_ids: the ids of cells that stood in the author's file, which are kept.
-    """
+    """Remove times, durations and random ids, so that a replay makes the same file."""
     notebook.metadata.pop("papermill", None)
     for place, cell in enumerate(notebook.cells, start=1):
         cell.metadata.pop("papermill", None)

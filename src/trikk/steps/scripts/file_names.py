@@ -10,10 +10,6 @@ from trikk.core.errors import UsageError
 def check_file_name(name: object, kind: str) -> None:
     """Check that a name is a relative path that stays in its folder.
 
-    Args:
-        name: such as "counts.csv" or "data/counts.csv"; blanks and any letters are fine.
-        kind: what it names, for the error.
-
     Raises:
         UsageError: if it is absolute, empty, has .. or . as a part, or characters that are not printable.
     """

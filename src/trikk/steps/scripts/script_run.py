@@ -41,12 +41,6 @@ def run_script(
 ) -> Any:
     """Run a command and take its outputs; arguments as `trikk.script` describes them.
 
-    Args:
-        command: words; `{"script": name}` as the first is a script of the project.
-        inputs: values by file name.
-        outputs: names of files.
-        env: variables.
-
     Returns:
         None, the output, or a tuple of them.
 

@@ -30,11 +30,6 @@ _TYPES = {
 def save_model(version: ModelVersion, artifacts: Artifacts, to: Path) -> None:
     """Write a version's model into a new folder, with `trikk.json`, which tells where it comes from.
 
-    Args:
-        version: the version.
-        artifacts: the project's values; the model is loaded, as a step would.
-        to: the folder to make.
-
     Raises:
         StorageError: if the model is not in the store any more.
     """

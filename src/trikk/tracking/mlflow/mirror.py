@@ -108,9 +108,6 @@ class Mirror:
     def copy(self, runs: Sequence[str] | None = None) -> Mirrored:
         """Copy runs that are over, then the models that they registered, then aliases.
 
-        Args:
-            runs: full ids; all that are not there yet if None.
-
         Raises:
             StorageError: if another process mirrors to this server for longer than ten minutes.
         """

@@ -65,13 +65,7 @@ class RunContent:
 
 
 def content_of(project: str, state: RunState, record: RunRecord) -> RunContent:
-    """What to mirror of a run that is over.
-
-    Args:
-        project: the project's name.
-        state: the run.
-        record: what its steps logged.
-    """
+    """What to mirror of a run that is over."""
     started = state.started if state.started is not None else state.created
     finished = state.ended if state.ended is not None else started
     return RunContent(
