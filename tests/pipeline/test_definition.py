@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import ast
 import enum
+import importlib
 import json
 import math
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
@@ -432,16 +435,61 @@ def test_a_mistake_of_types_is_not_seen_where_none_is_sure() -> None:
     assert len(nodes(p)) == 7
 
 
+def modules_after(code: str) -> set[str]:
+    command = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules, file=sys.stderr)"]
+    return set(subprocess.run(command, capture_output=True, check=True, text=True).stderr.split())
+
+
 def test_importing_trikk_loads_no_library_and_few_modules() -> None:
-    code = "import sys; {}print(*sys.modules)"
-    bare, full = (
-        set(
-            subprocess.run(
-                [sys.executable, "-c", code.format(i)], capture_output=True, check=True, text=True
-            ).stdout.split()
-        )
-        for i in ("", "import trikk; ")
-    )
+    bare = modules_after("pass")
     heavy = {"polars", "deltalake", "click", "rich", "sqlite3", "pandas", "pyarrow", "numpy", "blake3", "asyncio"}
-    assert not heavy & full
-    assert len(full - bare) <= 215  # 18 of them are msgspec and what it loads
+    facade, author = modules_after("import trikk"), modules_after("from trikk import pipeline, step")
+    assert not heavy & (facade | author)
+    assert {m for m in facade if m.startswith("trikk")} == {
+        "trikk",
+        "trikk.core",
+        "trikk.core.package",
+        "trikk.pipeline",
+    }
+    assert len(author - bare) <= 110  # 18 of them are msgspec and what it loads
+    assert not {m.split(".")[1] for m in author if m.startswith("trikk.")} - {"core", "pipeline"}
+
+
+def test_help_loads_the_terminal_library_and_little_else() -> None:
+    code = "from trikk.cli.main import cli; cli.main(['--help'], standalone_mode=False)"
+    assert {m for m in modules_after(code) if m.startswith("trikk.")} <= {
+        "trikk.cli",
+        "trikk.cli.main",
+        "trikk.core",
+        "trikk.core.errors",
+        "trikk.core.package",
+        "trikk.pipeline",
+    }
+
+
+@pytest.mark.parametrize("package", ["trikk", "trikk.quality"])
+def test_a_lazy_package_gives_what_type_checkers_see(package: str) -> None:
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    seen = {
+        alias.asname or alias.name: f"{statement.module}"
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    for name, home in seen.items():
+        assert getattr(module, name) is getattr(importlib.import_module(home), name)
+    assert set(module.__all__) - set(seen) <= {"quality_gate"}
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+@pytest.mark.parametrize(
+    "first", ["import trikk.pipeline.graph", "from trikk.pipeline import tracing", "import trikk"]
+)
+def test_the_decorator_is_no_package_whatever_is_imported_first(first: str) -> None:
+    code = f"{first}; import trikk.pipeline.step; from trikk import pipeline; assert callable(pipeline), pipeline"
+    assert "trikk.pipeline.pipeline" in modules_after(code)

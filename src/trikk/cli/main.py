@@ -10,7 +10,7 @@ import sys
 import click
 
 from trikk.core.errors import TrikkError, UsageError
-from trikk.core.package_version import __version__
+from trikk.core.package import __version__
 
 COMMANDS = {
     "init": ("project_commands", "Make a project, empty or from an example."),

@@ -5,9 +5,9 @@ All but the gate is loaded when it is asked for, since every process of a run im
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from trikk.core.package import lazy_names
 from trikk.quality.gate import quality_gate
 
 if TYPE_CHECKING:
@@ -41,26 +41,18 @@ __all__ = [
     "expectations",
     "GateBlocked",
 ]
-_HOMES = {
-    "blocked": ("GateBlocked",),
-    "check": ("Check",),
-    "checks.distribution_checks": ("like",),
-    "checks.frame_checks": ("fresh", "has_columns", "row_count"),
-    "checks.key_checks": ("refers_to", "unique"),
-    "checks.statement_checks": ("holds",),
-    "checks.training_checks": ("seen_in_training",),
-    "checks.value_checks": ("between", "matches", "not_null", "one_of"),
-    "foreign.with_expectations": ("expectations",),
-    "foreign.with_pandera": ("pandera_schema",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "blocked": "GateBlocked",
+        "check": "Check",
+        "checks.distribution_checks": "like",
+        "checks.frame_checks": "fresh has_columns row_count",
+        "checks.key_checks": "refers_to unique",
+        "checks.statement_checks": "holds",
+        "checks.training_checks": "seen_in_training",
+        "checks.value_checks": "between matches not_null one_of",
+        "foreign.with_expectations": "expectations",
+        "foreign.with_pandera": "pandera_schema",
+    },
+)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trikk.core.durations import show_bytes
 from trikk.core.errors import ArtifactMissing, JournalError, StorageError, TrikkError
-from trikk.core.package_version import __version__
+from trikk.core.package import __version__
 from trikk.core.record import Record
 from trikk.execution.code.earlier import effects_of, is_driven
 from trikk.execution.project import Project
