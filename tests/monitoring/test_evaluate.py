@@ -226,6 +226,42 @@ def test_a_new_day_is_found_without_looking_at_the_days_before(
     assert [(w["label"], w["metrics"]["mae"]) for w in found["windows"]] == [("2020-03-02", 3.0)]
 
 
+def test_a_merge_into_a_file_of_many_days_touches_the_days_whose_rows_it_changed(world: World) -> None:
+    for number in range(1, 5):
+        world.add("predictions", predicted(number))
+    world.add("counts", pl.concat([counted(number) for number in range(5)]))
+    assert len(world.look(day(6))["windows"]) > 4
+    # Every row of the file is written anew; those of four days stay what they were, one has another value.
+    again = pl.concat([counted(number) for number in (0, 1, 2, 4)])
+    world.add("counts", pl.concat([again, counted(3, count=11.0)]), "merge", key=("sensor", "slot"))
+    found = world.look(day(6))
+    assert ([w["label"] for w in found["windows"]], found["unchanged"]) == (["2020-03-04"], 0)
+    # Rows that went, and none that came in their hours.
+    kept = pl.concat([counted(number) for number in (0, 1, 2, 4)])
+    world.add("counts", kept, "overwrite")
+    found = world.look(day(6))
+    assert ([(w["label"], w["why"]) for w in found["windows"]], found["unchanged"]) == (
+        [("2020-03-04", "48 labels are gone")],
+        0,
+    )
+
+
+def test_where_files_of_the_earlier_version_are_gone_all_their_days_are_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add("predictions", predicted(1))
+    world.add("counts", pl.concat([counted(0), counted(1)]))
+    world.look(day(3))
+    world.add("counts", pl.concat([counted(0), counted(1, count=11.0)]), "merge", key=("sensor", "slot"))
+
+    def cleared(*_: object) -> pl.LazyFrame:
+        raise FileNotFoundError("part-0.parquet")
+
+    monkeypatch.setattr(MemoryTables, "rows_in", cleared)
+    found = world.look(day(3))
+    assert ([w["label"] for w in found["windows"]], found["unchanged"]) == (["2020-03-02"], 1)
+
+
 def test_late_labels_of_an_overdue_window_restate_nothing(world: World) -> None:
     world.look(day(2))
     world.add("counts", counted(0))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trikk.core.errors import UsageError
-from trikk.monitoring.cases.due_windows import batches, changed, due, merged
+from trikk.monitoring.cases.due_windows import batches, due, merged, spans_of
 from trikk.monitoring.cases.windows import (
     GAP,
     Window,
@@ -91,12 +91,9 @@ def at(day: int, hour: int = 0) -> datetime:
     return datetime(2020, 3, day, hour, tzinfo=UTC)
 
 
-def test_only_files_that_came_or_went_touch_a_span() -> None:
-    before = [FileRange("a", at(1), at(2)), FileRange("b", at(3), at(4))]
-    now = [FileRange("a", at(1), at(2)), FileRange("c", at(6), at(7)), FileRange("nulls", None, None)]
-    spans = changed(before, now, ZoneInfo("UTC"))
-    assert [(a.day, b.day) for a, b in spans] == [(3, 4), (6, 7)]
-    assert changed(before, before, ZoneInfo("UTC")) == []
+def test_the_spans_of_files_are_in_order_and_files_without_a_time_have_none() -> None:
+    files = [FileRange("c", at(6), at(7)), FileRange("b", at(3), at(4)), FileRange("nulls", None, None)]
+    assert [(a.day, b.day) for a, b in spans_of(files, ZoneInfo("UTC"))] == [(3, 4), (6, 7)]
 
 
 def test_what_is_due_is_what_is_open_new_or_touched() -> None:

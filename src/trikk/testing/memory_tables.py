@@ -73,6 +73,13 @@ class MemoryTables:
         before, now = self._parts[name][after], self._parts[name][until]
         return None if now[: len(before)] != before else [_range(part, column) for part in now[len(before) :]]
 
+    def rows_in(self, name: str, paths: Sequence[str]) -> pl.LazyFrame:
+        """The rows of some of its parts, as `ranges` names them."""
+        import polars as pl
+
+        parts = {part.name: part.rows for version in self._parts[name] for part in version}
+        return pl.concat([parts[path] for path in paths], how="diagonal_relaxed").lazy()
+
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table at a pinned version (None: it did not exist) with a run's own writes on top."""
         if version is None and not writes:

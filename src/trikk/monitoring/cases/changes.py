@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from trikk.core.errors import TableError
-from trikk.monitoring.cases.due_windows import Span, changed, merged, span_of
+from trikk.monitoring.cases.due_windows import Span, merged, span_of, spans_of
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.figures.records import Cursor
 from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.storage.tables.ranges import FileRange
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 class Source:
     """The rows of a monitor's tables at the versions that are read, and what their logs say of them.
 
-    `aside` has those that could not be predicted; None if the monitor does not ask.
+    `aside` has those that could not be predicted; None if the monitor does not ask. `altered` keeps what two
+    versions of a table differ in, since figures and drift ask for the same.
     """
 
     predictions: pl.LazyFrame
@@ -30,6 +32,7 @@ class Source:
     tables: Any
     versions: Mapping[str, int | None]
     aside: pl.LazyFrame | None = None
+    altered: dict[tuple[str, int | None, int], list[FileRange]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)
@@ -50,7 +53,8 @@ class Changes:
 def changes(spec: MonitorSpec, source: Source, cursor: Cursor, also: Sequence[str] = ()) -> Changes:
     """What has changed in the monitor's tables, and in others, since the cursor.
 
-    Where rows were only added, their commits alone are read; else the files of both versions are compared.
+    Where rows were only added, their commits alone are read; else the files of both versions are compared, and of
+    files that went and came the rows.
     """
     zone = zone_of(spec.timezone)
     news = Changes()
@@ -84,15 +88,53 @@ def _of_table(
         # None where rows were changed or removed, too: which they were, only the files of both versions say.
         added = source.tables.added_ranges(table, spec.slot, before, version)
         if added is not None:
-            spans = changed([], added, zone)
+            spans = spans_of(added, zone)
             known = [(datetime.fromisoformat(reach[0]), datetime.fromisoformat(reach[1]))] if reach else []
             every = [*known, *spans]
             return spans, (min(s[0] for s in every), max(s[1] for s in every)) if every else None
     files = source.tables.ranges(table, spec.slot, version)
     if before == version:
         return [], span_of(files, zone)
+    if (table, before, version) not in source.altered:
+        try:
+            earlier = [] if before is None else source.tables.ranges(table, spec.slot, before)
+        except TableError:  # made anew since, or its log was cleared: all of it is new
+            earlier = []
+        source.altered[table, before, version] = _altered(source, table, spec.slot, earlier, files)
+    return spans_of(source.altered[table, before, version], zone), span_of(files, zone)
+
+
+def _altered(
+    source: Source, table: str, slot: str, before: Sequence[FileRange], now: Sequence[FileRange]
+) -> list[FileRange]:
+    """What differs between two versions: files that went or came, or the hours in which their rows are others.
+
+    A merge of a day into a file that holds a year writes the year anew. To read both files costs what that write
+    has cost; to look at the windows of a year again would cost many times as much.
+    """
+    import polars as pl
+
+    earlier, later = {f.path for f in before}, {f.path for f in now}
+    gone, came = [f for f in before if f.path not in later], [f for f in now if f.path not in earlier]
+    if not (gone and came):
+        return [*gone, *came]
     try:
-        earlier = [] if before is None else source.tables.ranges(table, spec.slot, before)
-    except TableError:  # made anew since, or its log was cleared: all of it is new
-        earlier = []
-    return changed(earlier, files, zone), span_of(files, zone)
+        sides = [_hours(source.tables.rows_in(table, [f.path for f in files]), slot) for files in (gone, came)]
+        # What both sides have alike is there twice, and left out.
+        hours = pl.concat(sides, how="vertical_relaxed").unique(keep="none").collect(engine="streaming")
+    except Exception:  # noqa: BLE001 - a file of an older version may be cleared away: then all of them count
+        return [*gone, *came]
+    return [FileRange("", *ends) for ends in hours.select("first", "last").iter_rows()]
+
+
+def _hours(rows: pl.LazyFrame, slot: str) -> pl.LazyFrame:
+    """By hour, the first and the last slot in it, how many rows there are, and the sum of their hashes."""
+    import polars as pl
+
+    if any(dtype.is_nested() for dtype in rows.collect_schema().values()):
+        raise TypeError("nested values have no hash")
+    times, hashes = pl.col(slot), pl.struct(pl.all()).hash()
+    hourly = rows.select(time=times, hour=times.dt.truncate("1h"), hash=hashes).group_by("hour")
+    return hourly.agg(
+        first=pl.col("time").min(), last=pl.col("time").max(), rows=pl.len(), hash=pl.col("hash").sum()
+    )

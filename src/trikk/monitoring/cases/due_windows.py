@@ -26,17 +26,14 @@ _LENGTH = {
 _FINEST = timedelta(milliseconds=1)  # to which a table's log rounds times
 
 
-def changed(before: Sequence[FileRange], now: Sequence[FileRange], zone: ZoneInfo) -> list[Span]:
-    """The spans of time in which files came or went between two versions of a table.
+def spans_of(files: Iterable[FileRange], zone: ZoneInfo) -> list[Span]:
+    """The spans of time that files, or parts of them, hold.
 
     Args:
-        before: the files at the earlier version; empty for none.
-        now: the files at the later one.
+        files: those with a time; others hold no row of any window.
         zone: of times that have none.
     """
-    earlier, later = {f.path for f in before}, {f.path for f in now}
-    touched = [f for f in (*before, *now) if (f.path in earlier) != (f.path in later)]
-    return merged(_span(f, zone) for f in touched if isinstance(f.least, datetime))
+    return merged(_span(f, zone) for f in files if isinstance(f.least, datetime))
 
 
 def span_of(files: Sequence[FileRange], zone: ZoneInfo) -> Span | None:

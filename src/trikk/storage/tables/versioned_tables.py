@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from trikk.core.errors import TableError, TrikkError, UnknownName, UsageError
 from trikk.core.names import check_name
@@ -118,6 +119,19 @@ class Tables:
                 return None
             files += added
         return complete(files, column, self._place(name).location, self._options)
+
+    def rows_in(self, name: str, paths: Sequence[str]) -> pl.LazyFrame:
+        """The rows of some of a table's files, lazily, whichever versions they belong to.
+
+        Args:
+            name: the table.
+            paths: at least one, as `ranges` names them; a column that a file does not have is null there.
+        """
+        import polars as pl
+
+        files = (f"{self._place(name).location}/{unquote(path)}" for path in paths)
+        frames = [pl.scan_parquet(file, glob=False, storage_options=self._options) for file in files]
+        return pl.concat(frames, how="diagonal_relaxed")
 
     def view(self, name: str, version: int | None, writes: Sequence[Write]) -> pl.LazyFrame:
         """The table as a run sees it: at its pinned version, with the run's own `writes` on top, lazily.
