@@ -5,10 +5,10 @@ DEMO_DIR ?= demo
 WORKERS ?= auto
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint docs format crash bench lock clean
+.PHONY: help setup demo test lint docs format crash bench bench-peers bench-quick lock clean
 
 help:  ## show what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 setup: .venv/.ready  ## make .venv with the locked packages and trikk in it
 
@@ -49,8 +49,14 @@ crash: setup  ## kill the driver at 500 random moments and compare with an undis
 	$(BIN)/python -m tests.crash --kills 500
 	$(BIN)/python -m tests.crash_commands --kills 60
 
-bench: setup  ## measure trikk beside the floor and its peers
-	$(BIN)/python -m benchmarks
+bench: setup  ## measure trikk beside the same work by hand, and write the page
+	$(BIN)/python -m benchmarks --page docs/benchmarks.md --json docs/benchmarks.json
+
+bench-peers: setup  ## measure trikk beside other tools, for half an hour
+	$(BIN)/python -m benchmarks --peers --page docs/benchmarks.md --json benchmarks/.work/peers.json
+
+bench-quick: setup  ## compare with the last landed build in three minutes (AGAINST=a commit)
+	$(BIN)/python -m benchmarks --against $(AGAINST)
 
 lock: setup  ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/uv.in -o requirements/uv.txt

@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: measure trikk beside the floor and its peers."""
+"""`python -m benchmarks`: measure trikk beside the same work by hand, or beside an earlier build (`--against`).
+
+How to add a case stands at the top of `benchmarks/cases.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,98 +9,148 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from benchmarks import machine, measure, report, targets
-from benchmarks.cases import ALL, Case, chosen
-from benchmarks.contenders.dagster import Dagster, DagsterInProcess
-from benchmarks.contenders.floor import Floor
-from benchmarks.contenders.kedro import Kedro
-from benchmarks.contenders.luigi import Luigi
-from benchmarks.contenders.metaflow import Metaflow
-from benchmarks.contenders.prefect import Prefect
-from benchmarks.contenders.trikk import Trikk
-from benchmarks.jobs import Contender
-from benchmarks.places import HOMES, LOGS, WORK
+from benchmarks import builds, environments, machine, report
+from benchmarks.builds import Build, NoBuild
+from benchmarks.case import Case, chosen
+from benchmarks.cases import ALL
+from benchmarks.places import HOMES, LOGS, REPOSITORY, WORK
+from benchmarks.rounds import Plan, Ways, measure
+from benchmarks.samples import Table
+from benchmarks.verdict import LEAST_ROUNDS, Change
 
-PEERS: tuple[type[Contender], ...] = (Luigi, Kedro, Metaflow, Prefect, Dagster, DagsterInProcess)
-QUICK = ("chain2000", "runs100k", "memory")
-LEAST_STEPS = {Metaflow.label: 2}
-"""Contenders whose smallest pipeline, which stands in for one step, has more."""
+LIBRARIES = ("polars", "pandas", "numpy", "pyarrow", "deltalake", "duckdb", "lightgbm", "scikit-learn")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, write; 0 whatever the figures are, 2 for a wrong option."""
-    options = parse(arguments)
-    cases = cases_of(options)
-    for old in (HOMES, LOGS):  # a peer's home grows by every frame that it keeps
+    """Measure, print, write.
+
+    Returns:
+        0 whatever the figures are; 1 with `--fail` if something is slower; 2 for a wrong option.
+    """
+    parser = options_parser()
+    options = parser.parse_args(arguments)
+    try:
+        cases = chosen(ALL, options.only) if options.only else list(ALL)
+    except KeyError as error:
+        parser.error(f"no case is called {error}; there are {', '.join(case.name for case in ALL)}")
+    if options.page and options.only:
+        parser.error("--page takes a whole run: leave out --only, or the page would lose the other cases")
+    for old in (HOMES, LOGS, WORK / "ways"):  # a peer's home grows by every frame that it keeps
         shutil.rmtree(old, ignore_errors=True)
-    contenders, skipped = get_ready([Floor(), Trikk(), *peers_of(options.peers)])
-    before = machine.state()
-    measure.warm_up(contenders)
-    table = measure.interleaved(cases, contenders, 1 if options.quick else options.repeat)
-    verdicts = targets.judge(table)
-    about: dict[str, object] = {
-        "machine": {**before, "load_at_end": machine.load()},
-        "versions": {one.name: one.versions() for one in contenders if one.versions()},
-        "skipped": skipped,
-    }
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(report.to_json(table, verdicts, about), indent=1) + "\n")
-    print()
-    print(report.about_text(about))
-    for case in cases:
-        if table[case.name]:
-            print("\n" + report.case_text(case, table, LEAST_STEPS))
-    print("\n" + report.summary_text(table))
-    print("\n" + report.targets_text(verdicts))
-    print(f"\nEvery sample is in {options.json}.")
+    try:
+        return compare(options, cases) if options.against is not None else survey(options, cases)
+    except NoBuild as error:
+        parser.error(str(error))
+
+
+def options_parser() -> argparse.ArgumentParser:
+    """What the command line can say."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--only", nargs="+", action="extend", metavar="CASE", help="names, or their beginning and *"
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="only the cases with peers, and the peers beside them"
+    )
+    parser.add_argument("--rounds", type=int, default=9, help="at most, for each case")
+    parser.add_argument(
+        "--seconds", type=float, help="after which no further round of a case begins (10; quick: 8)"
+    )
+    parser.add_argument("--json", type=Path, help="where the samples go")
+    parser.add_argument("--page", type=Path, help="a Markdown page whose part between two marks is written anew")
+    parser.add_argument(
+        "--against",
+        nargs="?",
+        const="",
+        metavar="BUILD",
+        help="compare with an earlier build: a commit, or a folder with src; the last landed one if not named",
+    )
+    parser.add_argument("--fail", action="store_true", help="with --against: exit with 1 if something is slower")
+    return parser
+
+
+def survey(options: argparse.Namespace, cases: Sequence[Case]) -> int:
+    """trikk beside the floors, and beside the peers where they are wanted."""
+    cases = [case for case in cases if case.peers or not options.peers]
+    build = builds.working_tree()
+
+    def ways_of(case: Case) -> Ways:
+        ways = case.ways(case.peers if options.peers else ())
+        return {label: (work, build) for label, work in ways.items()}
+
+    about, table = observed(options, cases, ways_of, Plan(options.rounds, options.seconds or 10), build)
+    text = report.page_text(cases, table, about)
+    write(options.json or WORK / "results.json", report.to_json(cases, table, about))
+    if options.page:
+        block = "peers" if options.peers else "measured"
+        options.page.write_text(report.splice(options.page.read_text(), block, text))
+    print("\n" + text)
     return 0
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [case.name for case in ALL]
-    parser.add_argument("--only", nargs="+", action="extend", choices=names, metavar="CASE", help=", ".join(names))
-    parser.add_argument("--peers", default="all", help="comma-separated names, or none")
-    parser.add_argument("--repeat", type=int, default=3, help="processes for each median")
-    parser.add_argument("--json", type=Path, default=WORK / "results.json", help="where the samples go")
-    parser.add_argument("--quick", action="store_true", help="once each, without the long cases and slow peers")
-    options = parser.parse_args(arguments)
-    known = {"all", "none", *(peer.name for peer in PEERS)}
-    unknown = set(options.peers.split(",")) - known
-    if unknown or options.repeat < 1:
-        parser.error(f"unknown peers: {', '.join(sorted(unknown))}" if unknown else "--repeat must be 1 or more")
-    return options
+def compare(options: argparse.Namespace, cases: Sequence[Case]) -> int:
+    """The build of the working tree beside an earlier one, in the same minutes."""
+    cases = [case for case in cases if case.quick]
+    old, new = builds.earlier(options.against or None), builds.working_tree()
+
+    def ways_of(case: Case) -> Ways:
+        return {"old": (case.trikk, old), "new": (case.trikk, new)}
+
+    plan = Plan(max(options.rounds, 25), options.seconds or 8, LEAST_ROUNDS, quick=True)
+    about, table = observed(options, cases, ways_of, plan, new)
+    verdicts = report.compared(cases, table)
+    write(options.json or WORK / "comparison.json", {**report.to_json(cases, table, about), "against": old.name})
+    print(f"\n{report.about_text(about)}\n\nnew is {new.name}, old is {old.name}")
+    if old.requirements != new.requirements:
+        print(f"{builds.REQUIREMENTS} differs between the two: both ran with the packages that are installed now.")
+    print("\n" + report.comparison_text(cases, table, verdicts))
+    slower = any(one.change == Change.SLOWER for each in verdicts.values() for one in each.values())
+    return int(slower and options.fail)
 
 
-def cases_of(options: argparse.Namespace) -> list[Case]:
-    """What the options ask for; `--quick` leaves out the long cases unless they are named."""
-    cases = chosen(options.only or [])
-    return [case for case in cases if options.only or not options.quick or case.name not in QUICK]
+def observed(
+    options: argparse.Namespace, cases: Sequence[Case], ways_of: Callable[[Case], Ways], plan: Plan, build: Build
+) -> tuple[dict[str, Any], Table]:
+    """Measure, and say under which circumstances."""
+    before, started = machine.state(), time.monotonic()
+    table = measure(cases, ways_of, plan, cold=lambda case, label: label in case.peers)
+    versions = {name: found for name in LIBRARIES if (found := installed(name))}
+    if options.peers:
+        used = {label.partition(",")[0] for case in cases for label in case.peers}
+        for name in sorted(used & environments.PINS.keys()):
+            if environments.python_of(name).exists():
+                versions |= environments.installed(name)
+    about: dict[str, Any] = {
+        "date": f"{datetime.now(UTC):%-d %B %Y}",
+        "machine": {**before, "load_at_end": machine.load()},
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "build": build.name,
+        "versions": versions,
+    }
+    return about, table
 
 
-def peers_of(names: str) -> list[Contender]:
-    """The peers that were asked for."""
-    wanted = names.split(",")
-    return [peer() for peer in PEERS if "all" in wanted or peer.name in wanted]
+def installed(name: str) -> str | None:
+    """The version of a library, if it is there."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
-def get_ready(contenders: Sequence[Contender]) -> tuple[list[Contender], dict[str, str]]:
-    """Those that can run, and for the others why they can't."""
-    usable: list[Contender] = []
-    skipped: dict[str, str] = {}
-    for one in contenders:
-        print(f"  making ready: {one.name}", flush=True)
-        reason = skipped.get(one.name) or one.ready()
-        if reason is None:
-            usable.append(one)
-        else:
-            skipped[one.name] = reason
-            print(f"  skipped: {one.name}: {reason}", flush=True)
-    return usable, skipped
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Keep every sample."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    shown = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
+    print(f"\nEvery sample is in {shown}.")
 
 
 if __name__ == "__main__":

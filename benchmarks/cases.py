@@ -1,64 +1,193 @@
-"""The cases: what each asks, and which line of its table the ratios are taken against."""
+"""All cases, in the order of the report. A case is an entry here and functions in `benchmarks/ways/`.
+
+To add one:
+
+1. Write a function for each way in a module of `benchmarks/ways/` (at most 15 modules; related cases share one).
+   It is called as `function(size, *arguments)` in a process of its own, does what is not timed, and returns
+   what is: a function without arguments. Import heavy libraries at the module's top: nothing else imports it.
+   It may return `(run, answer)`, where `answer(result)` makes plain values of the result outside the timed part;
+   or be a `contextlib.contextmanager` that yields either, to clean up.
+2. What a run returns (or `answer` makes of it) has to be the same in all ways of a case, numbers to a millionth;
+   what comes to another result than the first floor does not count. None is not compared.
+3. A run that starts whole commands returns what they cost: `commands.trikk(folder, "run", "nightly")` and
+   `commands.python(folder, "script.py", ...)` give a `Sample`; `+` adds them up, `.telling(answer)` gives them an
+   answer. `commands.fresh()` is an empty folder.
+4. A way that can't be had here raises `Unavailable(reason)`, and is left out by that name and reason.
+5. Add the `Case`. `target` is a ratio to the first floor. `quick` is the size for `make bench-quick`: at most
+   about a second a run, on either build. `why` says where the time goes, if trikk costs more.
+
+`python -m benchmarks --only NAME` measures it; `--only NAME --against COMMIT` compares two builds with it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+
+from benchmarks.case import Case, Work, work
+
+PEERS = ("luigi", "kedro", "metaflow", "prefect", "dagster", "dagster, one process")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One table of the report.
-
-    Attributes:
-        name: how `--only` calls it.
-        about: what is measured, for the heading.
-        reference: label of the floor's line that the ratios are against.
-        steps: steps in the pipeline, for milliseconds a step; 0 where that means nothing.
-        needs: cases that must be measured too for its figures to be derived.
-    """
-
-    name: str
-    about: str
-    reference: str
-    steps: int = 0
-    needs: tuple[str, ...] = ()
+def peers(case: str) -> Mapping[str, Work]:
+    """The workflow tools, doing a case of `flows/`."""
+    return {name: work("peers:run", case, name) for name in PEERS}
 
 
-ALL = (
-    Case("one", "one step that adds 1, everything cold", "floor: fork + fsync", 1),
-    Case("chain50", "50 steps one after another, each adds 1", "floor: fork + fsync", 50, ("one",)),
-    Case("fan50", "one step, 50 in parallel, one that sums", "floor: fork + fsync"),
-    Case("chain2000", "2,000 steps one after another", "floor: fork + fsync", 2000, ("one", "chain50")),
-    Case("frame", "500,000 x 12 polars frame through 3 steps", "floor: raw Arrow IPC"),
-    Case("frame_pandas", "the same frame in pandas", "floor: raw Arrow IPC"),
-    Case("resume10", "10 steps, step 8 failed: the second try", "floor: fork + fsync"),
-    Case("kill10", "10 steps, kill -9 of the process group in step 5: the second try", "floor: fork + fsync"),
-    Case("import", "import of the package", "floor: python -c pass"),
-    Case("help", "the command's --help", "floor: python -c pass"),
-    Case("runs100k", "list the newest runs of a journal of 100,000", "trikk, 100 runs"),
-    Case("memory", "peak RSS of the driving process alone", "trikk, chain50"),
+def forked(case: str) -> dict[str, Work]:
+    """The floor that keeps trikk's promise for a step: a process of its own, its result synced and renamed."""
+    return {"fork + fsync": work("steps:by_hand", case, "fork-durable")}
+
+
+PLAIN = "plain calls"
+STEPS = (
+    Case(
+        name="import",
+        about="import of the package, one process",
+        size=1,
+        trikk=work("steps:start_of_python", "import trikk"),
+        floors={"python -c pass": work("steps:start_of_python", "pass")},
+        peers={
+            name: work("peers:start", f"import {'kedro.pipeline' if name == 'kedro' else name}", name)
+            for name in PEERS[:5]
+        },
+        target=6,
+        quick=1,
+        why="Interpreter and package are all there is to it.",
+    ),
+    Case(
+        name="help",
+        about="the command's `--help`",
+        size=1,
+        trikk=work("steps:start_of_trikk", "--help"),
+        floors={"python -c pass": work("steps:start_of_python", "pass")},
+        peers={name: work("peers:start", "help", name) for name in PEERS[:5]},
+        why="It imports click and the list of commands.",
+    ),
+    Case(
+        name="one",
+        about="one step that adds 1, everything cold",
+        size=1,
+        trikk=work("steps:trikk", "one"),
+        floors={
+            **forked("one"),
+            PLAIN: work("steps:by_hand", "one", "plain"),
+            "python -c": work("steps:by_hand", "one", "spawn"),
+        },
+        peers=peers("one"),
+        by="seconds",
+        quick=1,
+        why="The command, the lock of code and packages, the journal and the imports come before the step.",
+    ),
+    Case(
+        name="chain",
+        about="what each of {size} steps in a row adds, start taken off",
+        size=50,
+        trikk=work("steps:trikk", "chain"),
+        floors={
+            **forked("chain"),
+            PLAIN: work("steps:by_hand", "chain", "plain"),
+            "python -c": work("steps:by_hand", "chain", "spawn"),
+        },
+        peers=peers("chain"),
+        by="seconds",
+        target=1.5,
+        less="one",
+        quick=50,
+        why="Page faults of the worker, two transactions of the journal, JSON between three processes.",
+    ),
+    Case(
+        name="fan",
+        about="{size} steps side by side between one and a sum, start taken off",
+        size=50,
+        trikk=work("steps:trikk", "fan"),
+        floors={**forked("fan"), PLAIN: work("steps:by_hand", "fan", "plain")},
+        peers=peers("fan"),
+        by="seconds",
+        target=2,
+        less="one",
+        quick=50,
+        why="The same; the driver is one process, and every step passes it twice.",
+    ),
+    Case(
+        name="long-chain",
+        about="{size} steps in a row, against as many in chains of 100, starts taken off",
+        size=2000,
+        trikk=work("steps:trikk", "chain"),
+        floors={"trikk, 100 steps": work("steps:trikk", "chain", size=100)},
+        less="one",
+        target=1.1,
+    ),
+    Case(
+        name="resume",
+        about="{size} steps, step 8 failed: the second try",
+        size=10,
+        trikk=work("steps:trikk", "resume"),
+        floors=forked("resume"),
+        peers=peers("resume"),
+        by="seconds",
+        why="The start, as in `one`; nothing that had finished runs again.",
+    ),
+    Case(
+        name="kill",
+        about="{size} steps, `kill -9` of the process group in step 5: the second try",
+        size=10,
+        trikk=work("steps:trikk", "kill"),
+        floors=forked("kill"),
+        peers=peers("kill"),
+        by="seconds",
+        why="The start, as in `one`, and the lease of the dead driver.",
+    ),
+    Case(
+        name="driver-memory",
+        about="peak memory of the driver alone in a chain of {size}, against one of 50",
+        size=2000,
+        trikk=work("steps:trikk_driver", "chain"),
+        floors={"trikk, 50 steps": work("steps:trikk_driver", "chain", size=50)},
+        by="peak",
+        target=1.1,
+        why="It keeps the graph and each step's last state.",
+    ),
+    Case(
+        name="runs",
+        about="`trikk runs` over a journal of {size} runs, against one of 100",
+        size=100_000,
+        trikk=work("steps:runs"),
+        floors={"trikk, 100 runs": work("steps:runs", 100)},
+        target=1.5,
+    ),
 )
-BY_NAME = {case.name: case for case in ALL}
-RESULTS = {
-    "one": "1",
-    "chain50": "50",
-    "chain2000": "2000",
-    "fan50": str(sum(range(1, 51))),
-    "frame": "500000",
-    "frame_pandas": "500000",
-    "resume10": "10",
-    "kill10": "10",
-}
-"""What the last step of each case must have written."""
-
-
-def chosen(names: list[str]) -> list[Case]:
-    """The cases of these names (all when none is given) and those that they need, in their usual order.
-
-    Raises:
-        KeyError: for a name that is no case's.
-    """
-    wanted = set(names or BY_NAME)
-    for name in tuple(wanted):
-        wanted.update(BY_NAME[name].needs)
-    return [case for case in ALL if case.name in wanted]
+FRAMES = (
+    Case(
+        name="frame",
+        about="a polars frame of {size} x 12 through 3 isolated steps",
+        size=500_000,
+        trikk=work("steps:trikk", "polars"),
+        floors={
+            "raw Arrow IPC": work("steps:by_hand", "polars", "arrow"),
+            "raw Arrow IPC + fsync": work("steps:by_hand", "polars", "arrow-sync"),
+            "in memory": work("steps:by_hand", "polars", "memory"),
+            "raw Parquet": work("steps:by_hand", "polars", "parquet"),
+        },
+        by="seconds",
+        target=1.15,
+        quick=200_000,
+        why="A fresh process faults its memory in anew, verifies what it reads and syncs what it writes.",
+    ),
+    Case(
+        name="frame-pandas",
+        about="the same with pandas",
+        size=500_000,
+        trikk=work("steps:trikk", "pandas"),
+        floors={
+            "raw Arrow IPC": work("steps:by_hand", "pandas", "arrow"),
+            "raw Arrow IPC + fsync": work("steps:by_hand", "pandas", "arrow-sync"),
+            "in memory": work("steps:by_hand", "pandas", "memory"),
+            "pickle": work("steps:by_hand", "pandas", "pickle"),
+        },
+        peers=peers("pandas"),
+        by="seconds",
+        target=1.15,
+        why="As in `frame`.",
+    ),
+)
+ALL = (*STEPS, *FRAMES)

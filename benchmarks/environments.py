@@ -5,17 +5,20 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.places import BIN, ENVIRONMENTS
+from benchmarks.places import BIN, ENVIRONMENTS, REPOSITORY
 
 FRAMES = ("pandas==3.1.1", "pyarrow==26.0.1")
 PINS: dict[str, tuple[str, ...]] = {
-    "luigi": ("luigi==3.8.1",),
-    "kedro": ("kedro==1.7.0", "kedro-datasets[pandas,pickle]==9.6.0"),
-    "metaflow": ("metaflow==2.19.39",),
-    "prefect": ("prefect==3.8.8", "fastapi<0.151"),  # its open bound admits a fastapi that it fails with
-    "dagster": ("dagster==1.13.27",),
+    "luigi": ("luigi==3.8.1", *FRAMES),
+    "kedro": ("kedro==1.7.0", "kedro-datasets[pandas,pickle]==9.6.0", *FRAMES),
+    "metaflow": ("metaflow==2.19.39", *FRAMES),
+    "prefect": ("prefect==3.8.8", "fastapi<0.151", *FRAMES),  # its open bound admits a fastapi that it fails with
+    "dagster": ("dagster==1.13.27", *FRAMES),
+    "mlflow": ("mlflow==3.17.2", f"scikit-learn=={version('scikit-learn')}"),  # the model is pickled by ours
+    "evidently": ("-r", str(REPOSITORY / "requirements" / "evidently.txt")),
 }
 
 
@@ -30,7 +33,7 @@ def make(peer: str) -> str | None:
     Returns:
         None when it is ready, otherwise the last line of what uv said.
     """
-    wanted = "\n".join((sys.version, *PINS[peer], *FRAMES))
+    wanted = "\n".join((sys.version, *PINS[peer]))
     stamp = ENVIRONMENTS / peer / "made-from.txt"
     if stamp.exists() and stamp.read_text() == wanted:
         return None
@@ -39,20 +42,20 @@ def make(peer: str) -> str | None:
     uv = str(BIN / "uv")
     base = getattr(sys, "_base_executable", sys.executable)
     trouble = _run([uv, "venv", "-q", "--python", base, str(ENVIRONMENTS / peer)]) or _run(
-        [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python_of(peer)), *PINS[peer], *FRAMES]
+        [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python_of(peer)), *PINS[peer]]
     )
     if trouble is None:
         stamp.write_text(wanted)
     return trouble
 
 
-def installed(peer: str, packages: tuple[str, ...]) -> dict[str, str]:
-    """The versions of these packages in the peer's environment."""
+def installed(peer: str) -> dict[str, str]:
+    """The versions of what was asked for, in the peer's environment."""
+    names = [pin.partition("=")[0].partition("[")[0].partition("<")[0] for pin in PINS[peer]]
+    wanted = ["evidently"] if "-r" in names else names
     code = "import sys; from importlib.metadata import version\nfor name in sys.argv[1:]: print(version(name))"
-    answer = subprocess.run(
-        [str(python_of(peer)), "-c", code, *packages], capture_output=True, text=True, check=True
-    )
-    return dict(zip(packages, answer.stdout.split(), strict=True))
+    done = subprocess.run([str(python_of(peer)), "-c", code, *wanted], capture_output=True, text=True, check=True)
+    return dict(zip(wanted, done.stdout.split(), strict=True))
 
 
 def _run(argv: list[str]) -> str | None:

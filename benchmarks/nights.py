@@ -18,7 +18,6 @@ import polars as pl
 
 from benchmarks import process
 from benchmarks.departures import START, departures
-from benchmarks.jobs import Command
 from benchmarks.places import REPOSITORY
 from trikk.alerts.evaluations import declared
 from trikk.alerts.incidents.book import Book
@@ -130,10 +129,9 @@ class Nights:
 
     def cpu(self, arguments: list[str]) -> float:
         """Run a command; the CPU seconds of it and its children."""
-        log, env = self.folder / "log.txt", {"PYTHONPATH": str(self.source)}
-        command = Command([str(Path(sys.executable).with_name("trikk")), *arguments], self.folder, env)
-        environ = process.environment(command, self.folder, self.folder)
-        sample = process.run(command, environ, log, timeout=300)
+        log, argv = self.folder / "log.txt", [str(Path(sys.executable).with_name("trikk")), *arguments]
+        environ = process.environment(self.folder, self.folder, PYTHONPATH=str(self.source))
+        sample = process.run(argv, self.folder, environ, log, timeout=300)
         if sample.code != 0:
             raise SystemExit(f"trikk {' '.join(arguments)} ended with {sample.code}: {log.read_text()}")
         return sample.cpu

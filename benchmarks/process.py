@@ -1,26 +1,28 @@
 """Starts one whole process, waits for it and says what it cost, children included.
 
-The harness itself stays small on purpose: Linux counts the memory of the forking process into the
-peak that `wait4` reports for the child, so a harness that had imported polars would add to every figure.
+It does so from a bare interpreter of its own (this file, run as a script): Linux counts the memory of the process
+that forks into the peak that `wait4` reports for the child, and whoever calls `run` may have imported polars.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from benchmarks.jobs import Command
 
 QUIET = {
     "DO_NOT_TRACK": "1",
     "DAGSTER_DISABLE_TELEMETRY": "yes",
     "KEDRO_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "SCARF_ANALYTICS": "false",
     "METAFLOW_USER": "bench",
@@ -29,18 +31,20 @@ QUIET = {
 
 TICK = 0.005
 GRACE = 0.2
+MARK = "BENCH_WORK"
+"""The variable that marks the processes of one way, and names its folder."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What one process cost.
+class Ended:
+    """How a process ended, and what it cost.
 
     Attributes:
         code: exit code; negative for a signal.
         seconds: wall time from start to end of the process.
         cpu: user and system seconds of it and of every child that was waited for.
         peak: the largest peak RSS of any process in that tree, in bytes.
-        own_peak: the peak RSS of the started process alone in bytes, where it was watched.
+        own_peak: the peak RSS of the started process alone, in bytes; seen every 5 ms, where it was asked for.
     """
 
     code: int
@@ -50,65 +54,82 @@ class Sample:
     own_peak: int | None = None
 
 
-def environment(command: Command, folder: Path, home: Path) -> dict[str, str]:
+def environment(folder: Path, home: Path, **more: str) -> dict[str, str]:
     """The bare environment of a measured process: nothing of the caller's but PATH, language and time zone."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}
-    return {**kept, **QUIET, "HOME": str(home), "BENCH_WORK": str(folder), **command.env}
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME") if name in os.environ}
+    return {**kept, **QUIET, "HOME": str(home), MARK: str(folder), **more}
 
 
 def run(
-    command: Command,
-    environ: dict[str, str],
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
     log: Path,
     *,
-    timeout: float,
-    kill_when: Callable[[], bool] | None = None,
+    timeout: float = 420,
+    kill_when: tuple[Path, str] | None = None,
     watch_memory: bool = False,
-) -> Sample:
-    """Start `command` in a session of its own and wait for its end.
+) -> Ended:
+    """Start a command in a session of its own and wait for its end.
 
     Args:
-        command: what to start.
-        environ: its whole environment.
+        argv: the command.
+        cwd: where it runs.
+        env: its whole environment.
         log: file that gets its output.
         timeout: seconds after which the process group is killed.
-        kill_when: asked every 5 ms; once true, the process group gets SIGKILL 0.2 s later.
+        kill_when: a file and a line; once the file has the line, the process group gets SIGKILL 0.2 s later.
         watch_memory: read the process's own peak RSS every 5 ms.
     """
-    with log.open("wb") as out:
+    awaited = None if kill_when is None else [str(kill_when[0]), kill_when[1]]
+    wanted = [[*argv], str(cwd), {**env}, str(log), timeout, awaited, watch_memory]
+    starter = [sys.executable, "-I", "-S", __file__]
+    said = subprocess.run(starter, input=json.dumps(wanted), stdout=subprocess.PIPE, text=True, check=True).stdout
+    return Ended(**json.loads(said))
+
+
+def _start_and_wait(
+    argv: list[str],
+    cwd: str,
+    env: dict[str, str],
+    log: str,
+    timeout: float,
+    awaited: list[str] | None,
+    watch_memory: bool,
+) -> Ended:
+    with Path(log).open("wb") as out:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command.argv,
-            cwd=command.cwd,
-            env=environ,
+            argv,
+            cwd=cwd,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        own_peak = _await_end(process.pid, started + timeout, kill_when, watch_memory)
+        own_peak = _await_end(process.pid, started + timeout, awaited, watch_memory)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime
-    return Sample(process.returncode, seconds, cpu, usage.ru_maxrss * 1024, own_peak)
+    code = process.returncode = os.waitstatus_to_exitcode(status)
+    return Ended(code, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, own_peak)
 
 
-def _await_end(pid: int, deadline: float, kill_when: Callable[[], bool] | None, watch_memory: bool) -> int | None:
-    """Return when the process has ended, killing its group at the deadline or when told."""
+def _await_end(pid: int, deadline: float, awaited: list[str] | None, watch_memory: bool) -> int | None:
+    """Return when the process has ended, killing its group at the deadline or when the awaited line is there."""
     peak: int | None = None
     descriptor = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    attentive = watch_memory or kill_when is not None
+    attentive = watch_memory or awaited is not None
     try:
         while not poll.poll(1000 * (TICK if attentive else max(0.0, deadline - time.perf_counter()))):
             if watch_memory:
-                peak = own_peak(pid) or peak
-            if kill_when is not None and kill_when():
+                peak = peak_of(pid) or peak
+            if awaited is not None and awaited[1] in lines_of(Path(awaited[0])):
                 time.sleep(GRACE)
                 os.killpg(pid, signal.SIGKILL)
-                kill_when = None
+                awaited = None
             elif time.perf_counter() >= deadline:
                 os.killpg(pid, signal.SIGKILL)
                 deadline += 60
@@ -117,37 +138,41 @@ def _await_end(pid: int, deadline: float, kill_when: Callable[[], bool] | None, 
     return peak
 
 
-def own_peak(pid: int) -> int | None:
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file; none when it is not there."""
+    with suppress(FileNotFoundError):
+        return path.read_text().split()
+    return []
+
+
+def peak_of(pid: int | str = "self") -> int | None:
     """Peak RSS in bytes of one living process, or None when it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return None
-    for line in text.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     return None
 
 
 def survivors(folder: Path) -> list[int]:
-    """Process ids still alive that were started for `folder`, found by their BENCH_WORK variable."""
-    marker = f"BENCH_WORK={folder}".encode()
+    """Process ids still alive that were started for `folder` or one below it; found by their BENCH_WORK."""
+    marker = f"{MARK}={folder}/".encode()
     alive = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):
                 variables = (entry / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if marker in variables:
-                alive.append(int(entry.name))
+                if any((one + b"/").startswith(marker) for one in variables):
+                    alive.append(int(entry.name))
     return alive
 
 
 def end(pids: list[int]) -> None:
     """SIGKILL each of these processes; one that has gone meanwhile is fine."""
     for pid in pids:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+
+
+if __name__ == "__main__":
+    json.dump(asdict(_start_and_wait(*json.load(sys.stdin))), sys.stdout)

@@ -91,19 +91,19 @@ def _one() -> None:
     single()
 
 
-def _chain50() -> None:
+def _chain() -> None:
     value = first()
     for number in range(2, workload.WIDTH):
         value = add.alias(f"add{number}")(value)
     last(value)
 
 
-def _fan50() -> None:
+def _fan() -> None:
     start = first()
     total([branch(start) for branch in BRANCHES])
 
 
-def _frame_pandas() -> None:
+def _pandas() -> None:
     consume(transform(make()))
 
 
@@ -114,7 +114,7 @@ def resume() -> None:
         value = step(value)
 
 
-BODIES = {"one": _one, "chain50": _chain50, "fan50": _fan50, "frame_pandas": _frame_pandas}
+BODIES = {"one": _one, "chain": _chain, "fan": _fan, "pandas": _pandas}
 JOBS = [resume, *[job(name=name)(body) for name, body in BODIES.items()]]
 JOBS += [job(name=f"{name}_in_process", executor_def=in_process_executor)(body) for name, body in BODIES.items()]
 definitions = Definitions(jobs=JOBS)

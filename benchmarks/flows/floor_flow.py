@@ -1,4 +1,4 @@
-"""The floor: the same work without any tool. `python floor_flow.py WAY CASE`."""
+"""The floor: the same work without any tool. `python floor_flow.py WAY CASE SIZE`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import IO, Any
 import workload
 
 Step = Callable[[], int]
-STEPS = {"one": 1, "chain50": 50, "chain2000": 2000}
 
 
 def store(path: Path, write: Callable[[IO[bytes]], object], *, sync: bool = True) -> None:
@@ -64,19 +63,17 @@ def start(step: Step) -> Callable[[], int]:
     return finish
 
 
-def spawn(imports: str, value: int) -> int:
+def spawn(value: int) -> int:
     """A fresh interpreter for a step."""
-    code = f"{imports}\nprint({value} + 1)"
-    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    return int(
+        subprocess.run([sys.executable, "-c", f"print({value} + 1)"], capture_output=True, check=True).stdout
+    )
 
 
 WAYS: dict[str, Callable[[str, Step], Callable[[], int]]] = {
     "plain": lambda _, step: step,
-    "durable": lambda name, step: lambda: durable(name, step),
-    "fork": lambda _, step: start(step),
     "fork-durable": lambda name, step: start(lambda: durable(name, step)),
-    "spawn": lambda _, step: lambda: spawn("", step() - 1),
-    "spawn-pandas": lambda _, step: lambda: spawn("import pandas", step() - 1),
+    "spawn": lambda _, step: lambda: spawn(step() - 1),
 }
 
 
@@ -88,12 +85,12 @@ def chain(way: str, steps: int) -> None:
     workload.last(value)
 
 
-def fan(way: str) -> None:
-    """One step, fifty at once (as many processes at a time as there are CPUs), one that sums."""
+def fan(way: str, width: int) -> None:
+    """One step, many at once (as many processes at a time as there are CPUs), one that sums."""
     first = WAYS[way]("first", lambda: 1)()
     waiting: list[Callable[[], int]] = []
     total = 0
-    for number in range(workload.WIDTH):
+    for number in range(width):
         if len(waiting) == (os.cpu_count() or 1):
             total += waiting.pop(0)()
         waiting.append(WAYS[way](f"fan{number}", lambda number=number: first + number))
@@ -109,14 +106,14 @@ def resume(way: str) -> None:
         value = WAYS[way](str(number), step)()
 
 
-def polars_through(way: str) -> None:
+def polars_through(way: str, rows: int) -> None:
     """The frame through three steps of one process: as it is, or by Arrow IPC or Parquet files."""
     import polars as pl
 
     kind, _, sync = way.partition("-")
     write = {"arrow": pl.DataFrame.write_ipc, "parquet": pl.DataFrame.write_parquet}.get(kind)
     read = {"arrow": pl.read_ipc, "parquet": pl.read_parquet}.get(kind)
-    frame = workload.polars_frame()
+    frame = workload.polars_frame(rows)
     for name, then in (("made", workload.polars_transform), ("transformed", workload.polars_consume)):
         if write is not None and read is not None:
             path = workload.folder() / f"{name}.{kind}"
@@ -126,17 +123,16 @@ def polars_through(way: str) -> None:
         frame = then(frame)
 
 
-def pandas_through(way: str) -> None:
+def pandas_through(way: str, rows: int) -> None:
     """The same with pandas: Arrow IPC, Parquet or pickle files."""
     import pandas as pd
 
     kind, _, sync = way.partition("-")
     ways: dict[str, tuple[Any, Any]] = {
         "arrow": (lambda frame, out: frame.to_feather(out, compression="uncompressed"), pd.read_feather),
-        "parquet": (lambda frame, out: frame.to_parquet(out), pd.read_parquet),
         "pickle": (lambda frame, out: pickle.dump(frame, out, protocol=5), pd.read_pickle),
     }
-    frame: Any = workload.pandas_frame()
+    frame: Any = workload.pandas_frame(rows)
     for name, then in (("made", workload.pandas_transform), ("transformed", workload.pandas_consume)):
         if kind in ways:
             write, read = ways[kind]
@@ -147,19 +143,21 @@ def pandas_through(way: str) -> None:
         frame = then(frame)
 
 
-def main(way: str, case: str) -> None:
+def main(way: str, case: str, size: int) -> None:
     """Run one case in one way."""
-    if case in STEPS:
-        chain(way, STEPS[case])
-    elif case == "fan50":
-        fan(way)
-    elif case == "frame":
-        polars_through(way)
-    elif case == "frame_pandas":
-        pandas_through(way)
+    if case == "one":
+        workload.last(WAYS[way]("0", lambda: 1)())
+    elif case == "chain":
+        chain(way, size)
+    elif case == "fan":
+        fan(way, size)
+    elif case == "polars":
+        polars_through(way, size)
+    elif case == "pandas":
+        pandas_through(way, size)
     else:
         resume(way)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -57,5 +57,5 @@ def register_pipelines() -> dict[str, Any]:
         node(partial(workload.delicate, i), f"delicate{i - 1}", f"delicate{i}", name=f"delicate{i}") for i in steps
     ]
     one = pipeline([node(_single, None, "one", name="one")])
-    cases = {"chain50": chain, "fan50": fan, "frame_pandas": frame, "resume": delicate}
+    cases = {"chain": chain, "fan": fan, "pandas": frame, "resume": delicate}
     return {"__default__": one, "one": one, **{name: pipeline(nodes) for name, nodes in cases.items()}}

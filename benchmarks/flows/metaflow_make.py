@@ -50,9 +50,9 @@ def main(folder: Path) -> None:
     ]
     sources = {
         "one": linear("OneFlow", ["self.x = 0", ending]),
-        "chain50": linear("ChainFlow", ["self.x = 1", *[add] * 48, ending]),
-        "fan50": flow("FanFlow", fan),
-        "frame_pandas": linear("FrameFlow", frame),
+        "chain": linear("ChainFlow", ["self.x = 1", *[add] * 48, ending]),
+        "fan": flow("FanFlow", fan),
+        "pandas": linear("FrameFlow", frame),
         "resume": linear("ResumeFlow", delicate),
     }
     for name, source in sources.items():

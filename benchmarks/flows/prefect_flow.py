@@ -45,7 +45,7 @@ def one() -> int:
 
 
 @flow
-def chain50() -> int:
+def chain() -> int:
     value = 0
     for _ in range(49):
         value = add(value)
@@ -53,13 +53,13 @@ def chain50() -> int:
 
 
 @flow
-def fan50() -> int:
+def fan() -> int:
     first = add(0)
     return total.submit(plus.map(first, list(range(workload.WIDTH)))).result()
 
 
 @flow
-def frame_pandas() -> int:
+def pandas() -> int:
     frame = frame_task(workload.pandas_frame)()
     return frame_task(workload.pandas_consume)(frame_task(workload.pandas_transform)(frame))
 

@@ -53,17 +53,17 @@ def begun() -> int:
     return next(marker.stat().st_mtime_ns for marker in markers if marker.exists())
 
 
-def pandas_frame() -> pd.DataFrame:
-    """500,000 rows: 6 float, 3 int, 3 str (1,000 values, 50 values, one for each row)."""
+def pandas_frame(rows: int = ROWS) -> pd.DataFrame:
+    """Rows of 6 float, 3 int, 3 str (1,000 values, 50 values, one for each row)."""
     import numpy as np
     import pandas as pd
 
     random = np.random.default_rng(7)
-    columns = {f"f{i}": random.normal(size=ROWS) for i in range(6)}
-    columns |= {f"i{i}": random.integers(0, top, ROWS) for i, top in enumerate((2**40, 1000, 2))}
+    columns = {f"f{i}": random.normal(size=rows) for i in range(6)}
+    columns |= {f"i{i}": random.integers(0, top, rows) for i, top in enumerate((2**40, 1000, 2))}
     words = np.array([f"category-{i:04d}" for i in range(1000)], dtype=object)
-    columns |= {f"s{i}": words[random.integers(0, top, ROWS)] for i, top in enumerate((1000, 50))}
-    return pd.DataFrame({**columns, "s2": [f"user-{i:08d}" for i in range(ROWS)]})
+    columns |= {f"s{i}": words[random.integers(0, top, rows)] for i, top in enumerate((1000, 50))}
+    return pd.DataFrame({**columns, "s2": [f"user-{i:08d}" for i in range(rows)]})
 
 
 def pandas_transform(frame: pd.DataFrame) -> pd.DataFrame:
@@ -77,11 +77,11 @@ def pandas_consume(frame: pd.DataFrame) -> int:
     return int(frame["f0"].sum()) + int(frame["i1"].sum())
 
 
-def polars_frame() -> pl.DataFrame:
+def polars_frame(rows: int = ROWS) -> pl.DataFrame:
     """The same twelve columns, made by polars; its values come from hashes of the row number."""
     import polars as pl
 
-    row = pl.int_range(ROWS, dtype=pl.UInt64)
+    row = pl.int_range(rows, dtype=pl.UInt64)
     draw = [row.hash(seed=i) for i in range(11)]
     return pl.select(
         *[(draw[i] / 2.0**64).alias(f"f{i}") for i in range(6)],

@@ -1,1 +1,0 @@
-"""The floor, trikk and its peers, each behind the same small interface (`benchmarks.jobs.Contender`)."""
