@@ -186,7 +186,13 @@ def test_a_class_is_named_in_brackets_whatever_it_is_called(written: str, name: 
 def test_a_class_without_a_name_or_an_end_is_shown_where_it_begins(text: str) -> None:
     with pytest.raises(UsageError, match="at character 4: the name of a class") as refused:
         parse(text)
-    assert str(refused.value.where).startswith("f1[ >>>")
+    assert str(refused.value.where).startswith("f1[[HERE] ")
+
+
+def test_the_place_of_a_mistake_is_marked_by_nothing_that_a_condition_has() -> None:
+    with pytest.raises(UsageError, match="at character 6") as refused:
+        parse("mae >> 1.3")
+    assert refused.value.where == "mae >[HERE] > 1.3"
 
 
 def test_many_backslashes_cost_no_time() -> None:

@@ -39,6 +39,17 @@ def sent(folder: Folder) -> list[Any]:
     return [json.loads(line) for line in folder.lines("sent.jsonl")]
 
 
+def test_a_time_without_a_zone_is_the_projects_also_as_a_parameter(folder: Folder) -> None:
+    folder.write(trikk='name = "watched"\ntimezone = "Pacific/Auckland"\n')
+    fill(folder, "2020-03-01", 1.0)
+    for now, meant in (
+        ("2020-03-04T00:30", "2020-03-03T11:30:00+00:00"),
+        ("2020-03-05T00:30Z", "2020-03-05T00:30:00+00:00"),
+    ):
+        run = folder.good("run", "watch_people", "-p", f"now={now}")["id"]
+        assert folder.good("show", run, "evaluate")["outputs"][0]["summary"]["value"]["now"] == meant
+
+
 def test_an_incident_from_the_first_bad_window_to_the_all_clear(folder: Folder) -> None:
     looked = watch(folder, "2020-03-01T12:00")
     assert looked["notes"] == ["monitor people can't be evaluated yet: there is no table predictions"]

@@ -57,6 +57,13 @@ def test_a_number_of_numpy_that_is_a_float_is_written_as_one_and_others_are_refu
             Outer(Colour.RED, about=refused).to_json()
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_does_not_know_is_not_lost_on_its_way(number: float):
+    for record in (Outer(Colour.RED, about={"x": [number, None]}), Outer(Colour.RED, (Inner("a", number),))):
+        read = Outer.from_bytes(record.to_bytes())
+        assert repr(read) == repr(record)
+
+
 def test_keys_of_a_newer_build_are_ignored_and_missing_ones_have_their_default():
     assert Outer.read({"colour": "red", "shape": "round"}) == Outer(Colour.RED)
 

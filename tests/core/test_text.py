@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk.core.text import printable, printable_lines, shorten
+from trikk.core.text import counted, printable, printable_lines, shorten
 
 
 def test_controls_and_direction_marks_are_written_out_and_letters_stay() -> None:
@@ -59,3 +59,8 @@ except ValueError:
     assert first.endswith(r"ERROR trikk: a\x1b]0;owned\x07\u202e")
     assert rest[-1] == r"ValueError: \x1b[8mhidden"
     assert not re.search("[\x1b\x07\u202e]", shown)
+
+
+def test_a_number_of_things_has_its_plural():
+    assert [counted(n, "row") for n in (0, 1, 2, 3000)] == ["0 rows", "1 row", "2 rows", "3,000 rows"]
+    assert [counted(n, "alias", "aliases") for n in (1, 2)] == ["1 alias", "2 aliases"]

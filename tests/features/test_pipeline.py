@@ -155,6 +155,25 @@ def test_a_pipeline_syncs_in_memory_tables_too(tmp_path: Path) -> None:
     assert [table.latest([{"line": "4"}], at=m)[0]["load"] for m in moments] == [None, 1.0, 2.0]
 
 
+def test_what_is_online_in_another_tables_file_is_said_by_the_command(folder: Folder) -> None:
+    assert folder.good("run", "nightly")
+    definition = """
+
+delays = FeatureTable("delays", entity="stop", time="known", online="sqlite:///.trikk/features/loads.db")
+
+
+@pipeline
+def other():
+    delays.append(measured(0))
+"""
+    pipelines = folder.root / "pipelines.py"
+    pipelines.write_text(pipelines.read_text() + definition)
+    folder.good("run", "other")
+    assert "holds feature table loads" in folder.refused("features", "get", "delays", "stop=1")["what"]
+    listed = {one["name"]: one for one in folder.good("features")["features"]}
+    assert "holds feature table loads" in listed["delays"]["error"]
+
+
 def test_a_step_may_join_a_table_that_it_was_given_but_not_fetch_it_by_itself() -> None:
     @step
     def given(loads: pl.LazyFrame) -> float:

@@ -116,6 +116,23 @@ def test_a_store_filled_under_another_definition_is_refused_then_filled_anew(pla
     assert other.latest([{"line": "0"}]) == [{"line": "0", "load": None}]
 
 
+def test_a_file_that_holds_another_feature_table_is_not_filled_with_this_one(place: Place, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/online.db"
+    put(place, rows(1.0))
+    sync(LOADS.definition, place, to=address)
+    other = FeatureTable("delays", entity=["line", "stop"], time="known", online=address)
+    frame = pl.DataFrame({"line": ["0"], "stop": ["a"], "known": [T0], "delay": [3.0]})
+    place.tables.write("delays", Write("append", frame), identity="by hand", origin={})
+    for ask in (
+        lambda: sync(other.definition, place),
+        lambda: sync(other.definition, place, rebuild=True),
+        lambda: other.latest([{"line": "0", "stop": "a"}]),
+    ):
+        with pytest.raises(UsageError, match="holds feature table loads, not delays"):
+            ask()
+    assert loads(address, "0") == [1.0]
+
+
 def test_what_is_not_there_is_said(place: Place, address: str) -> None:
     with pytest.raises(UnknownName, match="no table 'loads'"):
         sync(LOADS.definition, place, to=address)

@@ -282,7 +282,7 @@ def test_classes_that_no_table_can_hold_side_by_side_are_refused() -> None:
 @pytest.mark.parametrize(
     ("likely", "words"),
     [
-        ([[1.2, -0.2], [0.5, 0.5]], "no probabilities"),
+        ([[1.2, -0.2], [0.5, 0.5]], "not probabilities"),
         ([[0.5, 0.5], [0.7, 0.7]], "together 1.4"),
         ([[0.5, 0.5], [np.nan, 0.5]], "nan"),
         ([[0.2, 0.3, 0.5], [0.2, 0.3, 0.5]], "shape"),
@@ -316,7 +316,7 @@ def test_a_class_that_is_none_of_its_classes_is_named_with_its_row() -> None:
     model, rows = own(["a", "b"], [[0.5, 0.5], [0.5, 0.5]], ["a", "b"])
     signature = infer(model, rows, positive="a")
     model.values = ["a", "z"]
-    with pytest.raises(PredictionError, match="'z' for pump=p1, which is none of its classes: 'a', 'b'"):
+    with pytest.raises(PredictionError, match="'z' for pump=p1, which is not one of its classes: 'a', 'b'"):
         predictions(model, rows, signature, keys=KEYS.head(2))
 
 

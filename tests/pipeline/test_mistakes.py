@@ -20,6 +20,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, NamedTuple
 import polars as pl
+from trikk import Alarm, FeatureTable, Model, Monitor, Report, predict
 from trikk import Cache, Resources, Retry, Table, pipeline, sql, step, when
 
 rows = Table("rows")
@@ -241,6 +242,14 @@ MISTAKES = {
     "when outside": ("with when(True):  # here\n    pass\n", "use if"),
     "hostile table": ("Table('../x')  # here\n", "letters, digits"),
     "a long table name": ("Table('x' * 300)  # here\n", "at most 100"),
+    "a misspelt argument": ("Report('monthly', monitor=['people'])  # here\n", "did you mean monitors=?"),
+    "a misspelt argument of a monitor": (
+        "Monitor('people', prediktions=rows)  # here\n",
+        "did you mean predictions=?",
+    ),
+    "a missing argument": ("FeatureTable('loads', entity='line')  # here\n", "it takes name, entity, time"),
+    "an unknown argument": ("Alarm('loss', colour='red')  # here\n", "it takes name, when"),
+    "a call without an argument": (body("predict(Model('people'), rows, slot='at')  # here"), "correct the call"),
     "a password in a url": (body("sql('postgresql://u:secret@h/d', 'select 1')  # here"), ""),
 }
 

@@ -128,3 +128,18 @@ def test_its_picture_holds_every_label_and_is_the_same_each_time(matrix: Matrix)
     assert all(seen)
     if len(matrix.classes) < 20:
         assert picture.draw_confusion(matrix) == picture.draw_confusion(matrix)
+
+
+def test_metrics_of_classes_are_titled_and_shown_as_what_they_are():
+    titles = {
+        "precision": "Precision",
+        "recall[leak]": "Recall of leak",
+        "f1[a]b]": "F1 of a]b",
+        "f1_macro": "F1, mean of classes",
+        "precision_weighted": "Precision, weighted mean of classes",
+        "top_3_accuracy": "Right class among the first 3",
+        "f1_leak": "f1_leak",
+    }
+    assert {metric: words.title_of(metric) for metric in titles} == titles
+    shares = {metric for metric in titles if words.number(0.5, metric) == words.percent(0.5)}
+    assert shares == {"precision", "recall[leak]", "precision_weighted", "top_3_accuracy"}

@@ -163,6 +163,15 @@ def test_a_number_beyond_floats_in_a_csv_is_refused_and_large_ids_keep_their_dig
 NESTED = ("[" * 400 + "1" + "]" * 400, '{"x":' * 300 + "1" + "}" * 300, "[" * 17 + "]" * 17)
 
 
+def test_a_field_that_is_only_logged_is_not_called_an_input() -> None:
+    logged = Field("sensor", "String")
+    reader = Reader((Field("load", "Float64"), logged), False, 10_000, 50, (logged,))
+    with pytest.raises(SignatureError, match="logged field 'sensor'"):
+        reader.read(Body(b'[{"load": 1.0}]'))
+    with pytest.raises(SignatureError, match="input 'load'"):
+        reader.read(Body(b'[{"sensor": "a"}]'))
+
+
 @pytest.mark.parametrize("value", [*NESTED, '[1, {"x": 2}]', '{"x": 1}], [{"y": 2}'])
 def test_what_nests_is_refused_before_a_frame_is_made(value: str) -> None:
     """Polars takes minutes for 400 levels, and drops what is not in the first row's objects."""

@@ -139,7 +139,7 @@ def test_an_attribute_of_several_kinds_is_refused_or_taken_as_text(service: Moto
     with pytest.raises(StorageError, match="attribute 'v' is BOOL and N and S in different items"):
         dynamodb("mixed")
     assert dynamodb("mixed", types={"v": "String"})["v"].to_list() == ["1", "x", "false"]
-    with pytest.raises(StorageError, match="'x' is no Int64"):
+    with pytest.raises(StorageError, match="'x' is not Int64"):
         dynamodb("mixed", types={"v": "Int64"}, filters={"v": "x"})
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.pipeline.location import caller, located
+from trikk.pipeline.location import caller, explained, located
 
 if TYPE_CHECKING:
     from trikk.monitoring.monitor_definition import MonitorSpec
 
 
+@explained
 class Alarm:
     """When a monitor's figures are wrong, and what follows: `Monitor(..., alarms=[Alarm("loss", when=...)])`.
 

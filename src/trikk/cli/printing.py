@@ -18,8 +18,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from trikk.core.durations import show_bytes, show_seconds
-from trikk.core.errors import TrikkError
-from trikk.core.text import printable, printable_lines, shorten
+from trikk.core.text import counted, printable, printable_lines, shorten
 from trikk.core.values import plain
 
 VALUE = 60  # characters of a value in a line that shows others beside it
@@ -173,12 +172,9 @@ def project_zone() -> ZoneInfo:
 
 @functools.cache
 def _zone_in(folder: Path) -> ZoneInfo:
-    from trikk.core.settings import find_project, load_settings
+    from trikk.core import settings
 
-    try:
-        return ZoneInfo(load_settings(find_project(folder)).timezone)
-    except TrikkError:
-        return ZoneInfo("UTC")
+    return settings.project_zone(folder)
 
 
 def took(started: float | None, finished: float | None) -> str:
@@ -195,7 +191,7 @@ def artifact_text(artifact: dict[str, Any]) -> str:
         return shorten(shown, VALUE)
     size = show_bytes(artifact["size"])
     if "columns" in summary:
-        return f"{kind}, {summary['rows']:,} rows x {len(summary['columns'])}, {size}"
+        return f"{kind}, {counted(summary['rows'], 'row')} x {len(summary['columns'])}, {size}"
     if "length" in summary:
         return f"{kind} of {summary['length']}, {size}"
     return f"{kind}, {size}"

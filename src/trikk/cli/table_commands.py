@@ -11,6 +11,7 @@ import click
 from trikk.cli.printing import echo, json_option, print_json, table, user_name, value_text, when
 from trikk.core.durations import seconds, show_bytes
 from trikk.core.errors import UnknownName, UsageError
+from trikk.core.text import counted
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def tables(name: str | None, version: int | None, where: str | None, rows: int, 
         shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
         print_json({**asdict(info), "head": shown})
         return
-    echo(f"table {name}, version {info.version}: {info.rows:,} rows, {show_bytes(info.bytes)}")
+    echo(f"table {name}, version {info.version}: {counted(info.rows, 'row')}, {show_bytes(info.bytes)}")
     for column, kind in info.columns.items():
         echo(f"  {column}: {kind}")
     if head.height:
@@ -79,8 +80,8 @@ def _show_rows(project: Project, name: str, version: int, where: str, most: int,
         return
     if head.height:
         table(list(head.columns), [[value_text(v) for v in row] for row in head.rows()])
-    of = f"{head.height:,} of {count.item():,}" if head.height < count.item() else f"{head.height:,}"
-    echo(f"{of} rows of {name} at version {version}")
+    of = f"{head.height:,} of " if head.height < count.item() else ""
+    echo(f"{of}{counted(count.item(), 'row')} of {name} at version {version}")
 
 
 @click.command()
@@ -140,7 +141,7 @@ def ingest(
 
 def _told(name: str, report: IngestReport, *, is_new: bool) -> Iterator[str]:
     """What an ingest came to, in lines."""
-    count = f"{len(report.files)} {'file' if len(report.files) == 1 else 'files'}"
+    count = counted(len(report.files), "file")
     if report.repeated:
         yield (
             f"0 new, 0 changed: the rows of {count} are in {name} since version {report.version}; "
@@ -153,7 +154,7 @@ def _told(name: str, report: IngestReport, *, is_new: bool) -> Iterator[str]:
         yield f"0 new, 0 changed from {count}: {name} stays at version {report.version}"
     else:
         counts = f"{report.new:,} new" + (f", {report.changed:,} changed" if report.changed else "")
-        rows = f"{report.rows:,} of {report.rows + report.dropped:,} rows"
+        rows = f"{report.rows:,} of {counted(report.rows + report.dropped, 'row')}"
         yield f"{counts}: {rows} from {count} into {name}, version {report.version}"
     if report.equal:
         yield f"  left out {report.equal:,} whose key was there with the same values"
@@ -209,8 +210,9 @@ def gc(keep_last: int | None, older_than: str | None, grace: str, dry_run: bool,
         return
     verb = "would remove" if dry_run else "removed"
     echo(
-        f"kept {report.kept} runs; {verb} {report.forgotten} runs, {report.artifacts} artifacts "
-        f"({show_bytes(report.bytes)}) and {report.table_files} files of old table versions"
+        f"kept {counted(report.kept, 'run')}; {verb} {counted(report.forgotten, 'run')}, "
+        f"{counted(report.artifacts, 'artifact')} ({show_bytes(report.bytes)}) "
+        f"and {counted(report.table_files, 'file')} of old table versions"
     )
     for reason in report.reasons:
         echo(f"  {reason}")

@@ -7,6 +7,7 @@ msgspec reads and writes it from the annotations alone, in C, so that a new fiel
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ class Record(msgspec.Struct, frozen=True):
       so a field that is added later needs a default, and older records read on.
     - a single field that is left out when it is unknown, beside others that are always written, is
       `name: T | msgspec.UnsetType = msgspec.UNSET`.
-    - `rename={"field": "key"}` where the key is no good name; `kw_only=True`; `tag=...` for unions.
+    - `rename={"field": "key"}` where the key is not a good name; `kw_only=True`; `tag=...` for unions.
 
     Enums are written as their values, tuples as lists; a field that holds any JSON is annotated `Any`. Keys of no
     field are ignored: a newer build may have written them. `msgspec.structs.replace` gives a changed copy;
@@ -51,17 +52,19 @@ class Record(msgspec.Struct, frozen=True):
     def to_bytes(self) -> bytes:
         """The record as JSON text, for a pipe or a socket; what is digested is written by `values.canonical`."""
         try:
-            return msgspec.json.encode(self, enc_hook=_plain)
+            data = msgspec.json.encode(self, enc_hook=_plain)
         except UnicodeEncodeError:
-            # A lone surrogate, as in the name of a file that is no UTF-8: msgspec writes UTF-8, json escapes it.
+            # A lone surrogate, as in the name of a file that is not UTF-8: msgspec writes UTF-8, json escapes it.
             return json.dumps(self.to_json()).encode()
+        # msgspec writes NaN and infinities as null, and `read` would take that for "not known"; json keeps them.
+        return json.dumps(self.to_json()).encode() if b"null" in data and not _is_finite(self) else data
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The record that `to_bytes` wrote.
 
         Raises:
-            RecordError: if it is none.
+            RecordError: if it is not one.
         """
         record: Self = read_bytes(data, cls)
         return record
@@ -71,7 +74,7 @@ def read_bytes(data: bytes, kind: Any) -> Any:
     """The record of a class, or of one of the tagged classes of a union, that `to_bytes` wrote.
 
     Raises:
-        RecordError: if it is none.
+        RecordError: if it is not one.
     """
     try:
         return msgspec.json.decode(data, type=kind)
@@ -79,7 +82,7 @@ def read_bytes(data: bytes, kind: Any) -> Any:
         try:
             return msgspec.convert(json.loads(data), kind)  # reads lone surrogates, which msgspec does not
         except (ValueError, RecursionError) as error:
-            raise RecordError(f"this is no {getattr(kind, '__name__', kind)}: {error}") from error
+            raise RecordError(f"this is not a {getattr(kind, '__name__', kind)}: {error}") from error
 
 
 def _plain(value: object) -> float | str:
@@ -94,6 +97,15 @@ def _plain(value: object) -> float | str:
         f"{value!r} is not a plain value, so it can't be written down",
         next="use None, bool, int, float, str, or lists and dicts of these",
     )
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in a record is NaN or infinite."""
+    if isinstance(value, Record):
+        return all(_is_finite(getattr(value, name)) for name in value.__struct_fields__)
+    if isinstance(value, dict | list | tuple):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _with_lists(value: Any) -> Any:

@@ -40,6 +40,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from trikk.core.durations import bytes_of
 from trikk.core.errors import ProjectError, UsageError
@@ -155,6 +156,14 @@ def find_project(start: Path) -> Path:
         if (folder / FILE).is_file():
             return folder
     raise ProjectError(f"{start} is not in a trikk project", next="change into one, or make one: trikk init DIR")
+
+
+def project_zone(folder: Path) -> ZoneInfo:
+    """The time zone of the project that a folder is in; UTC in none, or where its trikk.toml can't be read."""
+    try:
+        return ZoneInfo(load_settings(find_project(folder), stored=True).timezone)
+    except ProjectError:
+        return ZoneInfo("UTC")
 
 
 def load_settings(root: Path, *, stored: bool = False) -> Settings:

@@ -34,6 +34,11 @@ def printable_lines(text: str) -> str:
     return text if text.isprintable() else text.replace("\r\n", "\n").translate(_ON_LINES)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """So many of something: "1 day", "3,000 days"; `many` is its plural if that is not `one` with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def shorten(text: str, most: int) -> str:
     """The text, or as much of it as `most` characters hold; it then ends in three dots."""
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -51,7 +51,7 @@ def check_types(name: str, types: Mapping[str, pl.DataType]) -> None:
 
 
 def read_type(text: str) -> pl.DataType:
-    """The polars type that a text such as "Float64" or "List(Int32)" means; UsageError if it is none of ours."""
+    """The polars type that a text such as "Float64" or "List(Int32)" means; UsageError if it is not ours."""
     import polars as pl
 
     if text in _PLAIN:

@@ -105,5 +105,5 @@ def _type_text(kind: object) -> str:
 
 
 def microseconds_of(value: Duration, what: str) -> int:
-    """A duration in whole microseconds; UsageError, naming the argument, if it is none."""
+    """A duration in whole microseconds; UsageError, naming the argument, if it is not one."""
     return round(seconds(value, what=what) * 1_000_000)

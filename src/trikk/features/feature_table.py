@@ -11,7 +11,7 @@ from trikk.core.durations import Duration
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.features.feature_definition import Definition, checked, microseconds_of, types_of
 from trikk.pipeline.graph import WriteMode
-from trikk.pipeline.location import caller, defining
+from trikk.pipeline.location import caller, defining, explained
 from trikk.pipeline.step import Step
 from trikk.pipeline.table_reference import SchemaText, Table
 from trikk.pipeline.tracing import current
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trikk.features.serve import Server
 
 
+@explained
 class FeatureTable(Table):
     """A table whose rows say what was known about an entity, and when.
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from trikk.core.errors import RecordError, StorageError
+from trikk.core.errors import RecordError, StorageError, UsageError
 from trikk.core.record import Record
 from trikk.features.feature_definition import Definition
 
@@ -44,18 +45,25 @@ class State(Record, frozen=True):
         return json.dumps({"format": FORMAT, **self.to_json()})
 
     @classmethod
-    def parse(cls, text: str | bytes) -> State:
-        """The state that `dump` wrote.
+    def parse(cls, text: str | bytes, definition: Definition) -> State:
+        """The state that `dump` wrote of a feature table, perhaps by another definition.
 
         Raises:
-            StorageError: if it is none, or another trikk wrote it.
+            StorageError: if it is not one, or another trikk wrote it.
+            UsageError: if it is another feature table's.
         """
-        try:
+        state = None
+        with suppress(ValueError, TypeError, LookupError, AttributeError, RecordError):
             data = json.loads(text)
-            if data.pop("format") == FORMAT:
-                return cls.read(data)
-        except (ValueError, TypeError, LookupError, AttributeError, RecordError):
-            pass
+            state = cls.read(data) if data.pop("format") == FORMAT else None
+        if state is not None:
+            owner = state.definition["name"]
+            if owner != definition.name:  # whose cells a sync would replace
+                raise UsageError(
+                    f"the online store holds feature table {owner}, not {definition.name}",
+                    next=f'give each a file of its own: online="sqlite:///{definition.name}.db"',
+                )
+            return state
         raise StorageError(
             "the online store can't be read: what it says of itself is damaged, or another trikk has written it",
             next="update trikk, or sync with --rebuild: all of it comes from the table",
@@ -109,21 +117,16 @@ def open_online(
         UsageError: if the address is of an unknown kind, or a variable that it names is not set.
         MissingExtra: if it is Redis and its client is not installed.
     """
+    from trikk.features.sqlite_store import SqliteOnline
     from trikk.features.store_address import resolve, sqlite_path
 
     address = to or definition.online
     if address is None:
         folder = state_dir() if callable(state_dir) else state_dir
-        return _sqlite(folder / "features" / f"{definition.name}.db")
+        return SqliteOnline(folder / "features" / f"{definition.name}.db")
     resolved = resolve(address)
     if resolved.scheme == "sqlite":
-        return _sqlite(sqlite_path(resolved))
+        return SqliteOnline(sqlite_path(resolved))
     from trikk.features.redis_store import RedisOnline
 
     return RedisOnline(resolved, definition.name)
-
-
-def _sqlite(path: Path) -> OnlineStore:
-    from trikk.features.sqlite_store import SqliteOnline
-
-    return SqliteOnline(path)

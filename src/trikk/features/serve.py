@@ -105,7 +105,7 @@ def view_of(definition: Definition, text: str | None) -> View:
             f"feature table {name} is not online",
             next=f"run trikk features sync {name}, or call its sync() in a pipeline",
         )
-    state = State.parse(text)
+    state = State.parse(text, definition)
     if Definition.read(state.definition).meaning != definition.meaning:
         raise UsageError(
             f"feature table {name} is online under another definition",

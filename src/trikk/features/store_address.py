@@ -33,7 +33,7 @@ def resolve(text: str, environment: Mapping[str, str] | None = None) -> Filled:
     """Put the environment's values in the place of `${NAME}`, as `fill` does.
 
     Raises:
-        UsageError: as `check_address`, if a variable is not set, or if the whole is no address.
+        UsageError: as `check_address`, if a variable is not set, or if the whole is not an address.
     """
     check_address(text)
     filled = fill(text, environment)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trikk.core.errors import Conflict, UnknownName, UsageError
+from trikk.core.errors import Conflict, StorageError, UnknownName, UsageError
 from trikk.core.record import Record
 from trikk.features.cell_encoding import check_types, entity_text, moment_of, show_moment, to_wire
 from trikk.features.cells import dump, merged
@@ -87,7 +87,7 @@ def _once(
     if version is None:
         raise UnknownName("table", definition.name, place.tables.names())
     before = store.state()
-    state = None if before is None or rebuild else State.parse(before)
+    state = None if before is None else _parsed(before, definition, rebuild=rebuild)
     # a table that went back (restored, or made anew) is read whole, as after another definition
     if state is not None and (_meaning(state) != definition.meaning or state.version > version):
         state = None
@@ -105,6 +105,17 @@ def _once(
     after = _state(definition, known, version, horizon)
     count = store.replace(before, after.dump(), _cells(known, horizon, definition.ttl))
     return Synced(definition.name, version, count, True, show_moment(horizon, known.aware))
+
+
+def _parsed(before: str, definition: Definition, *, rebuild: bool) -> State | None:
+    """What a store says of itself; None if it is to be filled anew whatever that is, but for another's."""
+    try:
+        state = State.parse(before, definition)
+    except StorageError:  # damaged, which a rebuild mends
+        if not rebuild:
+            raise
+        return None
+    return None if rebuild else state
 
 
 def _added(

@@ -50,7 +50,7 @@ def better_by(
         better: for a function of your own: "lower" (the default), "higher", or "zero" for the nearer to zero.
 
     Raises:
-        UsageError: if the margin is no finite number, or the metric can't be one.
+        UsageError: if the margin is not a finite number, or the metric can't be one.
     """
     from trikk.models.metrics.by_name import metric_of
 

@@ -388,7 +388,7 @@ def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Metrics as plain floats.
 
     Raises:
-        UsageError: if one is no finite number; it is named.
+        UsageError: if one is not a finite number; it is named.
     """
     if not isinstance(metrics, Mapping):
         raise UsageError(

@@ -58,10 +58,10 @@ def register_model(
         In the run the version as a dict (`ModelVersion.to_json`); what takes a version takes this dict.
 
     Raises:
-        UsageError: if a metric is no finite number, there is but one class, nobody says which of two is the
+        UsageError: if a metric is not a finite number, there is but one class, nobody says which of two is the
             positive one, or this is called outside of a run.
         SignatureError: if `inputs` are not what the model was fitted on, or `task` or `classes` not the model's.
-        PredictionError: if the model can't predict these rows, gives NaN for them, a class that is none of its
+        PredictionError: if the model can't predict these rows, gives NaN for them, a class that is not one of its
             classes, or probabilities that are outside of 0 to 1 or together not 1.
         CodecError: if the model can't be stored.
     """

@@ -71,7 +71,7 @@ class Registry:
             environment: whose aliases.
 
         Raises:
-            UsageError: if it is no reference.
+            UsageError: if it is not a reference.
             UnknownName: if there is no such model or version, or no version holds the alias.
         """
         name, alias, version = split_reference(reference)

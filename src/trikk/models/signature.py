@@ -177,7 +177,7 @@ class Signature:
         """The signature that `to_json` wrote.
 
         Raises:
-            StorageError: if it is none.
+            StorageError: if it is not one.
         """
         try:
             inputs = tuple(Field(f["name"], f["dtype"], bool(f["nullable"]), _texts(f)) for f in data["inputs"])

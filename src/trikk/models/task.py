@@ -43,7 +43,7 @@ class Classes:
         positive: of two, the one that probability, precision and recall are about; None for more.
 
     Raises:
-        UsageError: if there is but one class, one comes twice or is no text, whole number or truth value, or
+        UsageError: if there is but one class, one comes twice or is not a text, whole number or truth value, or
             nobody says which of two is positive.
     """
 
@@ -73,7 +73,7 @@ class Classes:
             if value == self.positive or class_text(value) == class_text(self.positive):
                 return value
         raise UsageError(
-            f"positive={self.positive!r} is none of the classes {self.listed}", next="name one of them"
+            f"positive={self.positive!r} is not one of the classes {self.listed}", next="name one of them"
         )
 
     @property

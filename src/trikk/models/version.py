@@ -74,7 +74,7 @@ class ModelVersion:
         """The version that `to_json` wrote.
 
         Raises:
-            StorageError: if it is none.
+            StorageError: if it is not one.
         """
         from trikk.models.signature import Signature  # late: `import trikk` shall load no library and little else
         from trikk.storage.artifact import Artifact
@@ -129,7 +129,7 @@ def as_version(value: object) -> ModelVersion | None:
 
 
 def need_version(value: object, purpose: str) -> ModelVersion:
-    """As `as_version`; raises UsageError, naming the purpose, if it is none."""
+    """As `as_version`; raises UsageError, naming the purpose, if it is not one."""
     version = as_version(value)
     if version is None:
         raise UsageError(

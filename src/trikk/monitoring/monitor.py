@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.durations import Duration, seconds
 from trikk.core.errors import UsageError
 from trikk.core.names import check_name
+from trikk.core.settings import project_zone
 from trikk.core.values import JSON
+from trikk.core.zones import moment_of
 from trikk.pipeline.graph import Role
-from trikk.pipeline.location import caller, defining
+from trikk.pipeline.location import caller, defining, explained
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
 from trikk.pipeline.table_reference import Table
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from trikk.monitoring.monitor_definition import Alarmed, MonitorSpec
 
 
+@explained
 @dataclass(frozen=True, eq=False, repr=False)
 class Monitor:
     """Watches predictions against a ground truth that comes later.
@@ -202,8 +205,7 @@ def evaluate_monitor(
 
     context = step_context("evaluating a monitor")
     read = MonitorSpec.read(spec)
-    moment = now or context.now
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment_of(now or context.now, project_zone(context.root))
     created: Any = context.journal.events(context.recorded_in)[0].body
     records = Records(context.journal, read.name)
     records.define(read, moment.timestamp())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import itertools
 import linecache
@@ -16,6 +17,7 @@ from trikk.core.errors import DefinitionError, TrikkError, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 # `with when(...)` goes through contextlib, a cached property through functools.
 _NOT_THE_AUTHORS = ("trikk", "contextlib", "dataclasses", "functools")
@@ -91,11 +93,32 @@ def defining(where: str | None = None) -> Iterator[None]:
         raise DefinitionError(error.what, where=where or caller(), next=error.next) from error
 
 
+def explained(cls: type[T]) -> type[T]:
+    """Decorate a class that authors declare by: wrong arguments are a DefinitionError that names their line."""
+    make, signature = cls.__init__, inspect.signature(cls)
+
+    @functools.wraps(make)
+    def init(self: object, *args: Any, **kwargs: Any) -> None:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            import difflib
+
+            unknown = next((name for name in kwargs if name not in signature.parameters), "")
+            close = difflib.get_close_matches(unknown, signature.parameters, n=1)
+            mend = f"did you mean {close[0]}=?" if close else f"it takes {', '.join(signature.parameters)}"
+            raise DefinitionError(f"{cls.__name__}: {error}", where=caller(), next=mend) from None
+        make(self, *args, **kwargs)
+
+    setattr(cls, "__init__", init)  # noqa: B010 - to mypy, assigning to it is an error
+    return cls
+
+
 def check_plain(kind: str, function: Any, *, next: str) -> None:  # noqa: A002 - as in the error
     """Refuse what is no plain function where a `kind` (step, pipeline) is to be made of it.
 
     Raises:
-        DefinitionError: if it is no named function, or calling it would not run its body.
+        DefinitionError: if it is not a named function, or calling it would not run its body.
     """
     if not callable(function) or not hasattr(function, "__name__"):
         raise DefinitionError(

@@ -40,7 +40,7 @@ def split_reference(reference: str, *, where: str | None = None) -> tuple[str, s
     """The name, and the alias or the version, of a reference.
 
     Raises:
-        UsageError: if it is none.
+        UsageError: if it is not one.
     """
     match = _REFERENCE.match(reference) if isinstance(reference, str) else None
     if match is None:

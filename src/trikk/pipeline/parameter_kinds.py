@@ -164,7 +164,7 @@ def _float(_: Kind, value: object) -> JSON:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        # A whole number may be too large for a float; NaN and infinities are no JSON.
+        # A whole number may be too large for a float; NaN and infinities are not JSON.
         number = float(value)
     except OverflowError:
         return None

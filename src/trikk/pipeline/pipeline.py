@@ -131,10 +131,17 @@ class Pipeline:
                 next="define steps above the pipeline; using a later step's or one's own output is a cycle",
             ) from error
         except Exception as error:
+            mend = "its body only wires steps together: move computing into a step"
+            # Arguments that a call does not take are refused by Python in the caller's own frame.
+            if (
+                isinstance(error, TypeError)
+                and traceback.extract_tb(error.__traceback__)[-1].name == function.__name__
+            ):
+                mend = f"correct the call in that line, if it is one; {mend}"
             raise DefinitionError(
                 f"pipeline {self.name} can't be traced: {type(error).__name__}: {error}",
                 where=_author_line(error, function),
-                next="its body only wires steps together: move computing into a step",
+                next=mend,
             ) from error
 
 

@@ -185,7 +185,7 @@ def names(annotation: object, cls: type) -> bool:
 
 
 def _members(annotation: object) -> tuple[Any, ...]:
-    """The types that a union accepts; the annotation itself if it is none."""
+    """The types that a union accepts; the annotation itself if it is not one."""
     is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     return typing.get_args(annotation) if is_union else (annotation,)
 

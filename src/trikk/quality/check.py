@@ -1,7 +1,7 @@
 """What a gate checks: small values that an author writes, with nothing computed yet.
 
 What a check says is plain data wherever it can be, so that it stands in the pipeline's graph: a changed limit is a
-changed argument of the gate's step. Only what is no data (an expression, a function, a schema) stays an object.
+changed argument of the gate's step. Only what is not plain data (an expression, a function, a schema) is kept.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Check:
 
     @classmethod
     def of_json(cls, data: Mapping[str, Any], what: object = None) -> Self:
-        """The check of this kind that `to_json` wrote, with the object that is no data."""
+        """The check of this kind that `to_json` wrote, with the object that is not plain data."""
         common = {name: data[name] for name in ("severity", "allow", "name")}
         return cls(tuple(data["columns"]), **common, **cls._fields_of(data["settings"]), what=what)
 

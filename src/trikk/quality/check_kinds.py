@@ -35,5 +35,5 @@ KINDS = {cls.kind: cls for cls in _CLASSES}
 
 
 def read_check(data: Mapping[str, Any], what: object = None) -> Check:
-    """The check that `Check.to_json` wrote, with the object that is no data."""
+    """The check that `Check.to_json` wrote, with the object that is not data."""
     return KINDS[data["kind"]].of_json(data, what)

@@ -34,7 +34,7 @@ def gate_step(whats: Sequence[object], name: str, *, sorts: bool = False) -> Ste
     """A step that does some checks.
 
     Args:
-        whats: for each check the object that is no data, or None; they stay in the author's process, as the code
+        whats: for each check the object that is not data, or None; they stay in the author's process, as the code
             that made them is part of the run's code.
         name: the step's name.
         sorts: whether it sets bad rows aside, and gives the others.

@@ -20,7 +20,7 @@ from trikk.storage.stacking import stacked
 TEXT = 80  # characters of a text that a sample keeps
 COLUMNS = 12  # columns of a row that a sample keeps
 FAILURES = (Exception, pl.exceptions.PanicException)
-"""What the failure of one check is caught as: a panic in polars is no Exception."""
+"""What the failure of one check is caught as: a panic in polars is not an Exception."""
 
 
 def lazy_of(value: Any) -> pl.LazyFrame:

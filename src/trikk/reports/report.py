@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.monitoring.monitor import Monitor
 from trikk.pipeline.graph import Role
-from trikk.pipeline.location import caller, defining
+from trikk.pipeline.location import caller, defining, explained
 from trikk.pipeline.pipeline import Pipeline
 from trikk.pipeline.step import Step
 from trikk.pipeline.tracing import when
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trikk.reports.report_definition import ReportSpec
 
 
+@explained
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """A page that tells people how good predictions were in a month, week or day, from the figures of monitors.

@@ -33,7 +33,7 @@ def draw(name: str, figure: Any, workspace: Path) -> Iterator[Path]:
     """The figure as a file that is gone afterwards.
 
     Raises:
-        UsageError: if it is no figure, or can't be drawn in the format that the name's ending asks for.
+        UsageError: if it is not a figure, or can't be drawn in the format that the name's ending asks for.
     """
     folder = Path(tempfile.mkdtemp(prefix="figure-", dir=workspace))
     try:

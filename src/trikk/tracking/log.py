@@ -84,7 +84,7 @@ def log_figure(name: str, figure: Any) -> None:
             the Path of a file with one.
 
     Raises:
-        UsageError: if it is none of these, or the name can't be used.
+        UsageError: if it is not one of these, or the name can't be used.
         StorageError: if it can't be stored.
         JournalError: if the run's journal can't be written.
     """
@@ -100,7 +100,7 @@ def log_figure(name: str, figure: Any) -> None:
 
 
 def log_artifact(name: str, value: object, *, kind: str | None = None) -> None:
-    """Log anything that belongs to the run but is no output of the step.
+    """Log anything that belongs to the run but is not an output of the step.
 
     Args:
         name: such as "report.html".

@@ -84,7 +84,7 @@ def export(artifacts: Artifacts, artifact: Artifact, to: Path) -> Path:
         The path.
 
     Raises:
-        UsageError: if the path is taken, or the ending is no format for it.
+        UsageError: if the path is taken, or the ending is not a format for it.
         StorageError: if it can't be read from the store, or written.
     """
     if to.exists() or to.is_symlink():

@@ -34,7 +34,7 @@ class Detection(Record, frozen=True):
         event: its day.
         night: the night on which the incident was opened that was open first after the event; None if none was.
         days: from the event's day to that night; None if none was.
-        early: it was opened by a window before the event, so that it was no detection of it.
+        early: it was opened by a window before the event, so that it was not a detection of it.
     """
 
     event: date

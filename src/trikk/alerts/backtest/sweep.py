@@ -129,7 +129,7 @@ class Sweep(ABC):
             within: only windows that lie in these days.
 
         Raises:
-            UsageError: if the number is no threshold.
+            UsageError: if the number is not a threshold.
         """
 
     def spans(self, sights: Mapping[str, Sequence[Sight]]) -> dict[str, list[Span]]:

@@ -36,7 +36,7 @@ class Template:
         """Find the place: X, or the only number.
 
         Raises:
-            UsageError: if it is not clear which number is meant, or the rest is no condition.
+            UsageError: if it is not clear which number is meant, or the rest is not a condition.
         """
         for places in (_places(when), [token for token in tokens(when) if token.kind == "number"]):
             if len(places) == 1:
@@ -65,7 +65,7 @@ class Turning:
         template: the condition; its number is multiplied by figures or stands alone.
 
     Raises:
-        UsageError: if the number is compared for equality, so that it is no threshold.
+        UsageError: if the number is compared for equality, so that it is not a threshold.
     """
 
     def __init__(self, template: Template) -> None:

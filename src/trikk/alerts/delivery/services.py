@@ -43,8 +43,8 @@ def hand_over(address: str, channel: str, message: Message, settings: Settings, 
     """Send a message through Apprise.
 
     Raises:
-        UsageError: if the address is none, would send a password in the clear, or the file of trusted authorities
-            can't be used.
+        UsageError: if the address or the file of trusted authorities can't be used, or a password would go in
+            the clear.
         MissingExtra: if Apprise is not installed.
         BrokerError: if it could not be handed over now.
     """
@@ -84,7 +84,7 @@ def target(address: str, channel: str, settings: Settings) -> Any:
     apprise_ = apprise.Apprise(asset=asset)
     if not apprise_.add(address):
         raise ProjectError(
-            f"the address of channel {channel} is none that Apprise knows",
+            f"the address of channel {channel} is not one that Apprise knows",
             where=str(settings.root / FILE),
             next="compare it with https://appriseit.com/services/",
         )

@@ -95,7 +95,7 @@ class FigureRule(MonitorRule, frozen=True, kw_only=True):
         return any(name.kind == Source.USUAL for name in self.condition.names())
 
     def check(self) -> None:
-        """Check the condition; UsageError if it is none."""
+        """Check the condition; UsageError if it is not one."""
         if not self.when:
             self.refuse("needs a condition", 'when = "mae > 1.3 * baseline"')
         parse(self.when)

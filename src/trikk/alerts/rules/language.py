@@ -58,7 +58,7 @@ def parse(text: str) -> Condition:
     """Read a condition.
 
     Raises:
-        UsageError: if it is none; it names the character, and `where` points at it.
+        UsageError: if it is not one; it names the character, and `where` points at it.
     """
     return _Parser(text).whole()
 
@@ -120,7 +120,7 @@ def _closing(text: str, at: int) -> int:
 def _refuse(text: str, at: int, problem: str, mend: str) -> NoReturn:
     raise UsageError(
         f"the condition {text!r} is wrong at character {at + 1}: {problem}",
-        where=f"{text[:at]} >>> {text[at:]}".strip(),
+        where=f"{text[:at]}[HERE] {text[at:]}".strip(),  # no sign of the language: `mae >> 1.3` has > of its own
         next=mend,
     )
 

@@ -78,7 +78,7 @@ class Point(Record, frozen=True):
 
     @property
     def run(self) -> str:
-        """The run that was bad; "" if it is no run, or a good one."""
+        """The run that was bad; "" if it is not a run, or a good one."""
         return str(self.facts.get("run", "")) if self.bad else ""
 
 
@@ -296,7 +296,7 @@ def streak(newest_first: Iterable[bool]) -> tuple[int, int]:
 def cause(rule: Rule, subject: str, part: tuple[str, str] | None = None) -> str:
     """The name of a cause: "people.loss", or "people.loss.sensor.North" for a slice.
 
-    Names have no dot, so that two causes never share one; a slice's value that is no name becomes a digest.
+    Names have no dot, so that two causes never share one; a slice's value that is not a name becomes a digest.
     """
     plain = f"{subject}.{rule.name}"
     if part is None:
@@ -315,7 +315,7 @@ def among(rule: Rule, names: Sequence[str]) -> Sequence[str]:
     """The rule's subject if it names one, else all of these.
 
     Raises:
-        UnknownName: if it is none of them.
+        UnknownName: if it is not one of them.
     """
     if not rule.subject:
         return names

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trikk.cli.printing import echo, json_option, number_text, print_json, style, table
+from trikk.core.text import counted
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -98,11 +99,11 @@ def ab(
 def _show(comparison: Comparison, *, every: bool) -> None:
     whole, spread = comparison.whole, comparison.whole.spread
     echo(
-        f"{comparison.first} against {comparison.second} by {comparison.metric}, on the same {whole.cases:,} cases"
+        f"{comparison.first} against {comparison.second} by {comparison.metric}, "
+        f"on the same {counted(whole.cases, 'case')}"
     )
     if comparison.days:
-        days = "1 day" if spread.days == 1 else f"{spread.days:,} days"
-        echo(f"  {comparison.days[0]} to {comparison.days[1]}, {days}")
+        echo(f"  {comparison.days[0]} to {comparison.days[1]}, {counted(spread.days, 'day')}")
     for place in comparison.places:
         echo(f"  {place}")
     for number, sentence in enumerate(comparison.left_out.in_words(comparison.first, comparison.second)):
@@ -127,24 +128,23 @@ def _slices(comparison: Comparison, *, every: bool) -> None:
     """The slices that were decided, and then the nearest to it; in their own order."""
     from trikk.monitoring.ab.verdict import Outcome
 
+    slices = comparison.slices
     order = sorted(
-        range(len(comparison.slices)),
-        key=lambda i: (comparison.slices[i].verdict.state == Outcome.OPEN, _rank(comparison, i)),
+        range(len(slices)),
+        key=lambda i: (
+            slices[i].verdict.state == Outcome.OPEN,
+            1.0 if slices[i].chance is None else slices[i].chance,
+        ),
     )
-    decided = sum(one.verdict.state != Outcome.OPEN for one in comparison.slices)
+    decided = sum(one.verdict.state != Outcome.OPEN for one in slices)
     most = len(order) if every else max(_SLICES, decided)
     heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
     echo("")
-    table(heads, [_slice(comparison.slices[i]) for i in sorted(order[:most])], right=heads[1:7])
+    table(heads, [_slice(slices[i]) for i in sorted(order[:most])], right=heads[1:7])
     if len(order) > most:
         echo(f"{len(order) - most} more, of which nothing is known yet: --all shows them")
     many = f", corrected for there being {len(order)} slices" if len(order) > 1 else ""
     echo(f"CHANCE: the probability of such a difference if both were equally good{many}")
-
-
-def _rank(comparison: Comparison, place: int) -> float:
-    chance = comparison.slices[place].chance
-    return 1.0 if chance is None else chance
 
 
 def _slice(one: Effect) -> list[str]:

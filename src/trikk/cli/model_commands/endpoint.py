@@ -19,13 +19,29 @@ from trikk.execution.project import Project
 from trikk.pipeline.model_reference import split_reference
 
 if TYPE_CHECKING:
-    from trikk.serving.options import Options
     from trikk.serving.server import Started
 
-_LEAST = 0.1  # seconds
+_LEAST = 0.1  # seconds: less would keep the machine busy with nothing
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+class _Read(click.ParamType):  # type: ignore[type-arg]
+    """A type of option that a function of trikk reads; it is told the option's name for its errors."""
+
+    def __init__(self, name: str, read: Callable[..., Any]) -> None:
+        self.name = name
+        self.read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        return self.read(value, what=param.opts[0]) if isinstance(value, str) and param else value
+
+
+_TIME = _Read("time", lambda text, what: max(_LEAST, seconds(text, what=what)))
+_WAIT, _SIZE = _Read("time", seconds), _Read("size", bytes_of)
+_FIELDS = _Read("a,b", lambda text, what: tuple(n.strip() for n in text.split(",") if n.strip()))  # noqa: ARG005
+
+
+# An option has the name that `Options` has for it, so that it is spelled here alone.
 @click.command()
 @click.argument("reference", metavar="MODEL@ALIAS")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -37,57 +53,74 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--table", metavar="NAME", help="Where predictions are logged; MODEL_predictions by default.")
 @click.option("--no-log", is_flag=True, help="Log no predictions.")
 @click.option(
-    "--key", metavar="A,B", default="", help="Fields that say what a prediction is about; they are logged."
+    "--key", type=_FIELDS, default="", help="Fields that say what a prediction is about; they are logged."
 )
 @click.option("--slot", metavar="FIELD", help="The field with the time a prediction is about; it is logged.")
 @click.option(
     "--truth", metavar="TABLE", help="The truth table whose types the key is logged in; a monitor's by default."
 )
-@click.option("--no-inputs", is_flag=True, help="Leave the model's inputs out of the log.")
+@click.option(
+    "--no-inputs", "log_inputs", flag_value=False, default=True, help="Leave the model's inputs out of the log."
+)
 @click.option("--durable", is_flag=True, help="Sync the log to the disk before each answer.")
-@click.option("--flush", default="10s", show_default=True, help="How often logged predictions go into the table.")
-@click.option("--max-body", default="6MB", show_default=True, help="The largest body; larger ones get 413.")
+@click.option(
+    "--flush", type=_TIME, default="10s", show_default=True, help="How often the log goes into the table."
+)
+@click.option("--max-body", type=_SIZE, default="6MB", show_default=True, help="Larger ones get 413.")
 @click.option(
     "--max-rows", type=click.IntRange(1), default=100_000, show_default=True, help="The most rows of a request."
 )
-@click.option("--batch-wait", default="2ms", show_default=True, help="How long a request waits for company.")
+@click.option(
+    "--batch-wait", type=_WAIT, default="2ms", show_default=True, help="How long a request waits for company."
+)
 @click.option("--queue", type=click.IntRange(1), default=1000, show_default=True, help="Requests that may wait.")
 @click.option(
     "--timeout",
+    type=_TIME,
     default="60s",
     show_default=True,
     help="How long a request may wait, and how long it may then take.",
 )
-@click.option("--allow-host", multiple=True, metavar="NAME", help="Another name it may be called by; * for any.")
-@click.option("--allow-origin", multiple=True, metavar="URL", help="A web page that may call it.")
+@click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Another name of it; * for any.")
+@click.option("--allow-origin", "allow_origins", multiple=True, metavar="URL", help="A web page that may call it.")
 @click.option(
     "--connections", type=click.IntRange(1), default=1000, show_default=True, help="The most open at once."
 )
-@click.option("--load-timeout", default="5m", show_default=True, help="How long loading a version may take.")
+@click.option("--load-timeout", type=_TIME, default="5m", show_default=True, help="For loading a version.")
 @click.option("--json", "as_json", is_flag=True, help="Print where it listens as one line of JSON.")
-def endpoint(reference: str, table: str | None, key: str, no_log: bool, as_json: bool, **given: Any) -> int:
+def endpoint(
+    reference: str,
+    table: str | None,
+    truth: str | None,
+    batch_wait: float,
+    *,
+    no_log: bool,
+    as_json: bool,
+    **settings: Any,
+) -> int:
     """Serve a model over HTTP: /ping, /invocations and /metrics.
 
     MODEL@ALIAS is followed as it moves; MODEL is the newest version, MODEL:3 that one. SIGTERM or Ctrl-C finishes
     what was accepted, puts the log into the table, and exits 0.
     """
+    from trikk.serving.http.batching import Limits
+    from trikk.serving.options import Options
     from trikk.serving.server import serve
 
     model, _, _ = split_reference(reference)
-    if no_log and (table or key or given["slot"] or given["truth"]):
+    if no_log and (table or truth or settings["key"] or settings["slot"]):
         raise click.UsageError("--no-log can't be combined with --table, --key, --slot or --truth")
     project = Project.open()
     log_to_stderr(project.settings.timezone, logging.WARNING)
     logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
     log = None if no_log else check_name("table", table or f"{model}_predictions")
-    fields = tuple(name.strip() for name in key.split(",") if name.strip())
-    options = _options(
-        given,
+    options = Options(
         reference=reference,
         environment=project.settings.environment,
         table=log,
-        key=fields,
-        truth=_truth(project, given.pop("truth"), log) if log and fields else "",
+        truth=_truth(project, truth, log) if log and settings["key"] else "",
+        batch=Limits(wait=batch_wait),
+        **settings,
     )
     if options.host not in _LOOPBACK:
         logging.getLogger("trikk.endpoint").warning("%s: whoever reaches it may ask", options.host)
@@ -117,26 +150,6 @@ def _truth(project: Project, given: str | None, log: str) -> str:
         logging.getLogger("trikk.endpoint").warning(warning, error.what)
         return ""
     return next((spec.truth for spec in monitors if spec.predictions == log), "")
-
-
-def _options(given: dict[str, Any], **more: Any) -> Options:
-    """The settings of what the command line gives."""
-    from trikk.serving.http.batching import Limits
-    from trikk.serving.options import Options
-
-    names = ("host", "port", "workers", "wait", "slot", "durable", "max_rows", "queue", "connections")
-    return Options(
-        **{name: given[name] for name in names},
-        allow_hosts=given["allow_host"],
-        allow_origins=given["allow_origin"],
-        log_inputs=not given["no_inputs"],
-        flush=max(_LEAST, seconds(given["flush"], what="--flush")),
-        timeout=max(_LEAST, seconds(given["timeout"], what="--timeout")),
-        load_timeout=max(_LEAST, seconds(given["load_timeout"], what="--load-timeout")),
-        max_body=bytes_of(given["max_body"], what="--max-body"),
-        batch=Limits(wait=seconds(given["batch_wait"], what="--batch-wait")),
-        **more,
-    )
 
 
 def _announce(reference: str, *, as_json: bool) -> Callable[[Started], None]:

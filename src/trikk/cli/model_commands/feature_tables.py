@@ -9,6 +9,7 @@ import click
 
 from trikk.cli.printing import echo, json_option, print_json, table, when
 from trikk.core.errors import TrikkError, UsageError
+from trikk.core.text import counted
 from trikk.execution.project import Project
 from trikk.features import actions
 from trikk.features.cells import Missing
@@ -44,20 +45,21 @@ def features(context: click.Context, as_json: bool) -> None:
 @json_option
 def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as_json: bool) -> None:  # noqa: ARG001
     """Print the features of one entity of feature table NAME as JSON, as they are served."""
-    from trikk.features.serve import Server
+    from trikk.features.serve import Server, view_of
 
     project = Project.open()
     definition = actions.remembered(project.journal, name)
     store = open_online(definition, project.state_dir, online)
     text = store.state()
-    types = ["String"] * len(definition.entity) if text is None else State.parse(text).entity
+    state = None if text is None else view_of(definition, text).state
+    types = ["String"] * len(definition.entity) if state is None else state.entity
     key = _key(definition, types, keys)
     server = Server(definition, store)
     row = server.rows([key], _moment(at), None)[0]
     shown = {column: _shown(value) for column, value in row.items()}
     missing = server.missing(key, _moment(at))
-    if missing is not None and missing[0] is Missing.UNKNOWN and text is not None:
-        left_out = _left_out(project, definition, State.parse(text), key, _moment(at))
+    if missing is not None and missing[0] is Missing.UNKNOWN and state is not None:
+        left_out = _left_out(project, definition, state, key, _moment(at))
         missing = (Missing.EXPIRED, left_out) if left_out else missing
     if missing is not None:
         shown["_missing"] = missing[0].value
@@ -92,7 +94,7 @@ def sync(name: str, to: str | None, at: str | None, rebuild: bool, as_json: bool
         echo(f"{name} is online at version {done.version} already, or nothing new counts")
         return
     how = "all of the table was read" if done.rebuilt else "new rows only"
-    echo(f"{done.entities:,} entities of {name} written, at version {done.version} ({how})")
+    echo(f"{counted(done.entities, 'entity', 'entities')} of {name} written, at version {done.version} ({how})")
 
 
 def _about(project: Project, name: str) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def _about(project: Project, name: str) -> dict[str, Any]:
         store = open_online(definition, project.state_dir)
         text = store.state()
         if text is not None:
-            state = State.parse(text)
+            state = State.parse(text, definition)
             behind = None if newest is None else newest - state.version
             about |= {
                 "entities": store.count(),

@@ -12,8 +12,9 @@ import click
 
 from trikk.cli.printing import echo, json_option, number_text, print_json, project_zone, table, user_name, when
 from trikk.core.errors import UsageError
-from trikk.core.text import shorten
+from trikk.core.text import counted, shorten
 from trikk.core.values import plain
+from trikk.core.zones import moment_of
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
 from trikk.models.state import ModelState, Move, MoveState
@@ -233,7 +234,7 @@ def _moment(text: str, *, day_ends: bool = False) -> float:
         raise UsageError(f"{text!r} is not a time", next="write 2020-03-03, or 2020-03-03T12:30") from None
     if day_ends and len(text) <= len("2020-03-03"):
         moment += timedelta(days=1, microseconds=-1)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=project_zone())).timestamp()
+    return moment_of(moment, project_zone()).timestamp()
 
 
 def _summary(state: ModelState, environment: str) -> dict[str, Any]:
@@ -262,8 +263,7 @@ def _everything(state: ModelState) -> dict[str, Any]:
 
 def _show_model(state: ModelState, environment: str) -> None:
     holders = state.aliases(environment)
-    count = len(state.versions)
-    echo(f"model {state.name}: {count} version{'s' * (count != 1)}")
+    echo(f"model {state.name}: {counted(len(state.versions), 'version')}")
     guarded = [alias for where, alias in sorted(state.guarded) if where == environment]
     if guarded:
         echo(f"  in {environment}, moving {', '.join(guarded)} requires approval")

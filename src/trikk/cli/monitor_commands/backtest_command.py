@@ -11,6 +11,7 @@ import click
 
 from trikk.cli.printing import echo, json_option, print_json, style, table
 from trikk.core.errors import UsageError
+from trikk.core.text import counted
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _head(answer: Backtest) -> None:
     known = f"{answer.recorded} {windows} as they were known at the time"
     if answer.assumed:
         known += f", {answer.assumed} that nobody watched then: taken to be known when their labels were due"
-    _say(f"{len(answer.over)} nights from {answer.over[0].day} to {answer.over[-1].day}; {known}")
+    _say(f"{counted(len(answer.over), 'night')} from {answer.over[0].day} to {answer.over[-1].day}; {known}")
     for note in answer.notes:
         _say(f"note: {note}")
 

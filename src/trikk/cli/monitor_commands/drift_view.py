@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trikk.cli.printing import echo, number_text, print_json, style, table, when
 from trikk.core.errors import UnknownName, UsageError
+from trikk.core.text import counted
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -56,8 +57,11 @@ def _day(past: list[DriftRecord]) -> None:
     record = past[-1]
     echo(f"{record.monitor}, day {record.label}: ", _verdict(record.verdict), f": {record.headline}")
     if record.reference is not None:
-        of = record.reference
-        echo(f"  compared with {of['days']} days from {of['first']} to {of['last']}, {of['rows']:,} predictions")
+        of: Any = record.reference
+        echo(
+            f"  compared with {counted(of['days'], 'day')} from {of['first']} to {of['last']}, "
+            f"{counted(of['rows'], 'prediction')}"
+        )
     for earlier in past:
         echo(f"  as of {when(earlier.at)}  {earlier.verdict:18} {earlier.why}".rstrip())
     heads = ["COLUMN", "VERDICT", "METHOD", "EFFECT", "LIMIT", "P", "THEN", "NOW", "WHY"]

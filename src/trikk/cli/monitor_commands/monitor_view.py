@@ -23,7 +23,7 @@ from trikk.cli.printing import (
     when,
 )
 from trikk.core.errors import TrikkError, UnknownName
-from trikk.core.text import printable, shorten
+from trikk.core.text import counted, printable, shorten
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -326,7 +326,9 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
     heads = ["SLICE", "PREDICTED", "LABELLED", *map(_head, metrics), *(_SHARES[name] for name in shares)]
     rows = [
         [
-            f"{f.slice}={_named(f.value, titles.value(f.slice, f.value))}" if f.slice else "all",
+            f"{f.slice}={f.value}{f' ({of})' if (of := titles.value(f.slice, f.value)) else ''}"
+            if f.slice
+            else "all",
             f"{f.predicted:,}",
             f"{f.labelled:,}",
             *(number_text(f.metrics.get(m)) for m in metrics),
@@ -427,7 +429,7 @@ def _source(source: SourceRows) -> None:
         table(
             [f"  {name.upper()}" for name in heads], [[f"  {_cell(row[n])}" for n in heads] for row in source.head]
         )
-    echo(f"  {source.rows:,} rows in all: {source.command}")
+    echo(f"  {counted(source.rows, 'row')} in all: {source.command}")
 
 
 def _values(row: dict[str, Any]) -> None:
@@ -441,13 +443,10 @@ def _others(prediction: dict[str, Any], alternatives: list[dict[str, Any]]) -> N
     """The other predictions of the same, by what they do not share with it."""
     if not alternatives:
         return
-    echo(f"also predicted {_times(len(alternatives))}, by what differs")
+    times = "once" if len(alternatives) == 1 else f"{len(alternatives):,} times"
+    echo(f"also predicted {times}, by what differs")
     heads = [n for n in alternatives[0] if any(one.get(n) != prediction.get(n) for one in alternatives)]
     table([f"  {name.upper()}" for name in heads], [[f"  {_cell(o.get(n))}" for n in heads] for o in alternatives])
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number:,} times"
 
 
 def _run(run: dict[str, Any]) -> None:
@@ -457,10 +456,6 @@ def _run(run: dict[str, Any]) -> None:
     echo(f"  parameters  {parameters_text(run['parameters']) or '-'}")
     echo(f"  code        {str(run['code'])[:12]}{commit}")
     echo(f"  data        {', '.join(f'{n} at version {v}' for n, v in run['tables'].items()) or '-'}")
-
-
-def _named(text: str, name: str) -> str:
-    return f"{text} ({name})" if name else text
 
 
 def _cell(value: Any) -> str:

@@ -65,7 +65,7 @@ def moment_of(text: str, project: Project) -> datetime:
     """A time as it is written on the command line, in the project's zone if it has none.
 
     Raises:
-        ParameterError: if it is none.
+        ParameterError: if it is not one.
     """
     from zoneinfo import ZoneInfo
 

@@ -13,6 +13,7 @@ import click
 from trikk.cli.printing import echo, json_option, print_json, took
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.logs import tail_of
+from trikk.core.text import counted
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
@@ -186,7 +187,9 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
         explain(project, comparison.run)
     same = sum(s.identical for s in comparison.steps)
     verdict = "identical" if comparison.identical else "NOT identical"
-    echo(f"run {comparison.run.id} is {verdict} to run {run_id}: {same} of {len(comparison.steps)} steps")
+    echo(
+        f"run {comparison.run.id} is {verdict} to run {run_id}: {same} of {counted(len(comparison.steps), 'step')}"
+    )
     return 0 if comparison.identical else 1
 
 

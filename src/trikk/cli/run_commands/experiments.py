@@ -21,6 +21,7 @@ from trikk.cli.printing import (
 from trikk.cli.run_commands.execute import mirroring, parameter_option
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import UsageError
+from trikk.core.text import counted
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
@@ -237,9 +238,10 @@ def mirror(kind: str, runs: tuple[str, ...], uri: str | None, attempts: int, as_
     if as_json:
         print_json(done.to_json())
     else:
-        echo(f"{len(done.runs)} runs, {len(done.models)} model versions, {len(done.aliases)} aliases mirrored")
+        parts = [(done.runs, "run", ""), (done.models, "model version", ""), (done.aliases, "alias", "aliases")]
+        echo(f"{', '.join(counted(len(ids), one, many) for ids, one, many in parts)} mirrored")
         for sentence in done.refused:
             echo(f"  {sentence}", err=True)
         if done.away:
-            echo(f"{done.away}\n{done.left} runs wait; next: trikk mirror {kind}", err=True)
+            echo(f"{done.away}\n{counted(done.left, 'run')} left; next: trikk mirror {kind}", err=True)
     return 1 if done.away or done.refused else 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from trikk.cli.printing import artifact_text, echo
 from trikk.core.durations import show_seconds
-from trikk.core.text import printable
+from trikk.core.text import counted, printable
 from trikk.execution.workers.traces import headline
 from trikk.runs.events import EventKind
 from trikk.runs.states import StepStatus
@@ -116,7 +116,7 @@ def describe(event: Event, state: RunState) -> str | None:
         return f"  {name}: not cached: {body['reason']}"
     if event.kind == EventKind.STEP_CANCELLED:
         return f"  {name}: cancelled"
-    return f"  {name}: {body['count']} items" if event.kind == EventKind.STEP_EXPANDED else None
+    return f"  {name}: {counted(body['count'], 'item')}" if event.kind == EventKind.STEP_EXPANDED else None
 
 
 def _written(body: dict[str, Any]) -> str | None:
@@ -124,8 +124,8 @@ def _written(body: dict[str, Any]) -> str | None:
     if not write:
         return None
     if write.get("dry"):
-        return f"{write['rows']:,} rows for table {write['table']}, which a replay does not touch"
+        return f"{counted(write['rows'], 'row')} for table {write['table']}, which a replay does not touch"
     if "version" not in write:
         return f"nothing to write; there is still no table {write['table']}"
     again = " (was written before)" if write.get("repeated") else ""
-    return f"{write['rows']:,} rows into table {write['table']}, version {write['version']}{again}"
+    return f"{counted(write['rows'], 'row')} into table {write['table']}, version {write['version']}{again}"

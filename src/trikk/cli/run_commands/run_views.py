@@ -13,6 +13,7 @@ from trikk.cli.printing import (
     artifact_text,
     echo,
     json_option,
+    number_text,
     parameters_text,
     print_json,
     print_json_list,
@@ -24,6 +25,7 @@ from trikk.cli.printing import (
 )
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.text import counted
 from trikk.core.values import plain
 from trikk.execution.project import Project
 from trikk.execution.upkeep.next_command import way_on
@@ -193,7 +195,7 @@ def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost 
 def _print_gates(gates: Mapping[Task, Mapping[str, Any]]) -> None:
     """Every check of the gates, failed ones first."""
     rows = [
-        [label(task), check["name"], _verdict(check), _count(check["failing"]), check["observed"]]
+        [label(task), check["name"], _verdict(check), number_text(check["failing"], ","), check["observed"]]
         for task, gate in gates.items()
         for check in sorted(gate["checks"], key=lambda check: bool(check["passed"]))
     ]
@@ -209,10 +211,6 @@ def _verdict(check: Mapping[str, Any]) -> str:
         if check.get("set_aside")
         else {"block": "blocks", "warn": "warns"}.get(check["severity"], "info")
     )
-
-
-def _count(failing: int | None) -> str:
-    return "-" if failing is None else f"{failing:,}"
 
 
 def _print_logged(record: RunRecord) -> None:
@@ -238,7 +236,9 @@ def _step_row(name: str, step: StepState, gate: Mapping[str, Any] | None = None)
 
         result = summary(gate)
     if step.write and "version" in step.write:
-        result = f"{step.write['rows']:,} rows into {step.write['table']}, version {step.write['version']}"
+        result = (
+            f"{counted(step.write['rows'], 'row')} into {step.write['table']}, version {step.write['version']}"
+        )
     if step.error and step.state in (StepStatus.FAILED, StepStatus.RETRYING):
         result = headline(step.error)
     if step.reason:

@@ -2,7 +2,7 @@
 
 One rule for trikk.toml and for what pipelines declare: a password, token or key in plain is refused; a variable's
 value is percent-encoded where it becomes part of a URL, so that it may hold any character, and none of it turns
-into a host's name. What is no URL (a path, a bucket's prefix, a topic) takes it as it is.
+into a host's name. What is not a URL (a path, a bucket's prefix, a topic) takes it as it is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HOST_VALUE = re.compile(r"[A-Za-z0-9._:,\[\]-]+")
 _SERVERS = ("postgresql", "postgres", "redshift", "redis", "rediss", "smtp", "smtps", "http", "https")
 _BROKERS = ("kafka", "kafkas", "mqtt", "mqtts")
 _PLAIN = ("s3", "s3a", "file", "stream")
-"""Schemes whose rest is no URL: nobody decodes it."""
+"""Schemes whose rest is not a URL: nobody decodes it."""
 
 _WEB = ("json", "jsons", "xml", "xmls", "form", "forms", "http", "https")
 _MAIL = ("mailto", "mailtos")
@@ -68,7 +68,7 @@ class Filled:
 
     @property
     def port(self) -> int | None:
-        """The port in the address, None if it names none; raises UsageError if it is no number."""
+        """The port in the address, None if it names none; raises UsageError if it is not a number."""
         try:
             return urlsplit(self.text).port
         except ValueError:
@@ -264,7 +264,7 @@ def texts_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether there is something that is no reference."""
+    """Whether there is something that is not a reference."""
     return bool(REFERENCE.sub("", text))
 
 

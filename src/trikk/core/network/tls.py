@@ -108,7 +108,7 @@ def explain(problem: object, mend: str = _AUTHORITY) -> Trouble | None:
 
 
 def look(host: str, port: int, context: ssl.SSLContext, seconds: float = 5.0) -> Trouble | None:
-    """Shake hands with a server and tell, as `explain` does, why that fails; None if it does not, or is no TLS."""
+    """Shake hands with a server and tell, as `explain` does, why that fails; None if not, or without TLS."""
     try:
         with socket.create_connection((host, port), timeout=seconds) as plain:
             context.wrap_socket(plain, server_hostname=host).close()

@@ -170,7 +170,7 @@ def classes_of(
     positive: Any = None,
     guessed: Sequence[Any] | None = None,
 ) -> Classes | None:
-    """The classes of a model: those that it states, or that its author says; None if it is no classifier.
+    """The classes of a model: those that it states, or that its author says; None if it is not a classifier.
 
     Args:
         stated: what the model says.

@@ -50,7 +50,7 @@ def dtype_of(text: str) -> pl.DataType:
     """The polars dtype that `dtype_text` wrote.
 
     Raises:
-        SignatureError: if it is none of those.
+        SignatureError: if it is not one of those.
     """
     import polars as pl
 

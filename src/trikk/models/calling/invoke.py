@@ -50,8 +50,8 @@ def predictions(
 
     Raises:
         SignatureError: if the rows or the values do not fit the signature.
-        PredictionError: if the model fails, gives another number of values, one that is no number (unless that is
-            allowed), a class that is none of its classes, or probabilities that are none.
+        PredictionError: if the model fails, gives another number of values, one that is not a number (unless it is
+            allowed), a class that is not one of its classes, or probabilities that are none.
         UsageError: if it is nothing that predicts.
     """
     import polars as pl
@@ -115,7 +115,7 @@ def _values(
     *,
     allow_nan: bool,
 ) -> pl.Series:
-    """One value for each row of what is no classifier, or of which it is not known."""
+    """One value for each row of what is not a classifier, or of which it is not known."""
     import polars as pl
 
     rows = signature.check(frame) if signature else frame

@@ -19,14 +19,14 @@ def is_session(model: Any) -> bool:
 
 
 def lightgbm_of(model: Any) -> Any | None:
-    """The booster of a model of LightGBM; None if it is none."""
+    """The booster of a model of LightGBM; None if it is not one."""
     if not is_of(model, "lightgbm"):
         return None
     return model if is_of(model, "lightgbm", "Booster") else getattr(model, "booster_", None)
 
 
 def xgboost_of(model: Any) -> Any | None:
-    """The booster of a model of XGBoost; None if it is none, or not fitted."""
+    """The booster of a model of XGBoost; None if it is not one, or not fitted."""
     if not is_of(model, "xgboost"):
         return None
     return model if is_of(model, "xgboost", "Booster") else getattr(model, "_Booster", None)

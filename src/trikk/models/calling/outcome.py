@@ -183,7 +183,7 @@ def _kept(matrix: Any, classes: Classes) -> list[pl.Series]:
 
 
 def check_probabilities(matrix: Any, keys: pl.DataFrame | None) -> None:
-    """Refuse what is no probability; one that is missing is none either, but that is another error's business.
+    """Refuse what is not a probability; one that is missing is none either, but that is another error's business.
 
     Args:
         matrix: of a column for each class.
@@ -202,7 +202,7 @@ def check_probabilities(matrix: Any, keys: pl.DataFrame | None) -> None:
     row = int(wrong.argmax())
     shown = ", ".join(f"{value:.6g}" for value in matrix[row])
     problem = (
-        f"{shown}, which are no probabilities" if outside[row] else f"{shown}, which are together {sums[row]:.6g}"
+        f"{shown}, which are not probabilities" if outside[row] else f"{shown}, which are together {sums[row]:.6g}"
     )
     raise PredictionError(
         f"the probabilities of {int(wrong.sum()):,} of {len(matrix):,} rows are wrong, "
@@ -216,7 +216,7 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
     """Classes that a model gave, in the type of its classes; missing ones stay missing.
 
     Raises:
-        PredictionError: if one is none of the classes; the row is named.
+        PredictionError: if one is not among the classes; the row is named.
     """
     import polars as pl
 
@@ -242,7 +242,7 @@ def labels_of(values: pl.Series, classes: Classes, keys: pl.DataFrame | None) ->
     if strange.any():
         row = strange.arg_max() or 0
         raise PredictionError(
-            f"the model gave {values[row]!r} for {row_name(row, keys)}, which is none of its classes: "
+            f"the model gave {values[row]!r} for {row_name(row, keys)}, which is not one of its classes: "
             f"{classes.listed}",
             next="let its predict give one of these (and predict_proba the probabilities), or name those that it "
             "gives: classes=[...]",

@@ -39,7 +39,7 @@ def unfit(rows: pl.DataFrame, about: Sequence[str], signature: Signature | None)
 
     marks = [(rows[name].is_null(), f"{name} is empty") for name in about]
     if signature is not None:
-        signature.check(rows.clear())  # a whole column that is missing is no row's fault
+        signature.check(rows.clear())  # a whole column that is missing is not a row's fault
         for field in signature.inputs:
             values, lost = converted(rows[field.name], field.name, field.dtype)
             if lost is not None:

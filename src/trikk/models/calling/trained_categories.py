@@ -35,7 +35,7 @@ def known_categories(version: ModelVersion) -> dict[str, Any]:
 
 
 def unseen(name: str, dtype: pl.DataType, texts: Sequence[str]) -> pl.Expr:
-    """Whether a column's value is none of these; null where it has none."""
+    """Whether a column's value is not one of these; null where it has none."""
     import polars as pl
 
     column = pl.col(name)

@@ -20,8 +20,9 @@ from trikk.models.task import Classes, Task
 if TYPE_CHECKING:
     import polars as pl
 
-_OF_CLASS = re.compile(rf"({'|'.join(BY_CLASS)})\[(.+)\]", re.DOTALL)
-_TOP = re.compile(r"top_([2-9]|[1-9][0-9]+)_accuracy")
+OF_CLASS = re.compile(rf"({'|'.join(BY_CLASS)})\[(.+)\]", re.DOTALL)
+TOP = re.compile(r"top_([2-9]|[1-9][0-9]+)_accuracy")
+"""Names that hold a class or a number: f1[leak] and top_3_accuracy."""
 _LIKE = {"quantile_0.9": (Task.REGRESSION,), "f1[CLASS]": (Task.MULTICLASS,), "top_2_accuracy": (Task.MULTICLASS,)}
 """Names that stand for many, where metrics are listed."""
 
@@ -43,9 +44,9 @@ def metric_of(name: str, better: str | None = None) -> Metric:
         return METRICS[name]
     if name.startswith("quantile_"):
         return _pinball(name)
-    if match := _OF_CLASS.fullmatch(name):
+    if match := OF_CLASS.fullmatch(name):
         return Metric(name, "higher", tasks=_CLASSES, of=match[2], numeric=False)
-    if match := _TOP.fullmatch(name):
+    if match := TOP.fullmatch(name):
         return Metric(name, "higher", tasks=(Task.MULTICLASS,), top=int(match[1]), numeric=False)
     module, colon, attribute = name.partition(":")
     if not colon:

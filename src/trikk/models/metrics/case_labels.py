@@ -76,7 +76,7 @@ def labels_of(
         probability: the column of the probability of the positive class, and how those of several begin.
 
     Returns:
-        None if they are no cases of classes, so that only metrics of numbers, and those that take a prediction for
+        None if they are not of classes, so that only metrics of numbers, and those that take a prediction for
         a probability, can be had.
     """
     import polars as pl

@@ -54,7 +54,7 @@ class Tally:
     flaw: str = ""
 
     def sums_of(self, metric: Metric, of: str | None) -> list[float] | None:
-        """The sums above and below the line of a metric; None if it is no quotient of sums."""
+        """The sums above and below the line of a metric; None if it is not a quotient of sums."""
         if metric.name in self.sums or metric.of_probabilities:
             return self.sums.get(metric.name)
         return parts_of(metric.single, self.counts, metric.of or of)

@@ -36,7 +36,7 @@ class Metric:
         name: the name, or "module:function" for an author's own.
         better: "lower", "higher", or "zero": the nearer to zero.
         above: takes the expressions of truth and value, as `operands` gives them; gives each case's part of the
-            sum above the line. None if it is no quotient of sums.
+            sum above the line. None if it is not a quotient of sums.
         below: the same for the sum below the line; None for the number of cases.
         root: whether the metric is the quotient's square root.
         whole: where there is no `above`, one expression that aggregates to the metric.

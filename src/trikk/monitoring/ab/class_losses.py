@@ -46,7 +46,7 @@ def labels_of_sides(
     rows: Sequence[pl.DataFrame],
     pairs: pl.DataFrame,
 ) -> list[Labels] | None:
-    """How the columns of both sides are to be read; None if they are no classes.
+    """How the columns of both sides are to be read; None if they are not classes.
 
     Raises:
         UsageError: if the sides tell apart other classes, or the metric does not fit them.

@@ -56,7 +56,7 @@ def read_side(text: str) -> Side:
             predictions; `table:shadow` another table; `table:shadow/people:4` a version's predictions in it.
 
     Raises:
-        UsageError: if it is none of these.
+        UsageError: if it is not one of these.
     """
     kind, colon, rest = text.partition(":")
     if colon and kind == "column" and rest:

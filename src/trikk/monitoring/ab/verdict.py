@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
 
+from trikk.core.text import counted
 from trikk.monitoring.ab.resampling import Spread
 
 MOST_DAYS = 1000
@@ -57,11 +58,11 @@ class Verdict:
 def judge(difference: Spread, better: str, rules: Rules, first: float) -> Verdict:
     """Judge the second side against the first."""
     if not math.isfinite(difference.difference):
-        return Verdict(Outcome.OPEN, "the metric is no number on these cases")
+        return Verdict(Outcome.OPEN, "the metric is not a number on these cases")
     if difference.low is None and difference.days > 1:
         return Verdict(Outcome.OPEN, "without some of the days the metric is not defined")
     if difference.low is None or difference.high is None:
-        few = f"{_days(difference.days)} with cases are too few"
+        few = f"{counted(difference.days, 'day')} with cases are too few"
         return Verdict(Outcome.OPEN, few, max(1, rules.least_days - difference.days))
     between = f"between {difference.low:+.4g} and {difference.high:+.4g} at {rules.confidence:.0%}"
     outside = difference.low > 0 or difference.high < 0
@@ -71,7 +72,7 @@ def judge(difference: Spread, better: str, rules: Rules, first: float) -> Verdic
     needed = days_for(difference, rules, first)
     wanted = max(needed or 0, rules.least_days) - difference.days
     if difference.days < rules.least_days:
-        reason = f"{_days(difference.days)} of the {rules.least_days} that are asked for at least"
+        reason = f"{counted(difference.days, 'day')} of the {rules.least_days} that are asked for at least"
         return Verdict(Outcome.OPEN, reason, None if needed is None else max(1, wanted))
     reason = f"the difference lies {between}, on either side of 0"
     if needed is None:
@@ -99,7 +100,3 @@ def detectable(difference: Spread, rules: Rules) -> float | None:
     if not math.isfinite(difference.error):
         return None
     return (_NORMAL.inv_cdf((1 + rules.confidence) / 2) + _NORMAL.inv_cdf(rules.power)) * difference.error
-
-
-def _days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"

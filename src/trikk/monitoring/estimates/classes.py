@@ -84,7 +84,7 @@ def expected(chances: Chances, metrics: Sequence[str]) -> dict[Any, Expected]:
     parts = _parts(chances, metrics)
     by_group = {}
     for group, rows in cells.items():
-        confusion = Confusion.of(rows)  # type: ignore[arg-type]  # what is expected is no whole number
+        confusion = Confusion.of(rows)  # type: ignore[arg-type]  # what is expected is not a whole number
         by_group[group] = _expected(chances, metrics, confusion, parts[group])
     return by_group
 

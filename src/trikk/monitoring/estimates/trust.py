@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from trikk.core.record import Record
+from trikk.core.text import counted
 from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.estimates.estimated_figures import estimable
 from trikk.monitoring.figures.records import WindowRecord
@@ -68,22 +69,22 @@ def trust(
         least: how many are needed.
         tolerance: up to which share of the real values estimates may be off.
     """
-    counted = pairs[-last:]
-    size = sum(abs(real) for _, real in counted)
-    if not counted or not size:
-        return Trust(metric, TrustState.OPEN, "no window with an estimate has enough labels yet", len(counted))
-    off = sum(abs(guess - real) for guess, real in counted) / size
-    bias = sum(guess - real for guess, real in counted) / size
-    steps = list(pairwise(counted))
+    judged = pairs[-last:]
+    size = sum(abs(real) for _, real in judged)
+    if not judged or not size:
+        return Trust(metric, TrustState.OPEN, "no window with an estimate has enough labels yet", len(judged))
+    off = sum(abs(guess - real) for guess, real in judged) / size
+    bias = sum(guess - real for guess, real in judged) / size
+    steps = list(pairwise(judged))
     # What an estimate is worth shows beside the cheapest guess there is.
     moved = sum(abs(real) for _, (_, real) in steps)
     naive = sum(abs(now - before) for (_, before), (_, now) in steps) / moved if moved else None
-    words = "1 window" if len(counted) == 1 else f"{len(counted)} windows"
+    words = counted(len(judged), "window")
     reason = f"the estimate of {metric} was off by {off:.0%} in the last {words}"
     if off >= 0.01:
         reason += f" ({abs(bias):.0%} too {'low' if bias < 0 else 'high'} on the whole)"
     if naive is not None:
         reason += f"; to expect what was before would have been off by {naive:.0%}"
     state = TrustState.TRUST if off <= tolerance else TrustState.DISTRUST
-    state = TrustState.OPEN if len(counted) < least else state
-    return Trust(metric, state, reason, len(counted), off, bias, naive)
+    state = TrustState.OPEN if len(judged) < least else state
+    return Trust(metric, state, reason, len(judged), off, bias, naive)

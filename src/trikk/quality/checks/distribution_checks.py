@@ -70,7 +70,7 @@ def like(
         name: instead of the check's own.
 
     Raises:
-        DefinitionError: if the measure is unknown or the limit is no positive number.
+        DefinitionError: if the measure is unknown or the limit is not a positive number.
     """
     if measure not in ("psi", "ks"):
         raise refused(f"measure={measure!r}", 'use "psi" or "ks"')

@@ -204,7 +204,7 @@ def fresh(
         name: instead of the check's own.
 
     Raises:
-        DefinitionError: if `within` is no duration.
+        DefinitionError: if `within` is not a duration.
     """
     try:
         age = seconds(within, what="within")

@@ -69,7 +69,7 @@ class Holds(CountedCheck):
         try:
             stated = pl.sql_expr(self.sql)
         except pl.exceptions.PolarsError as error:
-            raise UsageError(f"it is no SQL expression: {in_short(str(error))}") from None
+            raise UsageError(f"it is not an SQL expression: {in_short(str(error))}") from None
         return stated
 
     def _plan_of_function(self, scene: Scene) -> Plan:
@@ -106,7 +106,7 @@ def holds(what: object, *, allow: float = 0.0, severity: SeverityName = "block",
         name: how results call it; what is written in the call if not given.
 
     Raises:
-        DefinitionError: if it is none of these.
+        DefinitionError: if it is not one of these.
     """
     if isinstance(what, str):
         return Holds((), severity, allow, name or f"holds({what})", sql=what)

@@ -15,7 +15,7 @@ def check_of(value: object) -> Check:
     """A check from what an author may put into a gate's list.
 
     Raises:
-        DefinitionError: if it is none.
+        DefinitionError: if it is not one.
     """
     if isinstance(value, Check):
         return value

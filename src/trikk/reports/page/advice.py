@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trikk.core.text import counted
 from trikk.reports.page import words
 from trikk.reports.page.page_content import Action, PointState, Section, Trouble, Verdict
 
@@ -25,7 +26,7 @@ def _section(report: str, period: str, section: Section) -> list[Action]:
     look = f"trikk monitor {section.monitor}"
     metric = section.metric
     if overdue := section.states[PointState.OVERDUE]:
-        windows = words.counted(overdue, section.window)
+        windows = counted(overdue, section.window)
         advice.append(Action(f"Labels of {windows} are overdue: see whether {section.watches} comes in", look))
     if metric.gain is not None and metric.gain < 0:
         text = f"The baseline {section.baseline} was better: compare the model with its predecessors"
@@ -34,12 +35,10 @@ def _section(report: str, period: str, section: Section) -> list[Action]:
         text = f"See which cases made {words.window_text(section.worst)} the worst {section.window}"
         advice.append(Action(text, f"{look} --kind {section.window} --window {section.worst} --worst 20"))
     if missing := section.states[PointState.MISSING]:
-        text = f"{words.counted(missing, section.window)} of the period {_are(missing)} not evaluated (yet)"
+        text = f"{counted(missing, section.window)} of the period {_are(missing)} not evaluated (yet)"
         advice.append(Action(text, "trikk watch --once"))
     if waiting := section.states[PointState.PENDING] + section.states[PointState.PARTIAL]:
-        text = (
-            f"{words.counted(waiting, section.window)} {_are(waiting)} without all labels: make this report again"
-        )
+        text = f"{counted(waiting, section.window)} {_are(waiting)} without all labels: make this report again"
         advice.append(Action(text, _again(report, period)))
     return advice
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import MissingExtra, UsageError
-from trikk.core.text import printable_lines
+from trikk.core.text import counted, printable_lines
 from trikk.reports.page import phrases, words
 from trikk.reports.page.figure_pictures import described
 from trikk.reports.page.page_content import Content
@@ -129,7 +129,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "signed": words.signed,
     "margin": words.margin,
     "count": words.count,
-    "counted": words.counted,
+    "counted": counted,
     "slice_text": words.slice_text,
     "headed": words.headed,
     "confused": words.confused,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trikk.core.text import counted
 from trikk.monitoring.figures.matrix import Matrix
 from trikk.reports.page import words
 from trikk.reports.page.page_content import Content, PointState, Restated, Section, SliceTable, Verdict
@@ -71,7 +72,7 @@ def caveats(section: Section) -> str:
     """What of the period is not final, in words; "" if all of it is."""
     kind, states = section.window, section.states
     counts = [
-        words.counted(states[state], kind) + f" {text}"
+        counted(states[state], kind) + f" {text}"
         for state, text in (
             (PointState.PARTIAL, "with some labels missing"),
             (PointState.PENDING, "without labels yet"),

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from trikk.core.text import counted
 from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.estimates.estimated_figures import ECE
 from trikk.monitoring.figures.matrix import Matrix, matrix_of
@@ -255,7 +256,7 @@ def _notes(
     if 0 < counts[1] < _HALF * counts[0]:
         kind = history.kind_for(period.kind)
         notes.append(
-            f"Of {period.before.short}, {words.counted(counts[1], kind)} only have labels, of this period "
+            f"Of {period.before.short}, {counted(counts[1], kind)} only have labels, of this period "
             f"{words.count(counts[0])}: take the comparison with care."
         )
     return notes

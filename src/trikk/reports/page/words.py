@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from trikk.core.text import counted
+from trikk.models.metrics.by_name import OF_CLASS, TOP
+from trikk.models.metrics.confusion import BY_CLASS
 from trikk.models.metrics.own_metric import short
 from trikk.monitoring.figures.matrix import Matrix, table_of
 from trikk.reports.page.page_content import Metric, Verdict
@@ -34,8 +36,6 @@ TITLES = {
 }
 _AVERAGES = {"macro": "mean of classes", "weighted": "weighted mean of classes"}
 _SHARES = ("wape", "accuracy", "balanced_accuracy", "precision", "recall", "coverage")
-_BY_CLASS = re.compile(r"(precision|recall|f1)(?:_(macro|weighted)|\[(.+)\])", re.DOTALL)
-_TOP = re.compile(r"top_(\d+)_accuracy")
 _SAME = 0.005  # half a percent: less is not seen in three digits
 NONE = "\u2013"
 TABLED = 8
@@ -47,17 +47,24 @@ def title_of(metric: str) -> str:
     """A metric's name for people."""
     if metric.startswith("quantile_"):
         return f"Pinball loss at {metric.removeprefix('quantile_')}"
-    if match := _BY_CLASS.fullmatch(metric):
-        single, average, of = match.groups()
-        return f"{TITLES[single]} of {of}" if of else f"{TITLES[single]}, {_AVERAGES[average]}"
-    if match := _TOP.fullmatch(metric):
+    if match := TOP.fullmatch(metric):
         return f"Right class among the first {match[1]}"
+    single, behind = _of_classes(metric)
+    if single:
+        return f"{TITLES[single]}{behind}"
     return TITLES.get(metric, short(metric))
 
 
 def _is_share(metric: str) -> bool:
-    match = _BY_CLASS.fullmatch(metric)
-    return (match[1] if match else metric) in _SHARES or bool(_TOP.fullmatch(metric))
+    return (_of_classes(metric)[0] or metric) in _SHARES or bool(TOP.fullmatch(metric))
+
+
+def _of_classes(metric: str) -> tuple[str, str]:
+    """Precision, recall or f1, and of which class or mean it is, in words; two empty texts for other metrics."""
+    if match := OF_CLASS.fullmatch(metric):
+        return match[1], f" of {match[2]}"
+    single, _, average = metric.partition("_")
+    return (single, f", {_AVERAGES[average]}") if single in BY_CLASS and average in _AVERAGES else ("", "")
 
 
 def headed(metric: Metric) -> str:
@@ -149,11 +156,6 @@ def signed(value: float | None) -> str:
 def count(value: int) -> str:
     """A whole number: "12,345"."""
     return f"{value:,}"
-
-
-def counted(value: int, one: str, many: str = "") -> str:
-    """A number of things: "1 day", "3 days"."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
 def confusion_rows(matrix: Matrix) -> list[list[str]]:

@@ -91,7 +91,7 @@ class App:
         parts: list[bytes] = []
         try:
             data = await self._body(given, receive, parts)
-            # A slow client is no slow answer: time counts from the last byte.
+            # A slow client is not a slow answer: time counts from the last byte.
             began = time.monotonic()
             body = Body(data, _text(given, b"content-type"), _text(given, b"content-encoding").strip().lower())
             served = await self._dispatcher.submit(Request(body, _text(given, b"accept")))

@@ -28,7 +28,7 @@ def claimed_rows(data: bytes) -> int:
         return _walk(data)
     except (struct.error, IndexError, OverflowError) as error:
         raise Refused(
-            400, "the body is no whole Arrow IPC stream", next="write it with write_ipc_stream (polars)"
+            400, "the body is not a whole Arrow IPC stream", next="write it with write_ipc_stream (polars)"
         ) from error
 
 

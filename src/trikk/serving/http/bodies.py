@@ -46,7 +46,7 @@ class Reader:
     """Reads bodies for one model.
 
     Attributes:
-        fields: what is wanted of each row, in order: the model's inputs, then what is only logged.
+        fields: what is wanted of each row, in order: the model's inputs, then what is only `logged`.
         everything: whether all other columns are wanted too, as for a model without a signature.
         max_bytes: of a body after decompression.
         max_rows: of a body.
@@ -56,6 +56,7 @@ class Reader:
     everything: bool
     max_bytes: int
     max_rows: int
+    logged: Sequence[Field] = ()
 
     def read(self, body: Body) -> Columns | pl.DataFrame:
         """The rows of a body: lists by name from JSON, else a frame.
@@ -89,7 +90,7 @@ class Reader:
         try:
             data = unzip.decompress(body.data, self.max_bytes + 1)
         except zlib.error as error:
-            raise Refused(400, "the body is no gzip", next="send it plain, or whole") from error
+            raise Refused(400, "the body is not gzip", next="send it plain, or whole") from error
         if len(data) > self.max_bytes:
             raise too_large(self.max_bytes)
         if not unzip.eof:
@@ -117,14 +118,16 @@ class Reader:
     def _split(self, columns: Any, rows: Any, size: int) -> Columns:
         self._check_rows(rows)
         if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
-            raise Refused(400, "the names of the columns are no list of texts", next=_JSON_NEXT)
+            raise Refused(400, "the names of the columns are not a list of texts", next=_JSON_NEXT)
         if len(set(columns)) != len(columns):
             raise Refused(400, "a column is named twice", next=_JSON_NEXT)
         _check_shape(columns, len(rows), size)
         for number, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != len(columns):
                 raise Refused(
-                    400, f"row {number} is no list of {len(columns)} values", next=f"columns: {_listed(columns)}"
+                    400,
+                    f"row {number} is not a list of {len(columns)} values",
+                    next=f"columns: {_listed(columns)}",
                 )
         values = dict(zip(columns, zip(*rows, strict=True), strict=True))
         return {name: list(values[name]) for name in self.wanted(values)}
@@ -167,7 +170,7 @@ class Reader:
                 infer_schema_length=None,
             )
         except (Exception, pl.exceptions.PanicException) as error:
-            problem = f"the body is no CSV: {str(error).splitlines()[0][:200]}"
+            problem = f"the body is not CSV: {str(error).splitlines()[0][:200]}"
             raise Refused(
                 400, problem, next="one line a row, values separated by commas, as many in each line"
             ) from error
@@ -193,7 +196,7 @@ class Reader:
             frame = pl.read_ipc_stream(io.BytesIO(data))
         except (Exception, pl.exceptions.PanicException) as error:
             raise Refused(
-                400, "the body is no Arrow IPC stream", next="write it with write_ipc_stream (polars)"
+                400, "the body is not an Arrow IPC stream", next="write it with write_ipc_stream (polars)"
             ) from error
         return self._selected(frame)
 
@@ -209,8 +212,9 @@ class Reader:
             raise Refused(400, f"the body has more than {_MOST_COLUMNS:,} columns", next="send fewer")
         for field in self.fields:
             if field.name not in names:
+                what = "logged field" if field in self.logged else "input"
                 raise SignatureError(
-                    f"input {field.name!r} ({field.dtype}) is missing",
+                    f"{what} {field.name!r} ({field.dtype}) is missing",
                     field=field.name,
                     next=f"give: {_listed([f.name for f in self.fields])}; there are: {_listed(list(names))}",
                 )
@@ -230,10 +234,10 @@ def _document(data: bytes) -> Any:
     except RecursionError as error:
         raise Refused(400, "the JSON nests too deeply", next=_JSON_NEXT) from error
     except UnicodeError as error:
-        problem = "the body holds what is no text: half of a surrogate pair, or no UTF-8"
+        problem = "the body is not text: it has half of a surrogate pair, or is not UTF-8"
         raise Refused(400, problem, next="send Unicode, encoded as UTF-8") from error
     except ValueError as error:
-        raise Refused(400, f"the body is no JSON: {str(error)[:200]}", next=_JSON_NEXT) from error
+        raise Refused(400, f"the body is not JSON: {str(error)[:200]}", next=_JSON_NEXT) from error
     return document
 
 
@@ -278,4 +282,4 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")

@@ -33,7 +33,7 @@ class Callers:
         origins: web pages that may ask, such as "https://console.example.com".
 
     Raises:
-        UsageError: if a name or origin is none.
+        UsageError: if a name or origin can't be one.
     """
 
     def __init__(self, bound: str, hosts: Iterable[str], origins: Iterable[str]) -> None:
@@ -41,7 +41,7 @@ class Callers:
         for name in given:
             if name != "*" and not _HOST.fullmatch(f"[{name}]" if ":" in name else name):
                 raise UsageError(
-                    f"--allow-host {name[:_SHOWN]!r} is no name", next="give it without scheme and port"
+                    f"--allow-host {name[:_SHOWN]!r} is not a name", next="give it without scheme and port"
                 )
         self._names = {*_LOCAL, bound.lower(), *given}
         self._numbers = not is_here(bound)
@@ -52,14 +52,14 @@ class Callers:
         for origin in self._origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.netloc or origin.count("/") != 2:
-                problem = f"--allow-origin {origin[:_SHOWN]!r} is no origin"
+                problem = f"--allow-origin {origin[:_SHOWN]!r} is not an origin"
                 raise UsageError(problem, next="write it as a browser does: https://name:port")
 
     def check(self, headers: Headers, version: str) -> str:
         """Refuse a request that came under a foreign name, or from a foreign page.
 
         Returns:
-            The foreign page's origin that is allowed; "" for a request that is no foreign page's.
+            The foreign page's origin that is allowed; "" for a request that is not a foreign page's.
 
         Raises:
             Refused: 400 without exactly one Host, 421 for a foreign name, 403 for a foreign page.
@@ -87,7 +87,7 @@ class Callers:
 
 
 def _name(host: str) -> str:
-    """The name or address in a Host header, without the port; "" if it is none."""
+    """The name or address in a Host header, without the port; "" if it is not one."""
     match = _HOST.fullmatch(host)
     return "" if match is None else (match["six"] or match["name"]).rstrip(".")[:_LONGEST]
 

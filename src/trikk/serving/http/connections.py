@@ -103,7 +103,7 @@ class Connection(HttpToolsProtocol):
         self._taken = self._head = self._fields = 0
         self._unsent = 0
         self._unsent_since = self._closing_since = 0.0
-        self._why = Refused(400, "this is no HTTP request", next="send HTTP/1.1")
+        self._why = Refused(400, "this is not an HTTP request", next="send HTTP/1.1")
 
     @property
     def is_idle(self) -> bool:
@@ -166,7 +166,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text
-        """Answer what is no request as everything else is answered."""
+        """Answer what is not a request as everything else is answered."""
         self._refuse(self._why)
 
     def look(self, now: float) -> None:

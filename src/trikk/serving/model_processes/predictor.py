@@ -94,7 +94,7 @@ class Predictor:
         fields = (*self._inputs, *extra)
         self._fields = {field.name: field for field in fields}
         self._logged = dtype_of(logging.value) if logging and logging.value else None
-        self._reader = Reader(fields, version.signature is None, max_bytes, max_rows)
+        self._reader = Reader(fields, version.signature is None, max_bytes, max_rows, extra)
 
     def answer(self, requests: Sequence[Request]) -> Done:
         """Answer a batch; whatever is wrong with a request becomes its answer."""

@@ -61,7 +61,7 @@ def _series(name: str, values: list[Any], field: Field | None) -> pl.Series:
         column = pl.Series(name, values, dtype=dtype, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         shown = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise _no_column(name, f"has values that are no column ({shown})", field) from error
+        raise _no_column(name, f"has values that can't be a column ({shown})", field) from error
     if column.dtype.is_float():
         _check_floats(name, values, column, field)
     if column.dtype in (pl.Int128, pl.UInt128):
@@ -117,7 +117,7 @@ def with_times(frame: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
     """The frame with texts in fields of dates and times read as ISO 8601.
 
     Raises:
-        SignatureError: if one is no date or time.
+        SignatureError: if one is not a date or time.
     """
     import polars as pl
 
@@ -144,7 +144,7 @@ def _times(texts: pl.Series, field: Field) -> pl.Series:
         return texts.str.to_date(strict=True)
     except pl.exceptions.PolarsError as error:
         raise SignatureError(
-            f"{field.name!r} should be {field.dtype}, and a text in it is no time",
+            f"{field.name!r} should be {field.dtype}, and a text in it is not a time",
             field=field.name,
             next="write times as 2020-03-26T04:00:00Z, dates as 2020-03-26",
         ) from error

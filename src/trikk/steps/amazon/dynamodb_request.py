@@ -19,7 +19,7 @@ def check_request(table: object, key: Mapping[str, object], segments: object) ->
     """Check a table's name, and that a scan in parts has no key.
 
     Raises:
-        UsageError: if the name is none, or the segments are no number from 1 to 256, or stand beside a key.
+        UsageError: if the name can't be one, or the segments are not 1 to 256, or stand beside a key.
     """
     if isinstance(table, str) and not _TABLE.fullmatch(table):
         raise UsageError(f"{table[:80]!r} can't be the name of a table", next="use 3 to 255 of A-Z a-z 0-9 _ . -")

@@ -118,7 +118,7 @@ def _as_wanted(name: str, given: Sequence[tuple[str, Any] | None], kinds: set[st
     if len(bad):
         shown = str(texts[int(bad[0])])[:60]
         raise StorageError(
-            f"attribute {name!r}: {shown!r} is no {wanted}",
+            f"attribute {name!r}: {shown!r} is not {wanted}",
             where=name,
             next=f'name another type: types={{"{name}": "String"}}',
         )

@@ -19,7 +19,7 @@ def check_holes(uri: str, parameters: Mapping[str, object]) -> None:
     """
     names = [name for name, _ in _HOLE.findall(uri)]
     if re.search(r"[{}]", _HOLE.sub("", uri)):
-        raise UsageError(f"{uri!r} has a brace that is no {{name}}", next="write {day} or {day:%Y-%m-%d}")
+        raise UsageError(f"{uri!r} has a brace that is not a {{name}}", next="write {day} or {day:%Y-%m-%d}")
     for name in names:
         if name not in parameters:
             raise UsageError(f"{{{name}}} in the address has no value", where=uri, next=f"give a value for {name}")

@@ -19,7 +19,7 @@ def check_notebook(path: object, kernel: object) -> None:
     """Check a notebook's path and kernel, as far as they are known.
 
     Raises:
-        UsageError: if the path is none of a notebook inside the project, or the kernel's name is none.
+        UsageError: if the path is not that of a notebook inside the project, or the kernel's name can't be one.
     """
     if isinstance(path, str):
         check_file_name(path, "notebook")

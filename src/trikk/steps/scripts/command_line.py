@@ -19,7 +19,7 @@ def check_environment(env: Mapping[str, object]) -> None:
     """Check the names of variables, and that secrets stand by reference.
 
     Raises:
-        UsageError: if a name is none, or a variable that is named like a secret has a value instead of `${NAME}`.
+        UsageError: if a name can't be one, or a variable that is named like a secret has a value, not `${NAME}`.
     """
     for name, value in env.items():
         if not _NAME.fullmatch(name):
@@ -67,7 +67,7 @@ def word(value: object) -> str:
     """A plain value as one argument of a program: a date as ISO text, True as true.
 
     Raises:
-        UsageError: if it is none, or holds a character that no argument can.
+        UsageError: if it is not one, or holds a character that no argument can.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
