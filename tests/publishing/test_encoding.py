@@ -12,6 +12,7 @@ from typing import Any
 import fastavro
 import polars as pl
 import pytest
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -216,3 +217,20 @@ def test_nanoseconds_are_refused_where_avro_would_lose_them() -> None:
     rows = pl.DataFrame({"at": pl.Series([1_000, 1_001], dtype=pl.Int64).cast(pl.Datetime("ns"))})
     with pytest.raises(PermanentError, match="row 1, column 'at'"):
         made(rows, "avro")
+
+
+def test_the_digest_of_many_rows_is_that_of_all_their_texts() -> None:
+    """It is kept with a publication: another one would call the rows of an older build others."""
+    count = 60_001
+    keys = [f'k"{row}\u2028' for row in range(count)]
+    rows = pl.DataFrame({"key": keys, "number": range(count)})
+    messages = encode(rows, "0" * 24, key="key", form="json", headers={}, model=None)
+    texts = [f'{{"key":{json.dumps(key, ensure_ascii=False)},"number":{row}}}' for row, key in enumerate(keys)]
+    parts = ["application/json"]
+    for start in (0, 50_000):
+        of_keys = json.dumps(keys[start : start + 50_000], ensure_ascii=False, separators=(",", ":"))
+        parts += [
+            blake3("\n".join(texts[start : start + 50_000]).encode()).hexdigest(),
+            blake3(of_keys.encode()).hexdigest(),
+        ]
+    assert messages.digest == blake3(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()

@@ -92,8 +92,8 @@ def _twice(hashes: pl.Series) -> pl.Series:
     return ordered.filter(ordered == ordered.shift()).unique()
 
 
-def key_text(keys: pl.DataFrame) -> list[str]:
-    """One text for each row, different for different rows: each value as text, with its length before it.
+def key_text(keys: pl.DataFrame) -> pl.Series:
+    """One text for each row (String), different for different rows: each value as text, with its length before it.
 
     Times are microseconds since 1970 (nanoseconds where the column has them) and dates are days, so that the text
     does not depend on how a version of polars prints them.
@@ -109,4 +109,4 @@ def key_text(keys: pl.DataFrame) -> list[str]:
             column = column.to_physical()
         text = column.cast(pl.String)
         columns += [text.str.len_bytes().cast(pl.String), pl.lit(":"), text]
-    return keys.select(pl.concat_str(columns)).to_series().to_list()
+    return keys.select(pl.concat_str(columns)).to_series()

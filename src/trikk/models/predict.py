@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.digests import digest_bytes
+from trikk.core.digests import short_digests
 from trikk.core.errors import PredictionError, SignatureError, UsageError
 from trikk.models.calling.invoke import predictions
 from trikk.models.calling.model_columns import Fitted, fitted_on, inputs_of
@@ -253,7 +253,7 @@ def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame
         error.where = job.where
         raise
     return keys.with_columns(
-        prediction_id=pl.Series(prediction_ids(job.identity, keys), dtype=pl.String),
+        prediction_id=prediction_ids(job.identity, keys),
         predicted_at=pl.lit(job.now, pl.Datetime("us", "UTC")),
         **{column.name: column for column in answers.get_columns()},
         model=pl.lit(job.name),
@@ -265,15 +265,20 @@ def _predicted(job: _Job, rows: pl.DataFrame, inputs: list[str]) -> pl.DataFrame
     )
 
 
-def prediction_ids(identity: str, keys: pl.DataFrame) -> list[str]:
+def prediction_ids(identity: str, keys: pl.DataFrame) -> pl.Series:
     """An id for each row: the first 128 bits, in hexadecimal, of BLAKE3 over the identity and the row's key.
 
     Args:
         identity: what is repeated if the same ids are to come again, such as a step's identity.
         keys: the columns that name a row, in order.
+
+    Returns:
+        A String column of `ID_LENGTH` characters each.
     """
-    head = f"{identity}\n".encode()
-    return [digest_bytes(head + text.encode())[:ID_LENGTH] for text in key_text(keys)]
+    import polars as pl
+
+    texts = pl.select(pl.lit(f"{identity}\n") + key_text(keys)).to_series().cast(pl.Binary)
+    return pl.Series("prediction_id", short_digests(texts, ID_LENGTH // 2), pl.Binary).bin.encode("hex")
 
 
 def _folder(context: StepContext | None) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trikk.core.errors import PermanentError
 from trikk.core.values import JSON
 
 if TYPE_CHECKING:
     import polars as pl
+
+    Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _DIGITS = {"ms": 3, "us": 6, "ns": 9}
@@ -18,14 +20,16 @@ def values_of(rows: pl.DataFrame, schema: dict[str, JSON]) -> pl.Series:  # noqa
     """Each row as one JSON object, a String column; the frame must have been checked for NaN."""
     import polars as pl
 
-    return as_texts(rows).select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    lazy = as_texts(rows.lazy()).select(pl.struct(pl.all()).struct.json_encode())
+    # in pieces: what is between is small and made in memory that is there already, and all cores take part
+    return lazy.collect(engine="streaming").to_series()
 
 
-def as_texts(rows: pl.DataFrame) -> pl.DataFrame:
+def as_texts(rows: Frame) -> Frame:
     """The frame with everything that JSON has no type for as text: ISO 8601 for times, digits for decimals."""
     import polars as pl
 
-    return rows.select(_plain(pl.col(name), kind).alias(name) for name, kind in rows.schema.items())
+    return rows.select(_plain(pl.col(name), kind).alias(name) for name, kind in rows.collect_schema().items())
 
 
 def schema_of(rows: pl.DataFrame, key: list[str]) -> dict[str, JSON]:

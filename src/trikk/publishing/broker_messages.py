@@ -65,13 +65,6 @@ class Messages:
         """The id of a row's message."""
         return f"{self.publication}-{row}"
 
-    def ids(self, start: int, stop: int) -> pl.Series:
-        """The ids of rows, as a String column."""
-        import polars as pl
-
-        rows = pl.int_range(start, stop, eager=True).cast(pl.String)
-        return pl.select(pl.lit(f"{self.publication}-") + rows).to_series()
-
     def lengths(self) -> pl.Series:
         """The bytes of each value."""
         import polars as pl

@@ -27,7 +27,7 @@ from trikk.storage.stores.syncing import sync_path
 
 SEGMENT_BYTES = 64_000_000  # after which a new file begins
 _LOOK_EVERY = 0.2
-_ROWS = 20_000
+_ROWS = 5_000  # some 2 MB of text: what stays in the cache is written in half the time
 
 
 class Batch(Record, frozen=True):
@@ -154,7 +154,7 @@ class Stream:
         except OSError as error:
             mend = "make room or mend the folder's rights; what was published before is unharmed"
             raise StorageError(
-                f"can't append to the stream: {error.strerror}", where=str(self.path), next=mend
+                f"can't append to the stream: {error.strerror or error}", where=str(self.path), next=mend
             ) from error
 
     def read(self, after: int = -1, limit: int | None = None) -> Iterator[StreamMessage]:
@@ -227,8 +227,7 @@ class Stream:
         segment = f"{first:012}.jsonl" if fresh or last is None else last.segment
         start = 0 if fresh or last is None else last.start + last.length
         with (self.path / segment).open("ab") as file:
-            for chunk in encode_lines(messages, first, moment):
-                file.write(chunk)
+            write_lines(file, messages, first, moment)
             length = file.tell() - start
             # On the disk before its line in the index: that must never name bytes which a power cut takes.
             _sync(file)
@@ -293,40 +292,45 @@ def _sync(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def encode_lines(messages: Messages, first: int, moment: float) -> Iterator[bytes]:
-    """The lines, some thousand at a time.
+def write_lines(file: IO[bytes], messages: Messages, first: int, moment: float) -> None:
+    """Write each message as a line.
+
+    `{"offset":0,"id":"...","key":null,"time":"...Z","headers":{...},"value":{...}}` and a newline.
 
     Args:
+        file: where to, at its end.
         messages: their values are JSON.
         first: the offset of the first.
         moment: when they are appended, in seconds since 1970.
 
-    Returns:
-        `{"offset":0,"id":"...","key":null,"time":"...Z","headers":{...},"value":{...}}` and a newline, for each.
+    Raises:
+        OSError: if the file can't be written.
     """
     import polars as pl
 
     at = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    shared = pl.Series(
-        [json.dumps(dict(kind), ensure_ascii=False, separators=(",", ":")) for kind in messages.kinds],
-        dtype=pl.String,
+    kinds = pl.Series(
+        [json.dumps(dict(kind), ensure_ascii=False, separators=(",", ":")) for kind in messages.kinds]
     )
     for start in range(0, len(messages), _ROWS):
-        count = min(_ROWS, len(messages) - start)
-        rows = pl.DataFrame(
-            {
-                "offset": pl.int_range(first + start, first + start + count, eager=True),
-                "id": messages.ids(start, start + count),
-                "key": pl.Series([None] * count, dtype=pl.String)
-                if messages.keys is None
-                else messages.keys.slice(start, count),
-            }
-        )
-        if messages.kind_of is None:
-            headers = pl.lit(shared[0])
-        else:
-            headers = pl.lit(shared.gather(messages.kind_of.slice(start, count)))
-        head = pl.struct(pl.all()).struct.json_encode().str.strip_suffix("}")
-        value = pl.lit(messages.values.slice(start, count))
-        parts = [head, pl.lit(f',"time":"{at}","headers":'), headers, pl.lit(',"value":'), value, pl.lit("}\n")]
-        yield rows.select(pl.concat_str(parts).str.join("")).item().encode()
+        value = messages.values.slice(start, _ROWS)
+        number = pl.int_range(start, start + value.len(), eager=True)
+        key: Any = pl.lit("null")
+        if messages.keys is not None:
+            # polars makes JSON of a struct only: its one field's name goes again
+            named = pl.struct(pl.lit(messages.keys.slice(start, _ROWS)).alias(""))
+            key = named.struct.json_encode().str.strip_prefix('{"":').str.strip_suffix("}")
+        kind = None if messages.kind_of is None else messages.kind_of.slice(start, _ROWS)
+        headers = kinds[0] if kind is None else kinds.gather(kind)
+        parts: list[Any] = [
+            '{"offset":',
+            number + first,
+            f',"id":"{messages.publication}-',
+            number,
+            '","key":',
+            key,
+        ]
+        parts += [f',"time":"{at}","headers":', headers, ',"value":', value, "}"]
+        line = pl.concat_str(part if isinstance(part, pl.Expr) else pl.lit(part).cast(pl.String) for part in parts)
+        # straight from the column to the file: text of Python's would be two copies more, in memory that is new
+        pl.select(line).write_csv(file, include_header=False, quote_style="never")
