@@ -251,7 +251,7 @@ def test_the_positive_class_is_asked_for_unless_it_is_true_or_one() -> None:
         model = GaussianNB().fit(X.to_numpy(), labels(values))
         with pytest.raises(UsageError, match="positive"):
             infer(model, X)
-        with pytest.raises(UsageError, match="none of the classes"):
+        with pytest.raises(UsageError, match="not one of the classes"):
             infer(model, X, positive="other")
     with pytest.raises(UsageError, match="positive"):
         infer(IsolationForest(n_estimators=5, random_state=0).fit(X.to_numpy()), X)
