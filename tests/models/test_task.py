@@ -22,7 +22,7 @@ def test_of_other_pairs_it_is_asked_for(values):
 def test_the_positive_class_is_one_of_them_in_its_own_type():
     assert Classes(("leak", "ok"), "leak").positive == "leak"
     assert isinstance(Classes((1.0, 2.0), 2).positive, float)
-    with pytest.raises(UsageError, match="none of the classes 'leak', 'ok'"):
+    with pytest.raises(UsageError, match="not one of the classes 'leak', 'ok'"):
         Classes(("leak", "ok"), "Leak")
 
 
