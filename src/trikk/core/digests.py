@@ -6,12 +6,14 @@ A digest is 64 hexadecimal characters, the default 256-bit output of BLAKE3
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from trikk.core.values import JSON, canonical
 
 DIGEST_LENGTH = 64
+_DIGEST = re.compile(f"[0-9a-f]{{{DIGEST_LENGTH}}}")
 _BUFFER = 1 << 20
 
 
@@ -66,4 +68,4 @@ def digest_json(value: JSON) -> str:
 
 def is_digest(text: str) -> bool:
     """Whether `text` has the form of a digest; anything else must never become part of a path."""
-    return len(text) == DIGEST_LENGTH and all(c in "0123456789abcdef" for c in text)
+    return _DIGEST.fullmatch(text) is not None

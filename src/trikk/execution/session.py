@@ -63,6 +63,10 @@ class Session:
 
         return current_lock(self.project)
 
+    def capture(self) -> None:
+        """Make the lock now: `graph` waits for the host's imports, and this goes on beside them."""
+        _ = self.lock
+
     def graph(self, pipeline: str) -> Graph:
         """The graph of a pipeline; UnknownName if there is none of that name."""
         from trikk.execution.launch import graph_of

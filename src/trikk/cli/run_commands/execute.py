@@ -12,7 +12,6 @@ import click
 
 from trikk.cli.printing import echo, json_option, print_json, took
 from trikk.cli.run_commands.progress import Progress
-from trikk.core.logs import tail_of
 from trikk.core.text import counted
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
@@ -69,6 +68,7 @@ def run(
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
         with Session(project, how) as session:
+            session.capture()
             warn_of_effects(session, session.graph(pipeline), parameters)
             state = session.run(pipeline, parameters, text=True)
     return _finish(project, state, as_json=as_json)
@@ -275,6 +275,7 @@ def warn_of_effects(session: Session, graph: Graph, given: Mapping[str, str]) ->
 
 def explain(project: Project, state: RunState) -> None:
     """The failed step, the last lines of its log, and the command that helps."""
+    from trikk.core.logs import tail_of
     from trikk.execution.upkeep.next_command import way_on
 
     echo(f"run {state.id} {state.state}: {state.error or ''}".rstrip(": "), err=True)

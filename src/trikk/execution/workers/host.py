@@ -37,7 +37,7 @@ from trikk.execution.workers.descendants import (
     take_in_orphans,
 )
 from trikk.execution.workers.fork_safety import why_not_fork
-from trikk.execution.workers.spare import Spare, fork_spare
+from trikk.execution.workers.spare import Rehearsal, Spare, fork_spare
 from trikk.execution.workers.wire import AskCodes, AskParts, Codes, Kill, Over, Parts, Ready, Refused, ToHost, Wire
 
 _PIPE = 1 << 16
@@ -66,6 +66,7 @@ class Host:
         self.loaded = Loaded()
         self.place: Workplace
         self.spare: Spare | None = None
+        self.rehearsal: Rehearsal | None = None
 
     def serve(self) -> None:
         """Import the project, report, and start and watch workers until the driver is gone."""
@@ -93,7 +94,10 @@ class Host:
         if settings.isolation == "fresh":
             self.fresh = "trikk.toml says so"
         self.wire.send(Ready(self.fresh), json.dumps(self._graphs()).encode())
-        _warm(self.loaded)  # after the answer: the driver decides on its first step meanwhile
+        # After the answer: the driver decides on its first step meanwhile.
+        _warm(self.loaded)
+        with contextlib.suppress(OSError, TrikkError):  # no room: then a spare is only slower
+            self.rehearsal = Rehearsal(self.place)
         gc.collect()
         gc.freeze()  # the collector of a worker would write to every page that it shares with this process
         awake, wake = os.pipe()
@@ -182,6 +186,8 @@ class Host:
         _become_worker(self.pid)
         self.wire.sock.close()
         self.selector.close()
+        if self.rehearsal is not None:
+            self.rehearsal()
 
     def _work(self, call: bytes, answer: int) -> NoReturn:
         work(StepCall.from_bytes(call), self.root, self.place, answer)
@@ -252,6 +258,8 @@ class Host:
     def _end_all(self) -> None:
         if self.spare is not None:
             self.spare.dismiss()
+        if self.rehearsal is not None:
+            self.rehearsal.close()
         for pid in self.children:
             _signal_group(pid, signal.SIGKILL)
         if self.children:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import select
 import selectors
 import signal
@@ -68,7 +67,7 @@ class ProcessExecutor:
     def _start_host(self) -> None:
         ours, theirs = socket.socketpair()
         self._wire = Wire(ours, ToDriver)
-        self._token = secrets.token_hex(8)
+        self._token = os.urandom(8).hex()
         arguments = [str(theirs.fileno()), str(self._settings.root), str(self._code)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "trikk.execution.workers.host", *arguments],
