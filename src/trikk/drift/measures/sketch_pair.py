@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from trikk.drift.measures.category_summary import Categories
 from trikk.drift.measures.column_pair import BINS, FEW, Counts, Gap, Side
 from trikk.drift.measures.column_summary import ColumnProfile
 from trikk.drift.measures.digest import Digest, number_of
 from trikk.drift.measures.number_summary import Numbers
+
+if TYPE_CHECKING:
+    from trikk.drift.measures.digest import Floats, Keys
+
+_TINY = 5e-324  # where both ends are 0, and nothing is divided
 
 
 class SketchPair:
@@ -35,19 +39,19 @@ class SketchPair:
 
     def bins(self) -> Counts:
         """As `Pair.bins`: the bins end at the edges of the reference's digest that are next above its deciles."""
+        import numpy as np
+
         reference, current = (side.digest for side in self._numbers())
-        edges = sorted(reference.edges())
-        wanted = [reference.count * i / BINS for i in range(1, BINS)]
-        chosen: list[int] = []
-        for edge, (below, _, _) in zip(edges, reference.counts_below(edges), strict=True):
-            if wanted and below >= wanted[0]:
-                chosen.append(edge)
-                wanted = [share for share in wanted if share > below]
-        labels = [f"below {number_of(edge):g}" for edge in chosen] + ["above"]
+        edges = reference.edges()
+        below = reference.counts_below(edges)[0]
+        # For each decile the first edge that is not below it; none for those that only the last edge reaches.
+        places = np.searchsorted(below, [reference.count * i / BINS for i in range(1, BINS)])
+        chosen = edges[np.unique(places[places < len(edges)])]
+        labels = [f"below {edge:g}" for edge in number_of(chosen).tolist()] + ["above"]
         counts = []
         for digest in (reference, current):
-            ends = [0.0, *(below for below, _, _ in digest.counts_below(chosen)), float(digest.count)]
-            counts.append([max(0.0, after - before) for before, after in pairwise(ends)])
+            ends = np.concatenate([[0.0], digest.counts_below(chosen)[0], [float(digest.count)]])
+            counts.append(np.maximum(0.0, np.diff(ends)).tolist())
         return Counts(labels, counts[0], counts[1], exact=False)
 
     def gap(self) -> Gap:
@@ -73,41 +77,67 @@ def gap_of(reference: Digest, current: Digest) -> Gap:
     Between two neighbouring edges of nodes both functions are taken to be straight. The bounds follow from the
     bounds at the edges alone: a function only rises.
     """
-    edges = sorted(reference.edges() | current.edges())
-    low, high = min(reference.low, current.low), max(reference.high, current.high)
-    before = [[part / reference.count for part in bounds] for bounds in reference.counts_below(edges)]
-    now = [[part / current.count for part in bounds] for bounds in current.counts_below(edges)]
-    gaps = [a[0] - b[0] for a, b in zip(before, now, strict=True)]
-    ks = max(abs(gap) for gap in gaps)
-    least = max(max(a[1] - b[2], b[1] - a[2]) for a, b in zip(before, now, strict=True))
-    most, area, error = 0.0, 0.0, 0.0
-    for i in range(len(edges) - 1):
-        a, b = i, i + 1 if edges[i + 1] - edges[i] > 1 else i  # one key wide: nothing happens inside
-        most = max(most, before[b][2] - now[a][1], now[b][2] - before[a][1])
-        left, right = max(low, number_of(edges[i])), min(high, number_of(edges[i + 1]))
-        if right > left:
-            width = right - left
-            area += width * _mean_height(gaps[i], gaps[i + 1])
-            error += width * (_unsure(before[i], before[i + 1]) + _unsure(now[i], now[i + 1]))
-    most = max(most, *(max(a[2] - b[1], b[2] - a[1]) for a, b in zip(before, now, strict=True)))
-    return Gap(ks, max(most - ks, ks - max(0.0, least)), area, error)
+    import numpy as np
+
+    edges = np.union1d(reference.edges(), current.edges())
+    numbers, nearest = number_of(edges), edges[1:] - edges[:-1] == 1
+    before, now = (_shares(digest, edges) for digest in (reference, current))
+    gaps = before.estimate - now.estimate
+    ks = float(np.abs(gaps).max())
+    apart, close = before.most - now.least, before.least - now.most
+    least = float(np.maximum(close, now.least - before.most).max())
+    most = float(np.maximum(apart, now.most - before.least).max())
+    # Both only rise, so that between two edges neither is beyond its bounds at the next one; between two edges
+    # that are one key apart nothing happens.
+    inside = ~nearest
+    for here, there in ((before, now), (now, before)):
+        most = max(most, float((here.most[1:] - there.least[:-1])[inside].max(initial=0.0)))
+    left = np.maximum(min(reference.low, current.low), numbers[:-1])
+    right = np.minimum(max(reference.high, current.high), numbers[1:])
+    wide = right > left
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = (right - left)[wide]
+        area = width * _mean_height(gaps[:-1], gaps[1:])[wide]
+        error = width * (_unsure(before) + _unsure(now))[wide]
+    return Gap(ks, max(most - ks, ks - max(0.0, least)), _sum(area), _sum(error))
 
 
-def _unsure(left: Sequence[float], right: Sequence[float]) -> float:
-    """How far a rising function may be on average from the straight line between two estimates with their bounds.
+class _Shares(NamedTuple):
+    """The share of a digest's values below each of some keys, with its bounds."""
+
+    estimate: Floats
+    least: Floats
+    most: Floats
+
+
+def _shares(digest: Digest, edges: Keys) -> _Shares:
+    return _Shares(*(counts / digest.count for counts in digest.counts_below(edges)))
+
+
+def _sum(parts: Floats) -> float:
+    """The sum from the first to the last: the same bits on every machine, which sums in blocks are not."""
+    return float(parts.cumsum()[-1]) if len(parts) else 0.0
+
+
+def _unsure(shares: _Shares) -> Floats:
+    """How far a rising function may be, on average between two edges, from the line between its estimates.
 
     A function that rises from one end of the line to the other is at most half its height away; outside of that
     height it is at most as far as the bounds are from the estimates.
     """
-    ends = (left[0] - left[1], left[2] - left[0], right[0] - right[1], right[2] - right[0])
-    return (right[0] - left[0]) / 2 + max(ends)
+    import numpy as np
+
+    estimate, least, most = shares
+    beyond = np.maximum(estimate - least, most - estimate)
+    return (estimate[1:] - estimate[:-1]) / 2 + np.maximum(beyond[:-1], beyond[1:])
 
 
-def _mean_height(left: float, right: float) -> float:
+def _mean_height(left: Floats, right: Floats) -> Floats:
     """The mean of |f| where f goes straight from `left` to `right`."""
-    if left * right >= 0:
-        return abs(left + right) / 2
-    return (left * left + right * right) / (2 * (abs(left) + abs(right)))
+    import numpy as np
+
+    crossed = (left * left + right * right) / np.maximum(2 * (np.abs(left) + np.abs(right)), _TINY)
+    return np.where(left * right >= 0, np.abs(left + right) / 2, crossed)
 
 
 def _categories(before: Categories, now: Categories) -> Counts:
