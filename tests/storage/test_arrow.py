@@ -95,6 +95,30 @@ def test_equal_polars_frames_give_equal_bytes_whatever_their_history(
     )
 
 
+FLAT = [pl.Int8, pl.Float64, pl.Boolean, pl.Date, pl.Datetime("us", "UTC"), pl.Decimal(9, 2), pl.String, pl.Binary]
+
+
+@pytest.mark.parametrize("dtype", FLAT, ids=str)
+@pytest.mark.parametrize("rows", [1, 9])
+def test_nulls_that_were_dropped_leave_no_trace(tmp_path: Path, dtype: Any, rows: int) -> None:
+    text = pl.String if dtype == pl.Binary else dtype
+    without = pl.Series("c", range(rows)).cast(text).cast(dtype).to_frame()
+    dropped = (
+        pl.Series("c", [0, None, *range(1, rows)])
+        .cast(text)
+        .cast(dtype)
+        .to_frame()
+        .filter(pl.nth(0).is_not_null())
+    )
+    path = tmp_path / "frame.arrow"
+    assert digest_of(dropped, path) == digest_of(without, path)
+    oldest = pl.CompatLevel.oldest()
+    arrow_ipc.write(without.to_arrow(compat_level=oldest), path)
+    expected = path.read_bytes()
+    arrow_ipc.write(dropped.to_arrow(compat_level=oldest), path)
+    assert path.read_bytes() == expected
+
+
 @given(columns())
 @SETTINGS
 def test_a_polars_frame_comes_back_equal_with_its_types(

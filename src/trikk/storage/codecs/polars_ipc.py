@@ -129,16 +129,35 @@ def _flat(column: pl.Series, plain: pl.Expr) -> pl.Expr:
     if column.dtype == pl.Null or _is_deep(column):
         return plain
     values = plain
-    if column.dtype == pl.Boolean:
-        values = values.fill_null(value=False).cast(pl.UInt8) == 1
-    elif column.null_count():
-        zero = {pl.String: "", pl.Binary: b""}.get(column.dtype.base_type(), 0)
+    if column.null_count():
+        zero = {pl.String: "", pl.Binary: b"", pl.Boolean: False}.get(column.dtype.base_type(), 0)
         values = values.fill_null(pl.lit(zero).cast(column.dtype))
-    elif not (column.dtype.is_integer() or column.dtype.is_float()):
-        values = values.gather(pl.int_range(pl.len()))  # drops a bitmap that marks nothing as null
+    elif _has_bitmap(column):
+        values = values.gather(pl.int_range(pl.len()))  # the cheapest that drops it
+    if column.dtype == pl.Boolean:
+        values = values.cast(pl.UInt8) == 1
     if column.null_count():
         values = pl.when(plain.is_not_null().cast(pl.UInt8) == 1).then(values)
     return values
+
+
+def _has_bitmap(column: pl.Series) -> bool:
+    """Whether a column of a flat type without nulls has a bitmap all the same, which polars would write.
+
+    polars does not tell, but counts a bitmap into the size of a column of fixed width. The lengths of texts
+    have the bitmap of the texts, and cost a fifth of taking the texts anew.
+    """
+    import polars as pl
+
+    fixed = column
+    if column.dtype == pl.String:
+        fixed = column.str.len_bytes()
+    elif column.dtype == pl.Binary:
+        fixed = column.bin.size()
+    elif column.dtype == pl.Boolean:
+        return fixed.estimated_size() != (fixed.len() + 7) // 8
+    width = fixed.clear(1).estimated_size() - 1  # one null: its value and a byte of bitmap
+    return fixed.estimated_size() != fixed.len() * width
 
 
 def _through_parquet(column: pl.Series) -> pl.Series:
