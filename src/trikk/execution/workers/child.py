@@ -17,7 +17,7 @@ from trikk.execution.code.loading import Loaded, load
 from trikk.execution.step_messages import StepCall, StepResult, failure
 from trikk.execution.workers.attempt import Workplace, raised, run_call
 from trikk.execution.workers.descendants import die_with_parent, end_children, has_children, take_in_orphans
-from trikk.execution.workers.threads import limit_threads
+from trikk.execution.workers.warm_up import limit_threads
 from trikk.runs.journals.lazy_journal import LazyJournal
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.stores.locations import open_store

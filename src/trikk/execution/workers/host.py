@@ -38,9 +38,11 @@ from trikk.execution.workers.descendants import (
 )
 from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.execution.workers.spare import Rehearsal, Spare, fork_spare
+from trikk.execution.workers.warm_up import use_large_pages, warm_up
 from trikk.execution.workers.wire import AskCodes, AskParts, Codes, Kill, Over, Parts, Ready, Refused, ToHost, Wire
 
 _PIPE = 1 << 16
+_MANY = 8  # forks after which as many more are likely: large pages cost what they save in seven
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Host:
         self.place: Workplace
         self.spare: Spare | None = None
         self.rehearsal: Rehearsal | None = None
+        self.forks = 0
 
     def serve(self) -> None:
         """Import the project, report, and start and watch workers until the driver is gone."""
@@ -95,7 +98,7 @@ class Host:
             self.fresh = "trikk.toml says so"
         self.wire.send(Ready(self.fresh), json.dumps(self._graphs()).encode())
         # After the answer: the driver decides on its first step meanwhile.
-        _warm(self.loaded)
+        warm_up(self.loaded, settings.location("journal"))
         with contextlib.suppress(OSError, TrikkError):  # no room: then a spare is only slower
             self.rehearsal = Rehearsal(self.place)
         gc.collect()
@@ -179,6 +182,9 @@ class Host:
 
     def _make_spare(self) -> None:
         if self.fresh is None and self.spare is None:
+            self.forks += 1
+            if self.forks == _MANY:
+                use_large_pages()
             with contextlib.suppress(OSError):  # then the next call makes one, or says why not
                 self.spare = fork_spare(self._begin_worker, self._work)
 
@@ -290,16 +296,6 @@ def _signal_group(pid: int, number: int) -> None:
         pass
     except PermissionError:
         os.kill(pid, number)
-
-
-def _warm(loaded: Loaded) -> None:
-    """Import, without using, what workers of these pipelines will import anyway."""
-    if any(p.graph.tables_read() or p.graph.tables_written() for p in loaded.pipelines.values()):
-        import deltalake  # noqa: F401
-        import polars as pl  # noqa: F401
-
-        import trikk.storage.frames
-        import trikk.storage.tables.versioned_tables  # noqa: F401
 
 
 def main() -> None:
