@@ -11,6 +11,7 @@ from trikk.pipeline.graph import Graph, Node
 from trikk.runs.run_state import RunState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
+from trikk.storage.codecs.plain import item as part
 
 _PLAIN = ("json", "list", "tuple", "dict")
 
@@ -30,6 +31,7 @@ class Binder:
         self.artifacts = artifacts
         self._kinds = {s.name: s.kind for s in graph.parameters}
         self._parts: dict[str, list[dict[str, JSON]]] = {}  # of a list, by its digest, the items
+        self._plain_lists: dict[tuple[str, tuple[str | int, ...]], JSON] = {}  # by digest and path inside
 
     def arguments(self, node: Node, item: int | None) -> dict[str, Any]:
         """A call's arguments for a step, or for one item of it. Outputs are handed on as the state has them."""
@@ -121,14 +123,26 @@ class Binder:
             return {"value": None}
         return {"table": ref.table, "version": version, "writes": writes}
 
+    def _encoded(self, output: dict[str, Any], path: tuple[str | int, ...]) -> JSON:
+        encoded = self.artifacts.read_json(Artifact.read(output))
+        for key in path:
+            encoded = part(encoded, key)
+        return encoded
+
     def _item(self, argument: Argument, item: int) -> dict[str, Any]:
         if isinstance(argument, Group):
             return self._bind(argument.items[item])
         if isinstance(argument, OutputRef):
             output = self._output(argument)
-            if argument.path or output["codec"] == "json":
-                return {"artifact": output, "path": [*argument.path, item]}
             digest = output["digest"]
+            if output["codec"] == "json":
+                # The item itself: a worker that looked for it in the list would read all of that.
+                key = (digest, argument.path)
+                if key not in self._plain_lists:
+                    self._plain_lists[key] = self._encoded(output, argument.path)
+                return {"value": part(self._plain_lists[key], item)}
+            if argument.path:
+                return {"artifact": output, "path": [*argument.path, item]}
             if digest not in self._parts:  # read once, not once for each of the items
                 self._parts[digest] = [part.to_json() for part in self.artifacts.parts(Artifact.read(output))]
             return {"artifact": self._parts[digest][item], "path": []}
