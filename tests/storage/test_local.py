@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from trikk.core.digests import digest_bytes
-from trikk.core.errors import UsageError
+from trikk.core.errors import CodecError, UsageError
 from trikk.storage.artifacts import Artifacts
+from trikk.storage.stores import syncing
 from trikk.storage.stores.local import LocalStore, storage_error
 from trikk.storage.stores.locations import open_store
 from trikk.storage.stores.memory_store import MemoryStore
@@ -163,3 +166,35 @@ def test_a_disk_that_really_is_full_keeps_what_it_had(tmp_path: Path) -> None:
         pytest.skip(f"this machine lends no small disk: {probe.stderr.decode().strip()}")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["True []"] * 4 + ["small 1"]
+
+
+def test_a_large_frame_is_on_its_way_to_the_disk_while_it_is_written_and_a_small_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def begin(descriptor: int, *_: int) -> int:
+        sizes.append(os.fstat(descriptor).st_size)
+        return 0
+
+    monkeypatch.setattr(syncing, "_sync_file_range", lambda: begin)
+    monkeypatch.setattr(syncing, "_PAUSE", 0.0001)
+    artifacts = Artifacts(LocalStore(tmp_path / "store"))
+    small = artifacts.save(pl.DataFrame({"n": range(1000)}))
+    assert sizes == []
+    large = artifacts.save(pl.select(n=pl.int_range(2_000_000)))
+    assert len(sizes) > 1
+    assert sizes[-1] == large.size
+    assert artifacts.load(small).height == 1000
+    assert artifacts.load(large)["n"].sum() == 1_999_999 * 1_000_000
+
+
+def test_what_fails_while_it_is_written_early_leaves_no_file_thread_or_descriptor(tmp_path: Path) -> None:
+    artifacts = Artifacts(LocalStore(tmp_path / "store"))
+    objects = pl.DataFrame({"n": range(2_000_000), "o": pl.Series([object()] * 2_000_000, dtype=pl.Object)})
+    with pytest.raises(CodecError, match="'o'"):
+        artifacts.save(objects)
+    assert "trikk writes early" not in {thread.name for thread in threading.enumerate()}
+    opened = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert [path for path in opened if path.startswith(str(tmp_path))] == []
+    assert list((tmp_path / "store" / "tmp").iterdir()) == []

@@ -6,6 +6,7 @@ What was a frame of one library can be asked for as one of another; which one wa
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from trikk.core.values import JSON
 from trikk.storage import frames
 from trikk.storage.codec import type_name
 from trikk.storage.codecs import arrow_ipc, polars_ipc
+from trikk.storage.stores.syncing import written_early
+
+_LARGE = 8 << 20  # bytes; what is smaller is synced before a thread would have begun
 
 
 class ArrowCodec:
@@ -76,7 +80,8 @@ def _dump_polars(value: Any, kind: str, path: Path) -> dict[str, JSON]:
         if kind == "polars.Series":
             frame = value.to_frame()
             summary["name"] = value.name
-        polars_ipc.write(frame, path)
+        with _early(frame.estimated_size(), path):
+            polars_ipc.write(frame, path)
         rows, schema = frame.height, frame.schema
     columns: dict[str, JSON] = {name: str(dtype) for name, dtype in schema.items()}
     return {**summary, "rows": rows, "columns": columns}
@@ -87,9 +92,14 @@ def _dump_arrow(value: Any, kind: str, path: Path) -> dict[str, JSON]:
     if kind == "pandas.Series":
         summary["name"] = None if value.name is None else str(value.name)
     table = frames.as_kind(value, "pyarrow.Table")
-    arrow_ipc.write(table, path)
+    with _early(table.nbytes, path):
+        arrow_ipc.write(table, path)
     columns: dict[str, JSON] = {field.name: str(field.type) for field in table.schema}
     return {**summary, "rows": table.num_rows, "columns": columns}
+
+
+def _early(size: int, path: Path) -> AbstractContextManager[None]:
+    return written_early(path) if size > _LARGE else nullcontext()
 
 
 def _scanned(path: Path, written: str) -> Any:
