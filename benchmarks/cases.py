@@ -190,4 +190,30 @@ FRAMES = (
         why="As in `frame`.",
     ),
 )
-ALL = (*STEPS, *FRAMES)
+CITY = (
+    Case(
+        name="city-night",
+        about="{size} departures: features of a week, predictions, a table's version, a stream; 4 isolated steps",
+        size=500_000,
+        trikk=work("city_day:by_trikk", "nightly"),
+        floors={
+            "by hand, results kept": work("city_day:by_hand", "nightly", "kept"),
+            "by hand": work("city_day:by_hand", "nightly"),
+        },
+        target=1.25,
+        why="Ids and digests of rows that can be proved, each frame read and verified in a fresh process.",
+    ),
+    Case(
+        name="city-train",
+        about="a model of 100 trees is trained on {size} departures and registered",
+        size=500_000,
+        trikk=work("city_day:by_trikk", "train"),
+        floors={
+            "by hand, results kept": work("city_day:by_hand", "train", "kept"),
+            "by hand": work("city_day:by_hand", "train"),
+        },
+        target=1.25,
+        why="The training rows are kept and read again, and the model is asked to prove its signature.",
+    ),
+)
+ALL = (*STEPS, *FRAMES, *CITY)

@@ -3,7 +3,7 @@
 The same two messages travel to a local process, another machine or a container. They are written where they come
 from and read where they are used; whoever carries them has bytes. An argument in a call is one of
 
-    {"value": encoded}                                plain, by trikk.core.values: a constant, an item of a plain list
+    {"value": encoded}                                plain, by trikk.core.values; also an item of a plain list
     {"parameter": name, "value": json}                as the pipeline's parameter kind has it
     {"artifact": artifact, "path": [...]}             what an earlier step made, or what lies inside
     {"artifacts": [artifact, ...]}                    all outputs of a step that declares several

@@ -53,6 +53,7 @@ class Workplace:
     environment: str = "main"
 
 
+_FRAMES = ("polars.DataFrame", "polars.LazyFrame")
 _OF_DAMAGED_FILES = {"ComputeError", "InvalidOperationError", "PanicException", "ArrowInvalid", "OSError"}
 
 
@@ -228,10 +229,11 @@ def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, 
     assert call.write is not None
     name = str(call.write["table"])
     try:
-        frame = rows_of(load_argument(call.arguments["rows"], Any, place, {}))
-        nothing = not frame.width and place.tables.version(name) is None
-        frame = storable(frame) if frame.width else frame
-        rows = place.artifacts.save(frame)
+        given = rows_of(load_argument(call.arguments["rows"], Any, place, {}))
+        nothing = not given.width and place.tables.version(name) is None
+        frame = storable(given) if given.width else given
+        kept = _kept(call.arguments["rows"]) if frame is given else None
+        rows = kept or place.artifacts.save(frame)
         committed: dict[str, JSON] = {"table": name, "rows": rows.summary.get("rows"), "dry": call.dry}
         if not call.dry and not nothing:
             commit = _commit(call, call.write, frame, rows.digest, place)
@@ -239,6 +241,14 @@ def _write(call: StepCall, place: Workplace) -> tuple[list[Artifact], dict[str, 
     except Exception as error:
         raise _Failed(raised("stored", error, call, place, f"table {name} can't be written: ")) from error
     return [rows], committed
+
+
+def _kept(argument: Mapping[str, Any]) -> Artifact | None:
+    """The artifact of a write's rows where they are a step's whole result: saved again it would be the same."""
+    result = Artifact.read(argument["artifact"]) if "artifact" in argument and not argument["path"] else None
+    if result is None or result.codec != "arrow" or result.summary["type"] not in _FRAMES:
+        return None
+    return Artifact(result.digest, result.codec, result.size, {**result.summary, "type": _FRAMES[0]})
 
 
 def _commit(call: StepCall, to: Mapping[str, Any], frame: Any, digest: str, place: Workplace) -> Any:

@@ -11,6 +11,7 @@ import functools
 import io
 import json
 import pickle
+import re
 import sys
 import warnings
 import weakref
@@ -130,16 +131,17 @@ def note_of(value: object) -> str | None:
 
 
 @functools.cache
-def _distributions() -> dict[str, list[str]]:
-    """What each top-level package is installed as; it takes long, so it is asked only where something differs."""
+def distribution_of(package: str) -> str:
+    """What a top-level package is installed as: "scikit-learn" for "sklearn"; its name if that is not known."""
     from importlib import metadata
 
-    return {package: list(names) for package, names in metadata.packages_distributions().items()}
-
-
-def distribution_of(package: str) -> str:
-    """What a top-level package is installed as: "scikit-learn" for "sklearn"."""
-    return next(iter(_distributions().get(package, [])), package)
+    # the lists of files as texts: `packages_distributions` reads every name, which takes half a second
+    own = re.compile(rf"^{re.escape(package)}[/.]", re.MULTILINE)
+    for distribution in metadata.distributions():
+        top = distribution.read_text("top_level.txt")
+        if package in top.split() if top else own.search(distribution.read_text("RECORD") or ""):
+            return str(distribution.name)
+    return package
 
 
 def _version(package: str) -> str | None:
