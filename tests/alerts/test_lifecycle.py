@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk.alerts.incidents.book import Book, subject_of
-from trikk.alerts.incidents.by_hand import acknowledge, resolve
 from trikk.alerts.incidents.decision import Change
 from trikk.alerts.incidents.incident import STARTING, Incident
 from trikk.alerts.incidents.lifecycle import decide, start_is_due
@@ -109,14 +108,14 @@ class Beaten(Book):
     def get(self, incident: str) -> Incident:
         known = super().get(incident)
         if not known.acknowledged:
-            acknowledge(Book(self.ledger), incident, by="bob", why="", at=known.opened)
+            Book(self.ledger).acknowledge(incident, by="bob", why="", at=known.opened)
         return known
 
 
 def test_of_two_who_acknowledge_at_once_one_is_first_and_neither_is_told_to_try_again() -> None:
     life = Life(rule())
     life.after(DAY, True, True)
-    known = acknowledge(Beaten(life.journal), "people.loss-1", by="ada", why="", at=life.now)
+    known = Beaten(life.journal).acknowledge("people.loss-1", by="ada", why="", at=life.now)
     assert known.acknowledged == "bob"
     assert known.is_open
 
@@ -139,7 +138,7 @@ def test_it_escalates_while_nobody_acts_and_not_after_somebody_has_said_so() -> 
     assert life.after(1) == ["escalated"]
     assert life.after(DAY) == []
     assert life.after(DAY) == ["escalated"]
-    acknowledge(Book(life.journal), "people.loss-1", by="ada", why="", at=life.now)
+    Book(life.journal).acknowledge("people.loss-1", by="ada", why="", at=life.now)
     assert life.after(9 * DAY) == []
     assert life.after(DAY, True, badness=9.0) == ["updated"]
     assert life.after(DAY, False, False) == ["resolved"]
@@ -172,7 +171,7 @@ def test_what_comes_back_within_the_cool_down_opens_when_that_is_over() -> None:
 def test_what_was_resolved_by_hand_opens_for_newer_points_only() -> None:
     life = Life(rule(windows=1, escalate_after=0.0))
     life.after(DAY, True)
-    resolve(Book(life.journal), "people.loss-1", by="ada", why="known", at=life.now)
+    Book(life.journal).resolve("people.loss-1", by="ada", why="known", at=life.now)
     assert life.after(9 * DAY) == ["suppressed"]
     assert life.after(9 * DAY) == []
     assert life.after(DAY, True) == ["opened"]
@@ -258,9 +257,8 @@ def test_whatever_happens_incidents_keep_their_promises(
         elif what in ("ack", "resolve"):
             for one in Book(life.journal).unfinished():
                 if one.is_open:
-                    (acknowledge if what == "ack" else resolve)(
-                        Book(life.journal), one.id, by="ada", why="x", at=life.now
-                    )
+                    book = Book(life.journal)
+                    (book.acknowledge if what == "ack" else book.resolve)(one.id, by="ada", why="x", at=life.now)
         start(life)
         life.look() if what != "die" else None
         check(life)

@@ -118,6 +118,6 @@ def test_bad_rows_are_set_aside_once_and_show_prints_every_check(folder: Folder)
     folder.good("resume", run["id"])
     folder.good("replay", run["id"])
     told = folder.trikk("tables", "rejected").out
-    assert "version 0: 1 rows" in told
+    assert "version 0: 1 row," in told
     assert '{"id": 2, "x": 50}' in told
     assert "'verdict'" not in folder.trikk("show", run["id"], "quality_gate").out

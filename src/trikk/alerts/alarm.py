@@ -55,6 +55,7 @@ class Alarm:
         escalate_after: float | str | timedelta | None = None,
         min_labelled: int | None = None,
     ) -> None:
+        # Late: every process that loads the project imports this module, and most declare no alarm.
         from trikk.alerts.rules.kinds import checked
         from trikk.alerts.rules.monitor_rule import MonitorRule
 
@@ -73,6 +74,7 @@ class Alarm:
             "min_labelled": min_labelled,
         }
         self.name = name
+        # The monitor's `minimum` is not known yet: an alarm is made before the monitor that it is given to.
         self._has_minimum = min_labelled is not None
         rule = located(checked, given)
         if not isinstance(rule, MonitorRule):

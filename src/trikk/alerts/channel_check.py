@@ -27,6 +27,7 @@ def examine(project: Project) -> list[Finding]:
 def _channels(project: Project, settings: AlertSettings) -> Iterator[Finding]:
     for name, address in settings.channels.items():
         try:
+            # One by one: a channel with a wrong address says nothing about the next.
             check(project.settings, name, address)
             yield Finding(f"channel {name}", True, "its address can be used")
         except TrikkError as error:

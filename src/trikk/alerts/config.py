@@ -87,6 +87,7 @@ class AlertSettings:
 
     def route(self, severity: str, *, escalated: bool = False) -> tuple[str, ...]:
         """The channels that a message of a severity goes to, each once."""
+        # An empty list is a wish for silence; a severity that is not named goes everywhere.
         given = self.routes.get(severity)
         plain = (
             given if given is not None else tuple(n for n in self.channels if n != FILE_CHANNEL or self._is_bare)
@@ -124,6 +125,7 @@ def _read(data: Mapping[str, Any]) -> AlertSettings:
     url = data.get("url", "")
     if not isinstance(url, str) or (url and not url.startswith(("http://", "https://"))):
         raise UsageError(f"alerts.url = {url!r}", next='write url = "https://..."')
+    # Channels before routes, which name them.
     channels = _channels(data.get("channels", {}))
     return AlertSettings(
         _rules(data), channels, _routes(data.get("routes", {}), channels), url.rstrip("/"), digest
@@ -142,6 +144,7 @@ def _channels(given: Any) -> dict[str, str]:
             raise UsageError(
                 f"channel {name} is not an address", next='such as "mailto://...", "slack://...", "file:alerts"'
             )
+    # First and always there, so that no message is lost in a project without channels; an own `file` replaces it.
     return {FILE_CHANNEL: "file:.trikk/alerts", **given}
 
 
@@ -176,5 +179,6 @@ def _rules(data: Mapping[str, Any]) -> tuple[Rule, ...]:
     wants = data.get("defaults", True)
     if not isinstance(wants, bool):
         raise UsageError(f"alerts.defaults = {wants!r}", next="write true or false")
+    # A general rule of one's own takes a default's place; one on a single pipeline leaves it for the others.
     general = {rule.kind for rule in rules if not rule.subject}
     return (*rules, *(rule for rule in DEFAULTS if wants and rule.kind not in general))

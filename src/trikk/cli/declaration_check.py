@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from trikk.core.errors import TrikkError
+from trikk.core.errors import TrikkError, UnknownName
 from trikk.execution.project import Project
 
 if TYPE_CHECKING:
     from trikk.execution.upkeep.project_check import Finding
+    from trikk.monitoring.monitor_definition import MonitorSpec
     from trikk.pipeline.graph import Graph
+    from trikk.reports.report_definition import ReportSpec
 
 
 def declared_graphs(project: Project) -> dict[str, Graph]:
@@ -29,7 +32,6 @@ def examine(project: Project) -> list[Finding]:
     """Look at monitors' alarms and at reports; nothing if the code can't be loaded, which is told elsewhere."""
     from trikk.alerts.channel_check import of_starts
     from trikk.alerts.evaluations import declared as monitors_in
-    from trikk.reports import subject_check as of_reports
     from trikk.reports.due_reports import declared as reports_in
 
     try:
@@ -38,4 +40,26 @@ def examine(project: Project) -> list[Finding]:
         return []
     monitors = {spec.name: spec for spec in monitors_in(graphs).values()}
     reports = list(reports_in(graphs).values())
-    return [*of_starts(project, list(monitors.values()), graphs), *of_reports.examine(reports, monitors)]
+    return [*of_starts(project, list(monitors.values()), graphs), *_of_reports(reports, monitors)]
+
+
+def _of_reports(reports: Sequence[ReportSpec], monitors: Mapping[str, MonitorSpec]) -> Iterator[Finding]:
+    """Whether the monitors that reports name are there, and slice as is needed."""
+    from trikk.execution.upkeep.project_check import Finding
+
+    for spec in reports:
+        wrong = [one for name in spec.monitors if (one := _wrong(spec, name, monitors)) is not None]
+        for error in wrong:
+            yield Finding(f"report {spec.name}", False, error.what, error.next)
+        if not wrong:
+            yield Finding(f"report {spec.name}", True, f"its monitors are declared: {', '.join(spec.monitors)}")
+
+
+def _wrong(spec: ReportSpec, name: str, monitors: Mapping[str, MonitorSpec]) -> UnknownName | None:
+    if name not in monitors:
+        return UnknownName("monitor", name, monitors)
+    slices = monitors[name].slices
+    if spec.customers and spec.customer_slice not in slices:
+        mend = f"add {spec.customer_slice!r} to the slices of monitor {name}"
+        return UnknownName(f"slice of monitor {name}", spec.customer_slice, slices, next=mend)
+    return None

@@ -21,6 +21,7 @@ from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.text import counted, printable, printable_lines, shorten
 from trikk.core.values import plain
 
+# Long enough to tell things apart, short enough for two columns on a usual terminal.
 VALUE = 60  # characters of a value in a line that shows others beside it
 CELL = 300  # of a cell of a table
 LINE = 2_000  # of a line
@@ -111,6 +112,7 @@ def _without_controls(line: str) -> str:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
+        # Python would write NaN, which is not JSON and which no other program reads.
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}

@@ -80,6 +80,7 @@ def init(folder: str, example: str | None) -> None:
 def _write_new(target: Path) -> None:
     try:
         target.mkdir(parents=True, exist_ok=True)
+        # The folder's name goes into TOML between quotes.
         name = re.sub(r"[^\w .-]", "-", target.resolve().name)
         (target / FILE).write_text(f'name = "{name}"\npipelines = ["pipelines"]\n')
         (target / "pipelines.py").write_text(_PIPELINES)
@@ -108,6 +109,7 @@ def doctor(as_json: bool) -> int:
     findings = []
     for finding in _findings(Project.open()):
         findings.append(finding)
+        # As soon as it is there: on a large project the next may take minutes.
         if not as_json:
             echo(f"{'ok  ' if finding.good else 'BAD '} {finding.subject}: {finding.text}")
             if finding.next:

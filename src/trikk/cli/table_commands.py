@@ -73,6 +73,7 @@ def _show_rows(project: Project, name: str, version: int, where: str, most: int,
     from trikk.storage.tables.row_filter import rows_where
 
     selected = rows_where(project.tables.scan(name, version), where)
+    # Together, so that the table is read once.
     count, head = pl.collect_all([selected.select(pl.len()), selected.head(most)])
     if as_json:
         shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
@@ -121,6 +122,7 @@ def ingest(
         raise UsageError("--merge needs a key", next="name the columns that tell rows apart: --key day,line")
     project = Project.open()
     _ = project.state_dir
+    # Asked before, to tell whether this load has made the table.
     before = project.tables.version(name)
     report = load(
         project.tables,

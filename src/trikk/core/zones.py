@@ -8,6 +8,7 @@ cuts time into hours, days or months asks here, so that one part always begins w
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
 
@@ -18,6 +19,11 @@ def moment_of(local: datetime, zone: tzinfo) -> datetime:
     A time that comes twice is the first of the two; one that is left out is told by the clock as it was before.
     """
     return (local if local.tzinfo else local.replace(tzinfo=zone, fold=0)).astimezone(UTC)
+
+
+def local_text(at: float, zone: str) -> str:
+    """A moment (seconds since 1970) as people of a place read it: "2020-03-22 23:59 NZDT"."""
+    return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
 
 
 def start_of(local: datetime, zone: tzinfo) -> datetime:

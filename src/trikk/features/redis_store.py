@@ -39,6 +39,8 @@ class RedisOnline:
         self._errors = redis.RedisError
         self._watched = redis.WatchError
         self._address = address
+        # Braces make a hash tag: in a cluster, the set that is written beside it is on the same node, as RENAME
+        # needs.
         self._key = f"trikk:features:{{{name}}}"
         with self._explained():
             self._client: Any = redis.Redis.from_url(
@@ -55,6 +57,7 @@ class RedisOnline:
 
     def count(self) -> int:
         with self._explained():
+            # One field is the state.
             return max(0, int(self._client.hlen(self._key)) - 1)
 
     def replace(self, before: str | None, after: str, cells: Iterable[tuple[str, str]]) -> int:

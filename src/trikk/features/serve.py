@@ -82,6 +82,7 @@ class View:
                     where=self.where,
                     next="say at=, or sync with rebuild for an earlier moment",
                 )
+            # The clock of who synced may be a little ahead.
             return max(horizon, now)
         moment = moment_of(at, aware, self.where)
         if moment < horizon:
@@ -185,6 +186,7 @@ class Server:
             if state == view.text:
                 break
             view = view_of(self._definition, state)
+        # Kept only once a read has agreed with it.
         self._view = view
         moment, ttl = view.moment(at), self._definition.ttl
         left = iter(cells)

@@ -132,6 +132,7 @@ def _added(
     if new is None:
         return None
     known = _facts(definition, new)
+    # It never goes back: cells of before may have been dropped.
     horizon = max(state.horizon, _horizon(definition, place, at, known.aware))
     after = _state(definition, known, version, horizon)
     # cells of other types can't be mixed with those that are there; and for many rows a rebuild is faster

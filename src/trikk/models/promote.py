@@ -134,7 +134,7 @@ def compare(
         "reason": "; ".join([verdict.reason, *words]),
         "former": None if holder is None else holder.version,
         "metric": metric.name,
-        "better": metric.better,
+        "better": metric.better.value,  # stored: as a member it would be of this build's class
         "candidate": scores[0].value,
         "holder": None if against is None else against.value,
         "rows": scores[0].rows,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
 from trikk.core.record import Record
-from trikk.models.metrics.own_metric import BETTER, is_place, place_of
+from trikk.models.metrics.own_metric import KNOWN, Better, is_place, place_of
 from trikk.models.metrics.own_metric import Metric as Own
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def better_by(
 
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not math.isfinite(margin):
         raise UsageError(f"{margin!r} is not a margin", next="give a number: 0.02 for 2 %")
-    if better is not None and better not in BETTER:
-        raise UsageError(f"better={better!r}", next=f"use one of {', '.join(BETTER)}")
+    if better is not None and better not in KNOWN:
+        raise UsageError(f"better={better!r}", next=f"use one of {', '.join(KNOWN)}")
     if isinstance(metric, Own):
         better, metric = better or metric.better or None, metric.function or metric.name
     elif not isinstance(metric, str):
@@ -83,7 +83,7 @@ def decide(
     if holder is None:
         return Verdict(True, f"the first: {name} {new:.6g} on {candidate.rows:,} rows")
     old = holder.value
-    gain = {"lower": old - new, "higher": new - old, "zero": abs(old) - abs(new)}[metric.better]
+    gain = {Better.LOWER: old - new, Better.HIGHER: new - old, Better.ZERO: abs(old) - abs(new)}[metric.better]
     needed = rule.margin * abs(old) if rule.relative else rule.margin
     promote = gain >= needed and (gain > 0 or rule.margin < 0)
     share = f" ({abs(gain) / abs(old):.2%})" if old else ""

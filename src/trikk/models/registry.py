@@ -107,6 +107,7 @@ class Registry:
         check_name("model", model.name)
 
         def decide(state: ModelState) -> tuple[str, dict[str, JSON]]:
+            # Counted on the state that `after=` holds it to: two at once get two numbers.
             return s.VERSION_REGISTERED, {**model.to_json(), "version": len(state.versions) + 1}
 
         added = self._add(model.name, decide, at=model.created, identity=identity)
@@ -162,6 +163,7 @@ class Registry:
             moves = state.moves_of(alias, environment)
             if recorded is not None:
                 _check_counts_from(moves, name, version, at, recorded)
+            # Told to count from an earlier time, it changes who held the alias then, though not who holds it now.
             if now == version and (recorded is None or moves[-1].at <= at):
                 return None
             asks = (environment, alias) in state.guarded

@@ -139,6 +139,7 @@ class ModelState:
                 replace(
                     request,
                     seq=entry.seq,
+                    # It counts from the approval, unless it was told from when.
                     at=entry.at if request.recorded is None else request.at,
                     state=MoveState.MOVED,
                     former=former,
@@ -175,6 +176,7 @@ class ModelState:
         place = (move.environment, move.alias)
         holders = self.holders.setdefault(place, [])
         if move.state is MoveState.RETURNED:
+            # The one before holds it again; a second rollback goes one further back.
             holders.pop()
         else:
             holders.append(move.version)

@@ -18,6 +18,7 @@ from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.models.metrics.by_name import check_fit, metric_of
 from trikk.models.metrics.metric import Metric
+from trikk.models.metrics.own_metric import Better
 from trikk.models.task import PROBABILITY, ClassValue, Task
 from trikk.monitoring.cases.windows import KINDS, zone_of
 from trikk.monitoring.estimates.classes import is_expected
@@ -171,7 +172,7 @@ class MonitorSpec(Record, frozen=True):
         own = self.own.get(name)
         if own is None:
             return metric_of(name)
-        return dataclasses.replace(metric_of(str(own["function"])), name=name, better=str(own["better"]))
+        return dataclasses.replace(metric_of(str(own["function"])), name=name, better=Better(own["better"]))
 
     def better(self, name: str) -> str:
         """Whether "lower", "higher" or the nearer to "zero" is better of a metric; "" if that is not known."""

@@ -64,6 +64,7 @@ class Check:
         if self.severity not in [*Severity]:
             raise refused(f"severity={self.severity!r}", 'use "info", "warn" or "block"')
         object.__setattr__(self, "severity", Severity(self.severity))
+        # 1 would let everything pass, and is refused: such a check says nothing.
         if not is_open(self.allow) and not (is_number(self.allow) and 0 <= self.allow < 1):
             raise refused(f"allow={self.allow!r}", "give the share of rows that may fail, 0 to less than 1")
         if not all(isinstance(column, str) and column for column in self.columns):
@@ -169,6 +170,7 @@ def is_open(value: object) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether it is a number, and no truth value."""
+    # True is an int to Python.
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

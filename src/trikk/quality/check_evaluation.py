@@ -53,6 +53,7 @@ def evaluate(
             continue
         facts, failing = seen[id(check)]
         finding = judge(check, facts, allow_empty=allow_empty)
+        # Only of checks that fail: each sample is a pass of its own over the rows.
         if finding["failing"] and failing is not None and sample:
             finding["sample"] = _sample(failing, rows, check, sample)
         if _sorts(check, facts, plans, at_most):
@@ -61,6 +62,7 @@ def evaluate(
     if at_most is None or not count:
         return conclude(count, findings), None
     reason = reason_of([(c, plans[id(c)]) for c in counted if _sorts(c, seen[id(c)][0], plans, at_most)])
+    # Counted by the reason itself and not from the checks: a row may fail several.
     bad = rows.select(reason.count()).collect(engine="streaming").item()
     return conclude(count, [*findings, share_set_aside(bad, count, at_most, allow_empty=allow_empty)], bad), reason
 

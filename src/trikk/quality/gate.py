@@ -83,8 +83,10 @@ def _step(checks: Sequence[Check], name: str, quarantine: Table | None) -> Step[
 
 def _hold(trace: Trace, result: Any, quarantine: Table | None) -> None:
     """Let what stands below and uses the rows wait for the gate, and append those that are set aside."""
+    # After the gate's own node is recorded: it holds back what comes below it.
     trace.hold("rows", replaced=quarantine is not None)
     if quarantine is not None:
+        # No empty version of the quarantine each night in which all rows are good.
         with when(result.result["set_aside"] > 0):
             quarantine.append(result.rejected, schema_mode="merge")  # `predict` may share it
 
@@ -121,15 +123,36 @@ def _check_quarantine(quarantine: object, at_most: object) -> None:
 
 
 def _checks(checks: object) -> list[Check]:
-    from trikk.quality.foreign.recognised import check_of
-
+    # A dict, such as a suite's JSON, is iterable as well, and is one check.
     one = isinstance(checks, Check | Mapping | str | type) or not isinstance(checks, Iterable)
-    listed = [check_of(item) for item in ([checks] if one else checks)]  # type: ignore[attr-defined]
+    listed = [_check_of(item) for item in ([checks] if one else checks)]  # type: ignore[attr-defined]
     if not listed:
         raise DefinitionError(
             "a gate has no checks", where=caller(), next='give some: quality_gate(rows, [not_null("id")])'
         )
     return listed
+
+
+def _check_of(value: object) -> Check:
+    """A check from what an author may put into a gate's list, known without importing the library it is from."""
+    from trikk.quality.foreign.with_expectations import expectations
+    from trikk.quality.foreign.with_pandera import pandera_schema
+
+    if isinstance(value, Check):
+        return value
+    module = (value.__module__ if isinstance(value, type) else type(value).__module__).partition(".")[0]
+    bases = value.__mro__ if isinstance(value, type) else ()
+    if module == "pandera" or any(base.__module__.startswith("pandera.") for base in bases):
+        return pandera_schema(value)
+    if hasattr(value, "to_json_dict") and hasattr(value, "expectations"):
+        return expectations(value)
+    if isinstance(value, Mapping) and "expectations" in value:
+        return expectations(value)
+    raise DefinitionError(
+        f"{value!r} is not a check",
+        where=caller(),
+        next='give checks such as not_null("id"), a Pandera schema or a Great Expectations suite',
+    )
 
 
 def _free(trace: Trace) -> str:

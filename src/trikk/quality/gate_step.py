@@ -79,6 +79,7 @@ def _judged(
     # kept before anything is raised: a gate that blocks is the one whose report is wanted
     if context is not None:
         _keep(context, result)
+    # Before the verdict: rows that can't be read say nothing of the checks, and another attempt may read them.
     if result["rows"] is None:
         raise _unread(result)
     if not result["passed"]:

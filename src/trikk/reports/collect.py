@@ -68,6 +68,7 @@ def collect(
         UsageError: if the period or customer is unknown, or a monitor was not evaluated.
     """
     wanted = pages_wanted(spec, period=period, customer=customer, as_known_at=as_known_at, now=context.now)
+    # Before figures are read: a report whose page fails is listed all the same.
     define(spec, context.journal, context.time())
     period_facts = facts(spec, context.journal, wanted, context.environment, _project(context))
     return [page(spec, period_facts, one).to_json() for one in wanted.customers]
@@ -124,6 +125,7 @@ def define(spec: ReportSpec, ledger: Ledger, at: float) -> None:
     """Write the definition down, if it is not the one that holds; addresses are left out."""
     customers: list[JSON] = [*sorted(spec.recipients)]
     body: dict[str, JSON] = {**spec.to_json(), "recipients": customers}
+    # Only a change: a nightly report would fill the ledger with what is there.
     last = ledger.last(f"report/{spec.name}")
     if last is None or last.body != body:
         ledger.add(f"report/{spec.name}", DEFINED, body, at=at)
@@ -164,6 +166,7 @@ def page(spec: ReportSpec, period_facts: Facts, customer: str) -> Content:
         as_of=as_of,
         as_of_text="" if period_facts.as_of is None else moment_text(period_facts.as_of, period.zone),
         sections=tuple(sections),
+        # A customer sees figures of their own cases: not which models or incidents others have.
         models=period_facts.models if inside else (),
         incidents=period_facts.troubles if inside else (),
         actions=tuple(actions(spec.name, period.label, sections, period_facts.troubles)) if inside else (),
@@ -207,4 +210,5 @@ def _check_part(history: MonitorHistory, part: Part | None) -> None:
 
 
 def _project(context: StepContext) -> str:
+    # A test has no trikk.toml.
     return load_settings(context.root, stored=True).name if (context.root / FILE).is_file() else context.root.name

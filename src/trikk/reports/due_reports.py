@@ -63,6 +63,7 @@ def moments(ledger: Ledger, spec: ReportSpec, now: datetime) -> tuple[datetime |
 
     A schedule begins when a look sees it; nothing is due before that.
     """
+    # Without writing anything: `trikk report` only shows what a look would do.
     last = ledger.last(schedule_of(spec.name))
     new = next_entry(spec, last, now)
     due = Due.of(*new) if new else Due.read(last)
@@ -79,6 +80,7 @@ def report_due(project: Project, session: Session, *, now: datetime) -> Reported
     """
     reported = Reported()
     reports = declared(session.executor.graphs())
+    # Those that the code no longer declares, too: their schedules have to be ended.
     scheduled = {s.split("/")[1] for s in project.journal.subjects("report/") if s.endswith("/schedule")}
     specs = {spec.name: spec for spec in reports.values()}
     pipelines = {spec.name: pipeline for pipeline, spec in reports.items()}

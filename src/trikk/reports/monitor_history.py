@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trikk.core.errors import UnknownName
-from trikk.monitoring.cases.windows import window_named, windows_between, zone_of
+from trikk.monitoring.cases.windows import WindowKind, window_named, windows_between, zone_of
 from trikk.monitoring.figures.pooling import Pooled, pooled
 from trikk.monitoring.figures.records import Records, WindowRecord, names, unknown_monitor
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
+from trikk.reports.periods import PeriodKind
 from trikk.runs.journals.ledger import Ledger
 
 Part = tuple[str, tuple[str, ...]]
 """A column and the values of it that count."""
-_FINER = {"month": ("day", "hour", "week", "month"), "week": ("day", "hour", "week"), "day": ("hour", "day")}
+_FINER = {
+    PeriodKind.MONTH: (WindowKind.DAY, WindowKind.HOUR, WindowKind.WEEK, WindowKind.MONTH),
+    PeriodKind.WEEK: (WindowKind.DAY, WindowKind.HOUR, WindowKind.WEEK),
+    PeriodKind.DAY: (WindowKind.HOUR, WindowKind.DAY),
+}
+"""By kind of period, the windows that picture it, the best first: enough points to see a course, not too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,14 @@ class MonitorHistory:
         self.spec = MonitorSpec.read(definitions[-1].body)
         self.defined = definitions[-1].at
 
-    def kind_for(self, period: str) -> str:
+    def kind_for(self, period: PeriodKind) -> str:
         """The kind of window that pictures a period best: days for a month, hours for a day."""
         for kind in _FINER[period]:
             if kind in self.spec.windows:
                 return kind
         raise UnknownName(
             "kind of window for a report of a day",
-            "day",
+            WindowKind.DAY,
             self.spec.windows,
             next=f'add "day" to the windows of monitor {self.spec.name}',
         )

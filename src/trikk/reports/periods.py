@@ -50,6 +50,7 @@ class Period:
     def next_first(self) -> date:
         """The first day after it."""
         if self.kind == PeriodKind.MONTH:
+            # 32 days after the first of a month is always in the next.
             return (self.first.replace(day=1) + timedelta(days=32)).replace(day=1)
         return self.first + timedelta(days=7 if self.kind == PeriodKind.WEEK else 1)
 
@@ -74,6 +75,7 @@ class Period:
         if self.kind == PeriodKind.MONTH:
             return f"{self.first:%Y-%m}"
         if self.kind == PeriodKind.WEEK:
+            # The ISO year: 30 December 2019 is in 2020-W01.
             year, week, _ = self.first.isocalendar()
             return f"{year:04}-W{week:02}"
         return self.first.isoformat()
@@ -104,6 +106,7 @@ class Period:
     def before(self) -> Period:
         """The period of the same kind before it."""
         earlier = containing(self.kind, self.first - timedelta(days=1), self.zone)
+        # Pacific/Apia had no 30 December 2011.
         return earlier.before if earlier.is_empty else earlier
 
 

@@ -115,7 +115,9 @@ def values_by_customer(customers: Mapping[str, Sequence[str]]) -> dict[str, tupl
     by_customer = {}
     for customer, values in customers.items():
         check_name("customer", customer)
+        # A text is a sequence, too, of its letters.
         if isinstance(values, str) or not values:
             raise UsageError(f"customers: {customer} has no list of values", next='{"acme": ["north", "south"]}')
+        # As text, as figures have the values of slices.
         by_customer[customer] = tuple(dict.fromkeys(str(value) for value in values))
     return by_customer

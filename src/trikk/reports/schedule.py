@@ -92,6 +92,7 @@ def next_entry(
     Returns:
         The entry's kind and body.
     """
+    # Written down, so that the moments in which there was no schedule are not made up for later.
     if spec is None or not spec.schedule:
         return None if last is None or last.kind == ENDED else (ENDED, {})
     line: dict[str, JSON] = {"schedule": spec.schedule, "timezone": spec.timezone}
@@ -107,7 +108,10 @@ def next_entry(
         return last_complete(spec.period, moment, zone)
 
     passed = [
-        moment for moment in islice(ticks(spec.schedule, zone, since, tick), MISSED_AT_MOST) if moment < tick
+        # Bounded: `* * * * *` after a year without a look would be half a million moments.
+        moment
+        for moment in islice(ticks(spec.schedule, zone, since, tick), MISSED_AT_MOST)
+        if moment < tick
     ]
     # Somebody has looked all the time: the report is made even if it has nothing to say; people expect it.
     is_regular = not passed and period_at(tick).start <= since

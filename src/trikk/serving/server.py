@@ -100,6 +100,7 @@ class Endpoint:
         tasks: list[asyncio.Task[None]] = []
         emptied = True
         try:
+            # Before anything is answered or logged: an endpoint that can't load its model does not start.
             await self._first()
             self._open_log()
             loop.set_exception_handler(connections.trouble)
@@ -196,6 +197,7 @@ class Endpoint:
 
     def _check_value(self, dtype: pl.DataType) -> None:
         """Hold what a model without a signature gives against what is logged: its worker may not know."""
+        # The first answer decides, since the table gets its type from it.
         logged = self._logged.setdefault("value", dtype)
         if is_number(logged) and not is_number(dtype):
             raise PredictionError(f"the model gives {dtype}, and the log of predictions holds {logged}")
@@ -259,6 +261,7 @@ def _connections(options: Options) -> Connections:
         raise MissingExtra("an endpoint", "serve") from None
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = min(hard if hard != resource.RLIM_INFINITY else _FILES, max(soft, _FILES))
+    # Many systems begin at 256 or 1,024, and allow far more to whoever asks.
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     most = max(_LEAST_ROOM, min(options.connections, files - _OWN_FILES))
     return Connections(most, options.max_body)

@@ -47,6 +47,7 @@ def happenings(
 ) -> list[Happening]:
     """Everything that happened from `since` to before `until` (seconds since 1970), in its order."""
     happened = [*_models(ledger, environment), *_incidents(ledger), *_reports(ledger)]
+    # Filtered at the end: an incident's title is in its opening, which may be before the period.
     wanted = (one for one in happened if (since is None or one.at >= since) and (until is None or one.at < until))
     return sorted(wanted, key=lambda one: (one.at, one.seq))
 

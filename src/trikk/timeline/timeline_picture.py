@@ -12,6 +12,7 @@ from typing import Any
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import Incident
 from trikk.core.errors import UnknownName, UsageError
+from trikk.models.metrics.own_metric import Better
 from trikk.models.registry import Registry
 from trikk.models.state import MoveState
 from trikk.monitoring.cases.windows import zone_of
@@ -20,6 +21,7 @@ from trikk.reports.monitor_history import MonitorHistory
 from trikk.reports.page import words
 from trikk.reports.page.chronicle import CHAMPION
 from trikk.reports.page.figure_pictures import BLUE, GREY, INK, RED, alone, plain, png
+from trikk.reports.periods import PeriodKind
 from trikk.runs.journals.ledger import Ledger
 
 _COLOURS = {"alarm": RED, "warning": "#b54708", "info": BLUE}
@@ -90,7 +92,7 @@ def story(
     metric = metric or history.spec.metrics[0]
     if metric not in history.spec.metrics:
         raise UnknownName("metric", metric, history.spec.metrics)
-    zone, kind = zone_of(history.spec.timezone), history.kind_for("month")
+    zone, kind = zone_of(history.spec.timezone), history.kind_for(PeriodKind.MONTH)
     records = [
         record
         for record in history.records.windows(kind)
@@ -204,11 +206,11 @@ def _figures(axes: Any, drawn: Story) -> None:
     axes.plot(times, [_or_nan(v) for v in values], color=BLUE, linewidth=1.8, label="prediction", zorder=3)
     axes.plot(*alone(times, values), color=BLUE, linestyle="", marker="o", markersize=3.5, zorder=3)
     scale = ""
-    if known and max(known) > _WIDE * median(known) and drawn.better == "lower":
+    if known and max(known) > _WIDE * median(known) and drawn.better == Better.LOWER:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         scale = ", logarithmic"
-    elif drawn.better == "lower":
+    elif drawn.better == Better.LOWER:
         axes.set_ylim(bottom=0)
     axes.set_title(
         f"{drawn.title} per {drawn.window}{scale}",

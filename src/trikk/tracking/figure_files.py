@@ -55,6 +55,7 @@ def _file(name: str, figure: Any, folder: Path) -> Path:
         except OSError as error:
             raise UsageError(f"figure {name} can't be read from {figure}: {error.strerror}") from error
         return path
+    # plotly draws pictures only with a browser beside it; its page needs nothing.
     if hasattr(figure, "write_html"):
         path = folder / _with_ending(name, ".html")
         figure.write_html(str(path))
@@ -85,5 +86,6 @@ def _with_ending(name: str, ending: str) -> str:
 
 
 def _ending_of(data: bytes) -> str:
+    # By what is in it: bytes have no name, and a wrong ending would not open.
     start = data[:64].lstrip().lower()
     return next((ending for mark, ending in _STARTS.items() if start.startswith(mark.lower())), ".bin")

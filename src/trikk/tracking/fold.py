@@ -101,6 +101,7 @@ class RunRecord:
         if event.kind == EventKind.STEP_STARTED:
             task = (body["step"], body.get("item"))
             self.attempts[task] = body["attempt"]
+            # It was run after all: what it logs itself counts.
             self.reused.pop(task, None)
         elif event.kind == EventKind.STEP_CACHED and body.get("run"):
             self.reused[body["step"], body.get("item")] = body["run"]
@@ -174,6 +175,7 @@ class RunRecord:
         """What each task's last attempt logged, under names that tell tasks apart."""
         by_name: dict[str, list[Series[T]]] = {}
         for (task, name), series in kept.items():
+            # A first attempt that failed half-way must not mix its values with the one that stands.
             entries = [entry for entry in series.entries if entry.attempt == self.attempts[task]]
             if entries:
                 by_name.setdefault(name, []).append(Series(name, task, entries))
@@ -213,6 +215,7 @@ def read_record(journal: Journal, run: str) -> RunRecord:
 def _origin(journal: Journal, task: Task, source: str, known: dict[str, RunRecord]) -> RunRecord | None:
     """The record of the run that did a step, found through runs that reused it; None if it is gone."""
     seen: set[str] = set()
+    # A run may have reused what another had reused; and a damaged journal may lead in a circle.
     while source not in seen:
         seen.add(source)
         if source not in known:

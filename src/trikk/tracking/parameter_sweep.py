@@ -51,6 +51,7 @@ class Sweep:
         self.project = project
         self.parallel = parallel or cores
         self.listener = listener or (lambda _: None)
+        # Trials share the cores: each with all of them would only make the others wait.
         self._steps = max(1, cores // self.parallel)
         self._sessions: queue.Queue[Session] = queue.Queue()
         self._open: list[Session] = []
@@ -107,6 +108,7 @@ class Sweep:
             KeyboardInterrupt: as for `run`.
         """
         session = self._add_session()
+        # The trials that are over were made by the other code: ranked together they would say nothing.
         if session.lock.code != plan.lock["code"]:
             raise RunError(
                 f"the project's code has changed since sweep {plan.id}", next="begin a new search: trikk sweep"
@@ -182,6 +184,7 @@ class Sweep:
             given = {**plan.space.fixed, **searched}
             state = session.run(plan.pipeline, given, origin=origin, lock=Lock.read(plan.lock))
             run = state.id
+            # A host whose worker was lost may be out of memory itself: the next trial gets a fresh one.
             broken = any((step.error or {}).get("kind") == "lost" for step in state.steps.values())
             return trial_of(self.project, plan, number, run)
         except TrikkError as error:
@@ -265,6 +268,7 @@ def _signals() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, stop)
+    # Signals can be set in the main thread alone.
     except ValueError:
         yield
         return

@@ -63,6 +63,8 @@ class Optuna:
         self._optuna: Any = optuna
         self._choices = {n: p.values for n, p in space.searched.items() if isinstance(p, Choices)}
         self._distributions = {name: self._distribution(part) for name, part in space.searched.items()}
+        # With several at once, trials that are going on count as bad ones, or all would be alike (Optuna:
+        # constant_liar).
         sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         self._study = optuna.create_study(sampler=sampler, direction="maximize" if maximize else "minimize")
         self._left = trials
@@ -98,6 +100,7 @@ class Optuna:
     def _distribution(self, part: Any) -> Any:
         kinds = self._optuna.distributions
         if isinstance(part, Choices):
+            # By position: Optuna takes only plain scalars as choices.
             return kinds.CategoricalDistribution(range(len(part.values)))
         if part.whole:
             return kinds.IntDistribution(int(part.low), int(part.high), log=part.log)

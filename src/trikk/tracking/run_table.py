@@ -99,6 +99,7 @@ def _rows(group: str, facts: Sequence[Facts], get: Callable[[Facts], dict[str, A
 
 
 def _shown(row: Row, everything: bool) -> bool:
+    # Some hundred packages that are all the same would hide the rest.
     return everything and row.group != "package"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON, encode, plain
 from trikk.models.metrics.by_name import metric_of
-from trikk.models.metrics.own_metric import is_place
+from trikk.models.metrics.own_metric import Better, is_place
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.states import RunStatus
 from trikk.storage.artifact import Artifact
@@ -49,7 +49,7 @@ class Plan:
 
     def compared(self, value: float) -> float:
         """What is compared of a metric's value: its size where the nearest to zero is best, as of a bias."""
-        return abs(value) if better_of(self.metric) == "zero" and not self.maximize else value
+        return abs(value) if better_of(self.metric) == Better.ZERO and not self.maximize else value
 
     @property
     def subject(self) -> str:
@@ -101,6 +101,7 @@ def rank(trials: Iterable[Trial], *, maximize: bool, compared: Callable[[float],
     """Trials with their ranks: the best first, equal values by number, then those without a rank by number."""
     trials = sorted(trials, key=lambda t: t.number)
     good = [t for t in trials if t.state == RunStatus.SUCCEEDED and t.value is not None and math.isfinite(t.value)]
+    # Stable: equal values stay in the order of their numbers, so that ranks don't change from call to call.
     good.sort(key=lambda t: compared(t.value or 0.0), reverse=maximize)
     ranked = {t.number: replace(t, rank=place) for place, t in enumerate(good, 1)}
     return [*ranked.values(), *(t for t in trials if t.number not in ranked)]
@@ -113,6 +114,7 @@ def better_of(metric: str) -> str:
         metric: a logged metric's name, or `step.key`; the key, or what follows its last dots, may be f1 or
             quantile_0.9.
     """
+    # "fit.mae" is not known, "mae" is: what precedes a dot may be a step's name.
     while metric:
         if not is_place(metric):
             with suppress(UsageError):
@@ -124,9 +126,9 @@ def better_of(metric: str) -> str:
 def check_direction(metric: str, *, maximize: bool) -> None:
     """Refuse a search that would call the worst the best; UsageError."""
     better = better_of(metric)
-    if better == "higher" and not maximize:
+    if better == Better.HIGHER and not maximize:
         raise UsageError(f"a larger {metric} is better, but the smallest would win", next="add --maximize")
-    if better == "lower" and maximize:
+    if better == Better.LOWER and maximize:
         raise UsageError(f"a smaller {metric} is better, but the largest would win", next="leave out --maximize")
 
 
@@ -182,6 +184,7 @@ def value_of(project: Project, state: RunState, record: RunRecord, metric: str) 
         value: Any = project.artifacts.read_json(artifact) if artifact.codec == "json" else None
     except TrikkError as error:
         return None, error.what
+    # NaN and infinities are stored as texts, which `float` reads.
     value = plain(value)
     for key in path.split(".") if path else ():
         value = value.get(key) if isinstance(value, dict) else None

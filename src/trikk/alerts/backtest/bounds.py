@@ -64,6 +64,7 @@ class Accepted(Record, frozen=True):
         """So many days without any false alarm show that the rate is kept to."""
         if self.of_nights:
             return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - self.per_day))
+        # The rule of three: no event in n days, so at most 3 / n with 95 %.
         return math.ceil(-math.log(1 - CONFIDENCE) / self.per_day)
 
 
@@ -118,6 +119,7 @@ def _solved(probability: Callable[[float], float], low: float, high: float) -> f
     """Where a probability that falls comes down to 1 - CONFIDENCE, by bisection; never below it."""
     for _ in range(_STEPS):
         middle = (low + high) / 2
+        # Two neighbouring floats: there is nothing between them any more.
         if not low < middle < high:
             break
         if probability(middle) > 1 - CONFIDENCE:

@@ -53,6 +53,7 @@ def columns_seen(
         day = date.fromisoformat(record.label)
         methods: dict[str, str] = {one.column: one.method or "" for one in record.columns if is_measured(one)}
         for column, method in methods.items():
+            # Measured without an effect is 0, which is not the same as not measured.
             sizes[column, method].setdefault(day, 0.0)
         for effect in effects_of(record, drift):
             method = MISSING if effect.limit == MISSING else methods[effect.column]

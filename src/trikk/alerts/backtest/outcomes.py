@@ -148,6 +148,7 @@ def outcome(sweep: Sweep, threshold: float, good: Days, events: Sequence[date], 
     )
     good_days = len(set().union(*good_nights.values()))
     false_alarms = sum(sweep.is_within(span.opened, good) for span in every)
+    # What is counted is what was accepted: a rate is of openings, a share is of nights.
     count = len(false_nights) if accepted.of_nights else false_alarms
     opened = [(span.opened.night, span.resolved, span.opened.start, span.opened.at) for span in every]
     return Outcome(

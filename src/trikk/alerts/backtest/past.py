@@ -151,6 +151,7 @@ class _Versions(Generic[R]):
 
     def window(self, kind: str, label: str) -> R | None:
         """A window as it was known then; None if it was not."""
+        # The last that was known by then: they are in the order in which they became known.
         for one in reversed(self._by_window.get((kind, label), ())):
             if one.since <= self._now:
                 return one.record

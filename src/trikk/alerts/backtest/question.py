@@ -18,7 +18,7 @@ from trikk.alerts.rules.language import written_name
 from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule import Kind
 from trikk.core.errors import UnknownName, UsageError
-from trikk.models.metrics.own_metric import short
+from trikk.models.metrics.own_metric import Better, short
 from trikk.monitoring.monitor_definition import MonitorSpec
 
 
@@ -90,6 +90,7 @@ def choose(question: Question, spec: MonitorSpec, written: Sequence[MonitorRule]
         windows=question.windows or rule.windows,
         min_labelled=question.min_labelled or rule.min_labelled,
     )
+    # After the options: they may name a slice or window that the rule itself did not.
     rule.check_against(spec)
     if isinstance(rule, DriftRule) and spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
@@ -143,9 +144,9 @@ def _of_metric(metric: str, spec: MonitorSpec) -> str:
             next=f'say it: Metric({metric}, better="higher"), or give a condition: --when "{metric} < X"',
         )
     named = written_name(metric)
-    if better == "zero":
+    if better == Better.ZERO:
         return f"abs({named}) > X"
-    return f"{named} {'>' if better == 'lower' else '<'} X{' * baseline' if spec.baseline else ''}"
+    return f"{named} {'>' if better == Better.LOWER else '<'} X{' * baseline' if spec.baseline else ''}"
 
 
 def _check_options(question: Question, rule: MonitorRule) -> None:

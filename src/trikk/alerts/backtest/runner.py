@@ -27,7 +27,7 @@ from trikk.alerts.rules.sources import rules_of
 from trikk.core.errors import UsageError
 from trikk.drift import Verdict
 from trikk.execution.project import Project
-from trikk.monitoring.cases.windows import zone_of
+from trikk.monitoring.cases.windows import WindowKind, zone_of
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.figures.records import Records, WindowRecord
@@ -49,7 +49,7 @@ def backtest(project: Project, question: Question) -> Backtest:
     prefix = f"monitor/{spec.name}"
     evaluated = [entry.at for entry in project.journal.entries(f"{prefix}/cursor")]
     if isinstance(chosen.rule, DriftRule):
-        days = days_known(DriftRecords(project.journal, spec.name).history("day"), spec)
+        days = days_known(DriftRecords(project.journal, spec.name).history(WindowKind.DAY), spec)
         return answer(question, spec, chosen, days, evaluated)
     entries = project.journal.history(f"{prefix}/window/{chosen.rule.kind_of_window(spec)}/")
     windows = known_of((WindowRecord.read(entry.body) for entry in entries), spec)
@@ -73,6 +73,7 @@ def answer(
     trial = _Trial() if sweep is None else _try(question, sweep, good)
     rule, shown = chosen.rule, chosen.text or chosen.rule.kind
     # without a number (X, and none to suggest) there is no rule to replay
+    # The rule is replayed with the number that it has, or, where X stands, with the suggested one.
     if sweep is not None and trial.number is not None:
         spec, rule = sweep.with_number(trial.number)
         shown = sweep.text(trial.number)

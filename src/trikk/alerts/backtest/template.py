@@ -38,10 +38,12 @@ class Template:
         Raises:
             UsageError: if it is not clear which number is meant, or the rest is not a condition.
         """
+        # X comes first: with it, other numbers may stand in the condition.
         for places in (_places(when), [token for token in tokens(when) if token.kind == "number"]):
             if len(places) == 1:
                 begin, word = places[0].at, places[0].text
                 template = cls(when[:begin], when[begin + len(word) :], None if word == _PLACE else float(word))
+                # The rest has to be a condition by itself; with any number it is the same one.
                 parse(template.at(1.0))
                 return template
             if places:

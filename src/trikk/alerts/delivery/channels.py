@@ -63,10 +63,12 @@ def _to_file(path: Path, channel: str, message: Message) -> None:
         path.mkdir(parents=True, exist_ok=True)
         at = message.data.get("at")
         stamp = datetime.fromtimestamp(float(at), UTC) if isinstance(at, int | float) else datetime.now(UTC)
+        # A key has slashes, and of a slice whatever a user wrote: no part of a path.
         name = "".join(c if c.isalnum() or c in "-." else "-" for c in message.key)
         target = path / f"{stamp:%Y%m%dT%H%M%SZ}-{name[:120]}.eml"
         half = target.with_suffix(f".{os.getpid()}.part")
         half.write_bytes(mail(message, stamp))
+        # A mail program that watches the folder sees whole files alone.
         half.replace(target)
     except OSError as error:
         raise BrokerError(
@@ -93,7 +95,9 @@ def _to_sns(arn: str, channel: str, message: Message) -> None:
     except ImportError as error:
         raise MissingExtra("SNS", "aws") from error
     region = _region(arn, channel)
+    # One attempt: the outbox tries again, with pauses that are longer than boto3's.
     limits = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"max_attempts": 1})
+    # What SNS takes as a subject: ASCII without line breaks, up to 100 characters.
     subject = "".join(c for c in message.subject if c.isascii() and c.isprintable())[:100]
     try:
         client: Any = boto3.client("sns", region_name=region, config=limits)

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from trikk.alerts.delivery.times import moment
 from trikk.alerts.incidents.decision import Change, Decision
 from trikk.alerts.incidents.incident import Incident
 from trikk.alerts.rules.rule import Severity
 from trikk.core.durations import lasting
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
+from trikk.core.zones import local_text
 
 _HEADS = {Change.UPDATED: "worse: ", Change.ESCALATED: "still open: "}
 _COLOURS = {Severity.ALARM: "#b42318", Severity.WARNING: "#b54708", Severity.INFO: "#175cd3"}
 _GREEN = "#067647"
-_LINES = 15  # of a log
+LOG_LINES = 15
 _LONGEST = 2_000  # characters of a text that users wrote: services cut messages off at 4,000 and less
 
 
@@ -127,6 +127,7 @@ def _data(incident: Incident, decision: Decision, failure: Failure | None) -> di
 def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Message:
     """Many messages as one: a line for each, the worst first."""
     worst_first = [*Severity]
+    # What is over comes last, however bad it was.
     ranked = sorted(messages, key=lambda m: (m.resolved, worst_first.index(m.severity)))
     over = sum(m.resolved for m in ranked)
     counts = [f"{len(ranked) - over} open or worse"] if over < len(ranked) else []
@@ -146,6 +147,7 @@ def digest(messages: Sequence[Message], *, project: str, url: str = "") -> Messa
         f"project {project}",
     )
     data: dict[str, JSON] = {"kind": "digest", "project": project, "messages": [m.data for m in ranked]}
+    # The same for the same messages, so that a digest that is sent again can be known.
     key = f"digest/{len(ranked)}/{ranked[0].key}"
     return Message(key, first.severity, first.resolved, subject, text, html, data)
 
@@ -168,7 +170,7 @@ def _shown(text: str) -> str:
 
 
 def _facts(incident: Incident, decision: Decision, zone: str) -> list[tuple[str, str]]:
-    facts = [("what", _shown(decision.why)), ("since", moment(incident.since, zone))]
+    facts = [("what", _shown(decision.why)), ("since", local_text(incident.since, zone))]
     if decision.kind is Change.RESOLVED:
         lasted = lasting(max(0.0, (incident.resolved or decision.at) - incident.opened))
         facts.append(("was open for", lasted))
@@ -189,7 +191,7 @@ def _facts(incident: Incident, decision: Decision, zone: str) -> list[tuple[str,
 def _failure_text(failure: Failure | None) -> list[str]:
     if failure is None:
         return []
-    log = ["the end of its log:", *(f"  | {_shown(line)}" for line in failure.log[-_LINES:])]
+    log = ["the end of its log:", *(f"  | {_shown(line)}" for line in failure.log[-LOG_LINES:])]
     return ["", f"failed step:  {failure.step}: {_shown(failure.error)}", *(log if failure.log else [])]
 
 
@@ -221,7 +223,7 @@ def page(
     if failure is not None:
         parts.append(f"<p><b>Failed step {escape(failure.step)}</b>: {escape(_shown(failure.error))}</p>")
         if failure.log:
-            lines = escape("\n".join(map(_shown, failure.log[-_LINES:])))
+            lines = escape("\n".join(map(_shown, failure.log[-LOG_LINES:])))
             parts.append(f'<p style="margin:12px 0 0;">The end of its log</p><pre style="{_PRE}">{lines}</pre>')
     if next_:
         shown = escape("\n".join(next_))

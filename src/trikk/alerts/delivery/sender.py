@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 
 from trikk.alerts.config import AlertSettings
 from trikk.alerts.delivery.channels import send
-from trikk.alerts.delivery.failure import failure_of
-from trikk.alerts.delivery.message import Message, digest, message, run_of
+from trikk.alerts.delivery.message import LOG_LINES, Failure, Message, digest, message, run_of
 from trikk.alerts.incidents.book import subject_of
 from trikk.alerts.incidents.decision import Decision
 from trikk.alerts.incidents.incident import DELIVERED, GIVEN_UP, SENDING, UNDELIVERED, Incident
 from trikk.core.errors import TrikkError, UsageError
+from trikk.core.logs import tail_of
 from trikk.core.values import JSON
 from trikk.execution.project import Project
+from trikk.execution.upkeep.next_command import way_on
+from trikk.execution.workers.traces import headline
 from trikk.runs.back_off import BackOff
 from trikk.runs.journals.ledger import Entry
 from trikk.runs.outbox import Do, Note, Progress, Step, hand_over
@@ -37,6 +39,7 @@ def deliver(
     messages = [
         _Outgoing(incident, decision, channel, channel in settings.channels)
         for incident in incidents
+        # Oldest first, so that an opening is read before its all-clear.
         for decision in incident.told
         for channel in decision.channels
     ]
@@ -125,7 +128,7 @@ class _Sender:
             project=self.project.settings.name,
             zone=self.project.settings.timezone,
             url=self.settings.url,
-            failure=failure_of(self.project, run_of(outgoing.decision)),
+            failure=_failure_of(self.project, run_of(outgoing.decision)),
         )
 
     def _why_not_sent(self, channel: str, text: Message) -> str:
@@ -140,3 +143,21 @@ class _Sender:
         except Exception as error:  # noqa: BLE001 - a channel must never stop the others
             return f"{type(error).__name__} while sending"
         return ""
+
+
+def _failure_of(project: Project, run: str) -> Failure | None:
+    """The failed step of a run; None if there is none, or nothing is known of it any more."""
+    if not run:
+        return None
+    try:
+        state = project.run(run)
+    except TrikkError:
+        return None
+    culprit = state.culprit()
+    if culprit is None:
+        return None
+    name, step = culprit
+    error = step.error or {}
+    log = tail_of(project.settings.state / step.log, LOG_LINES) if step.log else []
+    log = log or str(error.get("traceback") or "").splitlines()[-LOG_LINES:]
+    return Failure(name, headline(step.error), tuple(log), way_on(project, state))

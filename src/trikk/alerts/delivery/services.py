@@ -48,6 +48,7 @@ def hand_over(address: str, channel: str, message: Message, settings: Settings, 
         MissingExtra: if Apprise is not installed.
         BrokerError: if it could not be handed over now.
     """
+    # Heard from before the address is read: a plugin may log parts of it while it takes it apart.
     with warnings.catch_warnings(), _Heard() as heard, _trusting():
         warnings.simplefilter("ignore")  # of its own plugins, about modules that Python deprecates
         service = target(address, channel, settings)
@@ -79,7 +80,13 @@ def target(address: str, channel: str, settings: Settings) -> Any:
     except ImportError as error:
         raise MissingExtra(f"channel {channel}", "alerts") from error
     asset = apprise.AppriseAsset(
-        app_id="trikk", app_desc="trikk", app_url="", image_url_mask="", image_url_logo="", async_mode=False
+        # No pictures: who reads the message would fetch them from elsewhere.
+        app_id="trikk",
+        app_desc="trikk",
+        app_url="",
+        image_url_mask="",
+        image_url_logo="",
+        async_mode=False,
     )
     apprise_ = apprise.Apprise(asset=asset)
     if not apprise_.add(address):
@@ -165,6 +172,7 @@ def _without(address: str, text: str) -> str:
     for separator in "/@:?&=#":
         pieces |= {part for piece in list(pieces) for part in piece.split(separator)}
     secrets = {p for piece in pieces for p in (piece, unquote(piece)) if len(p) >= 4 and p not in ("from", "mode")}
+    # The longest first: a shorter piece inside it would leave the rest readable.
     for piece in sorted(secrets, key=len, reverse=True):
         text = text.replace(piece, "***")
     return text

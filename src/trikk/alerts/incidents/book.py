@@ -11,12 +11,13 @@ from typing import Any
 
 from trikk.alerts.incidents.decision import Change, Decision
 from trikk.alerts.incidents.incident import Incident
-from trikk.core.errors import Conflict, UnknownName
+from trikk.core.errors import Conflict, UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.runs.journals.ledger import Ledger
 
 INDEX = "incidents"
 _LISTED, _CLOSED = "incident.listed", "incident.closed"
+_ROUNDS = 10  # of losing against looks and other people, each of which has changed the incident
 
 
 class Book:
@@ -66,6 +67,34 @@ class Book:
                 at, identity = incident.resolved or 0.0, f"closed {incident.id}"
                 self.ledger.add(INDEX, _CLOSED, {"incident": incident.id}, at=at, identity=identity)
         return [incident for incident in incidents if incident.state and not incident.is_finished]
+
+    def acknowledge(self, incident: str, *, by: str, why: str, at: float) -> Incident:
+        """Say that somebody knows: it is not escalated, and told again only when it ends.
+
+        Raises:
+            UnknownName: if there is no such incident.
+            UsageError: if it is not open.
+            Conflict: if others keep changing it at this very moment.
+        """
+        return self._by_hand(incident, Decision(Change.ACKNOWLEDGED, "acknowledged", why, by=by), at)
+
+    def resolve(self, incident: str, *, by: str, why: str, at: float) -> Incident:
+        """Resolve it though its condition may hold; it opens anew for newer bad points only. Raises as above."""
+        return self._by_hand(incident, Decision(Change.RESOLVED, "resolved", why, by=by), at)
+
+    def _by_hand(self, incident: str, decision: Decision, at: float) -> Incident:
+        for _ in range(_ROUNDS):
+            known = self.get(incident)
+            if not known.is_open:
+                raise UsageError(
+                    f"incident {incident} is {known.state or 'not open'}", next="trikk incidents lists open ones"
+                )
+            if decision.kind is Change.ACKNOWLEDGED and known.acknowledged:
+                return known  # asked at each round: another may acknowledge it while this one tries
+            changed = self.apply(known, known.cause, decision, at=at, channels=())
+            if changed is not None:
+                return changed
+        raise Conflict(f"incident {incident} is being changed by others", next="try again")
 
     def apply(
         self, latest: Incident | None, cause: str, decision: Decision, *, at: float, channels: Sequence[str]

@@ -117,6 +117,7 @@ class Incident:
 
     def apply(self, entry: Entry) -> None:
         """Take one more entry in; kinds that it does not know change nothing."""
+        # Also of kinds that are not known: `after=` refuses a decision that has not seen them.
         self.seq = entry.seq
         decision = Decision.read(entry)
         if decision is not None:

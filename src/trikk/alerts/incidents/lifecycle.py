@@ -79,6 +79,7 @@ def turn(latest: Standing | None, bad: int, good: int, newest: float, rule: Rule
         return None
     if latest.resolved_by and latest.seen_until is not None and newest <= latest.seen_until:
         return Turn.STAY_RESOLVED
+    # From the end on, not from the last message: a cause that comes and goes is told once in a cool-down.
     return Turn.WAIT if now < (latest.resolved or 0.0) + rule.cooldown else Turn.OPEN
 
 
@@ -154,6 +155,7 @@ def _escalation_due(incident: Incident) -> float:
     """When it is told again: after the rule's time, then whenever twice as much has gone by as the last time."""
     lasted = incident.rule.escalate_after
     if incident.escalated is not None:
+        # Each time twice as long: a reminder every day for a month is one that nobody reads.
         lasted = max(lasted, 2 * (incident.escalated - incident.opened))
     return incident.opened + lasted
 

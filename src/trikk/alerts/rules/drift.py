@@ -12,7 +12,7 @@ from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule import Kind, Point, Reading, Severity
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.monitoring.cases.windows import window_named, zone_of
+from trikk.monitoring.cases.windows import WindowKind, window_named, zone_of
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.monitor_definition import MonitorSpec
 
@@ -35,7 +35,7 @@ class DriftRule(MonitorRule, frozen=True, kw_only=True):
 
     def kind_of_window(self, spec: MonitorSpec) -> str:  # noqa: ARG002 - whatever windows the monitor makes
         """Drift is of days."""
-        return "day"
+        return WindowKind.DAY
 
     def judge(self, records: Records, spec: MonitorSpec, now: datetime) -> list[Reading]:
         """A reading of a monitor's days; UsageError if it declares no drift."""
@@ -51,6 +51,7 @@ class DriftRule(MonitorRule, frozen=True, kw_only=True):
             raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
         observed = drift_observations(days, spec, now, most=self.least)
         points = [_point(day) for day in observed]
+        # Only of a good day: on a bad one nobody takes silence for an end.
         if observed and not points[-1].bad:
             points[-1] = _with_crisis(points[-1], observed[-1], days, spec)
         return [Reading(self, spec.name, f"{spec.name}: values drift", tuple(points))]
@@ -85,17 +86,20 @@ def _with_crisis(point: Point, day: DriftRecord, days: DriftRecords, spec: Monit
     reference, zone = Drift.read(spec.drift or {}).matched, zone_of(spec.timezone)
     if not isinstance(reference, SlidingWindow):
         return point
-    window = window_named("day", day.label, zone)
+    window = window_named(WindowKind.DAY, day.label, zone)
     every, mine = (
         compared_with(one, window, zone, None, same_weekday=False).days
         for one in (changed(reference, matching=None), reference)
     )
-    known = {label: record.verdict for label in every if (record := days.window("day", label)) is not None}
+    known = {
+        label: record.verdict for label in every if (record := days.window(WindowKind.DAY, label)) is not None
+    }
     compared = [known[label] for label in mine if label in known]
     drifted = compared.count(Verdict.DRIFT)
     if not drifted or drifted < _CRISIS * len(compared):
         return point
     said = f"{drifted} of the {len(compared)} days that it is compared with drifted themselves"
+    # The fixed reference ends where the first drift began, so that it holds none of it.
     until = date.fromisoformat(next(label for label, verdict in known.items() if verdict == Verdict.DRIFT))
     since = until - timedelta(days=reference.days)
     start, end = (f"datetime({d.year}, {d.month}, {d.day})" for d in (since, until))

@@ -16,6 +16,7 @@ from trikk.alerts.rules.rule import Kind, Point, Reading
 from trikk.alerts.rules.rule_condition import COUNTS, NOWCASTS, UNLABELLED, Compared, Condition, Name, Source
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.values import JSON
+from trikk.models.metrics.own_metric import Better
 from trikk.monitoring.cases.windows import WindowState
 from trikk.monitoring.monitor_definition import MonitorSpec
 
@@ -251,7 +252,7 @@ def _of_part(window: WindowRecord, part: tuple[str, str] | None) -> Figures | No
 
 def nearest_zero(spec: MonitorSpec) -> frozenset[str]:
     """The metrics of a monitor that are the better the nearer they are to zero."""
-    return frozenset(name for name in spec.metrics if spec.better(name) == "zero")
+    return frozenset(name for name in spec.metrics if spec.better(name) == Better.ZERO)
 
 
 def value_of(

@@ -63,6 +63,7 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
     Raises:
         UsageError: if something in it can't work.
     """
+    # First, so that a misspelt key is not taken for a missing one.
     unknown = sorted(set(given) - KEYS)
     if unknown:
         raise UsageError(f"a rule has no {unknown[0]!r}", next=f"there are: {', '.join(sorted(KEYS))}")
@@ -122,6 +123,7 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 def _count(data: Mapping[str, Any], key: str) -> int:
     value = data[key]
+    # `windows = true` is 1 to Python.
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UsageError(f"rule {data['name']} has {key} = {value!r}", next="use a whole number of at least 1")
     return value

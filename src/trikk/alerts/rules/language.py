@@ -53,6 +53,7 @@ class Token:
     at: int
 
 
+# A look parses each rule's condition for each slice and window; a backtest for each number, too.
 @functools.lru_cache(maxsize=1024)
 def parse(text: str) -> Condition:
     """Read a condition.
@@ -132,6 +133,7 @@ class _Parser:
         if len(text) > _LONGEST:
             raise UsageError(f"a condition has {len(text)} characters", next=f"use at most {_LONGEST}")
         self.text = text
+        # All tokens at once, as a bracket has to be looked into before it is known what it holds.
         self.tokens = list(tokens(text))
         self.at = 0
         self.depth = 0
@@ -179,6 +181,7 @@ class _Parser:
         try:
             if self._take("not"):
                 return Condition("not", (self._part(),))
+            # "(a > 1) and b" and "(a + 1) > b" begin alike.
             if self._now.text == "(" and self._holds_condition():
                 self._take("(")
                 condition = self._any()
@@ -271,6 +274,7 @@ class _Parser:
         """Both sides, with `baseline`, `usual` and `estimated` bound to the one metric that stands beside them."""
         names = [*left.names(), *right.names()]
         metrics = {name.name for name in names if name.kind in (Source.METRIC, Source.ESTIMATED) and name.name}
+        # `baseline` beside two metrics could mean either of them, and nobody would see which was taken.
         bare = next((name.kind for name in names if not name.name), "")
         if bare and len(metrics) != 1:
             _refuse(self.text, start, f"it is not clear whose {bare} is meant", f"name the metric: {bare}(mae)")

@@ -156,10 +156,12 @@ class Rule(Record, frozen=True, kw_only=True):
 
         Graphs hold rules and are digested: with a key more or less the same code would be another pipeline.
         """
+        # The order of keys does not count in digests; which keys there are does.
         return {**_WITHOUT_MEANING, **super().to_json(), "kind": self.kind.value}
 
     def with_defaults(self, written: Collection[str]) -> Self:
         """The rule with what holds where somebody has written nothing, if it depends on what they have written."""
+        # Only alarms are told again by themselves: a warning that nobody answers is no emergency.
         if self.severity != Severity.ALARM or "escalate_after" in written:
             return self
         return replace(self, escalate_after=DAY)

@@ -90,6 +90,7 @@ class Arithmetic:
         first, *rest = [value for value in known if value is not None]
         if not rest:
             return abs(first) if self.sign == "abs" else -first
+        # Nothing is known of a share of nothing: neither true nor false, and no error in the night.
         if self.sign == "/" and rest[0] == 0:
             return None
         result = _ARITHMETIC[self.sign](first, rest[0])
@@ -124,6 +125,7 @@ class Compared:
         """How far the value is beyond the limit, as a share of the limit; 0 if the comparison is not true."""
         if not self.holds or self.value is None or self.limit is None:
             return 0.0
+        # A limit of 0 has no share: any number above it then counts as far beyond.
         return abs(self.value - self.limit) / max(abs(self.limit), 1e-9)
 
 
@@ -147,6 +149,7 @@ class Condition:
         truths = [truth for truth, _ in judged]
         if self.sign == "not":
             return None if truths[0] is None else not truths[0], seen
+        # Kleene: one true part decides an `or`, one false part an `and`, whatever is unknown beside it.
         decisive = self.sign == "or"
         if decisive in truths:
             return decisive, seen

@@ -69,6 +69,7 @@ class FailureRule(PipelineRule, frozen=True, kw_only=True):
         points = []
         for row in recent(project, pipeline, now, self.least, _STATES):
             is_dead = row.state == RunStatus.RUNNING and not project.is_driven(row.id)
+            # It is on its way, and says nothing yet.
             if row.state == RunStatus.RUNNING and not is_dead:
                 continue
             bad = row.state != RunStatus.SUCCEEDED
@@ -111,6 +112,7 @@ class LengthRule(PipelineRule, frozen=True, kw_only=True):
             if row.ended is None and took <= self.budget:
                 continue
             bad = took > self.budget
+            # While it goes on, the text has no number that grows: each look would write it down as news.
             spent = f"took {show_seconds(took)}" if row.ended else f"has been running for more than {budget}"
             facts: dict[str, JSON] = {"took": show_seconds(took), "budget": budget} if row.ended else {}
             badness = took / self.budget if bad and row.ended else float(bad)
@@ -184,6 +186,7 @@ class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
         for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):
             run = next((i for at, i in came if before.timestamp() < at <= due.timestamp()), "")
             late = next((i for at, i in came if due.timestamp() < at <= after.timestamp()), "")
+            # Of an older day, a run after the deadline is the one that came in time for the next.
             points.append(self._point(due, run, late if after is now else ""))
         return Reading(self, pipeline, f"{pipeline} did not come by {self.by}", _counted(points))
 
@@ -216,6 +219,7 @@ def recent(
     """The last runs of a pipeline in one of these states that had begun by `now`, oldest first."""
     latest: list[tuple[float, str, RunRow]] = []  # a heap: the earliest of them first
     for row in _counting(project, pipeline, 0.0, states, but):
+        # Rows come by creation, a point counts by its own moment: a backfilled run may be of an earlier time.
         if len(latest) == most and latest[0][0] >= row.created:
             break  # nothing that was created before this can be later
         if _moment(row) <= now.timestamp():

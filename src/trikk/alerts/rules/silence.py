@@ -11,13 +11,13 @@ from typing import ClassVar, Self
 
 from msgspec.structs import replace
 
-from trikk.alerts.delivery.times import moment
 from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene
 from trikk.alerts.rules.silence_times import Known, Source, known_by
 from trikk.core.durations import lasting
 from trikk.core.names import check_name
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
+from trikk.core.zones import local_text
 
 MANY = 10
 _LONGEST = 63
@@ -112,7 +112,7 @@ def _of_table(rule: SilenceRule, known: Known, now: float, zone: str) -> Reading
     elif newest is None:
         text = f"table {rule.table} has no row"
     else:
-        text = f"{'no row since' if bad else 'its newest row is of'} {moment(newest, zone)}"
+        text = f"{'no row since' if bad else 'its newest row is of'} {local_text(newest, zone)}"
     facts: dict[str, JSON] = {"table": rule.table, "expected within": lasting(rule.within)}
     point = Point(_mark(newest), since, since, bad, text, float(bad), facts)
     return Reading(rule, rule.table, f"{rule.table}: no data for more than {lasting(rule.within)}", (point,))
@@ -142,7 +142,7 @@ def _of_values(
         if age > rule.known_for:
             text = f"not seen for {lasting(rule.known_for)}, no longer expected"
         else:
-            text = f"{'no row since' if bad else 'its newest row is of'} {moment(at, zone)}"
+            text = f"{'no row since' if bad else 'its newest row is of'} {local_text(at, zone)}"
         name = _shown(value)
         facts: dict[str, JSON] = {
             "table": rule.table,

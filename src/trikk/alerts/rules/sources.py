@@ -59,6 +59,7 @@ def see(rules: Sequence[Rule], scene: Scene) -> Seen:
                 seen.errors.append(f"{lost}; {error.next}")
         if not rule.subject:
             elsewhere = set(_named_instead(rule, rules))
+            # Before what is watched is noted: the other rule watches these.
             subjects = [subject for subject in subjects if subject not in elsewhere]
         for subject in subjects:
             seen.watched.setdefault((rule.name, subject), set()).add(rule.sliced_by)
@@ -69,6 +70,7 @@ def see(rules: Sequence[Rule], scene: Scene) -> Seen:
         for subject in subjects:
             try:
                 seen.readings += rule.readings(scene, subject)
+            # In the settings or code: said with what to do. Below, what may be over by the next look.
             except UsageError as error:
                 mend = f"; {error.next}" if error.next else ""
                 seen.errors.append(f"rule {rule.name} of {subject}: {error.what}{mend}")

@@ -10,6 +10,7 @@ import click
 from trikk.cli.printing import echo, json_option, number_text, print_json, style, table
 from trikk.core.text import counted
 from trikk.execution.project import Project
+from trikk.models.metrics.own_metric import KNOWN
 
 if TYPE_CHECKING:
     from trikk.monitoring.ab.ab_comparison import Comparison, Effect
@@ -26,7 +27,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--metric", default="", help="mae, rmse, wape, f1, ...; the monitor's first by default.")
 @click.option(
     "--better",
-    type=click.Choice(["lower", "higher", "zero"]),
+    type=click.Choice([way.value for way in KNOWN]),
     help="Which way is better, for a metric of your own that does not say so.",
 )
 @click.option("--from", "start", type=_DATE, metavar="DATE", help="The first day.")

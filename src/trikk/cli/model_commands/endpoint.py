@@ -111,6 +111,7 @@ def endpoint(
     if no_log and (table or truth or settings["key"] or settings["slot"]):
         raise click.UsageError("--no-log can't be combined with --table, --key, --slot or --truth")
     project = Project.open()
+    # Libraries' warnings, and everything that the endpoint itself says.
     log_to_stderr(project.settings.timezone, logging.WARNING)
     logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
     log = None if no_log else check_name("table", table or f"{model}_predictions")
@@ -122,6 +123,7 @@ def endpoint(
         batch=Limits(wait=batch_wait),
         **settings,
     )
+    # It has no login of its own.
     if options.host not in _LOOPBACK:
         logging.getLogger("trikk.endpoint").warning("%s: whoever reaches it may ask", options.host)
     if not serve(project, options, _announce(reference, as_json=as_json)):

@@ -147,6 +147,7 @@ def _key(definition: Definition, types: list[str], given: tuple[str, ...]) -> di
             wanted = " ".join(f"{c}=..." for c in definition.entity)
             raise UsageError(f"{pair!r} is not a part of the key", next=f"write {wanted}")
         texts[column] = text
+    # Keys as the table has them: "7" may be a number or a text, and only one of them is found.
     kinds = dict(zip(definition.entity, types, strict=True))
     return {column: _value(column, text, kinds[column]) for column, text in texts.items()}
 

@@ -35,6 +35,8 @@ class _Models(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
+            # `trikk models people` is what people write; a model called as a subcommand is shown by `models show
+            # NAME`.
             args = ["show", *args]
         return super().resolve_command(ctx, args)
 
@@ -232,6 +234,7 @@ def _moment(text: str, *, day_ends: bool = False) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is not a time", next="write 2020-03-03, or 2020-03-03T12:30") from None
+    # "Who held it on that day" means whoever did at its end.
     if day_ends and len(text) <= len("2020-03-03"):
         moment += timedelta(days=1, microseconds=-1)
     return moment_of(moment, project_zone()).timestamp()

@@ -8,6 +8,7 @@ from trikk.cli.printing import echo, number_text, print_json, style, table, when
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.text import counted
 from trikk.execution.project import Project
+from trikk.monitoring.cases.windows import WindowKind
 
 if TYPE_CHECKING:
     from trikk.monitoring.day_drift.drift_records import DriftRecord
@@ -34,16 +35,16 @@ def show_drift(project: Project, spec: MonitorSpec, window: str | None, last: in
 
     records = DriftRecords(project.journal, spec.name)
     if window:
-        past = records.past("day", window)
+        past = records.past(WindowKind.DAY, window)
         if not past:
-            known = [day.label for day in records.newest(spec, "day", 30)]
+            known = [day.label for day in records.newest(spec, WindowKind.DAY, 30)]
             raise UnknownName("day", window, known, next=f"trikk monitor {spec.name} --drift")
         if as_json:
             print_json({**past[-1].to_json(), "past": [one.to_json() for one in past]})
         else:
             _day(past)
         return
-    days = records.newest(spec, "day", last)
+    days = records.newest(spec, WindowKind.DAY, last)
     if not days and spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
     if as_json:

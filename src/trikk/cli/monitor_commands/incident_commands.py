@@ -47,12 +47,11 @@ def incidents(words: tuple[str, ...], everything: bool, why: str, by: str, now: 
 def _act(
     project: Project, book: Book, action: str, incident: str, *, why: str, by: str, now: str | None, as_json: bool
 ) -> None:
-    from trikk.alerts.incidents.by_hand import acknowledge, resolve
-
     at = time.time() if now is None else moment_of(now, project).timestamp()
+    # Whoever reads the timeline later has to know why it was closed by hand.
     if action == "resolve" and not why:
         raise click.UsageError("resolving an incident by hand takes --why")
-    done = (acknowledge if action == "ack" else resolve)(book, incident, by=by, why=why, at=at)
+    done = (book.acknowledge if action == "ack" else book.resolve)(incident, by=by, why=why, at=at)
     if as_json:
         print_json(done.to_json())
     else:

@@ -131,6 +131,7 @@ def _history(
         shown |= {"unseen_class_unknown": unknown["unseen_class"], "dated_in_the_future": ahead}
         print_json(shown | ({"confusion_matrix": matrix.to_json()} if matrix else {}))
         return
+    # After the JSON, which says it by being empty: a program asks for what may come.
     _check_value(windows, chosen)
     if title := spec.titles.monitor():
         echo(f"{spec.name}: {title}")
@@ -202,6 +203,7 @@ def _why_unseen_unknown(project: Project, spec: MonitorSpec, windows: list[Any])
     reasons: dict[str, Any] = {"unseen": why_unknown, "unseen_class": why_class_unknown}
     lacking = [name for name in reasons if all(getattr(window.whole, name) is None for window in windows)]
     try:
+        # Only where a share is unknown: opening the table takes longer than the rest of the command.
         columns = project.tables.scan(spec.predictions).collect_schema().names() if lacking else []
     except TrikkError as error:
         return {name: error.what if name in lacking else None for name in reasons}
@@ -234,6 +236,7 @@ def _check_value(windows: Sequence[WindowRecord], chosen: tuple[str, str] | None
 
 def _newest_label(records: Records, spec: MonitorSpec, kind: str) -> str:
     """The label of the last window that has labels, or of the last one if none has; "" without windows."""
+    # Today's window has no label yet: a list of it would be empty, and say nothing.
     newest = records.newest(spec, kind, 1, lambda w: w.whole.labelled) or records.newest(spec, kind, 1)
     return newest[0].label if newest else ""
 

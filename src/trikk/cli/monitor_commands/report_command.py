@@ -113,6 +113,7 @@ def _described(project: Project, name: str, declared: ReportSpec | None) -> dict
     spec: dict[str, Any] = declared.to_json() if declared else last_entry.body if last_entry else {}
     due, coming = moments(project.journal, declared, datetime.now(UTC)) if declared else (None, None)
     last = project.journal.runs(pipeline=_PREFIX + name, limit=1)
+    # Without the server: a list must not fail because a password is not set here.
     settings = report_settings(project.settings, with_server=False)
     kind = "smtp" if has_server(project.settings) else "file"
     deliveries = [
@@ -145,6 +146,7 @@ def _make(
     from trikk.execution.session import Session
 
     with Progress(quiet=as_json) as progress, Session(project, How(listener=progress)) as session:
+        # Before there is a run: a misspelt customer would be a failed run in everybody's list.
         _check(project, session.executor.graphs(), name, given)
         state = session.run(_PREFIX + name, given, text=True)
     if state.state != RunStatus.SUCCEEDED:

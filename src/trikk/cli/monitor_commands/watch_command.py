@@ -57,6 +57,7 @@ def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
                 if _look(fresh, None, as_json=as_json) == _STOPPED:
                     return _STOPPED
         except TrikkError as error:
+            # And go on: a trikk.toml that is being edited is whole again at the next look.
             echo(f"error: {error}", err=True)
         clock.sleep(pause)
 
@@ -121,6 +122,7 @@ def look_at(project: Project, session: Session, now: datetime) -> Watched:
     from trikk.reports.due_reports import Reported, report_due
 
     outcome = look(project, session, now=now)
+    # Reports after the look: their figures are those that it has just evaluated.
     return Watched(outcome, Reported() if outcome.is_broken else report_due(project, session, now=now))
 
 

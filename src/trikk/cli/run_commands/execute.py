@@ -108,6 +108,7 @@ def resume(
     project = Project.open()
     run_id = project.find_run(run)
     state = project.run(run_id)
+    # A script or a scheduler gets an error with the options to give, and never waits for an answer.
     asks = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
     if code is None and state.state != RunStatus.SUCCEEDED:
         code = _chosen_code(project, state, asks=asks)
@@ -282,6 +283,7 @@ def explain(project: Project, state: RunState) -> None:
     culprit = state.culprit()
     if culprit is not None:
         failed = culprit[1]
+        # The end of the log says more than the trace: what the step printed before it failed.
         tail = tail_of(project.settings.state / failed.log, _TAIL) if failed.log else []
         if failed.log and tail:
             echo(f"  the end of {project.settings.state / failed.log}:", err=True)

@@ -161,6 +161,7 @@ def sweep(
     from trikk.tracking.parameter_sweep import Sweep
     from trikk.tracking.trials import read_plan
 
+    # A search goes on as it was written down: other numbers would make another search of it.
     if sweep_id is not None and (pipeline or parameters or metric or trials or maximize or as_grid):
         raise click.UsageError("--resume takes what to do from the search; leave the rest out")
     if as_grid and trials:

@@ -43,6 +43,7 @@ class Progress:
         if self.quiet:
             return
         line = describe(event, state)
+        # Not before the first step: a run that is refused shows no bar.
         if event.kind == EventKind.STEP_STARTED and self.live:
             self._show_bar(state)
         if line is not None:
@@ -97,6 +98,7 @@ def describe(event: Event, state: RunState) -> str | None:
         return None
     item = body.get("item")
     if (
+        # A map of thousands would scroll everything else away; the bar counts them, and failures are told.
         item is not None
         and (state.steps[body["step"]].count or 0) > _EVERY_ITEM_UP_TO
         and event.kind != EventKind.STEP_FAILED

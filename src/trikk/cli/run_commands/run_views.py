@@ -72,6 +72,7 @@ def pipelines(name: str | None, as_json: bool) -> None:
 def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, as_json: bool) -> None:
     """List runs, the newest first."""
     project = Project.open()
+    # One by one: 100,000 runs as one document would take gigabytes.
     if as_json and everything:
         print_json_list("runs", map(RunRow.to_json, project.journal.each_run(pipeline=pipeline, state=state)))
         return
@@ -275,6 +276,7 @@ def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -
             echo(f"  {column}: {kind}")
         if "error" in preview:
             echo(f"  {preview['error']}")
+        # A gate's own result is its checks, which are shown above.
         if columns or not gates:
             _print_head(preview.get("head"))
     if step.error:

@@ -31,6 +31,7 @@ def tail(stream: str | None, follow: bool, lines: int, as_json: bool) -> None:
         _list(settings.state, settings.environment, as_json=as_json)
         return
     opened = find_stream(settings.state, settings.environment, stream.removeprefix("stream:"))
+    # An offset after which to read, so that -n 0 shows only what is new.
     after = opened.end - lines - 1
     if as_json:
         print_json(

@@ -15,6 +15,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.models.metrics.confusion import AVERAGES, BY_CLASS
 from trikk.models.metrics.expressions import auc, called, hit, logloss, was, was_and_called
 from trikk.models.metrics.metric import Metric
+from trikk.models.metrics.own_metric import Better
 from trikk.models.task import Classes, Task
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ def metric_of(name: str, better: str | None = None) -> Metric:
     if name.startswith("quantile_"):
         return _pinball(name)
     if match := OF_CLASS.fullmatch(name):
-        return Metric(name, "higher", tasks=_CLASSES, of=match[2], numeric=False)
+        return Metric(name, Better.HIGHER, tasks=_CLASSES, of=match[2], numeric=False)
     if match := TOP.fullmatch(name):
-        return Metric(name, "higher", tasks=(Task.MULTICLASS,), top=int(match[1]), numeric=False)
+        return Metric(name, Better.HIGHER, tasks=(Task.MULTICLASS,), top=int(match[1]), numeric=False)
     module, colon, attribute = name.partition(":")
     if not colon:
         raise UnknownName("metric", name, [*METRICS, *_LIKE])
@@ -59,7 +60,7 @@ def metric_of(name: str, better: str | None = None) -> Metric:
         raise UsageError(
             f"the metric {name!r} can't be imported: {error}", next="name a function at the top level of a module"
         ) from error
-    return Metric(name, better or "lower", function=function, numeric=False)  # type: ignore[arg-type]
+    return Metric(name, Better(better or Better.LOWER), function=function, numeric=False)  # type: ignore[arg-type]
 
 
 def _pinball(name: str) -> Metric:
@@ -76,33 +77,33 @@ def _pinball(name: str) -> Metric:
 
         return pl.max_horizontal(share * (truth - value), (share - 1) * (truth - value))
 
-    return Metric(name, "lower", loss, tasks=_NUMBERS)
+    return Metric(name, Better.LOWER, loss, tasks=_NUMBERS)
 
 
 _NUMBERS, _TWO, _CLASSES = (Task.REGRESSION,), (Task.BINARY,), (Task.BINARY, Task.MULTICLASS)
-_SQUARED = Metric("rmse", "lower", lambda t, v: (v - t) ** 2, root=True, tasks=_NUMBERS)
-_OF_BOTH = [Metric(f"{one}_{average}", "higher") for average in AVERAGES for one in BY_CLASS]
+_SQUARED = Metric("rmse", Better.LOWER, lambda t, v: (v - t) ** 2, root=True, tasks=_NUMBERS)
+_OF_BOTH = [Metric(f"{one}_{average}", Better.HIGHER) for average in AVERAGES for one in BY_CLASS]
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("mae", "lower", lambda t, v: (v - t).abs(), tasks=_NUMBERS),
+        Metric("mae", Better.LOWER, lambda t, v: (v - t).abs(), tasks=_NUMBERS),
         _SQUARED,
-        Metric("bias", "zero", lambda t, v: v - t, tasks=_NUMBERS),
-        Metric("wape", "lower", lambda t, v: (v - t).abs(), lambda t, v: t.abs(), tasks=_NUMBERS),  # noqa: ARG005
-        Metric("median_error", "lower", whole=lambda t, v: (v - t).abs().median(), tasks=_NUMBERS),
-        Metric("accuracy", "higher", lambda t, v: t == v, numeric=False, tasks=_CLASSES),
-        Metric("precision", "higher", hit, called, tasks=_TWO),
-        Metric("recall", "higher", hit, was, tasks=_TWO),
-        Metric("f1", "higher", lambda t, v: 2 * hit(t, v).cast(int), was_and_called, tasks=_TWO),
-        Metric("auc", "higher", whole=auc, tasks=_CLASSES),
-        Metric("logloss", "lower", logloss, tasks=_CLASSES),
+        Metric("bias", Better.ZERO, lambda t, v: v - t, tasks=_NUMBERS),
+        Metric("wape", Better.LOWER, lambda t, v: (v - t).abs(), lambda t, v: t.abs(), tasks=_NUMBERS),  # noqa: ARG005
+        Metric("median_error", Better.LOWER, whole=lambda t, v: (v - t).abs().median(), tasks=_NUMBERS),
+        Metric("accuracy", Better.HIGHER, lambda t, v: t == v, numeric=False, tasks=_CLASSES),
+        Metric("precision", Better.HIGHER, hit, called, tasks=_TWO),
+        Metric("recall", Better.HIGHER, hit, was, tasks=_TWO),
+        Metric("f1", Better.HIGHER, lambda t, v: 2 * hit(t, v).cast(int), was_and_called, tasks=_TWO),
+        Metric("auc", Better.HIGHER, whole=auc, tasks=_CLASSES),
+        Metric("logloss", Better.LOWER, logloss, tasks=_CLASSES),
         replace(_SQUARED, name="brier", root=False, tasks=_CLASSES),
-        Metric("calibration", "zero", lambda t, v: v - t, tasks=_TWO),
-        Metric("balanced_accuracy", "higher", tasks=_CLASSES, numeric=False),
-        Metric("mcc", "higher", tasks=_CLASSES, numeric=False),
+        Metric("calibration", Better.ZERO, lambda t, v: v - t, tasks=_TWO),
+        Metric("balanced_accuracy", Better.HIGHER, tasks=_CLASSES, numeric=False),
+        Metric("mcc", Better.HIGHER, tasks=_CLASSES, numeric=False),
         *(replace(metric, tasks=_CLASSES, numeric=False) for metric in _OF_BOTH),
-        Metric("average_precision", "higher", tasks=_CLASSES),
-        Metric("ece", "lower", tasks=_CLASSES),
+        Metric("average_precision", Better.HIGHER, tasks=_CLASSES),
+        Metric("ece", Better.LOWER, tasks=_CLASSES),
     )
 }
 

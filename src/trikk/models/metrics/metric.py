@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import UsageError
 from trikk.models.calling.dtypes import is_number
 from trikk.models.metrics.expressions import said
+from trikk.models.metrics.own_metric import Better
 from trikk.models.task import Task
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Metric:
 
     Attributes:
         name: the name, or "module:function" for an author's own.
-        better: "lower", "higher", or "zero": the nearer to zero.
+        better: which way is better.
         above: takes the expressions of truth and value, as `operands` gives them; gives each case's part of the
             sum above the line. None if it is not a quotient of sums.
         below: the same for the sum below the line; None for the number of cases.
@@ -48,7 +49,7 @@ class Metric:
     """
 
     name: str
-    better: str
+    better: Better
     above: _Expressed | None = None
     below: _Expressed | None = None
     root: bool = False

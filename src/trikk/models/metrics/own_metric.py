@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 from trikk.core.errors import DefinitionError
 from trikk.core.names import check_title
 from trikk.pipeline.location import caller, defining
 
-BETTER = ("lower", "higher", "zero")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+class Better(StrEnum):
+    """Which way a metric is better."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+    ZERO = "zero"
+    """The nearer to zero."""
+    UNKNOWN = ""
+    """Nobody has said so: no figure of it is called better or worse than another."""
+
+
+KNOWN = (Better.LOWER, Better.HIGHER, Better.ZERO)
 
 
 class Metric:
@@ -55,8 +69,8 @@ class Metric:
             return
         self.function = function if isinstance(function, str) else place_of(function)
         self.name = short(self.function) if name is None else name
-        if self.better not in ("", *BETTER):
-            raise DefinitionError(f"better={better!r}", where=caller(), next=f"use one of {', '.join(BETTER)}")
+        if self.better not in [*Better]:
+            raise DefinitionError(f"better={better!r}", where=caller(), next=f"use one of {', '.join(KNOWN)}")
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise DefinitionError(
                 f"{self.name!r} can't be the name of a metric",

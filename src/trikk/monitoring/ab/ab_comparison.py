@@ -15,7 +15,7 @@ from trikk.drift.measures.correction import adjusted
 from trikk.models.metrics.by_name import METRICS
 from trikk.models.metrics.comparable import unseen_by_side
 from trikk.models.metrics.metric import Metric
-from trikk.models.metrics.own_metric import is_place, short
+from trikk.models.metrics.own_metric import Better, is_place, short
 from trikk.models.metrics.scoring import check_two
 from trikk.models.registry import Registry
 from trikk.monitoring.ab.class_losses import classes_known, labels_of_sides, of_classes
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+# So many that an end of the interval moves by less than its second digit from seed to seed; fewer for slices, of
+# which there are many.
 RESAMPLES = 10_000
 SLICE_RESAMPLES = 2_000
 LEAST_WEEKS = 12
@@ -220,6 +222,7 @@ def compare(
     sides_with_parts = list(zip(sides, parts, strict=True))
     pairs, out, rows = paired(spec, sides_with_parts, tables.scan(spec.truth), start, end, registry)
     places = [where for side, of_side in sides_with_parts if (where := where_in_words(side, of_side, spec))]
+    # After the sides were read, so that the reason can say what each of them has.
     if pairs.is_empty():
         raise _nothing_shared(out, first, second, places)
     if place:
@@ -271,7 +274,7 @@ def _chosen(spec: MonitorSpec, name: str, better: str) -> tuple[Metric, str]:
             f"it is not known which way {name} is better",
             next=f'say it: Metric({short(name)}, better="higher") in the monitor, or --better higher',
         )
-    return Metric(name, better, numeric=False), place
+    return Metric(name, Better(better), numeric=False), place
 
 
 def _compared(
@@ -338,6 +341,7 @@ def _by_week(loss: Loss, sums: np.ndarray[Any, Any], days: pl.Series, rules: Rul
 
     weeks = days.dt.truncate("1w").rank("dense").to_numpy().astype(np.int64) - 1
     count = int(weeks[-1]) + 1
+    # Stretches of days do not begin with weeks.
     if count < LEAST_WEEKS or len(sums) < len(days):
         return None
     whole = np.zeros((count, *sums.shape[1:]))
@@ -366,6 +370,7 @@ def _chance(one: Spread) -> float:
     if one.days < 2 or not math.isfinite(one.error):
         return 1.0
     if one.error == 0:
+        # Every resample was the same: it is so, or it is no difference at all.
         return 1.0 if one.difference == 0 else 0.0
     return two_sided(one.difference / one.error, one.days - 1)
 
@@ -376,6 +381,7 @@ def _corrected(slices: Sequence[Effect], rules: Rules) -> list[Effect]:
     corrected = []
     for one, chance in zip(slices, chances, strict=True):
         verdict = one.verdict
+        # Only what was decided is taken back: a correction makes nothing sure that was not.
         if verdict.state is not Outcome.OPEN and chance > 1 - rules.confidence:
             reason = f"among {len(slices)} slices such a difference is no surprise ({chance:.0%})"
             verdict = Verdict(Outcome.OPEN, reason)

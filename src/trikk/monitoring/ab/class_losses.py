@@ -60,6 +60,7 @@ def labels_of_sides(
     readings = []
     for one, name, column in zip(known, names, (PREDICTED, OTHER), strict=True):
         kinds = [pairs.schema[OBSERVED], pairs.schema[column]]
+        # Rows of 0 and 1 whose task nobody has said may be compared by anything that takes flags.
         if together is None and not is_of_flags(metric, one.task, kinds):
             check_fit(metric, one.task, one.classes)
         head = PROBABILITY if column == PREDICTED else OTHER + PROBABILITY
@@ -220,6 +221,7 @@ class _Counted:
 
         sides = [_cells(pairs, labels, self.metric, extent) for labels in self.labels]
         counts = [tally.counts for cells in sides for tally in cells.values()]
+        # Of all days and both sides, so that each array has a place for each class.
         self.classes = sorted({name for one in counts for name in (*one.true, *one.said)})
         place = {name: number for number, name in enumerate(self.classes)}
         sums = np.zeros((extent.days * extent.groups, 2, 3, len(place)))
@@ -254,6 +256,7 @@ def _divided(above: Any, below: Any) -> np.ndarray[Any, Any]:
 
     above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
     ratio = np.full(above.shape, np.nan)
+    # No warning for 0 / 0: it stays NaN, which is told as "not defined".
     np.divide(above, below, out=ratio, where=below > 0)
     return ratio
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trikk.models.metrics.metric import Metric
+from trikk.models.metrics.own_metric import Better
 from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ class Loss:
 
     Attributes:
         name: as in `trikk.models.metrics.by_name`.
-        better: "lower", "higher", or "zero": the nearer to zero.
+        better: which way is better.
         of: the metric of sums: takes float64 of shape (..., numbers), gives shape (...); NaN where there is none.
     """
 
     name: str
-    better: str
+    better: Better
     of: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 
     def worth(self, sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -43,7 +44,8 @@ class Loss:
         import numpy as np
 
         values = self.of(sums)
-        return np.abs(values) if self.better == "zero" else values
+        # A bias of -3 is as far off as one of 3.
+        return np.abs(values) if self.better is Better.ZERO else values
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Quotient:
     def _rooted(sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np
 
+        # A mean of squares can be a hair below 0 after days were taken off it.
         root: np.ndarray[Any, Any] = np.sqrt(np.maximum(quotient(sums), 0))
         return root
 

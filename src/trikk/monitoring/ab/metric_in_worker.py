@@ -52,6 +52,7 @@ def without_each(place: str, pairs: pl.DataFrame, extent: Extent) -> np.ndarray[
                     )
                 except Exception as error:  # noqa: BLE001 - an author's function may raise anything
                     errors.append(error)
+        # Of a slice or a left-out day, a value may simply not be defined; of everything, the function is at fault.
         if errors and extent.groups == 1 and len(rows) == len(pairs):
             raise errors[0]
         return metrics
@@ -95,6 +96,7 @@ class Workers:
         import numpy as np
 
         with tempfile.TemporaryDirectory(prefix="trikk-ab-") as folder:
+            # By a file: half a million cases are too much for the JSON of a call.
             pairs.write_ipc(Path(folder) / _CASES)
             self._call(place, {"place": place, "folder": folder, "days": extent.days, "groups": extent.groups})
             values: np.ndarray[Any, Any] = np.load(Path(folder) / _VALUES)

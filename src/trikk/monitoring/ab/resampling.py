@@ -84,7 +84,9 @@ def spread(
             continue
         level = outside(days, confidence)
         low, high = np.quantile(values, [level, 1 - level])
+        # Resampled days spread less than days do, by (n - 1) / n.
         error = float(values.std()) * math.sqrt(days / (days - 1))
+        # Only where every day has cases: days that are missing are no neighbours.
         alike = _alike(_parts(loss, sums[:, group])) if days == count else 0.0
         wider = math.sqrt((1 + alike) / (1 - alike))
         at = float(point[group])
@@ -172,6 +174,7 @@ def student_cdf(value: float, degrees: int) -> float:
 def student_quantile(share: float, degrees: int) -> float:
     """The value below which a share (0.5 to 1) of Student's distribution lies, by bisection."""
     low, high = 0.0, 1.0
+    # With one degree of freedom the tail is so long that no fixed end would do.
     while student_cdf(high, degrees) < share:
         high *= 2
     for _ in range(80):

@@ -68,6 +68,7 @@ def shadow(
     Raises:
         DefinitionError: outside of a pipeline.
     """
+    # Outside of a pipeline there is nothing beside which it could run.
     if current() is None:
         mend = "call it in a pipeline's body; predict works anywhere"
         raise DefinitionError("shadow is a part of pipelines", where=caller(), next=mend)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from statistics import NormalDist
 
 from trikk.core.text import counted
+from trikk.models.metrics.own_metric import Better
 from trikk.monitoring.ab.resampling import Spread
 
 MOST_DAYS = 1000
@@ -67,7 +68,7 @@ def judge(difference: Spread, better: str, rules: Rules, first: float) -> Verdic
     between = f"between {difference.low:+.4g} and {difference.high:+.4g} at {rules.confidence:.0%}"
     outside = difference.low > 0 or difference.high < 0
     if outside and difference.days >= rules.least_days:
-        good = (difference.difference > 0) == (better == "higher")
+        good = (difference.difference > 0) == (better == Better.HIGHER)
         return Verdict(Outcome.BETTER if good else Outcome.WORSE, f"the difference lies {between}")
     needed = days_for(difference, rules, first)
     wanted = max(needed or 0, rules.least_days) - difference.days

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from trikk.models.metrics.score_bins import from_flat
 from trikk.monitoring.cases.case_columns import PREDICTED
-from trikk.monitoring.cases.windows import Window, window_at, windows_between, zone_of
+from trikk.monitoring.cases.windows import Window, WindowKind, window_at, windows_between, zone_of
 from trikk.monitoring.estimates.calibration import LEAST, Calibration, fitted
 from trikk.monitoring.figures.records import fingerprint
 from trikk.monitoring.figures.window_figures import SCORES, Figures
@@ -41,7 +41,7 @@ class Reference:
     def __init__(self, spec: MonitorSpec, records: Records) -> None:
         self._spec, self._records = spec, records
         self._zone = zone_of(spec.timezone)
-        self._kind = "day" if "day" in spec.windows else spec.windows[0]
+        self._kind = WindowKind.DAY if WindowKind.DAY in spec.windows else spec.windows[0]
         # A week's calibration is that of the day in which it begins, and needs the days before it.
         self.kinds = [self._kind, *(kind for kind in spec.windows if kind != self._kind)]
         if not spec.calibrate:
@@ -58,7 +58,7 @@ class Reference:
         """The calibration of a window: that of the day in which it begins; None if the monitor wants none."""
         if not self._spec.calibrate:
             return None
-        day, definition = window_at("day", window.start, self._zone), self._spec.figured
+        day, definition = window_at(WindowKind.DAY, window.start, self._zone), self._spec.figured
         definition += f" {fingerprint([*versions])}" if versions else ""
         if (day.label, definition) not in self._made:
             kept = self._records.calibration(day.label, definition)

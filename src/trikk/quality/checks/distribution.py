@@ -57,6 +57,7 @@ def _psi_of_numbers(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
     quantiles = reference.drop_nulls().select(steps).collect(engine="streaming").row(0)
     if None in quantiles:
         raise UsageError("the reference has no values")
+    # Equal quantiles are one edge: a column that is mostly 0 has fewer bins.
     edges = sorted(set(quantiles))
     counts = [pl.len().alias("len"), value.count().alias("count")]
     counts += [(value <= edge).sum().alias(str(k)) for k, edge in enumerate(edges)]
@@ -79,6 +80,7 @@ def _psi_of_texts(rows: pl.LazyFrame, reference: pl.LazyFrame) -> float:
         raise UsageError("the reference has no values")
     known = [value for value in expected if value is not None]
     top: list[str | None] = [*sorted(known, key=lambda value: (-expected[value], value))[:TOP], None]
+    # One bin for all the others, so that a new text moves the distance and makes no bins of its own.
     bins = [
         [*(counted.get(value, 0) for value in top), sum(counted.values()) - sum(counted.get(v, 0) for v in top)]
         for counted in (expected, current)

@@ -48,6 +48,7 @@ class HasColumns(CountedCheck):
             "wrong": {
                 name: (dtypes[name], dtype)
                 for name, dtype in (self.types or {}).items()
+                # A column of nulls has no type yet, and fits any.
                 if name in dtypes and dtype not in (dtypes[name], bases[name]) and scene.schema[name] != pl.Null
             },
             "extra": [name for name in dtypes if name not in self.columns],
@@ -118,6 +119,7 @@ class Fresh(CountedCheck):
             raise UsageError(f"{name} is {dtype}, not a date or time")
         column = pl.col(name) if isinstance(dtype, pl.Datetime) else pl.col(name).cast(pl.Datetime("us"))
         zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else None
+        # A time without a zone is taken as UTC, whatever machine the run is on.
         column = column.dt.convert_time_zone("UTC") if zone else column.dt.replace_time_zone("UTC")
         now = scene.now if self.now is None else in_utc(self.now)
         past = column <= pl.lit(now)

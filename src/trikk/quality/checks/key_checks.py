@@ -32,6 +32,7 @@ class Unique(CountedCheck):
             "len": pl.len(),
             "values": key.n_unique(),
             "partial": partial.sum(),
+            # A null in a key compares to nothing, as in SQL: such rows are taken off both sides.
             "partial_values": key.filter(partial).n_unique(),
         }
 
@@ -72,6 +73,7 @@ class RefersTo(CountedCheck):
         keys = reference.select(
             _alike(pl.col(to), schema[to], scene.schema[name]).alias(name) for name, to in pairs
         )
+        # The reference alone is held in memory, each key once; the rows stream past it.
         known = keys.drop_nulls().unique().collect(engine="streaming")
         is_single = len(pairs) == 1
         key = pl.col(self.columns[0]) if is_single else pl.struct(self.columns)

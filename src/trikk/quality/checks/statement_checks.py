@@ -111,6 +111,7 @@ def holds(what: object, *, allow: float = 0.0, severity: SeverityName = "block",
     if isinstance(what, str):
         return Holds((), severity, allow, name or f"holds({what})", sql=what)
     if type(what).__module__.partition(".")[0] == "polars" and hasattr(what, "meta"):
+        # Polars writes literals so; without it the label is what the author wrote.
         text = str(what).replace("dyn int: ", "").replace("dyn float: ", "")
         columns = ", ".join(dict.fromkeys(what.meta.root_names()))
         written = first_argument()

@@ -74,6 +74,7 @@ def incidents(
         if opened is None or opened.at >= end:
             continue
         resolved = _first(reversed(entries), "incident.resolved")
+        # Open at some moment of the period is enough: most incidents span more than a day.
         if resolved is not None and resolved.at < start:
             continue
         newest += [opened.at, *([resolved.at] if resolved else [])]

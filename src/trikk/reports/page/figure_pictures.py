@@ -13,6 +13,7 @@ from typing import Any
 
 from trikk.core.errors import MissingExtra
 from trikk.core.text import printable, shorten
+from trikk.models.metrics.own_metric import Better
 from trikk.monitoring.figures.matrix import Matrix
 from trikk.reports.page import words
 from trikk.reports.page.page_content import Point, PointState, Section
@@ -161,9 +162,9 @@ def _fill(axes: Any, section: Section) -> None:
         pad=21,
     )
     _frame(axes, points)
-    if metric.better == "lower" and any(p.value is not None for p in points):
+    if metric.better == Better.LOWER and any(p.value is not None for p in points):
         axes.set_ylim(bottom=0)
-    if metric.better == "zero":
+    if metric.better == Better.ZERO:
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
     _legend(axes)
     if any(p.value is not None or p.baseline is not None for p in points):

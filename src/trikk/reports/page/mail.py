@@ -51,6 +51,7 @@ def message(
     mail["Date"] = format_datetime(at.replace(microsecond=0))
     # From the page's identity, so that a mail that comes twice can be known for the same.
     mail["Message-ID"] = f"<{digest_json([identity])[:32]}@trikk>"
+    # Else out-of-office programs answer it (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Trikk-Report"] = f"{content.report}/{content.period}/{phrases.whose(content.customer)}"
     mail.set_content(plain, cte="quoted-printable")

@@ -87,6 +87,7 @@ def caveats(section: Section) -> str:
 
 def corrections(section: Section) -> tuple[list[Restated], str]:
     """The restated figures to show, and how many more there are, in words; "" if that is all."""
+    # Those whose digits moved; the others are counted, since nobody could see what changed.
     moved = [one for one in section.restated if one.moved]
     more, alike = len(moved[SHOWN_RESTATED:]), len(section.restated) - len(moved)
     rest = [f"{words.count(more)} more"] if more else []

@@ -42,6 +42,7 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
     document = pdf(content, pictures)
     attached = {_file_name(content, ".pdf"): document}
     mark = mail.mark_of(data)  # of what is stored, not of what was read: see there
+    # Twice, as pictures are data in a page, and parts beside it in a mail: mail programs show no data.
     mailed = page.html(content, mail.as_parts(mark), spec.template)
     if spec.notebook:
         body = _notebook_page(spec, content)
@@ -57,6 +58,7 @@ def render(spec: ReportSpec, data: dict[str, Any]) -> Path:
         at=step.now if step is not None else _as_of(content),
     )
     files = {PAGE: body.encode(), PDF: document, MAIL: message}
+    # Sorted: the same figures, the same bytes, whatever order a build has its fields in.
     files[FIGURES] = (json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
     files |= {f"{name}.png": picture for name, picture in pictures.items()}
     with work_folder() as folder:

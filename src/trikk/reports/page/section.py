@@ -48,6 +48,7 @@ def span(history: MonitorHistory, period: Period) -> Span:
     are pooled from the windows in the picture.
     """
     pictured = tuple(history.between(history.kind_for(period.kind), period.start, period.end))
+    # A monitor's own window of that kind is exact for every metric; pooled ones are not for a median.
     if period.kind in history.spec.windows:
         own = history.at(period.kind, period.start)
         if own.record is not None and (own.record.start, own.record.end) == (period.start, period.end):
@@ -113,6 +114,7 @@ def _worst_text(worst: Point, metric: Metric) -> str:
 
 def _metric(spec: MonitorSpec, name: str, whole: Pooled, earlier: Pooled, *, customer: bool) -> Metric:
     value, better = whole.metrics.get(name), spec.better(name)
+    # A figure of a few cases says nothing to compare with.
     before = earlier.metrics.get(name) if earlier.labelled >= spec.minimum else None
     baseline, own = whole.baseline.get(name), whole.own.get(name)
     return Metric(
@@ -165,6 +167,7 @@ def _state(state: PointState, figures: Pooled, *, is_part: bool) -> PointState:
 
 def _worst(points: Sequence[Point], better: str) -> Point | None:
     """The window with the worst figure; None if there are not several to choose from, or that can't be said."""
+    # By label where figures are equal, so that a replay names the same.
     known = [(words.badness(better, p.value), p.label, p) for p in points if p.value is not None]
     return max(known)[2] if better and len(known) > 1 else None
 
@@ -229,6 +232,7 @@ def _restated(pictured: Sequence[WindowHistory], part: Part | None, metric: str,
             first, last = figures_of(was, part), figures_of(now, part)
             if now.restated > was.restated and (part is None or first != last):
                 at = words.moment_text(now.at, zone)
+                # What changed the whole may not concern the part: of that it is only known how many labels it got.
                 why = now.why if part is None else reason_for(last.labelled - first.labelled)
                 figures = first.metrics.get(metric), last.metrics.get(metric)
                 moved = len({words.number(figure, metric) for figure in figures}) > 1

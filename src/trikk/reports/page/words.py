@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from trikk.core.text import counted
 from trikk.models.metrics.by_name import OF_CLASS, TOP
 from trikk.models.metrics.confusion import BY_CLASS
-from trikk.models.metrics.own_metric import short
+from trikk.models.metrics.own_metric import Better, short
 from trikk.monitoring.figures.matrix import Matrix, table_of
 from trikk.reports.page.page_content import Metric, Verdict
 from trikk.reports.periods import DAYS, MONTHS
@@ -74,7 +74,7 @@ def headed(metric: Metric) -> str:
 
 def badness(better: str, value: float) -> float:
     """A value such that more is worse, by which way is better: "lower", "higher" or the nearer to "zero"."""
-    return -value if better == "higher" else abs(value) if better == "zero" else value
+    return -value if better == Better.HIGHER else abs(value) if better == Better.ZERO else value
 
 
 def verdict(better: str, now: float | None, before: float | None) -> Verdict:
@@ -91,7 +91,7 @@ def change(better: str, now: float | None, before: float | None) -> float | None
     """How much larger now is than before, as a share (of a bias: how much further from zero)."""
     if now is None or not before:
         return None
-    if better == "zero":
+    if better == Better.ZERO:
         now, before = abs(now), abs(before)
     return (now - before) / abs(before)
 

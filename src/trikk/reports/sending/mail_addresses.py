@@ -11,7 +11,9 @@ from trikk.core.names import check_name
 
 ALL = "*"
 """Who gets the report on everything."""
+# No comma, no bracket, no line break: nothing that could add a recipient or another header.
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+# No quotes and no commas in the name, which would begin another address.
 _SENDER = re.compile(r"(?:(?P<name>[^<>\"@,;:\\]{1,100}) )?<(?P<address>[^<>]+)>")
 
 

@@ -104,6 +104,7 @@ class Smtp:
             refused = connection.send_message(
                 addressed(message, self.sender, recipients), self.sender[1], list(recipients)
             )
+        # Raised only if all are refused; some alone come back as the result.
         except smtplib.SMTPRecipientsRefused as error:
             refused = error.recipients
         except (OSError, smtplib.SMTPException, UsageError) as error:
@@ -169,6 +170,7 @@ class Smtp:
 def _why(error: Exception, hint: str = "") -> str:
     if isinstance(error, UsageError):
         return f"{error.what}; {error.next}"
+    # Before the codes: what a server says to a wrong password may repeat the user.
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return "it does not take the user and password" + (f"; {hint}" if hint else "")
     if (trouble := explain(error)) is not None:

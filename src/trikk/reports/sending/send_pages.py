@@ -76,6 +76,7 @@ def subscribers(spec: ReportSpec | None, settings: ReportSettings, customer: str
     """Who is to get a customer's ("*": the whole) page by now; nobody if the report is not declared any more."""
     if spec is None:
         return []
+    # By now, not when it was queued: whoever has unsubscribed since gets nothing.
     own = spec.recipients.get(customer, ())
     return list(dict.fromkeys([*own, *settings.subscribers(spec.name, customer)]))
 
@@ -88,6 +89,7 @@ def _queue(context: StepContext, subject: str, folder: Path, recipients: list[st
     """Write down who is to get the page, once for each page and set of people."""
     digest = digest_file(folder / PAGE)
     people: list[JSON] = [*recipients]
+    # Stored before the entry that names it: a crash between the two leaves nothing that can't be sent.
     message = context.artifacts.save(folder / MAIL).to_json()
     body: dict[str, JSON] = {
         "digest": digest,

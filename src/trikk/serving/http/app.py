@@ -101,6 +101,7 @@ class App:
             self._metrics.requests.labels("499").inc()
             return
         finally:
+            # Whatever came of it: a count that is not taken back would refuse everybody in the end.
             self._held -= sum(map(len, parts))
         answer = served.answer
         self._metrics.requests.labels(str(answer.status)).inc()
@@ -141,6 +142,7 @@ class App:
             if not large:
                 parts.append(part)
                 self._held += len(part)
+                # Before the rest is read: hundreds of large bodies at once would take the machine's memory.
                 if self._held > limit * _HELD and not self._connections.drop_slow():
                     raise Refused(503, "too many large requests are being answered", next="try again in a second")
             if not message.get("more_body") or size > limit * _DRAINED:

@@ -86,6 +86,7 @@ class Reader:
             raise Refused(
                 415, f"content encoding {body.encoding[:20]!r} is not read", next="send it plain, or gzip"
             )
+        # Up to the limit and one byte: a gzip of a kilobyte may hold gigabytes.
         unzip = zlib.decompressobj(_GZIP)
         try:
             data = unzip.decompress(body.data, self.max_bytes + 1)
@@ -191,6 +192,7 @@ class Reader:
     def _arrow(self, data: bytes) -> pl.DataFrame:
         import polars as pl
 
+        # Before it is read: a stream's heads may claim more rows than memory holds.
         self._check_count(claimed_rows(data))
         try:
             frame = pl.read_ipc_stream(io.BytesIO(data))
@@ -229,6 +231,7 @@ def _document(data: bytes) -> Any:
     try:
         text = data.decode(json.detect_encoding(data))
         document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_named_once)
+        # An escape may be half of a pair, which no table and no UTF-8 holds; only such texts are looked at again.
         if _SURROGATE.search(text):
             json.dumps(document, ensure_ascii=False).encode()
     except RecursionError as error:

@@ -46,6 +46,7 @@ class Callers:
         self._names = {*_LOCAL, bound.lower(), *given}
         self._numbers = not is_here(bound)
         if self._numbers:
+            # With and without its domain, as people on the same network call it.
             machine = socket.gethostname().lower()
             self._names |= {machine, machine.partition(".")[0]}
         self._origins = {origin.rstrip("/").lower() for origin in origins}
@@ -69,6 +70,7 @@ class Callers:
             if name in values:
                 values[name].append(value.decode("latin-1").lower())
         hosts, origins = values[b"host"], values[b"origin"]
+        # HTTP/1.0 has no Host, and no browser speaks it.
         if len(hosts) != 1 and (hosts or version != "1.0"):
             raise Refused(400, "the request does not name one Host", next="send one Host header")
         if hosts and not self._is_own(hosts[0]):

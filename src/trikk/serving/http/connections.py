@@ -50,6 +50,7 @@ class Connections:
             return True
         problem = f"{self.most} connections are open, and there may not be more: the idle and slow ones are closed"
         self.say("room", problem)
+        # First those that wait for nothing: a browser's idle connection costs nobody an answer.
         idle = [c for c in self._open if c.is_idle and c is not one]
         return _end_oldest(idle, "") or self.drop_slow()
 
@@ -128,6 +129,7 @@ class Connection(HttpToolsProtocol):
             return
         self._taken += len(data)
         super().data_received(data)
+        # httptools tells of a header only when it is whole: a single endless one is seen by its bytes.
         if self._in_head and self._taken > _MOST_HEAD and not self.transport.is_closing():
             self._refuse(_large_head())
 
@@ -184,6 +186,7 @@ class Connection(HttpToolsProtocol):
     def _allowed(self) -> float:
         if self._in_head:
             return _FOR_HEAD
+        # A client on a slow line gets time for what it sends, up to the largest body; one that trickles does not.
         return _FOR_BODY + min(self._taken, self.every.max_body) / _RATE
 
     def _look_at_reader(self, now: float) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import InfoMetricFamily
 
 _NAMESPACE = "trikk_endpoint"
+# From a millisecond, for a small model alone, to the time-out.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 16384, 65536)
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"

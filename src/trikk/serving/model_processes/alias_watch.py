@@ -85,6 +85,7 @@ class Watch:
         if fleet.note:
             _log.warning("version %d: %s", version.version, fleet.note)
         first = self._dispatcher.fleet is None
+        # Loaded and tried before it takes over: until then the old version answers.
         self._dispatcher.activate(fleet)
         if not first:
             self._metrics.swaps.inc()

@@ -74,6 +74,7 @@ class Fleet:
 
     async def open(self) -> None:
         """Start the first worker; raises VersionFailed if the version can't be loaded."""
+        # One is enough to answer; the others come while it does.
         self.idle.append(await self._new())
 
     @property
@@ -102,5 +103,6 @@ class Fleet:
         except BaseException:
             await link.close()
             raise
+        # Only after it was loaded: then it is known what a model of this kind imports.
         self._spares.remember(link.modules)
         return link

@@ -107,6 +107,8 @@ class Predictor:
             except Exception as error:  # noqa: BLE001 - the client hears of it, the other requests don't
                 answers[index] = refusal(error)
                 continue
+            # Only requests of one form can be one frame: the same columns, in Arrow and CSV of the same types,
+            # too.
             form = tuple(rows) if isinstance(rows, dict) else tuple(rows.schema.items())
             groups.setdefault(form, []).append(_Read(index, kind, rows, os.urandom(16).hex()))
         logs: list[pl.DataFrame] = []
@@ -125,6 +127,7 @@ class Predictor:
                 answers[group[0].index] = refusal(error)
                 return
             for one in group:
+                # One bad row must not refuse the others that happened to come at the same time.
                 self._group([one], answers, logs)
             return
         for read, given in zip(group, done, strict=True):

@@ -62,8 +62,10 @@ def logged_fields(
     for name in names:
         if name in reserved:
             raise TableError(f"{name!r} is a column of every predictions table", next="rename the field")
+        # The table as it is comes first: a new version must not break what is logged already.
         wanted = str(schema[name]) if name in schema else own.get(name, _SLOT if name == slot else "String")
         joined = truth.get(name) if name not in schema and name != slot else None
+        # In the truth's type, as a monitor joins the two; but not where the model takes it as another kind.
         if joined is not None and (name not in own or (joined.is_numeric() and dtype_of(wanted).is_numeric())):
             wanted = str(joined)
         try:

@@ -46,6 +46,7 @@ class Segment:
         while at + _HEAD.size <= len(data):
             length, check = _HEAD.unpack_from(data, at)
             record = data[at + _HEAD.size : at + _HEAD.size + length]
+            # The end of a file that was being written when the power went.
             if len(record) < length or zlib.crc32(record) != check:
                 return
             yield record

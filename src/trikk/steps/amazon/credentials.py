@@ -8,6 +8,7 @@ from typing import Any
 from trikk.core.errors import MissingExtra, StorageError, UsageError
 from trikk.core.network.addresses import BY_REFERENCE, holds_secret
 
+# Key ids begin like this; the secret half has no form, and is looked for by `holds_secret`.
 _KEY = re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}")
 _PROFILE = re.compile(r"[A-Za-z0-9_.+@-][A-Za-z0-9_.+@ -]{0,38}")
@@ -93,6 +94,7 @@ def failed(subject: str, error: Exception, where: str | None) -> StorageError:
     response = getattr(error, "response", None) or {}
     about = response.get("Error", {})
     text = f"{about.get('Code', '')}: {about.get('Message', '')}" if about else f"{type(error).__name__}: {error}"
+    # A service may repeat the key that it refuses.
     clean = _KEY.sub("***", " ".join(text.split()))
     return StorageError(
         f"{subject} can't be read: {clean[:500]}",

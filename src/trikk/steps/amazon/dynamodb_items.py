@@ -54,6 +54,7 @@ def read_dynamodb(
     check_access(profile, role, endpoint, region)
     client = _client(profile, role, endpoint, region)
     keys = _keys(client, table, index)
+    # With the key, as the rows are sorted by it; what was not asked for is dropped again below.
     wanted = None if columns is None else list(dict.fromkeys([*keys, *columns]))
     arguments = request(
         table, index=index, key=key or {}, filters=filters or {}, columns=wanted, consistent=consistent
@@ -112,6 +113,7 @@ def _pages(call: Any, arguments: dict[str, Any]) -> list[dict[str, Attribute]]:
     while True:
         page = _asked(call, arguments | start)
         items += page["Items"]
+        # An empty page is not the end: a filter may have left nothing of it.
         if not page.get("LastEvaluatedKey"):
             return items
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}

@@ -103,6 +103,7 @@ def stored(attribute: str, value: object) -> dict[str, object]:
     Raises:
         UsageError: if it has none.
     """
+    # Before numbers, as True is an int; and a number that is not finite has no form.
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):

@@ -39,6 +39,7 @@ def column(name: str, values: Sequence[Attribute | None], wanted: pl.DataType | 
         return _as_wanted(name, given, kinds, wanted)
     if kinds <= _NESTED and kinds:
         return pl.Series(name, [None if p is None else as_json(dict([p])) for p in given], dtype=pl.String)
+    # Taking one of them would lose the others' values, or what they are.
     if len(kinds) > 1:
         raise StorageError(
             f"attribute {name!r} is {' and '.join(sorted(kinds))} in different items",

@@ -17,6 +17,7 @@ def check_holes(uri: str, parameters: Mapping[str, object]) -> None:
     Raises:
         UsageError: if they do not, or if another brace stands in the address.
     """
+    # Both ways: a value that is not used is as likely a slip as one that lacks.
     names = [name for name, _ in _HOLE.findall(uri)]
     if re.search(r"[{}]", _HOLE.sub("", uri)):
         raise UsageError(f"{uri!r} has a brace that is not a {{name}}", next="write {day} or {day:%Y-%m-%d}")

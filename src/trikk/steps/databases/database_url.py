@@ -23,6 +23,7 @@ def check_url(url: str) -> None:
     Raises:
         UsageError: if the scheme is unknown or a password stands in it; the password is not repeated.
     """
+    # The whole address may come from the environment: then only the step can check it.
     if REFERENCE.fullmatch(url):
         return
     scheme, _, rest = url.partition("://")

@@ -40,6 +40,7 @@ def read_sqlite(address: Filled, query: str, parameters: Mapping[str, object]) -
     sql, values = bind(query, {name: _sqlite_value(name, v) for name, v in parameters.items()}, "sqlite")
     path = _existing(address)
     try:
+        # By URI, since only that can say read-only: a misspelt path would make an empty file.
         link = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=CONNECT_SECONDS)
         with closing(link), _process_in_utc():
             cursor = link.execute(sql, values)
@@ -111,6 +112,7 @@ def read_postgres(address: Filled, query: str, parameters: Mapping[str, object])
     options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
     if address.scheme == "redshift" and address.port is None:
         options["port"] = REDSHIFT_PORT
+    # libpq knows no scheme redshift.
     url = "postgresql" + address.text[len(address.scheme) :]
     try:
         link = psycopg.connect(url, **options)
@@ -202,6 +204,7 @@ def _no_result() -> UsageError:
 
 def _failed(address: Filled, error: Exception, *, lost: bool = False) -> StorageError | UsageError:
     """What the driver says, with every secret hidden; `lost` tells what may go better later from what can't."""
+    # Drivers may repeat the address with its password in their errors.
     text = " ".join(address.hide(str(error)).split()) or type(error).__name__
     if lost:
         return StorageError(

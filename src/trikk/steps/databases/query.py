@@ -36,6 +36,7 @@ def bind(query: str, parameters: Mapping[str, object], dialect: Dialect) -> tupl
             names.append(text)
             parts.append({"sqlite": f":{text}", "duckdb": f"${text}", "postgresql": f"%({text})s"}[dialect])
         else:
+            # psycopg takes every % for one of its own, also inside literals.
             parts.append(text.replace("%", "%%") if dialect == "postgresql" else text)
     missing = sorted(set(names) - parameters.keys())
     unused = sorted(parameters.keys() - set(names))
@@ -69,6 +70,7 @@ def tokens(query: str, dialect: Dialect) -> Iterator[tuple[Literal["text", "para
             yield "parameter", name[1]
             at = name.end()
             continue
+        # A cast: its second colon must not begin a parameter.
         step = 2 if query.startswith("::", at) else 1
         yield "text", query[at : at + step]
         at += step

@@ -23,6 +23,7 @@ def settle(notebook: Any, source_ids: Collection[str]) -> None:
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
         if cell.get("id") not in source_ids:
+            # The ids of cells that papermill adds are random; the author's own stay.
             cell["id"] = f"cell-{place}"
 
 

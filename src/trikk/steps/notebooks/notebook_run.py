@@ -104,6 +104,7 @@ def _opened(source: Path, path: str, values: dict[str, Any], kernel: str, folder
         raise MissingExtra("a notebook as a step", "notebook") from None
     from trikk.steps.notebooks.kernel import NATIVE
 
+    # `NATIVE` needs no kernel of that name to be installed, in which papermill would look the language up.
     language = "python" if kernel == NATIVE else None
     try:
         node = load_notebook_node(str(source))
@@ -164,6 +165,7 @@ def _execute(book: Book, work: Path) -> None:
     from trikk.steps.notebooks.kernel import Manager
 
     settings = {"connection_file": str(book.folder / "kernel.json")}
+    # Else other users of the machine could read and send on the kernel's ports.
     if zmq.has("curve"):
         settings["transport_encryption"] = "auto"
     try:
@@ -241,6 +243,7 @@ def _keep(book: Book) -> None:
 
     from trikk.steps.notebooks.notebook_page import settle, write_page
 
+    # A copy: the notebook may go on being executed, as at a signal.
     node = copy.deepcopy(book.node)
     settle(node, book.own_ids)
     path, page = book.files
@@ -273,6 +276,7 @@ def _kept_when_terminated(book: Book) -> Iterator[None]:
         return
 
     def terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        # First: a second signal ends it at once.
         signal.signal(number, signal.SIG_DFL)
         _try_to_keep(book)
         os.kill(os.getpid(), number)

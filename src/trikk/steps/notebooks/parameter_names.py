@@ -37,6 +37,7 @@ def check_parameters(parameters: Mapping[str, object], inputs: Mapping[str, obje
     """
     for name in inputs:
         check_file_name(name, "input")
+    # Together, since both become variables of one notebook.
     names = [*parameters, *(variable(name) for name in inputs)]
     for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or keyword.iskeyword(name):

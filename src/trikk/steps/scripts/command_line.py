@@ -69,6 +69,7 @@ def word(value: object) -> str:
     Raises:
         UsageError: if it is not one, or holds a character that no argument can.
     """
+    # As shells and config files write it, and before numbers, since True is one to Python.
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, date):

@@ -13,6 +13,7 @@ def check_file_name(name: object, kind: str) -> None:
     Raises:
         UsageError: if it is absolute, empty, has .. or . as a part, or characters that are not printable.
     """
+    # A leading - would be an option to a program, ~ somebody's home to a shell.
     good = isinstance(name, str) and bool(name) and name.isprintable() and not name.startswith(("-", "~"))
     if good:
         assert isinstance(name, str)

@@ -53,6 +53,7 @@ def run_script(
     words, label = _words(command, {*inputs, *outputs}, variables)
     with work_folder() as folder:
         put_inputs(folder, inputs)
+        # A program that writes data/a.csv expects the folder to be there.
         make_room(folder, outputs)
         variables |= {**code_variables(), "PYTHONUNBUFFERED": "1"}
         _run(words, label, folder, variables)

@@ -35,6 +35,7 @@ def mirror_later(project: Project) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Ctrl-C in the terminal is for the command, not for the copy.
                 start_new_session=True,
             )
 

@@ -53,6 +53,7 @@ def _in_flavour(version: ModelVersion, artifacts: Artifacts, to: Path) -> bool:
             import sklearn
 
             about |= {"pip_requirements": [f"scikit-learn=={sklearn.__version__}"]}
+            # cloudpickle: a model's class may be defined in the project, which is not there where it is served.
             mlflow.sklearn.save_model(model, str(folder), serialization_format="cloudpickle", **about)
         elif _is_of("lightgbm.basic", "Booster", model):
             import lightgbm
@@ -64,6 +65,7 @@ def _in_flavour(version: ModelVersion, artifacts: Artifacts, to: Path) -> bool:
             return False
     except Exception:  # noqa: BLE001 - the model's class or MLflow may fail in any way; the stored bytes are good
         return False
+    # In a folder beside it, until it is whole: a flavour that fails leaves nothing in the way of the stored bytes.
     folder.rename(to)
     return True
 
