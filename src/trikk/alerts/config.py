@@ -69,21 +69,13 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|\$\{")
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """The section, checked.
+    """The section, checked."""
 
-    Attributes:
-        rules: those of trikk.toml and the defaults; monitors bring their own.
-        channels: addresses by name, variables not filled in.
-        routes: names of channels by severity.
-        url: where the console is; "" for nowhere.
-        digest: how many messages at once are sent one by one on a channel.
-    """
-
-    rules: tuple[Rule, ...]
-    channels: Mapping[str, str]
-    routes: Mapping[str, tuple[str, ...]]
-    url: str = ""
-    digest: int = 5
+    rules: tuple[Rule, ...]  # those of trikk.toml and the defaults; monitors bring their own
+    channels: Mapping[str, str]  # addresses by name, variables not filled in
+    routes: Mapping[str, tuple[str, ...]]  # names of channels by severity
+    url: str = ""  # where the console is; "" for nowhere
+    digest: int = 5  # how many messages at once are sent one by one on a channel
 
     def route(self, severity: str, *, escalated: bool = False) -> tuple[str, ...]:
         """The channels that a message of a severity goes to, each once."""

@@ -18,26 +18,18 @@ from trikk.features.store_address import check_address
 
 
 class Definition(Record, frozen=True):
-    """A feature table's definition; its JSON holds no secret.
+    """A feature table's definition; its JSON holds no secret."""
 
-    Attributes:
-        name: the table's name.
-        entity: the columns that say whom a row is about.
-        time: the column with the moment at which the row's values became known.
-        event: the column with the moment that the values are about, or None where the last known row counts.
-        features: the features' names, with their type as text ("Float64") or None for any; None: all the others.
-        ttl: how old values may be, in microseconds, or None for any age.
-        delay: how long after `time` a row may be used, in microseconds.
-        online: where rows are served from, secrets by reference; None for the project's own SQLite file.
-    """
-
-    name: str
-    entity: tuple[str, ...]
-    time: str
+    name: str  # the table's name
+    entity: tuple[str, ...]  # the columns that say whom a row is about
+    time: str  # the column with the moment at which the row's values became known
+    # the column with the moment that the values are about, or None where the last known row counts
     event: str | None = None
+    # the features' names, with their type as text ("Float64") or None for any; None: all the others
     features: dict[str, str | None] | None = None
-    ttl: int | None = None
-    delay: int = 0
+    ttl: int | None = None  # how old values may be, in microseconds, or None for any age
+    delay: int = 0  # how long after `time` a row may be used, in microseconds
+    # where rows are served from, secrets by reference; None for the project's own SQLite file
     online: str | None = None
 
     @property

@@ -15,22 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Checked rows of a feature table, in three frames of the same height.
+    """Checked rows of a feature table, in three frames of the same height."""
 
-    Attributes:
-        entity: the entity columns, without nulls.
-        times: `available` and `rank`, Int64 microseconds since 1970: from when on the row is used, and which of
-            several is (the greatest; its age counts from there).
-        values: the features.
-        aware: whether the times have a zone.
-        ranked: whether ranks may be in another order than availability.
-    """
-
-    entity: pl.DataFrame
+    entity: pl.DataFrame  # the entity columns, without nulls
+    # `available` and `rank`, Int64 microseconds since 1970: from when on the row is used, and which of several is
+    # (the greatest; its age counts from there)
     times: pl.DataFrame
-    values: pl.DataFrame
-    aware: bool
-    ranked: bool
+    values: pl.DataFrame  # the features
+    aware: bool  # whether the times have a zone
+    ranked: bool  # whether ranks may be in another order than availability
 
     def by_entity(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Entities numbered, and the rows that are ever used, in the order in which they become available.

@@ -20,25 +20,15 @@ FORMAT = 1
 
 
 class State(Record, frozen=True):
-    """What the cells of a store are.
+    """What the cells of a store are."""
 
-    Attributes:
-        definition: the feature table's definition, as JSON.
-        entity: the entity columns' types, as text, in their order.
-        values: the features' types, as text, in the order of a cell's values.
-        aware: whether the times have a zone.
-        version: the table's version that the cells are at.
-        horizon: the first moment that can be asked for, in microseconds since 1970.
-        synced: seconds since 1970 at which the store was changed last.
-    """
-
-    definition: dict[str, Any]
-    entity: list[str]
-    values: dict[str, str]
-    aware: bool
-    version: int
-    horizon: int
-    synced: float
+    definition: dict[str, Any]  # the feature table's definition, as JSON
+    entity: list[str]  # the entity columns' types, as text, in their order
+    values: dict[str, str]  # the features' types, as text, in the order of a cell's values
+    aware: bool  # whether the times have a zone
+    version: int  # the table's version that the cells are at
+    horizon: int  # the first moment that can be asked for, in microseconds since 1970
+    synced: float  # seconds since 1970 at which the store was changed last
 
     def dump(self) -> str:
         """The state as text."""

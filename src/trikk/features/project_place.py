@@ -11,19 +11,12 @@ from trikk.runs.context import current_step
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A project as feature tables see it.
-
-    Attributes:
-        tables: its tables.
-        journal: its journal, which is a ledger.
-        state_dir: its `.trikk`.
-        moment: seconds since 1970 that count as now: the run's, or None for the clock's.
-    """
+    """A project as feature tables see it."""
 
     tables: Any
-    journal: Any
-    state_dir: Path
-    moment: float | None
+    journal: Any  # its journal, which is a ledger
+    state_dir: Path  # its `.trikk`
+    moment: float | None  # seconds since 1970 that count as now: the run's, or None for the clock's
 
 
 def place() -> Place:

@@ -34,21 +34,13 @@ Feature = tuple[str, int, Convert | None]  # its name, its position in a cell, w
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A state with what reads keys and values by it, prepared once for as long as the state stays.
+    """A state with what reads keys and values by it, prepared once for as long as the state stays."""
 
-    Attributes:
-        text: the state's text.
-        state: the state.
-        definition: the feature table's definition.
-        keys: for each entity column its name, and what reads a key's value.
-        values: the features.
-    """
-
-    text: str
+    text: str  # the state's text
     state: State
-    definition: Definition
-    keys: list[tuple[str, Convert]]
-    values: list[Feature]
+    definition: Definition  # the feature table's definition
+    keys: list[tuple[str, Convert]]  # for each entity column its name, and what reads a key's value
+    values: list[Feature]  # the features
 
     @property
     def where(self) -> str:

@@ -28,21 +28,13 @@ _GRACE = timedelta(minutes=5)  # requests under way, and clocks that go behind, 
 
 
 class Synced(Record, frozen=True):
-    """What a sync came to.
+    """What a sync came to."""
 
-    Attributes:
-        name: the feature table.
-        version: the table's version that is online now.
-        entities: how many entities were written.
-        rebuilt: whether the whole table was read.
-        at: the first moment that can be asked for, ISO 8601.
-    """
-
-    name: str
-    version: int
-    entities: int
-    rebuilt: bool
-    at: str
+    name: str  # the feature table
+    version: int  # the table's version that is online now
+    entities: int  # how many entities were written
+    rebuilt: bool  # whether the whole table was read
+    at: str  # the first moment that can be asked for, ISO 8601
 
 
 def sync(

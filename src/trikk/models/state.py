@@ -46,62 +46,38 @@ Place = tuple[str, str]
 
 
 class Move(Record, frozen=True):
-    """An alias went to another version, or is asked to.
+    """An alias went to another version, or is asked to."""
 
-    Attributes:
-        seq: of the entry.
-        at: seconds since 1970.
-        state: whether it has happened.
-        alias: the alias.
-        environment: whose alias.
-        version: the holder from then on.
-        former: the holder before; None if there was none.
-        by: user@host, or the run.
-        why: the reason in words.
-        approved_by: who approved it, where that was required.
-        decision: what `promote_if` compared, and how.
-        recorded: when it was written down, where it was told to count from another time (`at`).
-    """
-
-    seq: int
-    at: float
-    state: MoveState
+    seq: int  # of the entry
+    at: float  # seconds since 1970
+    state: MoveState  # whether it has happened
     alias: str
-    environment: str
-    version: int
-    former: int | None
-    by: str
-    why: str
-    approved_by: str | None = None
-    decision: dict[str, JSON] | None = None
-    recorded: float | None = None
+    environment: str  # whose alias
+    version: int  # the holder from then on
+    former: int | None  # the holder before; None if there was none
+    by: str  # user@host, or the run
+    why: str  # the reason in words
+    approved_by: str | None = None  # who approved it, where that was required
+    decision: dict[str, JSON] | None = None  # what `promote_if` compared, and how
+    recorded: float | None = None  # when it was written down, where it was told to count from another time (`at`)
 
 
 @dataclass(slots=True)
 class ModelState:
-    """What is known of one model.
+    """What is known of one model."""
 
-    Attributes:
-        name: the model's name.
-        versions: by number, oldest first.
-        holders: for each environment and alias, all holders that a rollback can return to, the present one last.
-        moves: every move that happened, in order.
-        requests: every request, in order; `pending` has those that still wait.
-        pending: the request that waits, for each environment and alias.
-        guarded: aliases that require approval.
-        identities: the entries that have an identity, by it.
-        seq: of the last entry.
-    """
-
-    name: str
-    versions: dict[int, ModelVersion] = field(default_factory=dict)
+    name: str  # the model's name
+    versions: dict[int, ModelVersion] = field(default_factory=dict)  # by number, oldest first
+    # for each environment and alias, all holders that a rollback can return to, the present one last
     holders: dict[Place, list[int]] = field(default_factory=dict)
-    moves: list[Move] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)  # every move that happened, in order
+    # every request, in order; `pending` has those that still wait
     requests: list[Move] = field(default_factory=list)
+    # the request that waits, for each environment and alias
     pending: dict[Place, Move] = field(default_factory=dict)
-    guarded: set[Place] = field(default_factory=set)
-    identities: dict[str, Entry] = field(default_factory=dict)
-    seq: int = 0
+    guarded: set[Place] = field(default_factory=set)  # aliases that require approval
+    identities: dict[str, Entry] = field(default_factory=dict)  # the entries that have an identity, by it
+    seq: int = 0  # of the last entry
 
     def after(self, entries: Iterable[Entry]) -> ModelState:
         """The state after these further entries of the model, in order; this one stays as it is."""

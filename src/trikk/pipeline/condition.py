@@ -22,17 +22,11 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Condition(Record, frozen=True, omit_defaults=True):
-    """Something that will be true or false in a run; combine with `&`, `|` and `~`.
+    """Something that will be true or false in a run; combine with `&`, `|` and `~`."""
 
-    Attributes:
-        op: one of < <= > >= == !=, or `true` (one operand is truthy), `and`, `or`, `not`.
-        operands: what is compared; empty for and, or, not.
-        parts: the conditions that and, or, not combine.
-    """
-
-    op: str
-    operands: tuple[Argument, ...] = ()
-    parts: tuple[Condition, ...] = ()
+    op: str  # one of < <= > >= == !=, or `true` (one operand is truthy), `and`, `or`, `not`
+    operands: tuple[Argument, ...] = ()  # what is compared; empty for and, or, not
+    parts: tuple[Condition, ...] = ()  # the conditions that and, or, not combine
 
     def __and__(self, other: object) -> Condition:
         return Condition("and", parts=(self, condition_of(other)))

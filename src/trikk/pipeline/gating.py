@@ -16,19 +16,12 @@ from trikk.pipeline.graph import Node
 
 
 class Hold(Record, frozen=True):
-    """A step that holds others back.
+    """A step that holds others back."""
 
-    Attributes:
-        step: its name.
-        subjects: what it looks at.
-        derived: names of the steps above it that were given any of this, or what was made from it.
-        replaced: whether an output of it takes the place of what it looks at.
-    """
-
-    step: str
-    subjects: tuple[Argument, ...]
-    derived: frozenset[str]
-    replaced: bool = False
+    step: str  # its name
+    subjects: tuple[Argument, ...]  # what it looks at
+    derived: frozenset[str]  # names of the steps above it that were given any of this, or what was made from it
+    replaced: bool = False  # whether an output of it takes the place of what it looks at
 
 
 def hold_of(gate: Node, subject: Argument, above: Iterable[Node], *, replaced: bool = False) -> Hold:

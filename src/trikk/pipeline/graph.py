@@ -71,45 +71,27 @@ class WriteTo(Record, frozen=True):
 
 
 class Node(Record, frozen=True, omit_defaults=True):
-    """One step of a pipeline. Its JSON, from which digests are made, leaves out what is empty.
+    """One step of a pipeline. Its JSON, from which digests are made, leaves out what is empty."""
 
-    Attributes:
-        name: unique within the pipeline.
-        function: `module:qualname`, for people.
-        arguments: where each argument comes from.
-        outputs: how many outputs a tuple annotation declares; None for a single one.
-        mapped: the argument over whose items the step fans out, or None.
-        after: names of steps that come first though no data flows.
-        when: conditions of which all must hold, or the step is skipped.
-        retry: `Retry` as JSON, or None for a single attempt.
-        timeout: seconds an attempt may take, or None.
-        resources: `Resources` as JSON.
-        cache: `Cache` as JSON, or None.
-        write: set for a node that writes a table.
-        source: the step reads from outside what a run is locked to; a replay takes its result as it was.
-        effect: the step changes something outside; a replay takes its result and does not do it again.
-        allow_failure: if the step fails, what needs its output is skipped and the run goes on.
-        role: one of `Role`; "" for steps of no other meaning, and in graphs of earlier builds.
-        where: the author's `file:line`.
-    """
-
-    name: str
-    function: str
-    arguments: Mapping[str, Argument] = field(default_factory=dict)
-    outputs: int | None = None
-    mapped: str | None = None
-    after: tuple[str, ...] = ()
-    when: tuple[Condition, ...] = ()
-    retry: dict[str, JSON] | None = None
-    timeout: float | None = None
+    name: str  # unique within the pipeline
+    function: str  # `module:qualname`, for people
+    arguments: Mapping[str, Argument] = field(default_factory=dict)  # where each argument comes from
+    outputs: int | None = None  # how many outputs a tuple annotation declares; None for a single one
+    mapped: str | None = None  # the argument over whose items the step fans out, or None
+    after: tuple[str, ...] = ()  # names of steps that come first though no data flows
+    when: tuple[Condition, ...] = ()  # conditions of which all must hold, or the step is skipped
+    retry: dict[str, JSON] | None = None  # `Retry` as JSON, or None for a single attempt
+    timeout: float | None = None  # seconds an attempt may take, or None
+    # `Resources` as JSON
     resources: dict[str, JSON] = field(default_factory=lambda: {"cpus": 1.0, "memory": 0, "gpus": 0})
-    cache: dict[str, JSON] | None = None
-    write: WriteTo | None = None
+    cache: dict[str, JSON] | None = None  # `Cache` as JSON, or None
+    write: WriteTo | None = None  # set for a node that writes a table
+    # the step reads from outside what a run is locked to; a replay takes its result as it was
     source: bool = False
-    effect: bool = False
-    allow_failure: bool = False
-    role: str = ""
-    where: str = ""
+    effect: bool = False  # the step changes something outside; a replay takes its result and does not do it again
+    allow_failure: bool = False  # if the step fails, what needs its output is skipped and the run goes on
+    role: str = ""  # one of `Role`; "" for steps of no other meaning, and in graphs of earlier builds
+    where: str = ""  # the author's `file:line`
 
     def data_from(self) -> Iterator[str]:
         """Names of the steps whose outputs this one is given."""

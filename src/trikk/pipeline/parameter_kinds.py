@@ -41,19 +41,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Kind(Record, frozen=True, omit_defaults=True, rename={"enum_class": "enum"}):
-    """One type of parameter.
+    """One type of parameter."""
 
-    Attributes:
-        name: bool, int, float, str, date, datetime, enum, literal, list or optional.
-        of: the inner kind of a list or an optional.
-        choices: a literal's values, or an enum's member names.
-        enum_class: `module:qualname` of an enum.
-    """
-
-    name: str
-    of: Kind | None = None
-    choices: tuple[Any, ...] = ()
-    enum_class: str | None = None
+    name: str  # bool, int, float, str, date, datetime, enum, literal, list or optional
+    of: Kind | None = None  # the inner kind of a list or an optional
+    choices: tuple[Any, ...] = ()  # a literal's values, or an enum's member names
+    enum_class: str | None = None  # `module:qualname` of an enum
 
     def __str__(self) -> str:
         if self.name == "list":

@@ -107,13 +107,9 @@ _COMMON = {one.name for one in fields(Check)}
 
 @dataclass(frozen=True, slots=True)
 class CountedCheck(Check):
-    """A check that says itself what to count of the rows, and what that means.
+    """A check that says itself what to count of the rows, and what that means."""
 
-    Attributes:
-        needs_rows: whether there is nothing to say where there are no rows.
-    """
-
-    needs_rows: ClassVar[bool] = True
+    needs_rows: ClassVar[bool] = True  # whether there is nothing to say where there are no rows
 
     def expected(self) -> str:
         """What it asks for, in words."""

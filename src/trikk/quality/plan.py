@@ -51,38 +51,24 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was counted for one check.
+    """What was counted for one check."""
 
-    Attributes:
-        rows: the rows that were looked at.
-        failing: how many of them fail; None for a check of the whole frame.
-        facts: what was measured, by the kind of check.
-        problem: why the check could not run; None if it ran.
-    """
-
-    rows: int = 0
-    failing: int | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    problem: str | None = None
+    rows: int = 0  # the rows that were looked at
+    failing: int | None = None  # how many of them fail; None for a check of the whole frame
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what was measured, by the kind of check
+    problem: str | None = None  # why the check could not run; None if it ran
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one check is done.
+    """How one check is done."""
 
-    Attributes:
-        counts: aggregates by name, for the pass that all checks share.
-        read: from their values and the number of rows to what was seen.
-        failing: the failing rows, lazily, at most so many.
-        bad: true for a row that fails, where the check is one of single rows.
-        key: the columns of which no two rows may have the same values.
-    """
-
-    read: Callable[[Values, int], Seen]
+    read: Callable[[Values, int], Seen]  # from their values and the number of rows to what was seen
+    # aggregates by name, for the pass that all checks share
     counts: Mapping[str, pl.Expr] = field(default_factory=dict)
-    failing: Callable[[pl.LazyFrame, int], pl.LazyFrame] | None = None
-    bad: pl.Expr | None = None
-    key: tuple[str, ...] = ()
+    failing: Callable[[pl.LazyFrame, int], pl.LazyFrame] | None = None  # the failing rows, lazily, at most so many
+    bad: pl.Expr | None = None  # true for a row that fails, where the check is one of single rows
+    key: tuple[str, ...] = ()  # the columns of which no two rows may have the same values
 
 
 def plan_of_rows(bad: pl.Expr, parts: Mapping[str, pl.Expr] | None = None) -> Plan:

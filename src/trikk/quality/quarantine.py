@@ -20,17 +20,11 @@ __all__ = ["SCHEMA", "Sorted", "good_rows", "reason_of", "rejected_rows"]
 
 
 class Sorted(NamedTuple):
-    """What a gate with a quarantine gives.
+    """What a gate with a quarantine gives."""
 
-    Attributes:
-        good: the rows that fail no check that blocks; a frame of the kind that was given.
-        rejected: the others, as the quarantine holds them: `at`, `run`, `pipeline`, `gate`, `reason`, `row`.
-        result: the gate's result, with `set_aside`, the number of rejected rows.
-    """
-
-    good: Any
-    rejected: Any
-    result: dict[str, Any]
+    good: Any  # the rows that fail no check that blocks; a frame of the kind that was given
+    rejected: Any  # the others, as the quarantine holds them: `at`, `run`, `pipeline`, `gate`, `reason`, `row`
+    result: dict[str, Any]  # the gate's result, with `set_aside`, the number of rejected rows
 
 
 def reason_of(plans: Sequence[tuple[Check, Plan]]) -> pl.Expr:

@@ -28,23 +28,15 @@ DEFINED = "report.defined"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that the pages of a period are made from.
+    """Everything that the pages of a period are made from."""
 
-    Attributes:
-        project: the project's name.
-        period: the period.
-        monitors: each with its windows in the period and in the one before.
-        models: champions.
-        troubles: incidents.
-        as_of: when the newest fact was written down, seconds since 1970; None if there is none.
-    """
-
-    project: str
+    project: str  # the project's name
     period: Period
+    # each with its windows in the period and in the one before
     monitors: tuple[tuple[MonitorHistory, Span, Span], ...]
-    models: tuple[Holder, ...]
-    troubles: tuple[Trouble, ...]
-    as_of: float | None
+    models: tuple[Holder, ...]  # champions
+    troubles: tuple[Trouble, ...]  # incidents
+    as_of: float | None  # when the newest fact was written down, seconds since 1970; None if there is none
 
 
 def collect(
@@ -76,17 +68,11 @@ def collect(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be on a report's pages.
-
-    Attributes:
-        period: the period.
-        customers: whose pages; "*" for the one on everything.
-        until: what was written down later does not count, seconds since 1970; None for all.
-    """
+    """What is to be on a report's pages."""
 
     period: Period
-    customers: tuple[str, ...]
-    until: float | None
+    customers: tuple[str, ...]  # whose pages; "*" for the one on everything
+    until: float | None  # what was written down later does not count, seconds since 1970; None for all
 
 
 def pages_wanted(

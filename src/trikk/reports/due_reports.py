@@ -37,20 +37,15 @@ _ROUNDS = 10  # of losing against other looks, each of which has brought the sch
 
 @dataclass(slots=True)
 class Reported:
-    """What a look has done about reports, for people and programs.
+    """What a look has done about reports, for people and programs."""
 
-    Attributes:
-        reports: those that came due: report, period, tick, pipeline, run, state, attempt, why, and for each page
-            whom it has reached, by mail or (`by`) as a file; and the folders of its pages (`files`).
-        mails: deliveries that were tried again: report, period, customer, recipients, reached, refused, failed.
-        notes: what was missed or could not be done, in sentences.
-        errors: what is wrong with the settings, in sentences.
-    """
-
+    # those that came due: report, period, tick, pipeline, run, state, attempt, why, and for each page whom it has
+    # reached, by mail or (`by`) as a file; and the folders of its pages (`files`)
     reports: list[dict[str, JSON]] = field(default_factory=list)
+    # deliveries that were tried again: report, period, customer, recipients, reached, refused, failed
     mails: list[dict[str, JSON]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was missed or could not be done, in sentences
+    errors: list[str] = field(default_factory=list)  # what is wrong with the settings, in sentences
 
 
 def declared(graphs: Mapping[str, Graph]) -> dict[str, ReportSpec]:

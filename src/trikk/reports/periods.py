@@ -34,17 +34,11 @@ _WRITTEN = {
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A period of time, its end not included.
+    """A period of time, its end not included."""
 
-    Attributes:
-        kind: day, week (from Monday) or month.
-        first: its first day.
-        zone: whose midnights count.
-    """
-
-    kind: PeriodKind
-    first: date
-    zone: ZoneInfo
+    kind: PeriodKind  # day, week (from Monday) or month
+    first: date  # its first day
+    zone: ZoneInfo  # whose midnights count
 
     @property
     def next_first(self) -> date:

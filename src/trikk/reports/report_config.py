@@ -34,26 +34,17 @@ _SENDER = "trikk@localhost"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A mail server.
+    """A mail server."""
 
-    Attributes:
-        scheme: smtp (TLS from STARTTLS, where the server offers it) or smtps.
-        host: its name.
-        port: its port.
-        user: "" for none.
-        password: never shown.
-        ca: a file with the authority of its certificate, "" for those that are trusted anyway. A server for which
-            it is given is never spoken to without TLS.
-        hint: what may be wrong with its password where it is not taken, "" if nothing is known.
-    """
-
-    scheme: str
-    host: str
+    scheme: str  # smtp (TLS from STARTTLS, where the server offers it) or smtps
+    host: str  # its name
     port: int
-    user: str = ""
-    password: str = field(default="", repr=False)
+    user: str = ""  # "" for none
+    password: str = field(default="", repr=False)  # never shown
+    # a file with the authority of its certificate, "" for those that are trusted anyway. A server for which it is
+    # given is never spoken to without TLS
     ca: str = ""
-    hint: str = ""
+    hint: str = ""  # what may be wrong with its password where it is not taken, "" if nothing is known
 
     @property
     def shown(self) -> str:
@@ -63,19 +54,13 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """The section, checked.
+    """The section, checked."""
 
-    Attributes:
-        server: None where mails are written to files.
-        sender: name ("" for none) and address.
-        everywhere: addresses by customer for all reports, "*" for those who get the page on everything.
-        by_report: the same by report.
-    """
-
-    server: Server | None
-    sender: tuple[str, str]
+    server: Server | None  # None where mails are written to files
+    sender: tuple[str, str]  # name ("" for none) and address
+    # addresses by customer for all reports, "*" for those who get the page on everything
     everywhere: dict[str, tuple[str, ...]]
-    by_report: dict[str, dict[str, tuple[str, ...]]]
+    by_report: dict[str, dict[str, tuple[str, ...]]]  # the same by report
 
     def subscribers(self, report: str, customer: str) -> tuple[str, ...]:
         """Who gets a customer's ("*": the whole) page of a report."""

@@ -17,38 +17,23 @@ from trikk.steps.scripts.file_names import check_file_name
 
 
 class ReportSpec(Record, frozen=True):
-    """What is reported, on what, and to whom; a record in graphs and in the ledger.
+    """What is reported, on what, and to whom; a record in graphs and in the ledger."""
 
-    Attributes:
-        name: the report.
-        title: what stands on top.
-        monitors: names of the monitors whose figures are shown.
-        period: how long a time it is about.
-        timezone: whose midnights count.
-        template: the author's template; "" for trikk's own.
-        notebook: the author's notebook; "" for none.
-        slices: columns; None for all that the monitors have.
-        models: the models whose changes are told; None for all.
-        customer_slice: the column that says whose a case is; "" without customers.
-        customers: that column's values by customer.
-        customer_name: what a customer's page calls them, by customer.
-        recipients: addresses by customer, "*" for those who get the report on everything.
-        schedule: when it is made and sent, as a cron line by the clock of `timezone`; "" for never.
-    """
-
-    name: str
-    title: str
-    monitors: tuple[str, ...]
-    period: PeriodKind = PeriodKind.MONTH
-    timezone: str = "UTC"
-    template: str = ""
-    notebook: str = ""
-    slices: tuple[str, ...] | None = None
-    models: tuple[str, ...] | None = None
-    customer_slice: str = ""
-    customers: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    name: str  # the report
+    title: str  # what stands on top
+    monitors: tuple[str, ...]  # names of the monitors whose figures are shown
+    period: PeriodKind = PeriodKind.MONTH  # how long a time it is about
+    timezone: str = "UTC"  # whose midnights count
+    template: str = ""  # the author's template; "" for trikk's own
+    notebook: str = ""  # the author's notebook; "" for none
+    slices: tuple[str, ...] | None = None  # columns; None for all that the monitors have
+    models: tuple[str, ...] | None = None  # the models whose changes are told; None for all
+    customer_slice: str = ""  # the column that says whose a case is; "" without customers
+    customers: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)  # that column's values by customer
+    # addresses by customer, "*" for those who get the report on everything
     recipients: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
-    schedule: str = ""
+    schedule: str = ""  # when it is made and sent, as a cron line by the clock of `timezone`; "" for never
+    # what a customer's page calls them, by customer
     customer_name: dict[str, str] = msgspec.field(default_factory=dict)
 
     def audiences(self) -> list[str]:

@@ -31,19 +31,12 @@ MISSED_AT_MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A moment that has come, the newest one.
+    """A moment that has come, the newest one."""
 
-    Attributes:
-        tick: the moment, in UTC.
-        period: the label of the period that the report is for.
-        missed: labels of other periods whose moments were missed.
-        times: how many moments were missed, `MISSED_AT_MOST` for more as well.
-    """
-
-    tick: datetime
-    period: str
-    missed: tuple[str, ...] = ()
-    times: int = 0
+    tick: datetime  # the moment, in UTC
+    period: str  # the label of the period that the report is for
+    missed: tuple[str, ...] = ()  # labels of other periods whose moments were missed
+    times: int = 0  # how many moments were missed, `MISSED_AT_MOST` for more as well
 
     @classmethod
     def read(cls, entry: Entry | None) -> Due | None:

@@ -12,58 +12,34 @@ MAX_BODY = 6_000_000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """An endpoint's settings.
+    """An endpoint's settings."""
 
-    Attributes:
-        reference: "name@alias" (followed as it moves), "name" (the newest version), "name:3" (that one).
-        environment: whose aliases.
-        host: the address to listen on.
-        port: the port; 0 for a free one.
-        table: the table that predictions are logged to; None for no log.
-        key: fields of a request that name what the prediction is about; logged, not given to the model unless it
-            takes them.
-        slot: the field with the time that the prediction is about, or None.
-        truth: the table with the truth, whose types the log's key has; "" if it is not known.
-        log_inputs: whether the model's inputs are logged, as JSON.
-        durable: whether the log is synced to the disk before an answer is sent.
-        flush: seconds after which logged predictions are put into the table.
-        max_body: bytes of a body, also after decompression.
-        max_rows: rows of a request.
-        queue: requests that may wait; more are refused with 503.
-        timeout: seconds that a request may take; then it is answered 504.
-        load_timeout: seconds that a worker may take to load a version and try it; then it is ended.
-        workers: processes with the model loaded.
-        connections: the most that may be open at once; fewer where the process may open fewer files.
-        allow_hosts: names by which it is called, beside this machine's and the address it listens on; "*" for any.
-        allow_origins: web pages that may ask, beside those that come from its own address.
-        poll: seconds between looks at the registry.
-        wait: start without a model, and wait for the alias to have one.
-        batch: what is answered together.
-    """
-
-    reference: str
-    environment: str
-    host: str = "127.0.0.1"
-    port: int = 8080
-    table: str | None = None
+    reference: str  # "name@alias" (followed as it moves), "name" (the newest version), "name:3" (that one)
+    environment: str  # whose aliases
+    host: str = "127.0.0.1"  # the address to listen on
+    port: int = 8080  # the port; 0 for a free one
+    table: str | None = None  # the table that predictions are logged to; None for no log
+    # fields of a request that name what the prediction is about; logged, not given to the model unless it takes
+    # them
     key: tuple[str, ...] = ()
-    slot: str | None = None
-    truth: str = ""
-    log_inputs: bool = True
-    durable: bool = False
-    flush: float = 10.0
-    max_body: int = MAX_BODY
-    max_rows: int = 100_000
-    queue: int = 1000
-    timeout: float = 60.0
-    load_timeout: float = 300.0
-    workers: int = 1
-    connections: int = 1000
+    slot: str | None = None  # the field with the time that the prediction is about, or None
+    truth: str = ""  # the table with the truth, whose types the log's key has; "" if it is not known
+    log_inputs: bool = True  # whether the model's inputs are logged, as JSON
+    durable: bool = False  # whether the log is synced to the disk before an answer is sent
+    flush: float = 10.0  # seconds after which logged predictions are put into the table
+    max_body: int = MAX_BODY  # bytes of a body, also after decompression
+    max_rows: int = 100_000  # rows of a request
+    queue: int = 1000  # requests that may wait; more are refused with 503
+    timeout: float = 60.0  # seconds that a request may take; then it is answered 504
+    load_timeout: float = 300.0  # seconds that a worker may take to load a version and try it; then it is ended
+    workers: int = 1  # processes with the model loaded
+    connections: int = 1000  # the most that may be open at once; fewer where the process may open fewer files
+    # names by which it is called, beside this machine's and the address it listens on; "*" for any
     allow_hosts: tuple[str, ...] = ()
-    allow_origins: tuple[str, ...] = ()
-    poll: float = 0.2
-    wait: bool = False
-    batch: Limits = field(default_factory=Limits)
+    allow_origins: tuple[str, ...] = ()  # web pages that may ask, beside those that come from its own address
+    poll: float = 0.2  # seconds between looks at the registry
+    wait: bool = False  # start without a model, and wait for the alias to have one
+    batch: Limits = field(default_factory=Limits)  # what is answered together
 
     @property
     def model(self) -> str:

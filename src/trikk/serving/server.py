@@ -50,20 +50,14 @@ _GRACE = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is known when an endpoint begins to answer.
+    """What is known when an endpoint begins to answer."""
 
-    Attributes:
-        url: where it is.
-        model: the model's name.
-        about: of the version that answers its number, task and classes (`Fleet.about`); no number while the alias
-            has no holder.
-        table: where predictions are logged.
-    """
-
-    url: str
-    model: str
+    url: str  # where it is
+    model: str  # the model's name
+    # of the version that answers its number, task and classes (`Fleet.about`); no number while the alias has no
+    # holder
     about: dict[str, Any]
-    table: str | None
+    table: str | None  # where predictions are logged
 
 
 class Endpoint:

@@ -21,25 +21,15 @@ MODEL, INCIDENT, MESSAGE, RUN, REPORT = "model", "incident", "message", "run", "
 
 
 class Happening(Record, frozen=True):
-    """One thing that happened.
+    """One thing that happened."""
 
-    Attributes:
-        at: when, seconds since 1970; in a backfill the time that it was told.
-        seq: of the ledger's entry: what happened at one time is in this order.
-        kind: model, incident, message, run or report.
-        about: the model's version, the incident's or the run's id, or the report and its period.
-        what: in a few words.
-        why: the reason; "" if there is none.
-        severity: of an incident or a message: info, warning or alarm; "good" for a resolved one; else "".
-    """
-
-    at: float
-    seq: int
-    kind: str
-    about: str
-    what: str
-    why: str = ""
-    severity: str = ""
+    at: float  # when, seconds since 1970; in a backfill the time that it was told
+    seq: int  # of the ledger's entry: what happened at one time is in this order
+    kind: str  # model, incident, message, run or report
+    about: str  # the model's version, the incident's or the run's id, or the report and its period
+    what: str  # in a few words
+    why: str = ""  # the reason; "" if there is none
+    severity: str = ""  # of an incident or a message: info, warning or alarm; "good" for a resolved one; else ""
 
 
 def happenings(

@@ -40,29 +40,18 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What the picture shows; times have the monitor's zone.
+    """What the picture shows; times have the monitor's zone."""
 
-    Attributes:
-        monitor: its name.
-        metric: the figure that is drawn.
-        better: which way it is better; "" if that is not known.
-        window: what kind of window.
-        points: start of each window, its figure, the baseline's.
-        champions: when which version became champion.
-        lanes: incidents by cause.
-        end: where the picture ends.
-        title: of the monitor and the figure.
-    """
-
-    monitor: str
-    metric: str
-    better: str
-    window: str
+    monitor: str  # its name
+    metric: str  # the figure that is drawn
+    better: str  # which way it is better; "" if that is not known
+    window: str  # what kind of window
+    # start of each window, its figure, the baseline's
     points: tuple[tuple[datetime, float | None, float | None], ...]
-    champions: tuple[tuple[datetime, str], ...]
-    lanes: tuple[Lane, ...]
-    end: datetime
-    title: str
+    champions: tuple[tuple[datetime, str], ...]  # when which version became champion
+    lanes: tuple[Lane, ...]  # incidents by cause
+    end: datetime  # where the picture ends
+    title: str  # of the monitor and the figure
 
 
 def story(

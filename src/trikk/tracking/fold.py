@@ -24,19 +24,12 @@ T = TypeVar("T", bound="Point | Param | LoggedArtifact")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One value of a metric.
+    """One value of a metric."""
 
-    Attributes:
-        value: the number, which may be NaN or infinite.
-        index: the epoch or iteration, or None.
-        at: wall time at which it was logged, seconds since 1970.
-        attempt: of the step that logged it.
-    """
-
-    value: float
-    index: int | None
-    at: float
-    attempt: int
+    value: float  # the number, which may be NaN or infinite
+    index: int | None  # the epoch or iteration, or None
+    at: float  # wall time at which it was logged, seconds since 1970
+    attempt: int  # of the step that logged it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +60,17 @@ class Series(Generic[T]):
 
 @dataclass(slots=True)
 class RunRecord:
-    """What the steps of one run have logged.
+    """What the steps of one run have logged."""
 
-    Attributes:
-        run: the run's id.
-        attempts: the last attempt of each step and item that was started.
-        metrics: by task and name.
-        params: by task and name.
-        artifacts: by task and name.
-        gates: what the gates have found, as in quality.checked: the last attempt's, by task.
-        reused: the steps and items whose result is that of another run, with its id.
-    """
-
-    run: str
+    run: str  # the run's id
+    # the last attempt of each step and item that was started
     attempts: dict[Task, int] = field(default_factory=dict)
-    metrics: dict[tuple[Task, str], Series[Point]] = field(default_factory=dict)
-    params: dict[tuple[Task, str], Series[Param]] = field(default_factory=dict)
-    artifacts: dict[tuple[Task, str], Series[LoggedArtifact]] = field(default_factory=dict)
+    metrics: dict[tuple[Task, str], Series[Point]] = field(default_factory=dict)  # by task and name
+    params: dict[tuple[Task, str], Series[Param]] = field(default_factory=dict)  # by task and name
+    artifacts: dict[tuple[Task, str], Series[LoggedArtifact]] = field(default_factory=dict)  # by task and name
+    # what the gates have found, as in quality.checked: the last attempt's, by task
     gates: dict[Task, Mapping[str, Any]] = field(default_factory=dict)
+    # the steps and items whose result is that of another run, with its id
     reused: dict[Task, str] = field(default_factory=dict)
 
     @classmethod

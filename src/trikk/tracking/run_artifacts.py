@@ -23,20 +23,14 @@ _FRAMES = (".parquet", ".csv", ".json", ".ndjson", ".arrow")
 
 
 class Output(Record, frozen=True):
-    """One thing that a run made.
+    """One thing that a run made."""
 
-    Attributes:
-        name: unique in the run: the step's name for what it returned ("fit", "split.0", "load[3]"), or the name
-            under which it was logged.
-        step: which step made it.
-        kind: "output", or that of a logged artifact: figure, file, value, report.
-        artifact: where it is.
-    """
-
+    # unique in the run: the step's name for what it returned ("fit", "split.0", "load[3]"), or the name under
+    # which it was logged
     name: str
-    step: str
-    kind: str
-    artifact: Artifact
+    step: str  # which step made it
+    kind: str  # "output", or that of a logged artifact: figure, file, value, report
+    artifact: Artifact  # where it is
 
 
 def outputs(state: RunState, record: RunRecord) -> list[Output]:

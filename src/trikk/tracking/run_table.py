@@ -17,17 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that runs may differ in.
+    """One thing that runs may differ in."""
 
-    Attributes:
-        group: run, parameter, metric, table, model, code or package.
-        name: of the thing.
-        values: one for each run; None where the run has none.
-    """
-
-    group: str
-    name: str
-    values: tuple[JSON, ...]
+    group: str  # run, parameter, metric, table, model, code or package
+    name: str  # of the thing
+    values: tuple[JSON, ...]  # one for each run; None where the run has none
 
     @property
     def differs(self) -> bool:

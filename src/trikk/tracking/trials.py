@@ -27,24 +27,15 @@ CREATED = "sweep.created"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a search does; written down before its first run.
+    """What a search does; written down before its first run."""
 
-    Attributes:
-        id: the search's id.
-        pipeline: the pipeline's name.
-        space: what is searched, and what stays.
-        metric: what ranks the trials: a logged metric, or `step.key` of what a step returned.
-        maximize: whether larger is better.
-        trials: how many Optuna makes; None for a grid.
-        lock: a `Lock` as JSON: all trials have the same data, code, packages and seed.
-    """
-
-    id: str
-    pipeline: str
-    space: Space
-    metric: str
-    maximize: bool
-    trials: int | None
+    id: str  # the search's id
+    pipeline: str  # the pipeline's name
+    space: Space  # what is searched, and what stays
+    metric: str  # what ranks the trials: a logged metric, or `step.key` of what a step returned
+    maximize: bool  # whether larger is better
+    trials: int | None  # how many Optuna makes; None for a grid
+    # a `Lock` as JSON: all trials have the same data, code, packages and seed
     lock: dict[str, JSON] = field(default_factory=dict)
 
     def compared(self, value: float) -> float:
@@ -69,27 +60,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One run of a search.
+    """One run of a search."""
 
-    Attributes:
-        number: from 0.
-        run: the run's id; "" if it could not be made.
-        parameters: those that are searched.
-        state: the run's.
-        value: of the metric; None if there is none.
-        why: why it has no value, in one line.
-        seconds: how long the run took.
-        rank: 1 is best; None if it has no finite value or the run has not succeeded.
-    """
-
-    number: int
-    run: str
-    parameters: dict[str, JSON]
-    state: str
-    value: float | None = None
-    why: str | None = None
-    seconds: float | None = None
-    rank: int | None = None
+    number: int  # from 0
+    run: str  # the run's id; "" if it could not be made
+    parameters: dict[str, JSON]  # those that are searched
+    state: str  # the run's
+    value: float | None = None  # of the metric; None if there is none
+    why: str | None = None  # why it has no value, in one line
+    seconds: float | None = None  # how long the run took
+    rank: int | None = None  # 1 is best; None if it has no finite value or the run has not succeeded
 
     def to_json(self) -> dict[str, JSON]:
         """The trial as JSON; a value that is not finite is a text."""

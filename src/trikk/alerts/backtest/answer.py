@@ -22,47 +22,26 @@ from trikk.monitoring.cases.windows import zone_of
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What the past answers.
+    """What the past answers."""
 
-    Attributes:
-        rule: the rule, with the number that was given or is suggested.
-        shown: what was replayed, in words: the condition, the limits, or the kind; with X if there is no number.
-        template: what the numbers were tried in, with X; "" if none were.
-        held: the number that the rule has in the place of X; None if it has none.
-        origin: where the rule comes from, in words.
-        over: the nights.
-        good: the days taken for good.
-        recorded: windows of which it is known when they were evaluated.
-        assumed: windows that nobody watched then: taken to be known when their labels were due.
-        episodes: the incidents with the rule's number; None if there is no number.
-        detections: how these met the events.
-        outcomes: what each threshold would have done, the one that alarms most first.
-        columns: of a rule on drift, how large each column's effects were.
-        suggestion: the threshold to take; None if none was looked for.
-        write: what to write in Python for it; "" if none is suggested.
-        accepted: how many false alarms are accepted.
-        timezone: whose days.
-        notes: what else to know, in sentences.
-    """
-
-    rule: MonitorRule
-    shown: str
-    template: str
-    held: float | None
-    origin: str
-    over: tuple[Night, ...]
-    good: Days
-    recorded: int
-    assumed: int
-    episodes: tuple[Episode, ...] | None
-    detections: tuple[Detection, ...]
-    outcomes: tuple[Outcome, ...]
-    columns: tuple[ColumnSeen, ...]
-    suggestion: Suggestion | None
-    write: str
-    accepted: Accepted
-    timezone: str
-    notes: tuple[str, ...] = ()
+    rule: MonitorRule  # the rule, with the number that was given or is suggested
+    shown: str  # what was replayed, in words: the condition, the limits, or the kind; with X if there is no number
+    template: str  # what the numbers were tried in, with X; "" if none were
+    held: float | None  # the number that the rule has in the place of X; None if it has none
+    origin: str  # where the rule comes from, in words
+    over: tuple[Night, ...]  # the nights
+    good: Days  # the days taken for good
+    recorded: int  # windows of which it is known when they were evaluated
+    assumed: int  # windows that nobody watched then: taken to be known when their labels were due
+    episodes: tuple[Episode, ...] | None  # the incidents with the rule's number; None if there is no number
+    detections: tuple[Detection, ...]  # how these met the events
+    outcomes: tuple[Outcome, ...]  # what each threshold would have done, the one that alarms most first
+    columns: tuple[ColumnSeen, ...]  # of a rule on drift, how large each column's effects were
+    suggestion: Suggestion | None  # the threshold to take; None if none was looked for
+    write: str  # what to write in Python for it; "" if none is suggested
+    accepted: Accepted  # how many false alarms are accepted
+    timezone: str  # whose days
+    notes: tuple[str, ...] = ()  # what else to know, in sentences
 
     def is_false(self, episode: Episode) -> bool:
         """Whether an incident was opened by a window of the days taken for good."""

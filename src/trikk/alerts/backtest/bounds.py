@@ -21,17 +21,11 @@ _STEPS = 200  # of bisection: far more than the bits of a float, and it stops wh
 
 
 class Accepted(Record, frozen=True):
-    """How many false alarms are accepted.
+    """How many false alarms are accepted."""
 
-    Attributes:
-        text: as it was written.
-        per_day: alarms opened in a day, or the share of nights on which one is open.
-        of_nights: whether it is that share.
-    """
-
-    text: str
-    per_day: float
-    of_nights: bool = False
+    text: str  # as it was written
+    per_day: float  # alarms opened in a day, or the share of nights on which one is open
+    of_nights: bool = False  # whether it is that share
 
     @classmethod
     def of(cls, text: str) -> Accepted:

@@ -21,27 +21,16 @@ class OnEvent(Record, frozen=True):
 
 
 class ColumnSeen(Record, frozen=True):
-    """How large a column's effects were, by one method.
-
-    Attributes:
-        column: the column.
-        method: the method, or "missing" for the share of missing values.
-        limit: its limit.
-        good_days: on how many of the good days it was measured.
-        good_drifts: on how many of them it drifts.
-        largest: the largest significant effect on these days; None if none is.
-        largest_day: that day; None likewise.
-        events: the same of each event.
-    """
+    """How large a column's effects were, by one method."""
 
     column: str
-    method: str
+    method: str  # the method, or "missing" for the share of missing values
     limit: float
-    good_days: int
-    good_drifts: int
-    largest: float | None
-    largest_day: date | None
-    events: tuple[OnEvent, ...]
+    good_days: int  # on how many of the good days it was measured
+    good_drifts: int  # on how many of them it drifts
+    largest: float | None  # the largest significant effect on these days; None if none is
+    largest_day: date | None  # that day; None likewise
+    events: tuple[OnEvent, ...]  # the same of each event
 
 
 def columns_seen(

@@ -23,15 +23,10 @@ from trikk.monitoring.monitor_definition import MonitorSpec
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits that X stands for; the others stay as they are.
+    """The limits that X stands for; the others stay as they are."""
 
-    Attributes:
-        drift: what the monitor declares, with the numbers that were asked for.
-        varied: the limits that X stands for, by their names in `thresholds`, as they are.
-    """
-
-    drift: Drift
-    varied: dict[str, float]
+    drift: Drift  # what the monitor declares, with the numbers that were asked for
+    varied: dict[str, float]  # the limits that X stands for, by their names in `thresholds`, as they are
 
     @classmethod
     def of(cls, drift: Drift, wanted: Sequence[str], days: Iterable[DriftRecord]) -> Limits:
@@ -131,18 +126,12 @@ class _Day:
 
     `judged_anew` says the same with all its words. For 40 numbers, a thousand days and 20 columns that takes half
     a minute, so that here a day is no more than its largest effects. Tests hold the two together.
-
-    Attributes:
-        times: its first moment and the moment after its last, seconds since 1970.
-        sizes: the largest significant effect for each limit that X stands for.
-        is_fixed: whether another limit makes it drift, whatever X is.
-        is_good: whether it is a good day if it does not drift; else it says nothing.
     """
 
-    times: Times
-    sizes: Mapping[str, float]
-    is_fixed: bool
-    is_good: bool
+    times: Times  # its first moment and the moment after its last, seconds since 1970
+    sizes: Mapping[str, float]  # the largest significant effect for each limit that X stands for
+    is_fixed: bool  # whether another limit makes it drift, whatever X is
+    is_good: bool  # whether it is a good day if it does not drift; else it says nothing
 
     @classmethod
     def of(cls, record: DriftRecord, drift: Drift, limits: Limits) -> _Day:

@@ -32,33 +32,19 @@ _ROUNDS = 50  # decisions on one cause in one night, as in a look; two is what t
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One incident that would have been.
+    """One incident that would have been."""
 
-    Attributes:
-        cause: what it is about.
-        part: the slice as (column, value); None for all cases.
-        point: the window that opened it, as the rule saw it.
-        start: that window's first moment, seconds since 1970.
-        end: the moment after its last.
-        opened: the night on which it would have been opened.
-        resolved: the night on which it would have been resolved; None if it would be open still.
-        since: since when it was bad, seconds since 1970.
-        why: what opened it, in words.
-        why_resolved: what resolved it; "" if nothing did.
-        messages: how many messages people would have got.
-    """
-
-    cause: str
-    part: tuple[str, str] | None
-    point: Point
-    start: float
-    end: float
-    opened: Night
-    resolved: Night | None
-    since: float
-    why: str
-    why_resolved: str = ""
-    messages: int = 1
+    cause: str  # what it is about
+    part: tuple[str, str] | None  # the slice as (column, value); None for all cases
+    point: Point  # the window that opened it, as the rule saw it
+    start: float  # that window's first moment, seconds since 1970
+    end: float  # the moment after its last
+    opened: Night  # the night on which it would have been opened
+    resolved: Night | None  # the night on which it would have been resolved; None if it would be open still
+    since: float  # since when it was bad, seconds since 1970
+    why: str  # what opened it, in words
+    why_resolved: str = ""  # what resolved it; "" if nothing did
+    messages: int = 1  # how many messages people would have got
 
     @property
     def days(self) -> float | None:

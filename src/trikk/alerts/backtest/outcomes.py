@@ -28,47 +28,28 @@ _FEW = 4  # of each, where every number means judging all nights anew
 
 
 class Detection(Record, frozen=True):
-    """How an event was met.
+    """How an event was met."""
 
-    Attributes:
-        event: its day.
-        night: the night on which the incident was opened that was open first after the event; None if none was.
-        days: from the event's day to that night; None if none was.
-        early: it was opened by a window before the event, so that it was not a detection of it.
-    """
-
-    event: date
+    event: date  # its day
+    # the night on which the incident was opened that was open first after the event; None if none was
     night: date | None
-    days: int | None
-    early: bool = False
+    days: int | None  # from the event's day to that night; None if none was
+    early: bool = False  # it was opened by a window before the event, so that it was not a detection of it
 
 
 class Outcome(Record, frozen=True):
-    """What a threshold would have done.
+    """What a threshold would have done."""
 
-    Attributes:
-        threshold: the number.
-        when: the rule with it: its condition, or its limits.
-        alarms: incidents opened in all.
-        alarm_nights: nights on which one was open.
-        false_alarms: incidents opened by windows of the days known to be good.
-        false_nights: nights on which one was open, of those days.
-        good_days: how many of those days were watched.
-        good_windows: how many windows were judged in them, of the cause that has most.
-        upper: of the rate that is accepted, the largest that still fits, with 95% confidence; per day.
-        detections: of each event.
-    """
-
-    threshold: float
-    when: str
-    alarms: int
-    alarm_nights: int
-    false_alarms: int
-    false_nights: int
-    good_days: int
-    good_windows: int
-    upper: float
-    detections: tuple[Detection, ...]
+    threshold: float  # the number
+    when: str  # the rule with it: its condition, or its limits
+    alarms: int  # incidents opened in all
+    alarm_nights: int  # nights on which one was open
+    false_alarms: int  # incidents opened by windows of the days known to be good
+    false_nights: int  # nights on which one was open, of those days
+    good_days: int  # how many of those days were watched
+    good_windows: int  # how many windows were judged in them, of the cause that has most
+    upper: float  # of the rate that is accepted, the largest that still fits, with 95% confidence; per day
+    detections: tuple[Detection, ...]  # of each event
 
     @property
     def per_month(self) -> float | None:

@@ -46,17 +46,11 @@ def _days_of(start: float, end: float, zone: ZoneInfo) -> tuple[date, date]:
 
 @dataclass(frozen=True, slots=True)
 class Known(Generic[R]):
-    """What was found of a window and since when it was known.
+    """What was found of a window and since when it was known."""
 
-    Attributes:
-        record: the figures, or what drifts.
-        since: from this moment on, seconds since 1970.
-        assumed: nobody watched then: it is taken to be known when its labels were due.
-    """
-
-    record: R
-    since: float
-    assumed: bool = False
+    record: R  # the figures, or what drifts
+    since: float  # from this moment on, seconds since 1970
+    assumed: bool = False  # nobody watched then: it is taken to be known when its labels were due
 
 
 @dataclass(frozen=True, slots=True)

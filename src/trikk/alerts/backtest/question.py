@@ -24,38 +24,24 @@ from trikk.monitoring.monitor_definition import MonitorSpec
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of the past.
-
-    Attributes:
-        monitor: the monitor.
-        when: a condition; X stands for the threshold to be found. "" for the alarm's or the metric's.
-        alarm: the name of one of the monitor's alarms; "" for none.
-        metric: a metric to find a threshold for; "" for none.
-        limits: names of limits of drift to find a number for, or to replay with one, as "wasserstein=0.3".
-        window: hour, day or week; "" for the rule's.
-        slice: a column of which each value is a cause of its own; "" for the rule's.
-        windows: how many in a row open and resolve; None for the rule's.
-        min_labelled: labelled cases below which a window is not judged; None for the rule's.
-        first: the first night; None for the first that anything was known on.
-        last: the last night; None for the last on which anything became known.
-        good: days that are known to have been good; None for those before the first event, or all.
-        events: days of events that should have raised an alarm.
-        accepted: how many false alarms are accepted.
-    """
+    """What is asked of the past."""
 
     monitor: str
-    when: str = ""
-    alarm: str = ""
-    metric: str = ""
+    when: str = ""  # a condition; X stands for the threshold to be found. "" for the alarm's or the metric's
+    alarm: str = ""  # the name of one of the monitor's alarms; "" for none
+    metric: str = ""  # a metric to find a threshold for; "" for none
+    # names of limits of drift to find a number for, or to replay with one, as "wasserstein=0.3"
     limits: tuple[str, ...] = ()
-    window: str = ""
-    slice: str = ""
-    windows: int | None = None
-    min_labelled: int | None = None
-    first: date | None = None
-    last: date | None = None
+    window: str = ""  # hour, day or week; "" for the rule's
+    slice: str = ""  # a column of which each value is a cause of its own; "" for the rule's
+    windows: int | None = None  # how many in a row open and resolve; None for the rule's
+    min_labelled: int | None = None  # labelled cases below which a window is not judged; None for the rule's
+    first: date | None = None  # the first night; None for the first that anything was known on
+    last: date | None = None  # the last night; None for the last on which anything became known
+    # days that are known to have been good; None for those before the first event, or all
     good: Days | None = None
-    events: tuple[date, ...] = ()
+    events: tuple[date, ...] = ()  # days of events that should have raised an alarm
+    # how many false alarms are accepted
     accepted: Accepted = field(default_factory=lambda: Accepted.of("1/month"))
 
 

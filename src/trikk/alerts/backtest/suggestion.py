@@ -26,19 +26,12 @@ class Support(StrEnum):
 
 
 class Suggestion(Record, frozen=True):
-    """Which threshold to take.
+    """Which threshold to take."""
 
-    Attributes:
-        verdict: how far it can be relied on.
-        threshold: the number; None if there is none to suggest.
-        when: the condition with it; "" without one.
-        why: in words.
-    """
-
-    verdict: Support
-    threshold: float | None
-    when: str
-    why: str
+    verdict: Support  # how far it can be relied on
+    threshold: float | None  # the number; None if there is none to suggest
+    when: str  # the condition with it; "" without one
+    why: str  # in words
 
 
 def suggest(outcomes: Sequence[Outcome], accepted: Accepted, rule: MonitorRule) -> Suggestion:

@@ -26,21 +26,13 @@ Times: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a rule saw of one cause on one night.
-
-    Attributes:
-        night: the night.
-        bad: how many points in a row were bad, up to the last.
-        good: how many were good.
-        start: the first moment of the newest window, seconds since 1970.
-        at: the moment after its last.
-    """
+    """What a rule saw of one cause on one night."""
 
     night: Night
-    bad: int
-    good: int
-    start: float
-    at: float
+    bad: int  # how many points in a row were bad, up to the last
+    good: int  # how many were good
+    start: float  # the first moment of the newest window, seconds since 1970
+    at: float  # the moment after its last
 
     @classmethod
     def of(cls, night: Night, newest_first: Iterable[tuple[Times, bool]]) -> Sight | None:
@@ -64,17 +56,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """The number at which one window turns from good to bad.
+    """The number at which one window turns from good to bad."""
 
-    Attributes:
-        at: the number.
-        more_is_good: whether it is good with larger numbers, and bad with smaller ones.
-        bad_at: whether it is bad at the number itself.
-    """
-
-    at: float
-    more_is_good: bool
-    bad_at: bool = False
+    at: float  # the number
+    more_is_good: bool  # whether it is good with larger numbers, and bad with smaller ones
+    bad_at: bool = False  # whether it is bad at the number itself
 
 
 class Sweep(ABC):

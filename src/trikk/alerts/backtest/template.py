@@ -19,17 +19,11 @@ _EXAMPLE = "write X in its place, such as: wape > X and coverage >= 0.8"
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A condition with a place for a number.
+    """A condition with a place for a number."""
 
-    Attributes:
-        before: the text before the place.
-        after: the text after it.
-        number: what stood there; None if it was marked by X.
-    """
-
-    before: str
-    after: str
-    number: float | None = None
+    before: str  # the text before the place
+    after: str  # the text after it
+    number: float | None = None  # what stood there; None if it was marked by X
 
     @classmethod
     def of(cls, when: str) -> Template:

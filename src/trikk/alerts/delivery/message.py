@@ -23,42 +23,25 @@ _LONGEST = 2_000  # characters of a text that users wrote: services cut messages
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How a run failed.
-
-    Attributes:
-        step: the step.
-        error: one line.
-        log: the last lines of its log, or of its stack trace.
-        next: the command that goes on with the run.
-    """
+    """How a run failed."""
 
     step: str
-    error: str
-    log: tuple[str, ...] = ()
-    next: str = ""
+    error: str  # one line
+    log: tuple[str, ...] = ()  # the last lines of its log, or of its stack trace
+    next: str = ""  # the command that goes on with the run
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, ready for any channel.
+    """One message, ready for any channel."""
 
-    Attributes:
-        key: unique in the project, and the same at every attempt.
-        severity: of the incident.
-        resolved: whether it is an all-clear.
-        subject: one line.
-        text: for channels that show plain text.
-        html: the same for mail.
-        data: the same for programs.
-    """
-
-    key: str
-    severity: Severity
-    resolved: bool
-    subject: str
-    text: str
-    html: str
-    data: dict[str, JSON]
+    key: str  # unique in the project, and the same at every attempt
+    severity: Severity  # of the incident
+    resolved: bool  # whether it is an all-clear
+    subject: str  # one line
+    text: str  # for channels that show plain text
+    html: str  # the same for mail
+    data: dict[str, JSON]  # the same for programs
 
 
 def message(

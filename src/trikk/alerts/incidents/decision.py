@@ -33,23 +33,14 @@ _CHANGES = {change.value: change for change in Change}
 
 
 class Opening(Record, frozen=True, kw_only=True):
-    """What an incident is about.
+    """What an incident is about."""
 
-    Attributes:
-        rule: the rule, as JSON.
-        subject: the monitor, pipeline or table.
-        part: the slice, as (column, value); None for all of it.
-        title: in a few words.
-        severity: the rule's.
-        since: since when it was bad, seconds since 1970.
-    """
-
-    rule: dict[str, Any]
-    subject: str
-    part: tuple[str, str] | None = None
-    title: str
-    severity: Severity
-    since: float
+    rule: dict[str, Any]  # the rule, as JSON
+    subject: str  # the monitor, pipeline or table
+    part: tuple[str, str] | None = None  # the slice, as (column, value); None for all of it
+    title: str  # in a few words
+    severity: Severity  # the rule's
+    since: float  # since when it was bad, seconds since 1970
 
     @classmethod
     def of(cls, reading: Reading) -> Opening:
@@ -67,31 +58,18 @@ class Opening(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One thing that is done with an incident.
+    """One thing that is done with an incident."""
 
-    Attributes:
-        kind: what is done.
-        key: the entry's identity in the incident, and the name of the message.
-        why: the reason.
-        tell: whether people are told.
-        point: what was seen last; None if nothing new was.
-        opening: what it is about; None if it does not open.
-        mark: of a point for which an opening is held back; "" for none.
-        by: who did it by hand; "" for nobody.
-        at: when it was written down, seconds since 1970.
-        channels: names of the channels that get it, once it is written down.
-    """
-
-    kind: Change
-    key: str
-    why: str
-    tell: bool = False
-    point: Point | None = None
-    opening: Opening | None = None
-    mark: str = ""
-    by: str = ""
-    at: float = 0.0
-    channels: tuple[str, ...] = ()
+    kind: Change  # what is done
+    key: str  # the entry's identity in the incident, and the name of the message
+    why: str  # the reason
+    tell: bool = False  # whether people are told
+    point: Point | None = None  # what was seen last; None if nothing new was
+    opening: Opening | None = None  # what it is about; None if it does not open
+    mark: str = ""  # of a point for which an opening is held back; "" for none
+    by: str = ""  # who did it by hand; "" for nobody
+    at: float = 0.0  # when it was written down, seconds since 1970
+    channels: tuple[str, ...] = ()  # names of the channels that get it, once it is written down
 
     @classmethod
     def read(cls, entry: Entry) -> Decision | None:

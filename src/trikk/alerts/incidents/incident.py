@@ -34,62 +34,39 @@ class IncidentState(StrEnum):
 
 @dataclass(slots=True)
 class Incident:
-    """Everything that is known of one incident.
+    """Everything that is known of one incident."""
 
-    Attributes:
-        id: the cause and a number.
-        cause: what it is about; one incident of a cause is open at most.
-        number: the how-many-th of its cause.
-        state: open or resolved; none before it is opened.
-        rule: the rule that opened it, as it was then.
-        subject: the monitor or pipeline.
-        part: the slice, or None.
-        title: in a few words.
-        severity: its rule's, when it was opened.
-        opened: seconds since 1970, as are the other times.
-        point: what was seen last.
-        since: since when it was bad.
-        resolved: when it was resolved; None while it is open.
-        resolved_by: who did it by hand; "" if the condition was good again.
-        acknowledged: by whom; "" for nobody.
-        escalated: when it was last escalated, and `escalations` how often.
-        told: what people are told, oldest first, each with what was seen last, then.
-        worst_told: the badness that was told at the worst; if that was in a unit that points no longer have, the
-            first one in theirs, so that a new way to measure is not told as news.
-        worst_unit: its unit.
-        suppressed: marks of points for which a new opening was held back after it was resolved.
-        starts: attempts to start its pipeline.
-        deliveries: by message and channel.
-        seq: of its last entry; 0 if there is none.
-    """
-
-    id: str
-    cause: str
-    number: int
-    state: IncidentState = IncidentState.NONE
-    rule: Rule = field(default_factory=lambda: Rule(name=""))
-    subject: str = ""
-    part: tuple[str, str] | None = None
-    title: str = ""
-    severity: Severity = Severity.ALARM
-    opened: float = 0.0
+    id: str  # the cause and a number
+    cause: str  # what it is about; one incident of a cause is open at most
+    number: int  # the how-many-th of its cause
+    state: IncidentState = IncidentState.NONE  # open or resolved; none before it is opened
+    rule: Rule = field(default_factory=lambda: Rule(name=""))  # the rule that opened it, as it was then
+    subject: str = ""  # the monitor or pipeline
+    part: tuple[str, str] | None = None  # the slice, or None
+    title: str = ""  # in a few words
+    severity: Severity = Severity.ALARM  # its rule's, when it was opened
+    opened: float = 0.0  # seconds since 1970, as are the other times
     opened_why: str = ""
-    point: Point | None = None
-    since: float = 0.0
-    resolved: float | None = None
-    resolved_by: str = ""
+    point: Point | None = None  # what was seen last
+    since: float = 0.0  # since when it was bad
+    resolved: float | None = None  # when it was resolved; None while it is open
+    resolved_by: str = ""  # who did it by hand; "" if the condition was good again
     resolved_why: str = ""
-    acknowledged: str = ""
-    escalated: float | None = None
+    acknowledged: str = ""  # by whom; "" for nobody
+    escalated: float | None = None  # when it was last escalated, and `escalations` how often
     escalations: int = 0
     updates: int = 0
+    # what people are told, oldest first, each with what was seen last, then
     told: list[Decision] = field(default_factory=list)
+    # the badness that was told at the worst; if that was in a unit that points no longer have, the first one in
+    # theirs, so that a new way to measure is not told as news
     worst_told: float = 0.0
     worst_unit: str = ""
+    # marks of points for which a new opening was held back after it was resolved
     suppressed: list[str] = field(default_factory=list)
-    starts: list[Attempt] = field(default_factory=list)
-    deliveries: dict[tuple[str, str], Progress] = field(default_factory=dict)
-    seq: int = 0
+    starts: list[Attempt] = field(default_factory=list)  # attempts to start its pipeline
+    deliveries: dict[tuple[str, str], Progress] = field(default_factory=dict)  # by message and channel
+    seq: int = 0  # of its last entry; 0 if there is none
 
     @classmethod
     def fold(cls, cause: str, number: int, entries: Iterable[Entry]) -> Incident:

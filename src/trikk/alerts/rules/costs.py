@@ -46,18 +46,13 @@ class Per(StrEnum):
 
 
 class CostRule(PipelineRule, frozen=True, kw_only=True):
-    """Bad is a run, or a day's or month's runs together, over its budget.
-
-    Attributes:
-        costs_more_than: the currency's units that it may cost.
-        per: run, day or month.
-    """
+    """Bad is a run, or a day's or month's runs together, over its budget."""
 
     kind: ClassVar[Kind] = Kind.COST
     severity: Severity = Severity.WARNING
 
-    costs_more_than: float = 0.0
-    per: Per = Per.RUN
+    costs_more_than: float = 0.0  # the currency's units that it may cost
+    per: Per = Per.RUN  # run, day or month
 
     @property
     def subject(self) -> str:

@@ -36,34 +36,21 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Judgeable:
-    """A window of which enough is known to judge it.
-
-    Attributes:
-        window: the window.
-        figures: its figures, of all cases or of one value of a slice.
-        is_measured: whether enough labels came; else they are judged by what is estimated.
-    """
+    """A window of which enough is known to judge it."""
 
     window: WindowRecord
-    figures: Figures
-    is_measured: bool
+    figures: Figures  # its figures, of all cases or of one value of a slice
+    is_measured: bool  # whether enough labels came; else they are judged by what is estimated
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What there is to judge of one cause; it depends on which figures a condition names, not on its numbers.
+    """What there is to judge of one cause; it depends on which figures a condition names, not on its numbers."""
 
-    Attributes:
-        part: the slice, as (column, value); None for all cases.
-        windows: the last windows in which all cases can be judged, oldest first.
-        judgeable: those of them in which the part can be, oldest first.
-        newest: the window that should be judged last, if there is any.
-    """
-
-    part: tuple[str, str] | None
-    windows: Sequence[WindowRecord]
-    judgeable: tuple[Judgeable, ...]
-    newest: Sequence[WindowRecord]
+    part: tuple[str, str] | None  # the slice, as (column, value); None for all cases
+    windows: Sequence[WindowRecord]  # the last windows in which all cases can be judged, oldest first
+    judgeable: tuple[Judgeable, ...]  # those of them in which the part can be, oldest first
+    newest: Sequence[WindowRecord]  # the window that should be judged last, if there is any
 
 
 class FigureRule(MonitorRule, frozen=True, kw_only=True):

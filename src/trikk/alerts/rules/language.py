@@ -40,17 +40,11 @@ _LONGEST = 1000  # characters; also bounds how deep a sum of many terms is when 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of a condition.
+    """A word of a condition."""
 
-    Attributes:
-        kind: number, name, sign or end.
-        text: as it is written; of a metric of a class without quotes: f1[two words].
-        at: where it begins.
-    """
-
-    kind: str
-    text: str
-    at: int
+    kind: str  # number, name, sign or end
+    text: str  # as it is written; of a metric of a class without quotes: f1[two words]
+    at: int  # where it begins
 
 
 # A look parses each rule's condition for each slice and window; a backtest for each number, too.

@@ -21,22 +21,15 @@ _FARTHEST = 2000
 
 
 class MonitorRule(Rule, frozen=True, kw_only=True):
-    """A rule on a monitor.
-
-    Attributes:
-        monitor: whose; "" for any.
-        window: hour, day or week; "" for the monitor's first.
-        slice: a column: each of its values is a cause of its own.
-        min_labelled: labelled cases below which a window is not judged.
-    """
+    """A rule on a monitor."""
 
     about: ClassVar[str] = "monitor"
     reads_every_part: ClassVar[bool] = True
 
-    monitor: str = ""
-    window: str = ""
-    slice: str = ""
-    min_labelled: int = 30
+    monitor: str = ""  # whose; "" for any
+    window: str = ""  # hour, day or week; "" for the monitor's first
+    slice: str = ""  # a column: each of its values is a cause of its own
+    min_labelled: int = 30  # labelled cases below which a window is not judged
 
     @property
     def sliced_by(self) -> str:

@@ -54,27 +54,17 @@ class Kind(StrEnum):
 
 
 class Point(Record, frozen=True):
-    """One window, run or deadline, judged.
+    """One window, run or deadline, judged."""
 
-    Attributes:
-        mark: names it: a window's label, a run's id, a day.
-        start: since when it has been so, seconds since 1970.
-        at: the end of the time that it stands for, seconds since 1970; points are in this order.
-        bad: whether the rule's condition holds.
-        text: in words, such as "wape 0.346 (limit 0.3)".
-        badness: how bad, where more is worse and 0 is good; only ever compared.
-        unit: what `badness` is measured in, where that has changed since incidents were first written down.
-        facts: what people and programs want to know; values are texts and numbers.
-    """
-
-    mark: str
-    start: float
-    at: float
-    bad: bool
-    text: str
-    badness: float = 0.0
+    mark: str  # names it: a window's label, a run's id, a day
+    start: float  # since when it has been so, seconds since 1970
+    at: float  # the end of the time that it stands for, seconds since 1970; points are in this order
+    bad: bool  # whether the rule's condition holds
+    text: str  # in words, such as "wape 0.346 (limit 0.3)"
+    badness: float = 0.0  # how bad, where more is worse and 0 is good; only ever compared
+    # what people and programs want to know; values are texts and numbers
     facts: dict[str, Any] = field(default_factory=dict)
-    unit: str = ""
+    unit: str = ""  # what `badness` is measured in, where that has changed since incidents were first written down
 
     @property
     def run(self) -> str:
@@ -84,22 +74,14 @@ class Point(Record, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What there is to look at, at one time.
-
-    Attributes:
-        project: the project.
-        now: the time, with its zone.
-        monitors: names of the monitors that the project declares.
-        pipelines: names of the project's pipelines.
-        evaluated: names of the monitors that were ever evaluated.
-        broken: why the project's code can't be loaded, if it can't: names are those that are known from before.
-    """
+    """What there is to look at, at one time."""
 
     project: Project
-    now: datetime
-    monitors: Sequence[str] = ()
-    pipelines: Sequence[str] = ()
-    evaluated: Collection[str] = ()
+    now: datetime  # the time, with its zone
+    monitors: Sequence[str] = ()  # names of the monitors that the project declares
+    pipelines: Sequence[str] = ()  # names of the project's pipelines
+    evaluated: Collection[str] = ()  # names of the monitors that were ever evaluated
+    # why the project's code can't be loaded, if it can't: names are those that are known from before
     broken: TrikkError | None = None
 
 
@@ -107,15 +89,6 @@ class Rule(Record, frozen=True, kw_only=True):
     """When something is wrong, and what follows from it.
 
     Itself it stands for a rule of a kind that only a newer trikk knows.
-
-    Attributes:
-        name: unique among the rules of a monitor or of the project.
-        windows: how many points in a row must be bad to open an incident, and good to resolve it.
-        severity: of its incidents.
-        starts: a pipeline to run, once for each opening; "" for none.
-        parameters: of that pipeline.
-        cooldown: seconds between two messages on one incident, and before the same cause opens another.
-        escalate_after: seconds unresolved and not acknowledged after which it is told again; 0 for never.
     """
 
     kind: ClassVar[Kind] = Kind.UNKNOWN
@@ -128,12 +101,14 @@ class Rule(Record, frozen=True, kw_only=True):
     reads_every_part: ClassVar[bool] = False
     """Whether it looks at the values of its slice in place of the whole, so that one it does not see has gone."""
 
-    name: str
-    windows: int = 1
-    severity: Severity = Severity.ALARM
-    starts: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
+    name: str  # unique among the rules of a monitor or of the project
+    windows: int = 1  # how many points in a row must be bad to open an incident, and good to resolve it
+    severity: Severity = Severity.ALARM  # of its incidents
+    starts: str = ""  # a pipeline to run, once for each opening; "" for none
+    parameters: dict[str, Any] = field(default_factory=dict)  # of that pipeline
+    # seconds between two messages on one incident, and before the same cause opens another
     cooldown: float = 6 * 3600.0
+    # seconds unresolved and not acknowledged after which it is told again; 0 for never
     escalate_after: float = 0.0
 
     @property
@@ -249,23 +224,14 @@ KEYS = frozenset(_WITHOUT_MEANING) - {"budget"} | {"longer_than"}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a rule sees of one cause: a row of points, each good or bad.
-
-    Attributes:
-        rule: the rule.
-        subject: the monitor, pipeline or table.
-        title: what is wrong, if it is, such as "people: wape is too high".
-        points: oldest first.
-        part: a slice of it, as (column, value); None for all of it.
-        unknown: why the newest window makes no point although it was looked at; "" if it does.
-    """
+    """What a rule sees of one cause: a row of points, each good or bad."""
 
     rule: Rule
-    subject: str
-    title: str
-    points: tuple[Point, ...]
-    part: tuple[str, str] | None = None
-    unknown: str = ""
+    subject: str  # the monitor, pipeline or table
+    title: str  # what is wrong, if it is, such as "people: wape is too high"
+    points: tuple[Point, ...]  # oldest first
+    part: tuple[str, str] | None = None  # a slice of it, as (column, value); None for all of it
+    unknown: str = ""  # why the newest window makes no point although it was looked at; "" if it does
 
     @property
     def cause(self) -> str:

@@ -106,19 +106,12 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What one comparison came to, for people: "wape 0.346 > 0.3".
+    """What one comparison came to, for people: "wape 0.346 > 0.3"."""
 
-    Attributes:
-        text: as it was written.
-        value: of its left side.
-        limit: of its right side.
-        holds: whether it is true; None if not known.
-    """
-
-    text: str
-    value: float | None
-    limit: float | None
-    holds: bool | None
+    text: str  # as it was written
+    value: float | None  # of its left side
+    limit: float | None  # of its right side
+    holds: bool | None  # whether it is true; None if not known
 
     @property
     def excess(self) -> float:

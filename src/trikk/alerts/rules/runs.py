@@ -85,16 +85,12 @@ class FailureRule(PipelineRule, frozen=True, kw_only=True):
 
 
 class LengthRule(PipelineRule, frozen=True, kw_only=True):
-    """Bad is a run that took longer than its budget, or goes on for longer already.
-
-    Attributes:
-        budget: seconds that a run may take.
-    """
+    """Bad is a run that took longer than its budget, or goes on for longer already."""
 
     kind: ClassVar[Kind] = Kind.LONG
     severity: Severity = Severity.WARNING
 
-    budget: float = 0.0
+    budget: float = 0.0  # seconds that a run may take
 
     def check(self) -> None:
         """Check that it has a budget; UsageError if not."""
@@ -154,15 +150,11 @@ def _gate_point(row: RunRow, verdicts: Sequence[Any]) -> Point:
 
 
 class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
-    """Bad is a day without a success since the deadline of the day before.
-
-    Attributes:
-        by: the deadline of each day, "HH:MM" in the project's time zone.
-    """
+    """Bad is a day without a success since the deadline of the day before."""
 
     kind: ClassVar[Kind] = Kind.MISSING
 
-    by: str = ""
+    by: str = ""  # the deadline of each day, "HH:MM" in the project's time zone
 
     def check(self) -> None:
         """Check that it names a pipeline and a time of day; UsageError if not."""

@@ -25,23 +25,16 @@ _KNOWN_FOR = 30 * 86400.0
 
 
 class SilenceRule(Rule, frozen=True, kw_only=True):
-    """Bad is a table, or a device in it, of which no new row has come for too long.
-
-    Attributes:
-        table: whose rows must go on coming.
-        time: its column with the rows' times.
-        within: seconds that may have passed since the newest row.
-        slice: a column: each of its values is a cause of its own.
-        known_for: seconds after which a value of `slice` that is not seen any more is no longer expected.
-    """
+    """Bad is a table, or a device in it, of which no new row has come for too long."""
 
     kind: ClassVar[Kind] = Kind.SILENT
     about: ClassVar[str] = "table"
 
-    table: str = ""
-    time: str = ""
-    within: float = 0.0
-    slice: str = ""
+    table: str = ""  # whose rows must go on coming
+    time: str = ""  # its column with the rows' times
+    within: float = 0.0  # seconds that may have passed since the newest row
+    slice: str = ""  # a column: each of its values is a cause of its own
+    # seconds after which a value of `slice` that is not seen any more is no longer expected
     known_for: float = 0.0
 
     @property

@@ -48,39 +48,24 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where times are read from.
+    """Where times are read from."""
 
-    Attributes:
-        rule: the name of the rule that asks.
-        table: the table.
-        time: its column with the rows' times.
-        slice: the column of which each value has a time of its own; "" for none.
-        known_for: seconds after which a value that is not seen any more is forgotten.
-    """
-
-    rule: str
+    rule: str  # the name of the rule that asks
     table: str
-    time: str
-    slice: str
-    known_for: float
+    time: str  # its column with the rows' times
+    slice: str  # the column of which each value has a time of its own; "" for none
+    known_for: float  # seconds after which a value that is not seen any more is forgotten
 
 
 class Known(Record, frozen=True):
-    """What is known of a table's rows.
+    """What is known of a table's rows."""
 
-    Attributes:
-        first: when the rule was looked at for the first time, seconds since 1970, as are the other times.
-        version: the table's version up to which its rows were read; None if there is no table.
-        times: the newest time of each value of the slice, in whole seconds; of "" for a rule without a slice.
-        until: rows that are dated later were not believed.
-        ahead: whether there are such rows.
-    """
-
-    first: float
-    version: int | None = None
+    first: float  # when the rule was looked at for the first time, seconds since 1970, as are the other times
+    version: int | None = None  # the table's version up to which its rows were read; None if there is no table
+    # the newest time of each value of the slice, in whole seconds; of "" for a rule without a slice
     times: dict[str, int] = field(default_factory=dict)
-    until: float = 0.0
-    ahead: bool = False
+    until: float = 0.0  # rows that are dated later were not believed
+    ahead: bool = False  # whether there are such rows
 
 
 def newer(times: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

@@ -15,17 +15,12 @@ from trikk.monitoring.figures.records import Records, names
 
 @dataclass(slots=True)
 class Seen:
-    """Everything that rules see at one time.
+    """Everything that rules see at one time."""
 
-    Attributes:
-        readings: one for each cause.
-        watched: pairs of a rule's name and a subject that some rule looks at, with the rules' slices.
-        errors: rules that can't work, in sentences.
-    """
-
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)  # one for each cause
+    # pairs of a rule's name and a subject that some rule looks at, with the rules' slices
     watched: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)  # rules that can't work, in sentences
 
 
 def rules_of(project: Project, written: Sequence[Rule], monitors: Collection[str] | None = None) -> list[Rule]:

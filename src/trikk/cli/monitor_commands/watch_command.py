@@ -81,15 +81,10 @@ def moment_of(text: str, project: Project) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What one look at a project has done.
+    """What one look at a project has done."""
 
-    Attributes:
-        outcome: about monitors and incidents.
-        reported: about reports.
-    """
-
-    outcome: Looked
-    reported: Reported
+    outcome: Looked  # about monitors and incidents
+    reported: Reported  # about reports
 
     @property
     def notes(self) -> list[str]:

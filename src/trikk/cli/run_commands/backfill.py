@@ -35,27 +35,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Backfill:
-    """What a backfill does and has done so far.
+    """What a backfill does and has done so far."""
 
-    Attributes:
-        session: the project's code.
-        progress: told of days and of what went wrong.
-        steps: told of what is done in each day; says nothing if it is to be quiet.
-        missing: whether what has succeeded is left out, and what has failed gone on with.
-        code: whose code goes on with a run, where the project's is no longer the run's.
-        done: runs, in order.
-        left_out: how many had succeeded before.
-        errors: what could not be run at all.
-    """
-
-    session: Session
-    progress: Progress
-    steps: Progress
-    missing: bool
-    code: Code | None
-    done: list[RunState] = field(default_factory=list)
-    left_out: int = 0
-    errors: list[TrikkError] = field(default_factory=list)
+    session: Session  # the project's code
+    progress: Progress  # told of days and of what went wrong
+    steps: Progress  # told of what is done in each day; says nothing if it is to be quiet
+    missing: bool  # whether what has succeeded is left out, and what has failed gone on with
+    code: Code | None  # whose code goes on with a run, where the project's is no longer the run's
+    done: list[RunState] = field(default_factory=list)  # runs, in order
+    left_out: int = 0  # how many had succeeded before
+    errors: list[TrikkError] = field(default_factory=list)  # what could not be run at all
     _heading: str = ""
 
     @property

@@ -54,26 +54,16 @@ LEAST_WEEKS = 12
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What was found on one group of cases.
+    """What was found on one group of cases."""
 
-    Attributes:
-        slice: the slice's column; "" for all cases.
-        value: the slice's value as text; "" for all cases.
-        cases: how many cases both sides predicted and whose truth is known.
-        first: the first side's metric.
-        second: the second side's, on the same cases.
-        spread: their difference (of sizes, for a metric that is best near 0), second minus first.
-        verdict: what to think of the second side.
-        chance: for a slice, the probability of such a difference by chance, corrected for the number of slices.
-    """
-
-    slice: str
-    value: str
-    cases: int
-    first: float | None
-    second: float | None
-    spread: Spread
-    verdict: Verdict
+    slice: str  # the slice's column; "" for all cases
+    value: str  # the slice's value as text; "" for all cases
+    cases: int  # how many cases both sides predicted and whose truth is known
+    first: float | None  # the first side's metric
+    second: float | None  # the second side's, on the same cases
+    spread: Spread  # their difference (of sizes, for a metric that is best near 0), second minus first
+    verdict: Verdict  # what to think of the second side
+    # for a slice, the probability of such a difference by chance, corrected for the number of slices
     chance: float | None = None
 
     @property
@@ -106,43 +96,26 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two sides compared.
+    """Two sides compared."""
 
-    Attributes:
-        monitor: whose truth, key and days.
-        metric: what they are compared by.
-        better: lower, higher or zero.
-        first: the side to beat, as written.
-        second: the side that is judged.
-        days: the first and the last local day with cases; None without any.
-        whole: all cases.
-        slices: each slice.
-        left_out: how many cases it is not made on, and why.
-        detectable: the least difference that these days would find; None without days.
-        over: "days", or "weeks" where those vary more.
-        rules: when a difference counts.
-        sources: what each side's tables have of it.
-        places: the same in words, for versions and aliases that are not in the monitor's table alone.
-        unseen: the classes of the truth that a side does not know, as texts, with how many cases have each.
-        unseen_words: the same in words, by side.
-    """
-
-    monitor: str
-    metric: str
-    better: str
-    first: str
-    second: str
-    days: tuple[date, date] | None
-    whole: Effect
-    slices: tuple[Effect, ...] = ()
-    left_out: Excluded = field(default_factory=Excluded)
-    detectable: float | None = None
-    over: str = "days"
-    rules: Rules = field(default_factory=Rules)
-    sources: tuple[tuple[Part, ...], ...] = ()
+    monitor: str  # whose truth, key and days
+    metric: str  # what they are compared by
+    better: str  # lower, higher or zero
+    first: str  # the side to beat, as written
+    second: str  # the side that is judged
+    days: tuple[date, date] | None  # the first and the last local day with cases; None without any
+    whole: Effect  # all cases
+    slices: tuple[Effect, ...] = ()  # each slice
+    left_out: Excluded = field(default_factory=Excluded)  # how many cases it is not made on, and why
+    detectable: float | None = None  # the least difference that these days would find; None without days
+    over: str = "days"  # "days", or "weeks" where those vary more
+    rules: Rules = field(default_factory=Rules)  # when a difference counts
+    sources: tuple[tuple[Part, ...], ...] = ()  # what each side's tables have of it
+    # the same in words, for versions and aliases that are not in the monitor's table alone
     places: tuple[str, ...] = ()
+    # the classes of the truth that a side does not know, as texts, with how many cases have each
     unseen: Mapping[str, int] = field(default_factory=dict)
-    unseen_words: tuple[str, ...] = ()
+    unseen_words: tuple[str, ...] = ()  # the same in words, by side
 
     @property
     def sentence(self) -> str:

@@ -27,16 +27,11 @@ MOST_DAYS = 100
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A metric of what days add up to.
+    """A metric of what days add up to."""
 
-    Attributes:
-        name: as in `trikk.models.metrics.by_name`.
-        better: which way is better.
-        of: the metric of sums: takes float64 of shape (..., numbers), gives shape (...); NaN where there is none.
-    """
-
-    name: str
-    better: Better
+    name: str  # as in `trikk.models.metrics.by_name`
+    better: Better  # which way is better
+    # the metric of sums: takes float64 of shape (..., numbers), gives shape (...); NaN where there is none
     of: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 
     def worth(self, sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -28,17 +28,11 @@ _FOREVER = (datetime(1900, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """How many cases two sides are not compared on.
+    """How many cases two sides are not compared on."""
 
-    Attributes:
-        unpaired: with a truth, which only the first, and only the second, had predicted.
-        unlabelled: which both had predicted, and whose truth is not known.
-        unpredicted: with a truth, which neither had predicted, from their first predicted slot to the last.
-    """
-
-    unpaired: tuple[int, int] = (0, 0)
-    unlabelled: int = 0
-    unpredicted: int = 0
+    unpaired: tuple[int, int] = (0, 0)  # with a truth, which only the first, and only the second, had predicted
+    unlabelled: int = 0  # which both had predicted, and whose truth is not known
+    unpredicted: int = 0  # with a truth, which neither had predicted, from their first predicted slot to the last
 
     def in_words(self, first: str, second: str) -> list[str]:
         """The reasons that there are, in words: "24 that only people:1 predicted"."""

@@ -22,22 +22,14 @@ _MANY = 400  # degrees of freedom from which Student's distribution is taken for
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A difference of two sides, second minus first, and how sure it is.
+    """A difference of two sides, second minus first, and how sure it is."""
 
-    Attributes:
-        difference: in the metric's units.
-        low: the lower end of its interval; None with fewer than two days.
-        high: the upper end.
-        error: the standard error.
-        days: how many days (or weeks) have cases.
-        alike: how alike neighbouring days are: the autocorrelation at lag one, 0 if it is not to be told from 0.
-    """
-
-    difference: float
-    low: float | None
-    high: float | None
-    error: float
-    days: int
+    difference: float  # in the metric's units
+    low: float | None  # the lower end of its interval; None with fewer than two days
+    high: float | None  # the upper end
+    error: float  # the standard error
+    days: int  # how many days (or weeks) have cases
+    # how alike neighbouring days are: the autocorrelation at lag one, 0 if it is not to be told from 0
     alike: float = 0.0
 
     @property

@@ -26,25 +26,15 @@ _SHAPES = "people:3, people@champion, people@champion/staging, column:NAME, tabl
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison.
+    """One side of a comparison."""
 
-    Attributes:
-        text: as it was written.
-        table: the table of predictions; "" for the monitor's, or wherever the version's predictions are.
-        column: the column of values; "" for the monitor's.
-        model: the model; "" for predictions by any.
-        version: its version, or None.
-        alias: or the alias whose holders made the predictions; "" for none.
-        environment: whose alias; "" for the project's.
-    """
-
-    text: str
-    table: str = ""
-    column: str = ""
-    model: str = ""
-    version: int | None = None
-    alias: str = ""
-    environment: str = ""
+    text: str  # as it was written
+    table: str = ""  # the table of predictions; "" for the monitor's, or wherever the version's predictions are
+    column: str = ""  # the column of values; "" for the monitor's
+    model: str = ""  # the model; "" for predictions by any
+    version: int | None = None  # its version, or None
+    alias: str = ""  # or the alias whose holders made the predictions; "" for none
+    environment: str = ""  # whose alias; "" for the project's
 
 
 def read_side(text: str) -> Side:

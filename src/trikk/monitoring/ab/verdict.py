@@ -25,34 +25,23 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When a difference counts.
+    """When a difference counts."""
 
-    Attributes:
-        least_days: days below which nothing is decided.
-        confidence: of the interval that has to leave out 0.
-        power: the probability with which a difference of the expected size is to be found.
-        matters: the least difference that matters, as a share of the first side's metric; None to plan with the
-            difference that was seen.
-    """
-
-    least_days: int = 7
-    confidence: float = 0.95
-    power: float = 0.8
+    least_days: int = 7  # days below which nothing is decided
+    confidence: float = 0.95  # of the interval that has to leave out 0
+    power: float = 0.8  # the probability with which a difference of the expected size is to be found
+    # the least difference that matters, as a share of the first side's metric; None to plan with the difference
+    # that was seen
     matters: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be thought of the second side.
+    """What is to be thought of the second side."""
 
-    Attributes:
-        state: whether it is better.
-        reason: why, in a sentence.
-        days_needed: days still needed; None if it is decided, or no number of days (up to 1,000) would do.
-    """
-
-    state: Outcome
-    reason: str
+    state: Outcome  # whether it is better
+    reason: str  # why, in a sentence
+    # days still needed; None if it is decided, or no number of days (up to 1,000) would do
     days_needed: int | None = None
 
 

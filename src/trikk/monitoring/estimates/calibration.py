@@ -27,15 +27,10 @@ LEAST = 200
 
 
 class Curve(Record, frozen=True, array_like=True):
-    """How probable a class is where its model says so much: points with straight lines between them.
+    """How probable a class is where its model says so much: points with straight lines between them."""
 
-    Attributes:
-        said: probabilities as the model gives them, ascending.
-        right: what they come to, 0 to 1, never descending.
-    """
-
-    said: tuple[float, ...]
-    right: tuple[float, ...]
+    said: tuple[float, ...]  # probabilities as the model gives them, ascending
+    right: tuple[float, ...]  # what they come to, 0 to 1, never descending
 
     def of(self, said: Array) -> Array:
         """What probabilities come to; beyond the first and the last point as there."""
@@ -45,21 +40,14 @@ class Curve(Record, frozen=True, array_like=True):
 
 
 class Calibration(Record, frozen=True):
-    """How probabilities are made right.
+    """How probabilities are made right."""
 
-    Attributes:
-        curves: by class as text; a class that has none is taken at its word.
-        cases: how many labelled cases of the reference it was made of.
-        first: the label of the reference's first window; "" without one.
-        last: the label of its last.
-        others: how many windows were left out, as other versions predicted in them.
-    """
-
+    # by class as text; a class that has none is taken at its word
     curves: dict[str, Curve] = msgspec.field(default_factory=dict)
-    cases: int = 0
-    first: str = ""
-    last: str = ""
-    others: int = 0
+    cases: int = 0  # how many labelled cases of the reference it was made of
+    first: str = ""  # the label of the reference's first window; "" without one
+    last: str = ""  # the label of its last
+    others: int = 0  # how many windows were left out, as other versions predicted in them
 
     @property
     def lack(self) -> str:

@@ -34,18 +34,13 @@ class _Unknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """Cases with what their model says, and how likely each class is.
+    """Cases with what their model says, and how likely each class is."""
 
-    Attributes:
-        rows: `group`; `said`, the class that the model says, as text; for the class of number i `score_i`, its
-            probability as the model gives it, and `chance_i`, the probability that is believed. Both sum to 1.
-        classes: the classes as texts, in order.
-        positive: of two, the number of the positive one; None for more.
-    """
-
+    # `group`; `said`, the class that the model says, as text; for the class of number i `score_i`, its probability
+    # as the model gives it, and `chance_i`, the probability that is believed. Both sum to 1
     rows: pl.DataFrame
-    classes: tuple[str, ...]
-    positive: int | None = None
+    classes: tuple[str, ...]  # the classes as texts, in order
+    positive: int | None = None  # of two, the number of the positive one; None for more
 
 
 @dataclass(slots=True)

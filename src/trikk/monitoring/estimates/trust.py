@@ -23,24 +23,16 @@ class TrustState(StrEnum):
 
 
 class Trust(Record, frozen=True):
-    """How an estimate has done.
+    """How an estimate has done."""
 
-    Attributes:
-        metric: what is estimated.
-        state: whether it is to be trusted.
-        reason: why, in a sentence.
-        windows: how many windows with labels it rests on.
-        off: by how much the estimates were off, as a share of the real values; None without windows.
-        bias: the same with its sign: below 0 if they were too low.
-        naive: how far off one would have been who takes each window to be as the one before; None without two.
-    """
-
-    metric: str
-    state: TrustState
-    reason: str
-    windows: int = 0
+    metric: str  # what is estimated
+    state: TrustState  # whether it is to be trusted
+    reason: str  # why, in a sentence
+    windows: int = 0  # how many windows with labels it rests on
+    # by how much the estimates were off, as a share of the real values; None without windows
     off: float | None = None
-    bias: float | None = None
+    bias: float | None = None  # the same with its sign: below 0 if they were too low
+    # how far off one would have been who takes each window to be as the one before; None without two
     naive: float | None = None
 
 

@@ -16,15 +16,11 @@ from trikk.quality.result_texts import age_text
 
 @dataclass(frozen=True, slots=True)
 class HasColumns(CountedCheck):
-    """See `has_columns`.
+    """See `has_columns`."""
 
-    Attributes:
-        types: the polars types of some of the columns, as text; None where only names are given.
-        only: whether other columns are a failure.
-    """
-
+    # the polars types of some of the columns, as text; None where only names are given
     types: Mapping[str, str] | None = None
-    only: bool = False
+    only: bool = False  # whether other columns are a failure
     kind: ClassVar[str] = "has_columns"
     needs_rows: ClassVar[bool] = False
     optional: ClassVar[tuple[str, ...]] = ("types",)
@@ -96,15 +92,10 @@ class RowCount(CountedCheck):
 
 @dataclass(frozen=True, slots=True)
 class Fresh(CountedCheck):
-    """See `fresh`.
+    """See `fresh`."""
 
-    Attributes:
-        within: how old the newest time may be, in seconds.
-        now: what to count from; None for the run's moment.
-    """
-
-    within: float = 0.0
-    now: Any = None
+    within: float = 0.0  # how old the newest time may be, in seconds
+    now: Any = None  # what to count from; None for the run's moment
     kind: ClassVar[str] = "fresh"
 
     def _asks(self) -> str:

@@ -19,19 +19,12 @@ _SHOWN = 60  # characters of a condition that its name holds
 
 @dataclass(frozen=True, slots=True)
 class Holds(CountedCheck):
-    """See `holds`. One of `sql`, `expression` and `function` is given; in the graph the latter stand for `what`.
+    """See `holds`. One of `sql`, `expression` and `function` is given; the latter stand for `what` in graphs."""
 
-    Attributes:
-        sql: the condition as SQL text.
-        expression: the polars expression as text.
-        says: how the author wrote it.
-        function: where the function is.
-    """
-
-    sql: str | None = None
-    expression: str | None = None
-    says: str | None = None
-    function: str | None = None
+    sql: str | None = None  # the condition as SQL text
+    expression: str | None = None  # the polars expression as text
+    says: str | None = None  # how the author wrote it
+    function: str | None = None  # where the function is
     kind: ClassVar[str] = "holds"
     optional: ClassVar[tuple[str, ...]] = ("sql", "expression", "says", "function")
 

@@ -13,13 +13,9 @@ from trikk.quality.plan import Plan, Scene, plan_of_rows
 
 @dataclass(frozen=True, slots=True)
 class SeenInTraining(CountedCheck):
-    """See `seen_in_training`.
+    """See `seen_in_training`."""
 
-    Attributes:
-        model: the model; in a run, what `known_categories` says of it.
-    """
-
-    model: Any = None
+    model: Any = None  # the model; in a run, what `known_categories` says of it
     kind: ClassVar[str] = "seen_in_training"
 
     def _asks(self) -> str:

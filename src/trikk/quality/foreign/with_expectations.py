@@ -25,14 +25,10 @@ _SEVERITY = {"critical": Severity.BLOCK, "warning": Severity.WARN, "info": Sever
 
 @dataclass(frozen=True, slots=True)
 class ExpectationSuite(ForeignCheck):
-    """See `expectations`.
+    """See `expectations`."""
 
-    Attributes:
-        suite: the suite's JSON.
-        of_all: the severity of every expectation; None for what each says of itself.
-    """
-
-    suite: Mapping[str, Any] = field(default_factory=dict)
+    suite: Mapping[str, Any] = field(default_factory=dict)  # the suite's JSON
+    # the severity of every expectation; None for what each says of itself
     of_all: Severity | SeverityName | None = None
     kind: ClassVar[str] = "expectations"
 

@@ -23,13 +23,9 @@ _WORDS = {"column_in_dataframe": "no column", "column_in_schema": "unexpected co
 
 @dataclass(frozen=True, slots=True)
 class PanderaSchema(ForeignCheck):
-    """See `pandera_schema`.
+    """See `pandera_schema`."""
 
-    Attributes:
-        schema: the schema as text, so that another one is another argument; `what` is the schema itself.
-    """
-
-    schema: str = ""
+    schema: str = ""  # the schema as text, so that another one is another argument; `what` is the schema itself
     kind: ClassVar[str] = "pandera"
 
     def findings(self, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:

@@ -29,92 +29,52 @@ class PointState(StrEnum):
 
 
 class Metric(Record, frozen=True):
-    """A metric over the period.
+    """A metric over the period."""
 
-    Attributes:
-        name: as the monitor calls it.
-        title: for people.
-        value: None where there is none.
-        before: over the period before.
-        baseline: the baseline's, over the cases that have one.
-        own: the prediction's over these same cases.
-        change: how much larger than before, as a share; None where that has no meaning.
-        gain: how much better than the baseline, as a share; negative if worse.
-        verdict: against the period before.
-        better: whether lower, higher or the nearer to zero is better; "" if that is not known.
-        exact: False if it is a mean of the windows' values, weighted by cases, as of records of older builds.
-        error: what the value is off by at most; 0 if it is exact.
-        reason: why there is no value; "" if that needs no word.
-        unit: what is written behind its figures; "" for none.
-    """
-
-    name: str
-    title: str
-    value: float | None = None
-    before: float | None = None
-    baseline: float | None = None
-    own: float | None = None
-    change: float | None = None
-    gain: float | None = None
-    verdict: Verdict = Verdict.UNKNOWN
-    better: str = ""
+    name: str  # as the monitor calls it
+    title: str  # for people
+    value: float | None = None  # None where there is none
+    before: float | None = None  # over the period before
+    baseline: float | None = None  # the baseline's, over the cases that have one
+    own: float | None = None  # the prediction's over these same cases
+    change: float | None = None  # how much larger than before, as a share; None where that has no meaning
+    gain: float | None = None  # how much better than the baseline, as a share; negative if worse
+    verdict: Verdict = Verdict.UNKNOWN  # against the period before
+    better: str = ""  # whether lower, higher or the nearer to zero is better; "" if that is not known
+    # False if it is a mean of the windows' values, weighted by cases, as of records of older builds
     exact: bool = True
-    unit: str = ""
-    error: float = 0.0
-    reason: str = ""
+    unit: str = ""  # what is written behind its figures; "" for none
+    error: float = 0.0  # what the value is off by at most; 0 if it is exact
+    reason: str = ""  # why there is no value; "" if that needs no word
 
 
 class Point(Record, frozen=True):
-    """One window in the picture.
+    """One window in the picture."""
 
-    Attributes:
-        label: the window's label.
-        tick: what stands under it.
-        state: what it is worth.
-        value: the main metric.
-        baseline: the baseline's.
-        predicted: cases with a prediction.
-        observed: cases with a truth.
-        labelled: cases with both.
-        restated: how many times the main metric was final and has changed, in the digits that are shown.
-    """
-
-    label: str
-    tick: str
-    state: PointState
-    value: float | None = None
+    label: str  # the window's label
+    tick: str  # what stands under it
+    state: PointState  # what it is worth
+    value: float | None = None  # the main metric
     baseline: float | None = None
-    predicted: int = 0
-    observed: int = 0
-    labelled: int = 0
-    restated: int = 0
+    predicted: int = 0  # cases with a prediction
+    observed: int = 0  # cases with a truth
+    labelled: int = 0  # cases with both
+    restated: int = 0  # how many times the main metric was final and has changed, in the digits that are shown
 
 
 class Slice(Record, frozen=True):
-    """One value of a slice over the period.
+    """One value of a slice over the period."""
 
-    Attributes:
-        value: the value as text.
-        metric: the main metric; None where nothing is labelled.
-        before: over the period before.
-        change: as of `Metric`, as is `verdict`.
-        labelled: labelled cases.
-        share: of the worst one's metric, for a bar.
-        few: fewer cases than the monitor relies on.
-        name: what people call the value; "" if nothing is said of it.
-        error: what the metric is off by at most; 0 if it is exact.
-    """
-
-    value: str
-    metric: float | None
-    before: float | None
-    change: float | None
+    value: str  # the value as text
+    metric: float | None  # the main metric; None where nothing is labelled
+    before: float | None  # over the period before
+    change: float | None  # as of `Metric`, as is `verdict`
     verdict: Verdict
-    labelled: int
-    share: float
-    few: bool
-    name: str = ""
-    error: float = 0.0
+    labelled: int  # labelled cases
+    share: float  # of the worst one's metric, for a bar
+    few: bool  # fewer cases than the monitor relies on
+    name: str = ""  # what people call the value; "" if nothing is said of it
+    error: float = 0.0  # what the metric is off by at most; 0 if it is exact
 
 
 class SliceTable(Record, frozen=True):
@@ -126,73 +86,41 @@ class SliceTable(Record, frozen=True):
 
 
 class Restated(Record, frozen=True):
-    """Figures that were final and changed later.
+    """Figures that were final and changed later."""
 
-    Attributes:
-        label: the window's label.
-        at: when, in the report's time zone, as text.
-        why: what changed them.
-        was: the main metric before.
-        now: the main metric after.
-        moved: whether these differ in the digits that are shown.
-    """
-
-    label: str
-    at: str
-    why: str
-    was: float | None
-    now: float | None
-    moved: bool = True
+    label: str  # the window's label
+    at: str  # when, in the report's time zone, as text
+    why: str  # what changed them
+    was: float | None  # the main metric before
+    now: float | None  # the main metric after
+    moved: bool = True  # whether these differ in the digits that are shown
 
 
 class Section(Record, frozen=True):
-    """What one monitor has found.
+    """What one monitor has found."""
 
-    Attributes:
-        monitor: its name; `title` is what people call it.
-        watches: which tables, in words.
-        window: the kind of window in the picture.
-        sentence: how good it was, in words.
-        metric: the one that matters most.
-        metrics: all, that one first.
-        baseline: the name of the baseline; "" without.
-        points: the windows in the picture.
-        predicted: cases with a prediction.
-        observed: cases with a truth.
-        labelled: cases with both.
-        coverage: the share of predicted cases that are labelled; None if nothing was predicted.
-        waiting: predicted cases without a truth.
-        unpredicted: cases with a truth that nobody predicted.
-        states: how many windows are in which state.
-        worst: the label of the worst window; "" if there is none.
-        worst_text: the same with its figure, for people.
-        slices: the tables of slices.
-        restated: figures that changed after they were final.
-        notes: what to keep in mind about the figures.
-        confusion: of classes, how often which was said where which was true; of many those with most mistakes.
-    """
-
-    monitor: str
-    watches: str
-    window: str
-    sentence: str
-    metric: Metric
-    metrics: tuple[Metric, ...]
-    baseline: str
-    points: tuple[Point, ...]
-    predicted: int
-    observed: int
-    labelled: int
-    coverage: float | None
-    waiting: int
-    unpredicted: int
-    states: dict[str, int]
-    worst: str
-    worst_text: str = ""
-    slices: tuple[SliceTable, ...] = ()
-    restated: tuple[Restated, ...] = ()
-    notes: tuple[str, ...] = ()
+    monitor: str  # its name; `title` is what people call it
+    watches: str  # which tables, in words
+    window: str  # the kind of window in the picture
+    sentence: str  # how good it was, in words
+    metric: Metric  # the one that matters most
+    metrics: tuple[Metric, ...]  # all, that one first
+    baseline: str  # the name of the baseline; "" without
+    points: tuple[Point, ...]  # the windows in the picture
+    predicted: int  # cases with a prediction
+    observed: int  # cases with a truth
+    labelled: int  # cases with both
+    coverage: float | None  # the share of predicted cases that are labelled; None if nothing was predicted
+    waiting: int  # predicted cases without a truth
+    unpredicted: int  # cases with a truth that nobody predicted
+    states: dict[str, int]  # how many windows are in which state
+    worst: str  # the label of the worst window; "" if there is none
+    worst_text: str = ""  # the same with its figure, for people
+    slices: tuple[SliceTable, ...] = ()  # the tables of slices
+    restated: tuple[Restated, ...] = ()  # figures that changed after they were final
+    notes: tuple[str, ...] = ()  # what to keep in mind about the figures
     title: str = ""
+    # of classes, how often which was said where which was true; of many those with most mistakes
     confusion: Matrix | None = None
 
 
@@ -226,42 +154,22 @@ class Action(Record, frozen=True):
 
 
 class Content(Record, frozen=True):
-    """A page.
+    """A page."""
 
-    Attributes:
-        report: the report's name.
-        title: what stands on top.
-        project: the project's name.
-        customer: for whom; "*" for everything.
-        customer_name: what people call them; "" for the same.
-        kind: month, week or day.
-        period: the period's label.
-        period_title: for people.
-        before_title: the period before, for people.
-        timezone: of every day and time on it.
-        as_of: when the newest of its facts was written down, ISO in UTC; "" if there are no facts.
-        as_of_text: the same for people.
-        sections: one for each monitor.
-        models: champions; empty on a customer's page.
-        incidents: empty on a customer's page.
-        actions: empty on a customer's page.
-        again: the command that makes this very page again.
-    """
-
-    report: str
-    title: str
-    project: str
-    customer: str
-    kind: str
-    period: str
-    period_title: str
-    before_title: str
-    timezone: str
-    as_of: str
-    as_of_text: str
-    sections: tuple[Section, ...]
-    models: tuple[Holder, ...] = ()
-    incidents: tuple[Trouble, ...] = ()
-    actions: tuple[Action, ...] = ()
-    again: str = ""
-    customer_name: str = ""
+    report: str  # the report's name
+    title: str  # what stands on top
+    project: str  # the project's name
+    customer: str  # for whom; "*" for everything
+    kind: str  # month, week or day
+    period: str  # the period's label
+    period_title: str  # for people
+    before_title: str  # the period before, for people
+    timezone: str  # of every day and time on it
+    as_of: str  # when the newest of its facts was written down, ISO in UTC; "" if there are no facts
+    as_of_text: str  # the same for people
+    sections: tuple[Section, ...]  # one for each monitor
+    models: tuple[Holder, ...] = ()  # champions; empty on a customer's page
+    incidents: tuple[Trouble, ...] = ()  # empty on a customer's page
+    actions: tuple[Action, ...] = ()  # empty on a customer's page
+    again: str = ""  # the command that makes this very page again
+    customer_name: str = ""  # what people call them; "" for the same

@@ -16,23 +16,14 @@ SHOWN_SLICES, SHOWN_RESTATED = 8, 12
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One of the figures that matter.
+    """One of the figures that matter."""
 
-    Attributes:
-        label: what it is.
-        figure: in digits.
-        margin: what it is off by at most, with the sign before it; "" if it is exact.
-        unit: "" for none.
-        note: what to compare it with.
-        verdict: how it compares.
-    """
-
-    label: str
-    figure: str
-    note: str
-    verdict: Verdict = Verdict.UNKNOWN
-    margin: str = ""
-    unit: str = ""
+    label: str  # what it is
+    figure: str  # in digits
+    note: str  # what to compare it with
+    verdict: Verdict = Verdict.UNKNOWN  # how it compares
+    margin: str = ""  # what it is off by at most, with the sign before it; "" if it is exact
+    unit: str = ""  # "" for none
 
 
 def tiles(section: Section, before_title: str) -> list[Tile]:

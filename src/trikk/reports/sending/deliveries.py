@@ -30,35 +30,20 @@ def subject_of(report: str, period: str, customer: str) -> str:
 
 @dataclass(slots=True)
 class Delivery:
-    """How far the newest page of a period has come; pages that it has replaced are not sent any more.
-
-    Attributes:
-        report: the report.
-        period: the period's label.
-        customer: whose page; "*" for the one on everything.
-        digest: of the page.
-        message: the mail's artifact, as JSON.
-        recipients: everybody who is to get it, as of when it was last made.
-        run: the run that made it.
-        reached: who has it, by the kind of post.
-        refused: who can't get it, and why.
-        failed: whom the last attempts did not reach, and why.
-        progress: of the attempts to send this page.
-        seq: of the last entry.
-    """
+    """How far the newest page of a period has come; pages that it has replaced are not sent any more."""
 
     report: str
-    period: str
-    customer: str
-    digest: str = ""
-    message: dict[str, JSON] = field(default_factory=dict)
-    recipients: list[str] = field(default_factory=list)
-    run: str = ""
-    reached: dict[str, list[str]] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    progress: Progress = field(default_factory=Progress)
-    seq: int = 0
+    period: str  # the period's label
+    customer: str  # whose page; "*" for the one on everything
+    digest: str = ""  # of the page
+    message: dict[str, JSON] = field(default_factory=dict)  # the mail's artifact, as JSON
+    recipients: list[str] = field(default_factory=list)  # everybody who is to get it, as of when it was last made
+    run: str = ""  # the run that made it
+    reached: dict[str, list[str]] = field(default_factory=dict)  # who has it, by the kind of post
+    refused: dict[str, str] = field(default_factory=dict)  # who can't get it, and why
+    failed: dict[str, str] = field(default_factory=dict)  # whom the last attempts did not reach, and why
+    progress: Progress = field(default_factory=Progress)  # of the attempts to send this page
+    seq: int = 0  # of the last entry
 
     @classmethod
     def fold(cls, subject: str, entries: Iterable[Entry]) -> Delivery:

@@ -26,16 +26,11 @@ _LONGEST = 200  # characters of what a server says
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a mail.
+    """What became of a mail."""
 
-    Attributes:
-        reached: addresses that were taken.
-        refused: addresses that were refused for good, and why.
-        failed: addresses for which another attempt may go well, and why not this one.
-    """
-
-    reached: list[str] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
+    reached: list[str] = field(default_factory=list)  # addresses that were taken
+    refused: dict[str, str] = field(default_factory=dict)  # addresses that were refused for good, and why
+    # addresses for which another attempt may go well, and why not this one
     failed: dict[str, str] = field(default_factory=dict)
 
 

@@ -21,21 +21,13 @@ _CSV = {None: CSV_TYPE, True: f"{CSV_TYPE}; header=present", False: f"{CSV_TYPE}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back to a client.
+    """What goes back to a client."""
 
-    Attributes:
-        status: the HTTP status.
-        body: its bytes.
-        content_type: their kind.
-        rows: how many predictions are in it.
-        id: what the ids of its predictions begin with, or "".
-    """
-
-    status: int
+    status: int  # the HTTP status
     body: bytes
-    content_type: str = JSON_TYPE
-    rows: int = 0
-    id: str = ""
+    content_type: str = JSON_TYPE  # their kind
+    rows: int = 0  # how many predictions are in it
+    id: str = ""  # what the ids of its predictions begin with, or ""
 
 
 def refusal(error: BaseException) -> Answer:

@@ -13,17 +13,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one batch may be.
+    """What one batch may be."""
 
-    Attributes:
-        wait: seconds that the oldest request may wait for others while a worker is idle.
-        requests: the most requests in a batch.
-        size: bytes of bodies after which a batch is full; a larger request goes alone.
-    """
-
-    wait: float = 0.002
-    requests: int = 64
-    size: int = 1_000_000
+    wait: float = 0.002  # seconds that the oldest request may wait for others while a worker is idle
+    requests: int = 64  # the most requests in a batch
+    size: int = 1_000_000  # bytes of bodies after which a batch is full; a larger request goes alone
 
 
 @dataclass(slots=True)

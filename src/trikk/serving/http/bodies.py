@@ -43,19 +43,12 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads bodies for one model.
+    """Reads bodies for one model."""
 
-    Attributes:
-        fields: what is wanted of each row, in order: the model's inputs, then what is only `logged`.
-        everything: whether all other columns are wanted too, as for a model without a signature.
-        max_bytes: of a body after decompression.
-        max_rows: of a body.
-    """
-
-    fields: Sequence[Field]
-    everything: bool
-    max_bytes: int
-    max_rows: int
+    fields: Sequence[Field]  # what is wanted of each row, in order: the model's inputs, then what is only `logged`
+    everything: bool  # whether all other columns are wanted too, as for a model without a signature
+    max_bytes: int  # of a body after decompression
+    max_rows: int  # of a body
     logged: Sequence[Field] = ()
 
     def read(self, body: Body) -> Columns | pl.DataFrame:

@@ -38,18 +38,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An answered batch.
+    """An answered batch."""
 
-    Attributes:
-        answers: one for each request.
-        log: the log's rows as an Arrow stream; empty for none.
-        rows: how many were predicted.
-        value: the type in which a model without a signature has its values logged; "" for others, and for no rows.
-    """
-
-    answers: list[Answer]
-    log: bytes
-    rows: int
+    answers: list[Answer]  # one for each request
+    log: bytes  # the log's rows as an Arrow stream; empty for none
+    rows: int  # how many were predicted
+    # the type in which a model without a signature has its values logged; "" for others, and for no rows
     value: str = ""
 
 
@@ -65,17 +59,11 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class Logging:
-    """What is logged of a prediction.
+    """What is logged of a prediction."""
 
-    Attributes:
-        fields: the key's columns and the slot's, in order, as the table holds them.
-        inputs: whether the model's inputs are, as JSON.
-        value: the type of the table's values; "" where it is not known yet.
-    """
-
-    fields: Sequence[Field] = ()
-    inputs: bool = True
-    value: str = ""
+    fields: Sequence[Field] = ()  # the key's columns and the slot's, in order, as the table holds them
+    inputs: bool = True  # whether the model's inputs are, as JSON
+    value: str = ""  # the type of the table's values; "" where it is not known yet
 
 
 class Predictor:

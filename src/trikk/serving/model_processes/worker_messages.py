@@ -30,37 +30,23 @@ class Order(StrEnum):
 
 
 class LogSpec(Record, frozen=True):
-    """What is logged of a prediction.
+    """What is logged of a prediction."""
 
-    Attributes:
-        fields: name and type of the key's columns and the slot's, in order, as the table holds them.
-        inputs: whether the model's inputs are, as JSON.
-        value: the type of the table's values; "" where it is not known yet.
-    """
-
+    # name and type of the key's columns and the slot's, in order, as the table holds them
     fields: list[tuple[str, str]]
-    inputs: bool
-    value: str
+    inputs: bool  # whether the model's inputs are, as JSON
+    value: str  # the type of the table's values; "" where it is not known yet
 
 
 class LoadSpec(Record, frozen=True):
-    """What a worker needs to load a version.
+    """What a worker needs to load a version."""
 
-    Attributes:
-        version: a `ModelVersion` as JSON.
-        code: the folder with the code that it was made with.
-        artifacts: where the project's artifacts are.
-        log: what is logged; None for nothing.
-        max_bytes: of a body.
-        max_rows: of a body.
-    """
-
-    version: dict[str, Any]
-    code: str
-    artifacts: str
-    log: LogSpec | None
-    max_bytes: int
-    max_rows: int
+    version: dict[str, Any]  # a `ModelVersion` as JSON
+    code: str  # the folder with the code that it was made with
+    artifacts: str  # where the project's artifacts are
+    log: LogSpec | None  # what is logged; None for nothing
+    max_bytes: int  # of a body
+    max_rows: int  # of a body
 
 
 _LENGTHS = struct.Struct(">II")

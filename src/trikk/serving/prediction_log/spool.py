@@ -29,15 +29,10 @@ _TRIES = 10  # new folders; one is lost only to a process that takes it for left
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A file of the log that is complete.
+    """A file of the log that is complete."""
 
-    Attributes:
-        path: where it is.
-        identity: the same whoever puts it into the table, and however often.
-    """
-
-    path: Path
-    identity: str
+    path: Path  # where it is
+    identity: str  # the same whoever puts it into the table, and however often
 
     def records(self) -> Iterator[bytes]:
         """Its records, up to the first that is not whole; raises OSError if it can't be read."""

@@ -32,15 +32,10 @@ def check_request(table: object, key: Mapping[str, object], segments: object) ->
 
 @dataclass(slots=True)
 class Expressions:
-    """Collects names and values under placeholders.
+    """Collects names and values under placeholders."""
 
-    Attributes:
-        names: `#0` and so on to attributes' names.
-        values: `:0` and so on to values in DynamoDB's form.
-    """
-
-    names: dict[str, str] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # `#0` and so on to attributes' names
+    values: dict[str, Any] = field(default_factory=dict)  # `:0` and so on to values in DynamoDB's form
 
     def name(self, attribute: str) -> str:
         """The placeholder of an attribute's name."""

@@ -35,21 +35,13 @@ _INJECTED = "injected-parameters"
 
 @dataclass(slots=True)
 class Book:
-    """A notebook on its way.
+    """A notebook on its way."""
 
-    Attributes:
-        path: the author's file, relative to the project.
-        node: the notebook, which grows while it is executed.
-        kernel: the kernel's name.
-        own_ids: ids of the author's cells.
-        folder: where the executed notebook and its page are written.
-    """
-
-    path: str
-    node: Any
-    kernel: str
-    own_ids: frozenset[str]
-    folder: Path
+    path: str  # the author's file, relative to the project
+    node: Any  # the notebook, which grows while it is executed
+    kernel: str  # the kernel's name
+    own_ids: frozenset[str]  # ids of the author's cells
+    folder: Path  # where the executed notebook and its page are written
 
     @property
     def files(self) -> tuple[Path, Path]:

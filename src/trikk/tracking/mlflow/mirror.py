@@ -59,23 +59,14 @@ class Target(Protocol):
 
 @dataclass(slots=True)
 class Mirrored:
-    """What a call has copied.
+    """What a call has copied."""
 
-    Attributes:
-        runs: ids.
-        models: references such as "people:3".
-        aliases: such as "people@champion".
-        refused: sentences.
-        left: how many runs still wait.
-        away: why it stopped, if it did.
-    """
-
-    runs: list[str] = field(default_factory=list)
-    models: list[str] = field(default_factory=list)
-    aliases: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    left: int = 0
-    away: str | None = None
+    runs: list[str] = field(default_factory=list)  # ids
+    models: list[str] = field(default_factory=list)  # references such as "people:3"
+    aliases: list[str] = field(default_factory=list)  # such as "people@champion"
+    refused: list[str] = field(default_factory=list)  # sentences
+    left: int = 0  # how many runs still wait
+    away: str | None = None  # why it stopped, if it did
 
     def to_json(self) -> dict[str, JSON]:
         """The outcome as JSON."""

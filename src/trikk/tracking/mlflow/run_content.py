@@ -40,28 +40,17 @@ class MetricValue:
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """A run as it is mirrored.
+    """A run as it is mirrored."""
 
-    Attributes:
-        run: trikk's id.
-        experiment: the experiment that it belongs to: project/pipeline.
-        status: FINISHED, FAILED or KILLED.
-        started: milliseconds since 1970, as is `ended`.
-        params: texts by name; the pipeline's, and those that steps logged.
-        metrics: every value of every metric.
-        tags: texts by name.
-        files: logged artifacts by their names.
-    """
-
-    run: str
-    experiment: str
-    status: str
-    started: int
+    run: str  # trikk's id
+    experiment: str  # the experiment that it belongs to: project/pipeline
+    status: str  # FINISHED, FAILED or KILLED
+    started: int  # milliseconds since 1970, as is `ended`
     ended: int
-    params: dict[str, str]
-    metrics: list[MetricValue]
-    tags: dict[str, str]
-    files: dict[str, Artifact]
+    params: dict[str, str]  # texts by name; the pipeline's, and those that steps logged
+    metrics: list[MetricValue]  # every value of every metric
+    tags: dict[str, str]  # texts by name
+    files: dict[str, Artifact]  # logged artifacts by their names
 
 
 def content_of(project: str, state: RunState, record: RunRecord) -> RunContent:
