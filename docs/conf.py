@@ -25,6 +25,8 @@ html_theme = "furo"
 html_title = f"trikk {__version__}"
 html_show_copyright = False
 html_copy_source = False
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 
 myst_heading_anchors = 4
 """Down to which level headings can be linked to, as `page.md#the-heading`."""
