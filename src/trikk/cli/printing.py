@@ -25,6 +25,7 @@ from trikk.core.values import plain
 VALUE = 60  # characters of a value in a line that shows others beside it
 CELL = 300  # of a cell of a table
 LINE = 2_000  # of a line
+# With a zone: only such a time can be shown by another clock; a time without one stays as it is.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {
@@ -99,6 +100,7 @@ def print_json_list(name: str, items: Iterable[Any]) -> None:
 
 def _json_lines(value: Any) -> list[str]:
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    # ASCII where the terminal writes nothing else: a name that it can't write would end the command half-way.
     text = json.dumps(_finite(value), indent=2, ensure_ascii=plain, allow_nan=False)
     return [_without_controls(line) for line in text.split("\n")]
 
@@ -107,6 +109,7 @@ def _without_controls(line: str) -> str:
     """A line of JSON with the characters escaped that JSON leaves as they are and a terminal would obey."""
     if line.isprintable():
         return line
+    # As JSON escapes them, so that the document says the same.
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
@@ -133,6 +136,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
         right: the headings of columns that are aligned to the right.
     """
     lines = [[_cell(cell) for cell in row] for row in (columns, *rows)]
+    # Colours have characters, too, that take no room.
     widths = [max(len(click.unstyle(line[i])) for line in lines) for i in range(len(columns))]
     # A pipe gets whole lines: who cuts columns out of them needs all.
     limit = shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else None
@@ -157,6 +161,7 @@ def value_text(value: Any) -> str:
 
 
 def _cell(text: str) -> str:
+    # What `style` has made is escaped already, and its colours would be escaped again.
     return text if isinstance(text, Styled) else shorten(printable(text), CELL)
 
 
@@ -181,6 +186,7 @@ def _zone_in(folder: Path) -> ZoneInfo:
 
 def took(started: float | None, finished: float | None) -> str:
     """How long from one moment to another; "-" if one is missing."""
+    # Clocks of two machines may differ: a run never took less than nothing.
     return "-" if started is None or finished is None else show_seconds(max(0.0, finished - started))
 
 

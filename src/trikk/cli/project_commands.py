@@ -51,6 +51,7 @@ __pycache__/
 def examples_folder() -> Path:
     """Where the examples are: inside the installed package, or beside its source."""
     package = Path(__file__).parents[1]
+    # A wheel brings them; in a checkout they stand beside src.
     installed = package / "examples"
     return installed if installed.is_dir() else package.parents[1] / "examples"
 
@@ -60,6 +61,7 @@ def examples_folder() -> Path:
 @click.option("--example", metavar="NAME", help="Copy an example project: city, trip_loads or pumps.")
 def init(folder: str, example: str | None) -> None:
     """Make a project in DIR, which must not hold one yet."""
+    # The system refuses it with an error that names no file.
     if "\0" in folder:
         raise UsageError("a folder's name can't hold a NUL")
     target = Path(folder)
@@ -94,6 +96,7 @@ def _copy_example(example: str, target: Path) -> None:
     known = sorted(p.parent.name for p in folder.glob(f"*/{FILE}"))
     if example not in known:
         raise UnknownName("example", example, known)
+    # What somebody's own runs of the example have left beside it.
     left_out = shutil.ignore_patterns("__pycache__", ".trikk", "*.pyc")
     try:
         shutil.copytree(folder / example, target, ignore=left_out, dirs_exist_ok=True)

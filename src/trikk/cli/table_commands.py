@@ -43,12 +43,14 @@ def tables(name: str | None, version: int | None, where: str | None, rows: int, 
             table(columns, lines, right=columns[1:5])
         return
     if name not in names:
+        # Without any table, a list of those that there are helps nobody.
         load_first = None if names else "load one: trikk ingest TABLE FILE; or run a pipeline that writes one"
         raise UnknownName("table", name, names, next=load_first)
     info = project.tables.describe(name, version)
     if where is not None:
         _show_rows(project, name, info.version, where, rows, as_json=as_json)
         return
+    # At the version that was described: another may be written meanwhile.
     head = project.tables.scan(name, info.version).head(rows).collect()
     if as_json:
         shown = [{k: _plain(v) for k, v in row.items()} for row in head.to_dicts()]
@@ -163,6 +165,7 @@ def _told(name: str, report: IngestReport, *, is_new: bool) -> Iterator[str]:
     if report.different:
         yield f"  left out {report.different:,} whose key was there with other values"
     yield from (f"  {example}" for example in report.examples)
+    # Only then a correction may have been meant.
     if any(example.startswith("in the table") for example in report.examples):
         yield "  corrections take the place of what is in the table: --merge"
     if is_new and report.rows:

@@ -81,6 +81,7 @@ def _overview(checks: Iterable[Mapping[str, Any]]) -> str:
 
 def _details(check: Mapping[str, Any]) -> str:
     sample = check["sample"]
+    # Rows of a sample may lack columns, such as repeated keys, which have their count beside them.
     names = list(dict.fromkeys(name for row in sample for name in row))
     head = "".join(f"<th>{escape(printable(name))}</th>" for name in names)
     lines = ["<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in sample]

@@ -138,6 +138,7 @@ def _slices(comparison: Comparison, *, every: bool) -> None:
         ),
     )
     decided = sum(one.verdict.state != Outcome.OPEN for one in slices)
+    # None that is decided is left out, however many there are.
     most = len(order) if every else max(_SLICES, decided)
     heads = ["SLICE", "CASES", "FIRST", "SECOND", "DIFFERENCE", "INTERVAL", "CHANCE", "VERDICT"]
     echo("")

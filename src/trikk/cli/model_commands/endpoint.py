@@ -107,6 +107,7 @@ def endpoint(
     from trikk.serving.options import Options
     from trikk.serving.server import serve
 
+    # First, so that a wrong reference is told before the project's code is imported.
     model, _, _ = split_reference(reference)
     if no_log and (table or truth or settings["key"] or settings["slot"]):
         raise click.UsageError("--no-log can't be combined with --table, --key, --slot or --truth")

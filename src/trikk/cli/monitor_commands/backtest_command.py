@@ -28,6 +28,7 @@ _COLOURS = {"supported": "green", "tentative": "yellow"}  # by verdict; the othe
 def _day(context: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 - click's signature
     """An option's dates, of which click makes times."""
     if isinstance(value, tuple):
+        # In the order of time, as the nights are.
         return tuple(sorted(one.date() for one in value))
     return None if value is None else value.date()
 
@@ -179,6 +180,7 @@ def _beside(answer: Backtest) -> list[Outcome]:
     wanted = {answer.suggestion.threshold if answer.suggestion else None}
     places = [i for i, one in enumerate(outcomes) if one.threshold in wanted] or [len(outcomes) // 2]
     now = [i for i, one in enumerate(outcomes) if one.threshold == answer.held]
+    # Around the suggestion: a hundred lines would hide which numbers are worth a thought.
     near = {i for place in places for i in range(place - _AROUND, place + _AROUND + 1)}
     return [one for i, one in enumerate(outcomes) if i in near | set(now) | {0, len(outcomes) - 1}]
 

@@ -29,10 +29,12 @@ def show_matrix(matrix: Matrix, whose: str) -> None:
         whose: of what it is, such as "14 days".
     """
     most = len(matrix.classes)
+    # A pipe has no width, and a hundred classes would be lines that nobody reads.
     limit = shutil.get_terminal_size((_WIDTH, 24)).columns if sys.stdout.isatty() else _WIDTH
     heads, rows = _cells(matrix)
     while _width(heads, rows) > limit and most > _FEWEST:
         most -= 1
+        # One class less at a time: how wide it is depends on the names that are left.
         heads, rows = _cells(matrix.bounded(most))
     echo("")
     echo(f"{whose}: rows are the truth, columns what was predicted")

@@ -45,6 +45,7 @@ def show_drift(project: Project, spec: MonitorSpec, window: str | None, last: in
             _day(past)
         return
     days = records.newest(spec, WindowKind.DAY, last)
+    # What earlier builds of the project compared is shown though it declares no drift any more.
     if not days and spec.drift is None:
         raise UsageError(f"monitor {spec.name} declares no drift", next="give it drift=Drift()")
     if as_json:

@@ -287,6 +287,7 @@ def _timeline(windows: list[Any], metrics: tuple[str, ...], chosen: tuple[str, s
     baseline = any(w.whole.baseline for w in windows)
     heads = ["WINDOW", "STATE", "PREDICTED", "LABELLED", *map(_head, metrics)]
     heads += ["BASELINE"] if baseline else []
+    # One column for the first metric that is estimated; --json has all.
     guessed = next((name for w in windows for name in w.whole.estimated), None)
     heads += [f"ESTIMATED {_head(guessed)}"] if guessed else []
     shares = [name for name in _SHARES if any(getattr(w.whole, name) is not None for w in windows)]
@@ -353,11 +354,13 @@ def _window(spec: MonitorSpec, record: Any, past: list[Any]) -> None:
 def _worst_cell(matrix: Matrix | None) -> str:
     """The options that show the cases of the most frequent mistake; "" if there is none."""
     cells = [] if matrix is None else matrix.mistakes()
+    # Quoted, since a class may be called anything, and the line is there to be copied.
     return f"--truth {shlex.quote(cells[0][0])} --predicted {shlex.quote(cells[0][1])}" if cells else ""
 
 
 def _head(metric: str) -> str:
     """A metric over its column; a class in its name stays as it is."""
+    # f1[leak] and f1[Leak] are two classes.
     name, bracket, rest = metric.partition("[")
     return name.upper() + bracket + rest
 
@@ -366,6 +369,7 @@ def _cases(cases: list[dict[str, Any]]) -> None:
     if not cases:
         echo("no cases")
         return
+    # Side by side, as they are compared; wherever the table has them.
     together = [name for name in ("predicted", "observed", SURE) if name in cases[0]]
     heads: list[str] = []
     for name in cases[0]:

@@ -110,6 +110,7 @@ def _described(project: Project, name: str, declared: ReportSpec | None) -> dict
     from trikk.reports.sending.send_pages import subscribers
 
     last_entry = project.journal.last(f"report/{name}")
+    # Of one that the code no longer declares, as it was last made.
     spec: dict[str, Any] = declared.to_json() if declared else last_entry.body if last_entry else {}
     due, coming = moments(project.journal, declared, datetime.now(UTC)) if declared else (None, None)
     last = project.journal.runs(pipeline=_PREFIX + name, limit=1)
@@ -149,6 +150,7 @@ def _make(
         # Before there is a run: a misspelt customer would be a failed run in everybody's list.
         _check(project, session.executor.graphs(), name, given)
         state = session.run(_PREFIX + name, given, text=True)
+    # Before pages are looked for: a run that failed may have made some, and they are not to be taken for whole.
     if state.state != RunStatus.SUCCEEDED:
         if as_json:
             print_json(state.to_json())

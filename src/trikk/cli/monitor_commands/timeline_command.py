@@ -54,6 +54,7 @@ def timeline(
             {"happenings": [one.to_json() for one in happened], "picture": str(picture) if picture else None}
         )
         return
+    # A message that was delivered says nothing new; one that was not does.
     shown = [one for one in happened if everything or one.kind != "message" or one.severity]
     if not shown:
         echo("nothing has happened yet: trikk watch --once looks")

@@ -42,6 +42,7 @@ def watch(once: bool, every: str, now: str | None, as_json: bool) -> int:
     Exit code 0 if the look was done, even if a channel is away (it is tried again); 1 if a setting is wrong;
     130 if Ctrl-C or a signal to end came during a run.
     """
+    # A loop at a fixed time would see the same for ever.
     if now is not None and not once:
         raise ParameterError("--now is for one look", next="add --once")
     pause = seconds(every, what="time between looks")
@@ -146,6 +147,7 @@ class _Ear:
         from trikk.execution.launch import BY_SIGNAL
         from trikk.runs.events import EventKind
 
+        # A run that somebody cancelled elsewhere ends that run alone; a signal was for the whole command.
         if event.kind == EventKind.RUN_CANCELLED:
             self.is_stopped |= str(event.body["error"]).endswith(BY_SIGNAL)
         self.progress(event, state)

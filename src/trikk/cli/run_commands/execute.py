@@ -32,6 +32,7 @@ def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
         name, sign, text = value.partition("=")
         if not sign or not name:
             raise click.UsageError(f"-p {value!r} is not name=value")
+        # Taking the last one would hide a slip in a long command line.
         if name in parameters:
             raise click.UsageError(f"-p {name} is given twice")
         parameters[name] = text
@@ -110,6 +111,7 @@ def resume(
     state = project.run(run_id)
     # A script or a scheduler gets an error with the options to give, and never waits for an answer.
     asks = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
+    # A run that has succeeded has no remaining steps, so there is nothing to choose.
     if code is None and state.state != RunStatus.SUCCEEDED:
         code = _chosen_code(project, state, asks=asks)
 
@@ -177,6 +179,7 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
     project = Project.open()
     run_id = project.find_run(run)
     with Progress(quiet=as_json) as progress:
+        # To its end, whatever fails: every result is to be compared.
         how = How(max_parallel=max_parallel, listener=progress, keep_going=True)
         comparison = again(project, run_id, how, lambda text: echo(f"note: {text}", err=True))
     if as_json:
@@ -184,6 +187,7 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
         return 0 if comparison.identical else 1
     for step in comparison.steps:
         echo(f"  {step.name}: {step.verdict}{': ' + step.detail if step.verdict != 'identical' else ''}")
+    # A failure that the first run had as well is no finding.
     if comparison.run.state != comparison.was.state:
         explain(project, comparison.run)
     same = sum(s.identical for s in comparison.steps)

@@ -47,6 +47,7 @@ def compare(runs: tuple[str, ...], everything: bool, as_json: bool) -> None:
     rows = []
     group = None
     for row in compared.rows:
+        # A group's name once, so that groups can be seen.
         rows.append([row.group if row.group != group else "", row.name, *map(_cell, row.values)])
         group = row.group
     table(["", "", *compared.runs], rows)
@@ -120,6 +121,7 @@ def _open(project: Project, artifact: Artifact, name: str) -> Path:
     from trikk.tracking.run_artifacts import export, file_name
 
     path = project.state_dir / "opened" / artifact.digest[:16] / file_name(artifact, name)
+    # A browser would offer anything else as a download, without a word on what it is.
     if path.suffix.lower() not in _SHOWABLE:
         raise UsageError(f"{name} is not something a browser shows", next="write it to a file: --out FILE")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from trikk.execution.project import Project
 from trikk.runs.run_state import RunState
 from trikk.runs.states import OVER, RunStatus
 
+# Often enough to look live, seldom enough to cost nothing beside the steps.
 _LOOK_EVERY = 0.2
 
 
@@ -48,6 +49,7 @@ def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
 
 def _as_json(label: str, log: Path) -> dict[str, str]:
     try:
+        # A program may print any bytes; clean-up may have taken the file.
         text = log.read_bytes().decode(errors="replace")
     except OSError:
         text = ""
@@ -72,6 +74,7 @@ def _logs_of(project: Project, state: RunState, step: str | None) -> list[tuple[
         label = name if item is None else f"{name}[{item}]"
         if step is not None and step not in (label, name):
             continue
+        # A mapped step has no log of its own, only its items have.
         if state.steps[name].count is not None and item is None:
             continue
         middle = "" if item is None else f".{item}"
@@ -84,6 +87,7 @@ def _logs_of(project: Project, state: RunState, step: str | None) -> list[tuple[
 def _print_new(label: str | None, log: Path, printed: dict[str, int]) -> None:
     try:
         with log.open("rb") as file:
+            # Only what is new, however long the log has become.
             file.seek(printed.get(str(log), 0))
             data = file.read()
     except OSError:

@@ -87,6 +87,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
         [r.id, r.pipeline, _state(project, r), when(r.created), took(r.started, r.ended), _about(r)] for r in rows
     ]
     table(["RUN", "PIPELINE", "STATE", "CREATED", "TOOK", "PARAMETERS"], lines, right=["TOOK"])
+    # Asked of the journal: the rows that are shown may be the first of a hundred thousand.
     total = project.journal.count(pipeline=pipeline, state=state)
     if total > len(rows):
         echo(f"{len(rows)} of {total:,} runs; more: --limit N, or --all")
@@ -141,6 +142,7 @@ def _signature(graph: Graph) -> str:
 
 def _state(project: Project, row: RunRow) -> str:
     """The state, with a note if the run goes on only in name."""
+    # Only running ones are asked about: it takes a look at the lease and its process.
     gone = row.state == RunStatus.RUNNING and not project.is_driven(row.id)
     return state_text(row.state) + (", driver gone" if gone else "")
 
@@ -198,6 +200,7 @@ def _print_gates(gates: Mapping[Task, Mapping[str, Any]]) -> None:
     rows = [
         [label(task), check["name"], _verdict(check), number_text(check["failing"], ","), check["observed"]]
         for task, gate in gates.items()
+        # Stable, so that within each group they are as the author wrote them.
         for check in sorted(gate["checks"], key=lambda check: bool(check["passed"]))
     ]
     if rows:
@@ -291,6 +294,7 @@ def _preview(project: Project, output: dict[str, Any]) -> dict[str, Any]:
     try:
         return dict(project.artifacts.preview(Artifact.read(output)))
     except TrikkError as error:
+        # What is stored may be gone; what was written down of it is still worth showing.
         return {**output["summary"], "error": error.what}
 
 

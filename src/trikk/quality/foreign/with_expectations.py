@@ -43,7 +43,24 @@ class ExpectationSuite(ForeignCheck):
 
     def findings(self, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
         """One result for each expectation."""
-        return _findings(self, rows, given, sample=sample)
+        from trikk.quality.row_frames import FAILURES, to_pandas
+
+        # Before the import, at which it is read; whoever has set it keeps their wish.
+        os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+        try:
+            import great_expectations as gx
+        except ImportError:
+            raise MissingExtra("a Great Expectations suite", "great-expectations") from None
+        try:
+            known, unknown = _sorted(self.suite)
+            frame = rows.collect(engine="streaming")
+            results = _validate(gx, known, to_pandas(frame, given), sample) if known else []
+        except MissingExtra:
+            raise
+        except FAILURES as error:
+            return [_not_run(self, self.name, "the suite's expectations", problem_of(error))]
+        refused = [_not_run(self, kind, "an expectation", f"there is no expectation {kind}") for kind in unknown]
+        return refused + [_finding(self, one.to_json_dict(), frame, sample) for one in results]
 
 
 def expectations(suite: Any, *, severity: SeverityName | None = None, name: str = "") -> Check:
@@ -58,26 +75,6 @@ def expectations(suite: Any, *, severity: SeverityName | None = None, name: str 
     data = suite if isinstance(suite, Mapping) else suite.to_json_dict()
     label = name or str(data.get("name") or "expectations")
     return ExpectationSuite((), severity or "block", name=label, suite=dict(data), of_all=severity)
-
-
-def _findings(check: ExpectationSuite, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
-    from trikk.quality.row_frames import FAILURES, to_pandas
-
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    try:
-        import great_expectations as gx
-    except ImportError:
-        raise MissingExtra("a Great Expectations suite", "great-expectations") from None
-    try:
-        known, unknown = _sorted(check.suite)
-        frame = rows.collect(engine="streaming")
-        results = _validate(gx, known, to_pandas(frame, given), sample) if known else []
-    except MissingExtra:
-        raise
-    except FAILURES as error:
-        return [_not_run(check, check.name, "the suite's expectations", problem_of(error))]
-    refused = [_not_run(check, kind, "an expectation", f"there is no expectation {kind}") for kind in unknown]
-    return refused + [_finding(check, one.to_json_dict(), frame, sample) for one in results]
 
 
 def _sorted(suite: Mapping[str, Any]) -> tuple[list[Any], list[str]]:
@@ -104,6 +101,7 @@ def _validate(gx: Any, expectations: list[Any], frame: Any, sample: int) -> Any:
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
+    # Bars would fill the step's log.
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     source = context.data_sources.add_pandas("trikk")
     batch = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")

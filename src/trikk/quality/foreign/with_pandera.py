@@ -30,7 +30,25 @@ class PanderaSchema(ForeignCheck):
 
     def findings(self, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
         """One result that passed, or one for each part of the schema that failed."""
-        return _findings(self, rows, given, sample=sample)
+        from trikk.quality.row_frames import FAILURES, to_pandas
+
+        try:
+            from pandera.errors import SchemaErrors
+        except ImportError:
+            raise MissingExtra("a Pandera schema", "pandera") from None
+        head: dict[str, Any] = {"name": self.name, "kind": self.kind, "columns": (), "severity": self.severity}
+        try:
+            frame = rows.collect(engine="streaming")
+            # Lazily: all that fails at once, and not the first alone.
+            self.what.validate(to_pandas(frame, given) if _is_for_pandas(self.what) else frame, lazy=True)
+        except SchemaErrors as error:
+            return [_failed(self, part, frame, error, sample) for part in _parts(error)]
+        except MissingExtra:
+            raise
+        except FAILURES as error:
+            problem = f"could not run: {problem_of(error)}"
+            return [finding(**head, passed=False, ran=False, expected=_SCHEMA, observed=problem)]
+        return [finding(**head, passed=True, expected=_SCHEMA, observed=f"{frame.height:,} rows fit")]
 
 
 def pandera_schema(schema: Any, *, severity: SeverityName = "block", name: str = "") -> Check:
@@ -43,27 +61,6 @@ def pandera_schema(schema: Any, *, severity: SeverityName = "block", name: str =
     """
     label = name or str(getattr(schema, "name", None) or getattr(schema, "__name__", None) or "pandera")
     return PanderaSchema((), severity, name=label, schema=repr(schema), what=schema)
-
-
-def _findings(check: PanderaSchema, rows: pl.LazyFrame, given: object, *, sample: int) -> list[dict[str, Any]]:
-    from trikk.quality.row_frames import FAILURES, to_pandas
-
-    try:
-        from pandera.errors import SchemaErrors
-    except ImportError:
-        raise MissingExtra("a Pandera schema", "pandera") from None
-    head: dict[str, Any] = {"name": check.name, "kind": check.kind, "columns": (), "severity": check.severity}
-    try:
-        frame = rows.collect(engine="streaming")
-        check.what.validate(to_pandas(frame, given) if _is_for_pandas(check.what) else frame, lazy=True)
-    except SchemaErrors as error:
-        return [_failed(check, part, frame, error, sample) for part in _parts(error)]
-    except MissingExtra:
-        raise
-    except FAILURES as error:
-        problem = f"could not run: {problem_of(error)}"
-        return [finding(**head, passed=False, ran=False, expected=_SCHEMA, observed=problem)]
-    return [finding(**head, passed=True, expected=_SCHEMA, observed=f"{frame.height:,} rows fit")]
 
 
 def _is_for_pandas(schema: Any) -> bool:
@@ -95,6 +92,7 @@ def _failed(
 
     column, label = part["column"][0], str(part["check"][0])
     columns = [column] if column in frame.columns else []
+    # A row may fail one check in several columns.
     places = sorted(set(part["index"].drop_nulls()))
     # a check that raised looks like one that failed, but for its reason code
     raised = {getattr(one.check, "name", None) for one in error.schema_errors if _has_raised(one)}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 10  # botocore pauses for up to 20 s between two
 _AT_ONCE = 16  # threads, whatever the number of segments
+# These can't go better at another attempt.
 _OUR_MISTAKES = ("ValidationException", "ResourceNotFoundException")
 
 
@@ -93,6 +94,7 @@ def _keys(client: Any, table: str, index: str | None) -> list[str]:
         if own is None:
             names = ", ".join(sorted(one["IndexName"] for one in known)) or "none"
             raise UsageError(f"table {table} has no index {index!r}", where=table, next=f"there are: {names}")
+        # An index's rows come in its own order; the table's key makes it a total one.
         schema = [*own, *schema]
     return list(dict.fromkeys(part["AttributeName"] for part in schema))
 

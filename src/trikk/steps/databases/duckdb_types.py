@@ -55,6 +55,7 @@ def guarded(relation: Any, names: list[str], types: list[Any]) -> Any:
     for name, pattern in times.items():
         column = sql_name(name)
         text = f"column {name!r} holds 24:00, which is not a time of a day: CAST({column} AS VARCHAR) in the query"
+        # It stands in SQL, between single quotes.
         said = text.replace("'", "''")
         late = f"CAST({column} AS VARCHAR) LIKE '{pattern}'"
         columns[names.index(name)] = f"CASE WHEN {late} THEN error('{said}') ELSE {column} END AS {column}"

@@ -34,6 +34,7 @@ _ARRAYS = {
     1022: 701,
 }
 _ARRAYS |= {1182: 1082, 1115: 1114, 1183: 1083, 1185: 1184, 1187: _INTERVAL, 1231: _NUMERIC}
+# Up to here every whole number is a Float64.
 _EXACT = 2**53
 _ENDLESS = 2**63 - 1
 
@@ -50,6 +51,7 @@ def prepare_session(link: Any) -> None:
             link.execute(f"SET {name} TO '{form}'")
     objects = {_NUMERIC, *_scalars()}
     for info in types:
+        # As text, before the driver makes objects of them that a frame does not take.
         if info.oid not in objects:
             link.adapters.register_loader(info.oid, TextLoader)
         if info.array_oid and info.array_oid not in _ARRAYS:

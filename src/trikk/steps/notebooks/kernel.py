@@ -34,6 +34,7 @@ class InGroup(LocalProvisioner):
         self.process = subprocess.Popen(
             cmd,
             cwd=folder,
+            # A kernel that loses its parent ends by itself; `die_with_parent` is for those that don't look.
             env={**kwargs["env"], "JPY_PARENT_PID": str(os.getpid())},
             stdin=subprocess.DEVNULL,
             preexec_fn=functools.partial(die_with_parent, True),  # noqa: PLW1509 - one system call, no lock
