@@ -122,3 +122,11 @@ def test_what_is_no_frame_is_refused(frame: Any) -> None:
 def test_no_model_is_refused() -> None:
     with pytest.raises(UsageError, match="no model"):
         predict(None, ROWS, key="id")
+
+
+@pytest.mark.parametrize("rows", [4, 5, 13])
+def test_more_pieces_than_are_held_are_in_the_order_of_the_rows(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trikk.models.predict, "batches", lambda lazy: batches(lazy, rows))
+    assert predicted()["id"].equals(ROWS["id"])

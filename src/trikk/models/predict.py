@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 ID_LENGTH = 32
+_HELD = 4  # pieces of predictions in memory at once: as many rows as are computed at once when they are stored
 _LOG = logging.getLogger("trikk.predict")
 
 
@@ -77,13 +78,24 @@ def predict_frame(
     names = lazy.collect_schema().names()
     wanted = list(dict.fromkeys([*job.about, *job.keep, *(name for name in needed if name in names)]))
     folder = _folder(context)
-    parts: list[Path] = []
+    parts: list[pl.LazyFrame] = []
+    pieces: list[pl.DataFrame] = []
     for batch in batches(lazy.select(wanted)):
-        parts.append(folder / f"{len(parts):06}.arrow")
-        _predicted(job, batch, needed).write_ipc(parts[-1])
-    if not parts:
+        # written only once there are more: most nights' predictions fit, and would be read right back
+        if len(pieces) == _HELD:
+            parts.append(_on_disk(pieces, folder / f"{len(parts):06}.arrow"))
+            pieces = []
+        pieces.append(_predicted(job, batch, needed))
+    if not pieces:
         return _predicted(job, lazy.select(wanted).collect(), needed).lazy()
-    return pl.scan_ipc(parts, glob=False)
+    return pl.concat([*parts, pl.concat(pieces).lazy()])
+
+
+def _on_disk(pieces: list[pl.DataFrame], path: Path) -> pl.LazyFrame:
+    import polars as pl
+
+    pl.concat(pieces).write_ipc(path)
+    return pl.scan_ipc(path, glob=False)
 
 
 def predict_valid(

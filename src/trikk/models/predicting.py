@@ -54,7 +54,7 @@ def predict(
         after: steps that must be over before.
 
     Returns:
-        A polars LazyFrame over a file, rows in the order of `frame`, with the columns `prediction_id` (String, 32
+        A polars LazyFrame, rows in the order of `frame`, with the columns `prediction_id` (String, 32
         hexadecimal characters, the same whenever this step of this run is repeated), the key, the slot,
         `predicted_at` (Datetime in UTC: when the run was created), `value`, `model` (String), `model_version`
         (Int64, null for a model that is not registered), `run` (String), and those to keep.
