@@ -216,4 +216,35 @@ CITY = (
         why="The training rows are kept and read again, and the model is asked to prove its signature.",
     ),
 )
-ALL = (*STEPS, *FRAMES, *CITY)
+EVALUATIONS = (
+    Case(
+        name="evaluation",
+        about="one more day of {size} predictions evaluated: 5 metrics, 400 lines, 24 hours",
+        size=500_000,
+        trikk=work("evaluation:trikk", False),
+        floors={"polars": work("evaluation:by_hand", False)},
+        target=1.2,
+        quick=200_000,
+        why="Hashes of the keys and of the rows say that no key is repeated, and whether anything is new.",
+    ),
+    Case(
+        name="evaluation-drift",
+        about="the same, and predictions and truths compared with those of three days",
+        size=500_000,
+        trikk=work("evaluation:trikk", True),
+        floors={"polars and numpy": work("evaluation:by_hand", True)},
+        target=1.5,
+        why="As in `evaluation`; the day's values are summed up so that they can be merged.",
+    ),
+    Case(
+        name="evaluation-memory",
+        about="the peak of memory of the same",
+        size=500_000,
+        trikk=work("evaluation:trikk", True),
+        floors={"polars and numpy": work("evaluation:by_hand", True)},
+        by="peak",
+        target=1.25,
+        why="The rows are there with the values of their slices until all figures are made.",
+    ),
+)
+ALL = (*STEPS, *FRAMES, *CITY, *EVALUATIONS)

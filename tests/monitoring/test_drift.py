@@ -15,6 +15,9 @@ from trikk.alerts.rules.kinds import read_rule
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.drift import FixedWindow, SlidingWindow, TrainingData
 from trikk.drift.measures.category_summary import Categories
+from trikk.monitoring import window_evaluation
+from trikk.monitoring.cases.case_join import cases
+from trikk.monitoring.day_drift import day_rows
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.figures.records import Records
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -67,8 +70,8 @@ def predicted(number: int, low: float = 0.0, high: float = 100.0, **columns: Any
     return rows.with_columns(**{name: pl.lit(value) for name, value in columns.items()})
 
 
-def counted(number: int, low: float = 0.0, high: float = 100.0) -> pl.DataFrame:
-    return values(number, low, high, "count")
+def counted(number: int, low: float = 0.0, high: float = 100.0, **columns: Any) -> pl.DataFrame:
+    return values(number, low, high, "count").with_columns(**{name: pl.lit(v) for name, v in columns.items()})
 
 
 class World:
@@ -104,6 +107,43 @@ class World:
         found = self.day(number).of(column)
         assert found is not None
         return found.verdict, found.reason
+
+
+@pytest.mark.parametrize("key", ["sensor", ["sensor", "model"]])
+def test_drift_takes_the_cases_that_figures_were_made_of_and_says_the_same(
+    monkeypatch: pytest.MonkeyPatch, key: str | list[str]
+) -> None:
+    drift = Drift(of=["predictions", "truth", "error"], same_weekday=False)
+    figured = World(monitor(drift, key=key, slices=["hour"]), days=3)
+    apart = World(monitor(drift, key=key, slices=["hour"]), days=3)
+    for world in (figured, apart):
+        for table, rows in (("predictions", predicted(0)), ("counts", counted(0))):
+            world.add(table, rows.clear().with_columns(model=pl.lit("m"), model_version=1), schema_mode="merge")
+    joins: list[str] = []
+
+    def joined(*given: Any, **options: Any) -> pl.DataFrame:
+        joins.append("drift")
+        return cases(*given, **options)
+
+    monkeypatch.setattr(day_rows, "cases", joined)
+    made_by = {"model": "m", "model_version": 1}
+    reads = []
+    for world, kept in ((figured, window_evaluation.FEW), (apart, 0)):
+        monkeypatch.setattr(window_evaluation, "FEW", kept)
+        world.look(at(3))
+        joins.clear()
+        for number in (3, 4):
+            world.add("predictions", predicted(number, **made_by))
+        world.add("counts", counted(3, **made_by))
+        world.look(at(4))
+        reads.append(len(joins))
+    assert reads[0] == 0 < reads[1]
+    assert figured.profiles() == apart.profiles() > 3
+    for number in (2, 3, 4):
+        assert figured.day(number).fingerprint == apart.day(number).fingerprint
+    profiled = figured.drift.profiled(label(3))
+    assert profiled is not None
+    assert (profiled[0].model, profiled[0].version) == ("m", 1)
 
 
 def test_the_first_days_have_nothing_to_be_compared_with_and_later_ones_have() -> None:

@@ -19,6 +19,8 @@ from trikk.core.errors import UsageError
 JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
 _TAG = "$"
 _EXACT = (str, int, float, bool)
+_SAME = {str, int, bool, type(None)}
+"""The types whose values JSON writes as they are; a float may be one that it does not know."""
 
 
 def canonical(value: JSON) -> bytes:
@@ -59,7 +61,8 @@ def encode(value: object) -> JSON:
     if isinstance(value, timedelta):
         return {_TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]}
     if isinstance(value, list):
-        return [encode(item) for item in value]
+        # Thousands of counts are common, and nothing in them has to be looked at one by one.
+        return [*value] if {*map(type, value)} <= _SAME else [encode(item) for item in value]
     if isinstance(value, tuple):
         return {_TAG: "tuple", "v": [encode(item) for item in value]}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -78,7 +81,7 @@ def decode(value: JSON) -> Any:
         UsageError: if a tag is unknown or an enum's class is not loaded.
     """
     if isinstance(value, list):
-        return [decode(item) for item in value]
+        return [decode(item) for item in value] if {list, dict} & {*map(type, value)} else [*value]
     if not isinstance(value, dict):
         return value
     if _TAG not in value:

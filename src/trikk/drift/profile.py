@@ -70,7 +70,12 @@ class Profile:
 
     def dumps(self) -> str:
         """The profile as a text without blanks: what a device sends."""
-        return json.dumps(self.to_json(), separators=(",", ":"), ensure_ascii=False)
+        return dumps(self.to_json())
+
+
+def dumps(written: Mapping[str, JSON]) -> str:
+    """A profile that is JSON already as a text without blanks."""
+    return json.dumps(written, separators=(",", ":"), ensure_ascii=False)
 
 
 def profile(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str] | None = None) -> Profile:

@@ -12,13 +12,13 @@ from trikk.models.metrics.case_labels import Labels
 from trikk.models.registry import Registry
 from trikk.models.task import Task
 from trikk.monitoring.cases.ahead import dated_ahead, row_days
-from trikk.monitoring.cases.case_columns import PROBABILITY
+from trikk.monitoring.cases.case_columns import BASELINE, EXPECTED, LOWER, MADE_BY, PROBABILITY, UPPER
 from trikk.monitoring.cases.case_join import cases, check_tables
 from trikk.monitoring.cases.changes import Source, changes
 from trikk.monitoring.cases.due_windows import batches, due
 from trikk.monitoring.cases.tasks import labels_known, of_positive
 from trikk.monitoring.cases.unseen import Unseen
-from trikk.monitoring.cases.windows import Window, WindowState, state_of, zone_of
+from trikk.monitoring.cases.windows import Window, WindowKind, WindowState, state_of, zone_of
 from trikk.monitoring.estimates.reference import Reference, versions_of
 from trikk.monitoring.figures.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
 from trikk.monitoring.figures.window_figures import agree, figures
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 AHEAD = timedelta(days=14)
 REDEFINED = "the definition has changed"
+FEW = 4
+"""Days whose cases are kept for drift."""
+
 BATCH = {"hour": 24 * 7, "day": 31, "week": 4, "month": 1}
 
 
@@ -121,6 +124,12 @@ def _evaluated(
     start, end, unseen = batch[0].start, batch[-1].end, Unseen(records.ledger)
     registry = Registry(records.ledger)
     joined = cases(spec, source.predictions, source.truth, start, end, unseen, registry, source.aside)
+    if spec.drift is not None and batch[0].kind == WindowKind.DAY:
+        source.joined.clear()
+        # A night looks at a few days; a month at once would hold a month's rows while the next one is read.
+        if len(batch) <= FEW:
+            unused = {*spec.key, BASELINE, LOWER, UPPER, EXPECTED} - {*MADE_BY}
+            source.joined[start, end] = joined.drop(unused, strict=False)
     labels = labels_known(spec, registry, joined)
     slot = pl.col(spec.slot)
     evaluated = []

@@ -24,7 +24,8 @@ class Source:
     """The rows of a monitor's tables at the versions that are read, and what their logs say of them.
 
     `aside` has those that could not be predicted; None if the monitor does not ask. `altered` keeps what two
-    versions of a table differ in, since figures and drift ask for the same.
+    versions of a table differ in, since figures and drift ask for the same; `joined` the cases of the last days
+    that figures were made of, by the time that they are of, so that drift need not read and join them again.
     """
 
     predictions: pl.LazyFrame
@@ -33,6 +34,7 @@ class Source:
     versions: Mapping[str, int | None]
     aside: pl.LazyFrame | None = None
     altered: dict[tuple[str, int | None, int], list[FileRange]] = field(default_factory=dict, compare=False)
+    joined: dict[Span, pl.DataFrame] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)

@@ -130,7 +130,7 @@ def _summed(look: Look, source: Source, features: pl.LazyFrame | None, days: Seq
     own = names if features is None else []
     registry = Registry(look.records.ledger)
     for batch in batches(days, BATCH["day"]):
-        rows = case_rows(look.spec, own, source.predictions, source.truth, batch, registry)
+        rows = case_rows(look.spec, own, source, batch, registry)
         for day in batch:
             try:
                 new = _day(look, day, rows, features, names, summed)

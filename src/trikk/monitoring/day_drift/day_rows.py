@@ -14,6 +14,7 @@ from trikk.drift.measures.column_summary import ColumnProfile
 from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 from trikk.monitoring.cases.case_join import cases, errors
 from trikk.monitoring.cases.case_join import within as in_time
+from trikk.monitoring.cases.changes import Source
 from trikk.monitoring.cases.class_cases import SAID, TRUTH, is_of_chances, with_classes
 from trikk.monitoring.cases.windows import Window, WindowState, state_of
 from trikk.monitoring.day_drift.drift_definition import Drift
@@ -49,16 +50,16 @@ def absent(drift: Drift, schema: pl.Schema) -> list[str]:
 
 
 def case_rows(
-    spec: MonitorSpec,
-    features: Sequence[str],
-    predictions: pl.LazyFrame,
-    truth: pl.LazyFrame,
-    windows: Sequence[Window],
-    registry: Registry,
+    spec: MonitorSpec, features: Sequence[str], source: Source, windows: Sequence[Window], registry: Registry
 ) -> pl.DataFrame:
     """The cases of neighbouring days, each with its features; classes as texts, too."""
+    start, end = windows[0].start, windows[-1].end
+    known = [rows for (first, last), rows in source.joined.items() if first <= start and end <= last]
     bare = replace(spec, slices=tuple(features), baseline="", interval=(), expected_error="")
-    joined = cases(bare, predictions, truth, windows[0].start, windows[-1].end, registry=registry)
+    if known and not features:
+        joined = in_time(spec, known[0], known[0].schema, start, end)
+    else:
+        joined = cases(bare, source.predictions, source.truth, start, end, registry=registry)
     of_classes = None if is_of_chances(bare, joined, registry) else with_classes(bare, joined, registry)
     return joined if of_classes is None else of_classes
 

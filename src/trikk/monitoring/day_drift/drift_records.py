@@ -7,6 +7,7 @@ Subjects: `monitor/NAME/profile/day/LABEL` has a day's profile, `monitor/NAME/dr
 from __future__ import annotations
 
 import base64
+import functools
 import itertools
 import json
 import zlib
@@ -19,6 +20,7 @@ from trikk.core.digests import digest_json
 from trikk.core.errors import StorageError
 from trikk.core.values import JSON, decode
 from trikk.drift import ColumnDrift, Profile, Verdict
+from trikk.drift.profile import dumps
 from trikk.monitoring.cases.windows import WindowKind, labels_back, until_gap, zone_of
 from trikk.monitoring.figures.records import Cursor, WindowRecords, newest_of
 from trikk.monitoring.monitor_definition import MonitorSpec
@@ -32,7 +34,7 @@ AHEAD = timedelta(days=2)
 Day = TypeVar("Day")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DayProfile:
     """A day's values, summed up.
 
@@ -55,15 +57,19 @@ class DayProfile:
         """Whether there was no value at all."""
         return not any(column.rows for column in self.profile.columns.values())
 
-    @property
+    @functools.cached_property
+    def written(self) -> dict[str, JSON]:
+        """The profile as JSON."""
+        return self.profile.to_json()
+
+    @functools.cached_property
     def digest(self) -> str:
         """Names everything in it."""
-        facts: list[JSON] = [self.profile.to_json(), self.labels, self.model, self.version]
-        return digest_json(facts)[:16]
+        return digest_json([self.written, self.labels, self.model, self.version])[:16]
 
     def to_json(self) -> dict[str, JSON]:
         """The day as JSON; the profile compressed, which makes it about 1 kB a column."""
-        packed = zlib.compress(self.profile.dumps().encode(), 9)
+        packed = zlib.compress(dumps(self.written).encode(), 9)
         return {
             "label": self.label,
             "labels": self.labels,

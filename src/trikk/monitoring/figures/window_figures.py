@@ -214,6 +214,7 @@ class _Making:
         self.metrics = metrics
         self.joined = joined
         self.failures: dict[str, list[str]] = {}
+        self.estimated = estimable(spec)
         self.sides = {"m": PREDICTED} | ({"b": BASELINE, "o": PREDICTED} if spec.baseline else {})
         labels = labels_of(joined, given, metrics, PROBABILITY)
         # Whoever says that probabilities are right is shown how far that is so.
@@ -272,7 +273,7 @@ class _Making:
 
     def _foretold(self, column: str | None) -> list[dict[Any, Expected]]:
         """The estimates of all predictions and of those with a truth, by the column's value."""
-        if not estimable(self.spec):
+        if not self.estimated:
             return []
         read = (column, self.labels, self.calibration)
         return [estimates(self.spec, self.joined, *read, labelled=labelled) for labelled in (False, True)]
@@ -369,7 +370,7 @@ class _Making:
             metrics["coverage"] = _number(quotient(sums["coverage"]))
         if spec.calibrated:
             metrics.setdefault(ECE, None)
-        alone = Expected(dict.fromkeys(estimable(spec)))
+        alone = Expected(dict.fromkeys(self.estimated))
         every, labelled = [one.get(key, alone) for one in foretold] or (alone, alone)
         reasons |= {f"estimated({name})": why for name, why in every.reasons.items()}
         if "#unseen" in row:
@@ -387,8 +388,8 @@ class _Making:
             baseline=by_side.get("b", {}),
             own=by_side.get("o", {}),
             cases=int(row.get("cases") or 0),
-            estimated={name: _number(every.values[name]) for name in estimable(spec)},
-            estimated_labelled={name: _number(labelled.values[name]) for name in estimable(spec)},
+            estimated={name: _number(every.values[name]) for name in self.estimated},
+            estimated_labelled={name: _number(labelled.values[name]) for name in self.estimated},
             unseen=_number(quotient(sums["unseen"])) if "unseen" in sums else None,
             confusion=None if counts is None else counts.to_json(),
             sums=sums if row["labelled"] else {name: pair for name, pair in sums.items() if pair[1]},
