@@ -204,6 +204,17 @@ CITY = (
         why="Ids and digests of rows that can be proved, each frame read and verified in a fresh process.",
     ),
     Case(
+        name="city-day",
+        about="{size} raw counts from a file into their table, and that night",
+        size=500_000,
+        trikk=work("city_day:by_trikk", "day"),
+        floors={
+            "by hand, results kept": work("city_day:by_hand", "day", "kept"),
+            "by hand": work("city_day:by_hand", "day"),
+        },
+        why="As in `city-night`; and of the file every value decides its column's type.",
+    ),
+    Case(
         name="city-train",
         about="a model of 100 trees is trained on {size} departures and registered",
         size=500_000,

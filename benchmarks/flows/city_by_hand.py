@@ -48,6 +48,22 @@ class Day:
             if day < city_work.DAY:
                 write_deltalake(self.place("counts"), city_work.counted(plan, day), mode="append")
 
+    def raw(self) -> None:
+        """A day's counts as the counters send them: `counts.csv`."""
+        day = city_work.DAY
+        plan = city_work.planned(day, int(os.environ["BENCH_SIZE"]))
+        city_work.counted(plan, day).write_csv(self.folder / "counts.csv")
+
+    def ingest(self) -> None:
+        """The file into the table, if no trip of it comes twice, has no count, or is there already."""
+        types = {"trip": pl.Int64, "slot": pl.Datetime("us", "UTC"), "load": pl.Float64}
+        rows = pl.read_csv(self.folder / "counts.csv", schema=types)
+        key = [city_work.KEY, city_work.SLOT]
+        known = self.table("counts").join(rows.lazy(), on=key, how="semi").select(pl.len()).collect().item()
+        if known or rows.null_count().sum_horizontal().item() or rows.select(key).is_duplicated().any():
+            raise ValueError("the counts are not fit to be taken in")
+        self.append("counts", rows)
+
     def nightly(self) -> None:
         """Features, predictions, the table's next version, the stream."""
         rows = city_work.features(self.table("departures"), self.table("counts"), city_work.DAY)

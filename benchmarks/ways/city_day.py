@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import os
 import shutil
 from collections.abc import Callable
@@ -15,19 +17,38 @@ from benchmarks.ways.commands import fresh, own_folder, python, trikk
 PIPELINES = ("city_work.py", "city_pipelines.py")
 
 
+INGEST = ("ingest", "counts", "counts.csv", "--key", "trip", "--key", "slot")
+JOBS = {"nightly": [("run", "nightly")], "train": [("run", "train")], "day": [INGEST, ("run", "nightly")]}
+"""trikk's commands. By hand they are one process each, too."""
+
+
 def by_trikk(size: int, job: str) -> Callable[[], Sample]:
-    """`trikk run JOB` in a project that has the tables and the model, anew each time."""
+    """The job's commands in a project that has the tables and the model, anew each time."""
     ready = project(size)
     trikk(ready, "run", "train")
     trikk(ready, "models", "promote", "load", "1", "--why", "the first")
-    return lambda: trikk(copied(ready), "run", job).telling(answer(job))
+
+    def run() -> Sample:
+        place = copied(ready)
+        return functools.reduce(operator.add, [trikk(place, *command) for command in JOBS[job]]).telling(
+            answer(job)
+        )
+
+    return run
 
 
 def by_hand(size: int, job: str, *kept: str) -> Callable[[], Sample]:
-    """The same as one process of the same libraries; `kept` keeps what goes from step to step, too."""
+    """The same as a process for each command, with the same libraries; `kept` keeps results between steps, too."""
     ready = project(size)
     python(ready, "city_by_hand.py", "train")
-    return lambda: python(copied(ready), "city_by_hand.py", job, *kept).telling(answer(job))
+    names = ["ingest" if command is INGEST else command[1] for command in JOBS[job]]
+
+    def run() -> Sample:
+        place = copied(ready)
+        costs = [python(place, "city_by_hand.py", name, *kept) for name in names]
+        return functools.reduce(operator.add, costs).telling(answer(job))
+
+    return run
 
 
 def project(size: int) -> Path:
@@ -36,7 +57,8 @@ def project(size: int) -> Path:
     (ready / "trikk.toml").write_text('name = "city"\npipelines = ["city_pipelines"]\n')
     for name in PIPELINES:
         shutil.copy(FLOWS / name, ready)
-    python(ready, "city_by_hand.py", "fill", BENCH_SIZE=str(size))
+    for job in ("fill", "raw"):
+        python(ready, "city_by_hand.py", job, BENCH_SIZE=str(size))
     return ready
 
 
@@ -56,7 +78,7 @@ def copied(ready: Path) -> Path:
 
 def answer(job: str) -> list[float]:
     """What a night came to: how many rows and messages, and the sum of the predictions; nothing of a training."""
-    if job != "nightly":
+    if job == "train":
         return []
     import polars as pl
 
