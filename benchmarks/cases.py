@@ -229,6 +229,16 @@ CITY = (
 )
 EVALUATIONS = (
     Case(
+        name="evaluation-small",
+        about="one more day of {size} predictions evaluated, with drift of predictions and truths",
+        size=432,
+        trikk=work("evaluation:trikk", True),
+        floors={"polars and numpy": work("evaluation:by_hand", True)},
+        target=5,
+        quick=432,
+        why="Each slice's figures are objects and JSON in the ledger; logs, cursors and kept profiles are read.",
+    ),
+    Case(
         name="evaluation",
         about="one more day of {size} predictions evaluated: 5 metrics, 400 lines, 24 hours",
         size=500_000,
