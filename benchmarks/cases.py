@@ -5,7 +5,7 @@ To add one:
 1. Write a function for each way in a module of `benchmarks/ways/` (at most 15 modules; related cases share one).
    It is called as `function(size, *arguments)` in a process of its own, does what is not timed, and returns
    what is: a function without arguments. Import heavy libraries at the module's top: nothing else imports it.
-   It may return `(run, answer)`, where `answer(result)` makes plain values of the result outside the timed part;
+   It may return a `Ready`, which makes plain values of the result and prepares the next run untimed;
    or be a `contextlib.contextmanager` that yields either, to clean up.
 2. What a run returns (or `answer` makes of it) has to be the same in all ways of a case, numbers to a millionth;
    what comes to another result than the first floor does not count. None is not compared.
@@ -268,4 +268,132 @@ EVALUATIONS = (
         why="The rows are there with the values of their slices until all figures are made.",
     ),
 )
-ALL = (*STEPS, *FRAMES, *CITY, *EVALUATIONS)
+DATA = (
+    Case(
+        name="gate",
+        about="ten checks of {size} rows in memory",
+        size=2_000_000,
+        trikk=work("quality:by_gate", "good"),
+        floors={
+            "one polars query": work("quality:by_hand", "good"),
+            "Pandera, 7 of them": work("quality:by_pandera", "good"),
+        },
+        target=2,
+        quick=500_000,
+    ),
+    Case(
+        name="gate-fails",
+        about="the same, of which three fail",
+        size=2_000_000,
+        trikk=work("quality:by_gate", "bad"),
+        floors={"one polars query": work("quality:by_hand", "bad")},
+        target=2,
+        why="It looks up the rows that failed.",
+    ),
+    Case(
+        name="gate-parquet",
+        about="the same from Parquet, all pass",
+        size=2_000_000,
+        trikk=work("quality:by_gate", "parquet"),
+        floors={"one polars query": work("quality:by_hand", "parquet")},
+        target=2,
+    ),
+    Case(
+        name="feature-join",
+        about="{size} trips with what was known of {size} facts at their departure",
+        size=2_000_000,
+        trikk=work("feature_tables:join", "trikk"),
+        floors={"polars by hand": work("feature_tables:join", "hand")},
+        target=1.5,
+        quick=300_000,
+    ),
+    *(
+        Case(
+            name=f"features-{size}-{store}",
+            about=f"1,000 keys from {title}, {{size}} at a time",
+            size=size,
+            trikk=work("feature_tables:online", store, "trikk"),
+            floors={"bare client": work("feature_tables:online", store, "hand")},
+            why="It checks the keys, reads the definition's version, and makes typed values that know their age.",
+        )
+        for store, title in (("sqlite", "SQLite"), ("redis", "Redis"))
+        for size in (1, 1_000)
+    ),
+    Case(
+        name="publish",
+        about="{size} predictions to Apache Kafka, exactly once",
+        size=300_000,
+        trikk=work("kafka:by_trikk"),
+        floors={
+            "bare client, same messages": work("kafka:by_client"),
+            "bare client, json.dumps": work("kafka:by_client", "dumps"),
+            "bare client, no headers": work("kafka:by_client", "bare"),
+        },
+        target=1.3,
+        why="It checks and encodes every row, where the bare client's messages are ready.",
+    ),
+    *(
+        Case(
+            name=f"endpoint-{size}",
+            about="1,000 requests to a model over HTTP, {size} at a time",
+            size=size,
+            trikk=work("endpoint:by_trikk"),
+            floors={
+                "bare server": work("endpoint:bare"),
+                "trikk, --no-log": work("endpoint:by_trikk", "--no-log"),
+            },
+            peers={
+                "mlflow, 1 worker": work("endpoint:by_mlflow", 1),
+                "mlflow, 2 workers": work("endpoint:by_mlflow", 2),
+            },
+            by="seconds",
+            why="Two processes, checks of the row, and a log of the prediction before the answer.",
+        )
+        for size in (1, 8, 32)
+    ),
+)
+MONITORING = (
+    Case(
+        name="monitor",
+        about="{size} predictions joined with their truths: 5 metrics of all and of 20 lines",
+        size=3_000_000,
+        trikk=work("departures:by_monitor"),
+        floors={"polars by hand": work("departures:by_polars"), "DuckDB by hand": work("departures:by_duckdb")},
+        target=1.5,
+        quick=500_000,
+        why="It counts what is missing on either side, and looks for keys that are there twice.",
+    ),
+    Case(
+        name="classes",
+        about="a classifier's figures of {size} cases, 10 classes, all and 20 lines",
+        size=500_000,
+        trikk=work("classes:by_monitor"),
+        floors={"polars by hand": work("classes:by_polars"), "scikit-learn": work("classes:by_sklearn")},
+        target=1.5,
+        quick=500_000,
+    ),
+    Case(
+        name="drift",
+        about="how far 30 columns of two frames of {size} are apart",
+        size=200_000,
+        trikk=work("drift:by_trikk", "rows"),
+        floors={
+            "scipy by hand": work("drift:by_scipy"),
+            "trikk, by sketches": work("drift:by_trikk", "sketches"),
+            "trikk, from profiles": work("drift:by_trikk", "profiles"),
+        },
+        peers={"evidently": work("drift:by_evidently")},
+        target=1.2,
+        quick=50_000,
+    ),
+    Case(
+        name="morning",
+        about="a night of {size} predictions and the commands after it, after 500 nights, against 50",
+        size=4_800,
+        trikk=work("history:morning", 500),
+        floors={"trikk, after 50 nights": work("history:morning", 50)},
+        target=1.1,
+        why="A table of many files takes longer to open, and the report reads all incidents.",
+    ),
+)
+ALL = (*STEPS, *FRAMES, *CITY, *EVALUATIONS, *DATA, *MONITORING)

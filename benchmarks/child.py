@@ -14,14 +14,13 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks import process
 from benchmarks.samples import Sample
-from benchmarks.ways import Unavailable
+from benchmarks.ways import Ready, Unavailable
 
 LEAST_SECONDS = 0.2
 MOST_TIMES = 20
@@ -42,11 +41,15 @@ def main(function: str, given: str, warm_up: bool = True) -> None:
             ready = getattr(importlib.import_module(f"benchmarks.ways.{module}"), name)(*json.loads(given))
             if hasattr(ready, "__enter__"):
                 ready = stack.enter_context(ready)
-            run, answer = ready if isinstance(ready, tuple) else (ready, lambda result: result)
+            way = ready if isinstance(ready, Ready) else Ready(ready)
             if warm_up:
-                once(run, answer)
-        except (Unavailable, ImportError) as trouble:
+                once(way)
+        except Unavailable as trouble:
             say(skipped=str(trouble))
+            return
+        except ModuleNotFoundError as trouble:  # a library is a peer; a part of this repository is an error
+            own = (trouble.name or "").partition(".")[0] in ("trikk", "benchmarks", "tests")
+            say(**{"trouble" if own else "skipped": str(trouble)})
             return
         except Exception as trouble:  # noqa: BLE001 - the way's trouble is its result
             say(trouble=f"{type(trouble).__name__}: {trouble}")
@@ -54,31 +57,32 @@ def main(function: str, given: str, warm_up: bool = True) -> None:
         say(ready=True)
         for _ in sys.stdin:
             try:
-                say(samples=[asdict(one) for one in several(run, answer)])
+                say(samples=[asdict(one) for one in several(way)])
             except Exception as trouble:  # noqa: BLE001 - the same
                 say(trouble=f"{type(trouble).__name__}: {trouble}")
 
 
-def several(run: Callable[[], Any], answer: Callable[[Any], Any]) -> list[Sample]:
+def several(way: Ready) -> list[Sample]:
     """Samples of one round: one, or as many as fit into a fifth of a second."""
-    samples = [once(run, answer)]
+    samples = [once(way)]
     while sum(one.seconds for one in samples) < LEAST_SECONDS and len(samples) < MOST_TIMES:
-        samples.append(once(run, answer))
+        samples.append(once(way))
     return samples
 
 
-def once(run: Callable[[], Any], answer: Callable[[Any], Any]) -> Sample:
+def once(way: Ready) -> Sample:
     """Do the work once: what it cost. A run that gives a `Sample` has measured itself."""
+    way.before()
     gc.collect()
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to what is resident now
     cpu, started = cpu_seconds(), time.perf_counter()
-    result = run()
+    result = way.run()
     seconds, cpu = time.perf_counter() - started, cpu_seconds() - cpu
     if isinstance(result, Sample):
         return result
     peak = process.peak_of() or 0
-    return Sample(seconds, cpu, peak, answer=answer(result))
+    return Sample(seconds, cpu, peak, answer=way.answer(result))
 
 
 def cpu_seconds() -> float:

@@ -168,10 +168,13 @@ def survivors(folder: Path) -> list[int]:
 
 
 def end(pids: list[int]) -> None:
-    """SIGKILL each of these processes; one that has gone meanwhile is fine."""
+    """SIGKILL each of these processes and wait, some seconds, until their memory is free again."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while any(peak_of(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(TICK)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import select
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks import process
@@ -56,7 +58,14 @@ class Worker:
         shutil.rmtree(self.folder, ignore_errors=True)
         for folder in (self.folder, HOMES, LOGS):
             folder.mkdir(parents=True, exist_ok=True)
-        paths = {"PYTHONPATH": f"{build.source}:{REPOSITORY}", "BENCH_SOURCE": str(build.source)}
+        cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # servers that tests have fetched
+        paths = {
+            "XDG_CACHE_HOME": cache,
+            "PYTHONPATH": f"{build.source}:{REPOSITORY}",
+            "BENCH_SOURCE": str(build.source),
+        }
+        # How packages are fetched is for making a peer's environment; what is measured gets nothing of it.
+        paths |= {n: value for n, value in os.environ.items() if n.startswith(("UV_", "SSL_CERT"))}
         argv = [sys.executable, "-m", "benchmarks.child", work.function]
         argv += [json.dumps([work.size or size, *work.arguments])] + (["cold"] if cold else [])
         self.log = LOGS / f"{case.name}-{name}.txt"
@@ -105,10 +114,14 @@ class Worker:
 
     def end(self) -> None:
         """End it and all that it has started; its folder goes unless there was trouble."""
+        assert self.child.stdin is not None
+        assert self.child.stdout is not None
         with suppress(BrokenPipeError, subprocess.TimeoutExpired):
-            self.child.communicate(timeout=60 if self.able else 1)  # closes its input: it cleans up and ends
+            self.child.stdin.close()  # so it cleans up and ends
+            self.child.wait(60 if self.able else 1)
         self.child.kill()
         self.child.wait()
+        self.child.stdout.close()
         process.end(process.survivors(self.folder))
         if self.line.trouble is None:
             shutil.rmtree(self.folder, ignore_errors=True)

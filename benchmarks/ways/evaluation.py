@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.departures import START
-from benchmarks.ways import commands
+from benchmarks.ways import Ready, commands
+from benchmarks.ways.departures import START
 from trikk.drift import SlidingWindow
 from trikk.monitoring.cases.changes import Source
 from trikk.monitoring.day_drift.day_comparison import drifting
@@ -102,7 +102,7 @@ def prepared(size: int, drift: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def trikk(size: int, drift: bool) -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
+def trikk(size: int, drift: bool) -> Iterator[Ready]:
     """What the step of a monitor does."""
     with prepared(size, drift) as folder:
 
@@ -118,14 +118,14 @@ def trikk(size: int, drift: bool) -> Iterator[tuple[Callable[[], Any], Callable[
             journal.close()
             return [] if record is None else [len(record.figures), *record.whole.metrics.values()]
 
-        yield run, answer
+        yield Ready(run, answer)
 
 
 @contextmanager
-def by_hand(size: int, drift: bool) -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
+def by_hand(size: int, drift: bool) -> Iterator[Ready]:
     """The same in polars: the day of both tables, a join, one query of all figures; drift in numpy."""
     with prepared(size, drift) as folder:
-        yield (lambda: _figures(folder, START + timedelta(days=DAYS), drift)), _answer
+        yield Ready(lambda: _figures(folder, START + timedelta(days=DAYS), drift), _answer)
 
 
 def _figures(folder: Path, day: datetime, drift: bool) -> list[pl.DataFrame]:

@@ -146,6 +146,12 @@ def test_the_page_gets_what_was_measured_between_its_marks() -> None:
         report.splice("a", "measured", text)
 
 
+@pytest.mark.parametrize("block", ["measured", "peers"])
+def test_the_documentation_has_a_place_for_what_is_measured(block: str) -> None:
+    page = (builds.REPOSITORY / "docs" / "benchmarks.md").read_text()
+    assert "what was measured" in report.splice(page, block, "what was measured")
+
+
 def test_the_report_can_be_written_as_json() -> None:
     written = json.loads(json.dumps(report.to_json([case(target=1)], table(x=(3.0, 2.0)), ABOUT)))
     assert written["cases"]["x"]["met"] is False

@@ -15,7 +15,7 @@ from benchmarks import rounds
 WAYS = """
 import contextlib, json, os, pathlib, subprocess, sys, time
 from benchmarks.samples import Sample
-from benchmarks.ways import Unavailable
+from benchmarks.ways import Ready, Unavailable
 
 TURNS = pathlib.Path(os.environ["BENCH_WORK"]).parents[1] / "turns.txt"
 
@@ -31,13 +31,23 @@ def sampled(size, cost):
     return lambda: Sample(cost, cost, 1) + Sample(1.0, 1.0, 5).telling({"sum": sum(range(size))})
 
 def framed(size):
-    return lambda: range(size), lambda result: {"sum": sum(result)}
+    return Ready(lambda: range(size), lambda result: {"sum": sum(result)})
+
+def prepared(size):
+    sums = []
+    return Ready(lambda: {"sum": sums.pop()}, before=lambda: time.sleep(0.21) or sums.append(sum(range(size))))
 
 def absent(size):
     raise Unavailable("uv: no such package")
 
 def unimportable(size):
     import no_such_module
+
+def outdated(size):
+    from trikk.core import no_such_module
+
+def moved(size):
+    import trikk.no_such_module
 
 def failing(size):
     return lambda: 1 / 0
@@ -110,6 +120,12 @@ def test_a_result_is_made_plain_outside_the_timed_part(tmp_path: Path) -> None:
     assert len(line.samples[0]) > 1  # what is short is done several times in a round
 
 
+def test_what_prepares_a_run_is_not_timed(tmp_path: Path) -> None:
+    line = measured(tmp_path, case_of("probes:prepared"))["sums"][TRIKK]
+    assert line.trouble is None
+    assert (line.median("seconds") or 1) < 0.01
+
+
 @pytest.mark.parametrize(
     ("way", "reason"), [("absent", "uv: no such package"), ("unimportable", "No module named 'no_such_module'")]
 )
@@ -123,7 +139,13 @@ def test_a_missing_peer_is_skipped_with_the_reason_and_the_others_go_on(
 
 
 @pytest.mark.parametrize(
-    ("way", "reason"), [("failing", "ZeroDivisionError: division by zero"), ("dying", "died, see")]
+    ("way", "reason"),
+    [
+        ("failing", "ZeroDivisionError: division by zero"),
+        ("dying", "died, see"),
+        ("outdated", "ImportError: cannot import name 'no_such_module'"),
+        ("moved", "No module named 'trikk.no_such_module'"),
+    ],
 )
 def test_what_fails_or_dies_is_noted_and_goes_no_further(tmp_path: Path, way: str, reason: str) -> None:
     table = measured(tmp_path, case_of("probes:add", peers={"peer": work(f"probes:{way}")}))

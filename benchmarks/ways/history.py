@@ -1,24 +1,19 @@
-"""What a night costs a project after a short and after a long history: the whole commands, as cron starts them.
+"""What a night costs a project after a history: whole commands, as cron and people start them.
 
-A history is made in this process: rows, figures, drift, incidents, and a run's events for each night. Then some
-nights, and the commands that people use the morning after, are run as processes and their CPU is measured.
+A history is made in this process: rows, figures, drift, incidents, and a run's events for each night.
 """
 
 from __future__ import annotations
 
-import shutil
-import statistics
-import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from benchmarks import process
-from benchmarks.departures import START, departures
-from benchmarks.places import REPOSITORY
+from benchmarks.samples import Sample
+from benchmarks.ways.commands import fresh, trikk
+from benchmarks.ways.departures import START, departures
 from trikk.alerts.evaluations import declared
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.lifecycle import decide
@@ -54,7 +49,7 @@ BAD_EVERY, BAD_DAYS = 40, 4
 EVENTS_OF_A_RUN = 12
 
 
-class Nights:
+class History:
     """A project whose history grows.
 
     Args:
@@ -63,9 +58,6 @@ class Nights:
     """
 
     def __init__(self, folder: Path, each: int) -> None:
-        self.source = folder.with_name(folder.name + "-source")  # so that an edit does not mix two versions
-        shutil.copytree(REPOSITORY / "src", self.source, ignore=shutil.ignore_patterns("__pycache__"))
-        folder.mkdir()
         (folder / "trikk.toml").write_text('name = "nights"\n')
         (folder / "pipelines.py").write_text(PIPELINES)
         self.folder, self.each, self.number = folder, each, 0
@@ -114,46 +106,31 @@ class Nights:
         journal.append_many(run, [("run.started", {})] + [("note", {"text": "x" * 300})] * EVENTS_OF_A_RUN, at=at)
         journal.append(run, "run.succeeded", {}, at=at)
 
-    def commands(self) -> Iterator[tuple[str, list[str]]]:
-        """A night's look and the commands of the morning after, by what they are called in the results."""
+    def morning(self) -> Iterator[list[str]]:
+        """Another night's look and the commands of the morning after."""
         now = self.add_rows()
-        yield "watch --once", ["watch", "--once", "--now", now.isoformat()]
-        yield "watch --once, nothing new", ["watch", "--once", "--now", (now + timedelta(minutes=5)).isoformat()]
-        yield "monitor", ["monitor"]
-        yield "monitor loads", ["monitor", "loads"]
-        yield "explain ID", ["explain", f"{self.number - 3}-7"]
-        yield "incidents", ["incidents"]
         month = f"{now - timedelta(days=now.day):%Y-%m}"
-        yield "report monthly", ["report", "monthly", "--for", month]
-        yield "runs", ["runs"]
-
-    def cpu(self, arguments: list[str]) -> float:
-        """Run a command; the CPU seconds of it and its children."""
-        log, argv = self.folder / "log.txt", [str(Path(sys.executable).with_name("trikk")), *arguments]
-        environ = process.environment(self.folder, self.folder, PYTHONPATH=str(self.source))
-        sample = process.run(argv, self.folder, environ, log, timeout=300)
-        if sample.code != 0:
-            raise SystemExit(f"trikk {' '.join(arguments)} ended with {sample.code}: {log.read_text()}")
-        return sample.cpu
+        yield ["watch", "--once", "--now", now.isoformat()]
+        yield ["watch", "--once", "--now", (now + timedelta(minutes=5)).isoformat()]
+        yield ["monitor", "loads"]
+        yield ["explain", f"{self.number - 3}-7"]
+        yield ["incidents"]
+        yield ["report", "monthly", "--for", month]
+        yield ["runs"]
 
 
-def nights(count: int, each: int, *, short: int, repeat: int = 9) -> None:
-    """Print what each command costs after a short and after a long history, in CPU seconds, and the ratio.
+def morning(size: int, nights: int) -> Callable[[], Sample]:
+    """A night and its morning after so many nights of `size` predictions; the CPU of each command beside it."""
+    history = History(fresh(), size)
+    while history.number < nights:
+        history.pass_quickly()
 
-    The two projects take turns, command by command, so that a slow minute of the machine falls on both.
-    """
-    costs: dict[str, tuple[list[float], list[float]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        projects = [Nights(Path(folder, f"{days}-days"), each) for days in (short, count)]
-        for project, days in zip(projects, (short, count), strict=True):
-            while project.number < days - repeat:
-                project.pass_quickly()
-        for _ in range(repeat):
-            for pair in zip(*(project.commands() for project in projects), strict=True):
-                for place, (project, (name, arguments)) in enumerate(zip(projects, pair, strict=True)):
-                    costs.setdefault(name, ([], []))[place].append(project.cpu(arguments))
-    print(f"CPU seconds, medians of {repeat}: after {short:,} days, after {count:,}, ratio (of the least)")
-    for name, (early, late) in costs.items():
-        before, after = statistics.median(early), statistics.median(late)
-        ratios = f"{after / before:5.2f} ({min(late) / min(early):.2f})"
-        print(f"  trikk {name:26} {before:6.2f} {after:6.2f} {ratios}")
+    def run() -> Sample:
+        names = ("watch", "nothing new", "monitor", "explain", "incidents", "report", "runs")
+        whole = Sample(0.0, 0.0, 0)
+        for name, arguments in zip(names, history.morning(), strict=True):
+            cost = trikk(history.folder, *arguments)
+            whole += cost.telling(None, **{f"{name} CPU": cost.cpu})
+        return whole
+
+    return run
