@@ -159,7 +159,7 @@ def test_what_is_online_in_another_tables_file_is_said_by_the_command(folder: Fo
     assert folder.good("run", "nightly")
     definition = """
 
-delays = FeatureTable("delays", entity="stop", time="known", online="sqlite:///.trikk/features/loads.db")
+delays = FeatureTable("delays", entity=["line", "stop"], time="known", online="sqlite:///.trikk/features/loads.db")
 
 
 @pipeline
@@ -169,7 +169,7 @@ def other():
     pipelines = folder.root / "pipelines.py"
     pipelines.write_text(pipelines.read_text() + definition)
     folder.good("run", "other")
-    assert "holds feature table loads" in folder.refused("features", "get", "delays", "stop=1")["what"]
+    assert "holds feature table loads" in folder.refused("features", "get", "delays", "line=4", "stop=1")["what"]
     listed = {one["name"]: one for one in folder.good("features")["features"]}
     assert "holds feature table loads" in listed["delays"]["error"]
 

@@ -23,9 +23,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from tests.models.making import version
 
 from trikk.core.errors import PredictionError, SignatureError
+from trikk.models.batch_prediction import predict_frame
 from trikk.models.calling.invoke import predict_values
 from trikk.models.calling.model_columns import fitted_on
-from trikk.models.predict import predict_frame
 from trikk.models.register import infer
 from trikk.models.signature import Signature
 from trikk.monitoring.estimates.estimate_step import estimate_frame

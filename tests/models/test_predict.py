@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from tests.models.making import Doubles, rows_of
 
-import trikk.models.predict
+import trikk.models.batch_prediction
 from trikk import predict
 from trikk.core.errors import PredictionError, TrikkError, UsageError
+from trikk.models.batch_prediction import prediction_ids
 from trikk.models.keys import key_text
-from trikk.models.predict import prediction_ids
 from trikk.storage.row_batches import batches
 
 ROWS = rows_of(50).with_columns(day=pl.date(2020, 3, 3))
@@ -40,7 +40,7 @@ def test_predictions_have_the_columns_in_their_order_and_the_rows_in_theirs() ->
 
 def test_ids_are_unique_and_the_same_each_time_whatever_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     once = predicted()
-    monkeypatch.setattr(trikk.models.predict, "batches", lambda lazy: batches(lazy, 7))
+    monkeypatch.setattr(trikk.models.batch_prediction, "batches", lambda lazy: batches(lazy, 7))
     again = predicted(ROWS.lazy())
     assert once.drop("predicted_at").equals(again.drop("predicted_at"))
     assert once["prediction_id"].n_unique() == ROWS.height
@@ -128,5 +128,5 @@ def test_no_model_is_refused() -> None:
 def test_more_pieces_than_are_held_are_in_the_order_of_the_rows(
     rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trikk.models.predict, "batches", lambda lazy: batches(lazy, rows))
+    monkeypatch.setattr(trikk.models.batch_prediction, "batches", lambda lazy: batches(lazy, rows))
     assert predicted()["id"].equals(ROWS["id"])

@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from trikk import Model, Table, pipeline, predict, quality_gate
 from trikk.core.errors import DefinitionError, PredictionError, SignatureError
-from trikk.models.predict import predict_valid
+from trikk.models.batch_prediction import predict_valid
 from trikk.quality import not_null
 from trikk.testing import run_inline
 

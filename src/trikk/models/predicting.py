@@ -104,13 +104,13 @@ def sets_aside(on_invalid: object, invalid: object, at_most: object) -> bool:
 
 @functools.cache
 def _step() -> Step[..., Any]:
-    from trikk.models.predict import predict_frame
+    from trikk.models.batch_prediction import predict_frame
 
     return Step(predict_frame, name="predict", role=Role.PREDICTIONS)
 
 
 @functools.cache
 def _step_of_valid() -> Step[..., Any]:
-    from trikk.models.predict import predict_valid
+    from trikk.models.batch_prediction import predict_valid
 
     return Step(predict_valid, name="predict", role=Role.PREDICTIONS)

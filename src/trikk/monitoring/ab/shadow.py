@@ -105,7 +105,7 @@ def shadow_frame(
     Numbers come as Float64, so that challengers of several kinds share a table. A class stays what it is, unless
     the table has Float64 already, as older builds made it.
     """
-    from trikk.models.predict import predict_frame
+    from trikk.models.batch_prediction import predict_frame
 
     if model is None:
         _LOG.info("there is no challenger")
@@ -117,7 +117,7 @@ def shadow_valid(
     model: ModelVersion | Any, frame: Any, *, into: str | None = None, **how: Any
 ) -> tuple[Any, int, Any, int]:
     """The same, and the rows that can't be predicted, and how many these are."""
-    from trikk.models.predict import predict_valid
+    from trikk.models.batch_prediction import predict_valid
 
     if model is None:
         _LOG.info("there is no challenger")
