@@ -75,9 +75,7 @@ __getattr__, __dir__ = lazy_names(
         "alerts": "Alarm",
         "core.errors": "PermanentError TrikkError",
         "features": "FeatureTable",
-        "models": "Metric ModelVersion better_by promote_if register_model",
-        # not from `models`, where the module of that name takes its place once it is imported
-        "models.predicting": "predict",
+        "models": "Metric ModelVersion better_by predict promote_if register_model",
         "monitoring": "Drift Monitor Slice estimate_error shadow",
         "pipeline.model_reference": "Model",
         "pipeline.pipeline": "Pipeline pipeline",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from trikk.core.errors import RunError
@@ -11,7 +12,7 @@ from trikk.pipeline.graph import Graph, Node
 from trikk.runs.run_state import RunState
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
-from trikk.storage.codecs.plain import item as part
+from trikk.storage.codecs.plain import item as item_of
 
 _PLAIN = ("json", "list", "tuple", "dict")
 
@@ -123,12 +124,6 @@ class Binder:
             return {"value": None}
         return {"table": ref.table, "version": version, "writes": writes}
 
-    def _encoded(self, output: dict[str, Any], path: tuple[str | int, ...]) -> JSON:
-        encoded = self.artifacts.read_json(Artifact.read(output))
-        for key in path:
-            encoded = part(encoded, key)
-        return encoded
-
     def _item(self, argument: Argument, item: int) -> dict[str, Any]:
         if isinstance(argument, Group):
             return self._bind(argument.items[item])
@@ -139,8 +134,9 @@ class Binder:
                 # The item itself: a worker that looked for it in the list would read all of that.
                 key = (digest, argument.path)
                 if key not in self._plain_lists:
-                    self._plain_lists[key] = self._encoded(output, argument.path)
-                return {"value": part(self._plain_lists[key], item)}
+                    whole = self.artifacts.read_json(Artifact.read(output))
+                    self._plain_lists[key] = functools.reduce(item_of, argument.path, whole)
+                return {"value": item_of(self._plain_lists[key], item)}
             if argument.path:
                 return {"artifact": output, "path": [*argument.path, item]}
             if digest not in self._parts:  # read once, not once for each of the items

@@ -130,9 +130,8 @@ class Rehearsal:
 
     def __call__(self) -> None:
         """Do the call."""
-        if (
-            "mlflow" not in sys.modules
-        ):  # it would be asked what it has logged, and must not be used before the step
+        # mlflow would be asked what it has logged, and must not be used before the step.
+        if "mlflow" not in sys.modules:
             run_call(StepCall.from_bytes(self._call), self._place).to_bytes()
 
     def close(self) -> None:
