@@ -50,7 +50,7 @@ crash: setup  ## kill the driver at 500 random moments and compare with an undis
 	$(BIN)/python -m tests.crash_commands --kills 60
 
 bench: setup  ## measure trikk beside the same work by hand, and write the page
-	$(BIN)/python -m benchmarks --page docs/benchmarks.md --json docs/benchmarks.json
+	$(BIN)/python -m benchmarks --page docs/benchmarks.md
 
 bench-peers: setup  ## measure trikk beside other tools, for half an hour
 	$(BIN)/python -m benchmarks --peers --page docs/benchmarks.md --json benchmarks/.work/peers.json
