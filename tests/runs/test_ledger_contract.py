@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from trikk.core.errors import Conflict, JournalError, UsageError
+from trikk.core.errors import Conflict, JournalError, RunExists, UsageError
 from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.ledger import Added
 from trikk.runs.journals.open_journal import open_journal
 
 
@@ -44,6 +46,37 @@ def test_an_entry_after_one_that_is_not_the_last_is_refused(journal: Journal):
     with pytest.raises(Conflict):
         journal.add("s", "k", {}, at=1.0, after=first.seq)
     assert len(journal.entries("s")) == 2
+
+
+def once(journal: Journal, run: str, identity: str, **more: Any) -> Added:
+    body = {"parameters": {"n": 1}, "origin": {"kind": "trigger"}}
+    cause = {"subject": "trigger/t", "kind": "tick.started", "entry": {"tick": identity}, "identity": identity}
+    return journal.create_once(run, "p", body, at=2.0, **cause, **more)
+
+
+def test_a_cause_begins_one_run_and_names_it_to_whoever_comes_later(journal: Journal):
+    first, second = once(journal, "abc", "tick/1"), once(journal, "def", "tick/1")
+    assert (first.repeated, second.repeated) == (False, True)
+    assert first.entry == second.entry
+    assert first.entry.body == {"tick": "tick/1", "run": "abc"}
+    assert [row.id for row in journal.runs()] == ["abc"]
+    assert journal.row("abc").origin == {"kind": "trigger"}
+    assert journal.check() == []
+
+
+def test_a_cause_that_was_changed_meanwhile_begins_no_run(journal: Journal):
+    once(journal, "abc", "tick/1")
+    with pytest.raises(Conflict):
+        once(journal, "def", "tick/2", after=0)
+    assert [row.id for row in journal.runs()] == ["abc"]
+
+
+def test_a_run_whose_id_is_taken_leaves_no_entry(journal: Journal):
+    journal.create("abc", "q", {}, at=1.0)
+    with pytest.raises(RunExists):
+        once(journal, "abc", "tick/1")
+    assert journal.entries("trigger/t") == []
+    assert journal.row("abc").pipeline == "q"
 
 
 def test_subjects_are_found_by_their_beginning(journal: Journal):

@@ -52,7 +52,7 @@ def start(
     checked = parameters_for(graph, parameters, text=text)
     check_gpus(graph, Capacity.of_machine())
     lock = base if pinned else pin(project, graph, base)
-    _keep_young(project, lock)  # before the run is there: clean-up spares what is young, then what runs name
+    keep_young(project, lock)  # before the run is there: clean-up spares what is young, then what runs name
     why = dict(origin or {"kind": "manual"})
     state = create(project, graph, how, checked, lock.to_json(), project.keep_json(graph.to_json()), why)
     with leased(project.journal, state.id, clock) as lease:
@@ -61,7 +61,7 @@ def start(
         return drive(project, executor, graph, state, lease, how)
 
 
-def _keep_young(project: Project, lock: Lock) -> None:
+def keep_young(project: Project, lock: Lock) -> None:
     """Touch what the run is about to name: a session may have captured it hours ago.
 
     Raises:

@@ -146,7 +146,8 @@ class Project:
             ArtifactMissing: if clean-up has removed it.
         """
         if not state.graph:
-            raise RunError(f"run {state.id} has no graph", next="it was forgotten by clean-up")
+            why = "it was forgotten by clean-up" if state.forgotten else f"start it: trikk resume {state.id}"
+            raise RunError(f"run {state.id} has no graph: it was never started", next=why)
         from trikk.pipeline.graph import Graph
 
         return Graph.read(json.loads(self.store.fetch(state.graph).read_bytes()))

@@ -17,6 +17,7 @@ from trikk.execution.code.code_since import Since, code_since
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
 from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
+from trikk.execution.queued_run import start_queued
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.execution.session import open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
@@ -85,7 +86,7 @@ def resume(
     keep: Iterable[str] = (),
     ask: Ask | None = None,
 ) -> RunState:
-    """Go on with a run that failed, was cancelled, or lost its driver.
+    """Go on with a run that failed, was cancelled, or lost its driver; start one that waits in a queue.
 
     Args:
         project: the project.
@@ -114,6 +115,9 @@ def resume(
     with leased(project.journal, run, how.clock) as lease:
         state = project.run(run)
         _check_resumable(project, state)
+        if not state.is_locked:  # it waits in a queue, or could not be started: there is nothing to go on from
+            with contextlib.closing(open_executor(project, how)) as executor:
+                return start_queued(project, executor, state, lease, how)
         changed = changed_files(project, state)
         if changed and code is None:
             raise code_changed(run, changed)
@@ -397,7 +401,9 @@ def _damage(project: Project, step: TaskState) -> str | None:
 
 
 def changed_files(project: Project, state: RunState) -> list[str]:
-    """The code files that are not what they were in the run: changed, new (+) or gone (-)."""
+    """The code files that are not what they were when the run was locked: changed, new (+) or gone (-)."""
+    if not state.is_locked:
+        return []
     now = manifest(project.root, project.settings.code)
     if bundle_digest(now) == state.lock.get("code"):
         return []

@@ -1,7 +1,7 @@
 """The kinds of events a run's journal holds, and what each body says.
 
     run.created          pipeline, parameters, origin, lock, graph (digest of the graph's JSON in the store)
-    run.started          driver, isolation
+    run.started          driver, isolation; graph, lock, if the run waited in a queue and is locked only now
     run.resumed          driver, isolation, code ("locked" or "current"), graph, lock
     run.cancel_requested by
     run.succeeded / run.failed (error) / run.cancelled (error)

@@ -133,6 +133,11 @@ class RunState:
         step = self.steps.setdefault(task[0], StepState())
         return step if task[1] is None else step.items.setdefault(task[1], TaskState())
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether it is decided what exactly the run does; not while it waits in a queue."""
+        return self.graph != ""
+
     def culprit(self) -> tuple[str, StepState] | None:
         """The first step whose failure the run could not go on from; None if there is none."""
         return next(
@@ -219,8 +224,10 @@ class RunState:
         self.environment = body.get("environment", "")
 
     def _started(self, at: float, body: Mapping[str, Any]) -> None:
-        self.state, self.started, self.ended = RunStatus.RUNNING, at, None
+        self.state, self.started, self.ended, self.error = RunStatus.RUNNING, at, None, None
         self.isolation = body.get("isolation")
+        # A run that waited in a queue is locked when it starts, to the tables and the code of that moment.
+        self.graph, self.lock = body.get("graph", self.graph), body.get("lock", self.lock)
 
     def _resumed(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
         self.state, self.ended, self.error, self.cancel_requested = RunStatus.RUNNING, None, None, None

@@ -168,7 +168,7 @@ def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost 
     echo(f"  created {when(state.created)}, took {took(state.started, state.ended)}, resumed {state.resumed}x")
     echo(f"  parameters  {parameters_text(state.parameters) or '-'}")
     lock = state.lock
-    if lock:
+    if state.is_locked:
         tables = ", ".join(
             f"{n} at version {v}" if v is not None else f"{n} (new)" for n, v in lock["tables"].items()
         )

@@ -182,6 +182,8 @@ def needs_of_run(project: Project, run: str, needed: Needed) -> None:
 
 def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
     lock: dict[str, Any] = state.lock
+    if not state.is_locked:
+        return  # it waits in a queue, or could not be started
     run = f"run {state.id}"
     _needs_code(project, {str(lock.get("code", ""))} | _codes_before(project, state), needed, f"the code of {run}")
     needed.digests.setdefault(state.graph, f"the graph of {run}")

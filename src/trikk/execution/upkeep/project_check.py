@@ -17,7 +17,7 @@ from trikk.execution.code.earlier import effects_of, is_driven
 from trikk.execution.project import Project
 from trikk.execution.upkeep.cleanup import Needed, needs_of_models, needs_of_run
 from trikk.runs.journals.journal import RunRow
-from trikk.runs.states import OVER
+from trikk.runs.states import OVER, RunStatus
 from trikk.storage.tables.delta_log import RESTORE
 
 _WIDTH = 5
@@ -104,7 +104,10 @@ def _goes_on(row: RunRow) -> bool:
 
 
 def _abandoned(project: Project, row: RunRow) -> Finding:
-    """A run whose driver is gone: no damage, unless it has left something half done outside."""
+    """A run that nobody drives: no damage, unless it has left something half done outside."""
+    if row.state == RunStatus.QUEUED and not project.run(row.id).is_locked:
+        text = f"run {row.id} of {row.pipeline} waits to be started, and no driver is at it"
+        return Finding("journal", True, text, f"a server starts it (trikk serve), or: trikk resume {row.id}")
     try:
         done = effects_of(project, project.graph(project.run(row.id)), row)
         idle = not done

@@ -17,7 +17,7 @@ from trikk.core.text import shorten
 from trikk.core.values import JSON
 from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Holder, Lease
-from trikk.runs.journals.ledger import Ledger
+from trikk.runs.journals.ledger import Added, Ledger
 from trikk.runs.states import RunStatus
 
 FOUND_AT_MOST = 10
@@ -80,6 +80,44 @@ class Journal(Ledger, Protocol):
         Raises:
             RunExists: if the id is taken.
             UsageError: if the id, the pipeline's name or the body can't be stored.
+        """
+
+    def create_once(
+        self,
+        run: str,
+        pipeline: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        subject: str,
+        kind: str,
+        entry: dict[str, JSON],
+        identity: str,
+        after: int | None = None,
+    ) -> Added:
+        """Begin the run that a cause calls for, unless it has one: entry and run in one transaction.
+
+        Nobody finds the one without the other, so that of many callers, and after a kill at any moment, the cause
+        has one run.
+
+        Args:
+            run: the id of the run, if this call is the first.
+            pipeline: the pipeline's name.
+            body: as of `create`.
+            at: wall time in seconds since 1970, of both.
+            subject: the cause's, in the ledger.
+            kind: of the entry.
+            entry: its body, to which `run` is added.
+            identity: of the cause within its subject.
+            after: as of `Ledger.add`.
+
+        Returns:
+            The entry; if it is `repeated`, no run was begun, and its body names the run that there is.
+
+        Raises:
+            Conflict: if the subject has a later entry than `after`.
+            RunExists: if the id is taken.
+            UsageError: if something can't be stored.
         """
 
     def append(

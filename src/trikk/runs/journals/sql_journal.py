@@ -24,12 +24,23 @@ from trikk.runs.journals import sql_rows as sqlrows
 from trikk.runs.journals import sql_text as sqltext
 from trikk.runs.journals.journal import FOUND_AT_MOST, Event, Journal, RunRow
 from trikk.runs.journals.lease import Holder, Lease, check_free
+from trikk.runs.journals.ledger import Added
 from trikk.runs.journals.projection import first_row, kept, row_after
-from trikk.runs.journals.sql_ledger import SqlLedger
+from trikk.runs.journals.sql_ledger import NewEntry, SqlLedger
 
 _EVERYTHING = 1 << 62
 _SHOWN_IDS = 50
 _AT_ONCE = 1000  # rows
+
+
+class _Creation:
+    """A run that is to be created, checked before any transaction begins."""
+
+    def __init__(self, run: str, pipeline: str, body: dict[str, JSON], at: float) -> None:
+        self.run, self.at = check_name("run", run), at
+        port.check_plain("a pipeline's name", pipeline)
+        self.body = {**body, "pipeline": pipeline}
+        self.text = port.dump(self.body)
 
 
 class SqlJournal(SqlLedger, Journal, ABC):
@@ -161,15 +172,37 @@ class SqlJournal(SqlLedger, Journal, ABC):
     # ---- events
 
     def create(self, run: str, pipeline: str, body: dict[str, JSON], *, at: float) -> Event:
-        check_name("run", run)
-        port.check_plain("a pipeline's name", pipeline)
-        body = {**body, "pipeline": pipeline}
-        text = port.dump(body)
+        creation = _Creation(run, pipeline, body, at)
         with self._transaction() as connection:
-            event, chain = self._insert(connection, None, run, EventKind.RUN_CREATED, body, text, at)
-            values = {"seq": event.seq, "chain": chain, **sqlrows.columns(first_row(event))}
-            if connection.execute(self._sql["add_run"], values).rowcount != 1:
-                raise port.run_exists(run)
+            return self._create(connection, creation)
+
+    def create_once(
+        self,
+        run: str,
+        pipeline: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        subject: str,
+        kind: str,
+        entry: dict[str, JSON],
+        identity: str,
+        after: int | None = None,
+    ) -> Added:
+        creation = _Creation(run, pipeline, body, at)
+        new = NewEntry(subject, kind, {**entry, "run": run}, at, identity, after)
+        with self._transaction() as connection:
+            added = self._add(connection, new)
+            if not added.repeated:
+                self._create(connection, creation)
+        return added
+
+    def _create(self, connection: Any, creation: _Creation) -> Event:
+        run, body, at = creation.run, creation.body, creation.at
+        event, chain = self._insert(connection, None, run, EventKind.RUN_CREATED, body, creation.text, at)
+        values = {"seq": event.seq, "chain": chain, **sqlrows.columns(first_row(event))}
+        if connection.execute(self._sql["add_run"], values).rowcount != 1:
+            raise port.run_exists(run)
         return event
 
     def append(

@@ -14,6 +14,23 @@ from trikk.runs.journals.ledger import Added, Entry, Ledger
 from trikk.runs.journals.sql_rows import link
 
 
+class NewEntry:
+    """An entry that is to be added, checked before any transaction begins; arguments as of `Ledger.add`."""
+
+    def __init__(
+        self,
+        subject: str,
+        kind: str,
+        body: dict[str, JSON],
+        at: float,
+        identity: str | None = None,
+        after: int | None = None,
+    ) -> None:
+        port.check_entry(subject, kind, identity)
+        self.subject, self.kind, self.at, self.identity, self.after = subject, kind, float(at), identity, after
+        self.text = port.dump(body)
+
+
 class SqlLedger(Ledger, ABC):
     """A ledger over whoever provides transactions and statements."""
 
@@ -37,25 +54,29 @@ class SqlLedger(Ledger, ABC):
         identity: str | None = None,
         after: int | None = None,
     ) -> Added:
-        port.check_entry(subject, kind, identity)
-        text = port.dump(body)
-        values = {"subject": subject, "kind": kind, "at": float(at), "body": text, "identity": identity}
+        new = NewEntry(subject, kind, body, at, identity, after)
         with self._transaction() as connection:
-            connection.execute(self._sql["lock_subject"], {"subject": subject})
-            if identity is not None:
-                known = {"subject": subject, "identity": identity}
-                rows = connection.execute(self._sql["entry_of_identity"], known).fetchall()
-                if rows:
-                    return Added(_entry(subject, rows[0]), True)
-            if after is not None:
-                last = connection.execute(self._sql["last_entry"], {"subject": subject}).fetchone()[0] or 0
-                if last > after:
-                    raise port.changed_meanwhile(subject)
-            head = connection.execute(self._sql["head"], {"subject": subject}).fetchone()
-            values["chain"] = link(head and head[0], subject, kind, at, text, identity)
-            seq = int(connection.execute(self._sql["add_entry"], values).fetchone()[0])
-            connection.execute(self._sql["put_head"], {"subject": subject, "chain": values["chain"]})
-        return Added(Entry(seq, subject, kind, float(at), port.load(text), identity), False)
+            return self._add(connection, new)
+
+    def _add(self, connection: Any, new: NewEntry) -> Added:
+        """Add an entry within a transaction; arguments, result and errors as of `add`."""
+        subject, identity = new.subject, new.identity
+        connection.execute(self._sql["lock_subject"], {"subject": subject})
+        if identity is not None:
+            known = {"subject": subject, "identity": identity}
+            rows = connection.execute(self._sql["entry_of_identity"], known).fetchall()
+            if rows:
+                return Added(_entry(subject, rows[0]), True)
+        if new.after is not None:
+            last = connection.execute(self._sql["last_entry"], {"subject": subject}).fetchone()[0] or 0
+            if last > new.after:
+                raise port.changed_meanwhile(subject)
+        head = connection.execute(self._sql["head"], {"subject": subject}).fetchone()
+        chain = link(head and head[0], subject, new.kind, new.at, new.text, identity)
+        values = {"subject": subject, "kind": new.kind, "at": new.at, "body": new.text, "identity": identity}
+        seq = int(connection.execute(self._sql["add_entry"], {**values, "chain": chain}).fetchone()[0])
+        connection.execute(self._sql["put_head"], {"subject": subject, "chain": chain})
+        return Added(Entry(seq, subject, new.kind, new.at, port.load(new.text), identity), False)
 
     def entries(self, subject: str, *, after: int = 0) -> list[Entry]:
         if not port.is_plain(subject):

@@ -1,0 +1,132 @@
+"""Runs that wait: written down when they are asked for, locked and driven when their turn comes.
+
+A run that waits has its parameters and its origin, but no lock. It is locked to tables, models, code and packages
+when it starts, so that a run which waited for another sees what that one has written. Whoever asks for it and
+whoever drives it may be different processes; between them there is only the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from trikk.core.errors import TrikkError
+from trikk.core.names import new_run_id
+from trikk.core.values import JSON
+from trikk.execution.launch import current_lock, drive, driver_of, graph_of, keep_young, pin
+from trikk.execution.limits import Capacity, check_gpus
+from trikk.execution.project import Project
+from trikk.execution.run_options import How, ProjectExecutor
+from trikk.pipeline.graph import Graph
+from trikk.pipeline.pipeline import parameters_for
+from trikk.runs.events import EventKind
+from trikk.runs.journals.lease import Lease
+from trikk.runs.journals.ledger import Added
+from trikk.runs.lock import Lock
+from trikk.runs.run_state import RunState
+
+
+def enqueue(
+    project: Project,
+    graph: Graph,
+    parameters: Mapping[str, object],
+    origin: Mapping[str, JSON],
+    *,
+    subject: str,
+    kind: str,
+    identity: str,
+    at: float,
+    entry: Mapping[str, JSON] | None = None,
+    text: bool = False,
+    after: int | None = None,
+    as_of: float | None = None,
+) -> Added:
+    """Write down the run that a cause calls for, unless the cause has one; the run is queued then.
+
+    Args:
+        project: the project.
+        graph: the pipeline, as it is now; the run takes it as it is when it starts.
+        parameters: real values, or texts as written on a command line if `text`.
+        origin: why the run exists.
+        subject: the cause's, in the ledger; `kind`, `identity`, `entry` and `after` as of `Journal.create_once`.
+        kind: of the entry.
+        identity: of the cause within its subject.
+        at: wall time in seconds since 1970.
+        entry: what the entry says beside the run.
+        text: whether the parameters are texts.
+        after: the last entry of the subject that was read.
+        as_of: seconds since 1970 that steps take for the present; `at` if not given.
+
+    Returns:
+        The cause's entry, whose body has the `run`; `repeated` if the cause had that run before.
+
+    Raises:
+        ParameterError: if a parameter is wrong; nothing was written.
+        Conflict: if the subject has a later entry than `after`.
+    """
+    checked = parameters_for(graph, parameters, text=text)
+    moment: dict[str, JSON] = {} if as_of is None else {"moment": as_of, "as_of": True}
+    body: dict[str, JSON] = {"parameters": checked, "origin": dict(origin), "lock": moment, "graph": ""}
+    body["environment"] = project.settings.environment
+    return project.journal.create_once(
+        new_run_id(),
+        graph.pipeline,
+        body,
+        at=at,
+        subject=subject,
+        kind=kind,
+        entry=dict(entry or {}),
+        identity=identity,
+        after=after,
+    )
+
+
+def start_queued(
+    project: Project, executor: ProjectExecutor, state: RunState, lease: Lease, how: How, base: Lock | None = None
+) -> RunState:
+    """Lock a run that waits, and drive it to its end.
+
+    What it was asked for may have become wrong while it waited (the pipeline is gone or takes other parameters, a
+    table is missing): then it fails with the reason, rather than wait for ever.
+
+    Args:
+        project: the project.
+        executor: with the project's code.
+        state: the run's.
+        lease: this process's right to drive it.
+        how: how to carry it out.
+        base: what all runs of this code are locked to; made now if not given.
+
+    Returns:
+        The run's state at its end.
+    """
+    try:
+        graph = graph_of(executor, state.pipeline)
+        parameters_for(graph, state.parameters)
+        check_gpus(graph, Capacity.of_machine())
+        lock = _lock(project, graph, state, base or current_lock(project))
+        stored = project.keep_json(graph.to_json())
+    except TrikkError as error:
+        return _failed(project, state, lease, how, error)
+    body: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
+    body |= {"lock": lock.to_json(), "graph": stored}
+    event = project.journal.append(state.id, EventKind.RUN_STARTED, body, at=how.clock.now(), lease=lease)
+    started = RunState.fold(state.id, project.journal.events(state.id), graph.nodes)
+    if how.listener is not None:
+        how.listener(event, started)
+    return drive(project, executor, graph, started, lease, how)
+
+
+def _lock(project: Project, graph: Graph, state: RunState, base: Lock) -> Lock:
+    moment, as_of = state.lock.get("moment", state.created), bool(state.lock.get("as_of"))
+    lock = replace(pin(project, graph, base), run=state.id, moment=float(moment), as_of=as_of)
+    keep_young(project, lock)
+    return lock
+
+
+def _failed(project: Project, state: RunState, lease: Lease, how: How, error: TrikkError) -> RunState:
+    body: dict[str, JSON] = {"error": f"it could not be started: {error}"}
+    event = project.journal.append(state.id, EventKind.RUN_FAILED, body, at=how.clock.now(), lease=lease)
+    state.apply(event)
+    return state

@@ -1,0 +1,102 @@
+"""Runs that wait: asked for by one process, locked and driven by another when their turn comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.execution.command import Folder
+
+from trikk.core.errors import ParameterError
+from trikk.execution.project import Project
+from trikk.execution.queued_run import enqueue
+from trikk.execution.run_options import How
+from trikk.execution.session import Session
+
+CODE = """
+import polars as pl
+from trikk import Table, pipeline, step
+
+counts = Table("counts")
+
+@step
+def rows(start: int) -> pl.DataFrame:
+    return pl.DataFrame({"n": list(range(start))})
+
+@step
+def height(counts: pl.DataFrame) -> int:
+    return counts.height
+
+@pipeline
+def fill(start: int = 3):
+    counts.append(rows(start))
+
+@pipeline
+def measure():
+    height(counts)
+"""
+
+
+@pytest.fixture
+def city(folder: Folder) -> Iterator[Project]:
+    folder.write(pipelines=CODE)
+    project = Project.open(folder.root)
+    yield project
+    project.close()
+
+
+def asked(project: Project, session: Session, pipeline: str, number: int, **parameters: Any) -> str:
+    cause = {"subject": "trigger/t", "kind": "tick.started", "identity": f"tick/{number}"}
+    origin = {"kind": "trigger", "trigger": "t", "tick": str(number)}
+    added = enqueue(project, session.graph(pipeline), parameters, origin, at=5.0, **cause)
+    return str(added.entry.body["run"])
+
+
+def test_a_run_that_waited_is_locked_to_the_tables_of_the_moment_it_starts(city: Project, folder: Folder) -> None:
+    with Session(city, How()) as session:
+        first, waiting = asked(city, session, "fill", 1), asked(city, session, "measure", 2)
+        assert asked(city, session, "fill", 1) == first
+    state = city.run(waiting)
+    assert (state.state, state.is_locked, state.origin["tick"]) == ("queued", False, "2")
+    # The table is not there when the second one is asked for; it sees what the first one writes.
+    for run in (first, waiting):
+        assert folder.trikk("resume", run).code == 0
+    state = city.run(waiting)
+    assert (state.state, state.lock["tables"], state.lock["run"]) == ("succeeded", {"counts": 0}, waiting)
+    assert state.lock["moment"] == state.created == 5.0
+    assert folder.trikk("replay", waiting).code == 0
+
+
+def test_a_wrong_parameter_is_refused_before_anything_is_written(city: Project) -> None:
+    with Session(city, How()) as session, pytest.raises(ParameterError):
+        asked(city, session, "fill", 1, start="many")
+    assert city.journal.runs() == []
+    assert city.journal.entries("trigger/t") == []
+
+
+def test_a_run_that_became_wrong_while_it_waited_fails_with_the_reason_and_can_be_started_later(
+    city: Project, folder: Folder
+) -> None:
+    with Session(city, How()) as session:
+        run = asked(city, session, "measure", 1)
+    assert folder.trikk("show", run).code == 0
+    assert folder.trikk("gc").code == 0
+    assert folder.trikk("resume", run).code == 1
+    state = city.run(run)
+    assert (state.state, state.is_locked) == ("failed", False)
+    assert "reads table counts, which does not exist yet" in str(state.error)
+    assert folder.trikk("doctor").code == 0
+    assert folder.trikk("run", "fill").code == 0
+    assert folder.trikk("resume", run).code == 0
+    assert city.run(run).error is None
+
+
+def test_a_run_that_waits_is_cancelled_and_no_damage(city: Project, folder: Folder) -> None:
+    with Session(city, How()) as session:
+        run = asked(city, session, "fill", 1)
+    doctor = folder.trikk("doctor")
+    assert (doctor.code, f"run {run} of fill waits to be started" in doctor.out) == (0, True)
+    assert f"resume it: trikk resume {run}" in folder.trikk("replay", run).err
+    assert folder.trikk("cancel", run).code == 0
+    assert city.run(run).state == "cancelled"
