@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trikk import Retry
-from trikk.execution.driver import LEASE_TTL, Driver, Options
-from trikk.execution.limits import Capacity
+from trikk.execution.driving.driver import LEASE_TTL, Driver, Options
+from trikk.execution.driving.limits import Capacity
 from trikk.execution.step_messages import StepCall, StepResult, failure
 from trikk.execution.workers.executor import Ended
 from trikk.pipeline.arguments import Argument, Constant, OutputRef

@@ -9,8 +9,8 @@ import tracemalloc
 import pytest
 
 from trikk.core.clock import SystemClock
-from trikk.execution.driver import LEASE_TTL, Driver, Options
-from trikk.execution.limits import Capacity
+from trikk.execution.driving.driver import LEASE_TTL, Driver, Options
+from trikk.execution.driving.limits import Capacity
 from trikk.execution.step_messages import StepCall, StepResult
 from trikk.execution.workers.executor import Ended
 from trikk.pipeline.arguments import OutputRef

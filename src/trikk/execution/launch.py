@@ -13,8 +13,8 @@ from trikk.core.clock import Clock
 from trikk.core.errors import StorageError, TableError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
-from trikk.execution.driver import LEASE_TTL, Driver, Options
-from trikk.execution.limits import Capacity, check_gpus
+from trikk.execution.driving.driver import LEASE_TTL, Driver, Options
+from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.pipeline.graph import Graph

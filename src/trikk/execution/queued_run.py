@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from trikk.core.errors import TrikkError
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
+from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import current_lock, drive, driver_of, graph_of, keep_young, pin
-from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.pipeline.graph import Graph

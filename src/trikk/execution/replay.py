@@ -15,8 +15,8 @@ from msgspec import field
 from trikk.core.errors import RunError, StorageError, TrikkError
 from trikk.core.record import Record
 from trikk.core.values import JSON
+from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import create, drive, driver_of, leased
-from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.resume import source_folder
 from trikk.execution.run_options import How

@@ -14,8 +14,8 @@ from trikk.core.errors import RunError, TrikkError, UnknownName
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.code.code_since import Since, code_since
+from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
-from trikk.execution.limits import Capacity, check_gpus
 from trikk.execution.project import Project
 from trikk.execution.queued_run import start_queued
 from trikk.execution.run_options import How, ProjectExecutor
@@ -118,12 +118,7 @@ def resume(
         if not state.is_locked:  # it waits in a queue, or could not be started: there is nothing to go on from
             with contextlib.closing(open_executor(project, how)) as executor:
                 return start_queued(project, executor, state, lease, how)
-        changed = changed_files(project, state)
-        if changed and code is None:
-            raise code_changed(run, changed)
-        has_new_code = bool(changed) and code == "current"
-        keeps_code = changed and not has_new_code
-        source = restore(project.store, state.lock["code"], project.state_dir / "code") if keeps_code else None
+        has_new_code, source = _chosen_code(project, state, code)
         with contextlib.closing(open_executor(project, how, source)) as executor:
             graph, body = _graph_and_body(project, state, executor, has_new_code=has_new_code)
             if current_data:
@@ -137,6 +132,16 @@ def resume(
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
             resumed = _written(project, state, graph, body, planned, lease, at=how.clock.now())
             return drive(project, executor, graph, resumed, lease, how, dry=state.origin.get("kind") == "replay")
+
+
+def _chosen_code(project: Project, state: RunState, code: Code | None) -> tuple[bool, Path | None]:
+    """Whether the run goes on with other code than its own, and the folder to import if not the project's."""
+    changed = changed_files(project, state)
+    if changed and code is None:
+        raise code_changed(state.id, changed)
+    if not changed or code == "current":
+        return bool(changed), None
+    return False, restore(project.store, state.lock["code"], project.state_dir / "code")
 
 
 def _graph_and_body(

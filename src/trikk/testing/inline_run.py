@@ -16,9 +16,9 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.code.loading import Loaded
-from trikk.execution.driver import LEASE_TTL, Driver, Options
+from trikk.execution.driving.driver import LEASE_TTL, Driver, Options
+from trikk.execution.driving.limits import Capacity
 from trikk.execution.launch import pin_models
-from trikk.execution.limits import Capacity
 from trikk.execution.workers.attempt import Workplace
 from trikk.execution.workers.inline_executor import InlineExecutor
 from trikk.models.register import infer

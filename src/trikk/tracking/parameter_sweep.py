@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from trikk.core.errors import RunError, StorageError, TrikkError, UsageError
 from trikk.core.names import new_run_id
-from trikk.execution.limits import Capacity
+from trikk.execution.driving.limits import Capacity
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.pipeline.pipeline import parameters_for

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from trikk.core.errors import TrikkError
 from trikk.core.record import Record
 from trikk.core.values import JSON
-from trikk.execution.driver import LEASE_TTL
+from trikk.execution.driving.driver import LEASE_TTL
 from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.pipeline import parameters_for

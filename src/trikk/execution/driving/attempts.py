@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trikk.core.clock import Clock
 from trikk.core.durations import show_bytes, show_seconds
-from trikk.execution.limits import Capacity, oom_kills
+from trikk.execution.driving.limits import Capacity, oom_kills
 from trikk.execution.step_messages import StepCall, StepResult, failure
 from trikk.execution.workers.executor import Ended, Executor
 from trikk.pipeline.graph import Node

@@ -17,11 +17,11 @@ from typing import Any
 from trikk.core.clock import Clock
 from trikk.core.errors import RunError, TrikkError
 from trikk.core.values import JSON
-from trikk.execution import frontier as f
-from trikk.execution.attempts import Attempt, Attempts, judge
-from trikk.execution.binding import Binder
 from trikk.execution.code.reuse import Hit, StepCache
-from trikk.execution.limits import Capacity
+from trikk.execution.driving import frontier as f
+from trikk.execution.driving.attempts import Attempt, Attempts, judge
+from trikk.execution.driving.binding import Binder
+from trikk.execution.driving.limits import Capacity
 from trikk.execution.step_messages import StepCall, StepResult, failure
 from trikk.execution.workers.executor import Ended, Executor
 from trikk.execution.workers.traces import headline
