@@ -45,6 +45,27 @@ open_journal(":".join(["sqlite", f"//{Path.cwd()}/j.db"]))
 print(json.dumps({"why": why_not_fork(), "imported": is_read}))
 """
 
+THREADS = """
+import json, os
+import sklearn.linear_model
+from threadpoolctl import ThreadpoolController
+from trikk.execution.code.loading import Loaded
+from trikk.execution.workers.fork_safety import native_threads
+from trikk.execution.workers.warm_up import limit_threads, warm_up
+warm_up(Loaded(), "sqlite:///j.db")
+ends = os.pipe()
+if os.fork() == 0:
+    limits = {}
+    for cpus in (1, 2):
+        limit_threads(cpus)
+        limits[cpus] = sorted({pool.num_threads for pool in ThreadpoolController().lib_controllers})
+        limits[f"threads {cpus}"] = len(native_threads())
+    os.write(ends[1], json.dumps(limits).encode())
+    os._exit(0)
+os.close(ends[1])
+print(os.read(ends[0], 4096).decode())
+"""
+
 LARGE = """
 import re
 from pathlib import Path
@@ -71,6 +92,14 @@ def test_a_warm_process_may_be_forked_and_imports_nothing_more_for_an_evaluation
     seen = in_python(WARMED, tmp_path)
     assert seen["why"] is None
     assert [name for name in seen["imported"] if name.startswith(("trikk", "sqlite3"))] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no process is forked here")
+def test_a_worker_starts_native_threads_only_for_more_than_one_core(tmp_path: Path) -> None:
+    limits = in_python(THREADS, tmp_path)
+    assert (limits["1"], limits["threads 1"]) == ([1], 0)
+    assert limits["2"] == [2]
+    assert limits["threads 2"] > 0
 
 
 @pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="no large pages here")

@@ -53,20 +53,21 @@ def warm_up(loaded: Loaded, journal: str) -> None:
         from narwhals.dependencies import is_into_dataframe  # the metadata of all installed packages
 
         is_into_dataframe(object())
-    _pools()
+    limit_threads(1)  # what a step has that says nothing, so that its worker needs not
 
 
 def limit_threads(cpus: float) -> None:
     """Bound the pools of OpenMP and BLAS in this process, where threadpoolctl (scikit-learn brings it) is loaded.
 
-    As many threads as the step has cores: more only fight each other, and cost minutes.
+    As many threads as the step has cores: more only fight each other, and cost minutes. A limit that is in force
+    is not set again: in a fork OpenBLAS would start all its threads anew, which spin for 30 ms before they rest.
 
     Args:
         cpus: what the step's `Resources` say; parts of a core count as one.
     """
-    pools = _pools()
-    if pools is not None:
-        pools.limit(limits=max(1, math.ceil(cpus)))
+    pools, limit = _pools(), max(1, math.ceil(cpus))
+    if pools is not None and any(pool.num_threads != limit for pool in pools.lib_controllers):
+        pools.limit(limits=limit)
 
 
 @functools.cache
