@@ -121,7 +121,8 @@ def test_a_full_journal_of_the_version_before_is_brought_up_to_this_one(
         for table in ("events", "runs", "ledger"):
             connection.execute(f"ALTER TABLE {schema}{table} DROP COLUMN chain")
         connection.execute(f"DROP TABLE {schema}heads")
-        was = f"DELETE FROM {schema}version WHERE version = 4" if is_postgres else "PRAGMA user_version = 2"
+        connection.execute(f"DROP TABLE {schema}servers")
+        was = f"DELETE FROM {schema}version WHERE version >= 4" if is_postgres else "PRAGMA user_version = 2"
         connection.execute(was)
     filled.close()
     journal = opened(shared_location)

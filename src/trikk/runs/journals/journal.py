@@ -18,6 +18,7 @@ from trikk.core.values import JSON
 from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Holder, Lease
 from trikk.runs.journals.ledger import Added, Ledger
+from trikk.runs.journals.server_beats import ServerBeats
 from trikk.runs.states import RunStatus
 
 FOUND_AT_MOST = 10
@@ -67,7 +68,7 @@ class RunRow(Record, frozen=True):
     forgotten: bool = False
 
 
-class Journal(Ledger, Protocol):
+class Journal(Ledger, ServerBeats, Protocol):
     """Where events are kept. Every method raises JournalError if the journal can't be read or written.
 
     A method that names a run raises UnknownName if there is no such run. A journal may be used by

@@ -16,7 +16,7 @@ from trikk.core.errors import JournalError, MissingExtra, UsageError
 from trikk.runs.journals import sql_text as sqltext
 from trikk.runs.journals.sql_journal import SqlJournal
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _CHAINED = 4  # the version from which on there are checksums
 _CONNECT_SECONDS = 10
 _LOCK_WAIT = "30s"

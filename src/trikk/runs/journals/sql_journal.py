@@ -26,6 +26,7 @@ from trikk.runs.journals.journal import FOUND_AT_MOST, Event, Journal, RunRow
 from trikk.runs.journals.lease import Holder, Lease, check_free
 from trikk.runs.journals.ledger import Added
 from trikk.runs.journals.projection import first_row, kept, row_after
+from trikk.runs.journals.server_beats import Server
 from trikk.runs.journals.sql_ledger import NewEntry, SqlLedger
 
 _EVERYTHING = 1 << 62
@@ -343,6 +344,25 @@ class SqlJournal(SqlLedger, Journal, ABC):
     def lease(self, run: str) -> Lease | None:
         self.row(run)
         return sqlrows.lease(run, self._read("lease", run=run))[1]
+
+    # ---- servers
+
+    def beat(self, server: Server) -> None:
+        port.check_plain("a server's id", server.id)
+        values = sqlrows.server_columns(server)
+        with self._transaction() as connection:
+            connection.execute(self._sql["beat"], values)
+
+    def leave(self, server: str, *, at: float) -> None:
+        with self._transaction() as connection:
+            connection.execute(self._sql["leave"], {"id": server, "at": at})
+
+    def servers(self) -> list[Server]:
+        return [sqlrows.server(row) for row in self._read("servers")]
+
+    def drop_servers(self, before: float) -> None:
+        with self._transaction() as connection:
+            connection.execute(self._sql["drop_servers"], {"before": before})
 
     # ---- the index of step results
 

@@ -16,6 +16,7 @@ from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event, RunRow, damaged, dump, load
 from trikk.runs.journals.lease import Holder, Lease
 from trikk.runs.journals.projection import fold
+from trikk.runs.journals.server_beats import Server
 from trikk.runs.states import RunStatus
 
 Row = tuple[Any, ...]
@@ -81,6 +82,21 @@ def lease(run: str, stored: Sequence[Row]) -> tuple[int, Lease | None]:
     if host is None:
         return epoch, None
     return epoch, Lease(run, epoch, Holder(host, boot, pid, started), expires, since)
+
+
+def server_columns(server: Server) -> dict[str, Any]:
+    """A server as the columns of `servers`."""
+    holder = server.holder
+    process = {"host": holder.host, "boot": holder.boot, "pid": holder.pid, "started": holder.started}
+    times = {"since": server.since, "at": server.at, "gone": server.left}
+    return {"id": server.id, "release": server.release, "body": dump(server.says), **process, **times}
+
+
+def server(row: Row) -> Server:
+    """The server of a row of `servers`; JournalError if it is damaged."""
+    name, host, boot, pid, started, release, since, at, gone, said = row
+    holder = Holder(host, boot, pid, started)
+    return Server(id=name, holder=holder, release=release, since=since, at=at, left=gone, says=load(said))
 
 
 def body(stored: Sequence[Row]) -> dict[str, JSON] | None:

@@ -34,6 +34,11 @@ def unchained(texts: dict[str, str]) -> dict[str, str]:
     return without | {"every_head": "SELECT NULL, NULL WHERE 1 = 0", "unchecked": "SELECT 0"}
 
 
+def serverless(texts: dict[str, str]) -> dict[str, str]:
+    """The statements for a journal of an earlier version that can only be read, and knows no servers."""
+    return texts | {"servers": "SELECT 1 WHERE 1 = 0"}
+
+
 def script(file: str, schema: str) -> str:
     """The whole of `sql/FILE`: a migration."""
     return _text(file).replace("$schema", schema)

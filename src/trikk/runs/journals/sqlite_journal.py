@@ -20,8 +20,9 @@ from trikk.core.errors import JournalError
 from trikk.runs.journals import sql_text as sqltext
 from trikk.runs.journals.sql_journal import SqlJournal
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _CHAINED = 3  # the version from which on there are checksums
+_SERVED = 4  # and from which on servers are known
 _APPLICATION = 0x7472696B  # "trik"
 _BUSY_SECONDS = 30.0
 
@@ -87,7 +88,9 @@ class SqliteJournal(SqlJournal):
         if version == SCHEMA_VERSION:
             return
         if connection.execute("PRAGMA query_only").fetchone()[0]:
-            self._sql = sqltext.unchained(self._sql)  # it stays as it is
+            # It stays as it is.
+            self._sql = sqltext.unchained(self._sql) if version < _CHAINED else self._sql
+            self._sql = sqltext.serverless(self._sql) if version < _SERVED else self._sql
             return
         _use_wal(connection)
         connection.execute(self.begin)

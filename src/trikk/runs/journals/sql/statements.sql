@@ -123,3 +123,17 @@ SELECT min(subject) FROM $schema.ledger WHERE subject >= :low AND subject < :hig
 
 -- name: every_entry
 SELECT subject, seq, kind, at, body, identity, chain FROM $schema.ledger ORDER BY subject, seq
+
+-- name: beat
+INSERT INTO $schema.servers (id, host, boot, pid, started, release, since, at, gone, body)
+VALUES (:id, :host, :boot, :pid, :started, :release, :since, :at, :gone, :body)
+ON CONFLICT (id) DO UPDATE SET release = excluded.release, at = excluded.at, gone = excluded.gone, body = excluded.body
+
+-- name: leave
+UPDATE $schema.servers SET at = :at, gone = :at WHERE id = :id
+
+-- name: servers
+SELECT id, host, boot, pid, started, release, since, at, gone, body FROM $schema.servers ORDER BY since, id
+
+-- name: drop_servers
+DELETE FROM $schema.servers WHERE at < :before
