@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from trikk.core.errors import SignatureError
 from trikk.models.signature import Field
 from trikk.serving.http.bodies import ARROW_TYPE, Body, Reader
-from trikk.serving.http.refusal import Refused
 from trikk.serving.model_processes.typed_columns import frame_of, with_times
+from trikk.web.refused import Refused
 
 ZONED = "Datetime(time_unit='us', time_zone='UTC')"
 FIELDS = (Field("a", "Float64"), Field("b", "Int64"), Field("s", "String"), Field("t", ZONED))

@@ -21,9 +21,9 @@ from uvicorn.server import ServerState
 
 from trikk.core.errors import UsageError
 from trikk.serving.http.bodies import ARROW_TYPE
-from trikk.serving.http.callers import Callers
-from trikk.serving.http.connections import Connections
-from trikk.serving.http.refusal import Refused
+from trikk.web.callers import Callers
+from trikk.web.connections import Connections
+from trikk.web.refused import Refused
 
 BODY = b'[{"a": 1, "b": 1}]'
 
@@ -204,7 +204,7 @@ def test_a_chunked_body_without_an_end_is_ended_by_its_size(shared: Endpoint) ->
 
 def test_a_reader_that_does_not_read_is_cut_off_and_a_slow_one_is_not() -> None:
     """The clock is passed in: it takes 20 s and a second for each 20 kB."""
-    every = Connections(10, 1_000_000)
+    every = Connections(10, 1_000_000, lambda why: ("text/plain", why.what.encode()), "trikk.test")
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

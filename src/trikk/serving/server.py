@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import MissingExtra, PredictionError, UnknownName, UsageError
+from trikk.core.errors import MissingExtra, PredictionError, UnknownName
 from trikk.execution.project import Project
 from trikk.models.calling.dtypes import dtype_of, is_number
 from trikk.models.registry import Registry
@@ -22,6 +20,7 @@ from trikk.runs.bundle import restore
 from trikk.serving.http.app import App
 from trikk.serving.http.counters import Metrics
 from trikk.serving.http.dispatch import Dispatcher
+from trikk.serving.http.refusal import body_of
 from trikk.serving.model_processes.alias_watch import Watch
 from trikk.serving.model_processes.fleet import Fleet, Spares
 from trikk.serving.model_processes.worker_messages import LoadSpec, LogSpec
@@ -36,15 +35,14 @@ from trikk.serving.prediction_log.log_table import (
     versions_in,
 )
 from trikk.serving.prediction_log.spool import Segment, Spool
+from trikk.web.listening import end, listen, room_for, server_of, url_of
+from trikk.web.refused import JSON_TYPE
 
 if TYPE_CHECKING:
     import polars as pl
-    import uvicorn
 
-    from trikk.serving.http.connections import Connections
+    from trikk.web.connections import Connections
 
-_BACKLOG, _ACCEPTED = 2048, 64  # connections that the kernel keeps waiting; those that are accepted in one go
-_FILES, _OWN_FILES, _LEAST_ROOM = 4096, 128, 16  # descriptors; those of workers, logs and databases; connections
 _GRACE = 5.0  # seconds
 
 
@@ -88,9 +86,11 @@ class Endpoint:
             UsageError: if the address can't be had, or there is no such model.
             VersionFailed: if the model can't be loaded.
         """
-        listening, connections = _listen(self._options), _connections(self._options)
-        app = App(self._options, self._dispatcher, self._metrics, connections)
-        server, loop = _server(app, self._options, connections), asyncio.get_running_loop()
+        options = self._options
+        listening, connections = listen(options.host, options.port, "the endpoint"), _connections(options)
+        app = App(options, self._dispatcher, self._metrics, connections)
+        # A request may wait for as long as it may take, and be tried once more after a crash.
+        server, loop = server_of(app, connections, 2 * options.timeout + _GRACE), asyncio.get_running_loop()
         tasks: list[asyncio.Task[None]] = []
         emptied = True
         try:
@@ -103,7 +103,7 @@ class Endpoint:
                 for work in (self._watch.run(), self._dispatcher.sweep(), connections.sweep())
             ]
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, _stop, server)
+                loop.add_signal_handler(number, end, server)
             started(self._started(listening))
             await server.serve(sockets=[listening])
         finally:
@@ -210,11 +210,9 @@ class Endpoint:
         return report
 
     def _started(self, listening: socket.socket) -> Started:
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
         fleet = self._dispatcher.fleet
         about = {"model_version": None} if fleet is None else fleet.about
-        return Started(f"http://{shown}:{port}", self._options.model, about, self._options.table)
+        return Started(url_of(listening), self._options.model, about, self._options.table)
 
     def _gauges(self) -> None:
         def model() -> dict[str, str] | None:
@@ -248,73 +246,10 @@ def serve(project: Project, options: Options, started: Callable[[Started], None]
 
 
 def _connections(options: Options) -> Connections:
-    """As many as wanted, and as the process may open files beside those that it needs itself."""
     try:
-        from trikk.serving.http.connections import Connections
+        from trikk.web.connections import Connections
     except ImportError:
         raise MissingExtra("an endpoint", "serve") from None
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = min(hard if hard != resource.RLIM_INFINITY else _FILES, max(soft, _FILES))
-    # Many systems begin at 256 or 1,024, and allow far more to whoever asks.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    most = max(_LEAST_ROOM, min(options.connections, files - _OWN_FILES))
-    return Connections(most, options.max_body)
-
-
-def _server(app: App, options: Options, connections: Connections) -> uvicorn.Server:
-    import uvicorn
-
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not a line for each bad request
-
-    class Server(uvicorn.Server):
-        """Leaves signals to the endpoint, which has to do more than stop listening."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            for one in sockets or []:
-                one.listen(_BACKLOG)  # asyncio takes `backlog` for how often it calls accept() in one go, too
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    return Server(
-        uvicorn.Config(
-            app,
-            loop="asyncio",
-            http=connections.protocol(),
-            backlog=_ACCEPTED,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=75,  # seconds, as nginx: longer than the 60 after which load balancers give up
-            # A request may wait for as long as it may take, and be tried once more after a crash.
-            timeout_graceful_shutdown=int(2 * options.timeout + _GRACE),
-        )
+    return Connections(
+        room_for(options.connections), options.max_body, lambda why: (JSON_TYPE, body_of(why)), "trikk.endpoint"
     )
-
-
-def _stop(server: uvicorn.Server) -> None:
-    """The first signal asks to finish, the second not to wait for clients any longer."""
-    server.force_exit = server.should_exit
-    server.should_exit = True
-
-
-def _listen(options: Options) -> socket.socket:
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    # Asyncio turns Nagle's algorithm off only where the protocol is named; with it, answers take 40 ms more.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((options.host, options.port))
-        listening.listen(_BACKLOG)
-        return listening
-    except (OSError, OverflowError) as error:
-        listening.close()
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"the endpoint can't listen on {options.host}:{options.port}: {why}",
-            next="choose another --port, or 0 for a free one",
-        ) from error

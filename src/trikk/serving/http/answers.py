@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trikk.serving.http.bodies import ARROW_TYPE, CSV_TYPE, TYPES, header_said
-from trikk.serving.http.refusal import JSON_TYPE, Refused, body_of, status_of
+from trikk.serving.http.refusal import body_of, status_of
+from trikk.web.refused import JSON_TYPE, Refused
 
 if TYPE_CHECKING:
     import polars as pl

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trikk.serving.http.answers import Answer, refusal
-from trikk.serving.http.bodies import Body, too_large
-from trikk.serving.http.callers import Callers, Headers
+from trikk.serving.http.bodies import Body
 from trikk.serving.http.dispatch import Dispatcher, Served
-from trikk.serving.http.refusal import JSON_TYPE, Refused
 from trikk.serving.model_processes.predictor import Request
 from trikk.serving.options import Options
+from trikk.web.callers import Callers, Headers
+from trikk.web.refused import JSON_TYPE, Refused
+from trikk.web.request_body import Disconnected, Receive, RequestBodies, Scope, Send
 
 if TYPE_CHECKING:
-    from trikk.serving.http.connections import Connections
     from trikk.serving.http.counters import Metrics
+    from trikk.web.connections import Connections
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _METHODS = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",), "/metrics": ("GET", "HEAD")}
-_DRAINED = 50  # times the limit on bodies: read and dropped, so that the client gets to read the answer
-_HELD = 50  # times the limit on bodies: what all requests together may hold, 300 MB as it is set
-
 _CLOSE: Headers = [(b"connection", b"close")]  # what is left of the request is not read
 _ALLOWED: Headers = [
     (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", b"accept, content-encoding, content-type"),
 ]
-
-
-class _Disconnected(Exception):
-    """The client has gone before its body was here."""
 
 
 class App:
@@ -49,7 +39,7 @@ class App:
         self._connections = connections
         self._callers = Callers(options.host, options.allow_hosts, options.allow_origins)
         self._model = options.model.encode()
-        self._held = 0
+        self._bodies = RequestBodies(options.max_body, connections)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -88,21 +78,17 @@ class App:
     async def _invoke(self, scope: Scope, receive: Receive, send: Send, more: Headers) -> None:
         given = dict(scope["headers"])
         began = time.monotonic()
-        parts: list[bytes] = []
         try:
-            data = await self._body(given, receive, parts)
-            # A slow client is not a slow answer: time counts from the last byte.
-            began = time.monotonic()
-            body = Body(data, _text(given, b"content-type"), _text(given, b"content-encoding").strip().lower())
-            served = await self._dispatcher.submit(Request(body, _text(given, b"accept")))
+            async with self._bodies.read(given, receive) as data:
+                # A slow client is not a slow answer: time counts from the last byte.
+                began = time.monotonic()
+                body = Body(data, _text(given, b"content-type"), _text(given, b"content-encoding").strip().lower())
+                served = await self._dispatcher.submit(Request(body, _text(given, b"accept")))
         except Refused as error:
             served = Served(refusal(error), None)
-        except _Disconnected:
+        except Disconnected:
             self._metrics.requests.labels("499").inc()
             return
-        finally:
-            # Whatever came of it: a count that is not taken back would refuse everybody in the end.
-            self._held -= sum(map(len, parts))
         answer = served.answer
         self._metrics.requests.labels(str(answer.status)).inc()
         self._metrics.seconds.observe(time.monotonic() - began)
@@ -120,36 +106,6 @@ class App:
         if answer.status == 413:
             headers += _CLOSE
         return headers
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive, parts: list[bytes]) -> bytes:
-        """The request's body; Refused with 413 if it is larger than allowed, 503 if all together are.
-
-        What is held of it is added to `parts`.
-        """
-        limit = self._options.max_body
-        announced = headers.get(b"content-length", b"")
-        large = announced.isdigit() and int(announced[:20]) > limit
-        if large and headers.get(b"expect", b"").lower() == b"100-continue":
-            raise too_large(limit)  # the client waits for this before it sends anything
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _Disconnected
-            part = message.get("body", b"")
-            size += len(part)
-            large = large or size > limit
-            if not large:
-                parts.append(part)
-                self._held += len(part)
-                # Before the rest is read: hundreds of large bodies at once would take the machine's memory.
-                if self._held > limit * _HELD and not self._connections.drop_slow():
-                    raise Refused(503, "too many large requests are being answered", next="try again in a second")
-            if not message.get("more_body") or size > limit * _DRAINED:
-                break
-        if large:
-            raise too_large(limit)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _shared(origin: bytes) -> Headers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from trikk.serving.http.refusal import Refused
+from trikk.web.refused import Refused
 
 _CONTINUATION = 0xFFFFFFFF
 _DICTIONARY, _BATCH = 2, 3

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from trikk.core.errors import SignatureError
 from trikk.models.signature import Field
 from trikk.serving.http.arrow_heads import claimed_rows
-from trikk.serving.http.refusal import JSON_TYPE, Refused
+from trikk.web.refused import JSON_TYPE, Refused
+from trikk.web.request_body import too_large
 
 if TYPE_CHECKING:
     import polars as pl
@@ -256,11 +257,6 @@ def header_said(parameters: str) -> bool | None:
     """Whether a media type's parameters say that a CSV has a header (RFC 4180); None if they do not say."""
     said = parameters.replace(" ", "").replace('"', "").lower().split(";")
     return "header=present" in said if {"header=present", "header=absent"} & {*said} else None
-
-
-def too_large(limit: int) -> Refused:
-    """The refusal of a body with more bytes than allowed."""
-    return Refused(413, f"the body is larger than {limit:,} bytes", next="send it in pieces")
 
 
 def _is_inferred(dtype: str) -> bool:

@@ -20,12 +20,12 @@ from trikk.core.errors import PredictionError, TrikkError
 from trikk.serving.http.answers import Answer, refusal
 from trikk.serving.http.batching import Batching
 from trikk.serving.http.counters import Metrics
-from trikk.serving.http.refusal import Refused
 from trikk.serving.model_processes.fleet import Fleet
 from trikk.serving.model_processes.predictor import Request
 from trikk.serving.model_processes.worker_link import Link, VersionFailed, WorkerGone
 from trikk.serving.model_processes.worker_messages import Message, Order, pack
 from trikk.serving.options import Options
+from trikk.web.refused import Refused
 
 _log = logging.getLogger("trikk.endpoint")
 _SWEEP = 0.1  # seconds between two looks at requests that take too long

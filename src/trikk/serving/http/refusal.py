@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import json
 
-from trikk.core.errors import PredictionError, SignatureError, TrikkError, UsageError
+from trikk.core.errors import PredictionError, SignatureError, TrikkError
+from trikk.web.refused import Refused
 
-JSON_TYPE = "application/json"
 _UNFIT = 422
-
-
-class Refused(UsageError):
-    """A request that is refused for its form: too large, unreadable, or of a kind that is not served."""
-
-    code = "request"
-
-    def __init__(
-        self,
-        status: int,
-        what: str,
-        *,
-        where: str | None = None,
-        next: str | None = None,  # noqa: A002
-    ) -> None:
-        super().__init__(what, where=where, next=next)
-        self.status = status
 
 
 def status_of(error: BaseException) -> int:

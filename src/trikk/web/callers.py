@@ -1,4 +1,4 @@
-"""By which names an endpoint may be called, and from which web pages: else any page that somebody opens could ask.
+"""By which names a server may be called, and from which web pages: else any page that somebody opens could ask.
 
 A page may send requests to this machine under its own site's name (DNS rebinding) or as a form; it can't choose
 what the browser writes into Host and Origin. Starlette's TrustedHostMiddleware takes an IPv6 address for a port,
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from trikk.core.errors import UsageError
 from trikk.core.network.tls import is_here
-from trikk.serving.http.refusal import Refused
+from trikk.web.refused import Refused
 
 Headers = list[tuple[bytes, bytes]]
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -27,7 +27,7 @@ class Callers:
     """Who may call.
 
     Args:
-        bound: the address that the endpoint listens on; if others reach it, it has the machine's name, too, and
+        bound: the address that the server listens on; if others reach it, it has the machine's name, too, and
             all addresses in numbers: a page can't rebind these.
         hosts: more names; "*" for every name.
         origins: web pages that may ask, such as "https://console.example.com".
@@ -75,13 +75,13 @@ class Callers:
             raise Refused(400, "the request does not name one Host", next="send one Host header")
         if hosts and not self._is_own(hosts[0]):
             mend = f"call it by a name that it knows, or start it with --allow-host {_name(hosts[0]) or 'NAME'}"
-            raise Refused(421, f"this endpoint is not called {hosts[0][:_SHOWN]!r}", next=mend)
+            raise Refused(421, f"this server is not called {hosts[0][:_SHOWN]!r}", next=mend)
         if not origins or (len(origins) == 1 and hosts and origins[0].partition("://")[2] == hosts[0]):
             return ""
         if len(origins) == 1 and origins[0] in self._origins:
             return origins[0]
         mend = "for a page that may, start it with --allow-origin https://NAME"
-        raise Refused(403, f"pages of {origins[0][:_SHOWN]!r} may not ask this endpoint", next=mend)
+        raise Refused(403, f"pages of {origins[0][:_SHOWN]!r} may not ask this server", next=mend)
 
     def _is_own(self, host: str) -> bool:
         name = _name(host)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from trikk.serving.http.refusal import JSON_TYPE, Refused, body_of
+from trikk.web.refused import Refused
 
-_log = logging.getLogger("trikk.endpoint")
 _LOOK = 0.5
 _FOR_HEAD, _FOR_BODY, _RATE = 10.0, 20.0, 20_000  # seconds; bytes a second beyond
 _IDLE, _CLOSING, _YOUNG = 75.0, 5.0, 1.0  # seconds; what is younger is not ended to make room for others
@@ -26,22 +26,28 @@ _SAY_AGAIN = 60.0
 
 
 class Connections:
-    """The open connections of one endpoint.
+    """The open connections of one server.
 
     Args:
         most: how many there may be.
         max_body: bytes of a body, which give a client more time.
+        explain: the media type and the body of the answer that says why something is refused.
+        log: the logger's name.
     """
 
-    def __init__(self, most: int, max_body: int) -> None:
+    def __init__(
+        self, most: int, max_body: int, explain: Callable[[Refused], tuple[str, bytes]], log: str
+    ) -> None:
         self.most = most
         self.max_body = max_body
+        self.explain = explain
+        self._log = logging.getLogger(log)
         self._open: set[Connection] = set()
         self._said: dict[str, float] = {}
 
     def protocol(self) -> type[Connection]:
         """The class that uvicorn makes each connection with."""
-        return type("EndpointConnection", (Connection,), {"every": self})
+        return type("ServerConnection", (Connection,), {"every": self})
 
     def admit(self, one: Connection) -> bool:
         """Take a new connection; where there are too many, the one that waits longest makes room."""
@@ -68,7 +74,7 @@ class Connections:
         """Log a line, once a minute for each matter."""
         if (now := time.monotonic()) > self._said.get(about, -_SAY_AGAIN) + _SAY_AGAIN:
             self._said[about] = now
-            _log.warning("%s", text)
+            self._log.warning("%s", text)
 
     async def sweep(self) -> None:
         """End what takes too long, for ever."""
@@ -215,8 +221,8 @@ class Connection(HttpToolsProtocol):
                 return
             cycle.disconnected = True  # whoever works on it may stop
             cycle.message_event.set()
-        body = body_of(why)
-        head = f"content-type: {JSON_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        kind, body = self.every.explain(why)
+        head = f"content-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[why.status] + head.encode() + body)
         self.transport.close()
 

@@ -1,0 +1,86 @@
+"""A request's body, read within limits: of one body, and of all that are being read and answered together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+from trikk.web.refused import Refused
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_DRAINED = 50  # times the limit on bodies: read and dropped, so that the client gets to read the answer
+_HELD = 50  # times the limit on bodies: what all requests together may hold, 300 MB for one of 6 MB
+
+
+class Disconnected(Exception):
+    """The client has gone before its body was here."""
+
+
+class Room(Protocol):
+    """Who makes room when the bodies of all requests together are too large."""
+
+    def drop_slow(self) -> bool:
+        """End the request that has been on its way for longest; False if there is none."""
+
+
+class RequestBodies:
+    """The bodies of all requests to one server.
+
+    Args:
+        limit: bytes of one.
+        room: who ends slow requests when all together are too large.
+    """
+
+    def __init__(self, limit: int, room: Room) -> None:
+        self._limit = limit
+        self._room = room
+        self._held = 0
+
+    @contextlib.asynccontextmanager
+    async def read(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[bytes]:
+        """The body of one request; it counts towards what all together may hold until the block's end.
+
+        Raises:
+            Refused: 413 if it is larger than allowed, 503 if all together are.
+            Disconnected: if the client has gone.
+        """
+        parts: list[bytes] = []
+        try:
+            await self._take(headers, receive, parts)
+            yield parts[0] if len(parts) == 1 else b"".join(parts)
+        finally:
+            # Whatever came of it: a count that is not taken back would refuse everybody in the end.
+            self._held -= sum(map(len, parts))
+
+    async def _take(self, headers: dict[bytes, bytes], receive: Receive, parts: list[bytes]) -> None:
+        limit = self._limit
+        announced = headers.get(b"content-length", b"")
+        large = announced.isdigit() and int(announced[:20]) > limit
+        if large and headers.get(b"expect", b"").lower() == b"100-continue":
+            raise too_large(limit)  # the client waits for this before it sends anything
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            part = message.get("body", b"")
+            size += len(part)
+            large = large or size > limit
+            if not large:
+                parts.append(part)
+                self._held += len(part)
+                # Before the rest is read: hundreds of large bodies at once would take the machine's memory.
+                if self._held > limit * _HELD and not self._room.drop_slow():
+                    raise Refused(503, "too many large requests are being answered", next="try again in a second")
+            if not message.get("more_body") or size > limit * _DRAINED:
+                break
+        if large:
+            raise too_large(limit)
+
+
+def too_large(limit: int) -> Refused:
+    """The refusal of a body with more bytes than allowed."""
+    return Refused(413, f"the body is larger than {limit:,} bytes", next="send it in pieces")
