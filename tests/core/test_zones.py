@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -12,7 +13,9 @@ import pytest
 
 from trikk.alerts.rules.costs import Per, periods
 from trikk.core.cron import ticks
-from trikk.core.zones import day_of, day_start, hour_of, moment_of, start_of
+from trikk.core.errors import ProjectError, UsageError
+from trikk.core.settings import load_settings
+from trikk.core.zones import day_of, day_start, hour_of, moment_of, start_of, zone_of
 from trikk.drift import SlidingWindow, spans
 from trikk.monitoring.cases.case_join import _utc
 from trikk.monitoring.cases.windows import moments, window_at, window_named, windows_between
@@ -197,3 +200,13 @@ def test_a_day_is_compared_with_the_same_days_whatever_clocks_did() -> None:
 def test_days_are_as_long_as_their_clocks_make_them(zone: str, label: str, hours: float) -> None:
     window = window_named("day", label, ZoneInfo(zone))
     assert (window.end - window.start) / HOUR == hours
+
+
+@pytest.mark.parametrize("name", ["Europe/Osl", "Europe", "", "../UTC", "a\0b", 5, None])
+def test_a_zone_that_there_is_not_is_refused_wherever_it_is_written(tmp_path: Path, name: object) -> None:
+    with pytest.raises(UsageError, match="there is no time zone"):
+        zone_of(name)
+    if isinstance(name, str) and "\0" not in name:
+        (tmp_path / "trikk.toml").write_text(f'timezone = "{name}"\n')
+        with pytest.raises(ProjectError, match="timezone = "):
+            load_settings(tmp_path)

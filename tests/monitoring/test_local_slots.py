@@ -12,10 +12,11 @@ import pytest
 
 from trikk import Drift, Monitor, Table
 from trikk.core.errors import UsageError
+from trikk.core.zones import zone_of
 from trikk.drift import SlidingWindow
 from trikk.monitoring.cases.case_join import cases
 from trikk.monitoring.cases.changes import Source
-from trikk.monitoring.cases.windows import moments, zone_of
+from trikk.monitoring.cases.windows import moments
 from trikk.monitoring.day_drift.day_comparison import drifting
 from trikk.monitoring.day_drift.drift_records import DriftRecords
 from trikk.monitoring.figures.records import Records

@@ -22,10 +22,10 @@ from tests.reports.world import World, monthly
 from trikk.cli.monitor_commands.watch_command import Watched, look_at
 from trikk.core.cron import ticks
 from trikk.core.errors import DefinitionError
+from trikk.core.zones import zone_of
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
-from trikk.monitoring.cases.windows import zone_of
 from trikk.reports.page import render as rendering
 from trikk.reports.schedule import BEGAN, DUE, ENDED, Due, next_entry
 from trikk.runs.journals.ledger import Entry

@@ -12,9 +12,10 @@ from typing import Any
 
 from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
+from trikk.core.zones import zone_of
 from trikk.execution.project import Project
 from trikk.execution.session import Session
-from trikk.monitoring.cases.windows import window_named, zone_of
+from trikk.monitoring.cases.windows import window_named
 from trikk.monitoring.figures.records import Cursor, Records
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.pipeline.graph import Graph, Role

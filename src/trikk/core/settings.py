@@ -46,6 +46,7 @@ from trikk.core.durations import bytes_of
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
 from trikk.core.network.addresses import fill, refuse_secrets, texts_in
+from trikk.core.zones import zone_of
 
 FILE = "trikk.toml"
 STATE = ".trikk"
@@ -223,11 +224,9 @@ def _refuse_secrets(file: Path, data: Mapping[str, Any]) -> None:
 
 
 def _zone(name: Any, file: Path) -> str:
-    from zoneinfo import ZoneInfo
-
     try:
-        return ZoneInfo(name).key
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return zone_of(name).key
+    except UsageError as error:
         raise ProjectError(
             f"timezone = {name!r}", where=str(file), next='use a name such as "Europe/Oslo"'
         ) from error

@@ -10,7 +10,18 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from trikk.core.errors import UsageError
+
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+
+
+def zone_of(name: object) -> ZoneInfo:
+    """A time zone by its name; UsageError if there is none."""
+    try:
+        return ZoneInfo(name)  # type: ignore[arg-type]
+    # of an unknown name KeyError; of a folder of names OSError; of what is no text one of the others
+    except (KeyError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"there is no time zone {name!r}", next='use a name such as "Europe/Oslo"') from error
 
 
 def moment_of(local: datetime, zone: tzinfo) -> datetime:

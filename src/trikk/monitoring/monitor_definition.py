@@ -16,11 +16,12 @@ from trikk.core.durations import Duration, seconds
 from trikk.core.errors import UsageError
 from trikk.core.record import Record
 from trikk.core.values import JSON
+from trikk.core.zones import zone_of
 from trikk.models.metrics.by_name import check_fit, metric_of
 from trikk.models.metrics.metric import Metric
 from trikk.models.metrics.own_metric import Better
 from trikk.models.task import PROBABILITY, ClassValue, Task
-from trikk.monitoring.cases.windows import KINDS, zone_of
+from trikk.monitoring.cases.windows import KINDS
 from trikk.monitoring.estimates.classes import is_expected
 from trikk.monitoring.figures.metric_names import Own, renewed
 from trikk.monitoring.figures.titles import Titles

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from trikk.core.zones import zone_of
 from trikk.models.metrics.case_labels import Labels
 from trikk.models.registry import Registry
 from trikk.models.task import Task
@@ -18,7 +19,7 @@ from trikk.monitoring.cases.changes import Source, changes
 from trikk.monitoring.cases.due_windows import batches, due
 from trikk.monitoring.cases.tasks import labels_known, of_positive
 from trikk.monitoring.cases.unseen import Unseen
-from trikk.monitoring.cases.windows import Window, WindowKind, WindowState, state_of, zone_of
+from trikk.monitoring.cases.windows import Window, WindowKind, WindowState, state_of
 from trikk.monitoring.estimates.reference import Reference, versions_of
 from trikk.monitoring.figures.records import Cursor, Records, WindowRecord, fingerprint, open_labels, restated
 from trikk.monitoring.figures.window_figures import agree, figures

@@ -9,8 +9,7 @@ from typing import Any
 from trikk.core.errors import UnknownName
 from trikk.core.settings import FILE, load_settings
 from trikk.core.values import JSON
-from trikk.core.zones import moment_of
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import moment_of, zone_of
 from trikk.reports.monitor_history import MonitorHistory, Part
 from trikk.reports.page.advice import actions
 from trikk.reports.page.chronicle import champions, incidents

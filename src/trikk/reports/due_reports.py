@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import Conflict, TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
+from trikk.core.zones import zone_of
 from trikk.execution.once import BEING_MADE, Attempt, Job, attempts_of, run_once
 from trikk.execution.project import Project
 from trikk.execution.session import Session
-from trikk.monitoring.cases.windows import zone_of
 from trikk.pipeline.graph import Graph, Role
 from trikk.reports.monitor_history import MonitorHistory
 from trikk.reports.page.phrases import whose

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trikk.core.errors import UnknownName
-from trikk.monitoring.cases.windows import WindowKind, window_named, windows_between, zone_of
+from trikk.core.zones import zone_of
+from trikk.monitoring.cases.windows import WindowKind, window_named, windows_between
 from trikk.monitoring.figures.pooling import Pooled, pooled
 from trikk.monitoring.figures.records import Records, WindowRecord, names, unknown_monitor
 from trikk.monitoring.figures.window_figures import Figures

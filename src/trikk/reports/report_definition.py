@@ -9,7 +9,7 @@ import msgspec
 from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import check_name, check_title
 from trikk.core.record import Record
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import zone_of
 from trikk.reports.periods import PeriodKind
 from trikk.reports.sending.mail_addresses import ALL
 from trikk.steps.notebooks.parameter_names import check_notebook

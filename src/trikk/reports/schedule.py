@@ -19,7 +19,7 @@ from typing import Any
 
 from trikk.core.cron import last_tick, ticks
 from trikk.core.values import JSON
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import zone_of
 from trikk.reports.periods import Period, last_complete
 from trikk.reports.report_definition import ReportSpec
 from trikk.runs.journals.ledger import Entry

@@ -12,10 +12,10 @@ from typing import Any
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.incident import Incident
 from trikk.core.errors import UnknownName, UsageError
+from trikk.core.zones import zone_of
 from trikk.models.metrics.own_metric import Better
 from trikk.models.registry import Registry
 from trikk.models.state import MoveState
-from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.reports.monitor_history import MonitorHistory
 from trikk.reports.page import words

@@ -17,7 +17,7 @@ from trikk.alerts.backtest.sweep import Sweep
 from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.core.values import JSON
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import zone_of
 
 
 @dataclass(frozen=True, slots=True)

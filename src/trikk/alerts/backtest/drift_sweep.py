@@ -14,7 +14,7 @@ from trikk.alerts.backtest.sweep import Flip, Sight, Sweep, Times
 from trikk.alerts.rules.drift import DriftRule
 from trikk.alerts.rules.rule import cause
 from trikk.core.errors import UnknownName, UsageError
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import zone_of
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord, days_back, observed
 from trikk.monitoring.day_drift.other_limits import MISSING, effects_of, is_measured

@@ -16,7 +16,7 @@ from trikk.alerts.backtest.sweep import Flip, Sight, Sweep, Times
 from trikk.alerts.backtest.template import Template, Turning
 from trikk.alerts.rules.figures import USUAL_WINDOWS, FigureRule, Judgeable, nearest_zero, value_of
 from trikk.alerts.rules.rule import cause
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import zone_of
 from trikk.monitoring.figures.records import WindowRecord
 from trikk.monitoring.monitor_definition import MonitorSpec
 

@@ -15,7 +15,7 @@ from trikk.alerts.backtest.sweep import Flip, Sight, Span, Sweep
 from trikk.core.errors import UsageError
 from trikk.core.record import Record
 from trikk.core.values import JSON
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import zone_of
 
 Opened: TypeAlias = tuple[Night, Night | None, float, float]
 

@@ -25,9 +25,10 @@ from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule_condition import Source
 from trikk.alerts.rules.sources import rules_of
 from trikk.core.errors import UsageError
+from trikk.core.zones import zone_of
 from trikk.drift import Verdict
 from trikk.execution.project import Project
-from trikk.monitoring.cases.windows import WindowKind, zone_of
+from trikk.monitoring.cases.windows import WindowKind
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords
 from trikk.monitoring.figures.records import Records, WindowRecord

@@ -17,7 +17,7 @@ from trikk.alerts.backtest.past import LATE, Days, Night
 from trikk.alerts.incidents.lifecycle import Turn, turn
 from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule import streak
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import zone_of
 from trikk.monitoring.monitor_definition import MonitorSpec
 
 Times: TypeAlias = tuple[float, float]

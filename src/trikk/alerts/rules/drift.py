@@ -12,7 +12,8 @@ from trikk.alerts.rules.monitor_rule import MonitorRule
 from trikk.alerts.rules.rule import Kind, Point, Reading, Severity
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.monitoring.cases.windows import WindowKind, window_named, zone_of
+from trikk.core.zones import zone_of
+from trikk.monitoring.cases.windows import WindowKind, window_named
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.monitor_definition import MonitorSpec
 

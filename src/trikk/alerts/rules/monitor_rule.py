@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from trikk.alerts.rules.rule import Point, Reading, Rule, Scene, among
 from trikk.core.errors import UsageError
-from trikk.monitoring.cases.windows import labels_back, until_gap, zone_of
+from trikk.core.zones import zone_of
+from trikk.monitoring.cases.windows import labels_back, until_gap
 from trikk.monitoring.monitor_definition import MonitorSpec
 
 if TYPE_CHECKING:

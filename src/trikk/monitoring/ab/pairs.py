@@ -8,13 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import UsageError
-from trikk.core.zones import day_start
+from trikk.core.zones import day_start, zone_of
 from trikk.models.metrics.metric import Metric
 from trikk.monitoring.ab.losses import OTHER
 from trikk.monitoring.ab.sides import Part, Side, narrowed
 from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED, PROBABILITY
 from trikk.monitoring.cases.case_join import cases
-from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.monitor_definition import MonitorSpec
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.values import JSON
+from trikk.core.zones import zone_of
 from trikk.monitoring.cases.case_join import within
 from trikk.monitoring.cases.changes import Changes, Source
 from trikk.monitoring.cases.due_windows import RowDay
-from trikk.monitoring.cases.windows import window_named, zone_of
+from trikk.monitoring.cases.windows import window_named
 from trikk.monitoring.monitor_definition import Made, MonitorSpec
 
 if TYPE_CHECKING:

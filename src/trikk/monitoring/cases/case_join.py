@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
+from trikk.core.zones import zone_of
 from trikk.monitoring.cases.case_columns import (
     BASELINE,
     EXPECTED,
@@ -19,7 +20,6 @@ from trikk.monitoring.cases.nowcasts import HINDSIGHT, MADE, Standing, made_late
 from trikk.monitoring.cases.rejected_share import set_aside_rows, with_set_aside
 from trikk.monitoring.cases.tasks import of_positive
 from trikk.monitoring.cases.unseen import UNSEEN, Unseen
-from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.monitor_definition import TIME_PARTS, Made, MonitorSpec
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from trikk.core.errors import TableError
+from trikk.core.zones import zone_of
 from trikk.monitoring.cases.due_windows import Span, merged, span_of, spans_of
-from trikk.monitoring.cases.windows import zone_of
 from trikk.monitoring.figures.records import Cursor
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.storage.tables.ranges import FileRange

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from trikk.core.errors import UsageError
 from trikk.core.zones import day_of, day_start, hour_of, moment_of
@@ -73,14 +73,6 @@ class Window:
     end: datetime
     kind: str
     label: str
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """A time zone by its name; UsageError if there is none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise UsageError(f"there is no time zone {name!r}", next='use a name such as "Europe/Oslo"') from error
 
 
 def window_at(kind: str, moment: datetime, zone: ZoneInfo) -> Window:

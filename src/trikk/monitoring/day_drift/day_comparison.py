@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trikk.core.errors import JournalError
+from trikk.core.zones import zone_of
 from trikk.models.registry import Registry
 from trikk.monitoring.cases.ahead import row_days
 from trikk.monitoring.cases.changes import Source, changes
 from trikk.monitoring.cases.due_windows import batches, due
-from trikk.monitoring.cases.windows import Window, window_at, zone_of
+from trikk.monitoring.cases.windows import Window, window_at
 from trikk.monitoring.day_drift.day_rows import absent, case_rows, day_profile, features_of, within
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecord, DriftRecords

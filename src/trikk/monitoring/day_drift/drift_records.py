@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 from trikk.core.digests import digest_json
 from trikk.core.errors import StorageError
 from trikk.core.values import JSON, decode
+from trikk.core.zones import zone_of
 from trikk.drift import ColumnDrift, Profile, Verdict
 from trikk.drift.profile import dumps
-from trikk.monitoring.cases.windows import WindowKind, labels_back, until_gap, zone_of
+from trikk.monitoring.cases.windows import WindowKind, labels_back, until_gap
 from trikk.monitoring.figures.records import Cursor, WindowRecords, newest_of
 from trikk.monitoring.monitor_definition import MonitorSpec
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.values import JSON
+from trikk.core.zones import zone_of
 from trikk.drift import ColumnDrift, Profile, Verdict, compare
 from trikk.models.registry import Registry
 from trikk.monitoring.cases.due_windows import merged
-from trikk.monitoring.cases.windows import Window, windows_between, zone_of
+from trikk.monitoring.cases.windows import Window, windows_between
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DayProfile, DriftRecord, DriftRecords
 from trikk.monitoring.day_drift.reference_days import Compared, compared_with, farthest

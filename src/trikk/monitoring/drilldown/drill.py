@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
+from trikk.core.zones import zone_of
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
 from trikk.monitoring.cases.case_columns import OBSERVED, PREDICTED
 from trikk.monitoring.cases.case_join import cases, errors, moment_of, standings, with_texts
 from trikk.monitoring.cases.class_cases import SAID, TRUTH, in_cell, with_classes, worst_first
 from trikk.monitoring.cases.slices import slice_texts
-from trikk.monitoring.cases.windows import window_named, zone_of
+from trikk.monitoring.cases.windows import window_named
 from trikk.monitoring.drilldown.inputs import ID, Inputs
 from trikk.monitoring.drilldown.source_rows import SourceRows, plain_value, source_rows
 from trikk.monitoring.figures.records import Records, WindowRecord, names

@@ -10,9 +10,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from trikk.core.zones import zone_of
 from trikk.models.metrics.score_bins import from_flat
 from trikk.monitoring.cases.case_columns import PREDICTED
-from trikk.monitoring.cases.windows import Window, WindowKind, window_at, windows_between, zone_of
+from trikk.monitoring.cases.windows import Window, WindowKind, window_at, windows_between
 from trikk.monitoring.estimates.calibration import LEAST, Calibration, fitted
 from trikk.monitoring.figures.records import fingerprint
 from trikk.monitoring.figures.window_figures import SCORES, Figures

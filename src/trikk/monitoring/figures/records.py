@@ -19,7 +19,8 @@ from trikk.core.digests import digest_json
 from trikk.core.errors import UnknownName
 from trikk.core.record import Record
 from trikk.core.values import JSON
-from trikk.monitoring.cases.windows import Window, WindowState, labels_back, until_gap, zone_of
+from trikk.core.zones import zone_of
+from trikk.monitoring.cases.windows import Window, WindowState, labels_back, until_gap
 from trikk.monitoring.figures.window_figures import Figures
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.runs.journals.ledger import Entry, Ledger

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from trikk.core.text import counted
-from trikk.monitoring.cases.windows import zone_of
+from trikk.core.zones import zone_of
 from trikk.monitoring.estimates.estimated_figures import ECE
 from trikk.monitoring.figures.matrix import Matrix, matrix_of
 from trikk.monitoring.figures.pooling import NOT_ADDABLE, Pooled
