@@ -13,7 +13,7 @@ from trikk.core.errors import DefinitionError, UnknownName
 from trikk.pipeline.arguments import Argument, Constant, Group, OutputRef, ParameterRef, TableRef
 from trikk.pipeline.condition import Condition
 from trikk.pipeline.graph import Graph, Node, ParameterSpec, Role, WriteTo
-from trikk.pipeline.parameter_kinds import Kind
+from trikk.pipeline.parameters.parameter_kinds import Kind
 
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)

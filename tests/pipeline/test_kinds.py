@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trikk.core.errors import ParameterError
 from trikk.core.values import canonical
-from trikk.pipeline.parameter_kinds import Kind, kind_of
+from trikk.pipeline.parameters.parameter_kinds import Kind, kind_of
 
 
 class Mode(enum.Enum):

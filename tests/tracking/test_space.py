@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trikk.core.errors import ParameterError, UnknownName, UsageError
 from trikk.pipeline.graph import ParameterSpec
-from trikk.pipeline.parameter_kinds import Kind
+from trikk.pipeline.parameters.parameter_kinds import Kind
 from trikk.tracking.space import Choices, Range, Space, grid, read_space
 from trikk.tracking.trials import Plan, Trial, better_of, check_direction, rank
 

@@ -18,6 +18,7 @@ Moments are in UTC, since two of a place's own times can't be compared or subtra
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -41,6 +42,8 @@ def checked_cron(text: object) -> str:
     line = " ".join(fields)
     try:
         problem = "" if len(fields) == 5 else "it needs five fields"
+        if len(fields) == 6:
+            problem = "a sixth field is seconds to some and years to others; it needs five"
         if not problem and next(CronSim(line, _SOME_DAY), None) is None:
             problem = "no day is ever such a day"
     except CronSimError as error:
@@ -79,18 +82,19 @@ def ticks(line: str, zone: ZoneInfo, after: datetime, until: datetime | None = N
 
 
 def last_tick(line: str, zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
-    """The last moment in the time after `after`, up to `until`, at which a line comes due; None if there is none.
+    """The last of `ticks`, quick however long the time is; None if there is none."""
+    return next(iter(newest_ticks(line, zone, after, until, 1)), None)
+
+
+def newest_ticks(line: str, zone: ZoneInfo, after: datetime, until: datetime, count: int) -> list[datetime]:
+    """The last moments, `count` at most, in the time after `after`, up to `until`, at which a line comes due.
 
     The same as the last of `ticks`; looked for from the end, so that it is quick however long the time is.
     """
     start, end = after.astimezone(UTC), until.astimezone(UTC)
-    span, begin = _FIRST_LOOK, end
-    while begin > start:
+    span, begin, newest = _FIRST_LOOK, end, deque[datetime](maxlen=count)
+    while begin > start and len(newest) < count:
         begin = start if span >= end - start else end - span
-        latest = None
-        for tick in ticks(line, zone, begin, end):
-            latest = tick
-        if latest is not None:
-            return latest
+        newest = deque(ticks(line, zone, begin, end), maxlen=count)
         span *= 4
-    return None
+    return list(newest)

@@ -28,6 +28,10 @@
     gb_hour = 0.005                    # 10**9 bytes of memory
     gpu_hour = 1.2                     # one accelerator
 
+    [triggers.NAME]                    # what starts a pipeline's runs: see trikk.triggers
+    pipeline = "nightly"
+    cron = "0 4 * * *"
+
 Secrets never stand in it, and one that does is refused: `${NAME}` in an address is read from the environment.
 """
 
@@ -76,6 +80,7 @@ _KEYS = {
     "alerts",
     "reports",
     "costs",
+    "triggers",
 }
 _STORAGE = {"artifacts", "tables", "journal"}
 _TRACKING = {"mlflow"}
@@ -103,6 +108,7 @@ class Settings:
     alerts: dict[str, Any] = field(default_factory=dict, hash=False)
     reports: dict[str, Any] = field(default_factory=dict, hash=False)
     costs: dict[str, Any] = field(default_factory=dict, hash=False)
+    triggers: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def tracking_server(self) -> str:
@@ -193,7 +199,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     _check(file, data, storage)
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
-    for section in ("alerts", "reports", "costs"):
+    for section in ("alerts", "reports", "costs", "triggers"):
         if not isinstance(data.get(section, {}), dict):
             mend = f"write [{section}], and its settings below it"
             raise ProjectError(f"{section} must be a section", where=str(file), next=mend)
@@ -206,7 +212,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
         except UsageError as error:
             raise ProjectError(error.what, where=str(file), next=error.next) from error
-    kept = ("isolation", "max_parallel", "alerts", "reports", "costs")
+    kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers")
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
     rest["timezone"] = _zone(data.get("timezone", "UTC"), file)

@@ -20,16 +20,15 @@ A cause has one run, ever. What a process leaves that is killed
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
+from trikk.pipeline.parameters.tick_parameters import as_texts
 from trikk.runs.claims import Claim, Claims, is_at_it
 from trikk.runs.journals.ledger import Entry
 from trikk.runs.states import OVER, RunStatus
@@ -37,7 +36,6 @@ from trikk.runs.states import OVER, RunStatus
 if TYPE_CHECKING:
     from trikk.execution.project import Project
     from trikk.execution.session import Session
-    from trikk.pipeline.graph import Graph
 
 CLAIMED, DONE, NOT_BEGUN = "start.claimed", "start.done", "start.failed"
 KINDS = (CLAIMED, DONE, NOT_BEGUN)
@@ -293,22 +291,3 @@ class _Once:
         # By its identity, two processes that both find an attempt's process gone note it once.
         kind, identity = DONE if run else NOT_BEGUN, f"start/{number}/end"
         return body if self.claims.note(self.job.subject, kind, body, identity=identity) else None
-
-
-def as_texts(graph: Graph, given: Mapping[str, JSON], moment: datetime, zone: str) -> dict[str, str]:
-    """The parameters of a pipeline as texts: those given, and the day and time where it needs them.
-
-    Args:
-        graph: the pipeline.
-        given: values as JSON; texts stay as they are.
-        moment: what its required dates and times are filled in with, if they are not given.
-        zone: the name of the time zone whose day it is.
-    """
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-    for spec in graph.parameters:
-        if spec.required and spec.name not in texts:
-            if spec.kind.name == "date":
-                texts[spec.name] = moment.astimezone(ZoneInfo(zone)).date().isoformat()
-            elif spec.kind.name == "datetime":
-                texts[spec.name] = moment.isoformat()
-    return texts

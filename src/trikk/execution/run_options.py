@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trikk.core.clock import Clock, SystemClock
+from trikk.core.values import JSON
 from trikk.execution.workers.executor import Executor
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ class ProjectExecutor(Executor, Protocol):
 
     def graphs(self) -> dict[str, Graph]:
         """The project's pipelines as graphs."""
+
+    def triggers(self) -> list[dict[str, JSON]]:
+        """The triggers that its code declares, as `trikk.triggers.declared.Declared` reads them."""
 
     def codes(self, pipeline: str) -> dict[str, str]:
         """For each step the digest of the code that it reaches in the project."""

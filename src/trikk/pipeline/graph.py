@@ -28,7 +28,7 @@ from trikk.pipeline.arguments import (
     walk,
 )
 from trikk.pipeline.condition import Condition
-from trikk.pipeline.parameter_kinds import Kind
+from trikk.pipeline.parameters.parameter_kinds import Kind
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NoReturn, ParamSpec, Protocol, Self, TypeVar, overload
 
 from trikk.core.durations import Duration, seconds
 from trikk.core.errors import DefinitionError, ParameterError, TrikkError
@@ -16,7 +16,7 @@ from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import ParameterRef
 from trikk.pipeline.graph import Graph, ParameterSpec
 from trikk.pipeline.location import caller, check_plain, defining, of_function
-from trikk.pipeline.parameter_kinds import kind_of
+from trikk.pipeline.parameters.parameter_kinds import kind_of
 from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Parameter
@@ -25,7 +25,21 @@ from trikk.pipeline.tracing import Trace, current, tracing
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_KINDS = "bool, int, float, str, date, datetime, an Enum, a Literal, a list of these, or `X | None`"
+_KINDS = "bool, int, float, str, date, datetime, Event, an Enum, a Literal, a list of these, or `X | None`"
+
+
+class Trigger(Protocol):
+    """What starts runs of a pipeline by itself; its kinds are in `trikk.triggers`, which knows of pipelines."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in a project."""
+
+    def for_pipeline(self, graph: Graph, where: str) -> Self:
+        """The trigger as that of a pipeline; DefinitionError if that can't be run by it."""
+
+    def to_json(self) -> dict[str, JSON]:
+        """The trigger as JSON."""
 
 
 class Pipeline:
@@ -36,6 +50,7 @@ class Pipeline:
         graph: what happens in a run.
         steps: for each node its `Step`, or None for a table write; what a worker calls.
         where: `file:line` of the definition.
+        triggers: what starts its runs, each with its name.
     """
 
     def __init__(
@@ -45,6 +60,7 @@ class Pipeline:
         name: str | None = None,
         retry: Retry | None = None,
         timeout: Duration | None = None,
+        triggers: Iterable[Trigger] = (),
         where: str | None = None,
     ) -> None:
         check_plain("pipeline", function, next="its body runs once, when it is defined: make it a plain function")
@@ -71,6 +87,7 @@ class Pipeline:
             raise DefinitionError(
                 f"pipeline {self.name} has no steps", where=self.where, next="call a step in its body"
             )
+        self.triggers = tuple(self._triggers(triggers))
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         """Refused, with the ways to run it."""
@@ -114,6 +131,26 @@ class Pipeline:
                 where=self.where,
                 next=error.next,
             ) from error
+
+    def _triggers(self, triggers: object) -> Iterator[Trigger]:
+        listed = list(triggers) if isinstance(triggers, list | tuple) else [triggers]
+        names: set[str] = set()
+        for given in listed:
+            if not hasattr(given, "for_pipeline"):
+                raise DefinitionError(
+                    f"{given!r} is no trigger of pipeline {self.name}",
+                    where=self.where,
+                    next='from trikk.triggers import Cron; @pipeline(triggers=[Cron("0 4 * * *")])',
+                )
+            trigger: Trigger = given.for_pipeline(self.graph, self.where)
+            if trigger.name in names:
+                raise DefinitionError(
+                    f"two triggers of pipeline {self.name} are named {trigger.name!r}",
+                    where=self.where,
+                    next='give each a name of its own: name="..."',
+                )
+            names.add(trigger.name)
+            yield trigger
 
     def _trace(self, function: Callable[..., object], arguments: dict[str, Any]) -> None:
         try:
@@ -195,7 +232,11 @@ def parameters_for(graph: Graph, parameters: Mapping[str, object], *, text: bool
 def pipeline(function: Callable[P, R], /) -> Pipeline: ...
 @overload
 def pipeline(
-    *, name: str | None = None, retry: Retry | None = None, timeout: Duration | None = None
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: Duration | None = None,
+    triggers: Iterable[Trigger] = (),
 ) -> Callable[[Callable[P, R]], Pipeline]: ...
 
 
@@ -211,6 +252,7 @@ def pipeline(function: Callable[..., Any] | None = None, /, **options: Any) -> A
         name: instead of the function's own.
         retry: of steps that have none of their own.
         timeout: of steps that have none of their own, for one attempt.
+        triggers: what starts its runs when `trikk serve` looks after the project: see `trikk.triggers`.
 
     Raises:
         DefinitionError: if the body or a parameter can't work, with file, line and what to do.

@@ -21,7 +21,7 @@ from trikk.core.errors import ParameterError, UnknownName
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.pipeline.graph import ParameterSpec
-from trikk.pipeline.parameter_kinds import Kind
+from trikk.pipeline.parameters.parameter_kinds import Kind
 
 _RANGE = re.compile(r"(?P<log>log:)?(?P<low>[^.\s][^\s]*?)\.\.(?P<high>[^\s]+)\Z")
 MOST_TRIALS = 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import redirect_stdout
@@ -13,6 +14,7 @@ from typing import Any
 
 from trikk.core.errors import ProjectError, TrikkError, UnknownName
 from trikk.core.settings import Settings
+from trikk.core.values import JSON
 from trikk.execution.workers.traces import class_of, headline, own_line, text_of
 from trikk.pipeline.pipeline import Pipeline
 
@@ -30,6 +32,15 @@ class Loaded:
         if name not in self.pipelines:
             raise UnknownName("pipeline", name, self.pipelines)
         return self.pipelines[name]
+
+    def triggers(self) -> list[dict[str, JSON]]:
+        """What starts the pipelines' runs, as JSON: pipeline, trigger, where."""
+        prefix = f"{self.folder}{os.sep}"
+        return [
+            {"pipeline": name, "trigger": trigger.to_json(), "where": pipeline.where.removeprefix(prefix)}
+            for name, pipeline in self.pipelines.items()
+            for trigger in pipeline.triggers
+        ]
 
 
 def load(settings: Settings, code: Path | None = None) -> Loaded:

@@ -96,7 +96,7 @@ class Host:
         self.fresh = None if settings.isolation == "fork" else why_not_fork()
         if settings.isolation == "fresh":
             self.fresh = "trikk.toml says so"
-        self.wire.send(Ready(self.fresh), json.dumps(self._graphs()).encode())
+        self.wire.send(Ready(self.fresh), json.dumps(self._described()).encode())
         # After the answer: the driver decides on its first step meanwhile.
         warm_up(self.loaded, settings.location("journal"))
         with contextlib.suppress(OSError, TrikkError):  # no room: then a spare is only slower
@@ -131,7 +131,7 @@ class Host:
                 self._read(key.data)
         return True
 
-    def _graphs(self) -> dict[str, Any]:
+    def _described(self) -> dict[str, Any]:
         prefix = f"{self.code}{os.sep}"
         graphs = {}
         for name, pipeline in self.loaded.pipelines.items():
@@ -139,7 +139,7 @@ class Host:
             for node in graph["nodes"]:  # type: ignore[union-attr]
                 node["where"] = node["where"].removeprefix(prefix)  # type: ignore[index,call-overload,union-attr]
             graphs[name] = graph
-        return graphs
+        return {"graphs": graphs, "triggers": self.loaded.triggers()}
 
     def _obey(self, head: ToHost, load: bytes) -> None:
         if isinstance(head, Kill):

@@ -6,6 +6,7 @@ from collections import deque
 
 from trikk.core.clock import Clock
 from trikk.core.errors import TrikkError
+from trikk.core.values import JSON
 from trikk.execution.code.fingerprint import step_codes
 from trikk.execution.step_messages import StepCall
 from trikk.execution.workers.attempt import Workplace, run_call
@@ -31,6 +32,10 @@ class InlineExecutor:
     def graphs(self) -> dict[str, Graph]:
         """The project's pipelines as graphs."""
         return {name: p.graph for name, p in self.place.loaded.pipelines.items()}
+
+    def triggers(self) -> list[dict[str, JSON]]:
+        """The triggers that its code declares."""
+        return self.place.loaded.triggers()
 
     def codes(self, pipeline: str) -> dict[str, str]:
         """For each step the digest of the code that it reaches in the project."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import DefinitionError, ProjectError, RecordError, RunError, TrikkError
 from trikk.core.settings import Settings
+from trikk.core.values import JSON
 from trikk.execution.step_messages import StepCall, StepResult
 from trikk.execution.workers.descendants import TOKEN, end_marked
 from trikk.execution.workers.executor import Ended
@@ -61,6 +62,7 @@ class ProcessExecutor:
         self.isolation = "fork"
         self._settings = settings
         self._graphs: dict[str, Graph] | None = None
+        self._triggers: list[dict[str, JSON]] = []
         self._code = code or settings.root
         self._start_host()
 
@@ -92,15 +94,22 @@ class ProcessExecutor:
             RunError: if the host was killed from outside each time.
         """
         if self._graphs is None:
-            ready, graphs = self._ready()
+            ready, described = self._ready()
             if isinstance(ready, Refused):
                 raise _as_error(ready.error)
             from trikk.pipeline.graph import Graph
 
-            self._graphs = {name: Graph.read(graph) for name, graph in json.loads(graphs).items()}
+            load = json.loads(described)
+            self._triggers = load["triggers"]
+            self._graphs = {name: Graph.read(graph) for name, graph in load["graphs"].items()}
             if ready.fresh:
                 self.isolation = f"fresh interpreter: {ready.fresh}"
         return self._graphs
+
+    def triggers(self) -> list[dict[str, JSON]]:
+        """The triggers that the project's code declares; raises as `graphs` does."""
+        self.graphs()
+        return self._triggers
 
     def _ready(self) -> tuple[Ready | Refused, bytes]:
         for number in range(1, _IMPORTS + 1):

@@ -5,7 +5,7 @@ the worker and the worker's `StepResult` on its way back are bytes to the host. 
 its pipe can be taken for a message of the host: the lengths come first, and what is no result counts as none.
 
     driver -> host   Start + StepCall, Kill, AskCodes, AskParts
-    host -> driver   Ready + graphs as JSON, Refused, Codes, Parts, Over + StepResult
+    host -> driver   Ready + graphs and triggers as JSON, Refused, Codes, Parts, Over + StepResult
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class AskParts(Record, frozen=True, tag=True):
 
 
 class Ready(Record, frozen=True, tag=True):
-    """The project is imported; the load has its graphs. `fresh` says why workers are not forked, if not."""
+    """The project is imported; the load has `graphs` and `triggers`. `fresh` says why workers are not forked."""
 
     fresh: str | None
 

@@ -17,9 +17,10 @@ import typing
 from datetime import date, datetime
 from typing import Any
 
-from trikk.core.errors import ParameterError
+from trikk.core.errors import ParameterError, RecordError
 from trikk.core.record import Record
 from trikk.core.values import JSON
+from trikk.pipeline.parameters.trigger_event import Event
 
 _SCALARS: dict[type, str] = {
     bool: "bool",
@@ -28,6 +29,7 @@ _SCALARS: dict[type, str] = {
     str: "str",
     datetime: "datetime",
     date: "date",
+    Event: "event",
 }
 _EXAMPLES = {
     "bool": "true or false",
@@ -36,6 +38,7 @@ _EXAMPLES = {
     "str": "a text",
     "date": "a date such as 2020-03-26",
     "datetime": "a time such as 2020-03-26T04:00:00",
+    "event": """an event such as '{"id": "1", "kind": "hand", "at": "2020-03-26T04:00:00Z"}'""",
 }
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -43,7 +46,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Kind(Record, frozen=True, omit_defaults=True, rename={"enum_class": "enum"}):
     """One type of parameter."""
 
-    name: str  # bool, int, float, str, date, datetime, enum, literal, list or optional
+    name: str  # bool, int, float, str, date, datetime, event, enum, literal, list or optional
     of: Kind | None = None  # the inner kind of a list or an optional
     choices: tuple[Any, ...] = ()  # a literal's values, or an enum's member names
     enum_class: str | None = None  # `module:qualname` of an enum
@@ -56,6 +59,11 @@ class Kind(Record, frozen=True, omit_defaults=True, rename={"enum_class": "enum"
         if self.choices:
             return "one of " + ", ".join(str(c) for c in self.choices)
         return self.name
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it takes what a trigger's run is for."""
+        return self.name == "event" or (self.name == "optional" and self.of is not None and self.of.is_event)
 
     def expected(self) -> str:
         """What a good value looks like, for an error."""
@@ -129,6 +137,8 @@ class Kind(Record, frozen=True, omit_defaults=True, rename={"enum_class": "enum"
             return datetime.fromisoformat(str(value))
         if self.name == "float":
             return float(typing.cast("float", value))
+        if self.name == "event":
+            return Event.read(typing.cast("dict[str, Any]", value))
         return self._member(str(value)) if self.name == "enum" else value
 
     def _member(self, name: str) -> enum.Enum:
@@ -150,6 +160,16 @@ def _iso(kind: type[date], value: object) -> JSON:
     try:
         return kind.fromisoformat(value).isoformat() if isinstance(value, str) else None
     except ValueError:
+        return None
+
+
+def _event(_: Kind, value: object) -> JSON:
+    try:
+        if isinstance(value, Event):
+            return value.to_json()
+        given = json.loads(value) if isinstance(value, str) else value
+        return Event.read(given).to_json() if isinstance(given, dict) else None
+    except (RecordError, ValueError, RecursionError):
         return None
 
 
@@ -191,6 +211,7 @@ _CHECKS: dict[str, Any] = {
     "str": _str,
     "date": lambda _, v: _iso(date, v),
     "datetime": lambda _, v: _iso(datetime, v),
+    "event": _event,
     "enum": _enum,
     "literal": _literal,
 }

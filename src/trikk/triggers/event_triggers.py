@@ -1,0 +1,128 @@
+"""Triggers that something brings: a run's end, a table's new version, a file, a message, a call from outside."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from msgspec.structs import force_setattr
+
+from trikk.core.errors import UsageError
+from trikk.core.names import check_name
+from trikk.core.network.addresses import REFERENCE, refuse_secrets
+from trikk.runs.states import OVER, RunStatus
+from trikk.triggers.declaration import Trigger
+
+_MQTT_WILDCARD = re.compile(r"(?<=/)[+#](?=/|\Z)")
+
+
+class AfterRun(Trigger, frozen=True, tag="after-run"):
+    """Comes due when a run of another pipeline has ended: `AfterRun("nightly")`.
+
+    Attributes:
+        after: the pipeline.
+        state: how the run has ended: `succeeded`, `failed` or `cancelled`; "" for whichever.
+    """
+
+    after: str
+    state: str = RunStatus.SUCCEEDED
+
+    def _check(self) -> None:
+        super()._check()
+        check_name("pipeline", self.after)
+        if self.state not in ("", *OVER):
+            raise UsageError(
+                f"state={self.state!r} is no end of a run", next=f'use "" or one of {", ".join(OVER)}'
+            )
+        force_setattr(self, "state", str(self.state))
+
+
+class TableChanged(Trigger, frozen=True, tag="table-changed"):
+    """Comes due when a table has a new version: `TableChanged("counts")`.
+
+    Attributes:
+        table: the table.
+    """
+
+    table: str
+
+    def _check(self) -> None:
+        super()._check()
+        check_name("table", self.table)
+
+
+class FileArrived(Trigger, frozen=True, tag="file-arrived"):
+    """Comes due when a file is there that was not: `FileArrived("inbox/*.csv")`, `FileArrived("s3://bucket/in/*")`.
+
+    A file counts once it no longer grows.
+
+    Attributes:
+        pattern: which files: a path within the project, or an absolute one, or an address in a bucket; with `*`,
+            `?` and `[...]`, and `**/` for any depth.
+    """
+
+    pattern: str
+
+    def _check(self) -> None:
+        super()._check()
+        if not isinstance(self.pattern, str) or not self.pattern.isprintable() or not self.pattern:
+            raise UsageError(f"{self.pattern!r} is no path of files", next='FileArrived("inbox/*.csv")')
+        if "://" in self.pattern:
+            from trikk.storage.stores.object_names import locate
+
+            if not locate(self.pattern).key:
+                raise UsageError("the whole of a bucket is not a path of files", next='"s3://bucket/inbox/*.csv"')
+            return
+        path = PurePosixPath(self.pattern)
+        if ".." in path.parts or self.pattern.endswith("/") or not path.name:
+            raise UsageError(
+                f"{self.pattern!r} is no path of files, or has .. in it", next='FileArrived("inbox/*.csv")'
+            )
+
+
+class Message(Trigger, frozen=True, tag="message"):
+    """Comes due when a message has come: `Message("kafka://host:9092/topic")`, `Message("mqtt://host/sensors/+")`.
+
+    Attributes:
+        address: where messages come from, as `publish` has them; an MQTT topic may have `+` and `#`. `${NAME}` is
+            read from the environment, and a password in the text is refused.
+    """
+
+    address: str
+
+    def _check(self) -> None:
+        super()._check()
+        from trikk.publishing.broker_address import check_address
+
+        text = self.address if isinstance(self.address, str) else ""
+        if not text.startswith(("kafka://", "kafkas://", "mqtt://", "mqtts://")):
+            raise UsageError(
+                "messages come from a broker's address",
+                next="use kafka://host:9092/topic, or mqtt://user:${PASSWORD}@host/topic/+",
+            )
+        plain, question, options = text.partition("?")
+        is_mqtt = text.startswith("mqtt")
+        check_address((_MQTT_WILDCARD.sub("x", plain) if is_mqtt else plain) + question + options)
+
+
+class Webhook(Trigger, frozen=True, tag="webhook"):
+    """Comes due when somebody calls it over HTTP with a signature: `Webhook("orders", secret="${KEY}")`.
+
+    Attributes:
+        hook: what the call's path ends with.
+        secret: what calls are signed with, as a reference to the environment.
+    """
+
+    hook: str
+    secret: str = ""
+
+    def _check(self) -> None:
+        super()._check()
+        check_name("webhook", self.hook)
+        if not isinstance(self.secret, str) or not REFERENCE.fullmatch(self.secret):
+            if isinstance(self.secret, str):
+                refuse_secrets(self.secret, "the webhook")
+            raise UsageError(
+                f"webhook {self.hook} needs the secret that calls are signed with, by reference",
+                next='put it into the environment, and write secret="${NAME}"',
+            )
