@@ -1,0 +1,86 @@
+"""A call to somebody outside while all is well: when it stays away, they tell people that the server is away.
+
+Nobody in a machine can report that the machine is gone. Services such as healthchecks.io do: they are called every
+minute, and write a mail when a call does not come.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+
+from trikk.core.clock import Clock
+from trikk.core.errors import UsageError
+from trikk.core.network.addresses import fill
+
+EVERY = 60.0
+_SECONDS = 10.0
+_LOG = logging.getLogger("trikk.server")
+
+
+def checked_url(written: object) -> str:
+    """The address as somebody wrote it, if it can be one.
+
+    Raises:
+        UsageError: if not.
+    """
+    if not isinstance(written, str) or not written.startswith(("http://", "https://", "${")):
+        # Whoever knows the address can keep its owner from being told, so that it is not repeated.
+        raise UsageError("heartbeat is not an address", next='write heartbeat = "https://hc-ping.com/${PING}"')
+    return written
+
+
+class Heartbeat:
+    """Calls an address every minute, as long as every part of the server turns.
+
+    That it can't be reached hurts nothing and is logged when it begins; the address is in no log.
+
+    Args:
+        written: the address, with `${NAME}` for what the environment has.
+        clock: the time.
+        stuck: names the parts of the server that do not turn.
+
+    Raises:
+        UsageError: if it is no address of the web, or a variable is not set.
+    """
+
+    def __init__(self, written: str, clock: Clock, stuck: Callable[[], Sequence[str]]) -> None:
+        self._address = fill(checked_url(written), where="server.heartbeat")
+        if not self._address.text.startswith(("http://", "https://")):
+            raise UsageError("the heartbeat's variable holds no address", next="let it begin with https://")
+        self._clock = clock
+        self._stuck = stuck
+        self._next = 0.0
+        self._calling: threading.Thread | None = None
+        self._problem = ""
+
+    def turn(self) -> None:
+        """Call if it is time. It is done by a thread of its own: whoever is called may take its time to answer."""
+        now = self._clock.monotonic()
+        if now < self._next or (self._calling is not None and self._calling.is_alive()):
+            return
+        self._next = now + EVERY
+        if stuck := self._stuck():
+            self._note(f"it is left out, for these do not turn: {', '.join(stuck)}")
+            return
+        self._calling = threading.Thread(target=self._call, name="heartbeat", daemon=True)
+        self._calling.start()
+
+    def _call(self) -> None:
+        try:
+            with urllib.request.urlopen(self._address.text, timeout=_SECONDS):  # noqa: S310 - checked to be http
+                self._note("")
+        except urllib.error.HTTPError as error:
+            error.close()
+            self._note(f"the answer was {error.code}")
+        except Exception as error:  # noqa: BLE001 - a heartbeat must never hurt, whatever a library raises
+            reason = getattr(error, "reason", error)
+            self._note(f"it can't be sent ({type(reason).__name__})")  # its text may have the address
+
+    def _note(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            _LOG.warning("heartbeat: %s", problem)
+        self._problem = problem
