@@ -14,6 +14,7 @@ from trikk.runs.journals import journal as port
 from trikk.runs.journals.journal import FOUND_AT_MOST, Event, RunRow
 from trikk.runs.journals.lease import Holder, Lease, check_free
 from trikk.runs.journals.projection import first_row, fold, kept, row_after
+from trikk.runs.states import OVER
 
 _SHOWN_IDS = 50
 
@@ -128,6 +129,9 @@ class PlainJournal:
     def lease(self, run: str) -> Lease | None:
         self.row(run)
         return self._leases.get(run)
+
+    def leases(self) -> dict[str, Lease]:
+        return {run: lease for run, lease in self._leases.items() if self._rows[run].state not in OVER}
 
     # ---- the index of step results
 

@@ -305,6 +305,18 @@ def test_a_lease_has_a_greater_epoch_each_time(journal: Journal) -> None:
     assert second.epoch > first.epoch
 
 
+def test_the_leases_of_runs_that_are_not_over_are_read_at_once(journal: Journal) -> None:
+    for run in ("abc", "def", "ghi", "jkl"):
+        journal.create(run, "p", {}, at=1)
+    assert journal.leases() == {}
+    first, second, over = (journal.acquire(run, ME, ttl=30, now=100) for run in ("abc", "def", "ghi"))
+    journal.append("def", "run.started", {}, at=101, lease=second)
+    journal.append("ghi", "run.failed", {}, at=101, lease=over)
+    assert journal.leases() == {"abc": first, "def": second}
+    journal.release(first)
+    assert journal.leases() == {"def": second}
+
+
 def test_a_renewed_lease_is_the_same_but_for_its_end(journal: Journal) -> None:
     journal.create("abc", "p", {}, at=1)
     first = journal.acquire("abc", ME, ttl=30, now=100)

@@ -115,7 +115,7 @@ def drive(
     *,
     dry: bool = False,
 ) -> RunState:
-    """Drive a run that has been started or resumed; Ctrl-C and SIGTERM cancel it."""
+    """Drive a run that has been started or resumed; Ctrl-C and SIGTERM cancel it, unless `how.hands_over`."""
     cached = not dry and any(node.cache is not None for node in graph.nodes.values())
     options = Options(
         keep_going=how.keep_going,
@@ -137,7 +137,7 @@ def drive(
         options=options,
         listener=how.listener,
     )
-    with _signals(driver, inline=how.inline):
+    with _signals(driver, inline=how.inline, hands_over=how.hands_over):
         return driver.drive()
 
 
@@ -226,13 +226,13 @@ def driver_of(lease: Lease) -> dict[str, JSON]:
 
 
 @contextlib.contextmanager
-def _signals(driver: Driver, *, inline: bool) -> Iterator[None]:
+def _signals(driver: Driver, *, inline: bool, hands_over: bool) -> Iterator[None]:
     if inline:
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
-        driver.interrupt(BY_SIGNAL[number == signal.SIGTERM])
+        driver.interrupt(BY_SIGNAL[number == signal.SIGTERM], hand_over=hands_over)
 
     try:
         before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}

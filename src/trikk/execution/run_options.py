@@ -36,6 +36,7 @@ class How:
         keep_going: after a failure, finish what does not depend on it.
         max_parallel: how many steps at once; the project's setting if None.
         listener: told of every event.
+        hands_over: a signal to end leaves the run to whoever goes on with it, rather than cancels it.
         clock: time.
     """
 
@@ -43,4 +44,5 @@ class How:
     keep_going: bool = False
     max_parallel: int | None = None
     listener: Callable[[Any, Any], None] | None = None
+    hands_over: bool = False
     clock: Clock = field(default_factory=SystemClock)

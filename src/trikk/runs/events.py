@@ -4,6 +4,7 @@
     run.started          driver, isolation; graph, lock, if the run waited in a queue and is locked only now
     run.resumed          driver, isolation, code ("locked" or "current"), graph, lock
     run.cancel_requested by
+    run.handed_over      by          its driver was told to end, and stopped its steps: the run goes on elsewhere
     run.succeeded / run.failed (error) / run.cancelled (error)
 
     step.started         step, item, attempt, log
@@ -39,6 +40,7 @@ class EventKind(StrEnum):
     RUN_STARTED = "run.started"
     RUN_RESUMED = "run.resumed"
     RUN_CANCEL_REQUESTED = "run.cancel_requested"
+    RUN_HANDED_OVER = "run.handed_over"
     RUN_SUCCEEDED = "run.succeeded"
     RUN_FAILED = "run.failed"
     RUN_CANCELLED = "run.cancelled"

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.printing import echo, json_option, print_json, style
-from trikk.cli.run_commands.execute import mirroring
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.clock import SystemClock
 from trikk.core.durations import seconds
@@ -21,6 +20,7 @@ from trikk.core.errors import ParameterError, TrikkError
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
+from trikk.tracking.mlflow.background_mirror import mirroring
 
 if TYPE_CHECKING:
     from trikk.alerts.look import Looked

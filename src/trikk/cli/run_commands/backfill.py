@@ -14,7 +14,6 @@ from trikk.cli.printing import echo, json_option, print_json
 from trikk.cli.run_commands.execute import (
     explain,
     keep_going_option,
-    mirroring,
     parallel_option,
     parameter_option,
     warn_of_effects,
@@ -25,6 +24,7 @@ from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.runs.states import RunStatus
+from trikk.tracking.mlflow.background_mirror import mirroring
 
 if TYPE_CHECKING:
     from trikk.execution.resume import Code

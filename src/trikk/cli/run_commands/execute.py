@@ -17,6 +17,7 @@ from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.runs.states import RunStatus
+from trikk.tracking.mlflow.background_mirror import mirroring
 
 if TYPE_CHECKING:
     from trikk.execution.resume import Planned
@@ -212,18 +213,6 @@ def cancel(run: str, as_json: bool) -> int:
     else:
         echo(f"run {state.id}: {state.state}")
     return 1 if state.state in (RunStatus.QUEUED, RunStatus.RUNNING) else 0
-
-
-@contextlib.contextmanager
-def mirroring(project: Project) -> Iterator[None]:
-    """Afterwards, have runs copied to the tracking server that trikk.toml names, in the background."""
-    try:
-        yield
-    finally:
-        if project.settings.mlflow:
-            from trikk.tracking.mlflow.background_mirror import mirror_later
-
-            mirror_later(project)
 
 
 @contextlib.contextmanager

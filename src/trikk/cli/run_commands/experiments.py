@@ -18,11 +18,12 @@ from trikk.cli.printing import (
     state_text,
     table,
 )
-from trikk.cli.run_commands.execute import mirroring, parameter_option
+from trikk.cli.run_commands.execute import parameter_option
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import UsageError
 from trikk.core.text import counted
 from trikk.execution.project import Project
+from trikk.tracking.mlflow.background_mirror import mirroring
 
 if TYPE_CHECKING:
     from trikk.storage.artifact import Artifact

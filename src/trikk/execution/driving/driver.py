@@ -113,15 +113,20 @@ class Driver:
         self.failures: dict[Task, int] = {}
         self.lost: dict[str, Task] = {}  # steps that have failed for good, with the task that did
         self.cancelled_by: str | None = None
+        self.hands_over = False
         self.is_broken = False
         self._looked_at = state.seq  # events that others may have added are looked for after this one
         self._renew_at = clock.monotonic() + _RENEW_EVERY
         self._look_at = clock.monotonic() + _LOOK_EVERY
 
-    def interrupt(self, by: str) -> None:
-        """Ask the run to stop, from a signal handler; a second time ends its steps at once."""
+    def interrupt(self, by: str, *, hand_over: bool = False) -> None:
+        """Ask the run to stop, from a signal handler; a second time ends its steps at once.
+
+        With `hand_over` it is not over then: another driver goes on with it where this one stops.
+        """
         if self.cancelled_by is not None:
             self.attempts.hurry()
+        self.hands_over = hand_over and (self.hands_over or self.cancelled_by is None)
         self.cancelled_by = self.cancelled_by or by
 
     def drive(self) -> RunState:
@@ -141,7 +146,9 @@ class Driver:
             for attempt in self.attempts.drop():
                 number = self.state.task(attempt.task).attempts
                 self._record(EventKind.STEP_CANCELLED, {**_where(attempt.task), "attempt": number})
-        if self.cancelled_by is not None and not self._is_complete():
+        if self.hands_over and not self._is_complete() and not self.lost:
+            self._record(EventKind.RUN_HANDED_OVER, {"by": str(self.cancelled_by)})
+        elif self.cancelled_by is not None and not self.hands_over and not self._is_complete():
             self._record(EventKind.RUN_CANCELLED, {"error": f"cancelled by {self.cancelled_by}"})
         elif self.lost:
             self._record(EventKind.RUN_FAILED, {"error": self._first_error()})
@@ -184,8 +191,9 @@ class Driver:
     def _look_for_cancel(self) -> None:
         for event in self.journal.events(self.state.id, after=self._looked_at):
             self._looked_at = event.seq
-            if event.kind == EventKind.RUN_CANCEL_REQUESTED:
-                self.cancelled_by = self.cancelled_by or str(event.body["by"])
+            is_first = self.hands_over or self.cancelled_by is None  # what was to go on elsewhere is to stop now
+            if event.kind == EventKind.RUN_CANCEL_REQUESTED and is_first:
+                self.cancelled_by, self.hands_over = str(event.body["by"]), False
 
     # -- what is next -----------------------------------------------------------------------------
 

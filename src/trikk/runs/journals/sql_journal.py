@@ -345,6 +345,9 @@ class SqlJournal(SqlLedger, Journal, ABC):
         self.row(run)
         return sqlrows.lease(run, self._read("lease", run=run))[1]
 
+    def leases(self) -> dict[str, Lease]:
+        return {run: lease for run, *row in self._read("leases") if (lease := sqlrows.lease(run, [row])[1])}
+
     # ---- servers
 
     def beat(self, server: Server) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 6  # with pauses of 1 to 16 seconds between
 _NICE = 10
+
+
+@contextlib.contextmanager
+def mirroring(project: Project) -> Iterator[None]:
+    """Afterwards, have runs copied to the tracking server that trikk.toml names, in the background."""
+    try:
+        yield
+    finally:
+        mirror_later(project)
 
 
 def mirror_later(project: Project) -> None:

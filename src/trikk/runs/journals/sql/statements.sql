@@ -80,6 +80,11 @@ DELETE FROM $schema.events WHERE run = :run AND seq < :before AND kind <> :keep
 -- name: lease
 SELECT epoch, host, boot, pid, started, expires, since FROM $schema.leases WHERE run = :run
 
+-- name: leases
+SELECT leases.run, epoch, host, boot, pid, leases.started, expires, since
+FROM $schema.runs AS runs JOIN $schema.leases AS leases ON leases.run = runs.id
+WHERE runs.state IN ('queued', 'running') AND host IS NOT NULL
+
 -- name: put_lease
 INSERT INTO $schema.leases (run, epoch, host, boot, pid, started, expires, since)
 VALUES (:run, :epoch, :host, :boot, :pid, :started, :expires, :since)

@@ -1,0 +1,84 @@
+"""The process of one run: `python -m trikk.server.queue.run_process ROOT RUN`.
+
+A server starts it for a run that waits, or whose driver has died. It has a session of its own and takes nothing
+from the server, so that the run goes on when the server is killed or restarted; any server finds it by its lease.
+
+It ends in one of these ways:
+
+- The run is over: its events say how.
+- It is told to end (SIGTERM, as when the machine is shut down): it stops its steps and leaves the run to whoever
+  goes on with it. A run is cancelled by `trikk cancel`, never by the end of a process.
+- Another process has the run: it ends without a word.
+- The run can't be driven (its code is gone, the journal is away, this process is killed): it stays as it is, and
+  `driver.log` in the run's folder says why. A server tries again.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from trikk.core.clock import Clock, iso
+from trikk.core.errors import LeaseHeld, LeaseLost, TrikkError
+from trikk.core.values import JSON
+from trikk.execution.launch import leased
+from trikk.execution.project import Project
+from trikk.execution.resume import resume
+from trikk.execution.run_options import How
+from trikk.runs.events import EventKind
+from trikk.runs.states import OVER
+from trikk.tracking.mlflow.background_mirror import mirroring
+
+LOG = "driver.log"
+"""The file in a run's folder that has what its driver says."""
+
+
+def log_of(project: Project, run: str) -> Path:
+    """The file that a run's driver writes to; its folder is there after this call."""
+    return project.logs_of(run) / LOG
+
+
+def drive(project: Project, run: str) -> int:
+    """Start a run that waits, or go on with it, to its end; the exit code of the process that does so.
+
+    Args:
+        project: the project.
+        run: the run's full id.
+    """
+    how = How(hands_over=True)
+    try:
+        with mirroring(project):
+            if not is_withdrawn(project, run, how.clock):
+                resume(project, run, how, code="locked", confirm=lambda _: None)
+    except (LeaseHeld, LeaseLost):
+        return 0  # another process has it, and that is as good
+    except TrikkError as error:
+        # Whoever sees the run wait reads this: a server shows the end of the log as the reason.
+        print(f"{iso(how.clock.now())} {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def is_withdrawn(project: Project, run: str, clock: Clock) -> bool:
+    """Whether somebody has asked to stop the run while nobody drove it; it is cancelled then.
+
+    Raises:
+        LeaseHeld: if a process drives it.
+    """
+    state = project.run(run)
+    if state.cancel_requested is None or state.state in OVER:
+        return False
+    with leased(project.journal, run, clock) as lease:
+        body: dict[str, JSON] = {"error": f"cancelled by {state.cancel_requested}; it had no driver"}
+        if project.run(run).state not in OVER:
+            project.journal.append(run, EventKind.RUN_CANCELLED, body, at=clock.now(), lease=lease)
+    return True
+
+
+def main() -> None:
+    """Drive the run that the command line names."""
+    sys.exit(drive(Project.open(Path(sys.argv[1])), sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""A project whose steps wait until a test lets them go on, and the processes that drive its runs."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from typing import Any
+
+from tests.execution.command import Folder
+
+from trikk.execution.project import Project
+from trikk.execution.queued_run import enqueue
+from trikk.execution.run_options import How
+from trikk.execution.session import Session
+
+CODE = """
+import os, time
+from pathlib import Path
+from trikk import pipeline, step
+
+def note(text):
+    with Path("notes").open("a") as out:
+        out.write(f"{text}\\n")
+
+@step
+def begin(name: str) -> int:
+    note(f"begin {name}")
+    return os.getpid()
+
+@step
+def hold(name: str, pid: int) -> int:
+    note(f"hold {name} {os.getpid()}")
+    while not Path("go").exists():
+        time.sleep(0.02)
+    return 1
+
+@step
+def finish(name: str, value: int) -> int:
+    note(f"finish {name}")
+    return value
+
+@pipeline
+def gated(name: str = "a"):
+    finish(name, hold(name, begin(name)))
+
+@pipeline
+def short(name: str = "a"):
+    begin(name)
+"""
+
+
+class QueueFolder(Folder):
+    """A project's folder, with runs that are asked for."""
+
+    def __init__(self, root: Any) -> None:
+        super().__init__(root)
+        root.mkdir(exist_ok=True)
+        self.write(pipelines=CODE, trikk='name = "queued"\n')
+        self.project = Project.open(root)
+        self._numbers = itertools.count(1)
+
+    def ask(self, session: Session, pipeline: str, trigger: str = "t", at: float = 5.0, **parameters: Any) -> str:
+        """Write a run down that waits; returns its id."""
+        tick = f"{next(self._numbers):05}"
+        origin = {"kind": "trigger", "trigger": trigger, "tick": tick}
+        cause = {"subject": f"trigger/{trigger}", "kind": "tick.started", "identity": f"tick/{tick}"}
+        added = enqueue(self.project, session.graph(pipeline), parameters, origin, at=at, **cause)
+        return str(added.entry.body["run"])
+
+    def ask_one(self, pipeline: str, **parameters: Any) -> str:
+        """Write one run down that waits."""
+        with Session(self.project, How()) as session:
+            return self.ask(session, pipeline, **parameters)
+
+    def drive(self, run: str) -> subprocess.Popen[str]:
+        """Start the process of a run."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "trikk.server.queue.run_process", str(self.root), run],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def driven(self, run: str) -> tuple[int, str]:
+        """Have a process drive a run, and wait for its end: the exit code, and what it says."""
+        process = self.drive(run)
+        out, _ = process.communicate(timeout=60)
+        return process.returncode, out
+
+    def kinds(self, run: str) -> list[str]:
+        """The kinds of a run's events."""
+        return [event.kind for event in self.project.journal.events(run)]
