@@ -87,14 +87,14 @@ def test_a_server_says_that_it_is_there_and_sees_the_others(journal: MemoryJourn
     assert [one.id for one in second.start("aa")] == [first.server.id]
     assert (first.standing.may_fire, second.standing.may_fire) == (True, True)
     clock.advance(BEAT_EVERY)
-    first.turn()
+    first.turn(0.0)
     assert [one.id for one in first.standing.serving] == [second.server.id, first.server.id]
     before = journal.servers()
-    first.turn()
+    first.turn(0.0)
     assert journal.servers() == before, "a turn before its time writes nothing"
-    second.stop()
+    second.close()
     clock.advance(BEAT_EVERY)
-    first.turn()
+    first.turn(0.0)
     assert [one.id for one in first.standing.serving] == [first.server.id]
     assert missed(journal.servers(), clock.now()) == []
 
@@ -106,7 +106,7 @@ def test_a_new_release_counts_at_once_and_an_old_one_again_when_nobody_serves_th
     old.start("aa")
     new.start("bb")
     clock.advance(BEAT_EVERY)
-    old.turn()
+    old.turn(0.0)
     assert (old.standing.may_fire, new.standing.may_fire) == (False, True)
     assert old.standing.whose == f"release bb on {Holder.current().host}"
     restarted = Presence(journal, clock)
@@ -114,7 +114,7 @@ def test_a_new_release_counts_at_once_and_an_old_one_again_when_nobody_serves_th
     assert not restarted.standing.may_fire, "a restart makes no code newer"
     new.serve("aa")
     clock.advance(BEAT_EVERY)
-    old.turn()
+    old.turn(0.0)
     assert old.standing.may_fire
     assert [entry.identity for entry in journal.entries("releases")] == ["aa", "bb"]
 
@@ -124,7 +124,7 @@ def test_a_release_of_a_server_that_is_lost_does_not_count(journal: MemoryJourna
     old.start("aa")
     new.start("bb")
     clock.advance(LOST_AFTER + 1)
-    old.turn()
+    old.turn(0.0)
     assert old.standing.may_fire
     assert [one.id for one in missed(journal.servers(), clock.now())] == [new.server.id]
 

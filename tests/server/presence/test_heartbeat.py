@@ -46,7 +46,7 @@ def listener() -> Iterator[Listener]:
 
 
 def called(heartbeat: Heartbeat) -> None:
-    heartbeat.turn()
+    heartbeat.turn(0.0)
     assert heartbeat._calling is not None
     heartbeat._calling.join(20)
     assert not heartbeat._calling.is_alive()
@@ -62,10 +62,10 @@ def test_it_is_called_every_minute_while_all_parts_turn(
     written = f"http://127.0.0.1:{listener.server_port}/${{PING}}"
     heartbeat = Heartbeat(written, clock, turns.stuck)
     called(heartbeat)
-    heartbeat.turn()
+    heartbeat.turn(0.0)
     assert listener.paths == ["/s3cr3t-id"]
     clock.advance(EVERY)
-    heartbeat.turn()
+    heartbeat.turn(0.0)
     assert turns.stuck() == ["schedule"]
     assert len(listener.paths) == 1
     turns.turned("schedule")

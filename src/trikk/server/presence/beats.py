@@ -28,9 +28,12 @@ class Presence:
         clock: the time.
 
     Attributes:
+        name: as a part of the server.
         server: this server as of its last beat.
         standing: what it may do; as of its last beat, too.
     """
+
+    name = "presence"
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
@@ -75,13 +78,14 @@ class Presence:
                 self.server = replace(self.server, says=says)
                 self._beat(self.server.release)
 
-    def turn(self) -> None:
-        """Beat if it is time; errors as of `start`."""
+    def turn(self, now: float) -> float:  # noqa: ARG002 - its clock has the time
+        """Beat if it is time; seconds until the next beat. Errors as of `start`."""
         with self._turn:
             if self._clock.monotonic() >= self._next_beat:
                 self._beat(self.server.release)
+            return max(0.0, self._next_beat - self._clock.monotonic())
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Leave in order; errors as of `start`."""
         with self._turn:
             self._journal.leave(self.server.id, at=self._clock.now())

@@ -47,6 +47,8 @@ class Heartbeat:
         UsageError: if it is no address of the web, or a variable is not set.
     """
 
+    name = "heartbeat"
+
     def __init__(self, written: str, clock: Clock, stuck: Callable[[], Sequence[str]]) -> None:
         self._address = fill(checked_url(written), where="server.heartbeat")
         if not self._address.text.startswith(("http://", "https://")):
@@ -57,17 +59,23 @@ class Heartbeat:
         self._calling: threading.Thread | None = None
         self._problem = ""
 
-    def turn(self) -> None:
-        """Call if it is time. It is done by a thread of its own: whoever is called may take its time to answer."""
-        now = self._clock.monotonic()
-        if now < self._next or (self._calling is not None and self._calling.is_alive()):
-            return
-        self._next = now + EVERY
-        if stuck := self._stuck():
-            self._note(f"it is left out, for these do not turn: {', '.join(stuck)}")
-            return
-        self._calling = threading.Thread(target=self._call, name="heartbeat", daemon=True)
-        self._calling.start()
+    def turn(self, now: float) -> float:  # noqa: ARG002 - how long ago the last call was is told by another clock
+        """Call if it is time; seconds until the next look.
+
+        A thread of its own calls: whoever is called may take their time to answer.
+        """
+        moment = self._clock.monotonic()
+        if moment >= self._next and not (self._calling is not None and self._calling.is_alive()):
+            self._next = moment + EVERY
+            if stuck := self._stuck():
+                self._note(f"it is left out, for these do not turn: {', '.join(stuck)}")
+            else:
+                self._calling = threading.Thread(target=self._call, name="heartbeat", daemon=True)
+                self._calling.start()
+        return max(1.0, self._next - moment)
+
+    def close(self) -> None:
+        """A call that is under way is left to itself."""
 
     def _call(self) -> None:
         try:
