@@ -30,9 +30,11 @@ from msgspec.structs import replace
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.runs.journals.ledger import Entry
+from trikk.triggers.declaration import Overlap
 from trikk.triggers.declared import Declared
 
 _REMEMBERED = 20  # runs that may not be over: `trikk fire` by hand adds to them without end
+_BY_OTHERS = (Overlap.SKIP, Overlap.CANCEL)  # where it matters whether earlier runs are over
 
 
 class TriggerEntry(StrEnum):
@@ -58,7 +60,7 @@ class TriggerState(Record, frozen=True):
         paused: whether nothing is started by it but by hand.
         last_tick: the tick of its newest run; "" for none.
         last_run: its newest run; "" for none.
-        unfinished: its runs that were not over when last looked at, and the newest one.
+        unfinished: its newest run; with `overlap` of skip or cancel all that were not over when last looked at.
     """
 
     declaration: dict[str, Any]
@@ -88,7 +90,8 @@ class TriggerState(Record, frozen=True):
         if entry.kind != TriggerEntry.STARTED:
             return state
         run = str(entry.body["run"])
-        unfinished = (*state.unfinished, run)[-_REMEMBERED:]
+        remembered = _REMEMBERED if state.declaration["trigger"].get("overlap") in _BY_OTHERS else 1
+        unfinished = (*state.unfinished, run)[-remembered:]
         return replace(state, last_tick=str(entry.body["tick"]), last_run=run, unfinished=unfinished)
 
     def moved(self, tick: str) -> Self:

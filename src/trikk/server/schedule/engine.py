@@ -1,0 +1,185 @@
+"""The engine of triggers: keeps in mind when each comes due next, and looks at those alone that are due.
+
+What it keeps in memory is only that; everything that was decided is in the ledger, where other servers and
+commands decide as well. One that is paused, fired or taken in anew by somebody else is seen when it comes due.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from trikk.core.errors import JournalError, TrikkError, UnknownName
+from trikk.core.text import printable
+from trikk.execution.project import Project
+from trikk.pipeline.graph import Graph
+from trikk.pipeline.parameters.trigger_event import Event
+from trikk.server.schedule import trigger_actions as actions
+from trikk.server.schedule.trigger_actions import Fired
+from trikk.triggers.declared import Declared
+from trikk.triggers.due_ticks import next_tick
+
+_log = logging.getLogger("trikk.server")
+_LONGEST_PAUSE = 5.0
+"""Seconds: a clock that is put forward is noticed after so long."""
+_AT_ONCE = 1000
+"""Moments that one turn decides, so that none takes longer than some seconds."""
+_AFTER_TROUBLE = timedelta(seconds=5)
+"""How long until a trigger is looked at again that could not be decided."""
+
+
+class Engine:
+    """All triggers of a project, as one server looks at them. Safe to use from several threads.
+
+    Args:
+        project: the project.
+        on_queued: called after a run was queued: whoever starts runs need not look for it.
+    """
+
+    name = "schedule"
+
+    def __init__(self, project: Project, on_queued: Callable[[], None] = lambda: None) -> None:
+        self._project = project
+        self._on_queued = on_queued
+        self._lock = threading.Lock()
+        self._graphs: Mapping[str, Graph] = {}
+        self._heap: list[tuple[datetime, str]] = []
+        self.declared: Mapping[str, Declared] = {}
+        self.trouble: dict[str, str] = {}  # by trigger, why it could not be decided when it was looked at last
+
+    def adopt(self, declared: Mapping[str, Declared], graphs: Mapping[str, Graph], now: float) -> None:
+        """Look at these triggers from now on; those that are new or have changed begin at this moment.
+
+        Only for a server whose release counts: the other servers' engines do nothing by a trigger from then on, if
+        theirs is another.
+
+        Args:
+            declared: all triggers of the project by name, as of `project_triggers`.
+            graphs: the pipelines by name.
+            now: wall time in seconds since 1970.
+        """
+        moment = _moment(now)
+        heap = []
+        for trigger in declared.values():
+            standing = actions.adopt(self._project.journal, trigger, moment)
+            # from the cursor and not from now: what came while no server was there is due
+            if (tick := next_tick(trigger, standing.state, standing.state.decided)) is not None:
+                heap.append((tick, trigger.name))
+        actions.retire(self._project.journal, declared, moment)
+        heapq.heapify(heap)
+        with self._lock:
+            self.declared, self._graphs, self._heap = dict(declared), dict(graphs), heap
+            self.trouble = {}
+
+    def turn(self, now: float) -> float:
+        """Decide what is due.
+
+        Args:
+            now: wall time in seconds since 1970.
+
+        Returns:
+            Seconds until it wants its next turn.
+
+        Raises:
+            TrikkError: if the journal can't be read or written; what is due stays due.
+        """
+        moment, left = _moment(now), _AT_ONCE
+        while left > 0 and (declared := self._take_due(moment)) is not None:
+            again = moment  # what is due stays due, whatever goes wrong
+            try:
+                decided = self._decide(declared, moment, left)
+                left -= max(1, decided)
+                if left > 0:
+                    again = next_tick(declared, None, moment) or datetime.max.replace(tzinfo=UTC)
+            except JournalError:
+                raise  # nobody else's turn would go better
+            except TrikkError as error:
+                again = moment + _AFTER_TROUBLE
+                self._tell(declared.name, error)
+            except BaseException:
+                again = moment + _AFTER_TROUBLE
+                raise
+            finally:
+                with self._lock:
+                    if self.declared.get(declared.name) is declared:
+                        heapq.heappush(self._heap, (again, declared.name))
+        with self._lock:
+            pause = (self._heap[0][0] - moment).total_seconds() if self._heap else _LONGEST_PAUSE
+        return min(_LONGEST_PAUSE, max(0.0, pause))
+
+    def deliver(self, trigger: str, event: Event, now: float | None = None) -> Fired:
+        """Start the run that an event calls for, unless it has one; it may be given again without harm.
+
+        Args:
+            trigger: the trigger's name.
+            event: what has happened.
+            now: wall time in seconds since 1970; the clock's if not given.
+
+        Returns:
+            The run, or why there is none; if it `waits` (the trigger is paused, or not there), nothing was
+            decided, and the event is to be given again later.
+
+        Raises:
+            TrikkError: if it can't be written down: it is to be given again later.
+        """
+        declared = self.declared.get(trigger)
+        if declared is None:
+            return Fired(waits=True, why=f"there is no trigger {printable(trigger)}")
+        moment = datetime.now(UTC) if now is None else _moment(now)
+        fired = actions.give_event(self._project, declared, self._graph(declared), event, moment)
+        if fired.run and not fired.repeated:
+            self._on_queued()
+        return fired
+
+    def fire(self, trigger: str, *, tick: datetime | None, by: str, now: float) -> Fired:
+        """Start a trigger's run by hand, unless its tick has one; as `trigger_actions.fire` does.
+
+        Raises:
+            UnknownName: if there is no such trigger.
+        """
+        declared = self.find(trigger)
+        fired = actions.fire(self._project, declared, self._graph(declared), tick=tick, by=by, now=_moment(now))
+        if not fired.repeated:
+            self._on_queued()
+        return fired
+
+    def find(self, trigger: str) -> Declared:
+        """A trigger by its name; UnknownName if there is none."""
+        declared = self.declared.get(trigger)
+        if declared is None:
+            raise UnknownName("trigger", trigger, self.declared)
+        return declared
+
+    def close(self) -> None:
+        """Let go of everything: there is nothing to let go of."""
+
+    def _take_due(self, moment: datetime) -> Declared | None:
+        """A trigger that is due, which is out of the heap then; None if none is."""
+        with self._lock:
+            if not self._heap or self._heap[0][0] > moment:
+                return None
+            return self.declared[heapq.heappop(self._heap)[1]]
+
+    def _decide(self, declared: Declared, moment: datetime, at_most: int) -> int:
+        fired = actions.decide_due(self._project, declared, self._graph(declared), moment, at_most)
+        self.trouble.pop(declared.name, None)
+        if any(each.run for each in fired):
+            self._on_queued()
+        return len(fired)
+
+    def _graph(self, declared: Declared) -> Graph:
+        if declared.pipeline not in self._graphs:
+            raise UnknownName("pipeline", declared.pipeline, self._graphs)
+        return self._graphs[declared.pipeline]
+
+    def _tell(self, trigger: str, error: TrikkError) -> None:
+        if self.trouble.get(trigger) != error.what:  # once, not at each look
+            _log.warning("trigger %s could not be decided: %s", trigger, error)
+        self.trouble[trigger] = error.what
+
+
+def _moment(now: float) -> datetime:
+    return datetime.fromtimestamp(now, UTC)

@@ -1,0 +1,379 @@
+"""What is done to one trigger: taken in, fired, given an event, paused; by a server, or by a command without one.
+
+Everything is decided by the last entry of the trigger's subject, and written on the condition that it still is the
+last one: if somebody else was faster, it is read and decided again. A tick's run and its entry are one transaction
+under the tick's identity (`execution.queued_run`), so that a tick has one run however many look at it, whenever
+they die. What is left by a process that is killed:
+
+- before that transaction: nothing, and whoever looks next decides the same;
+- after it: a run in the queue, which any server starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from trikk.core.errors import Conflict, ParameterError, UnknownName
+from trikk.core.values import JSON
+from trikk.execution.project import Project
+from trikk.execution.queued_run import enqueue
+from trikk.pipeline.graph import Graph
+from trikk.pipeline.parameters.trigger_event import Event
+from trikk.runs.events import EventKind
+from trikk.runs.journals.ledger import Entry, Ledger
+from trikk.runs.states import OVER
+from trikk.triggers.clock_triggers import ClockTrigger
+from trikk.triggers.declaration import Overlap
+from trikk.triggers.declared import Declared
+from trikk.triggers.due_ticks import Decision, Miss, Skip, Start, by_event, due
+from trikk.triggers.trigger_state import TriggerEntry, TriggerState, adoption, body_of, tick_text
+
+_PREFIX = "trigger/"
+_PAYLOAD = 256_000
+"""How large an event's JSON may be, in characters: it becomes part of its run's record, which every list reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """What became of a tick or an event.
+
+    Attributes:
+        run: its run; "" if it has none.
+        repeated: whether it had been decided before.
+        why: why it has no run, in a sentence.
+        waits: whether it is to come again later: nothing was decided.
+    """
+
+    run: str = ""
+    repeated: bool = False
+    why: str = ""
+    waits: bool = False
+
+
+@dataclass(slots=True)
+class Standing:
+    """A trigger as its last entry has it."""
+
+    entry: Entry
+    state: TriggerState
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it was no longer declared when somebody looked last."""
+        return self.entry.kind == TriggerEntry.RETIRED
+
+
+def subject_of(trigger: str) -> str:
+    """The ledger's subject of a trigger."""
+    return f"{_PREFIX}{trigger}"
+
+
+def standing_of(ledger: Ledger, trigger: str) -> Standing | None:
+    """A trigger's last entry and state; None if no server has taken it in yet."""
+    entry = ledger.last(subject_of(trigger))
+    state = TriggerState.of(entry)
+    return None if entry is None or state is None else Standing(entry, state)
+
+
+def adopt(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
+    """Take a trigger in as it is declared now, if that is new; what came before is not due."""
+    while True:
+        standing = standing_of(ledger, declared.name)
+        known = None if standing is None or standing.is_retired else standing.state
+        state = adoption(known, declared, now)
+        if state is None:
+            assert standing is not None
+            return standing
+        if standing is not None:  # it is as it was left in what has nothing to do with when it comes due
+            kept = standing.state
+            state = replace(
+                state,
+                paused=kept.paused,
+                last_tick=kept.last_tick,
+                last_run=kept.last_run,
+                unfinished=kept.unfinished,
+            )
+        after = 0 if standing is None else standing.entry.seq
+        if entry := _added(ledger, declared.name, TriggerEntry.ADOPTED, body_of(state), now, after):
+            return Standing(entry, state)
+
+
+def retire(ledger: Ledger, declared: Mapping[str, Declared], now: datetime) -> list[str]:
+    """Write down which triggers are no longer declared; when one is declared again, it begins anew.
+
+    Returns:
+        Their names.
+    """
+    names = []
+    for subject in ledger.subjects(_PREFIX):
+        name = subject.removeprefix(_PREFIX)
+        if name in declared:
+            continue
+        standing = standing_of(ledger, name)
+        if standing is None or standing.is_retired:
+            continue
+        body = body_of(standing.state)
+        if _added(ledger, name, TriggerEntry.RETIRED, body, now, standing.entry.seq):
+            names.append(name)
+    return names
+
+
+def set_paused(
+    ledger: Ledger, declared: Declared, *, paused: bool, by: str, now: datetime, why: str = ""
+) -> TriggerState:
+    """Pause a trigger, or end its pause; moments of the pause are not made up for.
+
+    Args:
+        ledger: where triggers are.
+        declared: the trigger.
+        paused: whether it is to be paused.
+        by: who asks for it.
+        now: the time, with its zone.
+        why: as whoever asks for it says.
+    """
+    kind = TriggerEntry.PAUSED if paused else TriggerEntry.UNPAUSED
+    while True:
+        standing = adopt(ledger, declared, now)
+        if standing.state.paused == paused:
+            return standing.state
+        state = replace(standing.state, paused=paused)
+        if not paused:
+            state = replace(state, cursor=tick_text(now))
+        if _added(ledger, declared.name, kind, body_of(state, by=by, why=why), now, standing.entry.seq):
+            return state
+
+
+def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime, at_most: int) -> list[Fired]:
+    """Carry out what is due of a trigger by the clock.
+
+    Nothing is done if another release's declaration counts by now, or if it is retired.
+
+    Args:
+        project: the project.
+        declared: the trigger.
+        graph: its pipeline.
+        now: the time, with its zone.
+        at_most: how many moments are decided; what is left over is due at once.
+
+    Returns:
+        What became of each moment that this call has decided, but for those that were missed.
+    """
+    all_fired: list[Fired] = []
+    while len(all_fired) < at_most:
+        standing = standing_of(project.journal, declared.name)
+        if standing is None or standing.is_retired or adoption(standing.state, declared, now) is not None:
+            break
+        unfinished = _unfinished(project, declared, standing)
+        decisions = due(declared, standing.state, now, unfinished)
+        if not decisions:
+            break
+        try:
+            for decision in decisions[: at_most - len(all_fired)]:
+                all_fired += _carry_out(project, declared, graph, standing, decision, now)
+        except Conflict:
+            continue
+    return all_fired
+
+
+def give_event(project: Project, declared: Declared, graph: Graph, event: Event, now: datetime) -> Fired:
+    """Start the run that an event calls for, unless it has one; safe to be repeated, and done by several at once.
+
+    Args:
+        project: the project.
+        declared: the trigger.
+        graph: its pipeline.
+        event: what has happened; its `id` is its identity.
+        now: the time, with its zone.
+
+    Returns:
+        Its run, or why it has none; `waits` if the trigger is paused or not taken in: nothing is lost if the event
+        is given again later.
+    """
+    while True:
+        standing = standing_of(project.journal, declared.name)
+        if standing is None or standing.is_retired:
+            return Fired(waits=True, why="no server has taken the trigger in")
+        if standing.state.paused:
+            return Fired(waits=True, why="the trigger is paused")
+        unfinished = _unfinished(project, declared, standing)
+        decision: Decision = by_event(declared, standing.state, event, unfinished)
+        if len(str(event.to_json())) > _PAYLOAD:
+            decision = Skip(event.id, f"the event has more than {_PAYLOAD // 1000} kB")
+        try:
+            return _carry_out(project, declared, graph, standing, decision, now)[0]
+        except Conflict:
+            continue
+
+
+def fire(
+    project: Project, declared: Declared, graph: Graph, *, tick: datetime | None, by: str, now: datetime
+) -> Fired:
+    """Start a trigger's run by hand, be it paused or not, unless its tick has one.
+
+    Args:
+        project: the project.
+        declared: the trigger.
+        graph: its pipeline.
+        tick: the scheduled moment that the run is for, with its zone; this moment if None.
+        by: who asks for it.
+        now: the time, with its zone.
+
+    Raises:
+        ParameterError: if the pipeline can't be run with its parameters.
+    """
+    is_scheduled = tick is not None and isinstance(declared.trigger, ClockTrigger)
+    at = (tick or now).astimezone(UTC)
+    event = Event(id=tick_text(at), kind=declared.trigger.kind if is_scheduled else "hand", at=at)
+    while True:
+        standing = adopt(project.journal, declared, now)
+        try:
+            fired = _start(project, declared, graph, standing, event, standing.state, now, by=by)
+            if (
+                fired.repeated and not fired.run
+            ):  # skipped by the clock; whoever asks by hand wants it all the same
+                fired = _start(project, declared, graph, standing, event, standing.state, now, by=by, again=True)
+        except Conflict:
+            continue
+        return fired
+
+
+def _carry_out(
+    project: Project, declared: Declared, graph: Graph, standing: Standing, decision: Decision, now: datetime
+) -> list[Fired]:
+    """Carry out a decision, and bring `standing` up to date; Conflict if somebody else has written meanwhile."""
+    state, journal = standing.state, project.journal
+    if isinstance(decision, Miss):
+        moved = state.moved(tick_text(decision.last))
+        body = body_of(moved, first=tick_text(decision.first), last=tick_text(decision.last))
+        body |= {"count": decision.count, "why": decision.why}
+        _write(journal, standing, TriggerEntry.MISSED, body, now)
+        return []
+    is_clock = isinstance(declared.trigger, ClockTrigger)
+    if isinstance(decision, Start):
+        moved = state.moved(decision.event.id) if is_clock else state
+        if decision.cancels:
+            _cancel(project, declared, state, now)
+        try:
+            fired = _start(project, declared, graph, standing, decision.event, moved, now)
+        except ParameterError as error:
+            decision = Skip(decision.event.id, error.what)
+        else:
+            if fired.repeated and is_clock:
+                _pass(journal, declared.name, decision.event.id, fired, now)
+                raise Conflict("the tick was decided before")
+            return [fired]
+    moved = state.moved(decision.tick) if is_clock else state
+    body = body_of(moved, tick=decision.tick, why=decision.why)
+    repeated = _write(journal, standing, TriggerEntry.SKIPPED, body, now, identity=f"tick/{decision.tick}")
+    if repeated and is_clock:
+        _pass(journal, declared.name, decision.tick, Fired(run=str(repeated.body.get("run", ""))), now)
+        raise Conflict("the tick was decided before")
+    run = str(repeated.body.get("run", "")) if repeated else ""
+    return [Fired(run=run, repeated=repeated is not None, why="" if run else decision.why)]
+
+
+def _start(
+    project: Project,
+    declared: Declared,
+    graph: Graph,
+    standing: Standing,
+    event: Event,
+    moved: TriggerState,
+    now: datetime,
+    *,
+    by: str = "",
+    again: bool = False,
+) -> Fired:
+    """Queue the run of a tick, if it has none, and bring `standing` up to date."""
+    origin: dict[str, JSON] = {"kind": "trigger", "trigger": declared.name, "tick": event.id}
+    added = enqueue(
+        project,
+        graph,
+        declared.trigger.parameters_at(graph, event),
+        origin,
+        subject=subject_of(declared.name),
+        kind=TriggerEntry.STARTED,
+        identity=f"tick/{event.id}" + "/again" * again,
+        at=now.timestamp(),
+        entry=body_of(moved, tick=event.id, **({"by": by} if by else {})),
+        after=standing.entry.seq,
+    )
+    body = added.entry.body
+    if added.repeated:
+        return Fired(run=str(body.get("run", "")), repeated=True, why=str(body.get("why", "")))
+    standing.entry = added.entry
+    standing.state = TriggerState.of(added.entry) or moved
+    return Fired(run=str(body["run"]))
+
+
+def _pass(ledger: Ledger, trigger: str, tick: str, fired: Fired, now: datetime) -> None:
+    """Move the cursor past a tick that had its run before it came due, unless another server has."""
+    standing = standing_of(ledger, trigger)
+    if standing is not None and standing.state.cursor < tick:
+        body = body_of(standing.state.moved(tick), tick=tick, run=fired.run, why=fired.why)
+        _added(ledger, trigger, TriggerEntry.PASSED, body, now, standing.entry.seq, f"tick/{tick}/passed")
+
+
+def _cancel(project: Project, declared: Declared, state: TriggerState, now: datetime) -> None:
+    """Ask for the end of earlier runs. Before the later one is there: after a kill it is done again."""
+    for run in state.unfinished:
+        if _is_unfinished(project, run):
+            body: dict[str, JSON] = {"by": f"trigger {declared.name}"}
+            project.journal.append(run, EventKind.RUN_CANCEL_REQUESTED, body, at=now.timestamp())
+
+
+def _unfinished(project: Project, declared: Declared, standing: Standing) -> int:
+    """How many of its runs are not over, as far as that matters; the others are left out of `standing`."""
+    if declared.trigger.overlap not in (Overlap.SKIP, Overlap.CANCEL):
+        return 0
+    over = [run for run in standing.state.unfinished if not _is_unfinished(project, run)]
+    standing.state = standing.state.without(over)
+    return len(standing.state.unfinished)
+
+
+def _is_unfinished(project: Project, run: str) -> bool:
+    try:
+        return project.journal.row(run).state not in OVER
+    except UnknownName:
+        return False
+
+
+def _write(
+    ledger: Ledger,
+    standing: Standing,
+    kind: str,
+    body: dict[str, JSON],
+    now: datetime,
+    identity: str | None = None,
+) -> Entry | None:
+    """Add an entry after that of `standing`; if its identity is taken, the entry that has it is returned."""
+    added = ledger.add(
+        standing.entry.subject, kind, body, at=now.timestamp(), identity=identity, after=standing.entry.seq
+    )
+    if added.repeated:
+        return added.entry
+    standing.entry = added.entry
+    standing.state = TriggerState.of(added.entry) or standing.state
+    return None
+
+
+def _added(
+    ledger: Ledger,
+    trigger: str,
+    kind: str,
+    body: dict[str, JSON],
+    now: datetime,
+    after: int,
+    identity: str | None = None,
+) -> Entry | None:
+    """The entry that was added; None if somebody else was faster."""
+    try:
+        return ledger.add(
+            subject_of(trigger), kind, body, at=now.timestamp(), identity=identity, after=after
+        ).entry
+    except Conflict:
+        return None

@@ -1,0 +1,378 @@
+"""The engine of triggers: every tick has one run, whoever looks, whatever was done by hand, however late."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.server.schedule.places import (
+    GRAPHS,
+    START,
+    declared,
+    engine_of,
+    kinds_of,
+    project_of,
+    rows_of,
+    ticks_of,
+)
+
+from trikk.core.errors import JournalError, UnknownName
+from trikk.runs.events import EventKind
+from trikk.runs.states import RunStatus
+from trikk.server.schedule.engine import Engine
+from trikk.server.schedule.trigger_actions import fire, set_paused, standing_of
+from trikk.triggers import AfterRun, Cron, Event, FileArrived, Interval, Missed, Overlap
+from trikk.triggers.declaration import Trigger
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+FOUR = START + 4 * HOUR
+DAILY = Cron("0 4 * * *")
+
+
+def look(engine: Engine, at: datetime) -> float:
+    return engine.turn(at.timestamp())
+
+
+def ends(project: Any, run: str, kind: EventKind = EventKind.RUN_SUCCEEDED) -> None:
+    project.journal.append(run, kind, {}, at=START.timestamp())
+
+
+def happened(number: int) -> Event:
+    return Event(id=f"inbox/{number}.csv", kind="file-arrived", at=START, path=f"inbox/{number}.csv")
+
+
+def test_a_moment_that_has_come_has_its_run_in_the_queue() -> None:
+    project = project_of()
+    queued: list[int] = []
+    engine = Engine(project, lambda: queued.append(1))
+    engine.adopt(declared(t=DAILY), GRAPHS, START.timestamp())
+    assert look(engine, FOUR - timedelta(seconds=2)) == pytest.approx(2)
+    assert ticks_of(project) == []
+    look(engine, FOUR)
+    (row,) = rows_of(project)
+    assert row.state == RunStatus.QUEUED
+    assert row.origin == {"kind": "trigger", "trigger": "t", "tick": "2026-03-01T04:00:00+00:00"}
+    assert row.parameters["day"] == "2026-03-01"
+    assert row.parameters["event"]["id"] == "2026-03-01T04:00:00+00:00"  # type: ignore[index,call-overload]
+    assert queued == [1]
+    look(engine, FOUR + timedelta(minutes=1))
+    assert len(ticks_of(project)) == 1
+
+
+def test_a_trigger_is_due_from_its_adoption_and_not_before() -> None:
+    project = project_of()
+    look(engine_of(project, FOUR + HOUR, t=DAILY), FOUR + HOUR)
+    assert kinds_of(project) == ["trigger.adopted"]
+
+
+def test_two_servers_start_one_run_and_the_second_goes_on_where_the_first_ended() -> None:
+    project = project_of()
+    first, second = engine_of(project, START, t=DAILY), engine_of(project, START, t=DAILY)
+    for day in range(3):
+        for engine in (first, second):
+            look(engine, FOUR + day * DAY)
+    assert len(ticks_of(project)) == 3
+    later = engine_of(project, FOUR + 5 * DAY, t=DAILY)  # a new server: what came meanwhile is due
+    look(later, FOUR + 5 * DAY)
+    assert ticks_of(project)[3:] == ["2026-03-06T04:00:00+00:00"]
+    entry = project.journal.entries("trigger/t")[-2]
+    assert entry.kind == "ticks.missed"
+    assert [entry.body[key] for key in ("first", "last", "count")] == [
+        "2026-03-04T04:00:00+00:00",
+        "2026-03-05T04:00:00+00:00",
+        2,
+    ]
+
+
+def test_a_run_that_was_started_by_hand_before_its_moment_is_its_run() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=DAILY)
+    by_hand = engine.fire("t", tick=FOUR, by="ann", now=(START + HOUR).timestamp())
+    assert not by_hand.repeated
+    look(engine, FOUR)
+    again = engine.fire("t", tick=FOUR, by="ann", now=(FOUR + HOUR).timestamp())
+    assert (again.run, again.repeated) == (by_hand.run, True)
+    assert ticks_of(project) == ["2026-03-01T04:00:00+00:00"]
+    assert kinds_of(project) == ["trigger.adopted", "tick.started", "tick.passed"]
+    look(engine, FOUR + DAY)
+    assert len(ticks_of(project)) == 2
+
+
+def test_a_command_without_any_server_fires_and_the_server_that_comes_later_knows() -> None:
+    project = project_of()
+    cron = declared(t=DAILY)["t"]
+    fired = fire(project, cron, GRAPHS["nightly"], tick=FOUR, by="ann", now=START)
+    look(engine_of(project, START + HOUR, t=DAILY), FOUR)
+    assert ticks_of(project) == ["2026-03-01T04:00:00+00:00"]
+    assert rows_of(project)[0].id == fired.run
+
+
+def test_by_hand_without_a_moment_there_is_a_run_each_time() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=DAILY)
+    runs = {
+        engine.fire("t", tick=None, by="ann", now=START.timestamp() + seconds).run for seconds in (0.25, 0.5, 0.5)
+    }
+    assert len(runs) == 2
+    assert {row.parameters["event"]["kind"] for row in rows_of(project)} == {"hand"}  # type: ignore[index,call-overload]
+
+
+def test_a_skipped_moment_can_be_had_by_hand_once() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=Cron("0 4 * * *", overlap="skip"))
+    look(engine, FOUR)
+    look(engine, FOUR + DAY)
+    assert kinds_of(project)[-1] == "tick.skipped"
+    runs = [engine.fire("t", tick=FOUR + DAY, by="ann", now=(FOUR + DAY).timestamp()) for _ in range(2)]
+    assert (runs[0].run, [fired.repeated for fired in runs]) == (runs[1].run, [False, True])
+    assert ticks_of(project)[1:] == ["2026-03-02T04:00:00+00:00"]
+
+
+def test_while_paused_nothing_is_due_and_afterwards_nothing_is_made_up_for() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=DAILY)
+    cron = engine.find("t")
+    set_paused(project.journal, cron, paused=True, by="ann", why="holiday", now=START + HOUR)
+    look(engine, FOUR)
+    assert engine.fire("t", tick=None, by="ann", now=FOUR.timestamp()).run
+    look(engine_of(project, FOUR + DAY, t=DAILY), FOUR + DAY)  # a restart does not end it
+    set_paused(project.journal, cron, paused=False, by="ann", now=FOUR + DAY + HOUR)
+    set_paused(project.journal, cron, paused=False, by="ann", now=FOUR + DAY + HOUR)
+    look(engine, FOUR + DAY + 2 * HOUR)
+    assert kinds_of(project) == ["trigger.adopted", "trigger.paused", "tick.started", "trigger.unpaused"]
+    look(engine, FOUR + 2 * DAY)
+    assert ticks_of(project)[1:] == ["2026-03-03T04:00:00+00:00"]
+    assert project.journal.entries("trigger/t")[1].body["why"] == "holiday"
+
+
+def test_a_moment_is_skipped_while_a_run_is_not_over() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=Cron("0 4 * * *", overlap=Overlap.SKIP))
+    for day in range(2):
+        look(engine, FOUR + day * DAY)
+    (first,) = rows_of(project)
+    assert project.journal.last("trigger/t").body["why"] == f"run {first.id} is not over"
+    ends(project, first.id)
+    look(engine, FOUR + 2 * DAY)
+    assert ticks_of(project)[1:] == ["2026-03-03T04:00:00+00:00"]
+
+
+def test_an_earlier_run_is_cancelled_before_the_later_one_is_queued() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=Cron("0 4 * * *", overlap=Overlap.CANCEL))
+    for day in range(2):
+        look(engine, FOUR + day * DAY)
+    first, second = rows_of(project)
+    assert [e.kind for e in project.journal.events(first.id)] == ["run.created", "run.cancel_requested"]
+    assert [e.kind for e in project.journal.events(second.id)] == ["run.created"]
+
+
+@pytest.mark.parametrize("overlap", [Overlap.QUEUE, Overlap.ALLOW])
+def test_runs_that_may_wait_or_meet_are_queued_without_asking_for_others(overlap: Overlap) -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=Cron("0 4 * * *", overlap=overlap))
+    for day in range(3):
+        look(engine, FOUR + day * DAY)
+    assert len(ticks_of(project)) == 3
+
+
+def test_all_that_was_missed_is_made_up_for_up_to_a_limit() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=Interval("1h", missed=Missed.ALL, at_most=5))
+    look(engine, START + 100 * HOUR)
+    assert ticks_of(project) == [(START + n * HOUR).isoformat() for n in range(96, 101)]
+    assert project.journal.entries("trigger/t")[1].body["count"] == 95
+
+
+def test_more_than_a_turn_decides_is_left_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trikk.server.schedule.engine._AT_ONCE", 3)
+    project = project_of()
+    engine = engine_of(project, START, t=Interval("1h", missed=Missed.ALL, at_most=5), u=Interval("100h"))
+    for total in (3, 6, 6):
+        look(engine, START + 100 * HOUR)
+        assert len(ticks_of(project)) + len(ticks_of(project, "u")) == total
+
+
+def test_a_changed_line_begins_anew_and_a_changed_parameter_does_not() -> None:
+    project = project_of()
+    engine_of(project, START, t=DAILY)
+    changed = engine_of(project, FOUR + HOUR, t=Cron("0 4 * * *", day_offset=-1))
+    look(changed, FOUR + HOUR)
+    assert rows_of(project)[0].parameters["day"] == "2026-02-28"
+    look(engine_of(project, FOUR + 2 * DAY, t=Cron("30 3 * * *", day_offset=-1)), FOUR + 2 * DAY)
+    assert len(ticks_of(project)) == 1
+
+
+def test_a_server_of_other_code_starts_nothing_by_what_no_longer_counts() -> None:
+    project = project_of()
+    old = engine_of(project, START, t=DAILY)
+    new = engine_of(project, START, t=Cron("0 5 * * *"))
+    for hours in (4, 5):
+        for engine in (old, new):
+            look(engine, START + hours * HOUR)
+    assert ticks_of(project) == ["2026-03-01T05:00:00+00:00"]
+
+
+def test_a_trigger_that_comes_back_to_the_code_begins_anew_and_stays_paused() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=DAILY, u=DAILY)
+    set_paused(project.journal, engine.find("u"), paused=True, by="ann", now=START)
+    engine.adopt({}, GRAPHS, START.timestamp())
+    look(engine, FOUR)
+    assert kinds_of(project) == ["trigger.adopted", "trigger.retired"]
+    look(engine_of(project, FOUR + HOUR, t=DAILY, u=DAILY), FOUR + HOUR)
+    assert ticks_of(project) == []
+    standing = standing_of(project.journal, "u")
+    assert standing is not None
+    assert standing.state.paused
+    with pytest.raises(UnknownName):
+        engine.find("t")
+
+
+def test_an_event_has_one_run_however_often_it_is_given() -> None:
+    project = project_of()
+    engines = [engine_of(project, START, t=FileArrived("inbox/*")) for _ in range(2)]
+    fired = [engine.deliver("t", happened(1)) for engine in engines]
+    assert fired[0].run == fired[1].run
+    assert [each.repeated for each in fired] == [False, True]
+    assert rows_of(project)[0].parameters["event"]["path"] == "inbox/1.csv"  # type: ignore[index,call-overload]
+    assert standing_of(project.journal, "t").state.decided == START  # type: ignore[union-attr]
+    assert look(engines[0], START) > 0
+
+
+def test_an_event_waits_while_its_trigger_is_paused_or_unknown() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=AfterRun("other"))
+    set_paused(project.journal, engine.find("t"), paused=True, by="ann", now=START)
+    assert engine.deliver("t", happened(1)).waits
+    assert engine.deliver("nobody", happened(1)).waits
+    set_paused(project.journal, engine.find("t"), paused=False, by="ann", now=START)
+    assert engine.deliver("t", happened(1)).run
+
+
+def test_an_event_that_no_record_holds_is_skipped_and_told() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=FileArrived("inbox/*"))
+    huge = Event(id="1", kind="message", at=START, payload="x" * 300_000)
+    fired = [engine.deliver("t", huge) for _ in range(2)]
+    assert [each.run for each in fired] == ["", ""]
+    assert fired[0].why == "the event has more than 256 kB"
+    assert kinds_of(project) == ["trigger.adopted", "tick.skipped"]
+
+
+def test_what_can_not_be_decided_holds_up_no_other() -> None:
+    project = project_of()
+    engine = Engine(project)
+    engine.adopt(declared(a=DAILY, b=DAILY), {}, START.timestamp())
+    assert look(engine, FOUR) > 0
+    assert set(engine.trouble) == {"a", "b"}
+    engine.adopt(declared(a=DAILY, b=DAILY), GRAPHS, FOUR.timestamp())
+    look(engine, FOUR)
+    assert (len(ticks_of(project, "a")), len(ticks_of(project, "b")), engine.trouble) == (1, 1, {})
+
+
+def test_what_is_due_stays_due_while_the_journal_can_not_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=DAILY)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise JournalError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(project.journal, "create_once", refuse)
+        for _ in range(2):
+            with pytest.raises(JournalError):
+                look(engine, FOUR)
+    look(engine, FOUR)
+    assert len(ticks_of(project)) == 1
+
+
+def test_only_triggers_that_are_due_are_looked_at() -> None:
+    """A thousand schedules cost nothing while none is due: no query, however many turns there are."""
+    project = project_of()
+    many: dict[str, Trigger] = {f"t{n}": DAILY for n in range(1000)}
+    engine = engine_of(project, START, **many)
+    asked = 0
+    last = project.journal.last
+
+    def counted(subject: str) -> Any:
+        nonlocal asked
+        asked += 1
+        return last(subject)
+
+    project.journal.last = counted
+    for minute in range(239):
+        look(engine, START + timedelta(minutes=minute))
+    assert asked == 0
+    look(engine, FOUR)
+    look(engine, FOUR + HOUR)
+    assert len({row.origin["trigger"] for row in project.journal.runs(limit=None)}) == 1000
+    assert asked <= 2000
+
+
+actions = st.one_of(
+    st.tuples(st.just("look"), st.integers(0, 1)),
+    st.tuples(st.just("fire"), st.integers(-3, 3)),
+    st.tuples(st.just("restart"), st.integers(0, 1)),
+    st.tuples(st.just("pause"), st.booleans()),
+    st.tuples(st.just("pass"), st.sampled_from([1, 20, 61, 7 * 60, 3 * 24 * 60])),
+)
+ways = st.sampled_from(
+    [
+        Interval("1h"),
+        Interval("1h", missed="all", at_most=4),
+        Interval("1h", missed="skip"),
+        Cron("30 */2 * * *", timezone="Europe/Oslo", overlap="skip"),
+        Cron("0 2 * * *", timezone="Europe/Oslo", overlap="cancel"),
+    ]
+)
+
+
+@settings(max_examples=60)
+@given(ways, st.lists(actions, max_size=30))
+def test_whatever_is_done_in_whatever_order_a_tick_has_one_run(trigger: Trigger, steps: list[Any]) -> None:
+    project, now = project_of(), datetime.fromisoformat("2026-03-28T22:15:00+00:00")
+    engines = [engine_of(project, now, t=trigger) for _ in range(2)]
+    for action, how in steps:
+        if action == "look":
+            look(engines[how], now)
+        elif action == "fire":
+            hour = (now + how * HOUR).replace(minute=0)
+            engines[0].fire("t", tick=hour, by="ann", now=now.timestamp())
+        elif action == "restart":
+            engines[how] = engine_of(project, now, t=trigger)
+        elif action == "pause":
+            set_paused(project.journal, engines[0].find("t"), paused=how, by="ann", now=now)
+        else:
+            now += timedelta(minutes=how)
+    for engine in engines:
+        look(engine, now)
+        look(engine, now)
+    ticks = ticks_of(project)
+    assert len(ticks) == len(set(ticks))
+    entries = project.journal.entries("trigger/t")
+    cursors = [entry.body["cursor"] for entry in entries if entry.kind != "trigger.unpaused"]
+    assert cursors == sorted(cursors)
+    last = entries[-1].body
+    assert last["paused"] or list(trigger.ticks(datetime.fromisoformat(last["cursor"]), now)) == []  # type: ignore[attr-defined]
+
+
+def test_threads_that_give_the_same_events_start_one_run_for_each() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=FileArrived("inbox/*"))
+    runs: list[str] = []
+
+    def give() -> None:
+        runs.extend(engine.deliver("t", happened(number)).run for number in range(20))
+
+    threads = [threading.Thread(target=give) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(runs) == 80
+    assert len(set(runs)) == len(ticks_of(project)) == 20
