@@ -153,10 +153,16 @@ class Graph(Record, frozen=True):
     parameters: tuple[ParameterSpec, ...]
     nodes: Mapping[str, Node]
     doc: str = ""
+    pools: tuple[str, ...] = ()  # in each of which a run takes a place that `trikk serve` starts
 
     @classmethod
     def build(
-        cls, pipeline: str, parameters: tuple[ParameterSpec, ...], nodes: list[Node], doc: str = ""
+        cls,
+        pipeline: str,
+        parameters: tuple[ParameterSpec, ...],
+        nodes: list[Node],
+        doc: str = "",
+        pools: tuple[str, ...] = (),
     ) -> Graph:
         """Check the nodes and put them into an order in which they can run."""
         named: dict[str, Node] = {}
@@ -171,7 +177,7 @@ class Graph(Record, frozen=True):
             named[node.name] = node
         for node in nodes:
             _check_edges(node, named, {p.name for p in parameters})
-        return cls(pipeline, parameters, _sorted(pipeline, named), doc)
+        return cls(pipeline, parameters, _sorted(pipeline, named), doc, pools)
 
     def tables_read(self) -> tuple[str, ...]:
         """Names of the tables that any step reads, each once, sorted."""
@@ -195,6 +201,7 @@ class Graph(Record, frozen=True):
             "doc": self.doc,
             "parameters": [p.to_json() for p in self.parameters],
             "nodes": [n.to_json() for n in self.nodes.values()],
+            **({"pools": list(self.pools)} if self.pools else {}),
         }
 
     @classmethod
@@ -205,6 +212,7 @@ class Graph(Record, frozen=True):
             tuple(ParameterSpec.read(p) for p in data["parameters"]),
             [Node.read(n) for n in data["nodes"]],
             data.get("doc", ""),
+            tuple(data.get("pools", ())),
         )
 
 
