@@ -27,6 +27,8 @@ COMMANDS = {
     "artifacts": ("run_commands.experiments", "List what a run made and logged; write or open one of them."),
     "sweep": ("run_commands.experiments", "Search for good parameters: a run for each, ranked."),
     "mirror": ("run_commands.experiments", "Copy finished runs to an MLflow server."),
+    "triggers": ("server_commands.trigger_commands", "List what starts runs by itself, show it, pause it."),
+    "fire": ("server_commands.trigger_commands", "Start a trigger's run by hand."),
     "tables": ("table_commands", "List tables, or show one: columns, rows, versions."),
     "models": (
         "model_commands.registered_models",

@@ -73,7 +73,7 @@ def run(
             session.capture()
             warn_of_effects(session, session.graph(pipeline), parameters)
             state = session.run(pipeline, parameters, text=True)
-    return _finish(project, state, as_json=as_json)
+    return finish(project, state, as_json=as_json)
 
 
 @click.command()
@@ -137,7 +137,7 @@ def resume(
             keep=keep,
             ask=_again_or_keep if asks else None,
         )
-    return _finish(project, resumed, as_json=as_json)
+    return finish(project, resumed, as_json=as_json)
 
 
 def _chosen_code(project: Project, state: RunState, *, asks: bool) -> Any:
@@ -236,7 +236,8 @@ def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
         os.close(stdout)
 
 
-def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
+def finish(project: Project, state: RunState, *, as_json: bool) -> int:
+    """Say how a run has ended; the exit code of the command."""
     good = state.state == RunStatus.SUCCEEDED
     if as_json:
         from trikk.tracking.fold import read_record

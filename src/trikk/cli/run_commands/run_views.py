@@ -170,6 +170,7 @@ def _about(row: RunRow) -> str:
     notes = {
         "replay": f" (replay of {row.origin.get('of')})",
         "backfill": " (backfill)",
+        "trigger": f" (trigger {row.origin.get('trigger')}, {row.origin.get('tick')})",
         "sweep": f" (sweep {row.origin.get('sweep')})",
     }
     note = notes.get(kind, "")

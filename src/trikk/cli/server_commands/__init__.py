@@ -1,0 +1,1 @@
+"""Commands of the server, and on what it does."""
