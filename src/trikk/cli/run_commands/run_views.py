@@ -24,6 +24,7 @@ from trikk.cli.printing import (
     value_text,
     when,
 )
+from trikk.cli.run_commands.execute import explain_waiting
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.text import counted
@@ -134,6 +135,7 @@ def _print_graph(graph: Graph) -> None:
         notes += [f"uses {m.model}" for m in node.models()]
         notes += [f"maps over {node.mapped}"] if node.mapped else []
         notes += [f"when {c}" for c in node.when]
+        notes += [f"asks: {node.question.text}"] if node.question else []
         rows.append([node.name, ", ".join(node.upstream()) or "-", "; ".join(notes), node.where])
     table(["STEP", "AFTER", "", "WHERE"], rows)
 
@@ -210,6 +212,8 @@ def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost 
     )
     _print_gates(record.gates)
     _print_logged(record)
+    if state.state == RunStatus.WAITING:
+        explain_waiting(state)
     if state.state in (RunStatus.FAILED, RunStatus.CANCELLED) and not state.forgotten:
         echo(f"next: trikk logs {state.id}, then {way_on(project, state)}")
 
