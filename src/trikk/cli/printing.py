@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import getpass
 import json
-import math
 import re
 import shutil
 import sys
@@ -19,7 +18,7 @@ import click
 
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.text import counted, printable, printable_lines, shorten
-from trikk.core.values import plain
+from trikk.core.values import finite, plain
 
 # Long enough to tell things apart, short enough for two columns on a usual terminal.
 VALUE = 60  # characters of a value in a line that shows others beside it
@@ -101,7 +100,7 @@ def print_json_list(name: str, items: Iterable[Any]) -> None:
 def _json_lines(value: Any) -> list[str]:
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     # ASCII where the terminal writes nothing else: a name that it can't write would end the command half-way.
-    text = json.dumps(_finite(value), indent=2, ensure_ascii=plain, allow_nan=False)
+    text = json.dumps(finite(value), indent=2, ensure_ascii=plain, allow_nan=False)
     return [_without_controls(line) for line in text.split("\n")]
 
 
@@ -111,15 +110,6 @@ def _without_controls(line: str) -> str:
         return line
     # As JSON escapes them, so that the document says the same.
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        # Python would write NaN, which is not JSON and which no other program reads.
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def state_text(state: str) -> str:

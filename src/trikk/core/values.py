@@ -129,6 +129,16 @@ def plain(value: JSON, number: Callable[[str], Any] = str) -> Any:
     return [plain(item, number) for item in inside] if kind == "tuple" else str(inside)
 
 
+def finite(value: Any) -> Any:
+    """JSON without the numbers that JSON does not know (NaN, infinities), which become None."""
+    if isinstance(value, float):
+        # Python would write NaN, which no other program reads.
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _enum(parts: Any) -> enum.Enum:
     found = _member(*parts)
     if found is None:

@@ -122,21 +122,11 @@ class Journal(Ledger, ServerBeats, Protocol):
         """
 
     def append(
-        self,
-        run: str,
-        kind: str,
-        body: dict[str, JSON],
-        *,
-        at: float,
-        lease: Lease | None = None,
-        after: int | None = None,
+        self, run: str, kind: str, body: dict[str, JSON], *, at: float, lease: Lease | None = None
     ) -> Event:
         """Append one event in a transaction of its own, which is over when this returns.
 
-        With `after`, the `seq` of the run's last event that the caller has read, it is a decision by that state.
-
         Raises:
-            Conflict: if the run has a later event than `after`; nothing was written.
             LeaseLost: if `lease` is given and another driver has taken the run, or it was released;
                 checked inside the transaction, so that a driver that was overtaken writes nothing.
             UsageError: if the kind or the body can't be stored.
@@ -149,12 +139,11 @@ class Journal(Ledger, ServerBeats, Protocol):
         *,
         at: float,
         lease: Lease | None = None,
-        after: int | None = None,
     ) -> list[Event]:
         """Append (kind, body) pairs in one transaction: all or none. Raises as `append` does."""
 
-    def events(self, run: str, *, after: int = 0) -> list[Event]:
-        """The run's events with `seq` greater than `after`, in order."""
+    def events(self, run: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
+        """The run's events with `seq` greater than `after`, in order; the first so many, or all."""
 
     def last_seq(self, run: str) -> int:
         """The `seq` of the run's last event: a cheap way to see that something happened."""

@@ -207,16 +207,9 @@ class SqlJournal(SqlLedger, Journal, ABC):
         return event
 
     def append(
-        self,
-        run: str,
-        kind: str,
-        body: dict[str, JSON],
-        *,
-        at: float,
-        lease: Lease | None = None,
-        after: int | None = None,
+        self, run: str, kind: str, body: dict[str, JSON], *, at: float, lease: Lease | None = None
     ) -> Event:
-        return self.append_many(run, [(kind, body)], at=at, lease=lease, after=after)[0]
+        return self.append_many(run, [(kind, body)], at=at, lease=lease)[0]
 
     def append_many(
         self,
@@ -225,7 +218,6 @@ class SqlJournal(SqlLedger, Journal, ABC):
         *,
         at: float,
         lease: Lease | None = None,
-        after: int | None = None,
     ) -> list[Event]:
         port.check_kinds(kind for kind, _ in events)
         texts = [port.dump(body) for _, body in events]
@@ -236,8 +228,6 @@ class SqlJournal(SqlLedger, Journal, ABC):
             # driver could take the run, and both would write.
             if lease is not None:
                 self._check_lease(connection, run, lease)
-            if after is not None and self._last_seq(connection, run) > after:
-                raise port.changed_meanwhile(f"run {run}")
             appended = []
             for (kind, body), text in zip(events, texts, strict=True):
                 event, chain = self._insert(connection, chain, run, kind, body, text, at)
@@ -247,9 +237,9 @@ class SqlJournal(SqlLedger, Journal, ABC):
                 connection.execute(self._sql["change_run"], sqlrows.columns(row))
         return appended
 
-    def events(self, run: str, *, after: int = 0) -> list[Event]:
+    def events(self, run: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         self._known(run)
-        rows = self._read("events", run=run, after=after)
+        rows = self._read("events", run=run, after=after, limit=_EVERYTHING if limit is None else limit)
         if not rows:
             self.row(run)
         # A chain can be followed from its beginning only; looks at what is new read a few events many times.
@@ -414,7 +404,7 @@ class SqlJournal(SqlLedger, Journal, ABC):
         for (run,) in connection.execute(self._sql["every_run_id"]).fetchall():
             last = None
             for _, seq, kind, at, body, _ in connection.execute(
-                self._sql["events"], {"run": run, "after": 0}
+                self._sql["events"], {"run": run, "after": 0, "limit": _EVERYTHING}
             ).fetchall():
                 last = sqlrows.link(last, run, kind, at, body)
                 connection.execute(self._sql["put_event_chain"], {"seq": seq, "chain": last})
@@ -451,9 +441,6 @@ class SqlJournal(SqlLedger, Journal, ABC):
         _, current = self._lease(connection, run)
         if current is None or (run, current.epoch) != (lease.run, lease.epoch):
             raise port.lease_lost(lease)
-
-    def _last_seq(self, connection: Any, run: str) -> int:
-        return int(connection.execute(self._sql["last_seq"], {"run": run}).fetchone()[0])
 
     def _insert(
         self, connection: Any, before: str | None, run: str, kind: str, body: dict[str, JSON], text: str, at: float

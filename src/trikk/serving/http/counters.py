@@ -6,11 +6,10 @@ prometheus_client's mode for many processes, which keeps the series of the dead,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from trikk.core.errors import MissingExtra
+from trikk.web.prometheus import new_registry, samples
 
 if TYPE_CHECKING:
     from prometheus_client.core import InfoMetricFamily
@@ -19,7 +18,6 @@ _NAMESPACE = "trikk_endpoint"
 # From a millisecond, for a small model alone, to the time-out.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 16384, 65536)
-_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
@@ -30,10 +28,8 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        _import_for_one_process()
-        from prometheus_client import CollectorRegistry, Counter, Histogram
-
-        self._registry = registry = CollectorRegistry()
+        self._registry = registry = new_registry("an endpoint", "serve")
+        from prometheus_client import Counter, Histogram
 
         def counter(name: str, about: str, *labels: str) -> Counter:
             return Counter(name, about, labels, namespace=_NAMESPACE, registry=registry)
@@ -66,9 +62,7 @@ class Metrics:
 
     def text(self) -> tuple[bytes, str]:
         """All of it in Prometheus' text format, and the media type that says so."""
-        from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-
-        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+        return samples(self._registry)
 
 
 class _Info:
@@ -82,21 +76,3 @@ class _Info:
 
         labels = self._read()
         yield InfoMetricFamily(self._name, self._about, value=None if labels is None else dict(labels))
-
-
-def _import_for_one_process() -> None:
-    """Import the library so that it counts in memory, whatever the environment is set up for.
-
-    It chooses at its import: with the variable set it writes files there, named by the process's id, and in a
-    container, where that is always the same, an endpoint would begin with the counts of the one before.
-    """
-    folder = os.environ.pop(_SHARED, None)
-    try:
-        import prometheus_client
-    except ImportError:
-        raise MissingExtra("an endpoint", "serve") from None
-    finally:
-        if folder is not None:
-            os.environ[_SHARED] = folder
-    # Else each counter and histogram has a second series, of when it began.
-    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]

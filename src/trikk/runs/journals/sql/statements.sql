@@ -35,6 +35,7 @@ WHERE id = :id
 
 -- name: events
 SELECT run, seq, kind, at, body, chain FROM $schema.events WHERE run = :run AND seq > :after ORDER BY seq
+LIMIT :limit
 
 -- name: first_chain
 SELECT chain FROM $schema.events WHERE run = :run ORDER BY seq LIMIT 1

@@ -1,0 +1,42 @@
+"""`trikk serve`: a project runs unattended."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import click
+
+from trikk.cli.printing import echo
+from trikk.core.logs import log_to_stderr
+from trikk.execution.project import Project
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8750, show_default=True, help="0 for a free one.")
+@click.option(
+    "--no-triggers", "triggers", flag_value=False, default=True, help="Fire no triggers; answer, and drive runs."
+)
+@click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Another name of it; * for any.")
+@click.option("--allow-origin", "allow_origins", multiple=True, metavar="URL", help="A web page that may call it.")
+@click.option("--open-to-all", is_flag=True, help="Listen where others reach it: all of them may do everything.")
+def serve(**options: Any) -> None:
+    """Run the project unattended: triggers, queued runs, monitors, and the REST API.
+
+    Any number of servers may serve one project. SIGTERM or Ctrl-C ends it within 15 s; its runs go on.
+    """
+    from trikk.server.server_process import ServeOptions
+    from trikk.server.server_process import serve as run_server
+    from trikk.server.site import Site
+
+    told = ServeOptions(**options)
+    told.check()  # first, so that what is wrong is told before the project is opened
+    project = Project.open()
+    log_to_stderr(project.settings.timezone, logging.WARNING)
+    logging.getLogger("trikk.server").setLevel(logging.INFO)
+    run_server(Site(project), told, lambda url: echo(f"serving {url}"))
+    # Threads that wait for a locked database would hold the end up; nothing is left to be done.
+    logging.shutdown()
+    os._exit(0)

@@ -1,1 +1,0 @@
-"""Steps that ask people: what a driver does about them, and how a decision gets into a run."""

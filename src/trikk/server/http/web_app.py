@@ -1,0 +1,184 @@
+"""The ASGI application: who may ask, which route it is, what it takes, and an answer or a problem."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import Route as PathRoute
+from starlette.routing import Router
+
+from trikk.server.http.doors import Doors
+from trikk.server.http.json_answers import encoded
+from trikk.server.http.problems import PROBLEM_TYPE, RETRY_AFTER, problem_of
+from trikk.server.http.routes import Answer, Call, Route
+from trikk.web.callers import Callers
+from trikk.web.refused import JSON_TYPE, Refused
+from trikk.web.request_body import Disconnected, Receive, RequestBodies, Scope, Send
+
+if TYPE_CHECKING:
+    from trikk.web.connections import Connections
+
+LOCAL = "local"
+"""Who asks as long as nobody has to say who they are: someone on this machine."""
+_MOST_QUERIES = 50
+
+
+class WebApp:
+    """The application of one server.
+
+    Args:
+        doors: what handlers share.
+        routes: all of them.
+        callers: who may ask.
+        bodies: reads bodies within limits.
+        connections: says what is refused in the log, not too often.
+    """
+
+    def __init__(
+        self,
+        doors: Doors,
+        routes: Iterable[Route],
+        callers: Callers,
+        bodies: RequestBodies,
+        connections: Connections,
+    ) -> None:
+        self._doors = doors
+        self._callers = callers
+        self._bodies = bodies
+        self._connections = connections
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {})[route.method] = route
+        paths = [PathRoute(path, _Endpoint(self, methods)) for path, methods in by_path.items()]
+        self._router = Router(paths, redirect_slashes=False, default=_nothing_here)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        try:
+            self._callers.check(scope["headers"], scope["http_version"])
+        except Refused as error:
+            self._connections.say(f"callers {error.status}", f"{error.what}: {error.next}")
+            await problem_response(error, connection="close")(scope, receive, send)
+            return
+        await self._router(scope, receive, send)
+
+    async def answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to a route."""
+        doors, began = self._doors, time.monotonic()
+        try:
+            async with self._bodies.read(dict(scope["headers"]), receive) as data:
+                call = _call(route, scope, data)
+                answer = await doors.workers.run(lambda: route.handler(doors, call), changes=route.method != "GET")
+        except Disconnected:
+            doors.metrics.requests.labels(route.path, "499").inc()
+            return
+        except Exception as error:  # noqa: BLE001 - no client may get a stack trace, nor wait for ever
+            response = problem_response(error)
+        else:
+            response = _response(answer) if isinstance(answer, Answer) else answer
+        doors.metrics.requests.labels(route.path, str(response.status_code)).inc()
+        doors.metrics.seconds.observe(time.monotonic() - began)
+        await response(scope, receive, send)
+
+
+class _Endpoint:
+    """One path, and the routes of its methods."""
+
+    def __init__(self, app: WebApp, methods: dict[str, Route]) -> None:
+        self._app = app
+        self._methods = methods
+        self._allowed = ", ".join(sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if method in self._methods:
+            await self._app.answer(self._methods[method], scope, receive, send)
+        elif method == "OPTIONS":
+            await Response(status_code=204, headers={"allow": self._allowed})(scope, receive, send)
+        else:
+            error = Refused(405, f"{scope['path']} does not take {method}", next=f"use {self._allowed}")
+            await problem_response(error, allow=self._allowed, connection="close")(scope, receive, send)
+
+
+def problem_response(error: BaseException, **headers: str) -> Response:
+    """The answer that explains an error."""
+    problem = problem_of(error)
+    if problem.status == 503:
+        headers["retry-after"] = str(RETRY_AFTER)
+    if problem.status == 413:
+        headers["connection"] = "close"  # what is left of the request is not read
+    return Response(encoded(problem), problem.status, _safe(headers), PROBLEM_TYPE)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(encoded(answer.document), answer.status, _safe(answer.headers), JSON_TYPE)
+
+
+def _safe(headers: Any) -> dict[str, str]:
+    """Headers of every document: what it is, is not guessed, and it is not kept."""
+    return {"cache-control": "no-store", "x-content-type-options": "nosniff", **headers}
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    error = Refused(404, "there is nothing here", next="docs/server.md lists what there is")
+    await problem_response(error, connection="close")(scope, receive, send)
+
+
+def _call(route: Route, scope: Scope, data: bytes) -> Call:
+    """What a request says, as its route takes it.
+
+    Raises:
+        Refused: 400 if it can't be read, 415 if the body is of another kind, 422 if the route does not take it.
+    """
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        headers[name.decode("latin-1")] = value.decode("latin-1")
+    return Call(
+        scope["path_params"], _query(route, scope["query_string"]), _body(route, headers, data), headers, LOCAL
+    )
+
+
+def _query(route: Route, text: bytes) -> Any:
+    try:
+        pairs = parse_qsl(
+            text.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(text),
+            errors="strict",
+            max_num_fields=_MOST_QUERIES,
+        )
+    except ValueError as error:
+        raise Refused(400, "the query can't be read", next="write it as ?name=value&name=value") from error
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        raise Refused(400, "the query names something twice", next="give each name once")
+    return _converted(lambda: msgspec.convert(given, route.query, strict=False), "the query")
+
+
+def _body(route: Route, headers: dict[str, str], data: bytes) -> Any:
+    if route.body is bytes:
+        return data
+    if headers.get("content-encoding", "identity") != "identity":
+        raise Refused(415, "the body is encoded", next="send it plain")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if data and kind != JSON_TYPE:
+        raise Refused(415, "the body is not said to be JSON", next=f"send Content-Type: {JSON_TYPE}")
+    return _converted(lambda: msgspec.json.decode(data or b"{}", type=route.body), "the body")
+
+
+def _converted(convert: Any, named: str) -> Any:
+    try:
+        return convert()
+    except msgspec.ValidationError as error:
+        raise Refused(
+            422, f"{named} does not fit: {error}", next="docs/server.md says what each route takes"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(400, f"{named} is not JSON: {error}", next="send JSON in UTF-8") from error
+    except RecursionError as error:
+        raise Refused(400, f"{named} nests too deeply", next="send it flat") from error

@@ -1,0 +1,113 @@
+"""The parts of a server, each set over what it works for: the code as it is now, and whether this server's counts.
+
+Nothing is told to a part when the code changes: each looks at its turn whether it has taken in what there is. So a
+turn that failed in between, for whatever reason, is only late.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from trikk.core.values import JSON
+from trikk.runs.states import RunStatus
+from trikk.server.parts import Part, PartStatus
+from trikk.server.queue.run_process import log_of
+from trikk.server.schedule.engine import Engine
+from trikk.server.site import Site
+
+_LOOK_AGAIN = 2.0  # seconds: how soon a server notices that its release counts now
+
+
+class PresencePart:
+    """Beats, and tells the other servers of a new release and of what is wrong here."""
+
+    name = "presence"
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def turn(self, now: float) -> float:
+        """Tell what is new; seconds until the next beat."""
+        code, presence = self._site.code, self._site.presence
+        if code.current.release != presence.server.release:
+            presence.serve(code.current.release)
+        trouble: JSON = None if code.trouble is None else {**code.trouble.to_json()}
+        presence.say("code", trouble)
+        return presence.turn(now)
+
+    def close(self) -> None:
+        """Leave in order."""
+        self._site.presence.close()
+
+
+def tell_of(site: Site, status: PartStatus) -> None:
+    """Say with each beat how a part is that fails, so that an incident tells of it; nothing if it is well."""
+    failing: JSON = {"what": status.what, "where": status.where, "next": status.next, "since": status.since}
+    site.presence.say(f"part {status.name}", failing if status.failures else None)
+
+
+class SchedulePart:
+    """Has triggers looked at as long as this server's release counts, as its code declares them."""
+
+    name = "schedule"
+
+    def __init__(self, site: Site, engine: Engine) -> None:
+        self._site = site
+        self.engine = engine
+        self._adopted = ""  # the release whose triggers the engine looks at
+
+    def turn(self, now: float) -> float:
+        """Decide what is due; seconds until the next turn."""
+        code, standing = self._site.code.current, self._site.presence.standing
+        if self._site.draining.is_set() or not (standing.may_fire and standing.mine == code.release):
+            self._adopted = ""  # another release's triggers may be taken in meanwhile
+            return _LOOK_AGAIN
+        if self._adopted != code.release:
+            self.engine.adopt(code.triggers, code.graphs, now)
+            self._adopted = code.release
+        return self.engine.turn(now)
+
+    def close(self) -> None:
+        """Let go of nothing: what is due stays due."""
+        self.engine.close()
+
+
+class QueuePart:
+    """Starts a process for each run that waits."""
+
+    name = "queue"
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._drivers: dict[str, subprocess.Popen[bytes]] = {}
+
+    def turn(self, now: float) -> float:  # noqa: ARG002
+        """Start what waits; seconds until the next look."""
+        project = self._site.project
+        self._drivers = {run: driver for run, driver in self._drivers.items() if driver.poll() is None}
+        for row in reversed(project.journal.runs(state=RunStatus.QUEUED, limit=None)):
+            if row.id in self._drivers or self._site.draining.is_set() or project.is_driven(row.id):
+                continue
+            command = [sys.executable, "-m", "trikk.server.queue.run_process", str(project.root), row.id]
+            with log_of(project, row.id).open("ab") as log:
+                self._drivers[row.id] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+        return 1.0
+
+    def close(self) -> None:
+        """Its runs go on."""
+
+
+def parts_of(site: Site, *, triggers: bool) -> list[Part]:
+    """The parts of a server, in the order of starting.
+
+    Args:
+        site: the server's.
+        triggers: whether it looks for what is due.
+    """
+    parts: list[Part] = [PresencePart(site), site.code, QueuePart(site)]
+    if triggers:
+        parts.append(SchedulePart(site, Engine(site.project, lambda: site.wake("queue"))))
+    return parts

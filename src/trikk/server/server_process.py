@@ -1,0 +1,148 @@
+"""A server from start to end: its parts put together, its signals, and the order in which it stops.
+
+It takes requests as long as it can. On SIGTERM it begins nothing new, ends the streams of events itself, finishes
+the requests that it has, lets its parts come to the end of their turns, and exits within `GRACE` seconds, whatever
+hangs. Runs have processes of their own, and go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trikk.core.errors import MissingExtra, UsageError
+from trikk.core.network.tls import is_here
+from trikk.server.own_parts import parts_of, tell_of
+from trikk.server.parts import Parts
+from trikk.server.site import Site
+
+if TYPE_CHECKING:
+    pass
+
+GRACE = 15.0
+"""Seconds from the signal to the end of the process, at most."""
+_FOR_REQUESTS, _FOR_PARTS = 6, 6.0  # seconds of these
+_MAX_BODY = 1_000_000  # bytes: parameters, reasons, webhooks
+_log = logging.getLogger("trikk.server")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What a server is told."""
+
+    host: str = "127.0.0.1"  # the address to listen on
+    port: int = 8750  # 0 for a free one
+    triggers: bool = True  # whether it looks for what is due and starts it; else it only answers and drives runs
+    open_to_all: bool = False  # whether it may listen where others reach it, though nobody has to say who they are
+    allow_hosts: tuple[
+        str, ...
+    ] = ()  # names by which it is called, beside this machine's and its own; "*" for any
+    allow_origins: tuple[str, ...] = ()  # web pages that may ask, beside its own
+    connections: int = 2000  # the most that may be open at once; fewer where the process may open fewer files
+
+    def check(self) -> None:
+        """Raise UsageError if it would let strangers in."""
+        if not (is_here(self.host) or self.open_to_all):
+            raise UsageError(
+                f"whoever reaches {self.host} could start and stop this project's runs: nobody has to sign in",
+                next="listen on 127.0.0.1, behind a proxy or a tunnel that knows who asks; where everybody may do "
+                "everything: --open-to-all",
+            )
+
+
+def serve(site: Site, options: ServeOptions, started: Callable[[str], None]) -> None:
+    """Run a server in this process until SIGTERM or SIGINT.
+
+    Args:
+        site: the project's.
+        options: what it is told.
+        started: is called with the address when requests are answered.
+
+    Raises:
+        MissingExtra: if a package is missing.
+        UsageError: if the address can't be had, or would let strangers in.
+    """
+    options.check()
+    asyncio.run(_Server(site, options).run(started))
+
+
+class _Server:
+    def __init__(self, site: Site, options: ServeOptions) -> None:
+        try:
+            from trikk.server.http.doors import Doors
+            from trikk.server.http.event_streams import EventStreams
+            from trikk.server.http.server_metrics import ServerMetrics
+            from trikk.web.connections import Connections
+            from trikk.web.listening import room_for
+        except ImportError:
+            raise MissingExtra("a server", "server") from None
+        from trikk.server.http.problems import explain
+
+        self._site = site
+        self._options = options
+        self._parts = Parts(site, parts_of(site, triggers=options.triggers), partial(tell_of, site))
+        self._doors = Doors(site, self._parts, EventStreams(site.project), ServerMetrics(site))
+        self._doors.metrics.gauge("event_streams", "Open streams of events.", lambda: self._doors.streams.readers)
+        self._connections = Connections(room_for(options.connections), _MAX_BODY, explain, "trikk.server")
+
+    async def run(self, started: Callable[[str], None]) -> None:
+        from trikk.server.http.route_table import ROUTES
+        from trikk.server.http.web_app import WebApp
+        from trikk.web.callers import Callers
+        from trikk.web.listening import listen, server_of, url_of
+        from trikk.web.request_body import RequestBodies
+
+        options, doors, connections = self._options, self._doors, self._connections
+        bodies = RequestBodies(_MAX_BODY, connections)
+        callers = Callers(options.host, options.allow_hosts, options.allow_origins)
+        listening = listen(options.host, options.port, "the server")
+        server = server_of(WebApp(doors, ROUTES, callers, bodies, connections), connections, _FOR_REQUESTS)
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(connections.trouble)
+        sweeping = loop.create_task(connections.sweep())
+        try:
+            await asyncio.to_thread(self._begin)
+            self._parts.start()
+            serving = loop.create_task(server.serve(sockets=[listening]))
+            stop = asyncio.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._asked_to_end, stop)
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.005)
+            started(url_of(listening))
+            await asyncio.wait([serving, loop.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+            doors.streams.end()
+            server.should_exit = True
+            await serving
+        finally:
+            listening.close()
+            sweeping.cancel()
+            left = await asyncio.to_thread(self._parts.stop, _FOR_PARTS)
+            doors.workers.close()
+            if left:
+                _log.warning("not ended in time, and left as they are: %s", ", ".join(left))
+
+    def _begin(self) -> None:
+        """Load the code, and be there for the others; without code it answers what it can."""
+        self._site.begin()
+        if (trouble := self._site.code.trouble) is not None:
+            _log.error("the project's code does not load: %s", trouble)
+
+    def _asked_to_end(self, stop: asyncio.Event) -> None:
+        if self._site.draining.is_set():
+            _log.warning("ended at once, as it was asked twice")
+            os._exit(1)
+        _log.info("it ends: nothing new is begun, runs go on")
+        self._site.draining.set()
+        # Whatever hangs (a disk, a database): a process that does not end in time is killed, and may lose more.
+        timer = threading.Timer(GRACE, os._exit, (0,))
+        timer.daemon = True
+        timer.start()
+        stop.set()

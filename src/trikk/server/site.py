@@ -1,0 +1,73 @@
+"""What all parts of one server share: its project, what its code declares, the other servers, word of its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from trikk.core.clock import Clock, SystemClock
+from trikk.execution.project import Project
+from trikk.server.presence.beats import Presence
+from trikk.server.presence.served_code import ServedCode
+
+if TYPE_CHECKING:
+    from trikk.pipeline.graph import Graph
+
+
+class Site:
+    """One server's project, as its parts see it. Safe to use from any thread.
+
+    Attributes:
+        project: whose server it is.
+        clock: time.
+        code: the project's code as it was last described.
+        presence: this server among the others of the project.
+        draining: set when the server is to end: nothing new is begun.
+    """
+
+    def __init__(self, project: Project, clock: Clock | None = None) -> None:
+        self.project = project
+        self.clock: Clock = clock or SystemClock()
+        self.draining = threading.Event()
+        self.code = ServedCode(project.settings, self.clock, self.wake_all)
+        self.presence = Presence(project.journal, self.clock)
+        self._wakers: dict[str, Callable[[], None]] = {}
+
+    @property
+    def name(self) -> str:
+        """What tells this server from others of the project, and from the one before on this machine."""
+        return self.presence.server.id
+
+    def begin(self) -> None:
+        """Read the code, and say to the other servers that this one is there.
+
+        Raises:
+            JournalError: if the journal can't be written. Code that does not load is no reason not to serve.
+        """
+        self.code.read()
+        self.presence.start(self.code.current.release)
+
+    def graphs(self) -> Mapping[str, Graph]:
+        """The project's pipelines by name, as they were when its code could last be loaded.
+
+        Raises:
+            TrikkError: if it never could.
+        """
+        if not self.code.current.release and self.code.trouble is not None:
+            raise self.code.trouble
+        return self.code.current.graphs
+
+    def on_wake(self, part: str, wake: Callable[[], None]) -> None:
+        """Say how a part is given its next turn at once."""
+        self._wakers[part] = wake
+
+    def wake(self, part: str) -> None:
+        """Give a part its next turn at once; nothing happens if this server does not have it."""
+        if waker := self._wakers.get(part):
+            waker()
+
+    def wake_all(self) -> None:
+        """Give all parts their next turns at once."""
+        for waker in list(self._wakers.values()):
+            waker()

@@ -1,0 +1,214 @@
+"""Runs by REST, against a real server: started once, shown as the command shows them, refused in words."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.execution.command import Folder, until
+from tests.server.served import RunningServer, ServedProject
+
+from trikk.server.http.request_keys import COUNTS_FOR, RunRequest, run_for
+
+ADD = {"pipeline": "add", "parameters": {"n": 1}}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
+    return ServedProject(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def server(place: ServedProject) -> Iterator[RunningServer]:
+    with place.server() as running:
+        yield running
+
+
+def test_a_run_is_started_and_shown_as_the_command_shows_it(server: RunningServer, place: ServedProject) -> None:
+    answer = server.client.post("/api/v1/runs", json=ADD)
+    assert answer.status_code == 201
+    run = answer.json()
+    assert run["state"] in ("queued", "running")
+    assert run["origin"] == {"kind": "request", "by": "local"}
+    assert answer.headers["location"] == f"/api/v1/runs/{run['id']}"
+    ended = server.ended(run["id"])
+    assert ended["state"] == "succeeded"
+    assert ended["parameters"] == {"n": 1, "note": ""}
+    assert ended == Folder(place.root).good("show", run["id"])
+    assert run["id"] in [row["id"] for row in server.get("/runs", pipeline="add", state="succeeded")["runs"]]
+    assert server.get("/runs", pipeline="nightly")["runs"] == []
+
+
+def test_a_repeated_request_gets_the_same_run(server: RunningServer) -> None:
+    body = {"pipeline": "add", "parameters": {"n": 2}}
+    first = server.post("/runs", body, 201, **{"Idempotency-Key": "two"})
+    again = server.post("/runs", body, 200, **{"Idempotency-Key": "two"})
+    assert again["id"] == first["id"]
+    problem = server.post("/runs", {**body, "parameters": {"n": 3}}, 409, **{"Idempotency-Key": "two"})
+    assert first["id"] in problem["what"]
+    # The key counts for one pipeline: another one's run is another run.
+    waits = {"pipeline": "fragile", "parameters": {"file": "x"}}
+    assert server.post("/runs", waits, 201, **{"Idempotency-Key": "two"})["id"] != first["id"]
+    assert server.post("/runs", body, 201)["id"] != first["id"]
+
+
+def test_of_many_callers_with_one_key_each_gets_the_one_run(server: RunningServer) -> None:
+    body = {"pipeline": "add", "parameters": {"n": 4}}
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            answers.append(client.post("/api/v1/runs", json=body, headers={"Idempotency-Key": "many"}))
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer.status_code for answer in answers) == [200] * 11 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+def test_a_key_counts_for_seven_days(place: ServedProject, server: RunningServer) -> None:
+    from trikk.pipeline.graph import Graph
+
+    graph = next(Graph.read(g) for g in server.get("/pipelines")["pipelines"] if g["pipeline"] == "add")
+    request = RunRequest("add", {"n": 5}, "someone", "weekly")
+    begun = 1_000_000.0
+    first, is_new = run_for(place.project, graph, request, begun)
+    assert is_new
+    assert run_for(place.project, graph, request, begun + COUNTS_FOR - 1) == (first, False)
+    # Without its pipeline a repeated request is answered all the same.
+    assert run_for(place.project, None, request, begun + 1) == (first, False)
+    second, is_new = run_for(place.project, graph, request, begun + COUNTS_FOR)
+    assert is_new
+    assert second != first
+    assert run_for(place.project, graph, request, begun + COUNTS_FOR + 1) == (second, False)
+    # Another caller's key is another key.
+    third, is_new = run_for(place.project, graph, RunRequest("add", {"n": 6}, "another", "weekly"), begun)
+    assert is_new
+    assert third not in (first, second)
+    for run in (first, second, third):
+        server.ended(run)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({"pipeline": "add", "parameters": {"n": "one"}}, 422, "n: 'one' does not fit"),
+        ({"pipeline": "add"}, 422, "n: missing"),
+        ({"pipeline": "add", "parameters": {"n": 1, "m": 2}}, 422, "m: no such parameter"),
+        ({"pipeline": "ad", "parameters": {"n": 1}}, 422, "no pipeline 'ad'"),
+        ({"pipeline": "../add"}, 422, "no pipeline"),
+        ({"pipeline": "add", "parameters": [1]}, 422, "$.parameters"),
+        ({"pipeline": "add", "parameter": {"n": 1}}, 422, "parameter"),
+        ({"pipeline": 5}, 422, "$.pipeline"),
+        ([], 422, "object"),
+        ("", 422, "object"),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_says_what_is_wrong(server: RunningServer, body: Any, status: int, says: str) -> None:
+    answer = server.client.post("/api/v1/runs", json=body)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (status, status)
+    assert says in problem["what"]
+    assert problem["what"] == problem["detail"]
+    assert problem["next"]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"{", {}, 400),
+        (b"\xff\xfe", {}, 400),
+        (b'{"pipeline": "\\ud800"}', {}, 400),
+        (b'{"pipeline": "add", "parameters": {"n": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}", {}, 400),
+        (b'{"pipeline": "add", "parameters": {"n": NaN}}', {}, 400),
+        (b'{"pipeline": "add", "parameters": {"n": 1e999}}', {}, 422),
+        (b'{"pipeline": "add", "parameters": {"n": %s}}' % (b"1" * 5000), {}, 422),
+        (json.dumps(ADD).encode(), {"content-type": "text/plain"}, 415),
+        (json.dumps(ADD).encode(), {"content-encoding": "gzip"}, 415),
+        (b" " * 1_000_001, {}, 413),
+        (json.dumps(ADD).encode(), {"idempotency-key": ""}, 400),
+        (json.dumps(ADD).encode(), {"idempotency-key": "k" * 256}, 400),
+        (json.dumps(ADD).encode(), {"origin": "https://evil.example"}, 403),
+        (json.dumps(ADD).encode(), {"host": "rebound.example"}, 421),
+    ],
+)  # fmt: skip
+def test_a_hostile_request_is_refused_before_anything_is_begun(
+    server: RunningServer, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    before = server.metric('trikk_http_requests_total{route="/api/v1/runs",status="201"}')
+    sent = {"content-type": "application/json", **headers}
+    answer = server.client.post("/api/v1/runs", content=content, headers=sent)
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) >= {"title", "status", "detail", "what", "where", "next"}
+    assert server.metric('trikk_http_requests_total{route="/api/v1/runs",status="201"}') == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/runs/nosuchrun000", 404),
+        ("GET", "/api/v1/runs/..%2f..%2fetc", 404),
+        ("GET", "/api/v1/runs/%00", 404),
+        ("GET", "/api/v1/runs/nosuchrun000/events", 404),
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v1/runs?limit=0", 422),
+        ("GET", "/api/v1/runs?limit=x", 422),
+        ("GET", "/api/v1/runs?state=happy", 422),
+        ("GET", "/api/v1/runs?colour=red", 422),
+        ("GET", "/api/v1/runs?limit=1&limit=2", 400),
+        ("GET", "/api/v1/runs?limit", 400),
+        ("GET", "/api/v1/runs?pipeline=%ff", 400),
+        ("DELETE", "/api/v1/runs", 405),
+        ("OPTIONS", "/api/v1/runs", 204),
+        ("HEAD", "/api/v1/runs", 200),
+    ],
+)  # fmt: skip
+def test_a_wrong_path_or_query_says_so(server: RunningServer, method: str, path: str, status: int) -> None:
+    answer = server.client.request(method, path)
+    assert answer.status_code == status, answer.text
+    if status in (204, 405):
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    if status >= 400:
+        assert answer.json()["next"]
+
+
+def test_a_server_that_ends_leaves_its_runs_to_themselves(tmp_path: Path) -> None:
+    place = ServedProject(tmp_path / "project")
+    with place.server() as server:
+        run = server.post("/runs", {"pipeline": "waits", "parameters": {"file": "go"}}, 201)["id"]
+        server.ended(run, "running")
+    assert place.project.is_driven(run)
+    (place.root / "go").touch()
+    with place.server() as server:
+        assert server.ended(run)["state"] == "succeeded"
+
+
+def test_a_project_whose_code_does_not_load_is_served_as_far_as_it_goes(tmp_path: Path) -> None:
+    place = ServedProject(tmp_path / "project", pipelines="import nothing_like_that\n")
+    with place.server() as server:
+        assert server.get("/runs")["runs"] == []
+        assert "nothing_like_that" in server.post("/runs", ADD, 503)["what"]
+        ready = server.client.get("/readyz")
+        assert ready.status_code == 503
+        assert "nothing_like_that" in ready.json()["problems"][0]["what"]
+        assert server.client.get("/healthz").status_code == 200
+        (place.root / "pipelines.py").write_text("")
+        assert ready.json()["code"]["trouble"]["next"]
+        until(lambda: server.client.get("/readyz").status_code == 200)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com"])
+def test_it_listens_to_nobody_else_unless_it_is_told_to(tmp_path: Path, host: str) -> None:
+    place = ServedProject(tmp_path / "project")
+    done = Folder(place.root).trikk("serve", "--host", host)
+    assert done.code == 2
+    assert "--open-to-all" in done.err
