@@ -52,17 +52,21 @@ class Diagram:
 
 
 RUN = Diagram(
-    (770, 215),
+    (770, 270),
     {
         "queued": (80, 110),
         "running": (300, 110),
+        "waiting": (300, 245),
         "succeeded": (610, 50),
         "failed": (610, 110),
         "cancelled": (610, 170),
     },
     (
         Arrow("queued", "running", "a driver"),
-        Arrow("queued", "cancelled", "trikk cancel", (200, 188), ((80, 188), (500, 188))),
+        Arrow("queued", "cancelled", "trikk cancel", (215, 180), ((130, 180), (500, 180))),
+        Arrow("running", "waiting", "only people have something to do", (408, 208)),
+        Arrow("waiting", "queued", "decided, or expired", (130, 245), ((30, 245),)),
+        Arrow("waiting", "cancelled", "trikk cancel", (480, 245), ((610, 245),)),
         Arrow("running", "succeeded", "every step is done", (455, 80)),
         Arrow("running", "failed", "a step failed for good"),
         Arrow("running", "cancelled", "trikk cancel, Ctrl-C", (455, 140)),

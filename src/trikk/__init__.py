@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trikk.features import FeatureTable
     from trikk.models import Metric, ModelVersion, better_by, predict, promote_if, register_model
     from trikk.monitoring import Drift, Monitor, Slice, estimate_error, shadow
+    from trikk.pipeline.holds.approval import approval
     from trikk.pipeline.model_reference import Model
     from trikk.pipeline.pipeline import Pipeline, pipeline
     from trikk.pipeline.policies import Cache, Resources, Retry
@@ -35,6 +36,7 @@ __all__ = [
     "FeatureTable",
     "Model",
     "when",
+    "approval",
     "sql",
     "s3",
     "dynamodb",
@@ -77,6 +79,7 @@ __getattr__, __dir__ = lazy_names(
         "features": "FeatureTable",
         "models": "Metric ModelVersion better_by predict promote_if register_model",
         "monitoring": "Drift Monitor Slice estimate_error shadow",
+        "pipeline.holds.approval": "approval",
         "pipeline.model_reference": "Model",
         "pipeline.pipeline": "Pipeline pipeline",
         "pipeline.policies": "Cache Resources Retry",

@@ -328,6 +328,15 @@ def test_a_run_that_took_longer_than_its_budget_is_bad(runs: Runs) -> None:
     assert late.points[-1].text == rule.judge(runs.project, "nightly", at(5, 9)).points[-1].text
 
 
+def test_what_people_took_to_decide_does_not_count_as_a_runs_time(runs: Runs) -> None:
+    run, journal, start = runs.add(at(5), "running", took=0), runs.project.journal, at(5).timestamp()
+    for kind, after in (("waiting", 100.0), ("resumed", 90_000.0), ("succeeded", 90_100.0)):
+        journal.append(run, f"run.{kind}", {}, at=start + after)
+    reading = LengthRule(name="slow", budget=150.0).judge(runs.project, "nightly", at(9))
+    assert reading.points[-1].text == f"run {run} took 3 min 20 s"
+    assert shape(LengthRule(name="slow", budget=300.0).judge(runs.project, "nightly", at(9))) == "."
+
+
 def test_a_run_that_did_not_come_is_bad_until_it_comes(runs: Runs) -> None:
     rule = AbsenceRule(name="late", pipeline="nightly", by="04:30")  # 03:30 UTC
     for day in (1, 2, 4):

@@ -17,7 +17,9 @@ from trikk.runs.run_state import RunState
 DOCS = Path(__file__).parents[2] / "docs"
 STEP = {"step": "fit", "attempt": 1, "outputs": [], "reason": "", "error": {}}
 RUN_WAYS = {
+    "queued": [(EventKind.APPROVAL_DECIDED, {"step": "ask"})],
     "running": [(EventKind.RUN_STARTED, {}), (EventKind.RUN_RESUMED, {})],
+    "waiting": [(EventKind.RUN_WAITING, {})],
     "succeeded": [(EventKind.RUN_SUCCEEDED, {})],
     "failed": [(EventKind.RUN_FAILED, {})],
     "cancelled": [(EventKind.RUN_CANCELLED, {})],

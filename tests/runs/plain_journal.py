@@ -45,13 +45,22 @@ class PlainJournal:
         return event
 
     def append(
-        self, run: str, kind: str, body: dict[str, JSON], *, at: float, lease: Lease | None = None
+        self,
+        run: str,
+        kind: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        lease: Lease | None = None,
+        after: int | None = None,
     ) -> Event:
         port.check_kinds([kind])
         text = port.dump(body)
         row = self.row(run)
         if lease is not None:
             self._check_lease(run, lease)
+        if after is not None and self.last_seq(run) > after:
+            raise port.changed_meanwhile(f"run {run}")
         event = self._add(run, kind, body, text, at)
         self._rows[run] = row_after(row, event)
         return event

@@ -11,7 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.runs.plain_journal import PlainJournal
 
-from trikk.core.errors import JournalError, LeaseHeld, LeaseLost, RunExists, TrikkError, UnknownName, UsageError
+from trikk.core.errors import (
+    Conflict,
+    JournalError,
+    LeaseHeld,
+    LeaseLost,
+    RunExists,
+    TrikkError,
+    UnknownName,
+    UsageError,
+)
 from trikk.core.names import new_run_id
 from trikk.runs.journals.journal import Event, Journal
 from trikk.runs.journals.lease import Holder
@@ -44,6 +53,17 @@ on_one_journal = settings(
 
 
 # ---- events
+
+
+def test_an_event_after_one_that_is_not_the_last_is_refused(journal: Journal) -> None:
+    created = journal.create("abc", "p", {}, at=1)
+    journal.append("abc", "step.started", {}, at=2, after=created.seq)
+    with pytest.raises(Conflict):
+        journal.append("abc", "step.started", {}, at=3, after=created.seq)
+    with pytest.raises(Conflict):
+        journal.append_many("abc", [("step.started", {}), ("run.failed", {})], at=3, after=created.seq)
+    assert [event.at for event in journal.events("abc")] == [1, 2]
+    assert journal.row("abc").state == "queued"
 
 
 def test_a_created_run_has_one_event_and_a_queued_row(journal: Journal) -> None:

@@ -10,14 +10,14 @@ from trikk.runs.journals.journal import Event
 from trikk.runs.journals.projection import fold, kept, row_after
 
 CREATED = Event(1, "abc", "run.created", 1.0, {"pipeline": "p", "parameters": {"a": 1}})
-KINDS = ["run.started", "run.resumed", "run.succeeded", "run.failed", "run.cancelled"]
+KINDS = ["run.started", "run.resumed", "run.waiting", "run.succeeded", "run.failed", "run.cancelled"]
 
 events = st.lists(
     st.builds(
         Event,
         seq=st.integers(2),
         run=st.just("abc"),
-        kind=st.sampled_from([*KINDS, "step.failed"]),
+        kind=st.sampled_from([*KINDS, "approval.decided", "step.failed"]),
         at=st.floats(0, 100),
         body=st.fixed_dictionaries({}, optional={"error": st.none() | st.text() | st.integers()}),
     ),
@@ -43,6 +43,9 @@ def after(*events: tuple[str, float] | tuple[str, float, dict[str, Any]]) -> tup
         ([("run.failed", 5.0, {"error": {"type": "x"}})], ("failed", None, 5.0, None)),
         ([("run.failed", 5.0, {"error": "x"}), ("run.resumed", 6.0)], ("running", 6.0, None, None)),
         ([("run.started", 2.0), ("run.cancelled", 5.0)], ("cancelled", 2.0, 5.0, None)),
+        ([("run.started", 2.0), ("run.waiting", 3.0)], ("waiting", 2.0, None, None)),
+        ([("run.started", 2.0), ("run.waiting", 3.0), ("approval.decided", 4.0)], ("queued", 2.0, None, None)),
+        ([("run.started", 2.0), ("approval.decided", 4.0)], ("running", 2.0, None, None)),
         ([("run.started", 2.0), ("step.failed", 5.0, {"error": "x"})], ("running", 2.0, None, None)),
     ],
 )

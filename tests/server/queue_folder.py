@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from typing import Any
 
 from tests.execution.command import Folder
@@ -59,6 +60,12 @@ class QueueFolder(Folder):
         self.write(pipelines=CODE, trikk='name = "queued"\n')
         self.project = Project.open(root)
         self._numbers = itertools.count(1)
+        self.now = time.time
+
+    def reopen(self) -> None:
+        """Read trikk.toml again."""
+        self.project.close()
+        self.project = Project.open(self.root)
 
     def ask(self, session: Session, pipeline: str, trigger: str = "t", at: float = 5.0, **parameters: Any) -> str:
         """Write a run down that waits; returns its id."""

@@ -1,4 +1,4 @@
-"""What the project's code declares: its graphs, and what `trikk doctor` says of names in it that lead nowhere."""
+"""What the project's code declares, and what `trikk doctor` says of names in it that lead nowhere."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trikk.monitoring.monitor_definition import MonitorSpec
     from trikk.pipeline.graph import Graph
     from trikk.reports.report_definition import ReportSpec
+    from trikk.triggers.declared import Declared
 
 
 def declared_graphs(project: Project) -> dict[str, Graph]:
@@ -28,8 +29,17 @@ def declared_graphs(project: Project) -> dict[str, Graph]:
         return executor.graphs()
 
 
+def declared_triggers(project: Project) -> tuple[dict[str, Declared], dict[str, Graph]]:
+    """The project's triggers and pipelines by name; errors as of `project_triggers`."""
+    from trikk.execution.workers.process_executor import ProcessExecutor
+    from trikk.triggers.declared import project_triggers
+
+    with closing(ProcessExecutor(project.settings)) as executor:
+        return project_triggers(executor, project.settings), executor.graphs()
+
+
 def examine(project: Project) -> list[Finding]:
-    """Look at monitors' alarms and at reports; nothing if the code can't be loaded, which is told elsewhere."""
+    """Look at alarms, reports and triggers; nothing if the code can't be loaded, which is told elsewhere."""
     from trikk.alerts.channel_check import of_starts
     from trikk.alerts.evaluations import declared as monitors_in
     from trikk.reports.due_reports import declared as reports_in
@@ -40,7 +50,22 @@ def examine(project: Project) -> list[Finding]:
         return []
     monitors = {spec.name: spec for spec in monitors_in(graphs).values()}
     reports = list(reports_in(graphs).values())
-    return [*of_starts(project, list(monitors.values()), graphs), *_of_reports(reports, monitors)]
+    starts = of_starts(project, list(monitors.values()), graphs)
+    return [*starts, *_of_reports(reports, monitors), *_of_triggers(project)]
+
+
+def _of_triggers(project: Project) -> Iterator[Finding]:
+    """Whether triggers, of code and trikk.toml together, can be gone by."""
+    from trikk.execution.upkeep.project_check import Finding
+
+    try:
+        triggers, _ = declared_triggers(project)
+    except TrikkError as error:
+        where = f" ({error.where})" if error.where else ""
+        yield Finding("triggers", False, f"{error.what}{where}", error.next)
+        return
+    if triggers:
+        yield Finding("triggers", True, f"they are well declared: {', '.join(triggers)}")
 
 
 def _of_reports(reports: Sequence[ReportSpec], monitors: Mapping[str, MonitorSpec]) -> Iterator[Finding]:

@@ -22,11 +22,16 @@ COMMANDS = {
     "logs": ("run_commands.log_command", "Print the logs of a run or a step; -f follows them."),
     "resume": ("run_commands.execute", "Continue a run from its failed or unfinished steps."),
     "replay": ("run_commands.execute", "Repeat a run from its lock and compare every result."),
+    "approvals": ("run_commands.approval_commands", "List what runs ask people."),
+    "approve": ("run_commands.approval_commands", "Say yes to what a run asks, and go on with it."),
+    "refuse": ("run_commands.approval_commands", "Say no to what a run asks, and go on with it."),
     "cancel": ("run_commands.execute", "Stop a run."),
     "compare": ("run_commands.experiments", "Show runs side by side: parameters, metrics, data."),
     "artifacts": ("run_commands.experiments", "List what a run made and logged; write or open one of them."),
     "sweep": ("run_commands.experiments", "Search for good parameters: a run for each, ranked."),
     "mirror": ("run_commands.experiments", "Copy finished runs to an MLflow server."),
+    "triggers": ("server_commands.trigger_commands", "List what starts runs by itself, show it, pause it."),
+    "fire": ("server_commands.trigger_commands", "Start a trigger's run by hand."),
     "tables": ("table_commands", "List tables, or show one: columns, rows, versions."),
     "models": (
         "model_commands.registered_models",
@@ -119,7 +124,7 @@ def cli(project: str | None) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; exits 0 when done, 1 when something failed, 2 for wrong usage."""
+    """Run the command line; exits 0 when done, 1 when something failed, 2 for wrong usage, 3 if a run waits."""
     arguments = sys.argv[1:] if args is None else args
     as_json = "--json" in arguments
     _open_streams()

@@ -56,6 +56,18 @@ def checked_cron(text: object) -> str:
     return line
 
 
+def explained(line: str) -> str:
+    """A line, as `checked_cron` gave it, in words: "At 04:00 every day"; of two days the one or the other."""
+    from cronsim import CronSim
+
+    minute, hour, day, month, weekday = line.split()
+    if day.startswith("*") or weekday.startswith("*"):
+        return CronSim(line, _SOME_DAY).explain()
+    by_day, by_weekday = (f"{minute} {hour} {days}" for days in (f"{day} {month} *", f"* {month} {weekday}"))
+    either = CronSim(by_day, _SOME_DAY).explain(), CronSim(by_weekday, _SOME_DAY).explain()
+    return f"{either[0]}, or {either[1][0].lower()}{either[1][1:]}: either day is enough"
+
+
 def ticks(line: str, zone: ZoneInfo, after: datetime, until: datetime | None = None) -> Iterator[datetime]:
     """The moments at which a line comes due, in order, in UTC.
 

@@ -221,6 +221,12 @@ class RunError(TrikkError):
     code = "run"
 
 
+class ApprovalExpired(RunError):
+    """A decision that came too late: the question had expired, and was decided as its author declares."""
+
+    code = "approval-expired"
+
+
 class PredictionError(TrikkError):
     """A model gave NaN, an infinity, nothing, or another number of values than there are rows."""
 

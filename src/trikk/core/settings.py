@@ -15,6 +15,13 @@
     tables = "s3://bucket/tables"      # .trikk/tables
     journal = "postgresql://..."       # .trikk/journal.db
 
+    [server]                           # what `trikk serve` starts at once on one machine
+    slots = 16                         # runs; eight a core, 16 at least, if not given
+    memory = "24GB"                    # of the runs together; what the machine has if not given
+
+    [pools]                            # how many runs of the pipelines that name it go on at once, wherever
+    warehouse = 2
+
     [tracking]
     mlflow = "http://localhost:5000"   # runs are mirrored there after they are over
 
@@ -81,9 +88,12 @@ _KEYS = {
     "reports",
     "costs",
     "triggers",
+    "server",
+    "pools",
 }
 _STORAGE = {"artifacts", "tables", "journal"}
 _TRACKING = {"mlflow"}
+_SERVER = {"slots", "memory"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
 
 
@@ -109,6 +119,8 @@ class Settings:
     reports: dict[str, Any] = field(default_factory=dict, hash=False)
     costs: dict[str, Any] = field(default_factory=dict, hash=False)
     triggers: dict[str, Any] = field(default_factory=dict, hash=False)
+    server: dict[str, Any] = field(default_factory=dict, hash=False)
+    pools: dict[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def tracking_server(self) -> str:
@@ -199,11 +211,12 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     _check(file, data, storage)
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
-    for section in ("alerts", "reports", "costs", "triggers"):
+    for section in ("alerts", "reports", "costs", "triggers", "server", "pools"):
         if not isinstance(data.get(section, {}), dict):
             mend = f"write [{section}], and its settings below it"
             raise ProjectError(f"{section} must be a section", where=str(file), next=mend)
     _check_costs(file, data.get("costs", {}))
+    _check_places(file, data.get("server", {}), data.get("pools", {}))
     lists: dict[str, Any] = {k: tuple(data[k]) for k in ("pipelines", "codecs") if k in data}
     if "code" in data:
         lists["code"] = tuple(dict.fromkeys([*_CODE, *data["code"]]))
@@ -212,8 +225,9 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
         except UsageError as error:
             raise ProjectError(error.what, where=str(file), next=error.next) from error
-    kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers")
+    kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools")
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
+    rest["server"] = _server(file, data.get("server", {}))
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
     rest["timezone"] = _zone(data.get("timezone", "UTC"), file)
     rest["environment"] = check_name("environment", environment, where=str(file))
@@ -285,3 +299,25 @@ def _check_costs(file: Path, costs: Mapping[str, Any]) -> None:
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             mend = f"write what an hour costs, such as {key} = 0.045"
             raise ProjectError(f"costs.{key} = {value!r} is not a price", where=str(file), next=mend)
+
+
+def _check_places(file: Path, server: Mapping[str, Any], pools: Mapping[str, Any]) -> None:
+    if unknown := sorted(set(server) - _SERVER):
+        known = ", ".join(sorted(_SERVER))
+        raise ProjectError(f"unknown setting 'server.{unknown[0]}'", where=str(file), next=f"there are: {known}")
+    for name in pools:
+        check_name("pool", name, where=str(file))
+    counts = {f"pools.{name}": places for name, places in pools.items()}
+    counts |= {"server.slots": server["slots"]} if "slots" in server else {}
+    for name, places in counts.items():
+        if isinstance(places, bool) or not isinstance(places, int) or places < 1:
+            raise ProjectError(f"{name} = {places!r}", where=str(file), next="use a whole number of at least 1")
+
+
+def _server(file: Path, server: Mapping[str, Any]) -> dict[str, Any]:
+    if "memory" not in server:
+        return dict(server)
+    try:
+        return {**server, "memory": bytes_of(server["memory"], what="server.memory")}
+    except UsageError as error:
+        raise ProjectError(error.what, where=str(file), next=error.next) from error

@@ -10,7 +10,7 @@ from trikk.execution.launch import leased
 from trikk.execution.project import Project
 from trikk.runs.events import EventKind
 from trikk.runs.run_state import RunState
-from trikk.runs.states import OVER
+from trikk.runs.states import OVER, RunStatus
 
 _WAIT = 15.0
 _LOOK_EVERY = 0.1
@@ -44,7 +44,8 @@ def cancel(project: Project, run: str, clock: Clock | None = None) -> RunState:
             with leased(project.journal, run, clock) as lease:
                 if project.run(run).state in OVER:
                     continue
-                body = {"error": f"cancelled by {_user()}; its driver was gone"}
+                gone = "; its driver was gone" if state.state == RunStatus.RUNNING else ""
+                body = {"error": f"cancelled by {_user()}{gone}"}
                 project.journal.append(run, EventKind.RUN_CANCELLED, {**body}, at=clock.now(), lease=lease)
         except LeaseHeld:
             clock.sleep(_LOOK_EVERY)

@@ -159,6 +159,8 @@ def next_move(job: Job, attempts: Sequence[Attempt], seen: Seen, *, wanted: bool
         return Move.ATTEMPT if may_attempt else Move.NOTE
     if not (job.repeats and may_attempt) or RunStatus.SUCCEEDED in (last.state, seen.state) or seen.is_driven:
         return Move.NOTHING  # somebody may have resumed it by hand, with or without success
+    if seen.state == RunStatus.WAITING:
+        return Move.NOTHING  # people are to decide, and then it goes on by itself
     return Move.ATTEMPT
 
 

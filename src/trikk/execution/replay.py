@@ -22,11 +22,12 @@ from trikk.execution.resume import source_folder
 from trikk.execution.run_options import How
 from trikk.execution.session import open_executor
 from trikk.pipeline.graph import Graph, Node
+from trikk.runs.approval_state import ApprovalState
 from trikk.runs.bundle import touch
 from trikk.runs.events import EventKind
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
 from trikk.runs.run_state import RunState
-from trikk.runs.states import RunStatus
+from trikk.runs.states import OVER
 from trikk.storage.artifact import Artifact
 
 _PACKAGES_NAMED = 8
@@ -159,7 +160,7 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
         RunError: if it is not over, or something that it needs is gone; all of it is named.
     """
     was = project.run(old)
-    if was.state in (RunStatus.QUEUED, RunStatus.RUNNING):
+    if was.state not in OVER:
         raise RunError(f"run {old} is not over", next=f"wait for it, or resume it: trikk resume {old}")
     if was.forgotten:
         raise RunError(f"run {old} was forgotten by clean-up", next="choose another: trikk runs")
@@ -185,6 +186,7 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
                 (EventKind.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
             ]
             batch += [_taken(was, node) for node in graph.nodes.values() if _is_taken(was, node)]
+            batch += [event for approval in was.approvals.values() for event in _as_decided(approval)]
             project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
             state = RunState.fold(run, project.journal.events(run), graph.nodes)
             repeated = drive(project, executor, graph, state, lease, how, dry=True)
@@ -210,6 +212,16 @@ def _is_taken(was: RunState, node: Node) -> bool:
     """Whether a step's result is taken as it was: sources always, effects if they were done or were to be."""
     step = was.steps[node.name]
     return node.source or (node.effect and (step.outputs is not None or step.allowed))
+
+
+def _as_decided(approval: ApprovalState) -> list[tuple[str, dict[str, JSON]]]:
+    """The question and the decision of the old run, of which the new one makes the same result."""
+    if approval.is_open:
+        return []  # nobody is asked, and the step fails
+    step = approval.step
+    question: dict[str, JSON] = {"step": step, "question": approval.question, "shown": approval.shown}
+    decision: dict[str, JSON] = {"approved": approval.approved, "by": approval.by, "why": approval.why}
+    return [(EventKind.APPROVAL_ASKED, question), (EventKind.APPROVAL_DECIDED, {"step": step, **decision})]
 
 
 def _taken(was: RunState, node: Node) -> tuple[str, dict[str, JSON]]:

@@ -114,7 +114,8 @@ def resume(
     # The lease comes first: what follows decides by a state that no other driver may change meanwhile.
     with leased(project.journal, run, how.clock) as lease:
         state = project.run(run)
-        _check_resumable(project, state)
+        is_plain = not (again or current_data or code == "current")
+        _check_resumable(project, state, how.clock.now() if is_plain else None)
         if not state.is_locked:  # it waits in a queue, or could not be started: there is nothing to go on from
             with contextlib.closing(open_executor(project, how)) as executor:
                 return start_queued(project, executor, state, lease, how)
@@ -130,7 +131,8 @@ def resume(
             if has_new_code or current_data or again:
                 _refuse_other_rows(state, graph, planned)
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
-            resumed = _written(project, state, graph, body, planned, lease, at=how.clock.now())
+            batch = [(EventKind.RUN_RESUMED, body), *_invalidations(state, graph, planned, again)]
+            resumed = _written(project, state, graph, batch, lease, at=how.clock.now())
             return drive(project, executor, graph, resumed, lease, how, dry=state.origin.get("kind") == "replay")
 
 
@@ -160,34 +162,55 @@ def _written(
     project: Project,
     state: RunState,
     graph: Graph,
-    body: dict[str, Any],
-    planned: list[Planned],
+    batch: list[tuple[str, dict[str, Any]]],
     lease: Lease,
     *,
     at: float,
 ) -> RunState:
     """The run's state after it was written down that it is resumed, and what of it runs again."""
     # In one transaction: a run that is resumed without its invalidations would reuse what it must not.
-    batch = [(EventKind.RUN_RESUMED, body), *_invalidations(state, planned)]
     project.journal.append_many(state.id, batch, at=at, lease=lease)
     resumed = RunState.fold(state.id, project.journal.events(state.id), graph.nodes)
     resumed.steps = {name: resumed.steps[name] for name in graph.nodes}  # steps that other code had are gone
     return resumed
 
 
-def _invalidations(state: RunState, planned: list[Planned]) -> Iterator[tuple[str, dict[str, JSON]]]:
-    """Events for what has succeeded and runs again: whole steps, then items of mapped ones."""
-    for one in planned:
-        step = state.steps.get(one.step)
-        if not one.reuse and step is not None and step.state == StepStatus.SUCCEEDED:
-            yield EventKind.STEP_INVALIDATED, {"step": one.step, "reason": one.why}
+def _invalidations(
+    state: RunState, graph: Graph, planned: list[Planned], again: Collection[str]
+) -> Iterator[tuple[str, dict[str, JSON]]]:
+    """Events for what has succeeded or was asked and is done again: whole steps, then items of mapped ones."""
+    anew = {one.step: one.why for one in planned if not one.reuse and _has_succeeded(state, one.step)}
+    for name in state.approvals.keys() & graph.nodes.keys():
+        above = next((up for up in graph.nodes[name].upstream() if up in anew), None)
+        if above is not None:
+            anew.setdefault(name, f"it asked about step {above}, which runs again")
+        elif name in again:
+            anew.setdefault(name, "you asked for it")
+    for name, why in anew.items():
+        yield EventKind.STEP_INVALIDATED, {"step": name, "reason": why}
     for one in planned:
         for item in one.damaged:
             reason = "its result can't be used any more"
             yield EventKind.STEP_INVALIDATED, {"step": one.step, "item": item, "reason": reason}
 
 
-def _check_resumable(project: Project, state: RunState) -> None:
+def _has_succeeded(state: RunState, step: str) -> bool:
+    return step in state.steps and state.steps[step].state == StepStatus.SUCCEEDED
+
+
+def _check_decided(state: RunState, now: float) -> None:
+    """Raise RunError if all that is left to do in a run is what people have to decide."""
+    opened = state.open_approvals()
+    if state.state == RunStatus.WAITING and not any(approval.has_expired(now) for approval in opened):
+        asked = "; ".join(f"{approval.step} asks: {approval.question}" for approval in opened)
+        raise RunError(
+            f"run {state.id} waits for a decision: {asked}",
+            next=f'trikk approve {state.id} --why "...", or trikk refuse {state.id} --why "..."',
+        )
+
+
+def _check_resumable(project: Project, state: RunState, now: float | None) -> None:
+    """Raise RunError if the run can't go on; with `now`, also if it only waits for people."""
     run, environment = state.id, project.settings.environment
     if state.forgotten:
         raise RunError(f"run {run} was forgotten by clean-up", next=f"start a new one: trikk run {state.pipeline}")
@@ -200,6 +223,8 @@ def _check_resumable(project: Project, state: RunState) -> None:
             f"run {run} is of environment {state.environment}, and this is {environment}",
             next=f"TRIKK_ENVIRONMENT={state.environment} trikk resume {run}",
         )
+    if now is not None:
+        _check_decided(state, now)
 
 
 def _anew(
@@ -376,7 +401,7 @@ def _items(project: Project, thought: Planned, step: StepState, *, anew: bool) -
 def _shape(node: Node) -> dict[str, JSON]:
     """What makes a step's result another one, beside its code."""
     data = node.to_json()
-    return {key: data.get(key) for key in ("arguments", "outputs", "mapped", "write")}
+    return {key: data.get(key) for key in ("arguments", "outputs", "mapped", "write", "question")}
 
 
 def _old_nodes(project: Project, state: RunState) -> Mapping[str, Node]:
@@ -394,6 +419,8 @@ def _needs(node: Node) -> Iterable[str]:
             elif isinstance(part, TableRef):
                 yield from part.writes
     yield from node.asks()
+    if node.question is not None:  # what stands before a question is what was approved, though no data flows
+        yield from node.after
 
 
 def _damage(project: Project, step: TaskState) -> str | None:

@@ -70,6 +70,31 @@ class WriteTo(Record, frozen=True):
     schema_mode: SchemaMode = SchemaMode.STRICT
 
 
+class OnExpiry(StrEnum):
+    """How a question is decided that nobody has decided in time."""
+
+    REFUSE = "refuse"
+    APPROVE = "approve"
+
+
+class OnRefusal(StrEnum):
+    """What becomes of what waits for a question that was refused."""
+
+    SKIP = "skip"
+    """It is skipped, and the run goes on."""
+    FAIL = "fail"
+    """The run fails."""
+
+
+class Question(Record, frozen=True):
+    """What a node that asks people wants to know, and what becomes of the answer."""
+
+    text: str
+    expires: float | None = None  # seconds after it was asked, or None for never
+    on_expiry: OnExpiry = OnExpiry.REFUSE
+    on_refusal: OnRefusal = OnRefusal.SKIP
+
+
 class Node(Record, frozen=True, omit_defaults=True):
     """One step of a pipeline. Its JSON, from which digests are made, leaves out what is empty."""
 
@@ -86,6 +111,7 @@ class Node(Record, frozen=True, omit_defaults=True):
     resources: dict[str, JSON] = field(default_factory=lambda: {"cpus": 1.0, "memory": 0, "gpus": 0})
     cache: dict[str, JSON] | None = None  # `Cache` as JSON, or None
     write: WriteTo | None = None  # set for a node that writes a table
+    question: Question | None = None  # set for a node that asks people; no worker runs it
     # the step reads from outside what a run is locked to; a replay takes its result as it was
     source: bool = False
     effect: bool = False  # the step changes something outside; a replay takes its result and does not do it again
@@ -129,6 +155,7 @@ class Node(Record, frozen=True, omit_defaults=True):
         fields["when"] = tuple(Condition.read(condition) for condition in data.get("when", ()))
         fields["after"] = tuple(data.get("after", ()))
         fields["write"] = WriteTo.read(data["write"]) if data.get("write") else None
+        fields["question"] = Question.read(data["question"]) if data.get("question") else None
         return cls(**fields)
 
 
@@ -153,10 +180,16 @@ class Graph(Record, frozen=True):
     parameters: tuple[ParameterSpec, ...]
     nodes: Mapping[str, Node]
     doc: str = ""
+    pools: tuple[str, ...] = ()  # in each of which a run takes a place that `trikk serve` starts
 
     @classmethod
     def build(
-        cls, pipeline: str, parameters: tuple[ParameterSpec, ...], nodes: list[Node], doc: str = ""
+        cls,
+        pipeline: str,
+        parameters: tuple[ParameterSpec, ...],
+        nodes: list[Node],
+        doc: str = "",
+        pools: tuple[str, ...] = (),
     ) -> Graph:
         """Check the nodes and put them into an order in which they can run."""
         named: dict[str, Node] = {}
@@ -171,7 +204,7 @@ class Graph(Record, frozen=True):
             named[node.name] = node
         for node in nodes:
             _check_edges(node, named, {p.name for p in parameters})
-        return cls(pipeline, parameters, _sorted(pipeline, named), doc)
+        return cls(pipeline, parameters, _sorted(pipeline, named), doc, pools)
 
     def tables_read(self) -> tuple[str, ...]:
         """Names of the tables that any step reads, each once, sorted."""
@@ -195,6 +228,7 @@ class Graph(Record, frozen=True):
             "doc": self.doc,
             "parameters": [p.to_json() for p in self.parameters],
             "nodes": [n.to_json() for n in self.nodes.values()],
+            **({"pools": list(self.pools)} if self.pools else {}),
         }
 
     @classmethod
@@ -205,6 +239,7 @@ class Graph(Record, frozen=True):
             tuple(ParameterSpec.read(p) for p in data["parameters"]),
             [Node.read(n) for n in data["nodes"]],
             data.get("doc", ""),
+            tuple(data.get("pools", ())),
         )
 
 

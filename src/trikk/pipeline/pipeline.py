@@ -15,6 +15,7 @@ from trikk.core.values import JSON
 from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import ParameterRef
 from trikk.pipeline.graph import Graph, ParameterSpec
+from trikk.pipeline.holds.approval import check_awaited
 from trikk.pipeline.location import caller, check_plain, defining, of_function
 from trikk.pipeline.parameters.parameter_kinds import kind_of
 from trikk.pipeline.policies import Retry
@@ -61,6 +62,7 @@ class Pipeline:
         retry: Retry | None = None,
         timeout: Duration | None = None,
         triggers: Iterable[Trigger] = (),
+        pools: Iterable[str] = (),
         where: str | None = None,
     ) -> None:
         check_plain("pipeline", function, next="its body runs once, when it is defined: make it a plain function")
@@ -79,8 +81,9 @@ class Pipeline:
             )
         with tracing(trace):
             self._trace(function, arguments)
+        check_awaited(self.name, trace.nodes)
         doc = (inspect.getdoc(function) or "").partition("\n")[0]
-        self.graph = Graph.build(self.name, specs, trace.nodes, doc)
+        self.graph = Graph.build(self.name, specs, trace.nodes, doc, self._pools(pools))
         self.steps: Mapping[str, Step[..., Any] | None] = trace.steps
         functools.update_wrapper(self, function)
         if not trace.nodes:
@@ -131,6 +134,12 @@ class Pipeline:
                 where=self.where,
                 next=error.next,
             ) from error
+
+    def _pools(self, pools: object) -> tuple[str, ...]:
+        if not isinstance(pools, list | tuple):
+            mend = 'write a list of names: pools=["warehouse"]'
+            raise DefinitionError(f"pools={pools!r} of pipeline {self.name}", where=self.where, next=mend)
+        return tuple(sorted({check_name("pool", pool, where=self.where) for pool in pools}))
 
     def _triggers(self, triggers: object) -> Iterator[Trigger]:
         listed = list(triggers) if isinstance(triggers, list | tuple) else [triggers]
@@ -237,6 +246,7 @@ def pipeline(
     retry: Retry | None = None,
     timeout: Duration | None = None,
     triggers: Iterable[Trigger] = (),
+    pools: Iterable[str] = (),
 ) -> Callable[[Callable[P, R]], Pipeline]: ...
 
 
@@ -253,6 +263,8 @@ def pipeline(function: Callable[..., Any] | None = None, /, **options: Any) -> A
         retry: of steps that have none of their own.
         timeout: of steps that have none of their own, for one attempt.
         triggers: what starts its runs when `trikk serve` looks after the project: see `trikk.triggers`.
+        pools: in each of which a run takes a place while it goes on, if `trikk serve` starts it: `[pools]` in
+            trikk.toml says how many there are.
 
     Raises:
         DefinitionError: if the body or a parameter can't work, with file, line and what to do.

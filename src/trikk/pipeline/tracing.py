@@ -8,12 +8,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.pipeline.arguments import Argument, Constant, Group, ModelRef, OutputRef, TableRef
 from trikk.pipeline.condition import Condition, condition_of
-from trikk.pipeline.gating import Hold, held_back, hold_of, replaced_by
-from trikk.pipeline.graph import Node
+from trikk.pipeline.graph import Node, OnRefusal
+from trikk.pipeline.holds.gating import Hold, held_back, hold_of, replaced_by
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
 
@@ -98,8 +100,21 @@ class Trace:
                 where=node.where,
                 next="give it the good ones: good, rejected, result = quality_gate(...)",
             )
-        self.nodes.append(held_back(node, self.holds))
+        self.nodes.append(held_back(self._approved(node), self.holds))
         self.steps[node.name] = step
+
+    def _approved(self, node: Node) -> Node:
+        """The node; one that comes after an approval waits for a yes, unless it has a condition on it itself."""
+        refusable = [
+            asking.name
+            for asking in self.nodes
+            if asking.question is not None
+            and asking.question.on_refusal == OnRefusal.SKIP
+            and asking.name in node.after
+            and asking.name not in node.asks()
+        ]
+        granted = [Condition("true", (OutputRef(name),)) for name in refusable]
+        return replace(node, when=(*node.when, *granted)) if granted else node
 
     def hold(self, argument: str, *, replaced: bool = False) -> None:
         """Let what is recorded from now on wait for the last node, if it uses what that is given as `argument`.

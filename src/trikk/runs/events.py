@@ -5,6 +5,7 @@
     run.resumed          driver, isolation, code ("locked" or "current"), graph, lock
     run.cancel_requested by
     run.handed_over      by          its driver was told to end, and stopped its steps: the run goes on elsewhere
+    run.waiting          steps (whose approvals are all that is left), until (the first of them expires, or null)
     run.succeeded / run.failed (error) / run.cancelled (error)
 
     step.started         step, item, attempt, log
@@ -16,6 +17,9 @@
     step.cached          step, item, outputs, run, reason
     step.cache_missed    step, item, reason
     step.invalidated     step, item, reason     a finished step must run again when its run is resumed
+
+    approval.asked       step, question, shown, expires (seconds since 1970, or null), on_expiry
+    approval.decided     step, approved, by, why; the first for a question counts, and no other is written
 
     metric.logged        step, item, attempt, name, value, index       what a step wrote down of itself; it stays
     param.logged         step, item, attempt, name, value              whatever becomes of the step
@@ -41,10 +45,14 @@ class EventKind(StrEnum):
     RUN_RESUMED = "run.resumed"
     RUN_CANCEL_REQUESTED = "run.cancel_requested"
     RUN_HANDED_OVER = "run.handed_over"
+    RUN_WAITING = "run.waiting"
     RUN_SUCCEEDED = "run.succeeded"
     RUN_FAILED = "run.failed"
     RUN_CANCELLED = "run.cancelled"
     RUN_FORGOTTEN = "run.forgotten"
+
+    APPROVAL_ASKED = "approval.asked"
+    APPROVAL_DECIDED = "approval.decided"
 
     METRIC_LOGGED = "metric.logged"
     PARAM_LOGGED = "param.logged"

@@ -1,9 +1,12 @@
 """A run's state: the fold of its events, and nothing that is not in them.
 
     queued ──> running ──> succeeded
-                 │  ▲ ├──> failed ────┐
-                 │  │ └──> cancelled ─┤
-                 │  └──── resumed ────┘
+      ▲          │  ▲ ├──> failed ────┐
+      │          │  │ └──> cancelled ─┤
+      │          ▼  └──── resumed ────┘
+      └─decided─ waiting
+
+A run that waits for people is queued again by the first of their decisions, and resumed from there.
 
 A step is waiting, running, retrying, succeeded, failed, skipped or cancelled. A driver that dies leaves steps
 `running`; the next one starts them again.
@@ -16,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trikk.core.values import JSON
+from trikk.runs.approval_state import ApprovalState, asked
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event
 from trikk.runs.states import RunStatus, StepStatus
@@ -107,6 +111,7 @@ class RunState:
     resumed: int = 0
     forgotten: bool = False
     seq: int = 0
+    approvals: dict[str, ApprovalState] = field(default_factory=dict)
     steps: dict[str, StepState] = field(default_factory=dict)
 
     @classmethod
@@ -169,8 +174,13 @@ class RunState:
             "code": self.code,
             "resumed": self.resumed,
             "forgotten": self.forgotten,
+            "approvals": [approval.to_json() for approval in self.approvals.values()],
             "steps": [_step_json(name, step) for name, step in self.steps.items()],
         }
+
+    def open_approvals(self) -> list[ApprovalState]:
+        """What the run asks and nobody has decided, in the order in which it was asked."""
+        return [approval for approval in self.approvals.values() if approval.is_open]
 
     def _apply_step(self, kind: str, at: float, body: Mapping[str, Any]) -> None:
         name, item = body["step"], body.get("item")
@@ -196,6 +206,7 @@ class RunState:
             task.state, task.reason, task.ended = StepStatus.SKIPPED, body["reason"], at
         elif kind == EventKind.STEP_INVALIDATED:
             _reset(task, body["reason"])
+            self.approvals.pop(name, None)  # it was about what runs again, and is asked again
             for inside in self.steps[name].items.values() if item is None else ():
                 _reset(inside, body["reason"])
         elif kind == EventKind.STEP_EXPANDED:
@@ -223,6 +234,18 @@ class RunState:
         self.origin, self.lock, self.graph = body.get("origin", {}), body.get("lock", {}), body.get("graph", "")
         self.environment = body.get("environment", "")
 
+    def _asked(self, at: float, body: Mapping[str, Any]) -> None:
+        self.approvals[body["step"]] = asked(at, body)
+
+    def _decided(self, at: float, body: Mapping[str, Any]) -> None:
+        if body["step"] in self.approvals:
+            self.approvals[body["step"]].decide(at, body)
+        if self.state == RunStatus.WAITING:
+            self.state = RunStatus.QUEUED  # there is something to do again, and nobody at it
+
+    def _waiting(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
+        self.state = RunStatus.WAITING
+
     def _started(self, at: float, body: Mapping[str, Any]) -> None:
         self.state, self.started, self.ended, self.error = RunStatus.RUNNING, at, None, None
         self.isolation = body.get("isolation")
@@ -249,6 +272,8 @@ class RunState:
 
     def _ended(self, at: float, body: Mapping[str, Any], state: RunStatus) -> None:
         self.state, self.ended, self.error = state, at, body.get("error")
+        if state == RunStatus.CANCELLED:  # what it asked is withdrawn; a run that is resumed asks anew
+            self.approvals = {step: one for step, one in self.approvals.items() if not one.is_open}
         for _, task in self.tasks():
             if task.state == StepStatus.RETRYING:  # the run ended before it was tried again
                 task.state = StepStatus.FAILED
@@ -277,6 +302,9 @@ _RUN: dict[str, Any] = {
     EventKind.RUN_RESUMED: RunState._resumed,
     EventKind.RUN_CANCEL_REQUESTED: _cancel,
     EventKind.RUN_FORGOTTEN: RunState._forgotten,
+    EventKind.APPROVAL_ASKED: RunState._asked,
+    EventKind.APPROVAL_DECIDED: RunState._decided,
+    EventKind.RUN_WAITING: RunState._waiting,
     EventKind.RUN_SUCCEEDED: lambda s, at, b: s._ended(at, b, RunStatus.SUCCEEDED),
     EventKind.RUN_FAILED: lambda s, at, b: s._ended(at, b, RunStatus.FAILED),
     EventKind.RUN_CANCELLED: lambda s, at, b: s._ended(at, b, RunStatus.CANCELLED),

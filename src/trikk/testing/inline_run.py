@@ -16,7 +16,7 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.code.loading import Loaded
-from trikk.execution.driving.driver import LEASE_TTL, Driver, Options
+from trikk.execution.driving.driver import LEASE_TTL, Driver, Listener, Options
 from trikk.execution.driving.limits import Capacity
 from trikk.execution.launch import pin_models
 from trikk.execution.workers.attempt import Workplace
@@ -108,6 +108,7 @@ def run_inline(
     keep_going: bool = False,
     environment: str = "main",
     state_dir: Path | None = None,
+    decisions: Mapping[str, bool] | None = None,
     parameters: Mapping[str, object] | None = None,
     **more: object,
 ) -> InlineRun:
@@ -129,6 +130,7 @@ def run_inline(
         keep_going: after a failure, finish what does not depend on it.
         environment: whose aliases of models it sees.
         state_dir: where steps keep files that outlive a run, such as streams; a temporary folder if not given.
+        decisions: for approvals by name, whether they are approved; a run that asks something else ends "waiting".
         parameters: the pipeline's parameters, where a name is also one of the words above.
         **more: the pipeline's other parameters.
 
@@ -137,10 +139,9 @@ def run_inline(
         UnknownName: if a table or model that is read does not exist.
         UsageError: if what is given as a model's reference is none, or that version is there already.
     """
-    graph = pipeline.graph
-    given = parameters_for(graph, {**(parameters or {}), **more})
-    is_clock_given, clock = clock is not None, clock or ManualClock()
-    journal = journal or MemoryJournal()
+    graph, journal, is_clock_given = pipeline.graph, journal or MemoryJournal(), clock is not None
+    given, clock = parameters_for(graph, {**(parameters or {}), **more}), clock or ManualClock()
+    decide = _decider(graph, journal, decisions or {}, clock)
     kept: Any = tables if hasattr(tables, "view") else MemoryTables(tables)
     artifacts = Artifacts(store or MemoryStore())
     # a table that is missing is told before models are registered: a run that never was leaves nothing behind
@@ -151,7 +152,7 @@ def run_inline(
     lease = _started(journal, graph, given, lock, environment)
     folder = state_dir or Path(tempfile.mkdtemp(prefix="trikk-"))
     place = Workplace(Loaded({pipeline.name: pipeline}), artifacts, kept, journal, Path.cwd(), folder, environment)
-    state = _driver(graph, place, lease, clock, keep_going=keep_going).drive()
+    state = _driver(graph, place, lease, clock, decide, keep_going=keep_going).drive()
     journal.release(lease)
     finished = InlineRun(state, journal.events(run), artifacts, kept, journal, folder)
     return finished if state_dir else _with_temporary_folder(finished, folder)
@@ -173,7 +174,9 @@ def _started(journal: Journal, graph: Graph, given: dict[str, JSON], lock: Lock,
     return lease
 
 
-def _driver(graph: Graph, place: Workplace, lease: Lease, clock: Clock, *, keep_going: bool) -> Driver:
+def _driver(
+    graph: Graph, place: Workplace, lease: Lease, clock: Clock, listener: Listener, *, keep_going: bool
+) -> Driver:
     journal, executor = place.journal, InlineExecutor(place, clock)
     # fingerprints of code cost time, and only a cache asks for them
     is_cached = any(node.cache is not None for node in graph.nodes.values())
@@ -187,7 +190,24 @@ def _driver(graph: Graph, place: Workplace, lease: Lease, clock: Clock, *, keep_
         clock=clock,
         capacity=Capacity.of_machine(),
         options=Options(keep_going=keep_going, codes=executor.codes(graph.pipeline) if is_cached else None),
+        listener=listener,
     )
+
+
+def _decider(graph: Graph, journal: Journal, decisions: Mapping[str, bool], clock: Clock) -> Listener:
+    """What decides as soon as something is asked; UnknownName if a step that is named asks nothing."""
+    asking = [name for name, node in graph.nodes.items() if node.question is not None]
+    for name in decisions:
+        if name not in asking:
+            raise UnknownName("approval", name, asking)
+
+    def decide(event: Event, _: RunState) -> None:
+        step = str(event.body.get("step"))
+        if event.kind == EventKind.APPROVAL_ASKED and step in decisions:
+            body: dict[str, JSON] = {"step": step, "approved": decisions[step], "by": "run_inline", "why": ""}
+            journal.append(event.run, EventKind.APPROVAL_DECIDED, body, at=clock.now())
+
+    return decide
 
 
 def _register(

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import force_setattr
 
-from trikk.core.cron import checked_cron, newest_ticks, ticks
-from trikk.core.durations import seconds
+from trikk.core.cron import checked_cron, explained, newest_ticks, ticks
+from trikk.core.durations import lasting, seconds
 from trikk.core.errors import UsageError
 from trikk.triggers.declaration import Missed, Overlap, Trigger, one_of
 
@@ -40,6 +40,11 @@ class ClockTrigger(Trigger, frozen=True, kw_only=True):
                 f'missed="all" makes up for every moment, and overlap="{self.overlap}" drops all but one',
                 next='use overlap="queue", or missed="latest"',
             )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose clock counts, or shows its moments."""
+        return ZoneInfo(self.timezone or "UTC")
 
     @abstractmethod
     def ticks(self, after: datetime, until: datetime | None = None) -> Iterator[datetime]:
@@ -74,10 +79,9 @@ class Cron(ClockTrigger, frozen=True, tag="cron"):
         super()._check()
         force_setattr(self, "line", checked_cron(self.line))
 
-    @property
-    def zone(self) -> ZoneInfo:
-        """Whose clock counts."""
-        return ZoneInfo(self.timezone or "UTC")
+    def in_words(self) -> str:
+        """When it comes due, for people."""
+        return f"{explained(self.line)}, by the clock of {self.zone.key}"
 
     def ticks(self, after: datetime, until: datetime | None = None) -> Iterator[datetime]:
         """The moments after `after`, up to `until` (included), at which it comes due, in order, in UTC."""
@@ -107,6 +111,10 @@ class Interval(ClockTrigger, frozen=True, tag="interval"):
         if length < self.least or length != timedelta(seconds=length).total_seconds():
             raise UsageError(f"an interval of {self.every!r} is too short or too exact", next='Interval("15m")')
         force_setattr(self, "every", length)
+
+    def in_words(self) -> str:
+        """When it comes due, for people."""
+        return f"Every {lasting(self.length.total_seconds())}, counted from 1970-01-01 00:00 UTC"
 
     @property
     def length(self) -> timedelta:

@@ -6,6 +6,7 @@ run by it is checked when the pipeline is defined, and what only the whole proje
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -96,6 +97,10 @@ class Trigger(Record, frozen=True, kw_only=True, omit_defaults=True, tag_field="
     def kind(self) -> str:
         """What kind it is, such as `cron`: the ending of its name if it has none of its own."""
         return str(self.__struct_config__.tag)
+
+    @abstractmethod
+    def in_words(self) -> str:
+        """When it comes due, for people."""
 
     def for_pipeline(self, graph: Graph, where: str) -> Self:
         """The trigger as that of a pipeline: with its name, its parameters as JSON.

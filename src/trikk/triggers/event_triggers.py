@@ -36,6 +36,10 @@ class AfterRun(Trigger, frozen=True, tag="after-run"):
             )
         force_setattr(self, "state", str(self.state))
 
+    def in_words(self) -> str:
+        """When it comes due, for people."""
+        return f"After each run of {self.after} that has {self.state or 'ended'}"
+
 
 class TableChanged(Trigger, frozen=True, tag="table-changed"):
     """Comes due when a table has a new version: `TableChanged("counts")`.
@@ -49,6 +53,10 @@ class TableChanged(Trigger, frozen=True, tag="table-changed"):
     def _check(self) -> None:
         super()._check()
         check_name("table", self.table)
+
+    def in_words(self) -> str:
+        """When it comes due, for people."""
+        return f"After each new version of table {self.table}"
 
 
 class FileArrived(Trigger, frozen=True, tag="file-arrived"):
@@ -79,6 +87,10 @@ class FileArrived(Trigger, frozen=True, tag="file-arrived"):
                 f"{self.pattern!r} is no path of files, or has .. in it", next='FileArrived("inbox/*.csv")'
             )
 
+    def in_words(self) -> str:
+        """When it comes due, for people."""
+        return f"For each new file {self.pattern}, once it no longer grows"
+
 
 class Message(Trigger, frozen=True, tag="message"):
     """Comes due when a message has come: `Message("kafka://host:9092/topic")`, `Message("mqtt://host/sensors/+")`.
@@ -104,6 +116,10 @@ class Message(Trigger, frozen=True, tag="message"):
         is_mqtt = text.startswith("mqtt")
         check_address((_MQTT_WILDCARD.sub("x", plain) if is_mqtt else plain) + question + options)
 
+    def in_words(self) -> str:
+        """When it comes due, for people."""
+        return f"For each message from {self.address.partition('?')[0]}"
+
 
 class Webhook(Trigger, frozen=True, tag="webhook"):
     """Comes due when somebody calls it over HTTP with a signature: `Webhook("orders", secret="${KEY}")`.
@@ -126,3 +142,7 @@ class Webhook(Trigger, frozen=True, tag="webhook"):
                 f"webhook {self.hook} needs the secret that calls are signed with, by reference",
                 next='put it into the environment, and write secret="${NAME}"',
             )
+
+    def in_words(self) -> str:
+        """When it comes due, for people."""
+        return f"For each signed call of webhook {self.hook}"

@@ -16,6 +16,7 @@ from trikk.core.durations import show_seconds
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
 from trikk.core.zones import start_of
+from trikk.runs.approval_state import seconds_waited
 from trikk.runs.events import EventKind
 from trikk.runs.states import RunStatus
 
@@ -105,6 +106,8 @@ class LengthRule(PipelineRule, frozen=True, kw_only=True):
             if row.started is None:
                 continue
             took = (row.ended or now.timestamp()) - row.started
+            if took > self.budget and not row.forgotten:  # what people took to decide is not the run's fault
+                took -= seconds_waited(project.journal.events(row.id))
             if row.ended is None and took <= self.budget:
                 continue
             bad = took > self.budget

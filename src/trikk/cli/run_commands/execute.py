@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trikk.cli.printing import echo, json_option, print_json, took
+from trikk.cli.printing import echo, json_option, parameters_text, print_json, took, when
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.text import counted
+from trikk.core.values import plain
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
-from trikk.runs.states import RunStatus
+from trikk.runs.states import OVER, RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
 
 if TYPE_CHECKING:
     from trikk.execution.resume import Planned
     from trikk.pipeline.graph import Graph
+    from trikk.runs.approval_state import ApprovalState
     from trikk.runs.run_state import RunState
 
 _TAIL = 15
+WAITS = 3
+"""The exit code of a command whose run waits for a decision."""
 
 
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -65,7 +69,7 @@ def run(
     max_parallel: int | None,
     as_json: bool,
 ) -> int:
-    """Run PIPELINE to its end; exit code 0 if it succeeded, 1 if not."""
+    """Run PIPELINE to its end; exit code 0 if it succeeded, 1 if not, 3 if it waits for a decision."""
     project = Project.open()
     with mirroring(project), Progress(quiet=as_json) as progress, _place(project, inline=inline, as_json=as_json):
         how = How(inline=inline, keep_going=keep_going, max_parallel=max_parallel, listener=progress)
@@ -73,7 +77,7 @@ def run(
             session.capture()
             warn_of_effects(session, session.graph(pipeline), parameters)
             state = session.run(pipeline, parameters, text=True)
-    return _finish(project, state, as_json=as_json)
+    return finish(project, state, as_json=as_json)
 
 
 @click.command()
@@ -137,7 +141,7 @@ def resume(
             keep=keep,
             ask=_again_or_keep if asks else None,
         )
-    return _finish(project, resumed, as_json=as_json)
+    return finish(project, resumed, as_json=as_json)
 
 
 def _chosen_code(project: Project, state: RunState, *, asks: bool) -> Any:
@@ -212,7 +216,7 @@ def cancel(run: str, as_json: bool) -> int:
         print_json(state.to_json())
     else:
         echo(f"run {state.id}: {state.state}")
-    return 1 if state.state in (RunStatus.QUEUED, RunStatus.RUNNING) else 0
+    return 0 if state.state in OVER else 1
 
 
 @contextlib.contextmanager
@@ -236,7 +240,8 @@ def _place(project: Project, *, inline: bool, as_json: bool) -> Iterator[None]:
         os.close(stdout)
 
 
-def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
+def finish(project: Project, state: RunState, *, as_json: bool) -> int:
+    """Say how a run has ended, or what it asks; the exit code."""
     good = state.state == RunStatus.SUCCEEDED
     if as_json:
         from trikk.tracking.fold import read_record
@@ -247,9 +252,28 @@ def _finish(project: Project, state: RunState, *, as_json: bool) -> int:
         though = f" though {lost} failed, as it may," if lost else ""
         time = took(state.started, state.ended)
         echo(f"run {state.id} succeeded{though} in {time}; look: trikk show {state.id}")
+    elif state.state == RunStatus.WAITING:
+        explain_waiting(state)
     else:
         explain(project, state)
-    return 0 if good else 1
+    return WAITS if state.state == RunStatus.WAITING else 0 if good else 1
+
+
+def shown_text(approval: ApprovalState) -> str:
+    """What is to be looked at before deciding."""
+    return parameters_text({name: plain(value, float) for name, value in approval.shown.items()})
+
+
+def explain_waiting(state: RunState) -> None:
+    """What a run asks, and the commands that decide."""
+    opened = state.open_approvals()
+    for approval in opened:
+        until = f" (until {when(approval.expires)}, then: {approval.on_expiry})" if approval.expires else ""
+        echo(f"run {state.id} waits for a decision: {approval.step} asks: {approval.question}{until}")
+        if approval.shown:
+            echo(f"  {shown_text(approval)}")
+    step = f" {opened[0].step}" if len(opened) > 1 else ""
+    echo(f'  next: trikk approve {state.id}{step} --why "...", or trikk refuse {state.id}{step} --why "..."')
 
 
 def warn_of_effects(session: Session, graph: Graph, given: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trikk.runs.run_state import RunState
 
 _EVERY_ITEM_UP_TO = 20
+_NO_MORE = (EventKind.RUN_SUCCEEDED, EventKind.RUN_FAILED, EventKind.RUN_CANCELLED, EventKind.RUN_WAITING)
 
 
 class Progress:
@@ -48,7 +49,7 @@ class Progress:
             self._show_bar(state)
         if line is not None:
             self.say(line)
-        if event.kind in (EventKind.RUN_SUCCEEDED, EventKind.RUN_FAILED, EventKind.RUN_CANCELLED):
+        if event.kind in _NO_MORE:
             self._end_bar()
         elif self._bar is not None:
             self._advance(state)
@@ -94,6 +95,8 @@ def describe(event: Event, state: RunState) -> str | None:
     body: Any = event.body
     if event.kind == EventKind.RUN_CREATED:
         return f"run {event.run} of {state.pipeline}"
+    if event.kind == EventKind.APPROVAL_ASKED:
+        return f"  {body['step']}: asks: {body['question']}"
     if not event.kind.startswith("step."):
         return None
     item = body.get("item")

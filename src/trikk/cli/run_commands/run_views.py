@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import click
@@ -23,10 +24,11 @@ from trikk.cli.printing import (
     value_text,
     when,
 )
+from trikk.cli.run_commands.execute import explain_waiting
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.text import counted
-from trikk.core.values import plain
+from trikk.core.values import JSON, plain
 from trikk.execution.project import Project
 from trikk.execution.upkeep.next_command import way_on
 from trikk.execution.upkeep.run_costs import cost_of
@@ -35,7 +37,7 @@ from trikk.pipeline.graph import Graph
 from trikk.runs.cost import Cost
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.run_state import RunState, StepState, Task
-from trikk.runs.states import RunStatus, StepStatus
+from trikk.runs.states import OVER, RunStatus, StepStatus
 from trikk.tracking.fold import RunRecord, label, read_record
 from trikk.tracking.run_document import run_document
 
@@ -88,6 +90,9 @@ def runs(pipeline: str | None, state: str | None, limit: int, everything: bool, 
         [r.id, r.pipeline, _state(project, r), when(r.created), took(r.started, r.ended), _about(r)] for r in rows
     ]
     table(["RUN", "PIPELINE", "STATE", "CREATED", "TOOK", "PARAMETERS"], lines, right=["TOOK"])
+    reasons = _reasons(project, [row.id for row in rows if row.state not in OVER])
+    for reason, waiting in groupby(sorted(reasons, key=reasons.__getitem__), reasons.__getitem__):
+        echo(f"{', '.join(waiting)}: {reason}")
     # Asked of the journal: the rows that are shown may be the first of a hundred thousand.
     total = project.journal.count(pipeline=pipeline, state=state)
     if total > len(rows):
@@ -110,11 +115,12 @@ def show(run: str, step: str | None, events: bool, as_json: bool) -> None:
         document = [{"seq": e.seq, "kind": e.kind, "at": e.at, "body": e.body} for e in happened]
         print_json({"events": document})
     elif as_json:
-        print_json(run_document(project, state.id, time.time()))
+        waits: dict[str, JSON] = {"waits": reason} if (reason := _reason(project, state)) else {}
+        print_json({**run_document(project, state.id, time.time()), **waits})
     else:
         _print_run(project, state, read_record(project.journal, state.id), cost_of(project, state.id, time.time()))
-        if state.state == RunStatus.RUNNING and not project.is_driven(state.id):
-            echo(f"its driver is gone; next: trikk resume {state.id}")
+        if reason := _reason(project, state):
+            echo(f"it waits: {reason}" if state.state == RunStatus.QUEUED else f"its driver is gone: {reason}")
 
 
 def _print_graph(graph: Graph) -> None:
@@ -128,6 +134,7 @@ def _print_graph(graph: Graph) -> None:
         notes += [f"uses {m.model}" for m in node.models()]
         notes += [f"maps over {node.mapped}"] if node.mapped else []
         notes += [f"when {c}" for c in node.when]
+        notes += [f"asks: {node.question.text}"] if node.question else []
         rows.append([node.name, ", ".join(node.upstream()) or "-", "; ".join(notes), node.where])
     table(["STEP", "AFTER", "", "WHERE"], rows)
 
@@ -146,11 +153,25 @@ def _state(project: Project, row: RunRow) -> str:
     return state_text(row.state) + (", driver gone" if gone else "")
 
 
+def _reason(project: Project, state: RunState) -> str:
+    return "" if state.state in OVER else _reasons(project, [state.id]).get(state.id, "")
+
+
+def _reasons(project: Project, runs: Sequence[str]) -> dict[str, str]:
+    """Why runs wait for a process that drives them, for those that do."""
+    if not runs:
+        return {}
+    from trikk.server.queue.queue_view import why_waiting
+
+    return why_waiting(project, time.time(), runs)
+
+
 def _about(row: RunRow) -> str:
     kind = str(row.origin.get("kind", "manual"))
     notes = {
         "replay": f" (replay of {row.origin.get('of')})",
         "backfill": " (backfill)",
+        "trigger": f" (trigger {row.origin.get('trigger')}, {row.origin.get('tick')})",
         "sweep": f" (sweep {row.origin.get('sweep')})",
     }
     note = notes.get(kind, "")
@@ -190,6 +211,8 @@ def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost 
     )
     _print_gates(record.gates)
     _print_logged(record)
+    if state.state == RunStatus.WAITING:
+        explain_waiting(state)
     if state.state in (RunStatus.FAILED, RunStatus.CANCELLED) and not state.forgotten:
         echo(f"next: trikk logs {state.id}, then {way_on(project, state)}")
 

@@ -27,7 +27,7 @@ class Earlier(Record, frozen=True):
 
     Attributes:
         succeeded: one that has succeeded.
-        driven: one that is going on.
+        driven: one that is going on, or waits for people.
         unfinished: the newest that ended without success after it had changed something outside; one that clean-up
             has forgotten counts if its pipeline can.
         effects: the steps of `unfinished` that have.
@@ -61,7 +61,7 @@ def left_with_effects(project: Project, graph: Graph, given: Mapping[str, str], 
     """As `earlier`, of the latest runs that have not succeeded; empty if one with these parameters has since."""
     wanted = parameters_for(graph, given, text=True)
     rows: list[RunRow] = []
-    for state in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.RUNNING):
+    for state in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.RUNNING, RunStatus.WAITING):
         unfinished_rows = project.journal.runs(pipeline=graph.pipeline, state=state, limit=_LOOK_BACK)
         rows += [row for row in unfinished_rows if _is_same(row, wanted)]
     rows.sort(key=lambda row: row.created, reverse=True)
@@ -83,7 +83,7 @@ def _judged(project: Project, graph: Graph, rows: Iterable[RunRow], now: float) 
     for row in rows:
         if row.state == RunStatus.SUCCEEDED:
             succeeded = succeeded or row
-        elif row.state not in OVER and is_driven(project, row, now):
+        elif row.state == RunStatus.WAITING or (row.state not in OVER and is_driven(project, row, now)):
             driven = driven or row
     if succeeded is None and driven is None:
         for row in rows:

@@ -71,7 +71,20 @@ def load(settings: Settings, code: Path | None = None) -> Loaded:
                 where=f"{first.where} and {pipeline.where}",
                 next="give one of them another name",
             )
+        # Not of a run's code as it was: a pool may have been dropped since, and is not what the run is about.
+        if Path(root) == settings.root:
+            _check_pools(pipeline, settings)
     return loaded
+
+
+def _check_pools(pipeline: Pipeline, settings: Settings) -> None:
+    for pool in pipeline.graph.pools:
+        if pool not in settings.pools:
+            raise ProjectError(
+                f"pipeline {pipeline.name} names pool {pool}, which trikk.toml does not have",
+                where=pipeline.where,
+                next=f"write below [pools]: {pool} = 1",
+            )
 
 
 def _pipelines(modules: Iterable[ModuleType]) -> Iterable[Pipeline]:

@@ -6,6 +6,7 @@ events, so that another process can take the run over at any moment. It never ru
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import random
 from collections import deque
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from trikk.core.clock import Clock
-from trikk.core.errors import RunError, TrikkError
+from trikk.core.errors import Conflict, RunError, TrikkError
 from trikk.core.values import JSON
+from trikk.execution.approvals.questions import never_decided, question_body, result_of
 from trikk.execution.code.reuse import Hit, StepCache
 from trikk.execution.driving import frontier as f
 from trikk.execution.driving.attempts import Attempt, Attempts, judge
@@ -27,12 +29,13 @@ from trikk.execution.workers.executor import Ended, Executor
 from trikk.execution.workers.traces import headline
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.policies import delay_after
+from trikk.runs.approval_state import by_expiry
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event, Journal
 from trikk.runs.journals.lease import Lease
 from trikk.runs.lock import step_seed
 from trikk.runs.run_state import RunState, Task
-from trikk.runs.states import DONE
+from trikk.runs.states import DONE, RunStatus
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 
@@ -110,6 +113,7 @@ class Driver:
         self.cache = StepCache(journal, graph.pipeline, options.codes or {}, artifacts.reuse)
         self.queue: deque[Task] = deque()
         self.delayed: list[tuple[float, Task]] = []
+        self.asking: dict[str, None] = {}  # steps that wait for people, in the order in which they asked
         self.failures: dict[Task, int] = {}
         self.lost: dict[str, Task] = {}  # steps that have failed for good, with the task that did
         self.cancelled_by: str | None = None
@@ -130,14 +134,14 @@ class Driver:
         self.cancelled_by = self.cancelled_by or by
 
     def drive(self) -> RunState:
-        """Go on until nothing is left to do, and write how the run ended.
+        """Go on until nothing is left to do, and write how the run ended, or that it waits for people.
 
         Raises:
             LeaseLost: if another driver has taken the run; nothing more was written.
             JournalError: if the journal can't be written; the run can be resumed.
         """
         try:
-            while self._turn():
+            while self._turn() or self._is_answered():
                 pass
         except RunError as error:
             self._lose_all(error.what)
@@ -146,6 +150,8 @@ class Driver:
             for attempt in self.attempts.drop():
                 number = self.state.task(attempt.task).attempts
                 self._record(EventKind.STEP_CANCELLED, {**_where(attempt.task), "attempt": number})
+        if self.state.state == RunStatus.WAITING:
+            return self.state
         if self.hands_over and not self._is_complete() and not self.lost:
             self._record(EventKind.RUN_HANDED_OVER, {"by": str(self.cancelled_by)})
         elif self.cancelled_by is not None and not self.hands_over and not self._is_complete():
@@ -185,15 +191,18 @@ class Driver:
             self._renew_at = now + _RENEW_EVERY
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY
-            self._look_for_cancel()
+            self._look()
             self.attempts.trim_logs()
 
-    def _look_for_cancel(self) -> None:
+    def _look(self) -> None:
+        """Take in what others have written: that the run is to stop, and what people have decided."""
         for event in self.journal.events(self.state.id, after=self._looked_at):
             self._looked_at = event.seq
             is_first = self.hands_over or self.cancelled_by is None  # what was to go on elsewhere is to stop now
             if event.kind == EventKind.RUN_CANCEL_REQUESTED and is_first:
                 self.cancelled_by, self.hands_over = str(event.body["by"]), False
+            elif event.kind == EventKind.APPROVAL_DECIDED:
+                self._decided(event)
 
     # -- what is next -----------------------------------------------------------------------------
 
@@ -202,13 +211,17 @@ class Driver:
         while True:
             for decision in self.frontier.decide():
                 self._take(decision)
+            self._take_answers()
             self._start_what_fits()
             if self.frontier.idle:
                 return
 
     def _take(self, decision: f.Decision) -> None:
         if isinstance(decision, f.Start):
-            self.queue.append(decision.task)
+            if self.graph.nodes[decision.task[0]].question is None:
+                self.queue.append(decision.task)
+            elif not self._stops_at_failure:
+                self._ask(decision.task[0])
         elif isinstance(decision, f.Skip):
             self._record(EventKind.STEP_SKIPPED, {"step": decision.step, "reason": decision.reason})
             self.frontier.settled(decision.step)
@@ -223,7 +236,7 @@ class Driver:
         now = self.clock.monotonic()
         while self.delayed and self.delayed[0][0] <= now:
             self.queue.append(heapq.heappop(self.delayed)[1])
-        if self.lost and not self.options.keep_going:
+        if self._stops_at_failure:
             self.queue.clear()  # what runs goes on to its end: its result is reused when the run is resumed
             self.delayed.clear()
         while (position := self._first_that_fits()) is not None:
@@ -290,6 +303,71 @@ class Driver:
             self._settle(task)
             return True
         self._record(EventKind.STEP_CACHE_MISSED, {**_where(task), "reason": answer.reason})
+        return False
+
+    # -- what people decide -----------------------------------------------------------------------
+
+    def _ask(self, step: str) -> None:
+        """Ask, unless that was done before this driver came; a repetition of a run asks nobody."""
+        if step not in self.state.approvals:
+            if self.options.dry:
+                self._failed((step, None), 0, never_decided(str(self.state.origin.get("of"))))
+                return
+            try:
+                body = question_body(self.graph.nodes[step], self.binder, self.clock.now())
+            except (TrikkError, LookupError) as error:
+                self._failed((step, None), 0, failure("loaded", str(error), retryable=False))
+                return
+            self._record(EventKind.APPROVAL_ASKED, body)
+        self.asking[step] = None
+
+    def _decided(self, event: Event) -> None:
+        approval = self.state.approvals.get(str(event.body["step"]))
+        if approval is not None and approval.is_open:
+            approval.decide(event.at, event.body)
+            if self.listener is not None:
+                self.listener(event, self.state)
+
+    def _take_answers(self) -> None:
+        """Settle the steps that are decided, by somebody or because they have expired."""
+        for step in list(self.asking):
+            approval = self.state.approvals[step]
+            if approval.has_expired(self.clock.now()):
+                self._look()
+                # Somebody may decide at this very moment: whoever writes first has decided.
+                with contextlib.suppress(Conflict):
+                    self._record(EventKind.APPROVAL_DECIDED, by_expiry(approval), after=self._looked_at)
+            if not approval.is_open:
+                del self.asking[step]
+                self._answered(step)
+
+    def _answered(self, step: str) -> None:
+        approval = self.state.approvals[step]
+        try:
+            result = result_of(self.graph.nodes[step], approval, self.artifacts)
+        except TrikkError as error:
+            result = failure("stored", str(error), retryable=False)
+        if result.error is not None:
+            self._failed((step, None), 0, result)
+            return
+        outputs: list[JSON] = [output.to_json() for output in result.outputs]
+        self._record(EventKind.STEP_SUCCEEDED, {"step": step, "outputs": outputs, "reason": approval.verdict})
+        self.frontier.settled(step)
+
+    def _is_answered(self) -> bool:
+        """Whether there is something to do again; if only people have, write down that the run waits for them."""
+        while self.asking and self.cancelled_by is None and not self._stops_at_failure:
+            self._look()
+            approvals = [self.state.approvals[step] for step in self.asking]
+            now = self.clock.now()
+            if self.cancelled_by is not None or any(not a.is_open or a.has_expired(now) for a in approvals):
+                return True
+            until = min((a.expires for a in approvals if a.expires is not None), default=None)
+            body: dict[str, JSON] = {"steps": [*self.asking], "until": until}
+            # After what was just read: a decision since then would reach a driver that is about to leave.
+            with contextlib.suppress(Conflict):
+                self._record(EventKind.RUN_WAITING, body, after=self._looked_at)
+                return False
         return False
 
     # -- what has ended ---------------------------------------------------------------------------
@@ -364,13 +442,19 @@ class Driver:
             number = self.state.task(attempt.task).attempts
             self._failed(attempt.task, number, failure("lost", why, retryable=False))
 
-    def _record(self, kind: str, body: dict[str, JSON]) -> None:
-        event = self.journal.append(self.state.id, kind, body, at=self.clock.now(), lease=self.lease)
+    def _record(self, kind: str, body: dict[str, JSON], *, after: int | None = None) -> None:
+        now = self.clock.now()
+        event = self.journal.append(self.state.id, kind, body, at=now, lease=self.lease, after=after)
         if self._looked_at == self.state.seq and event.seq == self.state.seq + 1:
             self._looked_at = event.seq  # nobody else can have come between
         self.state.apply(event)
         if self.listener is not None:
             self.listener(event, self.state)
+
+    @property
+    def _stops_at_failure(self) -> bool:
+        """Whether nothing more is begun, since a step has failed for good."""
+        return bool(self.lost) and not self.options.keep_going
 
     def _is_complete(self) -> bool:
         return all(step.state in DONE or step.allowed for step in self.state.steps.values())

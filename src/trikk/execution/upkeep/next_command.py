@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trikk.core.errors import TrikkError
+from trikk.execution.approvals.questions import REFUSED
 from trikk.execution.project import Project
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
 from trikk.pipeline.graph import Graph
@@ -21,6 +22,8 @@ def way_on(project: Project, state: RunState) -> str:
     """
     resume = f"trikk resume {state.id}"
     culprit = state.culprit()
+    if culprit is not None and (culprit[1].error or {}).get("kind") == REFUSED:
+        return f"{resume} --again {culprit[0]}"  # asks once more
     if culprit is None or not str((culprit[1].error or {}).get("type")).endswith(_BLOCKED):
         return resume
     try:

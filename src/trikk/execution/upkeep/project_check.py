@@ -108,6 +108,9 @@ def _abandoned(project: Project, row: RunRow) -> Finding:
     if row.state == RunStatus.QUEUED and not project.run(row.id).is_locked:
         text = f"run {row.id} of {row.pipeline} waits to be started, and no driver is at it"
         return Finding("journal", True, text, f"a server starts it (trikk serve), or: trikk resume {row.id}")
+    if row.state == RunStatus.WAITING:
+        text = f"run {row.id} of {row.pipeline} waits for a decision"
+        return Finding("journal", True, text, f"what it asks: trikk show {row.id}")
     try:
         done = effects_of(project, project.graph(project.run(row.id)), row)
         idle = not done

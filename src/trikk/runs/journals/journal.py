@@ -122,11 +122,21 @@ class Journal(Ledger, ServerBeats, Protocol):
         """
 
     def append(
-        self, run: str, kind: str, body: dict[str, JSON], *, at: float, lease: Lease | None = None
+        self,
+        run: str,
+        kind: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        lease: Lease | None = None,
+        after: int | None = None,
     ) -> Event:
         """Append one event in a transaction of its own, which is over when this returns.
 
+        With `after`, the `seq` of the run's last event that the caller has read, it is a decision by that state.
+
         Raises:
+            Conflict: if the run has a later event than `after`; nothing was written.
             LeaseLost: if `lease` is given and another driver has taken the run, or it was released;
                 checked inside the transaction, so that a driver that was overtaken writes nothing.
             UsageError: if the kind or the body can't be stored.
@@ -139,6 +149,7 @@ class Journal(Ledger, ServerBeats, Protocol):
         *,
         at: float,
         lease: Lease | None = None,
+        after: int | None = None,
     ) -> list[Event]:
         """Append (kind, body) pairs in one transaction: all or none. Raises as `append` does."""
 

@@ -15,11 +15,12 @@ from trikk.runs.states import RunStatus
 _STATES: dict[str, RunStatus] = {
     EventKind.RUN_STARTED: RunStatus.RUNNING,
     EventKind.RUN_RESUMED: RunStatus.RUNNING,
+    EventKind.RUN_WAITING: RunStatus.WAITING,
     EventKind.RUN_SUCCEEDED: RunStatus.SUCCEEDED,
     EventKind.RUN_FAILED: RunStatus.FAILED,
     EventKind.RUN_CANCELLED: RunStatus.CANCELLED,
 }
-PROJECTED = frozenset(_STATES) | {EventKind.RUN_CREATED, EventKind.RUN_FORGOTTEN}
+PROJECTED = frozenset(_STATES) | {EventKind.RUN_CREATED, EventKind.RUN_FORGOTTEN, EventKind.APPROVAL_DECIDED}
 
 
 def row_after(row: RunRow, event: Event) -> RunRow:
@@ -31,7 +32,11 @@ def row_after(row: RunRow, event: Event) -> RunRow:
         return first_row(event)
     if kind == EventKind.RUN_FORGOTTEN:
         return _forgotten(row, event.body)
+    if kind == EventKind.APPROVAL_DECIDED:
+        return replace(row, state=RunStatus.QUEUED) if row.state == RunStatus.WAITING else row
     state = _STATES[kind]
+    if state == RunStatus.WAITING:
+        return replace(row, state=state)
     started = event.at if row.started is None and state == RunStatus.RUNNING else row.started
     if state == RunStatus.RUNNING:
         return replace(row, state=state, started=started, ended=None, error=None)

@@ -207,9 +207,16 @@ class SqlJournal(SqlLedger, Journal, ABC):
         return event
 
     def append(
-        self, run: str, kind: str, body: dict[str, JSON], *, at: float, lease: Lease | None = None
+        self,
+        run: str,
+        kind: str,
+        body: dict[str, JSON],
+        *,
+        at: float,
+        lease: Lease | None = None,
+        after: int | None = None,
     ) -> Event:
-        return self.append_many(run, [(kind, body)], at=at, lease=lease)[0]
+        return self.append_many(run, [(kind, body)], at=at, lease=lease, after=after)[0]
 
     def append_many(
         self,
@@ -218,6 +225,7 @@ class SqlJournal(SqlLedger, Journal, ABC):
         *,
         at: float,
         lease: Lease | None = None,
+        after: int | None = None,
     ) -> list[Event]:
         port.check_kinds(kind for kind, _ in events)
         texts = [port.dump(body) for _, body in events]
@@ -228,6 +236,8 @@ class SqlJournal(SqlLedger, Journal, ABC):
             # driver could take the run, and both would write.
             if lease is not None:
                 self._check_lease(connection, run, lease)
+            if after is not None and self._last_seq(connection, run) > after:
+                raise port.changed_meanwhile(f"run {run}")
             appended = []
             for (kind, body), text in zip(events, texts, strict=True):
                 event, chain = self._insert(connection, chain, run, kind, body, text, at)
@@ -441,6 +451,9 @@ class SqlJournal(SqlLedger, Journal, ABC):
         _, current = self._lease(connection, run)
         if current is None or (run, current.epoch) != (lease.run, lease.epoch):
             raise port.lease_lost(lease)
+
+    def _last_seq(self, connection: Any, run: str) -> int:
+        return int(connection.execute(self._sql["last_seq"], {"run": run}).fetchone()[0])
 
     def _insert(
         self, connection: Any, before: str | None, run: str, kind: str, body: dict[str, JSON], text: str, at: float

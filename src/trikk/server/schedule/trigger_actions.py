@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
 from msgspec.structs import replace
 
 from trikk.core.errors import Conflict, ParameterError, UnknownName
+from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
+from trikk.core.zones import day_start, moment_of, zone_of
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
 from trikk.pipeline.graph import Graph
@@ -33,6 +36,8 @@ from trikk.triggers.due_ticks import Decision, Miss, Skip, Start, by_event, due
 from trikk.triggers.trigger_state import TriggerEntry, TriggerState, adoption, body_of, tick_text
 
 _PREFIX = "trigger/"
+_TICKS_SHOWN = 3
+_YEARS = range(1970, 9000)
 _PAYLOAD = 256_000
 """How large an event's JSON may be, in characters: it becomes part of its run's record, which every list reads."""
 
@@ -239,6 +244,38 @@ def fire(
         except Conflict:
             continue
         return fired
+
+
+def tick_named(declared: Declared, text: str) -> datetime:
+    """The scheduled moment that a person means, in UTC: a time, or a day on which the trigger comes due once.
+
+    Args:
+        declared: the trigger; a time without a zone is of its time zone.
+        text: ISO, such as 2026-11-30T04:00 or 2026-11-30.
+
+    Raises:
+        ParameterError: if it is neither.
+    """
+    trigger = declared.trigger
+    zone = zone_of(trigger.timezone or "UTC")
+    try:
+        day = date.fromisoformat(text) if len(text) == len("2026-11-30") else None
+        moment = moment_of(datetime.fromisoformat(text), zone)
+        if moment.year not in _YEARS:
+            raise ValueError(text)  # noqa: TRY301 - as for any other text that is no time
+    except (ValueError, OverflowError) as error:
+        mend = "write it as 2026-11-30T04:00, or as a day: 2026-11-30"
+        raise ParameterError(f"{shorten(printable(text), 60)!r} is not a time", next=mend) from error
+    if day is None or not isinstance(trigger, ClockTrigger):
+        return moment
+    start, end = (day_start(d, zone) - timedelta(microseconds=1) for d in (day, day + timedelta(days=1)))
+    ticks = list(islice(trigger.ticks(start, end), _TICKS_SHOWN + 1))
+    if len(ticks) == 1:
+        return ticks[0]
+    local = [tick.astimezone(zone).isoformat(timespec="minutes") for tick in ticks[:_TICKS_SHOWN]]
+    mend = f"give the time: {', '.join(local)}" if ticks else "`trikk triggers NAME` shows its times"
+    number = "not" if not ticks else "more than once"
+    raise ParameterError(f"trigger {declared.name} comes due {number} on {day}", next=mend)
 
 
 def _carry_out(

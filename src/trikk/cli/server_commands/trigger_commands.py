@@ -1,0 +1,264 @@
+"""`trikk triggers` and `trikk fire`: what starts runs by itself, and the same by hand."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.declaration_check import declared_triggers
+from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, user_name, when
+from trikk.cli.run_commands.execute import finish
+from trikk.cli.run_commands.progress import Progress
+from trikk.core.zones import local_text
+from trikk.execution.project import Project
+from trikk.execution.run_options import How
+from trikk.runs.states import OVER, RunStatus
+from trikk.tracking.mlflow.background_mirror import mirroring
+
+if TYPE_CHECKING:
+    from trikk.runs.journals.server_beats import Server
+    from trikk.server.schedule.trigger_actions import Fired
+    from trikk.server.schedule.trigger_view import TriggerDetails
+    from trikk.triggers.declared import Declared
+
+_ACTIONS = ("pause", "unpause")
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[pause|unpause] [NAME]")
+@click.option("--why", default="", help="The reason, for pause and unpause.")
+@click.option("--by", default="", help="Who does it; the user's name by default.")
+@json_option
+def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
+    """List triggers, show one, or stop it for a while (`pause NAME`, `unpause NAME`).
+
+    What comes due while a trigger is paused is not made up for, but for events that wait: files, messages, tables.
+    """
+    from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
+
+    project = Project.open()
+    action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
+    if len(names) > 1 or (action and not names):
+        raise click.UsageError("name one trigger")
+    declared, _ = declared_triggers(project)
+    now = time.time()
+    if not names:
+        rows = trigger_rows(project.journal, declared.values(), now)
+        if as_json:
+            print_json([row.to_json() for row in rows])
+            return
+        zones = {name: trigger.trigger.timezone for name, trigger in declared.items()}
+        lines = [
+            [r.name, r.pipeline, r.kind, "paused" if r.paused else _local(r.next, zones[r.name]), _tick(r.last)]
+            for r in rows
+        ]
+        if not lines:
+            echo('no triggers yet: declare one, @pipeline(triggers=[Cron("0 4 * * *")])')
+            return
+        table(["TRIGGER", "PIPELINE", "KIND", "NEXT", "LAST"], lines)
+        _tell_whose(project, now)
+        return
+    details = trigger_details(project.journal, declared, names[0], now)
+    if action:
+        _pause(project, declared[names[0]], paused=action == "pause", by=by or user_name(), why=why)
+        details = trigger_details(project.journal, declared, names[0], now)
+    if as_json:
+        print_json(details.to_json())
+    elif action:
+        echo(f"trigger {names[0]} is {_until(names[0]) if action == 'pause' else 'not paused'}")
+    else:
+        _show(details)
+        _tell_whose(project, now)
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--for",
+    "moment",
+    metavar="TIME",
+    help="The scheduled time that the run is for, or a day that has one of them.",
+)
+@click.option("--by", default="", help="Who does it; the user's name by default.")
+@json_option
+def fire(name: str, moment: str | None, by: str, as_json: bool) -> int:
+    """Start the run of trigger NAME by hand, as if it had come due, be it paused or not.
+
+    With --for, the run is that of a scheduled time: if that has a run already, it is shown, and no other is
+    started; and when the time comes, none is started either. Without it, the run is for this moment.
+
+    If a server is there, it starts the run; otherwise it is run here, to its end, as `trikk run` does. Exit code 1
+    if the run has failed.
+    """
+    from trikk.server.schedule import trigger_actions as actions
+
+    project = Project.open()
+    triggers_by_name, graphs = declared_triggers(project)
+    declared = _named(name, triggers_by_name)
+    tick = None if moment is None else actions.tick_named(declared, moment)
+    now = datetime.now(UTC)
+    graph = graphs[declared.pipeline]
+    fired = actions.fire(project, declared, graph, tick=tick, by=by or user_name(), now=now)
+    row = project.journal.row(fired.run)
+    if row.state == RunStatus.QUEUED and not _servers(project, now.timestamp()):
+        if earlier := _waits_for(project, declared, fired.run):
+            if not as_json:
+                echo(
+                    f"run {fired.run} waits for run {earlier} of the same trigger; then: trikk resume {fired.run}"
+                )
+            return _told(project, fired, as_json=as_json, quiet=True)
+        return _run_here(project, fired, as_json=as_json)
+    return _told(project, fired, as_json=as_json)
+
+
+def _named(name: str, declared: dict[str, Declared]) -> Declared:
+    from trikk.core.errors import UnknownName
+
+    if name not in declared:
+        raise UnknownName("trigger", name, declared)
+    return declared[name]
+
+
+def _pause(project: Project, declared: Declared, *, paused: bool, by: str, why: str) -> None:
+    from trikk.server.schedule.trigger_actions import set_paused
+
+    set_paused(project.journal, declared, paused=paused, by=by, why=why, now=datetime.now(UTC))
+
+
+def _servers(project: Project, now: float) -> list[Server]:
+    from trikk.runs.living_servers import living
+
+    return living(project.journal.servers(), now)
+
+
+def _waits_for(project: Project, declared: Declared, run: str) -> str:
+    """An earlier run of the trigger that is not over, if it has to wait for that; "" otherwise."""
+    from trikk.triggers import Overlap
+
+    if declared.trigger.overlap is Overlap.ALLOW:
+        return ""
+    unfinished = [
+        row
+        for state in (RunStatus.RUNNING, RunStatus.QUEUED)
+        for row in project.journal.runs(pipeline=declared.pipeline, state=state, limit=None)
+        if row.origin.get("trigger") == declared.name
+    ]
+    created = next((row.created for row in unfinished if row.id == run), 0.0)
+    return next((row.id for row in unfinished if row.created < created), "")
+
+
+def _run_here(project: Project, fired: Fired, *, as_json: bool) -> int:
+    from trikk.execution.resume import resume
+
+    with mirroring(project), Progress(quiet=as_json) as progress:
+        state = resume(project, fired.run, How(listener=progress), code="locked", confirm=lambda _: None)
+    return finish(project, state, as_json=as_json)
+
+
+def _told(project: Project, fired: Fired, *, as_json: bool, quiet: bool = False) -> int:
+    """Say which run it is, as it is now."""
+    state = project.run(fired.run)
+    if as_json:
+        return finish(project, state, as_json=True) if state.state in OVER else _printed(state.to_json())
+    if quiet:
+        return 0
+    if fired.repeated:
+        echo(f"that time has its run already: {fired.run}, ", state_text(state.state), f"; trikk show {fired.run}")
+    else:
+        echo(f"run {fired.run} of {state.pipeline} is queued; a server starts it: trikk show {fired.run}")
+    return 1 if state.state in (RunStatus.FAILED, RunStatus.CANCELLED) else 0
+
+
+def _printed(document: dict[str, Any]) -> int:
+    print_json(document)
+    return 0
+
+
+def _show(details: TriggerDetails) -> None:
+    row, declaration = details.row, details.declaration
+    zone = str(declaration.get("timezone", "UTC"))
+    echo(f"{row.name} starts {row.pipeline}: {details.words}")
+    echo(f"  declared   {details.where}")
+    for label, text in _options(declaration):
+        echo(f"  {label:<10} {text}")
+    if row.paused:
+        echo("  ", style(_until(row.name), fg="yellow"))
+    if details.differs:
+        echo("  servers go by another declaration of it; they read this one when their code is read again")
+    for number, tick in enumerate(details.coming):
+        echo(f"  {'next' if number == 0 else '':<10} {_local(tick, zone)}")
+    if not details.happened:
+        echo("  nothing has happened by it yet")
+        return
+    lines = [
+        [when(told["at"]), _what(told, zone), str(told.get("run", "-")), _outcome(told)]
+        for told in details.happened
+    ]
+    table(["AT", "WHAT", "RUN", ""], lines)
+
+
+def _until(name: str) -> str:
+    return f"paused, until `trikk triggers unpause {name}`"
+
+
+def _options(declaration: dict[str, Any]) -> list[tuple[str, str]]:
+    overlap = {
+        "skip": "while a run is not over, none is started",
+        "cancel": "a run that is not over is cancelled first",
+        "allow": "several may run at once",
+    }.get(declaration.get("overlap", ""), "a run waits until the one before is over")
+    missed = {
+        "all": f"each has its run, the newest {declaration.get('at_most', 100)} at most",
+        "skip": "not made up for",
+    }.get(declaration.get("missed", ""), "only the newest is made up for")
+    options = [("overlap", overlap)]
+    if declaration["kind"] in ("cron", "interval"):
+        options.append(("missed", missed))
+    if offset := declaration.get("day_offset"):
+        options.append(("day", f"{offset:+d} from the local date"))
+    if given := declaration.get("parameters"):
+        options.append(("parameters", ", ".join(f"{name}={value}" for name, value in given.items())))
+    return options
+
+
+def _what(told: dict[str, Any], zone: str) -> str:
+    if "first" in told:
+        number = f"{told['count']} times" if told["count"] > 1 else "1 time"
+        return f"missed {number}, {_local(told['first'], zone)} to {_local(told['last'], zone)}"
+    verb = told["kind"].rpartition(".")[2]
+    return f"{verb} {_tick(told['tick'], zone)}" if "tick" in told else verb
+
+
+def _outcome(told: dict[str, Any]) -> str:
+    by = f"by {told['by']}" if "by" in told else ""
+    return "; ".join(filter(None, (str(told.get("state", "")), by, str(told.get("why", "")))))
+
+
+def _local(tick: str | None, zone: str) -> str:
+    """A scheduled moment by the clock of its time zone."""
+    return "-" if tick is None else local_text(datetime.fromisoformat(tick).timestamp(), zone or "UTC")
+
+
+def _tick(tick: str | None, zone: str = "") -> str:
+    """A tick for people: a moment by its clock, or an event's id."""
+    try:
+        return when(datetime.fromisoformat(tick).timestamp()) if tick and not zone else _local(tick, zone)
+    except ValueError:
+        return str(tick)
+
+
+def _tell_whose(project: Project, now: float) -> None:
+    """Say whose triggers count, or that nobody is there to start anything."""
+    from trikk.server.presence.releases import Announced, standing
+
+    servers = _servers(project, now)
+    whose = standing("", servers, Announced(project.journal).read())
+    if not servers:
+        echo("no server is there, so nothing is started by itself: trikk serve")
+    elif not whose.current:
+        echo("a server is there, but can't load its code, so nothing is started by itself")
+    else:
+        echo(f"servers go by those of {whose.whose}")

@@ -1,0 +1,1 @@
+"""Steps that ask people: what a driver does about them, and how a decision gets into a run."""

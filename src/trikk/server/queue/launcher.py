@@ -1,0 +1,75 @@
+"""How the processes of runs are started: the port, and the plain way, a fresh interpreter for each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Protocol
+
+from trikk.core.errors import RunError
+from trikk.execution.project import Project
+from trikk.server.queue.run_process import log_of
+
+
+class Launcher(Protocol):
+    """Starts processes that drive runs, and knows which of them are there."""
+
+    def start(self, run: str) -> None:
+        """Start a process for a run.
+
+        Raises:
+            RunError: if none could be started.
+        """
+
+    def is_there(self, run: str) -> bool:
+        """Whether the process that was last started for a run is there."""
+
+    def look(self) -> int:
+        """Take note of processes that have ended; how many have since the last look."""
+
+    def close(self) -> None:
+        """Start no more; what was started goes on."""
+
+
+class ColdLauncher:
+    """Starts a fresh interpreter for each run.
+
+    Args:
+        project: the runs'.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, run: str) -> None:
+        """Start an interpreter that drives the run; RunError if that can't be done."""
+        command = [sys.executable, "-m", "trikk.server.queue.run_process", str(self._project.root), run]
+        try:
+            with log_of(self._project, run).open("ab") as log:
+                self._processes[run] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+        except OSError as error:
+            raise RunError(
+                f"no process could be started for run {run}: {error.strerror}",
+                where=error.filename,
+                next="look how many processes and files there may be, and for room on the disk",
+            ) from error
+
+    def is_there(self, run: str) -> bool:
+        """Whether the run's process is there."""
+        return run in self._processes and self._processes[run].poll() is None
+
+    def look(self) -> int:
+        """Reap the processes that have ended; how many."""
+        over = [run for run, process in self._processes.items() if process.poll() is not None]
+        for run in over:
+            del self._processes[run]
+        return len(over)
+
+    def close(self) -> None:
+        """Let go of the processes, which go on."""
+        for process in self._processes.values():
+            process.returncode = process.returncode or 0  # else Popen warns of a child that it leaves behind
+        self._processes.clear()

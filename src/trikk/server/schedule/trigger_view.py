@@ -1,0 +1,153 @@
+"""What is shown of triggers, by commands and over HTTP alike: when they come due, what became of their ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from trikk.core.errors import UnknownName
+from trikk.core.record import Record
+from trikk.core.values import JSON
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.ledger import Entry, Ledger
+from trikk.server.schedule.trigger_actions import Standing, standing_of, subject_of
+from trikk.triggers.clock_triggers import ClockTrigger
+from trikk.triggers.declared import Declared
+from trikk.triggers.due_ticks import next_tick
+from trikk.triggers.trigger_state import TriggerEntry, described, tick_text
+
+_COMING = 5
+_FIRST_LOOK = 200  # numbers of entries, which all subjects share
+_TOLD = ("tick", "run", "why", "by", "first", "last", "count")
+
+
+class TriggerRow(Record, frozen=True):
+    """One line of `trikk triggers`.
+
+    Attributes:
+        name: the trigger's name.
+        pipeline: what it starts.
+        kind: such as `cron`.
+        next: when it comes due, ISO in UTC; None for one that waits for events, and while it is paused.
+        last: the tick of its newest run; None without one.
+        paused: whether nothing is started by it but by hand.
+    """
+
+    name: str
+    pipeline: str
+    kind: str
+    next: str | None
+    last: str | None
+    paused: bool
+
+
+class TriggerDetails(Record, frozen=True):
+    """One trigger, as `trikk triggers NAME` shows it.
+
+    Attributes:
+        row: its line.
+        words: when it comes due, in words.
+        where: where it is declared.
+        declaration: the trigger as JSON.
+        differs: whether servers go by another declaration than this one.
+        coming: the next five moments, ISO in its time zone.
+        happened: what became of its last ticks, and who paused it, the newest first: kind, at, and of tick, run,
+            state, why, by, first, last, count those that there are.
+    """
+
+    row: TriggerRow
+    words: str
+    where: str
+    declaration: dict[str, Any]
+    differs: bool
+    coming: tuple[str, ...]
+    happened: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, JSON]:
+        """As JSON, with the line's keys first."""
+        return {**self.row.to_json(), **{k: v for k, v in Record.to_json(self).items() if k != "row"}}
+
+
+def trigger_rows(ledger: Ledger, triggers: Iterable[Declared], now: float) -> list[TriggerRow]:
+    """A line for each trigger, in their order.
+
+    Args:
+        ledger: where triggers are.
+        triggers: the project's.
+        now: wall time in seconds since 1970.
+    """
+    return [_row(declared, standing_of(ledger, declared.name), now) for declared in triggers]
+
+
+def trigger_details(
+    journal: Journal, triggers: Mapping[str, Declared], name: str, now: float, *, ticks: int = 10
+) -> TriggerDetails:
+    """One trigger, with what became of its last ticks.
+
+    Raises:
+        UnknownName: if there is no such trigger.
+    """
+    if name not in triggers:
+        raise UnknownName(
+            "trigger", name, triggers, next=None if triggers else "declare one: see docs/triggers.md"
+        )
+    declared = triggers[name]
+    standing = standing_of(journal, name)
+    differs = standing is not None and (standing.is_retired or standing.state.declaration != described(declared))
+    moment = datetime.fromtimestamp(now, UTC)
+    coming: list[str] = []
+    if isinstance(declared.trigger, ClockTrigger):
+        after = moment if standing is None else max(moment, standing.state.decided)
+        zone = declared.trigger.zone
+        coming = [t.astimezone(zone).isoformat() for t in islice(declared.trigger.ticks(after), _COMING)]
+    return TriggerDetails(
+        row=_row(declared, standing, now),
+        words=declared.trigger.in_words(),
+        where=declared.where,
+        declaration=declared.trigger.to_json(),
+        differs=differs,
+        coming=tuple(coming),
+        happened=tuple(_told(journal, entry) for entry in reversed(newest_entries(journal, name, ticks))),
+    )
+
+
+def newest_entries(ledger: Ledger, trigger: str, count: int) -> list[Entry]:
+    """The last entries of a trigger, in order; its other entries are not read, however many there are."""
+    subject = subject_of(trigger)
+    last = ledger.last(subject)
+    if last is None:
+        return []
+    span = _FIRST_LOOK
+    while True:
+        entries = ledger.entries(subject, after=max(0, last.seq - span))
+        if len(entries) >= count or span >= last.seq:
+            return entries[-count:]
+        span *= 8
+
+
+def _row(declared: Declared, standing: Standing | None, now: float) -> TriggerRow:
+    state = None if standing is None or standing.is_retired else standing.state
+    tick = next_tick(declared, state, datetime.fromtimestamp(now, UTC))
+    is_paused = state is not None and state.paused
+    return TriggerRow(
+        name=declared.name,
+        pipeline=declared.pipeline,
+        kind=declared.trigger.kind,
+        next=None if tick is None or is_paused else tick_text(tick),
+        last=(state.last_tick or None) if state else None,
+        paused=is_paused,
+    )
+
+
+def _told(journal: Journal, entry: Entry) -> dict[str, Any]:
+    """What an entry tells beside the state; with the state of its run."""
+    told: dict[str, Any] = {"kind": str(entry.kind), "at": entry.at}
+    told |= {key: entry.body[key] for key in _TOLD if entry.body.get(key) not in (None, "")}
+    if entry.kind in (TriggerEntry.STARTED, TriggerEntry.PASSED) and told.get("run"):
+        try:
+            told["state"] = str(journal.row(told["run"]).state)
+        except UnknownName:
+            told["state"] = "unknown"
+    return told

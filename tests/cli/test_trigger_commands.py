@@ -1,0 +1,164 @@
+"""`trikk triggers` and `trikk fire`, as a user has them, without a server."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from tests.execution.command import Folder
+
+from trikk.execution.project import Project
+from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.server_beats import Server
+from trikk.server.presence.releases import announce
+
+CODE = """
+from datetime import date
+from trikk import pipeline, step
+from trikk.triggers import AfterRun, Cron, Event, Interval
+
+@step
+def note(day: date, event: Event | None) -> str:
+    text = f"{day} {event.kind if event else '-'} {event.id if event else '-'}"
+    with open("noted.txt", "a") as file:
+        file.write(text + "\\n")
+    return text
+
+@step
+def fail() -> int:
+    raise ValueError("it can't be done")
+
+@pipeline(triggers=[
+    Cron("0 4 13 * fri", timezone="Europe/Oslo", day_offset=-1, missed="all"),
+    Interval("6h", name="often", overlap="skip"),
+])
+def nightly(day: date, event: Event | None = None):
+    note(day, event)
+
+@pipeline(triggers=[AfterRun("nightly")])
+def broken():
+    fail()
+"""
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    folder = Folder(tmp_path_factory.mktemp("city"))
+    folder.write(pipelines=CODE, trikk='timezone = "Europe/Oslo"\n')
+    return folder
+
+
+def test_triggers_are_listed_for_programs_and_people(city: Folder) -> None:
+    rows = city.good("triggers")
+    assert [list(row) for row in rows] == [["name", "pipeline", "kind", "next", "last", "paused"]] * 3
+    assert [(row["name"], row["pipeline"], row["kind"]) for row in rows] == [
+        ("nightly-cron", "nightly", "cron"),
+        ("often", "nightly", "interval"),
+        ("broken-after-run", "broken", "after-run"),
+    ]
+    assert rows[0]["next"].endswith(":00:00+00:00")
+    assert (rows[2]["next"], rows[2]["last"], rows[2]["paused"]) == (None, None, False)
+    told = city.trikk("triggers").out
+    assert "no server is there, so nothing is started by itself" in told
+    assert "often" in told
+
+
+def test_a_trigger_is_shown_in_words_with_its_next_times_and_what_became_of_it(city: Folder) -> None:
+    run = city.good("fire", "nightly-cron", "--for", "2026-11-13")
+    assert (run["state"], run["parameters"]["day"]) == ("succeeded", "2026-11-12")
+    assert run["origin"] == {"kind": "trigger", "trigger": "nightly-cron", "tick": "2026-11-13T03:00:00+00:00"}
+    told = city.trikk("triggers", "nightly-cron").out
+    assert "At 04:00 on the 13th day of every month, or at 04:00 on Friday: either day is enough" in told
+    assert "by the clock of Europe/Oslo" in told
+    assert "-1 from the local date" in told
+    assert run["id"] in told
+    assert "started 2026-11-13 04:00 CET" in told
+    details = city.good("triggers", "nightly-cron")
+    assert len(details["coming"]) == 5
+    assert all("T04:00:00+0" in tick for tick in details["coming"])
+    assert details["last"] == "2026-11-13T03:00:00+00:00"
+    assert details["happened"][0]["state"] == "succeeded"
+    assert [e["kind"] for e in details["happened"]] == ["tick.started", "trigger.adopted"]
+
+
+def test_a_time_that_has_its_run_is_not_run_again(city: Folder) -> None:
+    at = ("--for", "2026-11-20T04:00")  # by the trigger's clock
+    first = city.trikk("fire", "nightly-cron", *at)
+    assert first.code == 0
+    again = city.trikk("fire", "nightly-cron", *at)
+    assert again.out.startswith("that time has its run already: ")
+    same = city.good("fire", "nightly-cron", "--for", "2026-11-20T03:00:00Z")
+    assert same["id"] in again.out
+    assert city.lines("noted.txt").count("2026-11-19 cron 2026-11-20T03:00:00+00:00") == 1
+
+
+def test_a_run_by_hand_that_fails_is_told_as_any_other(city: Folder) -> None:
+    done = city.trikk("fire", "broken-after-run")
+    assert done.code == 1
+    assert "it can't be done" in done.err
+    assert city.good("runs", "--pipeline", "broken")["runs"][0]["origin"]["kind"] == "trigger"
+
+
+def test_a_trigger_is_paused_and_fired_all_the_same(city: Folder) -> None:
+    assert "paused" in city.trikk("triggers", "pause", "often", "--why", "holiday").out
+    row = city.good("triggers")[1]
+    assert (row["paused"], row["next"]) == (True, None)
+    assert city.good("fire", "often")["state"] == "succeeded"
+    assert "holiday" in city.trikk("triggers", "often").out
+    assert not city.good("triggers", "unpause", "often")["paused"]
+    happened = city.good("triggers", "often")["happened"]
+    assert [e["kind"] for e in happened][:3] == ["trigger.unpaused", "tick.started", "trigger.paused"]
+
+
+def test_with_a_server_there_the_run_is_left_to_it(city: Folder) -> None:
+    project, now = Project.open(city.root), time.time()
+    try:
+        server = Server(id="s1", holder=Holder.current(), release="abcdef0123", since=now, at=now)
+        announce(project.journal, "abcdef0123", server, now)
+        project.journal.beat(server)
+        run = city.good("fire", "often", "--for", "2026-11-01T12:00")
+        assert run["state"] == "queued"
+        told = city.trikk("fire", "often", "--for", "2026-11-01T18:00").out
+        assert "a server starts it" in told
+        assert "release abcdef01 on " in city.trikk("triggers").out
+        project.journal.leave("s1", at=time.time())
+    finally:
+        project.close()
+    waits = city.trikk("fire", "often", "--for", "2026-11-02T12:00").out
+    assert f"waits for run {told.split()[1]} of the same trigger" in waits
+    assert city.good("resume", run["id"])["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("triggers", "nigtly-cron"), "no trigger 'nigtly-cron'"),
+        (("fire", "nigtly-cron"), "no trigger 'nigtly-cron'"),
+        (("fire", "often", "--for", "soon"), "'soon' is not a time"),
+        (("fire", "often", "--for", "9999-12-31"), "'9999-12-31' is not a time"),
+        (("fire", "often", "--for", "2026-11-30"), "more than once on 2026-11-30"),
+        (("fire", "nightly-cron", "--for", "2026-11-30"), "comes due not on 2026-11-30"),
+        (("triggers", "pause"), "name one trigger"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_way_out(
+    city: Folder, arguments: tuple[str, ...], says: str
+) -> None:
+    assert says in city.refused(*arguments)["what"]
+
+
+def test_what_is_wrong_with_triggers_is_told_by_them_and_by_doctor(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(pipelines=CODE, trikk='[triggers.often]\npipeline = "nightly"\ncron = "0 4 * * *"\n')
+    assert folder.refused("triggers")["what"] == "two triggers are named 'often'"
+    findings = folder.failed("doctor")["findings"]
+    assert [f["good"] for f in findings if f["subject"] == "triggers"] == [False]
+    assert folder.good("run", "nightly", "-p", "day=2026-11-30")["state"] == "succeeded"
+
+
+def test_an_event_is_given_on_the_command_line_as_json(city: Folder) -> None:
+    event = '{"id": "7", "kind": "hand", "at": "2026-11-30T03:00:00Z"}'
+    assert city.good("run", "nightly", "-p", "day=2026-01-01", "-p", f"event={event}")["state"] == "succeeded"
+    assert "2026-01-01 hand 7" in city.lines("noted.txt")
+    assert "event" in city.refused("run", "nightly", "-p", "day=2026-01-01", "-p", "event={}")["what"]
