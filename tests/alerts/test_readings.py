@@ -72,6 +72,20 @@ def read(windows: Sequence[WindowRecord], when: str, *, days: float = 60.0, **mo
     return figure_rule(when, **more).judge(recorded(*windows), SPEC, START + timedelta(days=days))[0]
 
 
+def test_records_for_a_rule_have_the_figures_of_its_slice_and_no_others() -> None:
+    kept = recorded(window(1, 5.0))
+
+    def read_slices(sliced_by: str | None) -> list[str]:
+        record = Records(kept.ledger, "people", sliced_by=sliced_by).window("day", "2020-03-02")
+        assert record is not None
+        assert record.whole.metrics == {"mae": 5.0}
+        return [figures.slice for figures in record.figures]
+
+    assert read_slices(None) == ["", "sensor"]
+    assert read_slices("sensor") == ["", "sensor"]
+    assert read_slices("") == read_slices("hour") == [""]
+
+
 def shape(reading: Reading) -> str:
     return "".join("x" if point.bad else "." for point in reading.points)
 

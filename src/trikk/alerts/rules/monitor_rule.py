@@ -73,7 +73,7 @@ class MonitorRule(Rule, frozen=True, kw_only=True):
             return []
         from trikk.monitoring.figures.records import Records
 
-        records = Records(scene.project.journal, subject)
+        records = Records(scene.project.journal, subject, sliced_by=self.slice)
         spec = records.spec()
         self.check_against(spec)
         return self.judge(records, spec, scene.now)

@@ -93,7 +93,7 @@ def renewed(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def renewed_figures(figures: Mapping[str, float | None]) -> dict[str, float | None]:
     """Figures by the names that metrics have now."""
-    if not any(map(is_place, figures)):
+    if ":" not in "".join(figures):  # in none of the names, which a watch reads by the hundred thousand
         return dict(figures)
     names = [short(name) for name in figures]
     return {short(name) if names.count(short(name)) == 1 else name: value for name, value in figures.items()}

@@ -162,30 +162,48 @@ class WindowRecords(Generic[Record_]):
     def window(self, kind: str, label: str) -> Record_ | None:
         """What holds of a window; None if nothing was written down."""
         entry = self.ledger.last(self._of(kind, label))
-        return None if entry is None else self._record.read(entry.body)
+        return None if entry is None else self._read(entry.body)
 
     def past(self, kind: str, label: str) -> list[Record_]:
         """Everything that was written down of a window, oldest first."""
-        return [self._record.read(entry.body) for entry in self.ledger.entries(self._of(kind, label))]
+        return [self._read(entry.body) for entry in self.ledger.entries(self._of(kind, label))]
 
     def windows(self, kind: str) -> list[Record_]:
         """What holds of all windows of a kind, in the order of time."""
         newest: dict[str, Entry] = {}
         for entry in self.ledger.history(self._of(kind, "")):
             newest[entry.subject] = entry
-        return sorted(
-            (self._record.read(entry.body) for entry in newest.values()), key=lambda record: record.start
-        )
+        return sorted((self._read(entry.body) for entry in newest.values()), key=lambda record: record.start)
+
+    def _read(self, body: Mapping[str, Any]) -> Record_:
+        return self._record.read(body)
 
     def _of(self, kind: str, label: str) -> str:
         return f"{self._subject}/{self._part}/{kind}/{label}"
 
 
 class Records(WindowRecords[WindowRecord]):
-    """A monitor's part of the ledger: its definition, how far it has come, and its windows' figures."""
+    """A monitor's part of the ledger: its definition, how far it has come, and its windows' figures.
+
+    Args:
+        ledger: where the entries are; every journal is one.
+        monitor: the monitor's name.
+        sliced_by: the one column whose slices' figures are read beside those of all cases, "" for none; all slices
+            if not given. A rule reads many windows at each look, and few of their figures.
+    """
 
     _part = "window"
     _record = WindowRecord
+
+    def __init__(self, ledger: Ledger, monitor: str, *, sliced_by: str | None = None) -> None:
+        super().__init__(ledger, monitor)
+        self._sliced_by = sliced_by
+
+    def _read(self, body: Mapping[str, Any]) -> WindowRecord:
+        if self._sliced_by is None:
+            return WindowRecord.read(body)
+        figures = [one for one in body["figures"] if one["slice"] in ("", self._sliced_by)]
+        return WindowRecord.read({**body, "figures": figures})
 
     def define(self, spec: MonitorSpec, at: float) -> None:
         """Write the definition down, if it is not the one that holds."""

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+import msgspec
+
 from trikk.core.errors import Conflict, JournalError, LeaseLost, RunExists, UnknownName, UsageError
 from trikk.core.names import check_name
 from trikk.core.record import Record
@@ -252,9 +254,12 @@ def dump(body: object) -> str:
 def load(text: str) -> dict[str, JSON]:
     """The body that `dump` wrote; JournalError if the text is damaged."""
     try:
-        body = json.loads(text)
-    except (ValueError, TypeError, RecursionError):
-        body = None
+        body = msgspec.json.decode(text)  # twice as fast as json, on a watch's many thousand figures
+    except (msgspec.MsgspecError, TypeError, RecursionError):
+        try:
+            body = json.loads(text)  # reads NaN, infinities and lone surrogates, which msgspec does not
+        except (ValueError, TypeError, RecursionError):
+            body = None
     if not isinstance(body, dict):
         raise damaged()
     return body
