@@ -19,7 +19,6 @@ from tests.execution.command import Folder, until
 from tests.reports.mail_server import MailServer
 from tests.reports.world import World, monthly
 
-from trikk.cli.monitor_commands.watch_command import Watched, look_at
 from trikk.core.cron import ticks
 from trikk.core.errors import DefinitionError
 from trikk.core.zones import zone_of
@@ -30,6 +29,7 @@ from trikk.reports.page import render as rendering
 from trikk.reports.schedule import BEGAN, DUE, ENDED, Due, next_entry
 from trikk.runs.journals.ledger import Entry
 from trikk.runs.journals.sqlite_journal import SqliteJournal
+from trikk.server.presence.project_look import Watched, look_at
 
 PIPELINES = '''
 import os

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from trikk.core.errors import TrikkError
+from trikk.core.errors import Conflict, TrikkError
 from trikk.core.values import JSON
 from trikk.core.zones import zone_of
 from trikk.execution.project import Project
+from trikk.execution.queued_run import RunQueue, enqueue
 from trikk.execution.session import Session
 from trikk.monitoring.cases.windows import window_named
 from trikk.monitoring.figures.records import Cursor, Records
@@ -23,11 +24,12 @@ from trikk.runs.back_off import BackOff
 from trikk.runs.claims import Claim, Claims, is_at_it
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.journals.ledger import Ledger
+from trikk.runs.living_servers import living
 from trikk.runs.states import RunStatus
 
 _BACK_OFF = BackOff(first=60.0, longest=6 * 3600.0)
 _MOST_FAILURES = 12  # by then the pause has long been the longest
-_CLAIMED, _RELEASED = "watch.claimed", "watch.released"
+_CLAIMED, _RELEASED, _QUEUED = "watch.claimed", "watch.released", "watch.queued"
 
 
 def declared(graphs: Mapping[str, Graph]) -> dict[str, MonitorSpec]:
@@ -58,12 +60,12 @@ def why_due(
 
 
 def evaluate_due(
-    project: Project, session: Session, graphs: Mapping[str, Graph], now: datetime
+    project: Project, session: Session | RunQueue, graphs: Mapping[str, Graph], now: datetime
 ) -> tuple[list[dict[str, JSON]], list[str]]:
-    """Run the pipelines of monitors that are due.
+    """Run the pipelines of monitors that are due, or queue them.
 
     Returns:
-        For each that was run monitor, run, state and why; and what could not be done, in sentences.
+        For each that was run or queued monitor, run, state and why; and what could not be done, in sentences.
     """
     done: list[dict[str, JSON]] = []
     notes: list[str] = []
@@ -74,9 +76,15 @@ def evaluate_due(
             continue
         if not _why(project, spec, now):
             continue
+        if isinstance(session, RunQueue):
+            try:
+                done += _queued(project, session, pipeline, spec, now)
+            except TrikkError as error:
+                notes.append(f"monitor {spec.name} could not be evaluated: {error.what}")
+            continue
         is_run = functools.partial(_is_run, project, pipeline)
         with _claimed(project.journal, f"watch/{spec.name}", now.timestamp(), is_run) as mine:
-            why = _why(project, spec, now) if mine else ""
+            why = _why(project, spec, now) if mine and not _is_seen_to(project, pipeline) else ""
             if not why or not _may_try(project, session, pipeline, now):
                 continue
             origin: dict[str, JSON] = {"kind": "watch", "at": now.timestamp()}
@@ -91,13 +99,50 @@ def evaluate_due(
     return done, notes
 
 
-def _may_try(project: Project, session: Session, pipeline: str, now: datetime) -> bool:
+def _queued(
+    project: Project, queue: RunQueue, pipeline: str, spec: MonitorSpec, now: datetime
+) -> list[dict[str, JSON]]:
+    """Have a monitor evaluated that is due, unless another process has; errors as of `enqueue`."""
+    subject, at = f"watch/{spec.name}", now.timestamp()
+    last = project.journal.last(subject)
+    after = last.seq if last else 0
+    # Asked after `last` was read: whoever queues one in between adds an entry.
+    why = "" if _is_waiting(project, pipeline) else _why(project, spec, now)
+    if not why or not _may_try(project, queue, pipeline, now):
+        return []
+    origin: dict[str, JSON] = {"kind": "watch", "at": at}
+    cause: dict[str, Any] = {"subject": subject, "kind": _QUEUED, "identity": f"after/{after}", "after": after}
+    try:
+        added = enqueue(project, queue.graph(pipeline), {}, origin, **cause, at=at, as_of=at)
+    except Conflict:
+        return []
+    run = added.entry.body["run"]
+    return [] if added.repeated else [{"monitor": spec.name, "run": run, "state": RunStatus.QUEUED, "why": why}]
+
+
+def _is_waiting(project: Project, pipeline: str) -> bool:
+    """Whether an evaluation waits or is on its way; one whose driver is dead, too, as a server resumes it."""
+    rows = [
+        row
+        for state in (RunStatus.QUEUED, RunStatus.RUNNING)
+        for row in project.journal.runs(pipeline=pipeline, state=state, limit=None)
+    ]
+    return any(row.origin.get("kind") == "watch" for row in rows)
+
+
+def _is_seen_to(project: Project, pipeline: str) -> bool:
+    """Whether servers see to an evaluation that waits."""
+    return bool(living(project.journal.servers(), time.time())) and _is_waiting(project, pipeline)
+
+
+def _may_try(project: Project, session: Session | RunQueue, pipeline: str, now: datetime) -> bool:
     """Whether an evaluation that has failed on the same tables and the same code may be tried again by now."""
     failed = list(itertools.takewhile(_has_failed, project.journal.runs(pipeline=pipeline, limit=_MOST_FAILURES)))
     if not failed:
         return True
     lock, current = project.run(failed[0].id).lock, session.pin(pipeline)
-    if (lock["tables"], lock["code"]) != (current.tables, current.code):
+    # One that could not be started when its turn came was never locked: nobody knows what has changed since.
+    if "tables" in lock and (lock["tables"], lock["code"]) != (current.tables, current.code):
         return True
     last = failed[0].origin.get("at") or failed[0].created
     return _BACK_OFF.is_due(len(failed), float(str(last)), now.timestamp())

@@ -20,6 +20,7 @@ from trikk.alerts.rules.sources import Seen, rules_of, see
 from trikk.core.errors import TrikkError, UsageError
 from trikk.core.values import JSON
 from trikk.execution.project import Project
+from trikk.execution.queued_run import RunQueue
 from trikk.execution.session import Session
 from trikk.monitoring.figures.records import names
 from trikk.pipeline.graph import Graph
@@ -56,13 +57,18 @@ class Looked:
         return {name: getattr(self, name) for name in self.__slots__ if name != "is_broken"}
 
 
-def look(project: Project, session: Session, *, now: datetime) -> Looked:
+def look(
+    project: Project, session: Session | RunQueue, *, now: datetime, trouble: TrikkError | None = None
+) -> Looked:
     """Look at a project as of a time; safe to be done by several processes at once, and again after a kill.
 
     Args:
         project: the project.
-        session: its code, loaded; monitors' pipelines and those that incidents start are run through it.
+        session: its code, loaded; monitors' pipelines and those that incidents start are run through it, or queued
+            by it.
         now: the time, with its zone; everything that is recorded and decided takes it for the present.
+        trouble: why the code that is there now can't be loaded, if that is known already: `session` has what was
+            loaded before.
 
     Raises:
         UsageError: if the project's rules are wrong; nothing was done.
@@ -70,7 +76,7 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
     """
     settings = alert_settings(project.settings)
     book, at, outcome = Book(project.journal), now.timestamp(), Looked()
-    graphs, broken = _code(session)
+    graphs, broken = _code(session) if trouble is None else ({}, trouble)
     monitors = [spec.name for spec in declared(graphs).values()] if broken is None else names(project.journal)
     pipelines = list(graphs) if broken is None else _once_run(project)
     # first, since rules judge the figures of now, by the alarms with which a monitor was evaluated
@@ -100,10 +106,10 @@ def look(project: Project, session: Session, *, now: datetime) -> Looked:
     return outcome
 
 
-def _code(session: Session) -> tuple[Mapping[str, Graph], TrikkError | None]:
+def _code(session: Session | RunQueue) -> tuple[Mapping[str, Graph], TrikkError | None]:
     """The project's pipelines; none, and why, if its code can't be loaded."""
     try:
-        return session.executor.graphs(), None
+        return session.graphs, None
     except UsageError as error:  # a host that was killed, say, is no verdict on the code: nothing was looked at
         return {}, error
 

@@ -5,8 +5,12 @@ arrived. It has a subject in the ledger, and its run has an origin by which it i
 one claims an attempt before it starts anything, and notes its end afterwards:
 
     start.claimed   pipeline, parameters, holder, token, since          identity start/N
+    start.queued    pipeline, parameters, run; with the run's beginning identity start/N
     start.done      pipeline, attempt, run, state, why                  identity start/N/end
     start.failed    the same, where no run was started
+
+A server has no time to run anything: it queues the run, which is written down with its entry in one transaction,
+and whoever looks after the run is over notes its end.
 
 A cause has one run, ever. What a process leaves that is killed
 
@@ -26,8 +30,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from trikk.core.errors import TrikkError
+from trikk.core.errors import Conflict, TrikkError
 from trikk.core.values import JSON
+from trikk.execution.queued_run import RunQueue, enqueue
 from trikk.pipeline.parameters.tick_parameters import as_texts
 from trikk.runs.claims import Claim, Claims, is_at_it
 from trikk.runs.journals.ledger import Entry
@@ -37,8 +42,8 @@ if TYPE_CHECKING:
     from trikk.execution.project import Project
     from trikk.execution.session import Session
 
-CLAIMED, DONE, NOT_BEGUN = "start.claimed", "start.done", "start.failed"
-KINDS = (CLAIMED, DONE, NOT_BEGUN)
+CLAIMED, QUEUED, DONE, NOT_BEGUN = "start.claimed", "start.queued", "start.done", "start.failed"
+KINDS = (CLAIMED, QUEUED, DONE, NOT_BEGUN)
 BEING_MADE = "claimed"
 """The state of an attempt whose end is not noted."""
 
@@ -74,23 +79,29 @@ class Attempt:
     Attributes:
         pipeline: its name.
         parameters: as they were given, as texts.
-        claim: which process took it on, and when by the clock on the wall.
-        state: `BEING_MADE`, or the run's, or `RunStatus.FAILED` where there is no run.
+        claim: which process took it on, and when by the clock on the wall; None if its run was queued.
+        state: `BEING_MADE`; `RunStatus.QUEUED` if its run was queued and its end is not noted; or the run's, or
+            `RunStatus.FAILED` where there is no run.
         run: the run; "" if there is none (yet).
         why: what went wrong.
     """
 
     pipeline: str
     parameters: dict[str, JSON]
-    claim: Claim
+    claim: Claim | None
     state: str = BEING_MADE
     run: str = ""
     why: str = ""
 
     @property
     def is_claimed(self) -> bool:
-        """Whether its end is not noted."""
+        """Whether a process took it on, and its end is not noted."""
         return self.state == BEING_MADE
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether its run was queued, and its end is not noted."""
+        return self.state == RunStatus.QUEUED
 
 
 def take_in(attempts: list[Attempt], entry: Entry) -> None:
@@ -98,6 +109,8 @@ def take_in(attempts: list[Attempt], entry: Entry) -> None:
     body: Mapping[str, Any] = entry.body
     if entry.kind == CLAIMED:
         attempts.append(Attempt(body["pipeline"], body["parameters"], Claim.read(entry.at, body)))
+    elif entry.kind == QUEUED:
+        attempts.append(Attempt(body["pipeline"], body["parameters"], None, RunStatus.QUEUED, body["run"]))
     elif entry.kind in KINDS:
         attempt = attempts[body["attempt"] - 1]
         attempt.state = body.get("state", RunStatus.FAILED)
@@ -151,10 +164,12 @@ def next_move(job: Job, attempts: Sequence[Attempt], seen: Seen, *, wanted: bool
     if not attempts:
         return Move.ATTEMPT if may_attempt else Move.NOTHING
     last = attempts[-1]
+    if last.is_queued:
+        return Move.NOTE if seen.state in OVER else Move.NOTHING
     if last.is_claimed and seen.run:
         return Move.NOTHING if seen.is_driven and seen.state not in OVER else Move.NOTE
     if last.is_claimed:
-        if is_at_it(seen.alive, last.claim.since, now):
+        if last.claim is not None and is_at_it(seen.alive, last.claim.since, now):
             return Move.NOTHING
         return Move.ATTEMPT if may_attempt else Move.NOTE
     if not (job.repeats and may_attempt) or RunStatus.SUCCEEDED in (last.state, seen.state) or seen.is_driven:
@@ -166,7 +181,7 @@ def next_move(job: Job, attempts: Sequence[Attempt], seen: Seen, *, wanted: bool
 
 def run_once(
     project: Project,
-    session: Session,
+    session: Session | RunQueue,
     job: Job,
     attempts: Sequence[Attempt],
     *,
@@ -174,13 +189,13 @@ def run_once(
     now: datetime,
     wanted: bool = True,
 ) -> dict[str, JSON] | None:
-    """Run what a cause calls for to its end, if that is still to be done and nobody else does it.
+    """Run what a cause calls for to its end, or queue it, if that is still to be done and nobody else does it.
 
     Safe to be called by several processes at once, and again after a kill at any moment.
 
     Args:
         project: the project.
-        session: its code.
+        session: its code, or where its runs are queued; a job that repeats can't be queued.
         job: what to run, and for what.
         attempts: those that the subject has, by `attempts_of`.
         after: `seq` of the last entry of the subject that `attempts` and `wanted` were read from; 0 for none.
@@ -189,15 +204,46 @@ def run_once(
         wanted: whether it is still to be begun; what was begun is noted all the same.
 
     Returns:
-        How an attempt ended, if this call has written it down: pipeline, attempt, run ("" for none), state, why.
+        How an attempt ended, if this call has written it down: pipeline, attempt, run ("" for none), state, why;
+        its state is "queued" if it was queued.
     """
     with Claims(project.journal, now.timestamp()) as claims:
         one = _Once(project, session, job, attempts, after, now, claims)
-        seen = one.look()
-        move = next_move(job, attempts, seen, wanted=wanted, now=session.how.clock.now())
+        move, seen = look_and_decide(project, job, attempts, wanted=wanted, now=session.how.clock.now())
         if move is Move.ATTEMPT:
             return one.attempt(seen.run)
         return one.note_lost(seen, wanted=wanted) if move is Move.NOTE else None
+
+
+def look_and_decide(
+    project: Project, job: Job, attempts: Sequence[Attempt], *, wanted: bool, now: float
+) -> tuple[Move, Seen]:
+    """What is to be done for a cause, by what is seen of its last attempt; arguments as of `next_move`."""
+    seen = _look(project, job, attempts)
+    return next_move(job, attempts, seen, wanted=wanted, now=now), seen
+
+
+def _look(project: Project, job: Job, attempts: Sequence[Attempt]) -> Seen:
+    """What is seen of the last attempt."""
+    last = attempts[-1] if attempts else None
+    if last is not None and last.is_queued:
+        return Seen(None, last.run, project.journal.row(last.run).state)
+    if last is None or not (last.is_claimed or job.repeats) or last.state == RunStatus.SUCCEEDED:
+        return Seen()  # nothing can follow, so nothing is asked
+    alive = last.claim.is_alive() if last.is_claimed and last.claim is not None else False
+    run = _run_of(project, job) if last.is_claimed and not alive else last.run
+    if not run:
+        return Seen(alive)
+    # In this order: a driver that ends in between has written the last state of its run before it lets go.
+    is_driven = project.is_driven(run)
+    return Seen(alive, run, project.journal.row(run).state, is_driven)
+
+
+def _run_of(project: Project, job: Job) -> str:
+    """The cause's run; "" if none was begun."""
+    rows = project.journal.runs(pipeline=job.pipeline, limit=None)
+    origin = job.origin.items()
+    return next((row.id for row in rows if all(row.origin.get(k) == v for k, v in origin)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,28 +251,15 @@ class _Once:
     """One call of `run_once`; its attributes are those arguments, and this process's claims."""
 
     project: Project
-    session: Session
+    session: Session | RunQueue
     job: Job
     attempts: Sequence[Attempt]
     after: int
     now: datetime
     claims: Claims
 
-    def look(self) -> Seen:
-        """What is seen of the last attempt."""
-        last = self.attempts[-1] if self.attempts else None
-        if last is None or not (last.is_claimed or self.job.repeats) or last.state == RunStatus.SUCCEEDED:
-            return Seen()  # nothing can follow, so nothing is asked
-        alive = last.claim.is_alive() if last.is_claimed else False
-        run = self._run() if last.is_claimed and not alive else last.run
-        if not run:
-            return Seen(alive)
-        # In this order: a driver that ends in between has written the last state of its run before it lets go.
-        is_driven = self.project.is_driven(run)
-        return Seen(alive, run, self.project.journal.row(run).state, is_driven)
-
     def attempt(self, run: str) -> dict[str, JSON] | None:
-        """Claim the next attempt, and make it; None if another process was faster.
+        """Claim the next attempt, and make it, or queue its run; None if another process was faster.
 
         Args:
             run: the run to resume; "" to start one.
@@ -235,6 +268,10 @@ class _Once:
         texts: dict[str, str] = {}
         try:
             texts = {} if run else self._texts()
+            if isinstance(self.session, RunQueue):
+                return self._queued(self.session, number, texts)
+        except Conflict:
+            return None
         except TrikkError as error:
             problem = error.what
         claim: dict[str, JSON] = {"pipeline": self.job.pipeline, "parameters": dict(texts)}
@@ -246,13 +283,36 @@ class _Once:
             return None
         if problem:
             return self._noted(number, "", RunStatus.FAILED, problem)
-        return self._noted(number, *self._carried_out(run, texts))
+        assert not isinstance(self.session, RunQueue)
+        return self._noted(number, *self._carried_out(self.session, run, texts))
+
+    def _queued(self, queue: RunQueue, number: int, texts: Mapping[str, str]) -> dict[str, JSON] | None:
+        """Write the run down for others to drive it; errors as of `enqueue`."""
+        job, at = self.job, self.now.timestamp()
+        added = enqueue(
+            self.project,
+            queue.graph(job.pipeline),
+            texts,
+            {**job.origin, "at": at},
+            subject=job.subject,
+            kind=QUEUED,
+            identity=f"start/{number}",
+            at=at,
+            entry={"pipeline": job.pipeline, "parameters": dict(texts)},
+            text=True,
+            after=self.after,
+            as_of=at,
+        )
+        if added.repeated:
+            return None
+        run = added.entry.body["run"]
+        return {"pipeline": job.pipeline, "attempt": number, "run": run, "state": RunStatus.QUEUED, "why": ""}
 
     def _texts(self) -> dict[str, str]:
         graph, zone = self.session.graph(self.job.pipeline), self.project.settings.timezone
         return as_texts(graph, self.job.parameters, self.job.moment, zone)
 
-    def _carried_out(self, run: str, texts: dict[str, str]) -> tuple[str, str, str]:
+    def _carried_out(self, session: Session, run: str, texts: dict[str, str]) -> tuple[str, str, str]:
         """Start the run, or resume it: the run ("" for none), its state and what went wrong."""
         at = self.now.timestamp()
         origin: dict[str, JSON] = {**self.job.origin, "at": at}
@@ -260,32 +320,28 @@ class _Once:
             if run:
                 from trikk.execution.resume import again_without_effects, resume
 
-                how, ask = self.session.how, again_without_effects
+                how, ask = session.how, again_without_effects
                 run_state = resume(self.project, run, how, code="current", confirm=lambda _: None, ask=ask)
             else:
-                run_state = self.session.run(self.job.pipeline, texts, text=True, origin=origin, as_of=at)
+                run_state = session.run(self.job.pipeline, texts, text=True, origin=origin, as_of=at)
         except TrikkError as error:
-            run = run or self._run()
+            run = run or _run_of(self.project, self.job)
             state = self.project.journal.row(run).state if run else RunStatus.FAILED
             return run, state if state in OVER else RunStatus.FAILED, error.what
         return run_state.id, run_state.state, run_state.error or ""
 
     def note_lost(self, seen: Seen, *, wanted: bool) -> dict[str, JSON] | None:
-        """Note what became of an attempt whose process has not said how it ended."""
+        """Note what became of an attempt that was queued, or whose process has not said how it ended."""
         number = len(self.attempts)
         if seen.state == RunStatus.SUCCEEDED:
             return self._noted(number, seen.run, seen.state, "")
+        if self.attempts[-1].is_queued:
+            return self._noted(number, seen.run, seen.state, self.project.journal.row(seen.run).error or "")
         if not seen.run:
             return self._noted(number, "", RunStatus.FAILED, "the process that was to start it is gone")
         goes_on = self.job.repeats and wanted and number < self.job.attempts
         mend = "the next look goes on" if goes_on else f"go on: trikk resume {seen.run}"
         return self._noted(number, seen.run, seen.state, f"the process that started it is gone; {mend}")
-
-    def _run(self) -> str:
-        """The cause's run; "" if none was begun."""
-        rows = self.project.journal.runs(pipeline=self.job.pipeline, limit=None)
-        origin = self.job.origin.items()
-        return next((row.id for row in rows if all(row.origin.get(k) == v for k, v in origin)), "")
 
     def _noted(self, number: int, run: str, state: str, why: str) -> dict[str, JSON] | None:
         body: dict[str, JSON] = {"pipeline": self.job.pipeline, "attempt": number}

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from trikk.core.errors import TrikkError
+from trikk.core.clock import Clock, SystemClock
+from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.driving.limits import Capacity, check_gpus
@@ -25,6 +26,31 @@ from trikk.runs.journals.lease import Lease
 from trikk.runs.journals.ledger import Added
 from trikk.runs.lock import Lock
 from trikk.runs.run_state import RunState
+
+
+class RunQueue:
+    """Stands where a `Session` does, for somebody who has runs written down for others to drive.
+
+    Args:
+        project: the project.
+        graphs: its pipelines by name.
+        clock: the time.
+    """
+
+    def __init__(self, project: Project, graphs: Mapping[str, Graph], clock: Clock | None = None) -> None:
+        self.project = project
+        self.graphs = graphs
+        self.how = How(clock=clock or SystemClock())
+
+    def graph(self, pipeline: str) -> Graph:
+        """The graph of a pipeline; UnknownName if there is none of that name."""
+        if pipeline not in self.graphs:
+            raise UnknownName("pipeline", pipeline, self.graphs)
+        return self.graphs[pipeline]
+
+    def pin(self, pipeline: str) -> Lock:
+        """What a run of that pipeline would be locked to now; UsageError if a table or model is missing."""
+        return pin(self.project, self.graph(pipeline), current_lock(self.project))
 
 
 def enqueue(

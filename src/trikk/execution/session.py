@@ -63,6 +63,11 @@ class Session:
 
         return current_lock(self.project)
 
+    @property
+    def graphs(self) -> Mapping[str, Graph]:
+        """The project's pipelines by name; raises as `ProjectExecutor.graphs` does."""
+        return self.executor.graphs()
+
     def capture(self) -> None:
         """Make the lock now: `graph` waits for the host's imports, and this goes on beside them."""
         _ = self.lock

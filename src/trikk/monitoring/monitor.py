@@ -202,15 +202,17 @@ def evaluate_monitor(
     from trikk.monitoring.figures.records import Records
     from trikk.monitoring.monitor_definition import MonitorSpec
     from trikk.monitoring.window_evaluation import evaluate
+    from trikk.runs.run_state import RunState
 
     context = step_context("evaluating a monitor")
     read = MonitorSpec.read(spec)
     moment = moment_of(now or context.now, project_zone(context.root))
-    created: Any = context.journal.events(context.recorded_in)[0].body
+    # Of the run as a whole, not of its first event: one that waited in a queue was locked when it started.
+    lock = RunState.fold(context.recorded_in, context.journal.events(context.recorded_in)).lock
     records = Records(context.journal, read.name)
     records.define(read, moment.timestamp())
     aside = predictions.clear() if read.set_aside and aside is None else aside
-    source = Source(predictions, truth, context.tables, created["lock"]["tables"], aside)
+    source = Source(predictions, truth, context.tables, lock["tables"], aside)
     evaluation = evaluate(read, source, records, now=moment, run=context.run, identity=context.identity)
     windows: list[JSON] = [
         # The result is stored: as a member of the enum it would be an object of this build's class, not a text.

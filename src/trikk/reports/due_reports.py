@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from trikk.core.errors import Conflict, TrikkError, UnknownName, UsageError
 from trikk.core.values import JSON
 from trikk.core.zones import zone_of
-from trikk.execution.once import BEING_MADE, Attempt, Job, attempts_of, run_once
+from trikk.execution.once import BEING_MADE, Job, Move, attempts_of, look_and_decide, run_once
 from trikk.execution.project import Project
+from trikk.execution.queued_run import RunQueue
 from trikk.execution.session import Session
 from trikk.pipeline.graph import Graph, Role
 from trikk.reports.monitor_history import MonitorHistory
@@ -24,6 +25,7 @@ from trikk.reports.report_definition import ReportSpec
 from trikk.reports.schedule import DUE, MISSED_AT_MOST, Due, next_entry, next_moment, schedule_of, tick_of
 from trikk.reports.sending.deliveries import Delivery, subject_of
 from trikk.reports.sending.send_pages import send_outstanding
+from trikk.runs.claims import Claim
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.states import RunStatus
 from trikk.storage.artifact import Artifact
@@ -44,6 +46,7 @@ class Reported:
     reports: list[dict[str, JSON]] = field(default_factory=list)
     # deliveries that were tried again: report, period, customer, recipients, reached, refused, failed
     mails: list[dict[str, JSON]] = field(default_factory=list)
+    to_make: list[str] = field(default_factory=list)  # those that a process has to make which has the code
     notes: list[str] = field(default_factory=list)  # what was missed or could not be done, in sentences
     errors: list[str] = field(default_factory=list)  # what is wrong with the settings, in sentences
 
@@ -67,14 +70,15 @@ def moments(ledger: Ledger, spec: ReportSpec, now: datetime) -> tuple[datetime |
     return due.tick.astimezone(zone_of(spec.timezone)), next_moment(spec, now)
 
 
-def report_due(project: Project, session: Session, *, now: datetime) -> Reported:
+def report_due(project: Project, session: Session | RunQueue, *, now: datetime) -> Reported:
     """Make the reports that have come due by a time, and send what has not come to everybody.
 
+    Reports are not queued, since one that fails is resumed: for a `RunQueue`, those are named that are to be made.
     Safe to be done by several processes at once, and again after a kill: a moment of a schedule has one run, which
     is resumed at later looks if it failed or its process is gone, `ATTEMPTS` times in all.
     """
     reported = Reported()
-    reports = declared(session.executor.graphs())
+    reports = declared(session.graphs)
     # Those that the code no longer declares, too: their schedules have to be ended.
     scheduled = {s.split("/")[1] for s in project.journal.subjects("report/") if s.endswith("/schedule")}
     specs = {spec.name: spec for spec in reports.values()}
@@ -145,7 +149,7 @@ def _is_done(ledger: Ledger, name: str, last: Entry | None) -> bool:
 
 def _make(
     project: Project,
-    session: Session,
+    session: Session | RunQueue,
     pipeline: str,
     spec: ReportSpec,
     due: Due,
@@ -166,11 +170,17 @@ def _make(
     )
     entries = project.journal.entries(job.subject)
     attempts = attempts_of(entries)
+    if isinstance(session, RunQueue):
+        wall = session.how.clock.now()
+        if look_and_decide(project, job, attempts, wanted=True, now=wall)[0] is not Move.NOTHING:
+            reported.to_make.append(spec.name)
+        return
     done = run_once(project, session, job, attempts, after=entries[-1].seq if entries else 0, now=now)
     report_of: dict[str, JSON] = {"report": spec.name, "period": due.period, "tick": due.tick.isoformat()}
     if done is None:
-        if attempts and attempts[-1].is_claimed and attempts[-1].claim.is_alive() is None:
-            reported.notes.append(_elsewhere(spec.name, due, attempts[-1]))
+        claim = attempts[-1].claim if attempts and attempts[-1].is_claimed else None
+        if claim is not None and claim.is_alive() is None:
+            reported.notes.append(_elsewhere(spec.name, due, claim))
         return
     pages: list[JSON] = []
     if done["state"] == RunStatus.SUCCEEDED:
@@ -250,9 +260,9 @@ def _missed(name: str, due: Due) -> str:
     return f"report {name}: {times} missed; {_by_hand(name, due.missed[0])}{also}"
 
 
-def _elsewhere(name: str, due: Due, attempt: Attempt) -> str:
+def _elsewhere(name: str, due: Due, claim: Claim) -> str:
     """A process on another host has taken it on, of which nothing is known."""
-    process = f"process {attempt.claim.holder.pid} on {attempt.claim.holder.host}"
+    process = f"process {claim.holder.pid} on {claim.holder.host}"
     return (
         f"report {name} for {due.period} was taken on by {process}, which can't be asked from here; "
         f"it is waited for; if it is known to be gone: {_by_hand(name, due.period)}"

@@ -88,9 +88,11 @@ class Incident:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it is resolved, and everything that it had to tell has arrived or was given up."""
+        """Whether it is resolved, what it had to tell has arrived or was given up, and what it queued is over."""
+        if self.state != IncidentState.RESOLVED or any(attempt.is_queued for attempt in self.starts):
+            return False
         ways = ((message.key, channel) for message in self.told for channel in message.channels)
-        return self.state == IncidentState.RESOLVED and all(self.delivery(*way).state.is_over for way in ways)
+        return all(self.delivery(*way).state.is_over for way in ways)
 
     def apply(self, entry: Entry) -> None:
         """Take one more entry in; kinds that it does not know change nothing."""

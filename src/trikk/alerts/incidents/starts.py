@@ -10,11 +10,14 @@ from trikk.alerts.incidents.lifecycle import start_is_due
 from trikk.core.values import JSON
 from trikk.execution.once import Job, run_once
 from trikk.execution.project import Project
+from trikk.execution.queued_run import RunQueue
 from trikk.execution.session import Session
 
 
-def start(project: Project, session: Session, incident: Incident, now: datetime) -> dict[str, JSON] | None:
-    """Run the incident's pipeline to its end, if that is still to be done and nobody else does it.
+def start(
+    project: Project, session: Session | RunQueue, incident: Incident, now: datetime
+) -> dict[str, JSON] | None:
+    """Run the incident's pipeline to its end, or queue it, if that is still to be done and nobody else does it.
 
     Returns:
         incident, pipeline, attempt, run, state and why; None if there was nothing to do.

@@ -227,7 +227,7 @@ def _command_from(day: date) -> str:
 
 def _watch(session: Session, as_of: float | None, progress: Progress) -> None:
     """Look at the project as it was at the end of a day, and say what that changed."""
-    from trikk.cli.monitor_commands.watch_command import look_at
+    from trikk.server.presence.project_look import look_at
 
     now = datetime.now(UTC) if as_of is None else datetime.fromtimestamp(as_of, UTC)
     for line in look_at(session.project, session, now).lines:

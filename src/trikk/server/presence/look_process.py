@@ -1,0 +1,109 @@
+"""The process in which a server looks at its project: `python -m trikk.server.presence.look_process [--reports]`.
+
+It judges rules, keeps incidents and sends messages, which takes polars, deltalake and whatever a channel needs,
+and may crash or hang in them. It runs nothing: evaluations, and what incidents start, are queued. A second
+process, with `--reports`, makes the reports that are due, and ends; it runs their pipelines itself, since one that
+fails is resumed.
+
+The server writes a line of JSON to its stdin, `Brief`, and then one for each look; each look is answered by a line
+on stdout. It ends when its stdin does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from trikk.core.errors import ProjectError, TrikkError
+from trikk.core.logs import log_to_stderr
+from trikk.core.record import Record
+from trikk.core.settings import Settings
+from trikk.execution.project import Project
+from trikk.execution.queued_run import RunQueue
+from trikk.execution.run_options import How
+from trikk.execution.session import Session
+from trikk.pipeline.graph import Graph
+from trikk.server.presence.project_look import look_at
+
+REPORTS = "--reports"
+
+
+class Brief(Record, frozen=True):
+    """What a look has to know of the code, which its process never loads.
+
+    Attributes:
+        settings: what trikk.toml said when the code was last loaded; it may be broken by now.
+        graphs: the pipelines as JSON, by name.
+        trouble: why the code that is there now does not load, as `TrikkError.to_json` gives it; None if it does.
+    """
+
+    settings: dict[str, Any]
+    graphs: dict[str, Any]
+    trouble: dict[str, Any] | None = None
+
+
+def settings_as_json(settings: Settings) -> dict[str, Any]:
+    """The settings for a `Brief`."""
+    return {**msgspec.to_builtins(settings, enc_hook=str), "root": str(settings.root)}
+
+
+def _settings(data: dict[str, Any]) -> Settings:
+    return msgspec.convert(data, Settings, dec_hook=lambda kind, value: Path(value) if kind is Path else value)
+
+
+def _answer(project: Project, queue: RunQueue, trouble: TrikkError | None) -> dict[str, Any]:
+    """One look: what it has done, or why it could not."""
+    try:
+        watched = look_at(project, queue, datetime.now(UTC), trouble)
+    except TrikkError as error:
+        return {"error": error.to_json()}
+    said = {"lines": watched.lines, "notes": watched.notes, "errors": watched.errors}
+    return {**said, "reports": watched.reported.to_make}
+
+
+def _looks(brief: Brief, project: Project, answers: int) -> None:
+    graphs = {name: Graph.read(graph) for name, graph in brief.graphs.items()}
+    trouble = None
+    if brief.trouble is not None:
+        told = brief.trouble
+        trouble = ProjectError(told["what"], where=told["where"], next=told["next"])
+    for _ in sys.stdin:
+        os.write(answers, json.dumps(_answer(project, RunQueue(project, graphs), trouble)).encode() + b"\n")
+
+
+def _reports(project: Project) -> dict[str, Any]:
+    from trikk.reports.due_reports import report_due
+    from trikk.tracking.mlflow.background_mirror import mirroring
+
+    with mirroring(project), Session(project, How()) as session:
+        reported = report_due(project, session, now=datetime.now(UTC))
+    return {"lines": [], "notes": reported.notes, "errors": reported.errors, "reports": []}
+
+
+def main() -> None:
+    """Serve the server at the other end of stdin and stdout."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what a library prints must not stand among the answers
+    brief = Brief.read(json.loads(sys.stdin.readline()))
+    settings = _settings(brief.settings)
+    log_to_stderr(settings.timezone)
+    with closing(Project(settings)) as project:
+        if REPORTS in sys.argv[1:]:
+            try:
+                answer = _reports(project)
+            except TrikkError as error:
+                answer = {"error": error.to_json()}
+            os.write(answers, json.dumps(answer).encode() + b"\n")
+        else:
+            _looks(brief, project, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""A server's looks at its project, each in a process of its own that can hold up nothing but the next look.
+
+The process is kept from look to look, since starting it takes longer than most looks. It is ended when the code
+has changed, when it has gone on for too long, and with the server; what it was at is gone on with by the next
+look, as after any kill.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from trikk.core.clock import Clock
+from trikk.core.errors import TrikkError
+from trikk.server.presence.look_process import REPORTS, Brief, settings_as_json
+from trikk.server.presence.served_code import CodeSet, ServedCode
+
+EVERY = 60.0
+LONGEST = 600.0
+"""Seconds that a look may take: a mail server or a bucket that does not answer must not end all looking."""
+LONGEST_REPORTS = 6 * 3600.0
+_POLL = 0.25
+_ENDS_WITHIN = 2.0
+_LOG = logging.getLogger("trikk.server")
+
+
+class _LookProcess:
+    """One process that looks, or makes reports; it answers each request with one line."""
+
+    def __init__(self, brief: Brief, clock: Clock, *options: str) -> None:
+        self.asked: float | None = None  # by the clock that only goes on; None if it has answered
+        self._clock = clock
+        self._answer = b""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "trikk.server.presence.look_process", *options],
+            cwd=brief.settings["root"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+        self._send(brief.to_bytes())
+
+    def ask(self) -> None:
+        """Ask it to look; `answer` has the result some day."""
+        self.asked = self._clock.monotonic()
+        self._send(b"look")
+
+    def answer(self) -> dict[str, Any] | None:
+        """What it has answered; None if it is at it.
+
+        Raises:
+            ChildProcessError: if it has ended without an answer.
+        """
+        assert self._process.stdout is not None
+        while part := self._read():
+            self._answer += part
+        line, end, rest = self._answer.partition(b"\n")
+        if not end:
+            if self._process.poll() is not None:
+                raise ChildProcessError(f"status {self._process.returncode}")
+            return None
+        self._answer, self.asked = rest, None
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def has_gone_on_for(self, longest: float) -> bool:
+        """Whether it has not answered for that many seconds."""
+        return self.asked is not None and self._clock.monotonic() - self.asked > longest
+
+    def end(self, within: float = 0.0) -> None:
+        """End it with all that it has started; `within` so many seconds by itself."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(within)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _send(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended: `answer` says so
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+
+    def _read(self) -> bytes:
+        assert self._process.stdout is not None
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self._process.stdout.fileno(), 1 << 16)
+        return b""
+
+
+class Looks:
+    """Has its project looked at every minute, or sooner if asked.
+
+    Args:
+        code: the project's code as the server knows it.
+        clock: the time.
+        may_look: whether this server's code counts: by older code, incidents of newer rules would end.
+        every: seconds from look to look.
+    """
+
+    name = "look"
+
+    def __init__(
+        self, code: ServedCode, clock: Clock, may_look: Callable[[], bool] = lambda: True, every: float = EVERY
+    ) -> None:
+        self._code = code
+        self._clock = clock
+        self._may_look = may_look
+        self._every = every
+        self._next = 0.0
+        self._looking: _LookProcess | None = None
+        self._looked_by: tuple[CodeSet, TrikkError | None] | None = None  # the code that it was told of
+        self._reporting: _LookProcess | None = None
+        self._told: dict[str, list[str]] = {}
+
+    def soon(self) -> None:
+        """Look at the next turn."""
+        self._next = 0.0
+
+    def turn(self, now: float) -> float:  # noqa: ARG002 - the process has a clock of its own
+        """Take what a look has answered, and begin the next if it is time; seconds until the next turn."""
+        self._report()
+        if self._looking is not None and self._looking.asked is not None:
+            return self._take()
+        moment = self._clock.monotonic()
+        if moment < self._next:
+            return _POLL if self._reporting is not None else min(self._next - moment, self._every)
+        self._next = moment + self._every
+        if not self._may_look():
+            return self._every
+        code = (self._code.current, self._code.trouble)
+        if self._looking is None or self._looked_by != code:
+            self._end_look(_ENDS_WITHIN)
+            self._looking, self._looked_by = _LookProcess(self._brief(), self._clock), code
+        self._looking.ask()
+        return _POLL
+
+    def close(self) -> None:
+        """End what is under way; the next server goes on with it."""
+        self._end_look(_ENDS_WITHIN)
+        if self._reporting is not None:
+            self._reporting.end()
+            self._reporting = None
+
+    def _brief(self) -> Brief:
+        current, trouble = self._code.current, self._code.trouble
+        graphs = {name: graph.to_json() for name, graph in current.graphs.items()}
+        return Brief(settings_as_json(current.settings), graphs, None if trouble is None else trouble.to_json())
+
+    def _take(self) -> float:
+        """See whether the look under way has ended."""
+        assert self._looking is not None
+        try:
+            answer = self._looking.answer()
+        except ChildProcessError as error:
+            _LOG.error("a look has ended halfway (%s); the next one goes on", error)
+            self._end_look()
+            return _POLL
+        if answer is None:
+            if self._looking.has_gone_on_for(LONGEST):
+                _LOG.error("a look was ended, after %.0f s without an answer; the next one goes on", LONGEST)
+                self._end_look()
+            return _POLL
+        self._log("look", answer)
+        if answer.get("reports") and self._reporting is None:
+            self._reporting = _LookProcess(self._brief(), self._clock, REPORTS)
+            self._reporting.ask()
+        return _POLL
+
+    def _report(self) -> None:
+        """See whether the reports under way are made."""
+        if self._reporting is None:
+            return
+        try:
+            answer = self._reporting.answer()
+        except ChildProcessError as error:
+            answer = {"errors": [f"making reports has ended halfway ({error}); the next look goes on"]}
+        if answer is None and self._reporting.has_gone_on_for(LONGEST_REPORTS):
+            answer = {"errors": [f"making reports was ended, after {LONGEST_REPORTS:.0f} s"]}
+        if answer is not None:
+            self._log("reports", answer)
+            self._reporting.end(_ENDS_WITHIN)
+            self._reporting = None
+            self.soon()
+
+    def _end_look(self, within: float = 0.0) -> None:
+        if self._looking is not None:
+            self._looking.end(within)
+            self._looking = None
+
+    def _log(self, about: str, answer: dict[str, Any]) -> None:
+        """Log what was done, and what is wrong as long as it is news."""
+        for line in answer.get("lines", ()):
+            _LOG.info("%s", line)
+        error = answer.get("error")
+        errors = [f"{error['what']}; {error['next']}"] if error else [*answer.get("errors", ())]
+        for line in errors:
+            if line not in self._told.get(about, ()):
+                _LOG.warning("%s", line)
+        self._told[about] = errors
