@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from tests.models.making import Doubles, rows_of
 
 import trikk.models.batch_prediction
-from trikk import predict
+from trikk import Model, Resources, Table, pipeline, predict
 from trikk.core.errors import PredictionError, TrikkError, UsageError
 from trikk.models.batch_prediction import prediction_ids
 from trikk.models.keys import key_text
@@ -36,6 +36,18 @@ def test_predictions_have_the_columns_in_their_order_and_the_rows_in_theirs() ->
     assert found["predicted_at"].dtype == pl.Datetime("us", "UTC")
     assert (found["model"][0], found["model_version"][0], found["run"][0]) == ("Doubles", None, "")
     assert found["model_version"].dtype == pl.Int64
+
+
+def test_a_prediction_takes_the_cores_that_it_is_given() -> None:
+    @pipeline
+    def nightly() -> None:
+        predict(Model("people"), Table("rows"), key="id")
+        predict(Model("people"), Table("rows"), key="id", name="wide", resources=Resources(cpus=2))
+        both = {"on_invalid": "set aside", "resources": Resources(cpus=3)}
+        predict(Model("people"), Table("rows"), key="id", name="aside", **both)
+
+    nodes = nightly.graph.nodes
+    assert [nodes[name].resources["cpus"] for name in ("predict", "wide", "aside")] == [1.0, 2.0, 3.0]
 
 
 def test_ids_are_unique_and_the_same_each_time_whatever_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:

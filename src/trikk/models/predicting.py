@@ -11,6 +11,7 @@ from trikk.core.names import step_name
 from trikk.models.registering import plain_names
 from trikk.pipeline.graph import Role
 from trikk.pipeline.location import caller
+from trikk.pipeline.policies import Resources
 from trikk.pipeline.step import Step
 from trikk.pipeline.symbols import Symbol
 from trikk.pipeline.table_reference import Table
@@ -31,6 +32,7 @@ def predict(
     name: str | None = None,
     step: str | None = None,
     after: object = (),
+    resources: Resources | None = None,
 ) -> Any:
     """Predict a table of any size, in batches. A step in a pipeline's body.
 
@@ -52,6 +54,7 @@ def predict(
         name: the step's name; "predict", "predict-2", ... if not given.
         step: the same, in older projects.
         after: steps that must be over before.
+        resources: what the step takes; the model may use as many threads as `cpus`, which is 1 if not given.
 
     Returns:
         A polars LazyFrame, rows in the order of `frame`, with the columns `prediction_id` (String, 32
@@ -67,12 +70,10 @@ def predict(
         DefinitionError: if `on_invalid` is neither, or what belongs to it is given without it.
     """
     given = {"key": plain_names(key), "slot": slot, "keep": plain_names(keep), "allow_nan": allow_nan}
-    called = step_name(name, step)
+    options: dict[str, Any] = {"name": step_name(name, step), "after": after, "resources": resources}
     if not sets_aside(on_invalid, invalid, at_most):
-        return _step().options(name=called, after=after)(model, frame, **given)
-    predicted, rejected, count = _step_of_valid().options(name=called, after=after)(
-        model, frame, **given, at_most=at_most
-    )
+        return _step().options(**options)(model, frame, **given)
+    predicted, rejected, count = _step_of_valid().options(**options)(model, frame, **given, at_most=at_most)
     if current() is not None:
         with when(count > 0):
             (invalid or Table("set_aside")).append(rejected, schema_mode="merge")
