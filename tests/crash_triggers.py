@@ -1,0 +1,221 @@
+"""Kill engines of triggers at random moments while the clock is put forward; each tick must have one run.
+
+    python -m tests.crash_triggers --ticks 20000 [--journal sqlite|postgresql|URL] [--engines 4] [--seed N]
+
+Several processes look after the triggers of one journal, each by a clock of its own that is a few seconds off. The
+time that they see is put forward, by minutes, hours and a day, across the change of clocks in spring. All the
+while one of them is killed, and another takes its place. They fire by hand, before a moment comes and after it,
+give each event several times, and let runs end. At the end each scheduled moment must have been decided once, as
+its trigger declares, each tick and each event have one run, and the journal's checksums must hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import mmap
+import os
+import random
+import signal
+import struct
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tests.server.schedule.places import GRAPHS, declared, project_of
+
+from trikk.core.errors import JournalError
+from trikk.runs.events import EventKind
+from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.open_journal import open_journal
+from trikk.runs.states import OVER
+from trikk.server.schedule.engine import Engine
+from trikk.server.schedule.trigger_actions import standing_of
+from trikk.triggers import Cron, Event, FileArrived, Interval
+from trikk.triggers.clock_triggers import ClockTrigger
+from trikk.triggers.trigger_state import TriggerEntry, tick_text
+
+START = datetime(2026, 3, 28, 20, tzinfo=UTC)
+EVERY = 300.0
+CLOCK_TRIGGERS: dict[str, ClockTrigger] = {
+    "all": Interval("5m", missed="all", at_most=10_000),
+    "oslo": Cron("*/20 * * * *", timezone="Europe/Oslo", missed="all", at_most=10_000, overlap="allow"),
+    "latest": Interval("5m"),
+    "skipping": Cron("30 * * * *", timezone="Europe/Oslo", overlap="skip"),
+}
+TRIGGERS = declared(**CLOCK_TRIGGERS, files=FileArrived("inbox/*.csv"))
+PATIENCE = 120.0
+"""Seconds after which engines that are left in peace must have decided everything."""
+
+
+class SharedClock:
+    """A time that all processes read from one page of memory."""
+
+    def __init__(self, page: mmap.mmap) -> None:
+        self._page = page
+
+    def set(self, moment: float) -> None:
+        self._page[:8] = struct.pack("d", moment)
+
+    def now(self) -> float:
+        return float(struct.unpack("d", self._page[:8])[0])
+
+
+def engine_process(location: str, clock: SharedClock, seed: int) -> NoReturn:
+    """Look after the triggers until it is killed."""
+    rng = random.Random(seed)
+    skew = rng.uniform(-3, 3)
+    project = project_of(open_journal(location))
+    engine = Engine(project)
+    is_adopted = False
+    while True:
+        now = clock.now() + skew
+        try:
+            if not is_adopted:
+                engine.adopt(TRIGGERS, GRAPHS, now)
+                is_adopted = True
+            engine.turn(now)
+            _meddle(project.journal, engine, now, rng)
+        except JournalError:  # locked: it is done again, as a server would
+            pass
+        time.sleep(rng.uniform(0, 0.01))
+
+
+def _meddle(journal: Journal, engine: Engine, now: float, rng: random.Random) -> None:
+    """What people, sources and drivers do meanwhile."""
+    number = int(now // EVERY)
+    if rng.random() < 0.5:
+        engine.deliver("files", event_of(number - rng.randrange(4)), now)
+    if rng.random() < 0.1:
+        tick = datetime.fromtimestamp((number + rng.randrange(-2, 4)) * EVERY, UTC)
+        engine.fire(rng.choice(["all", "latest"]), tick=tick, by="somebody", now=now)
+    if rng.random() < 0.1:
+        standing = standing_of(journal, "skipping")
+        run = standing.state.last_run if standing else ""
+        if run and journal.row(run).state not in OVER:
+            journal.append(run, EventKind.RUN_SUCCEEDED, {}, at=now)
+
+
+def event_of(number: int) -> Event:
+    path = f"inbox/{number}.csv"
+    return Event(id=path, kind="file-arrived", at=datetime.fromtimestamp(number * EVERY, UTC), path=path)
+
+
+def disturb(location: str, ticks: int, engines: int, seed: int) -> dict[str, Any]:
+    """Run engines, kill them, put the clock forward until so many ticks of "all" have come; what was seen."""
+    rng = random.Random(seed)
+    clock = SharedClock(mmap.mmap(-1, 8))
+    clock.set(START.timestamp())
+    open_journal(location).close()  # its tables, before processes meet
+    living = [_fork(location, clock, rng.randrange(1 << 30)) for _ in range(engines)]
+    end, kills, jumps = START.timestamp() + ticks * EVERY, 0, 0
+    began = time.monotonic()
+    try:
+        while clock.now() < end:
+            time.sleep(rng.uniform(0.01, 0.1))
+            # most often by a tick, at times by hours, as when a machine wakes up
+            step = rng.choices([60.0, EVERY, 2 * EVERY, 6 * 3600.0, 86400.0], [30, 40, 25, 2, 0.2])[0]
+            clock.set(min(end, clock.now() + step))
+            jumps += 1
+            if rng.random() < 0.5:
+                _end(living.pop(rng.randrange(len(living))))
+                living.append(_fork(location, clock, rng.randrange(1 << 30)))
+                kills += 1
+        clock.set(end + 3)  # for those whose clock is behind
+        with_journal = open_journal(location)
+        try:
+            _wait_until_decided(with_journal, end)
+        finally:
+            with_journal.close()
+    finally:
+        for pid in living:
+            _end(pid)
+    return {"kills": kills, "jumps": jumps, "seconds": round(time.monotonic() - began, 1)}
+
+
+def _fork(location: str, clock: SharedClock, seed: int) -> int:
+    """Fork rather than start an interpreter: more kills in less time. This process has no thread, no journal."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            engine_process(location, clock, seed)
+        finally:
+            os._exit(1)
+    return pid
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status), f"an engine has ended by itself: {status}"
+
+
+def _wait_until_decided(journal: Journal, end: float) -> None:
+    until = time.monotonic() + PATIENCE
+    moment = datetime.fromtimestamp(end, UTC)
+    for name, trigger in CLOCK_TRIGGERS.items():
+        last = trigger.newest(START - timedelta(days=1), moment, 1)[0]
+        while (standing := standing_of(journal, name)) is None or standing.state.decided < last:
+            assert time.monotonic() < until, f"{name} has not been decided to its end"
+            time.sleep(0.02)
+
+
+def judge(location: str) -> dict[str, Any]:
+    """Whether each moment was decided once and each tick has one run; the figures."""
+    journal = open_journal(location)
+    try:
+        assert journal.check() == []
+        rows = journal.runs(limit=None)
+        runs = Counter((row.origin["trigger"], row.origin["tick"]) for row in rows)
+        twice = [cause for cause, number in runs.items() if number > 1]
+        assert not twice, f"two runs for {twice[:5]}"
+        for name, trigger in CLOCK_TRIGGERS.items():
+            _judge_clock(journal, name, trigger, {str(tick) for owner, tick in runs if owner == name})
+        given = [row for row in rows if row.origin["trigger"] == "files"]
+        assert all(row.parameters["event"]["id"] == row.origin["tick"] for row in given)  # type: ignore[index,call-overload]
+        return {"runs": len(rows), "by trigger": dict(Counter(str(owner) for owner, _ in runs))}
+    finally:
+        journal.close()
+
+
+def _judge_clock(journal: Journal, name: str, trigger: ClockTrigger, ran: set[str]) -> None:
+    entries = journal.entries(f"trigger/{name}")
+    cursors = [entry.body["cursor"] for entry in entries]
+    assert cursors == sorted(cursors, key=str), f"the cursor of {name} has gone back"
+    adopted, decided = (datetime.fromisoformat(str(cursor)) for cursor in (cursors[0], cursors[-1]))
+    come = [tick_text(tick) for tick in trigger.ticks(adopted, decided)]
+    by_hand = {str(entry.body["tick"]) for entry in entries if entry.body.get("by")}
+    skipped = [str(entry.body["tick"]) for entry in entries if entry.kind == TriggerEntry.SKIPPED]
+    missed: list[str] = []
+    for entry in entries:
+        if entry.kind == TriggerEntry.MISSED:
+            first, last = (datetime.fromisoformat(str(entry.body[key])) for key in ("first", "last"))
+            missed += [tick_text(tick) for tick in trigger.ticks(first - timedelta(seconds=1), last)]
+    scheduled = [*(ran - by_hand), *skipped, *missed]
+    # one that is missed may have been run by hand, before or afterwards
+    assert sorted({*scheduled, *(by_hand & {*come})}) == come, f"{name}: not every moment was decided"
+    assert len(scheduled) == len({*scheduled}), f"{name}: a moment was decided twice"
+    if trigger.missed == "all":
+        assert {*come} <= ran, f"{name}: a tick has no run"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Kill engines of triggers at random moments.")
+    parser.add_argument("--ticks", type=int, default=20_000)
+    parser.add_argument("--journal", default="sqlite")
+    parser.add_argument("--engines", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
+    given = parser.parse_args()
+    print(f"seed {given.seed}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="trikk-crash-") as folder:
+        location = str(Path(folder) / "journal.db") if given.journal == "sqlite" else given.journal
+        seen = disturb(location, given.ticks, given.engines, given.seed)
+        print(json.dumps({"seed": given.seed, "ticks": given.ticks, **seen, **judge(location)}))
+
+
+if __name__ == "__main__":
+    main()
