@@ -142,7 +142,8 @@ def _waits_for(project: Project, declared: Declared, run: str) -> str:
         return ""
     unfinished = [
         row
-        for state in (RunStatus.RUNNING, RunStatus.QUEUED)
+        for state in RunStatus
+        if state not in OVER
         for row in project.journal.runs(pipeline=declared.pipeline, state=state, limit=None)
         if row.origin.get("trigger") == declared.name
     ]
