@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,11 +15,11 @@ from click.testing import CliRunner
 
 from trikk.cli.monitor_commands.monitor_view import monitor
 from trikk.execution.project import Project
-from trikk.monitoring.cases.changes import Source
+from trikk.monitoring.cases.changes import Source, changes
 from trikk.monitoring.day_drift.day_comparison import drifting
 from trikk.monitoring.day_drift.drift_definition import Drift
 from trikk.monitoring.day_drift.drift_records import DriftRecords
-from trikk.monitoring.figures.records import Records
+from trikk.monitoring.figures.records import Cursor, Records
 from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.storage.tables.table_write import Write
 
@@ -60,6 +61,19 @@ def inside(folder: Path) -> Iterator[CliRunner]:
     os.chdir(folder)
     yield CliRunner()
     os.chdir(before)
+
+
+def test_figures_and_drift_read_the_log_of_a_version_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project.open(folder)
+    tables, spec = project.tables, Records(project.journal, "people").spec()
+    asked: list[tuple[Any, ...]] = []
+    ranges = tables.ranges
+    monkeypatch.setattr(tables, "ranges", lambda *of: asked.append(of) or ranges(*of))
+    versions = {name: tables.version(name) for name in ("predictions", "counts")}
+    source = Source(tables.scan("predictions"), tables.scan("counts"), tables, versions)
+    figures, drift = (changes(spec, source, Cursor()) for _ in range(2))
+    assert figures == drift
+    assert asked == [("predictions", "slot", 14), ("counts", "slot", 14)]
 
 
 def test_days_are_listed_with_their_verdicts(inside: CliRunner) -> None:

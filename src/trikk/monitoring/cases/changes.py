@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 class Source:
     """The rows of a monitor's tables at the versions that are read, and what their logs say of them.
 
-    `aside` has those that could not be predicted; None if the monitor does not ask. `altered` keeps what two
-    versions of a table differ in, since figures and drift ask for the same; `joined` the cases of the last days
-    that figures were made of, by the time that they are of, so that drift need not read and join them again.
+    `aside` has those that could not be predicted; None if the monitor does not ask. `files` keeps the files of a
+    table's version and `altered` what two versions differ in, since figures and drift ask for the same; `joined` the
+    cases of the last days that figures were made of, by the time that they are of, so that drift need not read and
+    join them again.
     """
 
     predictions: pl.LazyFrame
@@ -33,6 +34,7 @@ class Source:
     tables: Any
     versions: Mapping[str, int | None]
     aside: pl.LazyFrame | None = None
+    files: dict[tuple[str, int], list[FileRange]] = field(default_factory=dict, compare=False)
     altered: dict[tuple[str, int | None, int], list[FileRange]] = field(default_factory=dict, compare=False)
     joined: dict[Span, pl.DataFrame] = field(default_factory=dict, compare=False)
 
@@ -94,7 +96,9 @@ def _of_table(
             known = [(datetime.fromisoformat(reach[0]), datetime.fromisoformat(reach[1]))] if reach else []
             every = [*known, *spans]
             return spans, (min(s[0] for s in every), max(s[1] for s in every)) if every else None
-    files = source.tables.ranges(table, spec.slot, version)
+    if (table, version) not in source.files:
+        source.files[table, version] = source.tables.ranges(table, spec.slot, version)
+    files = source.files[table, version]
     if before == version:
         return [], span_of(files, zone)
     if (table, before, version) not in source.altered:
