@@ -33,10 +33,10 @@ for n in range(int(count)):
 
 
 def start(
-    root: Path | str, mode: str, tag: int, count: int, same: str = "own", **env: str
+    root: Path | str, mode: str, tag: int, count: int, same: str = "own", *, code: str = WRITER, **env: str
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(root), mode, str(tag), str(count), same],
+        [sys.executable, "-c", code, str(root), mode, str(tag), str(count), same],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from tests.servers.s3 import S3Server
-from tests.storage.test_table_processes import race, start
+from tests.storage.test_table_processes import WRITER, race, start
+from tests.storage.test_table_rewriting import FEW
 
 from trikk.core.errors import TableError, TrikkError, UnknownName
 from trikk.storage.ingest.files_to_table import ingest
@@ -82,6 +83,16 @@ def test_processes_with_their_own_identities_lose_nothing_in_a_bucket(root: str)
     assert sorted(int(version) for _, version, _ in lines) == list(range(18))
     assert all(history[int(version)] == identity for identity, version, _ in lines)
     assert tables.scan("t").collect().height == 36
+
+
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_small_objects_are_put_together_and_nothing_is_lost(root: str, mode: str) -> None:
+    reports = race([start(root, mode, tag, 7, code=FEW + WRITER) for tag in range(2)])
+    tables = Tables(root)
+    assert sorted(int(line.split()[1]) for report in reports for line in report) == list(range(14))
+    assert tables.scan("t").collect().height == (28 if mode == "append" else 7 + 2)
+    assert tables.describe("t").files < 10
+    assert tables.damage("t") == []
 
 
 def test_files_in_a_bucket_are_ingested(root: str, s3_server: S3Server, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ class Project:
     @functools.cached_property
     def tables(self) -> Tables:
         """The project's tables; their libraries are imported when one is touched."""
-        from trikk.storage.tables.lazy_tables import LazyTables
+        from trikk.storage.lazy_tables import LazyTables
 
         tables: Any = LazyTables(self.settings.location("tables"))
         return tables  # type: ignore[no-any-return]

@@ -20,8 +20,8 @@ from trikk.execution.workers.descendants import die_with_parent, end_children, h
 from trikk.execution.workers.warm_up import limit_threads
 from trikk.runs.journals.lazy_journal import LazyJournal
 from trikk.storage.artifacts import Artifacts
+from trikk.storage.lazy_tables import LazyTables
 from trikk.storage.stores.locations import open_store
-from trikk.storage.tables.lazy_tables import LazyTables
 
 ANSWERED = b"\n"
 """Ends an answer: one without it was cut off by the worker's death. JSON on one line has none inside."""

@@ -22,8 +22,9 @@ class TableWrite:
     Attributes:
         version: the version that the write made.
         at: when, in seconds since 1970.
-        mode: "append", "overwrite" or "merge", "types" where columns without values took the type of the first;
-            for other programs' writes their operation in lower case.
+        mode: "append", "overwrite" or "merge", "types" where columns without values took the type of the first,
+            "columns" where a merge was about to bring new ones; for other programs' writes their operation in
+            lower case.
         rows: how many rows it was given, None where that was not recorded.
         run: the run that wrote, None for writes from outside a run.
         step: the step that wrote, None for writes from outside a run.

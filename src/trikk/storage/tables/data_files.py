@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from trikk.core.errors import MissingExtra
 from trikk.storage.tables import delta_log as table_log
 
 if TYPE_CHECKING:
+    import polars as pl
     from deltalake import DeltaTable
 
 
@@ -37,6 +39,9 @@ class Files(Protocol):
     def delete(self, table: str, paths: Iterable[str]) -> None:
         """Remove files of a table; those that are gone are no error."""
 
+    def add(self, table: str, path: str, rows: pl.DataFrame) -> int:
+        """Write rows as a new Parquet file of a table, and return its bytes."""
+
     def commit(self, table: str, version: int) -> list[dict[str, Any]]:
         """The actions of one commit in a table's log."""
 
@@ -49,8 +54,7 @@ class LocalFiles:
 
     def tables(self) -> list[str]:
         """The names of folders that hold a _delta_log with an entry."""
-        logs = self._root.glob("[!.]*/_delta_log/*.json")
-        return sorted({path.parent.parent.name for path in logs})
+        return sorted(log.parent.name for log in self._root.glob("[!.]*/_delta_log") if _has_entry(log))
 
     def data(self, table: str) -> Iterator[DataFile]:
         """All Parquet files of a table, its log's excepted."""
@@ -71,9 +75,20 @@ class LocalFiles:
         for path in paths:
             (self._root / table / path).unlink(missing_ok=True)
 
+    def add(self, table: str, path: str, rows: pl.DataFrame) -> int:
+        """Write rows as a new Parquet file of a table, and return its bytes; synced with the commit."""
+        file = self._root / table / path
+        rows.write_parquet(file)
+        return file.stat().st_size
+
     def commit(self, table: str, version: int) -> list[dict[str, Any]]:
         """The actions of one commit in a table's log."""
         return table_log.read_commit(self._root / table, version)
+
+
+def _has_entry(log: Path) -> bool:
+    with os.scandir(log) as names:  # there may be thousands: up to the first is enough
+        return any(entry.name.endswith(".json") for entry in names)
 
 
 class RemoteFiles:
@@ -105,6 +120,13 @@ class RemoteFiles:
         listed = list(paths)
         if listed:
             self._store(table).delete(listed)
+
+    def add(self, table: str, path: str, rows: pl.DataFrame) -> int:
+        """Write rows as a new Parquet object of a table, and return its bytes."""
+        buffer = io.BytesIO()
+        rows.write_parquet(buffer)
+        self._store(table).put(path, buffer.getbuffer())
+        return buffer.tell()
 
     def commit(self, table: str, version: int) -> list[dict[str, Any]]:
         """The actions of one commit in a table's log."""

@@ -37,8 +37,11 @@ def local_version(table: Path, at: int | None = None) -> int | None:
         TableError: if entries after the last checkpoint before the version are missing or cut short, the newest
             entry is not JSON, or it is older than one that was written here.
     """
-    commits, checkpoints = _entries(table / "_delta_log")
     written = table_sums.last_version(table)
+    recent = _since_checkpoint(table) if at is None and written is not None else None
+    if recent is not None and written is not None and recent >= written:
+        return recent
+    commits, checkpoints = _entries(table / "_delta_log")
     if written is not None and written > max(commits, default=-1) and table.is_dir() and table_sums.is_of(table):
         advice = f"{RESTORE}; if an older state was restored on purpose, remove {table_sums.sums_file(table)}"
         raise _damage(table, f"entry {written:020d}.json is missing, the newest that was written", advice)
@@ -56,6 +59,24 @@ def local_version(table: Path, at: int | None = None) -> int | None:
             raise _damage(table, f"entry {version:020d}.json is cut short")
     read_commit(table, newest)
     return newest
+
+
+def _since_checkpoint(table: Path) -> int | None:
+    """The newest version by the entries after the last checkpoint; None if they are not all there and whole.
+
+    A folder's listing costs 1 ms for each 1,000 versions, the entries since a checkpoint are a few. That none is
+    missing in between is seen by whoever knows which was the last that was written.
+    """
+    log = table / "_delta_log"
+    with suppress(OSError, ValueError, KeyError, TypeError, TableError):
+        checkpoint = int(json.loads((log / "_last_checkpoint").read_bytes())["version"])
+        newest = checkpoint
+        while (log / f"{newest + 1:020d}.json").exists():
+            newest += 1
+        if all(_looks_whole(log / f"{version:020d}.json") for version in range(checkpoint + 1, newest + 1)):
+            read_commit(table, newest)
+            return newest
+    return None
 
 
 def read_commit(table: Path, version: int) -> list[dict[str, Any]]:

@@ -76,8 +76,12 @@ def check_target_keys(table: DeltaTable, rows: pl.DataFrame, key: tuple[str, ...
     import polars as pl
 
     keys = rows.lazy().select(key)
-    touched = pl.scan_delta(table).select(key).join(keys, on=key, how="semi")
-    again = touched.group_by(key).len().filter(pl.col("len") > 1).drop("len").collect()
+    check_unique(pl.scan_delta(table).select(key).join(keys, on=key, how="semi").collect(), key, where)
+
+
+def check_unique(touched: pl.DataFrame, key: tuple[str, ...], where: str) -> None:
+    """Check the keys of the table's rows that a merge touches, as `check_target_keys` does."""
+    again = touched.filter(touched.is_duplicated()).unique()
     if again.height:
         raise TableError(
             f"the table has several rows for {again.height} of the keys: {_examples(again.sort(key))}",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     import polars as pl
     from deltalake import DeltaTable
 
+    from trikk.storage.tables.data_files import Files
+
+# With delta-rs' defaults a checkpoint drops the log of every version older than 30 days.
+PROPERTIES = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.checkpointInterval": "50",
+}
 _PART = re.compile(r"part-\d+-")
 
 
@@ -37,6 +47,25 @@ def open_table(location: str, version: int | None, options: Mapping[str, str] | 
     table: DeltaTable = _in_order()(location, version=version, storage_options=given)
     table.named_as_in_a_url = not is_plain  # type: ignore[attr-defined]
     return table
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is: its name, its folder or URL, the options with which that is reached, and what lists it."""
+
+    name: str
+    location: str
+    options: dict[str, str] | None
+    files: Files
+
+    def open(self, version: int | None = None) -> DeltaTable | None:
+        """A fresh snapshot of the table, None if there is none; delta-rs' own errors otherwise."""
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            return open_table(self.location, version, self.options)
+        except TableNotFoundError:
+            return None
 
 
 def oldest_first(paths: Sequence[str]) -> list[int]:

@@ -17,21 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TableError, UsageError
 from trikk.storage.tables.merge_keys import check_columns, check_keys, check_target_keys, completed
+from trikk.storage.tables.rewriting import Rewriting, is_plain
 from trikk.storage.tables.types import Mode, SchemaMode, fitted, with_first_values
 
 if TYPE_CHECKING:
     import polars as pl
     from deltalake import CommitProperties, DeltaTable
 
-    from trikk.storage.tables.data_files import Files
+    from trikk.storage.tables.opening import Place
 
-# With delta-rs' defaults a checkpoint drops the log of every version older than 30 days.
-PROPERTIES = {
-    "delta.enableExpiredLogCleanup": "false",
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
-    "delta.checkpointInterval": "50",
-}
 _ATTEMPTS = 30  # with their pauses some 45 s
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0  # seconds
 
@@ -92,27 +86,6 @@ class Committed:
     digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a table is: its name, its folder or URL, the options with which that is reached, and what lists it."""
-
-    name: str
-    location: str
-    options: dict[str, str] | None
-    files: Files
-
-    def open(self, version: int | None = None) -> DeltaTable | None:
-        """A fresh snapshot of the table, None if there is none; delta-rs' own errors otherwise."""
-        from deltalake.exceptions import TableNotFoundError
-
-        from trikk.storage.tables.opening import open_table
-
-        try:
-            return open_table(self.location, version, self.options)
-        except TableNotFoundError:
-            return None
-
-
 def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, str]) -> Committed:
     """Make one write, or find that it was made. The caller holds the table's lock, where there is one.
 
@@ -126,7 +99,7 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
     notes = {f"trikk.{name}": value for name, value in origin.items()}
     notes |= {"trikk.identity": identity, "trikk.mode": write.mode, "trikk.rows": str(frame.height)}
     pause = _FIRST_PAUSE
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         # Anew in each attempt: the commit that came in between may have been this very write, by another process.
         table = place.open()
         if table is not None and (earlier := find_identity(place, table, identity)) is not None:
@@ -134,8 +107,10 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
         if table is not None and _took_types(place, table, write, notes):
             continue
         rows = prepared(place, table, write)
+        if table is not None and _took_columns(place, table, write, rows, notes):
+            continue
         try:
-            return _attempt(place, table, write, rows, notes)
+            return _attempt(place, table, write, rows, notes, tidy=attempt == 0)
         except CommitFailedError:
             pass
         except DeltaError as error:
@@ -172,6 +147,27 @@ def _took_types(place: Place, table: DeltaTable, write: Write, notes: Mapping[st
     properties = CommitProperties(custom_metadata=about, max_commit_retries=0)
     with suppress(CommitFailedError):
         write_deltalake(table, whole, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
+    return True
+
+
+def _took_columns(
+    place: Place, table: DeltaTable, write: Write, rows: pl.DataFrame, notes: Mapping[str, str]
+) -> bool:
+    """Give a plain table the columns that a merge is the first to bring, as `_took_types` gives types.
+
+    delta-rs' own merge adds several in an order of chance (deltalake 1.6.6).
+    """
+    from deltalake import CommitProperties, write_deltalake
+    from deltalake.exceptions import CommitFailedError
+
+    if write.mode != "merge" or not rows.schema.keys() - table_schema(table).keys() or not is_plain(table):
+        return False
+    check_target_keys(table, rows, write.key, f"table {place.name}")
+    about = {**notes, "trikk.mode": "columns", "trikk.rows": "0"}
+    about["trikk.identity"] += "/columns"
+    properties = CommitProperties(custom_metadata=about, max_commit_retries=0)
+    with suppress(CommitFailedError):
+        write_deltalake(table, rows.clear(), mode="append", schema_mode="merge", commit_properties=properties)
     return True
 
 
@@ -232,8 +228,7 @@ def prepared(place: Place, table: DeltaTable | None, write: Write) -> pl.DataFra
     if write.mode == "append":
         keys = pl.scan_delta(table).select(write.key)
         return rows.lazy().join(keys, on=write.key, how="anti", maintain_order="left").collect()
-    check_target_keys(table, rows, write.key, where)
-    return completed(rows.lazy(), pl.scan_delta(table), write.key).collect()
+    return rows
 
 
 def table_schema(table: DeltaTable) -> pl.Schema:
@@ -249,33 +244,68 @@ def _attempt(
     write: Write,
     rows: pl.DataFrame,
     notes: Mapping[str, str],
+    *,
+    tidy: bool,
 ) -> Committed:
+    """Make one attempt at a commit on top of `table`; CommitFailedError if somebody else was faster.
+
+    Args:
+        place: of the table.
+        table: fresh, None if there is none.
+        write: what is to be written.
+        rows: of it, `prepared`.
+        notes: what the commit says of itself.
+        tidy: whether small files may be put together by the way.
+    """
     from deltalake import CommitProperties, Transaction
 
     expected = 0 if table is None else table.version() + 1
+
+    def properties(retries: int = 0) -> CommitProperties:
+        return CommitProperties(
+            custom_metadata={**notes, "trikk.inserted": str(inserted), "trikk.updated": str(updated)},
+            app_transactions=[Transaction(notes["trikk.identity"], expected)],
+            max_commit_retries=retries,
+        )
+
+    given, inserted, updated = int(notes["trikk.rows"]), rows.height, 0
+    # No rows are an append of none: the identity is what is to be kept.
+    merges = write.mode == "merge" and table is not None and rows.height > 0
+    rewriting = _rewriting(place, table, write, rows)
+    if merges and rewriting is None:
+        inserted, updated = _merge(place, table, rows, write, properties())
+        return Committed(expected, given, False, inserted, updated)
+    if merges and rewriting is not None:
+        rows, updated = rewriting.merge(rows, write.key)
+        inserted -= updated
+    if rewriting is not None and tidy:
+        with suppress(Exception):  # the write does not need it; a damaged file is found when it is read
+            rewriting.put_together()
+    if rewriting is not None and (merges or not rewriting.is_empty):
+        rewriting.commit(rows, properties())
+        return Committed(expected, given, False, inserted, updated)
     # delta-rs' own retries would put a second creation of a table on top of the first, and can't know that an
     # append with a key depends on every row: these look anew instead.
-    retries = 0 if table is None or write.key else 15
-    properties = CommitProperties(
-        custom_metadata=dict(notes) | {"trikk.inserted": str(rows.height)},
-        app_transactions=[Transaction(notes["trikk.identity"], expected)],
-        max_commit_retries=retries,
-    )
-    given = int(notes["trikk.rows"])
-    if write.mode == "merge" and table is not None and rows.height > 0:
-        inserted, updated = _merge(table, rows, write, properties)
-        return Committed(table.version(), given, False, inserted, updated)
-    _put(place, table, rows, write, properties)
+    _put(place, table, rows, write, properties(0 if table is None or write.key else 15))
     version = 0 if table is None else table.version()
     if write.mode == "overwrite":
         return Committed(version, given)
-    return Committed(version, given, False, rows.height, 0)
+    return Committed(version, given, False, inserted, updated)
+
+
+def _rewriting(place: Place, table: DeltaTable | None, write: Write, rows: pl.DataFrame) -> Rewriting | None:
+    """What writes files anew in this commit; None if delta-rs has to make it alone."""
+    if table is None or write.mode == "overwrite" or rows.schema.keys() - table_schema(table).keys():
+        return None
+    return Rewriting(place, table) if is_plain(table) else None
 
 
 def _put(
     place: Place, table: DeltaTable | None, rows: pl.DataFrame, write: Write, properties: CommitProperties
 ) -> None:
     from deltalake import write_deltalake
+
+    from trikk.storage.tables.opening import PROPERTIES
 
     common: dict[str, Any] = {"commit_properties": properties}
     if table is None:
@@ -295,11 +325,17 @@ def _put(
         write_deltalake(table, rows, mode="append", schema_mode="merge" if changed else None, **common)
 
 
-def _merge(table: DeltaTable, rows: pl.DataFrame, write: Write, properties: CommitProperties) -> tuple[int, int]:
+def _merge(
+    place: Place, table: Any, rows: pl.DataFrame, write: Write, properties: CommitProperties
+) -> tuple[int, int]:
+    """A merge by delta-rs itself, into a table that is not plain."""
+    import polars as pl
+
+    check_target_keys(table, rows, write.key, f"table {place.name}")
     predicate = " AND ".join(f"t.{_quoted(name)} = s.{_quoted(name)}" for name in write.key)
     result = (
         table.merge(
-            rows,
+            completed(rows.lazy(), pl.scan_delta(table), write.key).collect(),
             predicate,
             source_alias="s",
             target_alias="t",
@@ -322,7 +358,7 @@ def _read_back(version: int, entry: Mapping[str, Any]) -> Committed:
         return Committed(version, rows, True, int(inserted), int(updated))
     if entry["trikk.mode"] == "overwrite":
         return Committed(version, rows, True)
-    return Committed(version, rows, True, int(entry["trikk.inserted"]), 0)
+    return Committed(version, rows, True, int(entry["trikk.inserted"]), int(entry.get("trikk.updated", 0)))
 
 
 def _quoted(name: str) -> str:

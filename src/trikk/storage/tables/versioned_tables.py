@@ -17,9 +17,10 @@ from trikk.storage.tables import delta_log as table_log
 from trikk.storage.tables import sums as table_sums
 from trikk.storage.tables.admin import CleanReport, TableInfo, info, sweep
 from trikk.storage.tables.data_files import Files, LocalFiles, RemoteFiles, logged
+from trikk.storage.tables.opening import Place
 from trikk.storage.tables.ranges import FileRange, complete, ranges
 from trikk.storage.tables.run_view import overlay
-from trikk.storage.tables.table_write import Committed, Place, Write, commit, find_identity
+from trikk.storage.tables.table_write import Committed, Write, commit, find_identity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -174,7 +175,8 @@ class Tables:
         paths = []
         for version in range(after + 1, until + 1):
             added = table_log.added(self._files.commit(name, version))
-            if added is None or not files.keys() >= set(added):
+            # One that was put together with others since is still there until a clean-up.
+            if added is None or not all(path in files or self._is_there(name, path) for path in added):
                 return None
             paths += [f"{self._place(name).location}/{path}" for path in added]
         if not paths:
@@ -324,6 +326,9 @@ class Tables:
         if table is None:
             raise UnknownName("table", name, self.names())
         return table
+
+    def _is_there(self, name: str, path: str) -> bool:
+        return not self._remote and Path(self._root, name, path).exists()
 
     def _check_files(self, name: str, table: DeltaTable) -> None:
         """A local table's files must be there, whole; a bucket would have to be asked for each."""
