@@ -174,3 +174,78 @@ def test_a_version_that_was_the_newest_within_the_grace_period_stays(tmp_path: P
     assert tables.scan("t", 0).collect().equals(before)
     assert len(tables.clean("t", set(), grace=0).removed) == 1
     assert list(LocalFiles(tmp_path).data("t"))
+
+
+SOURCED = (
+    PIPELINES
+    + """
+
+@step(source=True)
+def seen() -> pl.DataFrame:
+    return pl.DataFrame({"k": range(9000)})
+
+@step
+def twice(seen: pl.DataFrame) -> pl.DataFrame:
+    return seen.with_columns(t=pl.col("k") * 2)
+
+@step
+def total(rows: pl.DataFrame) -> int:
+    return rows["t"].sum()
+
+@pipeline
+def sums():
+    total(twice(seen()))
+"""
+)
+
+
+def test_frames_that_can_be_made_again_go_after_a_while_and_are_made_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(trikk='name = "kept"\n[storage]\nkeep = "1s"\n', pipelines=SOURCED)
+    (made,) = (folder.good("run", "sums"),)
+    time.sleep(1.1)
+    project = Project.open(tmp_path)
+    state = project.run(made["id"])
+    digests = {task: step.outputs[0]["digest"] for task, step in state.steps.items()}  # type: ignore[index, call-overload]
+    plan = folder.good("gc", "--grace", "0s", "--dry-run")
+    assert plan["kinds"]["frames"][0] == 1
+    done = folder.good("gc", "--grace", "0s")
+    assert done["kinds"] == plan["kinds"]
+    assert done["bytes"] == plan["bytes"] == done["kinds"]["frames"][1] + done["kinds"].get("logs", (0, 0))[1]
+    there = {task: project.store.contains(digest) for task, digest in digests.items()}
+    assert there == {"seen": True, "twice": False, "total": True}
+    assert folder.trikk("doctor").code == 0
+    assert folder.good("replay", made["id"])["identical"] is True
+    assert project.store.contains(digests["twice"])
+
+
+def test_a_replay_reads_what_was_compressed(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(trikk='name = "cold"\n', pipelines=SOURCED)
+    first = folder.good("run", "sums")
+    age(tmp_path / ".trikk" / "artifacts")
+    plan = folder.good("gc", "--compress-after", "1d", "--dry-run")
+    text = folder.trikk("gc", "--compress-after", "1d", "--dry-run").out
+    assert "2 artifacts would be compressed, for about" in text
+    done = folder.good("gc", "--compress-after", "1d")
+    assert done["compressed"] == plan["compressed"] == 2
+    assert done["compressed_bytes"] == pytest.approx(plan["compressed_bytes"], rel=0.1)
+    assert folder.trikk("doctor").code == 0
+    assert folder.good("replay", first["id"])["identical"] is True
+    assert folder.good("gc", "--compress-after", "1d")["compressed"] == 0
+
+
+def test_what_goes_is_said_by_kind(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(trikk='name = "kinds"\n', pipelines=SOURCED)
+    project = Project.open(tmp_path)
+    for n in range(2):
+        project.tables.write("counts", Write("overwrite", pl.DataFrame({"k": [n]})), identity=str(n), origin={})
+    run(project, 1, 2)
+    plan = folder.good("gc", "--keep-last", "1", "--grace", "0s", "--dry-run")
+    text = folder.trikk("gc", "--keep-last", "1", "--grace", "0s", "--dry-run").out
+    done = folder.good("gc", "--keep-last", "1", "--grace", "0s")
+    assert done["kinds"] == plan["kinds"]
+    assert set(done["kinds"]) >= {"frames", "logs", "files of old table versions"}
+    for kind, (count, _) in done["kinds"].items():
+        assert f"  {kind}: {count}, " in text

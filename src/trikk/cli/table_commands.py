@@ -196,9 +196,14 @@ def _types(given: tuple[str, ...]) -> dict[str, str]:
     "--older-than", metavar="TIME", help="Forget only runs that ended longer ago than this, such as 30d."
 )
 @click.option("--grace", default="1h", show_default=True, help="Keep what is younger than this.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option(
+    "--compress-after", default="7d", show_default=True, help="Compress what nobody has read for so long."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed and compressed.")
 @json_option
-def gc(keep_last: int | None, older_than: str | None, grace: str, dry_run: bool, as_json: bool) -> None:
+def gc(
+    keep_last: int | None, older_than: str | None, grace: str, compress_after: str, dry_run: bool, as_json: bool
+) -> None:
     """Remove artifacts, logs and table versions that no kept run needs; without options every run is kept."""
     from trikk.execution.upkeep.cleanup import collect
 
@@ -208,6 +213,7 @@ def gc(keep_last: int | None, older_than: str | None, grace: str, dry_run: bool,
         keep_last=keep_last,
         older_than=None if older_than is None else seconds(older_than, what="time"),
         grace=seconds(grace, what="time"),
+        compress_after=seconds(compress_after, what="time"),
         dry_run=dry_run,
     )
     if as_json:
@@ -219,6 +225,11 @@ def gc(keep_last: int | None, older_than: str | None, grace: str, dry_run: bool,
         f"{counted(report.artifacts, 'artifact')} ({show_bytes(report.bytes)}) "
         f"and {counted(report.table_files, 'file')} of old table versions"
     )
+    for kind, (count, size) in sorted(report.kinds.items(), key=lambda each: -each[1][1]):
+        echo(f"  {kind}: {count}, {show_bytes(size)}")
+    if report.compressed:
+        verb = "would be compressed, for about" if dry_run else "compressed, for"
+        echo(f"  {counted(report.compressed, 'artifact')} {verb} {show_bytes(report.compressed_bytes)} less")
     for reason in report.reasons:
         echo(f"  {reason}")
 

@@ -14,6 +14,7 @@
     artifacts = "s3://bucket/prefix"   # .trikk/artifacts if not given
     tables = "s3://bucket/tables"      # .trikk/tables
     journal = "postgresql://..."       # .trikk/journal.db
+    keep = "90d"                       # frames that can be made again, after their run; for ever if not given
 
     [server]                           # what `trikk serve` starts at once on one machine
     slots = 16                         # runs; eight a core, 16 at least, if not given
@@ -53,7 +54,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from trikk.core.durations import bytes_of
+from trikk.core.durations import bytes_of, seconds
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
 from trikk.core.network.addresses import fill, refuse_secrets, texts_in
@@ -91,7 +92,7 @@ _KEYS = {
     "server",
     "pools",
 }
-_STORAGE = {"artifacts", "tables", "journal"}
+_STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
 _SERVER = {"slots", "memory"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
@@ -114,6 +115,7 @@ class Settings:
     artifacts: str = ""
     tables: str = ""
     journal: str = ""
+    keep: float | None = None
     mlflow: str = ""
     alerts: dict[str, Any] = field(default_factory=dict, hash=False)
     reports: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -209,6 +211,11 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
         _refuse_secrets(file, data)
     storage = data.get("storage", {})
     _check(file, data, storage)
+    if "keep" in storage:
+        try:
+            storage["keep"] = seconds(storage["keep"], what="storage.keep")
+        except UsageError as error:
+            raise ProjectError(error.what, where=str(file), next=error.next) from error
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
     for section in ("alerts", "reports", "costs", "triggers", "server", "pools"):

@@ -27,7 +27,7 @@ def compare(artifacts: Artifacts, a: Artifact, b: Artifact, *, rtol: float = RTO
         bytes; they are never loaded.
 
     Raises:
-        ArtifactMissing: if one of them, or a child, is not in the store.
+        ArtifactMissing: if one of them, or a child, is not in the store, but for an earlier frame.
         ArtifactCorrupt: if stored bytes are damaged.
     """
     if a.digest == b.digest and a.codec == b.codec:
@@ -35,6 +35,8 @@ def compare(artifacts: Artifacts, a: Artifact, b: Artifact, *, rtol: float = RTO
     if a.codec != b.codec:
         was, now = (f"{each.summary.get('type')} ({each.codec})" for each in (a, b))
         return Difference("different", f"{was} became {now}", {"codecs": [a.codec, b.codec]})
+    if a.codec == "arrow" and not artifacts.store.contains(a.digest):
+        return Difference("different", "another digest; the earlier frame was not kept, so it can't be said how")
     paths = artifacts.store.fetch(a.digest), artifacts.store.fetch(b.digest)
     if a.codec in KINDS:
         before, after = (Manifest.from_bytes(path.read_bytes()) for path in paths)

@@ -6,14 +6,19 @@ needed always, with their code. Runs that are not over are always kept. Nothing 
 removed, since a run may be about to name it: whoever names an object touches it first, and a table's file is
 young until the grace period has passed since a newer version did without it.
 
+Frames of a run that has succeeded go after `[storage] keep`, if a replay can make them again: those of sources and
+of steps with effects stay, since these are not asked again. What stays and nobody has read for long is compressed.
+
 Runs may begin at any moment of a clean-up. So runs are forgotten first, and only then the journal is asked what
 the others need; and each object's age is looked at again when it is removed.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,8 +34,11 @@ from trikk.runs.bundle import contents
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.run_state import RunState
-from trikk.runs.states import OVER
+from trikk.runs.states import OVER, RunStatus
 from trikk.storage.artifact import Artifact
+from trikk.storage.stores.local import LocalStore
+
+COLD = 7 * 86_400.0  # seconds
 
 
 @dataclass(slots=True)
@@ -43,6 +51,9 @@ class Collected:
         artifacts: objects removed from the store.
         bytes: their size, and that of the table files.
         table_files: data files of old table versions that were removed.
+        kinds: of what, in words, how many and how many bytes; the sum is `bytes` and the logs.
+        compressed: objects that were compressed, since nobody had read them for long.
+        compressed_bytes: what this saved; about so in a dry run.
         spared: objects and files of tables that no kept run needs, within the grace period.
         spared_bytes: their size.
         reasons: sentences.
@@ -53,6 +64,9 @@ class Collected:
     artifacts: int = 0
     bytes: int = 0
     table_files: int = 0
+    kinds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    compressed: int = 0
+    compressed_bytes: int = 0
     spared: int = 0
     spared_bytes: int = 0
     reasons: list[str] = field(default_factory=list)
@@ -60,6 +74,12 @@ class Collected:
     def to_json(self) -> dict[str, JSON]:
         """The report as JSON."""
         return asdict(self)
+
+    def add(self, kind: str, count: int, size: int) -> None:
+        """Count more of a kind."""
+        before = self.kinds.get(kind, (0, 0))
+        if count:
+            self.kinds[kind] = (before[0] + count, before[1] + size)
 
 
 @dataclass(slots=True)
@@ -83,6 +103,7 @@ def collect(
     keep_last: int | None = None,
     older_than: float | None = None,
     grace: float = 3600.0,
+    compress_after: float = COLD,
     dry_run: bool = False,
     clock: Clock | None = None,
 ) -> Collected:
@@ -93,7 +114,8 @@ def collect(
         keep_last: how many runs of each pipeline to keep; all if None.
         older_than: forget only runs that ended this many seconds ago; any age if None.
         grace: spare objects and files younger than this many seconds.
-        dry_run: remove nothing.
+        compress_after: compress what nobody has read for so many seconds, at least a day.
+        dry_run: remove nothing, only say what would be.
         clock: time; the machine's if not given.
 
     Raises:
@@ -103,8 +125,7 @@ def collect(
     before = clock.now() - grace
     doomed = choose(_remembered(project), keep_last, older_than, clock.now())
     report = Collected()
-    if not dry_run:
-        doomed = {run for run in doomed if _forget(project, run, clock, report)}
+    doomed = {run for run in doomed if _forget(project, run, clock, report, dry_run=dry_run)}
     kept = [row.id for row in _remembered(project) if row.id not in doomed]
     report.kept, report.forgotten = len(kept), len(doomed)
     if doomed:
@@ -113,6 +134,10 @@ def collect(
     _sweep_store(project, needed, report, before, dry_run=dry_run)
     _sweep_workspace(project, report, before, dry_run=dry_run)
     _sweep_tables(project, needed, report, before, clock, dry_run=dry_run)
+    if isinstance(project.store, LocalStore):
+        report.compressed, report.compressed_bytes = project.store.compress(
+            needed.digests, before=clock.now() - compress_after, dry_run=dry_run
+        )
     if report.spared:
         size = show_bytes(report.spared_bytes)
         report.reasons.append(
@@ -184,7 +209,7 @@ def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
     lock: dict[str, Any] = state.lock
     if not state.is_locked:
         return  # it waits in a queue, or could not be started
-    run = f"run {state.id}"
+    run, again = f"run {state.id}", _made_again(project, state)
     _needs_code(project, {str(lock.get("code", ""))} | _codes_before(project, state), needed, f"the code of {run}")
     needed.digests.setdefault(state.graph, f"the graph of {run}")
     needed.digests.setdefault(str(lock.get("packages", "")), f"the packages of {run}")
@@ -201,15 +226,36 @@ def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
             needed.writes.append((task.write["table"], task.write["version"], state.id))
         who = f"what step {step if item is None else f'{step}[{item}]'} of {run} made"
         for output in task.outputs or []:
-            _needs_artifact(project, output, needed, who)
+            _needs_artifact(project, output, needed, who, frames=step not in again)
 
 
-def _needs_artifact(project: Project, data: Any, needed: Needed, who: str) -> None:
+def _made_again(project: Project, state: RunState) -> set[str]:
+    """The steps of a run whose frames are kept no longer: a replay makes them again from what the run has pinned.
+
+    Of a run that has not succeeded all stays, since a resume goes on from it.
+    """
+    keep = project.settings.keep
+    if keep is None or state.state != RunStatus.SUCCEEDED or (state.ended or math.inf) > time.time() - keep:
+        return set()
+    try:
+        nodes = project.graph(state).nodes.values()
+    except TrikkError:
+        return set()  # no replay without it
+    return {node.name for node in nodes if not node.source and not node.effect}
+
+
+def _needs_artifact(project: Project, data: Any, needed: Needed, who: str, *, frames: bool = True) -> None:
+    """Add an artifact and what is inside it, with its frames or without."""
+
+    def add(artifact: Artifact) -> None:
+        if frames or artifact.codec != "arrow":
+            needed.digests.setdefault(artifact.digest, who)
+
     artifact = Artifact.read(data)
-    needed.digests.setdefault(artifact.digest, who)
+    add(artifact)
     try:
         for child in project.artifacts.children(artifact):
-            needed.digests.setdefault(child.digest, who)
+            add(child)
     except StorageError:
         return  # it is gone or damaged: nothing inside it can be named
 
@@ -234,13 +280,17 @@ def _needs_code(project: Project, bundles: set[str], needed: Needed, who: str) -
             continue
 
 
-def _forget(project: Project, run: str, clock: Clock, report: Collected) -> bool:
-    try:
-        project.journal.forget(run, at=clock.now())
-    except LeaseHeld:
-        report.reasons.append(f"run {run} is driven again and stays")
-        return False
-    shutil.rmtree(project.settings.state / "runs" / run, ignore_errors=True)
+def _forget(project: Project, run: str, clock: Clock, report: Collected, *, dry_run: bool) -> bool:
+    logs = project.settings.state / "runs" / run
+    sizes = [path.stat().st_size for path in logs.rglob("*") if path.is_file()]
+    if not dry_run:
+        try:
+            project.journal.forget(run, at=clock.now())
+        except LeaseHeld:
+            report.reasons.append(f"run {run} is driven again and stays")
+            return False
+        shutil.rmtree(logs, ignore_errors=True)
+    report.add("logs", len(sizes), sum(sizes))
     return True
 
 
@@ -248,13 +298,22 @@ def _sweep_store(project: Project, needed: Needed, report: Collected, before: fl
     for stored in list(project.store.list()):
         if stored.digest in needed.digests:
             continue
+        kind = _kind(project, stored.digest)
         goes = stored.modified <= before and (dry_run or project.store.delete(stored.digest, before=before))
         if goes:
             report.artifacts += 1
             report.bytes += stored.size
+            report.add(kind, 1, stored.size)
         else:
             report.spared += 1
             report.spared_bytes += stored.size
+
+
+def _kind(project: Project, digest: str) -> str:
+    """What an object is that no run names any more: by its first bytes, where these are at hand."""
+    if not isinstance(project.store, LocalStore):
+        return "artifacts"
+    return "frames" if project.store.head(digest) == b"ARROW1" else "models, code and other results"
 
 
 def _sweep_workspace(project: Project, report: Collected, before: float, *, dry_run: bool) -> None:
@@ -303,5 +362,6 @@ def _sweep_tables(
             continue
         report.table_files += len(cleaned.removed)
         report.bytes += cleaned.bytes
+        report.add("files of old table versions", len(cleaned.removed), cleaned.bytes)
         report.spared += cleaned.young
         report.spared_bytes += cleaned.young_bytes

@@ -3,6 +3,7 @@
 A file is written in the workspace, synced, and renamed to its name: after a crash at any moment an object is
 there whole or not at all. The folder is not synced: a power cut may take back the last seconds of renames, as it
 may take back the last events of a journal in WAL mode; a resume then finds the object missing and makes it again.
+An object that nobody has read for long may be compressed (`cold`), until it is wanted again.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trikk.core.digests import digest_file, is_digest
 from trikk.core.errors import StorageError
+from trikk.storage.stores import cold
 from trikk.storage.stores.store_port import StoredObject, checked, verified
 
 _READ_ONLY_PLACE = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -65,19 +68,33 @@ class LocalStore:
     def fetch(self, digest: str) -> Path:
         """The object's file, mode 0444, its bytes verified now (see `Store.fetch`)."""
         path = Path(self._path(digest))
+        try:
+            # So that it is not taken for cold between this and the moment when it is opened.
+            if time.time() - path.stat().st_mtime > cold.WARM / 2:
+                os.utime(path)
+        except FileNotFoundError:
+            self._thaw(path, digest)
+        except OSError:
+            pass  # another user's, or on a disk that can't be written: it may still be read
         return verified(path, digest, str(path))
 
     def contains(self, digest: str) -> bool:
         """Whether there is such an object."""
-        return os.path.exists(self._path(digest))  # noqa: PTH110  a string is what is at hand
+        path = self._path(digest)
+        return os.path.exists(path) or os.path.exists(path + cold.SUFFIX)  # noqa: PTH110  a string is at hand
 
     def touch(self, digest: str) -> bool:
         """Whether the object is there and now young (see `Store.touch`); False as well for another user's file."""
-        try:
-            os.utime(self._path(digest))
-        except (FileNotFoundError, PermissionError):
-            return False
-        return True
+        path = self._path(digest)
+        for file in (path, path + cold.SUFFIX):
+            try:
+                os.utime(file)
+            except FileNotFoundError:
+                continue
+            except PermissionError:
+                return False
+            return True
+        return False
 
     def delete(self, digest: str, *, before: float | None = None) -> bool:
         """Remove the object (see `Store.delete`).
@@ -85,7 +102,12 @@ class LocalStore:
         It is moved away before its age is looked at, and put back if it is young: whoever touches it either comes
         before the move, and is seen, or finds no object and adds it again.
         """
-        path, gone = self._path(digest), self._tmp / f"gone-{os.urandom(8).hex()}"
+        path = self._path(digest)
+        left = [self._delete(file, before) for file in (path, path + cold.SUFFIX)]
+        return any(left)
+
+    def _delete(self, path: str, before: float | None) -> bool:
+        gone = self._tmp / f"gone-{os.urandom(8).hex()}"
         try:
             if before is not None and os.stat(path).st_mtime > before:  # noqa: PTH116  a string is what is at hand
                 return False  # readers of one that is young never miss it, unless it was touched just now
@@ -102,14 +124,48 @@ class LocalStore:
         """All objects; an object that vanishes meanwhile is left out."""
         folders = os.listdir(self._objects) if Path(self._objects).is_dir() else []  # noqa: PTH208  a million entries
         for folder in folders:
-            for name in os.listdir(f"{self._objects}/{folder}"):  # noqa: PTH208
-                if not is_digest(folder + name):
+            names = set(os.listdir(f"{self._objects}/{folder}"))  # noqa: PTH208
+            for name in names:
+                digest = folder + name.removesuffix(cold.SUFFIX)
+                # A compressed file beside its object was left by a crash, and belongs to it.
+                if not is_digest(digest) or (name.endswith(cold.SUFFIX) and digest[2:] in names):
                     continue
                 try:
                     status = os.stat(f"{self._objects}/{folder}/{name}")  # noqa: PTH116
                 except FileNotFoundError:
                     continue
-                yield StoredObject(folder + name, status.st_size, status.st_mtime)
+                yield StoredObject(digest, status.st_size, status.st_mtime)
+
+    def compress(self, digests: Iterable[str], *, before: float, dry_run: bool = False) -> tuple[int, int]:
+        """Compress those of some objects that were neither added, touched nor fetched since a moment.
+
+        Args:
+            digests: the objects; those that are not here are left out.
+            before: the moment in seconds since 1970, a day ago at the latest.
+            dry_run: only say what it would come to.
+
+        Returns:
+            How many, and the bytes saved; about so, if `dry_run`.
+        """
+        before = min(before, time.time() - cold.WARM)
+        saved = []
+        for digest in filter(is_digest, digests):
+            path = Path(self._path(digest))
+            if dry_run:
+                saved.append(cold.gain(path, before))
+            else:
+                saved.append(cold.freeze(path, digest, self._tmp, before))
+        return sum(map(bool, saved)), sum(saved)
+
+    def head(self, digest: str, size: int = 6) -> bytes:
+        """The first bytes of an object, not verified; none if there is none."""
+        return cold.head(Path(self._path(digest)), size)
+
+    def _thaw(self, path: Path, digest: str) -> None:
+        try:
+            cold.thaw(path, digest, self._tmp)
+        except OSError as error:
+            raise storage_error(error, str(path)) from error
 
     def _path(self, digest: str) -> str:
         checked(digest)
