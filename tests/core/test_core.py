@@ -169,6 +169,8 @@ def test_no_project_is_an_error_with_a_way_on(tmp_path: Path) -> None:
         "storage = 3",
         "[storage]\nartifact = 'x'",
         "[storage]\nartifacts = 3",
+        "[storage]\nkeep = 90",
+        "[storage]\nkeep = 'long'",
         'name = "a\\u0000b"',
     ],
 )

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -138,6 +140,47 @@ def test_an_object_fetched_while_it_is_compressed_stays(
     monkeypatch.setattr(Path, "rename", fetched_first)
     assert compress(store, before=week_ago()) == (0, 0)
     assert path.read_bytes() == COUNTS
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_an_object_whose_file_goes_while_it_is_fetched_is_had_from_the_compressed_one(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, path = kept(store)
+    utime = os.utime
+
+    def compressed_first(file: str | Path, *args: Any, **kwargs: Any) -> None:
+        utime(file, *args, **kwargs)
+        if file == path and not args and not kwargs:
+            old(store, digest)
+            assert compress(store, before=week_ago())[0] == 1
+
+    monkeypatch.setattr(os, "utime", compressed_first)
+    assert store.fetch(digest).read_bytes() == COUNTS
+
+
+def test_an_object_put_back_between_two_looks_is_there(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, _ = kept(store)
+    compress(store, before=week_ago())
+    exists = os.path.exists
+
+    def put_back(file: str) -> bool:
+        is_there = exists(file)
+        store.fetch(digest)
+        return is_there
+
+    monkeypatch.setattr(os.path, "exists", put_back)
+    assert store.contains(digest)
+
+
+def test_what_gets_very_small_is_given_back_piece_by_piece(store: LocalStore) -> None:
+    digest, _ = kept(store, bytes(80_000_000))
+    assert compress(store, before=week_ago())[0] == 1
+    tracemalloc.start()
+    store.fetch(digest)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 40_000_000
 
 
 def test_killed_at_any_moment_an_object_is_there(tmp_path: Path) -> None:

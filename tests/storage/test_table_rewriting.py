@@ -11,14 +11,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Field, Schema, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.storage.test_table_processes import WRITER, race, start
 
 from trikk.core.errors import TableError
 from trikk.storage.tables import rewriting
-from trikk.storage.tables.rewriting import statistics
+from trikk.storage.tables.rewriting import is_plain, statistics
 from trikk.storage.tables.versioned_tables import Tables, Write
 
 FEW = "import trikk.storage.tables.rewriting as r; r.MANY = 4; r._ALWAYS = 3\n"
@@ -266,6 +266,27 @@ def test_writers_that_put_files_together_lose_nothing(tmp_path: Path, mode: str)
     assert len(DeltaTable(tmp_path / "t").file_uris()) < 12
 
 
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_damage_is_not_written_anew_as_if_it_were_right(
+    tables: Tables, tmp_path: Path, few: None, mode: str
+) -> None:
+    for n in range(3):
+        put(tables, n, row(n))
+    damaged = Path(DeltaTable(tmp_path / "t").file_uris()[0])
+    data = bytearray(damaged.read_bytes())
+    data[6] ^= 1
+    damaged.write_bytes(data)
+    if mode == "append":
+        assert put(tables, 3, row(3)) == 3
+        assert tables.describe("t").files == 4
+    else:
+        with pytest.raises(TableError, match=f"{damaged.name} of table 't' is damaged"):
+            put(tables, 3, row(int(pl.read_parquet(damaged)["k"][0])), "merge", ("k",))
+        assert tables.version("t") == 2
+    (error,) = tables.damage("t")
+    assert damaged.name in error.what
+
+
 def values() -> Iterator[st.SearchStrategy[pl.Series]]:
     moment = st.datetimes().filter(lambda t: t.year < 9999)
     for dtype, strategy in (
@@ -300,6 +321,11 @@ def test_statistics_lie_around_all_values(column: pl.Series) -> None:
         assert ends[1] - column.max() < dt.timedelta(milliseconds=1)
 
 
+def test_a_long_text_has_no_end_where_none_can_be_written() -> None:
+    texts = pl.DataFrame({"c": ["a" * 32 + "\U0010ffff" * 2], "d": ["b" * 33]})
+    assert statistics(texts)["maxValues"] == {"d": "b" * 32 + "\U0010ffff"}
+
+
 def test_the_engine_reads_what_was_written_anew(tables: Tables, tmp_path: Path, few: None) -> None:
     noon = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
     for n in range(9):
@@ -324,6 +350,29 @@ def test_what_another_program_asks_of_its_writers_is_kept(tables: Tables, tmp_pa
     DeltaTable(tmp_path / "t").alter.add_constraint({"positive": "k >= 0"})
     with pytest.raises(TableError):
         put(tables, 9, pl.DataFrame({"k": [-1], "place": ["b"]}), "append")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"delta.generationExpression": "k"}, {"delta.invariants": '{"expression": {"expression": "v <> \'\'"}}'}],
+)
+def test_a_column_with_a_rule_is_left_to_the_engine(tmp_path: Path, rule: dict[str, Any]) -> None:
+    fields = [Field("k", "long"), Field("v", "string", metadata=rule)]
+    for name, schema in (("plain", Schema(fields[:1])), ("ruled", Schema(fields))):
+        DeltaTable.create(tmp_path / name, schema)
+    assert is_plain(DeltaTable(tmp_path / "plain"))
+    assert not is_plain(DeltaTable(tmp_path / "ruled"))
+
+
+def test_an_entry_lost_from_the_middle_is_found_though_the_newest_is_told_from_the_last(
+    tables: Tables, tmp_path: Path
+) -> None:
+    for n in range(53):
+        put(tables, n, row(n))
+    for _ in range(3):  # another program's, of which no digest is known
+        write_deltalake(tmp_path / "t", row(0), mode="append")
+    (tmp_path / f"t/_delta_log/{54:020d}.json").unlink()
+    assert "54.json is missing" in tables.damage("t")[0].what
 
 
 def test_the_newest_version_is_known_without_a_look_at_all_that_went_before(

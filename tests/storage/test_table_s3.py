@@ -92,6 +92,12 @@ def test_small_objects_are_put_together_and_nothing_is_lost(root: str, mode: str
     assert sorted(int(line.split()[1]) for report in reports for line in report) == list(range(14))
     assert tables.scan("t").collect().height == (28 if mode == "append" else 7 + 2)
     assert tables.describe("t").files < 10
+    if mode == "append":  # objects that were put together since are read one by one
+        news = tables.appended("t", 3, 13)
+        assert news is not None
+        assert news.collect().height == 20
+        tables.clean("t", set(), grace=-1)
+        assert tables.appended("t", 3, 13) is None
     assert tables.damage("t") == []
 
 

@@ -285,7 +285,7 @@ def _check(file: Path, data: Mapping[str, Any], storage: Any) -> None:
     if isinstance(parallel, bool) or not isinstance(parallel, int) or parallel < 1:
         raise refuse(f"max_parallel = {parallel!r}", "use a whole number of at least 1")
     if not all(isinstance(v, str) and "\0" not in v for v in storage.values()):
-        raise refuse("storage locations must be texts", 'write artifacts = "s3://bucket/prefix"')
+        raise refuse("[storage] takes texts", 'write artifacts = "s3://bucket/prefix" or keep = "90d"')
 
 
 def _check_tracking(file: Path, tracking: Any) -> None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -87,11 +86,13 @@ class Needed:
     """What kept runs and registered models need.
 
     Attributes:
+        now: the moment at which it is asked, in seconds since 1970.
         digests: objects of the store, each with the first that needs it, in words.
         tables: versions of tables by name.
         writes: (table, version, run) of each write that a run has recorded.
     """
 
+    now: float
     digests: dict[str, str] = field(default_factory=dict)
     tables: dict[str, set[int]] = field(default_factory=dict)
     writes: list[tuple[str, int, str]] = field(default_factory=list)
@@ -130,7 +131,7 @@ def collect(
     report.kept, report.forgotten = len(kept), len(doomed)
     if doomed:
         report.reasons.append(f"{len(doomed)} runs are beyond what --keep-last and --older-than keep")
-    needed = _needed(project, kept)
+    needed = _needed(project, kept, clock.now())
     _sweep_store(project, needed, report, before, dry_run=dry_run)
     _sweep_workspace(project, report, before, dry_run=dry_run)
     _sweep_tables(project, needed, report, before, clock, dry_run=dry_run)
@@ -174,8 +175,8 @@ def choose(rows: Iterable[RunRow], keep_last: int | None, older_than: float | No
     return doomed
 
 
-def _needed(project: Project, runs: Iterable[str]) -> Needed:
-    needed = Needed()
+def _needed(project: Project, runs: Iterable[str], now: float) -> Needed:
+    needed = Needed(now)
     for run in runs:
         needs_of_run(project, run, needed)
     needs_of_models(project, needed)
@@ -209,7 +210,7 @@ def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
     lock: dict[str, Any] = state.lock
     if not state.is_locked:
         return  # it waits in a queue, or could not be started
-    run, again = f"run {state.id}", _made_again(project, state)
+    run, again = f"run {state.id}", _made_again(project, state, needed.now)
     _needs_code(project, {str(lock.get("code", ""))} | _codes_before(project, state), needed, f"the code of {run}")
     needed.digests.setdefault(state.graph, f"the graph of {run}")
     needed.digests.setdefault(str(lock.get("packages", "")), f"the packages of {run}")
@@ -229,13 +230,13 @@ def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
             _needs_artifact(project, output, needed, who, frames=step not in again)
 
 
-def _made_again(project: Project, state: RunState) -> set[str]:
+def _made_again(project: Project, state: RunState, now: float) -> set[str]:
     """The steps of a run whose frames are kept no longer: a replay makes them again from what the run has pinned.
 
     Of a run that has not succeeded all stays, since a resume goes on from it.
     """
     keep = project.settings.keep
-    if keep is None or state.state != RunStatus.SUCCEEDED or (state.ended or math.inf) > time.time() - keep:
+    if keep is None or state.state != RunStatus.SUCCEEDED or (state.ended or math.inf) > now - keep:
         return set()
     try:
         nodes = project.graph(state).nodes.values()

@@ -174,7 +174,7 @@ def _few(subject: str, findings: list[Finding], rest: str) -> Iterator[Finding]:
 
 
 def _needed(project: Project) -> Needed:
-    needed = Needed()
+    needed = Needed(time.time())
     for row in project.journal.runs(limit=None):
         if not row.forgotten:
             with contextlib.suppress(JournalError):  # the journal's own check has named it

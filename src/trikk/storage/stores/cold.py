@@ -63,7 +63,7 @@ def freeze(path: Path, digest: str, folder: Path, before: float) -> int:
     squeezed, gone = (folder / f"{kind}-{os.urandom(8).hex()}" for kind in ("cold", "gone"))
     try:
         status = path.stat()
-        if status.st_mtime > before or status.st_size < SMALLEST or digest_file(path) != digest:
+        if not gain(path, before) or digest_file(path) != digest:
             return 0
         with squeezed.open("xb") as file:
             packer = zlib.compressobj(_LEVEL)
@@ -73,15 +73,16 @@ def freeze(path: Path, digest: str, folder: Path, before: float) -> int:
             os.fsync(file.fileno())
         saved = status.st_size - squeezed.stat().st_size
         # Read back before the only other copy goes.
-        if saved * 10 < status.st_size or digest_parts(_unpacked(squeezed)) != digest:
+        if saved <= 0 or digest_parts(_unpacked(squeezed)) != digest:
             return 0
         squeezed.chmod(0o444)
         os.utime(squeezed, ns=(status.st_atime_ns, status.st_mtime_ns))
         # First the one is there, then the other goes: whoever looks in between, or after a crash, has one.
-        squeezed.rename(path.with_name(path.name + SUFFIX))
+        compressed = squeezed.rename(path.with_name(path.name + SUFFIX))
         path.rename(gone)
         if gone.stat().st_mtime > before:  # wanted meanwhile, and perhaps about to be opened
             gone.rename(path)
+            compressed.unlink(missing_ok=True)
             return 0
         gone.unlink()
         return saved
@@ -99,6 +100,8 @@ def thaw(path: Path, digest: str, folder: Path) -> None:
         OSError: if it can't be read, or the file can't be written.
     """
     squeezed, whole = path.with_name(path.name + SUFFIX), folder / f"warm-{os.urandom(8).hex()}"
+    if not squeezed.exists():
+        return
     try:
         with whole.open("xb") as file:
             file.writelines(_unpacked(squeezed))
@@ -126,16 +129,16 @@ def _damaged(digest: str, file: Path, gives: str) -> ArtifactCorrupt:
     )
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _pieces(path: Path, size: int = _PIECE) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
+        while piece := file.read(size):
             yield piece
 
 
 def _unpacked(path: Path) -> Iterator[bytes]:
     """The bytes of a compressed file; zlib.error if it is damaged or cut short."""
     unpacker = zlib.decompressobj()
-    for piece in _pieces(path):
+    for piece in _pieces(path, _PIECE >> 6):  # which may give a thousand times as much
         yield unpacker.decompress(piece)
     yield unpacker.flush()
     if not unpacker.eof:

@@ -8,6 +8,7 @@ An object that nobody has read for long may be compressed (`cold`), until it is 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trikk.core.digests import digest_file, is_digest
-from trikk.core.errors import StorageError
+from trikk.core.errors import ArtifactMissing, StorageError
 from trikk.storage.stores import cold
 from trikk.storage.stores.store_port import StoredObject, checked, verified
 
@@ -68,25 +69,24 @@ class LocalStore:
     def fetch(self, digest: str) -> Path:
         """The object's file, mode 0444, its bytes verified now (see `Store.fetch`)."""
         path = Path(self._path(digest))
-        try:
+        # Another user's, or one on a disk that can't be written, may still be read.
+        with contextlib.suppress(OSError):
             # So that it is not taken for cold between this and the moment when it is opened.
             if time.time() - path.stat().st_mtime > cold.WARM / 2:
                 os.utime(path)
-        except FileNotFoundError:
+        try:
+            return verified(path, digest, str(path))
+        except ArtifactMissing:
             self._thaw(path, digest)
-        except OSError:
-            pass  # another user's, or on a disk that can't be written: it may still be read
         return verified(path, digest, str(path))
 
     def contains(self, digest: str) -> bool:
         """Whether there is such an object."""
-        path = self._path(digest)
-        return os.path.exists(path) or os.path.exists(path + cold.SUFFIX)  # noqa: PTH110  a string is at hand
+        return any(map(os.path.exists, self._forms(digest)))
 
     def touch(self, digest: str) -> bool:
         """Whether the object is there and now young (see `Store.touch`); False as well for another user's file."""
-        path = self._path(digest)
-        for file in (path, path + cold.SUFFIX):
+        for file in self._forms(digest):
             try:
                 os.utime(file)
             except FileNotFoundError:
@@ -166,6 +166,11 @@ class LocalStore:
             cold.thaw(path, digest, self._tmp)
         except OSError as error:
             raise storage_error(error, str(path)) from error
+
+    def _forms(self, digest: str) -> tuple[str, str, str]:
+        """Where an object may be: as it is, compressed, or by now put back."""
+        path = self._path(digest)
+        return path, path + cold.SUFFIX, path
 
     def _path(self, digest: str) -> str:
         checked(digest)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from trikk.core.errors import MissingExtra
 from trikk.storage.tables import delta_log as table_log
+from trikk.storage.tables import sums as table_sums
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,6 +42,12 @@ class Files(Protocol):
 
     def add(self, table: str, path: str, rows: pl.DataFrame) -> int:
         """Write rows as a new Parquet file of a table, and return its bytes."""
+
+    def has(self, table: str, path: str) -> bool:
+        """Whether there is such a file of a table."""
+
+    def check(self, table: str, paths: Iterable[str]) -> None:
+        """Raise TableError if a file of a table is not what was written, as far as its digest is known here."""
 
     def commit(self, table: str, version: int) -> list[dict[str, Any]]:
         """The actions of one commit in a table's log."""
@@ -80,6 +87,14 @@ class LocalFiles:
         file = self._root / table / path
         rows.write_parquet(file)
         return file.stat().st_size
+
+    def has(self, table: str, path: str) -> bool:
+        """Whether there is such a file of a table."""
+        return (self._root / table / path).exists()
+
+    def check(self, table: str, paths: Iterable[str]) -> None:
+        """Hash files of a table; raises TableError at the first that is not what was written."""
+        table_sums.check(self._root / table, paths)
 
     def commit(self, table: str, version: int) -> list[dict[str, Any]]:
         """The actions of one commit in a table's log."""
@@ -127,6 +142,17 @@ class RemoteFiles:
         rows.write_parquet(buffer)
         self._store(table).put(path, buffer.getbuffer())
         return buffer.tell()
+
+    def has(self, table: str, path: str) -> bool:
+        """Whether there is such an object of a table; a request."""
+        try:
+            self._store(table).head(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def check(self, table: str, paths: Iterable[str]) -> None:
+        """Nothing: a bucket keeps checksums of its own."""
 
     def commit(self, table: str, version: int) -> list[dict[str, Any]]:
         """The actions of one commit in a table's log."""

@@ -27,20 +27,29 @@ RESTORE = "restore the file from a backup, or restore the table's folder"
 def local_version(table: Path, at: int | None = None) -> int | None:
     """The newest version of the table in folder `table`, None if there is no table.
 
-    Looks at names, at both ends of the entries since the last checkpoint, and into the newest one.
-
     Args:
         table: the table's folder.
         at: check the entries from which this version is read, instead of those of the newest.
+
+    Raises:
+        TableError: as `listed_version`; a gap behind the newest entry that was written here is not seen.
+    """
+    written = table_sums.last_version(table)
+    recent = _since_checkpoint(table) if at is None and written is not None else None
+    is_newest = recent is not None and written is not None and recent >= written
+    return recent if is_newest else listed_version(table, at)
+
+
+def listed_version(table: Path, at: int | None = None) -> int | None:
+    """The newest version, as `local_version` gives it, by the names of all entries.
+
+    Looks at both ends of the entries since the last checkpoint, and into the newest one.
 
     Raises:
         TableError: if entries after the last checkpoint before the version are missing or cut short, the newest
             entry is not JSON, or it is older than one that was written here.
     """
     written = table_sums.last_version(table)
-    recent = _since_checkpoint(table) if at is None and written is not None else None
-    if recent is not None and written is not None and recent >= written:
-        return recent
     commits, checkpoints = _entries(table / "_delta_log")
     if written is not None and written > max(commits, default=-1) and table.is_dir() and table_sums.is_of(table):
         advice = f"{RESTORE}; if an older state was restored on purpose, remove {table_sums.sums_file(table)}"
@@ -155,7 +164,7 @@ def _value(end: Any) -> Any:
 def find_damage(table: Path) -> str | None:
     """What is wrong with a local table's log, None if every entry can be read; reads all of it."""
     try:
-        local_version(table)
+        listed_version(table)
         for version in sorted(_entries(table / "_delta_log")[0]):
             read_commit(table, version)
     except TableError as error:

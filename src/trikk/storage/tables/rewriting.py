@@ -24,6 +24,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from trikk.core.errors import TableError
 from trikk.storage.tables.merge_keys import check_unique, completed
 from trikk.storage.tables.opening import PROPERTIES
 
@@ -55,9 +56,10 @@ def is_plain(table: DeltaTable) -> bool:
     """
     metadata, protocol = table.metadata(), table.protocol()
     asked = {*(protocol.reader_features or ()), *(protocol.writer_features or ())} - _FEATURES
-    is_checked = any("delta.invariants" in field.metadata for field in table.schema().fields)
     settings = metadata.configuration.keys() - PROPERTIES.keys()
-    return not (metadata.partition_columns or asked or settings or is_checked)
+    # Invariants, generated columns and identities stand in the fields, at any depth.
+    is_ruled = '"delta.' in table.schema().to_json()
+    return not (metadata.partition_columns or asked or settings or is_ruled)
 
 
 class Rewriting:
@@ -89,7 +91,7 @@ class Rewriting:
             The rows with the columns that they lack (`completed`), and how many rows they replace.
 
         Raises:
-            TableError: if the table has several rows for a key.
+            TableError: if the table has several rows for a key, or a file to be written anew is damaged.
         """
         import polars as pl
 
@@ -100,12 +102,19 @@ class Rewriting:
         touched = self._files.filter(self._located(self._files).is_in(held_keys[_PATH].unique().implode()))
         replaced = [self._schema.to_frame()]
         for batch in _batches(touched):
+            self._check(batch)
             whole = self._scan(batch).drop(_PATH).collect()
             replaced.append(whole.join(rows, on=key, how="semi", maintain_order="left"))
             self._add(whole.join(rows, on=key, how="anti", maintain_order="left"), new=False)
         self._remove(touched, rows_go=True)
         self._files = self._files.join(touched, on="path", how="anti", maintain_order="left")
         old = pl.concat(replaced)
+        if old.height != held_keys.height:  # else the table would have both, the old row and the new one
+            raise TableError(
+                f"{held_keys.height} rows were to be replaced, {old.height} were read; nothing was written",
+                where=self._place.location,
+                next="look whether another program changes the table's files",
+            )
         rows = completed(rows.lazy(), old.lazy(), key).collect()
         return rows, old.height
 
@@ -114,10 +123,10 @@ class Rewriting:
         files = _tail(self._files)
         if files.is_empty():
             return
+        self._check(files)
         rows = self._scan(files).drop(_PATH).collect()
-        self._add(rows, new=False)
         # Before all others of this commit: the rows were there before those that it changes or adds.
-        self._adds.insert(0, self._adds.pop())
+        self._add(rows, new=False, first=True)
         self._remove(files, rows_go=False)
 
     @property
@@ -143,7 +152,7 @@ class Rewriting:
             actions, mode="append", schema=self._table.schema(), commit_properties=properties
         )
 
-    def _add(self, rows: pl.DataFrame, *, new: bool) -> None:
+    def _add(self, rows: pl.DataFrame, *, new: bool, first: bool = False) -> None:
         from deltalake.transaction import AddAction
 
         if rows.is_empty():
@@ -151,7 +160,12 @@ class Rewriting:
         # Parts of one write: what reads the table in order goes by that (`opening.oldest_first`).
         path = f"part-{len(self._adds):05}-{self._write}-c000.zstd.parquet"
         size = self._place.files.add(self._place.name, path, rows)
-        self._adds.append(AddAction(path, size, {}, _now(), new, json.dumps(statistics(rows))))
+        action = AddAction(path, size, {}, _now(), new, json.dumps(statistics(rows)))
+        self._adds.insert(0 if first else len(self._adds), action)
+
+    def _check(self, files: pl.DataFrame) -> None:
+        # A flipped bit would get a digest of its own in the new file, and nobody would find it any more.
+        self._place.files.check(self._place.name, map(unquote, files["path"]))
 
     def _remove(self, files: pl.DataFrame, *, rows_go: bool) -> None:
         from deltalake.transaction import RemoveAction
@@ -222,6 +236,8 @@ def _ends(column: pl.Series) -> tuple[Any, Any] | None:
         is_finite = not column.is_nan().any() and math.isfinite(least) and math.isfinite(greatest)
         return (least, greatest) if is_finite else None
     if column.dtype == pl.String:
+        if len(greatest) > _TEXT and _LAST in greatest:
+            return None
         return least[:_TEXT], greatest if len(greatest) <= _TEXT else greatest[:_TEXT] + _LAST
     return least, greatest
 

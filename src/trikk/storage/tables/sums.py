@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from trikk.core.digests import digest_file
+from trikk.core.digests import digest_file, is_digest
 from trikk.core.errors import TableError
 
 _LAST = re.compile(rb'"version": (\d+)\}\n\Z')
@@ -101,6 +101,25 @@ def damaged(table: Path, paths: Iterable[str]) -> Iterator[str]:
     for path in [*log, *paths]:
         if not (_has(table / path, digests[path]) if path in digests else _can_be_read(table / path)):
             yield path
+
+
+def check(table: Path, paths: Iterable[str]) -> None:
+    """Hash some files of a table that are about to be read; one without a digest is let pass.
+
+    Raises:
+        TableError: at the first that is not what was written.
+    """
+    try:
+        lines = sums_file(table).read_bytes() if is_of(table) else b""
+    except OSError:
+        return
+    for path in paths:
+        # By its name, from the end: to parse thousands of lines for a few files would take longer than a write.
+        mark = json.dumps(path).encode() + b': "'
+        _, is_known, rest = lines.rpartition(mark)
+        digest = rest[: rest.find(b'"')].decode() if is_known else ""
+        if is_digest(digest) and not _has(table / path, digest):
+            raise damage(table, path)
 
 
 def _has(file: Path, digest: str) -> bool:

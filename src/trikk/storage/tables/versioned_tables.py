@@ -176,7 +176,7 @@ class Tables:
         for version in range(after + 1, until + 1):
             added = table_log.added(self._files.commit(name, version))
             # One that was put together with others since is still there until a clean-up.
-            if added is None or not all(path in files or self._is_there(name, path) for path in added):
+            if added is None or not all(path in files or self._files.has(name, path) for path in added):
                 return None
             paths += [f"{self._place(name).location}/{path}" for path in added]
         if not paths:
@@ -248,6 +248,8 @@ class Tables:
         Reads all of these files where the table is in a folder; in a bucket, the log alone.
         """
         try:
+            if not self._remote:
+                table_log.listed_version(Path(self._place(name).location))
             newest = self._existing(name, None)
             kept = [self._existing(name, version) for version in sorted(set(keep) - {newest.version()})]
             used: set[str] = set()
@@ -326,9 +328,6 @@ class Tables:
         if table is None:
             raise UnknownName("table", name, self.names())
         return table
-
-    def _is_there(self, name: str, path: str) -> bool:
-        return not self._remote and Path(self._root, name, path).exists()
 
     def _check_files(self, name: str, table: DeltaTable) -> None:
         """A local table's files must be there, whole; a bucket would have to be asked for each."""
