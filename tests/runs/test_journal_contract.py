@@ -614,3 +614,25 @@ def test_sqlite_answers_every_sequence_of_calls_as_a_plain_model_does(
     finally:
         for journal in journals:
             journal.close()
+
+
+# ---- ends of runs
+
+
+def test_ends_are_followed_by_number_across_runs(journal: Journal) -> None:
+    assert journal.ends(after=0) == ([], 0)
+    for run in ("a", "b", "c"):
+        journal.create(run, "p", {}, at=1)
+        journal.append(run, "run.started", {}, at=2)
+    failed = journal.append("b", "run.failed", {"error": "x"}, at=3)
+    cancelled = journal.append("c", "run.cancelled", {"error": "y"}, at=3)
+    journal.append("b", "run.resumed", {}, at=4)
+    ends, newest = journal.ends(after=0)
+    assert ends == [failed, cancelled]
+    assert newest == journal.last_seq("b")
+    succeeded = journal.append("b", "run.succeeded", {}, at=5)
+    assert journal.ends(after=newest) == ([succeeded], succeeded.seq)
+    assert journal.ends(after=failed.seq) == ([cancelled, succeeded], succeeded.seq)
+    assert journal.ends(after=1 << 62) == ([], succeeded.seq)
+    journal.forget("b", at=6)
+    assert journal.ends(after=0) == ([cancelled], journal.last_seq("b"))

@@ -7,7 +7,8 @@
     │   ├── ProjectError           the project's folder or trikk.toml is wrong
     │   ├── UnknownName            no such pipeline, run, step, table ...
     │   ├── MissingExtra           an optional package is not installed
-    │   └── SignatureError         rows are not what a model takes
+    │   ├── SignatureError         rows are not what a model takes
+    │   └── WebhookRefused         a call from outside is not signed as it must be
     ├── StorageError               artifacts and tables
     │   ├── ArtifactMissing
     │   ├── ArtifactCorrupt
@@ -141,6 +142,12 @@ class SignatureError(UsageError):
     ) -> None:
         super().__init__(what, where=where, next=next)
         self.field = field
+
+
+class WebhookRefused(UsageError):
+    """A call to a webhook has no right signature, is too old, or holds what no run can be told of."""
+
+    code = "webhook-refused"
 
 
 class StorageError(TrikkError):

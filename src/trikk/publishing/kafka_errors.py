@@ -53,6 +53,14 @@ _REFUSALS = {
     ),
     "UNSUPPORTED_VERSION": ("it is too old for transactions", "use Apache Kafka 2.5 or newer"),
 }
+_READING = {
+    "TOPIC_AUTHORIZATION_FAILED": ("the user may not read the topic", "grant Read and Describe on it"),
+    "GROUP_AUTHORIZATION_FAILED": (
+        "the user may not keep how far it has read",
+        f"grant Read on groups that begin with {PREFIX}",
+    ),
+    "UNKNOWN_TOPIC_OR_PART": ("there is no such topic", "create it; it is read from its first message"),
+}
 _PASSING = {
     "_TRANSPORT",
     "_TIMED_OUT",
@@ -120,27 +128,35 @@ def passes(error: Any) -> bool:
 
 def refusal(shipment: Shipment, error: Any, sent: int) -> PermanentError | None:
     """The error for a broker that will not take the messages before something was mended; None if it may."""
+    cause = lasting_cause(shipment.address, error)
+    if cause is None:
+        return None
+    return PermanentError(cause[0], where=shipment.address.label, next=f"{cause[1]}; {shipment.waiting(sent)}")
+
+
+def lasting_cause(address: Address, error: Any, *, reading: bool = False) -> tuple[str, str] | None:
+    """What is wrong, and what to do, where waiting does not help; None where it may.
+
+    Args:
+        address: of the broker.
+        error: what the client complained about; None for nothing.
+        reading: whether messages are read, not written.
+    """
     if error is None:
         return None
     if (trouble := _encryption(error)) is not None:
-        cause = _seen_for_oneself(shipment.address, error.str()) or trouble
-        return PermanentError(
-            f"no connection to the broker: {cause.what}",
-            where=shipment.address.label,
-            next=f"{cause.next}; {shipment.waiting(sent)}",
-        )
-    if error.name() not in _REFUSALS:
+        seen = _seen_for_oneself(address, error.str()) or trouble
+        return f"no connection to the broker: {seen.what}", seen.next
+    name = error.name()
+    if name not in _REFUSALS:
         return None
-    reason, mend = _REFUSALS[error.name()]
+    reason, mend = _READING.get(name, _REFUSALS[name]) if reading else _REFUSALS[name]
     if known := _MECHANISMS.search(error.str()):
         reason, mend = (
             _REFUSALS["UNSUPPORTED_SASL_MECHANISM"][0],
             f"set the option mechanism=; it knows {known[1]}",
         )
-    mend = shipment.address.advice(mend) if "AUTHENTICATION" in error.name() else mend
-    return PermanentError(
-        f"the broker refuses: {reason}", where=shipment.address.label, next=f"{mend}; {shipment.waiting(sent)}"
-    )
+    return f"the broker refuses: {reason}", address.advice(mend) if "AUTHENTICATION" in name else mend
 
 
 def away(shipment: Shipment, error: Any, last: str, sent: int) -> TrikkError:

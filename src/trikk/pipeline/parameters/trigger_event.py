@@ -25,6 +25,7 @@ class Event(Record, frozen=True, kw_only=True, omit_defaults=True):
         path: of a file: where it is, `inbox/a.csv` within the project or `s3://bucket/key`.
         size: of a file, in bytes.
         tables: versions by table: those that are new.
+        tables_before: the versions before them, of tables that were there.
         run: the run that has ended.
         state: what that run's state is.
         topic: of a message: the topic that it came by.
@@ -39,6 +40,7 @@ class Event(Record, frozen=True, kw_only=True, omit_defaults=True):
     path: str = ""
     size: int = 0
     tables: dict[str, int] = field(default_factory=dict)
+    tables_before: dict[str, int] = field(default_factory=dict)
     run: str = ""
     state: str = ""
     topic: str = ""

@@ -158,6 +158,13 @@ class Journal(Ledger, ServerBeats, Protocol):
     def events(self, run: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """The run's events with `seq` greater than `after`, in order; the first so many, or all."""
 
+    def ends(self, *, after: int) -> tuple[list[Event], int]:
+        """The events with `seq` greater than `after` by which runs ended, in order, and the newest `seq` of all.
+
+        It costs as much as has happened since. Where several machines write (PostgreSQL), an event may be
+        committed after one with a greater `seq`: who follows looks again at what is a few seconds old.
+        """
+
     def last_seq(self, run: str) -> int:
         """The `seq` of the run's last event: a cheap way to see that something happened."""
 

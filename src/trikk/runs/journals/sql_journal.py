@@ -259,6 +259,11 @@ class SqlJournal(SqlLedger, Journal, ABC):
             )
         return sqlrows.events(run, (row[1:-1] for row in rows))
 
+    def ends(self, *, after: int) -> tuple[list[Event], int]:
+        until = int(self._read("newest_event")[0][0])
+        rows = self._read("run_ends", after=after, until=until) if until > after else []
+        return [event for run, *row in rows for event in sqlrows.events(run, [tuple(row)])], until
+
     def last_seq(self, run: str) -> int:
         self._known(run)
         seq = self._read("last_seq", run=run)[0][0]

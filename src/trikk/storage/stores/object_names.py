@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -69,6 +70,7 @@ def locate(uri: str) -> Location:
     return Location(bucket, key)
 
 
+@functools.cache
 def _regex(pattern: str) -> str:
     """`*` and `?` stay in a folder, `**/` is any depth, `[...]` one of these characters, `[!...]` none of them."""
     parts, at = [], 0

@@ -75,6 +75,13 @@ SELECT run, seq, kind, at, body, chain FROM $schema.events ORDER BY run, seq
 -- name: last_seq
 SELECT max(seq) FROM $schema.events WHERE run = :run
 
+-- name: newest_event
+SELECT coalesce(max(seq), 0) FROM $schema.events
+
+-- name: run_ends
+SELECT run, seq, kind, at, body FROM $schema.events
+WHERE seq > :after AND seq <= :until AND kind IN ('run.succeeded', 'run.failed', 'run.cancelled') ORDER BY seq
+
 -- name: drop_events
 DELETE FROM $schema.events WHERE run = :run AND seq < :before AND kind <> :keep
 

@@ -1,0 +1,106 @@
+"""The sources of a project's triggers, as they are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from trikk.core.clock import Clock, SystemClock
+from trikk.core.errors import TrikkError, UsageError
+from trikk.execution.project import Project
+from trikk.pipeline.parameters.trigger_event import Event
+from trikk.publishing.broker_address import Transport
+from trikk.server.sources.bucket_place import BucketPlace
+from trikk.server.sources.file_source import SETTLE, FileSource
+from trikk.server.sources.folder_place import FolderPlace
+from trikk.server.sources.message_address import reading_address
+from trikk.server.sources.run_source import RunFeed, RunSource
+from trikk.server.sources.source import Source
+from trikk.server.sources.source_memory import Memory
+from trikk.server.sources.source_threads import Deliver, SourceThreads
+from trikk.server.sources.table_source import TableSource
+from trikk.triggers.declared import Declared
+from trikk.triggers.event_triggers import AfterRun, FileArrived, Message, TableChanged
+from trikk.triggers.trigger_state import TriggerState
+
+
+class UnusableSource:
+    """A source that can't be opened, such as one whose address names a variable that is not set: it says so."""
+
+    every = 60.0
+    set_aside = (0, "")
+
+    def __init__(self, trigger: str, error: TrikkError) -> None:
+        self.trigger = trigger
+        self.place = f"trigger {trigger}"
+        self._error = error
+
+    def look(self) -> list[Event]:
+        """Raises what is wrong."""
+        raise self._error
+
+    def settle(self, events: Sequence[Event]) -> None:
+        """There never is anything to settle."""
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def open_sources(
+    project: Project,
+    declared: Iterable[Declared],
+    deliver: Deliver,
+    clock: Clock | None = None,
+    *,
+    settle: float = SETTLE,
+) -> SourceThreads:
+    """The sources of those triggers that something brings; they begin with `start`.
+
+    The triggers must have been adopted: what is remembered for one belongs to its adoption. When what is declared
+    has changed, close the sources and open them anew; those of triggers that are as they were go on as before.
+
+    Args:
+        project: the project.
+        declared: its triggers.
+        deliver: starts a trigger's run for an event, or finds that it has one; False if not now.
+        clock: for pauses and the moments of events.
+        settle: seconds for which a file must not change, to count as arrived.
+    """
+    clock = clock or SystemClock()
+    feed = RunFeed(project.journal, clock)
+    sources: list[Source] = []
+    for each in declared:
+        try:
+            source = _opened(project, each, feed, clock, settle)
+        except TrikkError as error:
+            source = UnusableSource(each.name, error)
+        if source is not None:
+            sources.append(source)
+    return SourceThreads(sources, deliver, clock)
+
+
+def _opened(project: Project, declared: Declared, feed: RunFeed, clock: Clock, settle: float) -> Source | None:
+    """The source of a trigger; None for one that comes due by the clock or a call."""
+    name, trigger = declared.name, declared.trigger
+    state = TriggerState.of(project.journal.last(f"trigger/{name}"))
+    memory = Memory(project.journal, name, state.adopted if state is not None else "")
+    if isinstance(trigger, AfterRun):
+        return RunSource(name, trigger.after, trigger.state, feed, memory, clock)
+    if isinstance(trigger, TableChanged):
+        far = "://" in project.settings.location("tables")
+        return TableSource(name, trigger.table, project.tables, memory, clock, every=5.0 if far else 1.0)
+    if isinstance(trigger, FileArrived):
+        is_remote = "://" in trigger.pattern
+        place = BucketPlace(trigger.pattern) if is_remote else FolderPlace(project.root, trigger.pattern)
+        return FileSource(name, place, memory, clock, settle)
+    if isinstance(trigger, Message):
+        return _messages(project, name, trigger.address, memory, clock)
+    return None
+
+
+def _messages(project: Project, trigger: str, written: str, memory: Memory, clock: Clock) -> Source:
+    address = reading_address(written)
+    if address.kind is Transport.MQTT:
+        raise UsageError("messages of MQTT are not read yet", where=address.label, next="use Kafka, or a webhook")
+    from trikk.server.sources.kafka_source import KafkaSource
+
+    return KafkaSource(trigger, project.settings.name, address, memory, clock)
