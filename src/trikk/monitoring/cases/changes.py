@@ -24,9 +24,9 @@ class Source:
     """The rows of a monitor's tables at the versions that are read, and what their logs say of them.
 
     `aside` has those that could not be predicted; None if the monitor does not ask. `files` keeps the files of a
-    table's version and `altered` what two versions differ in, since figures and drift ask for the same; `joined` the
-    cases of the last days that figures were made of, by the time that they are of, so that drift need not read and
-    join them again.
+    table's version and `altered` what two versions differ in, since figures and drift ask for the same; `joined`
+    the cases of the last days that figures were made of, by the time that they are of, so that drift need not read
+    and join them again.
     """
 
     predictions: pl.LazyFrame
