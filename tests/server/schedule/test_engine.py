@@ -217,6 +217,34 @@ def test_a_server_of_other_code_starts_nothing_by_what_no_longer_counts() -> Non
     assert ticks_of(project) == ["2026-03-01T05:00:00+00:00"]
 
 
+def test_a_command_in_another_copy_of_the_project_changes_nothing_that_servers_go_by() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=DAILY)
+    edited = declared(t=Cron("0 9 * * *"))["t"]
+    fire(project, edited, GRAPHS["nightly"], tick=None, by="ann", now=START + HOUR)
+    set_paused(project.journal, edited, paused=True, by="ann", now=START + HOUR)
+    set_paused(project.journal, edited, paused=False, by="ann", now=START + HOUR)
+    look(engine, FOUR)
+    assert ticks_of(project)[1:] == ["2026-03-01T04:00:00+00:00"]
+
+
+def test_an_event_waits_for_the_server_whose_release_counts() -> None:
+    project = project_of()
+    old = engine_of(project, START, t=FileArrived("inbox/*"))
+    new = engine_of(project, START, t=FileArrived("inbox/*.csv"))
+    assert old.deliver("t", happened(1)).waits
+    assert new.deliver("t", happened(1)).run
+
+
+def test_a_trigger_whose_last_entry_is_damaged_holds_up_no_other() -> None:
+    project = project_of()
+    project.journal.add("trigger/a", "trigger.adopted", {"cursor": 4}, at=1.0)
+    engine = engine_of(project, START, a=DAILY, b=DAILY)
+    assert set(engine.trouble) == {"a"}
+    look(engine, FOUR)
+    assert len(ticks_of(project, "b")) == 1
+
+
 def test_a_trigger_that_comes_back_to_the_code_begins_anew_and_stays_paused() -> None:
     project = project_of()
     engine = engine_of(project, START, t=DAILY, u=DAILY)

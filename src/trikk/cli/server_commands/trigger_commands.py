@@ -12,7 +12,7 @@ from trikk.cli.declaration_check import declared_triggers
 from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, user_name, when
 from trikk.cli.run_commands.execute import finish
 from trikk.cli.run_commands.progress import Progress
-from trikk.core.zones import local_text
+from trikk.core.zones import zone_of
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.runs.states import OVER, RunStatus
@@ -52,8 +52,8 @@ def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
             return
         zones = {name: trigger.trigger.timezone for name, trigger in declared.items()}
         lines = [
-            [r.name, r.pipeline, r.kind, "paused" if r.paused else _local(r.next, zones[r.name]), _tick(r.last)]
-            for r in rows
+            [r.name, r.pipeline, r.kind, "paused" if r.paused else _local(r.next, zone), _local(r.last, zone)]
+            for r, zone in ((row, zones[row.name]) for row in rows)
         ]
         if not lines:
             echo('no triggers yet: declare one, @pipeline(triggers=[Cron("0 4 * * *")])')
@@ -230,7 +230,7 @@ def _what(told: dict[str, Any], zone: str) -> str:
         number = f"{told['count']} times" if told["count"] > 1 else "1 time"
         return f"missed {number}, {_local(told['first'], zone)} to {_local(told['last'], zone)}"
     verb = told["kind"].rpartition(".")[2]
-    return f"{verb} {_tick(told['tick'], zone)}" if "tick" in told else verb
+    return f"{verb} {_local(told['tick'], zone)}" if "tick" in told else verb
 
 
 def _outcome(told: dict[str, Any]) -> str:
@@ -239,16 +239,14 @@ def _outcome(told: dict[str, Any]) -> str:
 
 
 def _local(tick: str | None, zone: str) -> str:
-    """A scheduled moment by the clock of its time zone."""
-    return "-" if tick is None else local_text(datetime.fromisoformat(tick).timestamp(), zone or "UTC")
-
-
-def _tick(tick: str | None, zone: str = "") -> str:
-    """A tick for people: a moment by its clock, or an event's id."""
+    """A tick for people: a moment by the clock of its trigger, with seconds if it has some, or an event's id."""
     try:
-        return when(datetime.fromisoformat(tick).timestamp()) if tick and not zone else _local(tick, zone)
+        moment = None if tick is None else datetime.fromisoformat(tick).astimezone(zone_of(zone or "UTC"))
     except ValueError:
         return str(tick)
+    if moment is None:
+        return "-"
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment.second else f"{moment:%Y-%m-%d %H:%M %Z}"
 
 
 def _tell_whose(project: Project, now: float) -> None:

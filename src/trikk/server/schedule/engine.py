@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from trikk.core.errors import JournalError, TrikkError, UnknownName
+from trikk.core.errors import JournalError, RecordError, TrikkError, UnknownName
 from trikk.core.text import printable
 from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph
@@ -62,9 +62,15 @@ class Engine:
             now: wall time in seconds since 1970.
         """
         moment = _moment(now)
-        heap = []
+        heap: list[tuple[datetime, str]] = []
+        trouble: dict[str, str] = {}
         for trigger in declared.values():
-            standing = actions.adopt(self._project.journal, trigger, moment)
+            try:
+                standing = actions.adopt(self._project.journal, trigger, moment)
+            except RecordError as error:  # what is damaged of one holds up no other
+                _log.warning("trigger %s can't be taken in: %s", trigger.name, error)
+                trouble[trigger.name] = error.what
+                continue
             # from the cursor and not from now: what came while no server was there is due
             if (tick := next_tick(trigger, standing.state, standing.state.decided)) is not None:
                 heap.append((tick, trigger.name))
@@ -72,7 +78,7 @@ class Engine:
         heapq.heapify(heap)
         with self._lock:
             self.declared, self._graphs, self._heap = dict(declared), dict(graphs), heap
-            self.trouble = {}
+            self.trouble = trouble
 
     def turn(self, now: float) -> float:
         """Decide what is due.

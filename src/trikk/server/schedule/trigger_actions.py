@@ -142,7 +142,7 @@ def set_paused(
     """
     kind = TriggerEntry.PAUSED if paused else TriggerEntry.UNPAUSED
     while True:
-        standing = adopt(ledger, declared, now)
+        standing = _as_it_counts(ledger, declared, now)
         if standing.state.paused == paused:
             return standing.state
         state = replace(standing.state, paused=paused)
@@ -168,17 +168,17 @@ def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime
         What became of each moment that this call has decided, but for those that were missed.
     """
     all_fired: list[Fired] = []
-    while len(all_fired) < at_most:
+    while (room := at_most - len(all_fired)) > 0:
         standing = standing_of(project.journal, declared.name)
-        if standing is None or standing.is_retired or adoption(standing.state, declared, now) is not None:
+        if standing is None or _counts_otherwise(standing, declared, now):
             break
         unfinished = _unfinished(project, declared, standing)
         decisions = due(declared, standing.state, now, unfinished)
-        if not decisions:
-            break
         try:
-            for decision in decisions[: at_most - len(all_fired)]:
+            for decision in decisions[:room]:
                 all_fired += _carry_out(project, declared, graph, standing, decision, now)
+            if len(decisions) <= room:
+                break
         except Conflict:
             continue
     return all_fired
@@ -195,13 +195,15 @@ def give_event(project: Project, declared: Declared, graph: Graph, event: Event,
         now: the time, with its zone.
 
     Returns:
-        Its run, or why it has none; `waits` if the trigger is paused or not taken in: nothing is lost if the event
-        is given again later.
+        Its run, or why it has none; `waits` if the trigger is paused, or not taken in as it is here: nothing is
+        lost if the event is given again later.
     """
     while True:
         standing = standing_of(project.journal, declared.name)
-        if standing is None or standing.is_retired:
+        if standing is None:
             return Fired(waits=True, why="no server has taken the trigger in")
+        if _counts_otherwise(standing, declared, now):
+            return Fired(waits=True, why="by the release that counts, the trigger is another")
         if standing.state.paused:
             return Fired(waits=True, why="the trigger is paused")
         unfinished = _unfinished(project, declared, standing)
@@ -234,7 +236,7 @@ def fire(
     at = (tick or now).astimezone(UTC)
     event = Event(id=tick_text(at), kind=declared.trigger.kind if is_scheduled else "hand", at=at)
     while True:
-        standing = adopt(project.journal, declared, now)
+        standing = _as_it_counts(project.journal, declared, now)
         try:
             fired = _start(project, declared, graph, standing, event, standing.state, now, by=by)
             if (
@@ -244,6 +246,20 @@ def fire(
         except Conflict:
             continue
         return fired
+
+
+def _counts_otherwise(standing: Standing, declared: Declared, now: datetime) -> bool:
+    """Whether it is by another declaration that a trigger counts: that of a later release, or none any more."""
+    return standing.is_retired or adoption(standing.state, declared, now) is not None
+
+
+def _as_it_counts(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
+    """A trigger as servers go by it, be it declared otherwise here; taken in if none knows it.
+
+    A command may be given in a copy of the project that no server serves: that must not change what they go by.
+    """
+    standing = standing_of(ledger, declared.name)
+    return adopt(ledger, declared, now) if standing is None or standing.is_retired else standing
 
 
 def tick_named(declared: Declared, text: str) -> datetime:
