@@ -11,6 +11,7 @@ from tests.execution.command import until
 from tests.server.queue_folder import QueueFolder
 
 from trikk.core.errors import RunError
+from trikk.execution.approvals.decisions import decide
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.runs.events import EventKind
@@ -102,6 +103,27 @@ def test_of_two_servers_that_decide_at_the_same_time_one_looks_again(
     finally:
         StartRecords.add = add  # type: ignore[method-assign]
     assert (len(one.started), two.started) == (1, [])
+
+
+def test_a_run_that_waits_for_people_starts_when_they_have_decided_or_it_has_expired(
+    folder: QueueFolder, clock: ManualClock
+) -> None:
+    journal, now, launcher = folder.project.journal, clock.now(), FakeLauncher()
+    for run, expires in (("decided", None), ("expired", now + 60), ("open", now + 3600)):
+        journal.create(run, "short", {"parameters": {"name": run}, "origin": {"kind": "manual"}}, at=now)
+        question = {"step": "ask", "question": "go on?", "expires": expires, "on_expiry": "refuse"}
+        for kind, body in (("run.started", {}), ("approval.asked", question), ("run.waiting", {})):
+            journal.append(run, kind, body, at=now)
+    server = dispatcher(folder, launcher, clock)
+    server.turn(clock.now())
+    assert launcher.started == []
+    decide(journal, "decided", approved=True, by="anna", why="good", now=clock.now())
+    server.turn(clock.now())
+    assert launcher.started == ["decided"]
+    clock.advance(60)
+    server.turn(clock.now())
+    assert launcher.started == ["decided", "expired"]
+    assert journal.row("open").state == "waiting"
 
 
 def test_a_pool_has_one_limit_for_all_and_whoever_asks_is_told_why_a_run_waits(

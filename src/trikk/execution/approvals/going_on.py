@@ -6,6 +6,7 @@ from trikk.core.errors import LeaseHeld
 from trikk.execution.project import Project
 from trikk.execution.resume import resume
 from trikk.execution.run_options import How
+from trikk.runs.living_servers import living
 from trikk.runs.run_state import RunState
 from trikk.runs.states import RunStatus
 
@@ -14,7 +15,7 @@ _LOOK_EVERY = 0.05
 
 
 def go_on(project: Project, run: str, how: How) -> RunState | None:
-    """Drive a run that a decision has queued again, until it is over or waits for the next one.
+    """Drive a run that a decision has queued again, if no server does, until it is over or asks the next question.
 
     Args:
         project: the project.
@@ -22,11 +23,13 @@ def go_on(project: Project, run: str, how: How) -> RunState | None:
         how: how to carry it out.
 
     Returns:
-        The run's state at the end; None if it is in another process's hands.
+        The run's state at the end; None if it is in other hands.
 
     Raises:
         RunError: if it can't be resumed.
     """
+    if living(project.journal.servers(), how.clock.now()):
+        return None
     until = how.clock.monotonic() + _WAIT
     while project.journal.row(run).state == RunStatus.QUEUED:
         try:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from trikk.core.clock import Clock, SystemClock
 from trikk.core.errors import LeaseHeld, TrikkError
 from trikk.core.text import counted
+from trikk.execution.approvals.decisions import expire
 from trikk.execution.launch import leased
 from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph
@@ -30,6 +31,7 @@ from trikk.server.queue.start_records import Start
 
 _EVERY = 1.0  # seconds between looks if nobody wakes it: what other processes ask for is seen then
 _BUSY = 0.25  # while runs wait for others to end
+_EXPIRE_EVERY = 10.0  # seconds between looks for questions that nobody has decided in time: they wait for days
 _SHARE = 0.05  # of a core that looking at a long queue may take
 _log = logging.getLogger("trikk.server")
 
@@ -62,6 +64,7 @@ class Dispatcher:
         self._is_draining = is_draining
         self._me = Holder.current()
         self._foreign: dict[str, str] = {}  # by run the environment, where it is not this server's
+        self._expire_at = 0.0
         self._troubles: dict[str, str] = {}  # by run why no process could be started
         self.waits: Mapping[str, str] = {}
 
@@ -79,6 +82,9 @@ class Dispatcher:
         """Start what may start; seconds until there may be more to do, if nobody says so before."""
         began = time.thread_time()
         self._launcher.look()
+        if now >= self._expire_at:
+            self._expire_at = now + _EXPIRE_EVERY
+            expire(self._project.journal, now)
         view = QueueView(self._project, now, self._launcher.is_there)
         runs = {run.run: self._judged(run) for run in view.runs}
         needs, limits = Needs.written(self._project.journal), limits_of(self._project.settings)

@@ -20,7 +20,7 @@ from trikk.server.queue.run_process import log_of
 from trikk.server.queue.start_decision import Limits, Place, Unfinished, decide
 from trikk.server.queue.start_records import Start, StartRecords
 
-_PROGRESS = (EventKind.STEP_SUCCEEDED, EventKind.RUN_HANDED_OVER)
+_PROGRESS = (EventKind.STEP_SUCCEEDED, EventKind.RUN_HANDED_OVER, EventKind.RUN_WAITING)
 _SHOWN = 200  # characters of a driver's last words
 
 
