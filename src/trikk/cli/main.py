@@ -17,6 +17,7 @@ COMMANDS = {
     "pipelines": ("run_commands.run_views", "List the project's pipelines, their parameters and steps."),
     "run": ("run_commands.execute", "Run a pipeline."),
     "backfill": ("run_commands.backfill", "Run pipelines for each day of a period."),
+    "backfills": ("run_commands.backfills_command", "List backfills, show one, pause, resume or cancel it."),
     "runs": ("run_commands.run_views", "List runs, the newest first."),
     "show": ("run_commands.run_views", "Show a run: its steps, what they made, what it is locked to."),
     "logs": ("run_commands.log_command", "Print the logs of a run or a step; -f follows them."),

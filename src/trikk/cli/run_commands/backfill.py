@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,9 @@ import click
 
 from trikk.cli.printing import echo, json_option, print_json
 from trikk.cli.run_commands.execute import (
+    WAITS,
     explain,
+    explain_waiting,
     keep_going_option,
     parallel_option,
     parameter_option,
@@ -20,9 +25,14 @@ from trikk.cli.run_commands.execute import (
 )
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.errors import ParameterError, RunError, TrikkError, UsageError
+from trikk.execution.backfills.backfill_ledger import begin, moment_of, parameters_of, refresh
+from trikk.execution.backfills.backfill_state import Backfill, BackfillStatus, Day, Declaration, why_in_order
+from trikk.execution.backfills.backfill_state import progress as progress_of
+from trikk.execution.backfills.carrier import Carrier
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
+from trikk.pipeline.pipeline import parameters_for
 from trikk.runs.states import RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
 
@@ -34,103 +44,74 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Backfill:
-    """What a backfill does and has done so far."""
+class _Teller:
+    """Says what a backfill does, and looks at the project after each day if it is to."""
 
     session: Session  # the project's code
+    declared: Declaration
     progress: Progress  # told of days and of what went wrong
     steps: Progress  # told of what is done in each day; says nothing if it is to be quiet
-    missing: bool  # whether what has succeeded is left out, and what has failed gone on with
-    code: Code | None  # whose code goes on with a run, where the project's is no longer the run's
-    done: list[RunState] = field(default_factory=list)  # runs, in order
-    left_out: int = 0  # how many had succeeded before
-    errors: list[TrikkError] = field(default_factory=list)  # what could not be run at all
+    watches: bool = False
+    left_out_count: int = 0  # how many had succeeded before
+    stopped: str = ""  # the day at which it has stopped
+    _day: str = ""
     _heading: str = ""
 
-    @property
-    def is_good(self) -> bool:
-        return not self.errors and all(state.state == RunStatus.SUCCEEDED for state in self.done)
-
-    @property
-    def is_cancelled(self) -> bool:
-        return bool(self.done) and self.done[-1].state == RunStatus.CANCELLED
-
-    def begin_day(self, heading: str) -> None:
+    def begins(self, day: Day) -> None:
         """Say which day it is, at once or when there is something to say of it."""
-        self._heading = heading
-        if not self.steps.quiet:
-            self.say("")
+        if day[1] != self._day:
+            self._day = day[1]
+            self._heading = f"[{self.declared.days.index(day[1]) + 1}/{len(self.declared.days)}] {day[1]}"
+            if not self.steps.quiet:
+                self._say("")
 
-    def say(self, line: str) -> None:
+    def left_out(self, day: Day) -> None:
+        self.left_out_count += 1
+        self.steps.say(f"{day[0]}: has succeeded, left out")
+        self._is_over(day, goes_on=True)
+
+    def starts(self, graph: Graph, given: dict[str, str]) -> None:
+        if not self.declared.missing:
+            warn_of_effects(self.session, graph, given)
+        self._say("")
+
+    def goes_on(self, row: RunRow, effects: Iterable[str]) -> None:
+        had = f" and has done {', '.join(effects)}" if effects else ""
+        self._say(f"{row.pipeline}: goes on with run {row.id}, which is {row.state}{had}")
+
+    def failed(self, day: Day, error: TrikkError) -> None:
+        self._say(f"{day[0]}: {error}")
+        self._is_over(day, goes_on=self.declared.keep_going)
+
+    def ended(self, day: Day, state: RunState) -> None:
+        good = state.state == RunStatus.SUCCEEDED
+        if state.state == RunStatus.WAITING:
+            explain_waiting(state)
+        elif not (good or self.progress.quiet):
+            explain(self.session.project, state)
+        goes_on = good or (self.declared.keep_going and state.state != RunStatus.CANCELLED)
+        self._is_over(day, goes_on=goes_on, looks=state.state != RunStatus.CANCELLED)
+
+    def forgotten(self, row: RunRow, effects: Iterable[str], given: dict[str, str]) -> RunError:
+        words = ["trikk", "run", row.pipeline, *(w for name, v in given.items() for w in ("-p", f"{name}={v}"))]
+        return RunError(
+            f"run {row.id} of this day is {row.state} and was forgotten by clean-up; whether it had done "
+            f"{', '.join(effects)} is not known any more",
+            next=f"look, then run the day by hand: {shlex.join(words)}, or leave it out",
+        )
+
+    def _is_over(self, day: Day, *, goes_on: bool, looks: bool = True) -> None:
+        if not goes_on:
+            self.stopped = day[1]
+        if self.watches and looks and (day[0] == self.declared.pipelines[-1] or not goes_on):
+            as_of = moment_of(self.declared, day, self.session.project.settings.timezone)
+            _watch(self.session, as_of, self.progress)
+
+    def _say(self, line: str) -> None:
         for one in (self._heading, line):
             if one:
                 self.progress.say(one)
         self._heading = ""
-
-    def one(self, graph: Graph, given: dict[str, str], as_of: float | None) -> bool:
-        """Run one pipeline for one day, or go on with its run, unless it has succeeded; False if it failed."""
-        try:
-            state = self._carried_out(graph, given, as_of)
-        except TrikkError as error:
-            # Wrong from the first run on, as a parameter: it would go wrong on every day.
-            if isinstance(error, UsageError) and not (self.done or self.left_out or self.errors):
-                raise
-            self.say(f"{graph.pipeline}: {error}")
-            self.errors.append(error)
-            return False
-        if state is None:
-            self.left_out += 1
-            return True
-        self.done.append(state)
-        if state.state == RunStatus.SUCCEEDED:
-            return True
-        if not self.progress.quiet:
-            explain(self.session.project, state)
-        return False
-
-    def _carried_out(self, graph: Graph, given: dict[str, str], as_of: float | None) -> RunState | None:
-        """The run at its end; None if there is one that has succeeded."""
-        from trikk.execution.code.earlier import earlier
-
-        session = self.session
-        if not self.missing:
-            warn_of_effects(session, graph, given)
-        else:
-            before = earlier(session.project, graph, given, at=as_of, now=session.how.clock.now())
-            if before.succeeded is not None:
-                self.steps.say(f"{graph.pipeline}: has succeeded, left out")
-                return None
-            if before.driven is not None:
-                raise RunError(
-                    f"run {before.driven.id} of this day is still running in another process",
-                    next=f"wait for it, or end it: trikk cancel {before.driven.id}",
-                )
-            if before.unfinished is not None:
-                return self._gone_on_with(before.unfinished, before.effects, given)
-        self.say("")
-        origin: dict[str, Any] = {"kind": "backfill", **({} if as_of is None else {"at": as_of})}
-        return session.run(graph.pipeline, given, text=True, origin=origin, as_of=as_of)
-
-    def _gone_on_with(self, row: RunRow, effects: Sequence[str], given: Mapping[str, str]) -> RunState:
-        from trikk.execution.resume import resume
-
-        if row.forgotten:
-            words = [
-                "trikk",
-                "run",
-                row.pipeline,
-                *(w for name, v in given.items() for w in ("-p", f"{name}={v}")),
-            ]
-            raise RunError(
-                f"run {row.id} of this day is {row.state} and was forgotten by clean-up; whether it had done "
-                f"{', '.join(effects)} is not known any more",
-                next=f"look, then run the day by hand: {shlex.join(words)}, or leave it out",
-            )
-        self.say(
-            f"{row.pipeline}: goes on with run {row.id}, which is {row.state} and has done {', '.join(effects)}"
-        )
-        project, how = self.session.project, self.session.how
-        return resume(project, row.id, how, code=self.code, confirm=lambda _: None)
 
 
 @click.command()
@@ -140,6 +121,8 @@ class _Backfill:
 @click.option("--every", type=click.IntRange(1), default=1, metavar="DAYS", help="Only every so many days.")
 @click.option("--at", metavar="HH:MM", help="Run each day as if it were this time of it.")
 @click.option("--parameter", help="The date parameter to fill; not needed if a pipeline has only one.")
+@click.option("--parallel", type=click.IntRange(1), default=1, metavar="N", help="So many days at once.")
+@click.option("--any-order", is_flag=True, help="With --parallel: the days need not follow on each other.")
 @click.option("--missing", is_flag=True, help="Leave out what has succeeded; resume what failed halfway.")
 @click.option("--with-current-code", "code", flag_value="current", help="Continue with the code as it is now.")
 @click.option("--with-locked-code", "code", flag_value="locked", help="Continue with each run's own code.")
@@ -157,6 +140,8 @@ def backfill(
     every: int,
     at: str | None,
     parameter: str | None,
+    parallel: int,
+    any_order: bool,
     missing: bool,
     code: Any,
     quiet: bool,
@@ -168,36 +153,79 @@ def backfill(
 ) -> int:
     """Run each PIPELINE, in the order given, for each day of a period, day after day.
 
-    Stops at a failure unless --keep-going.
+    Stops at a failure unless --keep-going. `trikk backfills` lists what was begun, pauses it and goes on with it.
     """
-    days = list(_days(first, last, every))
+    days = tuple(day.isoformat() for day in _days(first, last, every))
     project = Project.open()
-    stopped: date | None = None
+    how = How(keep_going=keep_going, max_parallel=max_parallel)
+    with Session(project, how) as session:
+        graphs = [session.graph(name) for name in pipelines]
+        _check_known(graphs, parameters)
+        named = {g.pipeline: _day_parameter(g, parameter, parameters, needed=at is None) or "" for g in graphs}
+        given = {graph.pipeline: _known(graph, parameters) for graph in graphs}
+        _check_order(graphs, parallel, any_order=any_order)
+        hour = "" if at is None else _time(at).isoformat()
+        declaration = Declaration(pipelines, days, given, named, hour, missing, keep_going, parallel, max_parallel)
+        for graph in graphs:
+            parameters_for(graph, parameters_of(declaration, (graph.pipeline, days[0])), text=True)
+        begun = begin(project.journal, declaration, how.clock.now())
+        carrier, teller = carry(session, begun, code=code, quiet=quiet, watches=watches, as_json=as_json)
+    result = report(carrier, teller, as_json=as_json)
+    if teller.stopped and not as_json:
+        echo(f"backfill {begun.id} has stopped; the whole of it: trikk backfills {begun.id}", err=True)
+        echo(f"next: {_command_from(date.fromisoformat(teller.stopped))}", err=True)
+    return result
+
+
+def carry(
+    session: Session,
+    backfill: Backfill,
+    *,
+    code: Code | None,
+    quiet: bool,
+    as_json: bool,
+    watches: bool = False,
+    retries: bool = False,
+    alone: bool = False,
+) -> tuple[Carrier, _Teller]:
+    """Carry a backfill out, with as many more processes as it has days at once; what was done, and said."""
+    project = session.project
     with mirroring(project), Progress(quiet=as_json) as progress, Progress(quiet=as_json or quiet) as steps:
-        how = How(keep_going=keep_going, max_parallel=max_parallel, listener=steps)
-        with Session(project, how) as session:
-            work = _Backfill(session, progress, steps, missing, code)
-            graphs = [session.graph(name) for name in pipelines]
-            _check_known(graphs, parameters)
-            names = [_day_parameter(graph, parameter, parameters, needed=at is None) for graph in graphs]
-            hour = None if at is None else _time(at)
-            for number, day in enumerate(days, 1):
-                work.begin_day(f"[{number}/{len(days)}] {day}")
-                as_of = None if hour is None else _moment(day, hour, project.settings.timezone)
-                for graph, name in zip(graphs, names, strict=True):
-                    given = {**_known(graph, parameters), **({name: day.isoformat()} if name else {})}
-                    goes_on = work.one(graph, given, as_of)
-                    if not (goes_on or keep_going) or work.is_cancelled:
-                        stopped = day
-                        break
-                if watches and not work.is_cancelled:
-                    _watch(session, as_of, progress)
-                if stopped is not None:
-                    break
-    _report(pipelines, len(days), work, as_json=as_json)
-    if stopped is not None and not as_json:
-        echo(f"next: {_command_from(stopped)}", err=True)
-    return 0 if work.is_good else 1
+        session.how.listener = steps
+        teller = _Teller(session, backfill.declaration, progress, steps, watches)
+        carrier = Carrier(session, backfill, teller, code, retries)
+        with _helpers(project, backfill, 0 if alone else backfill.declaration.parallel - 1):
+            carrier.work()
+    refresh(project.journal, backfill)
+    return carrier, teller
+
+
+@contextlib.contextmanager
+def _helpers(project: Project, backfill: Backfill, count: int) -> Iterator[None]:
+    """Other processes that carry out days as well; each has the code loaded for itself."""
+    command = [sys.executable, "-m", "trikk.cli.main", "backfills", "resume", backfill.id, "--helps", "--quiet"]
+    helpers = [
+        subprocess.Popen(command, cwd=project.root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        for _ in range(count)
+    ]
+    try:
+        yield
+        for helper in helpers:
+            helper.wait()
+    finally:
+        for helper in helpers:
+            helper.terminate()  # nothing is left of it, unless this process is being stopped
+            helper.wait()
+
+
+def _check_order(graphs: list[Graph], parallel: int, *, any_order: bool) -> None:
+    """Days at once must not be able to see each other, unless the author says that it does not matter."""
+    reason = why_in_order(graphs) if parallel > 1 and not any_order else ""
+    if reason:
+        raise UsageError(
+            f"these days have to follow on each other: {reason}",
+            next="leave out --parallel; if the order does not matter, add --any-order",
+        )
 
 
 def _command_from(day: date) -> str:
@@ -234,21 +262,30 @@ def _watch(session: Session, as_of: float | None, progress: Progress) -> None:
         progress.say(line)
 
 
-def _report(pipelines: tuple[str, ...], days: int, work: _Backfill, *, as_json: bool) -> None:
+def report(carrier: Carrier, teller: _Teller, *, as_json: bool) -> int:
+    """Say what has become of a backfill; the exit code of the command."""
+    project, backfill = teller.session.project, carrier.backfill
+    mine = {state.id: state for state in carrier.done}
+    ids = [backfill.runs[day] for day in backfill.days() if day in backfill.runs]
+    runs = [mine.get(run) or project.run(run) for run in ids]
+    states = {state.id: state.state for state in runs}
+    waits = RunStatus.WAITING in states.values() and RunStatus.FAILED not in states.values()
+    is_good = not carrier.errors and progress_of(backfill, states).state == BackfillStatus.SUCCEEDED
+    names, errors = backfill.declaration.pipelines, list(carrier.errors.values())
     if as_json:
-        document = {
-            "pipelines": list(pipelines),
-            "state": RunStatus.SUCCEEDED if work.is_good else RunStatus.FAILED,
-        }
-        errors = {"errors": [error.to_json() for error in work.errors]} if work.errors else {}
-        print_json({**document, "runs": [_brief(s) for s in work.done], **errors})
-        return
-    good = sum(state.state == RunStatus.SUCCEEDED for state in work.done)
-    not_begun = days * len(pipelines) - len(work.done) - work.left_out - len(work.errors)
-    notes = [f"{work.left_out} had succeeded before"] if work.left_out else []
-    notes += [f"{len(work.errors)} could not be run"] if work.errors else []
+        state = RunStatus.SUCCEEDED if is_good else RunStatus.WAITING if waits else RunStatus.FAILED
+        document = {"backfill": backfill.id, "pipelines": list(names), "state": state}
+        failures = {"errors": [error.to_json() for error in errors]} if errors else {}
+        print_json({**document, "runs": [_brief(s) for s in runs], **failures})
+        return 0 if is_good else WAITS if waits else 1
+    good, left_out = sum(state.state == RunStatus.SUCCEEDED for state in runs), len(backfill.left_out)
+    unclaimed = len([day for day in carrier.errors if day not in backfill.runs])
+    not_begun = len(backfill.declaration.days) * len(names) - len(runs) - left_out - unclaimed
+    notes = [f"{left_out} had succeeded before"] if left_out else []
+    notes += [f"{len(errors)} could not be run"] if errors else []
     notes += [f"{not_begun} were not begun"] if not_begun else []
-    echo("; ".join([f"{', '.join(pipelines)}: {good} of {len(work.done)} runs succeeded", *notes]))
+    echo("; ".join([f"{', '.join(names)}: {good} of {len(runs)} runs succeeded", *notes]))
+    return 0 if is_good else WAITS if waits else 1
 
 
 def _brief(state: RunState) -> dict[str, Any]:
@@ -291,12 +328,6 @@ def _time(text: str) -> time:
         return time.fromisoformat(text)
     except ValueError as error:
         raise ParameterError(f"--at {text} is not a time of day", next="write it as 04:00") from error
-
-
-def _moment(day: date, hour: time, zone: str) -> float:
-    from zoneinfo import ZoneInfo
-
-    return datetime.combine(day, hour, ZoneInfo(zone)).timestamp()
 
 
 def _day_parameter(graph: Graph, chosen: str | None, given: Mapping[str, str], *, needed: bool) -> str | None:

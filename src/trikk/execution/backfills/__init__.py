@@ -1,0 +1,1 @@
+"""Pipelines for each day of a period as one piece of work: listed, shared, paused, gone on with, cancelled."""
