@@ -8,6 +8,7 @@ whoever drives it may be different processes; between them there is only the jou
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -51,6 +52,19 @@ class RunQueue:
     def pin(self, pipeline: str) -> Lock:
         """What a run of that pipeline would be locked to now; UsageError if a table or model is missing."""
         return pin(self.project, self.graph(pipeline), current_lock(self.project))
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """What was made ready for a run before it starts.
+
+    Attributes:
+        executor: with the project's code; closed by whoever is given it.
+        base: what all runs of that code are locked to.
+    """
+
+    executor: ProjectExecutor
+    base: Lock
 
 
 def enqueue(

@@ -17,7 +17,7 @@ from trikk.execution.code.code_since import Since, code_since
 from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
 from trikk.execution.project import Project
-from trikk.execution.queued_run import start_queued
+from trikk.execution.queued_run import Warm, start_queued
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.execution.session import open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
@@ -85,6 +85,7 @@ def resume(
     again: Iterable[str] = (),
     keep: Iterable[str] = (),
     ask: Ask | None = None,
+    warm: Warm | None = None,
 ) -> RunState:
     """Go on with a run that failed, was cancelled, or lost its driver; start one that waits in a queue.
 
@@ -92,13 +93,13 @@ def resume(
         project: the project.
         run: the run's full id.
         how: how to carry it out.
-        code: which code runs the remaining steps: the run's own, or the project's as it is now; may be None where
-            both are the same.
+        code: which runs the remaining steps, the run's own or the project's; None if both are the same.
         confirm: is given the plan before anything runs, and may raise to stop.
         current_data: lock the run to the tables as they are now; steps that have read another version run again.
         again: names of steps that run again though they have succeeded, with all that is given their results.
         keep: names of steps whose results stay though their code has changed since.
         ask: what to do with steps that have succeeded and whose code has changed since, and are in neither.
+        warm: for a run that waits in a queue.
 
     Returns:
         The run's state at the end.
@@ -117,8 +118,7 @@ def resume(
         is_plain = not (again or current_data or code == "current")
         _check_resumable(project, state, how.clock.now() if is_plain else None)
         if not state.is_locked:  # it waits in a queue, or could not be started: there is nothing to go on from
-            with contextlib.closing(open_executor(project, how)) as executor:
-                return start_queued(project, executor, state, lease, how)
+            return _begun(project, state, lease, how, warm)
         has_new_code, source = _chosen_code(project, state, code)
         with contextlib.closing(open_executor(project, how, source)) as executor:
             graph, body = _graph_and_body(project, state, executor, has_new_code=has_new_code)
@@ -144,6 +144,11 @@ def _chosen_code(project: Project, state: RunState, code: Code | None) -> tuple[
     if not changed or code == "current":
         return bool(changed), None
     return False, restore(project.store, state.lock["code"], project.state_dir / "code")
+
+
+def _begun(project: Project, state: RunState, lease: Lease, how: How, warm: Warm | None) -> RunState:
+    with contextlib.closing(warm.executor if warm else open_executor(project, how)) as executor:
+        return start_queued(project, executor, state, lease, how, warm.base if warm else None)
 
 
 def _graph_and_body(

@@ -6,15 +6,13 @@ turn that failed in between, for whatever reason, is only late.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from trikk.core.values import JSON
-from trikk.runs.states import RunStatus
 from trikk.server.parts import Part, PartStatus
-from trikk.server.queue.run_process import log_of
+from trikk.server.queue.dispatcher import Dispatcher
+from trikk.server.queue.warm_launcher import open_launcher
 from trikk.server.schedule.engine import Engine
 from trikk.server.site import Site
+from trikk.triggers.declaration import Overlap
 
 _LOOK_AGAIN = 2.0  # seconds: how soon a server notices that its release counts now
 
@@ -74,30 +72,30 @@ class SchedulePart:
 
 
 class QueuePart:
-    """Starts a process for each run that waits."""
+    """Has runs driven that wait, or whose driver has died, by what the code declares that they take."""
 
     name = "queue"
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, dispatcher: Dispatcher) -> None:
         self._site = site
-        self._drivers: dict[str, subprocess.Popen[bytes]] = {}
+        self._dispatcher = dispatcher
+        self._learned = ""
 
-    def turn(self, now: float) -> float:  # noqa: ARG002
-        """Start what waits; seconds until the next look."""
-        project = self._site.project
-        self._drivers = {run: driver for run, driver in self._drivers.items() if driver.poll() is None}
-        for row in reversed(project.journal.runs(state=RunStatus.QUEUED, limit=None)):
-            if row.id in self._drivers or self._site.draining.is_set() or project.is_driven(row.id):
-                continue
-            command = [sys.executable, "-m", "trikk.server.queue.run_process", str(project.root), row.id]
-            with log_of(project, row.id).open("ab") as log:
-                self._drivers[row.id] = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                )
-        return 1.0
+    def turn(self, now: float) -> float:
+        """Start what may start; seconds until the next look."""
+        code, standing = self._site.code.current, self._site.presence.standing
+        # Of two releases, the one whose triggers count says what runs take: it is written down for both.
+        if code.release != self._learned and standing.may_fire and standing.mine == code.release:
+            allowed = [
+                name for name, declared in code.triggers.items() if declared.trigger.overlap is Overlap.ALLOW
+            ]
+            self._dispatcher.learn(code.graphs, allowed, now)
+            self._learned = code.release
+        return self._dispatcher.turn(now)
 
     def close(self) -> None:
-        """Its runs go on."""
+        """Start no more; runs go on."""
+        self._dispatcher.close()
 
 
 def parts_of(site: Site, *, triggers: bool) -> list[Part]:
@@ -107,7 +105,9 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
         site: the server's.
         triggers: whether it looks for what is due.
     """
-    parts: list[Part] = [PresencePart(site), site.code, QueuePart(site)]
+    launcher = open_launcher(site.project, lambda: site.wake("queue"))
+    dispatcher = Dispatcher(site.project, launcher, site.clock, site.draining.is_set)
+    parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher)]
     if triggers:
         parts.append(SchedulePart(site, Engine(site.project, lambda: site.wake("queue"))))
     return parts

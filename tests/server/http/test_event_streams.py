@@ -14,6 +14,7 @@ from tests.execution.command import until
 from tests.server.served import RunningServer, ServedProject, read_events
 
 from trikk.runs.events import EventKind
+from trikk.runs.journals.lease import Holder
 from trikk.server.http.event_streams import EventStreams
 from trikk.server.server_process import GRACE
 
@@ -73,8 +74,9 @@ def test_a_server_that_ends_ends_its_streams_itself(tmp_path: Path) -> None:
 
 
 def make_run(place: ServedProject, run: str, events: int = 0) -> str:
-    """A run that nobody drives."""
+    """A run that this process has, so that no server goes on with it."""
     place.project.journal.create(run, "add", {"parameters": {}}, at=1.0)
+    place.project.journal.acquire(run, Holder.current(), ttl=60.0, now=1.0)
     place.project.journal.append(run, EventKind.RUN_STARTED, {}, at=2.0)
     add_events(place, run, events)
     return run

@@ -63,6 +63,25 @@ def end_children(keep: Collection[int] = ()) -> None:
         time.sleep(_PAUSE)
 
 
+def mark(token: str) -> None:
+    """Have this process and what it starts be known by a token, in place of the one it was forked with.
+
+    What the system shows of a process's environment is the text that it was started with, in its own memory: that
+    is overwritten, for forks. The variable is set as well, for programs that are started.
+    """
+    libc = ctypes.CDLL(None)
+    libc.getenv.restype = ctypes.c_void_p
+    place, was = libc.getenv(TOKEN.encode()), os.environ.get(TOKEN, "")
+    if place and len(was) == len(token):
+        ctypes.memmove(place, token.encode(), len(token))
+    os.environ[TOKEN] = token
+
+
+def new_token() -> str:
+    """A token for a host."""
+    return os.urandom(8).hex()
+
+
 def end_marked(token: str) -> None:
     """Kill every process that was started with this token in its environment; returns when they are gone."""
     end, mark = time.monotonic() + _PATIENCE, f"{TOKEN}={token}".encode()

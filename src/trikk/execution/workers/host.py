@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from trikk.core.errors import ProjectError, TrikkError
 from trikk.core.logs import log_to_stderr
-from trikk.core.settings import load_settings
+from trikk.core.settings import Settings, load_settings
 from trikk.execution.code.loading import Loaded, load
 from trikk.execution.step_messages import StepCall, failure
 from trikk.execution.workers.attempt import Workplace
@@ -54,10 +54,11 @@ class _Child:
 
 
 class Host:
-    """Serves one driver until it hangs up."""
+    """Serves one driver, at the other end of `wire`, until it hangs up."""
 
-    def __init__(self, wire: Wire, root: Path, code: Path) -> None:
-        self.wire = wire
+    wire: Wire
+
+    def __init__(self, root: Path, code: Path) -> None:
         self.root = root
         self.code = code
         self.pid = os.getpid()
@@ -70,51 +71,73 @@ class Host:
         self.spare: Spare | None = None
         self.rehearsal: Rehearsal | None = None
         self.forks = 0
+        self.description = b""
+        self.is_fork = False  # of another host, which imported the project and has made ready what both use
 
     def serve(self) -> None:
         """Import the project, report, and start and watch workers until the driver is gone."""
         settings = load_settings(self.root, stored=True)
         die_with_parent(True)  # a module that hangs on import must not outlive its driver
         try:
-            self.loaded = load(settings, self.code)
-            log_to_stderr(settings.timezone)
-            self.place = workplace(settings, self.loaded)
+            self.load(settings)
         except TrikkError as error:
             self.wire.send(Refused(error.to_json()))
             return
+        die_with_parent(False)  # from now on it notices by itself, and ends what the workers have started
+        self.report()
+        # After the answer: the driver decides on its first step meanwhile.
+        self.make_ready(settings)
+        self.attend()
+
+    def load(self, settings: Settings) -> None:
+        """Import the project.
+
+        Raises:
+            TrikkError: if it can't be imported.
+        """
+        try:
+            self.loaded = load(settings, self.code)
         except KeyboardInterrupt:  # not Ctrl-C, which this process ignores
-            refusal = ProjectError(
+            raise ProjectError(
                 "a module of the project raises KeyboardInterrupt", next="let it raise another error"
-            )
-            self.wire.send(Refused(refusal.to_json()))
-            return
+            ) from None
+        log_to_stderr(settings.timezone)
+        self.place = workplace(settings, self.loaded)
         # Processes that a module has started at import are the project's for as long as the host lives; all that
         # come after are a step's, also those whose parent has ended and that are the host's children then.
         self.imported = children(self.pid) if has_children() else set()
-        take_in_orphans()
-        die_with_parent(False)  # from now on it notices by itself, and ends what the workers have started
         self.fresh = None if settings.isolation == "fork" else why_not_fork()
         if settings.isolation == "fresh":
             self.fresh = "trikk.toml says so"
-        self.wire.send(Ready(self.fresh), json.dumps(self._described()).encode())
-        # After the answer: the driver decides on its first step meanwhile.
+        self.description = json.dumps(self._described()).encode()
+
+    def report(self) -> None:
+        """Tell the driver that the project is imported, and what it has."""
+        self.wire.send(Ready(self.fresh, os.getpid()), self.description)
+
+    def make_ready(self, settings: Settings) -> None:
+        """Do once what no worker then has to do."""
         warm_up(self.loaded, settings.location("journal"))
         with contextlib.suppress(OSError, TrikkError):  # no room: then a spare is only slower
             self.rehearsal = Rehearsal(self.place)
         gc.collect()
         gc.freeze()  # the collector of a worker would write to every page that it shares with this process
-        awake, wake = os.pipe()
-        for end in (awake, wake):
-            os.set_blocking(end, False)
-        # The end of a child wakes the selector by a byte in a pipe, which is written only if there is a handler.
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def attend(self) -> None:
+        """Start and watch workers until the driver is gone."""
+        take_in_orphans()
+        awake = wake_on_child()
         self.selector.register(self.wire, selectors.EVENT_READ, "wire")
         self.selector.register(awake, selectors.EVENT_READ, "child")
         self._make_spare()
         while self._turn(awake):
             pass
         self._end_all()
+
+    def become(self, wire: Wire) -> None:
+        """In a fork of a host that has no driver: be the host of one."""
+        self.wire, self.pid, self.is_fork = wire, os.getpid(), True
+        self.selector = selectors.DefaultSelector()
 
     def _turn(self, awake: int) -> bool:
         for key, _ in self.selector.select():
@@ -264,7 +287,7 @@ class Host:
     def _end_all(self) -> None:
         if self.spare is not None:
             self.spare.dismiss()
-        if self.rehearsal is not None:
+        if self.rehearsal is not None and not self.is_fork:
             self.rehearsal.close()
         for pid in self.children:
             _signal_group(pid, signal.SIGKILL)
@@ -275,6 +298,17 @@ class Host:
     def _end_orphans(self) -> None:
         spare = {self.spare.pid} if self.spare is not None else set()
         end_children({*self.children, *spare, *self.imported})
+
+
+def wake_on_child() -> int:
+    """A descriptor that can be read when a child of this process has ended."""
+    awake, wake = os.pipe()
+    for end in (awake, wake):
+        os.set_blocking(end, False)
+    # The end of a child wakes a selector by a byte in a pipe, which is written only if there is a handler.
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return awake
 
 
 def _become_worker(parent: int) -> None:
@@ -305,7 +339,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        Host(Wire(socket.socket(fileno=fd), ToHost), root, code).serve()
+        host = Host(root, code)
+        host.wire = Wire(socket.socket(fileno=fd), ToHost)
+        host.serve()
     except (BrokenPipeError, ConnectionResetError):
         finish(1)  # the driver is gone: so are its workers, by their death signal
     except OSError as error:

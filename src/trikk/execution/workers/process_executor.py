@@ -17,7 +17,7 @@ from trikk.core.errors import DefinitionError, ProjectError, RecordError, RunErr
 from trikk.core.settings import Settings
 from trikk.core.values import JSON
 from trikk.execution.step_messages import StepCall, StepResult
-from trikk.execution.workers.descendants import TOKEN, end_marked
+from trikk.execution.workers.descendants import TOKEN, end_marked, new_token
 from trikk.execution.workers.executor import Ended
 from trikk.execution.workers.wire import (
     AskCodes,
@@ -43,7 +43,8 @@ _HASH_SEED = "0"  # sets and dicts of texts have the same order in every worker 
 # Every worker faults its memory in anew. Large pages for polars' allocator (jemalloc's MALLOC_CONF, jemalloc.net)
 # make that a third cheaper for frames, and keeping freed pages for some seconds saves faulting them in again.
 _ALLOCATOR = "thp:always,dirty_decay_ms:5000,muzzy_decay_ms:5000"
-_STOP_WAIT = 5.0
+STOP_WAIT = 5.0
+"""Seconds that a host may take to end after its driver has hung up."""
 _IMPORTS = 3  # times that the project is imported, if a signal ends it
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU)
 
@@ -69,7 +70,7 @@ class ProcessExecutor:
     def _start_host(self) -> None:
         ours, theirs = socket.socketpair()
         self._wire = Wire(ours, ToDriver)
-        self._token = os.urandom(8).hex()
+        self._token = new_token()
         arguments = [str(theirs.fileno()), str(self._settings.root), str(self._code)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "trikk.execution.workers.host", *arguments],
@@ -77,7 +78,7 @@ class ProcessExecutor:
             stdin=subprocess.DEVNULL,
             stdout=2,
             start_new_session=True,
-            env={"_RJEM_MALLOC_CONF": _ALLOCATOR, **os.environ, "PYTHONHASHSEED": _HASH_SEED, TOKEN: self._token},
+            env=host_environment(self._token),
         )
         theirs.close()
         self._selector = selectors.DefaultSelector()
@@ -159,7 +160,7 @@ class ProcessExecutor:
         """Hang up: the host ends its workers and itself."""
         self._selector.close()
         self._wire.sock.close()
-        if not self._has_ended(_STOP_WAIT if self._graphs is not None else 0):
+        if not self._has_ended(STOP_WAIT if self._graphs is not None else 0):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._end_what_is_left(self._process.wait())
 
@@ -237,6 +238,11 @@ class ProcessExecutor:
                 next=f"mend that: python -c 'import {self._settings.pipelines[0]}' shows it",
             )
         return RunError(f"the process that holds the project's code has ended ({how})", next="trikk resume last")
+
+
+def host_environment(token: str) -> dict[str, str]:
+    """The environment of a process that imports a project."""
+    return {"_RJEM_MALLOC_CONF": _ALLOCATOR, **os.environ, "PYTHONHASHSEED": _HASH_SEED, TOKEN: token}
 
 
 def _result(answer: bytes) -> StepResult | None:

@@ -49,6 +49,7 @@ class Ready(Record, frozen=True, tag=True):
     """The project is imported; the load has `graphs` and `triggers`. `fresh` says why workers are not forked."""
 
     fresh: str | None
+    pid: int = 0  # the host's
 
 
 class Refused(Record, frozen=True, tag=True):

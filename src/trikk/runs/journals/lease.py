@@ -36,7 +36,11 @@ class Holder(Record, frozen=True):
     @classmethod
     def current(cls) -> Holder:
         """This process."""
-        pid = os.getpid()
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Holder:
+        """A process of this machine."""
         started, _ = _start_and_state(pid)
         return cls(_host(), _boot(), pid, started)
 

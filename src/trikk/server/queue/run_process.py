@@ -23,6 +23,7 @@ from trikk.core.errors import LeaseHeld, LeaseLost, TrikkError
 from trikk.core.values import JSON
 from trikk.execution.launch import leased
 from trikk.execution.project import Project
+from trikk.execution.queued_run import Warm
 from trikk.execution.resume import resume
 from trikk.execution.run_options import How
 from trikk.runs.events import EventKind
@@ -38,18 +39,19 @@ def log_of(project: Project, run: str) -> Path:
     return project.logs_of(run) / LOG
 
 
-def drive(project: Project, run: str) -> int:
+def drive(project: Project, run: str, warm: Warm | None = None) -> int:
     """Start a run that waits, or go on with it, to its end; the exit code of the process that does so.
 
     Args:
         project: the project.
         run: the run's full id.
+        warm: what was made ready for it, if anything was.
     """
     how = How(hands_over=True)
     try:
         with mirroring(project):
             if not is_withdrawn(project, run, how.clock):
-                resume(project, run, how, code="locked", confirm=lambda _: None)
+                resume(project, run, how, code="locked", confirm=lambda _: None, warm=warm)
     except (LeaseHeld, LeaseLost):
         return 0  # another process has it, and that is as good
     except TrikkError as error:

@@ -1,0 +1,1 @@
+"""A process that has imported a project, of which the hosts of many runs are forked."""

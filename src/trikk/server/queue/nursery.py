@@ -1,0 +1,228 @@
+"""The process that forks drivers: it has imported what a driver needs, and never the author's code.
+
+    python -m trikk.server.queue.nursery FD ROOT
+
+Over the socket FD (of whole messages) a server sends `Drive`, and is told `Driving` and `Driven`. A fresh
+interpreter and another for its host take a fifth of a second of a core before a run begins, and what the project
+imports; a fork of this process and one of a template (`execution/templates`) take a few hundredths together.
+
+Nobody depends on it: a driver has a session and a log of its own, and goes on when this process or the server is
+killed. When the server is gone it takes no more requests, and ends when its last driver has: no other could wait
+for them. It is asleep unless there is something to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from trikk.core.errors import TrikkError
+from trikk.core.record import Record, read_bytes
+from trikk.execution.queued_run import Warm
+from trikk.execution.templates.forked_host import ForkedHostExecutor
+from trikk.execution.templates.template_host import LARGEST, HostWanted
+from trikk.execution.workers.child import finish
+from trikk.execution.workers.descendants import new_token
+from trikk.execution.workers.host import wake_on_child
+from trikk.server.queue.project_template import ProjectTemplate
+from trikk.server.queue.run_process import drive, log_of
+
+
+class Drive(Record, frozen=True):
+    """Fork a driver for a run."""
+
+    run: str
+
+
+class Driving(Record, frozen=True, tag=True):
+    """A process drives a run, or is about to; 0 if none could be forked."""
+
+    run: str
+    pid: int
+
+
+class Driven(Record, frozen=True, tag=True):
+    """The process that drove a run has ended, with a wait status as of os.waitpid."""
+
+    run: str
+    pid: int
+    status: int
+
+
+FromNursery = Driving | Driven
+
+
+@dataclass(slots=True)
+class _Link:
+    """A driver's end of the connection to the host that a template is forking for it."""
+
+    sock: socket.socket
+    token: str
+
+
+class Nursery:
+    """Forks drivers until nobody wants any.
+
+    Args:
+        control: the server's socket.
+        root: the project's folder.
+    """
+
+    def __init__(self, control: socket.socket, root: Path) -> None:
+        self._control = control
+        self._root = root
+        self._selector = selectors.DefaultSelector()
+        self._template = ProjectTemplate(root, self._selector)
+        self._waiting: deque[str] = deque()  # for the project to be imported
+        self._drivers: dict[int, str] = {}
+        self._is_wanted = True
+
+    def serve(self) -> None:
+        """Fork drivers, and tell of their ends."""
+        _import_what_drivers_need()
+        self._template.look()
+        gc.collect()
+        gc.freeze()  # the collector of a driver would write to every page that it shares with this process
+        awake = wake_on_child()
+        self._selector.register(self._control, selectors.EVENT_READ, "control")
+        self._selector.register(awake, selectors.EVENT_READ, "child")
+        while self._is_wanted or self._drivers:
+            for key, _ in self._selector.select():
+                if key.data == "control":
+                    self._listen()
+                elif key.data == "child":
+                    os.read(awake, 4096)
+                    self._reap()
+                else:
+                    self._template.hear(key.data)
+            if not self._template.is_awaited:
+                while self._waiting:
+                    self._fork(self._waiting.popleft())
+
+    def _listen(self) -> None:
+        try:
+            data = self._control.recv(LARGEST)
+        except ConnectionResetError:
+            data = b""
+        if data:
+            self._template.look()
+            self._waiting.append(read_bytes(data, Drive).run)
+            return
+        self._is_wanted = False
+        self._selector.unregister(self._control)
+        self._waiting.clear()  # they stay queued, for another server
+        self._template.close()
+
+    def _tell(self, message: FromNursery) -> None:
+        if self._is_wanted:
+            with contextlib.suppress(OSError):  # the server is gone, which the next look at the socket shows
+                self._control.send(message.to_bytes())
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            run = self._drivers.pop(pid, None)
+            if run is not None:  # else a template
+                self._tell(Driven(run, pid, status))
+
+    def _fork(self, run: str) -> None:
+        try:
+            log = os.open(log_of(self._template.project, run), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        except (OSError, TrikkError) as error:
+            print(f"run {run} can't be driven: {error}", file=sys.stderr)  # noqa: T201
+            self._tell(Driving(run, 0))
+            return
+        link = self._link(log)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            print(f"no process for run {run}: {error.strerror}", file=sys.stderr)  # noqa: T201
+            pid = -1
+        if pid == 0:
+            self._be_driver(run, log, link)
+        os.close(log)
+        if link is not None:
+            link.sock.close()
+        if pid > 0:
+            self._drivers[pid] = run
+        self._tell(Driving(run, max(pid, 0)))
+
+    def _link(self, log: int) -> _Link | None:
+        """Have the template fork a host; None if there is none that can."""
+        control = self._template.control
+        if control is None:
+            return None
+        ours, theirs = socket.socketpair()
+        link = _Link(ours, new_token())
+        try:
+            socket.send_fds(control, [HostWanted(link.token).to_bytes()], [theirs.fileno(), log])
+        except OSError:
+            ours.close()
+            self._template.drop()
+            return None
+        finally:
+            theirs.close()
+        return link
+
+    def _be_driver(self, run: str, log: int, link: _Link | None) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)  # the pipe is the nursery's
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.setsid()
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.close(log)
+            self._control.close()
+            self._selector.close()
+            self._template.leave()
+            project, base = self._template.project, self._template.base
+            warm = None
+            if link is not None and base is not None:
+                warm = Warm(ForkedHostExecutor(project.settings, link.sock, link.token), base)
+            status = drive(project, run, warm)
+        except BaseException:  # noqa: BLE001 - it must not go on as the nursery
+            traceback.print_exc()
+        finally:
+            finish(status)
+
+
+def _import_what_drivers_need() -> None:
+    """Import, without using, what every driver imports late."""
+    import trikk.execution.driving.driver
+    import trikk.execution.resume
+    import trikk.runs.journals.open_journal
+    import trikk.runs.journals.sqlite_journal
+    import trikk.storage.artifacts
+    import trikk.storage.stores.locations
+    import trikk.storage.tables.lazy_tables  # noqa: F401
+
+
+def main() -> None:
+    """Be a nursery until nobody wants one."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Nursery(control, Path(sys.argv[2])).serve()
+    finish(0)
+
+
+if __name__ == "__main__":
+    main()

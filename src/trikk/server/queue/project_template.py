@@ -1,0 +1,157 @@
+"""The template of a project's hosts, and the one that replaces it when the code changes.
+
+Runs are locked to the code that the template has imported. While a new version is imported, the last one serves;
+if the new one does not load, it goes on to serve, as the last set of triggers does. Without any, each driver has a
+host of its own, and says what is wrong with the code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from trikk.core.errors import TrikkError
+from trikk.core.record import read_bytes
+from trikk.execution.launch import current_lock
+from trikk.execution.project import Project
+from trikk.execution.templates.template_host import LARGEST, Loaded, NotLoaded, ToLauncher
+from trikk.execution.workers.descendants import new_token
+from trikk.execution.workers.fork_safety import why_not_fork
+from trikk.execution.workers.process_executor import host_environment
+from trikk.runs.lock import Lock
+from trikk.server.presence.served_code import stamp
+
+_LOOK_EVERY = 1.0  # seconds for which the code counts as unchanged
+_AGAIN = 60.0  # seconds after which code that does not load is tried again though it is the same
+_ANSWERS = 10.0  # seconds in which a template takes a request, before it counts as hanging
+
+
+class ProjectTemplate:
+    """The template that serves, if one does.
+
+    Args:
+        root: the project's folder.
+        selector: is given the sockets of templates, with themselves as data.
+
+    Attributes:
+        project: with the settings that belong to the code.
+        control: the socket of the template that serves; None if there is none.
+        base: what runs of its code are locked to.
+    """
+
+    def __init__(self, root: Path, selector: selectors.BaseSelector) -> None:
+        self.project = Project.open(root)
+        self.control: socket.socket | None = None
+        self.base: Lock | None = None
+        self._selector = selector
+        self._coming: socket.socket | None = None
+        self._seen = ""
+        self._next_look = self._again = 0.0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether there is none, and one is importing the project just now."""
+        return self.control is None and self._coming is not None
+
+    def look(self) -> None:
+        """Begin to import the code if it is another than it was; a look at the files at most every second."""
+        if self._coming is not None or time.monotonic() < self._next_look:
+            return
+        now = time.monotonic()
+        self._next_look = now + _LOOK_EVERY
+        seen = stamp(self.project.root, self.project.settings.code)
+        if seen == self._seen and (self.control is not None or now < self._again):
+            return
+        self._seen, self._again = seen, now + _AGAIN
+        with contextlib.suppress(TrikkError):  # a trikk.toml that can't be read: the template says so
+            self.project = Project.open(self.project.root)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "trikk.execution.templates.template_host", str(theirs.fileno())]
+        try:
+            process = subprocess.Popen(
+                [*command, str(self.project.root)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                start_new_session=True,
+                env=host_environment(new_token()),
+            )
+        except OSError:
+            ours.close()
+            return
+        finally:
+            theirs.close()
+        process.returncode = 0  # it is reaped with the drivers, not by Popen
+        self._coming = ours
+        self._selector.register(ours, selectors.EVENT_READ, ours)
+
+    def hear(self, sock: socket.socket) -> None:
+        """Take in what a template says, or that it has ended."""
+        try:
+            data = sock.recv(LARGEST)
+        except ConnectionResetError:
+            data = b""
+        if sock is self._coming:
+            self._coming = None
+            answer = read_bytes(data, ToLauncher) if data else None
+            base = self._lock_of(answer) if isinstance(answer, Loaded) and answer.fresh is None else None
+            if base is not None:
+                self.drop()
+                self.control, self.base = sock, base
+                sock.settimeout(_ANSWERS)
+                return
+            if isinstance(answer, NotLoaded):
+                print(f"the project's code does not load: {answer.error['what']}", file=sys.stderr)  # noqa: T201
+            elif isinstance(answer, Loaded):
+                self.drop()  # of code that is not the project's any more
+        elif sock is self.control:
+            self.drop()
+            return
+        self._close(sock)
+
+    def drop(self) -> None:
+        """Do without a template from now on; it ends when its last host has."""
+        if self.control is not None:
+            self._close(self.control)
+        self.control = self.base = None
+
+    def close(self) -> None:
+        """Let go of all templates."""
+        self.drop()
+        if self._coming is not None:
+            self._close(self._coming)
+            self._coming = None
+
+    def leave(self) -> None:
+        """In a driver: close what belongs to the process that it was forked from."""
+        for sock in (self.control, self._coming):
+            if sock is not None:
+                sock.close()
+
+    def _lock_of(self, loaded: Loaded) -> Lock | None:
+        """What runs of this code are locked to; None if it can't be had, or drivers can't be forked with it.
+
+        What drivers need beside it is imported.
+        """
+        for module in loaded.modules:
+            importlib.import_module(module)
+        try:
+            # Of another `Project`: what this opens (a store, its connections) is not for drivers to share.
+            base = current_lock(Project(self.project.settings))
+        except TrikkError as error:
+            print(f"the project's code can't be stored: {error}", file=sys.stderr)  # noqa: T201
+            return None
+        if base.code != loaded.code:
+            self._seen = ""  # it has changed meanwhile, and is imported again
+            return None
+        return base if why_not_fork() is None else None
+
+    def _close(self, sock: socket.socket) -> None:
+        self._selector.unregister(sock)
+        sock.close()

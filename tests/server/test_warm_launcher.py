@@ -1,0 +1,209 @@
+"""Drivers and hosts that are forked: nothing is lost with the processes that fork them, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.execution.command import lives, until
+from tests.server.queue_folder import CODE, QueueFolder
+
+from trikk.execution.run_options import How
+from trikk.execution.session import Session
+from trikk.runs.states import OVER
+from trikk.server.queue.warm_launcher import WarmLauncher
+
+pytestmark = pytest.mark.skipif(os.uname().sysname != "Linux", reason="forking is safe on Linux only")
+
+STRAYS = """
+import subprocess, sys
+
+@step
+def stray(name: str) -> int:
+    note(f"hold {name} {os.getpid()}")
+    note(f"stray {subprocess.Popen(['sleep', '600'], start_new_session=True).pid}")
+    if (pid := os.fork()) == 0:
+        os.setsid()
+        time.sleep(600)
+    note(f"stray {pid}")
+    time.sleep(600)
+    return 1
+
+@pipeline
+def strays(name: str = "a"):
+    stray(name)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueFolder]:
+    folder = QueueFolder(tmp_path_factory.mktemp("queued"))
+    folder.write(pipelines=CODE + STRAYS)
+    yield folder
+    folder.project.close()
+
+
+@pytest.fixture
+def launcher(folder: QueueFolder) -> Iterator[WarmLauncher]:
+    for name in ("go", "notes"):
+        (folder.root / name).unlink(missing_ok=True)
+    launcher = WarmLauncher(folder.project)
+    yield launcher
+    nursery, template = forkers(folder)
+    launcher.close()
+    folder.touch("go")
+    until(lambda: not any(lives(pid) for pid in (nursery, template) if pid))
+
+
+def processes(folder: QueueFolder, module: str) -> list[int]:
+    """The processes of a module of trikk in this project, the oldest first."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                command = (entry / "cmdline").read_bytes().decode().split("\0")
+            except OSError:
+                continue
+            if str(folder.root) in command and module in command and lives(int(entry.name)):
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def forkers(folder: QueueFolder) -> tuple[int, int]:
+    """The nursery and the template; 0 for one that is not there."""
+    nursery = [p for p in processes(folder, "trikk.server.queue.nursery") if parent(p) == os.getpid()]
+    template = [p for p in processes(folder, "trikk.execution.templates.template_host") if parent(p) in nursery]
+    return (nursery or [0])[0], (template or [0])[0]
+
+
+def begin(folder: QueueFolder, launcher: WarmLauncher, pipeline: str, *names: str) -> list[str]:
+    with Session(folder.project, How()) as session:
+        runs = [folder.ask(session, pipeline, name=name) for name in names]
+    for run in runs:
+        launcher.start(run)
+    return runs
+
+
+def over(folder: QueueFolder, *runs: str) -> Callable[[], bool]:
+    return lambda: all(folder.project.journal.row(run).state in OVER for run in runs)
+
+
+def holders(folder: QueueFolder, *names: str) -> list[int]:
+    """The workers that hold these runs."""
+
+    def there() -> list[int]:
+        lines = [line.split() for line in folder.lines("notes") if line.startswith("hold")]
+        pids = {name: int(pid) for _, name, pid in lines}
+        return [pids[name] for name in names] if {*names} <= {*pids} else []
+
+    return until(there)  # type: ignore[no-any-return]
+
+
+def stray_processes(folder: QueueFolder) -> list[int]:
+    """What the step has started, when it has started both."""
+    pids = [int(line.split()[1]) for line in folder.lines("notes") if line.startswith("stray")]
+    return pids if len(pids) == 2 else []
+
+
+def test_runs_go_on_when_all_that_has_forked_them_is_killed(folder: QueueFolder, launcher: WarmLauncher) -> None:
+    first, second = begin(folder, launcher, "gated", "a", "b")
+    workers = holders(folder, "a", "b")
+    nursery, template = forkers(folder)
+    drivers = [
+        lease.holder.pid for run, lease in folder.project.journal.leases().items() if run in (first, second)
+    ]
+    assert [parent(parent(worker)) for worker in workers] == [template, template]
+    assert [parent(driver) for driver in drivers] == [nursery, nursery]
+    assert len({os.getsid(pid) for pid in (*drivers, *workers, nursery, template)}) == 6
+    for pid in (nursery, template):
+        os.kill(pid, signal.SIGKILL)
+    (third,) = begin(folder, launcher, "gated", "c")  # by an interpreter of its own
+    holders(folder, "c")
+    assert launcher.is_there(first)
+    assert launcher.is_there(third)
+    folder.touch("go")
+    until(over(folder, first, second, third))
+    assert {row.state for row in folder.project.journal.runs()} == {"succeeded"}
+    until(lambda: not any(map(launcher.is_there, (first, second, third))))
+    for run in (first, second):
+        assert folder.project.run(run).isolation == "fork"
+        assert (folder.project.logs_of(run) / "driver.log").read_text() == ""
+
+
+def test_what_a_killed_host_leaves_is_ended_and_the_other_hosts_of_its_template_are_not(
+    folder: QueueFolder, launcher: WarmLauncher
+) -> None:
+    (lost,) = begin(folder, launcher, "strays", "s")
+    (kept,) = begin(folder, launcher, "gated", "k")
+    (worker, other) = holders(folder, "s", "k")
+    strays = until(lambda: stray_processes(folder))
+    os.kill(parent(worker), signal.SIGKILL)
+    until(over(folder, lost))
+    until(lambda: not any(lives(pid) for pid in (worker, *strays)))
+    assert "the process that holds the project's code has ended" in str(folder.project.journal.row(lost).error)
+    assert lives(other)
+    folder.touch("go")
+    until(over(folder, kept))
+    assert folder.project.journal.row(kept).state == "succeeded"
+
+
+def test_a_new_template_takes_over_when_the_code_changes_and_the_last_one_serves_as_long_as_it_does_not_load(
+    folder: QueueFolder, launcher: WarmLauncher
+) -> None:
+    def made(name: str) -> tuple[str, str]:
+        (run,) = begin(folder, launcher, "short", name)
+        until(over(folder, run))
+        state = folder.project.run(run)
+        assert state.state == "succeeded", state.error
+        return state.lock["code"], folder.lines("notes")[-1]
+
+    folder.touch("go")
+    code, line = made("a")
+    assert line == "begin a"
+    first = forkers(folder)[1]
+    folder.write(pipelines=CODE.replace('f"begin {name}"', 'f"began {name}"'))
+    changed = until(lambda: (lock := made("b")) and lock[0] != code and lock)
+    assert changed[1] == "began b"
+    until(lambda: not lives(first))
+    second = forkers(folder)[1]
+    good = (folder.root / "pipelines.py").read_text()
+    with Session(folder.project, How()) as session:
+        runs = [folder.ask(session, "short", name=f"c{n}") for n in range(2)]
+    folder.write(pipelines="import no_such_module\n")
+    time.sleep(1.1)  # the files are looked at every second
+    log = folder.root / ".trikk" / "server" / "nursery.log"
+    launcher.start(runs[0])
+    until(lambda: "no_such_module" in log.read_text())
+    launcher.start(runs[1])
+    until(over(folder, *runs))
+    assert [folder.project.run(run).lock.get("code") for run in runs] == [changed[0]] * 2
+    assert forkers(folder)[1] == second
+    folder.write(pipelines=good + STRAYS)
+
+
+def test_a_project_that_can_not_be_forked_has_hosts_of_their_own_and_the_run_says_so(
+    folder: QueueFolder,
+) -> None:
+    thread = (
+        "\nimport threading\nthreading.Thread(target=time.sleep, args=(600,), daemon=True, name='mine').start()\n"
+    )
+    folder.write(pipelines=CODE + thread)
+    launcher = WarmLauncher(folder.project)
+    try:
+        (run,) = begin(folder, launcher, "short", "a")
+        until(over(folder, run))
+        state = folder.project.run(run)
+        assert (state.state, "'mine'" in str(state.isolation)) == ("succeeded", True)
+    finally:
+        nursery = forkers(folder)[0]
+        launcher.close()
+        folder.write(pipelines=CODE + STRAYS)
+    until(lambda: not lives(nursery))
