@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from tests.execution.command import Folder
 
-from trikk.alerts.config import alert_settings
+from trikk.alerts.config import DEFAULTS, alert_settings
 from trikk.alerts.delivery.message import commands
 from trikk.alerts.incidents.decision import Change, Decision
 from trikk.alerts.incidents.incident import Incident
@@ -255,7 +255,7 @@ def test_prices_that_are_none_are_refused(tmp_path: Path, text: str, what: str) 
 def test_two_budgets_on_the_same_are_one_too_many(tmp_path: Path) -> None:
     rule = '[[alerts.rule]]\nname = "dear"\nkind = "cost more than"\ncosts_more_than = 1\n'
     (tmp_path / "trikk.toml").write_text(rule + rule + 'per = "day"\n')
-    assert len(alert_settings(load_settings(tmp_path)).rules) == 5
+    assert len(alert_settings(load_settings(tmp_path)).rules) == 2 + len(DEFAULTS)
     (tmp_path / "trikk.toml").write_text(2 * (rule + 'per = "day"\n'))
     with pytest.raises(ProjectError, match="two rules are named 'dear'"):
         alert_settings(load_settings(tmp_path))

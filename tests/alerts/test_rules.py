@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trikk import Alarm, Drift, Monitor, Table
-from trikk.alerts.config import alert_settings
+from trikk.alerts.config import DEFAULTS, alert_settings
 from trikk.alerts.rules.kinds import checked, read_rule
 from trikk.core.errors import DefinitionError, ProjectError, UsageError
 from trikk.core.settings import load_settings
@@ -143,7 +143,16 @@ def written(folder: Path, text: str) -> Any:
 
 def test_without_a_section_failures_go_to_files(tmp_path: Path) -> None:
     found = written(tmp_path, "")
-    assert {rule.kind for rule in found.rules} == {"run failed", "labels overdue", "code does not load"}
+    assert {rule.kind for rule in found.rules} == {
+        "run failed",
+        "labels overdue",
+        "code does not load",
+        "trigger did not come",
+        "took longer than usual",
+        "waits longer than",
+        "server away",
+        "server in trouble",
+    }
     assert found.route("alarm") == found.route("info") == ("file",)
 
 
@@ -172,7 +181,7 @@ kind = "run failed"
 severity = "warning"
 """,
     )
-    assert [rule.name for rule in found.rules] == ["late", "broke", "labels", "code"]
+    assert [rule.name for rule in found.rules] == ["late", "broke", *(rule.name for rule in DEFAULTS[1:])]
     assert found.channels["team"] == "slack://${SLACK}/#ml"
     assert found.route("alarm") == ("team", "mail")
     assert found.route("alarm", escalated=True) == ("team", "mail")

@@ -51,6 +51,8 @@ from trikk.alerts.rules.kinds import checked
 from trikk.alerts.rules.labels import LabelRule
 from trikk.alerts.rules.rule import DAY, Rule
 from trikk.alerts.rules.runs import FailureRule
+from trikk.alerts.rules.serving.server_rules import AwayRule, TroubleRule
+from trikk.alerts.rules.serving.trigger_rules import TickRule, UsualRule, WaitRule
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
 from trikk.core.settings import FILE, Settings
@@ -61,6 +63,11 @@ DEFAULTS: tuple[Rule, ...] = (
     FailureRule(name="failed", escalate_after=DAY),
     LabelRule(name="labels"),
     CodeRule(name="code", escalate_after=DAY),
+    TickRule(name="came", escalate_after=DAY),
+    UsualRule(name="usual"),
+    WaitRule(name="waits"),
+    AwayRule(name="away", escalate_after=DAY),
+    TroubleRule(name="trouble", escalate_after=DAY),
 )
 _KEYS = ("url", "digest", "defaults", "channels", "routes", "rule")
 _ROUTES = ("info", "warning", "alarm", ESCALATION)

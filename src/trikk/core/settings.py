@@ -19,6 +19,8 @@
     [server]                           # what `trikk serve` starts at once on one machine
     slots = 16                         # runs; eight a core, 16 at least, if not given
     memory = "24GB"                    # of the runs together; what the machine has if not given
+    look = "1m"                        # how often it looks at the project, as `trikk watch` does
+    heartbeat = "https://hc-ping.com/${PING}"  # is called every minute while all is well
 
     [pools]                            # how many runs of the pipelines that name it go on at once, wherever
     warehouse = 2
@@ -57,7 +59,7 @@ from zoneinfo import ZoneInfo
 from trikk.core.durations import bytes_of, seconds
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
-from trikk.core.network.addresses import fill, refuse_secrets, texts_in
+from trikk.core.network.addresses import fill, refuse_secrets, texts_in, web_address
 from trikk.core.zones import zone_of
 
 FILE = "trikk.toml"
@@ -94,7 +96,8 @@ _KEYS = {
 }
 _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
-_SERVER = {"slots", "memory"}
+_LEAST_LOOK = 1.0  # seconds
+_SERVER = {"slots", "memory", "look", "heartbeat"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
 
 
@@ -322,9 +325,15 @@ def _check_places(file: Path, server: Mapping[str, Any], pools: Mapping[str, Any
 
 
 def _server(file: Path, server: Mapping[str, Any]) -> dict[str, Any]:
-    if "memory" not in server:
-        return dict(server)
+    """The section with its sizes and times as numbers."""
+    read: dict[str, Any] = dict(server)
     try:
-        return {**server, "memory": bytes_of(server["memory"], what="server.memory")}
+        if "memory" in server:
+            read["memory"] = bytes_of(server["memory"], what="server.memory")
+        if "look" in server:
+            read["look"] = max(_LEAST_LOOK, seconds(server["look"], what="server.look"))
+        if "heartbeat" in server:
+            read["heartbeat"] = web_address(server["heartbeat"], "server.heartbeat")
+        return read
     except UsageError as error:
         raise ProjectError(error.what, where=str(file), next=error.next) from error

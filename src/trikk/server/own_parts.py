@@ -6,14 +6,19 @@ turn that failed in between, for whatever reason, is only late.
 
 from __future__ import annotations
 
+from functools import partial
+
 from trikk.core.values import JSON
 from trikk.server.parts import Part, PartStatus
+from trikk.server.presence.heartbeat import Heartbeat
+from trikk.server.presence.looks import EVERY, Looks
 from trikk.server.queue.dispatcher import Dispatcher
 from trikk.server.queue.warm_launcher import open_launcher
 from trikk.server.schedule.engine import Engine
 from trikk.server.site import Site
 from trikk.triggers.declaration import Overlap
 
+_PART = "part "  # begins what is said of one
 _LOOK_AGAIN = 2.0  # seconds: how soon a server notices that its release counts now
 
 
@@ -32,6 +37,9 @@ class PresencePart:
             presence.serve(code.current.release)
         trouble: JSON = None if code.trouble is None else {**code.trouble.to_json()}
         presence.say("code", trouble)
+        stuck = ", ".join(self._site.turns.stuck())
+        hang: JSON = {"what": f"these hang: {stuck}", "next": "restart the server"}
+        presence.say(f"{_PART}turns", hang if stuck else None)
         return presence.turn(now)
 
     def close(self) -> None:
@@ -42,7 +50,13 @@ class PresencePart:
 def tell_of(site: Site, status: PartStatus) -> None:
     """Say with each beat how a part is that fails, so that an incident tells of it; nothing if it is well."""
     failing: JSON = {"what": status.what, "where": status.where, "next": status.next, "since": status.since}
-    site.presence.say(f"part {status.name}", failing if status.failures else None)
+    site.presence.say(f"{_PART}{status.name}", failing if status.failures else None)
+
+
+def troubled(site: Site) -> list[str]:
+    """The parts of a server that hang or fail."""
+    failing = [about.removeprefix(_PART) for about in list(site.presence.server.says) if about.startswith(_PART)]
+    return [*site.turns.stuck(), *failing]
 
 
 class SchedulePart:
@@ -106,8 +120,16 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
         triggers: whether it looks for what is due.
     """
     launcher = open_launcher(site.project, lambda: site.wake("queue"))
-    dispatcher = Dispatcher(site.project, launcher, site.clock, site.draining.is_set)
+    dispatcher = Dispatcher(
+        site.project, launcher, site.clock, lambda: site.draining.is_set() or site.presence.standing.is_outdone
+    )
     parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher)]
     if triggers:
         parts.append(SchedulePart(site, Engine(site.project, lambda: site.wake("queue"))))
+    settings = site.project.settings.server
+    # By older code, incidents of newer rules would end.
+    is_mine = lambda: not site.presence.standing.is_outdone  # noqa: E731
+    parts.append(Looks(site.code, site.clock, is_mine, settings.get("look", EVERY)))
+    if "heartbeat" in settings:
+        parts.append(Heartbeat(settings["heartbeat"], site.clock, partial(troubled, site)))
     return parts

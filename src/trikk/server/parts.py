@@ -143,7 +143,7 @@ class Parts:
     """All parts of a server, started and stopped together."""
 
     def __init__(self, site: Site, parts: Sequence[Part], on_failure: Callable[[PartStatus], None]) -> None:
-        self.turns = Turns(site.clock)
+        self.turns = site.turns
         self._threads = [PartThread(site, part, self.turns, on_failure) for part in parts]
         self._clock = site.clock
 

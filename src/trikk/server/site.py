@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from trikk.core.clock import Clock, SystemClock
 from trikk.execution.project import Project
+from trikk.server.presence.absence import note_absence
 from trikk.server.presence.beats import Presence
 from trikk.server.presence.served_code import ServedCode
+from trikk.server.presence.turns import Turns
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
@@ -23,6 +25,7 @@ class Site:
         clock: time.
         code: the project's code as it was last described.
         presence: this server among the others of the project.
+        turns: whether all parts of the server turn.
         draining: set when the server is to end: nothing new is begun.
     """
 
@@ -30,6 +33,7 @@ class Site:
         self.project = project
         self.clock: Clock = clock or SystemClock()
         self.draining = threading.Event()
+        self.turns = Turns(self.clock)
         self.code = ServedCode(project.settings, self.clock, self.wake_all)
         self.presence = Presence(project.journal, self.clock)
         self._wakers: dict[str, Callable[[], None]] = {}
@@ -46,7 +50,8 @@ class Site:
             JournalError: if the journal can't be written. Code that does not load is no reason not to serve.
         """
         self.code.read()
-        self.presence.start(self.code.current.release)
+        known = self.presence.start(self.code.current.release)
+        note_absence(self.project.journal, known, self.code.current.triggers, self.clock.now())
 
     def graphs(self) -> Mapping[str, Graph]:
         """The project's pipelines by name, as they were when its code could last be loaded.

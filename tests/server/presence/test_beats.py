@@ -108,6 +108,7 @@ def test_a_new_release_counts_at_once_and_an_old_one_again_when_nobody_serves_th
     clock.advance(BEAT_EVERY)
     old.turn(0.0)
     assert (old.standing.may_fire, new.standing.may_fire) == (False, True)
+    assert (old.standing.is_outdone, new.standing.is_outdone) == (True, False)
     assert old.standing.whose == f"release bb on {Holder.current().host}"
     restarted = Presence(journal, clock)
     restarted.start("aa")
@@ -146,6 +147,7 @@ def test_a_server_without_code_may_not_fire(journal: MemoryJournal, clock: Manua
     presence = Presence(journal, clock)
     presence.start("")
     assert presence.standing == Standing()
+    assert not presence.standing.is_outdone
     assert "nobody" in presence.standing.whose
 
 

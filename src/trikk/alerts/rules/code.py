@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene
+from trikk.alerts.rules.serving.server_rules import code_trouble
 from trikk.core.digests import digest_json
 
 SUBJECT = "_project"
@@ -28,6 +29,11 @@ class CodeRule(Rule, frozen=True, kw_only=True):
         if broken is not None:
             text = broken.what
             facts = {"where": broken.where or "-", "next": broken.next or "-"}
+        elif elsewhere := code_trouble(scene):
+            # On another machine, or since this process has begun to look.
+            server, says = elsewhere
+            text, facts = says["what"], {"where": says["where"] or "-", "next": says["next"] or "-"}
+            facts["server"] = server.holder.host
         mark = digest_json(text)[:12]
-        point = Point(mark, at, at, broken is not None, text, float(broken is not None), facts)
+        point = Point(mark, at, at, bool(facts), text, float(bool(facts)), facts)
         return [Reading(self, subject, "the project's code can't be loaded", (point,))]

@@ -32,6 +32,11 @@ _CLASSES = {
     Kind.CODE: "code.CodeRule",
     Kind.LABELS: "labels.LabelRule",
     Kind.DRIFT: "drift.DriftRule",
+    Kind.TICK: "serving.trigger_rules.TickRule",
+    Kind.USUAL: "serving.trigger_rules.UsualRule",
+    Kind.WAITS: "serving.trigger_rules.WaitRule",
+    Kind.AWAY: "serving.server_rules.AwayRule",
+    Kind.TROUBLE: "serving.server_rules.TroubleRule",
 }
 _KEYS_OF = {
     **dict.fromkeys(("costs_more_than", "per"), Kind.COST),
@@ -50,7 +55,7 @@ def read_rule(data: Mapping[str, Any]) -> Rule:
 @functools.cache
 def class_of(kind: Kind) -> type[Rule]:
     """The class of a kind's rules."""
-    module, _, name = _CLASSES[kind].partition(".")
+    module, _, name = _CLASSES[kind].rpartition(".")
     cls: type[Rule] = getattr(importlib.import_module(f"trikk.alerts.rules.{module}"), name)
     return cls
 
@@ -73,7 +78,9 @@ def checked(given: Mapping[str, Any], *, default_minimum: int = 30) -> Rule:
     written = {key: _value(data, key) for key in data}
     cls = class_of(_kind(written))
     _check_keys(cls, written)
-    values = {"min_labelled": default_minimum, "budget": written.get("longer_than", 0.0), **written}
+    values = {"min_labelled": default_minimum, **written}
+    if "longer_than" in written:
+        values["budget"] = written["longer_than"]
     rule = cls.read(values).with_defaults(written)
     rule.check()
     return rule

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trikk.execution.project import Project
 
 DAY = 86400.0
-_ABOUT = ("monitor", "pipeline", "table")
+_ABOUT = ("monitor", "pipeline", "table", "trigger")
 
 
 class Severity(StrEnum):
@@ -49,6 +49,11 @@ class Kind(StrEnum):
     CODE = "code does not load"
     LABELS = "labels overdue"
     DRIFT = "drift"
+    TICK = "trigger did not come"
+    USUAL = "took longer than usual"
+    WAITS = "waits longer than"
+    AWAY = "server away"
+    TROUBLE = "server in trouble"
     UNKNOWN = "unknown"
     """One that only a newer trikk knows."""
 
@@ -93,7 +98,7 @@ class Rule(Record, frozen=True, kw_only=True):
 
     kind: ClassVar[Kind] = Kind.UNKNOWN
     about: ClassVar[str] = ""
-    """What it can name as its subject: a monitor, a pipeline, a table; "" if it is about the project."""
+    """What it can name as its subject: a monitor, a pipeline, a table, a trigger; "" if about the project."""
     needs_subject: ClassVar[bool] = False
     """Whether it makes no sense without one."""
     clearly_worse: ClassVar[float] = 1.1
@@ -218,7 +223,7 @@ _WITHOUT_MEANING: dict[str, JSON] = {
     "within": 0.0,
     "known_for": 0.0,
 }
-KEYS = frozenset(_WITHOUT_MEANING) - {"budget"} | {"longer_than"}
+KEYS = frozenset(_WITHOUT_MEANING) - {"budget"} | {"longer_than", "trigger"}
 """What somebody can write of a rule."""
 
 

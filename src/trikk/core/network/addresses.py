@@ -168,6 +168,17 @@ def _check_whole(value: str, name: str, place: str) -> None:
         )
 
 
+def web_address(written: object, name: str) -> str:
+    """The address of something on the web, as somebody wrote it; it is not repeated, for it may be a secret.
+
+    Raises:
+        UsageError: if it can't be one.
+    """
+    if not isinstance(written, str) or not written.startswith(("http://", "https://", "${")):
+        raise UsageError(f"{name} is no address", next=f'write {name} = "https://..."')
+    return written
+
+
 def encoded_names(written: str, environment: Mapping[str, str] | None = None) -> str:
     """A hint for a failing login: which variables look as if somebody had encoded them; "" if none does."""
     known = os.environ if environment is None else environment

@@ -14,23 +14,11 @@ from collections.abc import Callable, Sequence
 
 from trikk.core.clock import Clock
 from trikk.core.errors import UsageError
-from trikk.core.network.addresses import fill
+from trikk.core.network.addresses import fill, web_address
 
 EVERY = 60.0
 _SECONDS = 10.0
 _LOG = logging.getLogger("trikk.server")
-
-
-def checked_url(written: object) -> str:
-    """The address as somebody wrote it, if it can be one.
-
-    Raises:
-        UsageError: if not.
-    """
-    if not isinstance(written, str) or not written.startswith(("http://", "https://", "${")):
-        # Whoever knows the address can keep its owner from being told, so that it is not repeated.
-        raise UsageError("heartbeat is not an address", next='write heartbeat = "https://hc-ping.com/${PING}"')
-    return written
 
 
 class Heartbeat:
@@ -50,7 +38,7 @@ class Heartbeat:
     name = "heartbeat"
 
     def __init__(self, written: str, clock: Clock, stuck: Callable[[], Sequence[str]]) -> None:
-        self._address = fill(checked_url(written), where="server.heartbeat")
+        self._address = fill(web_address(written, "server.heartbeat"), where="server.heartbeat")
         if not self._address.text.startswith(("http://", "https://")):
             raise UsageError("the heartbeat's variable holds no address", next="let it begin with https://")
         self._clock = clock

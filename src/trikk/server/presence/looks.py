@@ -136,13 +136,12 @@ class Looks:
         self._report()
         if self._looking is not None and self._looking.asked is not None:
             return self._take()
-        moment = self._clock.monotonic()
-        if moment < self._next:
+        moment, code = self._clock.monotonic(), (self._code.current, self._code.trouble)
+        if moment < self._next and self._looked_by in (None, code):  # of other code it looks at once
             return _POLL if self._reporting is not None else min(self._next - moment, self._every)
         self._next = moment + self._every
         if not self._may_look():
             return self._every
-        code = (self._code.current, self._code.trouble)
         if self._looking is None or self._looked_by != code:
             self._end_look(_ENDS_WITHIN)
             self._looking, self._looked_by = _LookProcess(self._brief(), self._clock), code

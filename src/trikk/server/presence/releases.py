@@ -39,6 +39,11 @@ class Standing:
         return self.mine != "" and self.mine == self.current
 
     @property
+    def is_outdone(self) -> bool:
+        """Whether another release counts; not if none does, since no server could load any code."""
+        return self.current not in ("", self.mine)
+
+    @property
     def whose(self) -> str:
         """Whose the triggers are, in words, such as "release 3f2a91c0 on north, south"."""
         if not self.current:
