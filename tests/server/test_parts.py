@@ -12,7 +12,6 @@ from tests.execution.command import until
 from trikk.core.errors import JournalError
 from trikk.execution.project import Project
 from trikk.server.parts import Parts, PartStatus, PartThread
-from trikk.server.presence.turns import Turns
 from trikk.server.site import Site
 from trikk.testing import ManualClock
 
@@ -48,7 +47,7 @@ class Flaky:
 def test_a_part_that_fails_is_tried_again_after_growing_pauses(site: Site) -> None:
     locked = JournalError("the journal is locked", where="journal.db", next="end that process")
     told: list[PartStatus] = []
-    thread = PartThread(site, Flaky([locked, locked, ValueError("odd")]), Turns(site.clock), told.append)
+    thread = PartThread(site, Flaky([locked, locked, ValueError("odd")]), told.append)
     assert [thread.turn() for _ in range(4)] == [0.5, 1.0, 2.0, 60.0]
     assert [(s.state, s.failures, s.what) for s in told] == [
         ("failing", 1, "the journal is locked"),
@@ -61,7 +60,7 @@ def test_a_part_that_fails_is_tried_again_after_growing_pauses(site: Site) -> No
 
 
 def test_what_fails_for_long_does_not_fill_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    thread = PartThread(site, Flaky([JournalError("no")] * 1000), Turns(site.clock), lambda _: None)
+    thread = PartThread(site, Flaky([JournalError("no")] * 1000), lambda _: None)
     with caplog.at_level(logging.INFO):
         assert max(thread.turn() for _ in range(1000)) == 60.0
     assert len(caplog.records) < 20
@@ -71,7 +70,7 @@ def test_one_that_cannot_be_told_does_not_end_the_part(site: Site) -> None:
     def tell(_: PartStatus) -> None:
         raise JournalError("locked, too")
 
-    thread = PartThread(site, Flaky([ValueError("odd")]), Turns(site.clock), tell)
+    thread = PartThread(site, Flaky([ValueError("odd")]), tell)
     assert [thread.turn(), thread.turn()] == [0.5, 60.0]
 
 

@@ -16,26 +16,30 @@ _WAIT = 15.0
 _LOOK_EVERY = 0.1
 
 
-def cancel(project: Project, run: str, clock: Clock | None = None) -> RunState:
+def cancel(
+    project: Project, run: str, clock: Clock | None = None, *, by: str = "", wait: float = _WAIT
+) -> RunState:
     """Stop a run and wait until it has stopped.
 
     Args:
         project: the project.
         run: the run's full id.
         clock: time; the machine's if not given.
+        by: who asks; this process's user if not given.
+        wait: seconds to wait.
 
     Returns:
-        The run's state; still running if its driver has not reacted within 15 s.
+        The run's state; still running if its driver has not reacted within that time.
 
     Raises:
         RunError: if the run is over.
     """
-    clock = clock or SystemClock()
+    clock, by = clock or SystemClock(), by or _user()
     state = project.run(run)
     if state.state in OVER:
         raise RunError(f"run {run} is over: it has {state.state}", next="see it: trikk show " + run)
-    project.journal.append(run, EventKind.RUN_CANCEL_REQUESTED, {"by": _user()}, at=clock.now())
-    until = clock.monotonic() + _WAIT
+    project.journal.append(run, EventKind.RUN_CANCEL_REQUESTED, {"by": by}, at=clock.now())
+    until = clock.monotonic() + wait
     while clock.monotonic() < until:
         state = project.run(run)
         if state.state in OVER:
@@ -45,7 +49,7 @@ def cancel(project: Project, run: str, clock: Clock | None = None) -> RunState:
                 if project.run(run).state in OVER:
                     continue
                 gone = "; its driver was gone" if state.state == RunStatus.RUNNING else ""
-                body = {"error": f"cancelled by {_user()}{gone}"}
+                body = {"error": f"cancelled by {by}{gone}"}
                 project.journal.append(run, EventKind.RUN_CANCELLED, {**body}, at=clock.now(), lease=lease)
         except LeaseHeld:
             clock.sleep(_LOOK_EVERY)

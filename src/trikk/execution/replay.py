@@ -7,27 +7,30 @@ they were; nor are effects (`effect=True`, such as `publish`) done again.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
 from msgspec import field
 
 from trikk.core.errors import RunError, StorageError, TrikkError
+from trikk.core.names import new_run_id
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import create, drive, driver_of, leased
 from trikk.execution.project import Project
 from trikk.execution.resume import source_folder
-from trikk.execution.run_options import How
+from trikk.execution.run_options import How, ProjectExecutor
 from trikk.execution.session import open_executor
 from trikk.pipeline.graph import Graph, Node
 from trikk.runs.approval_state import ApprovalState
 from trikk.runs.bundle import touch
 from trikk.runs.events import EventKind
+from trikk.runs.journals.ledger import Added
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
 from trikk.runs.run_state import RunState
-from trikk.runs.states import OVER
+from trikk.runs.states import OVER, RunStatus
 from trikk.storage.artifact import Artifact
 
 _PACKAGES_NAMED = 8
@@ -159,6 +162,89 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     Raises:
         RunError: if it is not over, or something that it needs is gone; all of it is named.
     """
+    was, graph, differing = _replayable(project, old)
+    for warning in differing:
+        announce(warning)
+    with contextlib.closing(open_executor(project, how, source_folder(project, was))) as executor:
+        _ = executor.graphs()
+        run = create(project, graph, how, was.parameters, was.lock, was.graph, _origin(was)).id
+        _refuse_forgotten(project, old, run, how.clock.now())
+        repeated = _driven(project, executor, was, graph, run, how)
+    return Replayed(repeated, was, differing, compare_runs(project, graph, was, repeated))
+
+
+def queue_replay(
+    project: Project,
+    old: str,
+    *,
+    subject: str,
+    kind: str,
+    identity: str,
+    entry: dict[str, JSON],
+    after: int,
+    at: float,
+) -> Added:
+    """Write a replay of a run down, unless what calls for it has one; it is queued then.
+
+    Args:
+        project: the project.
+        old: the old run's full id.
+        subject: that of what calls for it; `kind`, `identity`, `entry` and `after` as of `Journal.create_once`.
+        kind: of the entry.
+        identity: of what calls for it.
+        entry: what the entry says beside the run.
+        after: the last entry of the subject that was read.
+        at: wall time in seconds since 1970.
+
+    Raises:
+        RunError: as `replay`; nothing was written.
+    """
+    was, graph, _ = _replayable(project, old)
+    body: dict[str, JSON] = {"parameters": was.parameters, "origin": _origin(was), "lock": was.lock}
+    body |= {"graph": was.graph, "environment": project.settings.environment}
+    added = project.journal.create_once(
+        new_run_id(),
+        graph.pipeline,
+        body,
+        at=at,
+        subject=subject,
+        kind=kind,
+        entry=entry,
+        identity=identity,
+        after=after,
+    )
+    if not added.repeated:
+        _refuse_forgotten(project, old, str(added.entry.body["run"]), at)
+    return added
+
+
+def is_queued_replay(state: RunState) -> bool:
+    """Whether a run is a replay that nobody has begun; what was begun is resumed as any other run."""
+    return state.origin.get("kind") == "replay" and state.state == RunStatus.QUEUED and state.started is None
+
+
+def drive_queued_replay(project: Project, state: RunState, how: How) -> RunState:
+    """Drive a replay that waits in the queue to its end; errors as of `replay`."""
+    was, graph, _ = _replayable(project, str(state.origin["of"]))
+    with contextlib.closing(open_executor(project, how, source_folder(project, was))) as executor:
+        _ = executor.graphs()
+        return _driven(project, executor, was, graph, state.id, how)
+
+
+def comparison_of(project: Project, run: str) -> Replayed:
+    """What a replay that is over has proved; RunError if the run is none, or is not over."""
+    state = project.run(run)
+    if state.origin.get("kind") != "replay" or state.state not in OVER:
+        why = "is not over" if state.origin.get("kind") == "replay" else "is no replay"
+        raise RunError(f"run {run} {why}: there is nothing to compare", next=f"look: trikk show {run}")
+    was = project.run(str(state.origin["of"]))
+    graph = project.graph(was)
+    differing = obstacles(project, was, graph).differing
+    return Replayed(state, was, differing, compare_runs(project, graph, was, state))
+
+
+def _replayable(project: Project, old: str) -> tuple[RunState, Graph, list[str]]:
+    """A run, its graph, and what may make results differ; RunError if it can't be replayed."""
     was = project.run(old)
     if was.state not in OVER:
         raise RunError(f"run {old} is not over", next=f"wait for it, or resume it: trikk resume {old}")
@@ -170,29 +256,29 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
         raise RunError(
             f"run {old} can't be replayed: " + "; ".join(in_the_way.blocking), next="choose another: trikk runs"
         )
-    for warning in in_the_way.differing:
-        announce(warning)
     check_gpus(graph, Capacity.of_machine())
-    executor = open_executor(project, how, source_folder(project, was))
-    try:
-        _ = executor.graphs()
-        origin: dict[str, JSON] = {"kind": "replay", "of": was.id}
-        for digest in (was.graph, str(was.lock["packages"])):
-            project.store.touch(digest)
-        run = create(project, graph, how, was.parameters, was.lock, was.graph, origin).id
-        _refuse_forgotten(project, old, run, how.clock.now())
-        with leased(project.journal, run, how.clock) as lease:
-            batch: list[tuple[str, dict[str, JSON]]] = [
-                (EventKind.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
-            ]
-            batch += [_taken(was, node) for node in graph.nodes.values() if _is_taken(was, node)]
-            batch += [event for approval in was.approvals.values() for event in _as_decided(approval)]
-            project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
-            state = RunState.fold(run, project.journal.events(run), graph.nodes)
-            repeated = drive(project, executor, graph, state, lease, how, dry=True)
-    finally:
-        executor.close()
-    return Replayed(repeated, was, in_the_way.differing, compare_runs(project, graph, was, repeated))
+    for digest in (was.graph, str(was.lock["packages"])):
+        project.store.touch(digest)
+    return was, graph, in_the_way.differing
+
+
+def _origin(was: RunState) -> dict[str, JSON]:
+    return {"kind": "replay", "of": was.id}
+
+
+def _driven(
+    project: Project, executor: ProjectExecutor, was: RunState, graph: Graph, run: str, how: How
+) -> RunState:
+    """Drive a replay from its beginning, with what is taken from the old run."""
+    with leased(project.journal, run, how.clock) as lease:
+        batch: list[tuple[str, dict[str, JSON]]] = [
+            (EventKind.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
+        ]
+        batch += [_taken(was, node) for node in graph.nodes.values() if _is_taken(was, node)]
+        batch += [event for approval in was.approvals.values() for event in _as_decided(approval)]
+        project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
+        state = RunState.fold(run, project.journal.events(run), graph.nodes)
+        return drive(project, executor, graph, state, lease, how, dry=True)
 
 
 def _refuse_forgotten(project: Project, old: str, run: str, now: float) -> None:

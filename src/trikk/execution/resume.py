@@ -116,7 +116,7 @@ def resume(
     with leased(project.journal, run, how.clock) as lease:
         state = project.run(run)
         is_plain = not (again or current_data or code == "current")
-        _check_resumable(project, state, how.clock.now() if is_plain else None)
+        check_resumable(project, state, how.clock.now() if is_plain else None)
         if not state.is_locked:  # it waits in a queue, or could not be started: there is nothing to go on from
             return _begun(project, state, lease, how, warm)
         has_new_code, source = _chosen_code(project, state, code)
@@ -214,7 +214,7 @@ def _check_decided(state: RunState, now: float) -> None:
         )
 
 
-def _check_resumable(project: Project, state: RunState, now: float | None) -> None:
+def check_resumable(project: Project, state: RunState, now: float | None) -> None:
     """Raise RunError if the run can't go on; with `now`, also if it only waits for people."""
     run, environment = state.id, project.settings.environment
     if state.forgotten:

@@ -186,3 +186,30 @@ class ModelState:
     def move_of(self, seq: int) -> Move | None:
         """The move or request that the entry `seq` made."""
         return next((move for move in [*self.moves, *self.requests] if move.seq == seq), None)
+
+
+def model_summary(state: ModelState, environment: str) -> dict[str, Any]:
+    """A model in a list: what it is, and who holds which alias in an environment."""
+    newest = state.versions[max(state.versions)]
+    signature = newest.signature
+    classes = None if signature is None else signature.classes
+    return {
+        "name": state.name,
+        "environment": environment,
+        "versions": len(state.versions),
+        "registered": newest.created,
+        "task": None if signature is None or signature.task is None else str(signature.task),
+        **(classes.to_json() if classes else {"classes": None, "positive": None}),
+        "aliases": state.aliases(environment),
+        "pending": [m.to_json() for (where, _), m in state.pending.items() if where == environment],
+    }
+
+
+def model_document(state: ModelState, environment: str) -> dict[str, Any]:
+    """A model with all its versions and moves."""
+    return {
+        **model_summary(state, environment),
+        "versions": [version.to_json() for version in state.versions.values()],
+        "moves": [move.to_json() for move in state.moves],
+        "approval": [{"environment": where, "alias": alias} for where, alias in sorted(state.guarded)],
+    }

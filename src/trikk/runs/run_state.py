@@ -6,7 +6,8 @@
       │          ▼  └──── resumed ────┘
       └─decided─ waiting
 
-A run that waits for people is queued again by the first of their decisions, and resumed from there.
+A run that waits for people is queued again by the first of their decisions, and resumed from there; one that has
+failed or was cancelled, when somebody asks a server to resume it.
 
 A step is waiting, running, retrying, succeeded, failed, skipped or cancelled. A driver that dies leaves steps
 `running`; the next one starts them again.
@@ -111,6 +112,7 @@ class RunState:
     resumed: int = 0
     forgotten: bool = False
     seq: int = 0
+    resume_with: str | None = None  # the code by which somebody wants it to be resumed; None if nobody does
     approvals: dict[str, ApprovalState] = field(default_factory=dict)
     steps: dict[str, StepState] = field(default_factory=dict)
 
@@ -246,6 +248,11 @@ class RunState:
     def _waiting(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
         self.state = RunStatus.WAITING
 
+    def _resume_requested(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
+        if self.state in (RunStatus.FAILED, RunStatus.CANCELLED):
+            self.state, self.ended, self.error, self.cancel_requested = RunStatus.QUEUED, None, None, None
+            self.resume_with = body.get("code", "locked")
+
     def _started(self, at: float, body: Mapping[str, Any]) -> None:
         self.state, self.started, self.ended, self.error = RunStatus.RUNNING, at, None, None
         self.isolation = body.get("isolation")
@@ -254,7 +261,7 @@ class RunState:
 
     def _resumed(self, at: float, body: Mapping[str, Any]) -> None:  # noqa: ARG002 - the table's signature
         self.state, self.ended, self.error, self.cancel_requested = RunStatus.RUNNING, None, None, None
-        self.resumed += 1
+        self.resumed, self.resume_with = self.resumed + 1, None
         self.isolation = body.get("isolation", self.isolation)
         self.code = body.get("code", self.code)
         self.graph = body.get("graph", self.graph)
@@ -301,6 +308,7 @@ _RUN: dict[str, Any] = {
     EventKind.RUN_STARTED: RunState._started,
     EventKind.RUN_RESUMED: RunState._resumed,
     EventKind.RUN_CANCEL_REQUESTED: _cancel,
+    EventKind.RUN_RESUME_REQUESTED: RunState._resume_requested,
     EventKind.RUN_FORGOTTEN: RunState._forgotten,
     EventKind.APPROVAL_ASKED: RunState._asked,
     EventKind.APPROVAL_DECIDED: RunState._decided,

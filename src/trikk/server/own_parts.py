@@ -118,6 +118,9 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     Args:
         site: the server's.
         triggers: whether it looks for what is due.
+
+    Raises:
+        UsageError: if the heartbeat's address can't be one.
     """
     launcher = open_launcher(site.project, lambda: site.wake("queue"))
     dispatcher = Dispatcher(

@@ -15,7 +15,6 @@ from trikk.core.clock import iso
 from trikk.core.errors import TrikkError
 from trikk.core.record import Record
 from trikk.runs.back_off import BackOff
-from trikk.server.presence.turns import Turns
 from trikk.server.site import Site
 
 _log = logging.getLogger("trikk.server")
@@ -67,17 +66,15 @@ class PartThread:
     Args:
         site: the server's.
         part: the part.
-        turns: where it is noted that it has been round.
         on_failure: is told of each turn that failed and each that went well after one, with how it is now.
     """
 
-    def __init__(self, site: Site, part: Part, turns: Turns, on_failure: Callable[[PartStatus], None]) -> None:
+    def __init__(self, site: Site, part: Part, on_failure: Callable[[PartStatus], None]) -> None:
         self.part = part
         self.status = PartStatus(part.name)
         self._site = site
-        self._turns = turns
         self._on_failure = on_failure
-        turns.expect(part.name, _TURNS_WITHIN)
+        site.turns.expect(part.name, _TURNS_WITHIN)
         self._next = threading.Event()
         self._stop = threading.Event()
         # A daemon: a turn that hangs in the system does not keep the process from ending in time.
@@ -121,7 +118,7 @@ class PartThread:
             self.status = PartStatus(self.part.name, turns=before.turns + 1)
             if before.failures:
                 _log.info("%s is well again, after %d failures", self.part.name, before.failures)
-        self._turns.turned(self.part.name)
+        self._site.turns.turned(self.part.name)
         if before.failures or self.status.failures:
             try:
                 self._on_failure(self.status)
@@ -143,8 +140,7 @@ class Parts:
     """All parts of a server, started and stopped together."""
 
     def __init__(self, site: Site, parts: Sequence[Part], on_failure: Callable[[PartStatus], None]) -> None:
-        self.turns = site.turns
-        self._threads = [PartThread(site, part, self.turns, on_failure) for part in parts]
+        self._threads = [PartThread(site, part, on_failure) for part in parts]
         self._clock = site.clock
 
     def start(self) -> None:

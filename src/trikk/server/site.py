@@ -10,11 +10,12 @@ from trikk.core.clock import Clock, SystemClock
 from trikk.execution.project import Project
 from trikk.server.presence.absence import note_absence
 from trikk.server.presence.beats import Presence
-from trikk.server.presence.served_code import ServedCode
+from trikk.server.presence.served_code import CodeSet, ServedCode
 from trikk.server.presence.turns import Turns
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
+    from trikk.triggers.declared import Declared
 
 
 class Site:
@@ -24,8 +25,8 @@ class Site:
         project: whose server it is.
         clock: time.
         code: the project's code as it was last described.
+        turns: when each part has last been round.
         presence: this server among the others of the project.
-        turns: whether all parts of the server turn.
         draining: set when the server is to end: nothing new is begun.
     """
 
@@ -33,8 +34,8 @@ class Site:
         self.project = project
         self.clock: Clock = clock or SystemClock()
         self.draining = threading.Event()
-        self.turns = Turns(self.clock)
         self.code = ServedCode(project.settings, self.clock, self.wake_all)
+        self.turns = Turns(self.clock)
         self.presence = Presence(project.journal, self.clock)
         self._wakers: dict[str, Callable[[], None]] = {}
 
@@ -59,9 +60,17 @@ class Site:
         Raises:
             TrikkError: if it never could.
         """
-        if not self.code.current.release and self.code.trouble is not None:
-            raise self.code.trouble
-        return self.code.current.graphs
+        return self._loaded().graphs
+
+    def triggers(self) -> Mapping[str, Declared]:
+        """Its triggers by name, likewise."""
+        return self._loaded().triggers
+
+    def _loaded(self) -> CodeSet:
+        current, trouble = self.code.current, self.code.trouble
+        if not current.release and trouble is not None:
+            raise trouble
+        return current
 
     def on_wake(self, part: str, wake: Callable[[], None]) -> None:
         """Say how a part is given its next turn at once."""

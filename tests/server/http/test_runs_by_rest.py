@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 from tests.execution.command import Folder, until
 from tests.server.served import RunningServer, ServedProject
 
-from trikk.server.http.request_keys import COUNTS_FOR, RunRequest, run_for
+from trikk.runs.journals.ledger import Added
+from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.server.http.request_keys import COUNTS_FOR, KeyedRequest, Place, run_for
+from trikk.web.refused import Refused
 
 ADD = {"pipeline": "add", "parameters": {"n": 1}}
 
@@ -74,27 +78,27 @@ def test_of_many_callers_with_one_key_each_gets_the_one_run(server: RunningServe
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-def test_a_key_counts_for_seven_days(place: ServedProject, server: RunningServer) -> None:
-    from trikk.pipeline.graph import Graph
+def test_a_key_counts_for_seven_days() -> None:
+    journal, begun, at = MemoryJournal(), [], 1_000_000.0
 
-    graph = next(Graph.read(g) for g in server.get("/pipelines")["pipelines"] if g["pipeline"] == "add")
-    request = RunRequest("add", {"n": 5}, "someone", "weekly")
-    begun = 1_000_000.0
-    first, is_new = run_for(place.project, graph, request, begun)
-    assert is_new
-    assert run_for(place.project, graph, request, begun + COUNTS_FOR - 1) == (first, False)
-    # Without its pipeline a repeated request is answered all the same.
-    assert run_for(place.project, None, request, begun + 1) == (first, False)
-    second, is_new = run_for(place.project, graph, request, begun + COUNTS_FOR)
-    assert is_new
-    assert second != first
-    assert run_for(place.project, graph, request, begun + COUNTS_FOR + 1) == (second, False)
-    # Another caller's key is another key.
-    third, is_new = run_for(place.project, graph, RunRequest("add", {"n": 6}, "another", "weekly"), begun)
-    assert is_new
-    assert third not in (first, second)
-    for run in (first, second, third):
-        server.ended(run)
+    def asked(now: float, request: KeyedRequest) -> tuple[str, bool]:
+        def begin(place: Place) -> Added:
+            begun.append(f"run{len(begun)}")
+            return journal.create_once(begun[-1], "add", {"parameters": {}}, **place)
+
+        return run_for(journal, request, now, begin)
+
+    request = KeyedRequest("add", {"n": 5}, "someone", "weekly")
+    assert asked(at, request) == ("run0", True)
+    assert asked(at + COUNTS_FOR - 1, request) == ("run0", False)
+    assert asked(at + COUNTS_FOR, request) == ("run1", True)
+    assert asked(at + COUNTS_FOR + 1, request) == ("run1", False)
+    assert asked(at + 2 * COUNTS_FOR - 1, replace(request, pipeline="sub")) == ("run2", True)
+    # Another caller's key is another key, and without one each request is another.
+    assert asked(at, replace(request, caller="another")) == ("run3", True)
+    assert [asked(at, replace(request, key="")) for _ in range(2)] == [("run4", True), ("run5", True)]
+    with pytest.raises(Refused, match="another request"):
+        asked(at + COUNTS_FOR + 2, replace(request, asked={"n": 6}))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from trikk.core.values import plain
 from trikk.core.zones import moment_of
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
-from trikk.models.state import ModelState, Move, MoveState
+from trikk.models.state import ModelState, Move, MoveState, model_document, model_summary
 from trikk.models.task import class_text
 from trikk.models.version import ModelVersion
 from trikk.models.version_table import side_by_side
@@ -71,7 +71,7 @@ def list_models(environment: str | None, as_json: bool) -> None:
     registry, where = _open(environment)
     states = [registry.state(name) for name in registry.names()]
     if as_json:
-        print_json({"environment": where, "models": [_summary(state, where) for state in states]})
+        print_json({"environment": where, "models": [model_summary(state, where) for state in states]})
         return
     if not states:
         echo("no models yet: register_model in a pipeline makes the first")
@@ -104,8 +104,7 @@ def show(reference: str, at: str | None, environment: str | None, as_json: bool)
     elif alias or version:
         _show_version(registry.resolve(reference, where), as_json=as_json)
     elif as_json:
-        state = registry.state(name)
-        print_json({**_summary(state, where), **_everything(state)})
+        print_json(model_document(registry.state(name), where))
     else:
         _show_model(registry.state(name), where)
 
@@ -238,30 +237,6 @@ def _moment(text: str, *, day_ends: bool = False) -> float:
     if day_ends and len(text) <= len("2020-03-03"):
         moment += timedelta(days=1, microseconds=-1)
     return moment_of(moment, project_zone()).timestamp()
-
-
-def _summary(state: ModelState, environment: str) -> dict[str, Any]:
-    newest = state.versions[max(state.versions)]
-    signature = newest.signature
-    classes = None if signature is None else signature.classes
-    return {
-        "name": state.name,
-        "environment": environment,
-        "versions": len(state.versions),
-        "registered": newest.created,
-        "task": None if signature is None or signature.task is None else str(signature.task),
-        **(classes.to_json() if classes else {"classes": None, "positive": None}),
-        "aliases": state.aliases(environment),
-        "pending": [m.to_json() for (where, _), m in state.pending.items() if where == environment],
-    }
-
-
-def _everything(state: ModelState) -> dict[str, Any]:
-    return {
-        "versions": [version.to_json() for version in state.versions.values()],
-        "moves": [move.to_json() for move in state.moves],
-        "approval": [{"environment": where, "alias": alias} for where, alias in sorted(state.guarded)],
-    }
 
 
 def _show_model(state: ModelState, environment: str) -> None:

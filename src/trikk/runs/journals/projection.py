@@ -20,7 +20,13 @@ _STATES: dict[str, RunStatus] = {
     EventKind.RUN_FAILED: RunStatus.FAILED,
     EventKind.RUN_CANCELLED: RunStatus.CANCELLED,
 }
-PROJECTED = frozenset(_STATES) | {EventKind.RUN_CREATED, EventKind.RUN_FORGOTTEN, EventKind.APPROVAL_DECIDED}
+_RESUMABLE = (RunStatus.FAILED, RunStatus.CANCELLED)
+PROJECTED = frozenset(_STATES) | {
+    EventKind.RUN_CREATED,
+    EventKind.RUN_FORGOTTEN,
+    EventKind.RUN_RESUME_REQUESTED,
+    EventKind.APPROVAL_DECIDED,
+}
 
 
 def row_after(row: RunRow, event: Event) -> RunRow:
@@ -34,9 +40,12 @@ def row_after(row: RunRow, event: Event) -> RunRow:
         return _forgotten(row, event.body)
     if kind == EventKind.APPROVAL_DECIDED:
         return replace(row, state=RunStatus.QUEUED) if row.state == RunStatus.WAITING else row
+    if kind == EventKind.RUN_RESUME_REQUESTED:
+        is_over = row.state in _RESUMABLE
+        return replace(row, state=RunStatus.QUEUED, ended=None, error=None) if is_over else row
     state = _STATES[kind]
     if state == RunStatus.WAITING:
-        return replace(row, state=state)
+        return replace(row, state=state, ended=None, error=None)
     started = event.at if row.started is None and state == RunStatus.RUNNING else row.started
     if state == RunStatus.RUNNING:
         return replace(row, state=state, started=started, ended=None, error=None)

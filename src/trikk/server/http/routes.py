@@ -46,6 +46,11 @@ class Call:
     caller: str  # who asks
 
 
+def who(call: Call) -> str:
+    """Who does it, as it is written down: whom the body names, as long as callers have no names of their own."""
+    return getattr(call.body, "by", "") or call.caller
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What goes back: a JSON document."""

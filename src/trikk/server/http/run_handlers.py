@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
 
-from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.errors import UnknownName
+from trikk.core.values import JSON
+from trikk.execution.queued_run import enqueue
+from trikk.runs.journals.ledger import Added
 from trikk.runs.states import RunStatus
 from trikk.server.http.doors import Doors
 from trikk.server.http.event_streams import EVENTS_TYPE
-from trikk.server.http.request_keys import RunRequest, run_for
+from trikk.server.http.request_keys import KeyedRequest, Place, run_for
 from trikk.server.http.routes import API, Answer, Call, Given
 from trikk.tracking.run_document import run_document
 from trikk.web.refused import Refused
@@ -55,26 +58,24 @@ def start_run(doors: Doors, call: Call) -> Answer:
     """Start a run: it is queued, and begins when its turn comes. With the same Idempotency-Key, the same run."""
     body: NewRun = call.body
     site = doors.site
-    request = RunRequest(body.pipeline, body.parameters, call.caller, call.headers.get("idempotency-key", ""))
-    if "idempotency-key" in call.headers and not request.key:
-        raise Refused(400, "the Idempotency-Key is empty", next="send a random UUID, or no such header")
     now = site.clock.now()
-    problem: TrikkError | None = None
-    try:
+    request = KeyedRequest.of(call, body.pipeline, {"pipeline": body.pipeline, "parameters": body.parameters})
+
+    def begin(place: Place) -> Added:
+        # Only now: who repeats a request is told of its run, even if the pipeline is gone or broken by then.
         graphs = site.graphs()
         if body.pipeline not in graphs:
-            problem = UnknownName("pipeline", body.pipeline, graphs)
-    except TrikkError as error:
-        graphs, problem = {}, error
-    # Even if the pipeline is gone by now: who repeats a request is told of its run.
-    run, is_new = run_for(site.project, graphs.get(body.pipeline), request, now)
-    if not run:
-        assert problem is not None
-        raise Refused(422, problem.what, next=problem.next) if isinstance(problem, UnknownName) else problem
+            unknown = UnknownName("pipeline", body.pipeline, graphs)
+            raise Refused(422, unknown.what, next=unknown.next)
+        origin: dict[str, JSON] = {"kind": "request", "by": request.by}
+        origin |= {"key": request.key} if request.key else {}
+        return enqueue(site.project, graphs[body.pipeline], body.parameters, origin, **place)
+
+    run_id, is_new = run_for(site.project.journal, request, now, begin)
     if is_new:
         site.wake("queue")
-    document = run_document(site.project, run, now)
-    return Answer(document, 201 if is_new else 200, {"location": f"{API}/runs/{run}"})
+    document = run_document(site.project, run_id, now)
+    return Answer(document, 201 if is_new else 200, {"location": f"{API}/runs/{run_id}"})
 
 
 def run(doors: Doors, call: Call) -> Answer:

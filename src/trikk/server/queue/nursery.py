@@ -211,8 +211,8 @@ def _import_what_drivers_need() -> None:
     import trikk.runs.journals.open_journal
     import trikk.runs.journals.sqlite_journal
     import trikk.storage.artifacts
-    import trikk.storage.stores.locations
-    import trikk.storage.tables.lazy_tables  # noqa: F401
+    import trikk.storage.lazy_tables
+    import trikk.storage.stores.locations  # noqa: F401
 
 
 def main() -> None:

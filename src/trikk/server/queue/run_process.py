@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from trikk.core.clock import Clock, iso
 from trikk.core.errors import LeaseHeld, LeaseLost, TrikkError
@@ -24,9 +25,11 @@ from trikk.core.values import JSON
 from trikk.execution.launch import leased
 from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
-from trikk.execution.resume import resume
+from trikk.execution.replay import drive_queued_replay, is_queued_replay
+from trikk.execution.resume import again_without_effects, resume
 from trikk.execution.run_options import How
 from trikk.runs.events import EventKind
+from trikk.runs.run_state import RunState
 from trikk.runs.states import OVER
 from trikk.tracking.mlflow.background_mirror import mirroring
 
@@ -50,8 +53,15 @@ def drive(project: Project, run: str, warm: Warm | None = None) -> int:
     how = How(hands_over=True)
     try:
         with mirroring(project):
-            if not is_withdrawn(project, run, how.clock):
-                resume(project, run, how, code="locked", confirm=lambda _: None, warm=warm)
+            if is_withdrawn(project, run, how.clock):
+                return 0
+            state = RunState.fold(run, project.journal.events(run))
+            if is_queued_replay(state):
+                drive_queued_replay(project, state, how)
+            else:
+                code: Any = state.resume_with or "locked"
+                ask = again_without_effects
+                resume(project, run, how, code=code, confirm=lambda _: None, ask=ask, warm=warm)
     except (LeaseHeld, LeaseLost):
         return 0  # another process has it, and that is as good
     except TrikkError as error:

@@ -1,0 +1,79 @@
+"""Requests that do something with a run that is there: cancel, resume, replay."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from trikk.core.errors import Conflict, RunError
+from trikk.core.values import JSON
+from trikk.execution.cancel import cancel as stop
+from trikk.execution.replay import comparison_of, queue_replay
+from trikk.execution.resume import changed_files, check_resumable
+from trikk.runs.events import EventKind
+from trikk.runs.states import RunStatus
+from trikk.server.http.doors import Doors
+from trikk.server.http.request_keys import KeyedRequest, run_for
+from trikk.server.http.routes import API, Answer, Call, Given, who
+from trikk.tracking.run_document import run_document
+
+_WAIT = 2.0  # seconds for a driver to stop its steps, before the answer says that it is about to
+
+
+class ResumeWith(Given, frozen=True):
+    """How a run is to go on."""
+
+    code: Literal["locked", "current"] | None = None  # whose; need not be said if both are the same
+    why: str = ""
+    by: str = ""
+
+
+def cancel(doors: Doors, call: Call) -> Answer:
+    """Stop a run. 202 if its driver is still about to; it can be resumed later."""
+    site, run = doors.site, call.path["run"]
+    journal = site.project.journal
+    if journal.row(run).state != RunStatus.CANCELLED:  # who repeats the request has what was wanted
+        stop(site.project, run, by=who(call), wait=_WAIT)
+    document = run_document(site.project, run, site.clock.now())
+    return Answer(document, 200 if document["state"] == RunStatus.CANCELLED else 202)
+
+
+def resume(doors: Doors, call: Call) -> Answer:
+    """Queue a run again that has failed or was cancelled; it goes on from its unfinished steps."""
+    site, run, body = doors.site, call.path["run"], call.body
+    project, now = site.project, site.clock.now()
+    while (state := project.run(run)).state not in (
+        RunStatus.QUEUED,
+        RunStatus.RUNNING,
+    ):  # else it was asked before
+        check_resumable(project, state, now)
+        changed = changed_files(project, state)
+        if changed and body.code is None:
+            raise RunError(
+                f"the project's code has changed since run {run}: {', '.join(changed[:5])}",
+                next='say which code runs the remaining steps: {"code": "current"} or {"code": "locked"}',
+            )
+        said: dict[str, JSON] = {"by": who(call), "why": body.why, "code": body.code or "locked"}
+        try:
+            project.journal.append(run, EventKind.RUN_RESUME_REQUESTED, said, at=now, after=state.seq)
+        except Conflict:
+            continue  # somebody else has done something with it meanwhile
+    site.wake("queue")
+    return Answer(run_document(project, run, now), 202)
+
+
+def replay(doors: Doors, call: Call) -> Answer:
+    """Queue a replay of a run that is over, as a new run from its lock; `comparison` tells what it proves."""
+    site, old = doors.site, call.path["run"]
+    project, now = site.project, site.clock.now()
+    pipeline = project.journal.row(old).pipeline
+    request = KeyedRequest.of(call, pipeline, {"replay": old})
+    run, is_new = run_for(project.journal, request, now, lambda place: queue_replay(project, old, **place))
+    if is_new:
+        site.wake("queue")
+    document = run_document(project, run, now)
+    return Answer(document, 201 if is_new else 200, {"location": f"{API}/runs/{run}"})
+
+
+def comparison(doors: Doors, call: Call) -> Answer:
+    """Compare a replay that is over with the run that it repeats, as `trikk replay --json` does."""
+    return Answer(comparison_of(doors.site.project, call.path["run"]).to_json())

@@ -1,0 +1,165 @@
+"""Requests on what is watched: triggers, monitors, incidents, and what runs ask people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from trikk.alerts.incidents.book import Book
+from trikk.core.errors import UnknownName
+from trikk.execution.approvals.decisions import decide
+from trikk.monitoring.figures.records import Records, names
+from trikk.server.http.doors import Doors
+from trikk.server.http.routes import API, Answer, Call, Given, Said, who
+from trikk.server.schedule import trigger_actions as actions
+from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
+from trikk.tracking.run_document import run_document
+from trikk.triggers.declared import Declared
+
+
+class FireAs(Given, frozen=True, rename={"tick": "for"}):
+    """For which moment a trigger is fired."""
+
+    tick: str | None = None  # "for" in JSON: a scheduled time, or a day that has one; the present if not given
+    by: str = ""
+
+
+class IncidentsQuery(Given, frozen=True):
+    """Which incidents are listed."""
+
+    all: bool = False  # resolved ones, too
+
+
+class MonitorQuery(Given, frozen=True):
+    """Which windows of a monitor are shown."""
+
+    kind: str | None = None  # hour, day, week or month; the monitor's first if not given
+    last: Annotated[int, Meta(ge=1, le=1000)] = 14
+
+
+class Decided(Given, frozen=True):
+    """Why somebody approves or refuses."""
+
+    why: str
+    step: str | None = None  # which step's question, if the run asks several things
+    by: str = ""
+
+
+def triggers(doors: Doors, _: Call) -> Answer:
+    """List triggers: when each comes due next, what it started last, whether it is paused."""
+    site = doors.site
+    rows = trigger_rows(site.project.journal, site.triggers().values(), site.clock.now())
+    return Answer({"triggers": [row.to_json() for row in rows]})
+
+
+def trigger(doors: Doors, call: Call) -> Answer:
+    """Show one trigger: in words, its next five times, and what became of the last ones."""
+    site = doors.site
+    declared = _declared(doors, call)
+    details = trigger_details(site.project.journal, site.code.current.triggers, declared.name, site.clock.now())
+    return Answer(details.to_json())
+
+
+def fire(doors: Doors, call: Call) -> Answer:
+    """Start a trigger's run by hand, or find the one that its moment has."""
+    site, body = doors.site, call.body
+    declared, now = _declared(doors, call), site.clock.now()
+    tick = None if body.tick is None else actions.tick_named(declared, body.tick)
+    graph = site.graphs()[declared.pipeline]
+    moment = datetime.fromtimestamp(now, UTC)
+    fired = actions.fire(site.project, declared, graph, tick=tick, by=who(call), now=moment)
+    if not fired.repeated:
+        site.wake("queue")
+    document = run_document(site.project, fired.run, now)
+    return Answer(document, 200 if fired.repeated else 201, {"location": f"{API}/runs/{fired.run}"})
+
+
+def pause(doors: Doors, call: Call) -> Answer:
+    """Let a trigger start nothing until it is unpaused."""
+    return _set_paused(doors, call, paused=True)
+
+
+def unpause(doors: Doors, call: Call) -> Answer:
+    """Let a trigger start runs again; what came due meanwhile is not made up for, but for events that wait."""
+    return _set_paused(doors, call, paused=False)
+
+
+def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer:
+    site, declared = doors.site, _declared(doors, call)
+    now = datetime.fromtimestamp(site.clock.now(), UTC)
+    actions.set_paused(site.project.journal, declared, paused=paused, by=who(call), why=call.body.why, now=now)
+    site.wake_all()  # sources hold back what a paused trigger does not take
+    return trigger(doors, call)
+
+
+def _declared(doors: Doors, call: Call) -> Declared:
+    declared, name = doors.site.triggers(), call.path["trigger"]
+    if name not in declared:
+        raise UnknownName("trigger", name, declared)
+    return declared[name]
+
+
+def monitors(doors: Doors, _: Call) -> Answer:
+    """List the monitors that have been evaluated, each with its newest labelled window."""
+    ledger, listed = doors.site.project.journal, []
+    for name in names(ledger):
+        records = Records(ledger, name)
+        spec = records.spec()
+        newest = records.newest(spec, spec.windows[0], 1, lambda window: window.whole.labelled)
+        shown = newest[0].to_json() if newest else None
+        listed.append({"monitor": spec.to_json(), "evaluated": records.cursor().at, "newest": shown})
+    return Answer({"monitors": listed})
+
+
+def monitor(doors: Doors, call: Call) -> Answer:
+    """Show a monitor's last windows: figures of all cases and of slices."""
+    query: MonitorQuery = call.query
+    records = Records(doors.site.project.journal, call.path["monitor"])
+    spec = records.spec()
+    kind = query.kind or spec.windows[0]
+    if kind not in spec.windows:
+        raise UnknownName("kind of window", kind, spec.windows)
+    windows = records.newest(spec, kind, query.last)
+    return Answer({"monitor": spec.to_json(), "kind": kind, "windows": [window.to_json() for window in windows]})
+
+
+def incidents(doors: Doors, call: Call) -> Answer:
+    """List open incidents, or all."""
+    book = Book(doors.site.project.journal)
+    listed = book.all() if call.query.all else [one for one in book.unfinished() if one.is_open]
+    return Answer({"incidents": [incident.to_json() for incident in listed]})
+
+
+def incident(doors: Doors, call: Call) -> Answer:
+    """Show one incident and everything that happened to it."""
+    book = Book(doors.site.project.journal)
+    shown = book.get(call.path["incident"])
+    return Answer({**shown.to_json(), "timeline": book.entries(shown)})
+
+
+def acknowledge(doors: Doors, call: Call) -> Answer:
+    """Say that somebody knows of an incident."""
+    book = Book(doors.site.project.journal)
+    said: Said = call.body
+    done = book.acknowledge(call.path["incident"], by=who(call), why=said.why, at=doors.site.clock.now())
+    return Answer(done.to_json())
+
+
+def approve(doors: Doors, call: Call) -> Answer:
+    """Approve what a run asks."""
+    return _decide(doors, call, approved=True)
+
+
+def refuse(doors: Doors, call: Call) -> Answer:
+    """Refuse what a run asks."""
+    return _decide(doors, call, approved=False)
+
+
+def _decide(doors: Doors, call: Call, *, approved: bool) -> Answer:
+    site, said = doors.site, call.body
+    now, run = site.clock.now(), call.path["run"]
+    decide(site.project.journal, run, said.step, approved=approved, by=who(call), why=said.why, now=now)
+    site.wake("queue")
+    return Answer(run_document(site.project, run, now))

@@ -1,0 +1,181 @@
+"""The rest of the API against a real server: actions on runs, triggers, what is stored and watched."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import pytest
+from tests.execution.command import Folder
+from tests.server.served import PIPELINES, RunningServer, ServedProject
+
+from trikk.alerts.incidents.book import Book
+from trikk.alerts.incidents.decision import Change, Decision, Opening
+from trikk.alerts.rules.rule import Rule, Severity
+from trikk.server.http.route_table import ROUTES
+
+MORE = """
+
+from trikk import approval
+from trikk.triggers import Cron
+
+
+@step
+def publish(n: int) -> int:
+    return n
+
+
+@pipeline(triggers=[Cron("0 4 * * *", timezone="Europe/Oslo", name="daily")])
+def nightly(n: int = 1):
+    publish(n)
+
+
+@pipeline
+def asks(n: int):
+    publish(n, after=approval("publish?", shows={"n": n}))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
+    return ServedProject(tmp_path_factory.mktemp("served"), PIPELINES + MORE)
+
+
+@pytest.fixture(scope="module")
+def server(place: ServedProject) -> Iterator[RunningServer]:
+    with place.server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def added(server: RunningServer) -> dict[str, object]:
+    run = server.run("add", n=7)
+    assert run["state"] == "succeeded"
+    return run
+
+
+def test_a_failed_run_is_resumed_once_however_often_it_is_asked(
+    server: RunningServer, place: ServedProject
+) -> None:
+    run = server.run("fragile", file="ready")
+    assert run["state"] == "failed"
+    (place.root / "ready").touch()
+    for _ in range(2):
+        assert server.post(f"/runs/{run['id']}/resume", {"why": "it is there now"}, 202)["id"] == run["id"]
+    resumed = server.ended(run["id"])
+    assert (resumed["state"], resumed["resumed"]) == ("succeeded", 1)
+    assert place.project.journal.check() == []
+    assert server.post(f"/runs/{run['id']}/resume", None, 409)["next"]
+
+
+def test_a_run_is_cancelled_and_goes_on(server: RunningServer, place: ServedProject) -> None:
+    run = server.post("/runs", {"pipeline": "waits", "parameters": {"file": "go"}}, 201)["id"]
+    server.ended(run, "running")
+    answer = server.client.post(f"/api/v1/runs/{run}/cancel", json={"by": "ada"})
+    assert answer.status_code in (200, 202)
+    assert server.ended(run)["state"] == "cancelled"
+    assert server.post(f"/runs/{run}/cancel")["state"] == "cancelled"
+    assert "ada" in str([e.body for e in place.project.journal.events(run)])
+    (place.root / "go").touch()
+    server.post(f"/runs/{run}/resume", None, 202)
+    assert server.ended(run)["state"] == "succeeded"
+    assert server.post(f"/runs/{run}/cancel", None, 409)["code"] == "run"
+
+
+def test_a_run_is_replayed_and_compared(server: RunningServer, added: dict[str, object]) -> None:
+    key = {"Idempotency-Key": "prove it"}
+    replay = server.post(f"/runs/{added['id']}/replay", None, 201, **key)
+    assert server.post(f"/runs/{added['id']}/replay", None, 200, **key)["id"] == replay["id"]
+    ended = server.ended(replay["id"])
+    assert (ended["state"], ended["origin"]) == ("succeeded", {"kind": "replay", "of": added["id"]})
+    comparison = server.get(f"/runs/{replay['id']}/comparison")
+    assert comparison["identical"]
+    assert comparison["of"] == added["id"]
+    assert {step["verdict"] for step in comparison["steps"]} == {"identical"}
+    assert server.get(f"/runs/{added['id']}/comparison", 409)["next"]
+    assert server.post("/runs/nosuchrun000/replay", None, 404)["next"]
+
+
+def test_a_trigger_is_shown_fired_and_paused(server: RunningServer, place: ServedProject) -> None:
+    listed = server.get("/triggers")["triggers"]
+    assert listed == Folder(place.root).good("triggers")
+    assert [row["name"] for row in listed] == ["daily"]
+    tick = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    run = server.post("/triggers/daily/fire", {"for": tick, "by": "ada"}, 201)
+    assert run["origin"]["trigger"] == "daily"
+    assert server.post("/triggers/daily/fire", {"for": tick}, 200)["id"] == run["id"]
+    assert server.ended(run["id"])["state"] == "succeeded"
+    assert server.post("/triggers/daily/pause", {"why": "holiday"})["paused"]
+    assert server.get("/triggers/daily")["next"] is None
+    assert not server.post("/triggers/daily/unpause")["paused"]
+    assert server.post("/triggers/weekly/fire", None, 404)["next"]
+    assert server.post("/triggers/daily/fire", {"for": "soon"}, 422)["next"]
+
+
+def test_what_a_run_asks_is_decided_by_rest(server: RunningServer) -> None:
+    run = server.post("/runs", {"pipeline": "asks", "parameters": {"n": 3}}, 201)["id"]
+    assert server.ended(run, "waiting")["approvals"][0]["question"] == "publish?"
+    assert server.post(f"/runs/{run}/approve", {"why": " "}, 422)["next"]
+    decided = server.post(f"/runs/{run}/approve", {"why": "it is good", "by": "ada"})
+    assert (decided["approvals"][0]["by"], decided["approvals"][0]["why"]) == ("ada", "it is good")
+    assert server.ended(run)["state"] == "succeeded"
+    assert server.post(f"/runs/{run}/refuse", {"why": "no"}, 409)["next"]
+
+
+def test_tables_and_artifacts_are_shown(
+    server: RunningServer, place: ServedProject, added: dict[str, object]
+) -> None:
+    assert [table["name"] for table in server.get("/tables")["tables"]] == ["totals"]
+    table = server.get("/tables/totals", rows=1)
+    assert table["columns"] == {"n": "Int64"}
+    assert len(table["head"]) == 1
+    assert server.get("/tables/totals", version=0)["version"] == 0
+    assert server.get("/tables/total", 404)["next"] == "did you mean totals?"
+    assert server.get("/tables/totals", 422, version=-1)["next"]
+    steps: list[dict[str, list[dict[str, str]]]] = added["steps"]  # type: ignore[assignment]
+    digest = steps[0]["outputs"][0]["digest"]
+    path = f"/api/v1/artifacts/{digest}"
+    whole = server.client.get(path)
+    assert whole.content == place.project.store.fetch(digest).read_bytes()
+    assert whole.headers["etag"] == f'"{digest}"'
+    part = server.client.get(path, headers={"range": "bytes=4-9"})
+    assert (part.status_code, part.content) == (206, whole.content[4:10])
+    assert server.client.get(path, headers={"if-none-match": f'"{digest}"'}).status_code == 304
+    assert server.client.get(path, headers={"range": "bytes=999999999-"}).status_code == 416
+    assert server.get(f"/artifacts/{'0' * 64}", 404)["next"]
+    assert server.get("/artifacts/trikk.toml", 404)["next"]
+
+
+def test_incidents_are_shown_and_acknowledged(server: RunningServer, place: ServedProject) -> None:
+    now = time.time()
+    rule = Rule(name="late").to_json()
+    opening = Opening(rule=rule, subject="add", title="add is late", severity=Severity.ALARM, since=now)
+    decision = Decision(Change.OPENED, "opened", "it did not come", opening=opening)
+    opened = Book(place.project.journal).apply(None, "late[add=a/b]", decision, at=now, channels=())
+    assert opened is not None
+    assert [i["title"] for i in server.get("/incidents")["incidents"]] == ["add is late"]
+    name = quote(opened.id)
+    known = server.post(f"/incidents/{name}/acknowledge", {"by": "ada", "why": "on it"})
+    assert known["acknowledged"] == "ada"
+    assert [entry["kind"] for entry in server.get(f"/incidents/{name}")["timeline"]][-1] == "incident.acknowledged"
+    assert server.get("/incidents/nothing-1", 404)["next"]
+
+
+def test_nothing_is_there_yet(server: RunningServer) -> None:
+    assert server.get("/models")["models"] == []
+    assert server.get("/models/people", 404)["next"]
+    assert server.get("/monitors")["monitors"] == []
+    assert server.get("/monitors/people", 404)["next"]
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.method == "POST"], ids=lambda r: r.path)
+def test_every_door_that_changes_something_refuses_what_it_does_not_know(
+    server: RunningServer, route: object
+) -> None:
+    path = re.sub(r"{(\w+)[^}]*}", r"\1", route.path)  # type: ignore[attr-defined]
+    answer = server.client.post(path, json={"no such": "thing"})
+    assert answer.status_code == 422, answer.text
+    assert server.client.post(path, content=b"a=b", headers={"content-type": "text/plain"}).status_code == 415
