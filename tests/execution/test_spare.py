@@ -10,11 +10,13 @@ import pytest
 from tests.execution.command import Folder
 
 PIPELINES = """
+import gc
 import sys
 from trikk import pipeline, step
 
 @step
 def first() -> int:
+    assert gc.isenabled()  # the host has it off while it imports
     return 1
 
 @step
