@@ -307,6 +307,30 @@ DATA = (
         target=1.5,
         quick=300_000,
     ),
+    Case(
+        name="table-versions",
+        about="20 writes of ten rows into a table of {size} versions",
+        size=10_000,
+        trikk=work("tables:appends", "trikk"),
+        floors={
+            "delta-rs, no sync": work("tables:appends", "delta-rs"),
+            "trikk, 100 versions": work("tables:appends", "trikk", 100),
+        },
+        target=1.5,
+        why="Each write is synced, has its digests noted, and looks first whether it was made before.",
+    ),
+    Case(
+        name="merge-wide",
+        about="ten rows replaced in a table of {size} columns",
+        size=1_600,
+        trikk=work("tables:merge", "trikk"),
+        floors={
+            "polars and fsync": work("tables:merge", "hand"),
+            "delta-rs": work("tables:merge", "delta-rs"),
+        },
+        quick=400,
+        why="The schema is JSON in the log; files are hashed when they are read and when they are written.",
+    ),
     *(
         Case(
             name=f"features-{size}-{store}",
