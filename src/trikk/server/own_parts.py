@@ -16,6 +16,7 @@ from trikk.server.queue.dispatcher import Dispatcher
 from trikk.server.queue.warm_launcher import open_launcher
 from trikk.server.schedule.engine import Engine
 from trikk.server.site import Site
+from trikk.server.sources_part import SourcesPart
 from trikk.triggers.declaration import Overlap
 
 _PART = "part "  # begins what is said of one
@@ -67,17 +68,17 @@ class SchedulePart:
     def __init__(self, site: Site, engine: Engine) -> None:
         self._site = site
         self.engine = engine
-        self._adopted = ""  # the release whose triggers the engine looks at
+        self.adopted = ""  # the release whose triggers the engine looks at
 
     def turn(self, now: float) -> float:
         """Decide what is due; seconds until the next turn."""
         code, standing = self._site.code.current, self._site.presence.standing
         if self._site.draining.is_set() or not (standing.may_fire and standing.mine == code.release):
-            self._adopted = ""  # another release's triggers may be taken in meanwhile
+            self.adopted = ""  # another release's triggers may be taken in meanwhile
             return _LOOK_AGAIN
-        if self._adopted != code.release:
+        if self.adopted != code.release:
             self.engine.adopt(code.triggers, code.graphs, now)
-            self._adopted = code.release
+            self.adopted = code.release
         return self.engine.turn(now)
 
     def close(self) -> None:
@@ -128,7 +129,8 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     )
     parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher)]
     if triggers:
-        parts.append(SchedulePart(site, Engine(site.project, lambda: site.wake("queue"))))
+        schedule = SchedulePart(site, Engine(site.project, lambda: site.wake("queue")))
+        parts += [schedule, SourcesPart(site, schedule.engine, lambda: schedule.adopted)]
     settings = site.project.settings.server
     # By older code, incidents of newer rules would end.
     is_mine = lambda: not site.presence.standing.is_outdone  # noqa: E731

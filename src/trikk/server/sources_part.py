@@ -1,0 +1,70 @@
+"""The sources of a server's triggers: opened when its triggers were taken in, and anew when they have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trikk.core.clock import iso
+from trikk.core.values import JSON
+from trikk.pipeline.parameters.trigger_event import Event
+from trikk.server.schedule.engine import Engine
+from trikk.server.site import Site
+from trikk.server.sources.open_sources import open_sources
+from trikk.server.sources.source_threads import SourceThreads
+
+_LOOK_AGAIN = 2.0  # seconds: how soon a server notices that its triggers are others
+
+
+class SourcesPart:
+    """Has sources looked at as long as this server's triggers count.
+
+    Args:
+        site: the server's.
+        engine: to which events are given.
+        adopted: the release whose triggers were taken in; "" if none of this server's count.
+    """
+
+    name = "sources"
+
+    def __init__(self, site: Site, engine: Engine, adopted: Callable[[], str]) -> None:
+        self._site = site
+        self._engine = engine
+        self._adopted = adopted
+        self._threads: SourceThreads | None = None
+        self._opened = ""
+        self._told: set[str] = set()
+
+    def turn(self, now: float) -> float:  # noqa: ARG002 - sources have the clock
+        """Open what is to be looked at, and say what is away; seconds until the next turn."""
+        adopted = self._adopted()
+        if adopted != self._opened:
+            self.close()
+            if adopted:  # in this order: a source remembers since when its trigger was taken in
+                triggers = self._engine.declared.values()
+                self._threads = open_sources(self._site.project, triggers, self._deliver, self._site.clock)
+                self._threads.start()
+            self._opened = adopted
+        self._tell()
+        return _LOOK_AGAIN
+
+    def close(self) -> None:
+        """Look at nothing any more; what was not handed over comes again."""
+        if self._threads is not None:
+            self._threads.close()
+        self._threads, self._opened = None, ""
+        self._tell()
+
+    def _deliver(self, trigger: str, event: Event) -> bool:
+        return not self._engine.deliver(trigger, event, self._site.clock.now()).waits
+
+    def _tell(self) -> None:
+        """Say with each beat which sources can't be looked at, so that an incident tells of them."""
+        health = self._threads.health() if self._threads is not None else {}
+        away: dict[str, JSON] = {
+            trigger: {"what": each.why, "next": each.next, "since": iso(each.away_since)}
+            for trigger, each in health.items()
+            if each.away_since is not None
+        }
+        for trigger in {*away, *self._told}:
+            self._site.presence.say(f"source {trigger}", away.get(trigger))
+        self._told = set(away)
