@@ -17,7 +17,7 @@ from trikk.publishing.broker_messages import Message
 _REFUSALS = {
     "Unsupported protocol version": "it does not speak MQTT 5: put ?version=3.1.1 behind the address",
     "Bad user name or password": "it does not know the user, or not this password",
-    "Not authorized": "the user may not connect, or not write to this topic",
+    "Not authorized": "the user may not connect, or not use this topic",
     "Banned": "it has shut this client out",
     "Packet too large": "a message is larger than it takes",
     "Topic name invalid": "it does not take this topic",
@@ -32,6 +32,8 @@ _SILENT = {
 }
 INFLIGHT = 100
 """So many messages are under way at once, if the broker takes as many."""
+KEEPALIVE = 30
+"""Seconds without a word after which either side asks whether the other is there."""
 _CONNECT_SECONDS = 5.0
 
 
@@ -133,7 +135,7 @@ class Client:
         client = self._make(seconds)
         name, _, port = host.rpartition(":")
         try:
-            client.connect(name.strip("[]"), int(port), keepalive=30)
+            client.connect(name.strip("[]"), int(port), keepalive=KEEPALIVE, **self._session())
         except (OSError, ValueError) as error:  # the ssl module's errors are among them
             self.trouble = f"{host}: {error}"
             if "handshake" in str(error) and isinstance(error, TimeoutError):
@@ -150,15 +152,20 @@ class Client:
             self.close()
         return self._connected.is_set()
 
+    def _identity(self) -> dict[str, Any]:
+        """As whom it connects: somebody new each time."""
+        return {"client_id": f"trikk-{secrets.token_hex(8)}"}
+
+    def _session(self) -> dict[str, Any]:
+        """What it asks for when it connects, in MQTT 5: nothing."""
+        return {}
+
     def _make(self, seconds: float) -> Any:
         from paho.mqtt import client as paho
         from paho.mqtt.enums import CallbackAPIVersion
 
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"trikk-{secrets.token_hex(8)}",
-            protocol=paho.MQTTv5 if self._five else paho.MQTTv311,
-        )
+        protocol = paho.MQTTv5 if self._five else paho.MQTTv311
+        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol, **self._identity())
         client.connect_timeout = seconds
         client.max_inflight_messages_set(INFLIGHT)
         client.max_queued_messages_set(0)
@@ -173,12 +180,16 @@ class Client:
         client.on_log = self._on_log
         return client
 
+    def _begin(self, client: Any) -> None:
+        """Called by the thread of paho's as soon as there is a connection."""
+
     def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:  # noqa: ARG002
         if reason.is_failure:
             self._trouble(str(reason))
         else:
             self._largest = getattr(properties, "MaximumPacketSize", None)
             self.window = min(INFLIGHT, getattr(properties, "ReceiveMaximum", INFLIGHT))
+            self._begin(client)
             self._connected.set()
             client.on_log = None  # it would be called for each message
         self.woken.set()

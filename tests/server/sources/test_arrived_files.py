@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trikk.server.sources import arrived_files
-from trikk.server.sources.arrived_files import ArrivedFiles, Listed, keys_of
+from trikk.server.sources.files import arrived_files
+from trikk.server.sources.files.arrived_files import ArrivedFiles, Listed, keys_of
 
 A, B = Listed("a.csv", 10, "1"), Listed("b.csv", 10, "1")
 

@@ -12,10 +12,10 @@ from tests.servers.s3 import S3Server
 
 from trikk.core.errors import StorageError
 from trikk.runs.journals.memory_journal import MemoryJournal
-from trikk.server.sources import file_source
-from trikk.server.sources.bucket_place import BucketPlace
-from trikk.server.sources.file_source import FileSource
-from trikk.server.sources.folder_place import FolderPlace
+from trikk.server.sources.files import file_source
+from trikk.server.sources.files.bucket_place import BucketPlace
+from trikk.server.sources.files.file_source import FileSource
+from trikk.server.sources.files.folder_place import FolderPlace
 from trikk.server.sources.source_memory import Memory
 from trikk.testing import ManualClock
 

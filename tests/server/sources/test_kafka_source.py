@@ -19,7 +19,7 @@ from trikk.core.errors import BrokerError
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.publishing.broker_address import resolve
 from trikk.runs.journals.memory_journal import MemoryJournal
-from trikk.server.sources.kafka_source import KafkaSource
+from trikk.server.sources.messages.kafka_source import KafkaSource
 from trikk.server.sources.payloads import LARGEST
 from trikk.server.sources.source_memory import Memory
 
@@ -216,7 +216,7 @@ def test_a_trigger_that_is_declared_anew_begins_at_the_end(topic_of: Callable[..
 def test_where_the_broker_has_forgotten_the_group_the_ledger_says_how_far_it_was(
     topic_of: Callable[..., Topic], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trikk.server.sources import kafka_source
+    from trikk.server.sources.messages import kafka_source
 
     monkeypatch.setattr(kafka_source, "_FAR", 2)
     topic = topic_of()

@@ -18,7 +18,7 @@ from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.sqlite_journal import SqliteJournal
 from trikk.server.schedule.engine import Engine
 from trikk.server.schedule.trigger_actions import set_paused
-from trikk.server.sources import kafka_source
+from trikk.server.sources.messages import kafka_source
 from trikk.server.sources.open_sources import open_sources
 from trikk.server.sources.source_threads import SourceThreads
 from trikk.storage.tables.versioned_tables import Tables, Write

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from trikk.core.clock import Clock, SystemClock
-from trikk.core.errors import TrikkError, UsageError
+from trikk.core.errors import TrikkError
 from trikk.execution.project import Project
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.publishing.broker_address import Transport
-from trikk.server.sources.bucket_place import BucketPlace
-from trikk.server.sources.file_source import SETTLE, FileSource
-from trikk.server.sources.folder_place import FolderPlace
-from trikk.server.sources.message_address import reading_address
+from trikk.server.sources.files.bucket_place import BucketPlace
+from trikk.server.sources.files.file_source import SETTLE, FileSource
+from trikk.server.sources.files.folder_place import FolderPlace
+from trikk.server.sources.messages.message_address import reading_address
 from trikk.server.sources.run_source import RunFeed, RunSource
 from trikk.server.sources.source import Source
 from trikk.server.sources.source_memory import Memory
@@ -100,7 +100,9 @@ def _opened(project: Project, declared: Declared, feed: RunFeed, clock: Clock, s
 def _messages(project: Project, trigger: str, written: str, memory: Memory, clock: Clock) -> Source:
     address = reading_address(written)
     if address.kind is Transport.MQTT:
-        raise UsageError("messages of MQTT are not read yet", where=address.label, next="use Kafka, or a webhook")
-    from trikk.server.sources.kafka_source import KafkaSource
+        from trikk.server.sources.messages.mqtt_source import MqttSource
+
+        return MqttSource(trigger, project.settings.name, address, project.journal, memory, clock)
+    from trikk.server.sources.messages.kafka_source import KafkaSource
 
     return KafkaSource(trigger, project.settings.name, address, memory, clock)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from trikk.core.errors import StorageError
 from trikk.core.text import printable
-from trikk.server.sources.arrived_files import Listed
+from trikk.server.sources.files.arrived_files import Listed
 from trikk.storage.stores.object_names import Location
 
 _DEEPEST = 32  # folders below the pattern's own

@@ -14,7 +14,7 @@ from trikk.core.clock import Clock
 from trikk.core.text import printable, shorten
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.journals.ledger import Entry
-from trikk.server.sources.arrived_files import KEY_BYTES, Arrival, ArrivedFiles, Listed, keys_of
+from trikk.server.sources.files.arrived_files import KEY_BYTES, Arrival, ArrivedFiles, Listed, keys_of
 from trikk.server.sources.source_memory import Kind, Memory
 
 SETTLE = 3.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trikk.server.sources.arrived_files import Listed
+from trikk.server.sources.files.arrived_files import Listed
 from trikk.storage.stores.buckets import connect_bucket, readable
 from trikk.storage.stores.object_names import locate
 

@@ -1,0 +1,1 @@
+"""Files of a folder and objects of a bucket that have arrived."""
