@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from trikk import pipeline, step
 from trikk.runs.journals.journal import Journal, RunRow
 from trikk.runs.journals.memory_journal import MemoryJournal
+from trikk.runs.run_state import RunState
 from trikk.server.schedule.engine import Engine
 from trikk.triggers import Event
 from trikk.triggers.declaration import Trigger
@@ -34,7 +35,9 @@ GRAPHS = {"nightly": nightly.graph}
 
 def project_of(journal: Journal | None = None) -> Any:
     """A project with that journal; one in memory if none is given."""
-    return SimpleNamespace(journal=journal or MemoryJournal(), settings=SimpleNamespace(environment="main"))
+    kept = journal or MemoryJournal()
+    settings = SimpleNamespace(environment="main")
+    return SimpleNamespace(journal=kept, settings=settings, run=lambda run: RunState.fold(run, kept.events(run)))
 
 
 def declared(**triggers: Trigger) -> dict[str, Declared]:

@@ -20,7 +20,9 @@ from tests.server.schedule.places import (
     ticks_of,
 )
 
+from trikk.core.clock import SystemClock
 from trikk.core.errors import JournalError, UnknownName
+from trikk.execution.launch import leased
 from trikk.runs.events import EventKind
 from trikk.runs.states import RunStatus
 from trikk.server.schedule.engine import Engine
@@ -167,8 +169,18 @@ def test_an_earlier_run_is_cancelled_before_the_later_one_is_queued() -> None:
     for day in range(2):
         look(engine, FOUR + day * DAY)
     first, second = rows_of(project)
+    assert [first.state, second.state] == [RunStatus.CANCELLED, RunStatus.QUEUED]  # nobody drove it
+
+
+def test_a_driver_is_asked_to_cancel_its_run_and_the_later_run_is_queued_behind_it() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=Cron("0 4 * * *", overlap=Overlap.CANCEL))
+    look(engine, FOUR)
+    (first,) = rows_of(project)
+    with leased(project.journal, first.id, SystemClock()):
+        look(engine, FOUR + DAY)
     assert [e.kind for e in project.journal.events(first.id)] == ["run.created", "run.cancel_requested"]
-    assert [e.kind for e in project.journal.events(second.id)] == ["run.created"]
+    assert [row.state for row in rows_of(project)] == [RunStatus.QUEUED] * 2
 
 
 @pytest.mark.parametrize("overlap", [Overlap.QUEUE, Overlap.ALLOW])

@@ -12,21 +12,22 @@ they die. What is left by a process that is killed:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
 from msgspec.structs import replace
 
-from trikk.core.errors import Conflict, ParameterError, UnknownName
+from trikk.core.errors import Conflict, ParameterError, RunError, UnknownName
 from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 from trikk.core.zones import day_start, moment_of, zone_of
+from trikk.execution.cancel import cancel
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.parameters.trigger_event import Event
-from trikk.runs.events import EventKind
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.states import OVER
 from trikk.triggers.clock_triggers import ClockTrigger
@@ -37,6 +38,7 @@ from trikk.triggers.trigger_state import TriggerEntry, TriggerState, adoption, b
 
 _PREFIX = "trigger/"
 _TICKS_SHOWN = 3
+_CANCEL_WAIT = 0.01  # seconds: long enough for one try, and no wait for a driver that has it
 _YEARS = range(1970, 9000)
 _PAYLOAD = 256_000
 """How large an event's JSON may be, in characters: it becomes part of its run's record, which every list reads."""
@@ -309,7 +311,7 @@ def _carry_out(
     if isinstance(decision, Start):
         moved = state.moved(decision.event.id) if is_clock else state
         if decision.cancels:
-            _cancel(project, declared, state, now)
+            _cancel(project, declared, state)
         try:
             fired = _start(project, declared, graph, standing, decision.event, moved, now)
         except ParameterError as error:
@@ -371,12 +373,12 @@ def _pass(ledger: Ledger, trigger: str, tick: str, fired: Fired, now: datetime) 
         _added(ledger, trigger, TriggerEntry.PASSED, body, now, standing.entry.seq, f"tick/{tick}/passed")
 
 
-def _cancel(project: Project, declared: Declared, state: TriggerState, now: datetime) -> None:
-    """Ask for the end of earlier runs. Before the later one is there: after a kill it is done again."""
+def _cancel(project: Project, declared: Declared, state: TriggerState) -> None:
+    """Cancel earlier runs, or ask their drivers to: before the later one is there, so that a kill loses none."""
     for run in state.unfinished:
-        if _is_unfinished(project, run):
-            body: dict[str, JSON] = {"by": f"trigger {declared.name}"}
-            project.journal.append(run, EventKind.RUN_CANCEL_REQUESTED, body, at=now.timestamp())
+        with suppress(RunError, UnknownName):  # it has ended meanwhile
+            # Here and now, if nobody drives it: one that waits for people would otherwise be in the way for ever.
+            cancel(project, run, by=f"trigger {declared.name}", wait=_CANCEL_WAIT)
 
 
 def _unfinished(project: Project, declared: Declared, standing: Standing) -> int:
