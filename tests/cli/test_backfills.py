@@ -138,6 +138,15 @@ def test_a_killed_backfill_goes_on_where_it_was_and_two_processes_share_one(nigh
     assert ends == [f"end 2020-03-0{n}" for n in range(1, 5)]
 
 
+def test_a_backfill_may_be_left_to_servers_and_carried_out_here_all_the_same(nights: Folder) -> None:
+    done = nights.trikk("backfill", "night", *FOUR, "--queue")
+    assert done.code == 0
+    assert "no server is there" in done.err
+    assert (begun(nights), only(nights)["left"]) == ([], 4)
+    assert "can't be combined" in nights.refused("backfill", "night", *FOUR, "--queue", "--missing")["what"]
+    assert nights.good("backfills", "resume", "last")["state"] == "succeeded"
+
+
 def test_a_day_that_waits_for_people_holds_the_others_back(nights: Folder) -> None:
     two = ["--from", "2020-03-01", "--to", "2020-03-02"]
     done = nights.trikk("backfill", "asking", *two)

@@ -12,6 +12,7 @@ from trikk.core.values import JSON
 from trikk.server.parts import Part, PartStatus
 from trikk.server.presence.heartbeat import Heartbeat
 from trikk.server.presence.looks import EVERY, Looks
+from trikk.server.queue.backfill_queue import BackfillQueue
 from trikk.server.queue.dispatcher import Dispatcher
 from trikk.server.queue.warm_launcher import open_launcher
 from trikk.server.schedule.engine import Engine
@@ -127,7 +128,7 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     dispatcher = Dispatcher(
         site.project, launcher, site.clock, lambda: site.draining.is_set() or site.presence.standing.is_outdone
     )
-    parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher)]
+    parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher), BackfillQueue(site)]
     if triggers:
         schedule = SchedulePart(site, Engine(site.project, lambda: site.wake("queue")))
         parts += [schedule, SourcesPart(site, schedule.engine, lambda: schedule.adopted)]

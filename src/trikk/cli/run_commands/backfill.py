@@ -26,13 +26,21 @@ from trikk.cli.run_commands.execute import (
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.errors import ParameterError, RunError, TrikkError, UsageError
 from trikk.execution.backfills.backfill_ledger import begin, moment_of, parameters_of, refresh
-from trikk.execution.backfills.backfill_state import Backfill, BackfillStatus, Day, Declaration, why_in_order
+from trikk.execution.backfills.backfill_state import (
+    Backfill,
+    BackfillStatus,
+    Day,
+    Declaration,
+    summary,
+    why_in_order,
+)
 from trikk.execution.backfills.backfill_state import progress as progress_of
 from trikk.execution.backfills.carrier import Carrier
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.pipeline.pipeline import parameters_for
+from trikk.runs.living_servers import living
 from trikk.runs.states import RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
 
@@ -123,6 +131,7 @@ class _Teller:
 @click.option("--parameter", help="The date parameter to fill; not needed if a pipeline has only one.")
 @click.option("--parallel", type=click.IntRange(1), default=1, metavar="N", help="So many days at once.")
 @click.option("--any-order", is_flag=True, help="With --parallel: the days need not follow on each other.")
+@click.option("--queue", "queued", is_flag=True, help="Only write it down: servers carry it out.")
 @click.option("--missing", is_flag=True, help="Leave out what has succeeded; resume what failed halfway.")
 @click.option("--with-current-code", "code", flag_value="current", help="Continue with the code as it is now.")
 @click.option("--with-locked-code", "code", flag_value="locked", help="Continue with each run's own code.")
@@ -142,6 +151,7 @@ def backfill(
     parameter: str | None,
     parallel: int,
     any_order: bool,
+    queued: bool,
     missing: bool,
     code: Any,
     quiet: bool,
@@ -155,6 +165,7 @@ def backfill(
 
     Stops at a failure unless --keep-going. `trikk backfills` lists what was begun, pauses it and goes on with it.
     """
+    _check_queued(queued=queued, missing=missing, watches=watches)
     days = tuple(day.isoformat() for day in _days(first, last, every))
     project = Project.open()
     how = How(keep_going=keep_going, max_parallel=max_parallel)
@@ -165,16 +176,41 @@ def backfill(
         given = {graph.pipeline: _known(graph, parameters) for graph in graphs}
         _check_order(graphs, parallel, any_order=any_order)
         hour = "" if at is None else _time(at).isoformat()
-        declaration = Declaration(pipelines, days, given, named, hour, missing, keep_going, parallel, max_parallel)
+        declaration = Declaration(
+            pipelines, days, given, named, hour, missing, keep_going, parallel, max_parallel, queued
+        )
         for graph in graphs:
             parameters_for(graph, parameters_of(declaration, (graph.pipeline, days[0])), text=True)
         begun = begin(project.journal, declaration, how.clock.now())
+        if queued:
+            return _tell_queued(project, begun, as_json=as_json)
         carrier, teller = carry(session, begun, code=code, quiet=quiet, watches=watches, as_json=as_json)
     result = report(carrier, teller, as_json=as_json)
     if teller.stopped and not as_json:
         echo(f"backfill {begun.id} has stopped; the whole of it: trikk backfills {begun.id}", err=True)
         echo(f"next: {_command_from(date.fromisoformat(teller.stopped))}", err=True)
     return result
+
+
+def _check_queued(*, queued: bool, missing: bool, watches: bool) -> None:
+    if queued and (missing or watches):
+        option = "--missing" if missing else "--watch"
+        raise UsageError(
+            f"--queue and {option} can't be combined", next=f"leave out {option}: servers look themselves"
+        )
+
+
+def _tell_queued(project: Project, begun: Backfill, *, as_json: bool) -> int:
+    if as_json:
+        print_json(summary(begun, {}))
+        return 0
+    echo(f"backfill {begun.id} is written down; see how far it is: trikk backfills {begun.id}")
+    if not living(project.journal.servers(), begun.begun):
+        echo(
+            f"no server is there to carry it out: trikk serve, or here: trikk backfills resume {begun.id}",
+            err=True,
+        )
+    return 0
 
 
 def carry(

@@ -65,9 +65,21 @@ def refresh(journal: Journal, backfill: Backfill) -> None:
         backfill.take_in(entry)
 
 
-def states_of(journal: Journal, backfill: Backfill) -> dict[str, RunStatus]:
-    """What the runs of a backfill are at."""
-    return {run: journal.row(run).state for run in backfill.runs.values()}
+def states_of(
+    journal: Journal, backfill: Backfill, known: dict[str, RunStatus] | None = None
+) -> dict[str, RunStatus]:
+    """What the runs of a backfill are at.
+
+    Args:
+        journal: the project's.
+        backfill: the backfill.
+        known: what was returned before, brought up to date; those that have succeeded are not asked again.
+    """
+    states = {} if known is None else known
+    for run in backfill.runs.values():
+        if states.get(run) != RunStatus.SUCCEEDED:
+            states[run] = journal.row(run).state
+    return states
 
 
 def change(journal: Journal, backfill: Backfill, kind: Change, *, by: str, why: str, now: float) -> None:
@@ -121,7 +133,13 @@ def claim_of(backfill: Backfill, day: Day) -> Claim:
     return Claim(PREFIX + backfill.id, Change.DAY_BEGUN, entry, identity="/".join(day), after=backfill.seq)
 
 
-def enqueue_next(project: Project, graphs: Mapping[str, Graph], backfill: Backfill, now: float) -> list[str]:
+def enqueue_next(
+    project: Project,
+    graphs: Mapping[str, Graph],
+    backfill: Backfill,
+    now: float,
+    known: dict[str, RunStatus] | None = None,
+) -> list[str]:
     """Queue the runs that may begin now, for a server to drive; their ids.
 
     Safe to be called by several servers at once. Days are begun as `next_days` says; what `missing` leaves out is
@@ -132,6 +150,7 @@ def enqueue_next(project: Project, graphs: Mapping[str, Graph], backfill: Backfi
         graphs: its pipelines by name.
         backfill: is brought up to date.
         now: wall time in seconds since 1970.
+        known: as of `states_of`.
 
     Raises:
         UnknownName: if a pipeline is not there any more.
@@ -139,7 +158,7 @@ def enqueue_next(project: Project, graphs: Mapping[str, Graph], backfill: Backfi
     """
     runs = []
     refresh(project.journal, backfill)
-    for day in next_days(backfill, states_of(project.journal, backfill)):
+    for day in next_days(backfill, states_of(project.journal, backfill, known)):
         if day[0] not in graphs:
             raise UnknownName("pipeline", day[0], graphs)
         as_of = moment_of(backfill.declaration, day, project.settings.timezone)

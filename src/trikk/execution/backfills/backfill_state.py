@@ -69,6 +69,7 @@ class Declaration(Record, frozen=True):
         keep_going: whether other days go on after a failure.
         parallel: how many days at once.
         max_parallel: how many steps of a run at once; None for the project's setting.
+        queued: whether servers begin the days.
     """
 
     pipelines: tuple[str, ...]
@@ -80,6 +81,7 @@ class Declaration(Record, frozen=True):
     keep_going: bool = False
     parallel: int = 1
     max_parallel: int | None = None
+    queued: bool = False
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from trikk.execution.backfills.backfill_ledger import (
     origin_of,
     parameters_of,
     refresh,
+    states_of,
 )
 from trikk.execution.backfills.backfill_state import (
     PREFIX,
@@ -95,7 +96,7 @@ class Carrier:
         """
         while not (self.done and self.done[-1].state == RunStatus.CANCELLED):
             refresh(self.session.project.journal, self.backfill)
-            runs = self._states_now()
+            runs = states_of(self.session.project.journal, self.backfill, self._states)
             if self._is_at_an_end(runs):
                 return
             left = self._left_behind(runs)
@@ -108,14 +109,6 @@ class Carrier:
                 self.session.how.clock.sleep(_LOOK_EVERY)
             else:
                 return
-
-    def _states_now(self) -> dict[str, RunStatus]:
-        """What the runs are at; those that have ended well are not asked for again."""
-        journal = self.session.project.journal
-        for run in self.backfill.runs.values():
-            if self._states.get(run) != RunStatus.SUCCEEDED:
-                self._states[run] = journal.row(run).state
-        return self._states
 
     def _is_at_an_end(self, runs: dict[str, RunStatus]) -> bool:
         if self.backfill.paused or self.backfill.cancelled:
