@@ -21,7 +21,7 @@ from trikk.core.settings import Settings
 from trikk.execution.project import Project
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
-from trikk.runs.living_servers import LOST_AFTER
+from trikk.runs.living_servers import LOST_AFTER, living
 from trikk.server.presence.absence import note_absence
 from trikk.server.schedule import trigger_actions
 from trikk.testing import MemoryJournal
@@ -67,7 +67,10 @@ class World:
             journal.append(name, f"run.{state}", {}, at=created + took)
 
     def readings(self) -> list[Reading]:
-        seen = see(DEFAULTS, Scene(self.project, self.now, pipelines=self.pipelines))
+        servers = self.project.journal.servers()
+        there = living(servers, self.at)
+        scene = Scene(self.project, self.now, pipelines=self.pipelines, servers=servers, living=there)
+        seen = see(DEFAULTS, scene)
         assert seen.errors == []
         return [reading for reading in seen.readings if reading.points]
 

@@ -24,6 +24,7 @@ from trikk.execution.queued_run import RunQueue
 from trikk.execution.session import Session
 from trikk.monitoring.figures.records import names
 from trikk.pipeline.graph import Graph
+from trikk.runs.living_servers import living
 
 _ROUNDS = 50
 _RUNS = 500
@@ -82,7 +83,9 @@ def look(
     # first, since rules judge the figures of now, by the alarms with which a monitor was evaluated
     outcome.evaluated, outcome.notes = evaluate_due(project, session, graphs, now)
     rules = rules_of(project, settings.rules, monitors)
-    scene = Scene(project, now, monitors, pipelines, set(names(project.journal)), broken)
+    servers = project.journal.servers()
+    there = living(servers, at)
+    scene = Scene(project, now, monitors, pipelines, set(names(project.journal)), broken, servers, there)
     seen = see(rules, scene)
     outcome.errors += seen.errors
     causes = book.causes()

@@ -23,6 +23,7 @@ from trikk.core.values import JSON
 if TYPE_CHECKING:
     from trikk.core.settings import Settings
     from trikk.execution.project import Project
+    from trikk.runs.journals.server_beats import Server
 
 DAY = 86400.0
 _ABOUT = ("monitor", "pipeline", "table", "trigger")
@@ -88,6 +89,8 @@ class Scene:
     evaluated: Collection[str] = ()  # names of the monitors that were ever evaluated
     # why the project's code can't be loaded, if it can't: names are those that are known from before
     broken: TrikkError | None = None
+    servers: Sequence[Server] = ()  # that are known, those that are gone too
+    living: Sequence[Server] = ()  # those of them that are there
 
 
 class Rule(Record, frozen=True, kw_only=True):

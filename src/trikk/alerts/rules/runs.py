@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from trikk.runs.journals.journal import RunRow
 
 _PAGE = 100
+_MORE = 3  # rows that are read beside those that are wanted: some do not count
 _NOT_COUNTED = ("replay", "sweep")  # tried by hand: they say nothing of the night's run
 _OVER = (RunStatus.SUCCEEDED, RunStatus.FAILED)
 _STATES = (*_OVER, RunStatus.RUNNING)
@@ -213,7 +213,7 @@ def recent(
 ) -> list[RunRow]:
     """The last runs of a pipeline in one of these states that had begun by `now`, oldest first."""
     latest: list[tuple[float, str, RunRow]] = []  # a heap: the earliest of them first
-    for row in _counting(project, pipeline, 0.0, states, but):
+    for row in _counting(project, pipeline, 0.0, states, but, first=most + _MORE):
         # Rows come by creation, a point counts by its own moment: a backfilled run may be of an earlier time.
         if len(latest) == most and latest[0][0] >= row.created:
             break  # nothing that was created before this can be later
@@ -223,18 +223,25 @@ def recent(
 
 
 def _counting(
-    project: Project, pipeline: str, since: float, states: tuple[str, ...], but: tuple[str, ...] = _NOT_COUNTED
+    project: Project,
+    pipeline: str,
+    since: float,
+    states: tuple[str, ...],
+    but: tuple[str, ...] = _NOT_COUNTED,
+    first: int = _PAGE,
 ) -> Iterator[RunRow]:
-    """The runs of a pipeline that were created after a moment and count, the newest first."""
-    for offset in itertools.count(0, _PAGE):
-        page = project.journal.runs(pipeline=pipeline, limit=_PAGE, offset=offset)
+    """The runs of a pipeline created after a moment that count, the newest first; `first` are read at once."""
+    offset, size = 0, first
+    while True:
+        page = project.journal.runs(pipeline=pipeline, limit=size, offset=offset)
         for row in page:
             if row.created < since:
                 return
             if row.state in states and row.origin.get("kind") not in but:
                 yield row
-        if len(page) < _PAGE:
+        if len(page) < size:
             return
+        offset, size = offset + size, _PAGE
 
 
 def _moment(row: RunRow) -> float:

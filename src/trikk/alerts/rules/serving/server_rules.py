@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity
-from trikk.alerts.rules.serving.served import known_servers, living_servers
+from trikk.alerts.rules.serving.served import is_served
 from trikk.core.clock import iso
 from trikk.core.digests import digest_json
 from trikk.core.values import JSON
@@ -35,7 +35,7 @@ class AwayRule(Rule, frozen=True, kw_only=True):
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """Servers, and times without any."""
-        return [SERVERS, ABSENCE] if known_servers(scene) else []
+        return [SERVERS, ABSENCE] if is_served(scene) else []
 
     def readings(self, scene: Scene, subject: str) -> list[Reading]:
         """One point of each."""
@@ -43,7 +43,7 @@ class AwayRule(Rule, frozen=True, kw_only=True):
 
     def _missed(self, scene: Scene) -> list[Reading]:
         now, zone = scene.now.timestamp(), scene.project.settings.timezone
-        servers, there = known_servers(scene), living_servers(scene)
+        servers, there = scene.servers, scene.living
         # One that is started again at once is missed by nobody, though its process was seen to be dead meanwhile.
         lost = [server for server in missed(servers, now) if now - server.at > LOST_AFTER]
         left = f"{len(there)} of the project's servers {'is' if len(there) == 1 else 'are'} there"
@@ -86,7 +86,7 @@ class TroubleRule(Rule, frozen=True, kw_only=True):
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """The servers' parts, and each trigger of which a server speaks or spoke."""
-        if not known_servers(scene):
+        if not is_served(scene):
             return []
         return [PARTS, *scene.project.journal.children("trigger/")]
 
@@ -97,7 +97,7 @@ class TroubleRule(Rule, frozen=True, kw_only=True):
         now = scene.now.timestamp()
         complaints = [
             (server, about, says)
-            for server in living_servers(scene)
+            for server in scene.living
             for about, says in server.says.items()
             if (about == begins or (subject == PARTS and about.startswith(begins)))
             and now - _since(says, server) > _LASTS
@@ -120,7 +120,7 @@ class TroubleRule(Rule, frozen=True, kw_only=True):
 
 def code_trouble(scene: Scene) -> tuple[Server, dict[str, Any]] | None:
     """A server that serves an older version, since the code that is there now does not load, and why not."""
-    for server in living_servers(scene):
+    for server in scene.living:
         if says := server.says.get("code"):
             return server, says
     return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity
 from trikk.alerts.rules.runs import PipelineRule, point_of, recent
-from trikk.alerts.rules.serving.served import known_servers
+from trikk.alerts.rules.serving.served import is_served
 from trikk.core.durations import lasting, show_seconds
 from trikk.core.values import JSON
 from trikk.core.zones import local_text
@@ -40,7 +40,7 @@ class TickRule(Rule, frozen=True, kw_only=True):
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """The trigger that it names, or all that servers have taken in."""
-        if not known_servers(scene):
+        if not is_served(scene):
             return []
         return [self.trigger] if self.trigger else scene.project.journal.children(_TRIGGERS)
 
@@ -50,7 +50,8 @@ class TickRule(Rule, frozen=True, kw_only=True):
         state = TriggerState.of(entry)
         if entry is None or state is None or entry.kind == TriggerEntry.RETIRED:
             return []
-        trigger = state.declared.trigger
+        declared = state.declared
+        trigger = declared.trigger
         if not isinstance(trigger, ClockTrigger):
             return []
         tick = None if state.paused else trigger.next_after(state.decided)
@@ -58,7 +59,7 @@ class TickRule(Rule, frozen=True, kw_only=True):
         moment = tick if tick is not None and is_late else state.decided
         shown = local_text(moment.timestamp(), scene.project.settings.timezone)
         text = f"nothing was started at {shown}" if is_late else f"up to {shown} everything was decided"
-        facts: dict[str, JSON] = {"trigger": subject, "due": shown, "pipeline": state.declared.pipeline}
+        facts: dict[str, JSON] = {"trigger": subject, "due": shown, "pipeline": declared.pipeline}
         at = moment.timestamp()
         point = Point(moment.astimezone(UTC).isoformat(), at, at, is_late, text, float(is_late), facts)
         return [Reading(self, subject, f"trigger {subject} has not come", (point,))]
@@ -77,7 +78,7 @@ class UsualRule(PipelineRule, frozen=True, kw_only=True):
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """The pipeline that it names, or all."""
-        return super().subjects(scene) if known_servers(scene) else []
+        return super().subjects(scene) if is_served(scene) else []
 
     def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
         """The last runs, each by the successes before it; one that goes on counts when it is over the limit."""
@@ -125,7 +126,7 @@ class WaitRule(PipelineRule, frozen=True, kw_only=True):
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """The pipeline that it names, or all."""
-        return super().subjects(scene) if known_servers(scene) else []
+        return super().subjects(scene) if is_served(scene) else []
 
     def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
         """The run that has waited longest; good if none has waited for too long."""
