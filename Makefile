@@ -49,6 +49,7 @@ format: setup  ## put the code into the project's style
 crash: setup  ## kill the driver at 500 random moments and compare with an undisturbed run
 	$(BIN)/python -m tests.crash --kills 500
 	$(BIN)/python -m tests.crash_commands --kills 60
+	$(BIN)/python -m tests.crash_server --kills 100 --serve
 	$(BIN)/python -m tests.crash_triggers --ticks 20000
 
 bench: setup  ## measure trikk beside the same work by hand, and write the page

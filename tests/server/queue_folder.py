@@ -6,9 +6,10 @@ import itertools
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from tests.execution.command import Folder
+from tests.execution.command import Folder, lives
 
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
@@ -49,6 +50,36 @@ def gated(name: str = "a"):
 def short(name: str = "a"):
     begin(name)
 """
+
+
+def processes(root: Path, module: str = "") -> list[int]:
+    """The processes of a project that run a module of trikk, or any; the oldest first."""
+    pids = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if str(root) in command and (not module or module in command):
+                pids += [int(entry.name)] if lives(int(entry.name)) else []
+    return sorted(pids)
+
+
+def parent(pid: int) -> int:
+    """The process that a process is a child of; 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:
+        return 0
+
+
+def forkers(root: Path, server: int) -> list[int]:
+    """A server's nursery and its template, those that are there; their forks have the same command lines."""
+    nursery = [pid for pid in processes(root, "trikk.server.queue.nursery") if parent(pid) == server]
+    return nursery + [
+        p for p in processes(root, "trikk.execution.templates.template_host") if parent(p) in nursery
+    ]
 
 
 class QueueFolder(Folder):

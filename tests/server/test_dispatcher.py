@@ -79,7 +79,6 @@ def test_a_run_is_started_once_however_many_servers_look(folder: QueueFolder, cl
         records = StartRecords(folder.project.journal)
         starts = {run: replace(s, by=replace(s.by, pid=pid, started=0.0)) for run, s in records.starts.items()}
         assert records.add(starts, runs, clock.now())
-        clock.advance(PAUSES.first)
         second.turn(clock.now())
         assert [launcher.started for launcher in launchers] == [runs, started]
 

@@ -6,11 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from tests.execution.command import lives, until
-from tests.server.queue_folder import CODE, QueueFolder
+from tests.server.queue_folder import CODE, QueueFolder, forkers, parent
 
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
@@ -53,35 +52,16 @@ def launcher(folder: QueueFolder) -> Iterator[WarmLauncher]:
         (folder.root / name).unlink(missing_ok=True)
     launcher = WarmLauncher(folder.project)
     yield launcher
-    nursery, template = forkers(folder)
+    nursery, template = forkers_here(folder)
     launcher.close()
     folder.touch("go")
     until(lambda: not any(lives(pid) for pid in (nursery, template) if pid))
 
 
-def processes(folder: QueueFolder, module: str) -> list[int]:
-    """The processes of a module of trikk in this project, the oldest first."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                command = (entry / "cmdline").read_bytes().decode().split("\0")
-            except OSError:
-                continue
-            if str(folder.root) in command and module in command and lives(int(entry.name)):
-                found.append(int(entry.name))
-    return sorted(found)
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def forkers(folder: QueueFolder) -> tuple[int, int]:
-    """The nursery and the template; 0 for one that is not there."""
-    nursery = [p for p in processes(folder, "trikk.server.queue.nursery") if parent(p) == os.getpid()]
-    template = [p for p in processes(folder, "trikk.execution.templates.template_host") if parent(p) in nursery]
-    return (nursery or [0])[0], (template or [0])[0]
+def forkers_here(folder: QueueFolder) -> tuple[int, int]:
+    """The nursery and the template of this process; 0 for one that is not there."""
+    nursery, template, *_ = (*forkers(folder.root, os.getpid()), 0, 0)
+    return nursery, template
 
 
 def begin(folder: QueueFolder, launcher: WarmLauncher, pipeline: str, *names: str) -> list[str]:
@@ -116,7 +96,7 @@ def stray_processes(folder: QueueFolder) -> list[int]:
 def test_runs_go_on_when_all_that_has_forked_them_is_killed(folder: QueueFolder, launcher: WarmLauncher) -> None:
     first, second = begin(folder, launcher, "gated", "a", "b")
     workers = holders(folder, "a", "b")
-    nursery, template = forkers(folder)
+    nursery, template = forkers_here(folder)
     drivers = [
         lease.holder.pid for run, lease in folder.project.journal.leases().items() if run in (first, second)
     ]
@@ -168,12 +148,12 @@ def test_a_new_template_takes_over_when_the_code_changes_and_the_last_one_serves
     folder.touch("go")
     code, line = made("a")
     assert line == "begin a"
-    first = forkers(folder)[1]
+    first = forkers_here(folder)[1]
     folder.write(pipelines=CODE.replace('f"begin {name}"', 'f"began {name}"'))
     changed = until(lambda: (lock := made("b")) and lock[0] != code and lock)
     assert changed[1] == "began b"
     until(lambda: not lives(first))
-    second = forkers(folder)[1]
+    second = forkers_here(folder)[1]
     good = (folder.root / "pipelines.py").read_text()
     with Session(folder.project, How()) as session:
         runs = [folder.ask(session, "short", name=f"c{n}") for n in range(2)]
@@ -185,7 +165,7 @@ def test_a_new_template_takes_over_when_the_code_changes_and_the_last_one_serves
     launcher.start(runs[1])
     until(over(folder, *runs))
     assert [folder.project.run(run).lock.get("code") for run in runs] == [changed[0]] * 2
-    assert forkers(folder)[1] == second
+    assert forkers_here(folder)[1] == second
     folder.write(pipelines=good + STRAYS)
 
 
@@ -203,7 +183,7 @@ def test_a_project_that_can_not_be_forked_has_hosts_of_their_own_and_the_run_say
         state = folder.project.run(run)
         assert (state.state, "'mine'" in str(state.isolation)) == ("succeeded", True)
     finally:
-        nursery = forkers(folder)[0]
+        nursery = forkers_here(folder)[0]
         launcher.close()
         folder.write(pipelines=CODE + STRAYS)
     until(lambda: not lives(nursery))

@@ -57,7 +57,9 @@ class QueueView:
         start, place = self.records.starts.get(row.id), self._place(row)
         attempts, trouble = 0, ""
         if start is not None and place in (Place.QUEUED, Place.LOST) and not self._has_gone_on(row, start):
-            attempts, trouble = start.attempts, last_words(self.project, row.id)
+            # That a server has died meanwhile is no fault of the run's: it goes on at once.
+            attempts = start.attempts - (start.by.is_alive() is False)
+            trouble = last_words(self.project, row.id)
         return Unfinished(
             run=row.id,
             pipeline=row.pipeline,
