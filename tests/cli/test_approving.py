@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +128,7 @@ def test_a_decision_may_be_written_down_only(project: Folder) -> None:
     assert project.good("resume", run)["state"] == "succeeded"
 
 
-def test_a_driver_that_is_at_other_steps_takes_a_decision(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    folder.write(
-        trikk='name = "busy"\n',
-        pipelines="""
+BUSY = """
 import time
 from pathlib import Path
 from trikk import approval, pipeline, step
@@ -149,8 +147,12 @@ def busy():
     ok = approval("publish?")
     slow()
     publish(after=ok)
-""",
-    )
+"""
+
+
+def test_a_driver_that_is_at_other_steps_takes_a_decision(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(trikk='name = "busy"\n', pipelines=BUSY)
     process = folder.start("run", "busy", "--json")
     try:
         while not (asked := folder.good("approvals")["approvals"]):
@@ -162,3 +164,18 @@ def busy():
     finally:
         (folder.root / "enough").touch()
     assert (ended.code, ended.json["state"], ended.json["resumed"]) == (0, "succeeded", 0)
+
+
+def test_deciding_goes_on_with_a_run_whose_driver_was_killed(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(trikk='name = "busy"\n', pipelines=BUSY)
+    process = folder.start("run", "busy")
+    while not (asked := folder.good("approvals")["approvals"]):
+        assert process.poll() is None, process.communicate()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    folder.touch("enough")
+    done = folder.trikk("approve", asked[0]["run"], "--why", "good")
+    assert done.code == 0, done
+    assert "approval: approved by" in done.err
+    assert folder.good("show", asked[0]["run"])["state"] == "succeeded"

@@ -108,6 +108,8 @@ def describe(event: Event, state: RunState) -> str | None:
     ):
         return None
     name = body["step"] if item is None else f"{body['step']}[{item}]"
+    if event.kind == EventKind.STEP_SUCCEEDED and body.get("reason"):  # people have decided
+        return f"  {name}: {body['reason']}"
     if event.kind == EventKind.STEP_SUCCEEDED:
         result = body.get("note") or ", ".join(artifact_text(a) for a in body["outputs"])
         return f"  {name}: succeeded in {show_seconds(body.get('seconds') or 0.0)}: {_written(body) or result}"

@@ -15,7 +15,7 @@ _LOOK_EVERY = 0.05
 
 
 def go_on(project: Project, run: str, how: How) -> RunState | None:
-    """Drive a run that a decision has queued again, if no server does, until it is over or asks the next question.
+    """Drive a run in which something was decided, if nobody else does, until it is over or asks the next question.
 
     Args:
         project: the project.
@@ -31,7 +31,7 @@ def go_on(project: Project, run: str, how: How) -> RunState | None:
     if living(project.journal.servers(), how.clock.now()):
         return None
     until = how.clock.monotonic() + _WAIT
-    while project.journal.row(run).state == RunStatus.QUEUED:
+    while _is_left(project, run):
         try:
             return resume(project, run, how, code="locked", confirm=lambda _: None)
         except LeaseHeld:
@@ -39,3 +39,9 @@ def go_on(project: Project, run: str, how: How) -> RunState | None:
                 return None
             how.clock.sleep(_LOOK_EVERY)
     return None
+
+
+def _is_left(project: Project, run: str) -> bool:
+    """Whether there is something to do in a run and nobody at it, be it that its driver has died meanwhile."""
+    state = project.journal.row(run).state
+    return state == RunStatus.QUEUED or (state == RunStatus.RUNNING and not project.is_driven(run))
