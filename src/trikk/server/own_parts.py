@@ -130,8 +130,8 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     )
     parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher), BackfillQueue(site)]
     if triggers:
-        schedule = SchedulePart(site, Engine(site.project, lambda: site.wake("queue")))
-        parts += [schedule, SourcesPart(site, schedule.engine, lambda: schedule.adopted)]
+        schedule = SchedulePart(site, site.engine)
+        parts += [schedule, SourcesPart(site, site.engine, lambda: schedule.adopted)]
     settings = site.project.settings.server
     # By older code, incidents of newer rules would end.
     is_mine = lambda: not site.presence.standing.is_outdone  # noqa: E731

@@ -89,8 +89,21 @@ class _Server:
         self._options = options
         self._parts = Parts(site, parts_of(site, triggers=options.triggers), partial(tell_of, site))
         self._doors = Doors(site, self._parts, EventStreams(site.project), ServerMetrics(site))
-        self._doors.metrics.gauge("event_streams", "Open streams of events.", lambda: self._doors.streams.readers)
+        self._add_gauges()
         self._connections = Connections(room_for(options.connections), _MAX_BODY, explain, "trikk.server")
+
+    def _add_gauges(self) -> None:
+        site, add = self._site, self._doors.metrics.gauge
+        add("event_streams", "Open streams of events.", lambda: self._doors.streams.readers)
+        add("trigger_lag_seconds", "For how long a moment is due that is not decided.", self._lag)
+        add("parts_failing", "Parts of the server whose last turn failed.", self._failing)
+        add("server_fires", "Whether this server's triggers count.", lambda: site.presence.standing.may_fire)
+
+    def _lag(self) -> float:
+        return self._site.engine.lag(self._site.clock.now())
+
+    def _failing(self) -> float:
+        return sum(status.failures > 0 for status in self._parts.status())
 
     async def run(self, started: Callable[[str], None]) -> None:
         from trikk.server.http.route_table import ROUTES

@@ -12,6 +12,7 @@ from trikk.server.presence.absence import note_absence
 from trikk.server.presence.beats import Presence
 from trikk.server.presence.served_code import CodeSet, ServedCode
 from trikk.server.presence.turns import Turns
+from trikk.server.schedule.engine import Engine
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
@@ -27,6 +28,7 @@ class Site:
         code: the project's code as it was last described.
         turns: when each part has last been round.
         presence: this server among the others of the project.
+        engine: decides what is due.
         draining: set when the server is to end: nothing new is begun.
     """
 
@@ -37,6 +39,7 @@ class Site:
         self.code = ServedCode(project.settings, self.clock, self.wake_all)
         self.turns = Turns(self.clock)
         self.presence = Presence(project.journal, self.clock)
+        self.engine = Engine(project, lambda: self.wake("queue"))
         self._wakers: dict[str, Callable[[], None]] = {}
 
     @property

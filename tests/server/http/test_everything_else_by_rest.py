@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+import httpx
 import pytest
-from tests.execution.command import Folder
+from tests.execution.command import Folder, until
 from tests.server.served import PIPELINES, RunningServer, ServedProject
 
 from trikk.alerts.incidents.book import Book
 from trikk.alerts.incidents.decision import Change, Decision, Opening
 from trikk.alerts.rules.rule import Rule, Severity
 from trikk.server.http.route_table import ROUTES
+from trikk.server.http.routes import Route
+from trikk.server.sources.webhook_signature import read_secret, sign
 
+SECRET = base64.b64encode(b"s" * 32).decode()
 MORE = """
 
 from trikk import approval
-from trikk.triggers import Cron
+from trikk.triggers import Cron, FileArrived, Webhook
 
 
 @step
@@ -28,7 +33,11 @@ def publish(n: int) -> int:
     return n
 
 
-@pipeline(triggers=[Cron("0 4 * * *", timezone="Europe/Oslo", name="daily")])
+DAILY = Cron("0 4 * * *", timezone="Europe/Oslo", name="daily")
+CALLED = Webhook("orders", secret="${HOOK_SECRET}", name="orders")
+
+
+@pipeline(triggers=[DAILY, CALLED, FileArrived("inbox/*.csv", name="inbox")])
 def nightly(n: int = 1):
     publish(n)
 
@@ -41,12 +50,14 @@ def asks(n: int):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
-    return ServedProject(tmp_path_factory.mktemp("served"), PIPELINES + MORE)
+    place = ServedProject(tmp_path_factory.mktemp("served"), PIPELINES + MORE)
+    (place.root / "inbox").mkdir()
+    return place
 
 
 @pytest.fixture(scope="module")
 def server(place: ServedProject) -> Iterator[RunningServer]:
-    with place.server() as running:
+    with place.server(HOOK_SECRET=SECRET) as running:
         yield running
 
 
@@ -102,7 +113,7 @@ def test_a_run_is_replayed_and_compared(server: RunningServer, added: dict[str, 
 def test_a_trigger_is_shown_fired_and_paused(server: RunningServer, place: ServedProject) -> None:
     listed = server.get("/triggers")["triggers"]
     assert listed == Folder(place.root).good("triggers")
-    assert [row["name"] for row in listed] == ["daily"]
+    assert [row["name"] for row in listed] == ["daily", "orders", "inbox"]
     tick = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     run = server.post("/triggers/daily/fire", {"for": tick, "by": "ada"}, 201)
     assert run["origin"]["trigger"] == "daily"
@@ -113,6 +124,36 @@ def test_a_trigger_is_shown_fired_and_paused(server: RunningServer, place: Serve
     assert not server.post("/triggers/daily/unpause")["paused"]
     assert server.post("/triggers/weekly/fire", None, 404)["next"]
     assert server.post("/triggers/daily/fire", {"for": "soon"}, 422)["next"]
+
+
+def test_a_signed_call_starts_one_run(server: RunningServer, place: ServedProject) -> None:
+    body, now = b'{"order": 7}', int(time.time())
+
+    def call(at: int, signature: str, hook: str = "orders") -> httpx.Response:
+        headers = {"webhook-id": "msg_1", "webhook-timestamp": str(at), "webhook-signature": signature}
+        return server.client.post(f"/hooks/{hook}", content=body, headers=headers)
+
+    right = sign(read_secret(SECRET, "orders"), "msg_1", now, body)
+    first = call(now, right)
+    assert first.status_code == 201, first.text
+    again = call(now, right)
+    assert (again.status_code, again.json()["run"]) == (200, first.json()["run"])
+    assert server.ended(first.json()["run"])["origin"] == {"kind": "trigger", "trigger": "orders", "tick": "msg_1"}
+    assert call(now, right[:-4] + "AAA=").status_code == 401
+    assert call(now - 1, right).status_code == 401
+    assert call(now, right, "others").status_code == 401
+    server.post("/triggers/orders/pause")
+    later = sign(read_secret(SECRET, "orders"), "msg_2", now, body)
+    waiting = {"webhook-id": "msg_2", "webhook-timestamp": str(now), "webhook-signature": later}
+    assert server.client.post("/hooks/orders", content=body, headers=waiting).status_code == 503
+    server.post("/triggers/orders/unpause")
+    assert SECRET not in place.log()
+
+
+def test_a_file_that_arrives_starts_a_run(server: RunningServer, place: ServedProject) -> None:
+    (place.root / "inbox" / "day.csv").write_text("n\n1\n")
+    runs = until(lambda: [r for r in server.get("/runs")["runs"] if r["origin"].get("trigger") == "inbox"])
+    assert server.ended(runs[0]["id"])["state"] == "succeeded"
 
 
 def test_what_a_run_asks_is_decided_by_rest(server: RunningServer) -> None:
@@ -164,6 +205,13 @@ def test_incidents_are_shown_and_acknowledged(server: RunningServer, place: Serv
     assert server.get("/incidents/nothing-1", 404)["next"]
 
 
+def test_metrics_tell_of_runs_triggers_and_parts(server: RunningServer, added: dict[str, object]) -> None:
+    assert server.metric('trikk_runs{state="succeeded"}') >= 1
+    assert server.metric("trikk_trigger_lag_seconds") < 60
+    assert server.metric("trikk_parts_failing") == 0
+    assert server.metric("trikk_server_fires") == 1
+
+
 def test_nothing_is_there_yet(server: RunningServer) -> None:
     assert server.get("/models")["models"] == []
     assert server.get("/models/people", 404)["next"]
@@ -171,11 +219,11 @@ def test_nothing_is_there_yet(server: RunningServer) -> None:
     assert server.get("/monitors/people", 404)["next"]
 
 
-@pytest.mark.parametrize("route", [r for r in ROUTES if r.method == "POST"], ids=lambda r: r.path)
-def test_every_door_that_changes_something_refuses_what_it_does_not_know(
-    server: RunningServer, route: object
-) -> None:
-    path = re.sub(r"{(\w+)[^}]*}", r"\1", route.path)  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    "route", [r for r in ROUTES if r.method == "POST" and r.body is not bytes], ids=lambda r: r.path
+)
+def test_a_door_that_changes_something_refuses_what_it_does_not_know(server: RunningServer, route: Route) -> None:
+    path = re.sub(r"{(\w+)[^}]*}", r"\1", route.path)
     answer = server.client.post(path, json={"no such": "thing"})
     assert answer.status_code == 422, answer.text
     assert server.client.post(path, content=b"a=b", headers={"content-type": "text/plain"}).status_code == 415

@@ -24,6 +24,7 @@ from trikk.core.errors import (
     TrikkError,
     UnknownName,
     UsageError,
+    WebhookRefused,
 )
 from trikk.core.record import Record
 from trikk.web.refused import Refused
@@ -40,6 +41,7 @@ _STATUSES: tuple[tuple[type[TrikkError], int], ...] = (
     (DefinitionError, 503),
     (ProjectError, 503),
     (MissingExtra, 501),
+    (WebhookRefused, 401),
     (UsageError, 422),
     (ArtifactMissing, 404),
     (ArtifactCorrupt, 500),

@@ -37,6 +37,7 @@ ROUTES = (
     Route("POST", f"{_TRIGGER}/fire", watch.fire, body=watch.FireAs, status=201),
     Route("POST", f"{_TRIGGER}/pause", watch.pause, body=Said),
     Route("POST", f"{_TRIGGER}/unpause", watch.unpause, body=Said),
+    Route("POST", "/hooks/{hook}", watch.hook, body=bytes, status=201),
     Route("GET", f"{API}/tables", data.tables),
     Route("GET", f"{API}/tables/{{table}}", data.table, query=data.TableQuery),
     Route("GET", f"{API}/models", data.models),

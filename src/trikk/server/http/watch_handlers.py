@@ -8,15 +8,19 @@ from typing import Annotated
 from msgspec import Meta
 
 from trikk.alerts.incidents.book import Book
-from trikk.core.errors import UnknownName
+from trikk.core.errors import UnknownName, WebhookRefused
+from trikk.core.network.addresses import fill
 from trikk.execution.approvals.decisions import decide
 from trikk.monitoring.figures.records import Records, names
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import API, Answer, Call, Given, Said, who
 from trikk.server.schedule import trigger_actions as actions
 from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
+from trikk.server.sources.webhook_signature import read_secret, verify
 from trikk.tracking.run_document import run_document
 from trikk.triggers.declared import Declared
+from trikk.triggers.event_triggers import Webhook
+from trikk.web.refused import Refused
 
 
 class FireAs(Given, frozen=True, rename={"tick": "for"}):
@@ -74,6 +78,24 @@ def fire(doors: Doors, call: Call) -> Answer:
         site.wake("queue")
     document = run_document(site.project, fired.run, now)
     return Answer(document, 200 if fired.repeated else 201, {"location": f"{API}/runs/{fired.run}"})
+
+
+def hook(doors: Doors, call: Call) -> Answer:
+    """Take a signed call of a webhook: start the run that it calls for, or find it."""
+    site, name = doors.site, call.path["hook"]
+    hooks = {d.trigger.hook: d for d in site.triggers().values() if isinstance(d.trigger, Webhook)}
+    if name not in hooks:
+        raise WebhookRefused(f"there is no webhook {name[:60]!r}")  # and not which ones there are
+    declared, now = hooks[name], site.clock.now()
+    secret = fill(hooks[name].trigger.secret, where=declared.where).text  # type: ignore[union-attr]
+    event = verify(call.headers, call.body, [read_secret(secret, name)], now, hook=name)
+    fired = site.engine.deliver(declared.name, event, now)
+    if fired.waits:  # nothing is written down: whoever calls has to do so again
+        raise Refused(
+            503, f"webhook {name} takes nothing now: {fired.why}", next="call again later, with the same id"
+        )
+    is_new = bool(fired.run) and not fired.repeated
+    return Answer({"run": fired.run or None, "why": fired.why}, 201 if is_new else 200)
 
 
 def pause(doors: Doors, call: Call) -> Answer:

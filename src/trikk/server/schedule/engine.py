@@ -152,6 +152,11 @@ class Engine:
             self._on_queued()
         return fired
 
+    def lag(self, now: float) -> float:
+        """Seconds for which the moment that is due and undecided for longest has been due; 0 if none is."""
+        with self._lock:
+            return max(0.0, (_moment(now) - self._heap[0][0]).total_seconds()) if self._heap else 0.0
+
     def find(self, trigger: str) -> Declared:
         """A trigger by its name; UnknownName if there is none."""
         declared = self.declared.get(trigger)
