@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.execution.command import Folder
 
 from trikk.execution.project import Project
@@ -115,6 +116,8 @@ def test_with_a_server_there_the_run_is_left_to_it(city: Folder) -> None:
     project, now = Project.open(city.root), time.time()
     try:
         server = Server(id="s1", holder=Holder.current(), release="abcdef0123", since=now, at=now)
+        trouble = {"what": "no broker answers", "next": "start it", "since": "2026-11-30T03:00:00.000Z"}
+        server = replace(server, says={"source broken-after-run": trouble})
         announce(project.journal, "abcdef0123", server, now)
         project.journal.beat(server)
         run = city.good("fire", "often", "--for", "2026-11-01T12:00")
@@ -122,6 +125,8 @@ def test_with_a_server_there_the_run_is_left_to_it(city: Folder) -> None:
         told = city.trikk("fire", "often", "--for", "2026-11-01T18:00").out
         assert "a server starts it" in told
         assert "release abcdef01 on " in city.trikk("triggers").out
+        away = city.trikk("triggers", "broken-after-run").out
+        assert "since 2026-11-30 04:00 CET: no broker answers; start it" in away
         project.journal.leave("s1", at=time.time())
     finally:
         project.close()

@@ -189,6 +189,12 @@ def _show(details: TriggerDetails) -> None:
         echo("  ", style(_until(row.name), fg="yellow"))
     if details.differs:
         echo("  servers go by another declaration of it; they read this one when their code is read again")
+    if away := details.away:
+        echo(
+            "  ",
+            style("away", fg="red"),
+            f"       since {_local(away['since'], zone)}: {away['what']}; {away['next']}",
+        )
     for number, tick in enumerate(details.coming):
         echo(f"  {'next' if number == 0 else '':<10} {_local(tick, zone)}")
     if not details.happened:

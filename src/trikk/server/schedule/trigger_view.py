@@ -12,6 +12,7 @@ from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.ledger import Entry, Ledger
+from trikk.runs.living_servers import living
 from trikk.server.schedule.trigger_actions import Standing, standing_of, subject_of
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.declared import Declared
@@ -52,6 +53,7 @@ class TriggerDetails(Record, frozen=True):
         where: where it is declared.
         declaration: the trigger as JSON.
         differs: whether servers go by another declaration than this one.
+        away: why what it waits for can't be looked at, as a living server says: what, next, since; None if it can.
         coming: the next five moments, ISO in its time zone.
         happened: what became of its last ticks, and who paused it, the newest first: kind, at, and of tick, run,
             state, why, by, first, last, count those that there are.
@@ -62,6 +64,7 @@ class TriggerDetails(Record, frozen=True):
     where: str
     declaration: dict[str, Any]
     differs: bool
+    away: dict[str, Any] | None
     coming: tuple[str, ...]
     happened: tuple[dict[str, Any], ...]
 
@@ -93,7 +96,7 @@ def trigger_details(
         raise UnknownName(
             "trigger", name, triggers, next=None if triggers else "declare one: see docs/triggers.md"
         )
-    declared = triggers[name]
+    declared, source = triggers[name], f"source {name}"
     standing = standing_of(journal, name)
     differs = standing is not None and (standing.is_retired or standing.state.declaration != described(declared))
     moment = datetime.fromtimestamp(now, UTC)
@@ -108,6 +111,7 @@ def trigger_details(
         where=declared.where,
         declaration=declared.trigger.to_json(),
         differs=differs,
+        away=next((s.says[source] for s in living(journal.servers(), now) if s.says.get(source)), None),
         coming=tuple(coming),
         happened=tuple(_told(journal, entry) for entry in reversed(newest_entries(journal, name, ticks))),
     )
