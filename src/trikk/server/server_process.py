@@ -22,6 +22,7 @@ from trikk.core.network.tls import is_here
 from trikk.server.own_parts import parts_of, tell_of
 from trikk.server.parts import Parts
 from trikk.server.site import Site
+from trikk.server.sources_part import SourcesPart
 
 if TYPE_CHECKING:
     pass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 GRACE = 15.0
 """Seconds from the signal to the end of the process, at most."""
 _FOR_REQUESTS, _FOR_PARTS = 6, 6.0  # seconds of these
+_FOR_SOURCES = 5.0  # seconds that the start waits for folders and brokers, which may be away
 _MAX_BODY = 1_000_000  # bytes: parameters, reasons, webhooks
 _log = logging.getLogger("trikk.server")
 
@@ -87,7 +89,9 @@ class _Server:
 
         self._site = site
         self._options = options
-        self._parts = Parts(site, parts_of(site, triggers=options.triggers), partial(tell_of, site))
+        parts = parts_of(site, triggers=options.triggers)
+        self._begun = [part.begun for part in parts if isinstance(part, SourcesPart)]
+        self._parts = Parts(site, parts, partial(tell_of, site))
         self._doors = Doors(site, self._parts, EventStreams(site.project), ServerMetrics(site))
         self._add_gauges()
         self._connections = Connections(room_for(options.connections), _MAX_BODY, explain, "trikk.server")
@@ -123,6 +127,8 @@ class _Server:
         try:
             await asyncio.to_thread(self._begin)
             self._parts.start()
+            for begun in self._begun:  # what arrives after the line that says it serves has to be seen as new
+                await asyncio.to_thread(begun.wait, _FOR_SOURCES)
             serving = loop.create_task(server.serve(sockets=[listening]))
             stop = asyncio.Event()
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from trikk.core.clock import iso
@@ -12,6 +13,7 @@ from trikk.server.site import Site
 from trikk.server.sources.open_sources import open_sources
 from trikk.server.sources.source_threads import SourceThreads
 
+_SOON = 0.05  # seconds: the schedule is about to take the triggers in
 _LOOK_AGAIN = 2.0  # seconds: how soon a server notices that its triggers are others
 
 
@@ -22,6 +24,10 @@ class SourcesPart:
         site: the server's.
         engine: to which events are given.
         adopted: the release whose triggers were taken in; "" if none of this server's count.
+
+    Attributes:
+        begun: set when each source was looked at once, or is not this server's to look at: what arrives from then
+            on is new. A server says only then that it serves.
     """
 
     name = "sources"
@@ -33,6 +39,7 @@ class SourcesPart:
         self._threads: SourceThreads | None = None
         self._opened = ""
         self._told: set[str] = set()
+        self.begun = threading.Event()
 
     def turn(self, now: float) -> float:  # noqa: ARG002 - sources have the clock
         """Open what is to be looked at, and say what is away; seconds until the next turn."""
@@ -45,6 +52,9 @@ class SourcesPart:
                 self._threads.start()
             self._opened = adopted
         self._tell()
+        if not adopted and self._site.code.current.release and self._site.presence.standing.may_fire:
+            return _SOON
+        self.begun.set()
         return _LOOK_AGAIN
 
     def close(self) -> None:

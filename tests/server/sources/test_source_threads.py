@@ -136,9 +136,13 @@ def test_a_look_that_costs_much_is_made_seldom() -> None:
         return look()
 
     box.look = slow  # type: ignore[method-assign]
-    watched = WatchedSource(box, lambda *_: True, clock)
-    watched.turn()
-    assert watched.due - clock.monotonic() == 100
+    working = WatchedSource(box, lambda *_: True, clock, cpu=clock.monotonic)
+    waiting = WatchedSource(box, lambda *_: True, clock, cpu=lambda: 0)
+    pauses = []
+    for watched in (working, working, waiting, waiting):
+        watched.turn()
+        pauses.append(watched.due - clock.monotonic())
+    assert pauses == [1, 100, 1, 2]  # the first look of all imports libraries
 
 
 def test_a_place_that_hangs_holds_up_no_other_nor_the_start_nor_the_end() -> None:

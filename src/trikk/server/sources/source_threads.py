@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
@@ -25,7 +26,7 @@ Deliver = Callable[[str, Event], bool]
 """Starts a trigger's run for an event, or finds that it has one; False if not now: it is to come again."""
 
 _BACK_OFF = BackOff(first=1.0, longest=30.0)
-_SHARE = 50  # a look that takes a second is followed by fifty without: 2 % of a core at most
+_SHARE = 50  # a look that works for a second is followed by fifty without: 2 % of a core at most
 _LONGEST_PAUSE = 300.0
 _log = logging.getLogger("trikk.server")
 
@@ -37,6 +38,7 @@ class WatchedSource:
         source: the source.
         deliver: what its events are handed to.
         clock: for pauses.
+        cpu: seconds for which this thread has worked.
 
     Attributes:
         health: how it fares; read by other threads, and only ever replaced as a whole.
@@ -44,18 +46,21 @@ class WatchedSource:
         looked: set when it has been looked at once, be it in vain.
     """
 
-    def __init__(self, source: Source, deliver: Deliver, clock: Clock) -> None:
+    def __init__(
+        self, source: Source, deliver: Deliver, clock: Clock, cpu: Callable[[], float] = time.thread_time
+    ) -> None:
         self.source = source
         self.health = Health()
         self.due = clock.monotonic()
         self.looked = threading.Event()
         self._deliver = deliver
         self._clock = clock
+        self._cpu = cpu
         self._failures = 0
 
     def turn(self) -> None:
         """Look, hand over, settle; whatever goes wrong is in `health`, and is tried again."""
-        began = self._clock.monotonic()
+        began, worked = self._clock.monotonic(), self._cpu()
         pause = self.source.every
         try:
             events = self.source.look()
@@ -68,10 +73,11 @@ class WatchedSource:
             self._recover()
             if len(settled) < len(events):
                 pause = max(pause, 1.0)
-        self.looked.set()
         now = self._clock.monotonic()
-        if self.source.every > 0:  # else its look waits for what comes, and costs nothing meanwhile
-            pause = max(pause, min(_SHARE * (now - began), _LONGEST_PAUSE))
+        # A look that waits for what comes costs nothing meanwhile, and the first one imports libraries.
+        if self.source.every > 0 and self.looked.is_set():
+            pause = max(pause, min(_SHARE * (self._cpu() - worked), _LONGEST_PAUSE), now - began)
+        self.looked.set()
         self.due = now + pause
 
     def _hand_over(self, events: Sequence[Event]) -> list[Event]:
