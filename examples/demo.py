@@ -159,6 +159,7 @@ def farewell(folder: Path, seconds: float) -> None:
         ("trikk sweep train -p day=2020-03-22 -p learning_rate=0.05,0.1 --metric mae", "search for parameters"),
         ("trikk models rollback people", "make the former champion champion again"),
         ("trikk endpoint people@champion", "serve the champion over HTTP"),
+        ("trikk serve", "serve the project itself: REST, health and metrics on http://127.0.0.1:8750"),
     ]:
         say(f"  {command:80}  {why}")
 

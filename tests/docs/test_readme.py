@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.execution.command import until
 
 README = Path(__file__).parents[2] / "README.md"
 CRASH = '    raise ValueError("no")\n'
@@ -56,12 +59,28 @@ def _walk(block: str, folder: Path) -> dict[str, str]:
         command = line.removeprefix("$ ").partition("  #")[0].strip()
         if command.startswith("make setup"):
             continue
+        if command == "trikk serve":
+            printed[command] = _served(folder)
+            continue
         answer = _shell(command, folder)
         assert answer.returncode == 0, f"{command}\n{answer.stdout}{answer.stderr}"
         printed[command] = answer.stdout + answer.stderr
         if " && cd " in command:
             folder = folder / command.rpartition(" && cd ")[2]
     return printed
+
+
+def _served(folder: Path) -> str:
+    """Serve until the schedule has fired and its run has ended, then press Ctrl-C; what `trikk runs` shows."""
+    with subprocess.Popen([sys.executable, "-m", "trikk.cli.main", "serve", "--port=0"], cwd=folder) as server:
+        try:
+            shown = until(
+                lambda: re.search(r"nightly +succeeded.*trigger often", _shell("trikk runs", folder).stdout)
+            )
+        finally:
+            server.send_signal(signal.SIGINT)
+    assert server.returncode == 0
+    return str(shown.group())
 
 
 def _shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
