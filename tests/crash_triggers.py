@@ -115,6 +115,7 @@ def disturb(location: str, ticks: int, engines: int, seed: int) -> dict[str, Any
     end, kills, jumps = START.timestamp() + ticks * EVERY, 0, 0
     began = time.monotonic()
     try:
+        _wait_until_adopted(location)  # before the time moves: what comes earlier is not due
         while clock.now() < end:
             time.sleep(rng.uniform(0.01, 0.1))
             # most often by a tick, at times by hours, as when a machine wakes up
@@ -152,6 +153,17 @@ def _end(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status), f"an engine has ended by itself: {status}"
+
+
+def _wait_until_adopted(location: str) -> None:
+    until = time.monotonic() + PATIENCE
+    journal = open_journal(location)
+    try:
+        while any(standing_of(journal, name) is None for name in TRIGGERS):
+            assert time.monotonic() < until, "no engine has taken the triggers in"
+            time.sleep(0.01)
+    finally:
+        journal.close()
 
 
 def _wait_until_decided(journal: Journal, end: float) -> None:
