@@ -173,4 +173,7 @@ class SourceThreads:
                 self._ended.wait(max(0.0, min(each.due for each in watched) - self._clock.monotonic()))
         finally:
             for each in watched:
-                each.source.close()
+                try:
+                    each.source.close()
+                except Exception as error:  # noqa: BLE001 - the others have to be closed, too
+                    _log.warning("trigger %s could not be closed: %s", each.source.trigger, printable(str(error)))
