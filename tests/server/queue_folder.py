@@ -102,7 +102,7 @@ class QueueFolder(Folder):
         """Write a run down that waits; returns its id."""
         tick = f"{next(self._numbers):05}"
         origin = {"kind": "trigger", "trigger": trigger, "tick": tick}
-        cause = {"subject": f"trigger/{trigger}", "kind": "tick.started", "identity": f"tick/{tick}"}
+        cause = {"subject": f"asked/{trigger}", "kind": "tick.started", "identity": f"tick/{tick}"}
         added = enqueue(self.project, session.graph(pipeline), parameters, origin, at=at, **cause)
         return str(added.entry.body["run"])
 

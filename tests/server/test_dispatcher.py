@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from tests.execution.command import until
 from tests.server.queue_folder import QueueFolder
 
-from trikk.core.errors import RunError
+from trikk.core.errors import RunError, UsageError
 from trikk.execution.approvals.decisions import decide
+from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.runs.events import EventKind
@@ -170,6 +171,10 @@ def test_a_run_that_no_process_can_drive_is_given_up_after_pauses_and_says_why(
     error = folder.project.journal.row(run).error
     assert error == f"no process could drive it: {ATTEMPTS} attempts in a row ended, and said: {launcher.words}"
     assert folder.project.journal.check() == []
+    # Somebody who wants it all the same is not told of what was before.
+    folder.project.journal.append(run, EventKind.RUN_RESUME_REQUESTED, {"by": "kari"}, at=clock.now())
+    server.turn(clock.now())
+    assert len(launcher.started) == ATTEMPTS + 1
 
 
 def test_runs_of_another_environment_are_left_to_its_servers(folder: QueueFolder, clock: ManualClock) -> None:
@@ -182,6 +187,37 @@ def test_runs_of_another_environment_are_left_to_its_servers(folder: QueueFolder
         server.turn(clock.now())
     assert launcher.started == []
     assert server.waits == {run: "it is of environment main, and this server is of staging"}
+
+
+def test_a_server_of_a_release_that_does_not_count_begins_no_run_and_goes_on_with_those_that_were_begun(
+    folder: QueueFolder, clock: ManualClock
+) -> None:
+    lost, waiting = ask(folder, 2)
+    folder.project.journal.append(lost, EventKind.RUN_STARTED, {}, at=6.0)
+    launcher = FakeLauncher()
+    server = Dispatcher(folder.project, launcher, clock, is_outdone=lambda: True)
+    server.turn(clock.now())
+    assert launcher.started == [lost]
+    assert server.waits == {waiting: "a server of the release that counts starts it"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("[server]\nslots = 0", "server.slots = 0"),
+        ("[server]\nslots = true", "server.slots = True"),
+        ('[server]\nmemory = "many"', "many"),
+        ("[server]\nslot = 3", "server.slot"),
+        ('[pools]\nwarehouse = "2"', "pools.warehouse = '2'"),
+        ("[pools]\n'a b' = 2", "can't name a pool"),
+        ("pools = 3", "pools must be a section"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(folder: QueueFolder, settings: str, says: str) -> None:
+    folder.write(trikk=f"{settings}\n")
+    with pytest.raises(UsageError) as error:
+        Project.open(folder.root)
+    assert says in error.value.what
 
 
 def test_a_draining_server_starts_nothing(folder: QueueFolder, clock: ManualClock) -> None:

@@ -125,9 +125,8 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
         UsageError: if the heartbeat's address can't be one.
     """
     launcher = open_launcher(site.project, lambda: site.wake("queue"))
-    dispatcher = Dispatcher(
-        site.project, launcher, site.clock, lambda: site.draining.is_set() or site.presence.standing.is_outdone
-    )
+    is_outdone = lambda: site.presence.standing.is_outdone  # noqa: E731
+    dispatcher = Dispatcher(site.project, launcher, site.clock, site.draining.is_set, is_outdone)
     parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher), BackfillQueue(site)]
     if triggers:
         schedule = SchedulePart(site, site.engine)

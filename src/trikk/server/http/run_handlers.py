@@ -10,11 +10,12 @@ from trikk.core.errors import UnknownName
 from trikk.core.values import JSON
 from trikk.execution.queued_run import enqueue
 from trikk.runs.journals.ledger import Added
-from trikk.runs.states import RunStatus
+from trikk.runs.states import OVER, RunStatus
 from trikk.server.http.doors import Doors
 from trikk.server.http.event_streams import EVENTS_TYPE
 from trikk.server.http.request_keys import KeyedRequest, Place, run_for
 from trikk.server.http.routes import API, Answer, Call, Given
+from trikk.server.queue.queue_view import why_waiting
 from trikk.tracking.run_document import run_document
 from trikk.web.refused import Refused
 
@@ -80,7 +81,11 @@ def start_run(doors: Doors, call: Call) -> Answer:
 
 def run(doors: Doors, call: Call) -> Answer:
     """Show one run, as `trikk show --json` prints it."""
-    return Answer(run_document(doors.site.project, call.path["run"], doors.site.clock.now()))
+    project, run_id, now = doors.site.project, call.path["run"], doors.site.clock.now()
+    document = run_document(project, run_id, now)
+    if document["state"] not in OVER and (waits := why_waiting(project, now, [run_id])):
+        document["waits"] = waits[run_id]
+    return Answer(document)
 
 
 def events(doors: Doors, call: Call) -> Answer | Response:

@@ -44,6 +44,8 @@ class Dispatcher:
         launcher: starts the processes; closed with the dispatcher.
         clock: time; the machine's if not given.
         is_draining: whether nothing new is to be started.
+        is_outdone: whether another server's release counts: then this one begins no run, which would be locked to
+            its code, and only goes on with runs that were begun.
 
     Attributes:
         waits: by run why it waits, as of the last turn; replaced, never changed.
@@ -57,11 +59,13 @@ class Dispatcher:
         launcher: Launcher,
         clock: Clock | None = None,
         is_draining: Callable[[], bool] = lambda: False,
+        is_outdone: Callable[[], bool] = lambda: False,
     ) -> None:
         self._project = project
         self._launcher = launcher
         self._clock = clock or SystemClock()
         self._is_draining = is_draining
+        self._is_outdone = is_outdone
         self._me = Holder.current()
         self._foreign: dict[str, str] = {}  # by run the environment, where it is not this server's
         self._expire_at = 0.0
@@ -110,6 +114,8 @@ class Dispatcher:
         if (environment := self._foreign.get(run.run)) is not None:
             ours = self._project.settings.environment
             return replace(run, hindrance=f"it is of environment {environment}, and this server is of {ours}")
+        if run.is_waiting and not run.begun and self._is_outdone():
+            return replace(run, hindrance="a server of the release that counts starts it")
         if run.attempts and run.run in self._troubles:
             return replace(run, trouble=self._troubles[run.run])
         return run

@@ -20,7 +20,12 @@ from trikk.server.queue.run_process import log_of
 from trikk.server.queue.start_decision import Limits, Place, Unfinished, decide
 from trikk.server.queue.start_records import Start, StartRecords
 
-_PROGRESS = (EventKind.STEP_SUCCEEDED, EventKind.RUN_HANDED_OVER, EventKind.RUN_WAITING)
+_PROGRESS = (
+    EventKind.STEP_SUCCEEDED,
+    EventKind.RUN_HANDED_OVER,
+    EventKind.RUN_WAITING,
+    EventKind.RUN_RESUME_REQUESTED,
+)
 _SHOWN = 200  # characters of a driver's last words
 
 
@@ -91,9 +96,7 @@ class QueueView:
         return self._started_here(run) if start.by == self._me else start.is_fresh(self._now)
 
     def _has_gone_on(self, row: RunRow, start: Start) -> bool:
-        """Whether the run has come further since a process was started for it, or was handed over in order."""
-        if row.started is None:
-            return False
+        """Whether the run has come further since a process was started for it, or was asked for anew."""
         return any(event.kind in _PROGRESS for event in self._journal.events(row.id, after=start.seq))
 
 
