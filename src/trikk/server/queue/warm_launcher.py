@@ -89,9 +89,9 @@ class WarmLauncher:
 
     def close(self) -> None:
         """Start no more; what was started goes on."""
-        if self._control is not None:
-            self._control.shutdown(socket.SHUT_RDWR)  # closing it would leave the thread that reads it waiting
-            self._control = None
+        control, self._control = self._control, None  # first: the thread that reads it takes its end for no loss
+        if control is not None:
+            control.shutdown(socket.SHUT_RDWR)  # closing it would leave that thread waiting
         if self._process is not None and self._process.poll() is None:
             self._process.returncode = 0  # it ends when its last driver has, and nobody here waits for that
         self._cold.close()
