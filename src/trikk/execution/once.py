@@ -100,8 +100,8 @@ class Attempt:
 
     @property
     def is_queued(self) -> bool:
-        """Whether its run was queued, and its end is not noted."""
-        return self.state == RunStatus.QUEUED
+        """Whether its run was queued, and its end is not noted; one that was claimed may have ended queued."""
+        return self.claim is None and self.state == RunStatus.QUEUED
 
 
 def take_in(attempts: list[Attempt], entry: Entry) -> None:
