@@ -29,8 +29,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
 
 @pytest.fixture(scope="module")
 def server(place: ServedProject) -> Iterator[RunningServer]:
-    with place.server() as running:
+    with place.server("--allow-origin", "https://app.example") as running:
         yield running
+
+
+def test_an_allowed_page_may_ask_and_read(server: RunningServer) -> None:
+    asks = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    for answer in (
+        server.client.options("/api/v1/runs", headers=asks),
+        server.client.get("/healthz", headers=asks),
+    ):
+        assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    assert "access-control-allow-origin" not in server.client.get("/healthz").headers
 
 
 def test_a_run_is_started_and_shown_as_the_command_shows_it(server: RunningServer, place: ServedProject) -> None:

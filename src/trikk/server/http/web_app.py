@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -60,12 +60,12 @@ class WebApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
-            self._callers.check(scope["headers"], scope["http_version"])
+            origin = self._callers.check(scope["headers"], scope["http_version"])
         except Refused as error:
             self._connections.say(f"callers {error.status}", f"{error.what}: {error.next}")
             await problem_response(error, connection="close")(scope, receive, send)
             return
-        await self._router(scope, receive, send)
+        await self._router(scope, receive, _shared(send, origin) if origin else send)
 
     async def answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to a route."""
@@ -103,6 +103,24 @@ class _Endpoint:
         else:
             error = Refused(405, f"{scope['path']} does not take {method}", next=f"use {self._allowed}")
             await problem_response(error, allow=self._allowed, connection="close")(scope, receive, send)
+
+
+def _shared(send: Send, origin: str) -> Send:
+    """Let a browser give answers to a page of that origin, which may ask."""
+    allowed = [
+        (b"access-control-allow-origin", origin.encode()),
+        (b"access-control-allow-methods", b"GET, POST"),
+        (b"access-control-allow-headers", b"content-type, idempotency-key, last-event-id, range"),
+        (b"access-control-expose-headers", b"etag, location, retry-after"),
+        (b"vary", b"origin"),
+    ]
+
+    async def send_shared(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *allowed]}
+        await send(message)
+
+    return send_shared
 
 
 def problem_response(error: BaseException, **headers: str) -> Response:
