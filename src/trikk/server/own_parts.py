@@ -124,8 +124,11 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     Raises:
         UsageError: if the heartbeat's address can't be one.
     """
+
+    def is_outdone() -> bool:
+        return site.presence.standing.is_outdone
+
     launcher = open_launcher(site.project, lambda: site.wake("queue"))
-    is_outdone = lambda: site.presence.standing.is_outdone  # noqa: E731
     dispatcher = Dispatcher(site.project, launcher, site.clock, site.draining.is_set, is_outdone)
     parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher), BackfillQueue(site)]
     if triggers:
@@ -133,8 +136,7 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
         parts += [schedule, SourcesPart(site, site.engine, lambda: schedule.adopted)]
     settings = site.project.settings.server
     # By older code, incidents of newer rules would end.
-    is_mine = lambda: not site.presence.standing.is_outdone  # noqa: E731
-    parts.append(Looks(site.code, site.clock, is_mine, settings.get("look", EVERY)))
+    parts.append(Looks(site.code, site.clock, lambda: not is_outdone(), settings.get("look", EVERY)))
     if "heartbeat" in settings:
         parts.append(Heartbeat(settings["heartbeat"], site.clock, partial(troubled, site)))
     return parts

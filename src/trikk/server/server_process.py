@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from trikk.core.errors import MissingExtra, UsageError
 from trikk.core.network.tls import is_here
@@ -23,9 +22,6 @@ from trikk.server.own_parts import parts_of, tell_of
 from trikk.server.parts import Parts
 from trikk.server.site import Site
 from trikk.server.sources_part import SourcesPart
-
-if TYPE_CHECKING:
-    pass
 
 GRACE = 15.0
 """Seconds from the signal to the end of the process, at most."""
@@ -43,9 +39,8 @@ class ServeOptions:
     port: int = 8750  # 0 for a free one
     triggers: bool = True  # whether it looks for what is due and starts it; else it only answers and drives runs
     open_to_all: bool = False  # whether it may listen where others reach it, though nobody has to say who they are
-    allow_hosts: tuple[
-        str, ...
-    ] = ()  # names by which it is called, beside this machine's and its own; "*" for any
+    # names by which it is called, beside this machine's and its own; "*" for any
+    allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()  # web pages that may ask, beside its own
     connections: int = 2000  # the most that may be open at once; fewer where the process may open fewer files
 
