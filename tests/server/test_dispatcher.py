@@ -18,6 +18,8 @@ from trikk.execution.session import Session
 from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
+from trikk.server.presence.served_code import ServedCode
+from trikk.server.queue import run_process
 from trikk.server.queue.dispatcher import Dispatcher
 from trikk.server.queue.launcher import ColdLauncher
 from trikk.server.queue.start_decision import ATTEMPTS, PAUSES
@@ -31,6 +33,7 @@ class FakeLauncher:
     def __init__(self, *, stays: bool = True, words: str = "") -> None:
         self.started: list[str] = []
         self.stays, self.words = stays, words
+        self.has_code = False
 
     def start(self, run: str) -> None:
         self.started.append(run)
@@ -199,6 +202,36 @@ def test_a_server_of_a_release_that_does_not_count_begins_no_run_and_goes_on_wit
     server.turn(clock.now())
     assert launcher.started == [lost]
     assert server.waits == {waiting: "a server of the release that counts starts it"}
+
+
+def test_runs_wait_for_code_that_loads_unless_there_is_some_from_before(
+    folder: QueueFolder, clock: ManualClock
+) -> None:
+    begun, waiting = ask(folder, 2)
+    good = (folder.root / "pipelines.py").read_text()
+    folder.write(pipelines="import no_such_module\n")
+    journal = folder.project.journal
+    # A driver that is faster than the server's look at the code fails nothing either.
+    assert run_process.drive(folder.project, waiting) == 1
+    assert journal.row(waiting).state == "queued"
+    journal.append(begun, EventKind.RUN_STARTED, {}, at=6.0)
+    launcher, code = FakeLauncher(), ServedCode(folder.project.settings, clock)
+    server = Dispatcher(folder.project, launcher, clock, trouble=lambda: code.trouble)
+    code.read()
+    server.turn(clock.now())
+    assert launcher.started == [begun], "its code is its own"
+    assert server.waits[waiting].startswith("the project's code does not load: ")
+    assert "no_such_module" in server.waits[waiting]
+    assert code.trouble is not None
+    says = {"code": code.trouble.to_json()}
+    journal.beat(Server(id="s", holder=Holder.current(), at=folder.now(), says=says))
+    assert folder.good("show", waiting)["waits"] == server.waits[waiting]
+    launcher.has_code = True
+    server.turn(clock.now())
+    assert launcher.started == [begun, waiting]
+    folder.write(pipelines=good)
+    assert run_process.drive(folder.project, waiting) == 0
+    assert journal.row(waiting).state == "succeeded"
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ def test_a_new_template_takes_over_when_the_code_changes_and_the_last_one_serves
     log = folder.root / ".trikk" / "server" / "nursery.log"
     launcher.start(runs[0])
     until(lambda: "no_such_module" in log.read_text())
+    assert launcher.has_code
     launcher.start(runs[1])
     until(over(folder, *runs))
     assert [folder.project.run(run).lock.get("code") for run in runs] == [changed[0]] * 2
@@ -182,6 +183,7 @@ def test_a_project_that_can_not_be_forked_has_hosts_of_their_own_and_the_run_say
         until(over(folder, run))
         state = folder.project.run(run)
         assert (state.state, "'mine'" in str(state.isolation)) == ("succeeded", True)
+        assert not launcher.has_code
     finally:
         nursery = forkers_here(folder)[0]
         launcher.close()

@@ -128,7 +128,8 @@ def start_queued(
     """Lock a run that waits, and drive it to its end.
 
     What it was asked for may have become wrong while it waited (the pipeline is gone or takes other parameters, a
-    table is missing): then it fails with the reason, rather than wait for ever.
+    table is missing): then it fails with the reason, rather than wait for ever. Code that does not load is no
+    fault of the run's, which goes on waiting.
 
     Args:
         project: the project.
@@ -140,7 +141,11 @@ def start_queued(
 
     Returns:
         The run's state at its end.
+
+    Raises:
+        TrikkError: if the code does not load; nothing was written.
     """
+    executor.graphs()
     try:
         graph = graph_of(executor, state.pipeline)
         parameters_for(graph, state.parameters)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.server.parts import Part, PartStatus
 from trikk.server.presence.heartbeat import Heartbeat
@@ -128,8 +129,11 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     def is_outdone() -> bool:
         return site.presence.standing.is_outdone
 
+    def trouble() -> TrikkError | None:
+        return site.code.trouble
+
     launcher = open_launcher(site.project, lambda: site.wake("queue"))
-    dispatcher = Dispatcher(site.project, launcher, site.clock, site.draining.is_set, is_outdone)
+    dispatcher = Dispatcher(site.project, launcher, site.clock, site.draining.is_set, is_outdone, trouble)
     parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher), BackfillQueue(site)]
     if triggers:
         schedule = SchedulePart(site, site.engine)

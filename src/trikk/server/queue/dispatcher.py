@@ -24,7 +24,7 @@ from trikk.runs.journals.lease import Holder
 from trikk.runs.run_state import RunState
 from trikk.runs.states import RunStatus
 from trikk.server.queue.launcher import Launcher
-from trikk.server.queue.queue_view import QueueView, limits_of
+from trikk.server.queue.queue_view import UNLOADABLE, QueueView, limits_of
 from trikk.server.queue.run_needs import Needs
 from trikk.server.queue.start_decision import Place, Unfinished, decide
 from trikk.server.queue.start_records import Start
@@ -46,6 +46,7 @@ class Dispatcher:
         is_draining: whether nothing new is to be started.
         is_outdone: whether another server's release counts: then this one begins no run, which would be locked to
             its code, and only goes on with runs that were begun.
+        trouble: why the code on the disk does not load; None if it does. Runs wait that would be locked to it.
 
     Attributes:
         waits: by run why it waits, as of the last turn; replaced, never changed.
@@ -60,12 +61,14 @@ class Dispatcher:
         clock: Clock | None = None,
         is_draining: Callable[[], bool] = lambda: False,
         is_outdone: Callable[[], bool] = lambda: False,
+        trouble: Callable[[], TrikkError | None] = lambda: None,
     ) -> None:
         self._project = project
         self._launcher = launcher
         self._clock = clock or SystemClock()
         self._is_draining = is_draining
         self._is_outdone = is_outdone
+        self._trouble = trouble
         self._me = Holder.current()
         self._foreign: dict[str, str] = {}  # by run the environment, where it is not this server's
         self._expire_at = 0.0
@@ -114,8 +117,12 @@ class Dispatcher:
         if (environment := self._foreign.get(run.run)) is not None:
             ours = self._project.settings.environment
             return replace(run, hindrance=f"it is of environment {environment}, and this server is of {ours}")
-        if run.is_waiting and not run.begun and self._is_outdone():
-            return replace(run, hindrance="a server of the release that counts starts it")
+        if run.is_waiting and not run.begun:
+            if self._is_outdone():
+                return replace(run, hindrance="a server of the release that counts starts it")
+            trouble = self._trouble()
+            if trouble is not None and not self._launcher.has_code:
+                return replace(run, hindrance=f"{UNLOADABLE}: {trouble.what}")
         if run.attempts and run.run in self._troubles:
             return replace(run, trouble=self._troubles[run.run])
         return run

@@ -12,7 +12,13 @@ from trikk.server.queue.run_process import log_of
 
 
 class Launcher(Protocol):
-    """Starts processes that drive runs, and knows which of them are there."""
+    """Starts processes that drive runs, and knows which of them are there.
+
+    Attributes:
+        has_code: whether they are given code that was imported before, whatever is on the disk by now.
+    """
+
+    has_code: bool
 
     def start(self, run: str) -> None:
         """Start a process for a run.
@@ -37,6 +43,8 @@ class ColdLauncher:
     Args:
         project: the runs'.
     """
+
+    has_code = False
 
     def __init__(self, project: Project) -> None:
         self._project = project

@@ -2,9 +2,9 @@
 
     python -m trikk.server.queue.nursery FD ROOT
 
-Over the socket FD (of whole messages) a server sends `Drive`, and is told `Driving` and `Driven`. A fresh
-interpreter and another for its host take a fifth of a second of a core before a run begins, and what the project
-imports; a fork of this process and one of a template (`execution/templates`) take a few hundredths together.
+Over the socket FD (of whole messages) a server sends `Drive`, and is told `Driving`, `Driven` and `Templated`. A
+fresh interpreter and another for its host take a fifth of a second of a core before a run begins, and what the
+project imports; a fork of this process and one of a template (`execution/templates`) take a few hundredths.
 
 Nobody depends on it: a driver has a session and a log of its own, and goes on when this process or the server is
 killed. When the server is gone it takes no more requests, and ends when its last driver has: no other could wait
@@ -59,7 +59,13 @@ class Driven(Record, frozen=True, tag=True):
     status: int
 
 
-FromNursery = Driving | Driven
+class Templated(Record, frozen=True, tag=True):
+    """Whether drivers are given code that was imported before, whatever is on the disk by now."""
+
+    is_so: bool
+
+
+FromNursery = Driving | Driven | Templated
 
 
 @dataclass(slots=True)
@@ -86,6 +92,7 @@ class Nursery:
         self._waiting: deque[str] = deque()  # for the project to be imported
         self._drivers: dict[int, str] = {}
         self._is_wanted = True
+        self._is_templated = False  # as the server was told
 
     def serve(self) -> None:
         """Fork drivers, and tell of their ends."""
@@ -105,6 +112,9 @@ class Nursery:
                     self._reap()
                 else:
                     self._template.hear(key.data)
+            if self._is_templated != (self._template.control is not None):
+                self._is_templated = not self._is_templated
+                self._tell(Templated(self._is_templated))
             if not self._template.is_awaited:
                 while self._waiting:
                     self._fork(self._waiting.popleft())

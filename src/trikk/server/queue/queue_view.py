@@ -26,6 +26,7 @@ _PROGRESS = (
     EventKind.RUN_WAITING,
     EventKind.RUN_RESUME_REQUESTED,
 )
+UNLOADABLE = "the project's code does not load"
 _SHOWN = 200  # characters of a driver's last words
 
 
@@ -125,8 +126,13 @@ def why_waiting(project: Project, now: float, runs: Collection[str]) -> dict[str
     if not {run.run for run in view.runs if run.is_waiting}.intersection(runs):
         return {}
     decision = decide(view.runs, Needs.written(project.journal), limits_of(project.settings), now)
-    if not living(project.journal.servers(), now):
+    servers = living(project.journal.servers(), now)
+    if not servers:
         nobody = "no server is there to start it: trikk serve, or by hand: trikk resume"
         return {run: f"{nobody} {run}" for run in runs if run in decision.waits or run in decision.start}
     soon = dict.fromkeys(decision.start, "it starts when a server next looks, within a second or two")
+    if all(server.says.get("code") for server in servers):
+        begun = {run.run for run in view.runs if run.begun}
+        reason = f"{UNLOADABLE}: {servers[0].says['code'].get('what')}"
+        soon |= {run: reason for run in decision.start if run not in begun}
     return {run: reason for run, reason in (soon | decision.waits).items() if run in runs}

@@ -16,7 +16,7 @@ from trikk.execution.project import Project
 from trikk.execution.templates.template_host import LARGEST
 from trikk.runs.journals.lease import Holder
 from trikk.server.queue.launcher import ColdLauncher, Launcher
-from trikk.server.queue.nursery import Drive, Driven, Driving, FromNursery
+from trikk.server.queue.nursery import Drive, Driven, Driving, FromNursery, Templated
 
 _RARELY = 60.0  # seconds between the ends of two nurseries, for them to be bad luck and no fault of ours
 _SENDS = 5  # seconds in which a nursery takes a request, before it counts as hanging
@@ -39,9 +39,13 @@ class WarmLauncher:
     Args:
         project: whose runs they drive.
         on_end: is called, by a thread of its own, when one has ended.
+
+    Attributes:
+        has_code: whether the nursery has a template: runs start with its code, be that on the disk broken.
     """
 
     def __init__(self, project: Project, on_end: Callable[[], None] = lambda: None) -> None:
+        self.has_code = False
         self._project = project
         self._on_end = on_end
         self._cold = ColdLauncher(project)
@@ -144,6 +148,9 @@ class WarmLauncher:
 
     def _note(self, message: FromNursery) -> None:
         with self._changes:
+            if isinstance(message, Templated):
+                self.has_code = message.is_so
+                return
             if isinstance(message, Driving) and message.pid:
                 self._drivers[message.run] = Holder.of(message.pid)
                 return
@@ -157,6 +164,7 @@ class WarmLauncher:
             if self._control is not control:
                 return
             self._control = None
+            self.has_code = False
             self._drivers = {run: driver for run, driver in self._drivers.items() if driver is not None}
         _log.warning("the process that forks drivers has ended; what it says is in .trikk/server/nursery.log")
         self._on_end()
