@@ -120,7 +120,7 @@ def observed(
 ) -> tuple[dict[str, Any], Table]:
     """Measure, and say under which circumstances."""
     before, started = machine.state(), time.monotonic()
-    table = measure(cases, ways_of, plan, cold=lambda case, label: label in case.peers)
+    table = measure(cases, ways_of, plan, cold=lambda case, label: label in case.peers or bool(case.patience))
     versions = {name: found for name in LIBRARIES if (found := installed(name))}
     if options.peers:
         used = {label.partition(",")[0] for case in cases for label in case.peers}

@@ -43,6 +43,8 @@ class Case:
         by: what the ratio is of: CPU seconds, wall seconds, or the peak of memory.
         target: the ratio to the first floor that trikk has to stay at or below.
         less: a case whose cost is taken off, way by way: one step's from a chain's, or the start would count.
+        patience: how many seconds one round may take, for a case that waits for the clock: it has no uncounted
+            round, and usually one that counts.
         quick: the size in `make bench-quick`; 0 leaves the case out of it.
         why: where trikk costs more than the first floor, the reason, in a sentence.
     """
@@ -56,6 +58,7 @@ class Case:
     by: Literal["cpu", "seconds", "peak"] = "cpu"
     target: float | None = None
     less: str = ""
+    patience: float | None = None
     quick: int = 0
     why: str = ""
 

@@ -420,4 +420,47 @@ MONITORING = (
         why="A table of many files takes longer to open, and the report reads all incidents.",
     ),
 )
-ALL = (*STEPS, *FRAMES, *CITY, *EVALUATIONS, *DATA, *MONITORING)
+SCHEDULERS = ("prefect", "dagster")
+SERVER = (
+    *(
+        Case(
+            name=f"due-{size}",
+            about="{size} schedules due in one minute: how late first steps begin, the 99th percentile",
+            size=size,
+            trikk=work("server:due_by_trikk"),
+            floors={"an interpreter for each job": work("server:due_by_hand")},
+            peers={name: work("server:due_by_peer", name) for name in SCHEDULERS if size == 200},
+            by="seconds",
+            patience=1200,
+            why="Each run has a driver and a host, a lock, a journal and results that last.",
+        )
+        for size in (200, 1_000)
+    ),
+    Case(
+        name="due-alone",
+        about="one schedule, each five seconds, {size} times: how late its first step begins",
+        size=10,
+        trikk=work("server:lone"),
+        by="seconds",
+        patience=300,
+    ),
+    *(
+        Case(
+            name=f"event-{kind}",
+            about=f"{title}, {{size}} times: how much later a step begins",
+            size=10,
+            trikk=work("server:event", kind),
+            by="seconds",
+            patience=300,
+        )
+        for kind, title in (("file", "a file is moved into a folder"), ("webhook", "a signed call"))
+    ),
+    Case(
+        name="server-at-rest",
+        about="a minute of a server with {size} schedules, none of them due",
+        size=500,
+        trikk=work("server:at_rest"),
+        patience=300,
+    ),
+)
+ALL = (*STEPS, *FRAMES, *CITY, *EVALUATIONS, *DATA, *MONITORING, *SERVER)

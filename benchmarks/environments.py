@@ -15,7 +15,8 @@ PINS: dict[str, tuple[str, ...]] = {
     "luigi": ("luigi==3.8.1", *FRAMES),
     "kedro": ("kedro==1.7.0", "kedro-datasets[pandas,pickle]==9.6.0", *FRAMES),
     "metaflow": ("metaflow==2.19.39", *FRAMES),
-    "prefect": ("prefect==3.8.8", "fastapi<0.151", *FRAMES),  # its open bound admits a fastapi that it fails with
+    # Its open bounds admit a fastapi that it fails with, and a sqlalchemy with which it schedules nothing.
+    "prefect": ("prefect==3.8.8", "fastapi<0.151", "sqlalchemy<2.1", *FRAMES),
     "dagster": ("dagster==1.13.27", *FRAMES),
     "mlflow": ("mlflow==3.17.2", f"scikit-learn=={version('scikit-learn')}"),  # the model is pickled by ours
     "evidently": ("-r", str(REPOSITORY / "requirements" / "evidently.txt")),

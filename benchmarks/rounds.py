@@ -70,6 +70,7 @@ class Worker:
         argv += [json.dumps([work.size or size, *work.arguments])] + (["cold"] if cold else [])
         self.log = LOGS / f"{case.name}-{name}.txt"
         self.took, self.answer = 0.0, None
+        self.patience = case.patience or TIMEOUT
         with self.log.open("wb") as log:
             self.child = subprocess.Popen(
                 argv,
@@ -106,8 +107,8 @@ class Worker:
     def reply(self) -> dict[str, Any]:
         """Its next line; its trouble when it has died or takes too long."""
         assert self.child.stdout is not None
-        if not select.select([self.child.stdout], [], [], TIMEOUT)[0]:
-            return {"trouble": f"took longer than {TIMEOUT} s, see {self.log}"}
+        if not select.select([self.child.stdout], [], [], self.patience)[0]:
+            return {"trouble": f"took longer than {self.patience:g} s, see {self.log}"}
         said = self.child.stdout.readline()
         reply: dict[str, Any] = json.loads(said) if said else {"trouble": f"died, see {self.log}"}
         return reply

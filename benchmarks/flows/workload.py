@@ -32,6 +32,13 @@ def last(value: int) -> int:
     return value
 
 
+def begin(name: str) -> None:
+    """Note, by the clock on the wall, that the step of this name has begun."""
+    descriptor = os.open(folder() / "begun.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.write(descriptor, f"{name} {time.time()}\n".encode())
+    os.close(descriptor)
+
+
 def delicate(number: int, value: int) -> int:
     """Step `number` of ten: notes that it ran, then fails or hangs where the case wants that."""
     place = folder()

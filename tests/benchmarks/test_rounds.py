@@ -159,6 +159,13 @@ def test_what_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "took longer than" in str(measured(tmp_path, case_of("probes:add"))["sums"][TRIKK].trouble)
 
 
+def test_a_case_that_waits_for_the_clock_has_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "TIMEOUT", 0.05)
+    assert measured(tmp_path, case_of("probes:add", patience=60))["sums"][TRIKK].samples
+    patient = measured(tmp_path, case_of("probes:add", patience=0.05))["sums"][TRIKK]
+    assert patient.trouble == f"took longer than 0.05 s, see {tmp_path / 'LOGS' / 'sums-trikk.txt'}"
+
+
 def test_what_a_run_has_measured_itself_counts(tmp_path: Path) -> None:
     case = case_of("probes:sampled", 3.0, floor="probes:framed", by="seconds")
     line = measured(tmp_path, case)["sums"][TRIKK]
