@@ -86,6 +86,12 @@ def read_bytes(data: bytes, kind: Any) -> Any:
             raise RecordError(f"this is not a {getattr(kind, '__name__', kind)}: {error}") from error
 
 
+def get_ready_to_read(*kinds: Any) -> None:
+    """Make once, before many forks, what each of them would make when it first reads a record of these kinds."""
+    for kind in kinds:
+        _decoder(kind)
+
+
 @functools.cache
 def _decoder(kind: Any) -> Any:
     """Made once: msgspec takes a union apart for each decoder, a hundred times as long as it decodes a message."""

@@ -29,7 +29,9 @@ class Capacity:
         """
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+        # No glob: each driver is a fresh process, which would compile the pattern's regular expression first.
+        names = (path.name for path in Path("/dev").iterdir())
+        gpus = sum(name.startswith("nvidia") and name[6:7].isdigit() for name in names)
         return cls(float(cores), float(memory), gpus, float(max_parallel or max(64, 16 * cores)))
 
     def need(self, resources: Mapping[str, Any], whole: Capacity) -> tuple[float, float, int]:

@@ -13,8 +13,9 @@ _FOLDER = Path(__file__).with_name("sql")
 _VALUE = re.compile(r"(?<![:\w]):([a-z]+)")
 
 
+@cache
 def statements(dialect: str, schema: str, mark: str) -> dict[str, str]:
-    """All statements by name.
+    """All statements by name; the same mapping each time, which is not to be changed.
 
     Args:
         dialect: "sqlite" or "postgres".

@@ -27,13 +27,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from trikk.core.errors import TrikkError
-from trikk.core.record import Record, read_bytes
+from trikk.core.record import Record, get_ready_to_read, read_bytes
+from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
+from trikk.execution.step_messages import StepResult
 from trikk.execution.templates.forked_host import ForkedHostExecutor
 from trikk.execution.templates.template_host import LARGEST, HostWanted
 from trikk.execution.workers.child import finish
 from trikk.execution.workers.descendants import new_token
 from trikk.execution.workers.host import wake_on_child
+from trikk.execution.workers.wire import ToDriver
 from trikk.server.queue.project_template import ProjectTemplate
 from trikk.server.queue.run_process import drive, log_of
 
@@ -98,6 +101,7 @@ class Nursery:
         """Fork drivers, and tell of their ends."""
         _import_what_drivers_need()
         self._template.look()
+        _make_what_is_kept(Project(self._template.project.settings))
         gc.collect()
         gc.freeze()  # the collector of a driver would write to every page that it shares with this process
         awake = wake_on_child()
@@ -223,6 +227,20 @@ def _import_what_drivers_need() -> None:
     import trikk.storage.artifacts
     import trikk.storage.lazy_tables
     import trikk.storage.stores.locations  # noqa: F401
+
+
+def _make_what_is_kept(project: Project) -> None:
+    """Make what each driver would make for itself, as it is kept from its first use on: statements, decoders.
+
+    Args:
+        project: opened for this alone: a connection to the journal is not for drivers to share.
+    """
+    get_ready_to_read(ToDriver, StepResult)
+    if not project.settings.location("journal").startswith("postgres"):  # whose library may start threads
+        with contextlib.suppress(TrikkError):  # each driver says so for itself
+            project.journal.runs(limit=1)
+            project.journal.leases()
+        project.close()
 
 
 def main() -> None:
