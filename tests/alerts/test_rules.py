@@ -149,6 +149,7 @@ def test_without_a_section_failures_go_to_files(tmp_path: Path) -> None:
         "code does not load",
         "trigger did not come",
         "took longer than usual",
+        "waits for a decision",
         "waits longer than",
         "server away",
         "server in trouble",

@@ -18,6 +18,7 @@ from trikk.alerts.rules.serving.trigger_rules import usual_limit
 from trikk.alerts.rules.sources import see
 from trikk.core.errors import UsageError
 from trikk.core.settings import Settings
+from trikk.execution.approvals import decisions
 from trikk.execution.project import Project
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
@@ -97,7 +98,7 @@ def test_a_project_without_servers_is_told_nothing(world: World) -> None:
     world.adopt(Cron("0 4 * * *", name="early"))
     world.run("r1", world.at - 1e5, None, "queued")
     world.now += timedelta(days=3)
-    assert [reading.cause for reading in world.readings()] == ["_project.code"]
+    assert [reading.cause for reading in world.readings()] == ["nightly.asks", "_project.code"]
     world.beat()
     world.now += timedelta(days=8)
     assert world.bad() == {}, "a server that was given up long ago is missed by nobody"
@@ -158,6 +159,43 @@ def test_what_is_usual_is_not_known_from_few_runs_and_quick_ones_have_minutes_to
         world.run(f"r{number}", world.at - 90_000 + number, 1.0)
     world.run("slow", world.at - 9000, 8000.0)
     assert world.bad() == {}
+
+
+def test_people_are_told_of_each_question_until_everything_is_decided(world: World) -> None:
+    journal = world.project.journal
+
+    def ask(run: str, step: str) -> None:
+        question = {"step": step, "question": "publish?", "shown": {"mae": 1.5}, "expires": world.at + 3600}
+        journal.append(run, "approval.asked", {**question, "on_expiry": "refuse"}, at=world.at)
+
+    def told() -> list[str]:
+        world.now += timedelta(seconds=60)
+        changes = world.changes()
+        incident = world.book.latest("nightly.asks")
+        assert changes in ([], [f"nightly.asks {incident.told[-1].kind.word}"]) if incident else not changes
+        return [entry.why for entry in incident.told] if changes and incident else []
+
+    world.run("r1", world.at, None)
+    assert told() == []
+    ask("r1", "first")  # while other steps go on
+    assert told() == ["run r1 asks: publish?"]
+    (reading,) = (one for one in world.readings() if one.points[-1].bad)
+    point = reading.points[-1]
+    assert point.facts["mae"] == "1.5"
+    assert "refused at 2026-03-26 13:01 UTC" in str(point.facts["without an answer"])
+    assert reading.rule.commands("nightly", point)[1] == "trikk approve r1 first --why ..."
+    journal.append("r1", "run.waiting", {}, at=world.at)
+    assert told() == []
+    decisions.decide(journal, "r1", approved=True, by="ada", why="good", now=world.at)
+    world.run("r2", world.at, None)
+    ask("r2", "first")  # between two looks: the incident stays open
+    assert told()[-1] == "run r2 asks: publish?: asked since the last message"
+    journal.append("r2", "run.waiting", {}, at=world.at)
+    late = checked({"name": "late", "kind": "run did not come", "pipeline": "nightly", "by": "12:02"})
+    (reading,) = late.readings(Scene(world.project, world.now, pipelines=["nightly"]), "nightly")
+    assert reading.points[-1].text == "2026-03-26: no run by 12:02; run r2 waits for a decision"
+    decisions.decide(journal, "r2", approved=False, by="ada", why="bad", now=world.at)
+    assert told()[-1] == "everything is decided"
 
 
 def test_a_run_that_waits_for_an_hour_is_told_but_not_one_of_a_backfill(world: World) -> None:

@@ -50,7 +50,7 @@ from trikk.alerts.rules.code import CodeRule
 from trikk.alerts.rules.kinds import checked
 from trikk.alerts.rules.labels import LabelRule
 from trikk.alerts.rules.rule import DAY, Rule
-from trikk.alerts.rules.runs import FailureRule
+from trikk.alerts.rules.runs import AskRule, FailureRule
 from trikk.alerts.rules.serving.server_rules import AwayRule, TroubleRule
 from trikk.alerts.rules.serving.trigger_rules import TickRule, UsualRule, WaitRule
 from trikk.core.errors import ProjectError, UsageError
@@ -61,6 +61,7 @@ FILE_CHANNEL = "file"
 ESCALATION = "escalation"
 DEFAULTS: tuple[Rule, ...] = (
     FailureRule(name="failed", escalate_after=DAY),
+    AskRule(name="asks", escalate_after=DAY),
     LabelRule(name="labels"),
     CodeRule(name="code", escalate_after=DAY),
     TickRule(name="came", escalate_after=DAY),

@@ -165,7 +165,7 @@ def _updated(incident: Incident, reading: Reading, now: float, *, tell: bool) ->
     if not last.bad:
         why = f"{last.text}: good {reading.good} of {rule.windows} times that resolve it"
     elif tell:
-        why = f"{last.text}: worse than was told"
+        why = f"{last.text}: {rule.worse}"
     elif last.unit != incident.worst_unit or last.badness <= _clearly_worse(incident):
         why = f"{last.text}: no worse than was told"
     elif incident.acknowledged:

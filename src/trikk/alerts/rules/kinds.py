@@ -34,6 +34,7 @@ _CLASSES = {
     Kind.DRIFT: "drift.DriftRule",
     Kind.TICK: "serving.trigger_rules.TickRule",
     Kind.USUAL: "serving.trigger_rules.UsualRule",
+    Kind.ASKS: "runs.AskRule",
     Kind.WAITS: "serving.trigger_rules.WaitRule",
     Kind.AWAY: "serving.server_rules.AwayRule",
     Kind.TROUBLE: "serving.server_rules.TroubleRule",

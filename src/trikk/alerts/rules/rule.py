@@ -53,6 +53,7 @@ class Kind(StrEnum):
     TICK = "trigger did not come"
     USUAL = "took longer than usual"
     WAITS = "waits longer than"
+    ASKS = "waits for a decision"
     AWAY = "server away"
     TROUBLE = "server in trouble"
     UNKNOWN = "unknown"
@@ -106,6 +107,8 @@ class Rule(Record, frozen=True, kw_only=True):
     """Whether it makes no sense without one."""
     clearly_worse: ClassVar[float] = 1.1
     """By what factor something must be worse than was told before it is told again."""
+    worse: ClassVar[str] = "worse than was told"
+    """What is said when that is so."""
     reads_every_part: ClassVar[bool] = False
     """Whether it looks at the values of its slice in place of the whole, so that one it does not see has gone."""
 

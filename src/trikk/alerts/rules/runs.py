@@ -14,7 +14,8 @@ from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity,
 from trikk.core.durations import show_seconds
 from trikk.core.errors import UsageError
 from trikk.core.values import JSON
-from trikk.core.zones import start_of
+from trikk.core.zones import local_text, start_of
+from trikk.execution.approvals.decisions import open_approvals
 from trikk.runs.approval_state import seconds_waited
 from trikk.runs.events import EventKind
 from trikk.runs.states import RunStatus
@@ -119,6 +120,46 @@ class LengthRule(PipelineRule, frozen=True, kw_only=True):
         return Reading(self, pipeline, f"{pipeline} took longer than {budget}", tuple(points))
 
 
+class AskRule(PipelineRule, frozen=True, kw_only=True):
+    """Bad is a run that asks people something which nobody has decided; good again when all is decided."""
+
+    kind: ClassVar[Kind] = Kind.ASKS
+    # Badness is when it was asked: whatever is asked later is told again, be the incident open.
+    clearly_worse: ClassVar[float] = 1.0
+    worse: ClassVar[str] = "asked since the last message"
+    severity: Severity = Severity.WARNING
+    cooldown: float = 0.0
+
+    def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
+        """The question that was asked last, of those that are open."""
+        title, at = f"{pipeline} waits for a decision", now.timestamp()
+        asked = [(each.asked, run, each) for run, each in open_approvals(project.journal, pipeline)]
+        if not asked:
+            return Reading(self, pipeline, title, (Point("none", at, at, False, "everything is decided"),))
+        since, run, question = max(asked, key=lambda one: (one[0], one[1].id, one[2].step))
+        text = f"run {run.id} asks: {question.question}"
+        facts: dict[str, JSON] = {"run": run.id, "step": question.step, "questions": len(asked)}
+        facts |= {name: str(value) for name, value in _plain(question.shown)}
+        if question.expires is not None:
+            zone = project.settings.timezone
+            facts["without an answer"] = f"{question.on_expiry}d at {local_text(question.expires, zone)}"
+        mark = f"{run.id}/{question.step}"
+        return Reading(self, pipeline, title, (Point(mark, since, at, True, text, since, facts),))
+
+    def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:
+        """The run, and how to decide."""
+        if point is None or not point.run:
+            return super().commands(subject, point, go_on)
+        asks = f"{point.run} {point.facts['step']}"
+        return [f"trikk show {point.run}", *(f"trikk {verb} {asks} --why ..." for verb in ("approve", "refuse"))]
+
+
+def asking(project: Project, pipeline: str) -> str:
+    """What to add where a run is missed: which run of the pipeline waits for people; "" if none does."""
+    rows = project.journal.runs(pipeline=pipeline, state=RunStatus.WAITING, limit=1)
+    return f"; run {rows[0].id} waits for a decision" if rows else ""
+
+
 class GateRule(PipelineRule, frozen=True, kw_only=True):
     """Bad is a run that a quality gate let pass with a warning; runs without a gate don't count."""
 
@@ -176,19 +217,26 @@ class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
         """
         deadlines = self._deadlines(ZoneInfo(project.settings.timezone), now)
         rows = _counting(project, pipeline, deadlines[0].timestamp() if deadlines else 0.0, (RunStatus.SUCCEEDED,))
+        waits = asking(project, pipeline)
         came = sorted((_moment(row), row.id) for row in rows)
         points = []
         for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):
             run = next((i for at, i in came if before.timestamp() < at <= due.timestamp()), "")
             late = next((i for at, i in came if due.timestamp() < at <= after.timestamp()), "")
             # Of an older day, a run after the deadline is the one that came in time for the next.
-            points.append(self._point(due, run, late if after is now else ""))
+            points.append(self._point(due, run, late if after is now else "", waits if after is now else ""))
         return Reading(self, pipeline, f"{pipeline} did not come by {self.by}", _counted(points))
 
-    def _point(self, due: datetime, run: str, late: str) -> Point:
-        """A day: the run that came by its deadline, or after it; "" for none."""
+    def _point(self, due: datetime, run: str, late: str, waits: str) -> Point:
+        """A day: the run that came by its deadline, or after it, or that waits for people; "" for none."""
         day, bad = f"{due:%Y-%m-%d}", not (run or late)
-        came = f"run {run} came in time" if run else f"run {late} came late" if late else f"no run by {self.by}"
+        came = (
+            f"run {run} came in time"
+            if run
+            else f"run {late} came late"
+            if late
+            else f"no run by {self.by}{waits}"
+        )
         facts: dict[str, JSON] = {"day": day, "expected by": f"{due:%Y-%m-%d %H:%M %Z}"}
         if not bad:
             facts["run"] = run or late

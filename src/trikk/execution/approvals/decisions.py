@@ -91,10 +91,13 @@ def _expire_in(journal: Journal, run: str, now: float) -> bool:
     return True
 
 
-def open_approvals(journal: Journal) -> Iterator[tuple[RunState, ApprovalState]]:
-    """What runs ask now, with the run, the newest first; an expired question is there until it is decided."""
+def open_approvals(journal: Journal, pipeline: str | None = None) -> Iterator[tuple[RunState, ApprovalState]]:
+    """What runs (of a pipeline) ask now, with the run, the newest first.
+
+    An expired question is there until it is decided.
+    """
     for status in (RunStatus.WAITING, RunStatus.RUNNING, RunStatus.QUEUED):
-        for row in journal.runs(state=status, limit=None):
+        for row in journal.runs(pipeline=pipeline, state=status, limit=None):
             state = RunState.fold(row.id, journal.events(row.id))
             yield from ((state, approval) for approval in state.open_approvals())
 

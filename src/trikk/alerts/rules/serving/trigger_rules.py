@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity
-from trikk.alerts.rules.runs import PipelineRule, point_of, recent
+from trikk.alerts.rules.runs import PipelineRule, asking, point_of, recent
 from trikk.alerts.rules.serving.served import is_served
 from trikk.core.durations import lasting, show_seconds
 from trikk.core.values import JSON
 from trikk.core.zones import local_text
+from trikk.runs.approval_state import seconds_waited
 from trikk.runs.states import RunStatus
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.trigger_state import TriggerEntry, TriggerState
@@ -93,6 +94,8 @@ class UsualRule(PipelineRule, frozen=True, kw_only=True):
             took = (row.ended or now.timestamp()) - (row.started or 0.0)
             usual = statistics.median(durations[-_USUAL:]) if len(durations) >= _FEWEST else None
             limit = usual_limit(usual)
+            if limit is not None and took > limit and not row.forgotten:
+                took -= seconds_waited(project.journal.events(row.id))  # people's time is not the run's
             if row.state == RunStatus.SUCCEEDED:
                 durations.append(took)
             if limit is None or usual is None or (row.ended is None and took <= limit):
@@ -142,6 +145,6 @@ class WaitRule(PipelineRule, frozen=True, kw_only=True):
         first = waiting[-1]
         since = local_text(first.created, project.settings.timezone)
         facts: dict[str, JSON] = {"run": first.id, "waiting since": since, "runs that wait": len(waiting)}
-        text = f"run {first.id} waits since {since}"
+        text = f"run {first.id} waits since {since}{asking(project, pipeline)}"
         due = first.created + self.budget
         return Reading(self, pipeline, title, (Point(first.id, first.created, due, True, text, 1.0, facts),))
