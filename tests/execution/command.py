@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECTS = Path(__file__).parent
-WAIT = 60.0
+WAIT = 150.0  # seconds; only a failure waits so long, and a busy machine is none
 
 
 @dataclass(frozen=True)

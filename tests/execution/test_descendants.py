@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.execution.command import Folder, lives, until
+from tests.execution.command import WAIT, Folder, lives, until
 
 CODE = """
 import os, subprocess, sys, time
@@ -88,7 +88,7 @@ def test_whoever_is_killed_nothing_is_left(leaving: Folder, victim: str) -> None
     process = leaving.start("run", "leaves", "-p", "end=hangs")
     worker, host = (int(pid) for pid in until(lambda: leaving.lines("workers"))[0].split())
     os.kill({"driver": process.pid, "host": host, "worker": worker}[victim], signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=WAIT)
     until(lambda: not lives(host) and not lives(worker))
     all_gone(leaving)
 

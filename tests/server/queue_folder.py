@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.execution.command import Folder, lives
+from tests.execution.command import WAIT, Folder, lives
 
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
@@ -125,7 +125,7 @@ class QueueFolder(Folder):
     def driven(self, run: str) -> tuple[int, str]:
         """Have a process drive a run, and wait for its end: the exit code, and what it says."""
         process = self.drive(run)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=WAIT)
         return process.returncode, out
 
     def kinds(self, run: str) -> list[str]:

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.execution.command import until
+from tests.execution.command import WAIT, until
 
 from trikk.execution.project import Project
 
-WAIT = 60.0
 PIPELINES = """
 import time
 from pathlib import Path

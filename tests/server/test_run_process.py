@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.execution.command import lives, until
+from tests.execution.command import WAIT, lives, until
 from tests.server.queue_folder import QueueFolder
 
 from trikk.runs.events import EventKind
@@ -39,7 +39,7 @@ def test_a_driver_that_is_told_to_end_hands_its_run_over_and_another_goes_on_whe
     pid = worker(folder)
     assert folder.driven(run) == (0, "")  # one that comes too late says nothing
     os.kill(process.pid, signal.SIGTERM)
-    assert process.communicate(timeout=60) == ("", None)
+    assert process.communicate(timeout=WAIT) == ("", None)
     assert not lives(pid)
     state = folder.project.run(run)
     assert (state.state, folder.project.journal.lease(run)) == ("running", None)

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import polars as pl
+from tests.execution.command import WAIT
 
 from trikk.execution.project import Project
 from trikk.models.registry import Registry
@@ -25,7 +26,6 @@ from trikk.models.task import Classes
 from trikk.models.version import ModelVersion
 from trikk.runs.bundle import capture
 
-WAIT = 60.0
 SIGNATURE = Signature((Field("a", "Float64"), Field("b", "Int64")), Field("value", "Float64"), "polars")
 CODE = """
 {first}

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from tests.serving.endpoints import WAIT, Served
+from tests.execution.command import WAIT
+from tests.serving.endpoints import Served
 from tests.serving.load import Load
 from tests.serving.test_endpoint import eventually
 

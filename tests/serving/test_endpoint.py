@@ -15,7 +15,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.serving.endpoints import WAIT, Endpoint, Served
+from tests.execution.command import WAIT
+from tests.serving.endpoints import Endpoint, Served
 from tests.serving.load import Load
 
 from trikk.serving.http.bodies import ARROW_TYPE

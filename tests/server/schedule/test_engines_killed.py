@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("journal", ["sqlite", "postgres"])
 def test_each_tick_has_one_run_whoever_is_killed_when(request: pytest.FixtureRequest, journal: str) -> None:
     location = journal if journal == "sqlite" else request.getfixturevalue("postgres_location")
-    command = [sys.executable, "-m", "tests.crash_triggers", "--ticks", "250", "--journal", location]
+    command = [sys.executable, "-m", "tests.crash_triggers", "--ticks=100", "--seed=13", "--journal", location]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert seen["kills"] > 0
-    assert seen["by trigger"]["all"] >= 250
+    assert seen["kills"] > 20
+    assert seen["by trigger"]["all"] >= 100

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ import polars as pl
 import pytest
 from tests.server.schedule.places import GRAPHS, declared, rows_of, ticks_of
 
+from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.sqlite_journal import SqliteJournal
 from trikk.server.schedule.engine import Engine
@@ -25,7 +28,8 @@ from trikk.storage.tables.versioned_tables import Tables, Write
 from trikk.triggers import AfterRun, Cron, FileArrived, Message, TableChanged, Webhook
 from trikk.triggers.declaration import Trigger
 
-_SECONDS = 30
+_SECONDS = 60
+_SETTLE = 0.2
 
 
 @pytest.fixture
@@ -39,16 +43,43 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     journal.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server's sources, and how often each has looked by the name of its trigger."""
+
+    sources: SourceThreads
+    looks: Counter[str]
+
+    def look_again(self, times: int = 2) -> None:
+        """Wait until each has begun and ended so many looks more."""
+        before = self.looks.copy()
+        wait_until(lambda: all(self.looks[name] > before[name] + times for name in self.sources.health()))
+
+
+def counted(source: Any, looks: Counter[str]) -> Callable[[], list[Event]]:
+    look = source.look
+
+    def counting() -> list[Event]:
+        looks[source.trigger] += 1
+        return look()  # type: ignore[no-any-return]
+
+    return counting
+
+
 @contextlib.contextmanager
-def serving(project: Any, **triggers: Trigger) -> Iterator[SourceThreads]:
+def serving(project: Any, **triggers: Trigger) -> Iterator[Serving]:
     """A server that has begun to look."""
     engine = Engine(project)
     engine.adopt(declared(**triggers), GRAPHS, time.time())
     deliver = lambda trigger, event: not engine.deliver(trigger, event).waits  # noqa: E731
-    sources = open_sources(project, engine.declared.values(), deliver, settle=0.2)
+    sources = open_sources(project, engine.declared.values(), deliver, settle=_SETTLE)
+    looks: Counter[str] = Counter()
+    for watched in sources._watched:
+        watched.source.every = 0.1
+        watched.source.look = counted(watched.source, looks)
     sources.start(wait=20)
     try:
-        yield sources
+        yield Serving(sources, looks)
     finally:
         sources.close()
 
@@ -80,31 +111,35 @@ def test_whatever_arrives_starts_one_run_between_three_servers(project: Any) -> 
         "hook": Webhook("orders", secret="${KEY}"),
     }
     (project.root / "inbox").mkdir()
-    with serving(project, **triggers) as one, serving(project, **triggers), serving(project, **triggers):
-        assert set(one.health()) == {"file", "table", "run"}
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(serving(project, **triggers)) for _ in range(3)]
+        assert set(servers[0].sources.health()) == {"file", "table", "run"}
         for number in range(5):
             (project.root / f"inbox/{number}.csv").write_text("1")
             run(project.journal, f"r{number}", "succeeded")
             run(project.journal, f"f{number}", "failed")
         project.tables.write("counts", Write("append", pl.DataFrame({"a": [1]})), identity="w", origin={})
         wait_until(lambda: [len(rows_of(project, name)) for name in ("file", "table", "run")] == [5, 1, 5])
-        time.sleep(2.5)  # every server has looked at all of it twice by then
+        for server in servers:
+            server.look_again()
     assert ticks_of(project, "table") == ["counts/0"]
     assert sorted(ticks_of(project, "run")) == [f"r{number}" for number in range(5)]
     events: list[Any] = [row.parameters["event"] for row in rows_of(project, "file")]
     assert sorted(event["path"] for event in events) == [f"inbox/{number}.csv" for number in range(5)]
     assert len(project.journal.runs(limit=None)) == 5 + 1 + 5 + 10
-    with serving(project, **triggers):
-        time.sleep(1.5)
+    with serving(project, **triggers) as following:
+        following.look_again()
     assert len(project.journal.runs(limit=None)) == 5 + 1 + 5 + 10
 
 
 def test_what_arrives_while_a_trigger_is_paused_has_its_run_when_it_goes_on(project: Any) -> None:
     (project.root / "inbox").mkdir()
-    with serving(project, t=FileArrived("inbox/*.csv")):
+    with serving(project, t=FileArrived("inbox/*.csv")) as server:
         pause(project, paused=True)
         (project.root / "inbox/a.csv").write_text("1")
-        time.sleep(2.5)  # it has been given by then
+        server.look_again(1)
+        time.sleep(_SETTLE)
+        server.look_again(1)  # it has been given by then
         assert ticks_of(project) == []
         pause(project, paused=False)
         wait_until(lambda: len(ticks_of(project)) == 1)
@@ -120,7 +155,8 @@ def test_what_can_not_be_opened_is_said_and_the_rest_goes_on(
         "unset": Message("kafka://user:${NO_SUCH}@127.0.0.1:9/topic"),
         "away": Message("kafka://127.0.0.1:9/topic"),
     }
-    with serving(project, **triggers) as sources:
+    with serving(project, **triggers) as server:
+        sources = server.sources
         wait_until(lambda: all(sources.health()[name].away_since for name in ("unset", "away")))
         health = sources.health()
         assert "NO_SUCH" in health["unset"].why
