@@ -153,6 +153,7 @@ def test_without_a_section_failures_go_to_files(tmp_path: Path) -> None:
         "waits longer than",
         "server away",
         "server in trouble",
+        "message set aside",
     }
     assert found.route("alarm") == found.route("info") == ("file",)
 

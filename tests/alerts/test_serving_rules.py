@@ -25,8 +25,9 @@ from trikk.runs.journals.server_beats import Server
 from trikk.runs.living_servers import LOST_AFTER, living
 from trikk.server.presence.absence import note_absence
 from trikk.server.schedule import trigger_actions
+from trikk.server.sources.source_memory import Memory
 from trikk.testing import MemoryJournal
-from trikk.triggers import Cron, FileArrived
+from trikk.triggers import Cron, FileArrived, Message
 from trikk.triggers.declared import AnyTrigger, Declared
 
 NOW = datetime(2026, 3, 26, 12, 0, tzinfo=UTC)
@@ -290,6 +291,26 @@ def test_what_a_server_says_of_its_sources_parts_and_code_is_told(world: World) 
         "_project.code resolved",
         "inbox.trouble resolved",
     ]
+
+
+def test_a_message_that_was_set_aside_is_told_for_an_hour(world: World) -> None:
+    world.adopt(Message("kafka://host/orders", name="orders"))
+    world.beat()
+    memory = Memory(world.project.journal, "orders", "")
+    assert world.bad() == {}
+    for offset in range(2):
+        about = {"topic": "orders", "partition": 0, "offset": offset, "payload": "c2VjcmV0"}
+        memory.set_aside(f"orders/0/{offset}@5", "it is no text", {**about}, world.at)
+        assert world.bad() == {"orders.set_aside": f"message orders/0/{offset}@5 was set aside: it is no text"}
+        (reading,) = (one for one in world.readings() if one.points[-1].bad)
+        assert reading.points[-1].facts == {"topic": "orders", "partition": 0, "offset": offset}
+        assert world.changes() == [f"orders.set_aside {'updated' if offset else 'opened'}"]
+        world.now += timedelta(minutes=30)
+        world.beat()
+    assert world.changes() == []
+    world.now += timedelta(minutes=30)
+    world.beat()
+    assert world.changes() == ["orders.set_aside resolved"]
 
 
 def test_they_can_be_changed_named_and_left_out(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ _CLASSES = {
     Kind.ASKS: "runs.AskRule",
     Kind.WAITS: "serving.trigger_rules.WaitRule",
     Kind.AWAY: "serving.server_rules.AwayRule",
+    Kind.SET_ASIDE: "serving.server_rules.SetAsideRule",
     Kind.TROUBLE: "serving.server_rules.TroubleRule",
 }
 _KEYS_OF = {

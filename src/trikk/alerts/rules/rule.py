@@ -56,6 +56,7 @@ class Kind(StrEnum):
     ASKS = "waits for a decision"
     AWAY = "server away"
     TROUBLE = "server in trouble"
+    SET_ASIDE = "message set aside"
     UNKNOWN = "unknown"
     """One that only a newer trikk knows."""
 

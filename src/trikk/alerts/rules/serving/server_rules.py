@@ -10,6 +10,7 @@ from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity
 from trikk.alerts.rules.serving.served import is_served
 from trikk.core.clock import iso
 from trikk.core.digests import digest_json
+from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
 from trikk.core.zones import local_text
 from trikk.runs.journals.server_beats import Server
@@ -26,6 +27,7 @@ SERVING = "serving"
 """A subject of the ledger."""
 _SHOWN_FOR = 3600.0
 _LASTS = 120.0
+_PLACE = ("topic", "partition", "offset", "bytes")
 
 
 class AwayRule(Rule, frozen=True, kw_only=True):
@@ -116,6 +118,36 @@ class TroubleRule(Rule, frozen=True, kw_only=True):
     def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
         """Where it stands."""
         return ["trikk doctor"] if subject == PARTS else [f"trikk triggers {subject}"]
+
+
+class SetAsideRule(Rule, frozen=True, kw_only=True):
+    """Bad for an hour is a message that has come and that no run can be told of: it is lost to the pipeline."""
+
+    kind: ClassVar[Kind] = Kind.SET_ASIDE
+    # Badness is when it came: further ones are told again, once in a cool-down.
+    clearly_worse: ClassVar[float] = 1.0
+    worse: ClassVar[str] = "set aside since the last message"
+    severity: Severity = Severity.WARNING
+
+    def subjects(self, scene: Scene) -> Sequence[str]:
+        """Each trigger, since only what waits for messages ever has any."""
+        return scene.project.journal.children("trigger/") if is_served(scene) else []
+
+    def readings(self, scene: Scene, subject: str) -> list[Reading]:
+        """One point, of the last such message."""
+        entry = scene.project.journal.last(f"source/{subject}/set-aside")
+        if entry is None:
+            return []
+        over = entry.at + _SHOWN_FOR
+        bad, message = scene.now.timestamp() < over, shorten(printable(entry.identity or ""), 200)
+        text = f"message {message} was set aside: {entry.body['why']}" if bad else "none was set aside for an hour"
+        facts = {name: entry.body[name] for name in _PLACE if name in entry.body}
+        point = Point(f"{entry.seq}", entry.at, entry.at if bad else over, bad, text, bad * entry.at, facts)
+        return [Reading(self, subject, f"trigger {subject} set a message aside", (point,))]
+
+    def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
+        """What has come before and since."""
+        return [f"trikk triggers {subject}"]
 
 
 def code_trouble(scene: Scene) -> tuple[Server, dict[str, Any]] | None:
