@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -100,3 +102,23 @@ def test_partitioned_tables_of_other_programs_are_cleaned_too(tmp_path: Path) ->
     report = tables.clean("t", set(), grace=0)
     assert len(report.removed) == 2
     assert tables.scan("t").collect().sort("n").select("place", "n").equals(frame)
+
+
+def test_what_a_writer_gives_up_while_clean_up_waits_for_it_is_young(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, writer = Tables(str(tmp_path)), Tables(str(tmp_path))
+    write(tables, 0, "overwrite")
+    lock = tables._lock
+
+    @contextmanager
+    def when_the_writer_is_done(name: str) -> Iterator[None]:
+        write(writer, 1, "overwrite")
+        with lock(name):
+            yield
+
+    monkeypatch.setattr(tables, "_lock", when_the_writer_is_done)
+    # A run that was locked to version 0 meanwhile is not among those whose versions were asked for.
+    report = tables.clean("t", (), grace=0)
+    assert (report.removed, report.young) == ((), 1)
+    assert tables.scan("t", 0).collect()["v"].to_list() == ["0a", "0b"]

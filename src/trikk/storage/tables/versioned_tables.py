@@ -291,10 +291,10 @@ class Tables:
         Raises:
             UnknownName, TableError: as `scan`, for each version to keep; then nothing is removed.
         """
+        before = time.time() - grace  # what is given up while this waits for a writer is young
         with nullcontext() if dry_run else self._lock(name):
             newest = self._existing(name, None)
             kept = [self._existing(name, version) for version in sorted(set(keep) - {newest.version()})]
-            before = time.time() - grace
             return sweep(name, [*kept, newest], self._files, before=before, dry_run=dry_run)
 
     def _place(self, name: str) -> Place:
