@@ -20,6 +20,7 @@ from trikk.execution.upkeep import cleanup
 from trikk.runs.bundle import contents
 from trikk.runs.run_state import RunState
 from trikk.storage.stores.local import LocalStore
+from trikk.storage.stores.locks import file_lock
 from trikk.storage.tables.data_files import LocalFiles
 from trikk.storage.tables.versioned_tables import Tables, Write
 
@@ -224,6 +225,11 @@ def test_a_replay_reads_what_was_compressed(tmp_path: Path) -> None:
     folder.write(trikk='name = "cold"\n', pipelines=SOURCED)
     first = folder.good("run", "sums")
     age(tmp_path / ".trikk" / "artifacts")
+    objects = tmp_path / ".trikk" / "artifacts" / "objects"
+    with file_lock(tmp_path / ".trikk" / "artifacts" / "compress.lock"):
+        busy = folder.good("gc", "--compress-after", "1d")
+    assert busy["compressed"] == 0
+    assert [reason for reason in busy["reasons"] if "not all was compressed" in reason]
     plan = folder.good("gc", "--compress-after", "1d", "--dry-run")
     text = folder.trikk("gc", "--compress-after", "1d", "--dry-run").out
     assert "2 artifacts would be compressed, for about" in text
@@ -231,6 +237,7 @@ def test_a_replay_reads_what_was_compressed(tmp_path: Path) -> None:
     assert done["compressed"] == plan["compressed"] == 2
     assert done["compressed_bytes"] == pytest.approx(plan["compressed_bytes"], rel=0.1)
     assert folder.trikk("doctor").code == 0
+    assert len(list(objects.rglob("*.z"))) == 2  # what only looks at them leaves them as they are
     assert folder.good("replay", first["id"])["identical"] is True
     assert folder.good("gc", "--compress-after", "1d")["compressed"] == 0
 

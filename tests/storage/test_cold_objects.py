@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 
 from trikk.core.digests import digest_bytes
-from trikk.core.errors import ArtifactCorrupt, ArtifactMissing
+from trikk.core.errors import ArtifactCorrupt, ArtifactMissing, StorageError
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.stores import cold
 from trikk.storage.stores.local import LocalStore
@@ -120,8 +121,9 @@ def test_a_damaged_cold_object_is_never_given_back(store: LocalStore, damage: sl
     data = squeezed.read_bytes()
     squeezed.chmod(0o644)
     squeezed.write_bytes(data[damage])
-    with pytest.raises(ArtifactCorrupt, match="damaged"):
-        store.fetch(digest)
+    for look in (store.check, store.fetch):
+        with pytest.raises(ArtifactCorrupt, match="damaged"):
+            look(digest)
     kept(store)
     assert store.fetch(digest).read_bytes() == COUNTS
 
@@ -171,6 +173,52 @@ def test_an_object_put_back_between_two_looks_is_there(store: LocalStore, monkey
 
     monkeypatch.setattr(os.path, "exists", put_back)
     assert store.contains(digest)
+
+
+def test_what_is_only_looked_at_stays_cold(store: LocalStore) -> None:
+    digest, path = kept(store)
+    for _ in range(2):
+        store.check(digest)
+        assert [stored.modified < week_ago() for stored in store.list()] == [True]
+        compress(store, before=week_ago())
+    assert not path.exists()
+    store.delete(digest)
+    with pytest.raises(ArtifactMissing):
+        store.check(digest)
+
+
+def test_of_two_processes_one_compresses(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, path = kept(store)
+    rename = Path.rename
+    refused = []
+
+    def meanwhile(self: Path, target: Path) -> Path:
+        if self == path:
+            with pytest.raises(StorageError) as error:
+                compress(LocalStore(store.root), before=week_ago())
+            refused.append(error.value)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", meanwhile)
+    assert compress(store, before=week_ago())[0] == 1
+    assert len(refused) == 1
+    monkeypatch.undo()
+    assert store.fetch(digest).read_bytes() == COUNTS
+    old(store, digest)
+    assert compress(LocalStore(store.root), before=week_ago())[0] == 1
+
+
+def test_a_full_disk_leaves_what_was_to_be_compressed(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, path = kept(store)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="full"):
+        compress(store, before=week_ago())
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert list(store.workspace().iterdir()) == []
 
 
 def test_what_gets_very_small_is_given_back_piece_by_piece(store: LocalStore) -> None:

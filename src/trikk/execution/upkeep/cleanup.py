@@ -136,9 +136,12 @@ def collect(
     _sweep_workspace(project, report, before, dry_run=dry_run)
     _sweep_tables(project, needed, report, before, clock, dry_run=dry_run)
     if isinstance(project.store, LocalStore):
-        report.compressed, report.compressed_bytes = project.store.compress(
-            needed.digests, before=clock.now() - compress_after, dry_run=dry_run
-        )
+        try:
+            report.compressed, report.compressed_bytes = project.store.compress(
+                needed.digests, before=clock.now() - compress_after, dry_run=dry_run
+            )
+        except StorageError as error:
+            report.reasons.append(f"not all was compressed: {error.what}")
     if report.spared:
         size = show_bytes(report.spared_bytes)
         report.reasons.append(

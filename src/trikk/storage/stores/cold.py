@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trikk.core.digests import digest_file, digest_parts
-from trikk.core.errors import ArtifactCorrupt
+from trikk.core.errors import ArtifactCorrupt, StorageError
 
 SUFFIX = ".z"
 WARM = 86_400.0  # seconds for which whoever was given an object's file may still be about to open it
@@ -90,6 +90,28 @@ def freeze(path: Path, digest: str, folder: Path, before: float) -> int:
         return 0
     finally:
         squeezed.unlink(missing_ok=True)
+
+
+def is_whole(path: Path, digest: str) -> bool:
+    """Whether there is a compressed file of an object, which is left as it is.
+
+    Raises:
+        ArtifactCorrupt: if it is damaged.
+        StorageError: if it can't be read.
+    """
+    squeezed = path.with_name(path.name + SUFFIX)
+    try:
+        if digest_parts(_unpacked(squeezed)) != digest:
+            raise _damaged(digest, squeezed, "other bytes")
+    except FileNotFoundError:
+        return False
+    except zlib.error as error:
+        raise _damaged(digest, squeezed, str(error)) from error
+    except OSError as error:
+        raise StorageError(
+            f"artifact {digest[:12]} can't be read: {error.strerror or error}", where=str(squeezed)
+        ) from error
+    return True
 
 
 def thaw(path: Path, digest: str, folder: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from trikk.core.digests import digest_file, is_digest
 from trikk.core.errors import ArtifactMissing, StorageError
 from trikk.storage.stores import cold
+from trikk.storage.stores.locks import file_lock
 from trikk.storage.stores.store_port import StoredObject, checked, verified
 
 _READ_ONLY_PLACE = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -79,6 +80,19 @@ class LocalStore:
         except ArtifactMissing:
             self._thaw(path, digest)
         return verified(path, digest, str(path))
+
+    def check(self, digest: str) -> None:
+        """Hash the object where it is: it stays compressed, and as old as it was.
+
+        Raises:
+            ArtifactMissing, ArtifactCorrupt, StorageError: as `fetch`.
+        """
+        path = Path(self._path(digest))
+        try:
+            verified(path, digest, str(path))
+        except ArtifactMissing:
+            if not cold.is_whole(path, digest):
+                verified(path, digest, str(path))  # put back meanwhile, or there is none
 
     def contains(self, digest: str) -> bool:
         """Whether there is such an object."""
@@ -146,15 +160,21 @@ class LocalStore:
 
         Returns:
             How many, and the bytes saved; about so, if `dry_run`.
+
+        Raises:
+            StorageError: if another process compresses, or no more can be written; every object is there.
         """
         before = min(before, time.time() - cold.WARM)
-        saved = []
-        for digest in filter(is_digest, digests):
-            path = Path(self._path(digest))
-            if dry_run:
-                saved.append(cold.gain(path, before))
-            else:
-                saved.append(cold.freeze(path, digest, self._tmp, before))
+        paths = ((Path(self._path(digest)), digest) for digest in filter(is_digest, digests))
+        if dry_run:
+            saved = [cold.gain(path, before) for path, _ in paths]
+        else:
+            try:
+                # Of two, one might remove the compressed file on which the other relies.
+                with file_lock(self.root / "compress.lock", timeout=0):
+                    saved = [cold.freeze(path, digest, self._tmp, before) for path, digest in paths]
+            except OSError as error:
+                raise storage_error(error, str(self.root)) from error
         return sum(map(bool, saved)), sum(saved)
 
     def head(self, digest: str, size: int = 6) -> bytes:
