@@ -15,6 +15,9 @@ PROMPT = timedelta(minutes=1)
 """How late a moment with `missed="skip"` still has its run: later, nobody was looking when it came."""
 COUNTED = 1000
 """How many missed moments of a cron line are counted."""
+QUEUED_AT_MOST = 1000
+"""How many runs of a trigger may wait for each other; what comes then has to wait itself, or has none."""
+FULL = f"{QUEUED_AT_MOST} of its runs wait already"
 _LEAST = timedelta(microseconds=1)
 
 
@@ -64,7 +67,9 @@ class Miss:
 Decision = Start | Skip | Miss
 
 
-def due(declared: Declared, state: TriggerState, now: datetime, unfinished: int = 0) -> list[Decision]:
+def due(
+    declared: Declared, state: TriggerState, now: datetime, unfinished: int = 0, *, is_full: bool = False
+) -> list[Decision]:
     """What is to be done by the clock, in order; nothing for a trigger that waits for events.
 
     Args:
@@ -72,6 +77,7 @@ def due(declared: Declared, state: TriggerState, now: datetime, unfinished: int 
         state: what was decided.
         now: the time, with its zone.
         unfinished: how many of its runs are not over.
+        is_full: whether `QUEUED_AT_MOST` of its runs wait.
     """
     trigger = declared.trigger
     if state.paused or not isinstance(trigger, ClockTrigger):
@@ -86,7 +92,7 @@ def due(declared: Declared, state: TriggerState, now: datetime, unfinished: int 
         decisions.append(missed)
     for tick in () if late else newest:
         event = Event(id=tick_text(tick), kind=trigger.kind, at=tick)
-        decisions.append(by_event(declared, state, event, unfinished))
+        decisions.append(Skip(event.id, FULL) if is_full else by_event(declared, state, event, unfinished))
     return decisions
 
 

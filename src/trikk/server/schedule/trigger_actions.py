@@ -29,11 +29,11 @@ from trikk.execution.queued_run import enqueue
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.journals.ledger import Entry, Ledger
-from trikk.runs.states import OVER
+from trikk.runs.states import OVER, RunStatus
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.declaration import Overlap
 from trikk.triggers.declared import Declared
-from trikk.triggers.due_ticks import Decision, Miss, Skip, Start, by_event, due
+from trikk.triggers.due_ticks import FULL, QUEUED_AT_MOST, Decision, Miss, Skip, Start, by_event, due
 from trikk.triggers.trigger_state import TriggerEntry, TriggerState, adoption, body_of, tick_text
 
 _PREFIX = "trigger/"
@@ -175,7 +175,7 @@ def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime
         if standing is None or _counts_otherwise(standing, declared, now):
             break
         unfinished = _unfinished(project, declared, standing)
-        decisions = due(declared, standing.state, now, unfinished)
+        decisions = due(declared, standing.state, now, unfinished, is_full=_is_full(project, declared))
         try:
             for decision in decisions[:room]:
                 all_fired += _carry_out(project, declared, graph, standing, decision, now)
@@ -197,8 +197,8 @@ def give_event(project: Project, declared: Declared, graph: Graph, event: Event,
         now: the time, with its zone.
 
     Returns:
-        Its run, or why it has none; `waits` if the trigger is paused, or not taken in as it is here: nothing is
-        lost if the event is given again later.
+        Its run, or why it has none; `waits` if the trigger is paused, not taken in as it is here, or has
+        too many runs in the queue: nothing is lost if the event is given again later.
     """
     while True:
         standing = standing_of(project.journal, declared.name)
@@ -208,6 +208,8 @@ def give_event(project: Project, declared: Declared, graph: Graph, event: Event,
             return Fired(waits=True, why="by the release that counts, the trigger is another")
         if standing.state.paused:
             return Fired(waits=True, why="the trigger is paused")
+        if _is_full(project, declared):
+            return Fired(waits=True, why=FULL)
         unfinished = _unfinished(project, declared, standing)
         decision: Decision = by_event(declared, standing.state, event, unfinished)
         if len(str(event.to_json())) > _PAYLOAD:
@@ -388,6 +390,18 @@ def _unfinished(project: Project, declared: Declared, standing: Standing) -> int
     over = [run for run in standing.state.unfinished if not _is_unfinished(project, run)]
     standing.state = standing.state.without(over)
     return len(standing.state.unfinished)
+
+
+def _is_full(project: Project, declared: Declared) -> bool:
+    """Whether as many of its runs wait as may, of a trigger whose runs come one after the other."""
+    journal, pipeline, queued = project.journal, declared.pipeline, RunStatus.QUEUED
+    # The pipeline's first: they are counted without being read, and are seldom as many.
+    if declared.trigger.overlap is not Overlap.QUEUE:
+        return False
+    if journal.count(pipeline=pipeline, state=queued) < QUEUED_AT_MOST:
+        return False
+    names = [row.origin.get("trigger") for row in journal.runs(pipeline=pipeline, state=queued, limit=None)]
+    return names.count(declared.name) >= QUEUED_AT_MOST
 
 
 def _is_unfinished(project: Project, run: str) -> bool:
