@@ -189,3 +189,27 @@ def test_a_project_that_can_not_be_forked_has_hosts_of_their_own_and_the_run_say
         launcher.close()
         folder.write(pipelines=CODE + STRAYS)
     until(lambda: not lives(nursery))
+
+
+def test_runs_that_wait_for_an_import_that_hangs_start_when_the_code_is_mended(folder: QueueFolder) -> None:
+    folder.touch("go")
+    folder.write(pipelines=CODE)
+    with Session(folder.project, How()) as session:
+        run = folder.ask(session, "short", name="mended")
+    hangs = (
+        f"from pathlib import Path\nPath({str(folder.root / 'hangs')!r}).touch()\nimport time\ntime.sleep(600)\n"
+    )
+    folder.write(pipelines=hangs)
+    launcher = WarmLauncher(folder.project)
+    nursery = 0
+    try:
+        launcher.start(run)
+        until((folder.root / "hangs").exists)
+        nursery, hanging = forkers_here(folder)
+        folder.write(pipelines=CODE + STRAYS)
+        until(over(folder, run))
+        assert folder.project.run(run).state == "succeeded"
+        assert not lives(hanging)
+    finally:
+        launcher.close()
+    until(lambda: not lives(nursery))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from trikk.core.settings import load_settings
+from trikk.server.presence import served_code
 from trikk.server.presence.served_code import ServedCode
 from trikk.testing import ManualClock
 
@@ -120,3 +122,26 @@ def test_a_server_that_finds_no_good_code_tries_again_by_itself(root: Path) -> N
     code.turn(0.0)
     assert code.trouble is None
     assert code.current.release
+
+
+def test_an_import_that_hangs_is_trouble_after_a_while_and_ended_when_the_code_is_mended(
+    root: Path, code: ServedCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, good = code.current, (root / "pipelines.py").read_text()
+    monkeypatch.setattr(served_code, "_EVERY", 0.1)
+    (root / "pipelines.py").write_text("import time\ntime.sleep(600)\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(served_code, "IMPORTS_WITHIN", 0.0)
+        code.read()
+    assert code.trouble is not None
+    assert "not imported within" in code.trouble.what
+    assert code.current is before
+    mend = threading.Timer(0.5, (root / "pipelines.py").write_text, (good,))
+    mend.start()
+    code.read()  # by a clock that stands still: nothing but the change ends it
+    mend.join()
+    assert code.trouble is not None
+    assert "changes while it is read" in code.trouble.what
+    for _ in range(2):
+        code.turn(0.0)
+    assert code.trouble is None

@@ -107,6 +107,10 @@ class ProcessExecutor:
                 self.isolation = f"fresh interpreter: {ready.fresh}"
         return self._graphs
 
+    def has_imported(self, timeout: float) -> bool:
+        """Whether the import has ended, well or not, within so many seconds; `graphs` does not wait then."""
+        return self._graphs is not None or bool(self._selector.select(timeout))
+
     def triggers(self) -> list[dict[str, JSON]]:
         """The triggers that the project's code declares; raises as `graphs` does."""
         self.graphs()

@@ -30,6 +30,8 @@ _SETTLES = 1.0
 _SHARE = 0.003  # of a core, at most, that looking at a large project's files may take
 _AGAIN = 60.0
 _READINGS = 3
+IMPORTS_WITHIN = 100.0
+"""Seconds that the project's modules may take to be imported: one that waits for something may wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,11 @@ class ServedCode:
         """Read the code as it is now, whether or not it has changed."""
         before = (self.current.release, self.trouble and self.trouble.to_json())
         self._loaded = self._changing = stamp(self._root, self.current.settings.code)
-        self._read_at = self._clock.monotonic()
         try:
             self.current, self.trouble = self._described(), None
         except TrikkError as error:
             self.trouble = error
+        self._read_at = self._clock.monotonic()
         if before != (self.current.release, self.trouble and self.trouble.to_json()):
             self._on_change()
 
@@ -109,12 +111,30 @@ class ServedCode:
             settings = load_settings(self._root)
             release = bundle_digest(manifest(self._root, settings.code))
             with closing(ProcessExecutor(settings)) as executor:
+                self._await_import(executor)
                 triggers = project_triggers(executor, settings)
                 described = CodeSet(release, settings, executor.graphs(), triggers)
             # What was imported is what was digested, if the files are the same afterwards.
             if bundle_digest(manifest(self._root, settings.code)) == release:
                 return described
-        raise ProjectError("the code changes while it is read", next="it is read again when its files are at rest")
+        raise _changing()
+
+    def _await_import(self, executor: ProcessExecutor) -> None:
+        """Wait until the code is imported; ProjectError if it hangs, or is mended while it does."""
+        until = self._clock.monotonic() + IMPORTS_WITHIN
+        while not executor.has_imported(_EVERY):
+            if stamp(self._root, self.current.settings.code) != self._loaded:
+                raise _changing()
+            if self._clock.monotonic() >= until:
+                raise ProjectError(
+                    f"the project's modules are not imported within {IMPORTS_WITHIN:.0f} s",
+                    where=str(self._root),
+                    next="look what they wait for while they are imported, and leave that to a step",
+                )
+
+
+def _changing() -> ProjectError:
+    return ProjectError("the code changes while it is read", next="it is read again when its files are at rest")
 
 
 def stamp(root: Path, patterns: tuple[str, ...]) -> str:

@@ -108,7 +108,7 @@ class Nursery:
         self._selector.register(self._control, selectors.EVENT_READ, "control")
         self._selector.register(awake, selectors.EVENT_READ, "child")
         while self._is_wanted or self._drivers:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(self._template.next_look):
                 if key.data == "control":
                     self._listen()
                 elif key.data == "child":
@@ -116,6 +116,8 @@ class Nursery:
                     self._reap()
                 else:
                     self._template.hear(key.data)
+            if self._template.next_look is not None:
+                self._template.look()  # nobody else would see that an import hangs, or that its code was mended
             if self._is_templated != (self._template.control is not None):
                 self._is_templated = not self._is_templated
                 self._tell(Templated(self._is_templated))

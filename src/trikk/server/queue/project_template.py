@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -25,7 +27,7 @@ from trikk.execution.workers.descendants import new_token
 from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.execution.workers.process_executor import host_environment
 from trikk.runs.lock import Lock
-from trikk.server.presence.served_code import stamp
+from trikk.server.presence.served_code import IMPORTS_WITHIN, stamp
 
 _LOOK_EVERY = 1.0  # seconds for which the code counts as unchanged
 _AGAIN = 60.0  # seconds after which code that does not load is tried again though it is the same
@@ -51,8 +53,14 @@ class ProjectTemplate:
         self.base: Lock | None = None
         self._selector = selector
         self._coming: socket.socket | None = None
+        self._importer = 0  # the process at the other end of that
         self._seen = ""
-        self._next_look = self._again = 0.0
+        self._next_look = self._again = self._give_up = 0.0
+
+    @property
+    def next_look(self) -> float | None:
+        """Seconds until the next look at a template that is importing the project; None if none is."""
+        return None if self._coming is None else max(0.0, self._next_look - time.monotonic())
 
     @property
     def is_awaited(self) -> bool:
@@ -60,15 +68,22 @@ class ProjectTemplate:
         return self.control is None and self._coming is not None
 
     def look(self) -> None:
-        """Begin to import the code if it is another than it was; a look at the files at most every second."""
-        if self._coming is not None or time.monotonic() < self._next_look:
-            return
+        """Begin to import the code if it is another than it was; a look at the files at most every second.
+
+        An import that hangs is begun anew, at the latest when the code has changed.
+        """
         now = time.monotonic()
+        if now < self._next_look:
+            return
         self._next_look = now + _LOOK_EVERY
         seen = stamp(self.project.root, self.project.settings.code)
-        if seen == self._seen and (self.control is not None or now < self._again):
+        if self._coming is not None:
+            if seen == self._seen and now < self._give_up:
+                return
+            self._give_up_import()
+        elif seen == self._seen and (self.control is not None or now < self._again):
             return
-        self._seen, self._again = seen, now + _AGAIN
+        self._seen, self._again, self._give_up = seen, now + _AGAIN, now + IMPORTS_WITHIN
         with contextlib.suppress(TrikkError):  # a trikk.toml that can't be read: the template says so
             self.project = Project.open(self.project.root)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -88,7 +103,7 @@ class ProjectTemplate:
         finally:
             theirs.close()
         process.returncode = 0  # it is reaped with the drivers, not by Popen
-        self._coming = ours
+        self._coming, self._importer = ours, process.pid
         self._selector.register(ours, selectors.EVENT_READ, ours)
 
     def hear(self, sock: socket.socket) -> None:
@@ -125,8 +140,7 @@ class ProjectTemplate:
         """Let go of all templates."""
         self.drop()
         if self._coming is not None:
-            self._close(self._coming)
-            self._coming = None
+            self._give_up_import()
 
     def leave(self) -> None:
         """In a driver: close what belongs to the process that it was forked from."""
@@ -151,6 +165,14 @@ class ProjectTemplate:
             self._seen = ""  # it has changed meanwhile, and is imported again
             return None
         return base if why_not_fork() is None else None
+
+    def _give_up_import(self) -> None:
+        """End a template that is importing the project: it would not see that nobody waits for it any more."""
+        assert self._coming is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._importer, signal.SIGKILL)
+        self._close(self._coming)
+        self._coming = None
 
     def _close(self, sock: socket.socket) -> None:
         self._selector.unregister(sock)
