@@ -431,7 +431,7 @@ SERVER = (
             floors={"an interpreter for each job": work("server:due_by_hand")},
             peers={name: work("server:due_by_peer", name) for name in SCHEDULERS if size == 200},
             by="seconds",
-            patience=1200,
+            patience=1500,
             why="Each run has a driver and a host, a lock, a journal and results that last.",
         )
         for size in (200, 1_000)
