@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -474,3 +475,23 @@ def test_a_folder_may_be_called_anything_that_has_no_percent_sign(tmp_path: Path
     assert tables.clean("t", {0}, grace=0.0).removed is not None
     with pytest.raises(UsageError):
         Tables(str(tmp_path / "50%"))
+
+
+@pytest.mark.parametrize("mode", ["append", "merge", "overwrite"])
+def test_a_full_disk_is_said_and_the_write_is_made_when_there_is_room(tmp_path: Path, mode: Mode) -> None:
+    tables = Tables(str(tmp_path))
+    tables.write("t", Write("append", pl.DataFrame({"k": [0], "v": ["old"]})), identity="1", origin={})
+    frame = pl.DataFrame({"k": range(2000), "v": [os.urandom(20).hex() for _ in range(2000)]})
+    write = Write(mode, frame, ("k",) if mode == "merge" else ())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(TableError, match="the disk is full") as error:
+            tables.write("t", write, identity="2", origin={})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.next is not None
+    assert "make room" in error.value.next
+    assert tables.scan("t").collect().height == 1
+    assert not tables.write("t", write, identity="2", origin={}).repeated
+    assert tables.scan("t").collect().height == 2000 + (mode == "append")

@@ -218,10 +218,10 @@ class LocalStore:
             os.rename(source, target)  # noqa: PTH104
 
 
-def is_full(error: OSError) -> bool:
-    """Whether the operating system refused a write for want of room."""
+def is_full(error: Exception) -> bool:
+    """Whether the operating system refused a write for want of room, whichever library says so."""
     native = _NATIVE.search(str(error))
-    return (int(native[1]) if native else error.errno) in _FULL
+    return (int(native[1]) if native else getattr(error, "errno", None)) in _FULL
 
 
 def storage_error(error: OSError, where: str) -> StorageError:

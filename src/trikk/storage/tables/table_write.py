@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TableError, UsageError
+from trikk.storage.stores.local import is_full
 from trikk.storage.tables.merge_keys import check_columns, check_keys, check_target_keys, completed
 from trikk.storage.tables.rewriting import Rewriting, is_plain
 from trikk.storage.tables.types import Mode, SchemaMode, fitted, with_first_values
@@ -114,6 +115,8 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
         except CommitFailedError:
             pass
         except DeltaError as error:
+            if is_full(error):
+                raise  # whoever called has words for it
             if table is not None or "already exists" not in str(error):
                 raise TableError(
                     f"nothing was written: {_first_line(error)}", where=f"table {place.name}"

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from trikk.core.errors import TableError, TrikkError, UnknownName, UsageError
 from trikk.core.names import check_name
+from trikk.storage.stores.local import is_full
 from trikk.storage.stores.locks import file_lock
 from trikk.storage.tables import delta_log as table_log
 from trikk.storage.tables import sums as table_sums
@@ -208,14 +209,20 @@ class Tables:
                 table_sums.forget(Path(place.location))
             try:
                 committed = commit(place, write, identity=identity, origin=origin)
+                # Still under the lock: nobody may read a digest of a version that is not on the disk.
+                if not self._remote:
+                    for version in range(0 if before is None else before + 1, committed.version + 1):
+                        table_log.sync_commit(Path(place.location), version)
             except TrikkError:
                 raise
             except Exception as error:  # polars and deltalake have no common base
+                if is_full(error):
+                    raise TableError(
+                        "the disk is full; the write did not come to its end",
+                        where=place.location,
+                        next="make room (trikk gc may help), then resume: nothing is written twice",
+                    ) from error
                 raise self._explained(place, None, error) from error
-            # Still under the lock: nobody may read a digest of a version that is not on the disk.
-            if not self._remote:
-                for version in range(0 if before is None else before + 1, committed.version + 1):
-                    table_log.sync_commit(Path(place.location), version)
         return committed
 
     def made(self, name: str, identity: str) -> Committed | None:
