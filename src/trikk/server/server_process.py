@@ -96,7 +96,11 @@ class _Server:
         add("event_streams", "Open streams of events.", lambda: self._doors.streams.readers)
         add("trigger_lag_seconds", "For how long a moment is due that is not decided.", self._lag)
         add("parts_failing", "Parts of the server whose last turn failed.", self._failing)
-        add("server_fires", "Whether this server's triggers count.", lambda: site.presence.standing.may_fire)
+        add(
+            "server_fires",
+            "Whether this server's triggers count.",
+            lambda: self._options.triggers and site.presence.standing.may_fire,
+        )
 
     def _lag(self) -> float:
         return self._site.engine.lag(self._site.clock.now())

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from trikk.core.clock import Clock, SystemClock
+from trikk.core.values import JSON
 from trikk.execution.project import Project
+from trikk.runs.journals.server_beats import NO_TRIGGERS
 from trikk.server.presence.absence import note_absence
 from trikk.server.presence.beats import Presence
 from trikk.server.presence.served_code import CodeSet, ServedCode
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 class Site:
     """One server's project, as its parts see it. Safe to use from any thread.
 
+    Args:
+        project: the project.
+        clock: time; the machine's if not given.
+        fires: whether it fires triggers.
+
     Attributes:
         project: whose server it is.
         clock: time.
@@ -32,7 +39,7 @@ class Site:
         draining: set when the server is to end: nothing new is begun.
     """
 
-    def __init__(self, project: Project, clock: Clock | None = None) -> None:
+    def __init__(self, project: Project, clock: Clock | None = None, *, fires: bool = True) -> None:
         self.project = project
         self.clock: Clock = clock or SystemClock()
         self.draining = threading.Event()
@@ -40,6 +47,7 @@ class Site:
         self.turns = Turns(self.clock)
         self.presence = Presence(project.journal, self.clock)
         self.engine = Engine(project, lambda: self.wake("queue"))
+        self._says: dict[str, JSON] = {} if fires else {NO_TRIGGERS: True}
         self._wakers: dict[str, Callable[[], None]] = {}
 
     @property
@@ -54,7 +62,7 @@ class Site:
             JournalError: if the journal can't be written. Code that does not load is no reason not to serve.
         """
         self.code.read()
-        known = self.presence.start(self.code.current.release)
+        known = self.presence.start(self.code.current.release, self._says)
         note_absence(self.project.journal, known, self.code.current.triggers, self.clock.now())
 
     def graphs(self) -> Mapping[str, Graph]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from trikk.execution.project import Project
 from trikk.runs.journals.lease import Holder
-from trikk.runs.journals.server_beats import Server
+from trikk.runs.journals.server_beats import NO_TRIGGERS, Server
 from trikk.runs.living_servers import BEAT_EVERY, LOST_AFTER, living, missed
 from trikk.server.presence.beats import KEPT_FOR, Presence
 from trikk.server.presence.releases import Standing, current_release, standing
+from trikk.server.site import Site
 from trikk.testing import ManualClock, MemoryJournal
 
 
@@ -79,6 +82,27 @@ def test_of_living_servers_those_of_one_release_may_fire(announced: list[str], s
     assert {one.mine for one in standings if one.may_fire} <= {standings[0].current}
     known = set(announced) & set(served)
     assert any(one.may_fire for one in standings) == bool(known)
+
+
+def test_a_server_that_fires_nothing_has_no_say_unless_none_fires() -> None:
+    old, new = server("old", 0.0, 0.0, "a"), replace(server("new", 1.0, 0.0, "b"), says={NO_TRIGGERS: True})
+    assert standing("a", [old, new], ["a", "b"]) == Standing("a", "a", (old,))
+    assert standing("b", [old, new], ["a", "b"]).is_outdone
+    assert standing("a", [replace(old, says=new.says), new], ["a", "b"]).is_outdone
+    starting = replace(old, release="")  # it could load nothing yet
+    assert standing("b", [starting, new], ["a", "b"]).current == "b"
+
+
+def test_a_site_that_fires_nothing_says_so_with_each_beat(tmp_path: Path) -> None:
+    (tmp_path / "trikk.toml").write_text('name = "city"\n')
+    for fires in (True, False):
+        site = Site(Project.open(tmp_path), fires=fires)
+        site.begin()
+        site.presence.say("code", {"what": "it does not load"})
+        site.presence.say("code", None)
+        assert [s.fires for s in site.project.journal.servers() if s.id == site.name] == [fires]
+        site.presence.close()
+        site.project.close()
 
 
 def test_a_server_says_that_it_is_there_and_sees_the_others(journal: MemoryJournal, clock: ManualClock) -> None:

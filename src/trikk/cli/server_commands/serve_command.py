@@ -36,7 +36,7 @@ def serve(**options: Any) -> None:
     project = Project.open()
     log_to_stderr(project.settings.timezone, logging.WARNING)
     logging.getLogger("trikk.server").setLevel(logging.INFO)
-    run_server(Site(project), told, lambda url: echo(f"serving {url}"))
+    run_server(Site(project, fires=told.triggers), told, lambda url: echo(f"serving {url}"))
     # Threads that wait for a locked database would hold the end up; nothing is left to be done.
     logging.shutdown()
     os._exit(0)

@@ -263,6 +263,8 @@ def _tell_whose(project: Project, now: float) -> None:
     whose = standing("", servers, Announced(project.journal).read())
     if not servers:
         echo("no server is there, so nothing is started by itself: trikk serve")
+    elif not any(server.fires for server in servers):
+        echo("a server is there, with --no-triggers, so nothing is started by itself")
     elif not whose.current:
         echo("a server is there, but can't load its code, so nothing is started by itself")
     else:

@@ -13,6 +13,9 @@ from msgspec import field
 from trikk.core.record import Record
 from trikk.runs.journals.lease import Holder
 
+NO_TRIGGERS = "no triggers"
+"""What a server says that fires none."""
+
 
 class Server(Record, frozen=True, kw_only=True):
     """A server as of its last beat.
@@ -24,7 +27,7 @@ class Server(Record, frozen=True, kw_only=True):
         since: when it began, wall time in seconds since 1970, as are the other times.
         at: when it was last heard of.
         left: when it ended in order; None if it did not.
-        says: what is wrong with it or around it, as JSON; empty if nothing.
+        says: what is wrong with it or around it, as JSON, and whether it fires no triggers; empty if nothing.
     """
 
     id: str
@@ -34,6 +37,11 @@ class Server(Record, frozen=True, kw_only=True):
     at: float = 0.0
     left: float | None = None
     says: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fires(self) -> bool:
+        """Whether it fires triggers, if its release counts."""
+        return NO_TRIGGERS not in self.says
 
 
 class ServerBeats(Protocol):

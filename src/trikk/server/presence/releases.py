@@ -2,8 +2,9 @@
 
 A release is the digest of a project's code. It is announced in the ledger when a server first serves it, and the
 order of first announcements is that of releases: restarting a server of old code makes that code no newer. Of the
-releases that living servers serve, the one that was announced last counts. So a roll-out takes effect with its
-first server, and a roll-back with the end of the last server of what is rolled back.
+releases that living servers serve, the one that was announced last counts. A server that fires no triggers has no
+say in that, unless none does: else newer code that only answers would keep the others from firing. So a roll-out
+takes effect with its first server, and a roll-back with the end of the last server of what is rolled back.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Standing:
     Attributes:
         mine: the release that it serves; "" as long as it could load none.
         current: the release whose triggers count; "" if no living server serves any.
-        serving: the living servers that serve `current`, in the order in which they began.
+        serving: the servers whose release counts, in the order in which they began.
     """
 
     mine: str = ""
@@ -66,9 +67,11 @@ def current_release(served: Collection[str], announced: Sequence[str]) -> str:
 
 
 def standing(mine: str, there: Sequence[Server], announced: Sequence[str]) -> Standing:
-    """What a server of release `mine` may do while these others live. Pure; arguments as of `current_release`."""
-    current = current_release({mine, *(server.release for server in there)} - {""}, announced)
-    return Standing(mine, current, tuple(server for server in there if current and server.release == current))
+    """What a server of release `mine` may do while these live, itself among them. Pure."""
+    loaded = [server for server in there if server.release]
+    counting = [server for server in loaded if server.fires] or loaded
+    current = current_release({server.release for server in counting}, announced)
+    return Standing(mine, current, tuple(server for server in counting if server.release == current))
 
 
 def announce(ledger: Ledger, release: str, server: Server, at: float) -> None:
