@@ -24,10 +24,14 @@ from trikk.core.clock import SystemClock
 from trikk.core.errors import JournalError, UnknownName
 from trikk.execution.launch import leased
 from trikk.runs.events import EventKind
+from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.server_beats import Server
 from trikk.runs.states import RunStatus
+from trikk.server.presence.absence import note_absence
 from trikk.server.schedule import trigger_actions
 from trikk.server.schedule.engine import Engine
 from trikk.server.schedule.trigger_actions import fire, set_paused, standing_of
+from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.triggers import AfterRun, Cron, Event, FileArrived, Interval, Missed, Overlap
 from trikk.triggers.declaration import Trigger
 
@@ -276,6 +280,17 @@ def test_a_trigger_whose_last_entry_is_damaged_holds_up_no_other() -> None:
     assert set(engine.trouble) == {"a"}
     look(engine, FOUR)
     assert len(ticks_of(project, "b")) == 1
+    damaged, well = trigger_rows(project.journal, engine.declared.values(), FOUR.timestamp())
+    assert "cursor" in damaged.trouble
+    assert (damaged.next, set(damaged.to_json()) - set(well.to_json())) == (None, {"trouble"})
+    assert well.next == "2026-03-02T04:00:00+00:00"
+    shown = trigger_details(project.journal, engine.declared, "a", FOUR.timestamp())
+    assert shown.row == damaged
+    known = [Server(id="s", holder=Holder("h", "", 1, 0.0), at=START.timestamp())]
+    returned = (FOUR + DAY).timestamp()
+    assert note_absence(project.journal, known, engine.declared, returned) == {"b": 2}, (
+        "a server starts all the same"
+    )
 
 
 def test_a_trigger_that_comes_back_to_the_code_begins_anew_and_stays_paused() -> None:

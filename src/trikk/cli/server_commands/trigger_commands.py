@@ -21,7 +21,7 @@ from trikk.tracking.mlflow.background_mirror import mirroring
 if TYPE_CHECKING:
     from trikk.runs.journals.server_beats import Server
     from trikk.server.schedule.trigger_actions import Fired
-    from trikk.server.schedule.trigger_view import TriggerDetails
+    from trikk.server.schedule.trigger_view import TriggerDetails, TriggerRow
     from trikk.triggers.declared import Declared
 
 _ACTIONS = ("pause", "unpause")
@@ -52,7 +52,7 @@ def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
             return
         zones = {name: trigger.trigger.timezone for name, trigger in declared.items()}
         lines = [
-            [r.name, r.pipeline, r.kind, "paused" if r.paused else _local(r.next, zone), _local(r.last, zone)]
+            [r.name, r.pipeline, r.kind, _next(r, zone), _local(r.last, zone)]
             for r, zone in ((row, zones[row.name]) for row in rows)
         ]
         if not lines:
@@ -187,6 +187,8 @@ def _show(details: TriggerDetails) -> None:
         echo(f"  {label:<10} {text}")
     if row.paused:
         echo("  ", style(_until(row.name), fg="yellow"))
+    if row.trouble:
+        echo("  ", style("damaged", fg="red"), f"   {row.trouble}; nothing is started by it: trikk doctor")
     if details.differs:
         echo("  servers go by another declaration of it; they read this one when their code is read again")
     if away := details.away:
@@ -205,6 +207,10 @@ def _show(details: TriggerDetails) -> None:
         for told in details.happened
     ]
     table(["AT", "WHAT", "RUN", ""], lines)
+
+
+def _next(row: TriggerRow, zone: str) -> str:
+    return "damaged" if row.trouble else "paused" if row.paused else _local(row.next, zone)
 
 
 def _until(name: str) -> str:

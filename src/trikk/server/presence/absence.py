@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from trikk.alerts.rules.serving.server_rules import RETURNED, SERVING
+from trikk.core.errors import RecordError
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.ledger import Ledger
 from trikk.runs.journals.server_beats import Server
@@ -56,6 +57,9 @@ def note_absence(
 
 
 def _is_paused(ledger: Ledger, trigger: str) -> bool:
-    """Whether nobody expects a trigger: it is paused, or no server has taken it in."""
-    state = TriggerState.of(ledger.last(f"trigger/{trigger}"))
+    """Whether nobody expects a trigger: it is paused, damaged, or no server has taken it in."""
+    try:
+        state = TriggerState.of(ledger.last(f"trigger/{trigger}"))
+    except RecordError:  # of one that is damaged nothing is started, which `trikk triggers` tells
+        return True
     return state is None or state.paused

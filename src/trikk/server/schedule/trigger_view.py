@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from trikk.core.errors import UnknownName
+from trikk.core.errors import RecordError, UnknownName
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.runs.journals.journal import Journal
@@ -34,6 +34,8 @@ class TriggerRow(Record, frozen=True):
         next: when it comes due, ISO in UTC; None for one that waits for events, and while it is paused.
         last: the tick of its newest run; None without one.
         paused: whether nothing is started by it but by hand.
+        trouble: why its last entry can't be read, and so nothing is started by it; "", which JSON leaves out, if
+            it can.
     """
 
     name: str
@@ -42,6 +44,11 @@ class TriggerRow(Record, frozen=True):
     next: str | None
     last: str | None
     paused: bool
+    trouble: str = ""
+
+    def to_json(self) -> dict[str, JSON]:
+        """As JSON."""
+        return {key: value for key, value in super().to_json().items() if key != "trouble" or value}
 
 
 class TriggerDetails(Record, frozen=True):
@@ -81,7 +88,7 @@ def trigger_rows(ledger: Ledger, triggers: Iterable[Declared], now: float) -> li
         triggers: the project's.
         now: wall time in seconds since 1970.
     """
-    return [_row(declared, standing_of(ledger, declared.name), now) for declared in triggers]
+    return [_row(declared, *_read(ledger, declared.name), now) for declared in triggers]
 
 
 def trigger_details(
@@ -97,7 +104,7 @@ def trigger_details(
             "trigger", name, triggers, next=None if triggers else "declare one: see docs/triggers.md"
         )
     declared, source = triggers[name], f"source {name}"
-    standing = standing_of(journal, name)
+    standing, trouble = _read(journal, name)
     differs = standing is not None and (standing.is_retired or standing.state.declaration != described(declared))
     moment = datetime.fromtimestamp(now, UTC)
     coming: list[str] = []
@@ -106,7 +113,7 @@ def trigger_details(
         zone = declared.trigger.zone
         coming = [t.astimezone(zone).isoformat() for t in islice(declared.trigger.ticks(after), _COMING)]
     return TriggerDetails(
-        row=_row(declared, standing, now),
+        row=_row(declared, standing, trouble, now),
         words=declared.trigger.in_words(),
         where=declared.where,
         declaration=declared.trigger.to_json(),
@@ -131,7 +138,15 @@ def newest_entries(ledger: Ledger, trigger: str, count: int) -> list[Entry]:
         span *= 8
 
 
-def _row(declared: Declared, standing: Standing | None, now: float) -> TriggerRow:
+def _read(ledger: Ledger, trigger: str) -> tuple[Standing | None, str]:
+    """A trigger's last entry and state, or why they can't be read: what is damaged of one hides no other."""
+    try:
+        return standing_of(ledger, trigger), ""
+    except RecordError as error:
+        return None, error.what
+
+
+def _row(declared: Declared, standing: Standing | None, trouble: str, now: float) -> TriggerRow:
     state = None if standing is None or standing.is_retired else standing.state
     tick = next_tick(declared, state, datetime.fromtimestamp(now, UTC))
     is_paused = state is not None and state.paused
@@ -139,9 +154,10 @@ def _row(declared: Declared, standing: Standing | None, now: float) -> TriggerRo
         name=declared.name,
         pipeline=declared.pipeline,
         kind=declared.trigger.kind,
-        next=None if tick is None or is_paused else tick_text(tick),
+        next=None if tick is None or is_paused or trouble else tick_text(tick),
         last=(state.last_tick or None) if state else None,
         paused=is_paused,
+        trouble=trouble,
     )
 
 
