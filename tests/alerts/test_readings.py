@@ -289,11 +289,13 @@ class Runs:
         self.project = Project.open(root)
         self.count = 0
 
-    def add(self, at: datetime, state: str = "succeeded", *, took: float = 60.0, kind: str = "manual") -> str:
+    def add(
+        self, at: datetime, state: str = "succeeded", *, took: float = 60.0, kind: str = "manual", day: str = "x"
+    ) -> str:
         self.count += 1
         run, journal, ended = f"r{self.count:011}", self.project.journal, at.timestamp()
         origin: dict[str, Any] = {"kind": kind}
-        journal.create(run, "nightly", {"parameters": {"day": "x"}, "origin": origin}, at=ended - took)
+        journal.create(run, "nightly", {"parameters": {"day": day}, "origin": origin}, at=ended - took)
         journal.append(run, "run.started", {"driver": {}, "isolation": "fork"}, at=ended - took)
         if state != "running":
             journal.append(
@@ -366,6 +368,16 @@ def test_a_run_that_did_not_come_is_bad_until_it_comes(runs: Runs) -> None:
     runs.add(at(3, 5))
     assert seen(at(3, 6)) == "xx..."
     assert seen(at(5, 3.6)) == "..x.x"
+
+
+def test_a_backfill_of_last_month_does_not_hide_that_the_nights_run_is_missing(runs: Runs) -> None:
+    rule = AbsenceRule(name="late", pipeline="nightly", by="04:30")
+    day = f"{at(3):%Y-%m-%d}"
+    for hour in (1, 2, 4):
+        runs.add(at(3, hour), kind="backfill", day=f"{at(-30 + hour):%Y-%m-%d}")
+    assert rule.judge(runs.project, "nightly", at(3, 6)).points[-1].text == f"{day}: no run by 04:30"
+    made_up = runs.add(at(3, 5), kind="backfill", day=f"{at(2):%Y-%m-%d}")
+    assert rule.judge(runs.project, "nightly", at(3, 6)).points[-1].text == f"{day}: run {made_up} came late"
 
 
 def test_a_day_of_changing_clocks_has_its_deadline_too(runs: Runs) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -213,12 +213,14 @@ class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
     def judge(self, project: Project, pipeline: str, now: datetime) -> Reading:
         """A point for each of the last days.
 
-        A run that comes after the deadline makes its day good as well, until the next deadline.
+        A run that comes after the deadline makes its day good as well, until the next deadline. One of a backfill
+        of older days does not: a month that is made anew by night would hide that the night's run is missing.
         """
-        deadlines = self._deadlines(ZoneInfo(project.settings.timezone), now)
+        zone = ZoneInfo(project.settings.timezone)
+        deadlines = self._deadlines(zone, now)
         rows = _counting(project, pipeline, deadlines[0].timestamp() if deadlines else 0.0, (RunStatus.SUCCEEDED,))
         waits = asking(project, pipeline)
-        came = sorted((_moment(row), row.id) for row in rows)
+        came = sorted((_moment(row), row.id) for row in rows if not _is_of_the_past(row, zone))
         points = []
         for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):
             run = next((i for at, i in came if before.timestamp() < at <= due.timestamp()), "")
@@ -296,6 +298,22 @@ def _moment(row: RunRow) -> float:
     """When a run was over, or began if it is not; a backfilled one happened at the time that it was told."""
     simulated = row.origin.get("at")
     return float(simulated) if isinstance(simulated, int | float) else (row.ended or row.started or row.created)
+
+
+def _is_of_the_past(row: RunRow, zone: ZoneInfo) -> bool:
+    """Whether a backfill ran it for a day before yesterday, as of when it ran."""
+    if row.origin.get("kind") != "backfill":
+        return False
+    yesterday = datetime.fromtimestamp(_moment(row), zone).date() - timedelta(days=1)
+    days = [day for _, value in _plain(row.parameters) if (day := _as_day(value))]
+    return bool(days) and max(days) < yesterday
+
+
+def _as_day(value: JSON) -> date | None:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def point_of(row: RunRow, *, bad: bool, text: str, badness: float, facts: dict[str, JSON] | None = None) -> Point:
