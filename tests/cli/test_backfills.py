@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.execution.command import Folder, until
+
+from trikk.execution.project import Project
+from trikk.runs.journals.lease import Holder
+from trikk.runs.journals.server_beats import Server
 
 CODE = """
 import time
@@ -144,6 +149,14 @@ def test_a_backfill_may_be_left_to_servers_and_carried_out_here_all_the_same(nig
     assert "no server is there" in done.err
     assert (begun(nights), only(nights)["left"]) == ([], 4)
     assert "can't be combined" in nights.refused("backfill", "night", *FOUR, "--queue", "--missing")["what"]
+    assert "next: trikk backfills resume" in nights.trikk("backfills", "last").out
+    project, now = Project.open(nights.root), time.time()
+    try:
+        project.journal.beat(Server(id="s1", holder=Holder.current(), release="abc", since=now, at=now))
+        assert "servers carry it out" in nights.trikk("backfills", "last").out
+        project.journal.leave("s1", at=time.time())
+    finally:
+        project.close()
     assert nights.good("backfills", "resume", "last")["state"] == "succeeded"
 
 

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from tests.execution.command import Folder
 
+from trikk.cli.printing import parameters_text, tick_shown
+
 _STEERING = "\x1b]0;owned\x07\x1b[8mhidden\x9b2J\u202etxt"
 _WRITTEN_OUT = r"\x1b]0;owned\x07\x1b[8mhidden\x9b2J\u202etxt"
 _PIPELINES = """
@@ -177,3 +179,17 @@ def test_rows_of_a_table_by_a_condition(folder: Folder) -> None:
 def test_a_new_project_keeps_its_state_out_of_git(folder: Folder) -> None:
     folder.trikk("init", "new")
     assert ".trikk/" in (folder.root / "new" / ".gitignore").read_text().splitlines()
+
+
+def test_an_event_is_shown_as_people_know_it() -> None:
+    file = {"id": "inbox/oslo.csv@64a3b18ab2782683", "kind": "file-arrived", "at": "2026-11-30T03:00:00Z"}
+    assert parameters_text({"event": file, "city": "oslo"}) == "event=inbox/oslo.csv city=oslo"
+    moment = file | {"id": "2026-11-30T03:00:07.250000+00:00", "kind": "hand"}
+    assert parameters_text({"event": moment}) == "event=2026-11-30 03:00:07 UTC"
+    assert tick_shown("2026-11-30T03:00:00+00:00", ZoneInfo("Europe/Oslo")) == "2026-11-30 04:00 CET"
+    assert [tick_shown(text) for text in ("20261130", "a@b", "htnsmnjz956f", None)] == [
+        "20261130",
+        "a@b",
+        "htnsmnjz956f",
+        "-",
+    ]

@@ -75,6 +75,7 @@ def test_a_trigger_is_shown_in_words_with_its_next_times_and_what_became_of_it(c
     assert "-1 from the local date" in told
     assert run["id"] in told
     assert "started 2026-11-13 04:00 CET" in told
+    assert "event=2026-11-13 04:00 CET (trigger nightly-cron)" in city.trikk("runs", "--pipeline", "nightly").out
     details = city.good("triggers", "nightly-cron")
     assert len(details["coming"]) == 5
     assert all("T04:00:00+0" in tick for tick in details["coming"])
@@ -106,7 +107,9 @@ def test_a_trigger_is_paused_and_fired_all_the_same(city: Folder) -> None:
     row = city.good("triggers")[1]
     assert (row["paused"], row["next"]) == (True, None)
     assert city.good("fire", "often")["state"] == "succeeded"
-    assert "holiday" in city.trikk("triggers", "often").out
+    assert next(
+        line for line in city.trikk("triggers", "often").out.splitlines() if line.startswith("  since")
+    ).endswith("; holiday")
     assert not city.good("triggers", "unpause", "often")["paused"]
     happened = city.good("triggers", "often")["happened"]
     assert [e["kind"] for e in happened][:3] == ["trigger.unpaused", "tick.started", "trigger.paused"]
@@ -124,7 +127,11 @@ def test_with_a_server_there_the_run_is_left_to_it(city: Folder) -> None:
         assert run["state"] == "queued"
         told = city.trikk("fire", "often", "--for", "2026-11-01T18:00").out
         assert "a server starts it" in told
-        assert "release abcdef01 on " in city.trikk("triggers").out
+        listed = city.trikk("triggers").out
+        assert "they are fired by the servers of release abcdef01 on " in listed
+        assert (
+            next(line for line in listed.splitlines() if line.startswith("broken-after-run")).split()[3] == "away"
+        )
         away = city.trikk("triggers", "broken-after-run").out
         assert "since 2026-11-30 04:00 CET: no broker answers; start it" in away
         project.journal.leave("s1", at=time.time())
@@ -144,6 +151,7 @@ def test_with_a_server_there_the_run_is_left_to_it(city: Folder) -> None:
         (("fire", "often", "--for", "9999-12-31"), "'9999-12-31' is not a time"),
         (("fire", "often", "--for", "2026-11-30"), "more than once on 2026-11-30"),
         (("fire", "nightly-cron", "--for", "2026-11-30"), "comes due not on 2026-11-30"),
+        (("fire", "broken-after-run", "--for", "2026-11-30"), "waits for events and has no scheduled times"),
         (("triggers", "pause"), "name one trigger"),
     ],
 )
@@ -167,3 +175,8 @@ def test_an_event_is_given_on_the_command_line_as_json(city: Folder) -> None:
     assert city.good("run", "nightly", "-p", "day=2026-01-01", "-p", f"event={event}")["state"] == "succeeded"
     assert "2026-01-01 hand 7" in city.lines("noted.txt")
     assert "event" in city.refused("run", "nightly", "-p", "day=2026-01-01", "-p", "event={}")["what"]
+
+
+def test_a_command_without_what_it_needs_names_its_own_help(city: Folder) -> None:
+    assert city.refused("fire")["next"] == "trikk fire --help"
+    assert city.refused("tigger")["next"] == "trikk --help"

@@ -84,6 +84,8 @@ def test_a_run_of_a_trigger_waits_for_the_older_ones_of_it() -> None:
     decision = decided(second, first)
     assert decision.start == ["b1"]
     assert decision.waits == {"a2": "run b1 of the same trigger, t, is not over"}
+    asks = decided(replace(first, place=Place.ASKS, begun=True), second).waits["a2"]
+    assert asks == "run b1 of the same trigger, t, is not over: it waits for a decision, see trikk approvals"
     for place in (Place.HERE, Place.ELSEWHERE, Place.ASKS, Place.LOST):
         assert "a2" in decided(replace(first, place=place, begun=True), second).waits
     assert decided(replace(first, trigger="u"), second).start == ["b1", "a2"]

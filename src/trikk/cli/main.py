@@ -138,7 +138,10 @@ def main(args: list[str] | None = None) -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        wrong_usage = UsageError(error.format_message(), next="trikk --help, or trikk COMMAND --help")
+        context = getattr(error, "ctx", None)
+        wrong_usage = UsageError(
+            error.format_message(), next=f"{context.command_path if context else 'trikk'} --help"
+        )
         _report(as_json, wrong_usage)
         sys.exit(2)
     except TrikkError as error:

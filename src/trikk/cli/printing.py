@@ -26,6 +26,7 @@ CELL = 300  # of a cell of a table
 LINE = 2_000  # of a line
 # With a zone: only such a time can be shown by another clock; a time without one stays as it is.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
+_DIGEST_OF_FILE = re.compile(r"@[0-9a-f]{16}$")
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {
     "succeeded": "green",
@@ -202,8 +203,30 @@ def number_text(value: float | None, form: str = ".4g") -> str:
 
 def parameters_text(parameters: dict[str, Any]) -> str:
     """Parameters as `name=value`, joined by blanks; a long value is shortened."""
-    shown = {name: v if isinstance(v, str) else json.dumps(v) for name, v in parameters.items()}
+    shown = {name: _parameter_text(value) for name, value in parameters.items()}
     return " ".join(f"{name}={shorten(printable(text), VALUE)}" for name, text in shown.items())
+
+
+def _parameter_text(value: Any) -> str:
+    if isinstance(value, dict) and value.keys() >= {"id", "kind", "at"}:  # an Event: `--json` has all of it
+        return tick_shown(str(value["id"]))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def tick_shown(tick: str | None, zone: ZoneInfo | None = None) -> str:
+    """What a trigger's run is for, for people: a moment by a clock, with seconds if it has some, or an event.
+
+    Args:
+        tick: a moment in ISO, or an event's id; of a file that ends in a digest of its size and time, which only
+            programs need. "-" for None.
+        zone: whose clock; the project's if not given.
+    """
+    if tick is None:
+        return "-"
+    if not _MOMENT.fullmatch(tick):  # 20261130, as a caller may name an event, is no moment
+        return _DIGEST_OF_FILE.sub("", tick)
+    moment = datetime.fromisoformat(tick).astimezone(zone or project_zone())
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment.second else f"{moment:%Y-%m-%d %H:%M %Z}"
 
 
 def user_name() -> str:

@@ -52,7 +52,8 @@ def happened(number: int) -> Event:
     return Event(id=f"inbox/{number}.csv", kind="file-arrived", at=START, path=f"inbox/{number}.csv")
 
 
-def test_a_moment_that_has_come_has_its_run_in_the_queue() -> None:
+def test_a_moment_that_has_come_has_its_run_in_the_queue(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "trikk.server")
     project = project_of()
     queued: list[int] = []
     engine = Engine(project, lambda: queued.append(1))
@@ -66,6 +67,7 @@ def test_a_moment_that_has_come_has_its_run_in_the_queue() -> None:
     assert row.parameters["day"] == "2026-03-01"
     assert row.parameters["event"]["id"] == "2026-03-01T04:00:00+00:00"  # type: ignore[index,call-overload]
     assert queued == [1]
+    assert caplog.messages == [f"trigger t has queued run {row.id} of {row.pipeline}"]
     look(engine, FOUR + timedelta(minutes=1))
     assert len(ticks_of(project)) == 1
 

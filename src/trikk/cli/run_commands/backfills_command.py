@@ -15,6 +15,7 @@ from trikk.execution.backfills.backfill_state import Backfill, BackfillStatus, C
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
+from trikk.runs.living_servers import living
 from trikk.runs.states import RunStatus
 
 _CHANGES = {"pause": Change.PAUSED, "cancel": Change.CANCELLED}
@@ -91,6 +92,7 @@ def _list(project: Project, *, as_json: bool) -> None:
 
 
 def _show(project: Project, backfill: Backfill) -> None:
+    now = time.time()
     runs = states_of(project.journal, backfill)
     done = progress(backfill, runs)
     echo(f"backfill {backfill.id} of {', '.join(backfill.declaration.pipelines)}: ", state_text(done.state))
@@ -100,7 +102,13 @@ def _show(project: Project, backfill: Backfill) -> None:
     rows = [[run["day"], run["pipeline"], state_text(run["state"]), run["run"]] for run in _runs(backfill, runs)]
     if rows:
         table(["DAY", "PIPELINE", "STATE", "RUN"], rows)
-    if done.state in (BackfillStatus.PAUSED, BackfillStatus.STOPPED, BackfillStatus.OPEN, BackfillStatus.FAILED):
+    if (
+        done.state == BackfillStatus.OPEN
+        and backfill.declaration.queued
+        and living(project.journal.servers(), now)
+    ):
+        echo("servers carry it out; to stop them: trikk backfills pause " + backfill.id)
+    elif done.state in (BackfillStatus.PAUSED, BackfillStatus.STOPPED, BackfillStatus.OPEN, BackfillStatus.FAILED):
         echo(f"next: trikk backfills resume {backfill.id}")
 
 

@@ -20,6 +20,7 @@ from trikk.cli.printing import (
     print_json_list,
     state_text,
     table,
+    tick_shown,
     took,
     value_text,
     when,
@@ -167,15 +168,17 @@ def _reasons(project: Project, runs: Sequence[str]) -> dict[str, str]:
 
 
 def _about(row: RunRow) -> str:
-    kind = str(row.origin.get("kind", "manual"))
+    kind, parameters = str(row.origin.get("kind", "manual")), parameters_text(row.parameters)
+    tick = tick_shown(str(row.origin.get("tick", "")))
     notes = {
         "replay": f" (replay of {row.origin.get('of')})",
         "backfill": " (backfill)",
-        "trigger": f" (trigger {row.origin.get('trigger')}, {row.origin.get('tick')})",
+        # An event that is among the parameters is not named twice.
+        "trigger": f" (trigger {row.origin.get('trigger')}{'' if f'={tick}' in parameters else f', {tick}'})",
         "sweep": f" (sweep {row.origin.get('sweep')})",
     }
     note = notes.get(kind, "")
-    return parameters_text(row.parameters) + note
+    return parameters + note
 
 
 def _print_run(project: Project, state: RunState, record: RunRecord, cost: Cost | None) -> None:

@@ -19,7 +19,9 @@ from trikk.execution.project import Project
 @click.option(
     "--no-triggers", "triggers", flag_value=False, default=True, help="Fire no triggers; answer, and drive runs."
 )
-@click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Another name of it; * for any.")
+@click.option(
+    "--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Another name to be called by; * for any."
+)
 @click.option("--allow-origin", "allow_origins", multiple=True, metavar="URL", help="A web page that may call it.")
 @click.option("--open-to-all", is_flag=True, help="Listen where others reach it: all of them may do everything.")
 def serve(**options: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.declaration_check import declared_triggers
-from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, user_name, when
+from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, tick_shown, user_name, when
 from trikk.cli.run_commands.execute import finish
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.zones import zone_of
@@ -17,6 +17,7 @@ from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.runs.states import OVER, RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
+from trikk.triggers.trigger_state import TriggerEntry
 
 if TYPE_CHECKING:
     from trikk.runs.journals.server_beats import Server
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from trikk.triggers.declared import Declared
 
 _ACTIONS = ("pause", "unpause")
+_VERBS: dict[str, str] = {TriggerEntry.ADOPTED: "begins", TriggerEntry.RETIRED: "is no longer declared"}
 
 
 @click.command()
@@ -51,8 +53,9 @@ def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
             print_json([row.to_json() for row in rows])
             return
         zones = {name: trigger.trigger.timezone for name, trigger in declared.items()}
+        away = {source for server in _servers(project, now) for source, trouble in server.says.items() if trouble}
         lines = [
-            [r.name, r.pipeline, r.kind, _next(r, zone), _local(r.last, zone)]
+            [r.name, r.pipeline, r.kind, _next(r, zone, is_away=f"source {r.name}" in away), _local(r.last, zone)]
             for r, zone in ((row, zones[row.name]) for row in rows)
         ]
         if not lines:
@@ -187,6 +190,8 @@ def _show(details: TriggerDetails) -> None:
         echo(f"  {label:<10} {text}")
     if row.paused:
         echo("  ", style(_until(row.name), fg="yellow"))
+        if pause := next((told for told in details.happened if told["kind"] == TriggerEntry.PAUSED), None):
+            echo(f"  {'since':<10} {when(pause['at'])}, {_outcome(pause)}")
     if row.trouble:
         echo("  ", style("damaged", fg="red"), f"   {row.trouble}; nothing is started by it: trikk doctor")
     if details.differs:
@@ -209,8 +214,10 @@ def _show(details: TriggerDetails) -> None:
     table(["AT", "WHAT", "RUN", ""], lines)
 
 
-def _next(row: TriggerRow, zone: str) -> str:
-    return "damaged" if row.trouble else "paused" if row.paused else _local(row.next, zone)
+def _next(row: TriggerRow, zone: str, *, is_away: bool) -> str:
+    if row.trouble or row.paused:
+        return "damaged" if row.trouble else "paused"
+    return style("away", fg="red") if is_away else _local(row.next, zone)
 
 
 def _until(name: str) -> str:
@@ -241,7 +248,7 @@ def _what(told: dict[str, Any], zone: str) -> str:
     if "first" in told:
         number = f"{told['count']} times" if told["count"] > 1 else "1 time"
         return f"missed {number}, {_local(told['first'], zone)} to {_local(told['last'], zone)}"
-    verb = told["kind"].rpartition(".")[2]
+    verb = _VERBS.get(told["kind"], told["kind"].rpartition(".")[2])
     return f"{verb} {_local(told['tick'], zone)}" if "tick" in told else verb
 
 
@@ -251,14 +258,7 @@ def _outcome(told: dict[str, Any]) -> str:
 
 
 def _local(tick: str | None, zone: str) -> str:
-    """A tick for people: a moment by the clock of its trigger, with seconds if it has some, or an event's id."""
-    try:
-        moment = None if tick is None else datetime.fromisoformat(tick).astimezone(zone_of(zone or "UTC"))
-    except ValueError:
-        return str(tick)
-    if moment is None:
-        return "-"
-    return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment.second else f"{moment:%Y-%m-%d %H:%M %Z}"
+    return tick_shown(tick, zone_of(zone or "UTC"))
 
 
 def _tell_whose(project: Project, now: float) -> None:
@@ -274,4 +274,4 @@ def _tell_whose(project: Project, now: float) -> None:
     elif not whose.current:
         echo("a server is there, but can't load its code, so nothing is started by itself")
     else:
-        echo(f"servers go by those of {whose.whose}")
+        echo(f"they are fired by the servers of {whose.whose}")

@@ -13,6 +13,7 @@ from trikk.core.durations import show_bytes
 from trikk.core.errors import ArtifactMissing, JournalError, StorageError, TrikkError
 from trikk.core.package import __version__
 from trikk.core.record import Record
+from trikk.core.text import counted
 from trikk.execution.code.earlier import effects_of, is_driven
 from trikk.execution.project import Project
 from trikk.execution.upkeep.cleanup import Needed, needs_of_models, needs_of_run
@@ -252,7 +253,7 @@ def _table(project: Project, name: str, keep: set[int]) -> Iterator[Finding]:
     findings = [Finding(subject, False, one.what, one.next) for one in damage]
     yield from _few(subject, findings, "files are damaged")
     if info is not None:
-        text = f"version {info.version}, {info.rows:,} rows, {show_bytes(info.bytes)}"
+        text = f"version {info.version}, {counted(info.rows, 'row')}, {show_bytes(info.bytes)}"
         yield Finding(f"table {name}", True, text)
 
 

@@ -160,7 +160,8 @@ def _is_ready(run: Unfinished, blocker: Unfinished | None, decision: Decision, n
         failed = counted(run.attempts, "attempt")
         decision.waits[run.run] = f"{failed} to drive it did not get anywhere{trouble}; the next is at {iso(due)}"
     elif blocker is not None:
-        decision.waits[run.run] = f"run {blocker.run} of the same trigger, {run.trigger}, is not over"
+        asks = ": it waits for a decision, see trikk approvals" if blocker.place is Place.ASKS else ""
+        decision.waits[run.run] = f"run {blocker.run} of the same trigger, {run.trigger}, is not over{asks}"
     else:
         return True
     return False

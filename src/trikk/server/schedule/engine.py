@@ -137,6 +137,7 @@ class Engine:
         moment = datetime.now(UTC) if now is None else _moment(now)
         fired = actions.give_event(self._project, declared, self._graph(declared), event, moment)
         if fired.run and not fired.repeated:
+            self._log_queued(declared, fired)
             self._on_queued()
         return fired
 
@@ -177,9 +178,15 @@ class Engine:
     def _decide(self, declared: Declared, moment: datetime, at_most: int) -> int:
         fired = actions.decide_due(self._project, declared, self._graph(declared), moment, at_most)
         self.trouble.pop(declared.name, None)
-        if any(each.run for each in fired):
+        with_runs = [each for each in fired if each.run]
+        for each in with_runs:
+            self._log_queued(declared, each)
+        if with_runs:
             self._on_queued()
         return len(fired)
+
+    def _log_queued(self, declared: Declared, fired: Fired) -> None:
+        _log.info("trigger %s has queued run %s of %s", declared.name, fired.run, declared.pipeline)
 
     def _graph(self, declared: Declared) -> Graph:
         if declared.pipeline not in self._graphs:

@@ -274,9 +274,12 @@ def tick_named(declared: Declared, text: str) -> datetime:
         text: ISO, such as 2026-11-30T04:00 or 2026-11-30.
 
     Raises:
-        ParameterError: if it is neither.
+        ParameterError: if it is neither, or the trigger waits for events.
     """
     trigger = declared.trigger
+    if not isinstance(trigger, ClockTrigger):
+        what = f"trigger {declared.name} waits for events and has no scheduled times"
+        raise ParameterError(what, next="fire it without a time: the run is for this moment")
     zone = zone_of(trigger.timezone or "UTC")
     try:
         day = date.fromisoformat(text) if len(text) == len("2026-11-30") else None
@@ -286,7 +289,7 @@ def tick_named(declared: Declared, text: str) -> datetime:
     except (ValueError, OverflowError) as error:
         mend = "write it as 2026-11-30T04:00, or as a day: 2026-11-30"
         raise ParameterError(f"{shorten(printable(text), 60)!r} is not a time", next=mend) from error
-    if day is None or not isinstance(trigger, ClockTrigger):
+    if day is None:
         return moment
     start, end = (day_start(d, zone) - timedelta(microseconds=1) for d in (day, day + timedelta(days=1)))
     ticks = list(islice(trigger.ticks(start, end), _TICKS_SHOWN + 1))
