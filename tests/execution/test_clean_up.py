@@ -256,3 +256,41 @@ def test_what_goes_is_said_by_kind(tmp_path: Path) -> None:
     assert set(done["kinds"]) >= {"frames", "logs", "files of old table versions"}
     for kind, (count, _) in done["kinds"].items():
         assert f"  {kind}: {count}, " in text
+
+
+OVERWRITES = """
+from pathlib import Path
+import polars as pl
+from trikk import Table, pipeline, step
+
+last = Table("last")
+
+@step
+def rows(n: int) -> pl.DataFrame:
+    if n == 1 and Path("broken").exists():
+        raise ValueError("broken")
+    return pl.DataFrame({"n": [n]})
+
+@pipeline
+def puts(n: int):
+    last.overwrite(rows(n))
+"""
+
+
+def test_what_a_killed_run_had_written_stays_for_its_resume(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write(trikk='name = "killed"\n', pipelines=OVERWRITES)
+    folder.good("run", "puts", "-p", "n=0")
+    (tmp_path / "broken").touch()
+    run = folder.failed("run", "puts", "-p", "n=1")["id"]
+    project = Project.open(tmp_path)
+    (write,) = [node.name for node in project.graph(project.run(run)).nodes.values() if node.write]
+    # As the worker of its write does, when it is killed between the commit and its answer.
+    rows = Write("overwrite", pl.DataFrame({"n": [1]}))
+    made = project.tables.write("last", rows, identity=f"{run}/{write}", origin={"run": run, "step": write})
+    folder.good("run", "puts", "-p", "n=2")
+    folder.good("gc", "--grace", "0s")
+    (tmp_path / "broken").unlink()
+    assert folder.good("resume", run)["state"] == "succeeded"
+    assert folder.good("doctor")["healthy"]
+    assert project.tables.scan("last", made.version).collect()["n"].to_list() == [1]

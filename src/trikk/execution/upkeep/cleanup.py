@@ -19,6 +19,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,21 @@ def _needs_of(project: Project, state: RunState, needed: Needed) -> None:
         who = f"what step {step if item is None else f'{step}[{item}]'} of {run} made"
         for output in task.outputs or []:
             _needs_artifact(project, output, needed, who, frames=step not in again)
+    _needs_unsaid(project, state, needed)
+
+
+def _needs_unsaid(project: Project, state: RunState, needed: Needed) -> None:
+    """Add what a run has written and was killed before it could say so: its resume will."""
+    if state.state == RunStatus.SUCCEEDED:
+        return
+    said = {step for (step, _), task in state.tasks() if task.write}
+    with suppress(TrikkError):  # no resume without its graph; a damaged table is left alone
+        for node in project.graph(state).nodes.values():
+            if node.write is None or node.name in said:
+                continue
+            made = project.tables.made(node.write.table, f"{state.id}/{node.name}")
+            if made is not None:
+                needed.tables.setdefault(node.write.table, set()).add(made.version)
 
 
 def _made_again(project: Project, state: RunState, now: float) -> set[str]:
