@@ -101,6 +101,21 @@ def test_a_day_begins_only_if_nothing_has_happened_since_it_was_decided() -> Non
         find(journal, "nope")
 
 
+def test_what_has_succeeded_is_not_cancelled_paused_or_gone_on_with() -> None:
+    journal = MemoryJournal()
+    one = begin(journal, backfill(pipelines=("night",)).declaration, 1.0)
+    for number, day in enumerate(one.declaration.days):
+        refresh(journal, one)
+        claim = claim_of(one, ("night", day))
+        fields = {name: getattr(claim, name) for name in claim.__struct_fields__}
+        journal.create_once(f"r{number}", "night", {}, at=2.0, **fields)
+        journal.append(f"r{number}", "run.succeeded", {}, at=3.0)
+    for kind in (Change.PAUSED, Change.RESUMED, Change.CANCELLED):
+        with pytest.raises(RunError, match="has succeeded"):
+            change(journal, one, kind, by="bo", why="", now=4.0)
+    assert (one.paused, one.cancelled) == (False, False)
+
+
 def test_a_server_may_queue_what_is_due_and_a_second_one_finds_nothing_left(tmp_path: Path) -> None:
     (tmp_path / "trikk.toml").write_text('name = "p"\n')
     project = Project.open(tmp_path)

@@ -9,7 +9,6 @@ import click
 
 from trikk.cli.printing import echo, json_option, print_json, state_text, table, user_name, when
 from trikk.cli.run_commands.backfill import carry, report
-from trikk.core.errors import RunError
 from trikk.execution.backfills.backfill_ledger import change, every, find, states_of
 from trikk.execution.backfills.backfill_state import Backfill, BackfillStatus, Change, progress, summary
 from trikk.execution.project import Project
@@ -57,12 +56,10 @@ def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: b
 def _resume(project: Project, backfill: Backfill, code: Any, *, quiet: bool, helps: bool, as_json: bool) -> int:
     declared = backfill.declaration
     how = How(keep_going=declared.keep_going, max_parallel=declared.max_parallel)
-    if progress(backfill, states_of(project.journal, backfill)).state == BackfillStatus.SUCCEEDED:
-        if helps:
-            return 0
-        raise RunError(f"backfill {backfill.id} has succeeded", next=f"see it: trikk backfills {backfill.id}")
     if not helps:
         change(project.journal, backfill, Change.RESUMED, by=user_name(), why="", now=how.clock.now())
+    elif progress(backfill, states_of(project.journal, backfill)).state == BackfillStatus.SUCCEEDED:
+        return 0
     with Session(project, how) as session:
         carrier, teller = carry(
             session, backfill, code=code, quiet=quiet, as_json=as_json, retries=not helps, alone=helps

@@ -12,11 +12,13 @@ from trikk.core.values import JSON
 from trikk.execution.backfills.backfill_state import (
     PREFIX,
     Backfill,
+    BackfillStatus,
     Change,
     Day,
     Declaration,
     backfill_of,
     next_days,
+    progress,
 )
 from trikk.execution.launch import Claim
 from trikk.execution.project import Project
@@ -86,7 +88,7 @@ def change(journal: Journal, backfill: Backfill, kind: Change, *, by: str, why: 
     """Pause a backfill, let it go on, or cancel it with the runs that go on.
 
     Raises:
-        RunError: if it is cancelled already.
+        RunError: if it is cancelled already, or has succeeded.
     """
     while True:
         refresh(journal, backfill)
@@ -95,6 +97,8 @@ def change(journal: Journal, backfill: Backfill, kind: Change, *, by: str, why: 
                 f"backfill {backfill.id} was cancelled by {backfill.by}",
                 next="begin another: trikk backfill ... --missing leaves out what has succeeded",
             )
+        if progress(backfill, states_of(journal, backfill)).state == BackfillStatus.SUCCEEDED:
+            raise RunError(f"backfill {backfill.id} has succeeded", next=f"see it: trikk backfills {backfill.id}")
         body: dict[str, JSON] = {"by": by, "why": why}
         try:
             backfill.take_in(journal.add(PREFIX + backfill.id, kind, body, at=now, after=backfill.seq).entry)
