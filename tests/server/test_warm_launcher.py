@@ -6,10 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.execution.command import lives, until
 from tests.server.queue_folder import CODE, QueueFolder, forkers, parent
+from tests.servers.s3 import S3Server
 
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
@@ -213,3 +215,25 @@ def test_runs_that_wait_for_an_import_that_hangs_start_when_the_code_is_mended(f
     finally:
         launcher.close()
     until(lambda: not lives(nursery))
+
+
+def test_drivers_of_a_project_in_a_bucket_are_forked_without_its_clients_threads(
+    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    folder = QueueFolder(tmp_path / "queued")
+    folder.write(trikk=f'name = "queued"\n[storage]\nartifacts = "s3://{s3_server.new_bucket()}/a"\n')
+    folder.reopen()
+    launcher = WarmLauncher(folder.project)
+    try:
+        runs = begin(folder, launcher, "short", "a", "b")
+        until(over(folder, *runs))
+        assert {folder.project.journal.row(run).state for run in runs} == {"succeeded"}
+        assert launcher.has_code
+        nursery, _ = forkers_here(folder)
+        threads = [(task / "comm").read_text() for task in Path(f"/proc/{nursery}/task").iterdir()]
+        assert not [name for name in threads if name.startswith("tokio")]
+    finally:
+        launcher.close()
+        folder.project.close()

@@ -16,13 +16,16 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from trikk.core.errors import TrikkError
 from trikk.core.record import read_bytes
+from trikk.core.settings import Settings
 from trikk.execution.launch import current_lock
 from trikk.execution.project import Project
 from trikk.execution.templates.template_host import LARGEST, Loaded, NotLoaded, ToLauncher
+from trikk.execution.workers.child import finish
 from trikk.execution.workers.descendants import new_token
 from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.execution.workers.process_executor import host_environment
@@ -155,11 +158,8 @@ class ProjectTemplate:
         """
         for module in loaded.modules:
             importlib.import_module(module)
-        try:
-            # Of another `Project`: what this opens (a store, its connections) is not for drivers to share.
-            base = current_lock(Project(self.project.settings))
-        except TrikkError as error:
-            print(f"the project's code can't be stored: {error}", file=sys.stderr)  # noqa: T201
+        base = _current_lock(self.project.settings)
+        if base is None:
             return None
         if base.code != loaded.code:
             self._seen = ""  # it has changed meanwhile, and is imported again
@@ -177,3 +177,36 @@ class ProjectTemplate:
     def _close(self, sock: socket.socket) -> None:
         self._selector.unregister(sock)
         sock.close()
+
+
+def _current_lock(settings: Settings) -> Lock | None:
+    """What a run that is started now is locked to; None if the code can't be stored, and the log says why.
+
+    By a fork: what stores the code in a bucket starts threads. Forks of this process would not have them, and each
+    driver would wait for them for ever.
+    """
+    reader, writer = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        return None
+    if pid == 0:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)  # the pipe is the nursery's
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(current_lock(Project(settings)).to_bytes())
+            status = 0
+        except TrikkError as error:
+            print(f"the project's code can't be stored: {error}", file=sys.stderr)  # noqa: T201
+        except BaseException:  # noqa: BLE001 - it must not go on as the nursery
+            traceback.print_exc()
+        finally:
+            finish(status)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(pid, 0)
+    return read_bytes(data, Lock) if data else None
