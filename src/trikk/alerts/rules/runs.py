@@ -219,10 +219,12 @@ class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
         zone = ZoneInfo(project.settings.timezone)
         deadlines = self._deadlines(zone, now)
         rows = _counting(project, pipeline, deadlines[0].timestamp() if deadlines else 0.0, (RunStatus.SUCCEEDED,))
-        waits = asking(project, pipeline)
+        waits, began = asking(project, pipeline), _first_moment(project)
         came = sorted((_moment(row), row.id) for row in rows if not _is_of_the_past(row, zone))
         points = []
         for before, due, after in zip(deadlines, deadlines[1:], [*deadlines[2:], now], strict=False):
+            if due.timestamp() < began:
+                continue  # there was no project yet that anything could have come in
             run = next((i for at, i in came if before.timestamp() < at <= due.timestamp()), "")
             late = next((i for at, i in came if due.timestamp() < at <= after.timestamp()), "")
             # Of an older day, a run after the deadline is the one that came in time for the next.
@@ -251,6 +253,13 @@ class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
         # a set, since a day that a place's clocks leave out begins when the next one does
         dues = sorted({start_of(datetime.combine(day, hour), zone) for day in days})
         return [due.astimezone(zone) for due in dues if due <= now][-self.least - 1 :]
+
+
+def _first_moment(project: Project) -> float:
+    """When the project's first run was, of whichever pipeline, seconds since 1970; 0 if there was none."""
+    journal = project.journal
+    rows = journal.runs(limit=1, offset=max(0, journal.count() - 1))
+    return min((min(row.created, _moment(row)) for row in rows), default=0.0)
 
 
 def recent(
