@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import selectors
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.servers.s3 import S3Server
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.runs.states import OVER
+from trikk.server.queue.nursery import Nursery
 from trikk.server.queue.warm_launcher import WarmLauncher
 
 pytestmark = pytest.mark.skipif(os.uname().sysname != "Linux", reason="forking is safe on Linux only")
@@ -191,6 +194,20 @@ def test_a_project_that_can_not_be_forked_has_hosts_of_their_own_and_the_run_say
         launcher.close()
         folder.write(pipelines=CODE + STRAYS)
     until(lambda: not lives(nursery))
+
+
+def test_drivers_are_not_forked_any_more_when_a_thread_runs_beside(
+    folder: QueueFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    nursery = Nursery(theirs, folder.root)
+    monkeypatch.setattr("trikk.server.queue.nursery.why_not_fork", lambda: "a thread runs")
+    with ours, nursery._selector:
+        nursery._selector.register(theirs, selectors.EVENT_READ, "control")
+        nursery._waiting.append("abc")
+        nursery._fork_drivers()
+        assert ours.recv(100) == b""  # the server starts interpreters from then on
+    assert (nursery._is_wanted, nursery._drivers, list(nursery._waiting)) == (False, {}, [])
 
 
 def test_runs_that_wait_for_an_import_that_hangs_start_when_the_code_is_mended(folder: QueueFolder) -> None:

@@ -59,7 +59,8 @@ def room_for(wanted: int) -> int:
     files = min(hard if hard != resource.RLIM_INFINITY else _FILES, max(soft, _FILES))
     # Many systems begin at 256 or 1,024, and allow far more to whoever asks.
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    return max(_LEAST_ROOM, min(wanted, files - _OWN_FILES))
+    # Those that are accepted in one go have descriptors before the last ones are turned away.
+    return max(_LEAST_ROOM, min(wanted, files - _OWN_FILES - _ACCEPTED))
 
 
 def server_of(app: Any, connections: Connections, grace: float) -> uvicorn.Server:

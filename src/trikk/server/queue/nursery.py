@@ -35,6 +35,7 @@ from trikk.execution.templates.forked_host import ForkedHostExecutor
 from trikk.execution.templates.template_host import LARGEST, HostWanted
 from trikk.execution.workers.child import finish
 from trikk.execution.workers.descendants import new_token
+from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.execution.workers.host import wake_on_child
 from trikk.execution.workers.wire import ToDriver
 from trikk.server.queue.project_template import ProjectTemplate
@@ -121,9 +122,8 @@ class Nursery:
             if self._is_templated != (self._template.control is not None):
                 self._is_templated = not self._is_templated
                 self._tell(Templated(self._is_templated))
-            if not self._template.is_awaited:
-                while self._waiting:
-                    self._fork(self._waiting.popleft())
+            if self._waiting and not self._template.is_awaited:
+                self._fork_drivers()
 
     def _listen(self) -> None:
         try:
@@ -134,9 +134,14 @@ class Nursery:
             self._template.look()
             self._waiting.append(read_bytes(data, Drive).run)
             return
+        self._retire()
+
+    def _retire(self) -> None:
+        """Take no more requests."""
         self._is_wanted = False
         self._selector.unregister(self._control)
-        self._waiting.clear()  # they stay queued, for another server
+        self._control.close()  # a server that is there starts interpreters from then on
+        self._waiting.clear()  # they stay queued
         self._template.close()
 
     def _tell(self, message: FromNursery) -> None:
@@ -155,6 +160,14 @@ class Nursery:
             run = self._drivers.pop(pid, None)
             if run is not None:  # else a template
                 self._tell(Driven(run, pid, status))
+
+    def _fork_drivers(self) -> None:
+        # A library that has started threads here (as clients of object stores do) would hang in a fork.
+        if (threads := why_not_fork()) is not None:
+            print(f"drivers can't be forked any more: {threads}", file=sys.stderr)  # noqa: T201
+            self._retire()
+        while self._waiting:
+            self._fork(self._waiting.popleft())
 
     def _fork(self, run: str) -> None:
         try:

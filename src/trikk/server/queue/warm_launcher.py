@@ -116,7 +116,7 @@ class WarmLauncher:
             folder.mkdir(exist_ok=True)
             with (folder / "nursery.log").open("ab") as log:
                 self._process = subprocess.Popen(
-                    [*command, str(self._project.root)],
+                    command,
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
