@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 from tests.execution.command import Folder
 
+from trikk.core.clock import SystemClock
 from trikk.core.errors import ParameterError
+from trikk.execution.launch import leased
 from trikk.execution.project import Project
-from trikk.execution.queued_run import enqueue
+from trikk.execution.queued_run import enqueue, start_queued
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
+from trikk.execution.workers.process_executor import ProcessExecutor
+from trikk.pipeline.graph import Graph
+from trikk.runs.events import EventKind
+from trikk.runs.journals.journal import Event
 
 CODE = """
+import time
+
 import polars as pl
 from trikk import Table, pipeline, step
 
@@ -32,9 +41,17 @@ def height(counts: pl.DataFrame) -> int:
 def fill(start: int = 3):
     counts.append(rows(start))
 
+@step
+def sleep() -> None:
+    time.sleep(60)
+
 @pipeline
 def measure():
     height(counts)
+
+@pipeline
+def slow():
+    sleep()
 """
 
 
@@ -100,3 +117,22 @@ def test_a_run_that_waits_is_cancelled_and_no_damage(city: Project, folder: Fold
     assert f"resume it: trikk resume {run}" in folder.trikk("replay", run).err
     assert folder.trikk("cancel", run).code == 0
     assert city.run(run).state == "cancelled"
+    assert folder.trikk("resume", run).code == 0
+    assert (city.run(run).state, city.run(run).cancel_requested) == ("succeeded", None)
+
+
+def test_a_run_that_is_cancelled_while_its_code_is_imported_is_cancelled(city: Project) -> None:
+    class Importing(ProcessExecutor):
+        def graphs(self) -> dict[str, Graph]:
+            if not asked_to_stop:
+                kind = EventKind.RUN_CANCEL_REQUESTED
+                asked_to_stop.append(city.journal.append(run, kind, {"by": "kari"}, at=6.0))
+            return super().graphs()
+
+    asked_to_stop: list[Event] = []
+    with Session(city, How()) as session:
+        run = asked(city, session, "slow", 1)
+    clock = SystemClock()
+    with leased(city.journal, run, clock) as lease, closing(Importing(city.settings)) as executor:
+        state = start_queued(city, executor, city.run(run), lease, How(clock=clock))
+    assert (state.state, state.error) == ("cancelled", "cancelled by kari")

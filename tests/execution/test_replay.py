@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from tests.execution.command import Folder, make_folder, steps_of
 
+from trikk.execution.project import Project
+from trikk.execution.replay import comparison_of, queue_replay
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Folder:
@@ -92,6 +95,22 @@ def test_a_database_is_not_asked_again(data: Folder) -> None:
     next((data.root / ".trikk" / "artifacts").rglob(f"*{digest[2:]}")).unlink()
     error = data.refused("replay", run["id"], code=1)
     assert "what source step" in error["what"]
+
+
+def test_a_replay_that_waits_and_is_begun_by_hand_asks_no_database_either(data: Folder) -> None:
+    database = data.root / "data.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE t (x INTEGER)")
+        connection.execute("INSERT INTO t VALUES (1)")
+    connection.close()
+    run = data.good("run", "from_database")
+    database.unlink()
+    project = Project.open(data.root)
+    request = {"subject": "request/1", "kind": "request.accepted", "identity": "after 0", "entry": {}, "after": 0}
+    replay = str(queue_replay(project, run["id"], at=1.0, **request).entry.body["run"])
+    data.good("resume", replay)
+    assert set(verdicts(comparison_of(project, replay).to_json()).values()) == {"taken", "identical"}
+    project.close()
 
 
 def test_what_is_gone_is_named_before_anything_runs(data: Folder) -> None:

@@ -137,9 +137,14 @@ def drive(
     lease: Lease,
     how: How,
     *,
-    dry: bool = False,
+    since: int | None = None,
 ) -> RunState:
-    """Drive a run that has been started or resumed; Ctrl-C and SIGTERM cancel it, unless `how.hands_over`."""
+    """Drive a run that has been started or resumed; Ctrl-C and SIGTERM cancel it, unless `how.hands_over`.
+
+    What others have written after the event `since`, such as that it is to be cancelled, is news to the driver: it
+    was decided to drive the run by what was read up to there, and the code has been imported meanwhile.
+    """
+    dry = state.origin.get("kind") == "replay"
     cached = not dry and any(node.cache is not None for node in graph.nodes.values())
     options = Options(
         keep_going=how.keep_going,
@@ -160,6 +165,7 @@ def drive(
         capacity=Capacity.of_machine(how.max_parallel or project.settings.max_parallel),
         options=options,
         listener=how.listener,
+        since=since,
     )
     with _signals(driver, inline=how.inline, hands_over=how.hands_over):
         return driver.drive()

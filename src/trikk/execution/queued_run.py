@@ -160,7 +160,7 @@ def start_queued(
     started = RunState.fold(state.id, project.journal.events(state.id), graph.nodes)
     if how.listener is not None:
         how.listener(event, started)
-    return drive(project, executor, graph, started, lease, how)
+    return drive(project, executor, graph, started, lease, how, since=state.seq)
 
 
 def _lock(project: Project, graph: Graph, state: RunState, base: Lock) -> Lock:

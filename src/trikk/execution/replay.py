@@ -17,20 +17,21 @@ from trikk.core.errors import RunError, StorageError, TrikkError
 from trikk.core.names import new_run_id
 from trikk.core.record import Record
 from trikk.core.values import JSON
+from trikk.execution.code.own_code import source_folder
 from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import create, drive, driver_of, leased
 from trikk.execution.project import Project
-from trikk.execution.resume import source_folder
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.execution.session import open_executor
 from trikk.pipeline.graph import Graph, Node
 from trikk.runs.approval_state import ApprovalState
 from trikk.runs.bundle import touch
 from trikk.runs.events import EventKind
+from trikk.runs.journals.lease import Lease
 from trikk.runs.journals.ledger import Added
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
 from trikk.runs.run_state import RunState
-from trikk.runs.states import OVER, RunStatus
+from trikk.runs.states import OVER
 from trikk.storage.artifact import Artifact
 
 _PACKAGES_NAMED = 8
@@ -169,7 +170,8 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
         _ = executor.graphs()
         run = create(project, graph, how, was.parameters, was.lock, was.graph, _origin(was)).id
         _refuse_forgotten(project, old, run, how.clock.now())
-        repeated = _driven(project, executor, was, graph, run, how)
+        with leased(project.journal, run, how.clock) as lease:
+            repeated = _driven(project, executor, was, graph, project.run(run), lease, how)
     return Replayed(repeated, was, differing, compare_runs(project, graph, was, repeated))
 
 
@@ -218,17 +220,27 @@ def queue_replay(
     return added
 
 
-def is_queued_replay(state: RunState) -> bool:
+def is_replay_to_begin(state: RunState) -> bool:
     """Whether a run is a replay that nobody has begun; what was begun is resumed as any other run."""
-    return state.origin.get("kind") == "replay" and state.state == RunStatus.QUEUED and state.started is None
+    return state.origin.get("kind") == "replay" and state.started is None
 
 
-def drive_queued_replay(project: Project, state: RunState, how: How) -> RunState:
-    """Drive a replay that waits in the queue to its end; errors as of `replay`."""
+def begin_replay(project: Project, state: RunState, lease: Lease, how: How) -> RunState:
+    """Drive a replay that waits in the queue to its end.
+
+    Args:
+        project: the project.
+        state: the replay's, read while it was leased.
+        lease: this process's right to drive it.
+        how: how to carry it out.
+
+    Raises:
+        RunError: as `replay`; nothing was written.
+    """
     was, graph, _ = _replayable(project, str(state.origin["of"]))
     with contextlib.closing(open_executor(project, how, source_folder(project, was))) as executor:
         _ = executor.graphs()
-        return _driven(project, executor, was, graph, state.id, how)
+        return _driven(project, executor, was, graph, state, lease, how)
 
 
 def comparison_of(project: Project, run: str) -> Replayed:
@@ -267,18 +279,23 @@ def _origin(was: RunState) -> dict[str, JSON]:
 
 
 def _driven(
-    project: Project, executor: ProjectExecutor, was: RunState, graph: Graph, run: str, how: How
+    project: Project,
+    executor: ProjectExecutor,
+    was: RunState,
+    graph: Graph,
+    new: RunState,
+    lease: Lease,
+    how: How,
 ) -> RunState:
     """Drive a replay from its beginning, with what is taken from the old run."""
-    with leased(project.journal, run, how.clock) as lease:
-        batch: list[tuple[str, dict[str, JSON]]] = [
-            (EventKind.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
-        ]
-        batch += [_taken(was, node) for node in graph.nodes.values() if _is_taken(was, node)]
-        batch += [event for approval in was.approvals.values() for event in _as_decided(approval)]
-        project.journal.append_many(run, batch, at=how.clock.now(), lease=lease)
-        state = RunState.fold(run, project.journal.events(run), graph.nodes)
-        return drive(project, executor, graph, state, lease, how, dry=True)
+    batch: list[tuple[str, dict[str, JSON]]] = [
+        (EventKind.RUN_STARTED, {"driver": driver_of(lease), "isolation": executor.isolation})
+    ]
+    batch += [_taken(was, node) for node in graph.nodes.values() if _is_taken(was, node)]
+    batch += [event for approval in was.approvals.values() for event in _as_decided(approval)]
+    project.journal.append_many(new.id, batch, at=how.clock.now(), lease=lease)
+    state = RunState.fold(new.id, project.journal.events(new.id), graph.nodes)
+    return drive(project, executor, graph, state, lease, how, since=new.seq)
 
 
 def _refuse_forgotten(project: Project, old: str, run: str, now: float) -> None:

@@ -14,16 +14,18 @@ from trikk.core.errors import RunError, TrikkError, UnknownName
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.code.code_since import Since, code_since
+from trikk.execution.code.own_code import changed_files, code_changed
 from trikk.execution.driving.limits import Capacity, check_gpus
 from trikk.execution.launch import drive, driver_of, graph_of, leased, pin_tables
 from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm, start_queued
+from trikk.execution.replay import begin_replay, is_replay_to_begin
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.execution.session import open_executor
 from trikk.pipeline.arguments import OutputRef, TableRef, walk
 from trikk.pipeline.graph import Graph, Node
 from trikk.pipeline.pipeline import parameters_for
-from trikk.runs.bundle import bundle_digest, capture, commit_of, contents, manifest, restore
+from trikk.runs.bundle import capture, commit_of, restore
 from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Lease
 from trikk.runs.lock import Lock
@@ -117,7 +119,7 @@ def resume(
         state = project.run(run)
         is_plain = not (again or current_data or code == "current")
         check_resumable(project, state, how.clock.now() if is_plain else None)
-        if not state.is_locked:  # it waits in a queue, or could not be started: there is nothing to go on from
+        if not state.is_locked or is_replay_to_begin(state):  # there is nothing to go on from
             return _begun(project, state, lease, how, warm)
         has_new_code, source = _chosen_code(project, state, code)
         with contextlib.closing(open_executor(project, how, source)) as executor:
@@ -133,7 +135,7 @@ def resume(
             body |= {"driver": driver_of(lease), "isolation": executor.isolation}
             batch = [(EventKind.RUN_RESUMED, body), *_invalidations(state, graph, planned, again)]
             resumed = _written(project, state, graph, batch, lease, at=how.clock.now())
-            return drive(project, executor, graph, resumed, lease, how, dry=state.origin.get("kind") == "replay")
+            return drive(project, executor, graph, resumed, lease, how, since=state.seq)
 
 
 def _chosen_code(project: Project, state: RunState, code: Code | None) -> tuple[bool, Path | None]:
@@ -147,6 +149,9 @@ def _chosen_code(project: Project, state: RunState, code: Code | None) -> tuple[
 
 
 def _begun(project: Project, state: RunState, lease: Lease, how: How, warm: Warm | None) -> RunState:
+    """The end of a run that waits in a queue, or could not be started."""
+    if is_replay_to_begin(state):
+        return begin_replay(project, state, lease, how)
     with contextlib.closing(warm.executor if warm else open_executor(project, how)) as executor:
         return start_queued(project, executor, state, lease, how, warm.base if warm else None)
 
@@ -437,32 +442,6 @@ def _damage(project: Project, step: TaskState) -> str | None:
     return None
 
 
-def changed_files(project: Project, state: RunState) -> list[str]:
-    """The code files that are not what they were when the run was locked: changed, new (+) or gone (-)."""
-    if not state.is_locked:
-        return []
-    now = manifest(project.root, project.settings.code)
-    if bundle_digest(now) == state.lock.get("code"):
-        return []
-    then = contents(project.store, str(state.lock["code"]))
-    marks = [
-        f"{'+' if name not in then else '-' if name not in now else ''}{name}"
-        for name in sorted({*then, *now})
-        if then.get(name) != now.get(name)
-    ]
-    return marks or ["the project's code"]
-
-
-def code_changed(run: str, changed: list[str]) -> RunError:
-    """The error that names both ways of going on when the code is no longer the run's."""
-    shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
-    return RunError(
-        f"the project's code has changed since run {run}: {shown}",
-        next=f"choose which code runs the remaining steps: trikk resume {run} --with-current-code, "
-        "or --with-locked-code (the run's own)",
-    )
-
-
 def steps_changed(run: str, opened: list[Planned]) -> RunError:
     """The error that names both ways of going on where steps to be reused have other code now."""
     names = [p.step for p in opened]
@@ -491,10 +470,3 @@ def _current_code(project: Project, state: RunState, graph: Graph) -> dict[str, 
         "graph": project.keep_json(graph.to_json()),
         "lock": {**lock.to_json(), "tables": dict(pinned)},
     }
-
-
-def source_folder(project: Project, state: RunState) -> Path | None:
-    """Where a run's own code is: None for the project's folder if nothing changed, else the bundle laid out."""
-    if not changed_files(project, state):
-        return None
-    return restore(project.store, str(state.lock["code"]), project.state_dir / "code")

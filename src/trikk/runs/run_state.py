@@ -23,7 +23,7 @@ from trikk.core.values import JSON
 from trikk.runs.approval_state import ApprovalState, asked
 from trikk.runs.events import EventKind
 from trikk.runs.journals.journal import Event
-from trikk.runs.states import RunStatus, StepStatus
+from trikk.runs.states import OVER, RunStatus, StepStatus
 
 Task = tuple[str, int | None]
 """A step's name, and the position of the item if the step is mapped."""
@@ -254,6 +254,8 @@ class RunState:
             self.resume_with = body.get("code", "locked")
 
     def _started(self, at: float, body: Mapping[str, Any]) -> None:
+        if self.state in OVER:  # it was stopped before it had begun, and is begun all the same
+            self.cancel_requested = None
         self.state, self.started, self.ended, self.error = RunStatus.RUNNING, at, None, None
         self.isolation = body.get("isolation")
         # A run that waited in a queue is locked when it starts, to the tables and the code of that moment.

@@ -146,7 +146,7 @@ def resume(
 
 def _chosen_code(project: Project, state: RunState, *, asks: bool) -> Any:
     """Which code runs the remaining steps, where the project's has changed; None where it has not."""
-    from trikk.execution.resume import changed_files, code_changed
+    from trikk.execution.code.own_code import changed_files, code_changed
 
     changed = changed_files(project, state)
     if not changed:

@@ -83,6 +83,7 @@ class Driver:
         capacity: what may be used at once.
         options: see `Options`.
         listener: told of every event after it was written.
+        since: the event after which is news what others have written; the last one of `state` if not given.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Driver:
         capacity: Capacity,
         options: Options,
         listener: Listener | None = None,
+        since: int | None = None,
     ) -> None:
         self.graph = graph
         self.state = state
@@ -119,7 +121,8 @@ class Driver:
         self.cancelled_by: str | None = None
         self.hands_over = False
         self.is_broken = False
-        self._looked_at = state.seq  # events that others may have added are looked for after this one
+        # Events that others may have added are looked for after this one.
+        self._looked_at = state.seq if since is None else since
         self._renew_at = clock.monotonic() + _RENEW_EVERY
         self._look_at = clock.monotonic() + _LOOK_EVERY
 

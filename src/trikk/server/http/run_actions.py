@@ -7,8 +7,9 @@ from typing import Literal
 from trikk.core.errors import Conflict, RunError
 from trikk.core.values import JSON
 from trikk.execution.cancel import cancel as stop
+from trikk.execution.code.own_code import changed_files
 from trikk.execution.replay import comparison_of, queue_replay
-from trikk.execution.resume import changed_files, check_resumable
+from trikk.execution.resume import check_resumable
 from trikk.runs.events import EventKind
 from trikk.runs.states import RunStatus
 from trikk.server.http.doors import Doors

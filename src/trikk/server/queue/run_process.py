@@ -25,7 +25,6 @@ from trikk.core.values import JSON
 from trikk.execution.launch import leased
 from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
-from trikk.execution.replay import drive_queued_replay, is_queued_replay
 from trikk.execution.resume import again_without_effects, resume
 from trikk.execution.run_options import How
 from trikk.runs.events import EventKind
@@ -56,12 +55,9 @@ def drive(project: Project, run: str, warm: Warm | None = None) -> int:
             if is_withdrawn(project, run, how.clock):
                 return 0
             state = RunState.fold(run, project.journal.events(run))
-            if is_queued_replay(state):
-                drive_queued_replay(project, state, how)
-            else:
-                code: Any = state.resume_with or "locked"
-                ask = again_without_effects
-                resume(project, run, how, code=code, confirm=lambda _: None, ask=ask, warm=warm)
+            code: Any = state.resume_with or "locked"
+            ask = again_without_effects
+            resume(project, run, how, code=code, confirm=lambda _: None, ask=ask, warm=warm)
     except (LeaseHeld, LeaseLost):
         return 0  # another process has it, and that is as good
     except TrikkError as error:
