@@ -275,17 +275,18 @@ def _attempt(
     # No rows are an append of none: the identity is what is to be kept.
     merges = write.mode == "merge" and table is not None and rows.height > 0
     rewriting = _rewriting(place, table, write, rows)
-    if merges and rewriting is None:
+    if rewriting is not None:
+        if merges:
+            rows, updated = rewriting.merge(rows, write.key)
+            inserted -= updated
+        if tidy:
+            with suppress(Exception):  # the write does not need it; a damaged file is found when it is read
+                rewriting.put_together()
+        if merges or not rewriting.is_empty:
+            rewriting.commit(rows, properties())
+            return Committed(expected, given, False, inserted, updated)
+    elif merges:
         inserted, updated = _merge(place, table, rows, write, properties())
-        return Committed(expected, given, False, inserted, updated)
-    if merges and rewriting is not None:
-        rows, updated = rewriting.merge(rows, write.key)
-        inserted -= updated
-    if rewriting is not None and tidy:
-        with suppress(Exception):  # the write does not need it; a damaged file is found when it is read
-            rewriting.put_together()
-    if rewriting is not None and (merges or not rewriting.is_empty):
-        rewriting.commit(rows, properties())
         return Committed(expected, given, False, inserted, updated)
     # delta-rs' own retries would put a second creation of a table on top of the first, and can't know that an
     # append with a key depends on every row: these look anew instead.
