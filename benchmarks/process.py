@@ -88,6 +88,20 @@ def run(
     return Ended(**json.loads(said))
 
 
+def started(argv: Sequence[str], cwd: Path | str, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """A command that was started in a session of its own; the arguments are those of `run`."""
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 def _start_and_wait(
     argv: list[str],
     cwd: str,
@@ -97,20 +111,11 @@ def _start_and_wait(
     awaited: list[str] | None,
     watch_memory: bool,
 ) -> Ended:
-    with Path(log).open("wb") as out:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        own_peak = _await_end(process.pid, started + timeout, awaited, watch_memory)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
+    began = time.perf_counter()
+    process = started(argv, cwd, env, Path(log))
+    own_peak = _await_end(process.pid, began + timeout, awaited, watch_memory)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
     code = process.returncode = os.waitstatus_to_exitcode(status)
     return Ended(code, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, own_peak)
 
@@ -147,9 +152,18 @@ def lines_of(path: Path) -> list[str]:
 
 def peak_of(pid: int | str = "self") -> int | None:
     """Peak RSS in bytes of one living process, or None when it is gone."""
+    return _memory_in(Path(f"/proc/{pid}/status"), "VmHWM:")
+
+
+def share_of(pid: int) -> int | None:
+    """Memory in bytes of one living process, of shared pages its share (PSS); None when it is gone."""
+    return _memory_in(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+
+
+def _memory_in(file: Path, name: str) -> int | None:
     with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+        for line in file.read_text().splitlines():
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
     return None
 

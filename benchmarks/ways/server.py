@@ -7,6 +7,7 @@ memory (PSS), which counts a page that forks share once.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -32,7 +33,7 @@ SLOTS = 16
 NEVER = "0 0 29 2 *"
 KEY = "c2VjcmV0IG9mIHRoaXJ0eS10d28gYnl0ZXMgZm9yIGJlbmNo"
 _LEAD = {"prefect": 420.0, "dagster": 60.0}
-"""Seconds before the moment that a tool needs to take its schedules in; 25 for the others."""
+"""Seconds before the moment that a peer needs to take its schedules in."""
 _PATIENCE = 840.0  # seconds after the moment
 _SETTLED = 5.0  # seconds after which a server that is ready is at rest
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -106,7 +107,7 @@ def lone(size: int) -> Callable[[], Sample]:
             before = costs()
             until(lambda: len(begun(folder)) > size, 5.0 * size + 60)
             late = [at % 5 for _, at in begun(folder)][1:]  # the first has the project imported
-            return told(late, costs() - before, {})
+            return sample_of(late, costs() - before, {})
 
     return run
 
@@ -134,7 +135,7 @@ def event(size: int, kind: str) -> Callable[[], Sample]:
                 until(lambda name=name: name in dict(begun(folder)), 60)
                 late.append(dict(begun(folder))[name] - at)
                 time.sleep(1.0)
-            return told(late[1:], costs() - before, {})
+            return sample_of(late[1:], costs() - before, {})
 
     return run
 
@@ -175,24 +176,20 @@ def running(command: Command) -> Iterator[str]:
     """A command while it runs; trikk's address, "" of others. Then it ends, and what it has started."""
     environ = process.environment(command.folder, Path(os.environ["HOME"]), **command.env)
     said = own_folder() / f"{Path(command.argv[0]).name}.txt"
-    with said.open("wb") as out:
-        child = subprocess.Popen(
-            command.argv,
-            cwd=command.folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    child = process.started(command.argv, command.folder, environ, said)
+
+    def check() -> None:
+        if child.poll() not in (None, 0):
+            raise RuntimeError(f"ended with {child.returncode}: {said.read_text(errors='replace')[-600:]}")
+
     try:
         address = ""
         if "serve" in command.argv:
             until(lambda: "serving " in said.read_text() or child.poll() is not None, 60)
+            check()
             address = said.read_text().partition("serving ")[2].split()[0]
         yield address
-        if child.poll() not in (None, 0):
-            raise RuntimeError(f"ended with {child.returncode}: {said.read_text(errors='replace')[-600:]}")
+        check()
     finally:
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
@@ -221,10 +218,10 @@ def lateness(folder: Path, size: int, moment: float) -> Sample:
     late = [at - moment for _, at in lines]
     # One that has not begun is at least as late as that.
     late += [waited] * (size - len(lines))
-    return told(late, costs() - before, {"rest MB": rest, "begun": len(lines)})
+    return sample_of(late, costs() - before, {"rest MB": rest, "begun": len(lines)})
 
 
-def told(late: list[float], cpu: float, more: dict[str, float]) -> Sample:
+def sample_of(late: list[float], cpu: float, more: dict[str, float]) -> Sample:
     """A sample whose seconds are the 99th percentile of how late steps were."""
     if not late:
         raise RuntimeError("no step has begun")
@@ -254,7 +251,7 @@ def tree() -> list[int]:
 
 def memory() -> float:
     """Megabytes of them together; a page that several share counts once."""
-    return sum(_kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") for pid in tree()) / 1e3
+    return sum(process.share_of(pid) or 0 for pid in tree()) / 1e6
 
 
 def peak_of_all() -> int:
@@ -272,26 +269,18 @@ def costs() -> float:
     return seconds
 
 
-def _kilobytes(file: Path, name: str) -> int:
-    with contextlib.suppress(OSError):
-        return next(int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith(name))
-    return 0
-
-
 def call(address: str, name: str) -> None:
     """Make a signed call of the webhook."""
-    import base64
-    import hmac
+    from trikk.server.sources.webhook_signature import sign  # earlier builds have none
 
-    body, at = json.dumps({"name": name}), str(int(time.time()))
-    signature = hmac.digest(base64.b64decode(KEY), f"{name}.{at}.{body}".encode(), "sha256")
+    body, at = json.dumps({"name": name}).encode(), int(time.time())
     headers = {
         "webhook-id": name,
-        "webhook-timestamp": at,
-        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+        "webhook-timestamp": str(at),
+        "webhook-signature": sign(base64.b64decode(KEY), name, at, body),
         "Content-Type": "application/json",
     }
-    request = urllib.request.Request(f"{address}/hooks/calls", body.encode(), headers)
+    request = urllib.request.Request(f"{address}/hooks/calls", body, headers)
     urllib.request.urlopen(request, timeout=30).close()
 
 
