@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.execution.command import until
@@ -160,6 +161,34 @@ def test_an_idle_stream_is_told_that_it_lives(tmp_path: Path, monkeypatch: pytes
         return parts
 
     assert asyncio.run(follow())[-1] == b": nothing new\n\n"
+
+
+def test_streams_go_on_after_a_look_that_failed_unforeseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = ServedProject(tmp_path / "project")
+    run = make_run(place, "abc")
+    looks = iter([ValueError("not foreseen")])
+    monkeypatch.setattr("trikk.server.http.event_streams._AFTER_TROUBLE", 0.05)
+    monkeypatch.setattr(EventStreams, "_look", fails_first(EventStreams._look, looks))
+
+    async def follow() -> str:
+        streams = EventStreams(place.project)
+        text = await taken(streams, run, 2)
+        streams.end()
+        return text
+
+    assert asyncio.run(follow()).count("\nid: ") == 2
+    assert next(looks, None) is None
+
+
+def fails_first(look: Any, errors: Iterator[Exception]) -> Any:
+    """A look that first raises these, one each time."""
+
+    def looked(streams: EventStreams, known: dict[str, int]) -> Any:
+        if (error := next(errors, None)) is not None:
+            raise error
+        return look(streams, known)
+
+    return looked
 
 
 def test_a_stream_goes_on_when_its_run_is_resumed(tmp_path: Path) -> None:

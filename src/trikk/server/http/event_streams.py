@@ -130,7 +130,7 @@ class EventStreams:
             pause = 0.0
             try:
                 seen = await self._in_thread(self._look, known) if known else {}
-            except TrikkError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: with no looks, all streams would hang
                 _log.warning("events can't be read, and streams wait: %s", error)
                 seen, pause = {}, _AFTER_TROUBLE
             for run, one in seen.items():
