@@ -26,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.server.schedule.places import GRAPHS, declared, project_of
+from tests.server.schedule.places import GRAPHS, by_hand, declared, project_of
 
 from trikk.core.errors import JournalError
 from trikk.runs.events import EventKind
@@ -34,7 +34,7 @@ from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.open_journal import open_journal
 from trikk.runs.states import OVER
 from trikk.server.schedule.engine import Engine
-from trikk.server.schedule.trigger_actions import standing_of
+from trikk.server.schedule.trigger_standing import standing_of
 from trikk.triggers import Cron, Event, FileArrived, Interval
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.trigger_state import TriggerEntry, tick_text
@@ -79,25 +79,25 @@ def engine_process(location: str, clock: SharedClock, seed: int) -> NoReturn:
                 engine.adopt(TRIGGERS, GRAPHS, now)
                 is_adopted = True
             engine.turn(now)
-            _meddle(project.journal, engine, now, rng)
+            _meddle(project, engine, now, rng)
         except JournalError:  # locked: it is done again, as a server would
             pass
         time.sleep(rng.uniform(0, 0.01))
 
 
-def _meddle(journal: Journal, engine: Engine, now: float, rng: random.Random) -> None:
+def _meddle(project: Any, engine: Engine, now: float, rng: random.Random) -> None:
     """What people, sources and drivers do meanwhile."""
     number = int(now // EVERY)
     if rng.random() < 0.5:
         engine.deliver("files", event_of(number - rng.randrange(4)), now)
     if rng.random() < 0.1:
         tick = datetime.fromtimestamp((number + rng.randrange(-2, 4)) * EVERY, UTC)
-        engine.fire(rng.choice(["all", "latest"]), tick=tick, by="somebody", now=now)
+        by_hand(project, engine, datetime.fromtimestamp(now, UTC), tick, rng.choice(["all", "latest"]))
     if rng.random() < 0.1:
-        standing = standing_of(journal, "skipping")
+        standing = standing_of(project.journal, "skipping")
         run = standing.state.last_run if standing else ""
-        if run and journal.row(run).state not in OVER:
-            journal.append(run, EventKind.RUN_SUCCEEDED, {}, at=now)
+        if run and project.journal.row(run).state not in OVER:
+            project.journal.append(run, EventKind.RUN_SUCCEEDED, {}, at=now)
 
 
 def event_of(number: int) -> Event:

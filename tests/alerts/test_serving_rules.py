@@ -24,7 +24,7 @@ from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
 from trikk.runs.living_servers import LOST_AFTER, living
 from trikk.server.presence.absence import note_absence
-from trikk.server.schedule import trigger_actions
+from trikk.server.schedule import trigger_standing
 from trikk.server.sources.source_memory import Memory
 from trikk.testing import MemoryJournal
 from trikk.triggers import Cron, FileArrived, Message
@@ -57,7 +57,7 @@ class World:
         return server
 
     def adopt(self, trigger: AnyTrigger) -> None:
-        trigger_actions.adopt(self.project.journal, Declared("nightly", trigger, ""), self.now)
+        trigger_standing.adopt(self.project.journal, Declared("nightly", trigger, ""), self.now)
 
     def run(self, name: str, created: float, took: float | None, state: str = "succeeded", **origin: Any) -> None:
         journal, body = self.project.journal, {"origin": {"kind": "trigger", **origin}, "parameters": {}}
@@ -118,16 +118,16 @@ def test_a_tick_that_is_neither_started_nor_skipped_opens_an_incident_until_it_i
     assert commands[-1] == "trikk fire lunch --for 2026-03-26T13:00:00+00:00"
     assert world.changes() == ["lunch.came opened"]
     declared = Declared("nightly", Cron("0 13 * * *", name="lunch"), "")
-    trigger_actions.set_paused(world.project.journal, declared, paused=True, by="ada", now=world.now)
+    trigger_standing.set_paused(world.project.journal, declared, paused=True, by="ada", now=world.now)
     assert world.bad() == {}
-    trigger_actions.set_paused(world.project.journal, declared, paused=False, by="ada", now=world.now)
+    trigger_standing.set_paused(world.project.journal, declared, paused=False, by="ada", now=world.now)
     assert world.changes() == ["lunch.came resolved"]
 
 
 def test_a_trigger_that_waits_for_events_or_is_gone_is_never_late(world: World) -> None:
     world.adopt(FileArrived("inbox/*.csv", name="inbox"))
     world.adopt(Cron("0 13 * * *", name="lunch"))
-    trigger_actions.retire(world.project.journal, {}, world.now)
+    trigger_standing.retire(world.project.journal, {}, world.now)
     world.now += timedelta(days=2)
     world.beat()
     assert world.bad() == {}

@@ -16,7 +16,6 @@ from trikk.server.presence.looks import EVERY, Looks
 from trikk.server.queue.backfill_queue import BackfillQueue
 from trikk.server.queue.dispatcher import Dispatcher
 from trikk.server.queue.warm_launcher import open_launcher
-from trikk.server.schedule.engine import Engine
 from trikk.server.site import Site
 from trikk.server.sources_part import SourcesPart
 from trikk.triggers.declaration import Overlap
@@ -67,9 +66,8 @@ class SchedulePart:
 
     name = "schedule"
 
-    def __init__(self, site: Site, engine: Engine) -> None:
+    def __init__(self, site: Site) -> None:
         self._site = site
-        self.engine = engine
         self.adopted = ""  # the release whose triggers the engine looks at
 
     def turn(self, now: float) -> float:
@@ -79,13 +77,12 @@ class SchedulePart:
             self.adopted = ""  # another release's triggers may be taken in meanwhile
             return _LOOK_AGAIN
         if self.adopted != code.release:
-            self.engine.adopt(code.triggers, code.graphs, now)
+            self._site.engine.adopt(code.triggers, code.graphs, now)
             self.adopted = code.release
-        return self.engine.turn(now)
+        return self._site.engine.turn(now)
 
     def close(self) -> None:
         """Let go of nothing: what is due stays due."""
-        self.engine.close()
 
 
 class QueuePart:
@@ -136,8 +133,8 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     dispatcher = Dispatcher(site.project, launcher, site.clock, site.draining.is_set, is_outdone, trouble)
     parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher), BackfillQueue(site)]
     if triggers:
-        schedule = SchedulePart(site, site.engine)
-        parts += [schedule, SourcesPart(site, site.engine, lambda: schedule.adopted)]
+        schedule = SchedulePart(site)
+        parts += [schedule, SourcesPart(site, lambda: schedule.adopted)]
     settings = site.project.settings.server
     # By older code, incidents of newer rules would end.
     parts.append(Looks(site.code, site.clock, lambda: not is_outdone(), settings.get("look", EVERY)))

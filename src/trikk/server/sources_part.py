@@ -8,7 +8,6 @@ from collections.abc import Callable
 from trikk.core.clock import iso
 from trikk.core.values import JSON
 from trikk.pipeline.parameters.trigger_event import Event
-from trikk.server.schedule.engine import Engine
 from trikk.server.site import Site
 from trikk.server.sources.open_sources import open_sources
 from trikk.server.sources.source_threads import SourceThreads
@@ -22,7 +21,6 @@ class SourcesPart:
 
     Args:
         site: the server's.
-        engine: to which events are given.
         adopted: the release whose triggers were taken in; "" if none of this server's count.
 
     Attributes:
@@ -32,9 +30,8 @@ class SourcesPart:
 
     name = "sources"
 
-    def __init__(self, site: Site, engine: Engine, adopted: Callable[[], str]) -> None:
+    def __init__(self, site: Site, adopted: Callable[[], str]) -> None:
         self._site = site
-        self._engine = engine
         self._adopted = adopted
         self._threads: SourceThreads | None = None
         self._opened = ""
@@ -47,7 +44,7 @@ class SourcesPart:
         if adopted != self._opened:
             self.close()
             if adopted:  # in this order: a source remembers since when its trigger was taken in
-                triggers = self._engine.declared.values()
+                triggers = self._site.engine.declared.values()
                 self._threads = open_sources(self._site.project, triggers, self._deliver, self._site.clock)
                 self._threads.start()
             self._opened = adopted
@@ -65,7 +62,7 @@ class SourcesPart:
         self._tell()
 
     def _deliver(self, trigger: str, event: Event) -> bool:
-        return not self._engine.deliver(trigger, event, self._site.clock.now()).waits
+        return not self._site.engine.deliver(trigger, event, self._site.clock.now()).waits
 
     def _tell(self) -> None:
         """Say with each beat which sources can't be looked at, so that an incident tells of them."""

@@ -76,6 +76,14 @@ def project_triggers(executor: ProjectExecutor, settings: Settings) -> dict[str,
     return triggers
 
 
+def trigger_named(triggers: Mapping[str, Declared], name: str) -> Declared:
+    """A trigger by its name; UnknownName if there is none."""
+    if name not in triggers:
+        mend = None if triggers else "declare one: see docs/triggers.md"
+        raise UnknownName("trigger", name, triggers, next=mend)
+    return triggers[name]
+
+
 def _add(known: dict[str, Declared], declared: Declared, name: str, what: str) -> None:
     first = known.setdefault(name, declared)
     if first is not declared:

@@ -37,6 +37,10 @@ _REMEMBERED = 20  # runs that may not be over: `trikk fire` by hand adds to them
 _BY_OTHERS = (Overlap.SKIP, Overlap.CANCEL)  # where it matters whether earlier runs are over
 
 
+TRIGGERS = "trigger/"
+"""What the subjects of triggers begin with."""
+
+
 class TriggerEntry(StrEnum):
     """The kinds of a trigger's entries."""
 
@@ -101,6 +105,11 @@ class TriggerState(Record, frozen=True):
     def without(self, over: Collection[str]) -> Self:
         """The state without some runs that are over."""
         return replace(self, unfinished=tuple(run for run in self.unfinished if run not in over))
+
+
+def subject_of(trigger: str) -> str:
+    """The ledger's subject of a trigger."""
+    return f"{TRIGGERS}{trigger}"
 
 
 def tick_text(moment: datetime) -> str:

@@ -163,7 +163,9 @@ def test_an_idle_stream_is_told_that_it_lives(tmp_path: Path, monkeypatch: pytes
     assert asyncio.run(follow())[-1] == b": nothing new\n\n"
 
 
-def test_streams_go_on_after_a_look_that_failed_unforeseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_go_on_after_a_look_that_failed_unforeseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = ServedProject(tmp_path / "project")
     run = make_run(place, "abc")
     looks = iter([ValueError("not foreseen")])

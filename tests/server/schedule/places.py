@@ -13,6 +13,7 @@ from trikk.runs.journals.journal import Journal, RunRow
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.runs.run_state import RunState
 from trikk.server.schedule.engine import Engine
+from trikk.server.schedule.trigger_actions import Fired, fire
 from trikk.triggers import Event
 from trikk.triggers.declaration import Trigger
 from trikk.triggers.declared import Declared
@@ -53,6 +54,11 @@ def engine_of(project: Any, at: datetime, **triggers: Trigger) -> Engine:
     engine = Engine(project)
     engine.adopt(declared(**triggers), GRAPHS, at.timestamp())
     return engine
+
+
+def by_hand(project: Any, engine: Engine, at: datetime, tick: datetime | None, trigger: str = "t") -> Fired:
+    """What becomes of a trigger that somebody fires by hand."""
+    return fire(project, engine.declared[trigger], GRAPHS["nightly"], tick=tick, by="ann", now=at)
 
 
 def ticks_of(project: Any, trigger: str = "t") -> list[str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.server.schedule.places import (
     GRAPHS,
     START,
+    by_hand,
     declared,
     engine_of,
     kinds_of,
@@ -30,10 +31,12 @@ from trikk.runs.states import RunStatus
 from trikk.server.presence.absence import note_absence
 from trikk.server.schedule import trigger_actions
 from trikk.server.schedule.engine import Engine
-from trikk.server.schedule.trigger_actions import fire, set_paused, standing_of
+from trikk.server.schedule.trigger_actions import fire
+from trikk.server.schedule.trigger_standing import set_paused, standing_of
 from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.triggers import AfterRun, Cron, Event, FileArrived, Interval, Missed, Overlap
 from trikk.triggers.declaration import Trigger
+from trikk.triggers.declared import trigger_named
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FOUR = START + 4 * HOUR
@@ -114,17 +117,17 @@ def test_what_comes_while_too_many_runs_wait_stays_where_it_is(monkeypatch: pyte
     first = rows_of(project, "files")[0].id
     ends(project, first, EventKind.RUN_STARTED)
     assert engine.deliver("files", happened(2), START.timestamp()).run
-    assert not engine.fire("t", tick=None, by="ann", now=FOUR.timestamp()).waits, "who asks by hand is not put off"
+    assert not by_hand(project, engine, FOUR, None).waits, "who asks by hand is not put off"
 
 
 def test_a_run_that_was_started_by_hand_before_its_moment_is_its_run() -> None:
     project = project_of()
     engine = engine_of(project, START, t=DAILY)
-    by_hand = engine.fire("t", tick=FOUR, by="ann", now=(START + HOUR).timestamp())
-    assert not by_hand.repeated
+    early = by_hand(project, engine, START + HOUR, FOUR)
+    assert not early.repeated
     look(engine, FOUR)
-    again = engine.fire("t", tick=FOUR, by="ann", now=(FOUR + HOUR).timestamp())
-    assert (again.run, again.repeated) == (by_hand.run, True)
+    again = by_hand(project, engine, FOUR + HOUR, FOUR)
+    assert (again.run, again.repeated) == (early.run, True)
     assert ticks_of(project) == ["2026-03-01T04:00:00+00:00"]
     assert kinds_of(project) == ["trigger.adopted", "tick.started", "tick.passed"]
     look(engine, FOUR + DAY)
@@ -143,9 +146,7 @@ def test_a_command_without_any_server_fires_and_the_server_that_comes_later_know
 def test_by_hand_without_a_moment_there_is_a_run_each_time() -> None:
     project = project_of()
     engine = engine_of(project, START, t=DAILY)
-    runs = {
-        engine.fire("t", tick=None, by="ann", now=START.timestamp() + seconds).run for seconds in (0.25, 0.5, 0.5)
-    }
+    runs = {by_hand(project, engine, START + timedelta(seconds=seconds), None).run for seconds in (0.25, 0.5, 0.5)}
     assert len(runs) == 2
     assert {row.parameters["event"]["kind"] for row in rows_of(project)} == {"hand"}  # type: ignore[index,call-overload]
 
@@ -156,7 +157,7 @@ def test_a_skipped_moment_can_be_had_by_hand_once() -> None:
     look(engine, FOUR)
     look(engine, FOUR + DAY)
     assert kinds_of(project)[-1] == "tick.skipped"
-    runs = [engine.fire("t", tick=FOUR + DAY, by="ann", now=(FOUR + DAY).timestamp()) for _ in range(2)]
+    runs = [by_hand(project, engine, FOUR + DAY, FOUR + DAY) for _ in range(2)]
     assert (runs[0].run, [fired.repeated for fired in runs]) == (runs[1].run, [False, True])
     assert ticks_of(project)[1:] == ["2026-03-02T04:00:00+00:00"]
 
@@ -164,10 +165,10 @@ def test_a_skipped_moment_can_be_had_by_hand_once() -> None:
 def test_while_paused_nothing_is_due_and_afterwards_nothing_is_made_up_for() -> None:
     project = project_of()
     engine = engine_of(project, START, t=DAILY)
-    cron = engine.find("t")
+    cron = engine.declared["t"]
     set_paused(project.journal, cron, paused=True, by="ann", why="holiday", now=START + HOUR)
     look(engine, FOUR)
-    assert engine.fire("t", tick=None, by="ann", now=FOUR.timestamp()).run
+    assert by_hand(project, engine, FOUR, None).run
     look(engine_of(project, FOUR + DAY, t=DAILY), FOUR + DAY)  # a restart does not end it
     set_paused(project.journal, cron, paused=False, by="ann", now=FOUR + DAY + HOUR)
     set_paused(project.journal, cron, paused=False, by="ann", now=FOUR + DAY + HOUR)
@@ -271,8 +272,8 @@ def test_an_event_waits_for_the_server_whose_release_counts() -> None:
     project = project_of()
     old = engine_of(project, START, t=FileArrived("inbox/*"))
     new = engine_of(project, START, t=FileArrived("inbox/*.csv"))
-    assert old.deliver("t", happened(1)).waits
-    assert new.deliver("t", happened(1)).run
+    assert old.deliver("t", happened(1), START.timestamp()).waits
+    assert new.deliver("t", happened(1), START.timestamp()).run
 
 
 def test_a_trigger_whose_last_entry_is_damaged_holds_up_no_other() -> None:
@@ -286,7 +287,7 @@ def test_a_trigger_whose_last_entry_is_damaged_holds_up_no_other() -> None:
     assert "cursor" in damaged.trouble
     assert (damaged.next, set(damaged.to_json()) - set(well.to_json())) == (None, {"trouble"})
     assert well.next == "2026-03-02T04:00:00+00:00"
-    shown = trigger_details(project.journal, engine.declared, "a", FOUR.timestamp())
+    shown = trigger_details(project.journal, engine.declared["a"], FOUR.timestamp())
     assert shown.row == damaged
     known = [Server(id="s", holder=Holder("h", "", 1, 0.0), at=START.timestamp())]
     returned = (FOUR + DAY).timestamp()
@@ -298,7 +299,7 @@ def test_a_trigger_whose_last_entry_is_damaged_holds_up_no_other() -> None:
 def test_a_trigger_that_comes_back_to_the_code_begins_anew_and_stays_paused() -> None:
     project = project_of()
     engine = engine_of(project, START, t=DAILY, u=DAILY)
-    set_paused(project.journal, engine.find("u"), paused=True, by="ann", now=START)
+    set_paused(project.journal, engine.declared["u"], paused=True, by="ann", now=START)
     engine.adopt({}, GRAPHS, START.timestamp())
     look(engine, FOUR)
     assert kinds_of(project) == ["trigger.adopted", "trigger.retired"]
@@ -308,13 +309,13 @@ def test_a_trigger_that_comes_back_to_the_code_begins_anew_and_stays_paused() ->
     assert standing is not None
     assert standing.state.paused
     with pytest.raises(UnknownName):
-        engine.find("t")
+        trigger_named(engine.declared, "t")
 
 
 def test_an_event_has_one_run_however_often_it_is_given() -> None:
     project = project_of()
     engines = [engine_of(project, START, t=FileArrived("inbox/*")) for _ in range(2)]
-    fired = [engine.deliver("t", happened(1)) for engine in engines]
+    fired = [engine.deliver("t", happened(1), START.timestamp()) for engine in engines]
     assert fired[0].run == fired[1].run
     assert [each.repeated for each in fired] == [False, True]
     assert rows_of(project)[0].parameters["event"]["path"] == "inbox/1.csv"  # type: ignore[index,call-overload]
@@ -325,18 +326,18 @@ def test_an_event_has_one_run_however_often_it_is_given() -> None:
 def test_an_event_waits_while_its_trigger_is_paused_or_unknown() -> None:
     project = project_of()
     engine = engine_of(project, START, t=AfterRun("other"))
-    set_paused(project.journal, engine.find("t"), paused=True, by="ann", now=START)
-    assert engine.deliver("t", happened(1)).waits
-    assert engine.deliver("nobody", happened(1)).waits
-    set_paused(project.journal, engine.find("t"), paused=False, by="ann", now=START)
-    assert engine.deliver("t", happened(1)).run
+    set_paused(project.journal, engine.declared["t"], paused=True, by="ann", now=START)
+    assert engine.deliver("t", happened(1), START.timestamp()).waits
+    assert engine.deliver("nobody", happened(1), START.timestamp()).waits
+    set_paused(project.journal, engine.declared["t"], paused=False, by="ann", now=START)
+    assert engine.deliver("t", happened(1), START.timestamp()).run
 
 
 def test_an_event_that_no_record_holds_is_skipped_and_told() -> None:
     project = project_of()
     engine = engine_of(project, START, t=FileArrived("inbox/*"))
     huge = Event(id="1", kind="message", at=START, payload="x" * 300_000)
-    fired = [engine.deliver("t", huge) for _ in range(2)]
+    fired = [engine.deliver("t", huge, START.timestamp()) for _ in range(2)]
     assert [each.run for each in fired] == ["", ""]
     assert fired[0].why == "the event has more than 256 kB"
     assert kinds_of(project) == ["trigger.adopted", "tick.skipped"]
@@ -420,11 +421,11 @@ def test_whatever_is_done_in_whatever_order_a_tick_has_one_run(trigger: Trigger,
             look(engines[how], now)
         elif action == "fire":
             hour = (now + how * HOUR).replace(minute=0)
-            engines[0].fire("t", tick=hour, by="ann", now=now.timestamp())
+            by_hand(project, engines[0], now, hour)
         elif action == "restart":
             engines[how] = engine_of(project, now, t=trigger)
         elif action == "pause":
-            set_paused(project.journal, engines[0].find("t"), paused=how, by="ann", now=now)
+            set_paused(project.journal, engines[0].declared["t"], paused=how, by="ann", now=now)
         else:
             now += timedelta(minutes=how)
     for engine in engines:
@@ -445,7 +446,7 @@ def test_threads_that_give_the_same_events_start_one_run_for_each() -> None:
     runs: list[str] = []
 
     def give() -> None:
-        runs.extend(engine.deliver("t", happened(number)).run for number in range(20))
+        runs.extend(engine.deliver("t", happened(number), START.timestamp()).run for number in range(20))
 
     threads = [threading.Thread(target=give) for _ in range(4)]
     for thread in threads:

@@ -20,7 +20,7 @@ from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.sqlite_journal import SqliteJournal
 from trikk.server.schedule.engine import Engine
-from trikk.server.schedule.trigger_actions import set_paused
+from trikk.server.schedule.trigger_standing import set_paused
 from trikk.server.sources.messages import kafka_source
 from trikk.server.sources.open_sources import open_sources
 from trikk.server.sources.source_threads import SourceThreads
@@ -71,7 +71,7 @@ def serving(project: Any, **triggers: Trigger) -> Iterator[Serving]:
     """A server that has begun to look."""
     engine = Engine(project)
     engine.adopt(declared(**triggers), GRAPHS, time.time())
-    deliver = lambda trigger, event: not engine.deliver(trigger, event).waits  # noqa: E731
+    deliver = lambda trigger, event: not engine.deliver(trigger, event, time.time()).waits  # noqa: E731
     sources = open_sources(project, engine.declared.values(), deliver, settle=_SETTLE)
     looks: Counter[str] = Counter()
     for watched in sources._watched:

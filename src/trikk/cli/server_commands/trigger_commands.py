@@ -17,6 +17,7 @@ from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.runs.states import OVER, RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
+from trikk.triggers.declared import trigger_named
 from trikk.triggers.trigger_state import TriggerEntry
 
 if TYPE_CHECKING:
@@ -64,10 +65,10 @@ def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
         table(["TRIGGER", "PIPELINE", "KIND", "NEXT", "LAST"], lines)
         _tell_whose(project, now)
         return
-    details = trigger_details(project.journal, declared, names[0], now)
+    trigger = trigger_named(declared, names[0])
     if action:
-        _pause(project, declared[names[0]], paused=action == "pause", by=by or user_name(), why=why)
-        details = trigger_details(project.journal, declared, names[0], now)
+        _pause(project, trigger, paused=action == "pause", by=by or user_name(), why=why)
+    details = trigger_details(project.journal, trigger, now)
     if as_json:
         print_json(details.to_json())
     elif action:
@@ -97,11 +98,12 @@ def fire(name: str, moment: str | None, by: str, as_json: bool) -> int:
     if the run has failed.
     """
     from trikk.server.schedule import trigger_actions as actions
+    from trikk.triggers.tick_by_hand import tick_named
 
     project = Project.open()
     triggers_by_name, graphs = declared_triggers(project)
-    declared = _named(name, triggers_by_name)
-    tick = None if moment is None else actions.tick_named(declared, moment)
+    declared = trigger_named(triggers_by_name, name)
+    tick = None if moment is None else tick_named(declared, moment)
     now = datetime.now(UTC)
     graph = graphs[declared.pipeline]
     fired = actions.fire(project, declared, graph, tick=tick, by=by or user_name(), now=now)
@@ -117,16 +119,8 @@ def fire(name: str, moment: str | None, by: str, as_json: bool) -> int:
     return _told(project, fired, as_json=as_json)
 
 
-def _named(name: str, declared: dict[str, Declared]) -> Declared:
-    from trikk.core.errors import UnknownName
-
-    if name not in declared:
-        raise UnknownName("trigger", name, declared)
-    return declared[name]
-
-
 def _pause(project: Project, declared: Declared, *, paused: bool, by: str, why: str) -> None:
-    from trikk.server.schedule.trigger_actions import set_paused
+    from trikk.server.schedule.trigger_standing import set_paused
 
     set_paused(project.journal, declared, paused=paused, by=by, why=why, now=datetime.now(UTC))
 

@@ -14,12 +14,14 @@ from trikk.execution.approvals.decisions import decide
 from trikk.monitoring.figures.records import Records, names
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import API, Answer, Call, Given, Said, who
-from trikk.server.schedule import trigger_actions as actions
+from trikk.server.schedule.trigger_actions import fire as fire_by_hand
+from trikk.server.schedule.trigger_standing import set_paused
 from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.server.sources.webhook_signature import read_secret, verify
 from trikk.tracking.run_document import run_document
-from trikk.triggers.declared import Declared
+from trikk.triggers.declared import Declared, trigger_named
 from trikk.triggers.event_triggers import Webhook
+from trikk.triggers.tick_by_hand import tick_named
 from trikk.web.refused import Refused
 
 
@@ -61,19 +63,17 @@ def triggers(doors: Doors, _: Call) -> Answer:
 def trigger(doors: Doors, call: Call) -> Answer:
     """Show one trigger: in words, its next five times, and what became of the last ones."""
     site = doors.site
-    declared = _declared(doors, call)
-    details = trigger_details(site.project.journal, site.code.current.triggers, declared.name, site.clock.now())
-    return Answer(details.to_json())
+    return Answer(trigger_details(site.project.journal, _declared(doors, call), site.clock.now()).to_json())
 
 
 def fire(doors: Doors, call: Call) -> Answer:
     """Start a trigger's run by hand, or find the one that its moment has."""
     site, body = doors.site, call.body
     declared, now = _declared(doors, call), site.clock.now()
-    tick = None if body.tick is None else actions.tick_named(declared, body.tick)
+    tick = None if body.tick is None else tick_named(declared, body.tick)
     graph = site.graphs()[declared.pipeline]
     moment = datetime.fromtimestamp(now, UTC)
-    fired = actions.fire(site.project, declared, graph, tick=tick, by=who(call), now=moment)
+    fired = fire_by_hand(site.project, declared, graph, tick=tick, by=who(call), now=moment)
     if not fired.repeated:
         site.wake("queue")
     document = run_document(site.project, fired.run, now)
@@ -111,16 +111,13 @@ def unpause(doors: Doors, call: Call) -> Answer:
 def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer:
     site, declared = doors.site, _declared(doors, call)
     now = datetime.fromtimestamp(site.clock.now(), UTC)
-    actions.set_paused(site.project.journal, declared, paused=paused, by=who(call), why=call.body.why, now=now)
+    set_paused(site.project.journal, declared, paused=paused, by=who(call), why=call.body.why, now=now)
     site.wake_all()  # sources hold back what a paused trigger does not take
     return trigger(doors, call)
 
 
 def _declared(doors: Doors, call: Call) -> Declared:
-    declared, name = doors.site.triggers(), call.path["trigger"]
-    if name not in declared:
-        raise UnknownName("trigger", name, declared)
-    return declared[name]
+    return trigger_named(doors.site.triggers(), call.path["trigger"])
 
 
 def monitors(doors: Doors, _: Call) -> Answer:

@@ -13,7 +13,7 @@ from trikk.runs.journals.server_beats import Server
 from trikk.runs.living_servers import LOST_AFTER, IsAlive, living
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.declared import Declared
-from trikk.triggers.trigger_state import TriggerState
+from trikk.triggers.trigger_state import TriggerState, subject_of
 
 _COUNTED = 1000
 
@@ -59,7 +59,7 @@ def note_absence(
 def _is_paused(ledger: Ledger, trigger: str) -> bool:
     """Whether nobody expects a trigger: it is paused, damaged, or no server has taken it in."""
     try:
-        state = TriggerState.of(ledger.last(f"trigger/{trigger}"))
+        state = TriggerState.of(ledger.last(subject_of(trigger)))
     except RecordError:  # of one that is damaged nothing is started, which `trikk triggers` tells
         return True
     return state is None or state.paused

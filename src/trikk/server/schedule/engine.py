@@ -19,6 +19,7 @@ from trikk.pipeline.graph import Graph
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.server.schedule import trigger_actions as actions
 from trikk.server.schedule.trigger_actions import Fired
+from trikk.server.schedule.trigger_standing import adopt, retire
 from trikk.triggers.declared import Declared
 from trikk.triggers.due_ticks import next_tick
 
@@ -38,8 +39,6 @@ class Engine:
         project: the project.
         on_queued: called after a run was queued: whoever starts runs need not look for it.
     """
-
-    name = "schedule"
 
     def __init__(self, project: Project, on_queued: Callable[[], None] = lambda: None) -> None:
         self._project = project
@@ -66,7 +65,7 @@ class Engine:
         trouble: dict[str, str] = {}
         for trigger in declared.values():
             try:
-                standing = actions.adopt(self._project.journal, trigger, moment)
+                standing = adopt(self._project.journal, trigger, moment)
             except RecordError as error:  # what is damaged of one holds up no other
                 _log.warning("trigger %s can't be taken in: %s", trigger.name, error)
                 trouble[trigger.name] = error.what
@@ -74,7 +73,7 @@ class Engine:
             # from the cursor and not from now: what came while no server was there is due
             if (tick := next_tick(trigger, standing.state, standing.state.decided)) is not None:
                 heap.append((tick, trigger.name))
-        actions.retire(self._project.journal, declared, moment)
+        retire(self._project.journal, declared, moment)
         heapq.heapify(heap)
         with self._lock:
             self.declared, self._graphs, self._heap = dict(declared), dict(graphs), heap
@@ -116,13 +115,13 @@ class Engine:
             pause = (self._heap[0][0] - moment).total_seconds() if self._heap else _LONGEST_PAUSE
         return min(_LONGEST_PAUSE, max(0.0, pause))
 
-    def deliver(self, trigger: str, event: Event, now: float | None = None) -> Fired:
+    def deliver(self, trigger: str, event: Event, now: float) -> Fired:
         """Start the run that an event calls for, unless it has one; it may be given again without harm.
 
         Args:
             trigger: the trigger's name.
             event: what has happened.
-            now: wall time in seconds since 1970; the clock's if not given.
+            now: wall time in seconds since 1970.
 
         Returns:
             The run, or why there is none; if it `waits` (the trigger is paused, or not there), nothing was
@@ -134,22 +133,9 @@ class Engine:
         declared = self.declared.get(trigger)
         if declared is None:
             return Fired(waits=True, why=f"there is no trigger {printable(trigger)}")
-        moment = datetime.now(UTC) if now is None else _moment(now)
-        fired = actions.give_event(self._project, declared, self._graph(declared), event, moment)
+        fired = actions.give_event(self._project, declared, self._graph(declared), event, _moment(now))
         if fired.run and not fired.repeated:
             self._log_queued(declared, fired)
-            self._on_queued()
-        return fired
-
-    def fire(self, trigger: str, *, tick: datetime | None, by: str, now: float) -> Fired:
-        """Start a trigger's run by hand, unless its tick has one; as `trigger_actions.fire` does.
-
-        Raises:
-            UnknownName: if there is no such trigger.
-        """
-        declared = self.find(trigger)
-        fired = actions.fire(self._project, declared, self._graph(declared), tick=tick, by=by, now=_moment(now))
-        if not fired.repeated:
             self._on_queued()
         return fired
 
@@ -157,16 +143,6 @@ class Engine:
         """Seconds for which the moment that is due and undecided for longest has been due; 0 if none is."""
         with self._lock:
             return max(0.0, (_moment(now) - self._heap[0][0]).total_seconds()) if self._heap else 0.0
-
-    def find(self, trigger: str) -> Declared:
-        """A trigger by its name; UnknownName if there is none."""
-        declared = self.declared.get(trigger)
-        if declared is None:
-            raise UnknownName("trigger", trigger, self.declared)
-        return declared
-
-    def close(self) -> None:
-        """Let go of everything: there is nothing to let go of."""
 
     def _take_due(self, moment: datetime) -> Declared | None:
         """A trigger that is due, which is out of the heap then; None if none is."""

@@ -1,4 +1,4 @@
-"""What is done to one trigger: taken in, fired, given an event, paused; by a server, or by a command without one.
+"""What is done by one trigger: what is due, an event, a start by hand; by a server, or by a command without one.
 
 Everything is decided by the last entry of the trigger's subject, and written on the condition that it still is the
 last one: if somebody else was faster, it is read and decided again. A tick's run and its entry are one transaction
@@ -11,18 +11,12 @@ they die. What is left by a process that is killed:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from itertools import islice
-
-from msgspec.structs import replace
+from datetime import UTC, datetime
 
 from trikk.core.errors import Conflict, ParameterError, RunError, UnknownName
-from trikk.core.text import printable, shorten
 from trikk.core.values import JSON
-from trikk.core.zones import day_start, moment_of, zone_of
 from trikk.execution.cancel import cancel
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
@@ -30,16 +24,14 @@ from trikk.pipeline.graph import Graph
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.states import OVER, RunStatus
+from trikk.server.schedule.trigger_standing import Standing, add_after, as_it_counts, counts_otherwise, standing_of
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.declaration import Overlap
 from trikk.triggers.declared import Declared
 from trikk.triggers.due_ticks import FULL, QUEUED_AT_MOST, Decision, Miss, Skip, Start, by_event, due
-from trikk.triggers.trigger_state import TriggerEntry, TriggerState, adoption, body_of, tick_text
+from trikk.triggers.trigger_state import TriggerEntry, TriggerState, body_of, subject_of, tick_text
 
-_PREFIX = "trigger/"
-_TICKS_SHOWN = 3
 _CANCEL_WAIT = 0.01  # seconds: long enough for one try, and no wait for a driver that has it
-_YEARS = range(1970, 9000)
 _PAYLOAD = 256_000
 """How large an event's JSON may be, in characters: it becomes part of its run's record, which every list reads."""
 
@@ -61,99 +53,6 @@ class Fired:
     waits: bool = False
 
 
-@dataclass(slots=True)
-class Standing:
-    """A trigger as its last entry has it."""
-
-    entry: Entry
-    state: TriggerState
-
-    @property
-    def is_retired(self) -> bool:
-        """Whether it was no longer declared when somebody looked last."""
-        return self.entry.kind == TriggerEntry.RETIRED
-
-
-def subject_of(trigger: str) -> str:
-    """The ledger's subject of a trigger."""
-    return f"{_PREFIX}{trigger}"
-
-
-def standing_of(ledger: Ledger, trigger: str) -> Standing | None:
-    """A trigger's last entry and state; None if no server has taken it in yet."""
-    entry = ledger.last(subject_of(trigger))
-    state = TriggerState.of(entry)
-    return None if entry is None or state is None else Standing(entry, state)
-
-
-def adopt(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
-    """Take a trigger in as it is declared now, if that is new; what came before is not due."""
-    while True:
-        standing = standing_of(ledger, declared.name)
-        known = None if standing is None or standing.is_retired else standing.state
-        state = adoption(known, declared, now)
-        if state is None:
-            assert standing is not None
-            return standing
-        if standing is not None:  # it is as it was left in what has nothing to do with when it comes due
-            kept = standing.state
-            state = replace(
-                state,
-                paused=kept.paused,
-                last_tick=kept.last_tick,
-                last_run=kept.last_run,
-                unfinished=kept.unfinished,
-            )
-        after = 0 if standing is None else standing.entry.seq
-        if entry := _added(ledger, declared.name, TriggerEntry.ADOPTED, body_of(state), now, after):
-            return Standing(entry, state)
-
-
-def retire(ledger: Ledger, declared: Mapping[str, Declared], now: datetime) -> list[str]:
-    """Write down which triggers are no longer declared; when one is declared again, it begins anew.
-
-    Returns:
-        Their names.
-    """
-    names = []
-    for subject in ledger.subjects(_PREFIX):
-        name = subject.removeprefix(_PREFIX)
-        if name in declared:
-            continue
-        standing = standing_of(ledger, name)
-        if standing is None or standing.is_retired:
-            continue
-        body = body_of(standing.state)
-        if _added(ledger, name, TriggerEntry.RETIRED, body, now, standing.entry.seq):
-            names.append(name)
-    return names
-
-
-def set_paused(
-    ledger: Ledger, declared: Declared, *, paused: bool, by: str, now: datetime, why: str = ""
-) -> TriggerState:
-    """Pause a trigger, or end its pause; moments of the pause are not made up for.
-
-    Args:
-        ledger: where triggers are.
-        declared: the trigger.
-        paused: whether it is to be paused.
-        by: who asks for it.
-        now: the time, with its zone.
-        why: as whoever asks for it says.
-    """
-    kind = TriggerEntry.PAUSED if paused else TriggerEntry.UNPAUSED
-    while True:
-        standing = _as_it_counts(ledger, declared, now)
-        if standing.state.paused == paused:
-            return standing.state
-        state = replace(standing.state, paused=paused)
-        if not paused:
-            state = replace(state, cursor=tick_text(now))
-        if _added(ledger, declared.name, kind, body_of(state, by=by, why=why), now, standing.entry.seq):
-            return state
-
-
 def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime, at_most: int) -> list[Fired]:
     """Carry out what is due of a trigger by the clock.
 
@@ -172,7 +71,7 @@ def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime
     all_fired: list[Fired] = []
     while (room := at_most - len(all_fired)) > 0:
         standing = standing_of(project.journal, declared.name)
-        if standing is None or _counts_otherwise(standing, declared, now):
+        if standing is None or counts_otherwise(standing, declared, now):
             break
         unfinished = _unfinished(project, declared, standing)
         decisions = due(declared, standing.state, now, unfinished, is_full=_is_full(project, declared))
@@ -204,7 +103,7 @@ def give_event(project: Project, declared: Declared, graph: Graph, event: Event,
         standing = standing_of(project.journal, declared.name)
         if standing is None:
             return Fired(waits=True, why="no server has taken the trigger in")
-        if _counts_otherwise(standing, declared, now):
+        if counts_otherwise(standing, declared, now):
             return Fired(waits=True, why="by the release that counts, the trigger is another")
         if standing.state.paused:
             return Fired(waits=True, why="the trigger is paused")
@@ -240,65 +139,15 @@ def fire(
     at = (tick or now).astimezone(UTC)
     event = Event(id=tick_text(at), kind=declared.trigger.kind if is_scheduled else "hand", at=at)
     while True:
-        standing = _as_it_counts(project.journal, declared, now)
+        standing = as_it_counts(project.journal, declared, now)
         try:
             fired = _start(project, declared, graph, standing, event, standing.state, now, by=by)
-            if (
-                fired.repeated and not fired.run
-            ):  # skipped by the clock; whoever asks by hand wants it all the same
+            if fired.repeated and not fired.run:
+                # skipped by the clock; whoever asks by hand wants it all the same
                 fired = _start(project, declared, graph, standing, event, standing.state, now, by=by, again=True)
         except Conflict:
             continue
         return fired
-
-
-def _counts_otherwise(standing: Standing, declared: Declared, now: datetime) -> bool:
-    """Whether it is by another declaration that a trigger counts: that of a later release, or none any more."""
-    return standing.is_retired or adoption(standing.state, declared, now) is not None
-
-
-def _as_it_counts(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
-    """A trigger as servers go by it, be it declared otherwise here; taken in if none knows it.
-
-    A command may be given in a copy of the project that no server serves: that must not change what they go by.
-    """
-    standing = standing_of(ledger, declared.name)
-    return adopt(ledger, declared, now) if standing is None or standing.is_retired else standing
-
-
-def tick_named(declared: Declared, text: str) -> datetime:
-    """The scheduled moment that a person means, in UTC: a time, or a day on which the trigger comes due once.
-
-    Args:
-        declared: the trigger; a time without a zone is of its time zone.
-        text: ISO, such as 2026-11-30T04:00 or 2026-11-30.
-
-    Raises:
-        ParameterError: if it is neither, or the trigger waits for events.
-    """
-    trigger = declared.trigger
-    if not isinstance(trigger, ClockTrigger):
-        what = f"trigger {declared.name} waits for events and has no scheduled times"
-        raise ParameterError(what, next="fire it without a time: the run is for this moment")
-    zone = zone_of(trigger.timezone or "UTC")
-    try:
-        day = date.fromisoformat(text) if len(text) == len("2026-11-30") else None
-        moment = moment_of(datetime.fromisoformat(text), zone)
-        if moment.year not in _YEARS:
-            raise ValueError(text)  # noqa: TRY301 - as for any other text that is no time
-    except (ValueError, OverflowError) as error:
-        mend = "write it as 2026-11-30T04:00, or as a day: 2026-11-30"
-        raise ParameterError(f"{shorten(printable(text), 60)!r} is not a time", next=mend) from error
-    if day is None:
-        return moment
-    start, end = (day_start(d, zone) - timedelta(microseconds=1) for d in (day, day + timedelta(days=1)))
-    ticks = list(islice(trigger.ticks(start, end), _TICKS_SHOWN + 1))
-    if len(ticks) == 1:
-        return ticks[0]
-    local = [tick.astimezone(zone).isoformat(timespec="minutes") for tick in ticks[:_TICKS_SHOWN]]
-    mend = f"give the time: {', '.join(local)}" if ticks else "`trikk triggers NAME` shows its times"
-    number = "not" if not ticks else "more than once"
-    raise ParameterError(f"trigger {declared.name} comes due {number} on {day}", next=mend)
 
 
 def _carry_out(
@@ -375,7 +224,7 @@ def _pass(ledger: Ledger, trigger: str, tick: str, fired: Fired, now: datetime) 
     standing = standing_of(ledger, trigger)
     if standing is not None and standing.state.cursor < tick:
         body = body_of(standing.state.moved(tick), tick=tick, run=fired.run, why=fired.why)
-        _added(ledger, trigger, TriggerEntry.PASSED, body, now, standing.entry.seq, f"tick/{tick}/passed")
+        add_after(ledger, trigger, TriggerEntry.PASSED, body, now, standing.entry.seq, f"tick/{tick}/passed")
 
 
 def _cancel(project: Project, declared: Declared, state: TriggerState) -> None:
@@ -431,21 +280,3 @@ def _write(
     standing.entry = added.entry
     standing.state = TriggerState.of(added.entry) or standing.state
     return None
-
-
-def _added(
-    ledger: Ledger,
-    trigger: str,
-    kind: str,
-    body: dict[str, JSON],
-    now: datetime,
-    after: int,
-    identity: str | None = None,
-) -> Entry | None:
-    """The entry that was added; None if somebody else was faster."""
-    try:
-        return ledger.add(
-            subject_of(trigger), kind, body, at=now.timestamp(), identity=identity, after=after
-        ).entry
-    except Conflict:
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -13,11 +13,11 @@ from trikk.core.values import JSON
 from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.living_servers import living
-from trikk.server.schedule.trigger_actions import Standing, standing_of, subject_of
+from trikk.server.schedule.trigger_standing import Standing, standing_of
 from trikk.triggers.clock_triggers import ClockTrigger
 from trikk.triggers.declared import Declared
 from trikk.triggers.due_ticks import next_tick
-from trikk.triggers.trigger_state import TriggerEntry, described, tick_text
+from trikk.triggers.trigger_state import TriggerEntry, described, subject_of, tick_text
 
 _COMING = 5
 _FIRST_LOOK = 200  # numbers of entries, which all subjects share
@@ -91,19 +91,9 @@ def trigger_rows(ledger: Ledger, triggers: Iterable[Declared], now: float) -> li
     return [_row(declared, *_read(ledger, declared.name), now) for declared in triggers]
 
 
-def trigger_details(
-    journal: Journal, triggers: Mapping[str, Declared], name: str, now: float, *, ticks: int = 10
-) -> TriggerDetails:
-    """One trigger, with what became of its last ticks.
-
-    Raises:
-        UnknownName: if there is no such trigger.
-    """
-    if name not in triggers:
-        raise UnknownName(
-            "trigger", name, triggers, next=None if triggers else "declare one: see docs/triggers.md"
-        )
-    declared, source = triggers[name], f"source {name}"
+def trigger_details(journal: Journal, declared: Declared, now: float, *, ticks: int = 10) -> TriggerDetails:
+    """One trigger, with what became of its last ticks."""
+    name, source = declared.name, f"source {declared.name}"
     standing, trouble = _read(journal, name)
     differs = standing is not None and (standing.is_retired or standing.state.declaration != described(declared))
     moment = datetime.fromtimestamp(now, UTC)

@@ -20,7 +20,7 @@ from trikk.server.sources.source_threads import Deliver, SourceThreads
 from trikk.server.sources.table_source import TableSource
 from trikk.triggers.declared import Declared
 from trikk.triggers.event_triggers import AfterRun, FileArrived, Message, TableChanged
-from trikk.triggers.trigger_state import TriggerState
+from trikk.triggers.trigger_state import TriggerState, subject_of
 
 
 class UnusableSource:
@@ -81,7 +81,7 @@ def open_sources(
 def _opened(project: Project, declared: Declared, feed: RunFeed, clock: Clock, settle: float) -> Source | None:
     """The source of a trigger; None for one that comes due by the clock or a call."""
     name, trigger = declared.name, declared.trigger
-    state = TriggerState.of(project.journal.last(f"trigger/{name}"))
+    state = TriggerState.of(project.journal.last(subject_of(name)))
     memory = Memory(project.journal, name, state.adopted if state is not None else "")
     if isinstance(trigger, AfterRun):
         return RunSource(name, trigger.after, trigger.state, feed, memory, clock)

@@ -15,6 +15,7 @@ from trikk.core.values import JSON
 from trikk.core.zones import local_text
 from trikk.runs.journals.server_beats import Server
 from trikk.runs.living_servers import LOST_AFTER, missed
+from trikk.triggers.trigger_state import TRIGGERS
 
 SERVERS, ABSENCE = "_servers", "_absence"
 """Subjects: servers that are missed, and times without any; no trigger, pipeline or monitor can be called so."""
@@ -90,7 +91,7 @@ class TroubleRule(Rule, frozen=True, kw_only=True):
         """The servers' parts, and each trigger of which a server speaks or spoke."""
         if not is_served(scene):
             return []
-        return [PARTS, *scene.project.journal.children("trigger/")]
+        return [PARTS, *scene.project.journal.children(TRIGGERS)]
 
     def readings(self, scene: Scene, subject: str) -> list[Reading]:
         """One point, good if no server complains."""
@@ -131,7 +132,7 @@ class SetAsideRule(Rule, frozen=True, kw_only=True):
 
     def subjects(self, scene: Scene) -> Sequence[str]:
         """Each trigger, since only what waits for messages ever has any."""
-        return scene.project.journal.children("trigger/") if is_served(scene) else []
+        return scene.project.journal.children(TRIGGERS) if is_served(scene) else []
 
     def readings(self, scene: Scene, subject: str) -> list[Reading]:
         """One point, of the last such message."""

@@ -16,12 +16,11 @@ from trikk.core.zones import local_text
 from trikk.runs.approval_state import seconds_waited
 from trikk.runs.states import RunStatus
 from trikk.triggers.clock_triggers import ClockTrigger
-from trikk.triggers.trigger_state import TriggerEntry, TriggerState
+from trikk.triggers.trigger_state import TRIGGERS, TriggerEntry, TriggerState, subject_of
 
 if TYPE_CHECKING:
     from trikk.execution.project import Project
 
-_TRIGGERS = "trigger/"
 _USUAL = 20
 _FEWEST = 5
 _TIMES = 3.0
@@ -43,11 +42,11 @@ class TickRule(Rule, frozen=True, kw_only=True):
         """The trigger that it names, or all that servers have taken in."""
         if not is_served(scene):
             return []
-        return [self.trigger] if self.trigger else scene.project.journal.children(_TRIGGERS)
+        return [self.trigger] if self.trigger else scene.project.journal.children(TRIGGERS)
 
     def readings(self, scene: Scene, subject: str) -> list[Reading]:
         """One point, of the first moment that was not decided; none for a trigger that waits for events."""
-        entry = scene.project.journal.last(f"{_TRIGGERS}{subject}")
+        entry = scene.project.journal.last(subject_of(subject))
         state = TriggerState.of(entry)
         if entry is None or state is None or entry.kind == TriggerEntry.RETIRED:
             return []

@@ -1,0 +1,50 @@
+"""Which scheduled moment a person means who names a time, or a day. Pure."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from itertools import islice
+
+from trikk.core.errors import ParameterError
+from trikk.core.text import printable, shorten
+from trikk.core.zones import day_start, moment_of, zone_of
+from trikk.triggers.clock_triggers import ClockTrigger
+from trikk.triggers.declared import Declared
+
+_TICKS_SHOWN = 3
+_YEARS = range(1970, 9000)
+
+
+def tick_named(declared: Declared, text: str) -> datetime:
+    """The scheduled moment that a person means, in UTC: a time, or a day on which the trigger comes due once.
+
+    Args:
+        declared: the trigger; a time without a zone is of its time zone.
+        text: ISO, such as 2026-11-30T04:00 or 2026-11-30.
+
+    Raises:
+        ParameterError: if it is neither, or the trigger waits for events.
+    """
+    trigger = declared.trigger
+    if not isinstance(trigger, ClockTrigger):
+        what = f"trigger {declared.name} waits for events and has no scheduled times"
+        raise ParameterError(what, next="fire it without a time: the run is for this moment")
+    zone = zone_of(trigger.timezone or "UTC")
+    try:
+        day = date.fromisoformat(text) if len(text) == len("2026-11-30") else None
+        moment = moment_of(datetime.fromisoformat(text), zone)
+        if moment.year not in _YEARS:
+            raise ValueError(text)  # noqa: TRY301 - as for any other text that is no time
+    except (ValueError, OverflowError) as error:
+        mend = "write it as 2026-11-30T04:00, or as a day: 2026-11-30"
+        raise ParameterError(f"{shorten(printable(text), 60)!r} is not a time", next=mend) from error
+    if day is None:
+        return moment
+    start, end = (day_start(d, zone) - timedelta(microseconds=1) for d in (day, day + timedelta(days=1)))
+    ticks = list(islice(trigger.ticks(start, end), _TICKS_SHOWN + 1))
+    if len(ticks) == 1:
+        return ticks[0]
+    local = [tick.astimezone(zone).isoformat(timespec="minutes") for tick in ticks[:_TICKS_SHOWN]]
+    mend = f"give the time: {', '.join(local)}" if ticks else "`trikk triggers NAME` shows its times"
+    number = "not" if not ticks else "more than once"
+    raise ParameterError(f"trigger {declared.name} comes due {number} on {day}", next=mend)
