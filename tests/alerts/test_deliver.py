@@ -11,7 +11,7 @@ from tests.alerts.servers import MailServer, WebServer
 
 from trikk.alerts.config import alert_settings
 from trikk.alerts.delivery.sender import BACK_OFF, deliver
-from trikk.alerts.incidents.book import Book, subject_of
+from trikk.alerts.incidents.book import INDEX, Book, subject_of
 from trikk.alerts.incidents.incident import SENDING
 from trikk.alerts.incidents.lifecycle import decide
 from trikk.alerts.rules.figures import FigureRule
@@ -98,6 +98,19 @@ def test_a_wrong_address_is_an_error_and_stops_no_other(tmp_path: Path, monkeypa
     assert ["channel bad" in errors[0], "NOT_SET" in errors[1]] == [True, True]
     written = json.dumps([entry.body for entry in post.project.journal.history("incident")])
     assert "s3cr3t" not in written + str(errors)
+
+
+def test_to_ask_which_incidents_are_open_writes_nothing(tmp_path: Path) -> None:
+    post = Post(tmp_path, {"book": "file:a.jsonl"})
+    post.open("a", "b")
+    post.send()
+    journal, (first, second) = post.project.journal, Book(post.project.journal).open()
+    Book(journal).resolve(first.id, by="ada", why="mended", at=post.now)
+    listed = journal.entries(INDEX)
+    assert [one.id for one in Book(journal).open()] == [second.id]
+    assert journal.entries(INDEX) == listed
+    assert [one.id for one in Book(journal).unfinished()] == [second.id]
+    assert len(journal.entries(INDEX)) == len(listed) + 1
 
 
 def test_many_at_once_are_one_message(tmp_path: Path, web_server: WebServer) -> None:

@@ -279,6 +279,7 @@ def start(life: Life) -> None:
 
 def check(life: Life) -> None:
     incidents = life.incidents()
+    assert Book(life.journal).open() == [one for one in incidents if one.is_open]
     assert sum(one.is_open for one in incidents) <= 1
     assert [one.number for one in incidents] == list(range(1, len(incidents) + 1))
     by_mark = {point.mark: number for number, point in enumerate(life.points)}

@@ -59,14 +59,21 @@ class Book:
 
     def unfinished(self) -> list[Incident]:
         """The incidents that are open or have something to tell yet; the others are listed as closed, once."""
-        listed = [pair for pair in self._listed() if "{}-{}".format(*pair) not in self._closed]
-        incidents = [self._fold(cause, number) for cause, number in listed]
+        incidents = self._not_closed()
         for incident in incidents:
             if incident.is_finished:
                 # so that a project with years of incidents reads only those that can still change
                 at, identity = incident.resolved or 0.0, f"closed {incident.id}"
                 self.ledger.add(INDEX, _CLOSED, {"incident": incident.id}, at=at, identity=identity)
         return [incident for incident in incidents if incident.state and not incident.is_finished]
+
+    def open(self) -> list[Incident]:
+        """The incidents that are open; nothing is written, so that it can be asked while the journal is locked."""
+        return [incident for incident in self._not_closed() if incident.is_open]
+
+    def _not_closed(self) -> list[Incident]:
+        listed = [pair for pair in self._listed() if "{}-{}".format(*pair) not in self._closed]
+        return [self._fold(cause, number) for cause, number in listed]
 
     def acknowledge(self, incident: str, *, by: str, why: str, at: float) -> Incident:
         """Say that somebody knows: it is not escalated, and told again only when it ends.

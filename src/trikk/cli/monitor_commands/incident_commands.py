@@ -40,8 +40,7 @@ def incidents(words: tuple[str, ...], everything: bool, why: str, by: str, now: 
     elif ids:
         _show(book, ids[0], as_json=as_json)
     else:
-        listed = [i for i in (book.all() if everything else book.unfinished()) if everything or i.is_open]
-        _list(listed, everything=everything, as_json=as_json)
+        _list(book.all() if everything else book.open(), everything=everything, as_json=as_json)
 
 
 def _act(

@@ -105,7 +105,6 @@ class _OfTheJournal:
         self._runs = {state.value: journal.count(state=state) for state in RunStatus}
         self._book = self._book or Book(journal)
         self._incidents = {severity.value: 0 for severity in Severity}
-        for incident in self._book.unfinished():
-            if incident.is_open:
-                self._incidents[incident.severity] += 1
+        for incident in self._book.open():
+            self._incidents[incident.severity] += 1
         self._read_at = now

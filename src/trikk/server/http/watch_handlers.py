@@ -147,7 +147,7 @@ def monitor(doors: Doors, call: Call) -> Answer:
 def incidents(doors: Doors, call: Call) -> Answer:
     """List open incidents, or all."""
     book = Book(doors.site.project.journal)
-    listed = book.all() if call.query.all else [one for one in book.unfinished() if one.is_open]
+    listed = book.all() if call.query.all else book.open()
     return Answer({"incidents": [incident.to_json() for incident in listed]})
 
 
