@@ -13,6 +13,8 @@ from trikk.core.names import check_name
 from trikk.core.network.addresses import REFERENCE, Filled, fill, refuse_secrets
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\Z")
+MQTT_WILDCARD = re.compile(r"(?<=/)[+#](?=/|\Z)")
+"""A level of a topic that stands for others: in what is read, never in what is published."""
 _KAFKA_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _PORTS = {"kafka": 9092, "kafkas": 9093, "mqtt": 1883, "mqtts": 8883}
 _TLS = {"ca", "cert", "key"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePosixPath
 
 from msgspec.structs import force_setattr
@@ -12,8 +11,6 @@ from trikk.core.names import check_name
 from trikk.core.network.addresses import REFERENCE, refuse_secrets
 from trikk.runs.states import OVER, RunStatus
 from trikk.triggers.declaration import Trigger
-
-_MQTT_WILDCARD = re.compile(r"(?<=/)[+#](?=/|\Z)")
 
 
 class AfterRun(Trigger, frozen=True, tag="after-run"):
@@ -104,7 +101,7 @@ class Message(Trigger, frozen=True, tag="message"):
 
     def _check(self) -> None:
         super()._check()
-        from trikk.publishing.broker_address import check_address
+        from trikk.publishing.broker_address import MQTT_WILDCARD, check_address
 
         text = self.address if isinstance(self.address, str) else ""
         if not text.startswith(("kafka://", "kafkas://", "mqtt://", "mqtts://")):
@@ -114,7 +111,7 @@ class Message(Trigger, frozen=True, tag="message"):
             )
         plain, question, options = text.partition("?")
         is_mqtt = text.startswith("mqtt")
-        check_address((_MQTT_WILDCARD.sub("x", plain) if is_mqtt else plain) + question + options)
+        check_address((MQTT_WILDCARD.sub("x", plain) if is_mqtt else plain) + question + options)
 
     def in_words(self) -> str:
         """When it comes due, for people."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from trikk.publishing.broker_address import Address, resolve
+from trikk.publishing.broker_address import MQTT_WILDCARD, Address, resolve
 
 _WORDS = {"+": "trikk-any-level", "#": "trikk-any-levels"}
-_WILDCARD = re.compile(r"(?<=/)[+#](?=/|\Z)")
 
 
 def reading_address(written: str, environment: Mapping[str, str] | None = None) -> Address:
@@ -18,6 +16,6 @@ def reading_address(written: str, environment: Mapping[str, str] | None = None) 
         return resolve(written, environment)
     plain, question, options = written.partition("?")
     # `resolve` takes what can be published to; so each wildcard is a word in the meantime.
-    address = resolve(_WILDCARD.sub(lambda m: _WORDS[m[0]], plain) + question + options, environment)
+    address = resolve(MQTT_WILDCARD.sub(lambda m: _WORDS[m[0]], plain) + question + options, environment)
     levels = {word: wildcard for wildcard, word in _WORDS.items()}
     return replace(address, topic="/".join(levels.get(level, level) for level in address.topic.split("/")))
