@@ -287,6 +287,16 @@ def test_damage_is_not_written_anew_as_if_it_were_right(
     assert damaged.name in error.what
 
 
+def test_a_flipped_bit_among_the_digests_stops_no_merge(tables: Tables, tmp_path: Path) -> None:
+    put(tables, 0, row(0))
+    sums = tmp_path / ".sums" / "t"
+    data = bytearray(sums.read_bytes())
+    data[data.index(b'.parquet": "') + 15] |= 0x80
+    sums.write_bytes(data)
+    assert put(tables, 1, row(0, "y"), "merge", ("k",)) == 1
+    assert tables.scan("t").collect()["v"].to_list() == ["y"]
+
+
 def values() -> Iterator[st.SearchStrategy[pl.Series]]:
     moment = st.datetimes().filter(lambda t: t.year < 9999)
     for dtype, strategy in (
