@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from trikk import Table, pipeline, step
 from trikk.core.errors import RunError, UnknownName
-from trikk.execution.backfills.backfill_ledger import begin, change, claim_of, enqueue_next, every, find, refresh
+from trikk.execution.backfills.backfill_ledger import begin, cause_of, change, enqueue_next, every, find, refresh
 from trikk.execution.backfills.backfill_state import (
     Backfill,
     BackfillStatus,
@@ -87,10 +87,9 @@ def test_a_day_begins_only_if_nothing_has_happened_since_it_was_decided() -> Non
     one = begin(journal, backfill(parallel=2).declaration, 1.0)
     two = find(journal, one.id[:6])
     change(journal, two, Change.PAUSED, by="anna", why="the source is wrong", now=2.0)
-    claim = claim_of(one, ("night", DAYS[0]))
-    fields = {name: getattr(claim, name) for name in claim.__struct_fields__}
+    cause = cause_of(one, ("night", DAYS[0]))
     with pytest.raises(Exception, match="changed by somebody else"):
-        journal.create_once("r1", "night", {}, at=3.0, **fields)
+        journal.create_once("r1", "night", {}, cause, at=3.0)
     refresh(journal, one)
     assert (one.paused, one.by, one.why) == (True, "anna", "the source is wrong")
     change(journal, one, Change.CANCELLED, by="bo", why="", now=4.0)
@@ -106,9 +105,7 @@ def test_what_has_succeeded_is_not_cancelled_paused_or_gone_on_with() -> None:
     one = begin(journal, backfill(pipelines=("night",)).declaration, 1.0)
     for number, day in enumerate(one.declaration.days):
         refresh(journal, one)
-        claim = claim_of(one, ("night", day))
-        fields = {name: getattr(claim, name) for name in claim.__struct_fields__}
-        journal.create_once(f"r{number}", "night", {}, at=2.0, **fields)
+        journal.create_once(f"r{number}", "night", {}, cause_of(one, ("night", day)), at=2.0)
         journal.append(f"r{number}", "run.succeeded", {}, at=3.0)
     for kind in (Change.PAUSED, Change.RESUMED, Change.CANCELLED):
         with pytest.raises(RunError, match="has succeeded"):

@@ -19,7 +19,7 @@ from trikk.execution.session import Session
 from trikk.execution.workers.process_executor import ProcessExecutor
 from trikk.pipeline.graph import Graph
 from trikk.runs.events import EventKind
-from trikk.runs.journals.journal import Event
+from trikk.runs.journals.journal import Cause, Event
 
 CODE = """
 import time
@@ -64,9 +64,9 @@ def city(folder: Folder) -> Iterator[Project]:
 
 
 def asked(project: Project, session: Session, pipeline: str, number: int, **parameters: Any) -> str:
-    cause = {"subject": "trigger/t", "kind": "tick.started", "identity": f"tick/{number}"}
+    cause = Cause("trigger/t", "tick.started", f"tick/{number}")
     origin = {"kind": "trigger", "trigger": "t", "tick": str(number)}
-    added = enqueue(project, session.graph(pipeline), parameters, origin, at=5.0, **cause)
+    added = enqueue(project, session.graph(pipeline), parameters, origin, cause, at=5.0)
     return str(added.entry.body["run"])
 
 

@@ -12,6 +12,7 @@ from tests.execution.command import Folder, make_folder, steps_of
 
 from trikk.execution.project import Project
 from trikk.execution.replay import comparison_of, queue_replay
+from trikk.runs.journals.journal import Cause
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ def test_a_replay_that_waits_and_is_begun_by_hand_asks_no_database_either(data: 
     run = data.good("run", "from_database")
     database.unlink()
     project = Project.open(data.root)
-    request = {"subject": "request/1", "kind": "request.accepted", "identity": "after 0", "entry": {}, "after": 0}
-    replay = str(queue_replay(project, run["id"], at=1.0, **request).entry.body["run"])
+    cause = Cause("request/1", "request.accepted", "after 0")
+    replay = str(queue_replay(project, run["id"], cause, at=1.0).entry.body["run"])
     data.good("resume", replay)
     assert set(verdicts(comparison_of(project, replay).to_json()).values()) == {"taken", "identical"}
     project.close()

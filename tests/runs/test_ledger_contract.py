@@ -5,12 +5,11 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from trikk.core.errors import Conflict, JournalError, RunExists, UsageError
-from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.journal import Cause, Journal
 from trikk.runs.journals.ledger import Added
 from trikk.runs.journals.open_journal import open_journal
 
@@ -48,10 +47,10 @@ def test_an_entry_after_one_that_is_not_the_last_is_refused(journal: Journal):
     assert len(journal.entries("s")) == 2
 
 
-def once(journal: Journal, run: str, identity: str, **more: Any) -> Added:
+def once(journal: Journal, run: str, identity: str, after: int | None = None) -> Added:
     body = {"parameters": {"n": 1}, "origin": {"kind": "trigger"}}
-    cause = {"subject": "trigger/t", "kind": "tick.started", "entry": {"tick": identity}, "identity": identity}
-    return journal.create_once(run, "p", body, at=2.0, **cause, **more)
+    cause = Cause("trigger/t", "tick.started", identity, {"tick": identity}, after)
+    return journal.create_once(run, "p", body, cause, at=2.0)
 
 
 def test_a_cause_begins_one_run_and_names_it_to_whoever_comes_later(journal: Journal):

@@ -15,6 +15,7 @@ from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
+from trikk.runs.journals.journal import Cause
 
 CODE = """
 import os, time
@@ -102,8 +103,8 @@ class QueueFolder(Folder):
         """Write a run down that waits; returns its id."""
         tick = f"{next(self._numbers):05}"
         origin = {"kind": "trigger", "trigger": trigger, "tick": tick}
-        cause = {"subject": f"asked/{trigger}", "kind": "tick.started", "identity": f"tick/{tick}"}
-        added = enqueue(self.project, session.graph(pipeline), parameters, origin, at=at, **cause)
+        cause = Cause(f"asked/{trigger}", "tick.started", f"tick/{tick}")
+        added = enqueue(self.project, session.graph(pipeline), parameters, origin, cause, at=at)
         return str(added.entry.body["run"])
 
     def ask_one(self, pipeline: str, **parameters: Any) -> str:

@@ -22,7 +22,7 @@ from trikk.monitoring.monitor_definition import MonitorSpec
 from trikk.pipeline.graph import Graph, Role
 from trikk.runs.back_off import BackOff
 from trikk.runs.claims import Claim, Claims, is_at_it
-from trikk.runs.journals.journal import RunRow
+from trikk.runs.journals.journal import Cause, RunRow
 from trikk.runs.journals.ledger import Ledger
 from trikk.runs.living_servers import living
 from trikk.runs.states import RunStatus
@@ -111,9 +111,9 @@ def _queued(
     if not why or not _may_try(project, queue, pipeline, now):
         return []
     origin: dict[str, JSON] = {"kind": "watch", "at": at}
-    cause: dict[str, Any] = {"subject": subject, "kind": _QUEUED, "identity": f"after/{after}", "after": after}
+    cause = Cause(subject, _QUEUED, f"after/{after}", after=after)
     try:
-        added = enqueue(project, queue.graph(pipeline), {}, origin, **cause, at=at, as_of=at)
+        added = enqueue(project, queue.graph(pipeline), {}, origin, cause, at=at, as_of=at)
     except Conflict:
         return []
     run = added.entry.body["run"]

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from trikk.core.clock import Clock
 from trikk.core.errors import Conflict, StorageError, TableError, UnknownName
 from trikk.core.names import new_run_id
-from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.driving.driver import LEASE_TTL, Driver, Options
 from trikk.execution.driving.limits import Capacity, check_gpus
@@ -22,7 +21,7 @@ from trikk.pipeline.graph import Graph
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs.bundle import capture, commit_of, touch
 from trikk.runs.events import EventKind
-from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.journal import Cause, Journal
 from trikk.runs.journals.lease import Holder, Lease
 from trikk.runs.journals.ledger import Ledger
 from trikk.runs.lock import Lock, installed_packages, new_seed, platform_name, python_version
@@ -30,16 +29,6 @@ from trikk.runs.run_state import RunState
 
 BY_SIGNAL = ("Ctrl-C", "a signal to end")
 """What a run is cancelled by that a signal has ended, SIGINT or SIGTERM."""
-
-
-class Claim(Record, frozen=True):
-    """The entry that names a run as the one that its cause calls for; the fields as of `Journal.create_once`."""
-
-    subject: str
-    kind: str
-    entry: dict[str, JSON]
-    identity: str
-    after: int | None = None
 
 
 def start(
@@ -53,7 +42,7 @@ def start(
     text: bool = False,
     origin: Mapping[str, JSON] | None = None,
     pinned: bool = False,
-    claim: Claim | None = None,
+    cause: Cause | None = None,
 ) -> RunState:
     """Lock a run, write it down and drive it to its end; arguments, result and errors as of `Session.run`.
 
@@ -67,7 +56,7 @@ def start(
     keep_young(project, lock)  # before the run is there: clean-up spares what is young, then what runs name
     why = dict(origin or {"kind": "manual"})
     stored = project.keep_json(graph.to_json())
-    state = create(project, graph, how, checked, lock.to_json(), stored, why, claim)
+    state = create(project, graph, how, checked, lock.to_json(), stored, why, cause)
     with leased(project.journal, state.id, clock) as lease:
         started: dict[str, JSON] = {"driver": driver_of(lease), "isolation": executor.isolation}
         state.apply(project.journal.append(state.id, EventKind.RUN_STARTED, started, at=clock.now(), lease=lease))
@@ -94,7 +83,7 @@ def create(
     lock: dict[str, JSON],
     stored: str,
     origin: dict[str, JSON],
-    claim: Claim | None = None,
+    cause: Cause | None = None,
 ) -> RunState:
     """Write a new run down; it is queued then.
 
@@ -106,22 +95,21 @@ def create(
         lock: a `Lock` as JSON; one of an earlier run makes this run a repetition of that.
         stored: digest of the graph's JSON in the store.
         origin: why the run exists.
-        claim: of its cause; a run for any number of times if not given.
+        cause: what calls for it, once; none if not given.
 
     Raises:
-        Conflict: if the cause has a run already, or its subject a later entry than the claim says.
+        Conflict: if the cause has a run already, or its subject a later entry than it says.
     """
     run, now = new_run_id(), how.clock.now()
     if not lock.get("run"):
         lock = {**lock, "run": run, "moment": lock["moment"] if lock.get("as_of") else now}
     body: dict[str, JSON] = {"parameters": parameters, "origin": origin, "lock": lock, "graph": stored}
     body["environment"] = project.settings.environment
-    if claim is None:
+    if cause is None:
         created = project.journal.create(run, graph.pipeline, body, at=now)
     else:
-        fields = {name: getattr(claim, name) for name in claim.__struct_fields__}
-        if project.journal.create_once(run, graph.pipeline, body, at=now, **fields).repeated:
-            raise Conflict(f"{claim.identity} of {claim.subject} has its run already", next="look at it again")
+        if project.journal.create_once(run, graph.pipeline, body, cause, at=now).repeated:
+            raise Conflict(f"{cause.identity} of {cause.subject} has its run already", next="look at it again")
         (created,) = project.journal.events(run)
     state = RunState.fold(created.run, [created], graph.nodes)
     if how.listener is not None:

@@ -35,6 +35,7 @@ from trikk.core.values import JSON
 from trikk.execution.queued_run import RunQueue, enqueue
 from trikk.pipeline.parameters.tick_parameters import as_texts
 from trikk.runs.claims import Claim, Claims, is_at_it
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Entry
 from trikk.runs.states import OVER, RunStatus
 
@@ -289,20 +290,11 @@ class _Once:
     def _queued(self, queue: RunQueue, number: int, texts: Mapping[str, str]) -> dict[str, JSON] | None:
         """Write the run down for others to drive it; errors as of `enqueue`."""
         job, at = self.job, self.now.timestamp()
-        added = enqueue(
-            self.project,
-            queue.graph(job.pipeline),
-            texts,
-            {**job.origin, "at": at},
-            subject=job.subject,
-            kind=QUEUED,
-            identity=f"start/{number}",
-            at=at,
-            entry={"pipeline": job.pipeline, "parameters": dict(texts)},
-            text=True,
-            after=self.after,
-            as_of=at,
-        )
+        origin: dict[str, JSON] = {**job.origin, "at": at}
+        entry: dict[str, JSON] = {"pipeline": job.pipeline, "parameters": dict(texts)}
+        cause = Cause(job.subject, QUEUED, f"start/{number}", entry, self.after)
+        graph = queue.graph(job.pipeline)
+        added = enqueue(self.project, graph, texts, origin, cause, at=at, text=True, as_of=at)
         if added.repeated:
             return None
         run = added.entry.body["run"]

@@ -23,6 +23,7 @@ from trikk.execution.run_options import How, ProjectExecutor
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.pipeline import parameters_for
 from trikk.runs.events import EventKind
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.lease import Lease
 from trikk.runs.journals.ledger import Added
 from trikk.runs.lock import Lock
@@ -72,14 +73,10 @@ def enqueue(
     graph: Graph,
     parameters: Mapping[str, object],
     origin: Mapping[str, JSON],
+    cause: Cause,
     *,
-    subject: str,
-    kind: str,
-    identity: str,
     at: float,
-    entry: Mapping[str, JSON] | None = None,
     text: bool = False,
-    after: int | None = None,
     as_of: float | None = None,
 ) -> Added:
     """Write down the run that a cause calls for, unless the cause has one; the run is queued then.
@@ -89,13 +86,9 @@ def enqueue(
         graph: the pipeline, as it is now; the run takes it as it is when it starts.
         parameters: real values, or texts as written on a command line if `text`.
         origin: why the run exists.
-        subject: the cause's, in the ledger; `kind`, `identity`, `entry` and `after` as of `Journal.create_once`.
-        kind: of the entry.
-        identity: of the cause within its subject.
+        cause: the cause.
         at: wall time in seconds since 1970.
-        entry: what the entry says beside the run.
         text: whether the parameters are texts.
-        after: the last entry of the subject that was read.
         as_of: seconds since 1970 that steps take for the present; `at` if not given.
 
     Returns:
@@ -103,23 +96,13 @@ def enqueue(
 
     Raises:
         ParameterError: if a parameter is wrong; nothing was written.
-        Conflict: if the subject has a later entry than `after`.
+        Conflict: if its subject has a later entry than the cause says.
     """
     checked = parameters_for(graph, parameters, text=text)
     moment: dict[str, JSON] = {} if as_of is None else {"moment": as_of, "as_of": True}
     body: dict[str, JSON] = {"parameters": checked, "origin": dict(origin), "lock": moment, "graph": ""}
     body["environment"] = project.settings.environment
-    return project.journal.create_once(
-        new_run_id(),
-        graph.pipeline,
-        body,
-        at=at,
-        subject=subject,
-        kind=kind,
-        entry=dict(entry or {}),
-        identity=identity,
-        after=after,
-    )
+    return project.journal.create_once(new_run_id(), graph.pipeline, body, cause, at=at)
 
 
 def start_queued(

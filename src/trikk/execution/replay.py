@@ -27,6 +27,7 @@ from trikk.pipeline.graph import Graph, Node
 from trikk.runs.approval_state import ApprovalState
 from trikk.runs.bundle import touch
 from trikk.runs.events import EventKind
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.lease import Lease
 from trikk.runs.journals.ledger import Added
 from trikk.runs.lock import Lock, differences, installed_packages, platform_name, python_version
@@ -175,27 +176,13 @@ def replay(project: Project, old: str, how: How, announce: Any) -> Replayed:
     return Replayed(repeated, was, differing, compare_runs(project, graph, was, repeated))
 
 
-def queue_replay(
-    project: Project,
-    old: str,
-    *,
-    subject: str,
-    kind: str,
-    identity: str,
-    entry: dict[str, JSON],
-    after: int,
-    at: float,
-) -> Added:
+def queue_replay(project: Project, old: str, cause: Cause, *, at: float) -> Added:
     """Write a replay of a run down, unless what calls for it has one; it is queued then.
 
     Args:
         project: the project.
         old: the old run's full id.
-        subject: that of what calls for it; `kind`, `identity`, `entry` and `after` as of `Journal.create_once`.
-        kind: of the entry.
-        identity: of what calls for it.
-        entry: what the entry says beside the run.
-        after: the last entry of the subject that was read.
+        cause: what calls for it.
         at: wall time in seconds since 1970.
 
     Raises:
@@ -204,17 +191,7 @@ def queue_replay(
     was, graph, _ = _replayable(project, old)
     body: dict[str, JSON] = {"parameters": was.parameters, "origin": _origin(was), "lock": was.lock}
     body |= {"graph": was.graph, "environment": project.settings.environment}
-    added = project.journal.create_once(
-        new_run_id(),
-        graph.pipeline,
-        body,
-        at=at,
-        subject=subject,
-        kind=kind,
-        entry=entry,
-        identity=identity,
-        after=after,
-    )
+    added = project.journal.create_once(new_run_id(), graph.pipeline, body, cause, at=at)
     if not added.repeated:
         _refuse_forgotten(project, old, str(added.entry.body["run"]), at)
     return added

@@ -18,8 +18,8 @@ from trikk.execution.run_options import How, ProjectExecutor
 from trikk.execution.workers.process_executor import ProcessExecutor
 
 if TYPE_CHECKING:
-    from trikk.execution.launch import Claim
     from trikk.pipeline.graph import Graph
+    from trikk.runs.journals.journal import Cause
     from trikk.runs.lock import Lock
     from trikk.runs.run_state import RunState
 
@@ -94,7 +94,7 @@ class Session:
         origin: Mapping[str, JSON] | None = None,
         lock: Lock | None = None,
         as_of: float | None = None,
-        claim: Claim | None = None,
+        cause: Cause | None = None,
     ) -> RunState:
         """Run a pipeline to its end.
 
@@ -105,14 +105,14 @@ class Session:
             origin: why the run exists; by hand if not given.
             lock: from `pin`, where several runs must have the same data and seed; made now if not given.
             as_of: seconds since 1970 that steps take for the present; the clock's time if not given.
-            claim: of the cause that calls for one run; none if not given.
+            cause: what calls for the run, once; none if not given.
 
         Returns:
             The run's final state, be it succeeded, failed or cancelled.
 
         Raises:
             UsageError: if the project, the pipeline's name, a parameter or a table is wrong; nothing was started.
-            Conflict: if the claim's cause has a run, or was changed since it was read; nothing was started.
+            Conflict: if the cause has a run, or was changed since it was read; nothing was started.
             LeaseHeld: if another process drives the run that was just written down.
         """
         from trikk.execution.launch import start
@@ -131,5 +131,5 @@ class Session:
             text=text,
             origin=origin,
             pinned=pinned,
-            claim=claim,
+            cause=cause,
         )

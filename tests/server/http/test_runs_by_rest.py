@@ -14,9 +14,10 @@ import pytest
 from tests.execution.command import Folder, until
 from tests.server.served import RunningServer, ServedProject
 
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added
 from trikk.runs.journals.memory_journal import MemoryJournal
-from trikk.server.http.request_keys import COUNTS_FOR, KeyedRequest, Place, run_for
+from trikk.server.http.request_keys import COUNTS_FOR, KeyedRequest, run_for
 from trikk.web.refused import Refused
 
 ADD = {"pipeline": "add", "parameters": {"n": 1}}
@@ -92,9 +93,9 @@ def test_a_key_counts_for_seven_days() -> None:
     journal, begun, at = MemoryJournal(), [], 1_000_000.0
 
     def asked(now: float, request: KeyedRequest) -> tuple[str, bool]:
-        def begin(place: Place) -> Added:
+        def begin(cause: Cause) -> Added:
             begun.append(f"run{len(begun)}")
-            return journal.create_once(begun[-1], "add", {"parameters": {}}, **place)
+            return journal.create_once(begun[-1], "add", {"parameters": {}}, cause, at=now)
 
         return run_for(journal, request, now, begin)
 

@@ -20,12 +20,11 @@ from trikk.execution.backfills.backfill_state import (
     next_days,
     progress,
 )
-from trikk.execution.launch import Claim
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
 from trikk.pipeline.graph import Graph
 from trikk.runs.events import EventKind
-from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.journal import Cause, Journal
 from trikk.runs.states import OVER, RunStatus
 
 
@@ -131,10 +130,10 @@ def origin_of(backfill: Backfill, as_of: float | None) -> dict[str, JSON]:
     return {"kind": "backfill", "backfill": backfill.id, **({} if as_of is None else {"at": as_of})}
 
 
-def claim_of(backfill: Backfill, day: Day) -> Claim:
+def cause_of(backfill: Backfill, day: Day) -> Cause:
     """What makes a day begin once, and only if nothing has happened since the backfill was read."""
     entry: dict[str, JSON] = {"pipeline": day[0], "day": day[1]}
-    return Claim(PREFIX + backfill.id, Change.DAY_BEGUN, entry, identity="/".join(day), after=backfill.seq)
+    return Cause(PREFIX + backfill.id, Change.DAY_BEGUN, "/".join(day), entry, after=backfill.seq)
 
 
 def enqueue_next(
@@ -166,22 +165,10 @@ def enqueue_next(
         if day[0] not in graphs:
             raise UnknownName("pipeline", day[0], graphs)
         as_of = moment_of(backfill.declaration, day, project.settings.timezone)
-        given, claim = parameters_of(backfill.declaration, day), claim_of(backfill, day)
+        given, origin = parameters_of(backfill.declaration, day), origin_of(backfill, as_of)
         try:
-            added = enqueue(
-                project,
-                graphs[day[0]],
-                given,
-                origin_of(backfill, as_of),
-                text=True,
-                as_of=as_of,
-                at=now,
-                subject=claim.subject,
-                kind=claim.kind,
-                entry=claim.entry,
-                identity=claim.identity,
-                after=claim.after,
-            )
+            cause = cause_of(backfill, day)
+            added = enqueue(project, graphs[day[0]], given, origin, cause, text=True, as_of=as_of, at=now)
         except Conflict:
             break  # somebody was faster; the next look sees what is left
         backfill.take_in(added.entry)

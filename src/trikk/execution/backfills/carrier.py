@@ -12,8 +12,8 @@ from typing import Protocol
 from trikk.core.errors import Conflict, LeaseHeld, RunError, TrikkError, UsageError
 from trikk.core.values import JSON
 from trikk.execution.backfills.backfill_ledger import (
+    cause_of,
     change,
-    claim_of,
     moment_of,
     origin_of,
     parameters_of,
@@ -171,8 +171,8 @@ class Carrier:
                 self.teller.goes_on(row, before.effects)
                 return resume(session.project, row.id, session.how, code=self.code, confirm=lambda _: None)
         self.teller.starts(graph, given)
-        claim, origin = claim_of(self.backfill, day), origin_of(self.backfill, as_of)
-        return session.run(day[0], given, text=True, origin=origin, as_of=as_of, claim=claim)
+        cause, origin = cause_of(self.backfill, day), origin_of(self.backfill, as_of)
+        return session.run(day[0], given, text=True, origin=origin, as_of=as_of, cause=cause)
 
     def _unfinished(self, before: Earlier, given: dict[str, str]) -> RunRow | None:
         """The run of an earlier day that is to be gone on with; RunError if that is not for this process to do."""

@@ -70,6 +70,24 @@ class RunRow(Record, frozen=True):
     forgotten: bool = False
 
 
+class Cause(Record, frozen=True):
+    """What calls for one run, as an entry of the ledger that names the run.
+
+    Attributes:
+        subject: where the entry is.
+        kind: of the entry.
+        identity: of the cause within its subject.
+        entry: the entry's body, to which `run` is added.
+        after: `seq` of the subject's last entry that was read, as of `Ledger.add`; None if that does not matter.
+    """
+
+    subject: str
+    kind: str
+    identity: str
+    entry: dict[str, JSON] = msgspec.field(default_factory=dict)
+    after: int | None = None
+
+
 class Journal(Ledger, ServerBeats, Protocol):
     """Where events are kept. Every method raises JournalError if the journal can't be read or written.
 
@@ -85,19 +103,7 @@ class Journal(Ledger, ServerBeats, Protocol):
             UsageError: if the id, the pipeline's name or the body can't be stored.
         """
 
-    def create_once(
-        self,
-        run: str,
-        pipeline: str,
-        body: dict[str, JSON],
-        *,
-        at: float,
-        subject: str,
-        kind: str,
-        entry: dict[str, JSON],
-        identity: str,
-        after: int | None = None,
-    ) -> Added:
+    def create_once(self, run: str, pipeline: str, body: dict[str, JSON], cause: Cause, *, at: float) -> Added:
         """Begin the run that a cause calls for, unless it has one: entry and run in one transaction.
 
         Nobody finds the one without the other, so that of many callers, and after a kill at any moment, the cause
@@ -107,18 +113,14 @@ class Journal(Ledger, ServerBeats, Protocol):
             run: the id of the run, if this call is the first.
             pipeline: the pipeline's name.
             body: as of `create`.
+            cause: the cause.
             at: wall time in seconds since 1970, of both.
-            subject: the cause's, in the ledger.
-            kind: of the entry.
-            entry: its body, to which `run` is added.
-            identity: of the cause within its subject.
-            after: as of `Ledger.add`.
 
         Returns:
             The entry; if it is `repeated`, no run was begun, and its body names the run that there is.
 
         Raises:
-            Conflict: if the subject has a later entry than `after`.
+            Conflict: if its subject has a later entry than the cause says.
             RunExists: if the id is taken.
             UsageError: if something can't be stored.
         """

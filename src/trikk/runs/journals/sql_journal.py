@@ -22,7 +22,7 @@ from trikk.runs.events import EventKind
 from trikk.runs.journals import journal as port
 from trikk.runs.journals import sql_rows as sqlrows
 from trikk.runs.journals import sql_text as sqltext
-from trikk.runs.journals.journal import FOUND_AT_MOST, Event, Journal, RunRow
+from trikk.runs.journals.journal import FOUND_AT_MOST, Cause, Event, Journal, RunRow
 from trikk.runs.journals.lease import Holder, Lease, check_free
 from trikk.runs.journals.ledger import Added
 from trikk.runs.journals.projection import first_row, kept, row_after
@@ -177,21 +177,9 @@ class SqlJournal(SqlLedger, Journal, ABC):
         with self._transaction() as connection:
             return self._create(connection, creation)
 
-    def create_once(
-        self,
-        run: str,
-        pipeline: str,
-        body: dict[str, JSON],
-        *,
-        at: float,
-        subject: str,
-        kind: str,
-        entry: dict[str, JSON],
-        identity: str,
-        after: int | None = None,
-    ) -> Added:
+    def create_once(self, run: str, pipeline: str, body: dict[str, JSON], cause: Cause, *, at: float) -> Added:
         creation = _Creation(run, pipeline, body, at)
-        new = NewEntry(subject, kind, {**entry, "run": run}, at, identity, after)
+        new = NewEntry(cause.subject, cause.kind, {**cause.entry, "run": run}, at, cause.identity, cause.after)
         with self._transaction() as connection:
             added = self._add(connection, new)
             if not added.repeated:

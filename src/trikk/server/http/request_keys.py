@@ -11,11 +11,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from trikk.core.digests import digest_json
 from trikk.core.errors import Conflict
 from trikk.core.values import JSON
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added, Entry, Ledger
 from trikk.server.http.routes import Call, who
 from trikk.web.refused import Refused
@@ -68,19 +69,8 @@ class KeyedRequest:
         return f"request/{self.pipeline}/{digest_json(known_by)[:32]}"
 
 
-class Place(TypedDict):
-    """Where the entry goes with which a run is begun; as of `Journal.create_once`."""
-
-    subject: str
-    kind: str
-    identity: str
-    entry: dict[str, JSON]
-    after: int
-    at: float
-
-
 def run_for(
-    ledger: Ledger, request: KeyedRequest, now: float, begin: Callable[[Place], Added]
+    ledger: Ledger, request: KeyedRequest, now: float, begin: Callable[[Cause], Added]
 ) -> tuple[str, bool]:
     """The run that a request gets, and whether it was begun by this call.
 
@@ -88,7 +78,7 @@ def run_for(
         ledger: the project's.
         request: what is asked for.
         now: seconds since 1970.
-        begin: begins a run, unless there is one at that place; called only if the request has none.
+        begin: begins a run, unless that cause has one; called only if the request has none.
 
     Raises:
         Refused: 409 if the key was used for another request.
@@ -100,9 +90,8 @@ def run_for(
             return _same(known, request), False
         after = 0 if known is None else known.seq
         entry: dict[str, JSON] = {"by": request.by, "request": request.digest}
-        place = Place(subject=subject, kind=KIND, identity=f"after {after}", entry=entry, after=after, at=now)
         try:
-            added = begin(place)
+            added = begin(Cause(subject, KIND, f"after {after}", entry, after))
         except Conflict:
             continue  # another caller has begun the key's next run since it was read
         if added.repeated:

@@ -68,7 +68,7 @@ def replay(doors: Doors, call: Call) -> Answer:
     project, now = site.project, site.clock.now()
     pipeline = project.journal.row(old).pipeline
     request = KeyedRequest.of(call, pipeline, {"replay": old})
-    run, is_new = run_for(project.journal, request, now, lambda place: queue_replay(project, old, **place))
+    run, is_new = run_for(project.journal, request, now, lambda cause: queue_replay(project, old, cause, at=now))
     if is_new:
         site.wake("queue")
     document = run_document(project, run, now)

@@ -9,11 +9,12 @@ from msgspec import Meta, field
 from trikk.core.errors import UnknownName
 from trikk.core.values import JSON
 from trikk.execution.queued_run import enqueue
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added
 from trikk.runs.states import OVER, RunStatus
 from trikk.server.http.doors import Doors
 from trikk.server.http.event_streams import EVENTS_TYPE
-from trikk.server.http.request_keys import KeyedRequest, Place, run_for
+from trikk.server.http.request_keys import KeyedRequest, run_for
 from trikk.server.http.routes import API, Answer, Call, Given
 from trikk.server.queue.queue_view import why_waiting
 from trikk.tracking.run_document import run_document
@@ -62,7 +63,7 @@ def start_run(doors: Doors, call: Call) -> Answer:
     now = site.clock.now()
     request = KeyedRequest.of(call, body.pipeline, {"pipeline": body.pipeline, "parameters": body.parameters})
 
-    def begin(place: Place) -> Added:
+    def begin(cause: Cause) -> Added:
         # Only now: who repeats a request is told of its run, even if the pipeline is gone or broken by then.
         graphs = site.graphs()
         if body.pipeline not in graphs:
@@ -70,7 +71,7 @@ def start_run(doors: Doors, call: Call) -> Answer:
             raise Refused(422, unknown.what, next=unknown.next)
         origin: dict[str, JSON] = {"kind": "request", "by": request.by}
         origin |= {"key": request.key} if request.key else {}
-        return enqueue(site.project, graphs[body.pipeline], body.parameters, origin, **place)
+        return enqueue(site.project, graphs[body.pipeline], body.parameters, origin, cause, at=now)
 
     run_id, is_new = run_for(site.project.journal, request, now, begin)
     if is_new:

@@ -22,6 +22,7 @@ from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
 from trikk.pipeline.graph import Graph
 from trikk.pipeline.parameters.trigger_event import Event
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.states import OVER, RunStatus
 from trikk.server.schedule.trigger_standing import Standing, add_after, as_it_counts, counts_otherwise, standing_of
@@ -199,18 +200,15 @@ def _start(
 ) -> Fired:
     """Queue the run of a tick, if it has none, and bring `standing` up to date."""
     origin: dict[str, JSON] = {"kind": "trigger", "trigger": declared.name, "tick": event.id}
-    added = enqueue(
-        project,
-        graph,
-        declared.trigger.parameters_at(graph, event),
-        origin,
-        subject=subject_of(declared.name),
-        kind=TriggerEntry.STARTED,
+    cause = Cause(
+        subject_of(declared.name),
+        TriggerEntry.STARTED,
         identity=f"tick/{event.id}" + "/again" * again,
-        at=now.timestamp(),
         entry=body_of(moved, tick=event.id, **({"by": by} if by else {})),
         after=standing.entry.seq,
     )
+    given = declared.trigger.parameters_at(graph, event)
+    added = enqueue(project, graph, given, origin, cause, at=now.timestamp())
     body = added.entry.body
     if added.repeated:
         return Fired(run=str(body.get("run", "")), repeated=True, why=str(body.get("why", "")))
