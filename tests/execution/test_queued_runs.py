@@ -10,7 +10,7 @@ import pytest
 from tests.execution.command import Folder
 
 from trikk.core.clock import SystemClock
-from trikk.core.errors import ParameterError
+from trikk.core.errors import ParameterError, RunError
 from trikk.execution.launch import leased
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue, start_queued
@@ -83,6 +83,9 @@ def test_a_run_that_waited_is_locked_to_the_tables_of_the_moment_it_starts(city:
     assert (state.state, state.lock["tables"], state.lock["run"]) == ("succeeded", {"counts": 0}, waiting)
     assert state.lock["moment"] == state.created == 5.0
     assert folder.trikk("replay", waiting).code == 0
+    city.journal.forget(waiting, at=9.0)
+    with pytest.raises(RunError, match="has no graph: it was forgotten by clean-up"):
+        city.graph(city.run(waiting))
 
 
 def test_a_wrong_parameter_is_refused_before_anything_is_written(city: Project) -> None:

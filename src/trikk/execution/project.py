@@ -146,8 +146,9 @@ class Project:
             ArtifactMissing: if clean-up has removed it.
         """
         if not state.graph:
-            why = "it was forgotten by clean-up" if state.forgotten else f"start it: trikk resume {state.id}"
-            raise RunError(f"run {state.id} has no graph: it was never started", next=why)
+            why = "forgotten by clean-up" if state.forgotten else "never started"
+            mend = "choose another: trikk runs" if state.forgotten else f"start it: trikk resume {state.id}"
+            raise RunError(f"run {state.id} has no graph: it was {why}", next=mend)
         from trikk.pipeline.graph import Graph
 
         return Graph.read(json.loads(self.store.fetch(state.graph).read_bytes()))

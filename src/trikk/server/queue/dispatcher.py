@@ -21,7 +21,6 @@ from trikk.execution.project import Project
 from trikk.pipeline.graph import Graph
 from trikk.runs.events import EventKind
 from trikk.runs.journals.lease import Holder
-from trikk.runs.run_state import RunState
 from trikk.runs.states import RunStatus
 from trikk.server.queue.launcher import Launcher
 from trikk.server.queue.queue_view import UNLOADABLE, QueueView, limits_of
@@ -153,10 +152,11 @@ class Dispatcher:
 
     def _is_foreign(self, run: Unfinished) -> bool:
         """Whether a run is of another environment: its steps would see that one's models, and are left to it."""
-        state = RunState.fold(run.run, self._project.journal.events(run.run))
-        if state.environment in ("", self._project.settings.environment):
+        (created,) = self._project.journal.events(run.run, limit=1)  # which says it; a long run has thousands
+        environment = str(created.body.get("environment", ""))
+        if environment in ("", self._project.settings.environment):
             return False
-        self._foreign[run.run] = state.environment
+        self._foreign[run.run] = environment
         return True
 
     def _is_lost(self, run: Unfinished) -> bool:

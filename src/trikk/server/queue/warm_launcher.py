@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import struct
@@ -61,15 +62,20 @@ class WarmLauncher:
         """Have a driver forked; RunError if none can be started."""
         if self._control is None and time.monotonic() >= self._began + _RARELY:
             self._open()
-        if self._control is None:
+        control = self._control  # which the thread that reads it may take away at any moment
+        if control is None:
             self._cold.start(run)
             return
         with self._changes:
             self._drivers[run] = None
         try:
-            self._control.send(Drive(run).to_bytes())
+            control.send(Drive(run).to_bytes())
         except OSError:
-            self._lost(self._control)
+            with contextlib.suppress(OSError):  # one that hangs is not wanted any more, should it ever go on
+                control.shutdown(socket.SHUT_RDWR)
+            self._lost(control)
+            with self._changes:  # that it was lost may have been noted before this run was
+                self._drivers.pop(run, None)
             self._cold.start(run)
 
     def is_there(self, run: str) -> bool:
