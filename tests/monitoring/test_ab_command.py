@@ -74,6 +74,9 @@ def test_it_says_who_is_better_for_people_and_as_json(folder: Folder) -> None:
     assert "ESTIMATED MAE" in shown.out
     assert "estimate: trust: the estimate of mae was off by 5% in the last 8 windows (5% too high" in shown.out
     assert folder.trikk("monitor", "people", "--json").json["estimates"][0]["state"] == "trust"
+    (listed,) = folder.trikk("monitor", "--json").json["monitors"]
+    assert (listed["monitor"]["name"], listed["newest"]["label"]) == ("people", "2020-03-10")
+    assert listed["evaluated"] > 1.58e9
 
 
 def test_a_metric_of_the_author_s_own_is_called_in_a_worker(folder: Folder) -> None:

@@ -248,21 +248,13 @@ def _foretold(window: WindowRecord) -> bool:
 
 
 def _list(project: Project, names: list[str], *, as_json: bool) -> None:
-    from trikk.monitoring.figures.records import Records
+    from trikk.monitoring.figures.monitor_summary import monitor_summary
 
-    monitors = []
-    for name in names:
-        records = Records(project.journal, name)
-        spec, cursor = records.spec(), records.cursor()
-        newest = records.newest(spec, spec.windows[0], 1, lambda w: w.whole.labelled)
-        monitors.append((spec, cursor, newest[0] if newest else None))
+    summaries = [monitor_summary(project.journal, name) for name in names]
     if as_json:
-        shown = [
-            {"monitor": s.to_json(), "evaluated": c.at, "newest": n.to_json() if n else None}
-            for s, c, n in monitors
-        ]
-        print_json({"monitors": shown})
+        print_json({"monitors": [summary.to_json() for summary in summaries]})
         return
+    monitors = [(summary.spec, summary.cursor, summary.newest) for summary in summaries]
     if not monitors:
         echo("No monitor has been evaluated yet. `trikk watch --once` evaluates those that are declared.")
         return

@@ -11,6 +11,7 @@ from trikk.alerts.incidents.book import Book
 from trikk.core.errors import UnknownName, WebhookRefused
 from trikk.core.network.addresses import fill
 from trikk.execution.approvals.decisions import decide
+from trikk.monitoring.figures.monitor_summary import monitor_summary
 from trikk.monitoring.figures.records import Records, names
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import API, Answer, Call, Given, Said, who
@@ -122,14 +123,8 @@ def _declared(doors: Doors, call: Call) -> Declared:
 
 def monitors(doors: Doors, _: Call) -> Answer:
     """List the monitors that have been evaluated, each with its newest labelled window."""
-    ledger, listed = doors.site.project.journal, []
-    for name in names(ledger):
-        records = Records(ledger, name)
-        spec = records.spec()
-        newest = records.newest(spec, spec.windows[0], 1, lambda window: window.whole.labelled)
-        shown = newest[0].to_json() if newest else None
-        listed.append({"monitor": spec.to_json(), "evaluated": records.cursor().at, "newest": shown})
-    return Answer({"monitors": listed})
+    ledger = doors.site.project.journal
+    return Answer({"monitors": [monitor_summary(ledger, name).to_json() for name in names(ledger)]})
 
 
 def monitor(doors: Doors, call: Call) -> Answer:
