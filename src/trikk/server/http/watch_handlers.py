@@ -84,12 +84,13 @@ def fire(doors: Doors, call: Call) -> Answer:
 def hook(doors: Doors, call: Call) -> Answer:
     """Take a signed call of a webhook: start the run that it calls for, or find it."""
     site, name = doors.site, call.path["hook"]
-    hooks = {d.trigger.hook: d for d in site.triggers().values() if isinstance(d.trigger, Webhook)}
+    known = site.triggers().values()
+    hooks = {d.trigger.hook: (d, d.trigger.secret) for d in known if isinstance(d.trigger, Webhook)}
     if name not in hooks:
         raise WebhookRefused(f"there is no webhook {name[:60]!r}")  # and not which ones there are
-    declared, now = hooks[name], site.clock.now()
-    secret = fill(hooks[name].trigger.secret, where=declared.where).text  # type: ignore[union-attr]
-    event = verify(call.headers, call.body, [read_secret(secret, name)], now, hook=name)
+    (declared, written), now = hooks[name], site.clock.now()
+    secret = read_secret(fill(written, where=declared.where).text, name)
+    event = verify(call.headers, call.body, [secret], now, hook=name)
     fired = site.engine.deliver(declared.name, event, now)
     if fired.waits:  # nothing is written down: whoever calls has to do so again
         raise Refused(

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,9 +36,8 @@ from trikk.server.sources.source_memory import Kind, Memory
 
 _WAIT = 1.0  # seconds that a look waits for a message
 _ANSWER = 5.0  # seconds in which a broker that is there answers
-_KEPT = (
-    7 * 86_400
-)  # seconds for which the broker keeps messages while nobody is connected (MQTT 5; else it decides)
+# seconds for which the broker keeps messages while nobody is connected (MQTT 5; else it decides)
+_KEPT = 7 * 86_400
 _UNDER_WAY = 20  # messages that the broker sends before it has acknowledgements (MQTT 5; else it decides)
 _UNSURE = 3.0 * KEEPALIVE  # seconds within which a broken connection is noticed
 _KEPT_BYTES = 64_000  # of a message that is set aside: the broker has it no longer
@@ -103,7 +101,7 @@ class MqttSource:
             MissingExtra: if paho-mqtt is not installed.
         """
         if not self._may_connect():
-            threading.Event().wait(_WAIT)
+            self._clock.sleep(_WAIT)
             return []
         if self._connection is None:
             self._connect()
