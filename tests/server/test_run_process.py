@@ -56,6 +56,7 @@ def test_a_run_that_was_stopped_while_it_waited_is_cancelled_and_not_begun(folde
     folder.project.journal.append(run, EventKind.RUN_CANCEL_REQUESTED, {"by": "kari"}, at=6.0)
     assert folder.driven(run) == (0, "")
     assert folder.project.journal.row(run).error == "cancelled by kari; it had no driver"
+    assert folder.driven(run) == (0, "")  # nor by a process that comes when it is over
     assert EventKind.RUN_STARTED not in folder.kinds(run)
 
 

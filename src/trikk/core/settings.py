@@ -50,7 +50,8 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -215,10 +216,8 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     storage = data.get("storage", {})
     _check(file, data, storage)
     if "keep" in storage:
-        try:
+        with _of(file):
             storage["keep"] = seconds(storage["keep"], what="storage.keep")
-        except UsageError as error:
-            raise ProjectError(error.what, where=str(file), next=error.next) from error
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
     for section in ("alerts", "reports", "costs", "triggers", "server", "pools"):
@@ -231,10 +230,8 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     if "code" in data:
         lists["code"] = tuple(dict.fromkeys([*_CODE, *data["code"]]))
     if "log_limit" in data:
-        try:
+        with _of(file):
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
-        except UsageError as error:
-            raise ProjectError(error.what, where=str(file), next=error.next) from error
     kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools")
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     rest["server"] = _server(file, data.get("server", {}))
@@ -327,13 +324,20 @@ def _check_places(file: Path, server: Mapping[str, Any], pools: Mapping[str, Any
 def _server(file: Path, server: Mapping[str, Any]) -> dict[str, Any]:
     """The section with its sizes and times as numbers."""
     read: dict[str, Any] = dict(server)
-    try:
+    with _of(file):
         if "memory" in server:
             read["memory"] = bytes_of(server["memory"], what="server.memory")
         if "look" in server:
             read["look"] = max(_LEAST_LOOK, seconds(server["look"], what="server.look"))
         if "heartbeat" in server:
             read["heartbeat"] = web_address(server["heartbeat"], "server.heartbeat")
-        return read
+    return read
+
+
+@contextmanager
+def _of(file: Path) -> Iterator[None]:
+    """Let what is wrong with a value be an error of the project's, which names the file."""
+    try:
+        yield
     except UsageError as error:
         raise ProjectError(error.what, where=str(file), next=error.next) from error

@@ -9,6 +9,7 @@ from trikk.core.errors import LeaseHeld, RunError
 from trikk.execution.launch import leased
 from trikk.execution.project import Project
 from trikk.runs.events import EventKind
+from trikk.runs.journals.journal import Journal
 from trikk.runs.run_state import RunState
 from trikk.runs.states import OVER, RunStatus
 
@@ -45,15 +46,22 @@ def cancel(
         if state.state in OVER:
             return state
         try:
-            with leased(project.journal, run, clock) as lease:
-                if project.run(run).state in OVER:
-                    continue
-                gone = "; its driver was gone" if state.state == RunStatus.RUNNING else ""
-                body = {"error": f"cancelled by {by}{gone}"}
-                project.journal.append(run, EventKind.RUN_CANCELLED, {**body}, at=clock.now(), lease=lease)
+            gone = "; its driver was gone" if state.state == RunStatus.RUNNING else ""
+            cancel_undriven(project.journal, run, f"cancelled by {by}{gone}", clock)
         except LeaseHeld:
             clock.sleep(_LOOK_EVERY)
     return project.run(run)
+
+
+def cancel_undriven(journal: Journal, run: str, why: str, clock: Clock) -> None:
+    """Write down that a run is cancelled, unless it is over.
+
+    Raises:
+        LeaseHeld: if a process drives it.
+    """
+    with leased(journal, run, clock) as lease:
+        if journal.row(run).state not in OVER:
+            journal.append(run, EventKind.RUN_CANCELLED, {"error": why}, at=clock.now(), lease=lease)
 
 
 def _user() -> str:

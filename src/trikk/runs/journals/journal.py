@@ -216,7 +216,7 @@ class Journal(Ledger, ServerBeats, Protocol):
         """Who has the run, be the lease expired or not; None if nobody."""
 
     def leases(self) -> dict[str, Lease]:
-        """The lease of each run that is not over, by run, expired or not; a run that nobody has is left out."""
+        """By run the lease of each that is queued or running, expired or not; none of a run that nobody has."""
 
     def forget(self, run: str, *, at: float) -> None:
         """Drop the run's events but `run.created`, and append `run.forgotten`, which keeps what the row says.

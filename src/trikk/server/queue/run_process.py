@@ -19,15 +19,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from trikk.core.clock import Clock, iso
+from trikk.core.clock import iso
 from trikk.core.errors import LeaseHeld, LeaseLost, TrikkError
-from trikk.core.values import JSON
-from trikk.execution.launch import leased
+from trikk.execution.cancel import cancel_undriven
 from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
 from trikk.execution.resume import again_without_effects, resume
 from trikk.execution.run_options import How
-from trikk.runs.events import EventKind
 from trikk.runs.run_state import RunState
 from trikk.runs.states import OVER
 from trikk.tracking.mlflow.background_mirror import mirroring
@@ -52,9 +50,13 @@ def drive(project: Project, run: str, warm: Warm | None = None) -> int:
     how = How(hands_over=True)
     try:
         with mirroring(project):
-            if is_withdrawn(project, run, how.clock):
-                return 0
             state = RunState.fold(run, project.journal.events(run))
+            if state.state in OVER:
+                return 0  # another process has brought it to its end, and nobody has asked for more
+            if state.cancel_requested is not None:
+                why = f"cancelled by {state.cancel_requested}; it had no driver"
+                cancel_undriven(project.journal, run, why, how.clock)
+                return 0
             code: Any = state.resume_with or "locked"
             ask = again_without_effects
             resume(project, run, how, code=code, confirm=lambda _: None, ask=ask, warm=warm)
@@ -65,22 +67,6 @@ def drive(project: Project, run: str, warm: Warm | None = None) -> int:
         print(f"{iso(how.clock.now())} {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
-
-
-def is_withdrawn(project: Project, run: str, clock: Clock) -> bool:
-    """Whether somebody has asked to stop the run while nobody drove it; it is cancelled then.
-
-    Raises:
-        LeaseHeld: if a process drives it.
-    """
-    state = project.run(run)
-    if state.cancel_requested is None or state.state in OVER:
-        return False
-    with leased(project.journal, run, clock) as lease:
-        body: dict[str, JSON] = {"error": f"cancelled by {state.cancel_requested}; it had no driver"}
-        if project.run(run).state not in OVER:
-            project.journal.append(run, EventKind.RUN_CANCELLED, body, at=clock.now(), lease=lease)
-    return True
 
 
 def main() -> None:
