@@ -35,6 +35,8 @@ def test_a_failure_says_how_many_days_were_not_begun(folder: Folder) -> None:
     done = folder.trikk("backfill", "night", "--from", "2020-03-01", "--to", "2020-03-05")
     assert done.code == 1
     assert "1 of 2 runs succeeded; 3 were not begun" in done.out
+    done = folder.trikk("backfill", "night", "--from", "2020-03-01", "--to", "2020-03-03")
+    assert "1 of 2 runs succeeded; 1 was not begun" in done.out
     assert "ValueError: a bad day" in done.err
     assert "trikk resume" in done.err
 

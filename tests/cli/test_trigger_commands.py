@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from tests.execution.command import Folder
 
+from trikk.cli.declaration_check import declared_triggers
 from trikk.execution.project import Project
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
 from trikk.server.presence.releases import announce
+from trikk.server.schedule.trigger_actions import adopt, decide_due
 
 CODE = """
 from datetime import date
@@ -93,6 +97,13 @@ def test_a_time_that_has_its_run_is_not_run_again(city: Folder) -> None:
     same = city.good("fire", "nightly-cron", "--for", "2026-11-20T03:00:00Z")
     assert same["id"] in again.out
     assert city.lines("noted.txt").count("2026-11-19 cron 2026-11-20T03:00:00+00:00") == 1
+
+
+def test_a_time_that_is_not_scheduled_is_said_to_be_none(city: Folder) -> None:
+    done = city.trikk("fire", "nightly-cron", "--for", "2026-11-06T04:00Z")
+    assert done.code == 0
+    assert "note: nightly-cron does not come due at 2026-11-06 05:00 CET" in done.err
+    assert "come due" not in city.trikk("fire", "nightly-cron", "--for", "2026-11-06T04:00").err
 
 
 def test_a_run_by_hand_that_fails_is_told_as_any_other(city: Folder) -> None:
@@ -180,3 +191,18 @@ def test_an_event_is_given_on_the_command_line_as_json(city: Folder) -> None:
 def test_a_command_without_what_it_needs_names_its_own_help(city: Folder) -> None:
     assert city.refused("fire")["next"] == "trikk fire --help"
     assert city.refused("tigger")["next"] == "trikk --help"
+
+
+def test_times_that_were_missed_are_shown_once_each_or_from_the_first_to_the_last(tmp_path: Path) -> None:
+    folder, began = Folder(tmp_path), datetime(2026, 11, 1, tzinfo=UTC)
+    folder.write(pipelines=CODE, trikk='timezone = "UTC"\n')
+    with closing(Project.open(folder.root)) as project:
+        triggers_by_name, graphs = declared_triggers(project)
+        often = triggers_by_name["often"]
+        adopt(project.journal, often, began)
+        for hours in (13, 37):
+            decide_due(project, often, graphs["nightly"], began + timedelta(hours=hours), at_most=10)
+    told = folder.trikk("triggers", "often").out
+    assert "often starts nightly: Every 6 h, counted" in told
+    assert "missed 2026-11-01 06:00 UTC  " in told
+    assert "missed 3 times, 2026-11-01 18:00 UTC to 2026-11-02 06:00 UTC" in told

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trikk.core import errors
 from trikk.core.clock import iso
 from trikk.core.digests import digest_bytes, digest_file, digest_json, is_digest
-from trikk.core.durations import bytes_of, seconds, show_bytes, show_seconds
+from trikk.core.durations import bytes_of, exactly, seconds, show_bytes, show_seconds
 from trikk.core.errors import ProjectError, TrikkError, UnknownName, UsageError
 from trikk.core.names import RUN_ID_LENGTH, check_name, new_run_id
 from trikk.core.settings import find_project, load_settings
@@ -89,6 +89,15 @@ def test_what_is_no_size_is_refused(value: object) -> None:
 
 def test_durations_and_sizes_are_shown_for_people() -> None:
     assert [show_seconds(s) for s in (0.042, 3.14, 245, 7800)] == ["42 ms", "3.1 s", "4 min 05 s", "2 h 10 min"]
+    assert [exactly(s) for s in (1.5, 5, 60, 90, 5400, 86400, 172800)] == [
+        "1.5 s",
+        "5 s",
+        "1 min",
+        "90 s",
+        "90 min",
+        "24 h",
+        "2 days",
+    ]
     assert [show_bytes(b) for b in (812, 56_100_000, 3e12)] == ["812 B", "56.1 MB", "3.0 TB"]
     assert iso(0) == "1970-01-01T00:00:00.000Z"
 

@@ -78,6 +78,15 @@ def lasting(value: float) -> str:
     return show_seconds(value) if value < 2 * _UNITS["d"] else f"{value / _UNITS['d']:.3g} days"
 
 
+def exactly(value: float) -> str:
+    """A duration for people that is not rounded, in the largest unit it is a whole number of: "15 min", "90 s"."""
+    units = {"days": _UNITS["d"], "h": _UNITS["h"], "min": _UNITS["m"]}
+    for name, length in units.items():
+        if value % length == 0 and value >= (2 * length if name == "days" else length):
+            return f"{value / length:.0f} {name}"
+    return f"{value:.15g} s"
+
+
 def show_bytes(value: float) -> str:
     """A size for people, in powers of ten: "812 B", "56.1 MB"."""
     for unit in ("B", "kB", "MB", "GB"):

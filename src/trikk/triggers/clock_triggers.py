@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import force_setattr
 
 from trikk.core.cron import checked_cron, explained, newest_ticks, ticks
-from trikk.core.durations import lasting, seconds
+from trikk.core.durations import exactly, seconds
 from trikk.core.errors import UsageError
 from trikk.triggers.declaration import Missed, Overlap, Trigger, one_of
 
@@ -57,6 +57,10 @@ class ClockTrigger(Trigger, frozen=True, kw_only=True):
     def next_after(self, moment: datetime) -> datetime | None:
         """The first moment after another at which it comes due, in UTC; None at the end of the calendar."""
         return next(self.ticks(moment), None)
+
+    def comes_due_at(self, moment: datetime) -> bool:
+        """Whether it comes due at this very moment."""
+        return self.next_after(moment - timedelta(microseconds=1)) == moment
 
     def count(self, after: datetime, until: datetime, at_most: int) -> int:
         """How many `ticks` there are; `at_most` if there are more."""
@@ -114,7 +118,7 @@ class Interval(ClockTrigger, frozen=True, tag="interval"):
 
     def in_words(self) -> str:
         """When it comes due, for people."""
-        return f"Every {lasting(self.length.total_seconds())}, counted from 1970-01-01 00:00 UTC"
+        return f"Every {exactly(self.length.total_seconds())}, counted from 1970-01-01 00:00 UTC"
 
     @property
     def length(self) -> timedelta:

@@ -319,7 +319,7 @@ def report(carrier: Carrier, teller: _Teller, *, as_json: bool) -> int:
     not_begun = len(backfill.declaration.days) * len(names) - len(runs) - left_out - unclaimed
     notes = [f"{left_out} had succeeded before"] if left_out else []
     notes += [f"{len(errors)} could not be run"] if errors else []
-    notes += [f"{not_begun} were not begun"] if not_begun else []
+    notes += [f"{not_begun} {'was' if not_begun == 1 else 'were'} not begun"] if not_begun else []
     echo("; ".join([f"{', '.join(names)}: {good} of {len(runs)} runs succeeded", *notes]))
     return 0 if is_good else WAITS if waits else 1
 

@@ -18,7 +18,7 @@ from trikk.execution.run_options import How
 from trikk.runs.states import OVER, RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
 from trikk.triggers.declared import trigger_named
-from trikk.triggers.trigger_state import TriggerEntry
+from trikk.triggers.trigger_state import TriggerEntry, tick_text
 
 if TYPE_CHECKING:
     from trikk.runs.journals.server_beats import Server
@@ -98,12 +98,16 @@ def fire(name: str, moment: str | None, by: str, as_json: bool) -> int:
     if the run has failed.
     """
     from trikk.server.schedule import trigger_actions as actions
+    from trikk.triggers.clock_triggers import ClockTrigger
     from trikk.triggers.tick_by_hand import tick_named
 
     project = Project.open()
     triggers_by_name, graphs = declared_triggers(project)
     declared = trigger_named(triggers_by_name, name)
     tick = None if moment is None else tick_named(declared, moment)
+    if tick and isinstance(declared.trigger, ClockTrigger) and not declared.trigger.comes_due_at(tick):
+        at = _local(tick_text(tick), declared.trigger.timezone)
+        echo(f"note: {name} does not come due at {at}; this run takes no scheduled time's place", err=True)
     now = datetime.now(UTC)
     graph = graphs[declared.pipeline]
     fired = actions.fire(project, declared, graph, tick=tick, by=by or user_name(), now=now)
@@ -240,8 +244,8 @@ def _options(declaration: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _what(told: dict[str, Any], zone: str) -> str:
     if "first" in told:
-        number = f"{told['count']} times" if told["count"] > 1 else "1 time"
-        return f"missed {number}, {_local(told['first'], zone)} to {_local(told['last'], zone)}"
+        first, last = _local(told["first"], zone), _local(told["last"], zone)
+        return f"missed {told['count']} times, {first} to {last}" if told["count"] > 1 else f"missed {last}"
     verb = _VERBS.get(told["kind"], told["kind"].rpartition(".")[2])
     return f"{verb} {_local(told['tick'], zone)}" if "tick" in told else verb
 
