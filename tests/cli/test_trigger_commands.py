@@ -16,7 +16,8 @@ from trikk.execution.project import Project
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
 from trikk.server.presence.releases import announce
-from trikk.server.schedule.trigger_actions import adopt, decide_due
+from trikk.server.schedule.trigger_actions import decide_due
+from trikk.server.schedule.trigger_standing import adopt
 
 CODE = """
 from datetime import date

@@ -268,13 +268,10 @@ def _check(file: Path, data: Mapping[str, Any], storage: Any) -> None:
     name = data.get("name", "project")
     if not (isinstance(name, str) and name and name.isprintable()):
         raise refuse(f"name = {name!r}", 'write a text: name = "city"')
-    if not isinstance(storage, dict):
-        raise refuse("storage must be a section", 'write [storage], and below it artifacts = "..."')
-    if not isinstance(data.get("name", ""), str):
-        raise refuse(f"name = {data['name']!r}", 'write name = "..."')
-    unknown = sorted(set(data) - _KEYS) + sorted(f"storage.{k}" for k in set(storage) - _STORAGE)
+    known = _KEYS | {f"storage.{key}" for key in _STORAGE}
+    unknown = sorted(set(data) - _KEYS) + sorted({f"storage.{key}" for key in storage} - known)
     if unknown:
-        raise refuse(f"unknown setting {unknown[0]!r}", f"there are: {', '.join(sorted(_KEYS | _STORAGE))}")
+        raise refuse(f"unknown setting {unknown[0]!r}", f"there are: {', '.join(sorted(known))}")
     for key in ("pipelines", "code", "codecs"):
         value = data.get(key, [])
         if not isinstance(value, list) or not all(isinstance(v, str) and v and "\0" not in v for v in value):
