@@ -83,6 +83,8 @@ def worst(
         )
     elif truth is not None or predicted is not None:
         raise UsageError(f"monitor {monitor} is of numbers, not of classes", next="leave out --truth, --predicted")
+    # A join has no order of its own: of errors as large as another, the key says which comes first.
+    joined = joined.sort(*spec.key, spec.slot)
     shown = (worst_first if of_classes is not None else _largest_first)(joined).head(most)
     shown = shown.drop(TRUTH, SAID, strict=False).rename({PREDICTED: "predicted", OBSERVED: "observed"})
     return [_plain(row) for row in shown.rename({c: c[1:] for c in shown.columns if c[0] == "_"}).to_dicts()]
