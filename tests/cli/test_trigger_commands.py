@@ -94,7 +94,7 @@ def test_a_time_that_has_its_run_is_not_run_again(city: Folder) -> None:
     first = city.trikk("fire", "nightly-cron", *at)
     assert first.code == 0
     again = city.trikk("fire", "nightly-cron", *at)
-    assert again.out.startswith("that time has its run already: ")
+    assert again.out.startswith("that has its run already: ")
     same = city.good("fire", "nightly-cron", "--for", "2026-11-20T03:00:00Z")
     assert same["id"] in again.out
     assert city.lines("noted.txt").count("2026-11-19 cron 2026-11-20T03:00:00+00:00") == 1
@@ -164,6 +164,9 @@ def test_with_a_server_there_the_run_is_left_to_it(city: Folder) -> None:
         (("fire", "often", "--for", "2026-11-30"), "more than once on 2026-11-30"),
         (("fire", "nightly-cron", "--for", "2026-11-30"), "comes due not on 2026-11-30"),
         (("fire", "broken-after-run", "--for", "2026-11-30"), "waits for events and has no scheduled times"),
+        (("fire", "often", "--path", "a.csv"), "can't be fired with a path"),
+        (("fire", "broken-after-run", "--payload", "7"), "can't be fired with a payload"),
+        (("fire", "broken-after-run", "--run", "nosuchrun000"), "no run 'nosuchrun000'"),
         (("triggers", "pause"), "name one trigger"),
     ],
 )

@@ -122,6 +122,10 @@ def test_a_trigger_is_shown_fired_and_paused(server: RunningServer, place: Serve
     assert server.post("/triggers/daily/pause", {"why": "holiday"})["paused"]
     assert server.get("/triggers/daily")["next"] is None
     assert not server.post("/triggers/daily/unpause")["paused"]
+    (place.root / "inbox" / "oslo.csv").write_text("n\n1\n")
+    of_file = server.post("/triggers/inbox/fire", {"path": "inbox/oslo.csv"}, 201)
+    assert server.post("/triggers/inbox/fire", {"path": "inbox/oslo.csv"}, 200)["id"] == of_file["id"]
+    assert "no file that inbox/*.csv means" in server.post("/triggers/inbox/fire", {"path": "a.csv"}, 422)["what"]
     assert server.post("/triggers/weekly/fire", None, 404)["next"]
     assert server.post("/triggers/daily/fire", {"for": "soon"}, 422)["next"]
 
@@ -143,6 +147,8 @@ def test_a_signed_call_starts_one_run(server: RunningServer, place: ServedProjec
     assert call(now - 1, right).status_code == 401
     assert call(now, right, "others").status_code == 401
     server.post("/triggers/orders/pause")
+    by_hand = server.post("/triggers/orders/fire", {"id": "msg_1", "payload": {"order": 7}}, 200)
+    assert by_hand["id"] == first.json()["run"]
     later = sign(read_secret(SECRET, "orders"), "msg_2", now, body)
     waiting = {"webhook-id": "msg_2", "webhook-timestamp": str(now), "webhook-signature": later}
     assert server.client.post("/hooks/orders", content=body, headers=waiting).status_code == 503

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from trikk.cli.declaration_check import declared_triggers
 from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, tick_shown, user_name, when
 from trikk.cli.run_commands.execute import finish
 from trikk.cli.run_commands.progress import Progress
+from trikk.core.errors import ParameterError
 from trikk.core.zones import zone_of
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
@@ -86,18 +88,29 @@ def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
     metavar="TIME",
     help="The scheduled time that the run is for, or a day that has one of them.",
 )
+@click.option("--path", default="", help="The file that the run is for, of a trigger that waits for files.")
+@click.option("--payload", metavar="JSON", help="What the message or call holds; a text if it is not JSON.")
+@click.option("--key", default="", help="The message's key.")
+@click.option("--id", "identity", default="", help="What the message or call is known by where it comes from.")
+@click.option("--run", default="", metavar="ID", help="The run that has ended, of a trigger that waits for that.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @json_option
-def fire(name: str, moment: str | None, by: str, as_json: bool) -> int:
+def fire(
+    name: str, moment: str | None, payload: str | None, identity: str, by: str, as_json: bool, **of: str
+) -> int:
     """Start the run of trigger NAME by hand, as if it had come due, be it paused or not.
 
     With --for, the run is that of a scheduled time: if that has a run already, it is shown, and no other is
     started; and when the time comes, none is started either. Without it, the run is for this moment.
 
+    With --path or --run, it is that of a file or of a run's end, and with --id that of a message or call: it is
+    started once, be it by hand or by whoever notices it.
+
     If a server is there, it starts the run; otherwise it is run here, to its end, as `trikk run` does. Exit code 1
     if the run has failed.
     """
     from trikk.server.schedule import trigger_actions as actions
+    from trikk.server.sources.event_by_hand import NamedEvent, event_named
     from trikk.triggers.clock_triggers import ClockTrigger
     from trikk.triggers.tick_by_hand import tick_named
 
@@ -109,8 +122,10 @@ def fire(name: str, moment: str | None, by: str, as_json: bool) -> int:
         at = _local(tick_text(tick), declared.trigger.timezone)
         echo(f"note: {name} does not come due at {at}; this run takes no scheduled time's place", err=True)
     now = datetime.now(UTC)
+    named = NamedEvent(**of, payload=_payload(payload), id=identity)
+    event = event_named(project, declared, named, now)
     graph = graphs[declared.pipeline]
-    fired = actions.fire(project, declared, graph, tick=tick, by=by or user_name(), now=now)
+    fired = actions.fire(project, declared, graph, tick=tick, event=event, by=by or user_name(), now=now)
     row = project.journal.row(fired.run)
     if row.state == RunStatus.QUEUED and not _servers(project, now.timestamp()):
         if earlier := _waits_for(project, declared, fired.run):
@@ -121,6 +136,15 @@ def fire(name: str, moment: str | None, by: str, as_json: bool) -> int:
             return _told(project, fired, as_json=as_json, quiet=True)
         return _run_here(project, fired, as_json=as_json)
     return _told(project, fired, as_json=as_json)
+
+
+def _payload(text: str | None) -> Any:
+    from trikk.server.sources.payloads import Unreadable, read_payload
+
+    try:
+        return None if text is None else read_payload(os.fsencode(text))
+    except Unreadable as error:
+        raise ParameterError(f"--payload can't be taken: {error}", next="give JSON, or a text") from None
 
 
 def _pause(project: Project, declared: Declared, *, paused: bool, by: str, why: str) -> None:
@@ -168,7 +192,7 @@ def _told(project: Project, fired: Fired, *, as_json: bool, quiet: bool = False)
     if quiet:
         return 0
     if fired.repeated:
-        echo(f"that time has its run already: {fired.run}, ", state_text(state.state), f"; trikk show {fired.run}")
+        echo(f"that has its run already: {fired.run}, ", state_text(state.state), f"; trikk show {fired.run}")
     else:
         echo(f"run {fired.run} of {state.pipeline} is queued; a server starts it: trikk show {fired.run}")
     return 1 if state.state in (RunStatus.FAILED, RunStatus.CANCELLED) else 0

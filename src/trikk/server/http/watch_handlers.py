@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -18,6 +18,7 @@ from trikk.server.http.routes import API, Answer, Call, Given, Said, who
 from trikk.server.schedule.trigger_actions import fire as fire_by_hand
 from trikk.server.schedule.trigger_standing import set_paused
 from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
+from trikk.server.sources.event_by_hand import NamedEvent, event_named
 from trikk.server.sources.webhook_signature import read_secret, verify
 from trikk.tracking.run_document import run_document
 from trikk.triggers.declared import Declared, trigger_named
@@ -27,9 +28,14 @@ from trikk.web.refused import Refused
 
 
 class FireAs(Given, frozen=True, rename={"tick": "for"}):
-    """For which moment a trigger is fired."""
+    """For which moment or event a trigger is fired; the present if nothing is given."""
 
-    tick: str | None = None  # "for" in JSON: a scheduled time, or a day that has one; the present if not given
+    tick: str | None = None  # "for" in JSON: a scheduled time, or a day that has one
+    path: str = ""  # of a file that has arrived
+    payload: Any = None  # of a message or a call
+    key: str = ""  # of a message
+    id: str = ""  # what the message or call is known by where it comes from
+    run: str = ""  # that has ended
     by: str = ""
 
 
@@ -74,7 +80,9 @@ def fire(doors: Doors, call: Call) -> Answer:
     tick = None if body.tick is None else tick_named(declared, body.tick)
     graph = site.graphs()[declared.pipeline]
     moment = datetime.fromtimestamp(now, UTC)
-    fired = fire_by_hand(site.project, declared, graph, tick=tick, by=who(call), now=moment)
+    named = NamedEvent(path=body.path, payload=body.payload, key=body.key, id=body.id, run=body.run)
+    event = event_named(site.project, declared, named, moment)
+    fired = fire_by_hand(site.project, declared, graph, tick=tick, event=event, by=who(call), now=moment)
     if not fired.repeated:
         site.wake("queue")
     document = run_document(site.project, fired.run, now)

@@ -121,7 +121,14 @@ def give_event(project: Project, declared: Declared, graph: Graph, event: Event,
 
 
 def fire(
-    project: Project, declared: Declared, graph: Graph, *, tick: datetime | None, by: str, now: datetime
+    project: Project,
+    declared: Declared,
+    graph: Graph,
+    *,
+    tick: datetime | None = None,
+    event: Event | None = None,
+    by: str,
+    now: datetime,
 ) -> Fired:
     """Start a trigger's run by hand, be it paused or not, unless its tick has one.
 
@@ -130,6 +137,7 @@ def fire(
         declared: the trigger.
         graph: its pipeline.
         tick: the scheduled moment that the run is for, with its zone; this moment if None.
+        event: what the run is for, of a trigger that waits for events.
         by: who asks for it.
         now: the time, with its zone.
 
@@ -138,7 +146,8 @@ def fire(
     """
     is_scheduled = tick is not None and isinstance(declared.trigger, ClockTrigger)
     at = (tick or now).astimezone(UTC)
-    event = Event(id=tick_text(at), kind=declared.trigger.kind if is_scheduled else "hand", at=at)
+    kind = declared.trigger.kind if is_scheduled else "hand"
+    event = event or Event(id=tick_text(at), kind=kind, at=at)
     while True:
         standing = as_it_counts(project.journal, declared, now)
         try:

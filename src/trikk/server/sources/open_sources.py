@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from trikk.core.clock import Clock, SystemClock
 from trikk.core.errors import TrikkError
@@ -10,7 +11,7 @@ from trikk.execution.project import Project
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.publishing.broker_address import Transport
 from trikk.server.sources.files.bucket_place import BucketPlace
-from trikk.server.sources.files.file_source import SETTLE, FileSource
+from trikk.server.sources.files.file_source import SETTLE, FileSource, Place
 from trikk.server.sources.files.folder_place import FolderPlace
 from trikk.server.sources.messages.message_address import reading_address
 from trikk.server.sources.run_source import RunFeed, RunSource
@@ -78,6 +79,11 @@ def open_sources(
     return SourceThreads(sources, deliver, clock)
 
 
+def place_of(root: Path, pattern: str) -> Place:
+    """The folder or bucket that a pattern of `FileArrived` means, in a project of that folder."""
+    return BucketPlace(pattern) if "://" in pattern else FolderPlace(root, pattern)
+
+
 def _opened(project: Project, declared: Declared, feed: RunFeed, clock: Clock, settle: float) -> Source | None:
     """The source of a trigger; None for one that comes due by the clock or a call."""
     name, trigger = declared.name, declared.trigger
@@ -89,9 +95,7 @@ def _opened(project: Project, declared: Declared, feed: RunFeed, clock: Clock, s
         far = "://" in project.settings.location("tables")
         return TableSource(name, trigger.table, project.tables, memory, clock, every=5.0 if far else 1.0)
     if isinstance(trigger, FileArrived):
-        is_remote = "://" in trigger.pattern
-        place = BucketPlace(trigger.pattern) if is_remote else FolderPlace(project.root, trigger.pattern)
-        return FileSource(name, place, memory, clock, settle)
+        return FileSource(name, place_of(project.root, trigger.pattern), memory, clock, settle)
     if isinstance(trigger, Message):
         return _messages(project, name, trigger.address, memory, clock)
     return None

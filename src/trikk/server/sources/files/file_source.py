@@ -14,7 +14,7 @@ from trikk.core.clock import Clock
 from trikk.core.text import printable, shorten
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.journals.ledger import Entry
-from trikk.server.sources.files.arrived_files import KEY_BYTES, Arrival, ArrivedFiles, Listed, keys_of
+from trikk.server.sources.files.arrived_files import KEY_BYTES, ArrivedFiles, Listed, keys_of
 from trikk.server.sources.source_memory import Kind, Memory
 
 SETTLE = 3.0
@@ -80,7 +80,7 @@ class FileSource:
         assert self._files is not None
         arrivals = self._files.look(listing, self._clock.monotonic())[:_AT_ONCE]
         at = datetime.fromtimestamp(self._clock.now(), UTC)
-        events = [self._event(arrival, at) for arrival in arrivals]
+        events = [arrival_event(self._listed, arrival.file, at) for arrival in arrivals]
         self._given = {event.id: arrival.key for event, arrival in zip(events, arrivals, strict=True)}
         return events
 
@@ -123,12 +123,12 @@ class FileSource:
         self._start, self._entries = entries[0].seq, len(entries) - 1
         return entries
 
-    def _event(self, arrival: Arrival, at: datetime) -> Event:
-        file, key = arrival
-        name = shorten(printable(file.name), 120)
-        return Event(
-            id=f"{name}@{key.hex()}", kind="file-arrived", at=at, path=self._listed.path(file.name), size=file.size
-        )
+
+def arrival_event(place: Place, file: Listed, at: datetime) -> Event:
+    """The arrival of a file as it was listed, whoever has noticed it, and when."""
+    (key,) = keys_of([file])
+    identity = f"{shorten(printable(file.name), 120)}@{key.hex()}"
+    return Event(id=identity, kind="file-arrived", at=at, path=place.path(file.name), size=file.size)
 
 
 def _keys(entries: list[Entry]) -> list[bytes]:
