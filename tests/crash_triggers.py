@@ -94,7 +94,7 @@ def _meddle(project: Any, engine: Engine, now: float, rng: random.Random) -> Non
         tick = datetime.fromtimestamp((number + rng.randrange(-2, 4)) * EVERY, UTC)
         by_hand(project, engine, datetime.fromtimestamp(now, UTC), tick, rng.choice(["all", "latest"]))
     if rng.random() < 0.1:
-        standing = standing_of(project.journal, "skipping")
+        standing = standing_of(project.journal, "skipping", datetime.now(UTC))
         run = standing.state.last_run if standing else ""
         if run and project.journal.row(run).state not in OVER:
             project.journal.append(run, EventKind.RUN_SUCCEEDED, {}, at=now)
@@ -159,7 +159,7 @@ def _wait_until_adopted(location: str) -> None:
     until = time.monotonic() + PATIENCE
     journal = open_journal(location)
     try:
-        while any(standing_of(journal, name) is None for name in TRIGGERS):
+        while any(standing_of(journal, name, datetime.now(UTC)) is None for name in TRIGGERS):
             assert time.monotonic() < until, "no engine has taken the triggers in"
             time.sleep(0.01)
     finally:
@@ -171,7 +171,7 @@ def _wait_until_decided(journal: Journal, end: float) -> None:
     moment = datetime.fromtimestamp(end, UTC)
     for name, trigger in CLOCK_TRIGGERS.items():
         last = trigger.newest(START - timedelta(days=1), moment, 1)[0]
-        while (standing := standing_of(journal, name)) is None or standing.state.decided < last:
+        while (standing := standing_of(journal, name, datetime.now(UTC))) is None or standing.state.decided < last:
             assert time.monotonic() < until, f"{name} has not been decided to its end"
             time.sleep(0.02)
 

@@ -120,6 +120,9 @@ def test_a_tick_that_is_neither_started_nor_skipped_opens_an_incident_until_it_i
     declared = Declared("nightly", Cron("0 13 * * *", name="lunch"), "")
     trigger_standing.set_paused(world.project.journal, declared, paused=True, by="ada", now=world.now)
     assert world.bad() == {}
+    end = world.now + timedelta(days=1)
+    trigger_standing.set_paused(world.project.journal, declared, paused=True, by="ada", now=world.now, until=end)
+    assert world.bad() == {}
     trigger_standing.set_paused(world.project.journal, declared, paused=False, by="ada", now=world.now)
     assert world.changes() == ["lunch.came resolved"]
 

@@ -123,7 +123,17 @@ def test_a_trigger_is_paused_and_fired_all_the_same(city: Folder) -> None:
         line for line in city.trikk("triggers", "often").out.splitlines() if line.startswith("  since")
     ).endswith("; holiday")
     assert not city.good("triggers", "unpause", "often")["paused"]
-    happened = city.good("triggers", "often")["happened"]
+    paused = city.trikk("triggers", "pause", "often", "--until", "2099-01-01").out
+    assert "paused, until 2099-01-01 00:00 CET, or `trikk triggers unpause often`" in paused
+    assert city.good("triggers")[1]["paused_until"] == "2098-12-31T23:00:00+00:00"
+    assert "paused until 2099-01-01 00:00 CET" in city.trikk("triggers").out
+    shown = city.good("triggers", "often")
+    assert (shown["happened"][0]["until"], shown["coming"][0]) == (
+        shown["paused_until"],
+        "2099-01-01T01:00:00+01:00",
+    )
+    assert "paused_until" not in city.good("triggers", "unpause", "often")
+    happened = city.good("triggers", "often")["happened"][2:]
     assert [e["kind"] for e in happened][:3] == ["trigger.unpaused", "tick.started", "trigger.paused"]
 
 
@@ -168,6 +178,9 @@ def test_with_a_server_there_the_run_is_left_to_it(city: Folder) -> None:
         (("fire", "broken-after-run", "--payload", "7"), "can't be fired with a payload"),
         (("fire", "broken-after-run", "--run", "nosuchrun000"), "no run 'nosuchrun000'"),
         (("triggers", "pause"), "name one trigger"),
+        (("triggers", "pause", "often", "--until", "2020-01-01"), "can't end at 2020-01-01, which is past"),
+        (("triggers", "pause", "often", "--until", "soon"), "'soon' is not a time"),
+        (("triggers", "unpause", "often", "--until", "2099-01-01"), "--until says when a pause ends"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_way_out(

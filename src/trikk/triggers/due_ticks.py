@@ -79,7 +79,7 @@ def due(
         unfinished: how many of its runs are not over.
         is_full: whether `QUEUED_AT_MOST` of its runs wait.
     """
-    trigger = declared.trigger
+    trigger, state = declared.trigger, state.at(now)
     if state.paused or not isinstance(trigger, ClockTrigger):
         return []
     newest = trigger.newest(state.decided, now, trigger.at_most if trigger.missed is Missed.ALL else 1)
@@ -122,9 +122,9 @@ def _missed(trigger: ClockTrigger, after: datetime, until: datetime) -> Miss | N
 def next_tick(declared: Declared, state: TriggerState | None, now: datetime) -> datetime | None:
     """When a trigger comes due next, in UTC; None for one that waits for events.
 
-    Of a paused one, when it would if it were not.
+    Of one that is paused for good, when it would if it were not.
     """
     trigger = declared.trigger
     if not isinstance(trigger, ClockTrigger):
         return None
-    return trigger.next_after(now if state is None else max(now, state.decided))
+    return trigger.next_after(now if state is None else state.due_after(now))

@@ -1,9 +1,10 @@
-"""Which scheduled moment a person means who names a time, or a day. Pure."""
+"""Which moment a person means who names a time, or a day, to a trigger. Pure."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 from trikk.core.errors import ParameterError
 from trikk.core.text import printable, shorten
@@ -30,14 +31,7 @@ def tick_named(declared: Declared, text: str) -> datetime:
         what = f"trigger {declared.name} waits for events and has no scheduled times"
         raise ParameterError(what, next="fire it without a time: the run is for this moment")
     zone = zone_of(trigger.timezone or "UTC")
-    try:
-        day = date.fromisoformat(text) if len(text) == len("2026-11-30") else None
-        moment = moment_of(datetime.fromisoformat(text), zone)
-        if moment.year not in _YEARS:
-            raise ValueError(text)  # noqa: TRY301 - as for any other text that is no time
-    except (ValueError, OverflowError) as error:
-        mend = "write it as 2026-11-30T04:00, or as a day: 2026-11-30"
-        raise ParameterError(f"{shorten(printable(text), 60)!r} is not a time", next=mend) from error
+    moment, day = _read(text, zone)
     if day is None:
         return moment
     start, end = (day_start(d, zone) - timedelta(microseconds=1) for d in (day, day + timedelta(days=1)))
@@ -48,3 +42,37 @@ def tick_named(declared: Declared, text: str) -> datetime:
     mend = f"give the time: {', '.join(local)}" if ticks else "`trikk triggers NAME` shows its times"
     number = "not" if not ticks else "more than once"
     raise ParameterError(f"trigger {declared.name} comes due {number} on {day}", next=mend)
+
+
+def end_named(declared: Declared, text: str, now: datetime) -> datetime:
+    """When a pause is to end, in UTC: a time, or the first moment of a day.
+
+    Args:
+        declared: the trigger; a time without a zone is of its time zone.
+        text: ISO, such as 2026-11-30T04:00 or 2026-11-30.
+        now: the time, with its zone.
+
+    Raises:
+        ParameterError: if it is neither, or is past.
+    """
+    zone = zone_of(declared.trigger.timezone or "UTC")
+    moment, day = _read(text, zone)
+    end = moment if day is None else day_start(day, zone)
+    if end <= now:
+        raise ParameterError(
+            f"a pause can't end at {text}, which is past", next="give a later time, or unpause it"
+        )
+    return end
+
+
+def _read(text: str, zone: ZoneInfo) -> tuple[datetime, date | None]:
+    """A moment in UTC, and the day if the text is one; ParameterError if it is neither."""
+    try:
+        day = date.fromisoformat(text) if len(text) == len("2026-11-30") else None
+        moment = moment_of(datetime.fromisoformat(text), zone)
+        if moment.year not in _YEARS:
+            raise ValueError(text)  # noqa: TRY301 - as for any other text that is no time
+    except (ValueError, OverflowError) as error:
+        mend = "write it as 2026-11-30T04:00, or as a day: 2026-11-30"
+        raise ParameterError(f"{shorten(printable(text), 60)!r} is not a time", next=mend) from error
+    return moment, day

@@ -4,7 +4,7 @@ Subject `trigger/NAME`. Every entry carries the whole state, so that the last on
 
 trigger.adopted     a server has seen it for the first time, or otherwise than before
 trigger.retired     it is no longer declared
-trigger.paused      by, why
+trigger.paused      by, why, until: when the pause ends by itself, if it does
 trigger.unpaused    by, why
 tick.started        tick, run: a moment or an event has its run                       identity tick/TICK
 tick.skipped        tick, why: it has none                                            identity tick/TICK
@@ -15,13 +15,14 @@ TICK is the scheduled moment in UTC, or the event's id. Its run and its entry ar
 the identity lets only one in: so a tick has one run, whoever sees it how often.
 
 `cursor` is the last scheduled moment that was decided. It only moves on, but for an adoption and the end of a
-pause, which set it to their moment: what came before is not due.
+pause, which set it to their moment: what came before is not due. That a pause has ended by itself is no entry:
+whoever reads the state reads it as of a time (`TriggerState.at`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -62,6 +63,7 @@ class TriggerState(Record, frozen=True):
         adopted: when it began to count, ISO in UTC; changes that leave alone when it comes due do not touch it.
         cursor: the last scheduled moment that was decided, ISO in UTC.
         paused: whether nothing is started by it but by hand.
+        paused_until: when the pause ends by itself, ISO in UTC; "" if it does not, or there is none.
         last_tick: the tick of its newest run; "" for none.
         last_run: its newest run; "" for none.
         unfinished: its newest run; with `overlap` of skip or cancel all that were not over when last looked at.
@@ -74,6 +76,7 @@ class TriggerState(Record, frozen=True):
     last_tick: str = ""
     last_run: str = ""
     unfinished: tuple[str, ...] = ()
+    paused_until: str = ""
 
     @property
     def decided(self) -> datetime:
@@ -97,6 +100,20 @@ class TriggerState(Record, frozen=True):
         remembered = _REMEMBERED if state.declaration["trigger"].get("overlap") in _BY_OTHERS else 1
         unfinished = (*state.unfinished, run)[-remembered:]
         return replace(state, last_tick=str(entry.body["tick"]), last_run=run, unfinished=unfinished)
+
+    def at(self, now: datetime) -> Self:
+        """The state at a time: that of a pause whose end has come is that of one which somebody has ended then."""
+        if not self.paused_until or datetime.fromisoformat(self.paused_until) > now:
+            return self
+        return replace(self, paused=False, paused_until="", cursor=self._end_of_pause())
+
+    def due_after(self, now: datetime) -> datetime:
+        """The moment after which it comes due; of one that is paused for good, as if it were not."""
+        return max(now, datetime.fromisoformat(self._end_of_pause() if self.paused_until else self.cursor))
+
+    def _end_of_pause(self) -> str:
+        """The last moment of the pause: a tick at its very end comes due."""
+        return tick_text(datetime.fromisoformat(self.paused_until) - timedelta(microseconds=1))
 
     def moved(self, tick: str) -> Self:
         """The state with the cursor at a scheduled moment, unless it was decided already."""

@@ -121,6 +121,10 @@ def test_a_trigger_is_shown_fired_and_paused(server: RunningServer, place: Serve
     assert server.ended(run["id"])["state"] == "succeeded"
     assert server.post("/triggers/daily/pause", {"why": "holiday"})["paused"]
     assert server.get("/triggers/daily")["next"] is None
+    assert server.post("/triggers/daily/pause", {"until": "2099-01-01T04:00"})["coming"][0].startswith(
+        "2099-01-01"
+    )
+    assert server.post("/triggers/daily/pause", {"until": "2020-01-01"}, 422)["next"]
     assert not server.post("/triggers/daily/unpause")["paused"]
     (place.root / "inbox" / "oslo.csv").write_text("n\n1\n")
     of_file = server.post("/triggers/inbox/fire", {"path": "inbox/oslo.csv"}, 201)

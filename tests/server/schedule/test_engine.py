@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.server.schedule.places import (
     GRAPHS,
     START,
@@ -37,6 +39,7 @@ from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.triggers import AfterRun, Cron, Event, FileArrived, Interval, Missed, Overlap
 from trikk.triggers.declaration import Trigger
 from trikk.triggers.declared import trigger_named
+from trikk.triggers.due_ticks import next_tick
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FOUR = START + 4 * HOUR
@@ -179,6 +182,27 @@ def test_while_paused_nothing_is_due_and_afterwards_nothing_is_made_up_for() -> 
     assert project.journal.entries("trigger/t")[1].body["why"] == "holiday"
 
 
+def test_a_pause_ends_by_itself_whoever_looks_and_a_moment_at_its_end_comes_due() -> None:
+    project = project_of()
+    engine = engine_of(project, START, t=DAILY)
+    pause = partial(set_paused, project.journal, engine.declared["t"], paused=True, by="ann")
+    pause(now=START + HOUR, until=FOUR + 9 * DAY)
+    standing = pause(now=START + HOUR, until=FOUR + 2 * DAY)  # it ends earlier than was said first
+    assert standing == pause(now=START + HOUR, until=FOUR + 2 * DAY)
+    assert next_tick(engine.declared["t"], standing, START + HOUR) == FOUR + 2 * DAY
+    look(engine, FOUR + DAY)
+    assert by_hand(project, engine, FOUR + DAY + HOUR, None).run  # and is not ended by what is done meanwhile
+    look(engine_of(project, FOUR + DAY + 2 * HOUR, t=DAILY), FOUR + 2 * DAY - HOUR)
+    assert len(rows_of(project)) == 1
+    assert engine.deliver("t", happened(1), (FOUR + 2 * DAY - HOUR).timestamp()).waits
+    look(engine_of(project, FOUR + 3 * DAY, t=replace(DAILY, missed="all")), FOUR + 3 * DAY)
+    assert ticks_of(project)[1:] == ["2026-03-03T04:00:00+00:00", "2026-03-04T04:00:00+00:00"]
+    later = FOUR + 4 * DAY
+    assert engine_of(project, later, t=DAILY).deliver("t", happened(1), later.timestamp()).run
+    assert kinds_of(project).count("trigger.paused") == 2
+    assert "ticks.missed" not in kinds_of(project)
+
+
 def test_a_moment_is_skipped_while_a_run_is_not_over() -> None:
     project = project_of()
     engine = engine_of(project, START, t=Cron("0 4 * * *", overlap=Overlap.SKIP))
@@ -305,7 +329,7 @@ def test_a_trigger_that_comes_back_to_the_code_begins_anew_and_stays_paused() ->
     assert kinds_of(project) == ["trigger.adopted", "trigger.retired"]
     look(engine_of(project, FOUR + HOUR, t=DAILY, u=DAILY), FOUR + HOUR)
     assert ticks_of(project) == []
-    standing = standing_of(project.journal, "u")
+    standing = standing_of(project.journal, "u", FOUR)
     assert standing is not None
     assert standing.state.paused
     with pytest.raises(UnknownName):
@@ -319,7 +343,7 @@ def test_an_event_has_one_run_however_often_it_is_given() -> None:
     assert fired[0].run == fired[1].run
     assert [each.repeated for each in fired] == [False, True]
     assert rows_of(project)[0].parameters["event"]["path"] == "inbox/1.csv"  # type: ignore[index,call-overload]
-    assert standing_of(project.journal, "t").state.decided == START  # type: ignore[union-attr]
+    assert standing_of(project.journal, "t", START).state.decided == START  # type: ignore[union-attr]
     assert look(engines[0], START) > 0
 
 

@@ -34,10 +34,11 @@ _VERBS: dict[str, str] = {TriggerEntry.ADOPTED: "begins", TriggerEntry.RETIRED: 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[pause|unpause] [NAME]")
+@click.option("--until", metavar="TIME", help="When a pause ends by itself: a time, or the beginning of a day.")
 @click.option("--why", default="", help="The reason, for pause and unpause.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @json_option
-def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
+def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_json: bool) -> None:
     """List triggers, show one, or stop it for a while (`pause NAME`, `unpause NAME`).
 
     What comes due while a trigger is paused is not made up for, but for events that wait: files, messages, tables.
@@ -48,6 +49,8 @@ def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
     action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
     if len(names) > 1 or (action and not names):
         raise click.UsageError("name one trigger")
+    if until is not None and action != "pause":
+        raise click.UsageError("--until says when a pause ends: trikk triggers pause NAME --until TIME")
     declared, _ = declared_triggers(project)
     now = time.time()
     if not names:
@@ -69,12 +72,13 @@ def triggers(words: tuple[str, ...], why: str, by: str, as_json: bool) -> None:
         return
     trigger = trigger_named(declared, names[0])
     if action:
-        _pause(project, trigger, paused=action == "pause", by=by or user_name(), why=why)
+        _pause(project, trigger, paused=action == "pause", by=by or user_name(), why=why, until=until)
     details = trigger_details(project.journal, trigger, now)
     if as_json:
         print_json(details.to_json())
     elif action:
-        echo(f"trigger {names[0]} is {_until(names[0]) if action == 'pause' else 'not paused'}")
+        zone = trigger.trigger.timezone
+        echo(f"trigger {names[0]} is {_until(details.row, zone) if action == 'pause' else 'not paused'}")
     else:
         _show(details)
         _tell_whose(project, now)
@@ -147,10 +151,13 @@ def _payload(text: str | None) -> Any:
         raise ParameterError(f"--payload can't be taken: {error}", next="give JSON, or a text") from None
 
 
-def _pause(project: Project, declared: Declared, *, paused: bool, by: str, why: str) -> None:
+def _pause(project: Project, declared: Declared, *, paused: bool, by: str, why: str, until: str | None) -> None:
     from trikk.server.schedule.trigger_standing import set_paused
+    from trikk.triggers.tick_by_hand import end_named
 
-    set_paused(project.journal, declared, paused=paused, by=by, why=why, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    end = None if until is None else end_named(declared, until, now)
+    set_paused(project.journal, declared, paused=paused, by=by, why=why, now=now, until=end)
 
 
 def _servers(project: Project, now: float) -> list[Server]:
@@ -211,9 +218,9 @@ def _show(details: TriggerDetails) -> None:
     for label, text in _options(declaration):
         echo(f"  {label:<10} {text}")
     if row.paused:
-        echo("  ", style(_until(row.name), fg="yellow"))
+        echo("  ", style(_until(row, zone), fg="yellow"))
         if pause := next((told for told in details.happened if told["kind"] == TriggerEntry.PAUSED), None):
-            echo(f"  {'since':<10} {when(pause['at'])}, {_outcome(pause)}")
+            echo(f"  {'since':<10} {when(pause['at'])}, {_outcome(pause, zone)}")
     if row.trouble:
         echo("  ", style("damaged", fg="red"), f"   {row.trouble}; nothing is started by it: trikk doctor")
     if details.differs:
@@ -230,7 +237,7 @@ def _show(details: TriggerDetails) -> None:
         echo("  nothing has happened by it yet")
         return
     lines = [
-        [when(told["at"]), _what(told, zone), str(told.get("run", "-")), _outcome(told)]
+        [when(told["at"]), _what(told, zone), str(told.get("run", "-")), _outcome(told, zone)]
         for told in details.happened
     ]
     table(["AT", "WHAT", "RUN", ""], lines)
@@ -238,12 +245,14 @@ def _show(details: TriggerDetails) -> None:
 
 def _next(row: TriggerRow, zone: str, *, is_away: bool) -> str:
     if row.trouble or row.paused:
-        return "damaged" if row.trouble else "paused"
+        until = f" until {_local(row.paused_until, zone)}" if row.paused_until else ""
+        return "damaged" if row.trouble else f"paused{until}"
     return style("away", fg="red") if is_away else _local(row.next, zone)
 
 
-def _until(name: str) -> str:
-    return f"paused, until `trikk triggers unpause {name}`"
+def _until(row: TriggerRow, zone: str) -> str:
+    itself = f" {_local(row.paused_until, zone)}, or" if row.paused_until else ""
+    return f"paused, until{itself} `trikk triggers unpause {row.name}`"
 
 
 def _options(declaration: dict[str, Any]) -> list[tuple[str, str]]:
@@ -274,9 +283,10 @@ def _what(told: dict[str, Any], zone: str) -> str:
     return f"{verb} {_local(told['tick'], zone)}" if "tick" in told else verb
 
 
-def _outcome(told: dict[str, Any]) -> str:
+def _outcome(told: dict[str, Any], zone: str) -> str:
     by = f"by {told['by']}" if "by" in told else ""
-    return "; ".join(filter(None, (str(told.get("state", "")), by, str(told.get("why", "")))))
+    until = f"until {_local(told['until'], zone)}" if "until" in told else ""
+    return "; ".join(filter(None, (str(told.get("state", "")), by, until, str(told.get("why", "")))))
 
 
 def _local(tick: str | None, zone: str) -> str:

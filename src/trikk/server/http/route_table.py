@@ -35,7 +35,7 @@ ROUTES = (
     Route("GET", f"{API}/triggers", watch.triggers),
     Route("GET", _TRIGGER, watch.trigger),
     Route("POST", f"{_TRIGGER}/fire", watch.fire, body=watch.FireAs, status=201),
-    Route("POST", f"{_TRIGGER}/pause", watch.pause, body=Said),
+    Route("POST", f"{_TRIGGER}/pause", watch.pause, body=watch.PauseUntil),
     Route("POST", f"{_TRIGGER}/unpause", watch.unpause, body=Said),
     Route("POST", "/hooks/{hook}", watch.hook, body=bytes, status=201),
     Route("GET", f"{API}/tables", data.tables),

@@ -23,7 +23,7 @@ from trikk.server.sources.webhook_signature import read_secret, verify
 from trikk.tracking.run_document import run_document
 from trikk.triggers.declared import Declared, trigger_named
 from trikk.triggers.event_triggers import Webhook
-from trikk.triggers.tick_by_hand import tick_named
+from trikk.triggers.tick_by_hand import end_named, tick_named
 from trikk.web.refused import Refused
 
 
@@ -37,6 +37,12 @@ class FireAs(Given, frozen=True, rename={"tick": "for"}):
     id: str = ""  # what the message or call is known by where it comes from
     run: str = ""  # that has ended
     by: str = ""
+
+
+class PauseUntil(Said, frozen=True):
+    """Why, and until when, a trigger is paused."""
+
+    until: str | None = None  # a time, or the day at whose beginning it goes on by itself; ISO
 
 
 class IncidentsQuery(Given, frozen=True):
@@ -109,7 +115,7 @@ def hook(doors: Doors, call: Call) -> Answer:
 
 
 def pause(doors: Doors, call: Call) -> Answer:
-    """Let a trigger start nothing until it is unpaused."""
+    """Let a trigger start nothing until it is unpaused, or the time that is given has come."""
     return _set_paused(doors, call, paused=True)
 
 
@@ -121,7 +127,10 @@ def unpause(doors: Doors, call: Call) -> Answer:
 def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer:
     site, declared = doors.site, _declared(doors, call)
     now = datetime.fromtimestamp(site.clock.now(), UTC)
-    set_paused(site.project.journal, declared, paused=paused, by=who(call), why=call.body.why, now=now)
+    named = getattr(call.body, "until", None)
+    until = None if named is None else end_named(declared, named, now)
+    ledger, why = site.project.journal, call.body.why
+    set_paused(ledger, declared, paused=paused, by=who(call), why=why, now=now, until=until)
     site.wake_all()  # sources hold back what a paused trigger does not take
     return trigger(doors, call)
 

@@ -46,8 +46,8 @@ def note_absence(
     due = {
         name: count
         for name, declared in triggers.items()
-        if isinstance(declared.trigger, ClockTrigger) and not _is_paused(ledger, name)
-        if (count := declared.trigger.count(begin, end, _COUNTED))
+        if isinstance(declared.trigger, ClockTrigger) and (since := _expected_since(ledger, name, begin, end))
+        if (count := declared.trigger.count(since, end, _COUNTED))
     }
     if due:
         # Two servers that return at once have found the same absence.
@@ -56,10 +56,12 @@ def note_absence(
     return due
 
 
-def _is_paused(ledger: Ledger, trigger: str) -> bool:
-    """Whether nobody expects a trigger: it is paused, damaged, or no server has taken it in."""
+def _expected_since(ledger: Ledger, trigger: str, begin: datetime, end: datetime) -> datetime | None:
+    """Since when somebody expects a trigger; None if nobody does: it is paused, damaged, or no server has it."""
     try:
         state = TriggerState.of(ledger.last(subject_of(trigger)))
     except RecordError:  # of one that is damaged nothing is started, which `trikk triggers` tells
-        return True
-    return state is None or state.paused
+        return None
+    if state is None or state.at(end).paused:
+        return None
+    return state.due_after(begin) if state.paused else begin

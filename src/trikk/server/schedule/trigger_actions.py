@@ -71,7 +71,7 @@ def decide_due(project: Project, declared: Declared, graph: Graph, now: datetime
     """
     all_fired: list[Fired] = []
     while (room := at_most - len(all_fired)) > 0:
-        standing = standing_of(project.journal, declared.name)
+        standing = standing_of(project.journal, declared.name, now)
         if standing is None or counts_otherwise(standing, declared, now):
             break
         unfinished = _unfinished(project, declared, standing)
@@ -101,7 +101,7 @@ def give_event(project: Project, declared: Declared, graph: Graph, event: Event,
         too many runs in the queue: nothing is lost if the event is given again later.
     """
     while True:
-        standing = standing_of(project.journal, declared.name)
+        standing = standing_of(project.journal, declared.name, now)
         if standing is None:
             return Fired(waits=True, why="no server has taken the trigger in")
         if counts_otherwise(standing, declared, now):
@@ -228,7 +228,7 @@ def _start(
 
 def _pass(ledger: Ledger, trigger: str, tick: str, fired: Fired, now: datetime) -> None:
     """Move the cursor past a tick that had its run before it came due, unless another server has."""
-    standing = standing_of(ledger, trigger)
+    standing = standing_of(ledger, trigger, now)
     if standing is not None and standing.state.cursor < tick:
         body = body_of(standing.state.moved(tick), tick=tick, run=fired.run, why=fired.why)
         add_after(ledger, trigger, TriggerEntry.PASSED, body, now, standing.entry.seq, f"tick/{tick}/passed")

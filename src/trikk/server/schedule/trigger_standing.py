@@ -40,17 +40,17 @@ class Standing:
         return self.entry.kind == TriggerEntry.RETIRED
 
 
-def standing_of(ledger: Ledger, trigger: str) -> Standing | None:
-    """A trigger's last entry and state; None if no server has taken it in yet."""
+def standing_of(ledger: Ledger, trigger: str, now: datetime) -> Standing | None:
+    """A trigger's last entry, and its state at this time; None if no server has taken it in yet."""
     entry = ledger.last(subject_of(trigger))
     state = TriggerState.of(entry)
-    return None if entry is None or state is None else Standing(entry, state)
+    return None if entry is None or state is None else Standing(entry, state.at(now))
 
 
 def adopt(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
     """Take a trigger in as it is declared now, if that is new; what came before is not due."""
     while True:
-        standing = standing_of(ledger, declared.name)
+        standing = standing_of(ledger, declared.name, now)
         known = None if standing is None or standing.is_retired else standing.state
         state = adoption(known, declared, now)
         if state is None:
@@ -61,6 +61,7 @@ def adopt(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
             state = replace(
                 state,
                 paused=kept.paused,
+                paused_until=kept.paused_until,
                 last_tick=kept.last_tick,
                 last_run=kept.last_run,
                 unfinished=kept.unfinished,
@@ -81,7 +82,7 @@ def retire(ledger: Ledger, declared: Mapping[str, Declared], now: datetime) -> l
         name = subject.removeprefix(TRIGGERS)
         if name in declared:
             continue
-        standing = standing_of(ledger, name)
+        standing = standing_of(ledger, name, now)
         if standing is None or standing.is_retired:
             continue
         body = body_of(standing.state)
@@ -91,7 +92,14 @@ def retire(ledger: Ledger, declared: Mapping[str, Declared], now: datetime) -> l
 
 
 def set_paused(
-    ledger: Ledger, declared: Declared, *, paused: bool, by: str, now: datetime, why: str = ""
+    ledger: Ledger,
+    declared: Declared,
+    *,
+    paused: bool,
+    by: str,
+    now: datetime,
+    why: str = "",
+    until: datetime | None = None,
 ) -> TriggerState:
     """Pause a trigger, or end its pause; moments of the pause are not made up for.
 
@@ -102,16 +110,19 @@ def set_paused(
         by: who asks for it.
         now: the time, with its zone.
         why: as whoever asks for it says.
+        until: when the pause ends by itself, with its zone; a pause that goes on already ends then.
     """
+    end = "" if until is None else tick_text(until)
     kind = TriggerEntry.PAUSED if paused else TriggerEntry.UNPAUSED
     while True:
         standing = as_it_counts(ledger, declared, now)
-        if standing.state.paused == paused:
+        if (standing.state.paused, standing.state.paused_until) == (paused, end):
             return standing.state
-        state = replace(standing.state, paused=paused)
+        state = replace(standing.state, paused=paused, paused_until=end)
         if not paused:
             state = replace(state, cursor=tick_text(now))
-        if add_after(ledger, declared.name, kind, body_of(state, by=by, why=why), now, standing.entry.seq):
+        body = body_of(state, by=by, why=why, **({"until": end} if end else {}))
+        if add_after(ledger, declared.name, kind, body, now, standing.entry.seq):
             return state
 
 
@@ -125,7 +136,7 @@ def as_it_counts(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
 
     A command may be given in a copy of the project that no server serves: that must not change what they go by.
     """
-    standing = standing_of(ledger, declared.name)
+    standing = standing_of(ledger, declared.name, now)
     return adopt(ledger, declared, now) if standing is None or standing.is_retired else standing
 
 

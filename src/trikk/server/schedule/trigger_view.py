@@ -21,7 +21,7 @@ from trikk.triggers.trigger_state import TriggerEntry, described, subject_of, ti
 
 _COMING = 5
 _FIRST_LOOK = 200  # numbers of entries, which all subjects share
-_TOLD = ("tick", "run", "why", "by", "first", "last", "count")
+_TOLD = ("tick", "run", "why", "by", "until", "first", "last", "count")
 
 
 class TriggerRow(Record, frozen=True):
@@ -34,6 +34,7 @@ class TriggerRow(Record, frozen=True):
         next: when it comes due, ISO in UTC; None for one that waits for events, and while it is paused.
         last: the tick of its newest run; None without one.
         paused: whether nothing is started by it but by hand.
+        paused_until: when the pause ends by itself, ISO in UTC; "", which JSON leaves out, if it does not.
         trouble: why its last entry can't be read, and so nothing is started by it; "", which JSON leaves out, if
             it can.
     """
@@ -45,10 +46,11 @@ class TriggerRow(Record, frozen=True):
     last: str | None
     paused: bool
     trouble: str = ""
+    paused_until: str = ""
 
     def to_json(self) -> dict[str, JSON]:
         """As JSON."""
-        return {key: value for key, value in super().to_json().items() if key != "trouble" or value}
+        return {key: value for key, value in super().to_json().items() if value != ""}
 
 
 class TriggerDetails(Record, frozen=True):
@@ -63,7 +65,7 @@ class TriggerDetails(Record, frozen=True):
         away: why what it waits for can't be looked at, as a living server says: what, next, since; None if it can.
         coming: the next five moments, ISO in its time zone.
         happened: what became of its last ticks, and who paused it, the newest first: kind, at, and of tick, run,
-            state, why, by, first, last, count those that there are.
+            state, why, by, until, first, last, count those that there are.
     """
 
     row: TriggerRow
@@ -88,18 +90,18 @@ def trigger_rows(ledger: Ledger, triggers: Iterable[Declared], now: float) -> li
         triggers: the project's.
         now: wall time in seconds since 1970.
     """
-    return [_row(declared, *_read(ledger, declared.name), now) for declared in triggers]
+    return [_row(declared, *_read(ledger, declared.name, now), now) for declared in triggers]
 
 
 def trigger_details(journal: Journal, declared: Declared, now: float, *, ticks: int = 10) -> TriggerDetails:
     """One trigger, with what became of its last ticks."""
     name, source = declared.name, f"source {declared.name}"
-    standing, trouble = _read(journal, name)
+    standing, trouble = _read(journal, name, now)
     differs = standing is not None and (standing.is_retired or standing.state.declaration != described(declared))
     moment = datetime.fromtimestamp(now, UTC)
     coming: list[str] = []
     if isinstance(declared.trigger, ClockTrigger):
-        after = moment if standing is None else max(moment, standing.state.decided)
+        after = moment if standing is None else standing.state.due_after(moment)
         zone = declared.trigger.zone
         coming = [t.astimezone(zone).isoformat() for t in islice(declared.trigger.ticks(after), _COMING)]
     return TriggerDetails(
@@ -128,10 +130,10 @@ def newest_entries(ledger: Ledger, trigger: str, count: int) -> list[Entry]:
         span *= 8
 
 
-def _read(ledger: Ledger, trigger: str) -> tuple[Standing | None, str]:
+def _read(ledger: Ledger, trigger: str, now: float) -> tuple[Standing | None, str]:
     """A trigger's last entry and state, or why they can't be read: what is damaged of one hides no other."""
     try:
-        return standing_of(ledger, trigger), ""
+        return standing_of(ledger, trigger, datetime.fromtimestamp(now, UTC)), ""
     except RecordError as error:
         return None, error.what
 
@@ -147,6 +149,7 @@ def _row(declared: Declared, standing: Standing | None, trouble: str, now: float
         next=None if tick is None or is_paused or trouble else tick_text(tick),
         last=(state.last_tick or None) if state else None,
         paused=is_paused,
+        paused_until=state.paused_until if state is not None else "",
         trouble=trouble,
     )
 

@@ -50,7 +50,7 @@ class TickRule(Rule, frozen=True, kw_only=True):
         state = TriggerState.of(entry)
         if entry is None or state is None or entry.kind == TriggerEntry.RETIRED:
             return []
-        declared = state.declared
+        state, declared = state.at(scene.now), state.declared
         trigger = declared.trigger
         if not isinstance(trigger, ClockTrigger):
             return []
