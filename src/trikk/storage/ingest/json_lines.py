@@ -55,14 +55,14 @@ def read_json_lines(path: Path, label: str, as_text: Collection[str] = ()) -> It
     """
     import polars as pl
 
-    columns: dict[str, _Shape] = {}
+    columns: dict[str, Shape] = {}
     for rows, lines in _objects(path, label):
         names = dict.fromkeys(name for row in rows for name in row)
         if "" in names:
             place = next(place for place, row in enumerate(rows) if "" in row)
             raise unreadable(label, "jsonl", lines[place], "it has a name that is empty")
         for name in names:
-            columns.setdefault(name, _Shape())
+            columns.setdefault(name, Shape())
         texts: set[str] = set()
         series = []
         for name, shape in columns.items():
@@ -123,7 +123,7 @@ class _Column:
 
         return pl.Series(self.name, [_text(value) for value in self.values], dtype=pl.String)
 
-    def typed(self, shape: _Shape, texts: set[str]) -> pl.Series:
+    def typed(self, shape: Shape, texts: set[str]) -> pl.Series:
         """The values as the type of all so far; `texts` gets the name if they are numbers that fit no type."""
         import polars as pl
 
@@ -164,14 +164,14 @@ class _Column:
                     self.label, "jsonl", self.lines[place], f"column {self.name!r}: a number that no Float64 holds"
                 )
 
-    def _add_each(self, shape: _Shape) -> None:
+    def _add_each(self, shape: Shape) -> None:
         for place, value in enumerate(self.values):
             try:
                 shape.add(value)
-            except _Misfit as misfit:
+            except Misfit as misfit:
                 self._refuse(misfit, self.lines[place])
 
-    def _refuse(self, misfit: _Misfit, line: int) -> NoReturn:
+    def _refuse(self, misfit: Misfit, line: int) -> NoReturn:
         at, shown = self.name + "".join(misfit.path), repr(misfit.value)[:_SHOWN]
         raise StorageError(
             f"{self.label} line {line}, column {self.name!r}: {at} is {_NAMES[type(misfit.value)]} {shown}, "
@@ -181,43 +181,45 @@ class _Column:
         )
 
 
-class _Misfit(Exception):
+class Misfit(Exception):
+    """A value that fits no type together with those before it, and the path to it."""
+
     def __init__(self, value: Any, beside: str) -> None:
         self.value, self.beside, self.path = value, beside, list[str]()
 
 
 @dataclass(slots=True)
-class _Shape:
+class Shape:
     """The types of the values at one path, in all rows so far."""
 
     kinds: set[type] = field(default_factory=set)
-    fields: dict[str, _Shape] = field(default_factory=dict)
-    items: _Shape | None = None
+    fields: dict[str, Shape] = field(default_factory=dict)
+    items: Shape | None = None
     largest: int = 0
 
     def add(self, value: Any) -> None:
-        """Take in one value; raises _Misfit if it fits no type together with those before."""
+        """Take in one value; raises Misfit if it fits no type together with those before."""
         if value is None:
             return
         kind = type(value)
         if kind not in self.kinds:
             if self.kinds and not self.kinds | {kind} <= {int, float}:
-                raise _Misfit(value, f"the {' and '.join(_NAMES[k] for k in self.kinds)} before it")
+                raise Misfit(value, f"the {' and '.join(_NAMES[k] for k in self.kinds)} before it")
             self.kinds.add(kind)
         if kind is int or kind is float:
             self._add_number(value)
         elif kind is dict:
             for name, inner in value.items():
-                self._add_inner(self.fields.setdefault(name, _Shape()), inner, f".{name}")
+                self._add_inner(self.fields.setdefault(name, Shape()), inner, f".{name}")
         elif kind is list:
-            self.items = self.items or _Shape()
+            self.items = self.items or Shape()
             for place, inner in enumerate(value):
                 self._add_inner(self.items, inner, f"[{place}]")
 
-    def _add_inner(self, shape: _Shape, value: Any, step: str) -> None:
+    def _add_inner(self, shape: Shape, value: Any, step: str) -> None:
         try:
             shape.add(value)
-        except _Misfit as misfit:
+        except Misfit as misfit:
             misfit.path.insert(0, step)
             raise
 
@@ -225,13 +227,11 @@ class _Shape:
         if type(value) is int:
             self.largest = max(self.largest, abs(value))
         elif math.isinf(value):
-            raise _Misfit(value, "Float64, which holds no such number")
+            raise Misfit(value, "Float64, which holds no such number")
         if self.largest >= _INT64:
-            raise _Misfit(value, "Int64")
+            raise Misfit(value, "Int64")
         if self.largest > _EXACT and float in self.kinds:
-            raise _Misfit(
-                value, "a number that Float64 rounds" if type(value) is float else "Float64 without loss"
-            )
+            raise Misfit(value, "a number that Float64 rounds" if type(value) is float else "Float64 without loss")
 
     def dtype(self) -> pl.DataType:
         """The polars type that holds all of the values."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import TableError, UsageError
+from trikk.storage.positions import Advance, check_positions
 from trikk.storage.stores.local import is_full
 from trikk.storage.tables.merge_keys import check_columns, check_keys, check_target_keys, completed
 from trikk.storage.tables.rewriting import Rewriting, is_plain
@@ -44,12 +45,14 @@ class Write:
         schema_mode: "strict" wants exactly the table's columns; "merge" adds new columns, and takes rows that lack
             some: these are null in them, or stay as they are in rows that a merge replaces (with "overwrite": the
             table takes the frame's columns and types whatever it had).
+        positions: how far the write moves the sources of its rows on, in the same commit.
     """
 
     mode: Mode
     frame: pl.DataFrame | pl.LazyFrame
     key: tuple[str, ...] = ()
     schema_mode: SchemaMode = "strict"
+    positions: tuple[Advance, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in ("append", "overwrite", "merge"):
@@ -92,6 +95,7 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
 
     Raises:
         TableError: if the rows do not fit, or if others kept changing the table for too long.
+        Overtaken: if the table is not where the rows were read from.
     """
     from deltalake.exceptions import CommitFailedError, DeltaError
 
@@ -105,6 +109,7 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
         table = place.open()
         if table is not None and (earlier := find_identity(place, table, identity)) is not None:
             return earlier
+        check_positions(place.name, table, write.positions)
         if table is not None and _took_types(place, table, write, notes):
             continue
         rows = prepared(place, table, write)
@@ -263,11 +268,12 @@ def _attempt(
     from deltalake import CommitProperties, Transaction
 
     expected = 0 if table is None else table.version() + 1
+    moved = [Transaction(advance.source, advance.after) for advance in write.positions]
 
     def properties(retries: int = 0) -> CommitProperties:
         return CommitProperties(
             custom_metadata={**notes, "trikk.inserted": str(inserted), "trikk.updated": str(updated)},
-            app_transactions=[Transaction(notes["trikk.identity"], expected)],
+            app_transactions=[Transaction(notes["trikk.identity"], expected), *moved],
             max_commit_retries=retries,
         )
 

@@ -198,6 +198,7 @@ class Tables:
 
         Raises:
             TableError: if the rows do not fit (nothing is written), the table is damaged, or others keep it busy.
+            Overtaken: if the write has positions, and the table has left them.
         """
         if not identity:
             raise UsageError("a write needs an identity")
@@ -234,6 +235,15 @@ class Tables:
         place = self._place(name)
         table = self._open(place, None)
         return None if table is None else find_identity(place, table, identity)
+
+    def positions(self, name: str, sources: Sequence[str]) -> dict[str, int | None]:
+        """How far each of some sources has been brought into a table; None for one that never was.
+
+        Raises:
+            TableError: if the table's log is damaged.
+        """
+        table = self._open(self._place(name), None)
+        return {source: None if table is None else table.transaction_version(source) for source in sources}
 
     def names(self) -> list[str]:
         """The names of all tables, sorted."""

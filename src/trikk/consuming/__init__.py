@@ -1,0 +1,1 @@
+"""Messages that others have sent, as rows: read in bounded pieces, each into its table once."""
