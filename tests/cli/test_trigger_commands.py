@@ -164,6 +164,23 @@ def test_with_a_server_there_the_run_is_left_to_it(city: Folder) -> None:
     assert city.good("resume", run["id"])["state"] == "succeeded"
 
 
+def test_while_the_code_does_not_load_triggers_are_shown_and_paused_as_servers_know_them(city: Folder) -> None:
+    known = city.good("triggers", "pause", "often")
+    city.good("fire", "nightly-cron", "--for", "2026-11-06")
+    (city.root / "pipelines.py").write_text(CODE + "\nimport polarz\n")
+    try:
+        done = city.trikk("triggers", "--json")
+        assert [row["name"] for row in done.json] == ["broken-after-run", "nightly-cron", "often"]
+        assert "the project's code does not load: " in done.err
+        assert "polarz" in done.err
+        assert "nightly-cron" in city.trikk("triggers").out
+        assert not city.good("triggers", "unpause", "often")["paused"]
+        assert city.good("triggers", "often")["words"] == known["words"]
+        assert "polarz" in city.refused("triggers", "other")["what"]
+    finally:
+        (city.root / "pipelines.py").write_text(CODE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

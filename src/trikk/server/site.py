@@ -15,6 +15,7 @@ from trikk.server.presence.beats import Presence
 from trikk.server.presence.served_code import CodeSet, ServedCode
 from trikk.server.presence.turns import Turns
 from trikk.server.schedule.engine import Engine
+from trikk.server.schedule.trigger_standing import taken_in
 
 if TYPE_CHECKING:
     from trikk.pipeline.graph import Graph
@@ -76,6 +77,10 @@ class Site:
     def triggers(self) -> Mapping[str, Declared]:
         """Its triggers by name, likewise."""
         return self._loaded().triggers
+
+    def known_triggers(self) -> Mapping[str, Declared]:
+        """Its triggers by name; those of an earlier server if this one could never load the code."""
+        return self.code.current.triggers if self.code.current.release else taken_in(self.project.journal)
 
     def _loaded(self) -> CodeSet:
         current, trouble = self.code.current, self.code.trouble

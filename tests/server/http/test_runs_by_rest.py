@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.server.http.request_keys import COUNTS_FOR, KeyedRequest, run_for
+from trikk.server.schedule.trigger_standing import adopt
+from trikk.triggers import Cron
+from trikk.triggers.declared import Declared
 from trikk.web.refused import Refused
 
 ADD = {"pipeline": "add", "parameters": {"n": 1}}
@@ -209,7 +213,14 @@ def test_a_server_that_ends_leaves_its_runs_to_themselves(tmp_path: Path) -> Non
 
 def test_a_project_whose_code_does_not_load_is_served_as_far_as_it_goes(tmp_path: Path) -> None:
     place = ServedProject(tmp_path / "project", pipelines="import nothing_like_that\n")
+    daily = Declared("add", Cron("0 4 * * *", name="daily"), "pipelines.py:1")
+    adopt(place.project.journal, daily, datetime.now(UTC))  # by an earlier server
     with place.server() as server:
+        listed = server.get("/triggers")
+        assert [row["name"] for row in listed["triggers"]] == ["daily"]
+        assert "nothing_like_that" in listed["trouble"]["what"]
+        assert server.post("/triggers/daily/pause")["paused"]
+        assert server.post("/triggers/daily/fire", None, 503)["next"]
         assert server.get("/runs")["runs"] == []
         assert "nothing_like_that" in server.post("/runs", ADD, 503)["what"]
         ready = server.client.get("/readyz")
@@ -219,6 +230,11 @@ def test_a_project_whose_code_does_not_load_is_served_as_far_as_it_goes(tmp_path
         (place.root / "pipelines.py").write_text("")
         assert ready.json()["code"]["trouble"]["next"]
         until(lambda: server.client.get("/readyz").status_code == 200)
+        (place.root / "pipelines.py").write_text("import nothing_either\n")
+        until(lambda: server.client.get("/readyz").json()["problems"])
+        again = server.client.get("/readyz")
+        assert (again.status_code, again.json()["status"]) == (200, "ready"), "it goes on with what it has loaded"
+        assert "nothing_either" in again.json()["problems"][0]["what"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com"])

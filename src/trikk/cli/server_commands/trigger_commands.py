@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from trikk.cli.declaration_check import declared_triggers
 from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, tick_shown, user_name, when
 from trikk.cli.run_commands.execute import finish
 from trikk.cli.run_commands.progress import Progress
-from trikk.core.errors import ParameterError
+from trikk.core.errors import ParameterError, TrikkError
 from trikk.core.zones import zone_of
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
@@ -51,24 +52,14 @@ def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_js
         raise click.UsageError("name one trigger")
     if until is not None and action != "pause":
         raise click.UsageError("--until says when a pause ends: trikk triggers pause NAME --until TIME")
-    declared, _ = declared_triggers(project)
+    declared = _known(project, *names)
     now = time.time()
     if not names:
         rows = trigger_rows(project.journal, declared.values(), now)
         if as_json:
             print_json([row.to_json() for row in rows])
-            return
-        zones = {name: trigger.trigger.timezone for name, trigger in declared.items()}
-        away = {source for server in _servers(project, now) for source, trouble in server.says.items() if trouble}
-        lines = [
-            [r.name, r.pipeline, r.kind, _next(r, zone, is_away=f"source {r.name}" in away), _local(r.last, zone)]
-            for r, zone in ((row, zones[row.name]) for row in rows)
-        ]
-        if not lines:
-            echo('no triggers yet: declare one, @pipeline(triggers=[Cron("0 4 * * *")])')
-            return
-        table(["TRIGGER", "PIPELINE", "KIND", "NEXT", "LAST"], lines)
-        _tell_whose(project, now)
+        else:
+            _list(project, rows, {name: trigger.trigger.timezone for name, trigger in declared.items()}, now)
         return
     trigger = trigger_named(declared, names[0])
     if action:
@@ -140,6 +131,35 @@ def fire(
             return _told(project, fired, as_json=as_json, quiet=True)
         return _run_here(project, fired, as_json=as_json)
     return _told(project, fired, as_json=as_json)
+
+
+def _known(project: Project, name: str = "") -> dict[str, Declared]:
+    """The triggers that the code declares; if it does not load those that servers go by, if that named is one."""
+    from trikk.server.schedule.trigger_standing import taken_in
+
+    try:
+        return declared_triggers(project)[0]
+    except TrikkError as error:
+        known = taken_in(project.journal)
+        if not known or (name and name not in known):
+            raise
+        where = f" ({error.where})" if error.where else ""
+        echo(style("the project's code does not load", fg="red"), f": {error.what}{where}; {error.next}", err=True)
+        echo("these are the triggers as servers last took them in, which go by them until it loads", err=True)
+        return known
+
+
+def _list(project: Project, rows: Sequence[TriggerRow], zones: Mapping[str, str], now: float) -> None:
+    away = {source for server in _servers(project, now) for source, trouble in server.says.items() if trouble}
+    lines = [
+        [r.name, r.pipeline, r.kind, _next(r, zone, is_away=f"source {r.name}" in away), _local(r.last, zone)]
+        for r, zone in ((row, zones[row.name]) for row in rows)
+    ]
+    if not lines:
+        echo('no triggers yet: declare one, @pipeline(triggers=[Cron("0 4 * * *")])')
+        return
+    table(["TRIGGER", "PIPELINE", "KIND", "NEXT", "LAST"], lines)
+    _tell_whose(project, now)
 
 
 def _payload(text: str | None) -> Any:
@@ -214,7 +234,8 @@ def _show(details: TriggerDetails) -> None:
     row, declaration = details.row, details.declaration
     zone = str(declaration.get("timezone", "UTC"))
     echo(f"{row.name} starts {row.pipeline}: {details.words}")
-    echo(f"  declared   {details.where}")
+    if details.where:
+        echo(f"  declared   {details.where}")
     for label, text in _options(declaration):
         echo(f"  {label:<10} {text}")
     if row.paused:

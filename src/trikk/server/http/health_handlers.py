@@ -20,7 +20,8 @@ def healthz(doors: Doors, _: Call) -> Answer:
 def readyz(doors: Doors, _: Call) -> Answer:
     """Say whether it does its work: the journal answers, the code loads, it is not about to end; and its parts.
 
-    A part that fails makes it no less ready: it answers all the same, and others would do that part no better.
+    A part that fails makes it no less ready: it answers all the same, and others would do that part no better. Nor
+    does code that no longer loads, as long as the last that did counts; it is among the problems all the same.
     """
     site = doors.site
     problems = []
@@ -34,17 +35,20 @@ def readyz(doors: Doors, _: Call) -> Answer:
 
         problem = problem_of(error)
         problems.append({"what": problem.what, "where": problem.where, "next": problem.next})
+    is_ready, trouble = not problems, site.code.trouble
+    if is_ready and trouble is not None:
+        problems.append({"what": trouble.what, "where": trouble.where, "next": trouble.next})
     document = {
-        "status": "not ready" if problems else "ready",
+        "status": "ready" if is_ready else "not ready",
         "server": site.name,
         "problems": problems,
         "code": {
             "release": site.code.current.release,
-            "trouble": site.code.trouble and site.code.trouble.to_json(),
+            "trouble": trouble and trouble.to_json(),
         },
         "parts": [status.to_json() for status in doors.parts.status()],
     }
-    return Answer(document, 503 if problems else 200)
+    return Answer(document, 200 if is_ready else 503)
 
 
 def metrics(doors: Doors, _: Call) -> Response:

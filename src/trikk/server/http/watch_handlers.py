@@ -21,7 +21,7 @@ from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.server.sources.event_by_hand import NamedEvent, event_named
 from trikk.server.sources.webhook_signature import read_secret, verify
 from trikk.tracking.run_document import run_document
-from trikk.triggers.declared import Declared, trigger_named
+from trikk.triggers.declared import trigger_named
 from trikk.triggers.event_triggers import Webhook
 from trikk.triggers.tick_by_hand import end_named, tick_named
 from trikk.web.refused import Refused
@@ -69,20 +69,22 @@ class Decided(Given, frozen=True):
 def triggers(doors: Doors, _: Call) -> Answer:
     """List triggers: when each comes due next, what it started last, whether it is paused."""
     site = doors.site
-    rows = trigger_rows(site.project.journal, site.triggers().values(), site.clock.now())
-    return Answer({"triggers": [row.to_json() for row in rows]})
+    rows = trigger_rows(site.project.journal, site.known_triggers().values(), site.clock.now())
+    trouble = site.code.trouble and site.code.trouble.to_json()
+    return Answer({"triggers": [row.to_json() for row in rows], "trouble": trouble})
 
 
 def trigger(doors: Doors, call: Call) -> Answer:
     """Show one trigger: in words, its next five times, and what became of the last ones."""
     site = doors.site
-    return Answer(trigger_details(site.project.journal, _declared(doors, call), site.clock.now()).to_json())
+    declared = trigger_named(site.known_triggers(), call.path["trigger"])
+    return Answer(trigger_details(site.project.journal, declared, site.clock.now()).to_json())
 
 
 def fire(doors: Doors, call: Call) -> Answer:
     """Start a trigger's run by hand, or find the one that its moment has."""
     site, body = doors.site, call.body
-    declared, now = _declared(doors, call), site.clock.now()
+    declared, now = trigger_named(site.triggers(), call.path["trigger"]), site.clock.now()
     tick = None if body.tick is None else tick_named(declared, body.tick)
     graph = site.graphs()[declared.pipeline]
     moment = datetime.fromtimestamp(now, UTC)
@@ -125,7 +127,8 @@ def unpause(doors: Doors, call: Call) -> Answer:
 
 
 def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer:
-    site, declared = doors.site, _declared(doors, call)
+    site = doors.site
+    declared = trigger_named(site.known_triggers(), call.path["trigger"])
     now = datetime.fromtimestamp(site.clock.now(), UTC)
     named = getattr(call.body, "until", None)
     until = None if named is None else end_named(declared, named, now)
@@ -133,10 +136,6 @@ def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer:
     set_paused(ledger, declared, paused=paused, by=who(call), why=why, now=now, until=until)
     site.wake_all()  # sources hold back what a paused trigger does not take
     return trigger(doors, call)
-
-
-def _declared(doors: Doors, call: Call) -> Declared:
-    return trigger_named(doors.site.triggers(), call.path["trigger"])
 
 
 def monitors(doors: Doors, _: Call) -> Answer:

@@ -7,12 +7,13 @@ else was faster, it is read and decided again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from trikk.core.errors import Conflict
+from trikk.core.errors import Conflict, RecordError
 from trikk.core.values import JSON
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.triggers.declared import Declared
@@ -45,6 +46,20 @@ def standing_of(ledger: Ledger, trigger: str, now: datetime) -> Standing | None:
     entry = ledger.last(subject_of(trigger))
     state = TriggerState.of(entry)
     return None if entry is None or state is None else Standing(entry, state.at(now))
+
+
+def taken_in(ledger: Ledger) -> dict[str, Declared]:
+    """The triggers that servers go by, by name: what is known of them without the project's code.
+
+    Those that are no longer declared are left out, and those of which what is written can't be read.
+    """
+    triggers = {}
+    for subject in ledger.subjects(TRIGGERS):
+        entry = ledger.last(subject)
+        if entry is not None and entry.kind != TriggerEntry.RETIRED:
+            with suppress(RecordError):
+                triggers[subject.removeprefix(TRIGGERS)] = TriggerState.read(entry.body).declared
+    return triggers
 
 
 def adopt(ledger: Ledger, declared: Declared, now: datetime) -> Standing:
