@@ -21,7 +21,7 @@ from trikk.server.schedule.trigger_standing import adopt
 
 CODE = """
 from datetime import date
-from trikk import pipeline, step
+from trikk import approval, pipeline, step
 from trikk.triggers import AfterRun, Cron, Event, Interval
 
 @step
@@ -45,6 +45,10 @@ def nightly(day: date, event: Event | None = None):
 @pipeline(triggers=[AfterRun("nightly")])
 def broken():
     fail()
+
+@pipeline(triggers=[Interval("1d", name="asking")])
+def asks(day: date):
+    note(day, None, after=approval("publish?"))
 """
 
 
@@ -57,11 +61,12 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 def test_triggers_are_listed_for_programs_and_people(city: Folder) -> None:
     rows = city.good("triggers")
-    assert [list(row) for row in rows] == [["name", "pipeline", "kind", "next", "last", "paused"]] * 3
+    assert [list(row) for row in rows] == [["name", "pipeline", "kind", "next", "last", "paused"]] * 4
     assert [(row["name"], row["pipeline"], row["kind"]) for row in rows] == [
         ("nightly-cron", "nightly", "cron"),
         ("often", "nightly", "interval"),
         ("broken-after-run", "broken", "after-run"),
+        ("asking", "asks", "interval"),
     ]
     assert rows[0]["next"].endswith(":00:00+00:00")
     assert (rows[2]["next"], rows[2]["last"], rows[2]["paused"]) == (None, None, False)
@@ -105,6 +110,18 @@ def test_a_time_that_is_not_scheduled_is_said_to_be_none(city: Folder) -> None:
     assert done.code == 0
     assert "note: nightly-cron does not come due at 2026-11-06 05:00 CET" in done.err
     assert "come due" not in city.trikk("fire", "nightly-cron", "--for", "2026-11-06T04:00").err
+
+
+def test_a_run_that_waits_for_people_is_shown_to_hold_up_its_trigger(city: Folder) -> None:
+    assert city.good("triggers", "asking")["held_up"] is None
+    run = city.failed("fire", "asking", code=3)["id"]
+    city.good("fire", "asking", "--for", "2026-11-02")
+    held = city.good("triggers", "asking")["held_up"]
+    assert (held["run"], held["asks"], held["waiting"]) == (run, ["publish?"], 1)
+    assert f'held up    by run {run}, which asks "publish?" since ' in city.trikk("triggers", "asking").out
+    assert "; 1 run behind it: trikk approvals" in city.trikk("triggers", "asking").out
+    assert city.good("approve", run, "--why", "fine")["state"] == "succeeded"
+    assert city.good("triggers", "asking")["held_up"] is None
 
 
 def test_a_run_by_hand_that_fails_is_told_as_any_other(city: Folder) -> None:
@@ -170,7 +187,7 @@ def test_while_the_code_does_not_load_triggers_are_shown_and_paused_as_servers_k
     (city.root / "pipelines.py").write_text(CODE + "\nimport polarz\n")
     try:
         done = city.trikk("triggers", "--json")
-        assert [row["name"] for row in done.json] == ["broken-after-run", "nightly-cron", "often"]
+        assert [row["name"] for row in done.json] == ["asking", "broken-after-run", "nightly-cron", "often"]
         assert "the project's code does not load: " in done.err
         assert "polarz" in done.err
         assert "nightly-cron" in city.trikk("triggers").out

@@ -86,10 +86,10 @@ class Folder:
         assert done.code == 0, done
         return done.json
 
-    def failed(self, *arguments: str) -> Any:
-        """Run the command with --json, which must fail (exit code 1) but print its document."""
+    def failed(self, *arguments: str, code: int = 1) -> Any:
+        """Run the command with --json, which must exit with this code but print its document."""
         done = self.trikk(*arguments, "--json")
-        assert done.code == 1, done
+        assert done.code == code, done
         return done.json
 
     def refused(self, *arguments: str, code: int = 2) -> dict[str, str]:

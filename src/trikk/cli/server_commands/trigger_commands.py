@@ -15,6 +15,7 @@ from trikk.cli.printing import echo, json_option, print_json, state_text, style,
 from trikk.cli.run_commands.execute import finish
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.errors import ParameterError, TrikkError
+from trikk.core.text import counted
 from trikk.core.zones import zone_of
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
@@ -252,6 +253,12 @@ def _show(details: TriggerDetails) -> None:
             style("away", fg="red"),
             f"       since {_local(away['since'], zone)}: {away['what']}; {away['next']}",
         )
+    if held := details.held_up:
+        asks = " and ".join(f'"{question}"' for question in held["asks"])
+        behind = f"; {counted(held['waiting'], 'run')} behind it" if held["waiting"] else ""
+        since = _local(held["since"], zone)
+        text = f"    by run {held['run']}, which asks {asks} since {since}{behind}: trikk approvals"
+        echo("  ", style("held up", fg="yellow"), text)
     for number, tick in enumerate(details.coming):
         echo(f"  {'next' if number == 0 else '':<10} {_local(tick, zone)}")
     if not details.happened:

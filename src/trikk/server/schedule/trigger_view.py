@@ -7,14 +7,18 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from trikk.core.clock import iso
 from trikk.core.errors import RecordError, UnknownName
 from trikk.core.record import Record
 from trikk.core.values import JSON
-from trikk.runs.journals.journal import Journal
+from trikk.runs.journals.journal import Journal, RunRow
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.living_servers import living
+from trikk.runs.run_state import RunState
+from trikk.runs.states import RunStatus
 from trikk.server.schedule.trigger_standing import Standing, standing_of
 from trikk.triggers.clock_triggers import ClockTrigger
+from trikk.triggers.declaration import Overlap
 from trikk.triggers.declared import Declared
 from trikk.triggers.due_ticks import next_tick
 from trikk.triggers.trigger_state import TriggerEntry, described, subject_of, tick_text
@@ -63,6 +67,8 @@ class TriggerDetails(Record, frozen=True):
         declaration: the trigger as JSON.
         differs: whether servers go by another declaration than this one.
         away: why what it waits for can't be looked at, as a living server says: what, next, since; None if it can.
+        held_up: the run that waits for people, and keeps later ones from starting: run, asks, since, and how
+            many wait behind it; None if none does.
         coming: the next five moments, ISO in its time zone.
         happened: what became of its last ticks, and who paused it, the newest first: kind, at, and of tick, run,
             state, why, by, until, first, last, count those that there are.
@@ -74,6 +80,7 @@ class TriggerDetails(Record, frozen=True):
     declaration: dict[str, Any]
     differs: bool
     away: dict[str, Any] | None
+    held_up: dict[str, Any] | None
     coming: tuple[str, ...]
     happened: tuple[dict[str, Any], ...]
 
@@ -111,9 +118,33 @@ def trigger_details(journal: Journal, declared: Declared, now: float, *, ticks: 
         declaration=declared.trigger.to_json(),
         differs=differs,
         away=next((s.says[source] for s in living(journal.servers(), now) if s.says.get(source)), None),
+        held_up=_held_up(journal, declared),
         coming=tuple(coming),
         happened=tuple(_told(journal, entry) for entry in reversed(newest_entries(journal, name, ticks))),
     )
+
+
+def _held_up(journal: Journal, declared: Declared) -> dict[str, Any] | None:
+    """The oldest run of a trigger that waits for people, where others of it have to wait until it is over."""
+    if declared.trigger.overlap not in (Overlap.QUEUE, Overlap.SKIP):
+        return None
+    asking = _rows(journal, declared, RunStatus.WAITING)
+    if not asking:
+        return None
+    run = asking[-1].id
+    questions = RunState.fold(run, journal.events(run)).open_approvals()
+    return {
+        "run": run,
+        "asks": [each.question for each in questions],
+        "since": iso(min((each.asked for each in questions), default=asking[-1].created)),
+        "waiting": len(_rows(journal, declared, RunStatus.QUEUED)),
+    }
+
+
+def _rows(journal: Journal, declared: Declared, state: RunStatus) -> list[RunRow]:
+    """The runs of a trigger that are in a state, the newest first."""
+    rows = journal.runs(pipeline=declared.pipeline, state=state, limit=None)
+    return [row for row in rows if row.origin.get("trigger") == declared.name]
 
 
 def newest_entries(ledger: Ledger, trigger: str, count: int) -> list[Entry]:
