@@ -100,12 +100,12 @@ class PlainJournal:
         state: str | None = None,
         limit: int | None = 20,
         offset: int = 0,
+        before: str | None = None,
     ) -> list[RunRow]:
-        found = [
-            row
-            for row in reversed(self._rows.values())
-            if pipeline in (None, row.pipeline) and state in (None, row.state)
-        ]
+        newest_first = list(reversed(self._rows.values()))
+        if before is not None:
+            newest_first = newest_first[newest_first.index(self.row(before)) + 1 :]
+        found = [row for row in newest_first if pipeline in (None, row.pipeline) and state in (None, row.state)]
         return [_own(row) for row in found[offset : None if limit is None else offset + limit]]
 
     def count(self, *, pipeline: str | None = None, state: str | None = None) -> int:

@@ -269,7 +269,11 @@ def test_runs_are_listed_the_newest_created_first_with_filters_and_pages(journal
     assert [row.id for row in journal.runs(pipeline="odd")] == ["r5", "r3", "r1"]
     assert [row.id for row in journal.runs(state="running")] == ["r2", "r1", "r0"]
     assert [row.id for row in journal.runs(pipeline="even", state="running", limit=None)] == ["r2", "r0"]
-    assert journal.runs(limit=0) == journal.runs(offset=6) == []
+    assert [row.id for row in journal.runs(limit=2, before="r4")] == ["r3", "r2"]
+    assert [row.id for row in journal.runs(pipeline="even", state="running", before="r3")] == ["r2", "r0"]
+    assert journal.runs(limit=0) == journal.runs(offset=6) == journal.runs(before="r0") == []
+    with pytest.raises(UnknownName):
+        journal.runs(before="")
     assert (journal.count(), journal.count(pipeline="odd"), journal.count(state="running")) == (6, 3, 3)
     assert journal.count(pipeline="even", state="queued") == 1
     assert journal.runs()[0] == journal.row("r5")

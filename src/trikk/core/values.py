@@ -12,11 +12,14 @@ import math
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from trikk.core.errors import UsageError
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+if TYPE_CHECKING:
+    JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+else:
+    JSON = Any  # msgspec knows no recursive alias: to it, a record's field of this type may hold anything
 _TAG = "$"
 _EXACT = (str, int, float, bool)
 _SAME = {str, int, bool, type(None)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trikk.core.errors import UsageError
 
 JSON_TYPE = "application/json"
@@ -19,6 +21,8 @@ class Refused(UsageError):
         *,
         where: str | None = None,
         next: str | None = None,  # noqa: A002
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(what, where=where, next=next)
         self.status = status
+        self.headers = dict(headers or {})  # of the answer, such as `allow`; names in lower case

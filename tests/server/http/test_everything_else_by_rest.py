@@ -195,7 +195,22 @@ def test_tables_and_artifacts_are_shown(
     part = server.client.get(path, headers={"range": "bytes=4-9"})
     assert (part.status_code, part.content) == (206, whole.content[4:10])
     assert server.client.get(path, headers={"if-none-match": f'"{digest}"'}).status_code == 304
-    assert server.client.get(path, headers={"range": "bytes=999999999-"}).status_code == 416
+    size = len(whole.content)
+    parts = {"bytes=0-": whole.content, "bytes=-3": whole.content[-3:], "bytes=5-5": whole.content[5:6]}
+    for wanted, content in parts.items():
+        answer = server.client.get(path, headers={"range": wanted})
+        assert (answer.status_code, answer.content) == (206, content)
+        assert answer.headers["content-length"] == str(len(content))
+        assert answer.headers["content-range"].endswith(f"/{size}")
+    for ignored in ("bytes=9-4", "bytes=0-1,4-5", "lines=0-1", "bytes=-"):
+        assert server.client.get(path, headers={"range": ignored}).status_code == 200
+    changed = server.client.get(path, headers={"range": "bytes=4-9", "if-range": '"another"'})
+    assert (changed.status_code, changed.content) == (200, whole.content)
+    head = server.client.head(path, headers={"range": "bytes=4-9"})
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(size))
+    beyond = server.client.get(path, headers={"range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+    assert beyond.json()["next"]
     assert server.get(f"/artifacts/{'0' * 64}", 404)["next"]
     assert server.get("/artifacts/trikk.toml", 404)["next"]
 

@@ -76,6 +76,36 @@ def test_a_repeated_request_gets_the_same_run(server: RunningServer) -> None:
     assert server.post("/runs", body, 201)["id"] != first["id"]
 
 
+def test_pages_of_runs_are_not_shifted_by_new_ones(server: RunningServer, place: ServedProject) -> None:
+    for n in range(5):
+        place.project.journal.create(f"paged{n}", "paged", {}, at=float(n))
+    first = server.get("/runs", pipeline="paged", limit=2)
+    place.project.journal.create("paged5", "paged", {}, at=5.0)
+    second = server.get("/runs", pipeline="paged", limit=2, cursor=first["next"])
+    last = server.get("/runs", pipeline="paged", limit=2, cursor=second["next"])
+    pages = [[row["id"] for row in page["runs"]] for page in (first, second, last)]
+    assert pages == [["paged4", "paged3"], ["paged2", "paged1"], ["paged0"]]
+    assert last["next"] is None
+    assert server.get("/runs", 404, cursor="no such place")["next"]
+
+
+def test_a_document_that_the_client_has_is_not_sent_again(server: RunningServer) -> None:
+    run = server.run("add", n=11)["id"]
+    first = server.client.get(f"/api/v1/runs/{run}")
+    for known in (first.headers["etag"], f'"other", W/{first.headers["etag"]}', "*"):
+        again = server.client.get(f"/api/v1/runs/{run}", headers={"if-none-match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    other = server.client.get(f"/api/v1/runs/{run}", headers={"if-none-match": '"other"'})
+    assert (other.status_code, other.content) == (200, first.content)
+    head = server.client.head(f"/api/v1/runs/{run}")
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(first.content)))
+    # Of a run that goes on, so that the stream has no end.
+    waits = server.post("/runs", {"pipeline": "waits", "parameters": {"file": "never"}}, 201)["id"]
+    stream = server.client.head(f"/api/v1/runs/{waits}/events")
+    assert (stream.status_code, stream.headers["content-type"][:17]) == (200, "text/event-stream")
+    server.client.post(f"/api/v1/runs/{waits}/cancel")
+
+
 def test_of_many_callers_with_one_key_each_gets_the_one_run(server: RunningServer) -> None:
     body = {"pipeline": "add", "parameters": {"n": 4}}
     answers: list[httpx.Response] = []
@@ -122,8 +152,8 @@ def test_a_key_counts_for_seven_days() -> None:
         ({"pipeline": "add", "parameters": {"n": "one"}}, 422, "n: 'one' does not fit"),
         ({"pipeline": "add"}, 422, "n: missing"),
         ({"pipeline": "add", "parameters": {"n": 1, "m": 2}}, 422, "m: no such parameter"),
-        ({"pipeline": "ad", "parameters": {"n": 1}}, 422, "no pipeline 'ad'"),
-        ({"pipeline": "../add"}, 422, "no pipeline"),
+        ({"pipeline": "ad", "parameters": {"n": 1}}, 404, "no pipeline 'ad'"),
+        ({"pipeline": "../add"}, 422, "$.pipeline"),
         ({"pipeline": "add", "parameters": [1]}, 422, "$.parameters"),
         ({"pipeline": "add", "parameter": {"n": 1}}, 422, "parameter"),
         ({"pipeline": 5}, 422, "$.pipeline"),

@@ -6,7 +6,7 @@ of many processes one opens it; everything after that is added on condition that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trikk.alerts.incidents.decision import Change, Decision
@@ -53,9 +53,27 @@ class Book:
         return self._fold(*listed[incident])
 
     def all(self) -> list[Incident]:
-        """Every incident, the oldest opening first."""
-        incidents = (self._fold(cause, number) for cause, number in self._listed())
-        return [incident for incident in incidents if incident.state]
+        """Every incident, by cause in the order of their first ones."""
+        return list(self.each())
+
+    def each(self, *, after: str | None = None, open_only: bool = False) -> Iterator[Incident]:
+        """Incidents one by one as they are read; those behind one, by its id, or all.
+
+        Raises:
+            UnknownName: if there is no incident of that id.
+        """
+        listed = self._listed()
+        if after is not None:
+            ids = ["{}-{}".format(*pair) for pair in listed]
+            if after not in ids:
+                raise UnknownName("incident", after, ids)
+            listed = listed[ids.index(after) + 1 :]
+        for cause, number in listed:
+            if open_only and f"{cause}-{number}" in self._closed:
+                continue
+            incident = self._fold(cause, number)
+            if incident.is_open if open_only else incident.state:
+                yield incident
 
     def unfinished(self) -> list[Incident]:
         """The incidents that are open or have something to tell yet; the others are listed as closed, once."""
@@ -69,7 +87,7 @@ class Book:
 
     def open(self) -> list[Incident]:
         """The incidents that are open; nothing is written, so that it can be asked while the journal is locked."""
-        return [incident for incident in self._not_closed() if incident.is_open]
+        return list(self.each(open_only=True))
 
     def _not_closed(self) -> list[Incident]:
         listed = [pair for pair in self._listed() if "{}-{}".format(*pair) not in self._closed]

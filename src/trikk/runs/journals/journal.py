@@ -180,8 +180,16 @@ class Journal(Ledger, ServerBeats, Protocol):
         state: str | None = None,
         limit: int | None = 20,
         offset: int = 0,
+        before: str | None = None,
     ) -> list[RunRow]:
-        """Lines of runs, the newest created first; `limit=None` for all."""
+        """Lines of runs, the newest created first; `limit=None` for all.
+
+        With `before`, a run's id, those that were created before it: a page that runs created meanwhile don't
+        shift, and that costs the same however far back it is, unlike one by `offset`.
+
+        Raises:
+            UnknownName: if there is no run `before`.
+        """
 
     def each_run(self, *, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:
         """All lines that `runs` would give, one by one, as they were at one moment.

@@ -279,6 +279,13 @@ class SqlJournal(SqlLedger, Journal, ABC):
 
     # ---- rows
 
+    def _seq_of(self, run: str) -> int:
+        self._known(run)
+        rows = self._read("place", run=run)
+        if not rows:
+            raise self._unknown(run)
+        return int(rows[0][0])
+
     def row(self, run: str) -> RunRow:
         self._known(run)
         rows = self._read("run", run=run)
@@ -293,8 +300,10 @@ class SqlJournal(SqlLedger, Journal, ABC):
         state: str | None = None,
         limit: int | None = 20,
         offset: int = 0,
+        before: str | None = None,
     ) -> list[RunRow]:
-        where, values = sqltext.where(pipeline, state, self.mark)
+        seq = None if before is None else self._seq_of(before)
+        where, values = sqltext.where(pipeline, state, self.mark, before=seq)
         values |= {"limit": _EVERYTHING if limit is None else limit, "offset": offset}
         with sqlrows.collector_paused():
             return sqlrows.rows(self._select(self._sql["runs"].replace("$where", where), values))

@@ -45,13 +45,17 @@ def script(file: str, schema: str) -> str:
     return _text(file).replace("$schema", schema)
 
 
-def where(pipeline: str | None, state: str | None, mark: str) -> tuple[str, dict[str, Any]]:
-    """The WHERE clause of `runs` and `count`, and its values."""
-    values = {name: text for name, text in (("pipeline", pipeline), ("state", state)) if text is not None}
+def where(
+    pipeline: str | None, state: str | None, mark: str, *, before: int | None = None
+) -> tuple[str, dict[str, Any]]:
+    """The WHERE clause of `runs` and `count`, and its values; `before` is the `seq` of the run that follows."""
+    values: dict[str, Any] = {k: v for k, v in (("pipeline", pipeline), ("state", state)) if v is not None}
     if not all(is_plain(text) for text in values.values()):
         return "WHERE 1 = 0", {}
-    clause = " AND ".join(f"{name} = {mark.format(name)}" for name in values)
-    return (f"WHERE {clause}" if clause else ""), values
+    terms = [f"{name} = {mark.format(name)}" for name in values]
+    if before is not None:
+        terms, values = [*terms, f"seq < {mark.format('before')}"], {**values, "before": before}
+    return (f"WHERE {' AND '.join(terms)}" if terms else ""), values
 
 
 @cache

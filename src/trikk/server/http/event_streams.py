@@ -22,7 +22,6 @@ from trikk.runs.journals.journal import Event
 from trikk.runs.states import OVER
 from trikk.server.http.json_answers import encoded
 
-EVENTS_TYPE = "text/event-stream"
 _log = logging.getLogger("trikk.server")
 _LOOK, _SHARE = 0.2, 20.0  # seconds between looks, or so many times what the last one took
 _BEAT = 15.0  # seconds after which a comment tells reader and proxies that the stream is alive

@@ -11,19 +11,27 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from trikk.core.digests import digest_json
 from trikk.core.errors import Conflict
 from trikk.core.values import JSON
 from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added, Entry, Ledger
-from trikk.server.http.routes import Call, who
+from trikk.server.http.routes import Call, Given, who
 from trikk.web.refused import Refused
 
 KIND = "request.accepted"
+_PRINTABLE = "[!-~]([ -~]*[!-~])?"  # in ASCII; a header field's value has no blanks at its ends
 COUNTS_FOR = 7 * 86_400.0  # seconds
-_LONGEST_KEY = 255
+
+
+class Keyed(Given, frozen=True, rename={"key": "idempotency-key"}):
+    """The header field by which a client knows its request again."""
+
+    key: Annotated[str, Meta(pattern=f"^{_PRINTABLE}$", min_length=1, max_length=255)] = ""  # a random UUID, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +54,8 @@ class KeyedRequest:
 
     @classmethod
     def of(cls, call: Call, pipeline: str, asked: Mapping[str, JSON]) -> KeyedRequest:
-        """The request that a call makes.
-
-        Raises:
-            Refused: 400 if its key can't be one.
-        """
-        key = call.headers.get("idempotency-key", "")
-        whole = 0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()
-        if "idempotency-key" in call.headers and not whole:
-            problem = f"an Idempotency-Key has 1 to {_LONGEST_KEY} printable ASCII characters"
-            raise Refused(400, problem, next="send a random UUID, and the same one when you repeat the request")
-        return cls(pipeline, asked, call.caller, key, who(call))
+        """The request that a call makes."""
+        return cls(pipeline, asked, call.caller, call.fields.key, who(call))
 
     @property
     def digest(self) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from trikk.server.http import data_handlers as data
-from trikk.server.http import health_handlers as health
-from trikk.server.http import run_actions as act
-from trikk.server.http import run_handlers as runs
-from trikk.server.http import watch_handlers as watch
-from trikk.server.http.routes import API, Route, Said
+from trikk.server.http.doors import Doors
+from trikk.server.http.handlers import data_handlers as data
+from trikk.server.http.handlers import health_handlers as health
+from trikk.server.http.handlers import run_actions as act
+from trikk.server.http.handlers import run_handlers as runs
+from trikk.server.http.handlers import watch_handlers as watch
+from trikk.server.http.openapi import description
+from trikk.server.http.paging import PageQuery
+from trikk.server.http.request_keys import Keyed
+from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, TEXT_TYPE, Answer, Call, Route, Said
 
 _RUN, _TRIGGER, _INCIDENT = (
     f"{API}/runs/{{run}}",
@@ -17,36 +22,59 @@ _RUN, _TRIGGER, _INCIDENT = (
     f"{API}/incidents/{{incident:path}}",
 )
 
+
+def describe_api(_: Doors, __: Call) -> Answer[dict[str, Any]]:
+    """Describe all of this, as OpenAPI 3.1."""
+    return Answer(_description())
+
+
+@cache
+def _description() -> dict[str, Any]:
+    return description(ROUTES)
+
+
 ROUTES = (
     Route("GET", "/healthz", health.healthz),
-    Route("GET", "/readyz", health.readyz),
-    Route("GET", "/metrics", health.metrics, answer=str),
-    Route("GET", f"{API}/pipelines", runs.pipelines),
-    Route("GET", f"{API}/runs", runs.runs, query=runs.RunsQuery),
-    Route("POST", f"{API}/runs", runs.start_run, body=runs.NewRun, status=201),
-    Route("GET", _RUN, runs.run),
-    Route("GET", f"{_RUN}/events", runs.events, answer=Any),
-    Route("POST", f"{_RUN}/cancel", act.cancel, body=Said),
-    Route("POST", f"{_RUN}/resume", act.resume, body=act.ResumeWith, status=202),
-    Route("POST", f"{_RUN}/replay", act.replay, body=Said, status=201),
-    Route("GET", f"{_RUN}/comparison", act.comparison),
+    Route("GET", "/readyz", health.readyz, statuses=(200, 503)),
+    Route("GET", "/metrics", health.metrics, content=TEXT_TYPE),
+    Route("GET", f"{API}/openapi.json", describe_api),
+    Route("GET", f"{API}/pipelines", runs.list_pipelines),
+    Route("GET", f"{API}/runs", runs.list_runs, query=runs.RunsQuery, refusals=(404,)),
+    Route(
+        "POST", f"{API}/runs", runs.start_run, body=runs.NewRun, fields=Keyed, statuses=(201, 200), refusals=(404,)
+    ),
+    Route("GET", _RUN, runs.show_run),
+    Route(
+        "GET", f"{_RUN}/events", runs.follow_run, content=EVENTS_TYPE, fields=runs.StreamAfter, statuses=(200, 204)
+    ),
+    Route("POST", f"{_RUN}/cancel", act.cancel_run, body=Said, statuses=(200, 202)),
+    Route("POST", f"{_RUN}/resume", act.resume_run, body=act.ResumeWith, statuses=(202,)),
+    Route("POST", f"{_RUN}/replay", act.replay_run, body=Said, fields=Keyed, statuses=(201, 200)),
+    Route("GET", f"{_RUN}/comparison", act.compare_replay, refusals=(409,)),
     Route("POST", f"{_RUN}/approve", watch.approve, body=watch.Decided),
     Route("POST", f"{_RUN}/refuse", watch.refuse, body=watch.Decided),
-    Route("GET", f"{API}/triggers", watch.triggers),
-    Route("GET", _TRIGGER, watch.trigger),
-    Route("POST", f"{_TRIGGER}/fire", watch.fire, body=watch.FireAs, status=201),
-    Route("POST", f"{_TRIGGER}/pause", watch.pause, body=watch.PauseUntil),
-    Route("POST", f"{_TRIGGER}/unpause", watch.unpause, body=Said),
-    Route("POST", "/hooks/{hook}", watch.hook, body=bytes, status=201),
-    Route("GET", f"{API}/tables", data.tables),
-    Route("GET", f"{API}/tables/{{table}}", data.table, query=data.TableQuery),
-    Route("GET", f"{API}/models", data.models),
-    Route("GET", f"{API}/models/{{model}}", data.model),
-    Route("GET", f"{API}/monitors", watch.monitors),
-    Route("GET", f"{API}/monitors/{{monitor}}", watch.monitor, query=watch.MonitorQuery),
-    Route("GET", f"{API}/incidents", watch.incidents, query=watch.IncidentsQuery),
+    Route("GET", f"{API}/triggers", watch.list_triggers),
+    Route("GET", _TRIGGER, watch.show_trigger),
+    Route("POST", f"{_TRIGGER}/fire", watch.fire_trigger, body=watch.FireAs, statuses=(201, 200)),
+    Route("POST", f"{_TRIGGER}/pause", watch.pause_trigger, body=watch.PauseUntil),
+    Route("POST", f"{_TRIGGER}/unpause", watch.unpause_trigger, body=Said),
+    Route("POST", "/hooks/{hook}", watch.call_webhook, body=bytes, statuses=(201, 200), refusals=(401,)),
+    Route("GET", f"{API}/tables", data.list_tables, query=PageQuery),
+    Route("GET", f"{API}/tables/{{table}}", data.show_table, query=data.TableQuery),
+    Route("GET", f"{API}/models", data.list_models, query=PageQuery),
+    Route("GET", f"{API}/models/{{model}}", data.show_model),
+    Route("GET", f"{API}/monitors", watch.list_monitors, query=PageQuery),
+    Route("GET", f"{API}/monitors/{{monitor}}", watch.show_monitor, query=watch.MonitorQuery),
+    Route("GET", f"{API}/incidents", watch.list_incidents, query=watch.IncidentsQuery, refusals=(404,)),
     # In this order: an incident's id may have slashes, since a slice's value may.
-    Route("POST", f"{_INCIDENT}/acknowledge", watch.acknowledge, body=Said),
-    Route("GET", _INCIDENT, watch.incident),
-    Route("GET", f"{API}/artifacts/{{digest}}", data.artifact, answer=bytes),
+    Route("POST", f"{_INCIDENT}/acknowledge", watch.acknowledge_incident, body=Said),
+    Route("GET", _INCIDENT, watch.show_incident),
+    Route(
+        "GET",
+        f"{API}/artifacts/{{digest}}",
+        data.download_artifact,
+        content=BYTES_TYPE,
+        statuses=(200, 206),
+        refusals=(416,),
+    ),
 )

@@ -1,16 +1,18 @@
 """What a route is: a method and a path, what it takes, what answers, and what an answer is.
 
-The table of routes is the only place that knows paths. A description of the API can be made from it: bodies,
-queries and answers are types of which msgspec gives the JSON Schema.
+The table of routes is the only place that knows paths, and all that the description of the API is made from
+(`openapi.py`): bodies, queries, header fields and answers are types of which msgspec gives the JSON Schema.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 import msgspec
+
+from trikk.web.refused import JSON_TYPE
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from trikk.server.http.doors import Doors
 
 API = "/api/v1"
+EVENTS_TYPE = "text/event-stream"
+BYTES_TYPE = "application/octet-stream"
+TEXT_TYPE = "text/plain"
+NAME = "^[A-Za-z][A-Za-z0-9_-]{0,99}$"  # of a run, a pipeline, a table: as `trikk.core.names` has it
+T = TypeVar("T")
 
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +49,8 @@ class Call:
     path: Mapping[str, str]  # the names in the path
     query: Any  # as `Route.query` says
     body: Any  # as `Route.body` says; bytes for a raw one
-    headers: Mapping[str, str]  # names in lower case
+    fields: Any  # header fields, as `Route.fields` says
+    headers: Mapping[str, str]  # all of them, names in lower case
     caller: str  # who asks
 
 
@@ -52,10 +60,10 @@ def who(call: Call) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Generic[T]):
     """What goes back: a JSON document."""
 
-    document: Any
+    document: T
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -67,17 +75,40 @@ class Route:
     Attributes:
         method: GET or POST; HEAD goes with GET.
         path: with names in braces.
-        handler: answers, in a thread, so that it may wait for a database; its docstring says what it does.
-        answer: the type of the document of a success.
+        handler: answers, in a thread, so that it may wait for a database. Its name is the operation's, its
+            docstring says what it does; unless `content` is not JSON, it returns `Answer[type of the document]`.
+        content: the media type of a success.
         body: what a POST takes; an empty body is `{}`. `bytes` for one that the handler reads itself.
         query: what may follow the question mark.
-        status: of a success.
+        fields: the header fields that it reads, in lower case.
+        statuses: of successes; the first is the usual one.
+        refusals: statuses of problems beyond those that any route of its form has.
     """
 
     method: str
     path: str
-    handler: Callable[[Doors, Call], Answer | Response]
-    answer: Any = dict
+    handler: Callable[[Doors, Call], Answer[Any] | Response]
+    content: str = JSON_TYPE
     body: Any = Nothing
     query: type[Given] = Nothing
-    status: int = 200
+    fields: type[Given] = Nothing
+    statuses: tuple[int, ...] = (200,)
+    refusals: tuple[int, ...] = ()
+
+    @property
+    def operation(self) -> str:
+        """Its name among all operations."""
+        return self.handler.__name__
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something."""
+        return self.method != "GET"
+
+    @property
+    def answer(self) -> Any:
+        """The type of the document of a success; Any if it is no JSON."""
+        if self.content != JSON_TYPE:
+            return Any
+        (document,) = get_type_hints(self.handler)["return"].__args__
+        return document

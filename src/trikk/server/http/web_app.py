@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
+from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
 from trikk.server.http.json_answers import encoded
 from trikk.server.http.problems import PROBLEM_TYPE, RETRY_AFTER, problem_of
-from trikk.server.http.routes import Answer, Call, Route
+from trikk.server.http.routes import API, Answer, Call, Route
 from trikk.web.callers import Callers
 from trikk.web.refused import JSON_TYPE, Refused
 from trikk.web.request_body import Disconnected, Receive, RequestBodies, Scope, Send
@@ -73,14 +74,16 @@ class WebApp:
         try:
             async with self._bodies.read(dict(scope["headers"]), receive) as data:
                 call = _call(route, scope, data)
-                answer = await doors.workers.run(lambda: route.handler(doors, call), changes=route.method != "GET")
+                answer = await doors.workers.run(lambda: route.handler(doors, call), changes=route.changes)
         except Disconnected:
             doors.metrics.requests.labels(route.path, "499").inc()
             return
         except Exception as error:  # noqa: BLE001 - no client may get a stack trace, nor wait for ever
             response = problem_response(error)
         else:
-            response = _response(answer) if isinstance(answer, Answer) else answer
+            response = _response(answer, route, call.headers) if isinstance(answer, Answer) else answer
+        if scope["method"] == "HEAD" and isinstance(response, StreamingResponse):
+            response.body_iterator = _nothing()  # else a stream of events would go on for nobody
         doors.metrics.requests.labels(route.path, str(response.status_code)).inc()
         doors.metrics.seconds.observe(time.monotonic() - began)
         await response(scope, receive, send)
@@ -110,7 +113,7 @@ def _shared(send: Send, origin: str) -> Send:
     allowed = [
         (b"access-control-allow-origin", origin.encode()),
         (b"access-control-allow-methods", b"GET, POST"),
-        (b"access-control-allow-headers", b"content-type, idempotency-key, last-event-id, range"),
+        (b"access-control-allow-headers", b"content-type, idempotency-key, if-none-match, last-event-id, range"),
         (b"access-control-expose-headers", b"etag, location, retry-after"),
         (b"vary", b"origin"),
     ]
@@ -126,15 +129,25 @@ def _shared(send: Send, origin: str) -> Send:
 def problem_response(error: BaseException, **headers: str) -> Response:
     """The answer that explains an error."""
     problem = problem_of(error)
+    headers |= error.headers if isinstance(error, Refused) else {}
     if problem.status == 503:
-        headers["retry-after"] = str(RETRY_AFTER)
+        headers.setdefault("retry-after", str(RETRY_AFTER))
     if problem.status == 413:
         headers["connection"] = "close"  # what is left of the request is not read
     return Response(encoded(problem), problem.status, _safe(headers), PROBLEM_TYPE)
 
 
-def _response(answer: Answer) -> Response:
-    return Response(encoded(answer.document), answer.status, _safe(answer.headers), JSON_TYPE)
+def _response(answer: Answer[Any], route: Route, asked: Mapping[str, str]) -> Response:
+    """A document, or the word that the client has it already."""
+    body = encoded(answer.document)
+    if route.changes or answer.status != 200:
+        return Response(body, answer.status, _safe(answer.headers), JSON_TYPE)
+    tag = tag_of(body)
+    # It may be kept, and is asked for each time.
+    headers = _safe({**answer.headers, "etag": tag, "cache-control": "private, no-cache"})
+    if has_it(tag, asked):
+        return Response(status_code=304, headers=headers)
+    return Response(body, 200, headers, JSON_TYPE)
 
 
 def _safe(headers: Any) -> dict[str, str]:
@@ -142,8 +155,13 @@ def _safe(headers: Any) -> dict[str, str]:
     return {"cache-control": "no-store", "x-content-type-options": "nosniff", **headers}
 
 
+async def _nothing() -> AsyncIterator[bytes]:
+    for part in tuple[bytes]():
+        yield part
+
+
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
-    error = Refused(404, "there is nothing here", next="docs/server.md lists what there is")
+    error = Refused(404, "there is nothing here", next=f"{API}/openapi.json lists what there is")
     await problem_response(error, connection="close")(scope, receive, send)
 
 
@@ -153,12 +171,18 @@ def _call(route: Route, scope: Scope, data: bytes) -> Call:
     Raises:
         Refused: 400 if it can't be read, 415 if the body is of another kind, 422 if the route does not take it.
     """
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        headers[name.decode("latin-1")] = value.decode("latin-1")
-    return Call(
-        scope["path_params"], _query(route, scope["query_string"]), _body(route, headers, data), headers, LOCAL
-    )
+    headers = {name.decode("latin-1"): value.decode("latin-1").strip() for name, value in scope["headers"]}
+    if scope["method"] == "HEAD":
+        headers.pop("range", None)  # RFC 9110, 14.2: a part is asked for by GET alone
+    query, fields = _query(route, scope["query_string"]), _fields(route, headers)
+    return Call(scope["path_params"], query, _body(route, headers, data), fields, headers, LOCAL)
+
+
+def _fields(route: Route, headers: dict[str, str]) -> Any:
+    """The header fields that a route reads; no others are known to it, and all requests have some."""
+    known = {field.encode_name for field in msgspec.structs.fields(route.fields)}
+    given = {name: headers[name] for name in known & headers.keys()}
+    return _converted(lambda: msgspec.convert(given, route.fields, strict=False), "the head", 400)
 
 
 def _query(route: Route, text: bytes) -> Any:
@@ -189,12 +213,12 @@ def _body(route: Route, headers: dict[str, str], data: bytes) -> Any:
     return _converted(lambda: msgspec.json.decode(data or b"{}", type=route.body), "the body")
 
 
-def _converted(convert: Any, named: str) -> Any:
+def _converted(convert: Any, named: str, status: int = 422) -> Any:
     try:
         return convert()
     except msgspec.ValidationError as error:
         raise Refused(
-            422, f"{named} does not fit: {error}", next="docs/server.md says what each route takes"
+            status, f"{named} does not fit: {error}", next=f"{API}/openapi.json says what each route takes"
         ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(400, f"{named} is not JSON: {error}", next="send JSON in UTF-8") from error

@@ -4,6 +4,9 @@
 SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten
 FROM $schema.runs WHERE id = :run
 
+-- name: place
+SELECT seq FROM $schema.runs WHERE id = :run
+
 -- name: every_run
 SELECT id, pipeline, state, created, started, ended, parameters, origin, error, forgotten, chain, seq
 FROM $schema.runs

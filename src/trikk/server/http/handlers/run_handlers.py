@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta, field
 
 from trikk.core.errors import UnknownName
+from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.queued_run import enqueue
-from trikk.runs.journals.journal import Cause
+from trikk.runs.journals.journal import Cause, RunRow
 from trikk.runs.journals.ledger import Added
 from trikk.runs.states import OVER, RunStatus
 from trikk.server.http.doors import Doors
-from trikk.server.http.event_streams import EVENTS_TYPE
+from trikk.server.http.paging import Cursor, Limit, page_of
 from trikk.server.http.request_keys import KeyedRequest, run_for
-from trikk.server.http.routes import API, Answer, Call, Given
+from trikk.server.http.routes import API, EVENTS_TYPE, NAME, Answer, Call, Given
 from trikk.server.queue.queue_view import why_waiting
 from trikk.tracking.run_document import run_document
-from trikk.web.refused import Refused
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -29,34 +29,48 @@ _LARGEST_SEQ = 1 << 62
 class NewRun(Given, frozen=True):
     """A run that is asked for."""
 
-    pipeline: str
+    pipeline: Annotated[str, Meta(pattern=NAME)]
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
 class RunsQuery(Given, frozen=True):
     """Which runs are listed, the newest first."""
 
-    pipeline: str | None = None
+    pipeline: Annotated[str, Meta(pattern=NAME)] | None = None
     state: RunStatus | None = None
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 20
-    offset: Annotated[int, Meta(ge=0, le=1 << 40)] = 0
+    limit: Limit = 20
+    cursor: Cursor | None = None
 
 
-def pipelines(doors: Doors, _: Call) -> Answer:
+class RunsPage(Record, frozen=True):
+    """Runs, the newest first."""
+
+    runs: list[RunRow]
+    next: str | None  # the cursor of the next page; null on the last
+
+
+class StreamAfter(Given, frozen=True, rename={"last": "last-event-id"}):
+    """Where in a stream a reader is."""
+
+    last: Annotated[int, Meta(ge=0, le=_LARGEST_SEQ, description="The number of the last event.")] = 0
+
+
+def list_pipelines(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
     """List the project's pipelines: parameters and steps."""
     return Answer({"pipelines": [graph.to_json() for graph in doors.site.graphs().values()]})
 
 
-def runs(doors: Doors, call: Call) -> Answer:
+def list_runs(doors: Doors, call: Call) -> Answer[RunsPage]:
     """List runs, the newest first."""
     query: RunsQuery = call.query
     rows = doors.site.project.journal.runs(
-        pipeline=query.pipeline, state=query.state, limit=query.limit, offset=query.offset
+        pipeline=query.pipeline, state=query.state, limit=query.limit + 1, before=query.cursor
     )
-    return Answer({"runs": [row.to_json() for row in rows]})
+    page, cursor = page_of(rows, query.limit, lambda row: row.id)
+    return Answer(RunsPage(page, cursor))
 
 
-def start_run(doors: Doors, call: Call) -> Answer:
+def start_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Start a run: it is queued, and begins when its turn comes. With the same Idempotency-Key, the same run."""
     body: NewRun = call.body
     site = doors.site
@@ -67,8 +81,7 @@ def start_run(doors: Doors, call: Call) -> Answer:
         # Only now: who repeats a request is told of its run, even if the pipeline is gone or broken by then.
         graphs = site.graphs()
         if body.pipeline not in graphs:
-            unknown = UnknownName("pipeline", body.pipeline, graphs)
-            raise Refused(422, unknown.what, next=unknown.next)
+            raise UnknownName("pipeline", body.pipeline, graphs)
         origin: dict[str, JSON] = {"kind": "request", "by": request.by}
         origin |= {"key": request.key} if request.key else {}
         return enqueue(site.project, graphs[body.pipeline], body.parameters, origin, cause, at=now)
@@ -80,7 +93,7 @@ def start_run(doors: Doors, call: Call) -> Answer:
     return Answer(document, 201 if is_new else 200, {"location": f"{API}/runs/{run_id}"})
 
 
-def run(doors: Doors, call: Call) -> Answer:
+def show_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Show one run, as `trikk show --json` prints it."""
     project, run_id, now = doors.site.project, call.path["run"], doors.site.clock.now()
     document = run_document(project, run_id, now)
@@ -89,14 +102,11 @@ def run(doors: Doors, call: Call) -> Answer:
     return Answer(document)
 
 
-def events(doors: Doors, call: Call) -> Answer | Response:
+def follow_run(doors: Doors, call: Call) -> Response:
     """Follow a run's events as server-sent events, after the one that Last-Event-ID names, until it is over."""
     from starlette.responses import Response, StreamingResponse
 
-    text = call.headers.get("last-event-id", "").strip() or "0"
-    if not text.isdecimal() or not text.isascii() or int(text) > _LARGEST_SEQ:
-        raise Refused(400, "Last-Event-ID is not the number of an event", next="send the id of the last event")
-    run_id, after = call.path["run"], int(text)
+    run_id, after = call.path["run"], call.fields.last
     if not doors.streams.goes_on(run_id, after):
         return Response(status_code=204)  # which tells a browser not to come back
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -14,8 +15,9 @@ from trikk.execution.approvals.decisions import decide
 from trikk.monitoring.figures.monitor_summary import monitor_summary
 from trikk.monitoring.figures.records import Records, names
 from trikk.server.http.doors import Doors
+from trikk.server.http.paging import PageQuery, names_page, page_of
 from trikk.server.http.routes import API, Answer, Call, Given, Said, who
-from trikk.server.schedule.trigger_actions import fire as fire_by_hand
+from trikk.server.schedule.trigger_actions import fire
 from trikk.server.schedule.trigger_standing import set_paused
 from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.server.sources.event_by_hand import NamedEvent, event_named
@@ -45,7 +47,7 @@ class PauseUntil(Said, frozen=True):
     until: str | None = None  # a time, or the day at whose beginning it goes on by itself; ISO
 
 
-class IncidentsQuery(Given, frozen=True):
+class IncidentsQuery(PageQuery, frozen=True):
     """Which incidents are listed."""
 
     all: bool = False  # resolved ones, too
@@ -66,7 +68,7 @@ class Decided(Given, frozen=True):
     by: str = ""
 
 
-def triggers(doors: Doors, _: Call) -> Answer:
+def list_triggers(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
     """List triggers: when each comes due next, what it started last, whether it is paused."""
     site = doors.site
     rows = trigger_rows(site.project.journal, site.known_triggers().values(), site.clock.now())
@@ -74,14 +76,14 @@ def triggers(doors: Doors, _: Call) -> Answer:
     return Answer({"triggers": [row.to_json() for row in rows], "trouble": trouble})
 
 
-def trigger(doors: Doors, call: Call) -> Answer:
+def show_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Show one trigger: in words, its next five times, and what became of the last ones."""
     site = doors.site
     declared = trigger_named(site.known_triggers(), call.path["trigger"])
     return Answer(trigger_details(site.project.journal, declared, site.clock.now()).to_json())
 
 
-def fire(doors: Doors, call: Call) -> Answer:
+def fire_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Start a trigger's run by hand, or find the one that its moment has."""
     site, body = doors.site, call.body
     declared, now = trigger_named(site.triggers(), call.path["trigger"]), site.clock.now()
@@ -90,14 +92,14 @@ def fire(doors: Doors, call: Call) -> Answer:
     moment = datetime.fromtimestamp(now, UTC)
     named = NamedEvent(path=body.path, payload=body.payload, key=body.key, id=body.id, run=body.run)
     event = event_named(site.project, declared, named, moment)
-    fired = fire_by_hand(site.project, declared, graph, tick=tick, event=event, by=who(call), now=moment)
+    fired = fire(site.project, declared, graph, tick=tick, event=event, by=who(call), now=moment)
     if not fired.repeated:
         site.wake("queue")
     document = run_document(site.project, fired.run, now)
     return Answer(document, 200 if fired.repeated else 201, {"location": f"{API}/runs/{fired.run}"})
 
 
-def hook(doors: Doors, call: Call) -> Answer:
+def call_webhook(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Take a signed call of a webhook: start the run that it calls for, or find it."""
     site, name = doors.site, call.path["hook"]
     known = site.triggers().values()
@@ -116,17 +118,17 @@ def hook(doors: Doors, call: Call) -> Answer:
     return Answer({"run": fired.run or None, "why": fired.why}, 201 if is_new else 200)
 
 
-def pause(doors: Doors, call: Call) -> Answer:
+def pause_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Let a trigger start nothing until it is unpaused, or the time that is given has come."""
     return _set_paused(doors, call, paused=True)
 
 
-def unpause(doors: Doors, call: Call) -> Answer:
+def unpause_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Let a trigger start runs again; what came due meanwhile is not made up for, but for events that wait."""
     return _set_paused(doors, call, paused=False)
 
 
-def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer:
+def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer[dict[str, Any]]:
     site = doors.site
     declared = trigger_named(site.known_triggers(), call.path["trigger"])
     now = datetime.fromtimestamp(site.clock.now(), UTC)
@@ -135,16 +137,17 @@ def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer:
     ledger, why = site.project.journal, call.body.why
     set_paused(ledger, declared, paused=paused, by=who(call), why=why, now=now, until=until)
     site.wake_all()  # sources hold back what a paused trigger does not take
-    return trigger(doors, call)
+    return show_trigger(doors, call)
 
 
-def monitors(doors: Doors, _: Call) -> Answer:
+def list_monitors(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """List the monitors that have been evaluated, each with its newest labelled window."""
     ledger = doors.site.project.journal
-    return Answer({"monitors": [monitor_summary(ledger, name).to_json() for name in names(ledger)]})
+    listed, cursor = names_page(names(ledger), call.query)
+    return Answer({"monitors": [monitor_summary(ledger, name).to_json() for name in listed], "next": cursor})
 
 
-def monitor(doors: Doors, call: Call) -> Answer:
+def show_monitor(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Show a monitor's last windows: figures of all cases and of slices."""
     query: MonitorQuery = call.query
     records = Records(doors.site.project.journal, call.path["monitor"])
@@ -156,21 +159,22 @@ def monitor(doors: Doors, call: Call) -> Answer:
     return Answer({"monitor": spec.to_json(), "kind": kind, "windows": [window.to_json() for window in windows]})
 
 
-def incidents(doors: Doors, call: Call) -> Answer:
+def list_incidents(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """List open incidents, or all."""
-    book = Book(doors.site.project.journal)
-    listed = book.all() if call.query.all else book.open()
-    return Answer({"incidents": [incident.to_json() for incident in listed]})
+    query: IncidentsQuery = call.query
+    listed = Book(doors.site.project.journal).each(after=query.cursor, open_only=not query.all)
+    page, cursor = page_of(list(islice(listed, query.limit + 1)), query.limit, lambda incident: incident.id)
+    return Answer({"incidents": [incident.to_json() for incident in page], "next": cursor})
 
 
-def incident(doors: Doors, call: Call) -> Answer:
+def show_incident(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Show one incident and everything that happened to it."""
     book = Book(doors.site.project.journal)
     shown = book.get(call.path["incident"])
     return Answer({**shown.to_json(), "timeline": book.entries(shown)})
 
 
-def acknowledge(doors: Doors, call: Call) -> Answer:
+def acknowledge_incident(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Say that somebody knows of an incident."""
     book = Book(doors.site.project.journal)
     said: Said = call.body
@@ -178,17 +182,17 @@ def acknowledge(doors: Doors, call: Call) -> Answer:
     return Answer(done.to_json())
 
 
-def approve(doors: Doors, call: Call) -> Answer:
+def approve(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Approve what a run asks."""
     return _decide(doors, call, approved=True)
 
 
-def refuse(doors: Doors, call: Call) -> Answer:
+def refuse(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Refuse what a run asks."""
     return _decide(doors, call, approved=False)
 
 
-def _decide(doors: Doors, call: Call, *, approved: bool) -> Answer:
+def _decide(doors: Doors, call: Call, *, approved: bool) -> Answer[dict[str, Any]]:
     site, said = doors.site, call.body
     now, run = site.clock.now(), call.path["run"]
     decide(site.project.journal, run, said.step, approved=approved, by=who(call), why=said.why, now=now)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from trikk.core.errors import Conflict, RunError
 from trikk.core.values import JSON
-from trikk.execution.cancel import cancel as stop
+from trikk.execution.cancel import cancel
 from trikk.execution.code.own_code import changed_files
 from trikk.execution.replay import comparison_of, queue_replay
 from trikk.execution.resume import check_resumable
@@ -28,17 +28,17 @@ class ResumeWith(Given, frozen=True):
     by: str = ""
 
 
-def cancel(doors: Doors, call: Call) -> Answer:
+def cancel_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Stop a run. 202 if its driver is still about to; it can be resumed later."""
     site, run = doors.site, call.path["run"]
     journal = site.project.journal
     if journal.row(run).state != RunStatus.CANCELLED:  # who repeats the request has what was wanted
-        stop(site.project, run, by=who(call), wait=_WAIT)
+        cancel(site.project, run, by=who(call), wait=_WAIT)
     document = run_document(site.project, run, site.clock.now())
     return Answer(document, 200 if document["state"] == RunStatus.CANCELLED else 202)
 
 
-def resume(doors: Doors, call: Call) -> Answer:
+def resume_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Queue a run again that has failed or was cancelled; it goes on from its unfinished steps."""
     site, run, body = doors.site, call.path["run"], call.body
     project, now = site.project, site.clock.now()
@@ -62,7 +62,7 @@ def resume(doors: Doors, call: Call) -> Answer:
     return Answer(run_document(project, run, now), 202)
 
 
-def replay(doors: Doors, call: Call) -> Answer:
+def replay_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Queue a replay of a run that is over, as a new run from its lock; `comparison` tells what it proves."""
     site, old = doors.site, call.path["run"]
     project, now = site.project, site.clock.now()
@@ -75,6 +75,6 @@ def replay(doors: Doors, call: Call) -> Answer:
     return Answer(document, 201 if is_new else 200, {"location": f"{API}/runs/{run}"})
 
 
-def comparison(doors: Doors, call: Call) -> Answer:
+def compare_replay(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Compare a replay that is over with the run that it repeats, as `trikk replay --json` does."""
     return Answer(comparison_of(doors.site.project, call.path["run"]).to_json())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.package import __version__
 from trikk.server.http.doors import Doors
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-def healthz(doors: Doors, _: Call) -> Answer:
+def healthz(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
     """Say that the process answers."""
     return Answer({"status": "ok", "version": __version__, "server": doors.site.name})
 
 
-def readyz(doors: Doors, _: Call) -> Answer:
+def readyz(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
     """Say whether it does its work: the journal answers, the code loads, it is not about to end; and its parts.
 
     A part that fails makes it no less ready: it answers all the same, and others would do that part no better. Nor

@@ -1,0 +1,197 @@
+"""The API's description, OpenAPI 3.1, made from the table of routes alone: nothing of a route is written twice."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from trikk.core.digests import DIGEST_LENGTH
+from trikk.core.package import __version__
+from trikk.server.http.problems import PROBLEM_TYPE, Problem
+from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, NAME, Route
+from trikk.web.refused import JSON_TYPE
+
+_PATH_NAMES: dict[str, Any] = {
+    "digest": Annotated[str, Meta(pattern=f"^[0-9a-f]{{{DIGEST_LENGTH}}}$", description="As an output names it.")],
+    "incident": Annotated[str, Meta(pattern="^[^/]+(/[^/]+)*-[0-9]+$", description="The incident's id.")],
+}
+_IN_BRACES = re.compile(r"{(\w+)(?::\w+)?}")
+_ANY = (400, 403, 413, 421, 431, 500, 503)
+"""What any request may get: it can't be read, comes from a foreign page, is too large, comes under a foreign name,
+has too large a head; a bug, a journal that is locked."""
+
+
+class StreamedEvent(msgspec.Struct, frozen=True):
+    """One server-sent event of a stream."""
+
+    data: Annotated[str, Meta(extra_json_schema={"contentMediaType": JSON_TYPE})]
+    event: str
+
+
+def description(routes: Iterable[Route]) -> dict[str, Any]:
+    """The OpenAPI document of these routes, as JSON."""
+    routes = tuple(routes)
+    schemas = _Schemas(routes)
+    refusals = sorted({status for route in routes for status in _refusals(route)})
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = _IN_BRACES.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "trikk",
+            "version": __version__,
+            "description": "What a server answers. Documents are those that commands print with --json.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components,
+            "responses": {str(status): _problem(status) for status in refusals},
+        },
+    }
+
+
+class _Schemas:
+    """The JSON Schemas of everything that routes take and give."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        # In one go, so that two types of one name get names that differ.
+        types = [Problem, StreamedEvent, *(kind for route in routes for kind in _types(route))]
+        listed, self.components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+        self._of = list(zip(types, listed, strict=True))
+
+    def of(self, kind: Any) -> dict[str, Any]:
+        """The schema of a type, most often a reference."""
+        return next(schema for known, schema in self._of if known == kind)
+
+
+def _types(route: Route) -> Iterator[Any]:
+    yield route.answer
+    yield from () if route.body is bytes else (route.body,)
+    yield from (kind for _, kind in _path_names(route))
+    yield from (given.type for _, given in _parameters(route))
+
+
+def _path_names(route: Route) -> Iterator[tuple[str, Any]]:
+    for name in _IN_BRACES.findall(route.path):
+        plain = Annotated[str, Meta(pattern=NAME, description=f"The {name}'s name.")]
+        yield name, _PATH_NAMES.get(name, plain)
+
+
+def _parameters(route: Route) -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
+    for place, struct in (("query", route.query), ("header", route.fields)):
+        yield from ((place, given) for given in msgspec.structs.fields(struct))
+
+
+def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    text = inspect.getdoc(route.handler) or ""
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": schemas.of(kind)}
+        for name, kind in _path_names(route)
+    ]
+    conditions = [*(["If-None-Match"] if _has_tag(route) else []), *(["Range"] if 206 in route.statuses else [])]
+    parameters += [
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in conditions
+    ]
+    parameters += [
+        {
+            "name": given.encode_name,
+            "in": place,
+            "required": given.required,
+            "schema": _without_null(schemas.of(given.type), given),
+        }
+        for place, given in _parameters(route)
+    ]
+    operation: dict[str, Any] = {
+        "operationId": route.operation,
+        "summary": text.partition("\n")[0],
+        "description": text,
+        "tags": [route.path.removeprefix(API).split("/")[1]],
+        "parameters": parameters,
+        "responses": _responses(route, schemas),
+    }
+    if route.changes:
+        operation["requestBody"] = _body(route, schemas)
+    return operation
+
+
+def _without_null(schema: dict[str, Any], given: msgspec.structs.FieldInfo) -> dict[str, Any]:
+    """A schema for what is left out rather than null, as in a query; with its default."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    plain = {**schema, "anyOf": kinds} if len(kinds) > 1 else kinds[0] if kinds else schema
+    shown = given.default if isinstance(given.default, str | int | float | bool) else None
+    return plain if shown is None else {**plain, "default": shown}
+
+
+def _body(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    if route.body is bytes:
+        return {"required": True, "content": {"*/*": {}}}
+    required = any(given.required for given in msgspec.structs.fields(route.body))
+    return {"required": required, "content": {JSON_TYPE: {"schema": schemas.of(route.body)}}}
+
+
+def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    content = {
+        JSON_TYPE: {"schema": schemas.of(route.answer)},
+        EVENTS_TYPE: {"schema": schemas.of(StreamedEvent)},
+    }.get(route.content, {})
+    responses: dict[str, Any] = {
+        str(status): {
+            "description": HTTPStatus(status).phrase,
+            **({"content": {route.content: content}} if status not in (204, 304) else {}),
+            **_headers(route, status),
+        }
+        for status in (*route.statuses, *((304,) if _has_tag(route) else ()))
+    }
+    for status in _refusals(route):
+        # An answer of that status as well (a server that is not ready): it may be either.
+        if answer := responses.get(str(status)):
+            answer["content"] |= _problem(status)["content"]
+        else:
+            responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    return dict(sorted(responses.items()))
+
+
+def _problem(status: int) -> dict[str, Any]:
+    later = {"headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
+        **(later if status == 503 else {}),
+    }
+
+
+def _headers(route: Route, status: int) -> dict[str, Any]:
+    """What else an answer of that status says."""
+    text = {"type": "string"}
+    headers: dict[str, Any] = {}
+    if status == 201:
+        headers["Location"] = {"description": "Where it is.", "schema": text}
+    if status in (200, 206, 304) and _has_tag(route):
+        headers["ETag"] = {"description": "For If-None-Match.", "schema": text}
+    return {"headers": headers} if headers else {}
+
+
+def _has_tag(route: Route) -> bool:
+    """Whether its answers have an ETag: documents and files do, what streams or is counted anew does not."""
+    return not route.changes and route.content in (JSON_TYPE, BYTES_TYPE)
+
+
+def _refusals(route: Route) -> set[int]:
+    statuses = {*_ANY, *route.refusals}
+    if "{" in route.path:
+        statuses.add(404)
+    if route.changes:
+        statuses |= {409}
+    if route.changes and route.body is not bytes:
+        statuses |= {415, 422}
+    if msgspec.structs.fields(route.query):
+        statuses.add(422)
+    return statuses

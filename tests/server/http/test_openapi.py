@@ -1,0 +1,49 @@
+"""The description of the API: made from the table of routes, whole, and what a client can be made from."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from trikk.server.http.openapi import description
+from trikk.server.http.route_table import ROUTES
+
+DOCUMENT = description(ROUTES)
+
+
+def test_every_route_is_described_and_every_reference_leads_somewhere() -> None:
+    operations = {
+        operation["operationId"]: (method.upper(), path, operation)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert len(operations) == len(ROUTES)  # else two have one name
+    for route in ROUTES:
+        method, path, operation = operations[route.operation]
+        assert (method, path) == (route.method, re.sub(r":\w+}", "}", route.path))
+        assert operation["summary"].endswith((".", ":", ";")) or operation["description"], route.path
+        in_path = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
+        assert in_path == re.findall(r"{(\w+)}", path)
+        assert all("pattern" in p["schema"] for p in operation["parameters"] if p["in"] == "path")
+        assert {"400", "403", "421", "500", "503"} < operation["responses"].keys()
+        assert ("requestBody" in operation) == route.changes
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT)):
+        place = DOCUMENT
+        for name in reference.split("/"):
+            place = place[name]
+
+
+def test_header_fields_queries_and_streams_are_described() -> None:
+    start = DOCUMENT["paths"]["/api/v1/runs"]["post"]
+    key = next(p for p in start["parameters"] if p["in"] == "header")
+    assert (key["name"], key["required"], key["schema"]["maxLength"]) == ("idempotency-key", False, 255)
+    assert start["responses"]["201"]["headers"].keys() == {"Location"}
+    assert {"200", "201", "404", "409", "413", "415", "422"} <= start["responses"].keys()
+    listing = DOCUMENT["paths"]["/api/v1/runs"]["get"]
+    schemas = {p["name"]: p["schema"] for p in listing["parameters"]}
+    assert schemas["limit"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20} | {
+        "description": "How many of them at most."
+    }
+    assert "null" not in json.dumps(schemas)
+    stream = DOCUMENT["paths"]["/api/v1/runs/{run}/events"]["get"]["responses"]["200"]["content"]
+    assert stream["text/event-stream"]["schema"] == {"$ref": "#/components/schemas/StreamedEvent"}
