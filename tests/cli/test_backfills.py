@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def nights(tmp_path: Path) -> Folder:
 
 def only(folder: Folder) -> Any:
     (backfill,) = folder.good("backfills")["backfills"]
+    assert datetime.fromisoformat(backfill["begun"]).tzinfo is UTC
     return backfill
 
 

@@ -91,6 +91,7 @@ def test_a_trigger_is_shown_in_words_with_its_next_times_and_what_became_of_it(c
     assert all("T04:00:00+0" in tick for tick in details["coming"])
     assert details["last"] == "2026-11-13T03:00:00+00:00"
     assert details["happened"][0]["state"] == "succeeded"
+    assert all(datetime.fromisoformat(e["at"]).utcoffset() == timedelta(0) for e in details["happened"])
     assert [e["kind"] for e in details["happened"]] == ["tick.started", "trigger.adopted"]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.declaration_check import declared_triggers
-from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, tick_shown, user_name, when
+from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, tick_shown, user_name
 from trikk.cli.run_commands.execute import finish
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.errors import ParameterError, TrikkError
@@ -242,7 +242,7 @@ def _show(details: TriggerDetails) -> None:
     if row.paused:
         echo("  ", style(_until(row, zone), fg="yellow"))
         if pause := next((told for told in details.happened if told["kind"] == TriggerEntry.PAUSED), None):
-            echo(f"  {'since':<10} {when(pause['at'])}, {_outcome(pause, zone)}")
+            echo(f"  {'since':<10} {tick_shown(pause['at'])}, {_outcome(pause, zone)}")
     if row.trouble:
         echo("  ", style("damaged", fg="red"), f"   {row.trouble}; nothing is started by it: trikk doctor")
     if details.differs:
@@ -265,7 +265,7 @@ def _show(details: TriggerDetails) -> None:
         echo("  nothing has happened by it yet")
         return
     lines = [
-        [when(told["at"]), _what(told, zone), str(told.get("run", "-")), _outcome(told, zone)]
+        [tick_shown(told["at"]), _what(told, zone), str(told.get("run", "-")), _outcome(told, zone)]
         for told in details.happened
     ]
     table(["AT", "WHAT", "RUN", ""], lines)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from trikk.core.clock import iso
 from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.pipeline.graph import Graph
@@ -249,7 +250,7 @@ def summary(backfill: Backfill, runs: Mapping[str, RunStatus]) -> dict[str, JSON
         "pipelines": list(declared.pipelines),
         "from": declared.days[0],
         "to": declared.days[-1],
-        "begun": backfill.begun,
+        "begun": iso(backfill.begun),
         **progress(backfill, runs).to_json(),
         "by": backfill.by,
         "why": backfill.why,

@@ -70,8 +70,8 @@ class TriggerDetails(Record, frozen=True):
         held_up: the run that waits for people, and keeps later ones from starting: run, asks, since, and how
             many wait behind it; None if none does.
         coming: the next five moments, ISO in its time zone.
-        happened: what became of its last ticks, and who paused it, the newest first: kind, at, and of tick, run,
-            state, why, by, until, first, last, count those that there are.
+        happened: what became of its last ticks, and who paused it, the newest first: kind, at (ISO in UTC),
+            and of tick, run, state, why, by, until, first, last, count those that there are.
     """
 
     row: TriggerRow
@@ -187,7 +187,7 @@ def _row(declared: Declared, standing: Standing | None, trouble: str, now: float
 
 def _told(journal: Journal, entry: Entry) -> dict[str, Any]:
     """What an entry tells beside the state; with the state of its run."""
-    told: dict[str, Any] = {"kind": str(entry.kind), "at": entry.at}
+    told: dict[str, Any] = {"kind": str(entry.kind), "at": iso(entry.at)}
     told |= {key: entry.body[key] for key in _TOLD if entry.body.get(key) not in (None, "")}
     if entry.kind in (TriggerEntry.STARTED, TriggerEntry.PASSED) and told.get("run"):
         try:
