@@ -48,6 +48,7 @@ COMMANDS = {
     ),
     "incidents": ("monitor_commands.incident_commands", "List incidents, show one, acknowledge or resolve it."),
     "serve": ("server_commands.serve_command", "Run the project unattended, with a REST API."),
+    "token": ("access_commands.token_command", "Make, list and revoke tokens, by which servers know programs."),
     "timeline": (
         "monitor_commands.timeline_command",
         "Tell what happened: alarms, what they started, models, reports.",

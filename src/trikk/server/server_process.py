@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from trikk.core.errors import MissingExtra, UsageError
-from trikk.core.network.tls import is_here
+from trikk.access.guard import Doorkeeping, Guard
+from trikk.core.errors import MissingExtra
 from trikk.server.own_parts import parts_of, tell_of
 from trikk.server.parts import Parts
 from trikk.server.site import Site
@@ -38,20 +38,18 @@ class ServeOptions:
     host: str = "127.0.0.1"  # the address to listen on
     port: int = 8750  # 0 for a free one
     triggers: bool = True  # whether it looks for what is due and starts it; else it only answers and drives runs
-    open_to_all: bool = False  # whether it may listen where others reach it, though nobody has to say who they are
+    open_to_all: bool = False  # whether nobody has to say who they are, wherever it listens
+    token_needed: bool = False  # whether a token is needed on this machine, too
+    rate: float = 200.0  # requests a second of one caller; 0 for no limit
     # names by which it is called, beside this machine's and its own; "*" for any
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()  # web pages that may ask, beside its own
     connections: int = 2000  # the most that may be open at once; fewer where the process may open fewer files
 
-    def check(self) -> None:
-        """Raise UsageError if it would let strangers in."""
-        if not (is_here(self.host) or self.open_to_all):
-            raise UsageError(
-                f"whoever reaches {self.host} could start and stop this project's runs: nobody has to sign in",
-                next="listen on 127.0.0.1, behind a proxy or a tunnel that knows who asks; where everybody may do "
-                "everything: --open-to-all",
-            )
+    @property
+    def doorkeeping(self) -> Doorkeeping:
+        """How it lets people in."""
+        return Doorkeeping(self.host, self.open_to_all, self.token_needed, self.rate)
 
 
 def serve(site: Site, options: ServeOptions, started: Callable[[str], None]) -> None:
@@ -64,9 +62,8 @@ def serve(site: Site, options: ServeOptions, started: Callable[[str], None]) -> 
 
     Raises:
         MissingExtra: if a package is missing.
-        UsageError: if the address can't be had, or would let strangers in.
+        UsageError: if the address can't be had, or nobody could ask, as a token is needed and there is none.
     """
-    options.check()
     asyncio.run(_Server(site, options).run(started))
 
 
@@ -84,6 +81,9 @@ class _Server:
 
         self._site = site
         self._options = options
+        project = site.project
+        self._guard = Guard(project.journal, project.settings.environment, options.doorkeeping, site.clock)
+        self._guard.begin()  # before any process is started
         parts = parts_of(site, triggers=options.triggers)
         self._begun = [part.begun for part in parts if isinstance(part, SourcesPart)]
         self._parts = Parts(site, parts, partial(tell_of, site))
@@ -119,10 +119,11 @@ class _Server:
         bodies = RequestBodies(_MAX_BODY, connections)
         callers = Callers(options.host, options.allow_hosts, options.allow_origins)
         listening = listen(options.host, options.port, "the server")
-        server = server_of(WebApp(doors, ROUTES, callers, bodies, connections), connections, _FOR_REQUESTS)
+        app = WebApp(doors, ROUTES, callers, self._guard, bodies, connections)
+        server = server_of(app, connections, _FOR_REQUESTS)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(connections.trouble)
-        sweeping = loop.create_task(connections.sweep())
+        tasks = [loop.create_task(work) for work in (connections.sweep(), self._guard.keep_looking())]
         try:
             await asyncio.to_thread(self._begin)
             self._parts.start()
@@ -141,9 +142,11 @@ class _Server:
             await serving
         finally:
             listening.close()
-            sweeping.cancel()
+            for task in tasks:
+                task.cancel()
             left = await asyncio.to_thread(self._parts.stop, _FOR_PARTS)
             doors.workers.close()
+            self._guard.close()
             if left:
                 _log.warning("not ended in time, and left as they are: %s", ", ".join(left))
 

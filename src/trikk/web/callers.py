@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from trikk.core.errors import UsageError
 from trikk.core.network.tls import is_here
 from trikk.web.refused import Refused
+from trikk.web.request_body import Scope
 
 Headers = list[tuple[bytes, bytes]]
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -86,6 +87,12 @@ class Callers:
     def _is_own(self, host: str) -> bool:
         name = _name(host)
         return bool(name) and (name in self._names or "*" in self._names or (self._numbers and _is_number(name)))
+
+
+def address_of(scope: Scope) -> str:
+    """The address from where a request comes; "" if it has none."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _name(host: str) -> str:

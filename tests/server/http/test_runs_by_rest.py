@@ -265,11 +265,3 @@ def test_a_project_whose_code_does_not_load_is_served_as_far_as_it_goes(tmp_path
         again = server.client.get("/readyz")
         assert (again.status_code, again.json()["status"]) == (200, "ready"), "it goes on with what it has loaded"
         assert "nothing_either" in again.json()["problems"][0]["what"]
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com"])
-def test_it_listens_to_nobody_else_unless_it_is_told_to(tmp_path: Path, host: str) -> None:
-    place = ServedProject(tmp_path / "project")
-    done = Folder(place.root).trikk("serve", "--host", host)
-    assert done.code == 2
-    assert "--open-to-all" in done.err

@@ -23,7 +23,11 @@ from trikk.execution.project import Project
     "--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Another name to be called by; * for any."
 )
 @click.option("--allow-origin", "allow_origins", multiple=True, metavar="URL", help="A web page that may call it.")
-@click.option("--open-to-all", is_flag=True, help="Listen where others reach it: all of them may do everything.")
+@click.option("--open-to-all", is_flag=True, help="Take no tokens: whoever reaches it may do everything.")
+@click.option("--require-token", "token_needed", is_flag=True, help="Take a token on this machine, too.")
+@click.option(
+    "--rate", type=click.FloatRange(0), default=200, show_default=True, help="Requests a second of one caller."
+)
 def serve(**options: Any) -> None:
     """Run the project unattended: triggers, queued runs, monitors, and the REST API.
 
@@ -34,7 +38,6 @@ def serve(**options: Any) -> None:
     from trikk.server.site import Site
 
     told = ServeOptions(**options)
-    told.check()  # first, so that what is wrong is told before the project is opened
     project = Project.open()
     log_to_stderr(project.settings.timezone, logging.WARNING)
     logging.getLogger("trikk.server").setLevel(logging.INFO)

@@ -25,6 +25,8 @@ _IN_BRACES = re.compile(r"{(\w+)(?::\w+)?}")
 _ANY = (400, 403, 413, 421, 431, 500, 503)
 """What any request may get: it can't be read, comes from a foreign page, is too large, comes under a foreign name,
 has too large a head; a bug, a journal that is locked."""
+_KNOWN = (401, 429)  # what any may get whose caller has to be known: nobody knows who asks, or they ask too often
+_TOKEN = "token"  # noqa: S105 - the scheme's name
 
 
 class StreamedEvent(msgspec.Struct, frozen=True):
@@ -52,6 +54,13 @@ def description(routes: Iterable[Route]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
+            "securitySchemes": {
+                _TOKEN: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "As `trikk token create` prints it; needed wherever others reach the server.",
+                }
+            },
             "schemas": schemas.components,
             "responses": {str(status): _problem(status) for status in refusals},
         },
@@ -116,6 +125,8 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         "tags": [route.path.removeprefix(API).split("/")[1]],
         "parameters": parameters,
         "responses": _responses(route, schemas),
+        # {}: on its own machine a server takes no token.
+        "security": [] if route.is_open else [{_TOKEN: [route.needs.value]}, {}],
     }
     if route.changes:
         operation["requestBody"] = _body(route, schemas)
@@ -160,11 +171,13 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    later = {"headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}}
+    seconds = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    scheme = {"WWW-Authenticate": {"description": "What is wrong with the token.", "schema": {"type": "string"}}}
+    headers = {429: seconds, 503: seconds, 401: scheme}.get(status)
     return {
         "description": HTTPStatus(status).phrase,
         "content": {PROBLEM_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
-        **(later if status == 503 else {}),
+        **({"headers": headers} if headers else {}),
     }
 
 
@@ -185,7 +198,7 @@ def _has_tag(route: Route) -> bool:
 
 
 def _refusals(route: Route) -> set[int]:
-    statuses = {*_ANY, *route.refusals}
+    statuses = {*_ANY, *route.refusals, *(() if route.is_open else _KNOWN)}
     if "{" in route.path:
         statuses.add(404)
     if route.changes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from trikk.access.identity import Role
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers import data_handlers as data
 from trikk.server.http.handlers import health_handlers as health
 from trikk.server.http.handlers import run_actions as act
 from trikk.server.http.handlers import run_handlers as runs
+from trikk.server.http.handlers import token_handlers as access
 from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
@@ -34,8 +36,8 @@ def _description() -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/healthz", health.healthz),
-    Route("GET", "/readyz", health.readyz, statuses=(200, 503)),
+    Route("GET", "/healthz", health.healthz, is_open=True),
+    Route("GET", "/readyz", health.readyz, statuses=(200, 503), is_open=True),
     Route("GET", "/metrics", health.metrics, content=TEXT_TYPE),
     Route("GET", f"{API}/openapi.json", describe_api),
     Route("GET", f"{API}/pipelines", runs.list_pipelines),
@@ -58,7 +60,9 @@ ROUTES = (
     Route("POST", f"{_TRIGGER}/fire", watch.fire_trigger, body=watch.FireAs, statuses=(201, 200)),
     Route("POST", f"{_TRIGGER}/pause", watch.pause_trigger, body=watch.PauseUntil),
     Route("POST", f"{_TRIGGER}/unpause", watch.unpause_trigger, body=Said),
-    Route("POST", "/hooks/{hook}", watch.call_webhook, body=bytes, statuses=(201, 200), refusals=(401,)),
+    Route(
+        "POST", "/hooks/{hook}", watch.call_webhook, body=bytes, statuses=(201, 200), refusals=(401,), is_open=True
+    ),
     Route("GET", f"{API}/tables", data.list_tables, query=PageQuery),
     Route("GET", f"{API}/tables/{{table}}", data.show_table, query=data.TableQuery),
     Route("GET", f"{API}/models", data.list_models, query=PageQuery),
@@ -77,4 +81,7 @@ ROUTES = (
         statuses=(200, 206),
         refusals=(416,),
     ),
+    Route("GET", f"{API}/tokens", access.list_tokens, role=Role.ADMIN),
+    Route("POST", f"{API}/tokens", access.create_token, body=access.NewToken, statuses=(201,), role=Role.ADMIN),
+    Route("POST", f"{API}/tokens/{{token}}/revoke", access.revoke_token, body=Said, role=Role.ADMIN),
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 
+from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.web.refused import JSON_TYPE
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Said(Given, frozen=True):
     """Why something is done, and by whom, as it is written down."""
 
     why: str = ""
-    by: str = ""  # who asks, if nobody else knows; the caller's name otherwise
+    by: str = ""  # who asks, if nobody else knows; for whom, if the caller has a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,20 @@ class Call:
     body: Any  # as `Route.body` says; bytes for a raw one
     fields: Any  # header fields, as `Route.fields` says
     headers: Mapping[str, str]  # all of them, names in lower case
-    caller: str  # who asks
+    identity: Identity | None  # who asks; None if the route is open and they do not say
+
+    @property
+    def caller(self) -> str:
+        """Who asks, by name."""
+        return self.identity.name if self.identity is not None else ""
 
 
 def who(call: Call) -> str:
-    """Who does it, as it is written down: whom the body names, as long as callers have no names of their own."""
-    return getattr(call.body, "by", "") or call.caller
+    """Who does it, as it is written down: the caller, and whom they name; that alone if they have no name."""
+    by = getattr(call.body, "by", "")
+    if call.identity is None or call.identity.kind is IdentityKind.LOCAL:
+        return by or call.caller
+    return f"{call.caller} for {by}" if by and by != call.caller else call.caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,8 @@ class Route:
         fields: the header fields that it reads, in lower case.
         statuses: of successes; the first is the usual one.
         refusals: statuses of problems beyond those that any route of its form has.
+        role: what callers must at least be; viewer for a GET, operator for a POST, if not given.
+        is_open: whether nobody has to say who they are.
     """
 
     method: str
@@ -94,6 +105,13 @@ class Route:
     fields: type[Given] = Nothing
     statuses: tuple[int, ...] = (200,)
     refusals: tuple[int, ...] = ()
+    role: Role | None = None
+    is_open: bool = False
+
+    @property
+    def needs(self) -> Role:
+        """The role that it takes."""
+        return self.role or (Role.OPERATOR if self.changes else Role.VIEWER)
 
     @property
     def operation(self) -> str:

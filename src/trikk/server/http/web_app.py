@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,15 @@ from trikk.server.http.doors import Doors
 from trikk.server.http.json_answers import encoded
 from trikk.server.http.problems import PROBLEM_TYPE, RETRY_AFTER, problem_of
 from trikk.server.http.routes import API, Answer, Call, Route
-from trikk.web.callers import Callers
+from trikk.web.callers import Callers, address_of
 from trikk.web.refused import JSON_TYPE, Refused
 from trikk.web.request_body import Disconnected, Receive, RequestBodies, Scope, Send
 
 if TYPE_CHECKING:
+    from trikk.access.guard import Guard
+    from trikk.access.identity import Identity
     from trikk.web.connections import Connections
 
-LOCAL = "local"
-"""Who asks as long as nobody has to say who they are: someone on this machine."""
 _MOST_QUERIES = 50
 
 
@@ -35,7 +36,8 @@ class WebApp:
     Args:
         doors: what handlers share.
         routes: all of them.
-        callers: who may ask.
+        callers: from where and under which names it may be asked.
+        guard: tells who asks, and what they may.
         bodies: reads bodies within limits.
         connections: says what is refused in the log, not too often.
     """
@@ -45,10 +47,12 @@ class WebApp:
         doors: Doors,
         routes: Iterable[Route],
         callers: Callers,
+        guard: Guard,
         bodies: RequestBodies,
         connections: Connections,
     ) -> None:
         self._doors = doors
+        self._guard = guard
         self._callers = callers
         self._bodies = bodies
         self._connections = connections
@@ -71,9 +75,11 @@ class WebApp:
     async def answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to a route."""
         doors, began = self._doors, time.monotonic()
+        identity: Identity | None = None
         try:
+            identity = await self._admitted(route, scope)
             async with self._bodies.read(dict(scope["headers"]), receive) as data:
-                call = _call(route, scope, data)
+                call = _call(route, scope, data, identity)
                 answer = await doors.workers.run(lambda: route.handler(doors, call), changes=route.changes)
         except Disconnected:
             doors.metrics.requests.labels(route.path, "499").inc()
@@ -86,7 +92,29 @@ class WebApp:
             response.body_iterator = _nothing()  # else a stream of events would go on for nobody
         doors.metrics.requests.labels(route.path, str(response.status_code)).inc()
         doors.metrics.seconds.observe(time.monotonic() - began)
-        await response(scope, receive, send)
+        if type(response) is Response:
+            await response(scope, receive, send)
+        else:
+            await self._stream(response, identity, scope, receive, send)
+
+    async def _admitted(self, route: Route, scope: Scope) -> Identity | None:
+        """Who asks, if they may; nothing of the body is read before."""
+        address = address_of(scope)
+        try:
+            identity = await self._guard.identify(scope["headers"], address)
+        except Refused:
+            if not route.is_open:
+                raise
+            identity = None  # a webhook's sender may have a login of its own
+        return identity if route.is_open else self._guard.admit(identity, route.needs, address)
+
+    async def _stream(
+        self, response: Response, identity: Identity | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Send what takes its time, as long as the token is valid that it is sent for."""
+        answering = asyncio.ensure_future(response(scope, receive, send))
+        if not await self._guard.while_valid(identity, answering):
+            await send({"type": "http.response.body", "body": b""})
 
 
 class _Endpoint:
@@ -113,8 +141,11 @@ def _shared(send: Send, origin: str) -> Send:
     allowed = [
         (b"access-control-allow-origin", origin.encode()),
         (b"access-control-allow-methods", b"GET, POST"),
-        (b"access-control-allow-headers", b"content-type, idempotency-key, if-none-match, last-event-id, range"),
-        (b"access-control-expose-headers", b"etag, location, retry-after"),
+        (
+            b"access-control-allow-headers",
+            b"authorization, content-type, idempotency-key, if-none-match, last-event-id, range",
+        ),
+        (b"access-control-expose-headers", b"etag, location, retry-after, www-authenticate"),
         (b"vary", b"origin"),
     ]
 
@@ -132,7 +163,7 @@ def problem_response(error: BaseException, **headers: str) -> Response:
     headers |= error.headers if isinstance(error, Refused) else {}
     if problem.status == 503:
         headers.setdefault("retry-after", str(RETRY_AFTER))
-    if problem.status == 413:
+    if problem.status in (401, 413, 429):
         headers["connection"] = "close"  # what is left of the request is not read
     return Response(encoded(problem), problem.status, _safe(headers), PROBLEM_TYPE)
 
@@ -165,7 +196,7 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     await problem_response(error, connection="close")(scope, receive, send)
 
 
-def _call(route: Route, scope: Scope, data: bytes) -> Call:
+def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) -> Call:
     """What a request says, as its route takes it.
 
     Raises:
@@ -175,7 +206,7 @@ def _call(route: Route, scope: Scope, data: bytes) -> Call:
     if scope["method"] == "HEAD":
         headers.pop("range", None)  # RFC 9110, 14.2: a part is asked for by GET alone
     query, fields = _query(route, scope["query_string"]), _fields(route, headers)
-    return Call(scope["path_params"], query, _body(route, headers, data), fields, headers, LOCAL)
+    return Call(scope["path_params"], query, _body(route, headers, data), fields, headers, identity)
 
 
 def _fields(route: Route, headers: dict[str, str]) -> Any:

@@ -1,0 +1,229 @@
+"""The guard of an HTTP server, `trikk serve` or an endpoint: who asks, whether they may, and how often.
+
+What a request shows is checked against memory. One look at the journal each second keeps that true, however many
+ask, so that a token ends everywhere within two seconds of its revocation, and an event stream with it. If the
+journal can't be read, what was known last counts for `_KNOWN_FOR`: nobody can revoke anything meanwhile either,
+unless this server alone can't reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from trikk.access.identity import LOCAL, Identity, Role
+from trikk.access.tokens import Tokens, TokenState, shown_id
+from trikk.core.clock import Clock
+from trikk.core.errors import TrikkError, UsageError
+from trikk.core.network.tls import is_here
+from trikk.runs.journals.ledger import Ledger
+from trikk.web.callers import Headers
+from trikk.web.rate_limits import RateLimit, network_of
+from trikk.web.refused import Refused
+
+_LOOK, _LOOK_SOON = 1.0, 0.05  # seconds between looks; for a token that nobody knows yet
+_KNOWN_FOR = 300.0  # seconds
+_WRONG_RATE, _WRONG_AT_ONCE = 1 / 6, 10  # wrong tokens of one address: a second, and at once
+_REALM = 'Bearer realm="trikk"'
+_log = logging.getLogger("trikk.access")
+
+
+@dataclass(frozen=True, slots=True)
+class Doorkeeping:
+    """How a server lets people in.
+
+    Attributes:
+        host: the address that it listens on.
+        open_to_all: whether nobody has to say who they are, wherever it listens.
+        token_needed: whether a token is needed on this machine, too.
+        rate: requests a second of one caller; 0 for no limit. Who is on this machine and has no name has none.
+    """
+
+    host: str
+    open_to_all: bool = False
+    token_needed: bool = False
+    rate: float = 0.0
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether whoever asks has to say who they are."""
+        return not self.open_to_all and (self.token_needed or not is_here(self.host))
+
+
+class Guard:
+    """Tells who asks. Its methods but `look` belong to one event loop.
+
+    Args:
+        ledger: the project's.
+        environment: that the server works in.
+        doorkeeping: how it lets people in.
+        clock: time.
+    """
+
+    def __init__(self, ledger: Ledger, environment: str, doorkeeping: Doorkeeping, clock: Clock) -> None:
+        self._tokens = Tokens(ledger)
+        self._environment = environment
+        self._needs_token = doorkeeping.needs_token
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, "tokens")
+        self._looked = -math.inf
+        self._looking: asyncio.Future[None] | None = None
+        self._wrong = RateLimit(_WRONG_RATE, _WRONG_AT_ONCE)
+        self._often = RateLimit(doorkeeping.rate, 2 * doorkeeping.rate) if doorkeeping.rate else None
+        self._open: dict[str, set[asyncio.Task[None]]] = {}
+
+    def begin(self) -> None:
+        """Look for the first time, before anything listens.
+
+        Raises:
+            UsageError: if a token is needed and there is none, so that nobody could ask anything.
+            JournalError: if the journal can't be read.
+        """
+        self._look()
+        if self._needs_token and not self._tokens.valid(self._environment, self._clock.now()):
+            raise UsageError(
+                f"whoever asks this server needs a token, and there is none for environment {self._environment}",
+                next="make one: trikk token create NAME --role operator; where everybody who reaches it may do "
+                "everything: --open-to-all",
+            )
+
+    async def keep_looking(self) -> None:
+        """Keep up with the ledger, and end what goes on for tokens that ended; for ever."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            await self._look_once()
+            self._end_streams()
+
+    async def identify(self, headers: Headers, address: str) -> Identity | None:
+        """Who asks; None for somebody who does not say, where that has to be said.
+
+        Args:
+            headers: of the request.
+            address: from where it comes.
+
+        Raises:
+            Refused: 401 if what is shown does not count, 403 if it is for elsewhere, 429 after too many of these,
+                503 if it can't be told.
+        """
+        shown = _bearer(headers)
+        if shown is None:
+            return None if self._needs_token else LOCAL
+        if self._tokens.get(shown_id(shown)) is None and shown_id(shown):
+            await self._look_once(_LOOK_SOON)  # it may have been made a moment ago
+        if self._clock.monotonic() > self._looked + _KNOWN_FOR:
+            raise Refused(503, "the journal can't be read, so nobody can be known", next="try again in a minute")
+        try:
+            return self._tokens.check(shown, self._environment, self._clock.now()).identity
+        except Refused as error:
+            if error.status == 401:
+                if wait := self._wrong.wait(network_of(address), self._clock.monotonic()):
+                    raise too_often("too many wrong tokens came from this address", wait) from None
+                error.headers["www-authenticate"] = f'{_REALM}, error="invalid_token"'
+            raise
+
+    def admit(self, identity: Identity | None, needed: Role, address: str) -> Identity:
+        """Let somebody do what takes a role.
+
+        Raises:
+            Refused: 401 if they do not say who they are, 403 if their role is not enough, 429 if they ask too
+                often.
+        """
+        if identity is None:
+            mend = "send a token: Authorization: Bearer TOKEN; trikk token create makes one"
+            raise Refused(401, "it takes a token", next=mend, headers={"www-authenticate": _REALM})
+        if not identity.role.may(needed):
+            raise Refused(
+                403,
+                f"it takes the role {needed}, and {identity.name} has {identity.role}",
+                next="ask for a token of that role",
+                headers={"www-authenticate": f'{_REALM}, error="insufficient_scope", scope="{needed}"'},
+            )
+        is_neighbour = identity == LOCAL and is_here(address)
+        if self._often is not None and not is_neighbour:
+            caller = f"{identity.kind} {identity.name}" if identity != LOCAL else network_of(address)
+            if wait := self._often.wait(caller, self._clock.monotonic()):
+                raise too_often(f"{identity.name} asks too often", wait)
+        return identity
+
+    async def while_valid(self, identity: Identity | None, answering: asyncio.Task[None]) -> bool:
+        """Wait for an answer that takes its time, and end it when the token ends that it is given for.
+
+        Returns:
+            Whether it came to its own end.
+        """
+        token = identity.id if identity is not None else ""
+        if not token:
+            await answering
+            return True
+        tasks = self._open.setdefault(token, set())
+        tasks.add(answering)
+        try:
+            await asyncio.wait([answering])
+        finally:
+            answering.cancel()  # else it goes on when whoever waits here is told to stop
+            tasks.discard(answering)
+            if not tasks:
+                self._open.pop(token, None)
+        if answering.cancelled():
+            return False
+        answering.result()
+        return True
+
+    def close(self) -> None:
+        """Look no more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _end_streams(self) -> None:
+        now = self._clock.now()
+        for token_id, tasks in list(self._open.items()):
+            token = self._tokens.get(token_id)
+            if token is not None and token.state_at(now) is not TokenState.VALID:
+                for task in tasks:
+                    task.cancel()
+
+    async def _look_once(self, least: float = 0.0) -> None:
+        """Look, together with whoever wants the same meanwhile; not if the last look is younger than that."""
+        if self._looking is None:
+            if self._clock.monotonic() < self._looked + least:
+                return
+            self._looking = asyncio.ensure_future(self._look_in_thread())
+        await asyncio.shield(self._looking)
+
+    async def _look_in_thread(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
+        except TrikkError as error:
+            _log.warning("tokens can't be looked at: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is: with no looks, revoked tokens would count on
+            _log.error("tokens can't be looked at", exc_info=error)
+        finally:
+            self._looking = None
+
+    def _look(self) -> None:
+        began = self._clock.monotonic()
+        self._tokens.look()
+        self._looked = began
+
+
+def too_often(what: str, wait: float) -> Refused:
+    """The refusal of somebody who has to wait for so many seconds."""
+    seconds = max(1, math.ceil(wait))
+    return Refused(429, what, next=f"wait {seconds} s", headers={"retry-after": str(seconds)})
+
+
+def _bearer(headers: Headers) -> str | None:
+    """The token that a request shows; None if it shows none.
+
+    Another scheme is none: a proxy that asks people itself may pass on what they told it.
+
+    Raises:
+        Refused: 400 if it shows several.
+    """
+    given = [value for name, value in headers if name == b"authorization"]
+    if len(given) > 1:
+        raise Refused(400, "the request has several Authorization headers", next="send one")
+    scheme, _, shown = given[0].decode("latin-1").partition(" ") if given else ("", "", "")
+    return shown.strip() if scheme.lower() == "bearer" else None

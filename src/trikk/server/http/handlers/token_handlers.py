@@ -1,0 +1,62 @@
+"""Requests on who may do what: tokens."""
+
+from __future__ import annotations
+
+from trikk.access.identity import EVERYWHERE, Identity, Role
+from trikk.access.tokens import ShownToken, TokenDocument, TokenList, Tokens, create, revoke
+from trikk.core.durations import seconds
+from trikk.core.errors import UnknownName
+from trikk.server.http.doors import Doors
+from trikk.server.http.routes import API, Answer, Call, Given, who
+from trikk.web.refused import Refused
+
+
+class NewToken(Given, frozen=True):
+    """A token that is asked for."""
+
+    name: str
+    role: Role
+    environment: str | None = None  # the server's if not given; "*" for all
+    expires: str = "90d"  # from now, or "never"
+    by: str = ""
+
+
+def list_tokens(doors: Doors, call: Call) -> Answer[TokenList]:
+    """List tokens, those that count no longer, too."""
+    site = doors.site
+    now, listed = site.clock.now(), Tokens(site.project.journal).look().listed()
+    shown = [t.document(now) for t in listed if _may_have(call.identity, t.environment)]
+    return Answer(TokenList(shown))
+
+
+def create_token(doors: Doors, call: Call) -> Answer[ShownToken]:
+    """Make a token. The answer has it, in `shown`: it can't be had again."""
+    body: NewToken = call.body
+    project, now = doors.site.project, doors.site.clock.now()
+    environment = body.environment or project.settings.environment
+    if not _may_have(call.identity, environment):
+        problem = (
+            f"a token of one environment makes none for {'all' if environment == EVERYWHERE else environment}"
+        )
+        raise Refused(403, problem, next="leave out environment")
+    lasts = None if body.expires == "never" else seconds(body.expires, what="expires")
+    token, shown = create(
+        project.journal, body.name, body.role, environment=environment, by=who(call), now=now, lasts=lasts
+    )
+    headers = {"location": f"{API}/tokens/{token.id}"}
+    return Answer(token.shown_once(shown), 201, headers)
+
+
+def revoke_token(doors: Doors, call: Call) -> Answer[TokenDocument]:
+    """Let a token, given by its id or name, count no longer."""
+    ledger, now = doors.site.project.journal, doors.site.clock.now()
+    name = call.path["token"]
+    token = Tokens(ledger).look().named(name, now)
+    if not _may_have(call.identity, token.environment):
+        raise UnknownName("token", name[:100], [], next="a token of one environment sees those of that one")
+    return Answer(revoke(ledger, token.id, by=who(call), now=now).document(now))
+
+
+def _may_have(identity: Identity | None, environment: str) -> bool:
+    """Whether somebody may have to do with tokens of an environment."""
+    return identity is not None and identity.environment in (EVERYWHERE, environment)
