@@ -14,10 +14,11 @@ from trikk.steps.amazon.s3_step import s3
 from trikk.steps.databases.database_url import check_url
 from trikk.steps.databases.redshift_step import redshift
 from trikk.steps.databases.sql_step import read_sql
+from trikk.steps.databases.write_sql_step import write_sql
 from trikk.steps.notebooks.notebook_step import notebook
 from trikk.steps.scripts.script_step import script
 
-__all__ = ["dynamodb", "notebook", "redshift", "s3", "script", "sql"]
+__all__ = ["dynamodb", "notebook", "redshift", "s3", "script", "sql", "write_sql"]
 
 _SQL: Step[..., Any] = Step(read_sql, name="sql", source=True)
 

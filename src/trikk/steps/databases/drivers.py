@@ -104,20 +104,10 @@ def read_postgres(address: Filled, query: str, parameters: Mapping[str, object])
     """Read over PostgreSQL's protocol in a read-only transaction; Redshift's default port is 5439."""
     import polars as pl
 
-    try:
-        import psycopg
-    except ImportError:
-        raise MissingExtra("reading from PostgreSQL", "postgres") from None
     sql, values = bind(query, parameters, "postgresql")
-    options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
-    if address.scheme == "redshift" and address.port is None:
-        options["port"] = REDSHIFT_PORT
-    # libpq knows no scheme redshift.
-    url = "postgresql" + address.text[len(address.scheme) :]
-    try:
-        link = psycopg.connect(url, **options)
-    except (psycopg.Error, UnicodeError) as error:
-        raise _failed(address, error, lost=True) from None
+    link = postgres_link(address)
+    import psycopg
+
     try:
         with closing(link):
             link.read_only = True
@@ -137,6 +127,28 @@ def read_postgres(address: Filled, query: str, parameters: Mapping[str, object])
             for name, dtype, reader, column in zip(names, schema, readers, columns, strict=True)
         ]
     )
+
+
+def postgres_link(address: Filled) -> Any:
+    """A connection of psycopg.
+
+    Raises:
+        StorageError: if the server can't be reached, or does not let us in.
+        MissingExtra: if psycopg is not installed.
+    """
+    try:
+        import psycopg
+    except ImportError:
+        raise MissingExtra("PostgreSQL and Redshift", "postgres") from None
+    options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
+    if address.scheme == "redshift" and address.port is None:
+        options["port"] = REDSHIFT_PORT
+    # libpq knows no scheme redshift.
+    url = "postgresql" + address.text[len(address.scheme) :]
+    try:
+        return psycopg.connect(url, **options)
+    except (psycopg.Error, UnicodeError) as error:
+        raise _failed(address, error, lost=True) from None
 
 
 def _existing(address: Filled) -> Path:
