@@ -103,6 +103,7 @@ def test_the_newest_entry_and_the_history_of_many_subjects(journal: Journal):
     assert journal.last("a/1") == made[3]
     assert journal.last("nobody") is None
     assert journal.history("a/") == [made[0], made[1], made[3]]
+    assert journal.history("a/", after=made[0].seq, limit=1) == [made[1]]
     assert journal.history("") == made
 
 

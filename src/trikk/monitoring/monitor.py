@@ -81,6 +81,7 @@ class Monitor:
         baseline_title: what reports call the baseline; its column's name if not given.
         set_aside: the table of rows that could not be predicted (`predict(..., invalid=...)`); their share is the
             figure `set_aside`.
+        figures: a table that gets every figure as a row, for tools that read tables; monitors may share it.
 
     Raises:
         DefinitionError: if something in it can't work.
@@ -115,6 +116,7 @@ class Monitor:
     positive: ClassValue | None = None
     probability: str = "probability"
     set_aside: Table | None = None
+    figures: Table | None = None
     title: str = ""
     unit: str = ""
     customer_name: str = ""
@@ -144,6 +146,7 @@ class Monitor:
             "predictions": self.predictions.table_name,
             "truth": self.truth.table_name,
             "set_aside": "" if self.set_aside is None else self.set_aside.table_name,
+            "figures": "" if self.figures is None else self.figures.table_name,
             "key": (self.key,) if isinstance(self.key, str) else tuple(self.key),
             "interval": tuple(self.interval),
             "windows": tuple(dict.fromkeys(self.windows)),
@@ -170,7 +173,9 @@ class Monitor:
         def watch(now: datetime | None = None) -> None:
             features = self.drift.table if self.drift else None
             aside = {} if self.set_aside is None else {"aside": Table(self.set_aside.table_name, optional=True)}
-            _EVALUATE(self.spec.to_json(), self.predictions, self.truth, now, features, **aside)
+            evaluated = _EVALUATE(self.spec.to_json(), self.predictions, self.truth, now, features, **aside)
+            if self.figures is not None:
+                _KEEP(self.name, self.figures.table_name, after=evaluated)
 
         watch.__doc__ = f"Evaluate monitor {self.name}: predictions against what has come in by now."
         return watch
@@ -237,4 +242,16 @@ def evaluate_monitor(
     return answer
 
 
+def figures_to_table(monitor: str, table: str) -> dict[str, Any]:
+    """The step that brings figures into a table; see `trikk.monitoring.figures.figure_table`.
+
+    Returns:
+        windows and rows: how many were written.
+    """
+    from trikk.monitoring.figures.figure_table import keep_in_table
+
+    return keep_in_table(monitor, table, step_context("keeping a monitor's figures"))
+
+
 _EVALUATE: Step[..., Any] = Step(evaluate_monitor, name="evaluate", effect=True, role=Role.MONITOR)
+_KEEP: Step[..., Any] = Step(figures_to_table, name="figures", effect=True)

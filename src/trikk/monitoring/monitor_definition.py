@@ -88,6 +88,7 @@ class MonitorSpec(Record, frozen=True):
         task: what is predicted; None if the model or the data says so.
         positive: of two classes the one that probability, precision and recall are about; None if known otherwise.
         set_aside: the table of rows that could not be predicted; "" for none.
+        figures: the table that gets the figures as rows; "" for none.
         probability: the predictions' column of that probability, and how those of several classes begin.
         titles: what people call it and its parts.
     """
@@ -121,6 +122,7 @@ class MonitorSpec(Record, frozen=True):
     positive: ClassValue | None = None
     probability: str = PROBABILITY
     set_aside: str = ""
+    figures: str = ""
     titles: Titles = Titles()
 
     @property
@@ -279,6 +281,14 @@ def _estimates_have_metrics(spec: MonitorSpec) -> None:
         )
 
 
+def _figures_go_elsewhere(spec: MonitorSpec) -> None:
+    if spec.figures and spec.figures in (spec.predictions, spec.truth, spec.set_aside):
+        raise UsageError(
+            f"figures would go into table {spec.figures}, from which they are made",
+            next='name another: figures=Table("figures")',
+        )
+
+
 _RULES = (
     _has_key,
     _metrics_fit_task,
@@ -286,4 +296,5 @@ _RULES = (
     _zone_exists,
     _interval_has_two_ends,
     _estimates_have_metrics,
+    _figures_go_elsewhere,
 )

@@ -169,7 +169,7 @@ def _judged(
     redefined: bool,
 ) -> tuple[WindowRecord, bool]:
     before = records.window(window.kind, window.label)
-    versions = versions_of(rows) if spec.calibrate else {}
+    versions = versions_of(rows) if spec.calibrate or spec.figures else {}
     # Rows of one hash have figures already; only their state, and the labels that are due, change with time.
     mark = fingerprint([spec.figured, rows.height, str(rows.hash_rows().sum()) if rows.height else "0"])
     same = before is not None and before.fingerprint == mark

@@ -8,14 +8,10 @@ whoever has read from a place that the table has left meanwhile is refused, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trikk.core.errors import PermanentError
-
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +33,19 @@ class Overtaken(PermanentError):
     """The table has taken in some of these messages meanwhile, by another write; nothing was written."""
 
 
-def check_positions(name: str, table: DeltaTable | None, advances: Sequence[Advance]) -> None:
+def check_positions(name: str, position_of: Callable[[str], int | None], advances: Sequence[Advance]) -> None:
     """Check that a table is where the messages of a write were read from.
+
+    Args:
+        name: the table.
+        position_of: how far the table has taken in a source; None if it never has.
+        advances: what the write brings.
 
     Raises:
         Overtaken: if it is not.
     """
     for advance in advances:
-        position = None if table is None else table.transaction_version(advance.source)
+        position = position_of(advance.source)
         if position != advance.before:
             raise Overtaken(
                 f"the rows were read from {advance.source} at {_shown(advance.before)}, and the table is at "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trikk.core.errors import TableError, UnknownName, UsageError
 from trikk.core.names import check_name
+from trikk.storage.positions import check_positions
 from trikk.storage.tables.merge_keys import check_keys
 from trikk.storage.tables.ranges import FileRange
 from trikk.storage.tables.run_view import overlay
@@ -37,6 +38,7 @@ class MemoryTables:
         self._versions: dict[str, list[pl.DataFrame]] = {}
         self._parts: dict[str, list[tuple[Part, ...]]] = {}
         self._commits: dict[tuple[str, str], Committed] = {}
+        self._positions: dict[tuple[str, str], int] = {}
         for name, frame in (frames or {}).items():
             self._versions[check_name("table", name)] = [first := storable(frame)]
             self._parts[name] = [(Part(f"{name}-0", first),)]
@@ -100,6 +102,7 @@ class MemoryTables:
         earlier = self._commits.get((check_name("table", name), identity))
         if earlier is not None:
             return replace(earlier, repeated=True)
+        check_positions(name, lambda source: self._positions.get((name, source)), write.positions)
         frame = write.frame.lazy().collect()
         before = self._versions.get(name, [])
         write = replace(write, frame=before[-1].clear() if before and not frame.width else frame)
@@ -109,7 +112,12 @@ class MemoryTables:
         parts.append(_parts(parts[-1] if parts else (), write, after, f"{name}-{len(before)}"))
         commit = Committed(len(before), frame.height, False, inserted, updated)
         self._commits[name, identity] = replace(commit, digest=origin.get("digest"))
+        self._positions |= {(name, advance.source): advance.after for advance in write.positions}
         return commit
+
+    def positions(self, name: str, sources: Sequence[str]) -> dict[str, int | None]:
+        """How far each of some sources has been brought into a table; None for one that never was."""
+        return {source: self._positions.get((check_name("table", name), source)) for source in sources}
 
 
 def _written(

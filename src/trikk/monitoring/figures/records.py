@@ -52,7 +52,8 @@ class WindowRecord:
         why: why it has other figures or another state than it had when its labels were due; "" if it has not.
         restated: how many times figures that were final have changed, by another definition excepted.
         classes: those that the versions know that predicted its cases, as texts, in the order of the newest.
-        versions: how many of its predictions each version made, where estimates rest on earlier windows.
+        versions: how many of its predictions each version made, where estimates rest on earlier windows or figures
+            are kept in a table.
     """
 
     monitor: str

@@ -76,8 +76,14 @@ class Ledger(Protocol):
     def last(self, subject: str) -> Entry | None:
         """The subject's newest entry; None for an unknown subject. It costs the same however many there are."""
 
-    def history(self, prefix: str) -> list[Entry]:
-        """The entries of all subjects that begin with a text, in the order in which they were added."""
+    def history(self, prefix: str, *, after: int = 0, limit: int | None = None) -> list[Entry]:
+        """The entries of all subjects that begin with a text, in the order in which they were added.
+
+        Args:
+            prefix: the text.
+            after: only those with a greater `seq`.
+            limit: at most so many; all if None.
+        """
 
     def subjects(self, prefix: str = "") -> list[str]:
         """All subjects that begin with a text, sorted."""

@@ -13,6 +13,8 @@ from trikk.runs.journals import journal as port
 from trikk.runs.journals.ledger import Added, Entry, Ledger
 from trikk.runs.journals.sql_rows import link
 
+_ALL = 2**62  # both databases take such a limit; only one takes none as NULL
+
 
 class NewEntry:
     """An entry that is to be added, checked before any transaction begins; arguments as of `Ledger.add`."""
@@ -89,10 +91,11 @@ class SqlLedger(Ledger, ABC):
         rows = self._read("newest_entry", subject=subject)
         return _entry(subject, rows[0]) if rows else None
 
-    def history(self, prefix: str) -> list[Entry]:
+    def history(self, prefix: str, *, after: int = 0, limit: int | None = None) -> list[Entry]:
         if prefix and not port.is_plain(prefix):
             return []
-        return [_entry(row[0], row[1:]) for row in self._read("history", low=prefix, high=_end(prefix))]
+        values = {"low": prefix, "high": _end(prefix), "after": after, "most": _ALL if limit is None else limit}
+        return [_entry(row[0], row[1:]) for row in self._read("history", **values)]
 
     def subjects(self, prefix: str = "") -> list[str]:
         if prefix and not port.is_plain(prefix):

@@ -109,7 +109,8 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
         table = place.open()
         if table is not None and (earlier := find_identity(place, table, identity)) is not None:
             return earlier
-        check_positions(place.name, table, write.positions)
+        position_of = table.transaction_version if table is not None else lambda _: None
+        check_positions(place.name, position_of, write.positions)
         if table is not None and _took_types(place, table, write, notes):
             continue
         rows = prepared(place, table, write)

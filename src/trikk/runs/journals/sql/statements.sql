@@ -129,7 +129,7 @@ SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subjec
 
 -- name: history
 SELECT subject, seq, kind, at, body, identity FROM $schema.ledger
-WHERE subject >= :low AND subject < :high ORDER BY seq
+WHERE subject >= :low AND subject < :high AND seq > :after ORDER BY seq LIMIT :most
 
 -- name: subjects
 SELECT DISTINCT subject FROM $schema.ledger WHERE subject >= :low AND subject < :high
