@@ -133,7 +133,8 @@ def test_every_kind_of_error_has_a_code_of_its_own() -> None:
 def test_an_unknown_name_offers_what_is_close() -> None:
     assert UnknownName("pipeline", "nighly", ["nightly", "other"]).next == "did you mean nightly?"
     assert UnknownName("pipeline", "zzz", ["nightly"]).next == "there are: nightly"
-    assert UnknownName("pipeline", "zzz", []).next == "there is no pipeline yet"
+    assert UnknownName("trigger", "zzz", []).next == 'declare one: @pipeline(triggers=[Cron("0 4 * * *")])'
+    assert UnknownName("parameter", "zzz", []).next == "there is no parameter yet"
 
 
 def test_errors_can_be_pickled() -> None:

@@ -56,6 +56,7 @@ except ValueError:
 """
     shown = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, check=True).stderr
     first, *rest = shown.splitlines()
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} UTC ERROR trikk: ", first)
     assert first.endswith(r"ERROR trikk: a\x1b]0;owned\x07\u202e")
     assert rest[-1] == r"ValueError: \x1b[8mhidden"
     assert not re.search("[\x1b\x07\u202e]", shown)

@@ -321,6 +321,7 @@ def test_what_no_table_holds_can_be_taken_as_text(tmp_path: Path) -> None:
         with pytest.raises(TableError) as refused:
             rows_of(tmp_path, [("a.parquet", frame.select(name))])
         assert refused.value.next == f"take it as text: --types {name}=String"
+        assert refused.value.where == "a.parquet"
     texts = rows_of(tmp_path, [("a.parquet", frame.drop("raw"))], types={"at": "String", "took": "String"}).frame
     assert texts.rows() == [("04:55:00", "PT1H30M"), (None, None)]
     with pytest.raises(StorageError, match=r"a.parquet row 1, column 'raw': expected String, found Binary"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import getpass
 import json
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -19,14 +18,12 @@ import click
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.core.text import counted, printable, printable_lines, shorten
 from trikk.core.values import finite, plain
+from trikk.runs import shown_parameters
 
 # Long enough to tell things apart, short enough for two columns on a usual terminal.
 VALUE = 60  # characters of a value in a line that shows others beside it
 CELL = 300  # of a cell of a table
 LINE = 2_000  # of a line
-# With a zone: only such a time can be shown by another clock; a time without one stays as it is.
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
-_DIGEST_OF_FILE = re.compile(r"@[0-9a-f]{16}$")
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {
     "succeeded": "green",
@@ -146,7 +143,7 @@ def value_text(value: Any) -> str:
     """A value of a row; a moment by the project's clock."""
     if isinstance(value, datetime) and value.tzinfo:
         return str(value.astimezone(project_zone()))
-    if isinstance(value, str) and _MOMENT.fullmatch(value):  # as JSON has it
+    if isinstance(value, str) and shown_parameters.MOMENT.fullmatch(value):  # as JSON has it
         return datetime.fromisoformat(value).astimezone(project_zone()).isoformat(value[10])
     return str(value)
 
@@ -203,30 +200,12 @@ def number_text(value: float | None, form: str = ".4g") -> str:
 
 def parameters_text(parameters: dict[str, Any]) -> str:
     """Parameters as `name=value`, joined by blanks; a long value is shortened."""
-    shown = {name: _parameter_text(value) for name, value in parameters.items()}
-    return " ".join(f"{name}={shorten(printable(text), VALUE)}" for name, text in shown.items())
-
-
-def _parameter_text(value: Any) -> str:
-    if isinstance(value, dict) and value.keys() >= {"id", "kind", "at"}:  # an Event: `--json` has all of it
-        return tick_shown(str(value["id"]))
-    return value if isinstance(value, str) else json.dumps(value)
+    return shown_parameters.parameters_text(parameters, project_zone())
 
 
 def tick_shown(tick: str | None, zone: ZoneInfo | None = None) -> str:
-    """What a trigger's run is for, for people: a moment by a clock, with seconds if it has some, or an event.
-
-    Args:
-        tick: a moment in ISO, or an event's id; of a file that ends in a digest of its size and time, which only
-            programs need. "-" for None.
-        zone: whose clock; the project's if not given.
-    """
-    if tick is None:
-        return "-"
-    if not _MOMENT.fullmatch(tick):  # 20261130, as a caller may name an event, is no moment
-        return _DIGEST_OF_FILE.sub("", tick)
-    moment = datetime.fromisoformat(tick).astimezone(zone or project_zone())
-    return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment.second else f"{moment:%Y-%m-%d %H:%M %Z}"
+    """What a trigger's run is for, for people; "-" for None. The clock is the project's if not given."""
+    return "-" if tick is None else shown_parameters.tick_text(tick, zone or project_zone())
 
 
 def user_name() -> str:

@@ -92,6 +92,19 @@ class ProjectError(UsageError):
     code = "project"
 
 
+_FIRST = {
+    "pipeline": "write one: a function with @pipeline in a module of the project",
+    "run": "start one: trikk run PIPELINE",
+    "backfill": "begin one: trikk backfill PIPELINE --from DAY --to DAY",
+    "trigger": 'declare one: @pipeline(triggers=[Cron("0 4 * * *")])',
+    "table": "make one: trikk ingest TABLE FILES, or a step that writes it",
+    "incident": "none has opened yet; what is watched: trikk monitor",
+    "report": "declare one: see docs/reports.md",
+    "stream": "publish to one: see docs/publishing.md",
+}
+"""How the first of a kind comes to be: what to do where there is none of that kind."""
+
+
 class UnknownName(UsageError):
     """No such pipeline, run, step, table ...; close matches are offered."""
 
@@ -108,7 +121,7 @@ class UnknownName(UsageError):
             listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
             hint = f"there are: {listed}"
         else:
-            hint = f"there is no {kind} yet"
+            hint = _FIRST.get(kind, f"there is no {kind} yet")
         super().__init__(f"there is no {kind} {name!r}", next=next or hint)
         self.close = close
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +14,15 @@ _TAIL_BYTES = 64_000
 
 
 class _Printable(logging.Formatter):
-    """Records with what users wrote in them written out, so that it steers no terminal."""
+    """Records with the zone of their time, and with what users wrote, which steers no terminal."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._zone = zone
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002 - logging's
+        moment = datetime.fromtimestamp(record.created, self._zone)
+        return f"{moment:%Y-%m-%d %H:%M:%S},{moment.microsecond // 1000:03} {moment:%Z}"
 
     def format(self, record: logging.LogRecord) -> str:
         return printable_lines(super().format(record))
@@ -31,15 +38,8 @@ def log_to_stderr(timezone: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     if root.handlers:
         return
-    zone = ZoneInfo(timezone)
-
-    def local(seconds: float | None) -> time.struct_time:
-        return datetime.fromtimestamp(time.time() if seconds is None else seconds, zone).timetuple()
-
-    formatter = _Printable("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    formatter.converter = local
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
+    handler.setFormatter(_Printable(ZoneInfo(timezone)))
     root.addHandler(handler)
     root.setLevel(level)
 

@@ -79,8 +79,7 @@ def project_triggers(executor: ProjectExecutor, settings: Settings) -> dict[str,
 def trigger_named(triggers: Mapping[str, Declared], name: str) -> Declared:
     """A trigger by its name; UnknownName if there is none."""
     if name not in triggers:
-        mend = None if triggers else "declare one: see docs/triggers.md"
-        raise UnknownName("trigger", name, triggers, next=mend)
+        raise UnknownName("trigger", name, triggers)
     return triggers[name]
 
 

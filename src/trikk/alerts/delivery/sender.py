@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from trikk.alerts.config import AlertSettings
 from trikk.alerts.delivery.channels import send
+from trikk.alerts.delivery.log_end import log_end
 from trikk.alerts.delivery.message import LOG_LINES, Failure, Message, digest, message, run_of
 from trikk.alerts.incidents.book import subject_of
 from trikk.alerts.incidents.decision import Decision
@@ -24,6 +25,7 @@ from trikk.runs.outbox import Do, Note, Progress, Step, hand_over
 
 BACK_OFF = BackOff(first=60.0, longest=3600.0, give_up=3 * 86400.0)
 """A channel may be away for a weekend; after three days a message tells of what everybody knows."""
+_READ_LINES = 200  # of a failed step's log, of which a message shows the last that people need
 
 
 def deliver(
@@ -158,6 +160,6 @@ def _failure_of(project: Project, run: str) -> Failure | None:
         return None
     name, step = culprit
     error = step.error or {}
-    log = tail_of(project.settings.state / step.log, LOG_LINES) if step.log else []
-    log = log or str(error.get("traceback") or "").splitlines()[-LOG_LINES:]
-    return Failure(name, headline(step.error), tuple(log), way_on(project, state))
+    lines = tail_of(project.settings.state / step.log, _READ_LINES) if step.log else []
+    lines = lines or str(error.get("traceback") or "").splitlines()
+    return Failure(name, headline(step.error), log_end(lines, LOG_LINES), way_on(project, state))

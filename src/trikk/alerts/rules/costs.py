@@ -101,7 +101,7 @@ class CostRule(PipelineRule, frozen=True, kw_only=True):
             if bad or row.ended is not None:
                 text = f"run {row.id} {_said(cost, budget, is_over=row.ended is not None)}"
                 facts = _facts(cost, budget)
-                points.append(point_of(row, bad=bad, text=text, badness=self._badness(cost), facts=facts))
+                points.append(point_of(project, row, bad=bad, text=text, badness=self._badness(cost), facts=facts))
         return tuple(points)
 
     def _of_periods(self, project: Project, pipeline: str, now: datetime, prices: Prices) -> tuple[Point, ...]:

@@ -18,6 +18,7 @@ from trikk.core.zones import local_text, start_of
 from trikk.execution.approvals.decisions import open_approvals
 from trikk.runs.approval_state import seconds_waited
 from trikk.runs.events import EventKind
+from trikk.runs.shown_parameters import parameters_text
 from trikk.runs.states import RunStatus
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class FailureRule(PipelineRule, frozen=True, kw_only=True):
             bad = row.state != RunStatus.SUCCEEDED
             reason = "the process that drove it is gone" if is_dead else (row.error or "failed")
             text = f"run {row.id} {'failed: ' + reason if bad else 'succeeded'}"
-            points.append(point_of(row, bad=bad, text=text, badness=float(bad)))
+            points.append(point_of(project, row, bad=bad, text=text, badness=float(bad)))
         return Reading(self, pipeline, f"{pipeline} failed", _counted(points))
 
     def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:
@@ -116,7 +117,9 @@ class LengthRule(PipelineRule, frozen=True, kw_only=True):
             spent = f"took {show_seconds(took)}" if row.ended else f"has been running for more than {budget}"
             facts: dict[str, JSON] = {"took": show_seconds(took), "budget": budget} if row.ended else {}
             badness = took / self.budget if bad and row.ended else float(bad)
-            points.append(point_of(row, bad=bad, text=f"run {row.id} {spent}", badness=badness, facts=facts))
+            points.append(
+                point_of(project, row, bad=bad, text=f"run {row.id} {spent}", badness=badness, facts=facts)
+            )
         return Reading(self, pipeline, f"{pipeline} took longer than {budget}", tuple(points))
 
 
@@ -176,11 +179,11 @@ class GateRule(PipelineRule, frozen=True, kw_only=True):
                 e.body for e in project.journal.events(row.id) if e.kind == EventKind.QUALITY_CHECKED
             ]
             if verdicts:
-                points.append(_gate_point(row, verdicts))
+                points.append(_gate_point(project, row, verdicts))
         return Reading(self, pipeline, f"{pipeline}: a quality gate warned", tuple(points))
 
 
-def _gate_point(row: RunRow, verdicts: Sequence[Any]) -> Point:
+def _gate_point(project: Project, row: RunRow, verdicts: Sequence[Any]) -> Point:
     """A run by what its gates said, each as the body of its event."""
     from trikk.quality.check_verdict import summary
 
@@ -190,7 +193,7 @@ def _gate_point(row: RunRow, verdicts: Sequence[Any]) -> Point:
     reasons = reasons or "; ".join(summary(body) for body in warned)
     text = f"run {row.id}: " + (f"the gate warned: {reasons}" if warned else "the gate did not warn")
     facts: dict[str, JSON] = {str(c["name"]): f"{c['observed']} (expected: {c['expected']})" for c in failing}
-    return point_of(row, bad=bool(warned), text=text, badness=float(len(failing)), facts=facts)
+    return point_of(project, row, bad=bool(warned), text=text, badness=float(len(failing)), facts=facts)
 
 
 class AbsenceRule(PipelineRule, frozen=True, kw_only=True):
@@ -325,10 +328,18 @@ def _as_day(value: JSON) -> date | None:
         return None
 
 
-def point_of(row: RunRow, *, bad: bool, text: str, badness: float, facts: dict[str, JSON] | None = None) -> Point:
-    """A run, judged; `facts` are told beside its id, pipeline and parameters."""
+def point_of(
+    project: Project,
+    row: RunRow,
+    *,
+    bad: bool,
+    text: str,
+    badness: float,
+    facts: dict[str, JSON] | None = None,
+) -> Point:
+    """A run of the project, judged; `facts` are told beside its id, pipeline and parameters."""
     at = _moment(row)
-    parameters = " ".join(f"{name}={value}" for name, value in _plain(row.parameters))
+    parameters = parameters_text(dict(_plain(row.parameters)), ZoneInfo(project.settings.timezone))
     shown: dict[str, JSON] = {"run": row.id, "pipeline": row.pipeline, "parameters": parameters or "-"}
     return Point(row.id, at, at, bad, text, badness, {**shown, **(facts or {})})
 

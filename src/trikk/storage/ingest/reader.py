@@ -454,9 +454,12 @@ class _Pieces:
         return pl.concat(columns, rechunk=False)
 
     def _stored(self, known: pl.DataType) -> pl.DataType:
-        """The type in which a table has a column; TableError, with the way out, where it can't have it."""
+        """The type in which a table has a column; TableError, with file and way out, where it can't have it."""
+        where = next(
+            (part.label for part, values in self.pieces if values is not None and values.dtype == known), None
+        )
         try:
-            return stored_type(self.name, with_text_for_nulls(known))
+            return stored_type(self.name, with_text_for_nulls(known), where=where)
         except TableError as error:
             if not known.is_nested():
                 error.next = f"take it as text: --types {self.name}=String"

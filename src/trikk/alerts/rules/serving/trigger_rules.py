@@ -104,7 +104,7 @@ class UsualRule(PipelineRule, frozen=True, kw_only=True):
             text = f"run {row.id} {spent} (usually {show_seconds(usual)})"
             bad = took > limit
             facts: dict[str, JSON] = {"usually": show_seconds(usual), "limit": show_seconds(limit)}
-            points.append(point_of(row, bad=bad, text=text, badness=float(bad), facts=facts))
+            points.append(point_of(project, row, bad=bad, text=text, badness=float(bad), facts=facts))
         return Reading(self, pipeline, f"{pipeline} takes longer than usual", tuple(points[-self.least :]))
 
 
