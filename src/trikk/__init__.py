@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trikk.publishing import publish
     from trikk.quality import quality_gate
     from trikk.reports import Report
-    from trikk.steps import dynamodb, notebook, redshift, s3, script, sql, write_sql
+    from trikk.steps import dynamodb, notebook, redshift, s3, script, sql, write_dynamodb, write_sql
     from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "dynamodb",
     "redshift",
     "write_sql",
+    "write_dynamodb",
     "script",
     "notebook",
     "quality_gate",
@@ -90,7 +91,7 @@ __getattr__, __dir__ = lazy_names(
         "publishing": "publish",
         "quality": "quality_gate",
         "reports": "Report",
-        "steps": "dynamodb notebook redshift s3 script sql write_sql",
+        "steps": "dynamodb notebook redshift s3 script sql write_dynamodb write_sql",
         "tracking": "log_artifact log_figure log_metric log_metrics log_param",
     },
 )

@@ -11,6 +11,7 @@ from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
 from trikk.steps.amazon.dynamodb_step import dynamodb
 from trikk.steps.amazon.s3_step import s3
+from trikk.steps.amazon.write_dynamodb_step import write_dynamodb
 from trikk.steps.databases.database_url import check_url
 from trikk.steps.databases.redshift_step import redshift
 from trikk.steps.databases.sql_step import read_sql
@@ -18,7 +19,7 @@ from trikk.steps.databases.write_sql_step import write_sql
 from trikk.steps.notebooks.notebook_step import notebook
 from trikk.steps.scripts.script_step import script
 
-__all__ = ["dynamodb", "notebook", "redshift", "s3", "script", "sql", "write_sql"]
+__all__ = ["dynamodb", "notebook", "redshift", "s3", "script", "sql", "write_dynamodb", "write_sql"]
 
 _SQL: Step[..., Any] = Step(read_sql, name="sql", source=True)
 

@@ -89,7 +89,7 @@ def _assumed(base: Any, role: str) -> Any:
     return boto3.Session(botocore_session=inner, region_name=base.region_name)
 
 
-def failed(subject: str, error: Exception, where: str | None) -> StorageError:
+def failed(subject: str, error: Exception, where: str | None, verb: str = "read") -> StorageError:
     """The error for a refused request: the service's own code and sentence, without keys."""
     response = getattr(error, "response", None) or {}
     about = response.get("Error", {})
@@ -97,7 +97,7 @@ def failed(subject: str, error: Exception, where: str | None) -> StorageError:
     # A service may repeat the key that it refuses.
     clean = _KEY.sub("***", " ".join(text.split()))
     return StorageError(
-        f"{subject} can't be read: {clean[:500]}",
+        f"{subject} can't be {verb}: {clean[:500]}",
         where=where,
         next="check the region, the endpoint, and what the credentials allow",
     )

@@ -53,7 +53,7 @@ def read_dynamodb(
     """
     check_request(table, key or {}, segments)
     check_access(profile, role, endpoint, region)
-    client = _client(profile, role, endpoint, region)
+    client = open_client(profile, role, endpoint, region)
     keys = _keys(client, table, index)
     # With the key, as the rows are sorted by it; what was not asked for is dropped again below.
     wanted = None if columns is None else list(dict.fromkeys([*keys, *columns]))
@@ -66,7 +66,8 @@ def read_dynamodb(
     return frame if columns is None else frame.select(columns)
 
 
-def _client(profile: str | None, role: str | None, endpoint: str | None, region: str | None) -> Any:
+def open_client(profile: str | None, role: str | None, endpoint: str | None, region: str | None) -> Any:
+    """A client of DynamoDB that sends again, after growing pauses, what was throttled; errors as of `session`."""
     who = session(profile, role, region)
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
@@ -86,7 +87,7 @@ def _client(profile: str | None, role: str | None, endpoint: str | None, region:
 
 def _keys(client: Any, table: str, index: str | None) -> list[str]:
     """The names of the key's attributes: the index's first, then the table's."""
-    about = _asked(client.describe_table, {"TableName": table})["Table"]
+    about = asked(client.describe_table, {"TableName": table})["Table"]
     schema = list(about["KeySchema"])
     if index is not None:
         known = [*about.get("GlobalSecondaryIndexes", []), *about.get("LocalSecondaryIndexes", [])]
@@ -113,7 +114,7 @@ def _pages(call: Any, arguments: dict[str, Any]) -> list[dict[str, Attribute]]:
     items: list[dict[str, Attribute]] = []
     start: dict[str, Any] = {}
     while True:
-        page = _asked(call, arguments | start)
+        page = asked(call, arguments | start)
         items += page["Items"]
         # An empty page is not the end: a filter may have left nothing of it.
         if not page.get("LastEvaluatedKey"):
@@ -121,10 +122,22 @@ def _pages(call: Any, arguments: dict[str, Any]) -> list[dict[str, Attribute]]:
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def _asked(call: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+def asked(call: Any, arguments: dict[str, Any], *, where: str | None = None, verb: str = "read") -> dict[str, Any]:
+    """What a request is answered.
+
+    Args:
+        call: of the client.
+        arguments: of the call.
+        where: the table, if it is not one of them.
+        verb: what can't be done with it, for the error.
+
+    Raises:
+        UsageError: if the request is wrong.
+        StorageError: if the service refuses or is away.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    where = str(arguments["TableName"])
+    where = where or str(arguments["TableName"])
     try:
         answer: dict[str, Any] = call(**arguments)
     except ClientError as error:
@@ -135,9 +148,9 @@ def _asked(call: Any, arguments: dict[str, Any]) -> dict[str, Any]:
                 where=where,
                 next="check the table, its key's attributes and their types",
             ) from None
-        raise failed(f"table {where}", error, where) from None
+        raise failed(f"table {where}", error, where, verb) from None
     except BotoCoreError as error:
-        raise failed(f"table {where}", error, where) from None
+        raise failed(f"table {where}", error, where, verb) from None
     return answer
 
 
