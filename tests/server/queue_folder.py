@@ -78,9 +78,8 @@ def parent(pid: int) -> int:
 def forkers(root: Path, server: int) -> list[int]:
     """A server's nursery and its template, those that are there; their forks have the same command lines."""
     nursery = [pid for pid in processes(root, "trikk.server.queue.nursery") if parent(pid) == server]
-    return nursery + [
-        p for p in processes(root, "trikk.execution.templates.template_host") if parent(p) in nursery
-    ]
+    forks = (pid for pid in processes(root) if parent(pid) in nursery)
+    return nursery + [pid for pid in forks if Path(f"/proc/{pid}/comm").read_text() == "trikk template\n"]
 
 
 class QueueFolder(Folder):

@@ -11,7 +11,6 @@ from functools import partial
 from trikk.core.errors import TrikkError
 from trikk.core.values import JSON
 from trikk.server.parts import Part, PartStatus
-from trikk.server.presence.heartbeat import Heartbeat
 from trikk.server.presence.looks import EVERY, Looks
 from trikk.server.queue.backfill_queue import BackfillQueue
 from trikk.server.queue.dispatcher import Dispatcher
@@ -139,5 +138,7 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     # By older code, incidents of newer rules would end.
     parts.append(Looks(site.code, site.clock, lambda: not is_outdone(), settings.get("look", EVERY)))
     if "heartbeat" in settings:
+        from trikk.server.presence.heartbeat import Heartbeat  # with the clients of HTTP, 3 MB
+
         parts.append(Heartbeat(settings["heartbeat"], site.clock, partial(troubled, site)))
     return parts

@@ -66,7 +66,7 @@ class Server:
 
     def is_done(self) -> bool:
         self.looks.turn(0.0)
-        return self.looks._looking is not None and self.looks._looking.asked is None
+        return self.looks._looking is None  # of looks a minute apart each has a process of its own
 
     def waiting(self) -> dict[str, str]:
         """The runs that wait, by pipeline; pipelines that have two are refused."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,7 @@ class Capacity:
         """
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        # No glob: each driver is a fresh process, which would compile the pattern's regular expression first.
-        names = (path.name for path in Path("/dev").iterdir())
-        gpus = sum(name.startswith("nvidia") and name[6:7].isdigit() for name in names)
-        return cls(float(cores), float(memory), gpus, float(max_parallel or max(64, 16 * cores)))
+        return cls(float(cores), float(memory), _gpus(), float(max_parallel or max(64, 16 * cores)))
 
     def need(self, resources: Mapping[str, Any], whole: Capacity) -> tuple[float, float, int]:
         """What a step takes, but never more than the whole machine: a larger one runs alone."""
@@ -53,6 +51,13 @@ class Capacity:
         self.memory -= sign * need[1]
         self.gpus -= sign * need[2]
         self.slots -= sign
+
+
+@cache
+def _gpus() -> int:
+    # No glob: each driver is a fresh process, which would compile the pattern's regular expression first.
+    names = (path.name for path in Path("/dev").iterdir())
+    return sum(name.startswith("nvidia") and name[6:7].isdigit() for name in names)
 
 
 def check_gpus(graph: Graph, whole: Capacity) -> None:

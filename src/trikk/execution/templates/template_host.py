@@ -1,8 +1,7 @@
 """A host without a driver, of which a host is forked for each driver: the project is imported once for many runs.
 
-    python -m trikk.execution.templates.template_host FD ROOT
-
-Over the socket FD (of whole messages) it says `Loaded` when the project is imported, or `NotLoaded`. With each
+It is a fork of a process that has imported trikk and used nothing (`server/queue/nursery.py`), whose hash seed is
+fixed. Over a socket of whole messages it says `Loaded` when the project is imported, or `NotLoaded`. With each
 `HostWanted` come two descriptors: one end of a new driver's socket, and the log that the host is to write to. A
 host that is forked here is like any other, but a child of this process: it ends with its driver and not with its
 template, which may be replaced or killed meanwhile.
@@ -19,49 +18,18 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from trikk.core.errors import TrikkError
-from trikk.core.record import Record, read_bytes
+from trikk.core.record import read_bytes
 from trikk.core.settings import load_settings
+from trikk.execution.templates.template_messages import LARGEST, HostWanted, Loaded, NotLoaded, ToLauncher
 from trikk.execution.workers.child import finish
-from trikk.execution.workers.descendants import die_with_parent, mark
+from trikk.execution.workers.descendants import die_with_parent, mark, name_process
 from trikk.execution.workers.host import Host, wake_on_child
 from trikk.execution.workers.wire import ToHost, Wire
 from trikk.runs.bundle import bundle_digest, manifest
 
-LARGEST = 1 << 16
-"""Bytes of a message on a template's socket, at most."""
-
-
-class Loaded(Record, frozen=True, tag=True):
-    """The project is imported.
-
-    Attributes:
-        code: the digest of its code.
-        fresh: why no host can be forked, if none can; the template has ended then.
-        modules: names of imported libraries that drivers of its runs need as well.
-    """
-
-    code: str
-    fresh: str | None = None
-    modules: tuple[str, ...] = ()
-
-
-class NotLoaded(Record, frozen=True, tag=True):
-    """The project can't be imported: a `TrikkError` as JSON. The template has ended."""
-
-    code: str
-    error: dict[str, Any]
-
-
-class HostWanted(Record, frozen=True):
-    """Fork a host; with a driver's socket and a log. It and what it starts are known by the token."""
-
-    token: str
-
-
-ToLauncher = Loaded | NotLoaded
 _FOR_TABLES = ("polars", "deltalake")
 
 
@@ -165,18 +133,19 @@ class Template:
             self.hosts.discard(pid)
 
 
-def main() -> None:
-    """Be a template until nobody wants one."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+def be_template(control: socket.socket, root: Path) -> NoReturn:
+    """In a fork that has used nothing yet: be a template until nobody wants one.
+
+    Args:
+        control: the socket to whoever wants hosts.
+        root: the project's folder.
+    """
     control.set_inheritable(False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    name_process("trikk template")
+    os.dup2(2, 1)  # what a module prints when it is imported goes to the log, as what a host says does
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        Template(control, Path(sys.argv[2])).serve()
+        Template(control, root).serve()
     except (BrokenPipeError, ConnectionResetError):
         finish(1)
     finish(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -17,7 +17,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 TOKEN = "TRIKK_HOST"  # noqa: S105 - the name of a variable
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36  # prctl(2)
 _prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 _PATIENCE = 1.0  # seconds that a killed process may take to be gone; one that waits for a disk takes longer
 _PAUSE = 0.001
@@ -33,6 +33,12 @@ def take_in_orphans() -> None:
     """Become the parent of descendants whose own parent ends (Linux)."""
     if _prctl is not None:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def name_process(name: str) -> None:
+    """Have `ps -o comm` and `top` call this process so; 15 bytes at most (Linux). Its command line stays."""
+    if _prctl is not None:
+        _prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def has_children() -> bool:
@@ -67,7 +73,8 @@ def mark(token: str) -> None:
     """Have this process and what it starts be known by a token, in place of the one it was forked with.
 
     What the system shows of a process's environment is the text that it was started with, in its own memory: that
-    is overwritten, for forks. The variable is set as well, for programs that are started.
+    is overwritten, for forks. The variable is set as well, for programs that are started; a second call would not
+    find that text any more.
     """
     libc = ctypes.CDLL(None)
     libc.getenv.restype = ctypes.c_void_p

@@ -16,46 +16,17 @@ import os
 import sys
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from trikk.core.errors import ProjectError, TrikkError
 from trikk.core.logs import log_to_stderr
-from trikk.core.record import Record
-from trikk.core.settings import Settings
 from trikk.execution.project import Project
 from trikk.execution.queued_run import RunQueue
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.pipeline.graph import Graph
+from trikk.server.presence.look_brief import REPORTS, Brief, settings_of
 from trikk.server.presence.project_look import look_at
-
-REPORTS = "--reports"
-
-
-class Brief(Record, frozen=True):
-    """What a look has to know of the code, which its process never loads.
-
-    Attributes:
-        settings: what trikk.toml said when the code was last loaded; it may be broken by now.
-        graphs: the pipelines as JSON, by name.
-        trouble: why the code that is there now does not load, as `TrikkError.to_json` gives it; None if it does.
-    """
-
-    settings: dict[str, Any]
-    graphs: dict[str, Any]
-    trouble: dict[str, Any] | None = None
-
-
-def settings_as_json(settings: Settings) -> dict[str, Any]:
-    """The settings for a `Brief`."""
-    return {**msgspec.to_builtins(settings, enc_hook=str), "root": str(settings.root)}
-
-
-def _settings(data: dict[str, Any]) -> Settings:
-    return msgspec.convert(data, Settings, dec_hook=lambda kind, value: Path(value) if kind is Path else value)
 
 
 def _answer(project: Project, queue: RunQueue, trouble: TrikkError | None) -> dict[str, Any]:
@@ -92,7 +63,7 @@ def main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not stand among the answers
     brief = Brief.read(json.loads(sys.stdin.readline()))
-    settings = _settings(brief.settings)
+    settings = settings_of(brief)
     log_to_stderr(settings.timezone)
     with closing(Project(settings)) as project:
         if REPORTS in sys.argv[1:]:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Protocol
 
 from trikk.core.errors import RunError
 from trikk.execution.project import Project
-from trikk.server.queue.run_process import log_of
+
+LOG = "driver.log"
+"""The file in a run's folder that has what its driver says."""
+
+
+def log_of(project: Project, run: str) -> Path:
+    """The file that a run's driver writes to; its folder is there after this call."""
+    return project.logs_of(run) / LOG
 
 
 class Launcher(Protocol):

@@ -27,49 +27,21 @@ from pathlib import Path
 from typing import NoReturn
 
 from trikk.core.errors import TrikkError
-from trikk.core.record import Record, get_ready_to_read, read_bytes
+from trikk.core.record import get_ready_to_read, read_bytes
 from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
 from trikk.execution.step_messages import StepResult
 from trikk.execution.templates.forked_host import ForkedHostExecutor
-from trikk.execution.templates.template_host import LARGEST, HostWanted
+from trikk.execution.templates.template_messages import LARGEST, HostWanted
 from trikk.execution.workers.child import finish
 from trikk.execution.workers.descendants import new_token
 from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.execution.workers.host import wake_on_child
 from trikk.execution.workers.wire import ToDriver
+from trikk.server.queue.launcher import log_of
+from trikk.server.queue.nursery_messages import Drive, Driven, Driving, FromNursery, Templated
 from trikk.server.queue.project_template import ProjectTemplate
-from trikk.server.queue.run_process import drive, log_of
-
-
-class Drive(Record, frozen=True):
-    """Fork a driver for a run."""
-
-    run: str
-
-
-class Driving(Record, frozen=True, tag=True):
-    """A process drives a run, or is about to; 0 if none could be forked."""
-
-    run: str
-    pid: int
-
-
-class Driven(Record, frozen=True, tag=True):
-    """The process that drove a run has ended, with a wait status as of os.waitpid."""
-
-    run: str
-    pid: int
-    status: int
-
-
-class Templated(Record, frozen=True, tag=True):
-    """Whether drivers are given code that was imported before, whatever is on the disk by now."""
-
-    is_so: bool
-
-
-FromNursery = Driving | Driven | Templated
+from trikk.server.queue.run_process import drive
 
 
 @dataclass(slots=True)
@@ -92,7 +64,7 @@ class Nursery:
         self._control = control
         self._root = root
         self._selector = selectors.DefaultSelector()
-        self._template = ProjectTemplate(root, self._selector)
+        self._template = ProjectTemplate(root, self._selector, self._leave)
         self._waiting: deque[str] = deque()  # for the project to be imported
         self._drivers: dict[int, str] = {}
         self._is_wanted = True
@@ -101,10 +73,11 @@ class Nursery:
     def serve(self) -> None:
         """Fork drivers, and tell of their ends."""
         _import_what_drivers_need()
-        self._template.look()
         _make_what_is_kept(Project(self._template.project.settings))
+        # Before any fork: a collection would write to every page that they share with this process.
         gc.collect()
-        gc.freeze()  # the collector of a driver would write to every page that it shares with this process
+        gc.freeze()
+        self._template.look()
         awake = wake_on_child()
         self._selector.register(self._control, selectors.EVENT_READ, "control")
         self._selector.register(awake, selectors.EVENT_READ, "child")
@@ -208,20 +181,24 @@ class Nursery:
             theirs.close()
         return link
 
+    def _leave(self) -> None:
+        """In a fork: have a session of its own, and let go of what is the nursery's."""
+        signal.set_wakeup_fd(-1)  # the pipe is the nursery's
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        self._control.close()
+        self._selector.close()
+        self._template.leave()
+
     def _be_driver(self, run: str, log: int, link: _Link | None) -> NoReturn:
         status = 1
         try:
-            signal.set_wakeup_fd(-1)  # the pipe is the nursery's
-            for number in (signal.SIGCHLD, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
+            self._leave()
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            os.setsid()
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.close(log)
-            self._control.close()
-            self._selector.close()
-            self._template.leave()
             project, base = self._template.project, self._template.base
             warm = None
             if link is not None and base is not None:

@@ -13,10 +13,10 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from trikk.core.errors import TrikkError
@@ -24,11 +24,10 @@ from trikk.core.record import read_bytes
 from trikk.core.settings import Settings
 from trikk.execution.launch import current_lock
 from trikk.execution.project import Project
-from trikk.execution.templates.template_host import LARGEST, Loaded, NotLoaded, ToLauncher
+from trikk.execution.templates.template_host import be_template
+from trikk.execution.templates.template_messages import LARGEST, Loaded, NotLoaded, ToLauncher
 from trikk.execution.workers.child import finish
-from trikk.execution.workers.descendants import new_token
 from trikk.execution.workers.fork_safety import why_not_fork
-from trikk.execution.workers.process_executor import host_environment
 from trikk.runs.lock import Lock
 from trikk.server.presence.served_code import IMPORTS_WITHIN, stamp
 
@@ -43,6 +42,7 @@ class ProjectTemplate:
     Args:
         root: the project's folder.
         selector: is given the sockets of templates, with themselves as data.
+        leave_nursery: in a fork, lets go of what belongs to the process that this is in.
 
     Attributes:
         project: with the settings that belong to the code.
@@ -50,11 +50,12 @@ class ProjectTemplate:
         base: what runs of its code are locked to.
     """
 
-    def __init__(self, root: Path, selector: selectors.BaseSelector) -> None:
+    def __init__(self, root: Path, selector: selectors.BaseSelector, leave_nursery: Callable[[], None]) -> None:
         self.project = Project.open(root)
         self.control: socket.socket | None = None
         self.base: Lock | None = None
         self._selector = selector
+        self._leave_nursery = leave_nursery
         self._coming: socket.socket | None = None
         self._importer = 0  # the process at the other end of that
         self._seen = ""
@@ -89,24 +90,29 @@ class ProjectTemplate:
         self._seen, self._again, self._give_up = seen, now + _AGAIN, now + IMPORTS_WITHIN
         with contextlib.suppress(TrikkError):  # a trikk.toml that can't be read: the template says so
             self.project = Project.open(self.project.root)
+        if why_not_fork() is None:
+            self._fork_template()
+
+    def _fork_template(self) -> None:
+        """Fork a process that imports the project. It shares with this one what both have imported of trikk."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "trikk.execution.templates.template_host", str(theirs.fileno())]
         try:
-            process = subprocess.Popen(
-                [*command, str(self.project.root)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                start_new_session=True,
-                env=host_environment(new_token()),
-            )
+            pid = os.fork()
         except OSError:
             ours.close()
-            return
-        finally:
             theirs.close()
-        process.returncode = 0  # it is reaped with the drivers, not by Popen
-        self._coming, self._importer = ours, process.pid
+            return
+        if pid == 0:
+            try:
+                self._leave_nursery()
+                ours.close()
+                be_template(theirs, self.project.root)
+            except BaseException:  # noqa: BLE001 - it must not go on as the nursery
+                traceback.print_exc()
+            finally:
+                finish(1)
+        theirs.close()
+        self._coming, self._importer = ours, pid
         self._selector.register(ours, selectors.EVENT_READ, ours)
 
     def hear(self, sock: socket.socket) -> None:
@@ -146,7 +152,7 @@ class ProjectTemplate:
             self._give_up_import()
 
     def leave(self) -> None:
-        """In a driver: close what belongs to the process that it was forked from."""
+        """In a fork: close what belongs to the process that it was forked from."""
         for sock in (self.control, self._coming):
             if sock is not None:
                 sock.close()

@@ -15,8 +15,8 @@ from trikk.runs.journals.journal import RunRow
 from trikk.runs.journals.lease import Holder, Lease, may_take
 from trikk.runs.living_servers import living
 from trikk.runs.states import OVER, RunStatus
+from trikk.server.queue.launcher import log_of
 from trikk.server.queue.run_needs import Needs
-from trikk.server.queue.run_process import log_of
 from trikk.server.queue.start_decision import Limits, Place, Unfinished, decide
 from trikk.server.queue.start_records import Start, StartRecords
 

@@ -30,14 +30,6 @@ from trikk.runs.run_state import RunState
 from trikk.runs.states import OVER
 from trikk.tracking.mlflow.background_mirror import mirroring
 
-LOG = "driver.log"
-"""The file in a run's folder that has what its driver says."""
-
-
-def log_of(project: Project, run: str) -> Path:
-    """The file that a run's driver writes to; its folder is there after this call."""
-    return project.logs_of(run) / LOG
-
 
 def drive(project: Project, run: str, warm: Warm | None = None) -> int:
     """Start a run that waits, or go on with it, to its end; the exit code of the process that does so.

@@ -14,10 +14,12 @@ from collections.abc import Callable
 
 from trikk.core.record import read_bytes
 from trikk.execution.project import Project
-from trikk.execution.templates.template_host import LARGEST
+from trikk.execution.templates.template_messages import LARGEST
+from trikk.execution.workers.descendants import new_token
+from trikk.execution.workers.process_executor import host_environment
 from trikk.runs.journals.lease import Holder
 from trikk.server.queue.launcher import ColdLauncher, Launcher
-from trikk.server.queue.nursery import Drive, Driven, Driving, FromNursery, Templated
+from trikk.server.queue.nursery_messages import Drive, Driven, Driving, FromNursery, Templated
 
 _RARELY = 60.0  # seconds between the ends of two nurseries, for them to be bad luck and no fault of ours
 _SENDS = 5  # seconds in which a nursery takes a request, before it counts as hanging
@@ -128,6 +130,7 @@ class WarmLauncher:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
+                    env=host_environment(new_token()),  # for the templates that are forked of it
                 )
         except OSError as error:
             _log.warning("drivers are started one by one, as nothing to fork them could be started: %s", error)

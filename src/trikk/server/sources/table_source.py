@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.clock import Clock
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.server.sources.source_memory import Kind, Memory
-from trikk.storage.tables.versioned_tables import Tables
+
+if TYPE_CHECKING:
+    from trikk.storage.tables.versioned_tables import Tables
 
 
 class TableSource:
