@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from msgspec.structs import force_setattr
 
+from trikk.core.durations import lasting, seconds
 from trikk.core.errors import UsageError
 from trikk.core.names import check_name
 from trikk.core.network.addresses import REFERENCE, refuse_secrets
 from trikk.runs.states import OVER, RunStatus
 from trikk.triggers.declaration import Trigger
+
+_LONGEST_SETTLE = 86_400.0
+_PATH = re.compile(r"\$(\.[^.\s]+)+")
 
 
 class AfterRun(Trigger, frozen=True, tag="after-run"):
@@ -64,12 +69,18 @@ class FileArrived(Trigger, frozen=True, tag="file-arrived"):
     Attributes:
         pattern: which files: a path within the project, or an absolute one, or an address in a bucket; with `*`,
             `?` and `[...]`, and `**/` for any depth.
+        settle: for how many seconds a file must not change; written as a number or a text such as "1m", a day at
+            most. Two looks have to see it equal even with 0.
     """
 
     pattern: str
+    settle: str | float = 3.0
 
     def _check(self) -> None:
         super()._check()
+        force_setattr(self, "settle", seconds(self.settle, what="settle"))
+        if float(self.settle) > _LONGEST_SETTLE:
+            raise UsageError(f"settle={self.settle!r} is more than a day", next='settle="1m"')
         if not isinstance(self.pattern, str) or not self.pattern.isprintable() or not self.pattern:
             raise UsageError(f"{self.pattern!r} is no path of files", next='FileArrived("inbox/*.csv")')
         if "://" in self.pattern:
@@ -86,7 +97,8 @@ class FileArrived(Trigger, frozen=True, tag="file-arrived"):
 
     def in_words(self) -> str:
         """When it comes due, for people."""
-        return f"For each new file {self.pattern}, once it no longer grows"
+        changeless = lasting(float(self.settle)) if self.settle else "two looks"
+        return f"For each new file {self.pattern}, once it has not changed for {changeless}"
 
 
 class Message(Trigger, frozen=True, tag="message"):
@@ -95,9 +107,12 @@ class Message(Trigger, frozen=True, tag="message"):
     Attributes:
         address: where messages come from, as `publish` has them; an MQTT topic may have `+` and `#`. `${NAME}` is
             read from the environment, and a password in the text is refused.
+        id: where in a payload of MQTT its identity is, such as "$.order.number": messages with the same one
+            are one event. Messages of Kafka are known by their offsets.
     """
 
     address: str
+    id: str = ""
 
     def _check(self) -> None:
         super()._check()
@@ -112,6 +127,10 @@ class Message(Trigger, frozen=True, tag="message"):
         plain, question, options = text.partition("?")
         is_mqtt = text.startswith("mqtt")
         check_address((MQTT_WILDCARD.sub("x", plain) if is_mqtt else plain) + question + options)
+        if self.id and not is_mqtt:
+            raise UsageError("messages of Kafka are known by their offsets, and need no id=", next="leave out id=")
+        if not isinstance(self.id, str) or (self.id and not _PATH.fullmatch(self.id)):
+            raise UsageError(f"id={self.id!r} is no place in a payload", next='id="$.order.number"')
 
     def in_words(self) -> str:
         """When it comes due, for people."""
@@ -124,21 +143,25 @@ class Webhook(Trigger, frozen=True, tag="webhook"):
     Attributes:
         hook: what the call's path ends with.
         secret: what calls are signed with, as a reference to the environment.
+        former_secret: what they were signed with before, which counts, too, while callers change to the new one.
     """
 
     hook: str
     secret: str = ""
+    former_secret: str = ""
 
     def _check(self) -> None:
         super()._check()
         check_name("webhook", self.hook)
-        if not isinstance(self.secret, str) or not REFERENCE.fullmatch(self.secret):
-            if isinstance(self.secret, str):
-                refuse_secrets(self.secret, "the webhook")
-            raise UsageError(
-                f"webhook {self.hook} needs the secret that calls are signed with, by reference",
-                next='put it into the environment, and write secret="${NAME}"',
-            )
+        secrets = {"secret": self.secret, **({"former_secret": self.former_secret} if self.former_secret else {})}
+        for name, written in secrets.items():
+            if not isinstance(written, str) or not REFERENCE.fullmatch(written):
+                if isinstance(written, str):
+                    refuse_secrets(written, "the webhook")
+                raise UsageError(
+                    f"webhook {self.hook} needs the secret that calls are signed with, by reference",
+                    next=f'put it into the environment, and write {name}="${{NAME}}"',
+                )
 
     def in_words(self) -> str:
         """When it comes due, for people."""

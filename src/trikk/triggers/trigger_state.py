@@ -155,7 +155,7 @@ def described(declared: Declared) -> dict[str, Any]:
     return {**declared.to_json(), "where": ""}
 
 
-_HOW = {"name", "day_offset", "overlap", "parameters", "missed", "at_most"}
+_HOW = {"name", "day_offset", "overlap", "parameters", "missed", "at_most", "settle", "secret", "former_secret"}
 """What does not decide when a trigger comes due."""
 
 

@@ -21,7 +21,7 @@ from trikk.server.http.route_table import ROUTES
 from trikk.server.http.routes import Route
 from trikk.server.sources.webhook_signature import read_secret, sign
 
-SECRET = base64.b64encode(b"s" * 32).decode()
+SECRET, FORMER = (base64.b64encode(letter * 32).decode() for letter in (b"s", b"f"))
 MORE = """
 
 from trikk import approval
@@ -34,7 +34,7 @@ def publish(n: int) -> int:
 
 
 DAILY = Cron("0 4 * * *", timezone="Europe/Oslo", name="daily")
-CALLED = Webhook("orders", secret="${HOOK_SECRET}", name="orders")
+CALLED = Webhook("orders", secret="${HOOK_SECRET}", former_secret="${OLD_SECRET}", name="orders")
 
 
 @pipeline(triggers=[DAILY, CALLED, FileArrived("inbox/*.csv", name="inbox")])
@@ -57,7 +57,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
 
 @pytest.fixture(scope="module")
 def server(place: ServedProject) -> Iterator[RunningServer]:
-    with place.server(HOOK_SECRET=SECRET) as running:
+    with place.server(HOOK_SECRET=SECRET, OLD_SECRET=FORMER) as running:
         yield running
 
 
@@ -146,6 +146,7 @@ def test_a_signed_call_starts_one_run(server: RunningServer, place: ServedProjec
     assert first.status_code == 201, first.text
     again = call(now, right)
     assert (again.status_code, again.json()["run"]) == (200, first.json()["run"])
+    assert call(now, sign(read_secret(FORMER, "orders"), "msg_1", now, body)).json()["run"] == first.json()["run"]
     assert server.ended(first.json()["run"])["origin"] == {"kind": "trigger", "trigger": "orders", "tick": "msg_1"}
     assert call(now, right[:-4] + "AAA=").status_code == 401
     assert call(now - 1, right).status_code == 401

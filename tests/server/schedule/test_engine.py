@@ -106,17 +106,18 @@ def test_two_servers_start_one_run_and_the_second_goes_on_where_the_first_ended(
 def test_what_comes_while_too_many_runs_wait_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trigger_actions, "QUEUED_AT_MOST", 2)
     project = project_of()
-    engine = engine_of(project, START, t=DAILY, files=FileArrived("inbox/*"), free=Interval("1h", overlap="allow"))
-    given = [engine.deliver("files", happened(n), START.timestamp()) for n in range(3)]
-    assert [bool(fired.run) for fired in given] == [True, True, False]
-    assert (given[2].waits, "wait already" in given[2].why) == (True, True)
+    any_at_once = FileArrived("inbox/*", overlap="allow")
+    engine = engine_of(project, START, t=DAILY, files=FileArrived("inbox/*"), any=any_at_once)
+    for trigger in ("files", "any"):
+        given = [engine.deliver(trigger, happened(n), START.timestamp()) for n in range(3)]
+        assert [bool(fired.run) for fired in given] == [True, True, False]
+        assert (given[2].waits, "wait already" in given[2].why) == (True, True)
     for day in range(3):  # those of another trigger do not count
         look(engine, FOUR + day * DAY)
     assert len(ticks_of(project)) == 2
     skipped = project.journal.entries("trigger/t")[-1]
     assert (skipped.kind, skipped.body["tick"]) == ("tick.skipped", "2026-03-03T04:00:00+00:00")
     assert "wait already" in str(skipped.body["why"])
-    assert len(ticks_of(project, "free")) == 3
     first = rows_of(project, "files")[0].id
     ends(project, first, EventKind.RUN_STARTED)
     assert engine.deliver("files", happened(2), START.timestamp()).run

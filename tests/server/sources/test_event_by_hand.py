@@ -78,10 +78,13 @@ def test_a_run_whose_end_is_named_and_a_message_with_an_id_have_one_run() -> Non
 
 def test_what_can_be_no_event_is_refused() -> None:
     project = project_of()
+    of_mqtt = Message("mqtt://host/topic", id="$.n")
+    assert by_hand(project_of(), of_mqtt, payload={"n": 7}).run
     for trigger, named, says in (
         (TableChanged("counts"), {"path": "counts"}, "can't be fired with a path"),
         (Message("kafka://host:9092/topic"), {"payload": "x" * 200_001}, "the payload has 200.0 kB"),
         (Message("kafka://host:9092/topic"), {"id": "a\nb"}, "printable"),
+        (of_mqtt, {"payload": {"m": 7}}, "it has no id at $.n"),
     ):
         with pytest.raises(ParameterError) as refused:
             by_hand(project, trigger, **named)

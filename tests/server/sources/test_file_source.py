@@ -64,6 +64,16 @@ def test_only_what_comes_after_the_adoption_arrives_over_restarts(tmp_path: Path
     assert Server(folder(tmp_path), journal).arrivals() == []
 
 
+def test_where_no_folder_is_at_the_adoption_its_first_file_is_new(tmp_path: Path) -> None:
+    journal = MemoryJournal()
+    source = FileSource("t", folder(tmp_path), Memory(journal, "t", "1"), ManualClock())
+    with pytest.raises(StorageError, match="No such file"):
+        source.look()
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "first.csv").write_text("1")
+    assert Server(folder(tmp_path), journal).arrivals() == ["inbox/first.csv"]
+
+
 def test_a_trigger_that_is_declared_anew_begins_with_what_is_there(tmp_path: Path, inbox: Path) -> None:
     journal = MemoryJournal()
     Server(folder(tmp_path), journal)

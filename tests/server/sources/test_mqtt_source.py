@@ -38,10 +38,10 @@ class Topic:
         self.journal = MemoryJournal()
         self.sources: list[MqttSource] = []
 
-    def source(self) -> MqttSource:
+    def source(self, id_place: str = "") -> MqttSource:
         address = reading_address(self.broker.address(f"{self.name}/#"))
         memory = Memory(self.journal, "t", self.name)  # a session of its own
-        self.sources.append(MqttSource("t", "city", address, self.journal, memory, SystemClock()))
+        self.sources.append(MqttSource("t", "city", address, self.journal, memory, SystemClock(), id_place))
         return self.sources[-1]
 
     def send(self, *payloads: bytes, level: str = "a", retain: bool = False, qos: int = 1) -> None:
@@ -204,6 +204,18 @@ def test_a_poison_message_is_set_aside_whole_and_holds_up_nothing(
     assert source.set_aside[0] == 2
     source.close()
     assert topic.source().look() == []
+
+
+def test_a_message_is_known_by_the_id_in_its_payload_where_its_trigger_names_it(
+    mqtt5: Mqtt, topic_of: Callable[[Mqtt], Topic]
+) -> None:
+    topic = topic_of(mqtt5)
+    source = topic.source("$.order.number")
+    source.look()
+    topic.send(b'{"order": {"number": 17}}', b'{"order": 17}', b'{"order": {"number": "b-1"}, "again": true}')
+    assert [event.id for event in wait_for(source, 2)] == ["17", "b-1"]
+    (entry,) = topic.journal.entries("source/t/set-aside")
+    assert "no id at $.order.number" in str(entry.body["why"])
 
 
 def test_of_two_servers_one_has_the_session_and_the_other_takes_it_over(

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from tests.server.schedule.places import GRAPHS, declared, rows_of, ticks_of
 
 from trikk.pipeline.parameters.trigger_event import Event
@@ -70,9 +71,12 @@ def counted(source: Any, looks: Counter[str]) -> Callable[[], list[Event]]:
 def serving(project: Any, **triggers: Trigger) -> Iterator[Serving]:
     """A server that has begun to look."""
     engine = Engine(project)
-    engine.adopt(declared(**triggers), GRAPHS, time.time())
+    files = {
+        name: replace(each, settle=_SETTLE) for name, each in triggers.items() if isinstance(each, FileArrived)
+    }
+    engine.adopt(declared(**triggers | files), GRAPHS, time.time())
     deliver = lambda trigger, event: not engine.deliver(trigger, event, time.time()).waits  # noqa: E731
-    sources = open_sources(project, engine.declared.values(), deliver, settle=_SETTLE)
+    sources = open_sources(project, engine.declared.values(), deliver)
     looks: Counter[str] = Counter()
     for watched in sources._watched:
         watched.source.every = 0.1

@@ -252,10 +252,10 @@ def _unfinished(project: Project, declared: Declared, standing: Standing) -> int
 
 
 def _is_full(project: Project, declared: Declared) -> bool:
-    """Whether as many of its runs wait as may, of a trigger whose runs come one after the other."""
+    """Whether as many of its runs wait as may, of a trigger that has others beside one that is not over."""
     journal, pipeline, queued = project.journal, declared.pipeline, RunStatus.QUEUED
     # The pipeline's first: they are counted without being read, and are seldom as many.
-    if declared.trigger.overlap is not Overlap.QUEUE:
+    if declared.trigger.overlap in (Overlap.SKIP, Overlap.CANCEL):
         return False
     if journal.count(pipeline=pipeline, state=queued) < QUEUED_AT_MOST:
         return False

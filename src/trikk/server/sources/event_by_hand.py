@@ -22,12 +22,11 @@ from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.states import OVER
 from trikk.server.sources.files.file_source import arrival_event
 from trikk.server.sources.open_sources import place_of
-from trikk.server.sources.payloads import LARGEST
+from trikk.server.sources.payloads import LARGEST, LONGEST_ID, Unreadable, read_id
 from trikk.triggers.declared import AnyTrigger, Declared
 from trikk.triggers.event_triggers import AfterRun, FileArrived, Message, Webhook
 from trikk.triggers.trigger_state import tick_text
 
-_LONGEST_ID = 200
 _TAKES: dict[type[AnyTrigger], tuple[str, ...]] = {
     FileArrived: ("path",),
     Message: ("payload", "key", "id"),
@@ -83,7 +82,7 @@ def event_named(project: Project, declared: Declared, named: NamedEvent, now: da
         return _file(project.root, trigger.pattern, named.path, now)
     if isinstance(trigger, AfterRun):
         return _end(project, trigger, named.run)
-    if not named.id.isprintable() or len(named.id) > _LONGEST_ID:
+    if not named.id.isprintable() or len(named.id) > LONGEST_ID:
         raise ParameterError("an event's id is a printable text of 200 characters at most", next="give another id")
     if (size := len(msgspec.json.encode(named.payload))) > LARGEST:
         raise ParameterError(
@@ -91,6 +90,11 @@ def event_named(project: Project, declared: Declared, named: NamedEvent, now: da
             next="put it into a file or a table, and send its name",
         )
     identity = named.id or tick_text(now)
+    if isinstance(trigger, Message) and trigger.id and not named.id:
+        try:
+            identity = read_id(named.payload, trigger.id)
+        except Unreadable as error:
+            raise ParameterError(f"the payload can't be taken: {error}", next="give such a payload") from None
     return Event(id=identity, kind=trigger.kind, at=now.astimezone(UTC), key=named.key, payload=named.payload)
 
 

@@ -11,7 +11,7 @@ from trikk.execution.project import Project
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.publishing.broker_address import Transport
 from trikk.server.sources.files.bucket_place import BucketPlace
-from trikk.server.sources.files.file_source import SETTLE, FileSource, Place
+from trikk.server.sources.files.file_source import FileSource, Place
 from trikk.server.sources.files.folder_place import FolderPlace
 from trikk.server.sources.messages.message_address import reading_address
 from trikk.server.sources.run_source import RunFeed, RunSource
@@ -51,8 +51,6 @@ def open_sources(
     declared: Iterable[Declared],
     deliver: Deliver,
     clock: Clock | None = None,
-    *,
-    settle: float = SETTLE,
 ) -> SourceThreads:
     """The sources of those triggers that something brings; they begin with `start`.
 
@@ -64,14 +62,13 @@ def open_sources(
         declared: its triggers.
         deliver: starts a trigger's run for an event, or finds that it has one; False if not now.
         clock: for pauses and the moments of events.
-        settle: seconds for which a file must not change, to count as arrived.
     """
     clock = clock or SystemClock()
     feed = RunFeed(project.journal, clock)
     sources: list[Source] = []
     for each in declared:
         try:
-            source = _opened(project, each, feed, clock, settle)
+            source = _opened(project, each, feed, clock)
         except TrikkError as error:
             source = UnusableSource(each.name, error)
         if source is not None:
@@ -84,7 +81,7 @@ def place_of(root: Path, pattern: str) -> Place:
     return BucketPlace(pattern) if "://" in pattern else FolderPlace(root, pattern)
 
 
-def _opened(project: Project, declared: Declared, feed: RunFeed, clock: Clock, settle: float) -> Source | None:
+def _opened(project: Project, declared: Declared, feed: RunFeed, clock: Clock) -> Source | None:
     """The source of a trigger; None for one that comes due by the clock or a call."""
     name, trigger = declared.name, declared.trigger
     state = TriggerState.of(project.journal.last(subject_of(name)))
@@ -95,18 +92,19 @@ def _opened(project: Project, declared: Declared, feed: RunFeed, clock: Clock, s
         far = "://" in project.settings.location("tables")
         return TableSource(name, trigger.table, project.tables, memory, clock, every=5.0 if far else 1.0)
     if isinstance(trigger, FileArrived):
-        return FileSource(name, place_of(project.root, trigger.pattern), memory, clock, settle)
+        place = place_of(project.root, trigger.pattern)
+        return FileSource(name, place, memory, clock, float(trigger.settle))
     if isinstance(trigger, Message):
-        return _messages(project, name, trigger.address, memory, clock)
+        return _messages(project, trigger, memory, clock)
     return None
 
 
-def _messages(project: Project, trigger: str, written: str, memory: Memory, clock: Clock) -> Source:
-    address = reading_address(written)
+def _messages(project: Project, trigger: Message, memory: Memory, clock: Clock) -> Source:
+    address, name = reading_address(trigger.address), project.settings.name
     if address.kind is Transport.MQTT:
         from trikk.server.sources.messages.mqtt_source import MqttSource
 
-        return MqttSource(trigger, project.settings.name, address, project.journal, memory, clock)
+        return MqttSource(trigger.name, name, address, project.journal, memory, clock, trigger.id)
     from trikk.server.sources.messages.kafka_source import KafkaSource
 
-    return KafkaSource(trigger, project.settings.name, address, memory, clock)
+    return KafkaSource(trigger.name, name, address, memory, clock)

@@ -13,6 +13,8 @@ from trikk.core.values import JSON
 
 LARGEST = 200_000
 """Bytes of a payload; a run's event, of which it is a part, may have 256,000."""
+LONGEST_ID = 200
+"""Characters of what an event is known by, where somebody else says it."""
 _HEADERS_AT_MOST = 32
 _HEADER_BYTES = 1_000
 
@@ -36,6 +38,21 @@ def read_payload(data: bytes | None) -> JSON:
     except (msgspec.DecodeError, RecursionError):  # NaN, lone surrogates and 1e400 are no JSON either
         return read_text(data)
     return value
+
+
+def read_id(payload: JSON, place: str) -> str:
+    """What a payload has at a place such as "$.order.number", as the identity of its event.
+
+    Raises:
+        Unreadable: if there is neither a text nor a whole number there, of 200 printable characters at most.
+    """
+    value = payload
+    for name in place.removeprefix("$.").split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= LONGEST_ID:
+        raise Unreadable(f"it has no id at {place}: a text or a whole number of {LONGEST_ID} characters at most")
+    return text
 
 
 def read_text(data: bytes) -> str:

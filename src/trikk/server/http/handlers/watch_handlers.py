@@ -103,12 +103,13 @@ def call_webhook(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     """Take a signed call of a webhook: start the run that it calls for, or find it."""
     site, name = doors.site, call.path["hook"]
     known = site.triggers().values()
-    hooks = {d.trigger.hook: (d, d.trigger.secret) for d in known if isinstance(d.trigger, Webhook)}
+    hooks = {d.trigger.hook: (d, d.trigger) for d in known if isinstance(d.trigger, Webhook)}
     if name not in hooks:
         raise WebhookRefused(f"there is no webhook {name[:60]!r}")  # and not which ones there are
-    (declared, written), now = hooks[name], site.clock.now()
-    secret = read_secret(fill(written, where=declared.where).text, name)
-    event = verify(call.headers, call.body, [secret], now, hook=name)
+    (declared, webhook), now = hooks[name], site.clock.now()
+    secrets = [webhook.secret, *([webhook.former_secret] if webhook.former_secret else [])]
+    keys = [read_secret(fill(written, where=declared.where).text, name) for written in secrets]
+    event = verify(call.headers, call.body, keys, now, hook=name)
     fired = site.engine.deliver(declared.name, event, now)
     if fired.waits:  # nothing is written down: whoever calls has to do so again
         raise Refused(

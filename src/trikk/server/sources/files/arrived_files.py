@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from trikk.core.digests import short_digests
+from trikk.core.errors import StorageError
 
 KEY_BYTES = 8
 KEPT = 100_000
@@ -31,6 +32,10 @@ class Listed(NamedTuple):
     name: str
     size: int
     stamp: str
+
+
+class FolderMissing(StorageError):
+    """There is no such folder; any other place that can't be listed may have files in it."""
 
 
 class Arrival(NamedTuple):

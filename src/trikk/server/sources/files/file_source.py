@@ -14,11 +14,9 @@ from trikk.core.clock import Clock
 from trikk.core.text import printable, shorten
 from trikk.pipeline.parameters.trigger_event import Event
 from trikk.runs.journals.ledger import Entry
-from trikk.server.sources.files.arrived_files import KEY_BYTES, ArrivedFiles, Listed, keys_of
+from trikk.server.sources.files.arrived_files import KEY_BYTES, ArrivedFiles, FolderMissing, Listed, keys_of
 from trikk.server.sources.source_memory import Kind, Memory
 
-SETTLE = 3.0
-"""Seconds for which a file must not change, to count as arrived."""
 _ENTRIES = 1_000  # that a start reads at least, before all keys are written in one
 _AT_ONCE = 500  # files that one look gives: the next gives the rest
 
@@ -54,7 +52,7 @@ class FileSource:
         settle: seconds for which a file must not change.
     """
 
-    def __init__(self, trigger: str, place: Place, memory: Memory, clock: Clock, settle: float = SETTLE) -> None:
+    def __init__(self, trigger: str, place: Place, memory: Memory, clock: Clock, settle: float = 3.0) -> None:
         self.trigger = trigger
         self.place = place.label
         self.every = place.every
@@ -74,7 +72,12 @@ class FileSource:
 
     def look(self) -> list[Event]:
         """The files that have arrived; the first look of all gives none, since what it sees was there before."""
-        listing = self._listed.list()
+        try:
+            listing = self._listed.list()
+        except FolderMissing:
+            if self._files is None:
+                self._remember([])  # where no folder is, no file was: the first that will be there is new
+            raise
         if self._files is None:
             self._remember(listing)
         assert self._files is not None

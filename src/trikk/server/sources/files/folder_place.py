@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from trikk.core.errors import StorageError
 from trikk.core.text import printable
-from trikk.server.sources.files.arrived_files import Listed
+from trikk.server.sources.files.arrived_files import FolderMissing, Listed
 from trikk.storage.stores.object_names import Location
 
 _DEEPEST = 32  # folders below the pattern's own
@@ -54,13 +54,15 @@ class FolderPlace:
         """All files that match.
 
         Raises:
-            StorageError: if the folder is not there or can't be read.
+            FolderMissing: if the folder is not there.
+            StorageError: if it can't be read.
         """
         self._links = (0, "")
         try:
             listing = list(self._walk(self._folder, self._prefix, self._depth))
         except OSError as error:
-            raise StorageError(
+            kind = FolderMissing if isinstance(error, FileNotFoundError) else StorageError
+            raise kind(
                 f"the folder {self._folder} can't be read: {error.strerror}",
                 where=self.label,
                 next="make it, mount it, or let the server read it",

@@ -5,9 +5,9 @@ which is done when its run is written down (QoS 1). A session has one connection
 as the ledger says; another takes it over when that one is gone.
 
 A message of MQTT has no identity. One that trikk has published has an id (a user property; the envelope in MQTT
-3.1.1), and has one run however often it comes. Any other is known by when it was received: it has two runs if the
-server dies after the run was written down and before the broker has the acknowledgement. Two equal messages are
-two events.
+3.1.1), and has one run however often it comes; so has one whose trigger says where its payload has an id. Any
+other is known by when it was received: it has two runs if the server dies after the run was written down
+and before the broker has the acknowledgement. Two equal messages are two events then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trikk.runs.journals.journal import Journal
 from trikk.runs.journals.lease import Holder
 from trikk.runs.living_servers import living
 from trikk.server.sources.messages.mqtt_subscription import Subscription
-from trikk.server.sources.payloads import Unreadable, read_headers, read_payload
+from trikk.server.sources.payloads import LONGEST_ID, Unreadable, read_headers, read_id, read_payload
 from trikk.server.sources.source_memory import Kind, Memory
 
 _WAIT = 1.0  # seconds that a look waits for a message
@@ -71,12 +71,20 @@ class MqttSource:
         journal: which servers live.
         memory: which server has the session.
         clock: for the moments of messages.
+        id_place: where in a payload the message's identity is; "" for nowhere.
     """
 
     every = 0.0
 
     def __init__(
-        self, trigger: str, project: str, address: Address, journal: Journal, memory: Memory, clock: Clock
+        self,
+        trigger: str,
+        project: str,
+        address: Address,
+        journal: Journal,
+        memory: Memory,
+        clock: Clock,
+        id_place: str = "",
     ) -> None:
         self.trigger = trigger
         self.place = f"{address.label} for {trigger}"
@@ -85,6 +93,7 @@ class MqttSource:
         self._journal = journal
         self._memory = memory
         self._clock = clock
+        self._id_place = id_place
         self._session = f"trikk-{project}-{trigger}-{digest_bytes(memory.adoption.encode())[:8]}"
         self._connection: Any = None
         self._number = 0
@@ -218,7 +227,9 @@ class MqttSource:
             known, key = str(payload["id"]), str(payload["key"] or "")
             headers = {str(n): str(text) for n, text in dict(payload["headers"]).items()}  # type: ignore[arg-type]
             payload = payload["value"]
-        fits = known.isprintable() and 0 < len(known) <= 200
+        if self._id_place:
+            known = read_id(payload, self._id_place)
+        fits = known.isprintable() and 0 < len(known) <= LONGEST_ID
         return Event(
             id=known if fits else self._identity(message),
             kind="message",
