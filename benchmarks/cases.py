@@ -155,6 +155,23 @@ STEPS = (
         floors={"trikk, 100 runs": work("steps:runs", 100)},
         target=1.5,
     ),
+    Case(
+        name="traced-one",
+        about="one step, its trace sent to a collector",
+        size=1,
+        trikk=work("steps:traced", "one"),
+        floors={"trikk, no traces": work("steps:trikk", "one")},
+        why="Driver and host import the SDK and the exporter; under `trikk serve` they are forks of what has.",
+    ),
+    Case(
+        name="traced-chain",
+        about="what each of {size} traced steps in a row adds, start taken off",
+        size=50,
+        trikk=work("steps:traced", "chain"),
+        floors={"trikk, no traces": work("steps:trikk", "chain")},
+        target=1.03,
+        less="traced-one",
+    ),
 )
 FRAMES = (
     Case(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from benchmarks import process
 from benchmarks.places import FLOWS
 from benchmarks.samples import Sample
+from benchmarks.ways import Unavailable
 from benchmarks.ways.commands import Command, fresh, kept, python_command, result, trikk_command
 
 SETTLE = 3.0
@@ -29,6 +34,43 @@ def trikk(size: int, case: str) -> Callable[[], Sample]:
         return command.run().telling(result(folder), kept_MB=kept(folder / ".trikk"))
 
     return run
+
+
+@contextlib.contextmanager
+def traced(size: int, case: str) -> Iterator[Callable[[], Sample]]:
+    """`trikk` with a collector of traces beside it, which reads every span; what that takes does not count."""
+    if importlib.util.find_spec("opentelemetry.sdk") is None:
+        raise Unavailable("opentelemetry-sdk is not installed")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    where = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}
+
+    def run() -> Sample:
+        folder, before = project(fresh(), case), _Collector.requests
+        sample = trikk_command(folder, "run", "bench", **of_size(case, size), **where).run()
+        if _Collector.requests == before:
+            raise RuntimeError("no trace has come")
+        return sample.telling(result(folder))
+
+    try:
+        yield run
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Collector(BaseHTTPRequestHandler):
+    requests = 0
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        type(self).requests += 1
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def trikk_driver(size: int, case: str) -> Callable[[], Sample]:

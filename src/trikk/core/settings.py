@@ -38,6 +38,10 @@
     gb_hour = 0.005                    # 10**9 bytes of memory
     gpu_hour = 1.2                     # one accelerator
 
+    [telemetry]                        # traces of runs; OTEL_EXPORTER_OTLP_ENDPOINT and its like come first
+    endpoint = "http://localhost:4318" # of an OpenTelemetry collector, OTLP over HTTP
+    service = "city"                   # what the project is called there; its name if not given
+
     [triggers.NAME]                    # what starts a pipeline's runs: see trikk.triggers
     pipeline = "nightly"
     cron = "0 4 * * *"
@@ -94,11 +98,13 @@ _KEYS = {
     "triggers",
     "server",
     "pools",
+    "telemetry",
 }
 _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
 _LEAST_LOOK = 1.0  # seconds
 _SERVER = {"slots", "memory", "look", "heartbeat"}
+_TELEMETRY = {"endpoint", "service"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
 
 
@@ -127,6 +133,7 @@ class Settings:
     triggers: dict[str, Any] = field(default_factory=dict, hash=False)
     server: dict[str, Any] = field(default_factory=dict, hash=False)
     pools: dict[str, int] = field(default_factory=dict, hash=False)
+    telemetry: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def tracking_server(self) -> str:
@@ -220,11 +227,12 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
             storage["keep"] = seconds(storage["keep"], what="storage.keep")
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
-    for section in ("alerts", "reports", "costs", "triggers", "server", "pools"):
+    for section in ("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry"):
         if not isinstance(data.get(section, {}), dict):
             mend = f"write [{section}], and its settings below it"
             raise ProjectError(f"{section} must be a section", where=str(file), next=mend)
     _check_costs(file, data.get("costs", {}))
+    _check_telemetry(file, data.get("telemetry", {}))
     _check_places(file, data.get("server", {}), data.get("pools", {}))
     lists: dict[str, Any] = {k: tuple(data[k]) for k in ("pipelines", "codecs") if k in data}
     if "code" in data:
@@ -232,7 +240,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     if "log_limit" in data:
         with _of(file):
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
-    kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools")
+    kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools", "telemetry")
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     rest["server"] = _server(file, data.get("server", {}))
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
@@ -303,6 +311,19 @@ def _check_costs(file: Path, costs: Mapping[str, Any]) -> None:
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             mend = f"write what an hour costs, such as {key} = 0.045"
             raise ProjectError(f"costs.{key} = {value!r} is not a price", where=str(file), next=mend)
+
+
+def _check_telemetry(file: Path, telemetry: Mapping[str, Any]) -> None:
+    if unknown := sorted(set(telemetry) - _TELEMETRY):
+        known = ", ".join(sorted(_TELEMETRY))
+        raise ProjectError(
+            f"unknown setting 'telemetry.{unknown[0]}'", where=str(file), next=f"there are: {known}"
+        )
+    with _of(file):
+        web_address(telemetry.get("endpoint", "http://"), "telemetry.endpoint")
+    service = telemetry.get("service", "name")
+    if not (isinstance(service, str) and service and service.isprintable()):
+        raise ProjectError(f"telemetry.service = {service!r}", where=str(file), next='write service = "city"')
 
 
 def _check_places(file: Path, server: Mapping[str, Any], pools: Mapping[str, Any]) -> None:

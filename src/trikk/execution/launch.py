@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator, Mapping
+from functools import partial
 from types import FrameType
 
 from msgspec.structs import replace
@@ -26,6 +27,7 @@ from trikk.runs.journals.lease import Holder, Lease
 from trikk.runs.journals.ledger import Ledger
 from trikk.runs.lock import Lock, installed_packages, new_seed, platform_name, python_version
 from trikk.runs.run_state import RunState
+from trikk.telemetry.tracing_switch import tracing
 
 BY_SIGNAL = ("Ctrl-C", "a signal to end")
 """What a run is cancelled by that a signal has ended, SIGINT or SIGTERM."""
@@ -142,21 +144,23 @@ def drive(
         state_dir=project.settings.state,
         codes=executor.codes(graph.pipeline) if cached else None,
     )
-    driver = Driver(
-        graph,
-        state,
-        journal=project.journal,
-        lease=lease,
-        executor=executor,
-        artifacts=project.artifacts,
-        clock=how.clock,
-        capacity=Capacity.of_machine(how.max_parallel or project.settings.max_parallel),
-        options=options,
-        listener=how.listener,
-        since=since,
-    )
-    with _signals(driver, inline=how.inline, hands_over=how.hands_over):
-        return driver.drive()
+    logs, history = partial(project.logs_of, state.id), partial(project.journal.events, state.id)
+    with tracing(project.settings, state.id, logs, history, how.listener) as listener:
+        driver = Driver(
+            graph,
+            state,
+            journal=project.journal,
+            lease=lease,
+            executor=executor,
+            artifacts=project.artifacts,
+            clock=how.clock,
+            capacity=Capacity.of_machine(how.max_parallel or project.settings.max_parallel),
+            options=options,
+            listener=listener,
+            since=since,
+        )
+        with _signals(driver, inline=how.inline, hands_over=how.hands_over):
+            return driver.drive()
 
 
 def current_lock(project: Project) -> Lock:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import PermanentError, TrikkError
 from trikk.core.values import JSON, decode
@@ -29,6 +29,9 @@ from trikk.runs.context import StepContext, entered
 from trikk.storage.artifact import Artifact
 from trikk.storage.artifacts import Artifacts
 
+if TYPE_CHECKING:
+    from trikk.telemetry.step_tracing import StepTracer
+
 
 @dataclass(slots=True)
 class Workplace:
@@ -42,6 +45,7 @@ class Workplace:
         root: the project's folder.
         state_dir: the project's `.trikk`.
         environment: the environment's name.
+        tracer: what the step's process traces it with; None if nothing is traced.
     """
 
     loaded: Loaded
@@ -51,6 +55,7 @@ class Workplace:
     root: Path
     state_dir: Path
     environment: str = "main"
+    tracer: StepTracer | None = None
 
 
 _FRAMES = ("polars.DataFrame", "polars.LazyFrame")

@@ -22,6 +22,7 @@ from trikk.runs.journals.lazy_journal import LazyJournal
 from trikk.storage.artifacts import Artifacts
 from trikk.storage.lazy_tables import LazyTables
 from trikk.storage.stores.locations import open_store
+from trikk.telemetry.tracing_switch import flush_authors_spans, step_tracer
 
 ANSWERED = b"\n"
 """Ends an answer: one without it was cut off by the worker's death. JSON on one line has none inside."""
@@ -46,6 +47,9 @@ def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
     try:
         if call.log:
             _redirect(call.log)
+        if place.tracer is not None:
+            log = Path(call.log) if call.log else None
+            place.tracer.enter(call.run, call.step, call.item, call.attempt, log)
         os.chdir(root)
         limit_threads(call.cpus)
         result = run_call(call, place)
@@ -55,6 +59,7 @@ def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
         with contextlib.suppress(Exception):  # the step may have closed its log
             print(result.error["traceback"] or result.error["message"], file=sys.stderr)  # noqa: T201
     place.artifacts.release()  # only now: what the step returned may have rested on files that it was given
+    flush_authors_spans()
     if has_children():
         end_children()  # before the step counts as over: what it has left behind writes no more
     _answer(pipe, result)
@@ -102,6 +107,7 @@ def main() -> None:
         loaded = load(settings, code)
         log_to_stderr(settings.timezone)
         place = workplace(settings, loaded)
+        place.tracer = step_tracer(settings)
     except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         _answer(pipe, failure("loaded", str(error), retryable=False, type=type(error).__name__))
         finish(0)

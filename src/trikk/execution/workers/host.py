@@ -40,6 +40,7 @@ from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.execution.workers.spare import Rehearsal, Spare, fork_spare
 from trikk.execution.workers.warm_up import use_large_pages, warm_up
 from trikk.execution.workers.wire import AskCodes, AskParts, Codes, Kill, Over, Parts, Ready, Refused, ToHost, Wire
+from trikk.telemetry.tracing_switch import step_tracer
 
 _PIPE = 1 << 16
 _MANY = 8  # forks after which as many more are likely: large pages cost what they save in seven
@@ -120,6 +121,7 @@ class Host:
     def make_ready(self, settings: Settings) -> None:
         """Do once what no worker then has to do."""
         warm_up(self.loaded, settings.location("journal"))
+        self.place.tracer = step_tracer(settings)
         with contextlib.suppress(OSError, TrikkError):  # no room: then a spare is only slower
             self.rehearsal = Rehearsal(self.place)
         gc.collect()

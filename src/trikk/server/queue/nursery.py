@@ -42,6 +42,7 @@ from trikk.server.queue.launcher import log_of
 from trikk.server.queue.nursery_messages import Drive, Driven, Driving, FromNursery, Templated
 from trikk.server.queue.project_template import ProjectTemplate
 from trikk.server.queue.run_process import drive
+from trikk.telemetry.tracing_switch import import_to_trace
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Nursery:
 
     def serve(self) -> None:
         """Fork drivers, and tell of their ends."""
-        _import_what_drivers_need()
+        _import_what_drivers_need(self._template.project)
         _make_what_is_kept(Project(self._template.project.settings))
         # Before any fork: a collection would write to every page that they share with this process.
         gc.collect()
@@ -210,8 +211,8 @@ class Nursery:
             finish(status)
 
 
-def _import_what_drivers_need() -> None:
-    """Import, without using, what every driver imports late."""
+def _import_what_drivers_need(project: Project) -> None:
+    """Import, without using, what every driver of a project imports late."""
     import trikk.execution.driving.driver
     import trikk.execution.resume
     import trikk.runs.journals.open_journal
@@ -219,6 +220,8 @@ def _import_what_drivers_need() -> None:
     import trikk.storage.artifacts
     import trikk.storage.lazy_tables
     import trikk.storage.stores.locations  # noqa: F401
+
+    import_to_trace(project.settings)
 
 
 def _make_what_is_kept(project: Project) -> None:

@@ -1,0 +1,1 @@
+"""What is seen from outside: traces of runs and of authors' own spans."""
