@@ -46,11 +46,12 @@ format: setup  ## put the code into the project's style
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 
-crash: setup  ## kill the driver at 500 random moments and compare with an undisturbed run
+crash: setup  ## kill drivers, servers and commands at random moments, fuzz the REST API, and judge what is left
 	$(BIN)/python -m tests.crash --kills 500
 	$(BIN)/python -m tests.crash_commands --kills 60
 	$(BIN)/python -m tests.crash_server --kills 100 --serve
 	$(BIN)/python -m tests.crash_triggers --ticks 20000
+	$(BIN)/python -m tests.fuzz_server --seconds 600
 
 bench: setup  ## measure trikk beside the same work by hand, and write the page
 	$(BIN)/python -m benchmarks --page docs/benchmarks.md
@@ -66,7 +67,7 @@ lock: setup  ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra all --extra demo --extra pandera --extra great-expectations --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --extra mlflow --extra sklearn -o requirements/mlflow.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --group docs -o requirements/docs.txt
-	for peer in evidently nannyml; do $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/$$peer.in -o requirements/$$peer.txt; done
+	for peer in evidently nannyml schemathesis; do $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade requirements/$$peer.in -o requirements/$$peer.txt; done
 
 clean:  ## remove what the commands above made
 	rm -rf .venv $(DEMO_DIR) build dist benchmarks/.envs benchmarks/.work tests/.envs docs/.env

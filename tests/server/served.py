@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
+from starlette.routing import compile_path
 from tests.execution.command import WAIT, until
 
 from trikk.execution.project import Project
+from trikk.server.http.openapi import description
+from trikk.server.http.route_table import ROUTES
+from trikk.web.refused import JSON_TYPE
+
+DESCRIPTION = description(ROUTES)
 
 PIPELINES = """
 import time
@@ -116,7 +124,7 @@ class RunningServer:
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self.process = process
         self.url = url
-        self.client = httpx.Client(base_url=url, timeout=WAIT)
+        self.client = httpx.Client(base_url=url, timeout=WAIT, event_hooks={"response": [fits_its_type]})
 
     def end(self) -> None:
         """Tell it to end, and wait until it has."""
@@ -159,6 +167,23 @@ class RunningServer:
             assert stream.status_code == 200, stream.read()
             assert stream.headers["content-type"].startswith("text/event-stream")
             return list(read_events(stream.iter_lines()))
+
+
+def fits_its_type(answer: httpx.Response) -> None:
+    """Hold an answer to what its route says of it."""
+    method = "GET" if answer.request.method == "HEAD" else answer.request.method
+    path = answer.request.url.path
+    route = next((r for r in ROUTES if r.method == method and compile_path(r.path)[0].match(path)), None)
+    if route is None or answer.status_code >= 500:
+        return
+    if answer.is_success or answer.status_code == 304:
+        assert answer.status_code in {*route.statuses, 304}, (path, answer.status_code)
+    else:
+        described = DESCRIPTION["paths"][re.sub(r":\w+}", "}", route.path)][method.lower()]["responses"]
+        assert str(answer.status_code) in {*described, "405"}, (path, answer.status_code)
+    if answer.status_code in (200, 201, 202) and answer.request.method != "HEAD" and route.content == JSON_TYPE:
+        answer.read()
+        msgspec.convert(answer.json(), route.answer)
 
 
 def _after(last: int) -> dict[str, str]:

@@ -199,6 +199,10 @@ class TableError(StorageError):
     code = "table"
 
 
+class VersionMissing(TableError):
+    """A table has no such version."""
+
+
 class JournalError(TrikkError):
     """The journal can't be read or written."""
 

@@ -11,16 +11,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from trikk.core.digests import DIGEST_LENGTH
 from trikk.core.package import __version__
 from trikk.server.http.problems import PROBLEM_TYPE, Problem
-from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, NAME, Route
+from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, NAME, PATH_NAMES, Route
 from trikk.web.refused import JSON_TYPE
 
-_PATH_NAMES: dict[str, Any] = {
-    "digest": Annotated[str, Meta(pattern=f"^[0-9a-f]{{{DIGEST_LENGTH}}}$", description="As an output names it.")],
-    "incident": Annotated[str, Meta(pattern="^[^/]+(/[^/]+)*-[0-9]+$", description="The incident's id.")],
-}
 _IN_BRACES = re.compile(r"{(\w+)(?::\w+)?}")
 _ANY = (400, 403, 413, 421, 431, 500, 503)
 """What any request may get: it can't be read, comes from a foreign page, is too large, comes under a foreign name,
@@ -90,8 +85,7 @@ def _types(route: Route) -> Iterator[Any]:
 
 def _path_names(route: Route) -> Iterator[tuple[str, Any]]:
     for name in _IN_BRACES.findall(route.path):
-        plain = Annotated[str, Meta(pattern=NAME, description=f"The {name}'s name.")]
-        yield name, _PATH_NAMES.get(name, plain)
+        yield name, Annotated[str, Meta(pattern=PATH_NAMES.get(name, NAME))]
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
@@ -105,10 +99,9 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": schemas.of(kind)}
         for name, kind in _path_names(route)
     ]
-    conditions = [*(["If-None-Match"] if _has_tag(route) else []), *(["Range"] if 206 in route.statuses else [])]
-    parameters += [
-        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in conditions
-    ]
+    if _has_tag(route):
+        known = {"type": "string", "description": "The ETag of what the client has."}
+        parameters.append({"name": "If-None-Match", "in": "header", "required": False, "schema": known})
     parameters += [
         {
             "name": given.encode_name,

@@ -24,6 +24,7 @@ from trikk.core.errors import (
     TrikkError,
     UnknownName,
     UsageError,
+    VersionMissing,
     WebhookRefused,
 )
 from trikk.core.record import Record
@@ -44,6 +45,7 @@ _STATUSES: tuple[tuple[type[TrikkError], int], ...] = (
     (WebhookRefused, 401),
     (UsageError, 422),
     (ArtifactMissing, 404),
+    (VersionMissing, 404),
     (ArtifactCorrupt, 500),
     (Conflict, 409),
     (RunExists, 409),

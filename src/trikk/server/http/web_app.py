@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
+from trikk.core.text import shorten
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
 from trikk.server.http.json_answers import encoded
 from trikk.server.http.problems import PROBLEM_TYPE, RETRY_AFTER, problem_of
-from trikk.server.http.routes import API, Answer, Call, Route
+from trikk.server.http.routes import API, NAME, PATH_NAMES, Answer, Call, Route
 from trikk.web.callers import Callers, address_of
 from trikk.web.refused import JSON_TYPE, Refused
 from trikk.web.request_body import Disconnected, Receive, RequestBodies, Scope, Send
@@ -200,9 +202,15 @@ def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) ->
     """What a request says, as its route takes it.
 
     Raises:
-        Refused: 400 if it can't be read, 415 if the body is of another kind, 422 if the route does not take it.
+        Refused: 400 if it can't be read, 404 if nothing can have such a name, 415 if the body is of another kind,
+            422 if the route does not take it.
     """
     headers = {name.decode("latin-1"): value.decode("latin-1").strip() for name, value in scope["headers"]}
+    for kind, name in scope["path_params"].items():
+        if not re.search(PATH_NAMES.get(kind, NAME), name):
+            raise Refused(
+                404, f"there is no {kind} {shorten(name, 60)!r}", next=f"{API}/openapi.json says how they look"
+            )
     if scope["method"] == "HEAD":
         headers.pop("range", None)  # RFC 9110, 14.2: a part is asked for by GET alone
     query, fields = _query(route, scope["query_string"]), _fields(route, headers)
@@ -230,7 +238,11 @@ def _query(route: Route, text: bytes) -> Any:
     given = dict(pairs)
     if len(given) != len(pairs):
         raise Refused(400, "the query names something twice", next="give each name once")
-    return _converted(lambda: msgspec.convert(given, route.query, strict=False), "the query")
+    query = _converted(lambda: msgspec.convert(given, route.query, strict=False), "the query")
+    for field in msgspec.structs.fields(query):
+        if field.encode_name in given and getattr(query, field.name) is None:  # msgspec takes the text for it
+            raise Refused(422, f"the query does not fit: {field.encode_name} can't be null", next="leave it out")
+    return query
 
 
 def _body(route: Route, headers: dict[str, str], data: bytes) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from trikk.core.errors import TableError, TrikkError, UnknownName, UsageError
+from trikk.core.errors import TableError, TrikkError, UnknownName, UsageError, VersionMissing
 from trikk.core.names import check_name
 from trikk.storage.stores.local import is_full
 from trikk.storage.stores.locks import file_lock
@@ -289,7 +289,7 @@ class Tables:
         try:
             actions = self._files.commit(name, version)
         except FileNotFoundError:
-            raise TableError(
+            raise VersionMissing(
                 f"table {name!r} has no version {version}", where=self._place(name).location
             ) from None
         return next((a["commitInfo"].get("trikk.run") for a in actions if "commitInfo" in a), None)
@@ -338,7 +338,7 @@ class Tables:
         if newest is None:
             raise UnknownName("table", name, self.names())
         if version is not None and not 0 <= version <= newest:
-            raise TableError(
+            raise VersionMissing(
                 f"table {name!r} has no version {version}", where=place.location, next=f"it has 0 to {newest}"
             )
         table = self._open(place, newest if version is None else version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
@@ -14,6 +14,12 @@ from trikk.core.errors import ArtifactMissing, UnknownName
 from trikk.models.registry import Registry
 from trikk.models.state import model_document, model_summary
 from trikk.server.http.conditions import has_it, range_of
+from trikk.server.http.documents.project_documents import (
+    ModelDetailsDocument,
+    ModelsPage,
+    TableDocument,
+    TablesPage,
+)
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import names_page
 from trikk.server.http.routes import BYTES_TYPE, Answer, Call, Given
@@ -32,14 +38,14 @@ class TableQuery(Given, frozen=True):
     rows: Annotated[int, Meta(ge=0, le=1000)] = 5  # how many of its first rows
 
 
-def list_tables(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def list_tables(doors: Doors, call: Call) -> Answer[TablesPage]:
     """List the project's tables."""
     store = doors.site.project.tables
     names, cursor = names_page(store.names(), call.query)
     return Answer({"tables": [asdict(store.describe(name, history=1)) for name in names], "next": cursor})
 
 
-def show_table(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def show_table(doors: Doors, call: Call) -> Answer[TableDocument]:
     """Show one table: columns, first rows, and which run wrote each version."""
     store, name, query = doors.site.project.tables, call.path["table"], call.query
     if name not in store.names():
@@ -50,7 +56,7 @@ def show_table(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer({**asdict(info), "head": head.to_dicts()})
 
 
-def list_models(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def list_models(doors: Doors, call: Call) -> Answer[ModelsPage]:
     """List registered models, and who holds which alias."""
     project = doors.site.project
     registry, where = Registry(project.journal), project.settings.environment
@@ -59,7 +65,7 @@ def list_models(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer({"environment": where, "models": listed, "next": cursor})
 
 
-def show_model(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def show_model(doors: Doors, call: Call) -> Answer[ModelDetailsDocument]:
     """Show one registered model: its versions, aliases and moves."""
     project = doors.site.project
     return Answer(
@@ -68,7 +74,7 @@ def show_model(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
 
 
 def download_artifact(doors: Doors, call: Call) -> Response:
-    """Download an artifact's bytes by their digest; parts of them, too."""
+    """Download an artifact's bytes by their digest; with `Range: bytes=0-99` a part of them."""
     from starlette.responses import Response, StreamingResponse
 
     digest = call.path["digest"]

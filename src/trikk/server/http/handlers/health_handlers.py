@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trikk.core.package import __version__
+from trikk.server.http.documents.project_documents import HealthDocument, ReadinessDocument
 from trikk.server.http.doors import Doors
 from trikk.server.http.routes import Answer, Call
 
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-def healthz(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
+def healthz(doors: Doors, _: Call) -> Answer[HealthDocument]:
     """Say that the process answers."""
     return Answer({"status": "ok", "version": __version__, "server": doors.site.name})
 
 
-def readyz(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def readyz(doors: Doors, call: Call) -> Answer[ReadinessDocument]:
     """Say whether it does its work: the journal answers, the code loads, it is not about to end; and its parts.
 
     A part that fails makes it no less ready: it answers all the same, and others would do that part no better. Nor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from trikk.core.errors import Conflict, RunError
 from trikk.core.values import JSON
@@ -12,6 +12,7 @@ from trikk.execution.replay import comparison_of, queue_replay
 from trikk.execution.resume import check_resumable
 from trikk.runs.events import EventKind
 from trikk.runs.states import RunStatus
+from trikk.server.http.documents.run_documents import ComparisonDocument, RunDocument
 from trikk.server.http.doors import Doors
 from trikk.server.http.request_keys import KeyedRequest, run_for
 from trikk.server.http.routes import API, Answer, Call, Given, who
@@ -28,7 +29,7 @@ class ResumeWith(Given, frozen=True):
     by: str = ""
 
 
-def cancel_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def cancel_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Stop a run. 202 if its driver is still about to; it can be resumed later."""
     site, run = doors.site, call.path["run"]
     journal = site.project.journal
@@ -38,7 +39,7 @@ def cancel_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer(document, 200 if document["state"] == RunStatus.CANCELLED else 202)
 
 
-def resume_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def resume_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Queue a run again that has failed or was cancelled; it goes on from its unfinished steps."""
     site, run, body = doors.site, call.path["run"], call.body
     project, now = site.project, site.clock.now()
@@ -62,7 +63,7 @@ def resume_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer(run_document(project, run, now), 202)
 
 
-def replay_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def replay_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Queue a replay of a run that is over, as a new run from its lock; `comparison` tells what it proves."""
     site, old = doors.site, call.path["run"]
     project, now = site.project, site.clock.now()
@@ -75,6 +76,6 @@ def replay_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer(document, 201 if is_new else 200, {"location": f"{API}/runs/{run}"})
 
 
-def compare_replay(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def compare_replay(doors: Doors, call: Call) -> Answer[ComparisonDocument]:
     """Compare a replay that is over with the run that it repeats, as `trikk replay --json` does."""
     return Answer(comparison_of(doors.site.project, call.path["run"]).to_json())

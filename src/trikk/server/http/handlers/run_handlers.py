@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta, field
 
 from trikk.core.errors import UnknownName
-from trikk.core.record import Record
 from trikk.core.values import JSON
 from trikk.execution.queued_run import enqueue
-from trikk.runs.journals.journal import Cause, RunRow
+from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added
 from trikk.runs.states import OVER, RunStatus
+from trikk.server.http.documents.run_documents import PipelinesDocument, RunDocument, RunsPage
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import Cursor, Limit, page_of
 from trikk.server.http.request_keys import KeyedRequest, run_for
@@ -42,20 +42,13 @@ class RunsQuery(Given, frozen=True):
     cursor: Cursor | None = None
 
 
-class RunsPage(Record, frozen=True):
-    """Runs, the newest first."""
-
-    runs: list[RunRow]
-    next: str | None  # the cursor of the next page; null on the last
-
-
 class StreamAfter(Given, frozen=True, rename={"last": "last-event-id"}):
     """Where in a stream a reader is."""
 
     last: Annotated[int, Meta(ge=0, le=_LARGEST_SEQ, description="The number of the last event.")] = 0
 
 
-def list_pipelines(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
+def list_pipelines(doors: Doors, _: Call) -> Answer[PipelinesDocument]:
     """List the project's pipelines: parameters and steps."""
     return Answer({"pipelines": [graph.to_json() for graph in doors.site.graphs().values()]})
 
@@ -70,7 +63,7 @@ def list_runs(doors: Doors, call: Call) -> Answer[RunsPage]:
     return Answer(RunsPage(page, cursor))
 
 
-def start_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def start_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Start a run: it is queued, and begins when its turn comes. With the same Idempotency-Key, the same run."""
     body: NewRun = call.body
     site = doors.site
@@ -93,7 +86,7 @@ def start_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer(document, 201 if is_new else 200, {"location": f"{API}/runs/{run_id}"})
 
 
-def show_run(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def show_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Show one run, as `trikk show --json` prints it."""
     project, run_id, now = doors.site.project, call.path["run"], doors.site.clock.now()
     document = run_document(project, run_id, now)

@@ -14,6 +14,17 @@ from trikk.core.network.addresses import fill
 from trikk.execution.approvals.decisions import decide
 from trikk.monitoring.figures.monitor_summary import monitor_summary
 from trikk.monitoring.figures.records import Records, names
+from trikk.server.http.documents.run_documents import RunDocument
+from trikk.server.http.documents.watch_documents import (
+    HookDocument,
+    IncidentDetailsDocument,
+    IncidentDocument,
+    IncidentsPage,
+    MonitorsPage,
+    TriggerDetailsDocument,
+    TriggersDocument,
+    WindowsDocument,
+)
 from trikk.server.http.doors import Doors
 from trikk.server.http.paging import PageQuery, names_page, page_of
 from trikk.server.http.routes import API, Answer, Call, Given, Said, who
@@ -63,12 +74,12 @@ class MonitorQuery(Given, frozen=True):
 class Decided(Given, frozen=True):
     """Why somebody approves or refuses."""
 
-    why: str
+    why: Annotated[str, Meta(pattern=r"\S", description="The reason, in words.")]
     step: str | None = None  # which step's question, if the run asks several things
     by: str = ""
 
 
-def list_triggers(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
+def list_triggers(doors: Doors, _: Call) -> Answer[TriggersDocument]:
     """List triggers: when each comes due next, what it started last, whether it is paused."""
     site = doors.site
     rows = trigger_rows(site.project.journal, site.known_triggers().values(), site.clock.now())
@@ -76,14 +87,14 @@ def list_triggers(doors: Doors, _: Call) -> Answer[dict[str, Any]]:
     return Answer({"triggers": [row.to_json() for row in rows], "trouble": trouble})
 
 
-def show_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def show_trigger(doors: Doors, call: Call) -> Answer[TriggerDetailsDocument]:
     """Show one trigger: in words, its next five times, and what became of the last ones."""
     site = doors.site
     declared = trigger_named(site.known_triggers(), call.path["trigger"])
     return Answer(trigger_details(site.project.journal, declared, site.clock.now()).to_json())
 
 
-def fire_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def fire_trigger(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Start a trigger's run by hand, or find the one that its moment has."""
     site, body = doors.site, call.body
     declared, now = trigger_named(site.triggers(), call.path["trigger"]), site.clock.now()
@@ -99,7 +110,7 @@ def fire_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer(document, 200 if fired.repeated else 201, {"location": f"{API}/runs/{fired.run}"})
 
 
-def call_webhook(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def call_webhook(doors: Doors, call: Call) -> Answer[HookDocument]:
     """Take a signed call of a webhook: start the run that it calls for, or find it."""
     site, name = doors.site, call.path["hook"]
     known = site.triggers().values()
@@ -119,17 +130,17 @@ def call_webhook(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer({"run": fired.run or None, "why": fired.why}, 201 if is_new else 200)
 
 
-def pause_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def pause_trigger(doors: Doors, call: Call) -> Answer[TriggerDetailsDocument]:
     """Let a trigger start nothing until it is unpaused, or the time that is given has come."""
     return _set_paused(doors, call, paused=True)
 
 
-def unpause_trigger(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def unpause_trigger(doors: Doors, call: Call) -> Answer[TriggerDetailsDocument]:
     """Let a trigger start runs again; what came due meanwhile is not made up for, but for events that wait."""
     return _set_paused(doors, call, paused=False)
 
 
-def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer[dict[str, Any]]:
+def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer[TriggerDetailsDocument]:
     site = doors.site
     declared = trigger_named(site.known_triggers(), call.path["trigger"])
     now = datetime.fromtimestamp(site.clock.now(), UTC)
@@ -141,14 +152,14 @@ def _set_paused(doors: Doors, call: Call, *, paused: bool) -> Answer[dict[str, A
     return show_trigger(doors, call)
 
 
-def list_monitors(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def list_monitors(doors: Doors, call: Call) -> Answer[MonitorsPage]:
     """List the monitors that have been evaluated, each with its newest labelled window."""
     ledger = doors.site.project.journal
     listed, cursor = names_page(names(ledger), call.query)
     return Answer({"monitors": [monitor_summary(ledger, name).to_json() for name in listed], "next": cursor})
 
 
-def show_monitor(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def show_monitor(doors: Doors, call: Call) -> Answer[WindowsDocument]:
     """Show a monitor's last windows: figures of all cases and of slices."""
     query: MonitorQuery = call.query
     records = Records(doors.site.project.journal, call.path["monitor"])
@@ -160,7 +171,7 @@ def show_monitor(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer({"monitor": spec.to_json(), "kind": kind, "windows": [window.to_json() for window in windows]})
 
 
-def list_incidents(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def list_incidents(doors: Doors, call: Call) -> Answer[IncidentsPage]:
     """List open incidents, or all."""
     query: IncidentsQuery = call.query
     listed = Book(doors.site.project.journal).each(after=query.cursor, open_only=not query.all)
@@ -168,14 +179,14 @@ def list_incidents(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer({"incidents": [incident.to_json() for incident in page], "next": cursor})
 
 
-def show_incident(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def show_incident(doors: Doors, call: Call) -> Answer[IncidentDetailsDocument]:
     """Show one incident and everything that happened to it."""
     book = Book(doors.site.project.journal)
     shown = book.get(call.path["incident"])
     return Answer({**shown.to_json(), "timeline": book.entries(shown)})
 
 
-def acknowledge_incident(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def acknowledge_incident(doors: Doors, call: Call) -> Answer[IncidentDocument]:
     """Say that somebody knows of an incident."""
     book = Book(doors.site.project.journal)
     said: Said = call.body
@@ -183,19 +194,24 @@ def acknowledge_incident(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
     return Answer(done.to_json())
 
 
-def approve(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def approve(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Approve what a run asks."""
     return _decide(doors, call, approved=True)
 
 
-def refuse(doors: Doors, call: Call) -> Answer[dict[str, Any]]:
+def refuse(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Refuse what a run asks."""
     return _decide(doors, call, approved=False)
 
 
-def _decide(doors: Doors, call: Call, *, approved: bool) -> Answer[dict[str, Any]]:
+def _decide(doors: Doors, call: Call, *, approved: bool) -> Answer[RunDocument]:
     site, said = doors.site, call.body
     now, run = site.clock.now(), call.path["run"]
-    decide(site.project.journal, run, said.step, approved=approved, by=who(call), why=said.why, now=now)
+    journal = site.project.journal
+    journal.row(run)
+    try:
+        decide(journal, run, said.step, approved=approved, by=who(call), why=said.why, now=now)
+    except UnknownName as error:  # the run is there, and asks nothing of that name
+        raise Refused(409, error.what, next=error.next) from error
     site.wake("queue")
     return Answer(run_document(site.project, run, now))

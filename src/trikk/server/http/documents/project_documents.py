@@ -1,0 +1,93 @@
+"""Health, tables and models as answers have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+from trikk.models.state import Move
+from trikk.storage.tables.admin import TableInfo
+
+
+class HealthDocument(TypedDict):
+    """That the process answers."""
+
+    status: str
+    version: str
+    server: str
+
+
+class ReadinessDocument(TypedDict):
+    """Whether a server does its work; to who may know, what is wrong, and how each of its parts is."""
+
+    status: str
+    server: NotRequired[str]
+    problems: NotRequired[list[dict[str, Any]]]
+    code: NotRequired[dict[str, Any]]
+    parts: NotRequired[list[dict[str, Any]]]
+
+
+class TablesPage(TypedDict):
+    """Tables by name."""
+
+    tables: list[TableInfo]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class TableDocument(TableInfo):
+    """A table with its first rows."""
+
+    head: list[dict[str, Any]]
+
+
+class _ModelDocument(TypedDict):
+    name: str
+    environment: str
+    registered: float
+    task: str | None
+    classes: Any
+    positive: Any
+    aliases: dict[str, int]
+    pending: list[Move]
+
+
+class ModelDocument(_ModelDocument):
+    """A registered model, and which version holds which alias."""
+
+    versions: int
+
+
+class ModelsPage(TypedDict):
+    """Registered models by name, with the aliases of one environment."""
+
+    environment: str
+    models: list[ModelDocument]
+    next: str | None
+
+
+class VersionDocument(TypedDict):
+    """One version of a model; `created` in seconds since 1970."""
+
+    name: str
+    version: int
+    artifact: dict[str, Any]
+    signature: dict[str, Any] | None
+    metrics: dict[str, Any]
+    created: float
+    run: str | None
+
+
+class GuardDocument(TypedDict):
+    """An alias that moves only when somebody approves."""
+
+    environment: str
+    alias: str
+
+
+class ModelDetailsDocument(_ModelDocument):
+    """A registered model with its versions and moves."""
+
+    versions: list[VersionDocument]
+    moves: list[Move]
+    approval: list[GuardDocument]
