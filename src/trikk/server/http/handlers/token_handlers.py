@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from trikk.access.identity import EVERYWHERE, Identity, Role
 from trikk.access.tokens import ShownToken, TokenDocument, TokenList, Tokens, create, revoke
 from trikk.core.durations import seconds
 from trikk.core.errors import UnknownName
 from trikk.server.http.doors import Doors
-from trikk.server.http.routes import API, Answer, Call, Given, who
+from trikk.server.http.routes import API, NAME, Answer, Call, Given, who
 from trikk.web.refused import Refused
 
 
 class NewToken(Given, frozen=True):
     """A token that is asked for."""
 
-    name: str
+    name: Annotated[str, Meta(pattern=NAME)]
     role: Role
-    environment: str | None = None  # the server's if not given; "*" for all
-    expires: str = "90d"  # from now, or "never"
+    environment: Annotated[str, Meta(pattern=rf"^\*$|{NAME}")] | None = (
+        None  # the server's if not given; "*" for all
+    )
+    expires: Annotated[str, Meta(pattern="^(never|[0-9]{1,9}([.][0-9]{1,3})? ?(ms|s|m|h|d))$")] = "90d"  # from now, or "never"
     by: str = ""
 
 
