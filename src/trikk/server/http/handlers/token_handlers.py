@@ -16,14 +16,20 @@ from trikk.web.refused import Refused
 
 
 class NewToken(Given, frozen=True):
-    """A token that is asked for."""
+    """A token that is asked for.
+
+    Attributes:
+        name: of whoever has it.
+        role: what it is good for.
+        environment: where; the server's if not given, "*" for all.
+        expires: how long from now, or "never".
+        by: who asks for it.
+    """
 
     name: Annotated[str, Meta(pattern=NAME)]
     role: Role
-    environment: Annotated[str, Meta(pattern=rf"^\*$|{NAME}")] | None = (
-        None  # the server's if not given; "*" for all
-    )
-    expires: Annotated[str, Meta(pattern="^(never|[0-9]{1,9}([.][0-9]{1,3})? ?(ms|s|m|h|d))$")] = "90d"  # from now, or "never"
+    environment: Annotated[str, Meta(pattern=rf"^\*$|{NAME}")] | None = None
+    expires: Annotated[str, Meta(pattern="^(never|[0-9]{1,9}([.][0-9]{1,3})? ?(ms|s|m|h|d))$")] = "90d"
     by: str = ""
 
 
