@@ -102,9 +102,17 @@ def test_the_newest_entry_and_the_history_of_many_subjects(journal: Journal):
     made = [journal.add(subject, "k", {}, at=1.0).entry for subject in ("a/1", "a/2", "b", "a/1")]
     assert journal.last("a/1") == made[3]
     assert journal.last("nobody") is None
+    assert journal.newest("a/1", 9) == [made[3], made[0]]
+    assert journal.newest("a/1", 1) == [made[3]]
+    assert journal.newest("a/1", 9, before=made[3].seq) == [made[0]]
+    assert journal.newest("a/1", 9, before=1 << 70) == [made[3], made[0]]
+    assert journal.newest("a/1", 9, before=-1) == journal.newest("nobody", 9) == journal.newest("", 9) == []
+    named = journal.add("b", "k", {"n": 1}, at=1.0, identity="x").entry
+    assert journal.of_identity("b", "x") == named
+    assert journal.of_identity("b", "y") is journal.of_identity("a/1", "x") is journal.of_identity("b", "") is None
     assert journal.history("a/") == [made[0], made[1], made[3]]
     assert journal.history("a/", after=made[0].seq, limit=1) == [made[1]]
-    assert journal.history("") == made
+    assert journal.history("") == [*made, named]
 
 
 def test_a_caller_s_dict_is_not_shared(journal: Journal):

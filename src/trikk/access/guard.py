@@ -14,6 +14,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from trikk.access.audit import Refusals
 from trikk.access.identity import LOCAL, Identity, Role
 from trikk.access.tokens import Tokens, TokenState, shown_id
 from trikk.core.clock import Clock
@@ -54,13 +55,16 @@ class Doorkeeping:
 
 
 class Guard:
-    """Tells who asks. Its methods but `look` belong to one event loop.
+    """Tells who asks. Its methods belong to one event loop.
 
     Args:
         ledger: the project's.
         environment: that the server works in.
         doorkeeping: how it lets people in.
         clock: time.
+
+    Attributes:
+        refusals: where what it refuses is written down.
     """
 
     def __init__(self, ledger: Ledger, environment: str, doorkeeping: Doorkeeping, clock: Clock) -> None:
@@ -74,6 +78,7 @@ class Guard:
         self._wrong = RateLimit(_WRONG_RATE, _WRONG_AT_ONCE)
         self._often = RateLimit(doorkeeping.rate, 2 * doorkeeping.rate) if doorkeeping.rate else None
         self._open: dict[str, set[asyncio.Task[None]]] = {}
+        self.refusals = Refusals(ledger, clock)
 
     def begin(self) -> None:
         """Look for the first time, before anything listens.
@@ -175,6 +180,7 @@ class Guard:
     def close(self) -> None:
         """Look no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+        self.refusals.close()
 
     def _end_streams(self) -> None:
         now = self._clock.now()

@@ -31,6 +31,7 @@ class IdentityKind(StrEnum):
     TOKEN = "token"  # noqa: S105 - a kind, no secret
     PERSON = "person"  # signed in
     COMMAND = "command"  # the user of a machine, at a command
+    WEBHOOK = "webhook"  # whoever has its secret
 
 
 class Identity(Record, frozen=True):

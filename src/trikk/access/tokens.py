@@ -12,10 +12,12 @@ import hmac
 import re
 import secrets
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 from trikk.access.identity import EVERYWHERE, LOCAL, Identity, IdentityKind, Role
+from trikk.core.clock import iso
 from trikk.core.errors import Conflict, RecordError, UnknownName, UsageError
 from trikk.core.names import check_name, new_run_id
 from trikk.core.record import Record
@@ -72,11 +74,18 @@ class Token(Record, frozen=True):
 
     def document(self, now: float) -> TokenDocument:
         """It and its state, as commands and the API show it."""
-        return TokenDocument(**msgspec.structs.asdict(self), state=self.state_at(now))
+        return TokenDocument(**self._described(), state=self.state_at(now))
 
     def shown_once(self, shown: str) -> ShownToken:
         """It, and what its owner has to show."""
-        return ShownToken(**msgspec.structs.asdict(self), state=TokenState.VALID, shown=shown)
+        return ShownToken(**self._described(), state=TokenState.VALID, shown=shown)
+
+    def _described(self) -> dict[str, Any]:
+        times = {
+            name: None if (moment := getattr(self, name)) is None else iso(moment)
+            for name in ("created", "expires", "revoked")
+        }
+        return {**msgspec.structs.asdict(self), **times}
 
     @property
     def identity(self) -> Identity:
@@ -84,13 +93,21 @@ class Token(Record, frozen=True):
         return Identity(self.name, IdentityKind.TOKEN, self.role, self.environment, self.id)
 
 
-class TokenDocument(Token, frozen=True, kw_only=True):
-    """A token and whether it counts."""
+class TokenDocument(Record, frozen=True):
+    """A token as documents have it: times are ISO 8601 in UTC."""
 
+    id: str
+    name: str
+    role: Role
+    environment: str
+    created: str
+    by: str
+    expires: str | None
+    revoked: str | None
     state: TokenState
 
 
-class ShownToken(TokenDocument, frozen=True, kw_only=True):
+class ShownToken(TokenDocument, frozen=True):
     """A token that was made just now, with what its owner has to show."""
 
     shown: str

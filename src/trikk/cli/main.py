@@ -49,6 +49,7 @@ COMMANDS = {
     "incidents": ("monitor_commands.incident_commands", "List incidents, show one, acknowledge or resolve it."),
     "serve": ("server_commands.serve_command", "Run the project unattended, with a REST API."),
     "token": ("access_commands.token_command", "Make, list and revoke tokens, by which servers know programs."),
+    "audit": ("access_commands.audit_command", "Show who changed what, when, and from where."),
     "timeline": (
         "monitor_commands.timeline_command",
         "Tell what happened: alarms, what they started, models, reports.",

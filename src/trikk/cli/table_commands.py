@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json, table, user_name, value_text, when
 from trikk.core.durations import seconds, show_bytes
 from trikk.core.errors import UnknownName, UsageError
@@ -102,6 +103,7 @@ def _show_rows(project: Project, name: str, version: int, where: str, most: int,
 @click.option("--separator", help="What separates the values of CSV; a comma by default.")
 @click.option("--again", is_flag=True, help="Load files again that were loaded before.")
 @json_option
+@audited("ingest_files", "name", "files")
 def ingest(
     name: str,
     files: tuple[str, ...],
@@ -201,6 +203,7 @@ def _types(given: tuple[str, ...]) -> dict[str, str]:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed and compressed.")
 @json_option
+@audited("collect_garbage", unless="dry_run")
 def gc(
     keep_last: int | None, older_than: str | None, grace: str, compress_after: str, dry_run: bool, as_json: bool
 ) -> None:

@@ -160,6 +160,50 @@ def test_wrong_tokens_are_slowed_down_and_right_ones_are_not(
     assert wrong not in json.dumps([a.json() for a in answers])
 
 
+def test_every_change_and_refusal_has_a_line_and_no_secret_is_in_it(
+    server: RunningServer, tokens: dict[str, str], place: ServedProject
+) -> None:
+    secret = {"pipeline": "add", "parameters": {"n": 1, "note": "hunter2"}}
+    run = ask(server, tokens["operator"], "POST", RUNS, secret).json()["id"]
+    assert ask(server, tokens["viewer"], "POST", f"{RUNS}/{run}/cancel", {"why": "no"}).status_code == 403
+    assert ask(server, tokens["operator"], "POST", RUNS, {"pipeline": "none"}).status_code == 404
+    assert ask(server, tokens["operator"], "POST", RUNS, {"pipe": 1}).status_code == 422
+
+    def lines() -> list[dict[str, Any]]:
+        return ask(server, tokens["admin"], path="/api/v1/audit?limit=4").json()["lines"]  # type: ignore[no-any-return]
+
+    until(lambda: sum(line["outcome"] == "refused" for line in lines()) >= 2)
+    shown = {(line["who"], line["action"], line["outcome"]): line for line in lines()}
+    assert shown.keys() == {
+        ("operator", "start_run", "done"),
+        ("viewer", "cancel_run", "refused"),
+        ("operator", "start_run", "failed"),
+        ("operator", "start_run", "refused"),
+    }
+    done = shown["operator", "start_run", "done"]
+    assert (done["target"], done["source"]) == ({"pipeline": "add", "made": f"{RUNS}/{run}"}, "127.0.0.1")
+    assert shown["viewer", "cancel_run", "refused"]["target"] == {"run": run}
+    assert ask(server, tokens["operator"], path="/api/v1/audit").status_code == 403
+    by_page: list[dict[str, Any]] = []
+    cursor = ""
+    while cursor is not None:
+        page = ask(server, tokens["admin"], path=f"/api/v1/audit?limit=3{cursor and '&cursor='}{cursor}").json()
+        by_page += page["lines"]
+        cursor = page["next"]
+    numbers = [line["seq"] for line in by_page]
+    assert numbers == sorted(set(numbers), reverse=True)
+    first = by_page[-1]  # the command that made the first token
+    assert (first["kind"], first["action"], first["outcome"]) == ("command", "create_token", "done")
+    assert first["target"] == {"name": "viewer", "role": "viewer"}
+    written = "".join(map(repr, place.project.journal.history("")))
+    for secret_part in ("hunter2", *(token.rpartition("_")[2] for token in tokens.values())):
+        assert secret_part not in written
+        assert secret_part not in place.log()
+    by_command = Folder(place.root).trikk("audit", "--limit", "1")
+    assert by_command.code == 0
+    assert "read_audit" in by_command.out  # what was refused last
+
+
 def test_nobody_is_served_beyond_this_machine_without_a_token(tmp_path: Path) -> None:
     place = ServedProject(tmp_path / "project")
     for options in (("--host", "0.0.0.0"), ("--host", "127.0.0.1", "--require-token")):

@@ -10,6 +10,7 @@ from trikk.access.identity import Role
 from trikk.access.tokens import TokenList, Tokens, TokenState
 from trikk.access.tokens import create as create_token
 from trikk.access.tokens import revoke as revoke_token
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json, style, table, user_name, when
 from trikk.core.durations import seconds
 from trikk.execution.project import Project
@@ -28,6 +29,7 @@ def token() -> None:
 @click.option("--environment", metavar="NAME", help="Where it counts, * for all; the project's by default.")
 @click.option("--expires", default="90d", show_default=True, help="When it ends, from now, or never.")
 @json_option
+@audited("create_token", "name", "role", "environment")
 def create(name: str, role: str, environment: str | None, expires: str, as_json: bool) -> None:
     """Make a token for NAME, and print it. It is kept nowhere: store it where NAME reads it from."""
     lasts = None if expires == "never" else seconds(expires, what="--expires")
@@ -84,6 +86,7 @@ def list_tokens(everything: bool, as_json: bool) -> None:
 @token.command()
 @click.argument("name")
 @json_option
+@audited("revoke_token", "name")
 def revoke(name: str, as_json: bool) -> None:
     """Let the token NAME, or of that id, count no longer: servers refuse it within two seconds."""
     now = time.time()

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json, table, when
 from trikk.core.errors import TrikkError, UsageError
 from trikk.core.text import counted
@@ -79,6 +80,7 @@ def get(name: str, keys: tuple[str, ...], at: str | None, online: str | None, as
 @_AT
 @click.option("--rebuild", is_flag=True, help="Read the whole table and replace what is online.")
 @json_option
+@audited("sync_features", "name")
 def sync(name: str, to: str | None, at: str | None, rebuild: bool, as_json: bool) -> None:
     """Bring the online store of feature table NAME up to date, by the definition its pipeline used last."""
     from trikk.features.sync import sync as bring_up

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, number_text, print_json, project_zone, table, user_name, when
 from trikk.core.errors import UsageError
 from trikk.core.text import counted, shorten
@@ -145,6 +146,7 @@ def compare(name: str, versions: tuple[str, ...], environment: str | None, as_js
 )
 @_environment_option
 @json_option
+@audited("promote_model", "name", "version", "alias", "environment", "why")
 def promote(
     name: str, version: str, alias: str, why: str, at: str | None, environment: str | None, as_json: bool
 ) -> None:
@@ -179,6 +181,7 @@ def promote(
 @_why_option
 @_environment_option
 @json_option
+@audited("roll_back_model", "name", "alias", "environment", "why")
 def rollback(name: str, alias: str, why: str, environment: str | None, as_json: bool) -> None:
     """Return an alias of NAME to the version that held it before."""
     registry, where = _open(environment)
@@ -191,6 +194,7 @@ def rollback(name: str, alias: str, why: str, environment: str | None, as_json: 
 @_why_option
 @_environment_option
 @json_option
+@audited("approve_model", "name", "alias", "environment", "why")
 def approve(name: str, alias: str, why: str, environment: str | None, as_json: bool) -> None:
     """Approve the waiting move of an alias of NAME."""
     registry, where = _open(environment)
@@ -204,6 +208,7 @@ def approve(name: str, alias: str, why: str, environment: str | None, as_json: b
 @_why_option
 @_environment_option
 @json_option
+@audited("require_approval", "name", "alias", "environment", "why")
 def require_approval(name: str, alias: str, off: bool, why: str, environment: str | None, as_json: bool) -> None:
     """Require approval for moving an alias of NAME."""
     registry, where = _open(environment)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.audited import audited, by_word
 from trikk.cli.monitor_commands.watch_command import moment_of
 from trikk.cli.printing import echo, json_option, print_json, style, table, user_name, when
 from trikk.execution.project import Project
@@ -26,6 +27,7 @@ _ACTIONS = ("ack", "resolve")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @click.option("--now", metavar="TIME", help="When it is done, for a simulated time; the present by default.")
 @json_option
+@audited(by_word("incident", "ack", "resolve"), "words", "why")
 def incidents(words: tuple[str, ...], everything: bool, why: str, by: str, now: str | None, as_json: bool) -> None:
     """List open incidents, show one, acknowledge it (`ack ID`) or resolve it by hand (`resolve ID --why TEXT`)."""
     from trikk.alerts.incidents.book import Book

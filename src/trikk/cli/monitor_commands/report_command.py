@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.audited import audited
 from trikk.cli.declaration_check import declared_graphs
 from trikk.cli.printing import echo, json_option, print_json, show_page, table, when
 from trikk.core.errors import UnknownName
@@ -35,6 +36,7 @@ _PREFIX = "report_"
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files there.")
 @click.option("--retry", is_flag=True, help="Make nothing; send what has not reached everybody yet.")
 @json_option
+@audited(lambda options: "make_report" if options["name"] else "", "name", "period", "customer")
 def report(
     name: str | None,
     period: str | None,

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json, table, user_name, when
 from trikk.cli.run_commands.execute import finish, shown_text
 from trikk.cli.run_commands.progress import Progress
@@ -47,6 +48,7 @@ def approvals(as_json: bool) -> None:
 @why_option
 @later_option
 @json_option
+@audited("approve_run", "run", "step")
 def approve(run: str, step: str | None, **options: Any) -> int:
     """Say yes to what RUN asks (its STEP, if it asks several things), and go on with the run."""
     return _decide(run, step, approved=True, **options)
@@ -58,6 +60,7 @@ def approve(run: str, step: str | None, **options: Any) -> int:
 @why_option
 @later_option
 @json_option
+@audited("refuse_run", "run", "step")
 def refuse(run: str, step: str | None, **options: Any) -> int:
     """Say no to what RUN asks (its STEP, if it asks several things), and go on with the run."""
     return _decide(run, step, approved=False, **options)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, print_json
 from trikk.cli.run_commands.execute import (
     WAITS,
@@ -141,6 +142,7 @@ class _Teller:
 @keep_going_option
 @parallel_option
 @json_option
+@audited("start_backfill", "pipelines", "first", "last")
 def backfill(
     pipelines: tuple[str, ...],
     *,

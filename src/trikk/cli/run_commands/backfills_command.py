@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from trikk.cli.audited import audited, by_word
 from trikk.cli.printing import echo, json_option, print_json, state_text, table, user_name, when
 from trikk.cli.run_commands.backfill import carry, report
 from trikk.execution.backfills.backfill_ledger import change, every, find, states_of
@@ -28,6 +29,7 @@ _CHANGES = {"pause": Change.PAUSED, "cancel": Change.CANCELLED}
 @click.option("-q", "--quiet", is_flag=True, help="Print one line for each day, and what went wrong.")
 @click.option("--helps", is_flag=True, hidden=True)
 @json_option
+@audited(by_word("backfill", "pause", "resume", "cancel"), "words", "why")
 def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: bool, as_json: bool) -> int:
     """List backfills, show one (an id, its beginning, or `last`), pause it, go on with it, or cancel it.
 

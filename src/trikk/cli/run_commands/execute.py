@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.audited import audited
 from trikk.cli.printing import echo, json_option, parameters_text, print_json, took, when
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.text import counted
@@ -61,6 +62,7 @@ parallel_option = click.option("--max-parallel", type=click.IntRange(1), help="H
 @inline_option
 @parallel_option
 @json_option
+@audited("start_run", "pipeline")
 def run(
     pipeline: str,
     parameters: dict[str, str],
@@ -97,6 +99,7 @@ def run(
 @inline_option
 @parallel_option
 @json_option
+@audited("resume_run", "run")
 def resume(
     run: str,
     code: Any,
@@ -174,6 +177,7 @@ def _prompted(question: str, *answers: str) -> str:
 @click.argument("run")
 @parallel_option
 @json_option
+@audited("replay_run", "run")
 def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
     """Repeat RUN as a new run, from its locked data, code, parameters and seed, and compare every artifact.
 
@@ -206,6 +210,7 @@ def replay(run: str, max_parallel: int | None, as_json: bool) -> int:
 @click.command()
 @click.argument("run")
 @json_option
+@audited("cancel_run", "run")
 def cancel(run: str, as_json: bool) -> int:
     """Stop RUN: its steps are asked to end, then ended. It can be resumed later. Exit code 1 if it goes on."""
     from trikk.execution.cancel import cancel as stop

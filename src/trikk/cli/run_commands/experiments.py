@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.audited import audited
 from trikk.cli.printing import (
     artifact_text,
     echo,
@@ -144,6 +145,7 @@ def _open(project: Project, artifact: Artifact, name: str) -> Path:
 )
 @click.option("--resume", "sweep_id", metavar="ID", help="Continue a search that was stopped.")
 @json_option
+@audited("start_sweep", "pipeline")
 def sweep(
     pipeline: str | None,
     parameters: dict[str, str],
@@ -223,6 +225,7 @@ def _ranking(plan: Plan, trials: list[Trial], *, as_json: bool) -> int:
     help="How often to try a server that is away.",
 )
 @json_option
+@audited("mirror_runs", "runs")
 def mirror(kind: str, runs: tuple[str, ...], uri: str | None, attempts: int, as_json: bool) -> int:
     """Copy runs that are over, their figures and models to an MLflow server: RUNs, or all that are not there yet.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trikk.cli.audited import audited, by_word
 from trikk.cli.declaration_check import declared_triggers
 from trikk.cli.printing import echo, json_option, print_json, state_text, style, table, tick_shown, user_name
 from trikk.cli.run_commands.execute import finish
@@ -40,6 +41,7 @@ _VERBS: dict[str, str] = {TriggerEntry.ADOPTED: "begins", TriggerEntry.RETIRED: 
 @click.option("--why", default="", help="The reason, for pause and unpause.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @json_option
+@audited(by_word("trigger", "pause", "unpause"), "words", "why")
 def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_json: bool) -> None:
     """List triggers, show one, or stop it for a while (`pause NAME`, `unpause NAME`).
 
@@ -91,6 +93,7 @@ def triggers(words: tuple[str, ...], until: str | None, why: str, by: str, as_js
 @click.option("--run", default="", metavar="ID", help="The run that has ended, of a trigger that waits for that.")
 @click.option("--by", default="", help="Who does it; the user's name by default.")
 @json_option
+@audited("fire_trigger", "name")
 def fire(
     name: str, moment: str | None, payload: str | None, identity: str, by: str, as_json: bool, **of: str
 ) -> int:

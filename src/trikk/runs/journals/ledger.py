@@ -85,6 +85,15 @@ class Ledger(Protocol):
             limit: at most so many; all if None.
         """
 
+    def newest(self, subject: str, limit: int, *, before: int | None = None) -> list[Entry]:
+        """The subject's last entries, the newest first; those with a smaller `seq` than `before`, if it is given.
+
+        It costs as much as it gives, however many entries the subject has.
+        """
+
+    def of_identity(self, subject: str, identity: str) -> Entry | None:
+        """The subject's entry with that identity; None if it has none."""
+
     def subjects(self, prefix: str = "") -> list[str]:
         """All subjects that begin with a text, sorted."""
 

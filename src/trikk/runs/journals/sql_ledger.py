@@ -13,7 +13,7 @@ from trikk.runs.journals import journal as port
 from trikk.runs.journals.ledger import Added, Entry, Ledger
 from trikk.runs.journals.sql_rows import link
 
-_ALL = 2**62  # both databases take such a limit; only one takes none as NULL
+_ALL = 2**62  # both databases take such a limit; only one takes none as NULL; no `seq` is greater
 
 
 class NewEntry:
@@ -88,7 +88,20 @@ class SqlLedger(Ledger, ABC):
     def last(self, subject: str) -> Entry | None:
         if not port.is_plain(subject):
             return None
-        rows = self._read("newest_entry", subject=subject)
+        rows = self._read("newest_entries", subject=subject, before=_ALL, limit=1)
+        return _entry(subject, rows[0]) if rows else None
+
+    def newest(self, subject: str, limit: int, *, before: int | None = None) -> list[Entry]:
+        if not port.is_plain(subject):
+            return []
+        end = _ALL if before is None else max(0, min(before, _ALL))
+        rows = self._read("newest_entries", subject=subject, before=end, limit=limit)
+        return [_entry(subject, row) for row in rows]
+
+    def of_identity(self, subject: str, identity: str) -> Entry | None:
+        if not (port.is_plain(subject) and port.is_plain(identity)):
+            return None
+        rows = self._read("entry_of_identity", subject=subject, identity=identity)
         return _entry(subject, rows[0]) if rows else None
 
     def history(self, prefix: str, *, after: int = 0, limit: int | None = None) -> list[Entry]:

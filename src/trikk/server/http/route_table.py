@@ -7,11 +7,11 @@ from typing import Any
 
 from trikk.access.identity import Role
 from trikk.server.http.doors import Doors
+from trikk.server.http.handlers import access_handlers as access
 from trikk.server.http.handlers import data_handlers as data
 from trikk.server.http.handlers import health_handlers as health
 from trikk.server.http.handlers import run_actions as act
 from trikk.server.http.handlers import run_handlers as runs
-from trikk.server.http.handlers import token_handlers as access
 from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
@@ -81,6 +81,7 @@ ROUTES = (
         statuses=(200, 206),
         refusals=(416,),
     ),
+    Route("GET", f"{API}/audit", access.read_audit, query=PageQuery, role=Role.ADMIN),
     Route("GET", f"{API}/tokens", access.list_tokens, role=Role.ADMIN),
     Route("POST", f"{API}/tokens", access.create_token, body=access.NewToken, statuses=(201,), role=Role.ADMIN),
     Route("POST", f"{API}/tokens/{{token}}/revoke", access.revoke_token, body=Said, role=Role.ADMIN),

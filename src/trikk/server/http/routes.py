@@ -59,6 +59,7 @@ class Call:
     fields: Any  # header fields, as `Route.fields` says
     headers: Mapping[str, str]  # all of them, names in lower case
     identity: Identity | None  # who asks; None if the route is open and they do not say
+    address: str  # from where
 
     @property
     def caller(self) -> str:

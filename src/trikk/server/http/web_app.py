@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -14,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
+from trikk.access.audit import recorded
 from trikk.core.text import shorten
 from trikk.server.http.conditions import has_it, tag_of
 from trikk.server.http.doors import Doors
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from trikk.web.connections import Connections
 
 _MOST_QUERIES = 50
+_WRITTEN_DOWN = ("pipeline", "step", "name", "role", "environment", "code", "tick", "until", "why", "by")
+"""What of a body gets into the log of changes. Parameters and payloads do not: they may hold anything."""
 
 
 class WebApp:
@@ -78,16 +82,25 @@ class WebApp:
         """Answer a request to a route."""
         doors, began = self._doors, time.monotonic()
         identity: Identity | None = None
+        call: Call | None = None
         try:
-            identity = await self._admitted(route, scope)
+            identity = await self._identified(route, scope)
+            if not route.is_open:
+                identity = self._guard.admit(identity, route.needs, address_of(scope))
             async with self._bodies.read(dict(scope["headers"]), receive) as data:
                 call = _call(route, scope, data, identity)
-                answer = await doors.workers.run(lambda: route.handler(doors, call), changes=route.changes)
+                answer = await doors.workers.run(partial(_handled, doors, route, call), changes=route.changes)
         except Disconnected:
             doors.metrics.requests.labels(route.path, "499").inc()
             return
         except Exception as error:  # noqa: BLE001 - no client may get a stack trace, nor wait for ever
             response = problem_response(error)
+            is_denied = response.status_code in (401, 403, 429)
+            # What a handler was called for is written down by `_handled`.
+            if (is_denied or route.changes) if call is None else (is_denied and route.is_open):
+                self._guard.refusals.note(
+                    identity, address_of(scope), route.operation, scope["path_params"], error
+                )
         else:
             response = _response(answer, route, call.headers) if isinstance(answer, Answer) else answer
         if scope["method"] == "HEAD" and isinstance(response, StreamingResponse):
@@ -99,16 +112,14 @@ class WebApp:
         else:
             await self._stream(response, identity, scope, receive, send)
 
-    async def _admitted(self, route: Route, scope: Scope) -> Identity | None:
-        """Who asks, if they may; nothing of the body is read before."""
-        address = address_of(scope)
+    async def _identified(self, route: Route, scope: Scope) -> Identity | None:
+        """Who asks; nothing of the body is read before that is known."""
         try:
-            identity = await self._guard.identify(scope["headers"], address)
+            return await self._guard.identify(scope["headers"], address_of(scope))
         except Refused:
-            if not route.is_open:
-                raise
-            identity = None  # a webhook's sender may have a login of its own
-        return identity if route.is_open else self._guard.admit(identity, route.needs, address)
+            if route.is_open:
+                return None  # a webhook's sender may have a login of its own
+            raise
 
     async def _stream(
         self, response: Response, identity: Identity | None, scope: Scope, receive: Receive, send: Send
@@ -117,6 +128,20 @@ class WebApp:
         answering = asyncio.ensure_future(response(scope, receive, send))
         if not await self._guard.while_valid(identity, answering):
             await send({"type": "http.response.body", "body": b""})
+
+
+def _handled(doors: Doors, route: Route, call: Call) -> Answer[Any] | Response:
+    """What a handler answers; a change is written down before and after."""
+    if route.is_open or not route.changes or call.identity is None:
+        return route.handler(doors, call)
+    said = {name: text for name in _WRITTEN_DOWN if (text := getattr(call.body, name, None)) not in (None, "")}
+    target, site = {**call.path, **said}, doors.site
+    with recorded(
+        site.project.journal, call.identity, call.address, route.operation, target, site.clock
+    ) as change:
+        answer = route.handler(doors, call)
+        change.made |= {"made": answer.headers["location"]} if "location" in answer.headers else {}
+    return answer
 
 
 class _Endpoint:
@@ -214,7 +239,9 @@ def _call(route: Route, scope: Scope, data: bytes, identity: Identity | None) ->
     if scope["method"] == "HEAD":
         headers.pop("range", None)  # RFC 9110, 14.2: a part is asked for by GET alone
     query, fields = _query(route, scope["query_string"]), _fields(route, headers)
-    return Call(scope["path_params"], query, _body(route, headers, data), fields, headers, identity)
+    return Call(
+        scope["path_params"], query, _body(route, headers, data), fields, headers, identity, address_of(scope)
+    )
 
 
 def _fields(route: Route, headers: dict[str, str]) -> Any:

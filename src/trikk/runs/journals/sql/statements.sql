@@ -124,8 +124,9 @@ SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subjec
 -- name: last_entry
 SELECT max(seq) FROM $schema.ledger WHERE subject = :subject
 
--- name: newest_entry
-SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subject ORDER BY seq DESC LIMIT 1
+-- name: newest_entries
+SELECT seq, kind, at, body, identity FROM $schema.ledger WHERE subject = :subject AND seq < :before
+ORDER BY seq DESC LIMIT :limit
 
 -- name: history
 SELECT subject, seq, kind, at, body, identity FROM $schema.ledger

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from trikk.access.audit import recorded
+from trikk.access.identity import Identity, IdentityKind, Role
 from trikk.alerts.incidents.book import Book
 from trikk.core.errors import UnknownName, WebhookRefused
 from trikk.core.network.addresses import fill
@@ -121,11 +123,14 @@ def call_webhook(doors: Doors, call: Call) -> Answer[HookDocument]:
     secrets = [webhook.secret, *([webhook.former_secret] if webhook.former_secret else [])]
     keys = [read_secret(fill(written, where=declared.where).text, name) for written in secrets]
     event = verify(call.headers, call.body, keys, now, hook=name)
-    fired = site.engine.deliver(declared.name, event, now)
-    if fired.waits:  # nothing is written down: whoever calls has to do so again
-        raise Refused(
-            503, f"webhook {name} takes nothing now: {fired.why}", next="call again later, with the same id"
-        )
+    sender, trigger = Identity(name, IdentityKind.WEBHOOK, Role.OPERATOR), {"trigger": declared.name}
+    with recorded(site.project.journal, sender, call.address, "call_webhook", trigger, site.clock) as change:
+        fired = site.engine.deliver(declared.name, event, now)
+        if fired.waits:  # nothing comes of it: whoever calls has to do so again
+            raise Refused(
+                503, f"webhook {name} takes nothing now: {fired.why}", next="call again later, with the same id"
+            )
+        change.made |= {"run": fired.run} if fired.run else {}
     is_new = bool(fired.run) and not fired.repeated
     return Answer({"run": fired.run or None, "why": fired.why}, 201 if is_new else 200)
 

@@ -1,4 +1,4 @@
-"""Requests on who may do what: tokens."""
+"""Requests on who may do what, and who did: tokens, the log of changes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from trikk.access.audit import AuditPage, read_page
 from trikk.access.identity import EVERYWHERE, Identity, Role
 from trikk.access.tokens import ShownToken, TokenDocument, TokenList, Tokens, create, revoke
 from trikk.core.durations import seconds
 from trikk.core.errors import UnknownName
 from trikk.server.http.doors import Doors
+from trikk.server.http.paging import PageQuery, wrong_cursor
 from trikk.server.http.routes import API, NAME, Answer, Call, Given, who
 from trikk.web.refused import Refused
 
@@ -67,6 +69,15 @@ def revoke_token(doors: Doors, call: Call) -> Answer[TokenDocument]:
     if not _may_have(call.identity, token.environment):
         raise UnknownName("token", name[:100], [], next="a token of one environment sees those of that one")
     return Answer(revoke(ledger, token.id, by=who(call), now=now).document(now))
+
+
+def read_audit(doors: Doors, call: Call) -> Answer[AuditPage]:
+    """Read the log of changes and of what was refused, the newest first."""
+    query: PageQuery = call.query
+    if query.cursor is not None and not (query.cursor.isascii() and query.cursor.isdecimal()):
+        raise wrong_cursor()
+    before = None if query.cursor is None else int(query.cursor[:19])
+    return Answer(read_page(doors.site.project.journal, query.limit, before))
 
 
 def _may_have(identity: Identity | None, environment: str) -> bool:
