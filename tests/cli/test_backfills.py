@@ -120,6 +120,23 @@ def test_days_at_once_are_as_many_as_were_asked_for(nights: Folder) -> None:
     assert sorted(begun(nights)) == [f"2020-03-0{n}" for n in range(1, 5)]
 
 
+def test_a_parallel_backfill_that_has_stopped_goes_on_as_parallel_as_it_was(nights: Folder) -> None:
+    for day in ("01", "02"):
+        nights.touch(f"bad-2020-03-{day}")
+    assert nights.trikk("backfill", "night", *FOUR, "-q", "--parallel", "2").code == 1
+    assert only(nights)["failed"] in (1, 2)
+    for day in ("01", "02"):
+        (nights.root / f"bad-2020-03-{day}").unlink()
+    already = len(begun(nights))
+    nights.touch("hold")
+    process = nights.start("backfills", "resume", "last")
+    until(lambda: len(begun(nights)) == already + 2)  # both at once, though the others are held
+    (nights.root / "hold").unlink()
+    assert nights.end(process).code == 0
+    assert (only(nights)["state"], only(nights)["done"]) == ("succeeded", 4)
+    assert len(nights.good("runs")["runs"]) == 4
+
+
 def test_days_that_hand_a_table_on_are_refused_at_once_unless_the_author_says_otherwise(nights: Folder) -> None:
     error = nights.refused("backfill", "levels", *FOUR, "--parallel", "2")
     assert "levels reads table levels" in error["what"]
@@ -150,7 +167,7 @@ def test_a_backfill_may_be_left_to_servers_and_carried_out_here_all_the_same(nig
     assert done.code == 0
     assert "no server is there" in done.err
     assert (begun(nights), only(nights)["left"]) == ([], 4)
-    assert "can't be combined" in nights.refused("backfill", "night", *FOUR, "--queue", "--missing")["what"]
+    assert "can't be combined" in nights.refused("backfill", "night", *FOUR, "--queue", "--watch")["what"]
     assert "next: trikk backfills resume" in nights.trikk("backfills", "last").out
     project, now = Project.open(nights.root), time.time()
     try:

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.execution.command import Folder, until
 from tests.execution.test_backfill_state import DAYS, backfill, load
+from tests.server.served import ServedProject
 
 from trikk.execution.backfills.backfill_ledger import begin, change, find
 from trikk.execution.backfills.backfill_state import Change
@@ -90,4 +92,91 @@ def test_a_server_that_may_not_begin_or_lacks_the_pipeline_begins_nothing(
     end(site, "run.succeeded")
     part.turn(6.0)
     assert part.turn(7.0) == 5.0  # nothing is left to look after
+    site.project.close()
+
+
+NIGHTS = """
+import time
+from datetime import date
+from pathlib import Path
+from trikk import pipeline, step
+
+@step
+def work(day: date) -> int:
+    with open("log", "a") as file:
+        file.write(f"{day}\\n")
+    while Path("hold").exists():
+        time.sleep(0.02)
+    if Path(f"bad-{day}").exists():
+        raise ValueError(f"{day} is bad")
+    return 1
+
+@pipeline
+def night(day: date):
+    work(day)
+"""
+
+
+def test_servers_leave_out_what_is_done_try_again_what_has_failed_and_end_what_is_cancelled(
+    tmp_path: Path,
+) -> None:
+    place = ServedProject(tmp_path / "nights", NIGHTS)
+    folder = Folder(place.root)
+
+    def state(name: str) -> bool:
+        return bool(folder.good("backfills", "last")["state"] == name)
+
+    period = ["night", "--from", "2020-03-01", "--to"]
+    (place.root / "bad-2020-03-03").touch()
+    assert folder.good("run", "night", "-p", "day=2020-03-02")["state"] == "succeeded"
+    with place.server():
+        folder.good("backfill", *period, "2020-03-04", "--queue", "--missing", "--parallel", "2")
+        until(lambda: state("stopped"))
+        stopped = folder.good("backfills", "last")
+        assert [(run["day"][-2:], run["state"]) for run in stopped["runs"]][:3] == [
+            ("01", "succeeded"),
+            ("02", "left out"),
+            ("03", "failed"),
+        ]
+        (place.root / "bad-2020-03-03").unlink()
+        assert folder.good("backfills", "resume", "last")["state"] in ("open", "stopped")  # the server does it
+        until(lambda: state("succeeded"))
+        resumed = folder.good("backfills", "last")
+        assert [run["run"] for run in resumed["runs"][:3]] == [run["run"] for run in stopped["runs"][:3]]
+        assert sorted(folder.lines("log")) == [f"2020-03-0{n}" for n in (1, 2, 3, 3, 4)]
+        (place.root / "hold").touch()
+        folder.good("backfill", *period, "2020-03-09", "--queue", "--parallel", "2")
+        until(lambda: len(folder.lines("log")) == 7)
+        folder.good("backfills", "cancel", "last", "--why", "not needed")
+        until(lambda: folder.good("backfills", "last")["going"] == 0)
+        cancelled = folder.good("backfills", "last")
+        assert (cancelled["state"], cancelled["left"]) == ("cancelled", 7)
+        assert {run["state"] for run in cancelled["runs"]} == {"cancelled"}
+    assert len(folder.lines("log")) == 7
+
+
+def test_what_waits_in_the_queue_is_cancelled_with_its_backfill_though_no_server_is_there(tmp_path: Path) -> None:
+    site: Any = Site(tmp_path)
+    left = declared(site, queued=True, parallel=2)
+    BackfillQueue(site).turn(2.0)
+    change(site.project.journal, find(site.project.journal, left), Change.CANCELLED, by="anna", why="", now=2.0)
+    assert {row.state for row in site.project.journal.runs(limit=None)} == {"cancelled"}
+    site.project.close()
+
+
+def test_a_backfill_of_which_days_have_failed_goes_on_when_somebody_says_so(tmp_path: Path) -> None:
+    site: Any = Site(tmp_path)
+    part = BackfillQueue(site)
+    left = declared(site, queued=True, keep_going=True, parallel=5)
+    part.turn(2.0)
+    end(site, "run.failed")
+    for _ in range(2):
+        assert part.turn(3.0) == 5.0  # it is looked at seldom
+    change(site.project.journal, find(site.project.journal, left), Change.RESUMED, by="anna", why="", now=4.0)
+    assert part.turn(5.0) == 0.25
+    assert {row.state for row in site.project.journal.runs(limit=None)} == {"queued"}
+    for row in site.project.journal.runs(limit=None):
+        site.project.journal.append(row.id, "run.failed", {}, at=6.0)
+    part.turn(7.0)
+    assert {row.state for row in site.project.journal.runs(limit=None)} == {"failed"}, "once more, and no more"
     site.project.close()

@@ -167,7 +167,9 @@ def backfill(
 
     Stops at a failure unless --keep-going. `trikk backfills` lists what was begun, pauses it and goes on with it.
     """
-    _check_queued(queued=queued, missing=missing, watches=watches)
+    if queued and watches:
+        mend = "leave out --watch: servers look themselves"
+        raise UsageError("--queue and --watch can't be combined", next=mend)
     days = tuple(day.isoformat() for day in _days(first, last, every))
     project = Project.open()
     how = How(keep_going=keep_going, max_parallel=max_parallel)
@@ -194,14 +196,6 @@ def backfill(
     return result
 
 
-def _check_queued(*, queued: bool, missing: bool, watches: bool) -> None:
-    if queued and (missing or watches):
-        option = "--missing" if missing else "--watch"
-        raise UsageError(
-            f"--queue and {option} can't be combined", next=f"leave out {option}: servers look themselves"
-        )
-
-
 def _tell_queued(project: Project, begun: Backfill, *, as_json: bool) -> int:
     if as_json:
         print_json(summary(begun, {}))
@@ -223,7 +217,6 @@ def carry(
     quiet: bool,
     as_json: bool,
     watches: bool = False,
-    retries: bool = False,
     alone: bool = False,
 ) -> tuple[Carrier, _Teller]:
     """Carry a backfill out, with as many more processes as it has days at once; what was done, and said."""
@@ -231,7 +224,7 @@ def carry(
     with mirroring(project), Progress(quiet=as_json) as progress, Progress(quiet=as_json or quiet) as steps:
         session.how.listener = steps
         teller = _Teller(session, backfill.declaration, progress, steps, watches)
-        carrier = Carrier(session, backfill, teller, code, retries)
+        carrier = Carrier(session, backfill, teller, code)
         with _helpers(project, backfill, 0 if alone else backfill.declaration.parallel - 1):
             carrier.work()
     refresh(project.journal, backfill)

@@ -10,8 +10,10 @@ import click
 from trikk.cli.audited import audited, by_word
 from trikk.cli.printing import echo, json_option, print_json, state_text, table, user_name, when
 from trikk.cli.run_commands.backfill import carry, report
+from trikk.core.errors import RunError
 from trikk.execution.backfills.backfill_ledger import change, every, find, states_of
-from trikk.execution.backfills.backfill_state import Backfill, BackfillStatus, Change, progress, summary
+from trikk.execution.backfills.backfill_state import LOST, Backfill, BackfillStatus, Change, progress, summary
+from trikk.execution.code.own_code import changed_files
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
@@ -33,7 +35,8 @@ _CHANGES = {"pause": Change.PAUSED, "cancel": Change.CANCELLED}
 def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: bool, as_json: bool) -> int:
     """List backfills, show one (an id, its beginning, or `last`), pause it, go on with it, or cancel it.
 
-    `resume` carries it out in this process: what was left behind and what has failed first, then the rest.
+    `resume` tries again what has failed, goes on with what was left behind, then with the rest: in this process,
+    or in the servers' if it was left to them and one is there.
     """
     project = Project.open()
     action, names = (words[0], words[1:]) if words and words[0] in ("resume", *_CHANGES) else ("", words)
@@ -47,6 +50,10 @@ def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: b
         return _resume(project, backfill, code, quiet=quiet, helps=helps, as_json=as_json)
     if action:
         change(project.journal, backfill, _CHANGES[action], by=user_name(), why=why, now=time.time())
+    return _print(project, backfill, as_json=as_json)
+
+
+def _print(project: Project, backfill: Backfill, *, as_json: bool) -> int:
     if as_json:
         runs = states_of(project.journal, backfill)
         print_json({**summary(backfill, runs), "runs": _runs(backfill, runs)})
@@ -58,15 +65,29 @@ def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: b
 def _resume(project: Project, backfill: Backfill, code: Any, *, quiet: bool, helps: bool, as_json: bool) -> int:
     declared = backfill.declaration
     how = How(keep_going=declared.keep_going, max_parallel=declared.max_parallel)
+    now = how.clock.now()
+    is_theirs = declared.queued and bool(living(project.journal.servers(), now))
     if not helps:
-        change(project.journal, backfill, Change.RESUMED, by=user_name(), why="", now=how.clock.now())
+        if is_theirs and code is None:
+            _check_code(project, backfill)
+        change(project.journal, backfill, Change.RESUMED, by=user_name(), why="", now=now, code=code or "")
     elif progress(backfill, states_of(project.journal, backfill)).state == BackfillStatus.SUCCEEDED:
         return 0
+    if is_theirs:
+        return _print(project, backfill, as_json=as_json)
     with Session(project, how) as session:
-        carrier, teller = carry(
-            session, backfill, code=code, quiet=quiet, as_json=as_json, retries=not helps, alone=helps
-        )
+        carrier, teller = carry(session, backfill, code=code, quiet=quiet, as_json=as_json, alone=helps)
     return report(carrier, teller, as_json=as_json)
+
+
+def _check_code(project: Project, backfill: Backfill) -> None:
+    """Raise RunError if a run that is to be tried again has other code than the project, and nobody says whose."""
+    for run, state in states_of(project.journal, backfill).items():
+        if state in LOST and (changed := changed_files(project, project.run(run))):
+            raise RunError(
+                f"the project's code has changed since run {run}: {', '.join(changed[:5])}",
+                next="choose: --with-current-code or --with-locked-code",
+            )
 
 
 def _list(project: Project, *, as_json: bool) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
-from trikk.core.errors import Conflict, RunError, UnknownName
+from trikk.core.clock import SystemClock
+from trikk.core.errors import Conflict, LeaseHeld, RunError, UnknownName
 from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.backfills.backfill_state import (
+    LOST,
     PREFIX,
     Backfill,
     BackfillStatus,
@@ -20,11 +23,15 @@ from trikk.execution.backfills.backfill_state import (
     next_days,
     progress,
 )
+from trikk.execution.cancel import cancel_undriven
+from trikk.execution.code.earlier import earlier
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
+from trikk.execution.resume import Code
+from trikk.execution.resume_request import request_resume
 from trikk.pipeline.graph import Graph
 from trikk.runs.events import EventKind
-from trikk.runs.journals.journal import Cause, Journal
+from trikk.runs.journals.journal import Cause, Journal, RunRow
 from trikk.runs.states import OVER, RunStatus
 
 
@@ -83,8 +90,35 @@ def states_of(
     return states
 
 
-def change(journal: Journal, backfill: Backfill, kind: Change, *, by: str, why: str, now: float) -> None:
-    """Pause a backfill, let it go on, or cancel it with the runs that go on.
+def to_retry(journal: Journal, backfill: Backfill, runs: Mapping[str, RunStatus]) -> list[str]:
+    """The runs that had failed, or were cancelled, when somebody had the backfill go on: each is tried once more.
+
+    It is the same for every process that carries the backfill out: what fails again has ended later.
+    """
+    rows = [journal.row(run) for run, state in runs.items() if state in LOST] if backfill.resumed else []
+    return [row.id for row in rows if row.state in LOST and (row.ended or 0.0) <= backfill.resumed]
+
+
+def note(journal: Journal, backfill: Backfill, kind: Change, day: Day, run: str, now: float) -> None:
+    """Add what has become of a day; Conflict if somebody has added something meanwhile."""
+    body: dict[str, JSON] = {"pipeline": day[0], "day": day[1], "run": run}
+    identity, subject = "/".join(day), PREFIX + backfill.id
+    backfill.take_in(journal.add(subject, kind, body, at=now, identity=identity, after=backfill.seq).entry)
+
+
+def change(
+    journal: Journal, backfill: Backfill, kind: Change, *, by: str, why: str, now: float, code: str = ""
+) -> None:
+    """Pause a backfill, let it go on, or cancel it with the runs that go on or wait.
+
+    Args:
+        journal: the project's.
+        backfill: is brought up to date.
+        kind: which of these.
+        by: who asks for it.
+        why: in their words.
+        now: wall time in seconds since 1970.
+        code: whose code goes on with what has failed, "locked" or "current"; "" for either.
 
     Raises:
         RunError: if it is cancelled already, or has succeeded.
@@ -98,7 +132,7 @@ def change(journal: Journal, backfill: Backfill, kind: Change, *, by: str, why: 
             )
         if progress(backfill, states_of(journal, backfill)).state == BackfillStatus.SUCCEEDED:
             raise RunError(f"backfill {backfill.id} has succeeded", next=f"see it: trikk backfills {backfill.id}")
-        body: dict[str, JSON] = {"by": by, "why": why}
+        body: dict[str, JSON] = {"by": by, "why": why, **({"code": code} if code else {})}
         try:
             backfill.take_in(journal.add(PREFIX + backfill.id, kind, body, at=now, after=backfill.seq).entry)
             break
@@ -108,6 +142,8 @@ def change(journal: Journal, backfill: Backfill, kind: Change, *, by: str, why: 
         for run, state in states_of(journal, backfill).items():
             if state not in OVER:
                 journal.append(run, EventKind.RUN_CANCEL_REQUESTED, {"by": by}, at=now)
+                with suppress(LeaseHeld):  # whoever drives it ends it
+                    cancel_undriven(journal, run, f"cancelled by {by} with backfill {backfill.id}", SystemClock())
 
 
 def parameters_of(declared: Declaration, day: Day) -> dict[str, str]:
@@ -145,8 +181,9 @@ def enqueue_next(
 ) -> list[str]:
     """Queue the runs that may begin now, for a server to drive; their ids.
 
-    Safe to be called by several servers at once. Days are begun as `next_days` says; what `missing` leaves out is
-    for `Carrier`, which looks at earlier runs.
+    Safe to be called by several servers at once. What had failed when somebody had the backfill go on is queued
+    again; other days are begun as `next_days` says. With `missing`, days that have succeeded are left out, and a
+    run that goes on already, or has changed something before it failed, is that of its day.
 
     Args:
         project: the project.
@@ -158,19 +195,54 @@ def enqueue_next(
     Raises:
         UnknownName: if a pipeline is not there any more.
         ParameterError: if it takes other parameters now.
+        RunError: if a run can't be gone on with.
     """
-    runs = []
     refresh(project.journal, backfill)
-    for day in next_days(backfill, states_of(project.journal, backfill, known)):
-        if day[0] not in graphs:
-            raise UnknownName("pipeline", day[0], graphs)
-        as_of = moment_of(backfill.declaration, day, project.settings.timezone)
-        given, origin = parameters_of(backfill.declaration, day), origin_of(backfill, as_of)
-        try:
-            cause = cause_of(backfill, day)
-            added = enqueue(project, graphs[day[0]], given, origin, cause, text=True, as_of=as_of, at=now)
-        except Conflict:
-            break  # somebody was faster; the next look sees what is left
-        backfill.take_in(added.entry)
-        runs.append(str(added.entry.body["run"]))
+    states = states_of(project.journal, backfill, known)
+    if backfill.paused or backfill.cancelled:
+        return []
+    runs = to_retry(project.journal, backfill, states)
+    for run in runs:
+        _resume(project, backfill, run, now)
+    rows: dict[str, list[RunRow]] = {}
+    days = [] if runs else next_days(backfill, states)
+    while days:
+        for day in days:
+            if day[0] not in graphs:
+                raise UnknownName("pipeline", day[0], graphs)
+            if backfill.declaration.missing and day[0] not in rows:
+                rows[day[0]] = project.journal.runs(pipeline=day[0], limit=None)
+            try:
+                run = _begin(project, graphs[day[0]], backfill, day, now, rows.get(day[0]))
+            except Conflict:
+                return runs  # somebody was faster; the next look sees what is left
+            runs += [run] if run else []
+        # Those that were left out make room for others, which need not wait for the next look.
+        days = next_days(backfill, states_of(project.journal, backfill, known))
     return runs
+
+
+def _begin(
+    project: Project, graph: Graph, backfill: Backfill, day: Day, now: float, rows: list[RunRow] | None
+) -> str:
+    """The run of a day, queued now or begun before, of which `rows` may be; "" if it is left out."""
+    as_of = moment_of(backfill.declaration, day, project.settings.timezone)
+    given, origin = parameters_of(backfill.declaration, day), origin_of(backfill, as_of)
+    if rows is not None:
+        before = earlier(project, graph, given, at=as_of, now=now, rows=rows)
+        if before.succeeded is not None:
+            note(project.journal, backfill, Change.DAY_LEFT_OUT, day, before.succeeded.id, now)
+            return ""
+        if (row := before.driven or before.unfinished) is not None:
+            note(project.journal, backfill, Change.DAY_BEGUN, day, row.id, now)
+            if before.driven is None:
+                _resume(project, backfill, row.id, now)
+            return row.id
+    added = enqueue(project, graph, given, origin, cause_of(backfill, day), text=True, as_of=as_of, at=now)
+    backfill.take_in(added.entry)
+    return str(added.entry.body["run"])
+
+
+def _resume(project: Project, backfill: Backfill, run: str, now: float) -> None:
+    code: Code = "current" if backfill.code == "current" else "locked"
+    request_resume(project, run, by=f"backfill {backfill.id}", code=code, now=now)

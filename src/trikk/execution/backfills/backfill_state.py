@@ -4,7 +4,7 @@ A backfill is a subject of the ledger, `backfill/ID`:
 
     backfill.begun      the declaration                          identity begun
     backfill.paused     by, why
-    backfill.resumed    by, why
+    backfill.resumed    by, why, code
     backfill.cancelled  by, why
     day.begun           pipeline, day, run                       identity PIPELINE/DAY
     day.left_out        pipeline, day, run (had succeeded)       identity PIPELINE/DAY
@@ -99,6 +99,8 @@ class Backfill:
         cancelled: whether it is.
         by: who has paused, resumed or cancelled it last.
         why: in their words.
+        resumed: when somebody had it go on last, seconds since 1970: what has failed before is tried once more.
+        code: whose code goes on with what has failed, as was said then; "" for either, if both are the same.
         seq: of the last entry.
     """
 
@@ -111,6 +113,8 @@ class Backfill:
     cancelled: bool = False
     by: str = ""
     why: str = ""
+    resumed: float = 0.0
+    code: str = ""
     seq: int = 0
 
     def days(self) -> Iterator[Day]:
@@ -129,6 +133,8 @@ class Backfill:
             self.paused = entry.kind == Change.PAUSED
             self.cancelled = self.cancelled or entry.kind == Change.CANCELLED
             self.by, self.why = body.get("by", ""), body.get("why", "")
+        if entry.kind == Change.RESUMED:
+            self.resumed, self.code = entry.at, body.get("code", "")
 
 
 def backfill_of(backfill: str, entries: Iterable[Entry]) -> Backfill | None:
@@ -142,7 +148,7 @@ def backfill_of(backfill: str, entries: Iterable[Entry]) -> Backfill | None:
     return state
 
 
-_LOST = (RunStatus.FAILED, RunStatus.CANCELLED)
+LOST = (RunStatus.FAILED, RunStatus.CANCELLED)
 
 
 def next_days(backfill: Backfill, runs: Mapping[str, RunStatus], but: Collection[Day] = ()) -> list[Day]:
@@ -158,7 +164,7 @@ def next_days(backfill: Backfill, runs: Mapping[str, RunStatus], but: Collection
     if backfill.paused or backfill.cancelled:
         return []
     declared = backfill.declaration
-    failed = {day for day, run in backfill.runs.items() if runs[run] in _LOST} | set(but)
+    failed = {day for day, run in backfill.runs.items() if runs[run] in LOST} | set(but)
     if failed and not declared.keep_going:
         return []
     over = {day for day, run in backfill.runs.items() if runs[run] == RunStatus.SUCCEEDED}
@@ -210,7 +216,7 @@ def progress(backfill: Backfill, runs: Mapping[str, RunStatus]) -> Progress:
     """How far it is; `runs` as of `next_days`."""
     total = len(backfill.declaration.days) * len(backfill.declaration.pipelines)
     states = [runs[run] for run in backfill.runs.values()]
-    done, failed = states.count(RunStatus.SUCCEEDED), sum(state in _LOST for state in states)
+    done, failed = states.count(RunStatus.SUCCEEDED), sum(state in LOST for state in states)
     going, left_out = len(states) - done - failed, len(backfill.left_out)
     left = total - len(states) - left_out
     if backfill.cancelled:

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trikk.core.errors import Conflict, LeaseHeld, RunError, TrikkError, UsageError
-from trikk.core.values import JSON
 from trikk.execution.backfills.backfill_ledger import (
     cause_of,
     change,
     moment_of,
+    note,
     origin_of,
     parameters_of,
     refresh,
     states_of,
+    to_retry,
 )
 from trikk.execution.backfills.backfill_state import (
-    PREFIX,
     Backfill,
     BackfillStatus,
     Change,
@@ -74,7 +74,6 @@ class Carrier:
         backfill: is kept up to date.
         teller: is told of everything.
         code: whose code goes on with a run, where the project's is no longer the run's.
-        retries: whether runs that have failed before are gone on with.
         done: the runs that this process has carried out, as they ended.
         errors: what could not be run at all.
     """
@@ -83,7 +82,6 @@ class Carrier:
     backfill: Backfill
     teller: Teller
     code: Code | None = None
-    retries: bool = False
     done: list[RunState] = field(default_factory=list)
     errors: dict[Day, TrikkError] = field(default_factory=dict)
     _states: dict[str, RunStatus] = field(default_factory=dict)
@@ -115,21 +113,21 @@ class Carrier:
             return True
         if self.errors and not self.backfill.declaration.keep_going:
             return True
-        tried = {state.id for state in self.done}
-        may_retry = self.retries and any(s in OVER and r not in tried for r, s in runs.items())
-        return progress(self.backfill, runs).state == BackfillStatus.STOPPED and not may_retry
+        is_stopped = progress(self.backfill, runs).state == BackfillStatus.STOPPED
+        return is_stopped and not self._to_retry(runs)
+
+    def _to_retry(self, runs: dict[str, RunStatus]) -> set[str]:
+        return {*to_retry(self.session.project.journal, self.backfill, runs)} - {state.id for state in self.done}
 
     def _left_behind(self, runs: dict[str, RunStatus]) -> Day | None:
         """The first day whose run is to be gone on with: nobody drives it, or it has failed and may again."""
         project, now = self.session.project, self.session.how.clock.now()
-        tried = {state.id for state in self.done}
+        tried, retried = {state.id for state in self.done}, self._to_retry(runs)
         for day, run in self.backfill.runs.items():
             state = runs[run]
             if state in (RunStatus.SUCCEEDED, RunStatus.WAITING) or run in tried or day in self.errors:
                 continue
-            if (self.retries and state in OVER) or (
-                state not in OVER and not is_driven(project, project.journal.row(run), now)
-            ):
+            if run in retried or (state not in OVER and not is_driven(project, project.journal.row(run), now)):
                 return day
         return None
 
@@ -161,13 +159,14 @@ class Carrier:
         as_of = moment_of(declared, day, session.project.settings.timezone)
         self.teller.begins(day)
         if declared.missing:
-            before = earlier(session.project, graph, given, at=as_of, now=session.how.clock.now())
+            journal, now = session.project.journal, session.how.clock.now()
+            before = earlier(session.project, graph, given, at=as_of, now=now)
             if before.succeeded is not None:
-                self._note(Change.DAY_LEFT_OUT, day, before.succeeded.id)
+                note(journal, self.backfill, Change.DAY_LEFT_OUT, day, before.succeeded.id, now)
                 self.teller.left_out(day)
                 return None
             if (row := self._unfinished(before, given)) is not None:
-                self._note(Change.DAY_BEGUN, day, row.id)
+                note(journal, self.backfill, Change.DAY_BEGUN, day, row.id, now)
                 self.teller.goes_on(row, before.effects)
                 return resume(session.project, row.id, session.how, code=self.code, confirm=lambda _: None)
         self.teller.starts(graph, given)
@@ -196,11 +195,3 @@ class Carrier:
         self.teller.goes_on(row, ())
         ask = again_without_effects if self.code == "current" else None
         return resume(session.project, row.id, session.how, code=self.code, confirm=lambda _: None, ask=ask)
-
-    def _note(self, kind: Change, day: Day, run: str) -> None:
-        """Add what has become of a day; Conflict if somebody has added something meanwhile."""
-        subject, now = PREFIX + self.backfill.id, self.session.how.clock.now()
-        body: dict[str, JSON] = {"pipeline": day[0], "day": day[1], "run": run}
-        journal, identity = self.session.project.journal, "/".join(day)
-        added = journal.add(subject, kind, body, at=now, identity=identity, after=self.backfill.seq)
-        self.backfill.take_in(added.entry)

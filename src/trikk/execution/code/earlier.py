@@ -40,21 +40,29 @@ class Earlier(Record, frozen=True):
 
 
 def earlier(
-    project: Project, graph: Graph, given: Mapping[str, str], *, at: float | None = None, now: float
+    project: Project,
+    graph: Graph,
+    given: Mapping[str, str],
+    *,
+    at: float | None = None,
+    now: float,
+    rows: Iterable[RunRow] | None = None,
 ) -> Earlier:
     """What became of earlier runs with these parameters (texts), whatever their code and data were.
 
     With `at`, only runs that a backfill told this time count; for a pipeline that has no day as a parameter.
+    `rows` are all runs of the pipeline, the newest first, for a caller that has read them.
     """
     wanted = parameters_for(graph, given, text=True)
     dated = any(spec.kind.name == "date" for spec in graph.parameters)
     backfilled_at = None if dated else at
-    rows = [
+    known = project.journal.runs(pipeline=graph.pipeline, limit=None) if rows is None else rows
+    same = [
         row
-        for row in project.journal.runs(pipeline=graph.pipeline, limit=None)
+        for row in known
         if _is_same(row, wanted) and (backfilled_at is None or row.origin.get("at") == backfilled_at)
     ]
-    return _judged(project, graph, rows, now)
+    return _judged(project, graph, same, now)
 
 
 def left_with_effects(project: Project, graph: Graph, given: Mapping[str, str], *, now: float) -> Earlier:

@@ -12,7 +12,7 @@ from trikk.server.site import Site
 
 _EVERY = 0.25  # seconds between looks while a backfill goes on
 _IDLE = 5.0  # while none does
-_ENDED = (BackfillStatus.CANCELLED, BackfillStatus.SUCCEEDED, BackfillStatus.FAILED)
+_ENDED = (BackfillStatus.CANCELLED, BackfillStatus.SUCCEEDED)
 _log = logging.getLogger("trikk.server")
 
 
@@ -29,6 +29,7 @@ class BackfillQueue:
         self._site = site
         self._left: dict[str, Backfill] = {}  # those that are not over
         self._states: dict[str, dict[str, RunStatus]] = {}  # by backfill what its runs are at
+        self._failed: dict[str, Backfill] = {}  # those that are over, and that somebody may have go on
         self._over: set[str] = set()  # those that never come back, or are not for servers
         self._troubles: dict[str, str] = {}  # by backfill what was said of it last
 
@@ -38,18 +39,26 @@ class BackfillQueue:
             return _IDLE
         journal = self._site.project.journal
         for name in journal.children(PREFIX):
-            if name not in self._left and name not in self._over:
+            if not (name in self._left or name in self._failed or name in self._over):
                 self._left[name] = find(journal, name)
+        for name, backfill in list(self._failed.items()):
+            seen = backfill.seq
+            refresh(journal, backfill)
+            if backfill.seq > seen:
+                self._left[name] = self._failed.pop(name)
         for name, backfill in list(self._left.items()):
             refresh(journal, backfill)
             states = self._states.setdefault(name, {})
             if backfill.declaration.queued:
                 self._begin(backfill, states, now)
-            if not backfill.declaration.queued or (
-                progress(backfill, states_of(journal, backfill, states)).state in _ENDED
-            ):
-                del self._left[name], self._states[name]
+            state = progress(backfill, states_of(journal, backfill, states)).state
+            if not backfill.declaration.queued or state in _ENDED:
                 self._over.add(name)
+            elif state == BackfillStatus.FAILED:
+                self._failed[name] = backfill
+            else:
+                continue
+            del self._left[name], self._states[name]
         return _EVERY if self._left else _IDLE
 
     def close(self) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from trikk.core.errors import Conflict, RunError
-from trikk.core.values import JSON
 from trikk.execution.cancel import cancel
-from trikk.execution.code.own_code import changed_files
 from trikk.execution.replay import comparison_of, queue_replay
-from trikk.execution.resume import check_resumable
-from trikk.runs.events import EventKind
+from trikk.execution.resume_request import request_resume
 from trikk.runs.states import RunStatus
 from trikk.server.http.documents.run_documents import ComparisonDocument, RunDocument
 from trikk.server.http.doors import Doors
@@ -43,22 +39,7 @@ def resume_run(doors: Doors, call: Call) -> Answer[RunDocument]:
     """Queue a run again that has failed or was cancelled; it goes on from its unfinished steps."""
     site, run, body = doors.site, call.path["run"], call.body
     project, now = site.project, site.clock.now()
-    while (state := project.run(run)).state not in (
-        RunStatus.QUEUED,
-        RunStatus.RUNNING,
-    ):  # else it was asked before
-        check_resumable(project, state, now)
-        changed = changed_files(project, state)
-        if changed and body.code is None:
-            raise RunError(
-                f"the project's code has changed since run {run}: {', '.join(changed[:5])}",
-                next='say which code runs the remaining steps: {"code": "current"} or {"code": "locked"}',
-            )
-        said: dict[str, JSON] = {"by": who(call), "why": body.why, "code": body.code or "locked"}
-        try:
-            project.journal.append(run, EventKind.RUN_RESUME_REQUESTED, said, at=now, after=state.seq)
-        except Conflict:
-            continue  # somebody else has done something with it meanwhile
+    request_resume(project, run, by=who(call), why=body.why, code=body.code, now=now)
     site.wake("queue")
     return Answer(run_document(project, run, now), 202)
 
