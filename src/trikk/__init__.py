@@ -12,6 +12,7 @@ from trikk.core.package import lazy_names
 
 if TYPE_CHECKING:
     from trikk.alerts import Alarm
+    from trikk.consuming.kafka_step import kafka
     from trikk.core.errors import PermanentError, TrikkError
     from trikk.features import FeatureTable
     from trikk.models import Metric, ModelVersion, better_by, predict, promote_if, register_model
@@ -41,6 +42,7 @@ __all__ = [
     "s3",
     "dynamodb",
     "redshift",
+    "kafka",
     "write_sql",
     "write_dynamodb",
     "script",
@@ -77,6 +79,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "alerts": "Alarm",
+        "consuming.kafka_step": "kafka",
         "core.errors": "PermanentError TrikkError",
         "features": "FeatureTable",
         "models": "Metric ModelVersion better_by predict promote_if register_model",

@@ -33,6 +33,7 @@ _TIMES = (
     (Annotated[datetime, msgspec.Meta(tz=False)], pl.Datetime("us")),
     (date, pl.Date()),
 )
+_AVRO = {bytes: pl.Binary(), date: pl.Date(), time: pl.String()}  # what JSON has no values of
 # What reading a message raises, whatever is in it; a value that is None has been deleted.
 _UNREADABLE = (msgspec.MsgspecError, RecursionError)
 KEY = ("source", "position")
@@ -139,13 +140,20 @@ def inferred_schema(values: Iterable[bytes | None]) -> dict[str, pl.DataType]:
     A column has the kind that most of its values have, whole numbers among fractions being fractions; it is of
     moments or dates if all of its texts are. One without any value is none yet.
     """
-    columns: dict[str, list[Any]] = defaultdict(list)
+    records = []
     for value in values:
         with suppress(*_UNREADABLE, TypeError):
-            record = msgspec.json.decode(value)  # type: ignore[arg-type]
-            for name, item in record.items() if isinstance(record, dict) else ():
-                if item is not None and name:
-                    columns[name].append(item)
+            records.append(msgspec.json.decode(value))  # type: ignore[arg-type]
+    return schema_of_records(records)
+
+
+def schema_of_records(records: Iterable[Any]) -> dict[str, pl.DataType]:
+    """The columns of a table that is not there yet, from records that are decoded; others count for nothing."""
+    columns: dict[str, list[Any]] = defaultdict(list)
+    for record in records:
+        for name, item in record.items() if isinstance(record, dict) else ():
+            if item is not None and name:
+                columns[name].append(item)
     return {name: dtype for name, items in columns.items() if (dtype := _dtype(items)) != pl.Null}
 
 
@@ -262,6 +270,10 @@ def _dtype(items: list[Any]) -> pl.DataType:
     """The type of a column, by most of its values."""
     [(kind, _)] = Counter(_kind(item) for item in items).most_common(1)
     usual = [item for item in items if _kind(item) is kind]
+    if kind in _AVRO:
+        return _AVRO[kind]
+    if kind is datetime:
+        return pl.Datetime("us", "UTC" if usual[0].tzinfo else None)
     if kind is str:
         return next((dtype for form, dtype in _TIMES if _are_all(usual, form)), pl.String())
     shape = Shape()

@@ -14,6 +14,7 @@ from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.pipeline import typechecks
 from trikk.pipeline.arguments import ParameterRef
+from trikk.pipeline.arrivals import check_written
 from trikk.pipeline.graph import Graph, ParameterSpec
 from trikk.pipeline.holds.approval import check_awaited
 from trikk.pipeline.location import caller, check_plain, defining, of_function
@@ -82,6 +83,7 @@ class Pipeline:
         with tracing(trace):
             self._trace(function, arguments)
         check_awaited(self.name, trace.nodes)
+        check_written(self.name, trace.arrivals, trace.nodes)
         doc = (inspect.getdoc(function) or "").partition("\n")[0]
         self.graph = Graph.build(self.name, specs, trace.nodes, doc, self._pools(pools))
         self.steps: Mapping[str, Step[..., Any] | None] = trace.steps

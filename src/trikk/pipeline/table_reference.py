@@ -8,6 +8,7 @@ from typing import Any, Literal, get_origin
 from trikk.core.errors import DefinitionError
 from trikk.core.names import check_name
 from trikk.pipeline.arguments import Constant, OutputRef, ParameterRef
+from trikk.pipeline.arrivals import moved_by, positions_of
 from trikk.pipeline.graph import Node, Role, SchemaMode, WriteMode, WriteTo
 from trikk.pipeline.location import caller
 from trikk.pipeline.symbols import Output, Symbol
@@ -111,11 +112,13 @@ class Table:
         # Each write after the one above it: what the table holds in the end must not depend on which was faster.
         earlier = trace.writes.setdefault(self.table_name, [])
         retry = trace.defaults.get("retry")
+        arrivals = moved_by(trace.arrivals, self.table_name, argument, trace.nodes)
+        kept = [name for arrival in arrivals for name in arrival.after]
         node = Node(
             name=trace.name_for(base, base),
             function=f"trikk:Table.{mode}",
-            arguments={"rows": argument},
-            after=tuple(dict.fromkeys([*step_names(after), *earlier])),
+            arguments={"rows": argument} | ({"positions": positions_of(arrivals)} if arrivals else {}),
+            after=tuple(dict.fromkeys([*step_names(after), *earlier, *kept])),
             when=tuple(trace.conditions),
             retry=retry.to_json() if retry else None,
             timeout=trace.defaults.get("timeout"),

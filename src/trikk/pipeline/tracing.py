@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from trikk.core.errors import DefinitionError, UsageError
 from trikk.core.values import encode
 from trikk.pipeline.arguments import Argument, Constant, Group, ModelRef, OutputRef, TableRef
+from trikk.pipeline.arrivals import Arrival
 from trikk.pipeline.condition import Condition, condition_of
 from trikk.pipeline.graph import Node, OnRefusal
 from trikk.pipeline.holds.gating import Hold, held_back, hold_of, replaced_by
@@ -30,6 +31,7 @@ class Trace:
     conditions: list[Condition] = field(default_factory=list)
     steps: dict[str, Any] = field(default_factory=dict)  # node name -> Step, for the worker
     writes: dict[str, list[str]] = field(default_factory=dict)  # table -> names of the nodes that write it
+    arrivals: list[Arrival] = field(default_factory=list)  # steps that read what a table has not taken in yet
     holds: list[Hold] = field(default_factory=list)  # steps for which others below them wait
     _bases: dict[str, object] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)

@@ -258,9 +258,12 @@ def _kept(argument: Mapping[str, Any]) -> Artifact | None:
 
 def _commit(call: StepCall, to: Mapping[str, Any], frame: Any, digest: str, place: Workplace) -> Any:
     """Make the write, or find it made; rows that are not those it was made with are a failure, not a success."""
+    from trikk.storage.positions import Advance
     from trikk.storage.tables.table_write import Write
 
-    write = Write(to["mode"], frame, key=tuple(to["key"]), schema_mode=to["schema_mode"])
+    given = load_argument(call.arguments["positions"], Any, place, {}) if "positions" in call.arguments else []
+    positions = tuple(Advance(*advance) for advances in given for advance in advances)
+    write = Write(to["mode"], frame, tuple(to["key"]), to["schema_mode"], positions)
     origin = {"run": call.run, "step": call.step, "pipeline": call.pipeline, "digest": digest}
     commit = place.tables.write(str(to["table"]), write, identity=call.identity, origin=origin)
     if commit.repeated and commit.digest not in (None, digest):
