@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trikk.consuming.kafka_step import kafka
     from trikk.core.errors import PermanentError, TrikkError
     from trikk.features import FeatureTable
+    from trikk.mailing import mail
     from trikk.models import Metric, ModelVersion, better_by, predict, promote_if, register_model
     from trikk.monitoring import Drift, Monitor, Slice, estimate_error, shadow
     from trikk.pipeline.holds.approval import approval
@@ -54,6 +55,7 @@ __all__ = [
     "predict",
     "ModelVersion",
     "publish",
+    "mail",
     "log_metric",
     "log_metrics",
     "log_param",
@@ -82,6 +84,7 @@ __getattr__, __dir__ = lazy_names(
         "consuming.kafka_step": "kafka",
         "core.errors": "PermanentError TrikkError",
         "features": "FeatureTable",
+        "mailing": "mail",
         "models": "Metric ModelVersion better_by predict promote_if register_model",
         "monitoring": "Drift Monitor Slice estimate_error shadow",
         "pipeline.holds.approval": "approval",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.reports.mail_server import MailServer
 from tests.reports.world import World, day, monthly, window
+from tests.servers.mail_server import MailServer
 
 from trikk.core.errors import DefinitionError, PermanentError, ProjectError
 from trikk.core.settings import load_settings

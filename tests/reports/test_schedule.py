@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.execution.command import Folder, until
-from tests.reports.mail_server import MailServer
 from tests.reports.world import World, monthly
+from tests.servers.mail_server import MailServer
 
 from trikk.core.cron import ticks
 from trikk.core.errors import DefinitionError

@@ -16,10 +16,10 @@ from tests.servers.tls import PASSWORD, USER, Mail, Wire, mail, wire
 
 from trikk.core.errors import ProjectError
 from trikk.core.settings import load_settings
+from trikk.mailing import mail_server as module
+from trikk.mailing.mail_server import Outcome, Smtp
 from trikk.reports.report_config import report_settings
-from trikk.reports.sending import mail_server as module
 from trikk.reports.sending.deliveries import QUEUED, Delivery
-from trikk.reports.sending.mail_server import Outcome, Smtp
 from trikk.reports.sending.send_pages import send_outstanding
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.storage.artifacts import Artifacts

@@ -10,6 +10,7 @@ from trikk.core.errors import UnknownName
 from trikk.core.settings import FILE, load_settings
 from trikk.core.values import JSON
 from trikk.core.zones import moment_of, zone_of
+from trikk.mailing.mail_addresses import ALL
 from trikk.reports.monitor_history import MonitorHistory, Part
 from trikk.reports.page.advice import actions
 from trikk.reports.page.chronicle import champions, incidents
@@ -18,7 +19,6 @@ from trikk.reports.page.section import Span, section, span
 from trikk.reports.page.words import moment_text
 from trikk.reports.periods import Period, last_complete, period_named
 from trikk.reports.report_definition import ReportSpec
-from trikk.reports.sending.mail_addresses import ALL
 from trikk.runs.context import StepContext
 from trikk.runs.journals.ledger import Ledger
 

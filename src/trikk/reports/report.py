@@ -79,8 +79,8 @@ class Report:
     def _specified(self) -> ReportSpec:
         """The definition as it is recorded, checked."""
         from trikk.core.cron import checked_cron
+        from trikk.mailing.mail_addresses import check_recipients
         from trikk.reports.report_definition import ReportSpec, check, period_kind, values_by_customer
-        from trikk.reports.sending.mail_addresses import check_recipients
 
         zones = [monitor.timezone for monitor in self.monitors if isinstance(monitor, Monitor)]
         names = [monitor if isinstance(monitor, str) else monitor.name for monitor in self.monitors]

@@ -10,8 +10,8 @@ from trikk.core.errors import UnknownName, UsageError
 from trikk.core.names import check_name, check_title
 from trikk.core.record import Record
 from trikk.core.zones import zone_of
+from trikk.mailing.mail_addresses import ALL
 from trikk.reports.periods import PeriodKind
-from trikk.reports.sending.mail_addresses import ALL
 from trikk.steps.notebooks.parameter_names import check_notebook
 from trikk.steps.scripts.file_names import check_file_name
 

@@ -8,16 +8,14 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 from trikk.alerts.delivery.message import Message
 from trikk.alerts.delivery.services import hand_over, target
-from trikk.core.errors import BrokerError, MissingExtra, ProjectError
+from trikk.core.errors import BrokerError, ProjectError, UsageError
 from trikk.core.names import check_name
 from trikk.core.network.addresses import encoded_names
 from trikk.core.settings import FILE, Settings
-
-_SECONDS = 15  # a channel that is away must not hold up the look
+from trikk.mailing.sns import publish, region_of
 
 
 def send(settings: Settings, channel: str, given: str, message: Message) -> None:
@@ -34,7 +32,11 @@ def send(settings: Settings, channel: str, given: str, message: Message) -> None
     if scheme == "file":
         _to_file(settings.root / rest.removeprefix("//"), channel, message)
     elif scheme == "sns" and rest.startswith("arn:"):
-        _to_sns(rest, channel, message)
+        _region(rest, channel)
+        try:
+            publish(rest, message.subject, message.text)
+        except BrokerError as error:
+            raise BrokerError(f"channel {channel}: {error.what}") from error
     else:
         hand_over(address, channel, message, settings, encoded_names(given))
 
@@ -87,35 +89,9 @@ def mail(message: Message, at: datetime) -> bytes:
     return mail_.as_bytes()
 
 
-def _to_sns(arn: str, channel: str, message: Message) -> None:
-    try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise MissingExtra("SNS", "aws") from error
-    region = _region(arn, channel)
-    # One attempt: the outbox tries again, with pauses that are longer than boto3's.
-    limits = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"max_attempts": 1})
-    # What SNS takes as a subject: ASCII without line breaks, up to 100 characters.
-    subject = "".join(c for c in message.subject if c.isascii() and c.isprintable())[:100]
-    try:
-        client: Any = boto3.client("sns", region_name=region, config=limits)
-        client.publish(TopicArn=arn, Subject=subject or "trikk", Message=message.text)
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "error")
-        raise BrokerError(f"channel {channel}: SNS refused the message: {code}") from error
-    except BotoCoreError as error:
-        raise BrokerError(f"channel {channel}: SNS is away: {type(error).__name__}") from error
-
-
 def _region(arn: str, channel: str) -> str:
     """The region of an SNS topic."""
-    parts = arn.split(":")
-    if len(parts) != 6 or parts[2] != "sns":
-        raise ProjectError(
-            f"channel {channel} is not a topic of SNS",
-            where=FILE,
-            next='write "sns:arn:aws:sns:REGION:ACCOUNT:TOPIC"',
-        )
-    return parts[3]
+    try:
+        return region_of(arn)
+    except UsageError as error:
+        raise ProjectError(f"channel {channel} is not a topic of SNS", where=FILE, next=error.next) from None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import MissingExtra, UsageError
 from trikk.core.text import counted, printable_lines
+from trikk.mailing.mail_addresses import ALL
 from trikk.reports.page import phrases, words
 from trikk.reports.page.figure_pictures import described
 from trikk.reports.page.page_content import Content
-from trikk.reports.sending.mail_addresses import ALL
 from trikk.steps.scripts.workfolder import code_file
 
 if TYPE_CHECKING:

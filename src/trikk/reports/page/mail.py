@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.policy
 from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
@@ -10,11 +9,11 @@ from email.utils import format_datetime
 from typing import Any
 
 from trikk.core.digests import digest_json
+from trikk.mailing.letter_message import message_id, settle_boundaries
+from trikk.mailing.mail_server import POLICY
 from trikk.reports.page import phrases
 from trikk.reports.page.html import Image
 from trikk.reports.page.page_content import Content
-
-POLICY = email.policy.SMTP
 
 
 def mark_of(data: Mapping[str, Any]) -> str:
@@ -50,7 +49,7 @@ def message(
     mail["Subject"] = phrases.headline(content)
     mail["Date"] = format_datetime(at.replace(microsecond=0))
     # From the page's identity, so that a mail that comes twice can be known for the same.
-    mail["Message-ID"] = f"<{digest_json([identity])[:32]}@trikk>"
+    mail["Message-ID"] = message_id(identity)
     # Else out-of-office programs answer it (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Trikk-Report"] = f"{content.report}/{content.period}/{phrases.whose(content.customer)}"
@@ -63,8 +62,5 @@ def message(
     for name, data in files.items():
         kind = ("application", "pdf") if name.endswith(".pdf") else ("text", "html")
         mail.add_attachment(data, *kind, filename=name)
-    # Python makes boundaries of random numbers; a replay is to give the same bytes.
-    mark = digest_json([identity])[:24]
-    for number, part in enumerate(p for p in mail.walk() if p.is_multipart()):
-        part.set_boundary(f"=_{mark}_{number}")
+    settle_boundaries(mail, identity)  # a replay is to give the same bytes
     return mail.as_bytes()

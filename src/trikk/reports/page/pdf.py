@@ -14,11 +14,11 @@ from xml.sax.saxutils import escape
 
 from trikk.core.errors import MissingExtra
 from trikk.core.text import printable, printable_lines
+from trikk.mailing.mail_addresses import ALL
 from trikk.monitoring.figures.matrix import Matrix
 from trikk.reports.page import phrases, words
 from trikk.reports.page.figure_pictures import CONFUSION
 from trikk.reports.page.page_content import Content, Section, Verdict
-from trikk.reports.sending.mail_addresses import ALL
 
 FONT, BOLD, MONO = "trikk-sans", "trikk-sans-bold", "trikk-mono"
 _FILES = {FONT: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}

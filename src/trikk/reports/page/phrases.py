@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trikk.core.text import counted
+from trikk.mailing.mail_addresses import ALL
 from trikk.monitoring.figures.matrix import Matrix
 from trikk.reports.page import words
 from trikk.reports.page.page_content import Content, PointState, Restated, Section, SliceTable, Verdict
-from trikk.reports.sending.mail_addresses import ALL
 
 SHOWN_SLICES, SHOWN_RESTATED = 8, 12
 """Rows of a table; more make a page that nobody reads to its end."""

@@ -9,13 +9,13 @@ from typing import Any
 
 from trikk.core.digests import digest_bytes
 from trikk.core.values import JSON
+from trikk.mailing.mail_addresses import ALL
 from trikk.reports.page import html as page
 from trikk.reports.page import mail
 from trikk.reports.page.figure_pictures import CONFUSION, draw, draw_confusion
 from trikk.reports.page.page_content import Content
 from trikk.reports.page.pdf import pdf
 from trikk.reports.report_definition import ReportSpec
-from trikk.reports.sending.mail_addresses import ALL
 from trikk.runs import logged
 from trikk.runs.context import StepContext, current_step
 from trikk.steps.scripts.workfolder import work_folder

@@ -17,13 +17,13 @@ from trikk.core.digests import digest_file, digest_json
 from trikk.core.errors import PermanentError, StorageError
 from trikk.core.settings import FILE, Settings, load_settings
 from trikk.core.values import JSON
+from trikk.mailing.mail_server import Outcome, Post, post
 from trikk.reports.page.page_content import Content
 from trikk.reports.page.phrases import whose
 from trikk.reports.page.render import MAIL, PAGE
 from trikk.reports.report_config import ReportSettings, report_settings
 from trikk.reports.report_definition import ReportSpec
 from trikk.reports.sending.deliveries import ATTEMPTED, BACK_OFF, QUEUED, SENDING, Delivery, subject_of
-from trikk.reports.sending.mail_server import Outcome, Post, post
 from trikk.runs.context import StepContext
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.outbox import Note, Progress, Step, hand_over

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from trikk.alerts.look import Looked, look
 from trikk.core.errors import TrikkError
+from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.execution.queued_run import RunQueue
 from trikk.execution.session import Session
+from trikk.mailing.letter_outbox import send_letters
 from trikk.reports.due_reports import Reported, report_due
 
 
@@ -20,6 +22,8 @@ class Watched:
 
     outcome: Looked  # about monitors and incidents
     reported: Reported  # about reports
+    letters: list[dict[str, JSON]] = field(default_factory=list)  # mails of steps and to subscribers
+    unsent: str = ""  # why letters could not be sent; "" if nothing is wrong
 
     @property
     def notes(self) -> list[str]:
@@ -29,16 +33,18 @@ class Watched:
     @property
     def errors(self) -> list[str]:
         """What is wrong with the settings, in sentences."""
-        return [*self.outcome.errors, *self.reported.errors]
+        # A mail server's address that is wrong is wrong for reports, too.
+        own = [f"mails: {self.unsent}"] if self.unsent and not self.reported.errors else []
+        return [*self.outcome.errors, *self.reported.errors, *own]
 
     @property
     def lines(self) -> list[str]:
         """What was done, a line for each thing."""
-        return [*_lines_of(self.outcome), *_report_lines(self.reported)]
+        return [*_lines_of(self.outcome), *_report_lines(self.reported), *_letter_lines(self.letters)]
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON."""
-        reports = {"reports": self.reported.reports, "mails": self.reported.mails}
+        reports = {"reports": self.reported.reports, "mails": self.reported.mails, "letters": self.letters}
         return {**self.outcome.to_json(), **reports, "notes": self.notes, "errors": self.errors}
 
 
@@ -53,8 +59,19 @@ def look_at(
         UsageError: if the project's rules are wrong; nothing was done.
     """
     outcome = look(project, session, now=now, trouble=trouble)
-    # Reports after the look: their figures are those that it has just evaluated.
-    return Watched(outcome, Reported() if outcome.is_broken else report_due(project, session, now=now))
+    # Reports after the look: their figures are those that it has just evaluated. Letters last of all.
+    reported = Reported() if outcome.is_broken else report_due(project, session, now=now)
+    letters, why_not = _send_letters(project, now)
+    return Watched(outcome, reported, letters, why_not)
+
+
+def _send_letters(project: Project, now: datetime) -> tuple[list[dict[str, JSON]], str]:
+    """Send what is on its way; what became of each that was tried, and why nothing could be done."""
+    places = (project.journal, project.artifacts, project.settings, project.state_dir)
+    try:
+        return [letter.outcome() for letter in send_letters(*places, at=now.timestamp())], ""
+    except TrikkError as error:
+        return [], f"{error.what}; {error.next}" if error.next else error.what
 
 
 def _lines_of(outcome: Looked) -> list[str]:
@@ -82,6 +99,16 @@ def _report_lines(reported: Reported) -> list[str]:
         whose = "" if one["customer"] == "*" else f", {one['customer']}"
         people = f"{len(fields['reached'])} of {len(fields['recipients'])} have it"
         lines.append(f"mailed    {one['report']} for {one['period']}{whose}: {people}{_lost([fields])}")
+    return lines
+
+
+def _letter_lines(letters: list[dict[str, JSON]]) -> list[str]:
+    lines = []
+    for one in letters:
+        fields: Any = one
+        lost = {**fields["refused"], **fields["failed"]}
+        people = f"{len(fields['reached'])} of {len(fields['recipients'])} have it"
+        lines.append(f"mailed    {one['letter']}: {people}" + "".join(f"; {w}: {y}" for w, y in lost.items()))
     return lines
 
 

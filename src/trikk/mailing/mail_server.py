@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import email.policy
 import os
 import smtplib
 import ssl
@@ -17,9 +18,9 @@ from typing import Any, Protocol
 from trikk.core.errors import UsageError
 from trikk.core.network.tls import client_context, explain, is_here
 from trikk.core.text import printable, shorten
-from trikk.reports.page.mail import POLICY
-from trikk.reports.report_config import ReportSettings, Server
+from trikk.mailing.mail_settings import MailSettings, Server
 
+POLICY = email.policy.SMTP
 _SECONDS = 20.0  # of silence; a look must not hang on a server that takes connections and says nothing
 _LONGEST = 200  # characters of what a server says
 
@@ -185,7 +186,7 @@ def _clean(text: bytes | str) -> str:
 
 
 @contextlib.contextmanager
-def post(settings: ReportSettings, outbox: Path) -> Iterator[Post]:
+def post(settings: MailSettings, outbox: Path) -> Iterator[Post]:
     """The mail server that the settings name, or the folder `outbox`."""
     if settings.server is None:
         yield MailFolder(outbox, settings.sender)
