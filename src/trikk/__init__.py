@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trikk.publishing import publish
     from trikk.quality import quality_gate
     from trikk.reports import Report
-    from trikk.steps import dynamodb, notebook, redshift, s3, script, sql, write_dynamodb, write_sql
+    from trikk.steps import athena, dynamodb, notebook, redshift, s3, script, sql, write_dynamodb, write_sql
     from trikk.tracking import log_artifact, log_figure, log_metric, log_metrics, log_param
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "s3",
     "dynamodb",
     "redshift",
+    "athena",
     "kafka",
     "write_sql",
     "write_dynamodb",
@@ -97,7 +98,7 @@ __getattr__, __dir__ = lazy_names(
         "publishing": "publish",
         "quality": "quality_gate",
         "reports": "Report",
-        "steps": "dynamodb notebook redshift s3 script sql write_dynamodb write_sql",
+        "steps": "athena dynamodb notebook redshift s3 script sql write_dynamodb write_sql",
         "tracking": "log_artifact log_figure log_metric log_metrics log_param",
     },
 )

@@ -9,6 +9,7 @@ from trikk.core.durations import Duration
 from trikk.pipeline.location import defining
 from trikk.pipeline.policies import Retry
 from trikk.pipeline.step import Step
+from trikk.steps.amazon.athena_step import athena
 from trikk.steps.amazon.dynamodb_step import dynamodb
 from trikk.steps.amazon.s3_step import s3
 from trikk.steps.amazon.write_dynamodb_step import write_dynamodb
@@ -19,7 +20,7 @@ from trikk.steps.databases.write_sql_step import write_sql
 from trikk.steps.notebooks.notebook_step import notebook
 from trikk.steps.scripts.script_step import script
 
-__all__ = ["dynamodb", "notebook", "redshift", "s3", "script", "sql", "write_dynamodb", "write_sql"]
+__all__ = ["athena", "dynamodb", "notebook", "redshift", "s3", "script", "sql", "write_dynamodb", "write_sql"]
 
 _SQL: Step[..., Any] = Step(read_sql, name="sql", source=True)
 

@@ -65,7 +65,7 @@ def read_s3(
     kinds = [format_of(one.key, format) for one in objects]
     parts: list[Part] = []
     read: list[BucketObject] = []
-    with tempfile.TemporaryDirectory(prefix="trikk-s3-", dir=_scratch()) as folder:
+    with tempfile.TemporaryDirectory(prefix="trikk-s3-", dir=scratch()) as folder:
         for listed, (kind, packed) in zip(objects, kinds, strict=True):
             label = f"s3://{place.bucket}/{listed.key}"
             path = Path(folder, f"object.{kind}")
@@ -102,7 +102,7 @@ def _provider(who: Any) -> Any:
     return Boto3CredentialProvider(who)
 
 
-def _scratch() -> Path | None:
+def scratch() -> Path | None:
     """Where files are laid for a moment: beside the artifacts in a run, else the system's folder for that."""
     step = current_step()
     return None if step is None else step.artifacts.store.workspace()

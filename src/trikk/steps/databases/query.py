@@ -7,7 +7,7 @@ and `{'a':1}` hold none. What a driver then gets is its own style with the value
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from trikk.core.errors import UsageError
@@ -38,13 +38,30 @@ def bind(query: str, parameters: Mapping[str, object], dialect: Dialect) -> tupl
         else:
             # psycopg takes every % for one of its own, also inside literals.
             parts.append(text.replace("%", "%%") if dialect == "postgresql" else text)
+    _check_names(names, parameters)
+    return "".join(parts), {name: parameters[name] for name in names}
+
+
+def ordered(query: str, parameters: Mapping[str, object]) -> tuple[str, list[tuple[str, object]]]:
+    """Return the query with `?` for each parameter, and their names and values in that order.
+
+    Raises:
+        UsageError: as `bind`.
+    """
+    pieces = list(tokens(query, "postgresql"))
+    names = [text for kind, text in pieces if kind == "parameter"]
+    _check_names(names, parameters)
+    text = "".join("?" if kind == "parameter" else text for kind, text in pieces)
+    return text, [(name, parameters[name]) for name in names]
+
+
+def _check_names(names: Sequence[str], parameters: Mapping[str, object]) -> None:
     missing = sorted(set(names) - parameters.keys())
     unused = sorted(parameters.keys() - set(names))
     if missing:
         raise UsageError(f"the query has no value for :{missing[0]}", next=f"give the parameter {missing[0]}")
     if unused:
         raise UsageError(f"the query does not use the parameter {unused[0]!r}", next=f"write :{unused[0]} in it")
-    return "".join(parts), {name: parameters[name] for name in names}
 
 
 def sql_name(name: str) -> str:
