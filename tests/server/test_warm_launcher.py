@@ -140,6 +140,28 @@ def test_what_a_killed_host_leaves_is_ended_and_the_other_hosts_of_its_template_
     assert folder.project.journal.row(kept).state == "succeeded"
 
 
+def test_a_nursery_and_a_template_that_hang_are_replaced_and_their_runs_begin(
+    folder: QueueFolder, launcher: WarmLauncher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.touch("go")
+    until(lambda: launcher.has_code)
+    nursery, template = forkers_here(folder)
+    os.kill(template, signal.SIGSTOP)
+    (run,) = begin(folder, launcher, "short", "t")
+    until(over(folder, run))  # after ten seconds, by a host of its driver's own
+    until(lambda: not lives(template))
+    until(lambda: forkers_here(folder)[1])
+    os.kill(nursery, signal.SIGSTOP)
+    monkeypatch.setattr("trikk.server.queue.warm_launcher._ANSWERS", 0.5)
+    (run,) = begin(folder, launcher, "short", "n")
+    assert launcher.is_there(run)
+    launcher._call_at = 0.0
+    until(lambda: launcher.look() or not launcher.is_there(run))  # so the dispatcher starts it again
+    until(lambda: not lives(nursery))
+    launcher.start(run)
+    until(over(folder, run))
+
+
 def test_a_new_template_takes_over_when_the_code_changes_and_the_last_one_serves_as_long_as_it_does_not_load(
     folder: QueueFolder, launcher: WarmLauncher
 ) -> None:

@@ -136,7 +136,7 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
         parts += [schedule, SourcesPart(site, lambda: schedule.adopted)]
     settings = site.project.settings.server
     # By older code, incidents of newer rules would end.
-    parts.append(Looks(site.code, site.clock, lambda: not is_outdone(), settings.get("look", EVERY)))
+    parts.append(Looks(site.code, site.clock, launcher, lambda: not is_outdone(), settings.get("look", EVERY)))
     if "heartbeat" in settings:
         from trikk.server.presence.heartbeat import Heartbeat  # with the clients of HTTP, 3 MB
 

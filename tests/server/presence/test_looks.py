@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.execution.command import Folder, until
+from tests.execution.command import Folder, lives, until
 
 from trikk.core.clock import SystemClock
 from trikk.execution.project import Project
@@ -21,6 +21,7 @@ from trikk.server.presence import looks as looks_module
 from trikk.server.presence.beats import Presence
 from trikk.server.presence.looks import Looks
 from trikk.server.presence.served_code import ServedCode
+from trikk.server.queue.warm_launcher import open_launcher
 
 WATCHED = Path(__file__).parents[2] / "alerts" / "watched_project"
 
@@ -50,7 +51,8 @@ class Server:
         self.project = Project.open(folder.root)
         self.code = ServedCode(self.project.settings, SystemClock())
         self.code.read()
-        self.looks = Looks(self.code, SystemClock())
+        self.launcher = open_launcher(self.project)
+        self.looks = Looks(self.code, SystemClock(), self.launcher)
         self.presence = Presence(self.project.journal, SystemClock())
         self.presence.start(self.code.current.release)
 
@@ -81,7 +83,15 @@ def server(folder: Folder) -> Iterator[Server]:
     one = Server(folder)
     yield one
     one.looks.close()
+    one.launcher.close()
     one.project.close()
+
+
+def begun(server: Server) -> int:
+    """A look's process, which was begun and is stopped before it could answer."""
+    looking = server.begin()
+    until(lambda: looking._read() or looking._answer)
+    return int(looking._answer.split()[0])
 
 
 def sent(folder: Folder) -> list[str]:
@@ -154,14 +164,13 @@ def test_a_look_that_hangs_or_dies_is_ended_and_the_next_one_goes_on(
     folder: Folder, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.failed("run", "broken", "-p", "why=no rows today")
-    process = server.begin()._process
-    os.killpg(process.pid, signal.SIGKILL)
+    os.killpg(begun(server), signal.SIGKILL)
     until(lambda: server.looks.turn(0.0) and server.looks._looking is None)
-    process = server.begin()._process
-    os.killpg(process.pid, signal.SIGSTOP)
+    process = begun(server)
+    os.killpg(process, signal.SIGSTOP)
     monkeypatch.setattr(looks_module, "LONGEST", 0.1)
     until(lambda: server.looks.turn(0.0) and server.looks._looking is None)
-    assert process.poll() is not None
+    until(lambda: not lives(process))
     monkeypatch.setattr(looks_module, "LONGEST", 60.0)
     server.look()
     assert sent(folder) == ["broken.failed-1"]
@@ -193,7 +202,7 @@ def test_code_that_does_not_load_opens_an_incident_that_resolves_when_it_does(
 
 
 def test_a_server_whose_code_does_not_count_looks_at_nothing(folder: Folder, server: Server) -> None:
-    looks = Looks(server.code, SystemClock(), may_look=lambda: False)
+    looks = Looks(server.code, SystemClock(), server.launcher, may_look=lambda: False)
     assert looks.turn(0.0) > 1.0
     assert looks._looking is None
 

@@ -23,7 +23,7 @@ from typing import NoReturn
 from trikk.core.errors import TrikkError
 from trikk.core.record import read_bytes
 from trikk.core.settings import load_settings
-from trikk.execution.templates.template_messages import LARGEST, HostWanted, Loaded, NotLoaded, ToLauncher
+from trikk.execution.templates.template_messages import LARGEST, Asked, HostWanted, Loaded, NotLoaded, ToLauncher
 from trikk.execution.workers.child import finish
 from trikk.execution.workers.descendants import die_with_parent, mark, name_process
 from trikk.execution.workers.host import Host, wake_on_child
@@ -102,6 +102,7 @@ class Template:
             os.close(descriptor)
         if pid > 0:
             self.hosts.add(pid)
+        self._say(Asked())
         return True
 
     def _be_host(self, token: str, wire: int, log: int) -> None:

@@ -37,4 +37,8 @@ class HostWanted(Record, frozen=True):
     token: str
 
 
-ToLauncher = Loaded | NotLoaded
+class Asked(Record, frozen=True, tag=True):
+    """A `HostWanted` was read, and a host forked if that could be done: the template does not hang."""
+
+
+ToLauncher = Loaded | NotLoaded | Asked

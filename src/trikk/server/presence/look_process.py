@@ -1,12 +1,12 @@
-"""The process in which a server looks at its project: `python -m trikk.server.presence.look_process [--reports]`.
+"""The process in which a server looks at its project: a fork, or `python -m trikk.server.presence.look_process`.
 
 It judges rules, keeps incidents and sends messages, which takes polars, deltalake and whatever a channel needs,
 and may crash or hang in them. It runs nothing: evaluations, and what incidents start, are queued. A second
-process, with `--reports`, makes the reports that are due, and ends; it runs their pipelines itself, since one that
+process makes the reports that are due, and ends; it runs their pipelines itself, since one that
 fails is resumed.
 
 The server writes a line of JSON to its stdin, `Brief`, and then one for each look; each look is answered by a line
-on stdout. It ends when its stdin does.
+on stdout. The first line there is the number of the process. It ends when its stdin does.
 """
 
 from __future__ import annotations
@@ -58,15 +58,21 @@ def _reports(project: Project) -> dict[str, Any]:
     return {"lines": [], "notes": reported.notes, "errors": reported.errors, "reports": []}
 
 
-def main() -> None:
-    """Serve the server at the other end of stdin and stdout."""
+def serve_looks(*, reports: bool) -> None:
+    """Serve the server at the other end of stdin and stdout; with `reports`, make those that are due."""
+    with suppress(BrokenPipeError):  # the server was killed while this looked: nobody waits for the answer
+        _serve(reports=reports)
+
+
+def _serve(*, reports: bool) -> None:
     answers = os.dup(1)
+    os.write(answers, f"{os.getpid()}\n".encode())
     os.dup2(2, 1)  # what a library prints must not stand among the answers
     brief = Brief.read(json.loads(sys.stdin.readline()))
     settings = settings_of(brief)
     log_to_stderr(settings.timezone)
     with closing(Project(settings)) as project:
-        if REPORTS in sys.argv[1:]:
+        if reports:
             try:
                 answer = _reports(project)
             except TrikkError as error:
@@ -77,5 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with suppress(BrokenPipeError):  # the server was killed while this looked: nobody waits for the answer
-        main()
+    serve_looks(reports=REPORTS in sys.argv[1:])

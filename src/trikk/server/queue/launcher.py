@@ -9,6 +9,7 @@ from typing import Protocol
 
 from trikk.core.errors import RunError
 from trikk.execution.project import Project
+from trikk.server.presence.look_brief import REPORTS
 
 LOG = "driver.log"
 """The file in a run's folder that has what its driver says."""
@@ -35,6 +36,18 @@ class Launcher(Protocol):
             RunError: if none could be started.
         """
 
+    def start_look(self, stdin: int, stdout: int, *, reports: bool) -> None:
+        """Start a process that looks at the project (`trikk.server.presence.look_process`).
+
+        Args:
+            stdin: a descriptor, for it to read from; closed by who gave it, as the next.
+            stdout: for it to write to.
+            reports: whether it makes reports instead.
+
+        Raises:
+            OSError: if none could be started.
+        """
+
     def is_there(self, run: str) -> bool:
         """Whether the process that was last started for a run is there."""
 
@@ -57,6 +70,7 @@ class ColdLauncher:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._lookers: list[subprocess.Popen[bytes]] = []
 
     def start(self, run: str) -> None:
         """Start an interpreter that drives the run; RunError if that can't be done."""
@@ -73,6 +87,12 @@ class ColdLauncher:
                 next="look how many processes and files there may be, and for room on the disk",
             ) from error
 
+    def start_look(self, stdin: int, stdout: int, *, reports: bool) -> None:
+        """Start an interpreter that looks; OSError if that can't be done."""
+        command = [sys.executable, "-m", "trikk.server.presence.look_process", *([REPORTS] if reports else [])]
+        looker = subprocess.Popen(command, stdin=stdin, stdout=stdout, start_new_session=True)
+        self._lookers = [process for process in (*self._lookers, looker) if process.poll() is None]
+
     def is_there(self, run: str) -> bool:
         """Whether the run's process is there."""
         return run in self._processes and self._processes[run].poll() is None
@@ -86,6 +106,6 @@ class ColdLauncher:
 
     def close(self) -> None:
         """Let go of the processes, which go on."""
-        for process in self._processes.values():
+        for process in (*self._processes.values(), *self._lookers):
             process.returncode = process.returncode or 0  # else Popen warns of a child that it leaves behind
         self._processes.clear()

@@ -3,6 +3,7 @@
     python -m trikk.server.queue.nursery FD ROOT
 
 Over the socket FD (of whole messages) a server sends `Drive`, and is told `Driving`, `Driven` and `Templated`. A
+server's looks are forks of it as well, which ends with none of them under way (`nursery_messages`). A
 fresh interpreter and another for its host take a fifth of a second of a core before a run begins, and what the
 project imports; a fork of this process and one of a template (`execution/templates`) take a few hundredths.
 
@@ -22,6 +23,7 @@ import socket
 import sys
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -32,14 +34,23 @@ from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
 from trikk.execution.step_messages import StepResult
 from trikk.execution.templates.forked_host import ForkedHostExecutor
-from trikk.execution.templates.template_messages import LARGEST, HostWanted
+from trikk.execution.templates.template_messages import LARGEST
 from trikk.execution.workers.child import finish
 from trikk.execution.workers.descendants import new_token
 from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.execution.workers.host import wake_on_child
 from trikk.execution.workers.wire import ToDriver
 from trikk.server.queue.launcher import log_of
-from trikk.server.queue.nursery_messages import Drive, Driven, Driving, FromNursery, Templated
+from trikk.server.queue.nursery_messages import (
+    Drive,
+    Driven,
+    Driving,
+    FromNursery,
+    Here,
+    Look,
+    Templated,
+    ToNursery,
+)
 from trikk.server.queue.project_template import ProjectTemplate
 from trikk.server.queue.run_process import drive
 from trikk.telemetry.tracing_switch import import_to_trace
@@ -68,6 +79,7 @@ class Nursery:
         self._template = ProjectTemplate(root, self._selector, self._leave)
         self._waiting: deque[str] = deque()  # for the project to be imported
         self._drivers: dict[int, str] = {}
+        self._lookers: set[int] = set()
         self._is_wanted = True
         self._is_templated = False  # as the server was told
 
@@ -82,7 +94,7 @@ class Nursery:
         awake = wake_on_child()
         self._selector.register(self._control, selectors.EVENT_READ, "control")
         self._selector.register(awake, selectors.EVENT_READ, "child")
-        while self._is_wanted or self._drivers:
+        while self._is_wanted or self._drivers or self._lookers:
             for key, _ in self._selector.select(self._template.next_look):
                 if key.data == "control":
                     self._listen()
@@ -101,14 +113,20 @@ class Nursery:
 
     def _listen(self) -> None:
         try:
-            data = self._control.recv(LARGEST)
+            data, descriptors, _, _ = socket.recv_fds(self._control, LARGEST, 3)
         except ConnectionResetError:
             data = b""
-        if data:
-            self._template.look()
-            self._waiting.append(read_bytes(data, Drive).run)
+        if not data:
+            self._retire()
             return
-        self._retire()
+        request = read_bytes(data, ToNursery)
+        if isinstance(request, Drive):
+            self._template.look()
+            self._waiting.append(request.run)
+        elif isinstance(request, Look):
+            self._fork_look(request, descriptors)
+        else:
+            self._tell(Here())
 
     def _retire(self) -> None:
         """Take no more requests."""
@@ -126,22 +144,56 @@ class Nursery:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                gone = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if gone is None:
                 return
+            if gone.si_pid in self._lookers:
+                self._lookers.discard(gone.si_pid)
+                # Before it is waited for: until then its number can't be another's.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(gone.si_pid, signal.SIGKILL)
+            pid, status = os.waitpid(gone.si_pid, 0)
             run = self._drivers.pop(pid, None)
             if run is not None:  # else a template
                 self._tell(Driven(run, pid, status))
 
     def _fork_drivers(self) -> None:
-        # A library that has started threads here (as clients of object stores do) would hang in a fork.
+        self._check_threads()
+        while self._waiting:
+            self._fork(self._waiting.popleft())
+
+    def _check_threads(self) -> None:
+        """Retire if a library has started threads here, as clients of object stores do: forks would hang."""
         if (threads := why_not_fork()) is not None:
             print(f"drivers can't be forked any more: {threads}", file=sys.stderr)  # noqa: T201
             self._retire()
-        while self._waiting:
-            self._fork(self._waiting.popleft())
+
+    def _fork_look(self, request: Look, descriptors: Sequence[int]) -> None:
+        """Fork a process that looks; that its end of the pipes is closed tells the server if there is none."""
+        self._check_threads()
+        pid = -1
+        if self._is_wanted:
+            with contextlib.suppress(OSError):
+                pid = os.fork()
+        if pid == 0:
+            try:
+                self._leave()
+                for number, descriptor in enumerate(descriptors):
+                    os.dup2(descriptor, number)
+                    os.close(descriptor)
+                from trikk.server.presence.look_process import serve_looks  # here: between looks nobody needs it
+
+                serve_looks(reports=request.reports)
+            except BaseException:  # noqa: BLE001 - it must not go on as the nursery
+                traceback.print_exc()
+            finally:
+                finish(0)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if pid > 0:
+            self._lookers.add(pid)
 
     def _fork(self, run: str) -> None:
         try:
@@ -167,20 +219,13 @@ class Nursery:
 
     def _link(self, log: int) -> _Link | None:
         """Have the template fork a host; None if there is none that can."""
-        control = self._template.control
-        if control is None:
-            return None
         ours, theirs = socket.socketpair()
         link = _Link(ours, new_token())
-        try:
-            socket.send_fds(control, [HostWanted(link.token).to_bytes()], [theirs.fileno(), log])
-        except OSError:
-            ours.close()
-            self._template.drop()
-            return None
-        finally:
-            theirs.close()
-        return link
+        with theirs:
+            if self._template.ask_for_host(theirs, log, link.token):
+                return link
+        ours.close()
+        return None
 
     def _leave(self) -> None:
         """In a fork: have a session of its own, and let go of what is the nursery's."""

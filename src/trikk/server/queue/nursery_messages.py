@@ -5,10 +5,24 @@ from __future__ import annotations
 from trikk.core.record import Record
 
 
-class Drive(Record, frozen=True):
+class Drive(Record, frozen=True, tag=True):
     """Fork a driver for a run."""
 
     run: str
+
+
+class Look(Record, frozen=True, tag=True):
+    """Fork a process that looks at the project, or makes reports; its stdin, stdout and stderr come with this."""
+
+    reports: bool
+
+
+class Call(Record, frozen=True, tag=True):
+    """Say `Here`."""
+
+
+class Here(Record, frozen=True, tag=True):
+    """The nursery goes on, and does not hang."""
 
 
 class Driving(Record, frozen=True, tag=True):
@@ -32,4 +46,5 @@ class Templated(Record, frozen=True, tag=True):
     is_so: bool
 
 
-FromNursery = Driving | Driven | Templated
+ToNursery = Drive | Look | Call
+FromNursery = Driving | Driven | Templated | Here

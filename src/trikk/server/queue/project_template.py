@@ -25,7 +25,7 @@ from trikk.core.settings import Settings
 from trikk.execution.launch import current_lock
 from trikk.execution.project import Project
 from trikk.execution.templates.template_host import be_template
-from trikk.execution.templates.template_messages import LARGEST, Loaded, NotLoaded, ToLauncher
+from trikk.execution.templates.template_messages import LARGEST, HostWanted, Loaded, NotLoaded, ToLauncher
 from trikk.execution.workers.child import finish
 from trikk.execution.workers.fork_safety import why_not_fork
 from trikk.runs.lock import Lock
@@ -57,14 +57,17 @@ class ProjectTemplate:
         self._selector = selector
         self._leave_nursery = leave_nursery
         self._coming: socket.socket | None = None
-        self._importer = 0  # the process at the other end of that
+        self._importer = self._serving = 0  # the processes at the other ends of that, and of `control`
         self._seen = ""
+        self._unanswered: list[float] = []  # monotonic: when hosts were asked for, of which nothing was heard
         self._next_look = self._again = self._give_up = 0.0
 
     @property
     def next_look(self) -> float | None:
-        """Seconds until the next look at a template that is importing the project; None if none is."""
-        return None if self._coming is None else max(0.0, self._next_look - time.monotonic())
+        """Seconds until the next look at a template that may hang: imports, or was asked; None if none may."""
+        if self._coming is None and not self._unanswered:
+            return None
+        return max(0.0, self._next_look - time.monotonic())
 
     @property
     def is_awaited(self) -> bool:
@@ -80,6 +83,12 @@ class ProjectTemplate:
         if now < self._next_look:
             return
         self._next_look = now + _LOOK_EVERY
+        if self._unanswered and now > self._unanswered[0] + _ANSWERS:
+            print("the template of hosts does not answer, and is replaced", file=sys.stderr)  # noqa: T201
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._serving, signal.SIGKILL)
+            self.drop()
+            self._again = now
         seen = stamp(self.project.root, self.project.settings.code)
         if self._coming is not None:
             if seen == self._seen and now < self._give_up:
@@ -127,7 +136,7 @@ class ProjectTemplate:
             base = self._lock_of(answer) if isinstance(answer, Loaded) and answer.fresh is None else None
             if base is not None:
                 self.drop()
-                self.control, self.base = sock, base
+                self.control, self.base, self._serving = sock, base, self._importer
                 sock.settimeout(_ANSWERS)
                 return
             if isinstance(answer, NotLoaded):
@@ -135,12 +144,28 @@ class ProjectTemplate:
             elif isinstance(answer, Loaded):
                 self.drop()  # of code that is not the project's any more
         elif sock is self.control:
-            self.drop()
+            if data:
+                del self._unanswered[:1]
+            else:
+                self.drop()
             return
         self._close(sock)
 
+    def ask_for_host(self, driver: socket.socket, log: int, token: str) -> bool:
+        """Have a host forked for a driver, at whose socket it is then; False if there is no template that can."""
+        if self.control is None:
+            return False
+        try:
+            socket.send_fds(self.control, [HostWanted(token).to_bytes()], [driver.fileno(), log])
+        except OSError:
+            self.drop()
+            return False
+        self._unanswered.append(time.monotonic())
+        return True
+
     def drop(self) -> None:
         """Do without a template from now on; it ends when its last host has."""
+        self._unanswered.clear()
         if self.control is not None:
             self._close(self.control)
         self.control = self.base = None

@@ -19,10 +19,13 @@ from trikk.execution.workers.descendants import new_token
 from trikk.execution.workers.process_executor import host_environment
 from trikk.runs.journals.lease import Holder
 from trikk.server.queue.launcher import ColdLauncher, Launcher
-from trikk.server.queue.nursery_messages import Drive, Driven, Driving, FromNursery, Templated
+from trikk.server.queue.nursery_messages import Call, Drive, Driven, Driving, FromNursery, Here, Look, Templated
 
 _RARELY = 60.0  # seconds between the ends of two nurseries, for them to be bad luck and no fault of ours
 _SENDS = 5  # seconds in which a nursery takes a request, before it counts as hanging
+_CALLED_EVERY = 10.0  # seconds between calls by which a nursery is seen to hang
+_ANSWERS = 30.0
+"""Seconds in which a nursery answers a call, before it counts as hanging: it may be storing code in a bucket."""
 _log = logging.getLogger("trikk.server")
 
 
@@ -56,6 +59,8 @@ class WarmLauncher:
         self._process: subprocess.Popen[bytes] | None = None
         self._drivers: dict[str, Holder | None] = {}  # None for one that is about to be forked
         self._ended = 0
+        self._called: float | None = None  # monotonic; None if the nursery has answered
+        self._call_at = 0.0
         self._changes = threading.Lock()
         self._began = -_RARELY
         self._open()
@@ -80,6 +85,15 @@ class WarmLauncher:
                 self._drivers.pop(run, None)
             self._cold.start(run)
 
+    def start_look(self, stdin: int, stdout: int, *, reports: bool) -> None:
+        """Have a process forked that looks; OSError if none can be started."""
+        if (control := self._control) is not None:
+            with contextlib.suppress(OSError):
+                # Its log is this process's: what a look says is the server's to say.
+                socket.send_fds(control, [Look(reports).to_bytes()], [stdin, stdout, 2])
+                return
+        self._cold.start_look(stdin, stdout, reports=reports)
+
     def is_there(self, run: str) -> bool:
         """Whether the run's process is there."""
         with self._changes:
@@ -97,7 +111,22 @@ class WarmLauncher:
                 del self._drivers[run]
         if self._process is not None:
             self._process.poll()
+        self._call()
         return ended + self._cold.look()
+
+    def _call(self) -> None:
+        """See that the nursery does not hang, and end one that does: its runs would stay queued for ever."""
+        control, now = self._control, time.monotonic()
+        if control is None or self._process is None:
+            return
+        if self._called is not None:
+            if now > self._called + _ANSWERS:
+                _log.error("the process that forks drivers has not answered for %.0f s, and is replaced", _ANSWERS)
+                self._process.kill()
+        elif now >= self._call_at:
+            self._called, self._call_at = now, now + _CALLED_EVERY
+            with contextlib.suppress(OSError):  # it is gone, which the thread that reads sees
+                control.send(Call().to_bytes())
 
     def close(self) -> None:
         """Start no more; what was started goes on."""
@@ -157,6 +186,9 @@ class WarmLauncher:
 
     def _note(self, message: FromNursery) -> None:
         with self._changes:
+            if isinstance(message, Here):
+                self._called = None
+                return
             if isinstance(message, Templated):
                 self.has_code = message.is_so
                 return
@@ -172,7 +204,7 @@ class WarmLauncher:
         with self._changes:
             if self._control is not control:
                 return
-            self._control = None
+            self._control = self._called = None
             self.has_code = False
             self._drivers = {run: driver for run, driver in self._drivers.items() if driver is not None}
         _log.warning("the process that forks drivers has ended; what it says is in .trikk/server/nursery.log")
