@@ -58,6 +58,7 @@ def test_a_run_is_a_trace_its_attempts_are_spans_and_the_authors_hang_below_them
     items = [receiver.the("square", item=n) for n in range(3)]
     assert mapped.parent == root.span
     assert {item.parent for item in items} == {mapped.span}
+    assert {span.parent for span in receiver.named("multiply")} == {item.span for item in items}
     failed, tried_again = receiver.named("total")
     assert failed.error == "OSError: not yet"
     assert failed.attributes["trikk.retry_in"] == 0

@@ -1,120 +1,54 @@
-"""OpenTelemetry in a worker: an author's spans, from a plain `get_tracer`, hang below the span of their step.
-
-The span of the step is the driver's. The worker has only its id, as a parent that records nothing: a real span
-that is open at a fork is sent by both processes, or by none, as `os._exit` flushes nothing.
-"""
+"""A step's place in its run's trace: what its process, and the programs that it starts, are told of it."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from opentelemetry import context as contexts
-from opentelemetry import trace
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.id_generator import IdGenerator
-
-from trikk.telemetry.span_records import NOT_SAMPLED, SAMPLED, record_of, span_of, trace_of, traceparent
-from trikk.telemetry.span_spool import SpanSpool, spool_of
+from trikk.telemetry.span_records import NOT_SAMPLED, SAMPLED, span_of, trace_of, traceparent
 from trikk.telemetry.trace_settings import is_sampled
 
+if TYPE_CHECKING:
+    from trikk.telemetry.authors_spans import StepProvider
 
-class StepTracer(trace.TracerProvider):
-    """The provider of tracers of a host, which makes it once, and of each of its workers, for their own steps.
 
-    Unless the project has set a provider itself, its tracers are this one's. It is not the SDK's: one of these
-    that is there at a fork looks at the machine anew in each child, which takes as long as a whole step. A worker
-    makes one when its code asks for a tracer.
+class StepTracer:
+    """What a host makes once, and each of its workers uses for its own step.
+
+    Where nothing that is imported has to do with OpenTelemetry, its SDK is not either: each fork of a larger process
+    takes longer, and there would be no spans but those that the driver makes.
+
+    Args:
+        code: the folder that the project's code was imported from.
     """
 
-    def __init__(self) -> None:
-        self._span = self._trace = ""
-        self._log: Path | None = None
-        if is_ours := isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            trace.set_tracer_provider(self)
-        self._is_ours = is_ours
+    def __init__(self, code: Path) -> None:
+        self._provider: StepProvider | None = None
+        if _is_used(code):
+            with contextlib.suppress(ImportError):  # the driver says so
+                from trikk.telemetry.authors_spans import StepProvider
+
+                self._provider = StepProvider()
 
     def enter(self, run: str, step: str, item: int | None, attempt: int, log: Path | None) -> None:
         """Be within an attempt's span until this process ends; `log` is the attempt's, if it has one.
 
         Programs that the step starts are told by the variable TRACEPARENT, as OpenTelemetry's propagators read it.
         """
-        self._span, self._trace, self._log = span_of(run, step, item, attempt), trace_of(run), log
-        os.environ["TRACEPARENT"] = traceparent(self._trace, self._span, self._flags)
-        if not self._is_ours:
-            contexts.attach(self.below(None))
-
-    def get_tracer(self, *arguments: Any, **options: Any) -> trace.Tracer:
-        """A tracer of the SDK's, all of whose spans are below the step's; one that does nothing outside a step."""
-        if not self._trace:
-            return trace.NoOpTracer()
-        return _TracerBelow(self, self._provider.get_tracer(*arguments, **options))
-
-    def below(self, context: contexts.Context | None) -> contexts.Context:
-        """The context to begin a span in: the step's, unless there is a span already. A new thread has none."""
-        if trace.get_current_span(context).get_span_context().is_valid:
-            return contexts.get_current() if context is None else context
-        parent = trace.SpanContext(
-            int(self._trace, 16), int(self._span, 16), is_remote=True, trace_flags=trace.TraceFlags(self._flags)
-        )
-        return trace.set_span_in_context(trace.NonRecordingSpan(parent), context)
-
-    @property
-    def _flags(self) -> int:
-        return SAMPLED if is_sampled(self._trace) else NOT_SAMPLED
-
-    @functools.cached_property
-    def _provider(self) -> TracerProvider:
-        # The driver says of what the spans are.
-        provider = TracerProvider(
-            resource=Resource.get_empty(), shutdown_on_exit=False, id_generator=_IdsFromSystem()
-        )
-        if self._log is not None:
-            provider.add_span_processor(_ToSpool(SpanSpool(spool_of(self._log))))
-        return provider
+        within, span = trace_of(run), span_of(run, step, item, attempt)
+        flags = SAMPLED if is_sampled(within) else NOT_SAMPLED
+        os.environ["TRACEPARENT"] = traceparent(within, span, flags)
+        if self._provider is not None:
+            self._provider.enter(within, span, flags, log)
 
 
-class _TracerBelow(trace.Tracer):
-    def __init__(self, provider: StepTracer, tracer: trace.Tracer) -> None:
-        self._below, self._tracer = provider.below, tracer
-
-    def start_span(
-        self, name: str, context: contexts.Context | None = None, *arguments: Any, **options: Any
-    ) -> trace.Span:
-        return self._tracer.start_span(name, self._below(context), *arguments, **options)
-
-    def start_as_current_span(
-        self, name: str, context: contexts.Context | None = None, *arguments: Any, **options: Any
-    ) -> Any:
-        return self._tracer.start_as_current_span(name, self._below(context), *arguments, **options)
-
-
-class _IdsFromSystem(IdGenerator):
-    """The SDK's own ids come from `random`, which is seeded before each step.
-
-    So every attempt would have the same ids, and a span would change the numbers that its step draws.
-    """
-
-    def generate_span_id(self) -> int:
-        return int.from_bytes(os.urandom(8)) or 1  # zero is no id
-
-    def generate_trace_id(self) -> int:
-        return int.from_bytes(os.urandom(16)) or 1
-
-
-class _ToSpool(SpanProcessor):
-    """Writes spans down as they begin and end."""
-
-    def __init__(self, spool: SpanSpool) -> None:
-        self._spool = spool
-
-    def on_start(self, span: ReadableSpan, parent_context: Any = None) -> None:  # noqa: ARG002 - the SDK's signature
-        self.on_end(span)
-
-    def on_end(self, span: ReadableSpan) -> None:
-        with contextlib.suppress(Exception):  # whatever an attribute is, the author's code goes on
-            self._spool.write(record_of(span))
+def _is_used(code: Path) -> bool:
+    """Whether OpenTelemetry is imported, or some of the project's code, imported by now, may do so later."""
+    if "opentelemetry.trace" in sys.modules:
+        return True
+    files = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
+    own = (file for file in files if file.suffix == ".py" and file.is_relative_to(code))
+    return any(b"opentelemetry" in file.read_bytes() for file in own)

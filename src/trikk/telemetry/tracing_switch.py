@@ -68,13 +68,13 @@ def tracing(
         sender.close()
 
 
-def step_tracer(settings: Settings) -> StepTracer | None:
-    """What workers trace their steps with, if the project's spans go anywhere."""
-    with contextlib.suppress(ImportError, ProjectError):  # the driver says so
+def step_tracer(settings: Settings, code: Path) -> StepTracer | None:
+    """What workers of code from a folder trace their steps with, if the project's spans go anywhere."""
+    with contextlib.suppress(ProjectError):  # the driver says so
         if traces_endpoint(settings) is not None:
             from trikk.telemetry.step_tracing import StepTracer
 
-            return StepTracer()
+            return StepTracer(code)
     return None
 
 

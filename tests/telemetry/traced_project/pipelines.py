@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from opentelemetry import trace
@@ -24,6 +25,12 @@ def rows() -> list[int]:
 
 @step
 def square(n: int) -> int:
+    with ThreadPoolExecutor(1) as pool:  # a thread that knows of no span
+        return pool.submit(multiplied, n).result()
+
+
+@tracer.start_as_current_span("multiply")
+def multiplied(n: int) -> int:
     return n * n
 
 

@@ -107,7 +107,7 @@ def main() -> None:
         loaded = load(settings, code)
         log_to_stderr(settings.timezone)
         place = workplace(settings, loaded)
-        place.tracer = step_tracer(settings)
+        place.tracer = step_tracer(settings, code)
     except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is
         _answer(pipe, failure("loaded", str(error), retryable=False, type=type(error).__name__))
         finish(0)

@@ -121,7 +121,7 @@ class Host:
     def make_ready(self, settings: Settings) -> None:
         """Do once what no worker then has to do."""
         warm_up(self.loaded, settings.location("journal"))
-        self.place.tracer = step_tracer(settings)
+        self.place.tracer = step_tracer(settings, self.code)
         with contextlib.suppress(OSError, TrikkError):  # no room: then a spare is only slower
             self.rehearsal = Rehearsal(self.place)
         gc.collect()
