@@ -47,8 +47,10 @@ def test_spaces_of_every_kind_stay(text: str) -> None:
 def test_what_is_logged_to_stderr_steers_no_terminal() -> None:
     program = """
 import logging
+from pathlib import Path
 from trikk.core.logs import log_to_stderr
-log_to_stderr("UTC")
+from trikk.core.settings import Settings
+log_to_stderr(Settings(Path(), "people"))
 try:
     raise ValueError("\\x1b[8mhidden")
 except ValueError:

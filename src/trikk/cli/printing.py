@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from trikk.core.durations import show_bytes, show_seconds
+from trikk.core.settings import LogFormat
 from trikk.core.text import counted, printable, printable_lines, shorten
 from trikk.core.values import finite, plain
 from trikk.runs import shown_parameters
@@ -70,6 +72,21 @@ def _safe(text: str, *, whole: bool = False) -> str:
         return text
     lines = printable_lines(text)
     return lines if whole else "\n".join(shorten(line, LINE) for line in lines.split("\n"))
+
+
+def _log_as(_: click.Context, __: click.Parameter, log_format: str | None) -> None:
+    if log_format is not None:
+        os.environ["TRIKK_LOG_FORMAT"] = log_format  # of all processes that the command starts, too
+
+
+log_format_option = click.option(
+    "--log-format",
+    type=click.Choice([form.value for form in LogFormat]),
+    callback=_log_as,
+    expose_value=False,
+    is_eager=True,
+    help="How what is logged is written; as trikk.toml says, else text.",
+)
 
 
 def json_option(command: F) -> F:

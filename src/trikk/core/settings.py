@@ -42,6 +42,9 @@
     endpoint = "http://localhost:4318" # of an OpenTelemetry collector, OTLP over HTTP
     service = "city"                   # what the project is called there; its name if not given
 
+    [logs]
+    format = "json"                    # of servers, drivers and steps; TRIKK_LOG_FORMAT says otherwise
+
     [triggers.NAME]                    # what starts a pipeline's runs: see trikk.triggers
     pipeline = "nightly"
     cron = "0 4 * * *"
@@ -57,6 +60,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -99,6 +103,7 @@ _KEYS = {
     "server",
     "pools",
     "telemetry",
+    "logs",
 }
 _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
@@ -106,6 +111,13 @@ _LEAST_LOOK = 1.0  # seconds
 _SERVER = {"slots", "memory", "look", "heartbeat"}
 _TELEMETRY = {"endpoint", "service"}
 _PRICES = ("core_hour", "gb_hour", "gpu_hour")
+
+
+class LogFormat(StrEnum):
+    """How what is logged is written: for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,7 @@ class Settings:
     server: dict[str, Any] = field(default_factory=dict, hash=False)
     pools: dict[str, int] = field(default_factory=dict, hash=False)
     telemetry: dict[str, str] = field(default_factory=dict, hash=False)
+    log_format: LogFormat = LogFormat.TEXT
 
     @property
     def tracking_server(self) -> str:
@@ -227,7 +240,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
             storage["keep"] = seconds(storage["keep"], what="storage.keep")
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
-    for section in ("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry"):
+    for section in ("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry", "logs"):
         if not isinstance(data.get(section, {}), dict):
             mend = f"write [{section}], and its settings below it"
             raise ProjectError(f"{section} must be a section", where=str(file), next=mend)
@@ -243,6 +256,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools", "telemetry")
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     rest["server"] = _server(file, data.get("server", {}))
+    rest["log_format"] = _log_format(file, data.get("logs", {}))
     environment = os.environ.get("TRIKK_ENVIRONMENT") or data.get("environment", "main")
     rest["timezone"] = _zone(data.get("timezone", "UTC"), file)
     rest["environment"] = check_name("environment", environment, where=str(file))
@@ -311,6 +325,16 @@ def _check_costs(file: Path, costs: Mapping[str, Any]) -> None:
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             mend = f"write what an hour costs, such as {key} = 0.045"
             raise ProjectError(f"costs.{key} = {value!r} is not a price", where=str(file), next=mend)
+
+
+def _log_format(file: Path, logs: Mapping[str, Any]) -> LogFormat:
+    if unknown := sorted(set(logs) - {"format"}):
+        raise ProjectError(f"unknown setting 'logs.{unknown[0]}'", where=str(file), next="there is: format")
+    given = os.environ.get("TRIKK_LOG_FORMAT") or logs.get("format", LogFormat.TEXT)
+    try:
+        return LogFormat(given)
+    except ValueError:
+        raise ProjectError(f"logs.format = {given!r}", where=str(file), next='use "text" or "json"') from None
 
 
 def _check_telemetry(file: Path, telemetry: Mapping[str, Any]) -> None:

@@ -38,7 +38,7 @@ class StepProvider(trace.TracerProvider):
             trace.set_tracer_provider(self)
 
     def enter(self, within: str, span: str, flags: int, log: Path | None) -> None:
-        """Have spans begin below this one until the process ends, and written down beside the log, if there is one."""
+        """Have spans begin below this one until the process ends, and be written down beside the log, if any."""
         parent = trace.SpanContext(
             int(within, 16), int(span, 16), is_remote=True, trace_flags=trace.TraceFlags(flags)
         )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class StepTracer:
     """What a host makes once, and each of its workers uses for its own step.
 
-    Where nothing that is imported has to do with OpenTelemetry, its SDK is not either: each fork of a larger process
-    takes longer, and there would be no spans but those that the driver makes.
+    Where nothing that is imported has to do with OpenTelemetry, its SDK is not either: each fork of a larger
+    process takes longer, and there would be no spans but those that the driver makes.
 
     Args:
         code: the folder that the project's code was imported from.
@@ -32,6 +32,10 @@ class StepTracer:
                 from trikk.telemetry.authors_spans import StepProvider
 
                 self._provider = StepProvider()
+
+    def trace(self, run: str) -> str:
+        """The id of a run's trace."""
+        return trace_of(run)
 
     def enter(self, run: str, step: str, item: int | None, attempt: int, log: Path | None) -> None:
         """Be within an attempt's span until this process ends; `log` is the attempt's, if it has one.

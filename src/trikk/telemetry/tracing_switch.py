@@ -70,7 +70,7 @@ def tracing(
 
 def step_tracer(settings: Settings, code: Path) -> StepTracer | None:
     """What workers of code from a folder trace their steps with, if the project's spans go anywhere."""
-    with contextlib.suppress(ProjectError):  # the driver says so
+    with contextlib.suppress(ProjectError, OSError):  # the driver says so; the code has just been removed
         if traces_endpoint(settings) is not None:
             from trikk.telemetry.step_tracing import StepTracer
 

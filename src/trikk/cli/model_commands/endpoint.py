@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.declaration_check import declared_graphs
-from trikk.cli.printing import echo
+from trikk.cli.printing import echo, log_format_option
 from trikk.core.durations import bytes_of, seconds
 from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.logs import log_to_stderr
@@ -88,6 +88,7 @@ _FIELDS = _Read("a,b", lambda text, what: tuple(n.strip() for n in text.split(",
 )
 @click.option("--load-timeout", type=_TIME, default="5m", show_default=True, help="For loading a version.")
 @click.option("--json", "as_json", is_flag=True, help="Print where it listens as one line of JSON.")
+@log_format_option
 def endpoint(
     reference: str,
     table: str | None,
@@ -113,7 +114,7 @@ def endpoint(
         raise click.UsageError("--no-log can't be combined with --table, --key, --slot or --truth")
     project = Project.open()
     # Libraries' warnings, and everything that the endpoint itself says.
-    log_to_stderr(project.settings.timezone, logging.WARNING)
+    log_to_stderr(project.settings, logging.WARNING)
     logging.getLogger("trikk.endpoint").setLevel(logging.INFO)
     log = None if no_log else check_name("table", table or f"{model}_predictions")
     options = Options(

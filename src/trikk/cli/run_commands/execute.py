@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.audited import audited
-from trikk.cli.printing import echo, json_option, parameters_text, print_json, took, when
+from trikk.cli.printing import echo, json_option, log_format_option, parameters_text, print_json, took, when
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.text import counted
 from trikk.core.values import plain
@@ -62,6 +62,7 @@ parallel_option = click.option("--max-parallel", type=click.IntRange(1), help="H
 @inline_option
 @parallel_option
 @json_option
+@log_format_option
 @audited("start_run", "pipeline")
 def run(
     pipeline: str,
@@ -99,6 +100,7 @@ def run(
 @inline_option
 @parallel_option
 @json_option
+@log_format_option
 @audited("resume_run", "run")
 def resume(
     run: str,

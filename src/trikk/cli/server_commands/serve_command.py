@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from trikk.cli.printing import echo
+from trikk.cli.printing import echo, log_format_option
 from trikk.core.logs import log_to_stderr
 from trikk.execution.project import Project
 
@@ -28,6 +28,7 @@ from trikk.execution.project import Project
 @click.option(
     "--rate", type=click.FloatRange(0), default=200, show_default=True, help="Requests a second of one caller."
 )
+@log_format_option
 def serve(**options: Any) -> None:
     """Run the project unattended: triggers, queued runs, monitors, and the REST API.
 
@@ -39,7 +40,7 @@ def serve(**options: Any) -> None:
 
     told = ServeOptions(**options)
     project = Project.open()
-    log_to_stderr(project.settings.timezone, logging.WARNING)
+    log_to_stderr(project.settings, logging.WARNING)
     logging.getLogger("trikk.server").setLevel(logging.INFO)
     run_server(Site(project, fires=told.triggers), told, lambda url: echo(f"serving {url}"))
     # Threads that wait for a locked database would hold the end up; nothing is left to be done.

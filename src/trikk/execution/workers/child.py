@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from msgspec import structs
 
-from trikk.core.logs import log_to_stderr
+from trikk.core.logs import log_as, log_to_stderr
 from trikk.core.settings import Settings, load_settings
 from trikk.execution.code.loading import Loaded, load
 from trikk.execution.step_messages import StepCall, StepResult, failure
@@ -47,6 +47,7 @@ def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
     try:
         if call.log:
             _redirect(call.log)
+            log_as(_about(call, place))
         if place.tracer is not None:
             log = Path(call.log) if call.log else None
             place.tracer.enter(call.run, call.step, call.item, call.attempt, log)
@@ -64,6 +65,13 @@ def work(call: StepCall, root: Path, place: Workplace, pipe: int) -> NoReturn:
         end_children()  # before the step counts as over: what it has left behind writes no more
     _answer(pipe, result)
     finish(0)
+
+
+def _about(call: StepCall, place: Workplace) -> dict[str, object]:
+    """What the records of a step's log say that they are about, where they are JSON."""
+    about = {"run": call.run, "pipeline": call.pipeline, "step": call.step, "item": call.item}
+    trace = place.tracer.trace(call.run) if place.tracer is not None else None
+    return {**about, "attempt": call.attempt, "trace_id": trace}
 
 
 def finish(status: int) -> NoReturn:
@@ -105,7 +113,7 @@ def main() -> None:
             _redirect(call.log)
         settings = load_settings(root, stored=True)
         loaded = load(settings, code)
-        log_to_stderr(settings.timezone)
+        log_to_stderr(settings)
         place = workplace(settings, loaded)
         place.tracer = step_tracer(settings, code)
     except Exception as error:  # noqa: BLE001 - the driver must hear of it, whatever it is

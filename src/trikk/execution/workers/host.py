@@ -104,7 +104,7 @@ class Host:
             raise ProjectError(
                 "a module of the project raises KeyboardInterrupt", next="let it raise another error"
             ) from None
-        log_to_stderr(settings.timezone)
+        log_to_stderr(settings)
         self.place = workplace(settings, self.loaded)
         # Processes that a module has started at import are the project's for as long as the host lives; all that
         # come after are a step's, also those whose parent has ended and that are the host's children then.

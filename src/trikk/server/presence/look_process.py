@@ -70,7 +70,7 @@ def _serve(*, reports: bool) -> None:
     os.dup2(2, 1)  # what a library prints must not stand among the answers
     brief = Brief.read(json.loads(sys.stdin.readline()))
     settings = settings_of(brief)
-    log_to_stderr(settings.timezone)
+    log_to_stderr(settings)
     with closing(Project(settings)) as project:
         if reports:
             try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import selectors
 import signal
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from trikk.core.errors import TrikkError
+from trikk.core.logs import log_to_stderr
 from trikk.core.record import get_ready_to_read, read_bytes
 from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
@@ -54,6 +56,8 @@ from trikk.server.queue.nursery_messages import (
 from trikk.server.queue.project_template import ProjectTemplate
 from trikk.server.queue.run_process import drive
 from trikk.telemetry.tracing_switch import import_to_trace
+
+_log = logging.getLogger("trikk.server.nursery")
 
 
 @dataclass(slots=True)
@@ -85,6 +89,7 @@ class Nursery:
 
     def serve(self) -> None:
         """Fork drivers, and tell of their ends."""
+        log_to_stderr(self._template.project.settings)
         _import_what_drivers_need(self._template.project)
         _make_what_is_kept(Project(self._template.project.settings))
         # Before any fork: a collection would write to every page that they share with this process.
@@ -167,7 +172,7 @@ class Nursery:
     def _check_threads(self) -> None:
         """Retire if a library has started threads here, as clients of object stores do: forks would hang."""
         if (threads := why_not_fork()) is not None:
-            print(f"drivers can't be forked any more: {threads}", file=sys.stderr)  # noqa: T201
+            _log.error("drivers can't be forked any more: %s", threads)
             self._retire()
 
     def _fork_look(self, request: Look, descriptors: Sequence[int]) -> None:
@@ -199,14 +204,14 @@ class Nursery:
         try:
             log = os.open(log_of(self._template.project, run), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except (OSError, TrikkError) as error:
-            print(f"run {run} can't be driven: {error}", file=sys.stderr)  # noqa: T201
+            _log.error("run %s can't be driven: %s", run, error, extra={"run": run})
             self._tell(Driving(run, 0))
             return
         link = self._link(log)
         try:
             pid = os.fork()
         except OSError as error:
-            print(f"no process for run {run}: {error.strerror}", file=sys.stderr)  # noqa: T201
+            _log.error("no process for run %s: %s", run, error.strerror, extra={"run": run})
             pid = -1
         if pid == 0:
             self._be_driver(run, log, link)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import selectors
 import signal
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -34,6 +34,7 @@ from trikk.server.presence.served_code import IMPORTS_WITHIN, stamp
 _LOOK_EVERY = 1.0  # seconds for which the code counts as unchanged
 _AGAIN = 60.0  # seconds after which code that does not load is tried again though it is the same
 _ANSWERS = 10.0  # seconds in which a template takes a request, before it counts as hanging
+_log = logging.getLogger("trikk.server.nursery")
 
 
 class ProjectTemplate:
@@ -140,7 +141,7 @@ class ProjectTemplate:
                 sock.settimeout(_ANSWERS)
                 return
             if isinstance(answer, NotLoaded):
-                print(f"the project's code does not load: {answer.error['what']}", file=sys.stderr)  # noqa: T201
+                _log.error("the project's code does not load: %s", answer.error["what"])
             elif isinstance(answer, Loaded):
                 self.drop()  # of code that is not the project's any more
         elif sock is self.control:
@@ -231,7 +232,7 @@ def _current_lock(settings: Settings) -> Lock | None:
                 pipe.write(current_lock(Project(settings)).to_bytes())
             status = 0
         except TrikkError as error:
-            print(f"the project's code can't be stored: {error}", file=sys.stderr)  # noqa: T201
+            _log.error("the project's code can't be stored: %s", error)
         except BaseException:  # noqa: BLE001 - it must not go on as the nursery
             traceback.print_exc()
         finally:

@@ -15,12 +15,13 @@ It ends in one of these ways:
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
 
-from trikk.core.clock import iso
 from trikk.core.errors import LeaseHeld, LeaseLost, TrikkError
+from trikk.core.logs import log_as, log_to_stderr
 from trikk.execution.cancel import cancel_undriven
 from trikk.execution.project import Project
 from trikk.execution.queued_run import Warm
@@ -40,6 +41,8 @@ def drive(project: Project, run: str, warm: Warm | None = None) -> int:
         warm: what was made ready for it, if anything was.
     """
     how = How(hands_over=True)
+    log_to_stderr(project.settings, logging.WARNING)
+    log_as({"run": run})
     try:
         with mirroring(project):
             state = RunState.fold(run, project.journal.events(run))
@@ -56,7 +59,7 @@ def drive(project: Project, run: str, warm: Warm | None = None) -> int:
         return 0  # another process has it, and that is as good
     except TrikkError as error:
         # Whoever sees the run wait reads this: a server shows the end of the log as the reason.
-        print(f"{iso(how.clock.now())} {error}", file=sys.stderr)  # noqa: T201
+        logging.getLogger("trikk.driver").error("%s", error)  # noqa: TRY400 - it is in words
         return 1
     return 0
 

@@ -92,7 +92,7 @@ def _predictor(spec: LoadSpec, version: ModelVersion) -> Predictor:
     sys.path.insert(0, spec.code)  # unpickling imports from there what the model was made of
     own = load_settings(code, stored=True)
     codecs = load(own, code).codecs if own.codecs else ()
-    log_to_stderr(own.timezone)
+    log_to_stderr(own)
     model = version.load(Artifacts(open_store(spec.artifacts), codecs))
     logging = None
     if (log := spec.log) is not None:
