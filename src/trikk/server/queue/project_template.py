@@ -85,7 +85,7 @@ class ProjectTemplate:
             return
         self._next_look = now + _LOOK_EVERY
         if self._unanswered and now > self._unanswered[0] + _ANSWERS:
-            print("the template of hosts does not answer, and is replaced", file=sys.stderr)  # noqa: T201
+            _log.error("the template of hosts does not answer, and is replaced")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._serving, signal.SIGKILL)
             self.drop()
