@@ -67,6 +67,8 @@ def known_names(server: RunningServer) -> dict[str, list[Any]]:
     asking = server.post("/runs", {"pipeline": "asks", "parameters": {"n": 1}}, 201)["id"]
     runs.append(server.ended(asking, "waiting"))
     ids = [run["id"] for run in runs]
+    asked = {"pipelines": ["fill"], "from": "2020-04-01", "to": "2020-04-02", "parameters": {"error": "11"}}
+    backfill = server.post("/backfills", asked, 201)["id"]
     return {
         "path.run": ids,
         "query.cursor": ids,
@@ -77,6 +79,12 @@ def known_names(server: RunningServer) -> dict[str, list[Any]]:
         "path.model": ["people"],
         "path.monitor": ["people"],
         "path.incident": [incident["id"] for incident in server.get("/incidents", all=True)["incidents"]],
+        "path.step": ["total", "fails"],
+        "path.backfill": [backfill],
+        "query.runs": [",".join(ids[:2])],
+        "query.versions": ["1,2", "champion,1"],
+        "query.window": ["2020-03-01", "2020-03-02"],
+        "path.prediction": [run["id"] for run in runs],
         "body.pipeline": ["add", "waits", "nightly"],
     }
 

@@ -126,6 +126,10 @@ class UnknownName(UsageError):
         self.close = close
 
 
+class NotAsItIs(UsageError):
+    """It can't be done to something as it is: an incident that is over, an alias that was never moved."""
+
+
 class MissingExtra(UsageError):
     """An optional package is needed and not installed; `next` is the install line."""
 

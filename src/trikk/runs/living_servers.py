@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from trikk.core.values import JSON
 from trikk.runs.journals.lease import Holder
 from trikk.runs.journals.server_beats import Server
 
@@ -40,3 +41,19 @@ def missed(servers: Iterable[Server], now: float, is_alive: IsAlive = Holder.is_
     newest = max((server.since for server in there), default=0.0)
     lost = [server for server in known if server.left is None and server not in there]
     return [server for server in lost if server.at >= newest]
+
+
+def server_document(server: Server, *, lives: bool) -> dict[str, JSON]:
+    """A server as it is listed; times in seconds since 1970."""
+    return {
+        "id": server.id,
+        "host": server.holder.host,
+        "pid": server.holder.pid,
+        "release": server.release,
+        "since": server.since,
+        "at": server.at,
+        "left": server.left,
+        "lives": lives,
+        "fires": server.fires,
+        "says": server.says,
+    }

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from trikk.core.errors import TrikkError, UnknownName
 from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.execution.upkeep.run_costs import cost_of
+from trikk.runs.run_state import RunState, TaskState
+from trikk.storage.artifact import Artifact
 from trikk.tracking.fold import read_record
 
 
@@ -17,3 +22,33 @@ def run_document(project: Project, run: str, now: float) -> dict[str, JSON]:
     cost = cost_of(project, run, now)
     priced: dict[str, JSON] = {"cost": cost.to_json()} if cost else {}
     return {**project.run(run).to_json(), **priced, **read_record(project.journal, run).to_json()}
+
+
+def step_document(project: Project, state: RunState, text: str) -> dict[str, JSON]:
+    """A step (`fit`) or an item of one (`fit[3]`), with schema and first rows of what it made."""
+    step = task_named(state, text)
+    previews: list[JSON] = [preview_of(project, output) for output in step.outputs or []]
+    return {"run": state.id, "name": text, **step.to_json(), "previews": previews}
+
+
+def task_named(state: RunState, text: str) -> TaskState:
+    """The step, or the item of one, that is called so; UnknownName if there is none."""
+    name, _, item = text.partition("[")
+    if name not in state.steps:
+        raise UnknownName("step", name, state.steps)
+    step = state.steps[name]
+    if not item:
+        return step
+    items: dict[str, TaskState] = {f"{name}[{i}]": task for i, task in step.items.items()}
+    if text not in items:
+        raise UnknownName("item", text, items)
+    return items[text]
+
+
+def preview_of(project: Project, output: dict[str, Any]) -> dict[str, Any]:
+    """The schema and the first rows of what a step made."""
+    try:
+        return dict(project.artifacts.preview(Artifact.read(output)))
+    except TrikkError as error:
+        # What is stored may be gone; what was written down of it is still worth showing.
+        return {**output["summary"], "error": error.what}

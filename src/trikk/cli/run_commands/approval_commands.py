@@ -11,7 +11,7 @@ from trikk.cli.printing import echo, json_option, print_json, table, user_name, 
 from trikk.cli.run_commands.execute import finish, shown_text
 from trikk.cli.run_commands.progress import Progress
 from trikk.core.errors import ApprovalExpired
-from trikk.execution.approvals.decisions import decide, open_approvals
+from trikk.execution.approvals.decisions import asked_document, decide, open_approvals
 from trikk.execution.approvals.going_on import go_on
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
@@ -30,8 +30,7 @@ def approvals(as_json: bool) -> None:
     """List what runs ask and nobody has decided."""
     asked = list(open_approvals(Project.open().journal))
     if as_json:
-        rows: list[Any] = [{"run": s.id, "pipeline": s.pipeline, **a.to_json()} for s, a in asked]
-        print_json({"approvals": rows})
+        print_json({"approvals": [asked_document(state, approval) for state, approval in asked]})
     elif not asked:
         echo("nothing is asked")
     else:

@@ -6,9 +6,9 @@ import contextlib
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,22 +25,21 @@ from trikk.cli.run_commands.execute import (
     warn_of_effects,
 )
 from trikk.cli.run_commands.progress import Progress
-from trikk.core.errors import ParameterError, RunError, TrikkError, UsageError
-from trikk.execution.backfills.backfill_ledger import begin, moment_of, parameters_of, refresh
+from trikk.core.errors import RunError, TrikkError, UsageError
+from trikk.execution.backfills.backfill_declaration import Asked, declaration_of
+from trikk.execution.backfills.backfill_ledger import begin, moment_of, refresh
 from trikk.execution.backfills.backfill_state import (
     Backfill,
     BackfillStatus,
     Day,
     Declaration,
     summary,
-    why_in_order,
 )
 from trikk.execution.backfills.backfill_state import progress as progress_of
 from trikk.execution.backfills.carrier import Carrier
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
-from trikk.pipeline.pipeline import parameters_for
 from trikk.runs.living_servers import living
 from trikk.runs.states import RunStatus
 from trikk.tracking.mlflow.background_mirror import mirroring
@@ -170,21 +169,14 @@ def backfill(
     if queued and watches:
         mend = "leave out --watch: servers look themselves"
         raise UsageError("--queue and --watch can't be combined", next=mend)
-    days = tuple(day.isoformat() for day in _days(first, last, every))
     project = Project.open()
     how = How(keep_going=keep_going, max_parallel=max_parallel)
+    asked = Asked(
+        pipelines, first, last, every, at, parameter, parallel, any_order, parameters, missing, keep_going,
+        max_parallel, queued,
+    )  # fmt: skip
     with Session(project, how) as session:
-        graphs = [session.graph(name) for name in pipelines]
-        _check_known(graphs, parameters)
-        named = {g.pipeline: _day_parameter(g, parameter, parameters, needed=at is None) or "" for g in graphs}
-        given = {graph.pipeline: _known(graph, parameters) for graph in graphs}
-        _check_order(graphs, parallel, any_order=any_order)
-        hour = "" if at is None else _time(at).isoformat()
-        declaration = Declaration(
-            pipelines, days, given, named, hour, missing, keep_going, parallel, max_parallel, queued
-        )
-        for graph in graphs:
-            parameters_for(graph, parameters_of(declaration, (graph.pipeline, days[0])), text=True)
+        declaration = declaration_of(asked, [session.graph(name) for name in pipelines])
         begun = begin(project.journal, declaration, how.clock.now())
         if queued:
             return _tell_queued(project, begun, as_json=as_json)
@@ -247,16 +239,6 @@ def _helpers(project: Project, backfill: Backfill, count: int) -> Iterator[None]
         for helper in helpers:
             helper.terminate()  # nothing is left of it, unless this process is being stopped
             helper.wait()
-
-
-def _check_order(graphs: list[Graph], parallel: int, *, any_order: bool) -> None:
-    """Days at once must not be able to see each other, unless the author says that it does not matter."""
-    reason = why_in_order(graphs) if parallel > 1 and not any_order else ""
-    if reason:
-        raise UsageError(
-            f"these days have to follow on each other: {reason}",
-            next="leave out --parallel; if the order does not matter, add --any-order",
-        )
 
 
 def _command_from(day: date) -> str:
@@ -322,59 +304,3 @@ def report(carrier: Carrier, teller: _Teller, *, as_json: bool) -> int:
 def _brief(state: RunState) -> dict[str, Any]:
     document = state.to_json()
     return {k: document[k] for k in ("id", "pipeline", "state", "parameters", "error")}
-
-
-def _days(first: str, last: str, every: int) -> Iterator[date]:
-    try:
-        start, end = date.fromisoformat(first), date.fromisoformat(last)
-    except ValueError as error:
-        raise ParameterError(f"a day is not understood: {error}", next="write days as 2020-03-26") from error
-    if end < start:
-        raise ParameterError(f"--to {last} is before --from {first}", next="swap them")
-    return (start + timedelta(days=n) for n in range(0, (end - start).days + 1, every))
-
-
-def _known(graph: Graph, parameters: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that this pipeline has."""
-    names = {spec.name for spec in graph.parameters}
-    return {name: text for name, text in parameters.items() if name in names}
-
-
-def _check_known(graphs: list[Graph], parameters: Mapping[str, str]) -> None:
-    """Every given parameter must be one of at least one pipeline."""
-    known = {spec.name for graph in graphs for spec in graph.parameters}
-    for name in parameters:
-        if name not in known:
-            raise ParameterError(
-                f"no parameter is named {name!r}", next=f"there are: {', '.join(sorted(known)) or 'none'}"
-            )
-
-
-def _dates(graph: Graph) -> list[str]:
-    return [spec.name for spec in graph.parameters if spec.kind.name == "date"]
-
-
-def _time(text: str) -> time:
-    try:
-        return time.fromisoformat(text)
-    except ValueError as error:
-        raise ParameterError(f"--at {text} is not a time of day", next="write it as 04:00") from error
-
-
-def _day_parameter(graph: Graph, chosen: str | None, given: Mapping[str, str], *, needed: bool) -> str | None:
-    dates = _dates(graph)
-    if chosen is not None:
-        if chosen not in dates:
-            raise ParameterError(
-                f"{chosen!r} is not a date parameter of {graph.pipeline}", next=f"there are: {dates}"
-            )
-        return chosen
-    free = [name for name in dates if name not in given]
-    if not dates and not needed:
-        return None
-    if len(free) != 1:
-        raise ParameterError(
-            f"pipeline {graph.pipeline} has {len(free) or 'no'} date parameters to fill",
-            next="name one: --parameter NAME",
-        )
-    return free[0]

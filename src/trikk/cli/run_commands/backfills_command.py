@@ -10,15 +10,20 @@ import click
 from trikk.cli.audited import audited, by_word
 from trikk.cli.printing import echo, json_option, print_json, state_text, table, user_name, when
 from trikk.cli.run_commands.backfill import carry, report
-from trikk.core.errors import RunError
-from trikk.execution.backfills.backfill_ledger import change, every, find, states_of
-from trikk.execution.backfills.backfill_state import LOST, Backfill, BackfillStatus, Change, progress, summary
-from trikk.execution.code.own_code import changed_files
+from trikk.execution.backfills.backfill_ledger import change, check_code, every, find, states_of
+from trikk.execution.backfills.backfill_state import (
+    Backfill,
+    BackfillStatus,
+    Change,
+    backfill_document,
+    days_begun,
+    progress,
+    summary,
+)
 from trikk.execution.project import Project
 from trikk.execution.run_options import How
 from trikk.execution.session import Session
 from trikk.runs.living_servers import living
-from trikk.runs.states import RunStatus
 
 _CHANGES = {"pause": Change.PAUSED, "cancel": Change.CANCELLED}
 
@@ -55,8 +60,7 @@ def backfills(words: tuple[str, ...], why: str, code: Any, quiet: bool, helps: b
 
 def _print(project: Project, backfill: Backfill, *, as_json: bool) -> int:
     if as_json:
-        runs = states_of(project.journal, backfill)
-        print_json({**summary(backfill, runs), "runs": _runs(backfill, runs)})
+        print_json(backfill_document(backfill, states_of(project.journal, backfill)))
     else:
         _show(project, backfill)
     return 0
@@ -69,7 +73,7 @@ def _resume(project: Project, backfill: Backfill, code: Any, *, quiet: bool, hel
     is_theirs = declared.queued and bool(living(project.journal.servers(), now))
     if not helps:
         if is_theirs and code is None:
-            _check_code(project, backfill)
+            check_code(project, backfill)
         change(project.journal, backfill, Change.RESUMED, by=user_name(), why="", now=now, code=code or "")
     elif progress(backfill, states_of(project.journal, backfill)).state == BackfillStatus.SUCCEEDED:
         return 0
@@ -78,16 +82,6 @@ def _resume(project: Project, backfill: Backfill, code: Any, *, quiet: bool, hel
     with Session(project, how) as session:
         carrier, teller = carry(session, backfill, code=code, quiet=quiet, as_json=as_json, alone=helps)
     return report(carrier, teller, as_json=as_json)
-
-
-def _check_code(project: Project, backfill: Backfill) -> None:
-    """Raise RunError if a run that is to be tried again has other code than the project, and nobody says whose."""
-    for run, state in states_of(project.journal, backfill).items():
-        if state in LOST and (changed := changed_files(project, project.run(run))):
-            raise RunError(
-                f"the project's code has changed since run {run}: {', '.join(changed[:5])}",
-                next="choose: --with-current-code or --with-locked-code",
-            )
 
 
 def _list(project: Project, *, as_json: bool) -> None:
@@ -119,7 +113,9 @@ def _show(project: Project, backfill: Backfill) -> None:
     echo(f"  days {_period(backfill)}, {backfill.declaration.parallel} at once; {done.text}")
     if backfill.by:
         echo(f"  {done.state} by {backfill.by}" + (f": {backfill.why}" if backfill.why else ""))
-    rows = [[run["day"], run["pipeline"], state_text(run["state"]), run["run"]] for run in _runs(backfill, runs)]
+    rows = [
+        [run["day"], run["pipeline"], state_text(run["state"]), run["run"]] for run in days_begun(backfill, runs)
+    ]
     if rows:
         table(["DAY", "PIPELINE", "STATE", "RUN"], rows)
     if (
@@ -130,19 +126,6 @@ def _show(project: Project, backfill: Backfill) -> None:
         echo("servers carry it out; to stop them: trikk backfills pause " + backfill.id)
     elif done.state in (BackfillStatus.PAUSED, BackfillStatus.STOPPED, BackfillStatus.OPEN, BackfillStatus.FAILED):
         echo(f"next: trikk backfills resume {backfill.id}")
-
-
-def _runs(backfill: Backfill, runs: dict[str, RunStatus]) -> list[dict[str, str]]:
-    """What has begun or was left out, in order."""
-    listed = []
-    for pipeline, day in backfill.days():
-        run = backfill.runs.get((pipeline, day))
-        left_out = backfill.left_out.get((pipeline, day))
-        if run is not None:
-            listed.append({"day": day, "pipeline": pipeline, "state": str(runs[run]), "run": run})
-        elif left_out is not None:
-            listed.append({"day": day, "pipeline": pipeline, "state": "left out", "run": left_out})
-    return listed
 
 
 def _period(backfill: Backfill) -> str:

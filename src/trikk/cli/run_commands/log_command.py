@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from trikk.cli.printing import echo, json_option, print_json
-from trikk.core.errors import RunError, UnknownName, UsageError
+from trikk.core.errors import RunError, UsageError
 from trikk.execution.project import Project
-from trikk.runs.run_state import RunState
+from trikk.execution.run_logs import check_step, logs_document, logs_of
 from trikk.runs.states import OVER, RunStatus
 
 # Often enough to look live, seldom enough to cost nothing beside the steps.
@@ -34,54 +34,17 @@ def logs(run: str, step: str | None, follow: bool, as_json: bool) -> int:
         driven = project.is_driven(run_id)
         state = project.run(run_id)
         if step is not None:
-            _check(state, step)
+            check_step(state, step)
         if as_json:
-            print_json({"run": run_id, "logs": [_as_json(n, p) for n, p in _logs_of(project, state, step)]})
+            print_json(logs_document(project, state, step))
             return 0
-        for label, log in _logs_of(project, state, step):
+        for label, log in logs_of(project, state, step):
             _print_new(label if step is None else None, log, printed)
         if not follow or state.state in OVER:
             return 0
         if state.state == RunStatus.RUNNING and not driven:
             raise RunError(f"run {run_id} is {state.state}, but its driver is gone", next=f"trikk resume {run_id}")
         time.sleep(_LOOK_EVERY)
-
-
-def _as_json(label: str, log: Path) -> dict[str, str]:
-    try:
-        # A program may print any bytes; clean-up may have taken the file.
-        text = log.read_bytes().decode(errors="replace")
-    except OSError:
-        text = ""
-    return {"step": label, "path": str(log), "text": text}
-
-
-def _check(state: RunState, step: str) -> None:
-    name, bracket, rest = step.partition("[")
-    if name not in state.steps:
-        raise UnknownName("step", name, state.steps)
-    if bracket and rest not in {f"{i}]" for i in state.steps[name].items}:
-        raise UsageError(
-            f"step {name} has no item {step[len(name) :]}", next=f"it has {state.steps[name].count or 0}"
-        )
-
-
-def _logs_of(project: Project, state: RunState, step: str | None) -> list[tuple[str, Path]]:
-    """Every attempt's log in the order of steps, items and attempts, with a label."""
-    folder = project.settings.state / "runs" / state.id
-    logs = []
-    for (name, item), task in state.tasks():
-        label = name if item is None else f"{name}[{item}]"
-        if step is not None and step not in (label, name):
-            continue
-        # A mapped step has no log of its own, only its items have.
-        if state.steps[name].count is not None and item is None:
-            continue
-        middle = "" if item is None else f".{item}"
-        for attempt in range(1, task.attempts + 1):
-            shown = label if task.attempts == 1 else f"{label}, attempt {attempt}"
-            logs.append((shown, folder / f"{name}{middle}.{attempt}.log"))
-    return logs
 
 
 def _print_new(label: str | None, log: Path, printed: dict[str, int]) -> None:

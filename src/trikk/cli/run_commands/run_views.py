@@ -27,7 +27,7 @@ from trikk.cli.printing import (
 )
 from trikk.cli.run_commands.execute import explain_waiting
 from trikk.core.durations import show_bytes, show_seconds
-from trikk.core.errors import TrikkError, UnknownName
+from trikk.core.errors import UnknownName
 from trikk.core.text import counted
 from trikk.core.values import JSON, plain
 from trikk.execution.project import Project
@@ -40,7 +40,7 @@ from trikk.runs.journals.journal import RunRow
 from trikk.runs.run_state import RunState, StepState, Task
 from trikk.runs.states import OVER, RunStatus, StepStatus
 from trikk.tracking.fold import RunRecord, label, read_record
-from trikk.tracking.run_document import run_document
+from trikk.tracking.run_document import preview_of, run_document, step_document, task_named
 
 _METRICS_SHOWN = 30
 _STATES = click.Choice([status.value for status in RunStatus])  # of members, click would take their names
@@ -280,24 +280,17 @@ def _step_row(name: str, step: StepState, gate: Mapping[str, Any] | None = None)
 
 
 def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -> None:
-    name, _, item = text.partition("[")
-    if name not in state.steps:
-        raise UnknownName("step", name, state.steps)
-    step: Any = state.steps[name]
-    if item:
-        items = {f"{name}[{i}]": task for i, task in step.items.items()}
-        if text not in items:
-            raise UnknownName("item", text, items)
-        step = items[text]
-    previews = [_preview(project, output) for output in step.outputs or []]
     if as_json:
-        print_json({"run": state.id, "name": text, **step.to_json(), "previews": previews})
+        print_json(step_document(project, state, text))
         return
+    step = task_named(state, text)
+    outputs: list[Any] = step.outputs or []
+    previews = [preview_of(project, output) for output in outputs]
     echo(f"step {text} of run {state.id}: ", state_text(step.state))
     all_gates = read_record(project.journal, state.id).gates
     gates = {task: gate for task, gate in all_gates.items() if label(task) == text}
     _print_gates(gates)
-    for output, preview in zip(step.outputs or [], previews, strict=True):
+    for output, preview in zip(outputs, previews, strict=True):
         echo(f"{artifact_text(output)}  digest {output['digest'][:16]}, codec {output['codec']}")
         columns: Any = preview.get("columns") or {}
         for column, kind in columns.items():
@@ -311,16 +304,6 @@ def _show_step(project: Project, state: RunState, text: str, *, as_json: bool) -
         echo(f"failed: {headline(step.error)}")
         for line in (step.error["traceback"] or step.error["message"]).splitlines():
             echo(f"  | {line}".rstrip())
-
-
-def _preview(project: Project, output: dict[str, Any]) -> dict[str, Any]:
-    from trikk.storage.artifact import Artifact
-
-    try:
-        return dict(project.artifacts.preview(Artifact.read(output)))
-    except TrikkError as error:
-        # What is stored may be gone; what was written down of it is still worth showing.
-        return {**output["summary"], "error": error.what}
 
 
 def _print_head(head: Any) -> None:

@@ -102,6 +102,11 @@ def open_approvals(journal: Journal, pipeline: str | None = None) -> Iterator[tu
             yield from ((state, approval) for approval in state.open_approvals())
 
 
+def asked_document(state: RunState, approval: ApprovalState) -> dict[str, JSON]:
+    """What a run asks, as `trikk approvals --json` lists it."""
+    return {"run": state.id, "pipeline": state.pipeline, **approval.to_json()}
+
+
 def _meant(state: RunState, step: str | None) -> ApprovalState:
     if step is not None:
         if step not in state.approvals:

@@ -25,6 +25,7 @@ from trikk.execution.backfills.backfill_state import (
 )
 from trikk.execution.cancel import cancel_undriven
 from trikk.execution.code.earlier import earlier
+from trikk.execution.code.own_code import changed_files
 from trikk.execution.project import Project
 from trikk.execution.queued_run import enqueue
 from trikk.execution.resume import Code
@@ -144,6 +145,16 @@ def change(
                 journal.append(run, EventKind.RUN_CANCEL_REQUESTED, {"by": by}, at=now)
                 with suppress(LeaseHeld):  # whoever drives it ends it
                     cancel_undriven(journal, run, f"cancelled by {by} with backfill {backfill.id}", SystemClock())
+
+
+def check_code(project: Project, backfill: Backfill) -> None:
+    """Raise RunError if a run that is to be tried again has other code than the project, and nobody says whose."""
+    for run, state in states_of(project.journal, backfill).items():
+        if state in LOST and (changed := changed_files(project, project.run(run))):
+            raise RunError(
+                f"the project's code has changed since run {run}: {', '.join(changed[:5])}",
+                next="choose: --with-current-code or --with-locked-code",
+            )
 
 
 def parameters_of(declared: Declaration, day: Day) -> dict[str, str]:

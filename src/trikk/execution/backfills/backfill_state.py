@@ -261,3 +261,22 @@ def summary(backfill: Backfill, runs: Mapping[str, RunStatus]) -> dict[str, JSON
         "by": backfill.by,
         "why": backfill.why,
     }
+
+
+def backfill_document(backfill: Backfill, runs: Mapping[str, RunStatus]) -> dict[str, JSON]:
+    """A backfill as `trikk backfills ID --json` shows it: with what has begun or was left out."""
+    days: list[JSON] = [{**day} for day in days_begun(backfill, runs)]
+    return {**summary(backfill, runs), "runs": days}
+
+
+def days_begun(backfill: Backfill, runs: Mapping[str, RunStatus]) -> list[dict[str, str]]:
+    """What has begun or was left out, in order: day, pipeline, state and run."""
+    listed = []
+    for pipeline, day in backfill.days():
+        run = backfill.runs.get((pipeline, day))
+        left_out = backfill.left_out.get((pipeline, day))
+        if run is not None:
+            listed.append({"day": day, "pipeline": pipeline, "state": str(runs[run]), "run": run})
+        elif left_out is not None:
+            listed.append({"day": day, "pipeline": pipeline, "state": "left out", "run": left_out})
+    return listed

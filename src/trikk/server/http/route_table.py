@@ -8,9 +8,13 @@ from typing import Any
 from trikk.access.identity import Role
 from trikk.server.http.doors import Doors
 from trikk.server.http.handlers import access_handlers as access
+from trikk.server.http.handlers import backfill_handlers as backfills
+from trikk.server.http.handlers import case_handlers as cases
 from trikk.server.http.handlers import data_handlers as data
 from trikk.server.http.handlers import health_handlers as health
+from trikk.server.http.handlers import model_actions as models
 from trikk.server.http.handlers import run_actions as act
+from trikk.server.http.handlers import run_detail_handlers as details
 from trikk.server.http.handlers import run_handlers as runs
 from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.openapi import description
@@ -18,11 +22,14 @@ from trikk.server.http.paging import PageQuery
 from trikk.server.http.request_keys import Keyed
 from trikk.server.http.routes import API, BYTES_TYPE, EVENTS_TYPE, TEXT_TYPE, Answer, Call, Route, Said
 
-_RUN, _TRIGGER, _INCIDENT = (
+_RUN, _BACKFILL, _TRIGGER, _MODEL, _MONITOR = (
     f"{API}/runs/{{run}}",
+    f"{API}/backfills/{{backfill}}",
     f"{API}/triggers/{{trigger}}",
-    f"{API}/incidents/{{incident:path}}",
+    f"{API}/models/{{model}}",
+    f"{API}/monitors/{{monitor}}",
 )
+_INCIDENT = f"{API}/incidents/{{incident:path}}"
 
 
 def describe_api(_: Doors, __: Call) -> Answer[dict[str, Any]]:
@@ -53,8 +60,26 @@ ROUTES = (
     Route("POST", f"{_RUN}/resume", act.resume_run, body=act.ResumeWith, statuses=(202,)),
     Route("POST", f"{_RUN}/replay", act.replay_run, body=Said, fields=Keyed, statuses=(201, 200)),
     Route("GET", f"{_RUN}/comparison", act.compare_replay, refusals=(409,)),
+    Route("GET", f"{_RUN}/steps/{{step}}", details.show_step),
+    Route("GET", f"{_RUN}/logs", details.show_logs, query=details.LogsQuery),
+    Route("GET", f"{_RUN}/artifacts", details.list_artifacts),
+    Route("GET", f"{API}/comparison", details.compare_runs, query=details.RunsToCompare, refusals=(404,)),
+    Route("GET", f"{API}/approvals", details.list_approvals),
     Route("POST", f"{_RUN}/approve", watch.approve, body=watch.Decided),
     Route("POST", f"{_RUN}/refuse", watch.refuse, body=watch.Decided),
+    Route("GET", f"{API}/backfills", backfills.list_backfills, query=PageQuery, refusals=(404,)),
+    Route(
+        "POST",
+        f"{API}/backfills",
+        backfills.begin_backfill,
+        body=backfills.NewBackfill,
+        statuses=(201,),
+        refusals=(404,),
+    ),
+    Route("GET", _BACKFILL, backfills.show_backfill),
+    Route("POST", f"{_BACKFILL}/pause", backfills.pause_backfill, body=Said),
+    Route("POST", f"{_BACKFILL}/resume", backfills.resume_backfill, body=backfills.ResumeBackfill),
+    Route("POST", f"{_BACKFILL}/cancel", backfills.cancel_backfill, body=Said),
     Route("GET", f"{API}/triggers", watch.list_triggers),
     Route("GET", _TRIGGER, watch.show_trigger),
     Route("POST", f"{_TRIGGER}/fire", watch.fire_trigger, body=watch.FireAs, statuses=(201, 200)),
@@ -66,13 +91,22 @@ ROUTES = (
     Route("GET", f"{API}/tables", data.list_tables, query=PageQuery),
     Route("GET", f"{API}/tables/{{table}}", data.show_table, query=data.TableQuery),
     Route("GET", f"{API}/models", data.list_models, query=PageQuery),
-    Route("GET", f"{API}/models/{{model}}", data.show_model),
+    Route("GET", _MODEL, data.show_model),
+    Route("GET", f"{_MODEL}/comparison", models.compare_versions, query=models.VersionsQuery),
+    Route("POST", f"{_MODEL}/promote", models.promote_model, body=models.Promote, role=Role.DEVELOPER),
+    Route("POST", f"{_MODEL}/rollback", models.roll_back_model, body=models.MoveAlias, role=Role.DEVELOPER),
+    Route("POST", f"{_MODEL}/approve", models.approve_model, body=models.MoveAlias, role=Role.DEVELOPER),
     Route("GET", f"{API}/monitors", watch.list_monitors, query=PageQuery),
-    Route("GET", f"{API}/monitors/{{monitor}}", watch.show_monitor, query=watch.MonitorQuery),
+    Route("GET", _MONITOR, watch.show_monitor, query=watch.MonitorQuery),
+    Route("GET", f"{_MONITOR}/cases", cases.list_cases, query=cases.CasesQuery),
+    Route("GET", f"{API}/predictions/{{prediction}}", cases.explain_prediction, query=cases.PredictionQuery),
     Route("GET", f"{API}/incidents", watch.list_incidents, query=watch.IncidentsQuery, refusals=(404,)),
     # In this order: an incident's id may have slashes, since a slice's value may.
     Route("POST", f"{_INCIDENT}/acknowledge", watch.acknowledge_incident, body=Said),
+    Route("POST", f"{_INCIDENT}/resolve", watch.resolve_incident, body=watch.Reason),
     Route("GET", _INCIDENT, watch.show_incident),
+    Route("GET", f"{API}/timeline", watch.show_timeline, query=watch.PeriodQuery),
+    Route("GET", f"{API}/servers", watch.list_servers),
     Route(
         "GET",
         f"{API}/artifacts/{{digest}}",

@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 
 from trikk.models.state import Move
 from trikk.storage.tables.admin import TableInfo
+from trikk.timeline.happenings import Happening
 
 
 class HealthDocument(TypedDict):
@@ -91,3 +92,53 @@ class ModelDetailsDocument(_ModelDocument):
     versions: list[VersionDocument]
     moves: list[Move]
     approval: list[GuardDocument]
+
+
+class MovedDocument(TypedDict):
+    """A move of an alias; null if the version held it already."""
+
+    move: Move | None
+
+
+class VersionLine(TypedDict):
+    """One thing that versions may differ in, and its value in each."""
+
+    kind: str
+    name: str
+    values: list[Any]
+    differs: bool
+
+
+class VersionsDocument(TypedDict):
+    """Versions of a model side by side."""
+
+    model: str
+    versions: list[int]
+    lines: list[VersionLine]
+
+
+class ServerDocument(TypedDict):
+    """A server of the project; times in seconds since 1970."""
+
+    id: str
+    host: str
+    pid: int
+    release: str
+    since: float
+    at: float
+    left: float | None
+    lives: bool
+    fires: bool
+    says: dict[str, Any]
+
+
+class ServersDocument(TypedDict):
+    """The project's servers, and which release counts."""
+
+    servers: list[ServerDocument]
+
+
+class TimelineDocument(TypedDict):
+    """What happened to incidents, models and reports, in its order."""
+
+    happenings: list[Happening]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from trikk.core.record import Record
+from trikk.execution.backfills.backfill_state import BackfillStatus
 from trikk.execution.replay import StepComparison
 from trikk.runs.journals.journal import RunRow
 from trikk.runs.states import RunStatus, StepStatus
+from trikk.tracking.run_artifacts import Output
 
 
 class ParameterDocument(TypedDict):
@@ -161,3 +163,106 @@ class ComparisonDocument(TypedDict):
     error: str | None
     warnings: list[str]
     steps: list[StepComparison]
+
+
+class StepDetailsDocument(TaskDocument):
+    """A step, or an item of one, with schema and first rows of each thing that it made."""
+
+    run: str
+    name: str
+    previews: list[dict[str, Any]]
+
+
+class LogDocument(TypedDict):
+    """What an attempt of a step has printed."""
+
+    step: str
+    path: str
+    text: str
+
+
+class LogsDocument(TypedDict):
+    """The logs of a run's steps."""
+
+    run: str
+    logs: list[LogDocument]
+
+
+class OutputsDocument(TypedDict):
+    """What a run has made and logged."""
+
+    run: str
+    artifacts: list[Output]
+
+
+class ComparedRow(TypedDict):
+    """One thing that runs may differ in, and its value in each."""
+
+    group: str
+    name: str
+    values: list[Any]
+    differs: bool
+
+
+class ComparedDocument(TypedDict):
+    """Runs side by side."""
+
+    runs: list[str]
+    rows: list[ComparedRow]
+
+
+class AskedDocument(ApprovalDocument):
+    """What a run asks."""
+
+    run: str
+    pipeline: str
+
+
+class ApprovalsDocument(TypedDict):
+    """What runs ask and nobody has decided."""
+
+    approvals: list[AskedDocument]
+
+
+# By calls, as `from` can name no attribute.
+BackfillDocument = TypedDict(
+    "BackfillDocument",
+    {
+        "id": str,
+        "pipelines": list[str],
+        "from": str,
+        "to": str,
+        "begun": str,
+        "state": BackfillStatus,
+        "total": int,
+        "done": int,
+        "left_out": int,
+        "failed": int,
+        "going": int,
+        "left": int,
+        "by": str,
+        "why": str,
+    },
+)
+
+
+class BackfillsPage(TypedDict):
+    """Backfills, the newest first."""
+
+    backfills: list[BackfillDocument]
+    next: str | None
+
+
+class DayDocument(TypedDict):
+    """A day of a backfill that has begun, or was left out for a run that had succeeded."""
+
+    day: str
+    pipeline: str
+    state: str
+    run: str
+
+
+class BackfillDetailsDocument(BackfillDocument):
+    """A backfill with what has begun."""
+
+    runs: list[DayDocument]

@@ -115,3 +115,9 @@ class IncidentsPage(TypedDict):
 
     incidents: list[IncidentDocument]
     next: str | None
+
+
+class CasesDocument(TypedDict):
+    """The cases behind a window's figures, the worst ones first."""
+
+    cases: list[dict[str, Any]]

@@ -16,6 +16,8 @@ from trikk.core.network.addresses import fill
 from trikk.execution.approvals.decisions import decide
 from trikk.monitoring.figures.monitor_summary import monitor_summary
 from trikk.monitoring.figures.records import Records, names
+from trikk.runs.living_servers import living, server_document
+from trikk.server.http.documents.project_documents import ServersDocument, TimelineDocument
 from trikk.server.http.documents.run_documents import RunDocument
 from trikk.server.http.documents.watch_documents import (
     HookDocument,
@@ -35,6 +37,7 @@ from trikk.server.schedule.trigger_standing import set_paused
 from trikk.server.schedule.trigger_view import trigger_details, trigger_rows
 from trikk.server.sources.event_by_hand import NamedEvent, event_named
 from trikk.server.sources.webhook_signature import read_secret, verify
+from trikk.timeline.happenings import happenings
 from trikk.tracking.run_document import run_document
 from trikk.triggers.declared import trigger_named
 from trikk.triggers.event_triggers import Webhook
@@ -71,6 +74,20 @@ class MonitorQuery(Given, frozen=True):
 
     kind: str | None = None  # hour, day, week or month; the monitor's first if not given
     last: Annotated[int, Meta(ge=1, le=1000)] = 14
+
+
+class PeriodQuery(Given, frozen=True):
+    """From when until before when, in seconds since 1970; all if not given."""
+
+    since: float | None = None
+    until: float | None = None
+
+
+class Reason(Given, frozen=True):
+    """Why something is done that others have to understand later."""
+
+    why: Annotated[str, Meta(pattern=r"\S", description="The reason, in words.")]
+    by: str = ""
 
 
 class Decided(Given, frozen=True):
@@ -220,3 +237,28 @@ def _decide(doors: Doors, call: Call, *, approved: bool) -> Answer[RunDocument]:
         raise Refused(409, error.what, next=error.next) from error
     site.wake("queue")
     return Answer(run_document(site.project, run, now))
+
+
+def resolve_incident(doors: Doors, call: Call) -> Answer[IncidentDocument]:
+    """Resolve an incident by hand; it opens anew for newer bad points only."""
+    book = Book(doors.site.project.journal)
+    reason: Reason = call.body
+    done = book.resolve(call.path["incident"], by=who(call), why=reason.why, at=doors.site.clock.now())
+    return Answer(done.to_json())
+
+
+def show_timeline(doors: Doors, call: Call) -> Answer[TimelineDocument]:
+    """Tell what happened to incidents, models and reports, and to what they started, in its order."""
+    query: PeriodQuery = call.query
+    project = doors.site.project
+    happened = happenings(project.journal, project.settings.environment, since=query.since, until=query.until)
+    return Answer(TimelineDocument(happenings=happened))
+
+
+def list_servers(doors: Doors, _: Call) -> Answer[ServersDocument]:
+    """List the project's servers: which are there, what is wrong with them, and whether they fire triggers."""
+    site = doors.site
+    known = site.project.journal.servers()
+    there = {server.id for server in living(known, site.clock.now())}
+    listed = [server_document(server, lives=server.id in there) for server in known]
+    return Answer({"servers": listed})

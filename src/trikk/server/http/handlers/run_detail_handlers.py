@@ -1,0 +1,77 @@
+"""Requests on what a run has: steps, logs, artifacts, what it asks; and on several runs beside each other."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated
+
+from msgspec import Meta
+
+from trikk.execution.approvals.decisions import asked_document, open_approvals
+from trikk.execution.run_logs import check_step, logs_document
+from trikk.server.http.documents.run_documents import (
+    ApprovalsDocument,
+    ComparedDocument,
+    LogsDocument,
+    OutputsDocument,
+    StepDetailsDocument,
+)
+from trikk.server.http.doors import Doors
+from trikk.server.http.routes import STEP, Answer, Call, Given
+from trikk.tracking.fold import read_record
+from trikk.tracking.run_artifacts import outputs
+from trikk.tracking.run_document import step_document
+from trikk.tracking.run_table import compare
+
+_APPROVALS = 1000  # that are listed at most; each is read from its run's events
+Ids = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_-]{0,99}(,[A-Za-z][A-Za-z0-9_-]{0,99}){0,19}$")]
+
+
+class LogsQuery(Given, frozen=True):
+    """Which logs of a run are wanted, and how much of each."""
+
+    step: Annotated[str, Meta(pattern=STEP)] | None = None
+    tail: Annotated[int, Meta(ge=0, le=1 << 20, description="Bytes of each, at most; the last ones.")] = 1 << 16
+
+
+class RunsToCompare(Given, frozen=True):
+    """Runs that are put beside each other."""
+
+    runs: Ids  # up to twenty ids, with commas between them
+    all: bool = False  # what is equal in all of them, too
+
+
+def show_step(doors: Doors, call: Call) -> Answer[StepDetailsDocument]:
+    """Show a step of a run, or an item of one (`fit[3]`): schema and first rows of what it made."""
+    project = doors.site.project
+    return Answer(step_document(project, project.run(call.path["run"]), call.path["step"]))
+
+
+def show_logs(doors: Doors, call: Call) -> Answer[LogsDocument]:
+    """Show the ends of what the steps of a run have printed."""
+    query: LogsQuery = call.query
+    project = doors.site.project
+    state = project.run(call.path["run"])
+    if query.step is not None:
+        check_step(state, query.step)
+    return Answer(logs_document(project, state, query.step, query.tail))
+
+
+def list_artifacts(doors: Doors, call: Call) -> Answer[OutputsDocument]:
+    """List what a run has made and logged; the bytes are at `/artifacts/DIGEST`."""
+    project = doors.site.project
+    state = project.run(call.path["run"])
+    listed = outputs(state, read_record(project.journal, state.id))
+    return Answer({"run": state.id, "artifacts": [output.to_json() for output in listed]})
+
+
+def compare_runs(doors: Doors, call: Call) -> Answer[ComparedDocument]:
+    """Put runs side by side: parameters, metrics, versions of data and models, code, packages."""
+    query: RunsToCompare = call.query
+    return Answer(compare(doors.site.project, query.runs.split(","), everything=query.all).to_json())
+
+
+def list_approvals(doors: Doors, _: Call) -> Answer[ApprovalsDocument]:
+    """List what runs ask and nobody has decided."""
+    asked = islice(open_approvals(doors.site.project.journal), _APPROVALS)
+    return Answer({"approvals": [asked_document(state, approval) for state, approval in asked]})

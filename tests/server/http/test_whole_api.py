@@ -1,0 +1,101 @@
+"""A project with some of everything: by REST what commands show of it, and all of it against schemathesis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.envs import python_of
+from tests.execution.command import Folder, until
+from tests.fuzz_server import fuzz, make_project
+from tests.server.served import RunningServer, ServedProject
+
+SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
+    return make_project(tmp_path_factory.mktemp("whole") / "project")
+
+
+@pytest.fixture(scope="module")
+def folder(place: ServedProject) -> Folder:
+    return Folder(place.root)
+
+
+@pytest.fixture(scope="module")
+def server(place: ServedProject) -> Iterator[RunningServer]:
+    with place.server() as running:
+        yield running
+
+
+def test_a_runs_details_are_those_of_the_commands(server: RunningServer, folder: Folder) -> None:
+    run, other = server.run("broken", why="the disk is full")["id"], server.run("add", n=3)["id"]
+    assert server.get(f"/runs/{run}/logs") == folder.good("logs", run)
+    assert "the last words" in server.get(f"/runs/{run}/logs", step="falls")["logs"][0]["text"]
+    assert len(server.get(f"/runs/{run}/logs", tail=5)["logs"][0]["text"]) == 5
+    assert server.get(f"/runs/{run}/logs", 404, step="rises")["next"]
+    assert server.get(f"/runs/{other}/artifacts") == folder.good("artifacts", other)
+    shown = server.get(f"/runs/{other}/steps/total")
+    assert shown == folder.good("show", other, "total")
+    assert shown["previews"][0]["head"] == [{"n": 3}]
+    compared = server.get("/comparison", runs=f"{run},{other}")
+    assert compared == folder.good("compare", run, other)
+    assert ["broken", "add"] in [row["values"] for row in compared["rows"]]
+
+
+def test_a_backfill_is_begun_paused_and_cancelled(server: RunningServer, folder: Folder) -> None:
+    asked = {"pipelines": ["fill"], "from": "2020-04-01", "to": "2020-04-03", "parameters": {"error": "11"}}
+    begun = server.post("/backfills", asked, 201)["id"]
+    until(lambda: server.get(f"/backfills/{begun}")["state"] == "succeeded")
+    whole = server.get(f"/backfills/{begun}")
+    assert whole == folder.good("backfills", begun)
+    assert [day["day"] for day in whole["runs"]] == ["2020-04-01", "2020-04-02", "2020-04-03"]
+    assert server.post(f"/backfills/{begun}/pause", {"why": "late"}, 409)["next"]
+    waits = {"pipelines": ["waiting"], "from": "2020-04-01", "to": "2020-04-03"}
+    assert server.post("/backfills", waits, 404)["next"]
+    asked["parameters"] = {"error": "eleven"}
+    assert "error" in server.post("/backfills", asked, 422)["what"]
+    endless = server.post("/backfills", {"pipelines": ["train"], "from": "2021-01-01", "to": "2021-12-31",
+                                         "parameters": {"weeks": "2"}}, 201)["id"]  # fmt: skip
+    assert server.post(f"/backfills/{endless}/pause", {"why": "late", "by": "ada"})["state"] == "paused"
+    assert server.post(f"/backfills/{endless}/resume", {"code": "locked"})["state"] == "open"
+    assert server.post(f"/backfills/{endless}/cancel")["state"] == "cancelled"
+    newest = server.get("/backfills", limit=1)
+    assert [one["id"] for one in newest["backfills"]] == [endless]
+    assert server.get("/backfills", cursor=newest["next"])["backfills"][0]["id"] == begun
+
+
+def test_models_move_and_incidents_are_resolved(server: RunningServer, folder: Folder) -> None:
+    assert server.post("/models/people/rollback", {"alias": "champion", "why": "worse"})["move"]["version"] == 1
+    assert server.post("/models/people/rollback", {"alias": "champion"}, 409)["next"]
+    moved = server.post("/models/people/promote", {"alias": "champion", "version": "2", "by": "ada"})["move"]
+    assert (moved["version"], moved["former"], moved["by"]) == (2, 1, "ada")
+    assert server.post("/models/people/promote", {"alias": "champion", "version": "2"})["move"] is None
+    assert server.post("/models/people/approve", {"alias": "champion"}, 409)["next"]
+    compared = server.get("/models/people/comparison", versions="1,2")
+    assert compared == folder.good("models", "compare", "people", "1", "2")
+    (incident,) = (one for one in server.get("/incidents")["incidents"] if one["cause"].startswith("people"))
+    resolved = server.post(f"/incidents/{incident['id']}/resolve", {"why": "it was a test", "by": "ada"})
+    assert (resolved["state"], resolved["resolved_by"]) == ("resolved", "ada")
+    assert server.post(f"/incidents/{incident['id']}/resolve", {"why": "again"}, 409)["next"]
+
+
+def test_what_is_watched_is_that_of_the_commands(server: RunningServer, folder: Folder) -> None:
+    cases = server.get("/monitors/people/cases", window="2020-03-02", most=3)
+    assert cases["cases"] == folder.good("monitor", "people", "--window", "2020-03-02", "--worst", "3")["cases"]
+    assert len(cases["cases"]) == 3
+    assert server.get("/timeline")["happenings"] == folder.good("timeline")["happenings"]
+    assert server.get("/approvals") == folder.good("approvals")
+    (this,) = server.get("/servers")["servers"]
+    assert (this["lives"], this["fires"], this["left"]) == (True, True, None)
+    assert server.get("/predictions/nosuch", 404)["next"]
+
+
+@pytest.mark.slow
+def test_every_answer_is_as_it_is_described(server: RunningServer, place: ServedProject, tmp_path: Path) -> None:
+    python_of("schemathesis")  # skipped before anything is started, where there is none
+    done = fuzz(server, tmp_path, SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert place.project.journal.check() == []
