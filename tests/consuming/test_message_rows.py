@@ -75,6 +75,14 @@ def test_what_does_not_fit_is_set_aside_with_its_reason_and_the_rest_is_read() -
     ]
 
 
+def test_moments_are_exact_in_every_zone_and_before_1970() -> None:
+    reader = RowReader({"at": pl.Datetime("us", "UTC"), "local": pl.Datetime("us")})
+    texts = ["1969-12-31T23:59:59.999999Z", "0001-01-02T00:00:00+14:00", "9999-12-31T23:59:59.999999Z"]
+    read = reader.read([json.dumps({"at": text, "local": text[:19]}).encode() for text in texts])
+    assert read.rows["at"].to_list() == [datetime.fromisoformat(text) for text in texts]
+    assert read.rows["local"].to_list() == [datetime.fromisoformat(text[:19]) for text in texts]
+
+
 def test_whole_numbers_are_whole_however_they_are_written() -> None:
     reader = RowReader({"n": pl.Int64(), "parts": pl.List(pl.Int64())})
     read = reader.read([b'{"n":2.0}', b'{"n":1,"parts":[1,2.0]}', b'{"n":2.5}', b'{"m":' + b"[" * 100_000])
@@ -108,6 +116,22 @@ def test_a_new_table_gets_the_types_that_most_values_have() -> None:
     read = RowReader(inferred_schema(values)).read(values)
     assert read.rows.height == 1  # that with the odd number does not fit, nor that with a name that has no type
     assert [place for place, _ in read.misfits] == [0, 1, 3, 4]
+
+
+def test_messages_that_look_like_others_when_they_are_joined_are_told_apart() -> None:
+    good, two = b'{"n":1}', b'{"n":2}\n{"n":3}'
+    for values in (
+        [two],
+        [two, b'{"n":', b"4}"],
+        [two, b'{"n":4', b'"n":5}'],
+        [b'{"n":2}{"n":3}', b'{"n":[{}', b"{}]}"],
+        [two, b'{"s":"}', b'{"}'],
+        [two, b""],
+        [two, None],
+    ):
+        read = RowReader({"n": pl.Int64(), "s": pl.String()}).read([good, *values, good])
+        assert read.rows["n"].to_list() == [1, 1]
+        assert [place for place, _ in read.misfits] == list(range(1, len(values) + 1))
 
 
 JSON = st.recursive(

@@ -60,7 +60,8 @@ def read_arrived(
     read = _read(reading, values, _stored(tables, into), key, options, address, context)
     _check_share(read, len(values), options["at_most"] if into is not None else 0.0, address)
     sources = {a.source.rpartition("/")[2]: a.source for a in reading.advances}
-    places = [(sources[str(message.partition())], message.offset()) for message in reading.messages]
+    unlike = {at: reading.messages[at] for at, _ in read.misfits}
+    places = {at: (sources[str(message.partition())], message.offset()) for at, message in unlike.items()}
     rejected = set_aside(read.misfits, values, places, _about(context))
     result: dict[str, Any] = {
         "messages": len(values),

@@ -13,8 +13,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -24,7 +25,9 @@ from trikk.core.errors import UsageError
 from trikk.storage.ingest.json_lines import Misfit, Shape
 from trikk.storage.tables.rejected_rows import SCHEMA as REJECTED
 
+_AT_ONCE = 1_000  # messages, of which one that does not fit has all be read one by one
 _EXACT = 2**53  # where whole numbers stop being exact as Float64
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _BITS = {pl.Int8: 8, pl.Int16: 16, pl.Int32: 32, pl.Int64: 64}
 _INEXACT = (pl.Float32, pl.Float64, pl.Decimal)
 """Types that do not hold every value that the type of Python holds as which they are read."""
@@ -75,20 +78,46 @@ class RowReader:
         # A decimal that is read twice, the second time as a float, would lose digits.
         self._mends = not any(_holds_kind(dtype, pl.Decimal) for dtype in schema.values())
         self._checked = [
-            (field, name, dtype)
+            (field, name, dtype, float if dtype == pl.Float64 else None)
             for field, (name, dtype) in zip(self._fields, schema.items(), strict=True)
             if any(_holds_kind(dtype, kind) for kind in _INEXACT)
         ]
 
     def read(self, values: Sequence[bytes | None]) -> Read:
         """Read messages of JSON, an object each."""
-        return self._read(values, self._decoder.decode, self._mended)
+        records: list[Any] = []
+        misfits: list[tuple[int, str]] = []
+        for start in range(0, len(values), _AT_ONCE):
+            piece = values[start : start + _AT_ONCE]
+            fitting = self._all_fitting(piece)
+            if fitting is None:  # at least one does not fit, or is written in a rarer way
+                fitting, unlike = self._each(piece, self._decoder.decode, self._mended)
+                misfits += [(start + place, why) for place, why in unlike]
+            records += fitting
+        return Read(self._frame(records), misfits)
 
     def read_records(self, records: Sequence[Mapping[str, object] | str]) -> Read:
         """Take messages that are decoded already, such as those of Avro; a text says why one could not be."""
-        return self._read(records, self._converted, self._converted)
+        fitting, misfits = self._each(records, self._converted, self._converted)
+        return Read(self._frame(fitting), misfits)
 
-    def _read(self, values: Sequence[Any], decode: Callable[[Any], Any], again: Callable[[Any], Any]) -> Read:
+    def _all_fitting(self, values: Sequence[bytes | None]) -> list[Any] | None:
+        """The messages in one go, at half the cost of one by one; None if not each is a row that fits."""
+        # No JSON has `}`, the end of a line and `{` in the middle of a value. So none reaches over the end of its
+        # message, and where there are as many values as messages, each message is one.
+        if not all(value is not None and value[:1] == b"{" and value[-1:] == b"}" for value in values):
+            return None
+        try:
+            records: list[Any] = self._decoder.decode_lines(b"\n".join(values))  # type: ignore[arg-type]
+            for record in records if self._checked else ():
+                self._check(record)
+        except _UNREADABLE:
+            return None
+        return records if len(records) == len(values) else None
+
+    def _each(
+        self, values: Sequence[Any], decode: Callable[[Any], Any], again: Callable[[Any], Any]
+    ) -> tuple[list[Any], list[tuple[int, str]]]:
         records: list[Any] = []
         misfits: list[tuple[int, str]] = []
         for place, value in enumerate(values):
@@ -108,7 +137,7 @@ class RowReader:
                 misfits.append((place, "it has no value: it says that its key is deleted"))
             else:
                 records.append(record)
-        return Read(self._frame(records), misfits)
+        return records, misfits
 
     def _mended(self, value: bytes) -> Any:
         return msgspec.convert(_whole(msgspec.json.decode(value)), self._type)
@@ -120,14 +149,19 @@ class RowReader:
 
     def _check(self, record: Any) -> None:
         """Refuse what the types of Python hold and those of the table do not."""
-        for field, name, dtype in self._checked:
-            if (why := _changed(getattr(record, field), dtype)) is not None:
+        for field, name, dtype, exact in self._checked:
+            value = getattr(record, field)
+            if type(value) is not exact and (why := _changed(value, dtype)) is not None:
                 raise msgspec.ValidationError(f"{why} - at `$.{name}`")
 
     def _frame(self, records: list[Any]) -> pl.DataFrame:
         columns = []
         for field, (name, dtype) in zip(self._fields, self.schema.items(), strict=True):
-            values = [getattr(record, field) for record in records]
+            values = list(map(attrgetter(field), records))
+            if dtype == pl.Datetime("us", "UTC"):  # a tenth of the time that polars takes for them
+                values = [None if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
+                columns.append(pl.Series(name, values, dtype=pl.Int64).cast(dtype))
+                continue
             if dtype.is_nested():
                 values = [_plain(value) for value in values]
             columns.append(pl.Series(name, values, dtype=dtype))
@@ -160,7 +194,7 @@ def schema_of_records(records: Iterable[Any]) -> dict[str, pl.DataType]:
 def set_aside(
     misfits: Sequence[tuple[int, str]],
     values: Sequence[bytes | None],
-    places: Sequence[tuple[str, int]],
+    places: Sequence[tuple[str, int]] | Mapping[int, tuple[str, int]],
     about: Mapping[str, Any],
 ) -> pl.DataFrame:
     """The messages that do not fit, in the form in which rows are set aside, with the place that each came from.
@@ -168,7 +202,7 @@ def set_aside(
     Args:
         misfits: as of `Read`.
         values: the messages; one that is no text of UTF-8 is kept as base64.
-        places: of each, its source and its position there: `KEY`, so that an append by it has each once.
+        places: of each, or each that does not fit, its source and position there (`KEY`).
         about: `at` (UTC), `run`, `pipeline`, `gate`: who has set it aside.
     """
     rows = [
