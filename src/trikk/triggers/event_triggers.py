@@ -14,7 +14,8 @@ from trikk.core.network.addresses import REFERENCE, refuse_secrets
 from trikk.runs.states import OVER, RunStatus
 from trikk.triggers.declaration import Trigger
 
-_LONGEST_SETTLE = 86_400.0
+_LONGEST_SETTLE, _LONGEST_WITHIN = 86_400.0, 3_600.0
+_LARGEST_BATCH = 1_000
 _PATH = re.compile(r"\$(\.[^.\s]+)+")
 
 
@@ -109,10 +110,14 @@ class Message(Trigger, frozen=True, tag="message"):
             read from the environment, and a password in the text is refused.
         id: where in a payload of MQTT its identity is, such as "$.order.number": messages with the same one
             are one event. Messages of Kafka are known by their offsets.
+        batch: how many messages of a partition of Kafka one run is for, at most 1,000: `Event.payload` is a list.
+        within: seconds after which a run is started for fewer, an hour at most; a number or a text such as "1m".
     """
 
     address: str
     id: str = ""
+    batch: int = 1
+    within: str | float = 5.0
 
     def _check(self) -> None:
         super()._check()
@@ -127,6 +132,19 @@ class Message(Trigger, frozen=True, tag="message"):
         plain, question, options = text.partition("?")
         is_mqtt = text.startswith("mqtt")
         check_address((MQTT_WILDCARD.sub("x", plain) if is_mqtt else plain) + question + options)
+        force_setattr(self, "within", seconds(self.within, what="within"))
+        if (
+            isinstance(self.batch, bool)
+            or not isinstance(self.batch, int)
+            or not 1 <= self.batch <= _LARGEST_BATCH
+        ):
+            raise UsageError(f"batch={self.batch!r} is no number of messages", next="use one from 1 to 1000")
+        if float(self.within) > _LONGEST_WITHIN:
+            raise UsageError(f"within={self.within!r} is more than an hour", next='within="1m"')
+        if self.batch > 1 and is_mqtt:
+            raise UsageError(
+                "messages of MQTT can't be taken together: they have no offsets", next="leave out batch="
+            )
         if self.id and not is_mqtt:
             raise UsageError("messages of Kafka are known by their offsets, and need no id=", next="leave out id=")
         if not isinstance(self.id, str) or (self.id and not _PATH.fullmatch(self.id)):
@@ -134,7 +152,11 @@ class Message(Trigger, frozen=True, tag="message"):
 
     def in_words(self) -> str:
         """When it comes due, for people."""
-        return f"For each message from {self.address.partition('?')[0]}"
+        place = self.address.partition("?")[0]
+        if self.batch == 1:
+            return f"For each message from {place}"
+        within = lasting(float(self.within))
+        return f"For {self.batch} messages from {place} together, or as many as come within {within}"
 
 
 class Webhook(Trigger, frozen=True, tag="webhook"):

@@ -155,7 +155,10 @@ def described(declared: Declared) -> dict[str, Any]:
     return {**declared.to_json(), "where": ""}
 
 
-_HOW = {"name", "day_offset", "overlap", "parameters", "missed", "at_most", "settle", "secret", "former_secret"}
+_HOW = {
+    *("name", "day_offset", "overlap", "parameters", "missed", "at_most"),
+    *("settle", "id", "batch", "within", "secret", "former_secret"),
+}
 """What does not decide when a trigger comes due."""
 
 

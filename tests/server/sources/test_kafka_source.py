@@ -20,6 +20,7 @@ from trikk.pipeline.parameters.trigger_event import Event
 from trikk.publishing.broker_address import resolve
 from trikk.runs.journals.memory_journal import MemoryJournal
 from trikk.server.sources.messages import kafka_source
+from trikk.server.sources.messages.kafka_batches import Batches
 from trikk.server.sources.messages.kafka_source import KafkaSource
 from trikk.server.sources.payloads import LARGEST
 from trikk.server.sources.source_memory import Memory
@@ -46,8 +47,9 @@ class Topic:
         self.journal = MemoryJournal()
         self.sources: list[KafkaSource] = []
 
-    def source(self, adoption: str = "1") -> KafkaSource:
-        made = KafkaSource("t", "city", resolve(self.address), Memory(self.journal, "t", adoption), SystemClock())
+    def source(self, adoption: str = "1", batches: Batches | None = None) -> KafkaSource:
+        memory = Memory(self.journal, "t", adoption)
+        made = KafkaSource("t", "city", resolve(self.address), memory, SystemClock(), batches)
         self.sources.append(made)
         return made
 
@@ -133,6 +135,28 @@ def test_what_is_settled_does_not_come_again_and_the_rest_does(topic_of: Callabl
     assert [event.id for event in wait_for(following, 3)] == [event.id for event in given[2:]]
     topic.send(b"5")
     assert [event.payload for event in wait_for(following, 1)] == [5]
+
+
+def test_messages_that_are_taken_together_are_the_same_event_for_the_next_server(
+    topic_of: Callable[..., Topic],
+) -> None:
+    topic = topic_of()
+    killed = begun(topic.source(batches=Batches(3, 0.5)))
+    topic.send(*(str(number).encode() for number in range(5)), key=b"k")
+    (first,) = wait_for(killed, 1)  # settled, and committed in the background
+    assert (first.payload, first.keys) == ([0, 1, 2], ["k"] * 3)
+    (second,) = wait_for(killed, 1, settle=False)  # by its time, as two have come
+    assert second.payload == [3, 4]
+    killed.close()  # as if it had died
+    topic.send(b"5", b"\xff", b"6")
+    following = topic.source(batches=Batches(3, 0.5))
+    given = wait_for(following, 2)
+    assert given[0].id == second.id
+    assert [event.payload for event in given] == [[3, 4], [5, 6]]
+    assert first.id.startswith(f"{topic.name}/0/0-2@")
+    assert len(topic.journal.entries("source/t/set-aside")) == 1
+    following.close()
+    assert topic.source(batches=Batches(3, 0.5)).look() == []
 
 
 def test_messages_that_came_while_no_server_was_there_are_not_lost(topic_of: Callable[..., Topic]) -> None:

@@ -30,7 +30,9 @@ class Event(Record, frozen=True, kw_only=True, omit_defaults=True):
         state: what that run's state is.
         topic: of a message: the topic that it came by.
         key: of a message: its key, as text.
-        payload: of a message or a webhook: its body; JSON where it is JSON, otherwise a text.
+        keys: of several messages together: their keys, as texts; empty if none has one.
+        payload: of a message or a webhook: its body; JSON where it is JSON, otherwise a text. Of several messages
+            together: a list of theirs, in order.
         headers: of a message or a webhook, as texts.
     """
 
@@ -45,5 +47,6 @@ class Event(Record, frozen=True, kw_only=True, omit_defaults=True):
     state: str = ""
     topic: str = ""
     key: str = ""
+    keys: list[str] = field(default_factory=list)
     payload: Any = None
     headers: dict[str, str] = field(default_factory=dict)

@@ -105,6 +105,8 @@ def _messages(project: Project, trigger: Message, memory: Memory, clock: Clock) 
         from trikk.server.sources.messages.mqtt_source import MqttSource
 
         return MqttSource(trigger.name, name, address, project.journal, memory, clock, trigger.id)
+    from trikk.server.sources.messages.kafka_batches import Batches
     from trikk.server.sources.messages.kafka_source import KafkaSource
 
-    return KafkaSource(trigger.name, name, address, memory, clock)
+    batches = Batches(trigger.batch, float(trigger.within)) if trigger.batch > 1 else None
+    return KafkaSource(trigger.name, name, address, memory, clock, batches)

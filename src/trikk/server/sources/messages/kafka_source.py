@@ -1,4 +1,4 @@
-"""Messages of a topic of Kafka, each of which is an event.
+"""Messages of a topic of Kafka, each of which is an event, or several together (`kafka_batches`).
 
 A message is known by topic, partition, offset and its own time, since a topic that is removed and made anew
 counts from zero again. How far the messages have their runs is committed to the broker under a group of the
@@ -25,6 +25,7 @@ from trikk.pipeline.parameters.trigger_event import Event
 from trikk.publishing.broker_address import Address
 from trikk.publishing.kafka_errors import PREFIX, Seen, lasting_cause
 from trikk.publishing.kafka_topic import configuration
+from trikk.server.sources.messages.kafka_batches import Batches, Range
 from trikk.server.sources.payloads import Unreadable, read_headers, read_payload
 from trikk.server.sources.source_memory import Kind, Memory
 
@@ -46,11 +47,20 @@ class KafkaSource:
         address: the broker and the topic.
         memory: where it began, and how far it was.
         clock: for messages without a time, and entries.
+        batches: collects messages that are one event together; None for each by itself.
     """
 
     every = 0.0
 
-    def __init__(self, trigger: str, project: str, address: Address, memory: Memory, clock: Clock) -> None:
+    def __init__(
+        self,
+        trigger: str,
+        project: str,
+        address: Address,
+        memory: Memory,
+        clock: Clock,
+        batches: Batches | None = None,
+    ) -> None:
         self.trigger = trigger
         self.place = f"{address.label} for {trigger}"
         self.set_aside = (0, "")
@@ -62,6 +72,9 @@ class KafkaSource:
         self._consumer: Any = None
         self._pending: dict[str, Event] = {}
         self._positions: dict[int, int] = {}  # up to which everything has its run, or was set aside
+        self._batches = batches
+        self._topic_id = ""
+        self._commits: dict[int, int] = {}  # what was committed last
         self._paused = False
         self._offsets: dict[str, int] = {}
         self._written: dict[str, int] = {}
@@ -84,8 +97,11 @@ class KafkaSource:
                 self._hold(paused=True)
                 return list(self._pending.values())
             self._hold(paused=False)
-            for message in self._received():
-                self._take(message)
+            if self._batches is None or not self._batches.to_close(self._clock.monotonic()):
+                for message in self._received():
+                    self._take(message)
+            if self._batches is not None:
+                self._close_batches(self._batches)
             if not self._pending:
                 self._ask()
                 self._commit()  # past what was set aside, and what could not be committed before
@@ -128,7 +144,7 @@ class KafkaSource:
         consumer = Consumer(settings)
         try:
             self._begin(consumer)
-            consumer.subscribe([self._address.topic])
+            consumer.subscribe([self._address.topic], on_revoke=self._left, on_lost=self._left)
         except BaseException:
             consumer.close()
             raise
@@ -137,7 +153,6 @@ class KafkaSource:
     def _begin(self, consumer: Any) -> None:
         """Make sure that the group has a place in each partition; as a member of it, it could not any more."""
         from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-        from confluent_kafka.admin import AdminClient
 
         topic = self._address.topic
         described = consumer.list_topics(topic, timeout=_ANSWER).topics[topic]
@@ -152,9 +167,26 @@ class KafkaSource:
         if unknown:
             first = [TopicPartition(topic, number, offsets[str(number)]) for number in unknown]
             # Not by the consumer: its commit waits for the broker without a limit.
-            admin = AdminClient(configuration(self._address, self._seen, _ANSWER))
+            admin = self._admin()  # kept: the answers of one that is dropped never come
             altered = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(self._group, first)])
             altered[self._group].result(timeout=_ANSWER)
+
+        if self._batches is not None:
+            self._topic_id = self._read_topic_id()
+
+    def _admin(self) -> Any:
+        from confluent_kafka.admin import AdminClient
+
+        return AdminClient(configuration(self._address, self._seen, _ANSWER))
+
+    def _read_topic_id(self) -> str:
+        """What tells a topic from another that had its name; the same for all where the broker knows no ids."""
+        from confluent_kafka import TopicCollection
+
+        topic = self._address.topic
+        admin = self._admin()  # kept, as above
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER)
+        return str(described[topic].result(timeout=_ANSWER).topic_id)
 
     def _began(self, consumer: Any, numbers: list[int]) -> dict[str, int]:
         """Where each partition begins, by its number: after what was there when the trigger was adopted."""
@@ -207,7 +239,36 @@ class KafkaSource:
             self._memory.set_aside(identity, why, about, self._clock.now())
             self.set_aside = (self.set_aside[0] + 1, f"{identity}: {why}")
         else:
-            self._pending[identity] = event
+            if self._batches is None:
+                self._pending[identity] = event
+            else:
+                self._batches.take(partition, offset, event, self._clock.monotonic())
+        if self._batches is not None and not self._batches.passed(partition, offset):
+            self._topic_id = self._read_topic_id()  # it counts from zero again: the topic was made anew
+
+    def _close_batches(self, batches: Batches) -> None:
+        """Give the batches that are closed, each after its offsets were written down."""
+        for partition in batches.to_close(self._clock.monotonic()):
+            latest, now = dict(self._memory.latest() or {"offsets": {}}), self._clock.now()
+            written = dict(latest.get("batches", {}))
+            last = written.get(str(partition))
+            batch = batches.close(partition, None if last is None else Range(*last), self._topic_id)
+            if batch is None:
+                continue
+            body = {"offsets": latest["offsets"], "batches": written | {str(partition): list(batch.range)}}
+            if not batch.is_known and self._memory.begin_or_move(Kind.MOVED, body, now) is None:
+                batches.put_back(partition, batch)  # another server has written meanwhile: the next look reads it
+                continue
+            event = batch.event(partition)
+            self._pending[event.id] = event
+
+    def _left(self, consumer: Any, places: list[Any]) -> None:  # noqa: ARG002 - the client's signature
+        """Another server has some partitions now: it reads again what is in no batch yet."""
+        for place in places:
+            self._commits.pop(place.partition, None)
+            if self._batches is not None:
+                self._batches.forget(place.partition)
+                self._positions.pop(place.partition, None)
 
     def _hold(self, *, paused: bool) -> None:
         """Let nothing more come while messages wait, and stay a member of the group all the same."""
@@ -240,16 +301,22 @@ class KafkaSource:
         topic = self._address.topic
         positions = dict(self._positions)
         for event in self._pending.values():
-            partition, offset = event.id.partition("@")[0].split("/")[-2:]
-            positions[int(partition)] = min(positions[int(partition)], int(offset))
+            number, offset = event.id.partition("@")[0].split("/")[-2:]
+            partition = int(number)
+            if partition in positions:
+                positions[partition] = min(positions[partition], int(offset.partition("-")[0]))
+        for partition in positions if self._batches is not None else ():
+            first = self._batches.first(partition)  # type: ignore[union-attr]
+            positions[partition] = min(positions[partition], positions[partition] if first is None else first)
+        self._positions = {p: far for p, far in self._positions.items() if self._pending or positions[p] < far}
+        positions = {p: far for p, far in positions.items() if self._commits.get(p) != far}
         if not positions:
             return
+        self._commits |= positions
         # In the background, since the client waits for a broker that is away without a limit.
         self._consumer.commit(
             offsets=[TopicPartition(topic, partition, offset) for partition, offset in positions.items()]
         )
-        if not self._pending:
-            self._positions.clear()
         self._offsets |= {str(partition): offset for partition, offset in positions.items()}
         if sum(offset - self._written.get(number, 0) for number, offset in self._offsets.items()) >= _FAR:
             self._note()
@@ -257,15 +324,19 @@ class KafkaSource:
     def _committed(self, error: Any, places: list[Any]) -> None:
         """The client says how a commit went; one that has failed is made again."""
         if error is not None and error.name() not in _MOVED_ON:
-            self._positions = {place.partition: place.offset for place in places} | self._positions
+            failed = {place.partition: place.offset for place in places}
+            self._positions = failed | self._positions
+            self._commits = {p: far for p, far in self._commits.items() if p not in failed}
 
     def _note(self) -> None:
         """Write down how far the topic is, with what other servers have written of their partitions."""
-        known = dict((self._memory.latest() or {"offsets": {}})["offsets"])
+        latest = self._memory.latest() or {"offsets": {}}
+        known = dict(latest["offsets"])
         far: dict[str, Any] = known | {
             number: max(offset, known.get(number, 0)) for number, offset in self._offsets.items()
         }
-        if self._memory.begin_or_move(Kind.MOVED, {"offsets": far}, self._clock.now()) is not None:
+        body = {"offsets": far, **({"batches": latest["batches"]} if "batches" in latest else {})}
+        if self._memory.begin_or_move(Kind.MOVED, body, self._clock.now()) is not None:
             self._written = far
 
     def _failed(self, error: Any) -> BrokerError:
