@@ -15,6 +15,7 @@ from tests.servers.mail_server import MailServer
 
 from trikk.core.errors import DefinitionError, PermanentError, ProjectError
 from trikk.core.settings import load_settings
+from trikk.mailing.topics.subscriptions import subscribe, unsubscribe
 from trikk.reports.report_config import report_settings
 from trikk.reports.sending.deliveries import Delivery
 from trikk.reports.sending.send_pages import deliver, send_outstanding
@@ -119,6 +120,29 @@ def test_each_page_comes_once_to_its_own_people(place: Place, server: MailServer
     mail = server.mails[1][1]
     assert (mail["From"], mail["Subject"]) == ("City <reports@city.example>", "People, March 2020")
     assert b"south" not in mail.as_bytes()
+
+
+def test_who_subscribes_to_a_report_s_topic_gets_a_mail_of_their_own(place: Place, server: MailServer) -> None:
+    place.write(at(server))
+    for topic, address in (("report/monthly", "ana@city.example"), ("report/monthly/acme", "boss@acme.example")):
+        subscribe(place.ledger, topic, address, by="x", agreed=True, at=0.0)
+    subscribe(place.ledger, "report/monthly", "team@city.example", by="x", agreed=True, at=0.0)  # is named, too
+    place.send(everybody=True)
+    place.send(everybody=True)
+    people = ["team@city.example"], ["ana@city.example"], ["ops@acme.example"], ["boss@acme.example"]
+    assert [to for to, _ in server.mails] == [*people]
+    mails = [mail for _, mail in server.mails]
+    assert [mail["List-Id"] for mail in mails] == [
+        None,
+        "<report.monthly.trikk>",
+        None,
+        "<report.monthly.acme.trikk>",
+    ]
+    assert len({mail["Message-ID"] for mail in mails}) == 4
+    assert "trikk unsubscribe report/monthly ana@city.example" in mails[1].get_body(("plain",)).get_content()
+    unsubscribe(place.ledger, "report/monthly", "ana@city.example", by="x", how="by hand", at=1.0)
+    place.send(corrected=True)
+    assert [to for to, _ in server.mails[4:]] == [["team@city.example"]]
 
 
 def test_another_page_of_the_period_is_sent_again(place: Place, server: MailServer) -> None:

@@ -9,6 +9,7 @@
     team = "slack://${SLACK_TOKEN}/#ml"       # any address of Apprise; ${NAME} from the environment
     mail = "mailtos://${MAIL_USER}:${MAIL_PASSWORD}@example.com?to=team@example.com"
     topic = "sns:arn:aws:sns:eu-central-1:123456789012:ml"
+    duty = "topic:oncall"                     # those who subscribe to it: trikk subscribe oncall ADDRESS
     book = "file:alerts.jsonl"                # a line for each message; "file:alerts": a mail file for each
 
     [alerts.routes]

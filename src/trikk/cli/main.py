@@ -50,6 +50,9 @@ COMMANDS = {
     "serve": ("server_commands.serve_command", "Run the project unattended, with a REST API."),
     "token": ("access_commands.token_command", "Make, list and revoke tokens, by which servers know programs."),
     "audit": ("access_commands.audit_command", "Show who changed what, when, and from where."),
+    "subscribe": ("monitor_commands.subscription_commands", "Have an address get what is sent to a topic."),
+    "unsubscribe": ("monitor_commands.subscription_commands", "Have an address get nothing more of a topic."),
+    "subscriptions": ("monitor_commands.subscription_commands", "List who subscribes to what."),
     "timeline": (
         "monitor_commands.timeline_command",
         "Tell what happened: alarms, what they started, models, reports.",

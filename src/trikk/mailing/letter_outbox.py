@@ -33,7 +33,7 @@ from trikk.mailing.letters import (
 from trikk.mailing.mail_server import Outcome, Post, post
 from trikk.mailing.mail_settings import mail_settings
 from trikk.mailing.topics.links import leaving
-from trikk.mailing.topics.subscriptions import subscribers
+from trikk.mailing.topics.subscriptions import TOPIC, subscribers
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.outbox import Do, Note, Progress, Step, hand_over
 from trikk.storage.artifact import Artifact
@@ -53,8 +53,8 @@ class Recipients:
     @classmethod
     def of(cls, ledger: Ledger, given: Sequence[str]) -> Recipients:
         """Those that texts name: addresses, `topic:NAME`, and `sns:ARN`."""
-        topics = [one.removeprefix("topic:") for one in given if one.startswith("topic:")]
-        to = tuple(dict.fromkeys(one for one in given if not one.startswith("topic:")))
+        topics = [one.removeprefix(TOPIC) for one in given if one.startswith(TOPIC)]
+        to = tuple(dict.fromkeys(one for one in given if not one.startswith(TOPIC)))
         return cls(to, {topic: subscribers(ledger, topic) for topic in dict.fromkeys(topics)})
 
     def __bool__(self) -> bool:
@@ -205,15 +205,15 @@ class _Sending:
         whole = Outcome()
         together = [one for one in people if one in named and not one.startswith(sns.PREFIX)]
         if together:
-            _add(whole, self.post.give(message, together, _file_name(letter)))
+            whole.add(self.post.give(message, together, _file_name(letter)))
         for topic, group in letter.members.items():
             for one in group:
                 if one in people and one not in (*named, *whole.reached) and not one.startswith(sns.PREFIX):
                     mail = personal(message, f"mail/{letter.identity}/{one}", self._leaving(topic, one))
-                    _add(whole, self.post.give(mail, [one], _file_name(letter, one)))
+                    whole.add(self.post.give(mail, [one], _file_name(letter, one)))
         for one in people:
             if one.startswith(sns.PREFIX):
-                _add(whole, _by_sns(one, message))
+                whole.add(_by_sns(one, message))
         return whole
 
     def _message(self, letter: Letter) -> bytes:
@@ -233,12 +233,6 @@ def _by_sns(address: str, message: bytes) -> Outcome:
     except TrikkError as error:
         return Outcome(failed={address: error.what})
     return Outcome(reached=[address])
-
-
-def _add(whole: Outcome, outcome: Outcome) -> None:
-    whole.reached += outcome.reached
-    whole.refused |= outcome.refused
-    whole.failed |= outcome.failed
 
 
 def _file_name(letter: Letter, address: str = "") -> str:

@@ -34,6 +34,12 @@ class Outcome:
     # addresses for which another attempt may go well, and why not this one
     failed: dict[str, str] = field(default_factory=dict)
 
+    def add(self, other: Outcome) -> None:
+        """Take in what became of another part of the recipients."""
+        self.reached += other.reached
+        self.refused |= other.refused
+        self.failed |= other.failed
+
 
 class Post(Protocol):
     """Where mails go."""

@@ -13,7 +13,7 @@ from trikk.mailing.letter_message import compose
 from trikk.mailing.letter_outbox import Recipients, queue, send_letters
 from trikk.mailing.letter_parts import Parts
 from trikk.mailing.letters import Letter
-from trikk.mailing.topics.subscriptions import check_subscriber, check_topic
+from trikk.mailing.topics.subscriptions import TOPIC, check_subscriber, check_topic
 from trikk.runs import logged
 from trikk.runs.context import StepContext, step_context
 
@@ -33,8 +33,8 @@ def check_to(given: str | Sequence[str]) -> tuple[str, ...]:
     if len(texts) > MOST:
         raise UsageError(f"a mail names at most {MOST} addresses", next='make a topic of them: to="topic:city"')
     for text in texts:
-        if isinstance(text, str) and text.startswith("topic:"):
-            check_topic(text.removeprefix("topic:"))
+        if isinstance(text, str) and text.startswith(TOPIC):
+            check_topic(text.removeprefix(TOPIC))
         else:
             check_subscriber(text)
     return tuple(dict.fromkeys(texts))

@@ -16,6 +16,7 @@ from trikk.core.names import check_name
 from trikk.core.network.addresses import encoded_names
 from trikk.core.settings import FILE, Settings
 from trikk.mailing.sns import publish, region_of
+from trikk.mailing.topics.subscriptions import check_topic
 
 
 def send(settings: Settings, channel: str, given: str, message: Message) -> None:
@@ -47,6 +48,8 @@ def check(settings: Settings, channel: str, given: str) -> None:
     scheme, _, rest = address.partition(":")
     if scheme == "sns" and rest.startswith("arn:"):
         _region(rest, channel)
+    elif scheme == "topic":
+        check_topic(rest)
     elif scheme != "file":
         target(address, channel, settings)
 

@@ -19,6 +19,8 @@ from trikk.core.values import JSON
 from trikk.execution.project import Project
 from trikk.execution.upkeep.next_command import way_on
 from trikk.execution.workers.traces import headline
+from trikk.mailing.letter_outbox import Recipients, queue
+from trikk.mailing.topics.subscriptions import TOPIC, check_topic
 from trikk.runs.back_off import BackOff
 from trikk.runs.journals.ledger import Entry
 from trikk.runs.outbox import Do, Note, Progress, Step, hand_over
@@ -37,7 +39,7 @@ def deliver(
         For each attempt incident, message, channel, state ("delivered", "failed", "given up") and why; and what is
         wrong with channels, in sentences.
     """
-    sender = _Sender(project, settings)
+    sender = _Sender(project, settings, now)
     messages = [
         _Outgoing(incident, decision, channel, channel in settings.channels)
         for incident in incidents
@@ -102,6 +104,7 @@ class _Sender:
 
     project: Project
     settings: AlertSettings
+    now: float
     errors: list[str] = field(default_factory=list)
 
     def send(self, claimed: Sequence[_Outgoing]) -> Iterator[tuple[_Outgoing, Note]]:
@@ -136,6 +139,9 @@ class _Sender:
     def _why_not_sent(self, channel: str, text: Message) -> str:
         """Send one message; why it failed, or "" if it was taken."""
         try:
+            if self.settings.channels[channel].startswith(TOPIC):
+                self._to_topic(channel, text)
+                return ""
             send(self.project.settings, channel, self.settings.channels[channel], text)
         except UsageError as error:
             self.errors.append(f"channel {channel}: {error.what}; {error.next}")
@@ -145,6 +151,13 @@ class _Sender:
         except Exception as error:  # noqa: BLE001 - a channel must never stop the others
             return f"{type(error).__name__} while sending"
         return ""
+
+    def _to_topic(self, channel: str, text: Message) -> None:
+        """Write the message down as a letter to those who subscribe by now; once, however often it is tried."""
+        topic = check_topic(self.settings.channels[channel].removeprefix(TOPIC))
+        body: dict[str, JSON] = {"subject": text.subject, "text": text.text, "html": text.html}
+        people = Recipients.of(self.project.journal, [f"{TOPIC}{topic}"])
+        queue(self.project.journal, f"alert/{text.key}/{channel}", body, people, at=self.now)
 
 
 def _failure_of(project: Project, run: str) -> Failure | None:

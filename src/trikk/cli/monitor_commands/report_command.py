@@ -135,7 +135,8 @@ def _described(project: Project, name: str, declared: ReportSpec | None) -> dict
         "due": due.isoformat() if due else None,
         "made": last[0].created if last else None,
         "outstanding": sum(
-            len(one.outstanding(kind, subscribers(declared, settings, one.customer))) for one in deliveries
+            len(one.outstanding(kind, subscribers(declared, settings, one.customer, project.journal)))
+            for one in deliveries
         ),
     }
 

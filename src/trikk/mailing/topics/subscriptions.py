@@ -13,7 +13,6 @@ a channel `topic:NAME` write to any other.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +26,8 @@ from trikk.runs.journals.ledger import Entry, Ledger
 ASKED, CONFIRMED, REMOVED = "subscriber.asked", "subscriber.confirmed", "subscriber.removed"
 KINDS = ("report", "table", "stream")
 """What the first part of a topic with a slash may be."""
+TOPIC = "topic:"
+"""What a recipient or a channel begins with that is a topic."""
 ANSWER_WITHIN = 7 * 86400.0
 _ROUNDS = 10  # of losing against others, each of which has changed the topic
 
@@ -60,9 +61,8 @@ class Subscription(Record, frozen=True):
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a command or request has done: the subscription as it is, and whether anything changed."""
+class Change(Record, frozen=True):
+    """The subscription as it is after a command or request, None if there is none, and whether that changed it."""
 
     subscription: Subscription | None
     changed: bool

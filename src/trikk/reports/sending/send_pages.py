@@ -17,7 +17,11 @@ from trikk.core.digests import digest_file, digest_json
 from trikk.core.errors import PermanentError, StorageError
 from trikk.core.settings import FILE, Settings, load_settings
 from trikk.core.values import JSON
+from trikk.mailing.letter_message import Leaving, personal
+from trikk.mailing.mail_addresses import ALL
 from trikk.mailing.mail_server import Outcome, Post, post
+from trikk.mailing.topics.links import leaving
+from trikk.mailing.topics.subscriptions import subscribers as of_topic
 from trikk.reports.page.page_content import Content
 from trikk.reports.page.phrases import whose
 from trikk.reports.page.render import MAIL, PAGE
@@ -52,7 +56,7 @@ def deliver(
     subjects = []
     for data, folder in zip(contents, folders, strict=True):
         content = Content.read(data)
-        everyone = subscribers(spec, chosen, content.customer)
+        everyone = subscribers(spec, chosen, content.customer, context.journal)
         subject = subject_of(spec.name, content.period, content.customer)
         _queue(context, subject, folder, everyone)
         subjects.append(subject)
@@ -72,13 +76,19 @@ def deliver(
     return reached
 
 
-def subscribers(spec: ReportSpec | None, settings: ReportSettings, customer: str) -> list[str]:
+def topic_of(report: str, customer: str) -> str:
+    """The topic of a customer's ("*": the whole) page of a report."""
+    return f"report/{report}" if customer == ALL else f"report/{report}/{customer}"
+
+
+def subscribers(spec: ReportSpec | None, settings: ReportSettings, customer: str, ledger: Ledger) -> list[str]:
     """Who is to get a customer's ("*": the whole) page by now; nobody if the report is not declared any more."""
     if spec is None:
         return []
     # By now, not when it was queued: whoever has unsubscribed since gets nothing.
     own = spec.recipients.get(customer, ())
-    return list(dict.fromkeys([*own, *settings.subscribers(spec.name, customer)]))
+    named = (*own, *settings.subscribers(spec.name, customer))
+    return list(dict.fromkeys([*named, *of_topic(ledger, topic_of(spec.name, customer))]))
 
 
 def _settings(root: Path) -> Settings:
@@ -147,11 +157,13 @@ def send_outstanding(
         send = functools.partial(_sent, artifacts, mail_post)
         for subject in subjects:
             delivery = Delivery.fold(subject, ledger.entries(subject))
-            today = subscribers(reports.get(delivery.report), chosen, delivery.customer)
+            spec = reports.get(delivery.report)
+            today = subscribers(spec, chosen, delivery.customer, ledger)
+            by_topic = {} if spec is None else _by_topic(spec, chosen, delivery, settings, state_dir, ledger)
             left = delivery.outstanding if anew is None or subject in anew else delivery.waiting
             people = left(mail_post.kind, today)
             # Each is claimed when its turn has come: a process that is killed leaves one attempt without an end.
-            mails = [_Mail(subject, delivery, people, mail_post.kind)] if people else []
+            mails = [_Mail(subject, delivery, people, mail_post.kind, by_topic)] if people else []
             if hand_over(ledger, mails, send, BACK_OFF, now=at, is_patient=patient):
                 deliveries.append(delivery)
     return deliveries
@@ -165,6 +177,8 @@ class _Mail:
     delivery: Delivery
     people: Sequence[str]
     post: str
+    # of those who subscribe to the topic, how each gets no more of it: they get a mail of their own
+    leaving: Mapping[str, Leaving]
     lost: str = ""
 
     @property
@@ -195,7 +209,7 @@ def _sent(artifacts: Artifacts, mail_post: Post, claimed: Sequence[_Mail]) -> It
         delivery = mail.delivery
         try:
             message = artifacts.load(Artifact.read(delivery.message), Path).read_bytes()
-            outcome = mail_post.give(message, mail.people, mail.name)
+            outcome = _given(mail, message, mail_post)
         except StorageError as error:
             why = f"the mail is no longer stored ({error.what}): make the report again"
             outcome = Outcome(failed=dict.fromkeys(mail.people, why))
@@ -208,6 +222,28 @@ def _sent(artifacts: Artifacts, mail_post: Post, claimed: Sequence[_Mail]) -> It
             "failed": {**outcome.failed},
         }
         yield mail, Note(ATTEMPTED, body)
+
+
+def _given(mail: _Mail, message: bytes, mail_post: Post) -> Outcome:
+    """Hand a page over: one mail for those whom code and settings name, and one for each subscriber."""
+    outcome = Outcome()
+    if together := [one for one in mail.people if one not in mail.leaving]:
+        outcome.add(mail_post.give(message, together, mail.name))
+    for one in mail.people:
+        if one in mail.leaving:
+            identity = f"{mail.subject}/{mail.delivery.digest}/{one}"
+            own = personal(message, identity, mail.leaving[one])
+            outcome.add(mail_post.give(own, [one], f"{digest_json([one])[:8]}-{mail.name}"))
+    return outcome
+
+
+def _by_topic(
+    spec: ReportSpec, chosen: ReportSettings, delivery: Delivery, settings: Settings, state: Path, ledger: Ledger
+) -> dict[str, Leaving]:
+    """Those who get a page as subscribers of its topic alone, and how each gets no more of it."""
+    customer, topic = delivery.customer, topic_of(spec.name, delivery.customer)
+    named = {*spec.recipients.get(customer, ()), *chosen.subscribers(spec.name, customer)}
+    return {one: leaving(settings, state, topic, one) for one in of_topic(ledger, topic) if one not in named}
 
 
 def _sentence(one: dict[str, Any]) -> str:

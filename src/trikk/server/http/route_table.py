@@ -16,6 +16,7 @@ from trikk.server.http.handlers import model_actions as models
 from trikk.server.http.handlers import run_actions as act
 from trikk.server.http.handlers import run_detail_handlers as details
 from trikk.server.http.handlers import run_handlers as runs
+from trikk.server.http.handlers import subscription_handlers as topics
 from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.openapi import description
 from trikk.server.http.paging import PageQuery
@@ -30,6 +31,7 @@ _RUN, _BACKFILL, _TRIGGER, _MODEL, _MONITOR = (
     f"{API}/monitors/{{monitor}}",
 )
 _INCIDENT = f"{API}/incidents/{{incident:path}}"
+_SUBSCRIPTIONS = f"{API}/subscriptions"
 
 
 def describe_api(_: Doors, __: Call) -> Answer[dict[str, Any]]:
@@ -114,6 +116,19 @@ ROUTES = (
         content=BYTES_TYPE,
         statuses=(200, 206),
         refusals=(416,),
+    ),
+    Route("GET", _SUBSCRIPTIONS, topics.list_subscriptions, query=topics.SubscriptionsQuery, role=Role.OPERATOR),
+    Route("POST", _SUBSCRIPTIONS, topics.subscribe, body=topics.NewSubscription, statuses=(200, 202)),
+    Route("POST", f"{_SUBSCRIPTIONS}/remove", topics.unsubscribe, body=topics.NamedSubscription),
+    *(
+        # Open: whoever has the mail has the link, and a mail program that follows it has no token of ours.
+        Route(method, path, handler, content=topics.HTML_TYPE, query=topics.LinkQuery, is_open=True, body=bytes)
+        for method, path, handler in (
+            ("GET", "/unsubscribe", topics.show_unsubscribe_page),
+            ("POST", "/unsubscribe", topics.follow_unsubscribe_link),
+            ("GET", "/confirm", topics.show_confirm_page),
+            ("POST", "/confirm", topics.follow_confirm_link),
+        )
     ),
     Route("GET", f"{API}/audit", access.read_audit, query=PageQuery, role=Role.ADMIN),
     Route("GET", f"{API}/tokens", access.list_tokens, role=Role.ADMIN),

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from trikk.web.connections import Connections
 
 _MOST_QUERIES = 50
-_WRITTEN_DOWN = ("pipeline", "step", "name", "role", "environment", "code", "tick", "until", "why", "by")
+_WRITTEN_DOWN = (
+    *("pipeline", "step", "name", "role", "environment", "code", "tick", "until", "why", "by"),
+    *("topic", "address", "agreed"),
+)
 """What of a body gets into the log of changes. Parameters and payloads do not: they may hold anything."""
 
 

@@ -1,0 +1,72 @@
+"""`trikk subscribe`, `trikk unsubscribe`, `trikk subscriptions`: who gets what is sent to a topic."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from trikk.cli.audited import audited
+from trikk.cli.printing import echo, json_option, print_json, table, user_name, when
+from trikk.execution.project import Project
+
+
+@click.command()
+@click.argument("topic")
+@click.argument("address")
+@click.option("--agreed", is_flag=True, help="They have agreed, so that nobody needs to ask them.")
+@json_option
+@audited("subscribe", "topic", "address", "agreed")
+def subscribe(topic: str, address: str, agreed: bool, as_json: bool) -> None:
+    """Have ADDRESS get what is sent to TOPIC; a mail asks whether they want it.
+
+    TOPIC is a name that `mail(..., to="topic:NAME")` or a channel uses, or report/NAME, table/NAME, stream/NAME.
+    ADDRESS is a mail address, or sns:arn:aws:sns:REGION:ACCOUNT:NAME.
+    """
+    from trikk.mailing.topics.subscribing import add_subscriber
+    from trikk.mailing.topics.subscriptions import Standing
+
+    change = add_subscriber(Project.open(), topic, address, by=user_name(), agreed=agreed, at=time.time())
+    if as_json:
+        print_json(change.to_json())
+    elif change.subscription is not None and change.subscription.state is Standing.ASKED:
+        echo(f"{address} was asked{'' if change.changed else ' already'}, and gets {topic} once they confirm")
+    else:
+        echo(f"{address} {'gets' if change.changed else 'got before, and gets,'} what is sent to {topic}")
+
+
+@click.command()
+@click.argument("topic")
+@click.argument("address")
+@json_option
+@audited("unsubscribe", "topic", "address")
+def unsubscribe(topic: str, address: str, as_json: bool) -> None:
+    """Have ADDRESS get nothing more of TOPIC."""
+    from trikk.mailing.topics.subscribing import remove_subscriber
+
+    change = remove_subscriber(Project.open(), topic, address, by=user_name(), at=time.time())
+    if as_json:
+        print_json(change.to_json())
+    else:
+        echo(f"{address} gets nothing of {topic}" + ("" if change.changed else "; it did not before"))
+
+
+@click.command()
+@click.argument("topic", required=False)
+@json_option
+def subscriptions(topic: str | None, as_json: bool) -> None:
+    """List who subscribes to what, or to TOPIC."""
+    from trikk.mailing.topics.subscriptions import all_subscriptions, check_topic
+
+    wanted = None if topic is None else check_topic(topic)
+    listed = [one for one in all_subscriptions(Project.open().journal) if wanted in (None, one.topic)]
+    if as_json:
+        print_json({"subscriptions": [one.to_json() for one in listed], "next": None})
+    elif not listed:
+        echo(
+            "nobody subscribes"
+            + ("; begin with: trikk subscribe TOPIC ADDRESS" if topic is None else f" to {topic}")
+        )
+    else:
+        rows = [[one.topic, one.address, one.state, when(one.since), one.by] for one in listed]
+        table(["TOPIC", "ADDRESS", "STATE", "SINCE", "BY"], rows)

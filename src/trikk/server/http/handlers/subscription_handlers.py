@@ -1,0 +1,142 @@
+"""Requests on topics and who subscribes to them, and the pages of the links that mails have."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from trikk.core.record import Record
+from trikk.mailing.topics.links import CONFIRM, UNSUBSCRIBE
+from trikk.mailing.topics.subscribing import add_subscriber, follow_link, look_at_link, remove_subscriber
+from trikk.mailing.topics.subscriptions import Change, Standing, Subscription, all_subscriptions
+from trikk.server.http.doors import Doors
+from trikk.server.http.paging import PageQuery, page_of
+from trikk.server.http.routes import Answer, Call, Given, who
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+HTML_TYPE = "text/html"
+_HEADERS = {
+    # The address has the token: no other site may learn it, and nothing of the page is kept or framed.
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "referrer-policy": "same-origin",  # with none at all, the page's own form would come from Origin: null
+    "x-content-type-options": "nosniff",
+}
+_STYLE = "font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:3em auto;padding:0 1em;"
+Topic = Annotated[
+    str, Meta(min_length=1, max_length=320, description="city, report/NAME, table/NAME, stream/NAME.")
+]
+Address = Annotated[str, Meta(min_length=3, max_length=320, description="A mail address, or sns:ARN.")]
+
+
+class NewSubscription(Given, frozen=True):
+    """Who is to get what; unless they have agreed, or it is the caller's own address, a mail asks them."""
+
+    topic: Topic
+    address: Address
+    agreed: bool = False
+    by: str = ""
+
+
+class NamedSubscription(Given, frozen=True):
+    """Who is to get nothing more of what."""
+
+    topic: Topic
+    address: Address
+    by: str = ""
+
+
+class SubscriptionsQuery(PageQuery, frozen=True):
+    """Which subscriptions are listed."""
+
+    topic: Topic | None = None
+
+
+class LinkQuery(Given, frozen=True):
+    """What a link of a mail holds."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
+class SubscriptionsPage(Record, frozen=True):
+    """Subscriptions by topic and address."""
+
+    subscriptions: list[Subscription]
+    next: str | None
+
+
+def list_subscriptions(doors: Doors, call: Call) -> Answer[SubscriptionsPage]:
+    """List who subscribes to what."""
+    query: SubscriptionsQuery = call.query
+    listed = [
+        one
+        for one in all_subscriptions(doors.site.project.journal)
+        if query.topic in (None, one.topic) and _cursor(one) > (query.cursor or "")
+    ]
+    return Answer(SubscriptionsPage(*page_of(sorted(listed, key=_cursor), query.limit, _cursor)))
+
+
+def subscribe(doors: Doors, call: Call) -> Answer[Change]:
+    """Have an address get what is sent to a topic, after asking it."""
+    body: NewSubscription = call.body
+    site, by = doors.site, who(call)
+    change = add_subscriber(site.project, body.topic, body.address, by=by, agreed=body.agreed, at=site.clock.now())
+    is_asked = change.subscription is not None and change.subscription.state is Standing.ASKED
+    return Answer(change, 202 if is_asked else 200)
+
+
+def unsubscribe(doors: Doors, call: Call) -> Answer[Change]:
+    """Have an address get nothing more of a topic."""
+    body: NamedSubscription = call.body
+    site = doors.site
+    return Answer(remove_subscriber(site.project, body.topic, body.address, by=who(call), at=site.clock.now()))
+
+
+def show_unsubscribe_page(doors: Doors, call: Call) -> Response:
+    """Ask whether to unsubscribe; nothing is changed, since programs that look at mails follow their links."""
+    ticket, standing = look_at_link(doors.site.project, call.query.token, UNSUBSCRIBE)
+    if standing is None:
+        return _page(f"{ticket.address} does not get mails of {ticket.topic}.")
+    return _page(f"Shall {ticket.address} get no more mails of {ticket.topic}?", "Unsubscribe")
+
+
+def follow_unsubscribe_link(doors: Doors, call: Call) -> Response:
+    """Unsubscribe, as a page's button or a mail program does (RFC 8058)."""
+    ticket = follow_link(doors.site.project, call.query.token, UNSUBSCRIBE, at=doors.site.clock.now())
+    return _page(f"{ticket.address} gets no more mails of {ticket.topic}.")
+
+
+def show_confirm_page(doors: Doors, call: Call) -> Response:
+    """Ask whether somebody wants what they were asked about; nothing is changed."""
+    ticket, _ = look_at_link(doors.site.project, call.query.token, CONFIRM)
+    return _page(f"Shall {ticket.address} get mails of {ticket.topic}?", "Yes, send them")
+
+
+def follow_confirm_link(doors: Doors, call: Call) -> Response:
+    """Take somebody's yes."""
+    ticket = follow_link(doors.site.project, call.query.token, CONFIRM, at=doors.site.clock.now())
+    return _page(f"{ticket.address} gets mails of {ticket.topic} from now on. Each has a link to unsubscribe.")
+
+
+def _cursor(one: Subscription) -> str:
+    return f"{one.topic} {one.address}"
+
+
+def _page(sentence: str, button: str = "") -> Response:
+    """A page that says one thing, and has a button that sends the same link as a POST."""
+    from starlette.responses import Response
+
+    form = (
+        f'<form method="post"><button name="List-Unsubscribe" value="One-Click">{escape(button)}</button></form>'
+    )
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Subscriptions</title>'
+        f'<meta name="viewport" content="width=device-width"></head><body style="{_STYLE}">'
+        f"<p>{escape(sentence)}</p>{form if button else ''}</body></html>"
+    )
+    return Response(text, headers=_HEADERS, media_type=HTML_TYPE)
