@@ -158,7 +158,7 @@ def _written(target: Target, rows: pl.LazyFrame, write: SqlWrite, name: str, dig
     label = ".".join(write.table)
     entry = {"identity": name, "target": label, "digest": digest, "written": datetime.now(UTC).isoformat()}
     if not target.claim(writes, entry):
-        [earlier] = target.rows(f"SELECT digest, rows FROM {writes} WHERE identity = {target.mark}", [name])
+        [earlier] = target.rows(f'SELECT "digest", "rows" FROM {writes} WHERE "identity" = {target.mark}', [name])
         if earlier[0] != digest:
             raise PermanentError(
                 f"other rows were written as {name} before, or in another way",
@@ -168,7 +168,7 @@ def _written(target: Target, rows: pl.LazyFrame, write: SqlWrite, name: str, dig
         return int(earlier[1]), True
     _make_table(target, rows, write)
     count = _MODES[write.mode](target, rows, write)
-    target.execute(f"UPDATE {writes} SET rows = {target.mark} WHERE identity = {target.mark}", [count, name])
+    target.execute(f'UPDATE {writes} SET "rows" = {target.mark} WHERE "identity" = {target.mark}', [count, name])
     target.commit()
     return count, False
 
@@ -181,8 +181,8 @@ def _make_writes(target: Target, write: SqlWrite, writes: str) -> None:
     text = "VARCHAR(2000)"
     try:
         target.execute(
-            f"CREATE TABLE IF NOT EXISTS {writes} (identity {text} PRIMARY KEY, target {text} NOT NULL,"
-            f" digest {text} NOT NULL, rows BIGINT, written {text} NOT NULL)"
+            f'CREATE TABLE IF NOT EXISTS {writes} ("identity" {text} PRIMARY KEY, "target" {text} NOT NULL,'
+            f' "digest" {text} NOT NULL, "rows" BIGINT, "written" {text} NOT NULL)'  # Redshift reserves the first
         )
     except Exception:
         if not target.columns(place):

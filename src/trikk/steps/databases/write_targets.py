@@ -168,14 +168,18 @@ class Postgres(Target):
     def failure(self, error: Exception) -> Exception | None:
         import psycopg
 
-        if isinstance(error, psycopg.OperationalError):
+        # Two that make one table at once: the later one finds it at another attempt.
+        made_meanwhile = isinstance(error, psycopg.errors.DuplicateTable) or (
+            isinstance(error, psycopg.errors.UniqueViolation) and error.diag.schema_name == "pg_catalog"
+        )
+        if made_meanwhile or isinstance(error, psycopg.OperationalError):
             return self._lost(error)
         return self._refused(error) if isinstance(error, psycopg.Error | UnicodeError) else None
 
     def _connect(self) -> Any:
         link = postgres_link(self.address)
         link.autocommit = True  # else psycopg begins transactions of its own
-        link.execute("SET TIME ZONE 'UTC'")
+        link.execute("SET TimeZone TO 'UTC'")
         link.execute(self.session)
         return link
 
@@ -208,7 +212,7 @@ class Redshift(Postgres):
     def claim(self, table: str, values: Mapping[str, object]) -> bool:
         # Its keys are for the planner alone: only the lock keeps two attempts apart.
         self.lock(table)
-        if self.rows(f"SELECT 1 FROM {table} WHERE identity = {self.mark}", [values["identity"]]):
+        if self.rows(f'SELECT 1 FROM {table} WHERE "identity" = {self.mark}', [values["identity"]]):
             return False
         names, marks = ", ".join(map(sql_name, values)), ", ".join([self.mark] * len(values))
         self.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
