@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 from tests.execution.command import Folder
 
 from trikk.alerts.config import DEFAULTS, alert_settings
@@ -20,12 +22,16 @@ from trikk.alerts.rules.kinds import checked
 from trikk.alerts.rules.rule import Reading, Scene
 from trikk.alerts.rules.runs import FailureRule
 from trikk.alerts.rules.sources import see
-from trikk.core.errors import ProjectError, UsageError
+from trikk.core.errors import ParameterError, ProjectError, UsageError
 from trikk.core.settings import load_settings
 from trikk.execution.project import Project
+from trikk.execution.upkeep.cost_report import By, cost_report, since_day
 from trikk.execution.upkeep.run_costs import Spending, cost_of
+from trikk.models.registry import Registry
+from trikk.models.version import ModelVersion
 from trikk.runs.cost import Usage
 from trikk.runs.journals.lease import Holder
+from trikk.storage.artifact import Artifact
 
 PRICES = '[costs]\ncurrency = "EUR"\ncore_hour = 1.0\n'
 START = datetime(2020, 3, 1, tzinfo=UTC)
@@ -46,11 +52,19 @@ class Runs:
         self.graph = self.project.keep_json({"nodes": [node]})
 
     def add(
-        self, ended: datetime, hours: float, pipeline: str = "nightly", *, state: str = "succeeded", kind: str = ""
+        self,
+        ended: datetime,
+        hours: float,
+        pipeline: str = "nightly",
+        *,
+        state: str = "succeeded",
+        kind: str = "",
+        branch: str = "",
     ) -> str:
         self.count += 1
         run, journal, start = f"r{self.count:011}", self.project.journal, ended - timedelta(hours=hours)
         body: dict[str, Any] = {"parameters": {}, "origin": {"kind": kind or "manual"}, "graph": self.graph}
+        body["lock"] = {"git": {"branch": branch}}
         journal.create(run, pipeline, body, at=start.timestamp())
         journal.append(run, "run.started", {}, at=start.timestamp())
         journal.append(run, "step.started", {"step": "fit", "attempt": 1}, at=start.timestamp())
@@ -281,3 +295,52 @@ def test_show_tells_the_cost_and_a_watch_the_budget(tmp_path: Path) -> None:
     assert "no price is set for gb_hour, estimated from what its steps ask for" in text
     looked = folder.good("watch", "--once")
     assert [one["incident"] for one in looked["changes"]] == ["_all.dear-1"]
+
+
+def test_costs_agree_however_they_are_added_up(runs: Runs) -> None:
+    runs.add(at(-40), 5.0)  # before what is asked for
+    first = runs.add(at(0), 1.0, branch="main")
+    runs.add(at(1), 2.0, branch="faster", state="failed")
+    runs.add(at(2), 4.0, "hourly")
+    runs.add(at(3), 8.0, "hourly", state="running")  # it has not ended
+    model = ModelVersion("people", 1, Artifact("0" * 64, "pickle", 1, {}), run=first)
+    Registry(runs.project.journal).register(model)
+    since = since_day("2020-03-01", at(9).timestamp(), ZoneInfo("Europe/Oslo"))
+    lines = {}
+    for by in By:
+        report = cost_report(Project.open(runs.project.root), by, since, at(9).timestamp())
+        lines[by] = {line.name: (line.runs, line.seconds / 3600, line.amount) for line in report.lines}
+        total = report.total
+        assert (total.runs, total.seconds, total.core_hours, total.amount) == (3, 7 * 3600.0, 7.0, 7.0)
+        assert sum(line.amount or 0.0 for line in report.lines) == pytest.approx(7.0)
+        assert (report.currency, report.missing, report.not_counted) == ("EUR", [], 0)
+    assert lines[By.PIPELINE] == {"hourly": (1, 4.0, 4.0), "nightly": (2, 3.0, 3.0)}
+    assert lines[By.STEP] == {"hourly.fit": (1, 4.0, 4.0), "nightly.fit": (2, 3.0, 3.0)}
+    assert lines[By.BRANCH] == {"-": (1, 4.0, 4.0), "faster": (1, 2.0, 2.0), "main": (1, 1.0, 1.0)}
+    assert lines[By.MODEL] == {"-": (2, 6.0, 6.0), "people:1": (1, 1.0, 1.0)}
+    assert lines[By.RUN][first] == (1, 1.0, 1.0)
+    assert since_day(None, at(40).timestamp(), ZoneInfo("UTC")) == datetime(2020, 3, 11, tzinfo=UTC).timestamp()
+    with pytest.raises(ParameterError, match="is not a day"):
+        since_day("yesterday", 0.0, ZoneInfo("UTC"))
+
+
+def test_what_an_older_build_kept_of_a_run_is_completed_while_its_events_are_there(runs: Runs) -> None:
+    run = runs.add(at(0), 1.0, branch="main")
+    row = runs.project.journal.row(run)
+    old = {"runs": {run: {"ended": row.ended, "steps": {"fit": [3600.0, 0.0, 0.0]}}}}
+    runs.project.journal.add("cost/2020-03-01", "runs.spent", old, at=at(1).timestamp())
+    spending = Spending(runs.project)
+    assert spending.ended([replace(row, forgotten=True)], 0.0) == {run: {"fit": Usage(3600.0)}}
+    spending = Spending(runs.project)
+    assert spending.ended([row], 0.0) == {run: {"fit": Usage(3600.0, seconds=3600.0)}}
+    assert spending.branches == {run: "main"}
+
+
+def test_the_command_shows_costs_and_says_what_prices_are_missing(tmp_path: Path) -> None:
+    Runs(tmp_path, "").add(datetime.now(UTC) - timedelta(hours=1), 2.0)
+    folder = Folder(tmp_path)
+    assert folder.good("costs")["total"]["amount"] is None
+    shown = folder.trikk("costs", "--by", "step").out
+    assert re.search(r"nightly.fit +1 +2 ?h.* +2.000 +-", shown), shown
+    assert "no prices are set" in shown
+    assert folder.refused("costs", "--since", "never")["what"] == "never is not a day"

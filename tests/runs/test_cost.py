@@ -41,7 +41,7 @@ def cores(events: list[Event], until: float = 1e6) -> dict[str, float]:
 
 def test_an_attempt_costs_its_seconds_by_cores_memory_and_accelerators() -> None:
     spent = usage(run(started(5), succeeded(20, 10.0), (20, "run.succeeded", {})), NEEDS, 99)
-    assert spent == {"fit": Usage(20.0, 40.0, 10.0)}
+    assert spent == {"fit": Usage(20.0, 40.0, 10.0, 10.0)}
     cost = Cost.of(spent, Prices("NOK", core_hour=3.6, gb_hour=0.36, gpu_hour=36.0))
     assert cost.amount == pytest.approx(0.02 + 0.004 + 0.1)
     assert cost.to_json() == {"amount": 0.124, "currency": "NOK"}

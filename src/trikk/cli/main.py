@@ -27,6 +27,7 @@ COMMANDS = {
     "approve": ("run_commands.approval_commands", "Say yes to what a run asks, and go on with it."),
     "refuse": ("run_commands.approval_commands", "Say no to what a run asks, and go on with it."),
     "cancel": ("run_commands.execute", "Stop a run."),
+    "costs": ("run_commands.costs_command", "Show what runs took and cost: by step, pipeline, branch, model."),
     "compare": ("run_commands.experiments", "Show runs side by side: parameters, metrics, data."),
     "artifacts": ("run_commands.experiments", "List what a run made and logged; write or open one of them."),
     "sweep": ("run_commands.experiments", "Search for good parameters: a run for each, ranked."),

@@ -30,14 +30,17 @@ _ENDS = (EventKind.STEP_STARTED, EventKind.STEP_SUCCEEDED, EventKind.STEP_FAILED
 
 
 class Usage(Record, frozen=True):
-    """What was taken: cores, gigabytes of 10**9 bytes and accelerators, each times seconds."""
+    """What was taken: cores, gigabytes of 10**9 bytes and accelerators, each times seconds; and the seconds."""
 
     core: float = 0.0
     gb: float = 0.0
     gpu: float = 0.0
+    seconds: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.core + other.core, self.gb + other.gb, self.gpu + other.gpu)
+        return Usage(
+            self.core + other.core, self.gb + other.gb, self.gpu + other.gpu, self.seconds + other.seconds
+        )
 
 
 class Need(Record, frozen=True):
@@ -57,7 +60,7 @@ class Need(Record, frozen=True):
 
     def over(self, seconds: float) -> Usage:
         """What is taken in so many seconds."""
-        return Usage(self.cpus * seconds, self.memory / GB * seconds, self.gpus * seconds)
+        return Usage(self.cpus * seconds, self.memory / GB * seconds, self.gpus * seconds, seconds)
 
 
 class Prices(Record, frozen=True):

@@ -238,6 +238,13 @@ def test_metrics_tell_of_runs_triggers_and_parts(server: RunningServer, added: d
     assert server.metric("trikk_server_fires") == 1
 
 
+def test_costs_are_added_up_as_the_command_does(server: RunningServer, added: dict[str, object]) -> None:
+    costs = server.get("/costs", by="step", since="2020-01-01")
+    assert costs["total"]["runs"] >= 1
+    assert any(line["name"].startswith("add.") and line["seconds"] > 0 for line in costs["lines"])
+    assert server.get("/costs", 422, since="2020-02-30")["what"] == "2020-02-30 is not a day"
+
+
 def test_nothing_is_there_yet(server: RunningServer) -> None:
     assert server.get("/models")["models"] == []
     assert server.get("/models/people", 404)["next"]

@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 ALL_PIPELINES = "_all"
 """The subject of a rule on what all pipelines cost together; no pipeline can be called so."""
 
-RESUMED_WITHIN = timedelta(days=7)
-"""A run that was created longer than this before a day or month does not count in it, though it ended there."""
-
 _STATES = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.RUNNING)
-_PAGE = 5000
 _SHOWN = 3
 
 
@@ -106,11 +102,12 @@ class CostRule(PipelineRule, frozen=True, kw_only=True):
 
     def _of_periods(self, project: Project, pipeline: str, now: datetime, prices: Prices) -> tuple[Point, ...]:
         """Each of the last days or months; the one under way counts as soon as it has cost too much."""
-        from trikk.execution.upkeep.run_costs import Spending
+        from trikk.execution.upkeep.run_costs import Spending, ended_since
 
         zone = ZoneInfo(project.settings.timezone)
         spans = periods(self.per, now, zone, self.windows)
-        rows = _ended_since(project, None if pipeline == ALL_PIPELINES else pipeline, spans[0].start, now)
+        of = None if pipeline == ALL_PIPELINES else pipeline
+        rows = ended_since(project, of, spans[0].start.timestamp(), now.timestamp())
         spent = Spending(project).ended(rows, now.timestamp())
         budget = money(self.costs_more_than, prices.currency)
         points = []
@@ -190,20 +187,6 @@ def _facts(cost: Cost, budget: str) -> dict[str, JSON]:
     if cost.missing:
         facts["no price for"] = ", ".join(cost.missing)
     return facts
-
-
-def _ended_since(project: Project, pipeline: str | None, start: datetime, now: datetime) -> list[RunRow]:
-    """The runs that ended from a time up to now. They are listed by creation, so that it looks back further."""
-    earliest = (start - RESUMED_WITHIN).timestamp()
-    first, last = start.timestamp(), now.timestamp()
-    rows: dict[str, RunRow] = {}
-    offset = 0
-    while True:
-        page = project.journal.runs(pipeline=pipeline, limit=_PAGE, offset=offset)
-        rows |= {row.id: row for row in page if row.ended is not None and first <= row.ended <= last}
-        if len(page) < _PAGE or page[-1].created < earliest:
-            return list(rows.values())
-        offset += _PAGE
 
 
 def _after(per: Per, first: date) -> date:

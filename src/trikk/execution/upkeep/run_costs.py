@@ -7,8 +7,8 @@ outlives the run's events, which clean-up drops.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from trikk.core.errors import StorageError
 from trikk.core.values import JSON
@@ -20,8 +20,21 @@ SPENT = "runs.spent"
 _BATCH = 200
 _DIGITS = 3
 
+_PAGE = 5000  # runs
+
+RESUMED_WITHIN = timedelta(days=7)
+"""A run that was created longer than this before a time does not count from then on, though it ended later."""
+
 Spent = dict[str, Usage]
 """What each step of a run took."""
+
+
+class _Kept(NamedTuple):
+    """What was read of a run that ended then, and its code's branch; None where an older build has kept it."""
+
+    ended: float
+    spent: Spent
+    branch: str | None
 
 
 class Spending:
@@ -29,12 +42,16 @@ class Spending:
 
     Args:
         project: whose runs.
+
+    Attributes:
+        branches: of the runs that `ended` was asked for, the branch that their code was on; "" if it was on none.
     """
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._graphs: dict[str, dict[str, Need]] = {}
-        self._days: dict[str, dict[str, tuple[float, Spent]]] = {}
+        self._days: dict[str, dict[str, _Kept]] = {}
+        self.branches: dict[str, str] = {}
 
     def of(self, run: str, now: float) -> Spent:
         """What a run took up to a time (seconds since 1970), from its events."""
@@ -50,12 +67,15 @@ class Spending:
                 continue
             day = f"{datetime.fromtimestamp(row.ended, UTC):%Y-%m-%d}"
             kept = self._kept(day).get(row.id)
-            if kept is not None and kept[0] == row.ended:
-                spent_by_run[row.id] = kept[1]
-            elif not row.forgotten:
-                spent_by_run[row.id] = self._read(self._project.journal.events(row.id), row.ended)
-                self._days[day][row.id] = row.ended, spent_by_run[row.id]
-                new.setdefault(day, {})[row.id] = {"ended": row.ended, "steps": _plain(spent_by_run[row.id])}
+            is_whole = kept is not None and kept.ended == row.ended and kept.branch is not None
+            if not is_whole and not row.forgotten:
+                events = self._project.journal.events(row.id)
+                kept = self._days[day][row.id] = _Kept(row.ended, self._read(events, row.ended), _branch(events))
+                record: dict[str, JSON] = {"steps": _plain(kept.spent), "branch": kept.branch}
+                new.setdefault(day, {})[row.id] = {"ended": row.ended, **record}
+            if kept is not None and kept.ended == row.ended:
+                spent_by_run[row.id] = kept.spent
+                self.branches[row.id] = kept.branch or ""
         for day, runs in new.items():
             self._keep(day, runs, now)
         return spent_by_run
@@ -76,13 +96,14 @@ class Spending:
             return last
         return now if lease.holder.is_alive() else min(now, lease.expires)
 
-    def _kept(self, day: str) -> dict[str, tuple[float, Spent]]:
+    def _kept(self, day: str) -> dict[str, _Kept]:
         if day not in self._days:
-            kept_spent: dict[str, tuple[float, Spent]] = {}
+            kept: dict[str, _Kept] = {}
             for entry in self._project.journal.entries(_subject(day)):
                 runs: Any = entry.body["runs"]
-                kept_spent |= {run: (one["ended"], _usages(one["steps"])) for run, one in runs.items()}
-            self._days[day] = kept_spent
+                for run, one in runs.items():
+                    kept[run] = _Kept(one["ended"], _usages(one["steps"]), one.get("branch"))
+            self._days[day] = kept
         return self._days[day]
 
     def _keep(self, day: str, runs: dict[str, JSON], now: float) -> None:
@@ -111,12 +132,34 @@ def added(spent: Iterable[Spent]) -> Spent:
     return sums
 
 
+def ended_since(project: Project, pipeline: str | None, first: float, last: float) -> list[RunRow]:
+    """The runs that ended between two times, of a pipeline or of all.
+
+    They are listed by creation, so that it looks back further, by `RESUMED_WITHIN`.
+    """
+    earliest = first - RESUMED_WITHIN.total_seconds()
+    rows: dict[str, RunRow] = {}
+    offset = 0
+    while True:
+        page = project.journal.runs(pipeline=pipeline, limit=_PAGE, offset=offset)
+        rows |= {row.id: row for row in page if row.ended is not None and first <= row.ended <= last}
+        if len(page) < _PAGE or page[-1].created < earliest:
+            return list(rows.values())
+        offset += _PAGE
+
+
+def _branch(events: Iterable[Event]) -> str:
+    """The branch that a run's code was on when it was last locked; "" if it was on none."""
+    locks: list[Any] = [lock for event in events if (lock := event.body.get("lock"))]
+    return str((locks[-1].get("git") or {}).get("branch") or "") if locks else ""
+
+
 def _subject(day: str) -> str:
     return f"cost/{day}"
 
 
 def _plain(spent: Spent) -> dict[str, JSON]:
-    return {step: [round(n, _DIGITS) for n in (u.core, u.gb, u.gpu)] for step, u in spent.items()}
+    return {step: [round(n, _DIGITS) for n in (u.core, u.gb, u.gpu, u.seconds)] for step, u in spent.items()}
 
 
 def _usages(steps: dict[str, list[float]]) -> Spent:

@@ -54,6 +54,7 @@ ROUTES = (
     Route(
         "POST", f"{API}/runs", runs.start_run, body=runs.NewRun, fields=Keyed, statuses=(201, 200), refusals=(404,)
     ),
+    Route("GET", f"{API}/costs", runs.show_costs, query=runs.CostsQuery),
     Route("GET", _RUN, runs.show_run),
     Route(
         "GET", f"{_RUN}/events", runs.follow_run, content=EVENTS_TYPE, fields=runs.StreamAfter, statuses=(200, 204)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, field
 
 from trikk.core.errors import UnknownName
 from trikk.core.values import JSON
 from trikk.execution.queued_run import enqueue
+from trikk.execution.upkeep.cost_report import By, CostReport, cost_report, since_day
 from trikk.runs.journals.journal import Cause
 from trikk.runs.journals.ledger import Added
 from trikk.runs.states import OVER, RunStatus
@@ -46,6 +48,20 @@ class StreamAfter(Given, frozen=True, rename={"last": "last-event-id"}):
     """Where in a stream a reader is."""
 
     last: Annotated[int, Meta(ge=0, le=_LARGEST_SEQ, description="The number of the last event.")] = 0
+
+
+class CostsQuery(Given, frozen=True):
+    """Which costs are shown, and by what they are added up."""
+
+    by: By = By.PIPELINE
+    since: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None  # a day; 30 days ago if not given
+
+
+def show_costs(doors: Doors, call: Call) -> Answer[CostReport]:
+    """Show what the runs took and cost that have ended, estimated from what steps ask for."""
+    project, now = doors.site.project, doors.site.clock.now()
+    since = since_day(call.query.since, now, ZoneInfo(project.settings.timezone))
+    return Answer(cost_report(project, call.query.by, since, now))
 
 
 def list_pipelines(doors: Doors, _: Call) -> Answer[PipelinesDocument]:
