@@ -154,6 +154,7 @@ def test_without_a_section_failures_go_to_files(tmp_path: Path) -> None:
         "server away",
         "server in trouble",
         "message set aside",
+        "stream late",
     }
     assert found.route("alarm") == found.route("info") == ("file",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_settings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from trikk.runs.journals.server_beats import Server
 from trikk.runs.living_servers import LOST_AFTER, living
 from trikk.server.presence.absence import note_absence
 from trikk.server.schedule import trigger_standing
-from trikk.server.sources.source_memory import Memory
+from trikk.server.sources.source_memory import Kind, Memory
+from trikk.streams.stream_state import StreamStatus
 from trikk.testing import MemoryJournal
 from trikk.triggers import Cron, FileArrived, Message
 from trikk.triggers.declared import AnyTrigger, Declared
@@ -327,3 +329,29 @@ def test_they_can_be_changed_named_and_left_out(tmp_path: Path) -> None:
         checked({"name": "late", "kind": "trigger did not come", "pipeline": "nightly"})
     settings = alert_settings(Settings(root=tmp_path, name="x", alerts={"defaults": False}))
     assert settings.rules == ()
+
+
+def test_a_stream_that_brings_nothing_is_late_until_it_is_there_again(world: World, tmp_path: Path) -> None:
+    section = {"from": "inbox/*.jsonl", "table": "readings", "expected": "5m"}
+    world.project.settings = replace_settings(world.project.settings, streams={"readings": section})
+    began = world.at
+    world.beat(says=said(began=began, last=None))
+    assert world.changes() == []
+    world.now += timedelta(minutes=4)
+    world.beat(says=said(began=began, last=world.at))
+    world.now += timedelta(minutes=6)
+    world.beat()
+    assert world.bad() == {"stream/readings.late": "the last rows came 2026-03-26 12:04 UTC, expected every 5 min"}
+    assert world.changes() == ["stream/readings.late opened"]
+    world.beat(says=said(began=began, last=world.at))
+    assert world.changes() == ["stream/readings.late resolved"]
+    world.now += timedelta(minutes=1)
+    away = {"what": "the broker is away", "next": "", "since": (world.now - timedelta(minutes=3)).isoformat()}
+    Memory(world.project.journal, "stream/readings", "").set_aside("a/0/1", "no JSON", {}, world.at)
+    Memory(world.project.journal, "stream/readings", "").begin_or_move(Kind.BEGUN, {}, world.at)
+    world.beat(says={**said(began=began, last=world.at), "source stream/readings": away})
+    assert set(world.bad()) == {"stream/readings.trouble", "stream/readings.set_aside"}
+
+
+def said(**status: Any) -> dict[str, Any]:
+    return {"stream readings": StreamStatus(stream="readings", **status).to_json()}

@@ -53,6 +53,7 @@ from trikk.alerts.rules.labels import LabelRule
 from trikk.alerts.rules.rule import DAY, Rule
 from trikk.alerts.rules.runs import AskRule, FailureRule
 from trikk.alerts.rules.serving.server_rules import AwayRule, SetAsideRule, TroubleRule
+from trikk.alerts.rules.serving.stream_rules import LateRule
 from trikk.alerts.rules.serving.trigger_rules import TickRule, UsualRule, WaitRule
 from trikk.core.errors import ProjectError, UsageError
 from trikk.core.names import check_name
@@ -70,6 +71,7 @@ DEFAULTS: tuple[Rule, ...] = (
     WaitRule(name="waits"),
     AwayRule(name="away", escalate_after=DAY),
     TroubleRule(name="trouble", escalate_after=DAY),
+    LateRule(name="late", escalate_after=DAY),
     SetAsideRule(name="set_aside"),
 )
 _KEYS = ("url", "digest", "defaults", "channels", "routes", "rule")

@@ -34,6 +34,10 @@ COMMANDS = {
     "mirror": ("run_commands.experiments", "Copy finished runs to an MLflow server."),
     "triggers": ("server_commands.trigger_commands", "List what starts runs by itself, show it, pause it."),
     "fire": ("server_commands.trigger_commands", "Start a trigger's run by hand."),
+    "streams": (
+        "server_commands.stream_commands",
+        "List what is read into tables; try again what was set aside.",
+    ),
     "tables": ("table_commands", "List tables, or show one: columns, rows, versions."),
     "models": (
         "model_commands.registered_models",

@@ -49,6 +49,10 @@
     pipeline = "nightly"
     cron = "0 4 * * *"
 
+    [streams.NAME]                     # what a server keeps reading into a table: see trikk.streams
+    from = "mqtt://broker/plant/+/readings"
+    table = "readings"
+
 Secrets never stand in it, and one that does is refused: `${NAME}` in an address is read from the environment.
 """
 
@@ -104,6 +108,7 @@ _KEYS = {
     "pools",
     "telemetry",
     "logs",
+    "streams",
 }
 _STORAGE = {"artifacts", "tables", "journal", "keep"}
 _TRACKING = {"mlflow"}
@@ -147,6 +152,7 @@ class Settings:
     pools: dict[str, int] = field(default_factory=dict, hash=False)
     telemetry: dict[str, str] = field(default_factory=dict, hash=False)
     log_format: LogFormat = LogFormat.TEXT
+    streams: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def tracking_server(self) -> str:
@@ -240,7 +246,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
             storage["keep"] = seconds(storage["keep"], what="storage.keep")
     tracking = data.get("tracking", {})
     _check_tracking(file, tracking)
-    for section in ("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry", "logs"):
+    for section in ("alerts", "reports", "costs", "triggers", "server", "pools", "telemetry", "logs", "streams"):
         if not isinstance(data.get(section, {}), dict):
             mend = f"write [{section}], and its settings below it"
             raise ProjectError(f"{section} must be a section", where=str(file), next=mend)
@@ -253,7 +259,7 @@ def load_settings(root: Path, *, stored: bool = False) -> Settings:
     if "log_limit" in data:
         with _of(file):
             lists["log_limit"] = bytes_of(data["log_limit"], what="log_limit")
-    kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools", "telemetry")
+    kept = ("isolation", "max_parallel", "alerts", "reports", "costs", "triggers", "pools", "telemetry", "streams")
     rest: dict[str, Any] = {k: data[k] for k in kept if k in data}
     rest["server"] = _server(file, data.get("server", {}))
     rest["log_format"] = _log_format(file, data.get("logs", {}))

@@ -160,12 +160,18 @@ class Client:
         """What it asks for when it connects, in MQTT 5: nothing."""
         return {}
 
+    def _new_client(self, *arguments: Any, **options: Any) -> Any:
+        """The library's client, which connects when it is told."""
+        from paho.mqtt.client import Client as PahoClient
+
+        return PahoClient(*arguments, **options)
+
     def _make(self, seconds: float) -> Any:
         from paho.mqtt import client as paho
         from paho.mqtt.enums import CallbackAPIVersion
 
         protocol = paho.MQTTv5 if self._five else paho.MQTTv311
-        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol, **self._identity())
+        client = self._new_client(CallbackAPIVersion.VERSION2, protocol=protocol, **self._identity())
         client.connect_timeout = seconds
         client.max_inflight_messages_set(INFLIGHT)
         client.max_queued_messages_set(0)

@@ -17,6 +17,7 @@ from trikk.server.queue.dispatcher import Dispatcher
 from trikk.server.queue.warm_launcher import open_launcher
 from trikk.server.site import Site
 from trikk.server.sources_part import SourcesPart
+from trikk.server.streams.streams_part import StreamsPart
 from trikk.triggers.declaration import Overlap
 
 _PART = "part "  # begins what is said of one
@@ -133,7 +134,7 @@ def parts_of(site: Site, *, triggers: bool) -> list[Part]:
     parts: list[Part] = [PresencePart(site), site.code, QueuePart(site, dispatcher), BackfillQueue(site)]
     if triggers:
         schedule = SchedulePart(site)
-        parts += [schedule, SourcesPart(site, lambda: schedule.adopted)]
+        parts += [schedule, SourcesPart(site, lambda: schedule.adopted), StreamsPart(site)]
     settings = site.project.settings.server
     # By older code, incidents of newer rules would end.
     parts.append(Looks(site.code, site.clock, launcher, lambda: not is_outdone(), settings.get("look", EVERY)))

@@ -22,6 +22,8 @@ from trikk.server.own_parts import parts_of, tell_of
 from trikk.server.parts import Parts
 from trikk.server.site import Site
 from trikk.server.sources_part import SourcesPart
+from trikk.server.streams.stream_metrics import StreamMetrics
+from trikk.server.streams.streams_part import StreamsPart
 
 GRACE = 15.0
 """Seconds from the signal to the end of the process, at most."""
@@ -89,6 +91,9 @@ class _Server:
         self._parts = Parts(site, parts, partial(tell_of, site))
         self._doors = Doors(site, self._parts, EventStreams(site.project), ServerMetrics(site))
         self._add_gauges()
+        for part in parts:
+            if isinstance(part, StreamsPart):
+                self._doors.metrics.collect_from(StreamMetrics(part.statuses, site.clock))
         self._connections = Connections(room_for(options.connections), _MAX_BODY, explain, "trikk.server")
 
     def _add_gauges(self) -> None:

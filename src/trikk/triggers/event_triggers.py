@@ -102,6 +102,25 @@ class FileArrived(Trigger, frozen=True, tag="file-arrived"):
         return f"For each new file {self.pattern}, once it has not changed for {changeless}"
 
 
+def check_reading(address: object) -> None:
+    """Check the address of a broker that messages are read from, as it is written.
+
+    Raises:
+        UsageError: if it is none, or holds a password, which is not repeated.
+    """
+    from trikk.publishing.broker_address import MQTT_WILDCARD, check_address
+
+    text = address if isinstance(address, str) else ""
+    if not text.startswith(("kafka://", "kafkas://", "mqtt://", "mqtts://")):
+        raise UsageError(
+            "messages come from a broker's address",
+            next="use kafka://host:9092/topic, or mqtt://user:${PASSWORD}@host/topic/+",
+        )
+    plain, question, options = text.partition("?")
+    is_mqtt = text.startswith("mqtt")
+    check_address((MQTT_WILDCARD.sub("x", plain) if is_mqtt else plain) + question + options)
+
+
 class Message(Trigger, frozen=True, tag="message"):
     """Comes due when a message has come: `Message("kafka://host:9092/topic")`, `Message("mqtt://host/sensors/+")`.
 
@@ -121,17 +140,8 @@ class Message(Trigger, frozen=True, tag="message"):
 
     def _check(self) -> None:
         super()._check()
-        from trikk.publishing.broker_address import MQTT_WILDCARD, check_address
-
-        text = self.address if isinstance(self.address, str) else ""
-        if not text.startswith(("kafka://", "kafkas://", "mqtt://", "mqtts://")):
-            raise UsageError(
-                "messages come from a broker's address",
-                next="use kafka://host:9092/topic, or mqtt://user:${PASSWORD}@host/topic/+",
-            )
-        plain, question, options = text.partition("?")
-        is_mqtt = text.startswith("mqtt")
-        check_address((MQTT_WILDCARD.sub("x", plain) if is_mqtt else plain) + question + options)
+        check_reading(self.address)
+        is_mqtt = self.address.startswith("mqtt")
         force_setattr(self, "within", seconds(self.within, what="within"))
         if (
             isinstance(self.batch, bool)

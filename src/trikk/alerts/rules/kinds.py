@@ -38,6 +38,7 @@ _CLASSES = {
     Kind.WAITS: "serving.trigger_rules.WaitRule",
     Kind.AWAY: "serving.server_rules.AwayRule",
     Kind.SET_ASIDE: "serving.server_rules.SetAsideRule",
+    Kind.LATE: "serving.stream_rules.LateRule",
     Kind.TROUBLE: "serving.server_rules.TroubleRule",
 }
 _KEYS_OF = {

@@ -57,6 +57,7 @@ class Kind(StrEnum):
     AWAY = "server away"
     TROUBLE = "server in trouble"
     SET_ASIDE = "message set aside"
+    LATE = "stream late"
     UNKNOWN = "unknown"
     """One that only a newer trikk knows."""
 

@@ -16,6 +16,7 @@ from trikk.server.http.handlers import model_actions as models
 from trikk.server.http.handlers import run_actions as act
 from trikk.server.http.handlers import run_detail_handlers as details
 from trikk.server.http.handlers import run_handlers as runs
+from trikk.server.http.handlers import stream_handlers as streams
 from trikk.server.http.handlers import subscription_handlers as topics
 from trikk.server.http.handlers import watch_handlers as watch
 from trikk.server.http.openapi import description
@@ -32,6 +33,7 @@ _RUN, _BACKFILL, _TRIGGER, _MODEL, _MONITOR = (
 )
 _INCIDENT = f"{API}/incidents/{{incident:path}}"
 _SUBSCRIPTIONS = f"{API}/subscriptions"
+_STREAM = f"{API}/streams/{{stream}}"
 
 
 def describe_api(_: Doors, __: Call) -> Answer[dict[str, Any]]:
@@ -91,6 +93,10 @@ ROUTES = (
     Route(
         "POST", "/hooks/{hook}", watch.call_webhook, body=bytes, statuses=(201, 200), refusals=(401,), is_open=True
     ),
+    Route("GET", f"{API}/streams", streams.list_streams),
+    Route("GET", _STREAM, streams.show_stream),
+    Route("POST", f"{_STREAM}/retry", streams.retry_set_aside, body=Said),
+    Route("POST", f"{_STREAM}/drop", streams.drop_set_aside, body=Said),
     Route("GET", f"{API}/tables", data.list_tables, query=PageQuery),
     Route("GET", f"{API}/tables/{{table}}", data.show_table, query=data.TableQuery),
     Route("GET", f"{API}/models", data.list_models, query=PageQuery),

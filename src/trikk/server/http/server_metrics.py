@@ -18,6 +18,7 @@ from trikk.web.prometheus import new_registry, samples
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
+    from prometheus_client.registry import Collector
 
     from trikk.alerts.incidents.book import Book
 
@@ -56,6 +57,10 @@ class ServerMetrics:
         from prometheus_client import Gauge
 
         Gauge(name, about, namespace=_NAMESPACE, registry=self._registry).set_function(read)
+
+    def collect_from(self, collector: Collector) -> None:
+        """Show what a collector gives at each look."""
+        self._registry.register(collector)
 
     def text(self) -> tuple[bytes, str]:
         """All of it in Prometheus' text format, and the media type that says so."""

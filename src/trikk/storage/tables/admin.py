@@ -167,5 +167,5 @@ def _write(entry: Mapping[str, Any]) -> TableWrite:
         rows=None if rows is None else int(rows),
         run=entry.get("trikk.run"),
         step=entry.get("trikk.step"),
-        identity=entry.get("trikk.identity"),
+        identity=entry.get("trikk.identity") or None,
     )

@@ -118,6 +118,10 @@ class Rewriting:
         rows = completed(rows.lazy(), old.lazy(), key).collect()
         return rows, old.height
 
+    def keys_near(self, rows: pl.DataFrame, key: tuple[str, ...]) -> pl.LazyFrame:
+        """The table's keys, but for those of files that hold none of the rows' by the ranges in the log."""
+        return self._scan(self._files.filter(_may_hold(self._files, rows, key))).select(key)
+
     def put_together(self) -> None:
         """Write the small files at the table's end anew as one, if there are many."""
         files = _tail(self._files)
@@ -250,10 +254,12 @@ def _may_hold(files: pl.DataFrame, rows: pl.DataFrame, key: tuple[str, ...]) -> 
     for name in key:
         keys = rows[name].unique().sort()
         least, greatest = _end(files, "min", name), _end(files, "max", name)
-        is_ordered = keys.dtype.is_integer() or keys.dtype in (pl.String, pl.Date)
+        is_ordered = keys.dtype.is_integer() or keys.dtype in (pl.String, pl.Date, pl.Datetime)
         if least is None or greatest is None or not is_ordered:
             continue
         least, greatest = least.cast(keys.dtype, strict=False), greatest.cast(keys.dtype, strict=False)
+        if keys.dtype == pl.Datetime:
+            greatest = greatest.dt.offset_by("1ms")  # delta-rs cuts them off to milliseconds
         between = keys.search_sorted(greatest, side="right") > keys.search_sorted(least, side="left")
         may &= between | least.is_null() | greatest.is_null()
     return may

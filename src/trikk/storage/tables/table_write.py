@@ -107,7 +107,7 @@ def commit(place: Place, write: Write, *, identity: str, origin: Mapping[str, st
     for attempt in range(_ATTEMPTS):
         # Anew in each attempt: the commit that came in between may have been this very write, by another process.
         table = place.open()
-        if table is not None and (earlier := find_identity(place, table, identity)) is not None:
+        if table is not None and identity and (earlier := find_identity(place, table, identity)) is not None:
             return earlier
         position_of = table.transaction_version if table is not None else lambda _: None
         check_positions(place.name, position_of, write.positions)
@@ -235,8 +235,8 @@ def prepared(place: Place, table: DeltaTable | None, write: Write) -> pl.DataFra
         return rows
     check_columns(schema, write.key, subject="the table", where=where)
     if write.mode == "append":
-        keys = pl.scan_delta(table).select(write.key)
-        return rows.lazy().join(keys, on=write.key, how="anti", maintain_order="left").collect()
+        keys = Rewriting(place, table).keys_near(rows, write.key) if is_plain(table) else pl.scan_delta(table)
+        return rows.lazy().join(keys.select(write.key), on=write.key, how="anti", maintain_order="left").collect()
     return rows
 
 
@@ -269,12 +269,14 @@ def _attempt(
     from deltalake import CommitProperties, Transaction
 
     expected = 0 if table is None else table.version() + 1
-    moved = [Transaction(advance.source, advance.after) for advance in write.positions]
+    marks = [Transaction(advance.source, advance.after) for advance in write.positions]
+    if notes["trikk.identity"]:
+        marks.append(Transaction(notes["trikk.identity"], expected))
 
     def properties(retries: int = 0) -> CommitProperties:
         return CommitProperties(
             custom_metadata={**notes, "trikk.inserted": str(inserted), "trikk.updated": str(updated)},
-            app_transactions=[Transaction(notes["trikk.identity"], expected), *moved],
+            app_transactions=marks,
             max_commit_retries=retries,
         )
 

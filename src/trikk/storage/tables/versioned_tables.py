@@ -193,14 +193,15 @@ class Tables:
             name: the table, made if it does not exist.
             write: the rows and how they go in.
             identity: deterministic name of this write, such as "run/step/item". A write that is already in the
-                table under this identity is not made again, whoever makes it and however often.
+                table under this identity is not made again, whoever makes it and however often. "" where the
+                write's positions tell: identities stay in the log for ever, and a stream writes each second.
             origin: who wrote, kept with the version: usually {"run": ..., "step": ...}.
 
         Raises:
             TableError: if the rows do not fit (nothing is written), the table is damaged, or others keep it busy.
             Overtaken: if the write has positions, and the table has left them.
         """
-        if not identity:
+        if not identity and not write.positions:
             raise UsageError("a write needs an identity")
         place = self._place(name)
         with self._lock(name):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from trikk.alerts.rules.rule import Kind, Point, Reading, Rule, Scene, Severity
 from trikk.alerts.rules.serving.served import is_served
+from trikk.alerts.rules.serving.stream_rules import STREAM
 from trikk.core.clock import iso
 from trikk.core.digests import digest_json
 from trikk.core.text import printable, shorten
@@ -88,15 +89,15 @@ class TroubleRule(Rule, frozen=True, kw_only=True):
     severity: Severity = Severity.ALARM
 
     def subjects(self, scene: Scene) -> Sequence[str]:
-        """The servers' parts, and each trigger of which a server speaks or spoke."""
+        """The servers' parts, and each trigger and stream of which a server speaks or spoke."""
         if not is_served(scene):
             return []
-        return [PARTS, *scene.project.journal.children(TRIGGERS)]
+        return [PARTS, *_sources(scene)]
 
     def readings(self, scene: Scene, subject: str) -> list[Reading]:
         """One point, good if no server complains."""
         begins = "part " if subject == PARTS else f"source {subject}"
-        title = "a server can't do its work" if subject == PARTS else f"the source of trigger {subject} is away"
+        title = "a server can't do its work" if subject == PARTS else f"{_source(subject)} is away"
         now = scene.now.timestamp()
         complaints = [
             (server, about, says)
@@ -118,7 +119,7 @@ class TroubleRule(Rule, frozen=True, kw_only=True):
 
     def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
         """Where it stands."""
-        return ["trikk doctor"] if subject == PARTS else [f"trikk triggers {subject}"]
+        return ["trikk doctor"] if subject == PARTS else [_command(subject)]
 
 
 class SetAsideRule(Rule, frozen=True, kw_only=True):
@@ -131,8 +132,8 @@ class SetAsideRule(Rule, frozen=True, kw_only=True):
     severity: Severity = Severity.WARNING
 
     def subjects(self, scene: Scene) -> Sequence[str]:
-        """Each trigger, since only what waits for messages ever has any."""
-        return scene.project.journal.children(TRIGGERS) if is_served(scene) else []
+        """Each trigger and stream, since only what waits for messages ever has any."""
+        return _sources(scene) if is_served(scene) else []
 
     def readings(self, scene: Scene, subject: str) -> list[Reading]:
         """One point, of the last such message."""
@@ -148,7 +149,30 @@ class SetAsideRule(Rule, frozen=True, kw_only=True):
 
     def commands(self, subject: str, point: Point | None, go_on: str = "") -> list[str]:  # noqa: ARG002
         """What has come before and since."""
-        return [f"trikk triggers {subject}"]
+        return [_command(subject)]
+
+
+def _sources(scene: Scene) -> list[str]:
+    """Where messages and files come from: the triggers, and `stream/NAME` for each stream."""
+    journal = scene.project.journal
+    return [*journal.children(TRIGGERS), *(f"{STREAM}{name}" for name in journal.children(f"source/{STREAM}"))]
+
+
+def _source(subject: str) -> str:
+    return (
+        f"stream {subject.removeprefix(STREAM)}"
+        if subject.startswith(STREAM)
+        else f"the source of trigger {subject}"
+    )
+
+
+def _command(subject: str) -> str:
+    """The command that shows a trigger or a stream."""
+    return (
+        f"trikk streams {subject.removeprefix(STREAM)}"
+        if subject.startswith(STREAM)
+        else f"trikk triggers {subject}"
+    )
 
 
 def code_trouble(scene: Scene) -> tuple[Server, dict[str, Any]] | None:

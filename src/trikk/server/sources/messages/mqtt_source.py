@@ -28,11 +28,10 @@ from trikk.pipeline.parameters.trigger_event import Event
 from trikk.publishing.broker_address import Address
 from trikk.publishing.mqtt_client import KEEPALIVE
 from trikk.runs.journals.journal import Journal
-from trikk.runs.journals.lease import Holder
-from trikk.runs.living_servers import living
 from trikk.server.sources.messages.mqtt_subscription import Subscription
+from trikk.server.sources.one_reader import OneReader
 from trikk.server.sources.payloads import LONGEST_ID, Unreadable, read_headers, read_id, read_payload
-from trikk.server.sources.source_memory import Kind, Memory
+from trikk.server.sources.source_memory import Memory
 
 _WAIT = 1.0  # seconds that a look waits for a message
 _ANSWER = 5.0  # seconds in which a broker that is there answers
@@ -90,8 +89,8 @@ class MqttSource:
         self.place = f"{address.label} for {trigger}"
         self.set_aside = (0, "")
         self._address = address
-        self._journal = journal
         self._memory = memory
+        self._reader = OneReader(memory, journal, clock)
         self._clock = clock
         self._id_place = id_place
         self._session = f"trikk-{project}-{trigger}-{digest_bytes(memory.adoption.encode())[:8]}"
@@ -141,30 +140,16 @@ class MqttSource:
         """Leave the session to the next server; the broker keeps what comes meanwhile."""
         if self._connection is not None:
             self._connection = self._connection.close()
-        latest = self._memory.latest()
-        if latest is not None and latest.get("holder") == Holder.current().to_json():
-            self._memory.begin_or_move(Kind.MOVED, {"holder": None}, self._clock.now())
+        self._reader.give_back()
 
     # ---- the session
 
     def _may_connect(self) -> bool:
-        """Whether this server has the session; it takes it where nobody has, or who had it is gone."""
-        latest, me = self._memory.latest(), Holder.current()
-        owner = None if latest is None or latest["holder"] is None else Holder.read(latest["holder"])
-        if owner == me:
-            return True
-        if self._connection is not None:
+        """Whether this server has the session; without it there is no connection."""
+        mine = self._reader.take()
+        if not mine and self._connection is not None:
             self._connection = self._connection.close()
-        if owner is not None and self._lives(owner):
-            return False
-        kind = Kind.BEGUN if latest is None else Kind.MOVED
-        return self._memory.begin_or_move(kind, {"holder": me.to_json()}, self._clock.now()) is not None
-
-    def _lives(self, owner: Holder) -> bool:
-        alive = owner.is_alive()
-        if alive is not None:
-            return alive
-        return owner in {server.holder for server in living(self._journal.servers(), self._clock.now())}
+        return mine
 
     def _connect(self) -> None:
         try:

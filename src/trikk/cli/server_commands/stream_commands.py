@@ -1,0 +1,117 @@
+"""`trikk streams`: what servers read into tables, how far they are, and what was set aside."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trikk.cli.audited import audited, by_word
+from trikk.cli.printing import echo, json_option, print_json, style, table, tick_shown, user_name
+from trikk.core.durations import show_seconds
+from trikk.core.errors import UnknownName
+from trikk.core.settings import load_settings
+from trikk.execution.project import Project
+from trikk.streams.stream_declaration import Stream, declared_streams
+
+if TYPE_CHECKING:
+    from trikk.server.streams.stream_view import StreamRow
+
+_ACTIONS = ("retry", "drop")
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[retry|drop] [NAME]")
+@click.option("--set-aside", "show_aside", is_flag=True, help="Show the messages that could not become rows.")
+@click.option("--why", default="", help="The reason, for drop.")
+@click.option("--by", default="", help="Who does it; the user's name by default.")
+@json_option
+@audited(by_word("set_aside", *_ACTIONS), "words", "why")
+def streams(words: tuple[str, ...], show_aside: bool, why: str, by: str, as_json: bool) -> None:
+    """List what is read into tables, show one stream, or settle what it has set aside (`retry NAME`, `drop NAME`).
+
+    `retry` reads the messages again that could not become rows, after the table or the stream was mended.
+    """
+    from trikk.server.streams.stream_view import stream_details, stream_rows, streams_document
+
+    project = Project.open()
+    action, names = (words[0], words[1:]) if words and words[0] in _ACTIONS else ("", words)
+    if len(names) > 1 or (action and not names):
+        raise click.UsageError("name one stream")
+    declared = declared_streams(load_settings(project.root))
+    now = time.time()
+    if action:
+        _settle(project, declared, action, names[0], by or user_name(), why, now, as_json=as_json)
+    elif names:
+        details = stream_details(project, declared, names[0], now)
+        if as_json:
+            print_json(details)
+        else:
+            _show(details, show_aside=show_aside)
+    elif as_json:
+        print_json(streams_document(project, declared, now))
+    elif rows := stream_rows(project, declared, now):
+        table(
+            ["STREAM", "TABLE", "STATE", "ROWS", "BEHIND", "A SECOND", "LAST", "SET ASIDE"],
+            map(_cells, rows),
+            right=["ROWS", "A SECOND", "SET ASIDE"],
+        )
+    else:
+        echo('no streams yet: declare one in trikk.toml: [streams.NAME], from = "kafka://...", table = "..."')
+
+
+def _cells(row: StreamRow) -> list[str]:
+    behind = f"{row.lag_messages:,}, {show_seconds(row.lag_seconds)}" if row.lag_messages else "-"
+    state = style(row.state, fg="red" if row.what else None)
+    last = tick_shown(row.last)
+    return [row.name, row.table, state, f"{row.rows:,}", behind, f"{row.rate:,.0f}", last, f"{row.set_aside:,}"]
+
+
+def _settle(
+    project: Project,
+    declared: dict[str, Stream],
+    action: str,
+    name: str,
+    by: str,
+    why: str,
+    now: float,
+    *,
+    as_json: bool,
+) -> None:
+    from trikk.server.streams.stream_set_aside import drop, retry
+    from trikk.server.streams.stream_view import settled_document
+
+    if name not in declared:
+        raise UnknownName("stream", name, declared)
+    if action == "drop":
+        count, left = drop(project.journal, name, by=by, why=why, at=now), 0
+        text = f"{count:,} messages are dropped"
+    else:
+        count, entries = retry(project, declared[name], by=by, at=now)
+        left, text = len(entries), f"{count:,} messages are in table {declared[name].table} now"
+    if as_json:
+        print_json(settled_document(name, count, left))
+    else:
+        echo(text + (f"; {left:,} still do not fit: trikk streams {name} --set-aside" if left else ""))
+
+
+def _show(details: dict[str, Any], *, show_aside: bool) -> None:
+    echo(style(details["name"], bold=True), f" {details['source']} -> table {details['table']}")
+    for label, text in (
+        ("state", f"{details['state']}{', by ' + details['reader'] if details['reader'] else ''}"),
+        ("rows", f"{details['rows']:,}, the last {tick_shown(details['last'])}"),
+        ("behind", f"{details['lag_messages']:,} messages, {show_seconds(details['lag_seconds'])}"),
+        ("wrong", f"since {tick_shown(details['since'])}: {details['what']}" if details["what"] else ""),
+        ("next", details["next"]),
+        ("set aside", f"{details['set_aside']:,} messages"),
+    ):
+        if text:
+            echo("  ", f"{label:<10} {text}")
+    if show_aside and details["messages"]:
+        lines = [
+            [tick_shown(message["at"]), message["message"], message["why"]] for message in details["messages"]
+        ]
+        table(["AT", "MESSAGE", "WHY"], lines)
+    elif details["messages"]:
+        echo("  ", f"which and why: trikk streams {details['name']} --set-aside")

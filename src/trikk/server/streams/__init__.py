@@ -1,0 +1,1 @@
+"""Streams that a server keeps reading into tables."""
