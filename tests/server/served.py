@@ -96,7 +96,7 @@ class ServedProject:
             )
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line.startswith("serving http://"), self.log()
+        assert line.startswith("serving http"), self.log()
         return RunningServer(process, line.removeprefix("serving ").strip())
 
     @contextlib.contextmanager

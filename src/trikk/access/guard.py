@@ -12,9 +12,9 @@ import asyncio
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from trikk.access.audit import Refusals
+from trikk.access.doorkeeping import Doorkeeping
 from trikk.access.identity import LOCAL, Identity, Role
 from trikk.access.tokens import Tokens, TokenState, shown_id
 from trikk.core.clock import Clock
@@ -24,34 +24,13 @@ from trikk.runs.journals.ledger import Ledger
 from trikk.web.callers import Headers
 from trikk.web.rate_limits import RateLimit, network_of
 from trikk.web.refused import Refused
+from trikk.web.server_certificate import ServerCertificate
 
 _LOOK, _LOOK_SOON = 1.0, 0.05  # seconds between looks; for a token that nobody knows yet
-_KNOWN_FOR = 300.0  # seconds
+_KNOWN_FOR, _SAY_AGAIN = 300.0, 60.0  # seconds
 _WRONG_RATE, _WRONG_AT_ONCE = 1 / 6, 10  # wrong tokens of one address: a second, and at once
 _REALM = 'Bearer realm="trikk"'
 _log = logging.getLogger("trikk.access")
-
-
-@dataclass(frozen=True, slots=True)
-class Doorkeeping:
-    """How a server lets people in.
-
-    Attributes:
-        host: the address that it listens on.
-        open_to_all: whether nobody has to say who they are, wherever it listens.
-        token_needed: whether a token is needed on this machine, too.
-        rate: requests a second of one caller; 0 for no limit. Who is on this machine and has no name has none.
-    """
-
-    host: str
-    open_to_all: bool = False
-    token_needed: bool = False
-    rate: float = 0.0
-
-    @property
-    def needs_token(self) -> bool:
-        """Whether whoever asks has to say who they are."""
-        return not self.open_to_all and (self.token_needed or not is_here(self.host))
 
 
 class Guard:
@@ -73,7 +52,7 @@ class Guard:
         self._needs_token = doorkeeping.needs_token
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "tokens")
-        self._looked = -math.inf
+        self._looked = self._said = -math.inf
         self._looking: asyncio.Future[None] | None = None
         self._wrong = RateLimit(_WRONG_RATE, _WRONG_AT_ONCE)
         self._often = RateLimit(doorkeeping.rate, 2 * doorkeeping.rate) if doorkeeping.rate else None
@@ -87,7 +66,8 @@ class Guard:
             UsageError: if a token is needed and there is none, so that nobody could ask anything.
             JournalError: if the journal can't be read.
         """
-        self._look()
+        # In the thread that looks from then on: it has its connection before there may be no descriptors left.
+        self._thread.submit(self._look).result()
         if self._needs_token and not self._tokens.valid(self._environment, self._clock.now()):
             raise UsageError(
                 f"whoever asks this server needs a token, and there is none for environment {self._environment}",
@@ -95,12 +75,14 @@ class Guard:
                 "everything: --open-to-all",
             )
 
-    async def keep_looking(self) -> None:
-        """Keep up with the ledger, and end what goes on for tokens that ended; for ever."""
+    async def keep_looking(self, certificate: ServerCertificate | None = None) -> None:
+        """Keep up with the ledger and the certificate's files, and end what goes on for ended tokens; for ever."""
         while True:
             await asyncio.sleep(_LOOK)
             await self._look_once()
             self._end_streams()
+            if certificate is not None:
+                certificate.look()
 
     async def identify(self, headers: Headers, address: str) -> Identity | None:
         """Who asks; None for somebody who does not say, where that has to be said.
@@ -202,7 +184,9 @@ class Guard:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
         except TrikkError as error:
-            _log.warning("tokens can't be looked at: %s", error)
+            if self._clock.monotonic() > self._said + _SAY_AGAIN:
+                self._said = self._clock.monotonic()
+                _log.warning("tokens can't be looked at: %s", error.what)
         except Exception as error:  # noqa: BLE001 - whatever it is: with no looks, revoked tokens would count on
             _log.error("tokens can't be looked at", exc_info=error)
         finally:

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from trikk.access.guard import Doorkeeping, Guard
+from trikk.access.doorkeeping import Doorkeeping
+from trikk.access.guard import Guard
 from trikk.core.errors import MissingExtra
 from trikk.server.own_parts import parts_of, tell_of
 from trikk.server.parts import Parts
@@ -33,25 +34,14 @@ _MAX_BODY = 1_000_000  # bytes: parameters, reasons, webhooks
 _log = logging.getLogger("trikk.server")
 
 
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions(Doorkeeping):
     """What a server is told."""
 
-    host: str = "127.0.0.1"  # the address to listen on
     port: int = 8750  # 0 for a free one
     triggers: bool = True  # whether it looks for what is due and starts it; else it only answers and drives runs
-    open_to_all: bool = False  # whether nobody has to say who they are, wherever it listens
-    token_needed: bool = False  # whether a token is needed on this machine, too
-    rate: float = 200.0  # requests a second of one caller; 0 for no limit
-    # names by which it is called, beside this machine's and its own; "*" for any
-    allow_hosts: tuple[str, ...] = ()
-    allow_origins: tuple[str, ...] = ()  # web pages that may ask, beside its own
+    rate: float = 200.0
     connections: int = 2000  # the most that may be open at once; fewer where the process may open fewer files
-
-    @property
-    def doorkeeping(self) -> Doorkeeping:
-        """How it lets people in."""
-        return Doorkeeping(self.host, self.open_to_all, self.token_needed, self.rate)
 
 
 def serve(site: Site, options: ServeOptions, started: Callable[[str], None]) -> None:
@@ -84,7 +74,8 @@ class _Server:
         self._site = site
         self._options = options
         project = site.project
-        self._guard = Guard(project.journal, project.settings.environment, options.doorkeeping, site.clock)
+        self._guard = Guard(project.journal, project.settings.environment, options, site.clock)
+        self._certificate = options.certificate()
         self._guard.begin()  # before any process is started
         parts = parts_of(site, triggers=options.triggers)
         self._begun = [part.begun for part in parts if isinstance(part, SourcesPart)]
@@ -116,19 +107,20 @@ class _Server:
     async def run(self, started: Callable[[str], None]) -> None:
         from trikk.server.http.route_table import ROUTES
         from trikk.server.http.web_app import WebApp
-        from trikk.web.callers import Callers
         from trikk.web.listening import listen, server_of, url_of
+        from trikk.web.proxies import Proxies
         from trikk.web.request_body import RequestBodies
 
+        certificate, proxies = self._certificate, Proxies(self._options.trust_proxies)
         options, doors, connections = self._options, self._doors, self._connections
         bodies = RequestBodies(_MAX_BODY, connections)
-        callers = Callers(options.host, options.allow_hosts, options.allow_origins)
+        callers = options.callers(certificate)
         listening = listen(options.host, options.port, "the server")
-        app = WebApp(doors, ROUTES, callers, self._guard, bodies, connections)
-        server = server_of(app, connections, _FOR_REQUESTS)
+        app = WebApp(doors, ROUTES, proxies, callers, self._guard, bodies, connections)
+        server = server_of(app, connections, _FOR_REQUESTS, certificate)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(connections.trouble)
-        tasks = [loop.create_task(work) for work in (connections.sweep(), self._guard.keep_looking())]
+        tasks = [loop.create_task(work) for work in (connections.sweep(), self._guard.keep_looking(certificate))]
         try:
             await asyncio.to_thread(self._begin)
             self._parts.start()
@@ -140,7 +132,7 @@ class _Server:
                 loop.add_signal_handler(number, self._asked_to_end, stop)
             while not server.started and not serving.done():
                 await asyncio.sleep(0.005)
-            started(url_of(listening))
+            started(url_of(listening, certificate))
             await asyncio.wait([serving, loop.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
             doors.streams.end()
             server.should_exit = True

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from trikk.access.doorkeeping import Doorkeeping
 from trikk.serving.http.batching import Limits
 
 MAX_BODY = 6_000_000
 """Bytes of a body; SageMaker's own limit for real-time inference is 6 MB (docs.aws.amazon.com, hosting FAQs)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(Doorkeeping):
     """An endpoint's settings."""
 
     reference: str  # "name@alias" (followed as it moves), "name" (the newest version), "name:3" (that one)
     environment: str  # whose aliases
-    host: str = "127.0.0.1"  # the address to listen on
     port: int = 8080  # the port; 0 for a free one
     table: str | None = None  # the table that predictions are logged to; None for no log
     # fields of a request that name what the prediction is about; logged, not given to the model unless it takes
@@ -34,9 +34,6 @@ class Options:
     load_timeout: float = 300.0  # seconds that a worker may take to load a version and try it; then it is ended
     workers: int = 1  # processes with the model loaded
     connections: int = 1000  # the most that may be open at once; fewer where the process may open fewer files
-    # names by which it is called, beside this machine's and the address it listens on; "*" for any
-    allow_hosts: tuple[str, ...] = ()
-    allow_origins: tuple[str, ...] = ()  # web pages that may ask, beside those that come from its own address
     poll: float = 0.2  # seconds between looks at the registry
     wait: bool = False  # start without a model, and wait for the alias to have one
     batch: Limits = field(default_factory=Limits)  # what is answered together

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trikk.access.guard import Guard
+from trikk.core.clock import SystemClock
 from trikk.core.errors import MissingExtra, PredictionError, UnknownName
 from trikk.execution.project import Project
 from trikk.models.calling.dtypes import dtype_of, is_number
@@ -64,6 +66,10 @@ class Endpoint:
     def __init__(self, project: Project, options: Options) -> None:
         self._project = project
         self._options = options
+        # First: who can't be asked anything need not load anything.
+        self._certificate = options.certificate()
+        self._guard = Guard(project.journal, options.environment, options, SystemClock())
+        self._guard.begin()
         self._metrics = Metrics()
         self._spares = Spares(project.root)
         self._flusher: Flusher | None = None
@@ -86,11 +92,12 @@ class Endpoint:
             UsageError: if the address can't be had, or there is no such model.
             VersionFailed: if the model can't be loaded.
         """
-        options = self._options
+        options, certificate, guard = self._options, self._certificate, self._guard
         listening, connections = listen(options.host, options.port, "the endpoint"), _connections(options)
-        app = App(options, self._dispatcher, self._metrics, connections)
+        app = App(options, self._dispatcher, self._metrics, connections, guard, certificate)
         # A request may wait for as long as it may take, and be tried once more after a crash.
-        server, loop = server_of(app, connections, 2 * options.timeout + _GRACE), asyncio.get_running_loop()
+        grace, loop = 2 * options.timeout + _GRACE, asyncio.get_running_loop()
+        server = server_of(app, connections, grace, certificate)
         tasks: list[asyncio.Task[None]] = []
         emptied = True
         try:
@@ -100,7 +107,12 @@ class Endpoint:
             loop.set_exception_handler(connections.trouble)
             tasks = [
                 loop.create_task(work)
-                for work in (self._watch.run(), self._dispatcher.sweep(), connections.sweep())
+                for work in (
+                    self._watch.run(),
+                    self._dispatcher.sweep(),
+                    connections.sweep(),
+                    guard.keep_looking(certificate),
+                )
             ]
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, end, server)
@@ -112,6 +124,7 @@ class Endpoint:
             await self._dispatcher.drain()
             for task in tasks:
                 task.cancel()
+            guard.close()
             await self._spares.close()
             if self._flusher is not None:
                 emptied = await asyncio.to_thread(self._flusher.close)
@@ -212,7 +225,12 @@ class Endpoint:
     def _started(self, listening: socket.socket) -> Started:
         fleet = self._dispatcher.fleet
         about = {"model_version": None} if fleet is None else fleet.about
-        return Started(url_of(listening), self._options.model, about, self._options.table)
+        return Started(
+            url_of(listening, self._certificate),
+            self._options.model,
+            about,
+            self._options.table,
+        )
 
     def _gauges(self) -> None:
         def model() -> dict[str, str] | None:

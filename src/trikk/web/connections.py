@@ -12,11 +12,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from trikk.web.handshakes import Handshake
 from trikk.web.refused import Refused
+
+if TYPE_CHECKING:
+    import ssl
 
 _LOOK = 0.5
 _FOR_HEAD, _FOR_BODY, _RATE = 10.0, 20.0, 20_000  # seconds; bytes a second beyond
@@ -42,14 +46,21 @@ class Connections:
         self.max_body = max_body
         self.explain = explain
         self._log = logging.getLogger(log)
-        self._open: set[Connection] = set()
+        self._open: set[Connection | Handshake] = set()
         self._said: dict[str, float] = {}
 
-    def protocol(self) -> type[Connection]:
-        """The class that uvicorn makes each connection with."""
-        return type("ServerConnection", (Connection,), {"every": self})
+    def protocol(self, context: ssl.SSLContext | None = None) -> Callable[..., Connection | Handshake]:
+        """What uvicorn makes each connection with; with a context for TLS, it begins with a handshake."""
+        kind = type("ServerConnection", (Connection,), {"every": self})
+        if context is None:
+            return kind
 
-    def admit(self, one: Connection) -> bool:
+        def begin(**given: Any) -> Handshake:
+            return Handshake(self, context, lambda handshake: kind(**given).after(handshake))
+
+        return begin
+
+    def admit(self, one: Connection | Handshake) -> bool:
         """Take a new connection; where there are too many, the one that waits longest makes room."""
         self._open.add(one)
         if len(self._open) <= self.most:
@@ -66,7 +77,7 @@ class Connections:
         slow = [c for c in self._open if c.is_reading and c.since < before]
         return _end_oldest(slow, "the request came too slowly, and others need the room")
 
-    def forget(self, one: Connection) -> None:
+    def forget(self, one: Connection | Handshake) -> None:
         """A connection has ended."""
         self._open.discard(one)
 
@@ -98,9 +109,11 @@ class Connection(HttpToolsProtocol):
     Attributes:
         since: when the request that is being read began, or the connection.
         is_reading: whether a request is not wholly here.
+        handshake: by which it has begun; None without TLS.
     """
 
     every: Connections
+    handshake: Handshake | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -121,8 +134,15 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Take it, or turn it away."""
         super().connection_made(transport)
+        if self.handshake is not None:
+            self.every.forget(self.handshake)
         if not self.every.admit(self):
             self._refuse(Refused(503, "too many connections are open", next="try again in a second"))
+
+    def after(self, handshake: Handshake) -> Connection:
+        """This one, which begins when the handshake is over."""
+        self.handshake = handshake
+        return self
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
@@ -227,7 +247,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
 
-def _end_oldest(some: list[Connection], why: str) -> bool:
+def _end_oldest(some: list[Connection | Handshake], why: str) -> bool:
     if some:
         min(some, key=lambda one: one.since).end(why)
     return bool(some)

@@ -7,14 +7,17 @@ import logging
 import resource
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trikk.core.errors import UsageError
 
 if TYPE_CHECKING:
+    import asyncio
+
     import uvicorn
 
     from trikk.web.connections import Connections
+    from trikk.web.server_certificate import ServerCertificate
 
 _BACKLOG, _ACCEPTED = 2048, 64  # connections that the kernel keeps waiting; those that are accepted in one go
 _FILES, _OWN_FILES, _LEAST_ROOM = 4096, 128, 16  # descriptors; those of workers, logs and databases; connections
@@ -47,10 +50,10 @@ def listen(host: str, port: int, server: str) -> socket.socket:
         ) from error
 
 
-def url_of(listening: socket.socket) -> str:
-    """Where a socket listens, as people and programs write it."""
+def url_of(listening: socket.socket, certificate: ServerCertificate | None) -> str:
+    """Where a socket listens, as people and programs write it; with a certificate it speaks TLS."""
     host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"http{'s' if certificate else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def room_for(wanted: int) -> int:
@@ -63,13 +66,16 @@ def room_for(wanted: int) -> int:
     return max(_LEAST_ROOM, min(wanted, files - _OWN_FILES - _ACCEPTED))
 
 
-def server_of(app: Any, connections: Connections, grace: float) -> uvicorn.Server:
+def server_of(
+    app: Any, connections: Connections, grace: float, certificate: ServerCertificate | None = None
+) -> uvicorn.Server:
     """Uvicorn for an ASGI application, which leaves signals alone.
 
     Args:
         app: the application.
         connections: limits on who may connect, and how long what may take.
         grace: seconds that open requests get when it is told to stop (`end`).
+        certificate: what it shows; None without TLS.
     """
     import uvicorn
 
@@ -91,7 +97,10 @@ def server_of(app: Any, connections: Connections, grace: float) -> uvicorn.Serve
         uvicorn.Config(
             app,
             loop="asyncio",
-            http=connections.protocol(),
+            http=cast(
+                "type[asyncio.Protocol]", connections.protocol(certificate.context if certificate else None)
+            ),
+            proxy_headers=False,  # `trikk.web.proxies` reads them; here, any local process would be believed
             backlog=_ACCEPTED,
             ws="none",
             lifespan="off",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trikk.cli.declaration_check import declared_graphs
+from trikk.cli.doorkeeping_options import doorkeeping_options, warn_of_open_doors
 from trikk.cli.printing import echo, log_format_option
 from trikk.core.durations import bytes_of, seconds
 from trikk.core.errors import TrikkError, UnknownName
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from trikk.serving.server import Started
 
 _LEAST = 0.1  # seconds: less would keep the machine busy with nothing
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class _Read(click.ParamType):  # type: ignore[type-arg]
@@ -44,7 +44,6 @@ _FIELDS = _Read("a,b", lambda text, what: tuple(n.strip() for n in text.split(",
 # An option has the name that `Options` has for it, so that it is spelled here alone.
 @click.command()
 @click.argument("reference", metavar="MODEL@ALIAS")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for a free one.")
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that predict."
@@ -81,8 +80,7 @@ _FIELDS = _Read("a,b", lambda text, what: tuple(n.strip() for n in text.split(",
     show_default=True,
     help="How long a request may wait, and how long it may then take.",
 )
-@click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Another name of it; * for any.")
-@click.option("--allow-origin", "allow_origins", multiple=True, metavar="URL", help="A web page that may call it.")
+@doorkeeping_options(rate=0)
 @click.option(
     "--connections", type=click.IntRange(1), default=1000, show_default=True, help="The most open at once."
 )
@@ -125,9 +123,7 @@ def endpoint(
         batch=Limits(wait=batch_wait),
         **settings,
     )
-    # It has no login of its own.
-    if options.host not in _LOOPBACK:
-        logging.getLogger("trikk.endpoint").warning("%s: whoever reaches it may ask", options.host)
+    warn_of_open_doors(options, "trikk.endpoint")
     if not serve(project, options, _announce(reference, as_json=as_json)):
         raise TrikkError(
             "some logged predictions are not in the table yet",

@@ -31,6 +31,7 @@ _CLIENT = (
     "client ssl authentication might be required",
 )
 _NO_TLS = ("wrong version number", "wrong_version_number", "record layer failure", "packet length too long")
+_CLIENT_FILES = "cert= and key= name PEM files with the client's certificate and its key"
 _FAILED = ("certificate verify failed", "certificate_verify_failed")
 
 
@@ -74,7 +75,7 @@ def client_context(ca: str | Path = "", cert: str | Path = "", key: str | Path =
     file = trusted(ca)
     context = _loaded(file, "") if file else ssl.create_default_context()
     if cert:
-        _identify(context, str(cert), str(key))
+        load_identity(context, str(cert), str(key), _CLIENT_FILES)
     return context
 
 
@@ -127,6 +128,33 @@ def is_here(host: str) -> bool:
         return False
 
 
+def load_identity(context: ssl.SSLContext, cert: str, key: str, mend: str) -> None:
+    """Have a client or server identify itself.
+
+    Args:
+        context: its.
+        cert: a PEM file with its certificate.
+        key: a PEM file with its key; "" if that is in `cert`.
+        mend: what to do if they can't be used.
+
+    Raises:
+        UsageError: if they can't.
+    """
+    prompts: list[bool] = []
+
+    def no_passphrase() -> str:  # without one, OpenSSL would ask at the terminal
+        prompts.append(True)
+        return ""
+
+    try:
+        context.load_cert_chain(cert, key or None, no_passphrase)
+    except OSError as error:
+        if prompts:
+            unlocked = "give a key without one, in a file that nobody else may read"
+            raise UsageError(f"the key in {key or cert} is locked with a pass phrase", next=unlocked) from None
+        raise _unusable(f"{cert} and {key}" if key else cert, error, mend) from error
+
+
 def _unverified(text: str, low: str, mend: str) -> Trouble:
     if "has expired" in low:
         return Trouble("its certificate has expired", "have it renewed")
@@ -146,23 +174,6 @@ def _loaded(file: str, name: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=file)
     except OSError as error:  # the ssl module's errors are among them
         raise _unusable(file, error, f"{name} names a PEM file with the certificate of an authority") from error
-
-
-def _identify(context: ssl.SSLContext, cert: str, key: str) -> None:
-    prompts: list[bool] = []
-
-    def no_passphrase() -> str:  # without one, OpenSSL would ask at the terminal
-        prompts.append(True)
-        return ""
-
-    try:
-        context.load_cert_chain(cert, key or None, no_passphrase)
-    except OSError as error:
-        if prompts:
-            mend = "give a key without one, in a file that nobody else may read"
-            raise UsageError(f"the key in {key or cert} is locked with a pass phrase", next=mend) from None
-        mend = "cert= and key= name PEM files with the client's certificate and its key"
-        raise _unusable(f"{cert} and {key}" if key else cert, error, mend) from error
 
 
 def _unusable(files: str, error: OSError, mend: str) -> UsageError:

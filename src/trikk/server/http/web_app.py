@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from trikk.access.guard import Guard
     from trikk.access.identity import Identity
     from trikk.web.connections import Connections
+    from trikk.web.proxies import Proxies
 
 _MOST_QUERIES = 50
 _WRITTEN_DOWN = (
     *("pipeline", "step", "name", "role", "environment", "code", "tick", "until", "why", "by"),
-    *("topic", "address", "agreed"),
+    *("version", "alias", "topic", "address", "agreed"),
 )
 """What of a body gets into the log of changes. Parameters and payloads do not: they may hold anything."""
 
@@ -45,6 +46,7 @@ class WebApp:
     Args:
         doors: what handlers share.
         routes: all of them.
+        proxies: through which requests come.
         callers: from where and under which names it may be asked.
         guard: tells who asks, and what they may.
         bodies: reads bodies within limits.
@@ -55,6 +57,7 @@ class WebApp:
         self,
         doors: Doors,
         routes: Iterable[Route],
+        proxies: Proxies,
         callers: Callers,
         guard: Guard,
         bodies: RequestBodies,
@@ -62,6 +65,7 @@ class WebApp:
     ) -> None:
         self._doors = doors
         self._guard = guard
+        self._proxies = proxies
         self._callers = callers
         self._bodies = bodies
         self._connections = connections
@@ -73,6 +77,7 @@ class WebApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        scope = self._proxies.resolve(scope)
         try:
             origin = self._callers.check(scope["headers"], scope["http_version"])
         except Refused as error:
@@ -193,7 +198,7 @@ def problem_response(error: BaseException, **headers: str) -> Response:
     headers |= error.headers if isinstance(error, Refused) else {}
     if problem.status == 503:
         headers.setdefault("retry-after", str(RETRY_AFTER))
-    if problem.status in (401, 413, 429):
+    if problem.status in (401, 403, 413, 429):
         headers["connection"] = "close"  # what is left of the request is not read
     return Response(encoded(problem), problem.status, _safe(headers), PROBLEM_TYPE)
 

@@ -6,24 +6,28 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+from trikk.access.identity import Role
 from trikk.serving.http.answers import Answer, refusal
 from trikk.serving.http.bodies import Body
 from trikk.serving.http.dispatch import Dispatcher, Served
 from trikk.serving.model_processes.predictor import Request
 from trikk.serving.options import Options
-from trikk.web.callers import Callers, Headers
+from trikk.web.callers import Headers, address_of
+from trikk.web.proxies import Proxies
 from trikk.web.refused import JSON_TYPE, Refused
 from trikk.web.request_body import Disconnected, Receive, RequestBodies, Scope, Send
 
 if TYPE_CHECKING:
+    from trikk.access.guard import Guard
     from trikk.serving.http.counters import Metrics
     from trikk.web.connections import Connections
+    from trikk.web.server_certificate import ServerCertificate
 
 _METHODS = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",), "/metrics": ("GET", "HEAD")}
 _CLOSE: Headers = [(b"connection", b"close")]  # what is left of the request is not read
 _ALLOWED: Headers = [
     (b"access-control-allow-methods", b"GET, POST"),
-    (b"access-control-allow-headers", b"accept, content-encoding, content-type"),
+    (b"access-control-allow-headers", b"accept, authorization, content-encoding, content-type"),
 ]
 
 
@@ -31,18 +35,27 @@ class App:
     """The ASGI application of one endpoint."""
 
     def __init__(
-        self, options: Options, dispatcher: Dispatcher, metrics: Metrics, connections: Connections
+        self,
+        options: Options,
+        dispatcher: Dispatcher,
+        metrics: Metrics,
+        connections: Connections,
+        guard: Guard,
+        certificate: ServerCertificate | None,
     ) -> None:
         self._options = options
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._connections = connections
-        self._callers = Callers(options.host, options.allow_hosts, options.allow_origins)
+        self._guard = guard
+        self._proxies = Proxies(options.trust_proxies)
+        self._callers = options.callers(certificate)
         self._model = options.model.encode()
         self._bodies = RequestBodies(options.max_body, connections)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        scope = self._proxies.resolve(scope)
         path = scope["path"]
         try:
             origin = self._callers.check(scope["headers"], scope["http_version"]).encode()
@@ -62,11 +75,27 @@ class App:
             await _send(send, 405, answer.body, [(b"allow", ", ".join(_METHODS[path]).encode()), *_CLOSE])
         elif path == "/ping":
             await self._ping(send)
+        elif (refused := await self._refused(scope)) is not None:
+            more = [(name.encode(), value.encode()) for name, value in refused.headers.items()]
+            more += [*_CLOSE, *(_shared(origin) if origin else [])]
+            await _send(send, refused.status, refusal(refused).body, more)
         elif path == "/metrics":
             samples, media_type = self._metrics.text()
             await _send(send, 200, samples, kind=media_type)
         else:
             await self._invoke(scope, receive, send, _shared(origin) if origin else [])
+
+    async def _refused(self, scope: Scope) -> Refused | None:
+        """Why somebody may not ask; None if they may. Nothing of the body is read before."""
+        address, identity = address_of(scope), None
+        try:
+            identity = await self._guard.identify(scope["headers"], address)
+            self._guard.admit(identity, Role.VIEWER, address)
+        except Refused as error:
+            self._guard.refusals.note(identity, address, "call_endpoint", {"model": self._options.model}, error)
+            self._metrics.requests.labels(str(error.status)).inc()
+            return error
+        return None
 
     async def _ping(self, send: Send) -> None:
         fleet = self._dispatcher.fleet
