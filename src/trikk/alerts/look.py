@@ -8,6 +8,7 @@ from datetime import datetime
 
 from trikk.alerts.channel_check import unset
 from trikk.alerts.config import AlertSettings, alert_settings
+from trikk.alerts.delivery.reader_notices import reader_channels
 from trikk.alerts.delivery.sender import deliver
 from trikk.alerts.evaluations import declared, evaluate_due
 from trikk.alerts.incidents.book import Book
@@ -93,9 +94,9 @@ def look(
     for reading in seen.readings:
         if reading.bad < reading.rule.windows and reading.cause not in causes:
             continue  # nothing is wrong, and nothing was: as it is with most of some thousand devices
-        outcome.changes += _decided(book, settings, reading, at)
+        outcome.changes += _decided(project, book, settings, reading, at)
     if broken is None:  # a monitor that can't be seen is not gone
-        outcome.changes += _ended(book, settings, seen, at)
+        outcome.changes += _ended(project, book, settings, seen, at)
     else:
         outcome.is_broken = True
         outcome.errors.append(f"the project's code can't be loaded: {broken.what}")
@@ -134,7 +135,9 @@ def _once_run(project: Project) -> list[str]:
     return sorted({row.pipeline for row in project.journal.runs(limit=_RUNS)})
 
 
-def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -> list[dict[str, JSON]]:
+def _decided(
+    project: Project, book: Book, settings: AlertSettings, reading: Reading, at: float
+) -> list[dict[str, JSON]]:
     """Decide about one cause until there is nothing left to decide."""
     changes: list[dict[str, JSON]] = []
     for _ in range(_ROUNDS):
@@ -144,13 +147,14 @@ def _decided(book: Book, settings: AlertSettings, reading: Reading, at: float) -
             break
         severity = latest.severity if latest is not None and latest.is_open else reading.rule.severity
         channels = settings.route(severity, escalated=decision.kind is Change.ESCALATED)
-        changed = book.apply(latest, reading.cause, decision, at=at, channels=channels)
+        readers = reader_channels(project, reading.rule, reading.part, decision.kind)
+        changed = book.apply(latest, reading.cause, decision, at=at, channels=(*channels, *readers))
         if changed is not None:
             changes.append(_change(changed, decision))
     return changes
 
 
-def _ended(book: Book, settings: AlertSettings, seen: Seen, at: float) -> list[dict[str, JSON]]:
+def _ended(project: Project, book: Book, settings: AlertSettings, seen: Seen, at: float) -> list[dict[str, JSON]]:
     """Resolve incidents of which nothing more will be seen."""
     changes: list[dict[str, JSON]] = []
     causes = {reading.cause for reading in seen.readings}
@@ -164,8 +168,9 @@ def _ended(book: Book, settings: AlertSettings, seen: Seen, at: float) -> list[d
             why = f"{' '.join(incident.part or ())} is in none of the last windows"
         if not why:
             continue
-        channels = settings.route(incident.severity)
         decision = withdrawn(why)
+        readers = reader_channels(project, incident.rule, incident.part, decision.kind)
+        channels = (*settings.route(incident.severity), *readers)
         changed = book.apply(incident, incident.cause, decision, at=at, channels=channels)
         if changed is not None:
             changes.append(_change(changed, decision))

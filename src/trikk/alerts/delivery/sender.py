@@ -10,6 +10,7 @@ from trikk.alerts.config import AlertSettings
 from trikk.alerts.delivery.channels import send
 from trikk.alerts.delivery.log_end import log_end
 from trikk.alerts.delivery.message import LOG_LINES, Failure, Message, digest, message, run_of
+from trikk.alerts.delivery.reader_notices import notice
 from trikk.alerts.incidents.book import subject_of
 from trikk.alerts.incidents.decision import Decision
 from trikk.alerts.incidents.incident import DELIVERED, GIVEN_UP, SENDING, UNDELIVERED, Incident
@@ -41,7 +42,7 @@ def deliver(
     """
     sender = _Sender(project, settings, now)
     messages = [
-        _Outgoing(incident, decision, channel, channel in settings.channels)
+        _Outgoing(incident, decision, channel, channel in settings.channels or channel.startswith(TOPIC))
         for incident in incidents
         # Oldest first, so that an opening is read before its all-clear.
         for decision in incident.told
@@ -113,6 +114,9 @@ class _Sender:
         for outgoing in claimed:
             by_channel[outgoing.channel].append(outgoing)
         for channel, outgoings in by_channel.items():
+            if channel.startswith(TOPIC):
+                yield from ((outgoing, outgoing.end(self._tell_readers(outgoing), 1)) for outgoing in outgoings)
+                continue
             away = ""
             for text, members in self._groups(outgoings):
                 # What follows on a channel that is away is not tried: it would wait for each time-out in turn.
@@ -150,6 +154,18 @@ class _Sender:
             return error.what
         except Exception as error:  # noqa: BLE001 - a channel must never stop the others
             return f"{type(error).__name__} while sending"
+        return ""
+
+    def _tell_readers(self, outgoing: _Outgoing) -> str:
+        """Write down what readers are told, as letters; why that failed, or ""."""
+        topic, settings = outgoing.channel.removeprefix(TOPIC), self.project.settings
+        incident, decision = outgoing.incident, outgoing.decision
+        body = notice(incident, decision, topic, project=settings.name, zone=settings.timezone)
+        people = Recipients.of(self.project.journal, [outgoing.channel])
+        try:
+            queue(self.project.journal, f"notice/{incident.id}/{decision.key}/{topic}", body, people, at=self.now)
+        except TrikkError as error:
+            return error.what
         return ""
 
     def _to_topic(self, channel: str, text: Message) -> None:

@@ -23,16 +23,22 @@ def subscribe(topic: str, address: str, agreed: bool, as_json: bool) -> None:
     TOPIC is a name that `mail(..., to="topic:NAME")` or a channel uses, or report/NAME, table/NAME, stream/NAME.
     ADDRESS is a mail address, or sns:arn:aws:sns:REGION:ACCOUNT:NAME.
     """
+    from trikk.alerts.config import alert_settings
+    from trikk.alerts.delivery.reader_notices import is_watched
     from trikk.mailing.topics.subscribing import add_subscriber
     from trikk.mailing.topics.subscriptions import Standing
 
-    change = add_subscriber(Project.open(), topic, address, by=user_name(), agreed=agreed, at=time.time())
+    project = Project.open()
+    change = add_subscriber(project, topic, address, by=user_name(), agreed=agreed, at=time.time())
     if as_json:
         print_json(change.to_json())
     elif change.subscription is not None and change.subscription.state is Standing.ASKED:
         echo(f"{address} was asked{'' if change.changed else ' already'}, and gets {topic} once they confirm")
     else:
         echo(f"{address} {'gets' if change.changed else 'got before, and gets,'} what is sent to {topic}")
+    if not is_watched(project.settings, alert_settings(project.settings).rules, topic):
+        rule = 'kind = "data did not come" in [[alerts.rule]] of trikk.toml'
+        echo(f"note: no rule says when {topic} is late; add {rule}", err=True)
 
 
 @click.command()
