@@ -161,7 +161,7 @@ STEPS = (
         size=1,
         trikk=work("steps:traced", "one"),
         floors={"trikk, no traces": work("steps:trikk", "one")},
-        why="Driver and host import the SDK and the exporter; under `trikk serve` they are forks of what has.",
+        why="The driver imports the SDK and the exporter; under `trikk serve` it is a fork of what has.",
     ),
     Case(
         name="traced-chain",
