@@ -12,8 +12,8 @@ from tests.execution.command import Folder, until
 from tests.execution.test_backfill_state import DAYS, backfill, load
 from tests.server.served import ServedProject
 
-from trikk.execution.backfills.backfill_ledger import begin, change, find
-from trikk.execution.backfills.backfill_state import Change
+from trikk.execution.backfills.backfill_ledger import begin, change, find, states_of
+from trikk.execution.backfills.backfill_state import Change, progress
 from trikk.execution.project import Project
 from trikk.server.queue.backfill_queue import BackfillQueue
 
@@ -121,17 +121,19 @@ def test_servers_leave_out_what_is_done_try_again_what_has_failed_and_end_what_i
     tmp_path: Path,
 ) -> None:
     place = ServedProject(tmp_path / "nights", NIGHTS)
-    folder = Folder(place.root)
+    folder, journal = Folder(place.root), place.project.journal
 
-    def state(name: str) -> bool:
-        return bool(folder.good("backfills", "last")["state"] == name)
+    def reached(state: str, going: int = 0) -> bool:
+        backfill = find(journal, "last")
+        now = progress(backfill, states_of(journal, backfill))
+        return (now.state, now.going) == (state, going)
 
     period = ["night", "--from", "2020-03-01", "--to"]
     (place.root / "bad-2020-03-03").touch()
     assert folder.good("run", "night", "-p", "day=2020-03-02")["state"] == "succeeded"
     with place.server():
         folder.good("backfill", *period, "2020-03-04", "--queue", "--missing", "--parallel", "2")
-        until(lambda: state("stopped"))
+        until(lambda: reached("stopped"))
         stopped = folder.good("backfills", "last")
         assert [(run["day"][-2:], run["state"]) for run in stopped["runs"]][:3] == [
             ("01", "succeeded"),
@@ -140,7 +142,7 @@ def test_servers_leave_out_what_is_done_try_again_what_has_failed_and_end_what_i
         ]
         (place.root / "bad-2020-03-03").unlink()
         assert folder.good("backfills", "resume", "last")["state"] in ("open", "stopped")  # the server does it
-        until(lambda: state("succeeded"))
+        until(lambda: reached("succeeded"))
         resumed = folder.good("backfills", "last")
         assert [run["run"] for run in resumed["runs"][:3]] == [run["run"] for run in stopped["runs"][:3]]
         assert sorted(folder.lines("log")) == [f"2020-03-0{n}" for n in (1, 2, 3, 3, 4)]
@@ -148,7 +150,7 @@ def test_servers_leave_out_what_is_done_try_again_what_has_failed_and_end_what_i
         folder.good("backfill", *period, "2020-03-09", "--queue", "--parallel", "2")
         until(lambda: len(folder.lines("log")) == 7)
         folder.good("backfills", "cancel", "last", "--why", "not needed")
-        until(lambda: folder.good("backfills", "last")["going"] == 0)
+        until(lambda: reached("cancelled"))
         cancelled = folder.good("backfills", "last")
         assert (cancelled["state"], cancelled["left"]) == ("cancelled", 7)
         assert {run["state"] for run in cancelled["runs"]} == {"cancelled"}
