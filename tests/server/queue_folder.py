@@ -20,7 +20,7 @@ from trikk.runs.journals.journal import Cause
 CODE = """
 import os, time
 from pathlib import Path
-from trikk import pipeline, step
+from trikk import Resources, pipeline, step
 
 def note(text):
     with Path("notes").open("a") as out:
@@ -31,7 +31,7 @@ def begin(name: str) -> int:
     note(f"begin {name}")
     return os.getpid()
 
-@step
+@step(resources=Resources(cpus=0))  # as many as a test wants, on however few cores
 def hold(name: str, pid: int) -> int:
     note(f"hold {name} {os.getpid()}")
     while not Path("go").exists():
@@ -42,6 +42,17 @@ def hold(name: str, pid: int) -> int:
 def finish(name: str, value: int) -> int:
     note(f"finish {name}")
     return value
+
+@step(resources=Resources(cpus=1000))  # all that there are
+def alone(name: str) -> int:
+    note(f"in {name}")
+    time.sleep(0.3)
+    note(f"out {name}")
+    return 1
+
+@pipeline
+def whole(name: str = "a"):
+    alone(name)
 
 @pipeline
 def gated(name: str = "a"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from pathlib import Path
@@ -57,6 +58,19 @@ def test_a_part_that_fails_is_tried_again_after_growing_pauses(site: Site) -> No
     ]
     assert told[0].next == "end that process"
     assert told[2].since == "1970-01-01T00:16:40.000Z"
+
+
+def test_what_the_system_refuses_is_said_in_words_and_without_a_stack(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[PartStatus] = []
+    thread = PartThread(site, Flaky([OSError(errno.EMFILE, "x", "/tmp/a"), ValueError("odd")]), told.append)
+    thread.turn()
+    thread.turn()
+    assert (told[0].what, told[0].where) == ("Too many open files", "/tmp/a")
+    assert "ulimit -n" in str(told[0].next)
+    assert [record.exc_info is None for record in caplog.records] == [True, False]
+    assert "Too many open files" in caplog.records[0].getMessage()
 
 
 def test_what_fails_for_long_does_not_fill_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:

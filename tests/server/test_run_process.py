@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.execution.command import WAIT, lives, until
-from tests.server.queue_folder import QueueFolder
+from tests.server.queue_folder import QueueFolder, parent
 
 from trikk.runs.events import EventKind
 
@@ -49,6 +50,42 @@ def test_a_driver_that_is_told_to_end_hands_its_run_over_and_another_goes_on_whe
     state = folder.project.run(run)
     assert (state.state, state.resumed) == ("succeeded", 1)
     assert [line.split()[0] for line in folder.lines("notes")] == ["begin", "hold", "hold", "finish"]
+
+
+def test_a_worker_that_gets_the_signal_of_a_shutdown_before_its_driver_has_not_failed(folder: QueueFolder) -> None:
+    run = folder.ask_one("gated")
+    process = folder.drive(run)
+    os.kill(worker(folder), signal.SIGTERM)
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.communicate(timeout=WAIT) == ("", None)
+    assert folder.kinds(run)[-2:] == [EventKind.STEP_CANCELLED, EventKind.RUN_HANDED_OVER]
+    folder.touch("go")
+    assert folder.driven(run) == (0, "")
+    assert folder.project.run(run).state == "succeeded"
+
+
+def test_a_run_whose_host_is_killed_is_left_to_the_next_driver(folder: QueueFolder) -> None:
+    run = folder.ask_one("gated")
+    process = folder.drive(run)
+    os.kill(parent(worker(folder)), signal.SIGKILL)
+    out, _ = process.communicate(timeout=WAIT)
+    assert (process.returncode, "the process that holds the project's code has ended (signal 9)" in out) == (
+        1,
+        True,
+    )
+    assert (folder.project.run(run).state, folder.project.journal.lease(run)) == ("running", None)
+    folder.touch("go")
+    assert folder.driven(run) == (0, "")
+    assert [line.split()[0] for line in folder.lines("notes")] == ["begin", "hold", "hold", "finish"]
+
+
+def test_steps_of_several_drivers_take_no_more_than_the_machine_has(folder: QueueFolder) -> None:
+    runs = [folder.ask_one("whole", name=name) for name in "abc"]
+    for process in [folder.drive(run) for run in runs]:
+        assert process.communicate(timeout=WAIT) == ("", None)
+    marks = [line.split()[0] for line in folder.lines("notes")]
+    assert marks == ["in", "out"] * 3
 
 
 def test_a_run_that_was_stopped_while_it_waited_is_cancelled_and_not_begun(folder: QueueFolder) -> None:

@@ -16,6 +16,7 @@ from trikk.core.names import new_run_id
 from trikk.core.values import JSON
 from trikk.execution.driving.driver import LEASE_TTL, Driver, Options
 from trikk.execution.driving.limits import Capacity, check_gpus
+from trikk.execution.driving.machine_share import MachineShare
 from trikk.execution.project import Project
 from trikk.execution.run_options import How, ProjectExecutor
 from trikk.pipeline.graph import Graph
@@ -134,6 +135,7 @@ def drive(
     What others have written after the event `since`, such as that it is to be cancelled, is news to the driver: it
     was decided to drive the run by what was read up to there, and the code has been imported meanwhile.
     """
+    whole = Capacity.of_machine(how.max_parallel or project.settings.max_parallel)
     dry = state.origin.get("kind") == "replay"
     cached = not dry and any(node.cache is not None for node in graph.nodes.values())
     options = Options(
@@ -143,6 +145,8 @@ def drive(
         logs=None if how.inline else project.logs_of(state.id),
         state_dir=project.settings.state,
         codes=executor.codes(graph.pipeline) if cached else None,
+        share=_share_of(project, whole, how) if how.hands_over else None,
+        is_watched=how.hands_over,
     )
     logs, history = partial(project.logs_of, state.id), partial(project.journal.events, state.id)
     with tracing(project.settings, state.id, logs, history, how.listener) as listener:
@@ -154,13 +158,22 @@ def drive(
             executor=executor,
             artifacts=project.artifacts,
             clock=how.clock,
-            capacity=Capacity.of_machine(how.max_parallel or project.settings.max_parallel),
+            capacity=whole,
             options=options,
             listener=listener,
             since=since,
         )
         with _signals(driver, inline=how.inline, hands_over=how.hands_over):
             return driver.drive()
+
+
+def _share_of(project: Project, whole: Capacity, how: How) -> MachineShare | None:
+    """What this machine's drivers of the project share; None where that can't be had."""
+    file = project.state_dir / "server" / f"share-{Holder.current().host.replace('/', '-')}"
+    try:
+        return MachineShare(file, whole, how.clock)
+    except OSError:
+        return None  # no room, or a folder that can't be written: rather side by side than not at all
 
 
 def current_lock(project: Project) -> Lock:

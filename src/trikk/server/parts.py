@@ -6,7 +6,9 @@ wrong. What it keeps in memory can be lost: the next turn, this server's or anot
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -17,6 +19,9 @@ from trikk.core.record import Record
 from trikk.runs.back_off import BackOff
 from trikk.server.site import Site
 
+_FILES = "let the server open more files: ulimit -n, or LimitNOFILE= in its unit"
+_ROOM = "make room on the disk; the server goes on by itself"
+_ADVICE = {errno.EMFILE: _FILES, errno.ENFILE: _FILES, errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM}
 _log = logging.getLogger("trikk.server")
 _PAUSES = BackOff(first=0.5, longest=60.0)
 _TURNS_WITHIN = 120.0  # seconds; a part that has not been round for so long hangs
@@ -130,8 +135,8 @@ class PartThread:
         count = self.status.failures
         if count > _LOGGED and count & (count - 1):
             return
-        if isinstance(error, TrikkError):
-            _log.warning("%s failed (%d in a row): %s", self.part.name, count, error)
+        if isinstance(error, TrikkError | OSError):
+            _log.warning("%s failed (%d in a row): %s", self.part.name, count, _explained(error))
         else:
             _log.error("%s failed (%d in a row)", self.part.name, count, exc_info=error)
 
@@ -164,8 +169,17 @@ class Parts:
         return [t.part.name for t in self._threads if not t.join(max(0.0, until - self._clock.monotonic()))]
 
 
+def _explained(error: Exception) -> Exception:
+    """What the system refuses, in words: a stack of calls says nothing about a full disk."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return error
+    where = error.filename if isinstance(error.filename, str) else None
+    return TrikkError(os.strerror(error.errno), where=where, next=_ADVICE.get(error.errno))
+
+
 def _failed(before: PartStatus, error: Exception, now: float) -> PartStatus:
     said: dict[str, Any] = {"what": f"{type(error).__name__}: {error}"}
+    error = _explained(error)
     if isinstance(error, TrikkError):
         said = {"what": error.what, "where": error.where, "next": error.next}
     since = before.since or iso(now)

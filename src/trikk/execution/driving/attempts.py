@@ -11,6 +11,7 @@ from pathlib import Path
 from trikk.core.clock import Clock
 from trikk.core.durations import show_bytes, show_seconds
 from trikk.execution.driving.limits import Capacity, oom_kills
+from trikk.execution.driving.machine_share import LOOK_EVERY, MachineShare
 from trikk.execution.step_messages import StepCall, StepResult, failure
 from trikk.execution.workers.executor import Ended, Executor
 from trikk.pipeline.graph import Node
@@ -36,6 +37,7 @@ class Attempt:
         log: where its output goes; None if it is not captured.
         stopping: why it was asked to end ("timeout" or "cancel"); None if it was not.
         kill_at: monotonic time at which it is ended by force.
+        taken: what it has of the machine that drivers share.
     """
 
     task: Task
@@ -45,6 +47,7 @@ class Attempt:
     log: Path | None
     stopping: str | None = None
     kill_at: float | None = None
+    taken: frozenset[int] = frozenset()
 
 
 class Attempts:
@@ -55,14 +58,24 @@ class Attempts:
         clock: time.
         capacity: what may be used at once.
         log_limit: bytes of one attempt's log that are kept.
+        share: what is shared with other drivers of the machine; None to have the machine alone.
     """
 
-    def __init__(self, executor: Executor, clock: Clock, capacity: Capacity, log_limit: int) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        clock: Clock,
+        capacity: Capacity,
+        log_limit: int,
+        share: MachineShare | None = None,
+    ) -> None:
         self.executor = executor
         self.clock = clock
         self.whole = capacity
         self.free = replace(capacity)
         self.log_limit = log_limit
+        self._share = share
+        self._reserved: frozenset[int] = frozenset()
         self.oom_before = oom_kills()  # of the whole machine: a kill since then is most likely one of ours
         self._running: dict[str, Attempt] = {}
 
@@ -70,8 +83,24 @@ class Attempts:
         return bool(self._running)
 
     def fits(self, node: Node) -> bool:
-        """Whether an attempt of this step may start now."""
-        return self.free.fits(self.free.need(node.resources, self.whole))
+        """Whether an attempt of this step may start now; what it needs is reserved then, until `settle`."""
+        need = self.free.need(node.resources, self.whole)
+        if not self.free.fits(need):
+            return False
+        if self._share is None:
+            return True
+        self._share.give(self._reserved)  # for a step that needed no attempt, as its result stands
+        taken = self._share.take(need)
+        self._reserved = taken or frozenset()
+        return taken is not None
+
+    def settle(self, *, waits: bool) -> None:
+        """Let others have what was reserved and not used, and their turn, unless a step waits here for its own."""
+        if self._share is not None:
+            self._share.give(self._reserved)
+            self._reserved = frozenset()
+            if not waits:
+                self._share.wait_no_more()
 
     def start(self, task: Task, node: Node, call: StepCall) -> None:
         """Start an attempt; `fits` was true."""
@@ -79,7 +108,8 @@ class Attempts:
         deadline = None if node.timeout is None else self.clock.monotonic() + node.timeout
         name = f"{call.step}.{call.item}.{call.attempt}"
         log = Path(call.log) if call.log else None
-        self._running[name] = Attempt(task, name, need, deadline, log)
+        taken, self._reserved = self._reserved, frozenset()
+        self._running[name] = Attempt(task, name, need, deadline, log, taken=taken)
         self.free.take(need)
         self.executor.start(name, call)
 
@@ -88,6 +118,8 @@ class Attempts:
         for end in self.executor.poll(timeout):
             attempt = self._running.pop(end.task)
             self.free.take(attempt.need, -1)
+            if self._share is not None:
+                self._share.give(attempt.taken)
             if attempt.log is not None:
                 _trim(attempt.log, self.log_limit)
             yield attempt, end
@@ -102,6 +134,8 @@ class Attempts:
         """Monotonic times at which `watch` has something to do."""
         for attempt in self._running.values():
             yield from (t for t in (attempt.deadline, attempt.kill_at) if t is not None)
+        if self._share is not None and self._share.is_waiting:
+            yield self.clock.monotonic() + LOOK_EVERY
 
     def watch(self) -> None:
         """Ask attempts that have taken too long to end, and end by force those that did not listen."""
@@ -115,6 +149,7 @@ class Attempts:
 
     def stop_all(self) -> None:
         """Ask every attempt to end; the run was cancelled."""
+        self.settle(waits=False)
         for attempt in self._running.values():
             if attempt.stopping is None:
                 self._stop(attempt, "cancel")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import os
 import random
+import signal
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from trikk.execution.driving import frontier as f
 from trikk.execution.driving.attempts import Attempt, Attempts, judge
 from trikk.execution.driving.binding import Binder
 from trikk.execution.driving.limits import Capacity
+from trikk.execution.driving.machine_share import MachineShare
 from trikk.execution.step_messages import StepCall, StepResult, failure
 from trikk.execution.workers.executor import Ended, Executor
 from trikk.execution.workers.traces import headline
@@ -45,6 +48,8 @@ _RENEW_EVERY = 5.0  # a sixth of that: five renewals in a row may fail or be lat
 _LOOK_EVERY = 0.5  # how long a cancel waits at most; each look is a read of the journal
 _LOOK_AHEAD = 32  # tasks that may overtake a first one that does not fit; more would only take time
 
+_SHUTDOWN = 1.0  # seconds within which all processes of a machine get their signal when it is shut down
+
 Listener = Callable[[Event, RunState], None]
 
 
@@ -59,6 +64,8 @@ class Options:
         logs: the folder for the run's logs; None to leave output alone.
         state_dir: the project's state folder, to which the paths of logs are relative in events.
         codes: digests of the steps' code; None if no step's result may be taken from an earlier run.
+        share: what is shared with other drivers of the machine; None to have it alone.
+        is_watched: whether somebody has another process go on with the run if this one can't.
     """
 
     keep_going: bool = False
@@ -67,6 +74,8 @@ class Options:
     logs: Path | None = None
     state_dir: Path | None = None
     codes: Mapping[str, str] | None = None
+    share: MachineShare | None = None
+    is_watched: bool = False
 
 
 class Driver:
@@ -109,7 +118,7 @@ class Driver:
         self.clock = clock
         self.options = options
         self.listener = listener
-        self.attempts = Attempts(executor, clock, capacity, options.log_limit)
+        self.attempts = Attempts(executor, clock, capacity, options.log_limit, options.share)
         self.binder = Binder(graph, state, artifacts)
         self.frontier = f.Frontier(graph, state, self.binder.value, self.binder.length)
         self.cache = StepCache(journal, graph.pipeline, options.codes or {}, artifacts.reuse)
@@ -141,12 +150,15 @@ class Driver:
 
         Raises:
             LeaseLost: if another driver has taken the run; nothing more was written.
+            RunError: if the executor is gone and the run is watched: another driver goes on with what has ended.
             JournalError: if the journal can't be written; the run can be resumed.
         """
         try:
             while self._turn() or self._is_answered():
                 pass
         except RunError as error:
+            if self.options.is_watched:
+                raise
             self._lose_all(error.what)
         except KeyboardInterrupt:  # only where steps run in this very process; elsewhere `interrupt` is called
             self.cancelled_by = "Ctrl-C"
@@ -246,6 +258,7 @@ class Driver:
             task = self.queue[position]
             del self.queue[position]
             self._start(task)
+        self.attempts.settle(waits=bool(self.queue))
 
     def _first_that_fits(self) -> int | None:
         for position in range(min(len(self.queue), _LOOK_AHEAD)):
@@ -378,7 +391,11 @@ class Driver:
     def _ended(self, attempt: Attempt, end: Ended) -> None:
         task = attempt.task
         number = self.state.task(task).attempts
-        if attempt.stopping == "cancel":  # whatever it answered: it may have been ended in the middle of its work
+        is_stopped = attempt.stopping == "cancel"
+        if _is_from_outside(attempt, end):
+            self._await_own_signal()
+            is_stopped = self.cancelled_by is not None
+        if is_stopped:  # whatever it answered: it may have been ended in the middle of its work
             self._record(EventKind.STEP_CANCELLED, {**_where(task), "attempt": number})
             return
         result = judge(attempt, end, self.graph.nodes[task[0]], self.attempts.oom_before)
@@ -396,6 +413,12 @@ class Driver:
         # After the event: the index of results is a hint. One that is missing costs a step, no run.
         self.cache.keep(task, self.state.id, outputs, at=self.clock.now())
         self._settle(task)
+
+    def _await_own_signal(self) -> None:
+        """A machine that is shut down sends SIGTERM to all: perhaps to a worker just before it does so to this."""
+        until = self.clock.monotonic() + _SHUTDOWN
+        while self.cancelled_by is None and self.clock.monotonic() < until:
+            self.clock.sleep(_SHUTDOWN / 20)
 
     def _settle(self, task: Task) -> None:
         if task[1] is None:
@@ -466,6 +489,12 @@ class Driver:
         name, item = next(iter(self.lost.values()))
         label = name if item is None else f"{name}[{item}]"
         return f"step {label}: {headline(self.state.task((name, item)).error)}"
+
+
+def _is_from_outside(attempt: Attempt, end: Ended) -> bool:
+    """Whether an attempt died of a SIGTERM that this driver has not sent."""
+    is_terminated = os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) == signal.SIGTERM
+    return end.result is None and is_terminated and attempt.stopping is None
 
 
 def _where(task: Task) -> dict[str, JSON]:
