@@ -127,6 +127,7 @@ def test_evaluations_and_starts_are_queued_once_however_many_servers_look(folder
         server.look()
     finally:
         other.looks.close()
+        other.launcher.close()
         other.project.close()
     (shown,) = folder.good("incidents")["incidents"]
     assert [(start["run"], start["state"]) for start in shown["starts"]] == [(run, "succeeded")]
