@@ -48,8 +48,11 @@ class Flaky:
 def test_a_part_that_fails_is_tried_again_after_growing_pauses(site: Site) -> None:
     locked = JournalError("the journal is locked", where="journal.db", next="end that process")
     told: list[PartStatus] = []
+    woken: list[int] = []
+    site.on_wake("other", lambda: woken.append(len(told)))
     thread = PartThread(site, Flaky([locked, locked, ValueError("odd")]), told.append)
     assert [thread.turn() for _ in range(4)] == [0.5, 1.0, 2.0, 60.0]
+    assert woken == [3], "when it was well again: the others may be as well, and need not pause any longer"
     assert [(s.state, s.failures, s.what) for s in told] == [
         ("failing", 1, "the journal is locked"),
         ("failing", 2, "the journal is locked"),

@@ -123,6 +123,7 @@ class PartThread:
             self.status = PartStatus(self.part.name, turns=before.turns + 1)
             if before.failures:
                 _log.info("%s is well again, after %d failures", self.part.name, before.failures)
+                self._site.wake_all()  # what was wrong for this one was most often wrong for the others: a journal
         self._site.turns.turned(self.part.name)
         if before.failures or self.status.failures:
             try:
