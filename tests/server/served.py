@@ -31,7 +31,7 @@ from pathlib import Path
 
 import polars as pl
 
-from trikk import Table, pipeline, step
+from trikk import Resources, Table, pipeline, step
 
 totals = Table("totals")
 
@@ -47,7 +47,7 @@ def add(n: int, note: str = ""):
     totals.append(total(n))
 
 
-@step
+@step(resources=Resources(cpus=0))
 def wait(file: str) -> int:
     while not Path(file).exists():
         time.sleep(0.02)

@@ -99,9 +99,9 @@ NIGHTS = """
 import time
 from datetime import date
 from pathlib import Path
-from trikk import pipeline, step
+from trikk import Resources, pipeline, step
 
-@step
+@step(resources=Resources(cpus=0))
 def work(day: date) -> int:
     with open("log", "a") as file:
         file.write(f"{day}\\n")
