@@ -158,7 +158,8 @@ def test_a_nursery_and_a_template_that_hang_are_replaced_and_their_runs_begin(
     (run,) = begin(folder, launcher, "short", "n")
     assert launcher.is_there(run)
     launcher._call_at = 0.0
-    until(lambda: launcher.look() or not launcher.is_there(run))  # so the dispatcher starts it again
+    # What a dispatcher does: it looks, and starts again what is not there any more.
+    until(lambda: launcher.look() >= 0 and not launcher.is_there(run))
     until(lambda: not lives(nursery))
     launcher.start(run)
     until(over(folder, run))
