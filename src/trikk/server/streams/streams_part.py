@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from functools import partial
+from typing import TYPE_CHECKING
 
 from trikk.core.clock import Clock
 from trikk.core.settings import FILE, load_settings
@@ -14,13 +15,11 @@ from trikk.execution.project import Project
 from trikk.publishing.broker_address import Transport
 from trikk.server.site import Site
 from trikk.server.sources.messages.message_address import reading_address
-from trikk.server.streams.file_reader import FileReader
-from trikk.server.streams.kafka_reader import KafkaReader
-from trikk.server.streams.mqtt_reader import MqttReader
-from trikk.server.streams.stream_reader import StreamReader
-from trikk.server.streams.stream_work import StreamWork
 from trikk.streams.stream_declaration import Stream, declared_streams
 from trikk.streams.stream_state import SAYS, StreamState, StreamStatus
+
+if TYPE_CHECKING:
+    from trikk.server.streams.stream_reader import StreamReader
 
 _LOOK_AGAIN = 2.0  # seconds: how soon a server notices that the file is another
 _TELL_EVERY = 10.0  # seconds, as often as a server beats: each batch would be a write to the journal
@@ -31,12 +30,19 @@ _log = logging.getLogger("trikk.server")
 
 def open_reader(project: Project, stream: Stream, clock: Clock) -> StreamReader:
     """The reader of a stream; TrikkError if its address names a variable that is not set."""
+    # Here, as where the work is imported: they bring polars, which a server without streams does not need.
     if stream.is_files:
+        from trikk.server.streams.file_reader import FileReader
+
         return FileReader(stream.name, project.root, stream.source, clock)
     address = reading_address(stream.source)
     if address.kind is Transport.MQTT:
+        from trikk.server.streams.mqtt_reader import MqttReader
+
         session = f"trikk-{project.settings.name}-stream-{stream.name}"
         return MqttReader(address, session, stream.rows, stream.every, clock)
+    from trikk.server.streams.kafka_reader import KafkaReader
+
     return KafkaReader(address, clock)
 
 
@@ -50,6 +56,8 @@ class StreamThread:
     """
 
     def __init__(self, project: Project, stream: Stream, clock: Clock) -> None:
+        from trikk.server.streams.stream_work import StreamWork
+
         self.stream = stream
         self._ended = threading.Event()
         opened = partial(open_reader, project, stream, clock)
