@@ -496,5 +496,21 @@ SERVER = (
         trikk=work("server:at_rest"),
         patience=300,
     ),
+    Case(
+        name="rest-pages",
+        about="pages of {size} recorded runs by HTTP, thirty of each",
+        size=100_000,
+        trikk=work("rest:pages_of_trikk"),
+        peers={"mlflow": work("rest:pages_of_mlflow")},
+        patience=900,
+    ),
+    Case(
+        name="rest-rate",
+        about="1,000 requests by HTTP beside 20 runs that go on, {size} runs being recorded; half list, half show",
+        size=1_000,
+        trikk=work("rest:rate_of_trikk"),
+        peers={"mlflow": work("rest:rate_of_mlflow")},
+        patience=300,
+    ),
 )
 ALL = (*STEPS, *FRAMES, *CITY, *EVALUATIONS, *DATA, *MONITORING, *SERVER)
