@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from trikk.core.errors import Conflict, UsageError
 from trikk.execution.project import Project
 from trikk.mailing.letter_outbox import Recipients, queue, send_letters
 from trikk.mailing.letters import Letter
+from trikk.mailing.mail_server import Outcome, Smtp
 from trikk.mailing.topics.links import CONFIRM, UNSUBSCRIBE, VARIABLE, Ticket, link_key, signed
 from trikk.mailing.topics.subscribing import add_subscriber, follow_link, look_at_link, remove_subscriber
 from trikk.mailing.topics.subscriptions import ANSWER_WITHIN, Standing, check_topic, of_topic, subscribers
@@ -121,6 +122,30 @@ def test_each_subscriber_gets_a_mail_of_their_own_with_a_link_that_ends_it(
     with pytest.raises(UsageError, match="not valid"):
         follow_link(project, other, UNSUBSCRIBE, at=8.0)
     assert subscribers(project.journal, "city") == ["bo@city.example"]
+
+
+def test_a_process_that_dies_among_many_subscribers_sends_few_again(
+    project: Project, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [f"p{number}@city.example" for number in range(120)]
+    for address in people:
+        add_subscriber(project, "city", address, by="x", agreed=True, at=1.0)
+    give = Smtp.give
+
+    def dies(smtp: Smtp, message: bytes, recipients: Sequence[str], name: str) -> Outcome:
+        if len(server.mails) == 110:
+            raise KeyboardInterrupt
+        return give(smtp, message, recipients, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Smtp, "give", dies)
+        with pytest.raises(KeyboardInterrupt):
+            send(project, "a/1", "topic:city")
+    send_letters(project.journal, project.artifacts, project.settings, project.state_dir, at=100.0)
+    letter = Letter.read(project.journal, "a/1")
+    assert (sorted(letter.reached), letter.progress.state) == (sorted(people), "delivered")
+    assert len(server.mails) == 120 + 10  # those after the last fifty that were written down
+    assert len({mail["Message-ID"] for _, mail in server.mails}) == 120
 
 
 def test_what_can_t_be_answered_or_named_is_refused(project: Project, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from trikk.mailing.letters import (
     BACK_OFF,
     GIVEN_UP,
     QUEUED,
+    REACHED,
     SENDING,
     Letter,
     close_letter,
@@ -41,6 +42,7 @@ from trikk.storage.artifacts import Artifacts
 
 OUTBOX = "outbox"
 _LOST_AFTER = 86400.0
+_NOTED_EVERY = 50  # mails to subscribers
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,36 +183,41 @@ class _Sending:
 
     def send(self, claimed: Sequence[_Mail]) -> Iterator[tuple[_Mail, Note]]:
         for mail in claimed:
-            outcome = self._given(mail.letter, mail.people)
-            yield (
-                mail,
-                Note(
-                    ATTEMPTED,
-                    {
-                        "kind": self.post.kind,
-                        "via": self.post.shown,
-                        "reached": [*outcome.reached],
-                        "refused": {**outcome.refused},
-                        "failed": {**outcome.failed},
-                    },
-                ),
-            )
+            yield mail, Note(ATTEMPTED, self._attempted(self._given(mail.letter, mail.people)))
+
+    def _attempted(self, outcome: Outcome) -> dict[str, JSON]:
+        return {
+            "kind": self.post.kind,
+            "via": self.post.shown,
+            "reached": [*outcome.reached],
+            "refused": {**outcome.refused},
+            "failed": {**outcome.failed},
+        }
 
     def _given(self, letter: Letter, people: Sequence[str]) -> Outcome:
+        """What became of a letter, of what is not written down yet."""
         try:
             message = self._message(letter)
         except StorageError as error:
             return Outcome(refused=dict.fromkeys(people, f"the mail is no longer stored ({error.what})"))
-        named = letter.queued.get("to", ())
-        whole = Outcome()
+        named, left, whole = letter.queued.get("to", ()), set(people), Outcome()
         together = [one for one in people if one in named and not one.startswith(sns.PREFIX)]
         if together:
             whole.add(self.post.give(message, together, _file_name(letter)))
+        left -= {*named}
         for topic, group in letter.members.items():
             for one in group:
-                if one in people and one not in (*named, *whole.reached) and not one.startswith(sns.PREFIX):
-                    mail = personal(message, f"mail/{letter.identity}/{one}", self._leaving(topic, one))
-                    whole.add(self.post.give(mail, [one], _file_name(letter, one)))
+                if one not in left or one.startswith(sns.PREFIX):
+                    continue
+                left.remove(one)
+                mail = personal(message, f"mail/{letter.identity}/{one}", self._leaving(topic, one))
+                whole.add(self.post.give(mail, [one], _file_name(letter, one)))
+                if len(whole.reached) >= _NOTED_EVERY:
+                    # A process that dies sends no more than these again.
+                    noted = self._attempted(Outcome(reached=whole.reached))
+                    added = self.ledger.add(subject_of(letter.identity), REACHED, noted, at=letter.progress.at)
+                    letter.apply(added.entry)
+                    whole.reached = []
         for one in people:
             if one.startswith(sns.PREFIX):
                 whole.add(_by_sns(one, message))

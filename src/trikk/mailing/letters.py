@@ -3,6 +3,7 @@
 Subject `mail/IDENTITY`:
 mail.queued     message (the mail's artifact) or subject, text and html; to (addresses), members (by topic), run
 mail.sending    recipients, kind (smtp or file), holder (the process)
+mail.reached    the same as below, of the first of many, while an attempt goes on
 mail.attempted  kind, via, reached, refused, failed
 mail.given_up   why
 
@@ -25,6 +26,7 @@ from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.runs.outbox import Progress, State
 
 QUEUED, SENDING, ATTEMPTED, GIVEN_UP = "mail.queued", "mail.sending", "mail.attempted", "mail.given_up"
+REACHED = "mail.reached"
 INDEX, _LISTED, _CLOSED = "mails", "mail.listed", "mail.closed"
 BACK_OFF = BackOff(first=60.0, longest=3600.0, give_up=7 * 86400.0)
 """A mail server may be away for a week; after that a mail is news to nobody."""
@@ -79,6 +81,8 @@ class Letter:
             self.progress.begin(Claim.read(entry.at, body), entry.at)
         elif entry.kind == GIVEN_UP:
             self.progress.end(State.GIVEN_UP, entry.at, body["why"])
+        elif entry.kind == REACHED:
+            self.reached += body["reached"]
         elif entry.kind == ATTEMPTED:
             self.reached += body["reached"]
             self.refused |= body["refused"]
