@@ -385,7 +385,7 @@ DATA = (
     Case(
         name="stream-mqtt",
         about="{size} messages of MQTT (QoS 1) into a table, acknowledged after its commits",
-        size=40_000,
+        size=20_000,
         trikk=work("brokers:stream_by_trikk", "mqtt"),
         floors={"bare client, same commits": work("brokers:stream_by_client", "mqtt")},
         target=1.5,
