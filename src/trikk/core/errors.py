@@ -126,8 +126,10 @@ class UnknownName(UsageError):
         self.close = close
 
 
-class NotAsItIs(UsageError):
+class WrongState(UsageError):
     """It can't be done to something as it is: an incident that is over, an alias that was never moved."""
+
+    code = "wrong-state"
 
 
 class MissingExtra(UsageError):
@@ -205,6 +207,8 @@ class TableError(StorageError):
 
 class VersionMissing(TableError):
     """A table has no such version."""
+
+    code = "version-missing"
 
 
 class JournalError(TrikkError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from trikk.core.errors import Conflict, NotAsItIs, UnknownName, UsageError
+from trikk.core.errors import Conflict, UnknownName, UsageError, WrongState
 from trikk.core.names import check_name
 from trikk.core.values import JSON
 from trikk.models import state as s
@@ -183,14 +183,14 @@ class Registry:
         It needs no approval, since what it returns to has had one.
 
         Raises:
-            NotAsItIs: if there is no former holder.
+            WrongState: if there is no former holder.
         """
 
         def decide(state: ModelState) -> tuple[str, dict[str, JSON]]:
             holders = state.holders.get((environment, alias), [])
             if len(holders) < 2:
                 standing = f"has been held by version {holders[0]} only" if holders else "is held by no version"
-                raise NotAsItIs(
+                raise WrongState(
                     f"{name}@{alias} {standing} in {environment}: there is nothing to return to",
                     next=f"move it by hand: trikk models promote {name} VERSION --alias {alias}",
                 )
@@ -219,13 +219,13 @@ class Registry:
         """Let the move that waits happen.
 
         Raises:
-            NotAsItIs: if none waits.
+            WrongState: if none waits.
         """
 
         def decide(state: ModelState) -> tuple[str, dict[str, JSON]]:
             request = state.pending.get((environment, alias))
             if request is None:
-                raise NotAsItIs(
+                raise WrongState(
                     f"no move of {name}@{alias} waits for approval in {environment}", next=f"trikk models {name}"
                 )
             return s.ALIAS_APPROVED, _body(alias, environment, by, why, request=request.seq)

@@ -11,7 +11,7 @@ from typing import Any
 
 from trikk.alerts.incidents.decision import Change, Decision
 from trikk.alerts.incidents.incident import Incident
-from trikk.core.errors import Conflict, NotAsItIs, UnknownName
+from trikk.core.errors import Conflict, UnknownName, WrongState
 from trikk.core.values import JSON
 from trikk.runs.journals.ledger import Ledger
 
@@ -98,7 +98,7 @@ class Book:
 
         Raises:
             UnknownName: if there is no such incident.
-            NotAsItIs: if it is not open.
+            WrongState: if it is not open.
             Conflict: if others keep changing it at this very moment.
         """
         return self._by_hand(incident, Decision(Change.ACKNOWLEDGED, "acknowledged", why, by=by), at)
@@ -111,7 +111,7 @@ class Book:
         for _ in range(_ROUNDS):
             known = self.get(incident)
             if not known.is_open:
-                raise NotAsItIs(
+                raise WrongState(
                     f"incident {incident} is {known.state or 'not open'}", next="trikk incidents lists open ones"
                 )
             if decision.kind is Change.ACKNOWLEDGED and known.acknowledged:

@@ -16,7 +16,6 @@ from trikk.core.errors import (
     LeaseHeld,
     LeaseLost,
     MissingExtra,
-    NotAsItIs,
     ParameterError,
     ProjectError,
     RunError,
@@ -27,6 +26,7 @@ from trikk.core.errors import (
     UsageError,
     VersionMissing,
     WebhookRefused,
+    WrongState,
 )
 from trikk.core.record import Record
 from trikk.web.refused import Refused
@@ -44,7 +44,7 @@ _STATUSES: tuple[tuple[type[TrikkError], int], ...] = (
     (ProjectError, 503),
     (MissingExtra, 501),
     (WebhookRefused, 401),
-    (NotAsItIs, 409),
+    (WrongState, 409),
     (UsageError, 422),
     (ArtifactMissing, 404),
     (VersionMissing, 404),
