@@ -12,6 +12,7 @@ from trikk.core.package import lazy_names
 
 if TYPE_CHECKING:
     from trikk.alerts import Alarm
+    from trikk.client.rest_client import Client
     from trikk.consuming.kafka_step import kafka
     from trikk.core.errors import PermanentError, TrikkError
     from trikk.features import FeatureTable
@@ -68,6 +69,7 @@ __all__ = [
     "Drift",
     "Report",
     "Alarm",
+    "Client",
     "shadow",
     "estimate_error",
     "Retry",
@@ -82,6 +84,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "alerts": "Alarm",
+        "client.rest_client": "Client",
         "consuming.kafka_step": "kafka",
         "core.errors": "PermanentError TrikkError",
         "features": "FeatureTable",

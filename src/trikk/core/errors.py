@@ -20,6 +20,7 @@
     │   ├── LeaseLost              this driver no longer has it
     │   └── Conflict               somebody else has changed the same thing meanwhile
     ├── BrokerError                messages could not be handed over, for now
+    ├── ServerError                a server can't be reached, or does not say what it should
     ├── RunError                   a run could not be driven, resumed or replayed
     ├── ProgramFailed              a script, command or notebook that a step ran has failed
     ├── PredictionError            a model gave no usable value for some rows
@@ -245,6 +246,12 @@ class BrokerError(TrikkError):
     """A broker is away or did not take what it was given; nothing is lost, and another attempt may go well."""
 
     code = "broker"
+
+
+class ServerError(TrikkError):
+    """A trikk server can't be reached, breaks off, or answers what nobody can read."""
+
+    code = "server"
 
 
 class RunError(TrikkError):

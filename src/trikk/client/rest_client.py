@@ -1,0 +1,496 @@
+"""`trikk.Client`: one method for each thing that a server does, with the types of its answers.
+
+A method sends one request. Answers are those that commands print with --json: plain dicts, whose keys type
+checkers know, and records where the server has them. Lists are iterators, which fetch a page when they need it.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from trikk.access.audit import AuditLine
+from trikk.access.tokens import ShownToken, TokenDocument, TokenList
+from trikk.client.event_reader import events
+from trikk.client.rest_transport import Reply, Transport
+from trikk.core.errors import ArtifactCorrupt, ServerError
+from trikk.execution.upkeep.cost_report import CostReport
+from trikk.mailing.topics.subscriptions import Change, Subscription
+from trikk.runs.journals.journal import RunRow
+from trikk.server.http.documents import project_documents as of_project
+from trikk.server.http.documents import run_documents as of_runs
+from trikk.server.http.documents import watch_documents as of_watch
+from trikk.storage.tables.admin import TableInfo
+
+_API = "/api/v1"
+_PART = 8 << 20  # bytes of an artifact that one request fetches
+_PAGE = 200  # items that one request fetches
+T = TypeVar("T")
+Code = Literal["locked", "current"]
+_Query = Mapping[str, str | float | None]  # what is None is left out
+_ALL: _Query = {}
+
+
+class Client:
+    """A trikk server, as programs ask it.
+
+    Whatever a server refuses is raised as the error that a command would have: `trikk.TrikkError` and the classes
+    below it, with `what`, `where` and `next`. `ServerError` says that it can't be reached.
+    Requests that change nothing when they come twice are sent again
+    if a connection breaks; those that start a run have a key by which the server knows them again.
+
+    Args:
+        url: of the server, such as "https://server:8750".
+        token: that is shown, as `trikk token create` printed it; None for none.
+        ca_file: a PEM file with the authorities whose certificates count, instead of the system's.
+        timeout: seconds to wait for a connection, and for each part of an answer.
+        tries: how often a request is sent that may be repeated.
+        by: whom changes are said to be made for.
+
+    Raises:
+        UsageError: for a URL, a token or a file that can't be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        ca_file: str | os.PathLike[str] | None = None,
+        timeout: float = 30.0,
+        tries: int = 4,
+        by: str = "",
+    ) -> None:
+        trusted = None if ca_file is None else Path(ca_file)
+        self._transport = Transport(url, token, ca_file=trusted, timeout=timeout, tries=tries)
+        self.by = by
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        self._transport.close()
+
+    # --- the server ---
+
+    def health(self) -> of_project.HealthDocument:
+        """Whether the server's process answers."""
+        return self._get(of_project.HealthDocument, "/healthz", below="")
+
+    def servers(self) -> of_project.ServersDocument:
+        """The project's servers, and what is wrong with them."""
+        return self._get(of_project.ServersDocument, "/servers")
+
+    def api(self) -> dict[str, Any]:
+        """The API's description, OpenAPI 3.1."""
+        return self._get(dict[str, Any], "/openapi.json")
+
+    # --- runs ---
+
+    def pipelines(self) -> of_runs.PipelinesDocument:
+        """The project's pipelines with parameters and steps."""
+        return self._get(of_runs.PipelinesDocument, "/pipelines")
+
+    def runs(self, pipeline: str | None = None, state: str | None = None) -> Iterator[RunRow]:
+        """Runs, the newest first."""
+        return self._pages(RunRow, "/runs", "runs", {"pipeline": pipeline, "state": state})
+
+    def run(
+        self, pipeline: str, parameters: Mapping[str, Any] | None = None, *, key: str | None = None
+    ) -> of_runs.RunDocument:
+        """Start a run; it begins when its turn comes.
+
+        Args:
+            pipeline: its name.
+            parameters: of JSON's kinds; dates as texts.
+            key: with the same key, the same run; a new one if not given.
+        """
+        body = {"pipeline": pipeline, "parameters": dict(parameters or {})}
+        return self._post(of_runs.RunDocument, "/runs", body, says_by=False, key=key or str(uuid.uuid4()))
+
+    def show(self, run: str) -> of_runs.RunDocument:
+        """A run: its steps, what they made, what it is locked to."""
+        return self._get(of_runs.RunDocument, f"/runs/{_name(run)}")
+
+    def events(self, run: str, after: int = 0) -> Iterator[of_runs.EventDocument]:
+        """A run's events as they happen, to its end; after a break it goes on where it was.
+
+        Args:
+            run: its id.
+            after: the number (`seq`) of the last event that is known; 0 for all.
+        """
+        return events(self._transport, f"{_API}/runs/{_name(run)}/events", after)
+
+    def cancel(self, run: str, why: str = "") -> of_runs.RunDocument:
+        """Stop a run; its `state` says whether its driver is still about to."""
+        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/cancel", {"why": why})
+
+    def resume(self, run: str, code: Code | None = None, why: str = "") -> of_runs.RunDocument:
+        """Queue a run again that has failed or was cancelled; say by which code if the project's has changed."""
+        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/resume", {"code": code, "why": why})
+
+    def replay(self, run: str, why: str = "", *, key: str | None = None) -> of_runs.RunDocument:
+        """Queue a replay of a run that is over: a new run. `comparison` tells what it has proved."""
+        key = key or str(uuid.uuid4())
+        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/replay", {"why": why}, key=key)
+
+    def comparison(self, replay: str) -> of_runs.ComparisonDocument:
+        """A replay that is over beside the run that it repeats."""
+        return self._get(of_runs.ComparisonDocument, f"/runs/{_name(replay)}/comparison")
+
+    def step(self, run: str, step: str) -> of_runs.StepDetailsDocument:
+        """A step of a run, or an item of one (`fit[3]`), with schema and first rows of what it made."""
+        return self._get(of_runs.StepDetailsDocument, f"/runs/{_name(run)}/steps/{_name(step)}")
+
+    def logs(self, run: str, step: str | None = None, tail: int | None = None) -> of_runs.LogsDocument:
+        """The ends of what a run's steps have printed; `tail` is how many bytes of each, 64 kB if not given."""
+        return self._get(of_runs.LogsDocument, f"/runs/{_name(run)}/logs", {"step": step, "tail": tail})
+
+    def artifacts(self, run: str) -> of_runs.OutputsDocument:
+        """What a run has made and logged."""
+        return self._get(of_runs.OutputsDocument, f"/runs/{_name(run)}/artifacts")
+
+    def download(self, digest: str, target: str | os.PathLike[str]) -> Path:
+        """Write an artifact's bytes to a file, in parts; each is asked for again if its connection breaks.
+
+        Raises:
+            ArtifactCorrupt: if the bytes are not those that the digest is of; nothing is left of them.
+            OSError: if the file can't be written.
+        """
+        path, part = Path(target), Path(f"{os.fspath(target)}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            self._fetch(digest, part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    def compare(self, runs: Sequence[str], *, all: bool = False) -> of_runs.ComparedDocument:  # noqa: A002
+        """Runs side by side; with `all` also what is equal in all of them."""
+        return self._get(of_runs.ComparedDocument, "/comparison", {"runs": ",".join(runs), "all": all or None})
+
+    def costs(self, by: str | None = None, since: str | None = None) -> CostReport:
+        """What runs took and cost, by step, pipeline, run, branch or model, since a day (ISO)."""
+        return self._get(CostReport, "/costs", {"by": by, "since": since})
+
+    # --- what people are asked ---
+
+    def approvals(self) -> of_runs.ApprovalsDocument:
+        """What runs ask and nobody has decided."""
+        return self._get(of_runs.ApprovalsDocument, "/approvals")
+
+    def approve(self, run: str, why: str, step: str | None = None) -> of_runs.RunDocument:
+        """Say yes to what a run asks; `step` says to what, if it asks several things."""
+        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/approve", {"why": why, "step": step})
+
+    def refuse(self, run: str, why: str, step: str | None = None) -> of_runs.RunDocument:
+        """Say no to what a run asks."""
+        return self._post(of_runs.RunDocument, f"/runs/{_name(run)}/refuse", {"why": why, "step": step})
+
+    # --- backfills ---
+
+    def backfills(self) -> Iterator[of_runs.BackfillDocument]:
+        """Backfills, the newest first."""
+        return self._pages(of_runs.BackfillDocument, "/backfills", "backfills")
+
+    def backfill(
+        self, pipelines: Sequence[str], first: str, last: str, **options: Any
+    ) -> of_runs.BackfillDetailsDocument:
+        """Have the servers run pipelines for each day from the first to the last, which are ISO.
+
+        Args:
+            pipelines: their names, in the order in which each day runs them.
+            first: a day.
+            last: a day.
+            options: `every`, `at`, `parameter`, `parameters`, `parallel`, `any_order`, `missing`, `keep_going`.
+        """
+        body = {"pipelines": list(pipelines), "from": first, "to": last, **options}
+        return self._post(of_runs.BackfillDetailsDocument, "/backfills", body, says_by=False)
+
+    def show_backfill(self, backfill: str) -> of_runs.BackfillDetailsDocument:
+        """A backfill with the run of each day."""
+        return self._get(of_runs.BackfillDetailsDocument, f"/backfills/{_name(backfill)}")
+
+    def pause_backfill(self, backfill: str, why: str = "") -> of_runs.BackfillDetailsDocument:
+        """Let no further day of a backfill begin."""
+        return self._post(of_runs.BackfillDetailsDocument, f"/backfills/{_name(backfill)}/pause", {"why": why})
+
+    def resume_backfill(
+        self, backfill: str, code: Code | None = None, why: str = ""
+    ) -> of_runs.BackfillDetailsDocument:
+        """Let a backfill go on; days that have failed are tried again."""
+        body = {"code": code, "why": why}
+        return self._post(of_runs.BackfillDetailsDocument, f"/backfills/{_name(backfill)}/resume", body)
+
+    def cancel_backfill(self, backfill: str, why: str = "") -> of_runs.BackfillDetailsDocument:
+        """End a backfill, and cancel those of its runs that go on."""
+        return self._post(of_runs.BackfillDetailsDocument, f"/backfills/{_name(backfill)}/cancel", {"why": why})
+
+    # --- triggers and streams ---
+
+    def triggers(self) -> of_watch.TriggersDocument:
+        """What starts runs by itself."""
+        return self._get(of_watch.TriggersDocument, "/triggers")
+
+    def trigger(self, name: str) -> of_watch.TriggerDetailsDocument:
+        """One trigger in words, its next times, and what became of the last ones."""
+        return self._get(of_watch.TriggerDetailsDocument, f"/triggers/{_name(name)}")
+
+    def fire(self, name: str, moment: str | None = None, **event: Any) -> of_runs.RunDocument:
+        """Start a trigger's run by hand, or find the one that its moment or event has.
+
+        Args:
+            name: the trigger.
+            moment: a scheduled time that the run is for.
+            event: which event it is for: `path`, `run`, `payload`, `key`, `id`.
+        """
+        return self._post(of_runs.RunDocument, f"/triggers/{_name(name)}/fire", {"for": moment, **event})
+
+    def pause(self, name: str, why: str = "", until: str | None = None) -> of_watch.TriggerDetailsDocument:
+        """Let a trigger start nothing; `until` is a time or a day at which it goes on by itself."""
+        body = {"why": why, "until": until}
+        return self._post(of_watch.TriggerDetailsDocument, f"/triggers/{_name(name)}/pause", body)
+
+    def unpause(self, name: str, why: str = "") -> of_watch.TriggerDetailsDocument:
+        """Let a trigger start runs again."""
+        return self._post(of_watch.TriggerDetailsDocument, f"/triggers/{_name(name)}/unpause", {"why": why})
+
+    def streams(self) -> dict[str, Any]:
+        """What is read into tables, how far it is behind, and what is wrong."""
+        return self._get(dict[str, Any], "/streams")
+
+    def stream(self, name: str) -> dict[str, Any]:
+        """One stream, with the messages that it has set aside."""
+        return self._get(dict[str, Any], f"/streams/{_name(name)}")
+
+    def retry_stream(self, name: str, why: str = "") -> dict[str, Any]:
+        """Bring the messages into the table that were set aside and fit now."""
+        return self._post(dict[str, Any], f"/streams/{_name(name)}/retry", {"why": why})
+
+    def drop_stream(self, name: str, why: str = "") -> dict[str, Any]:
+        """Say that the messages which were set aside are not wanted."""
+        return self._post(dict[str, Any], f"/streams/{_name(name)}/drop", {"why": why})
+
+    # --- tables and models ---
+
+    def tables(self) -> Iterator[TableInfo]:
+        """Tables by name."""
+        return self._pages(TableInfo, "/tables", "tables")
+
+    def table(self, name: str, version: int | None = None, rows: int | None = None) -> of_project.TableDocument:
+        """One table: columns, who wrote which version, and its first rows (5 if not given)."""
+        return self._get(of_project.TableDocument, f"/tables/{_name(name)}", {"version": version, "rows": rows})
+
+    def models(self) -> Iterator[of_project.ModelDocument]:
+        """Registered models by name, with the aliases of the server's environment."""
+        return self._pages(of_project.ModelDocument, "/models", "models")
+
+    def model(self, name: str) -> of_project.ModelDetailsDocument:
+        """One model with its versions and moves."""
+        return self._get(of_project.ModelDetailsDocument, f"/models/{_name(name)}")
+
+    def compare_versions(
+        self, model: str, versions: Sequence[str | int], environment: str | None = None
+    ) -> of_project.VersionsDocument:
+        """Versions of a model, by number or alias, side by side."""
+        named = ",".join(map(str, versions))
+        path = f"/models/{_name(model)}/comparison"
+        return self._get(of_project.VersionsDocument, path, {"versions": named, "environment": environment})
+
+    def promote(
+        self, model: str, version: str | int, alias: str, why: str = "", environment: str | None = None
+    ) -> of_project.MovedDocument:
+        """Move an alias to a version; if that needs approval, ask for it."""
+        body = {"version": str(version), "alias": alias, "why": why, "environment": environment}
+        return self._post(of_project.MovedDocument, f"/models/{_name(model)}/promote", body)
+
+    def roll_back(
+        self, model: str, alias: str, why: str = "", environment: str | None = None
+    ) -> of_project.MovedDocument:
+        """Return an alias to the version that held it before."""
+        body = {"alias": alias, "why": why, "environment": environment}
+        return self._post(of_project.MovedDocument, f"/models/{_name(model)}/rollback", body)
+
+    def approve_model(
+        self, model: str, alias: str, why: str = "", environment: str | None = None
+    ) -> of_project.MovedDocument:
+        """Let a move of an alias happen that waits for approval."""
+        body = {"alias": alias, "why": why, "environment": environment}
+        return self._post(of_project.MovedDocument, f"/models/{_name(model)}/approve", body)
+
+    # --- what is watched ---
+
+    def monitors(self) -> Iterator[of_watch.MonitorDocument]:
+        """Monitors that have been evaluated, with their newest windows."""
+        return self._pages(of_watch.MonitorDocument, "/monitors", "monitors")
+
+    def monitor(self, name: str, kind: str | None = None, last: int | None = None) -> of_watch.WindowsDocument:
+        """A monitor's last windows (14 if not given), of a kind such as "day"."""
+        return self._get(of_watch.WindowsDocument, f"/monitors/{_name(name)}", {"kind": kind, "last": last})
+
+    def cases(
+        self,
+        monitor: str,
+        window: str,
+        kind: str | None = None,
+        slice: str | None = None,  # noqa: A002
+        truth: str | None = None,
+        predicted: str | None = None,
+        most: int | None = None,
+    ) -> of_watch.CasesDocument:
+        """The cases behind a window's figures, the worst ones first; `slice` is "column=value"."""
+        query: _Query = {
+            "window": window,
+            "kind": kind,
+            "slice": slice,
+            "truth": truth,
+            "predicted": predicted,
+            "most": most,
+        }
+        return self._get(of_watch.CasesDocument, f"/monitors/{_name(monitor)}/cases", query)
+
+    def explain(self, prediction: str, table: str | None = None) -> dict[str, Any]:
+        """Everything behind one prediction."""
+        return self._get(dict[str, Any], f"/predictions/{_name(prediction)}", {"table": table})
+
+    def incidents(self, *, all: bool = False) -> Iterator[of_watch.IncidentDocument]:  # noqa: A002
+        """Open incidents; with `all`, resolved ones, too."""
+        return self._pages(of_watch.IncidentDocument, "/incidents", "incidents", {"all": all or None})
+
+    def incident(self, incident: str) -> of_watch.IncidentDetailsDocument:
+        """One incident with everything that happened to it."""
+        return self._get(of_watch.IncidentDetailsDocument, f"/incidents/{_path(incident)}")
+
+    def acknowledge(self, incident: str, why: str = "") -> of_watch.IncidentDocument:
+        """Say that somebody knows of an incident."""
+        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/acknowledge", {"why": why})
+
+    def resolve(self, incident: str, why: str) -> of_watch.IncidentDocument:
+        """Resolve an incident by hand."""
+        return self._post(of_watch.IncidentDocument, f"/incidents/{_path(incident)}/resolve", {"why": why})
+
+    def timeline(self, since: float | None = None, until: float | None = None) -> of_project.TimelineDocument:
+        """What happened from `since` to before `until`, in seconds since 1970."""
+        return self._get(of_project.TimelineDocument, "/timeline", {"since": since, "until": until})
+
+    # --- people and programs ---
+
+    def subscriptions(self, topic: str | None = None) -> Iterator[Subscription]:
+        """Who subscribes to what."""
+        return self._pages(Subscription, "/subscriptions", "subscriptions", {"topic": topic})
+
+    def subscribe(self, topic: str, address: str, *, agreed: bool = False) -> Change:
+        """Have an address get what is sent to a topic; they are asked unless they have agreed."""
+        return self._post(Change, "/subscriptions", {"topic": topic, "address": address, "agreed": agreed})
+
+    def unsubscribe(self, topic: str, address: str) -> Change:
+        """Have an address get nothing more of a topic."""
+        return self._post(Change, "/subscriptions/remove", {"topic": topic, "address": address})
+
+    def audit(self) -> Iterator[AuditLine]:
+        """Who changed what, the newest first."""
+        return self._pages(AuditLine, "/audit", "lines")
+
+    def tokens(self) -> TokenList:
+        """Tokens, those that count no longer, too."""
+        return self._get(TokenList, "/tokens")
+
+    def create_token(
+        self, name: str, role: str, environment: str | None = None, expires: str | None = None
+    ) -> ShownToken:
+        """Make a token; `shown` can't be had again. It `expires` in so long (90d if not given), or "never"."""
+        body = {"name": name, "role": role, "environment": environment, "expires": expires}
+        return self._post(ShownToken, "/tokens", body)
+
+    def revoke_token(self, token: str) -> TokenDocument:
+        """Let a token, given by its id or name, count no longer."""
+        return self._post(TokenDocument, f"/tokens/{_name(token)}/revoke", {})
+
+    # --- how ---
+
+    def _get(self, kind: type[T], path: str, query: _Query = _ALL, *, below: str = _API) -> T:
+        return _document(kind, self._transport.ask("GET", below + path, _given(query), repeats=True))
+
+    def _post(
+        self, kind: type[T], path: str, body: Mapping[str, Any], *, says_by: bool = True, key: str | None = None
+    ) -> T:
+        by = {"by": self.by} if says_by and self.by else {}
+        sent = {name: value for name, value in body.items() if value is not None}
+        data = msgspec.json.encode({**sent, **by})
+        fields = {} if key is None else {"idempotency-key": key}
+        return _document(
+            kind, self._transport.ask("POST", _API + path, None, data, fields, repeats=key is not None)
+        )
+
+    def _pages(self, kind: type[T], path: str, name: str, query: _Query = _ALL) -> Iterator[T]:
+        cursor: str | None = None
+        while True:
+            page = self._get(dict[str, Any], path, {**query, "limit": _PAGE, "cursor": cursor})
+            yield from _converted(list[kind], page[name])  # type: ignore[valid-type]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _fetch(self, digest: str, part: Path) -> None:
+        from blake3 import blake3
+
+        hasher, begin, size = blake3(), 0, 1
+        with part.open("wb") as file:
+            while begin < size:
+                fields = {"range": f"bytes={begin}-{begin + _PART - 1}"}
+                path = f"{_API}/artifacts/{_name(digest)}"
+                reply = self._transport.ask("GET", path, fields=fields, repeats=True)
+                if reply.status == 200:  # all of it; of no bytes there is no part
+                    begin, size = 0, len(reply.body)
+                else:
+                    size = int(reply.headers["content-range"].rpartition("/")[2])
+                file.write(reply.body)
+                hasher.update(reply.body)
+                begin += len(reply.body)
+        if hasher.hexdigest() != digest:
+            raise ArtifactCorrupt(
+                f"the server sent other bytes than those of artifact {digest}", next="trikk doctor"
+            )
+
+
+def _name(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _path(text: str) -> str:
+    return quote(text, safe="/")  # an incident's id may have slashes
+
+
+def _given(query: _Query) -> dict[str, str]:
+    texts = ((name, value) for name, value in query.items() if value is not None)
+    return {name: "true" if value is True else str(value) for name, value in texts}
+
+
+def _document(kind: type[T], reply: Reply) -> T:
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except msgspec.DecodeError as error:
+        raise _unlike(error) from error
+
+
+def _converted(kind: type[T], value: object) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _unlike(error) from error
+
+
+def _unlike(error: Exception) -> ServerError:
+    mend = "look whether a trikk server is at that address, and whether it is of this version"
+    return ServerError(f"the answer is not what it should be: {error}", next=mend)
