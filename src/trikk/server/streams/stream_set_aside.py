@@ -9,17 +9,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trikk.core.errors import UsageError
 from trikk.execution.project import Project
 from trikk.runs.journals.ledger import Entry, Ledger
 from trikk.server.sources.source_memory import Memory
-from trikk.server.streams.stream_columns import Columns
-from trikk.server.streams.stream_reader import SetAside
 from trikk.storage.positions import Advance
 from trikk.storage.tables.versioned_tables import Write
 from trikk.streams.stream_declaration import Stream
+
+if TYPE_CHECKING:
+    from trikk.server.streams.stream_reader import SetAside
 
 KEPT = 256_000
 """Bytes of a message that are kept; a longer one is kept in part, and can't be tried again."""
@@ -70,6 +71,8 @@ def retry(project: Project, stream: Stream, *, by: str, at: float) -> tuple[int,
     Raises:
         TrikkError: if the table can't be written; nothing is lost.
     """
+    from trikk.server.streams.stream_columns import Columns  # here: it brings polars, which a server does without
+
     ledger, tables = project.journal, project.tables
     entries = waiting(ledger, stream.name)
     payloads = {entry.seq: payload for entry in entries if (payload := _payload(entry)) is not None}
